@@ -1,0 +1,23 @@
+#pragma once
+
+#include <node_api.h>
+
+#include <initializer_list>
+
+// A function of types/binding.d.ts. `data` reaches it as Args::data(): by custom the name of the libbpf function behind it, for errors.
+struct Function {
+  const char* name;
+  napi_callback call;
+  const char* data = nullptr;
+};
+
+void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions);
+
+// One for each concept of libbpf, in the file of that name.
+void DefineQuery(napi_env env, napi_value exports);
+void DefineObject(napi_env env, napi_value exports);
+void DefineProgram(napi_env env, napi_value exports);
+void DefineMap(napi_env env, napi_value exports);
+void DefineLink(napi_env env, napi_value exports);
+void DefineRingBuffer(napi_env env, napi_value exports);
+void DefineBtf(napi_env env, napi_value exports);

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <memory>
+#include <utility>
+
+#include "object.h"
+
+// A map of an object, or one that only has a descriptor.
+class Map : public Handle {
+ public:
+  static constexpr Kind kKind = Kind::kMap;
+  // `outer` is given for an inner map.
+  Map(std::shared_ptr<ObjectState> object, bpf_map* map, bpf_map* outer = nullptr)
+      : Handle(kKind), object(std::move(object)), map_(map), outer_(outer) {}
+  // Owns the descriptor.
+  Map(int fd, const bpf_map_info& info) : Handle(kKind), map_(nullptr), fd_(fd), info_(info) {}
+  ~Map() override;
+
+  const char* Refusal() const override {
+    if (object) {
+      const char* refusal = object->Refusal();
+      // libbpf drops an inner map when the object loads, or when another takes its place.
+      if (refusal == nullptr && outer_ != nullptr && bpf_map__inner_map(outer_) != map_) return "ERR_BPF_CLOSED";
+      return refusal;
+    }
+    return fd_ < 0 ? "ERR_BPF_CLOSED" : nullptr;
+  }
+  void Close();
+
+  // Null for a map without an object.
+  bpf_map* get() const { return map_; }
+  int fd() const { return map_ != nullptr ? bpf_map__fd(map_) : fd_; }
+  // Of a map without an object: what the kernel said when it was opened.
+  const bpf_map_info& info() const { return info_; }
+  // See mapBind in types/binding.d.ts. Null until then.
+  uint8_t* key = nullptr;
+  uint8_t* value = nullptr;
+  bool bound = false;
+  napi_env env = nullptr;
+  napi_ref buffers[2] = {nullptr, nullptr};
+
+  const std::shared_ptr<ObjectState> object;
+
+ private:
+  bpf_map* map_;
+  bpf_map* outer_ = nullptr;
+  int fd_ = -1;
+  bpf_map_info info_ = {};
+};

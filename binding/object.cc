@@ -1,0 +1,209 @@
+#include "object.h"
+
+#include <bpf/btf.h>
+
+#include <cstring>
+
+#include "addon.h"
+#include "link.h"
+#include "map.h"
+#include "program.h"
+#include "util/call.h"
+#include "util/compat.h"
+
+namespace {
+
+const char* OrNull(const std::optional<std::string>& text) { return text ? text->c_str() : nullptr; }
+
+napi_value Open(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  bool from_bytes = !args.is(0, napi_string);
+  Bytes bytes = from_bytes ? args.bytes(0) : Bytes{};
+  std::string path = from_bytes ? std::string() : args.string(0);
+  auto name = args.optionalString(1);
+  auto pin_root_path = args.optionalString(2);
+  auto kconfig = args.optionalString(3);
+  auto btf_custom_path = args.optionalString(4);
+  auto token_path = args.optionalString(5);
+  bool relaxed_maps = args.boolean(6);
+  uint32_t log_level = args.u32(7);
+  uint32_t log_size = args.u32(8);
+  if (!args.ok()) return nullptr;
+
+  auto object = std::make_unique<Object>();
+  ObjectState& state = *object->state;
+  if (log_size > 0) {
+    state.kernel_log = static_cast<char*>(calloc(log_size, 1));
+    if (state.kernel_log == nullptr) return Throw(env, "calloc", -ENOMEM);
+  }
+
+  bpf_object_open_opts options;
+  memset(&options, 0, sizeof(options));
+  options.sz = sizeof(options);
+  options.object_name = OrNull(name);
+  options.pin_root_path = OrNull(pin_root_path);
+  options.kconfig = OrNull(kconfig);
+  options.btf_custom_path = OrNull(btf_custom_path);
+  options.bpf_token_path = OrNull(token_path);
+  options.relaxed_maps = relaxed_maps;
+  options.kernel_log_level = log_level;
+  options.kernel_log_buf = state.kernel_log;
+  options.kernel_log_size = log_size;
+
+  const char* operation = from_bytes ? "bpf_object__open_mem" : "bpf_object__open_file";
+  bool opened = Call(env, operation, [&] {
+    state.object = from_bytes ? bpf_object__open_mem(bytes.data, bytes.size, &options)
+                              : bpf_object__open_file(path.c_str(), &options);
+    return ErrorOf(state.object);
+  });
+  return opened ? Wrap(env, object.release()) : nullptr;
+}
+
+void CloseState(Environment& environment, ObjectState& state) {
+  // A USDT link that is destroyed after its object reads freed memory.
+  for (auto link = environment.links.begin(); link != environment.links.end();) {
+    if ((*link)->object.get() == &state) {
+      (*link)->Destroy();
+      link = environment.links.erase(link);
+    } else {
+      ++link;
+    }
+  }
+  bpf_object__close(state.object);
+  state.object = nullptr;
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* object = args.closable<Object>(0);
+  if (!args.ok()) return nullptr;
+  ObjectState& state = *object->state;
+  if (state.busy) {
+    state.doomed = true;
+  } else {
+    CloseState(Environment::Of(env), state);
+  }
+  return Undefined(env);
+}
+
+template <class T, class Next>
+napi_value Children(napi_env env, napi_callback_info info, Next next) {
+  Args args(env, info);
+  auto* object = args.handle<Object>(0);
+  if (!args.ok()) return nullptr;
+  napi_value children = nullptr;
+  napi_create_array(env, &children);
+  uint32_t i = 0;
+  for (auto* child = next(object->get(), nullptr); child != nullptr; child = next(object->get(), child)) {
+    napi_set_element(env, children, i++, Wrap(env, new T(object->state, child)));
+  }
+  return children;
+}
+
+napi_value Programs(napi_env env, napi_callback_info info) {
+  return Children<Program>(env, info, bpf_object__next_program);
+}
+
+napi_value Maps(napi_env env, napi_callback_info info) { return Children<Map>(env, info, bpf_object__next_map); }
+
+// An object that may be prepared or loaded.
+Object* Loadable(napi_env env, Args& args) {
+  auto* object = args.handle<Object>(0);
+  if (!args.ok()) return nullptr;
+  if (object->state->failed) {
+    napi_throw_error(env, "ERR_BPF_STATE", "the object failed to load");
+    return nullptr;
+  }
+  object->state->tried = true;
+  return object;
+}
+
+// bpf_object__prepare and bpf_object__load, here or on the pool; `data` is which.
+template <int (*Work)(bpf_object*)>
+napi_value Sync(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Object* object = Loadable(env, args);
+  if (object == nullptr) return nullptr;
+  bool done = Call(env, static_cast<const char*>(args.data()), [&] { return Work(object->get()); });
+  if (!done) object->state->failed = true;
+  return Undefined(env);
+}
+
+template <int (*Work)(bpf_object*)>
+napi_value Async(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Object* object = Loadable(env, args);
+  if (object == nullptr) return nullptr;
+  std::shared_ptr<ObjectState> state = object->state;
+  state->busy = true;
+  return CallAsync(
+      env, static_cast<const char*>(args.data()), [state] { return Work(state->object); },
+      [state, env](int result) {
+        state->busy = false;
+        if (result < 0) state->failed = true;
+        if (state->doomed) CloseState(Environment::Of(env), *state);
+      },
+      [](napi_env env) { return Undefined(env); });
+}
+
+napi_value Btf(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* object = args.handle<Object>(0);
+  if (!args.ok()) return nullptr;
+  const btf* types = bpf_object__btf(object->get());
+  uint32_t size = 0;
+  const void* bytes = types != nullptr ? btf__raw_data(types, &size) : nullptr;
+  return bytes != nullptr ? CopyBytes(env, bytes, size) : Undefined(env);
+}
+
+napi_value KernelLog(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* object = args.handle<Object>(0);
+  if (!args.ok()) return nullptr;
+  const char* log = object->state->kernel_log;
+  return ToJs(env, log != nullptr ? log : "");
+}
+
+// The six calls that pin: `data` is the function's name. `Optional` is whether libbpf takes a null path.
+template <int (*Work)(bpf_object*, const char*), bool Optional>
+napi_value WithPath(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* object = args.handle<Object>(0);
+  auto path = Optional ? args.optionalString(1) : std::optional<std::string>(args.string(1));
+  if (!args.ok()) return nullptr;
+  Call(env, static_cast<const char*>(args.data()), [&] { return Work(object->get(), OrNull(path)); });
+  return Undefined(env);
+}
+
+template <auto Read>
+napi_value Get(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* object = args.handle<Object>(0);
+  return args.ok() ? ToJs(env, Read(object->get())) : nullptr;
+}
+
+}  // namespace
+
+void DefineObject(napi_env env, napi_value exports) {
+  Define(env, exports,
+         {
+             {"objectOpen", Open},
+             {"objectClose", Close},
+             {"objectName", Get<bpf_object__name>},
+             {"objectPrograms", Programs},
+             {"objectMaps", Maps},
+             {"objectPrepare", Async<bpf_object__prepare>, "bpf_object__prepare"},
+             {"objectPrepareSync", Sync<bpf_object__prepare>, "bpf_object__prepare"},
+             {"objectLoad", Async<bpf_object__load>, "bpf_object__load"},
+             {"objectLoadSync", Sync<bpf_object__load>, "bpf_object__load"},
+             {"objectBtf", Btf},
+             {"objectKernelLog", KernelLog},
+             {"objectTokenFd", Get<bpf_object__token_fd>},
+             {"objectPin", WithPath<bpf_object__pin, false>, "bpf_object__pin"},
+             {"objectUnpin", WithPath<bpf_object__unpin, false>, "bpf_object__unpin"},
+             {"objectPinMaps", WithPath<bpf_object__pin_maps, true>, "bpf_object__pin_maps"},
+             {"objectUnpinMaps", WithPath<bpf_object__unpin_maps, true>, "bpf_object__unpin_maps"},
+             {"objectPinPrograms", WithPath<bpf_object__pin_programs, false>, "bpf_object__pin_programs"},
+             {"objectUnpinPrograms", WithPath<bpf_object__unpin_programs, false>, "bpf_object__unpin_programs"},
+         });
+}

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "util/handle.h"
+
+// A bpf_object and what must live as long as it. Shared by the handles of the object, its programs, maps and links, so that none of them can
+// outlive the memory it points into.
+struct ObjectState {
+  ~ObjectState() {
+    bpf_object__close(object);
+    free(kernel_log);
+  }
+
+  bpf_object* object = nullptr;
+  // libbpf locks nothing: while another thread works on the object nobody else may.
+  bool busy = false;
+  // Closed while it was busy.
+  bool doomed = false;
+  // prepare or load was tried: read-only sections may be mapped read-only from here on, even after a failure.
+  bool tried = false;
+  // It failed, and libbpf cannot take the same object a second time.
+  bool failed = false;
+  // For kernel_log_buf; libbpf keeps a pointer to it until the load has ended.
+  char* kernel_log = nullptr;
+
+  const char* Refusal() const {
+    if (object == nullptr || doomed) return "ERR_BPF_CLOSED";
+    return busy ? "ERR_BPF_BUSY" : nullptr;
+  }
+};
+
+class Object : public Handle {
+ public:
+  static constexpr Kind kKind = Kind::kObject;
+  Object() : Handle(kKind), state(std::make_shared<ObjectState>()) {}
+  const char* Refusal() const override { return state->Refusal(); }
+  bpf_object* get() const { return state->object; }
+
+  std::shared_ptr<ObjectState> state;
+};

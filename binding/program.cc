@@ -1,0 +1,272 @@
+#include "program.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "addon.h"
+#include "link.h"
+#include "util/call.h"
+
+namespace {
+
+template <auto Read>
+napi_value Get(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  if (!args.ok()) return nullptr;
+  auto value = Read(program->get());
+  if constexpr (std::is_enum_v<decltype(value)> || std::is_same_v<decltype(value), size_t>) {
+    return ToJs(env, static_cast<uint32_t>(value));
+  } else {
+    return ToJs(env, value);
+  }
+}
+
+// libbpf's setters: `data` is the function's name.
+template <class T, int (*Write)(bpf_program*, T)>
+napi_value Set(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  T value;
+  if constexpr (std::is_same_v<T, bool>) {
+    value = args.boolean(1);
+  } else {
+    value = static_cast<T>(args.u32(1));
+  }
+  if (!args.ok()) return nullptr;
+  Call(env, static_cast<const char*>(args.data()), [&] { return Write(program->get(), value); });
+  return Undefined(env);
+}
+
+int SetAutoload(bpf_program* program, bool on) { return bpf_program__set_autoload(program, on); }
+
+int SetAutoattach(bpf_program* program, bool on) {
+  bpf_program__set_autoattach(program, on);
+  return 0;
+}
+
+int SetIfindex(bpf_program* program, uint32_t ifindex) {
+  bpf_program__set_ifindex(program, ifindex);
+  return 0;
+}
+
+napi_value SetAttachTarget(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  int fd = args.i32(1);
+  std::string name = args.string(2);
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_program__set_attach_target",
+       [&] { return bpf_program__set_attach_target(program->get(), fd, name.c_str()); });
+  return Undefined(env);
+}
+
+napi_value Insns(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  if (!args.ok()) return nullptr;
+  return CopyBytes(env, bpf_program__insns(program->get()), bpf_program__insn_cnt(program->get()) * sizeof(bpf_insn));
+}
+
+napi_value Unload(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  if (args.ok()) bpf_program__unload(program->get());
+  return Undefined(env);
+}
+
+template <int (*Work)(bpf_program*, const char*)>
+napi_value WithPath(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  std::string path = args.string(1);
+  if (!args.ok()) return nullptr;
+  Call(env, static_cast<const char*>(args.data()), [&] { return Work(program->get(), path.c_str()); });
+  return Undefined(env);
+}
+
+napi_value Info(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  if (!args.ok()) return nullptr;
+  bpf_prog_info found = {};
+  std::vector<uint32_t> map_ids;
+  // Once for the number of maps, once for their ids.
+  bool known = Call(env, "bpf_prog_get_info_by_fd", [&] {
+    int fd = bpf_program__fd(program->get());
+    uint32_t size = sizeof(found);
+    int error = bpf_prog_get_info_by_fd(fd, &found, &size);
+    if (error != 0) return error;
+    map_ids.resize(found.nr_map_ids);
+    found = {};
+    found.nr_map_ids = static_cast<uint32_t>(map_ids.size());
+    found.map_ids = reinterpret_cast<uintptr_t>(map_ids.data());
+    size = sizeof(found);
+    return bpf_prog_get_info_by_fd(fd, &found, &size);
+  });
+  if (!known) return nullptr;
+
+  char tag[2 * sizeof(found.tag) + 1];
+  for (size_t i = 0; i < sizeof(found.tag); i++) snprintf(tag + 2 * i, 3, "%02x", found.tag[i]);
+  auto ids = Napi::Array::New(env);
+  for (uint32_t i = 0; i < map_ids.size(); i++) ids.Set(i, map_ids[i]);
+  auto result = Napi::Object::New(env);
+  result["type"] = found.type;
+  result["id"] = found.id;
+  result["name"] = std::string(found.name, strnlen(found.name, sizeof(found.name)));
+  result["tag"] = std::string(tag);
+  result["jitedSize"] = found.jited_prog_len;
+  result["xlatedSize"] = found.xlated_prog_len;
+  result["loadTime"] = Napi::Value(env, ToJs(env, uint64_t{found.load_time}));
+  result["createdByUid"] = found.created_by_uid;
+  result["mapIds"] = ids;
+  result["ifindex"] = found.ifindex;
+  result["gplCompatible"] = Napi::Boolean::New(env, found.gpl_compatible);
+  result["btfId"] = found.btf_id;
+  result["runTimeNs"] = Napi::Value(env, ToJs(env, uint64_t{found.run_time_ns}));
+  result["runCount"] = Napi::Value(env, ToJs(env, uint64_t{found.run_cnt}));
+  result["recursionMisses"] = Napi::Value(env, ToJs(env, uint64_t{found.recursion_misses}));
+  result["verifiedInstructions"] = found.verified_insns;
+  return result;
+}
+
+napi_value Attach(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  if (!args.ok()) return nullptr;
+  bpf_link* link = nullptr;
+  bool only_loads = false;
+  bool attached = Call(env, "bpf_program__attach", [&](const LogCapture& capture) {
+    link = bpf_program__attach(program->get());
+    int error = ErrorOf(link);
+    // libbpf says this, and prints nothing, where the section names no target; a kernel's refusal it prints.
+    only_loads = error == -EOPNOTSUPP && capture.Silent();
+    return only_loads ? 0 : error;
+  });
+  if (!attached) return nullptr;
+  return only_loads ? Undefined(env) : WrapLink(env, link, program->object);
+}
+
+// A test run owns copies of all it needs: on the pool, the object may be closed meanwhile.
+struct TestRun {
+  // Far above what the kernel takes; memory that is not there must not end the process.
+  static constexpr int64_t kMost = 16 << 20;
+
+  int fd = -1;
+  std::vector<uint8_t> data, data_out, context, context_out;
+  bpf_test_run_opts options = {};
+
+  TestRun() = default;
+  TestRun(const TestRun&) = delete;
+  ~TestRun() {
+    if (fd >= 0) close(fd);
+  }
+
+  int Run() {
+    // Null where there is none: the kernel refuses an empty buffer for the types that take no data.
+    auto in = [](std::vector<uint8_t>& bytes) { return bytes.empty() ? nullptr : bytes.data(); };
+    options.sz = sizeof(options);
+    options.data_in = in(data);
+    options.data_size_in = static_cast<uint32_t>(data.size());
+    options.data_out = in(data_out);
+    options.data_size_out = static_cast<uint32_t>(data_out.size());
+    options.ctx_in = in(context);
+    options.ctx_size_in = static_cast<uint32_t>(context.size());
+    options.ctx_out = in(context_out);
+    options.ctx_size_out = static_cast<uint32_t>(context_out.size());
+    return bpf_prog_test_run_opts(fd, &options);
+  }
+
+  napi_value Result(napi_env env) {
+    auto result = Napi::Object::New(env);
+    result["retval"] = options.retval;
+    result["duration"] = options.duration;
+    result["dataOut"] = Napi::Value(env, CopyBytes(env, data_out.data(), Written(data_out, options.data_size_out)));
+    // Without a place of its own the context is where it came from: 'syscall' programs change it there.
+    std::vector<uint8_t>& left = context_out.empty() ? context : context_out;
+    size_t size = context_out.empty() ? context.size() : Written(context_out, options.ctx_size_out);
+    result["contextOut"] = Napi::Value(env, CopyBytes(env, left.data(), size));
+    return result;
+  }
+
+  static size_t Written(const std::vector<uint8_t>& room, uint32_t size) { return size < room.size() ? size : room.size(); }
+};
+
+std::shared_ptr<TestRun> PrepareTestRun(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  auto data = args.optionalBytes(1);
+  auto data_out_size = static_cast<uint32_t>(args.integer(2, 0, TestRun::kMost));
+  auto context = args.optionalBytes(3);
+  auto context_out_size = static_cast<uint32_t>(args.integer(4, 0, TestRun::kMost));
+  uint32_t repeat = args.u32(5);
+  uint32_t flags = args.u32(6);
+  uint32_t cpu = args.u32(7);
+  uint32_t batch_size = args.u32(8);
+  if (!args.ok()) return nullptr;
+  auto run = std::make_shared<TestRun>();
+  if (data) run->data.assign(data->data, data->data + data->size);
+  if (context) run->context.assign(context->data, context->data + context->size);
+  run->data_out.resize(data_out_size);
+  run->context_out.resize(context_out_size);
+  run->options.repeat = static_cast<int>(repeat);
+  run->options.flags = flags;
+  run->options.cpu = cpu;
+  run->options.batch_size = batch_size;
+  bool copied = Call(env, "bpf_prog_test_run_opts", [&] {
+    return ErrnoOf(run->fd = fcntl(bpf_program__fd(program->get()), F_DUPFD_CLOEXEC, 0));
+  });
+  return copied ? run : nullptr;
+}
+
+napi_value TestRunSync(napi_env env, napi_callback_info info) {
+  auto run = PrepareTestRun(env, info);
+  if (!run || !Call(env, "bpf_prog_test_run_opts", [&] { return run->Run(); })) return nullptr;
+  return run->Result(env);
+}
+
+napi_value TestRunAsync(napi_env env, napi_callback_info info) {
+  auto run = PrepareTestRun(env, info);
+  if (!run) return nullptr;
+  return CallAsync(
+      env, "bpf_prog_test_run_opts", [run] { return run->Run(); }, [](int) {},
+      [run](napi_env env) { return run->Result(env); });
+}
+
+}  // namespace
+
+void DefineProgram(napi_env env, napi_value exports) {
+  Define(env, exports,
+         {
+             {"programName", Get<bpf_program__name>},
+             {"programSectionName", Get<bpf_program__section_name>},
+             {"programType", Get<bpf_program__type>},
+             {"programSetType", Set<bpf_prog_type, bpf_program__set_type>, "bpf_program__set_type"},
+             {"programExpectedAttachType", Get<bpf_program__expected_attach_type>},
+             {"programSetExpectedAttachType", Set<bpf_attach_type, bpf_program__set_expected_attach_type>,
+              "bpf_program__set_expected_attach_type"},
+             {"programFlags", Get<bpf_program__flags>},
+             {"programSetFlags", Set<uint32_t, bpf_program__set_flags>, "bpf_program__set_flags"},
+             {"programAutoload", Get<bpf_program__autoload>},
+             {"programSetAutoload", Set<bool, SetAutoload>, "bpf_program__set_autoload"},
+             {"programAutoattach", Get<bpf_program__autoattach>},
+             {"programSetAutoattach", Set<bool, SetAutoattach>, "bpf_program__set_autoattach"},
+             {"programLogLevel", Get<bpf_program__log_level>},
+             {"programSetLogLevel", Set<uint32_t, bpf_program__set_log_level>, "bpf_program__set_log_level"},
+             {"programSetIfindex", Set<uint32_t, SetIfindex>, "bpf_program__set_ifindex"},
+             {"programSetAttachTarget", SetAttachTarget},
+             {"programInsnCount", Get<bpf_program__insn_cnt>},
+             {"programInsns", Insns},
+             {"programFd", Get<bpf_program__fd>},
+             {"programUnload", Unload},
+             {"programPin", WithPath<bpf_program__pin>, "bpf_program__pin"},
+             {"programUnpin", WithPath<bpf_program__unpin>, "bpf_program__unpin"},
+             {"programInfo", Info},
+             {"programAttach", Attach},
+             {"programTestRun", TestRunAsync},
+             {"programTestRunSync", TestRunSync},
+         });
+}

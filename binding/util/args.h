@@ -1,0 +1,92 @@
+// The arguments of a native call. Each accessor checks its argument; the first that does not fit throws and makes the rest return nothing, so
+// a function reads all it needs and then asks once whether that went well.
+#pragma once
+
+#include <node_api.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "handle.h"
+
+struct Bytes {
+  uint8_t* data = nullptr;
+  size_t size = 0;
+};
+
+class Args {
+ public:
+  Args(napi_env env, napi_callback_info info) : env_(env) {
+    size_t count = kMost;
+    napi_get_cb_info(env, info, &count, values_, nullptr, &data_);
+  }
+
+  bool ok() const { return ok_; }
+  // What the function was registered with.
+  void* data() const { return data_; }
+  napi_value operator[](size_t i) const { return values_[i]; }
+
+  // A handle that may be used: right kind, not closed, not busy.
+  template <class T>
+  T* handle(size_t i) {
+    T* handle = closable<T>(i);
+    if (handle == nullptr) return nullptr;
+    const char* refusal = handle->Refusal();
+    if (refusal == nullptr) return handle;
+    Refuse(refusal);
+    return nullptr;
+  }
+
+  // A handle in whatever state.
+  template <class T>
+  T* closable(size_t i) {
+    void* data = nullptr;
+    if (!ok_) return nullptr;
+    if (napi_get_value_external(env_, values_[i], &data) == napi_ok && data != nullptr) {
+      auto* handle = static_cast<Handle*>(data);
+      if (handle->kind == T::kKind) return static_cast<T*>(handle);
+    }
+    Mistype(i, "a handle of the right kind");
+    return nullptr;
+  }
+
+  int64_t integer(size_t i, int64_t least, int64_t most);
+  uint32_t u32(size_t i) { return static_cast<uint32_t>(integer(i, 0, UINT32_MAX)); }
+  int32_t i32(size_t i) { return static_cast<int32_t>(integer(i, INT32_MIN, INT32_MAX)); }
+  // Up to 2^53, as a number.
+  uint64_t u53(size_t i) { return static_cast<uint64_t>(integer(i, 0, (int64_t{1} << 53) - 1)); }
+  uint64_t bigint(size_t i);
+  bool boolean(size_t i);
+  std::string string(size_t i);
+  std::optional<std::string> optionalString(size_t i);
+  Bytes bytes(size_t i);
+  std::optional<Bytes> optionalBytes(size_t i);
+  napi_value function(size_t i);
+
+  bool is(size_t i, napi_valuetype type) const;
+  // Throws a RangeError.
+  void Reject(size_t i, const char* what);
+
+ private:
+  static constexpr size_t kMost = 10;
+
+  void Mistype(size_t i, const char* wanted);
+  void Refuse(const char* code);
+
+  napi_env env_;
+  napi_value values_[kMost];
+  void* data_ = nullptr;
+  bool ok_ = true;
+};
+
+// A JavaScript string, number, ... for a native value.
+napi_value ToJs(napi_env env, bool value);
+napi_value ToJs(napi_env env, uint32_t value);
+napi_value ToJs(napi_env env, int32_t value);
+napi_value ToJs(napi_env env, uint64_t value);  // a bigint
+napi_value ToJs(napi_env env, const char* value);  // undefined for null
+napi_value ToJs(napi_env env, const std::string& value);
+napi_value Undefined(napi_env env);
+// A new Uint8Array with a copy.
+napi_value CopyBytes(napi_env env, const void* data, size_t size);

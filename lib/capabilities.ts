@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import type { ProgramType } from './names.js'
+
+/** Bits of a capability set, as in linux/capability.h. */
+const bits = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const
+export type Capability = keyof typeof bits
+
+const networking = new Set<string>([
+  'sched_cls',
+  'sched_act',
+  'xdp',
+  'cgroup_sock',
+  'cgroup_sock_addr',
+  'cgroup_device',
+  'cgroup_sysctl',
+  'cgroup_sockopt',
+  'lwt_in',
+  'lwt_out',
+  'lwt_xmit',
+  'lwt_seg6local',
+  'sock_ops',
+  'sk_skb',
+  'sk_msg',
+  'sk_lookup',
+  'sk_reuseport',
+  'flow_dissector',
+  'netfilter',
+])
+const tracing = new Set<string>([
+  'kprobe',
+  'tracepoint',
+  'perf_event',
+  'raw_tracepoint',
+  'raw_tracepoint_writable',
+  'tracing',
+  'lsm',
+  'struct_ops',
+  'ext',
+])
+
+/** What loading or attaching programs of these types takes (Linux 5.8 and newer; before, CAP_SYS_ADMIN). */
+export function capabilitiesFor(types: Iterable<ProgramType>): Capability[] {
+  const needed = new Set<Capability>(['CAP_BPF'])
+  for (const type of types) {
+    if (networking.has(type)) needed.add('CAP_NET_ADMIN')
+    if (tracing.has(type)) needed.add('CAP_PERFMON')
+  }
+  return [...needed]
+}
+
+function readStatus(field: string): string {
+  const status = readFileSync('/proc/thread-self/status', 'utf8')
+  return new RegExp(`^${field}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? ''
+}
+
+/** Those of `needed` that this thread does not have. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. */
+function missing(needed: readonly Capability[]): Capability[] {
+  const effective = BigInt(`0x${readStatus('CapEff')}`)
+  const has = (capability: Capability): boolean => ((effective >> BigInt(bits[capability])) & 1n) === 1n
+  const isAdmin = has('CAP_SYS_ADMIN')
+  return needed.filter((c) => !has(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
+}
+
+/** Why the kernel may have said EPERM, and what helps, in half a sentence. */
+export function explainRefusal(needed: readonly Capability[]): string {
+  try {
+    const lacking = missing(needed)
+    if (lacking.length > 0) {
+      return `not permitted, the process lacks ${lacking.join(' and ')} (run it as root or give it these capabilities)`
+    }
+    if (readStatus('Seccomp') === '2') {
+      return 'not permitted although the process has the capabilities: it runs under a seccomp filter, which may forbid bpf()'
+    }
+  } catch {
+    return `not permitted (it takes ${needed.join(' and ')})`
+  }
+  return `not permitted although the process has ${needed.join(' and ')}: this kernel forbids it (lockdown, hardening or a security module)`
+}

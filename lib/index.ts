@@ -1,0 +1,52 @@
+/**
+ * eBPF for Node.js: libbpf through Node-API, with types from BTF.
+ *
+ * @packageDocumentation
+ */
+import { native } from './binding.js'
+import { attempt } from './call.js'
+
+export type { Codec, CodecOptions } from './btf/codec.js'
+export { BtfTypes } from './btf/parse.js'
+export type * from './btf/types.js'
+export { Btf } from './btf.js'
+export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors.js'
+export type { Globals } from './globals.js'
+export { Link, type LinkInfo } from './link.js'
+export { type Logger, type LogLevel, setLogger } from './log.js'
+export {
+  BPF_ANY,
+  BPF_EXIST,
+  BPF_F_LOCK,
+  BPF_NOEXIST,
+  BpfMap,
+  BpfMap as Map,
+  type MapInfo,
+  type MapOptions,
+} from './map.js'
+export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
+export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
+export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
+export { ids, type Kind } from './query.js'
+export { type DrainCallback, RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+
+/** The version of the libbpf inside, such as 'v1.7'. (`libbpf_version_string`) */
+export function libbpfVersion(): string {
+  return native.libbpfVersion()
+}
+
+/** How many CPUs there can ever be: the length of per-CPU values. (`libbpf_num_possible_cpus`) */
+export function possibleCpus(): number {
+  return native.possibleCpus()
+}
+
+/**
+ * How much memory libbpf may lock on kernels before 5.11, where maps and programs count against RLIMIT_MEMLOCK. Without this it lifts the
+ * limit when it loads the first program. (`libbpf_set_memlock_rlim`)
+ *
+ * @param bytes - 0 leaves the limit alone
+ * @throws BpfError EBUSY when libbpf has set it before
+ */
+export function setMemlockRlimit(bytes: number): void {
+  attempt({ what: `set the memlock limit to ${bytes} bytes` }, () => native.setMemlockRlimit(bytes))
+}

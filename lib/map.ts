@@ -1,0 +1,584 @@
+import type { MapHandle } from '../types/binding.js'
+import { native } from './binding.js'
+import { attempt } from './call.js'
+import { bytesCodec, type ElementCodec, perCpuCodec } from './codec.js'
+import { BpfError } from './errors.js'
+import { explain, type Subject } from './explain.js'
+import { Link } from './link.js'
+import { type MapType, mapTypeName, mapTypeNumber } from './names.js'
+import type { ProgramOwner } from './program.js'
+
+/** Flags for {@link BpfMap.set}, the kernel's. */
+export const BPF_ANY = 0
+/** The key must not be there yet: EEXIST. */
+export const BPF_NOEXIST = 1
+/** The key must be there: ENOENT. */
+export const BPF_EXIST = 2
+/** Holds the value's `bpf_spin_lock` meanwhile; for `get` and `set`. (Linux 5.1) */
+export const BPF_F_LOCK = 4
+
+/** What the kernel says of a map. */
+export interface MapInfo {
+  type: MapType
+  id: number
+  /** At most 15 characters: the kernel keeps no more. */
+  name: string
+  keySize: number
+  valueSize: number
+  maxEntries: number
+  flags: number
+  ifindex: number
+  btfId: number
+  btfKeyTypeId: number
+  btfValueTypeId: number
+  extra: bigint
+}
+
+export interface MapOptions {
+  type: MapType
+  /** At most 15 characters are kept by the kernel. */
+  name?: string
+  /** Bytes. */
+  keySize: number
+  /** Bytes; of a per-CPU map, for one CPU. */
+  valueSize: number
+  maxEntries: number
+  /** `BPF_F_*` of linux/bpf.h. */
+  flags?: number
+  extra?: bigint
+  numaNode?: number
+  /** For maps of maps: a map like those that it will hold. */
+  innerMap?: BpfMap<unknown, unknown>
+  ifindex?: number
+}
+
+/** How keys and values are turned into bytes and back. @internal */
+export interface MapCodecs {
+  key: ElementCodec
+  /** Of one CPU's value, for per-CPU maps. */
+  value: ElementCodec
+}
+
+let handleOf: (map: BpfMap<unknown, unknown>) => MapHandle
+
+/** The native handle of a map. @internal */
+export function handleOfMap(map: BpfMap<unknown, unknown>): MapHandle {
+  if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
+  return handleOf(map)
+}
+
+const perCpuTypes: readonly string[] = [
+  'percpu_hash',
+  'percpu_array',
+  'lru_percpu_hash',
+  'percpu_cgroup_storage',
+]
+
+/** The buffers that native code reads keys and values from, see mapBind in types/binding.d.ts. Nobody else may see them. */
+interface Buffers {
+  keyView: DataView
+  valueView: DataView
+  keyBytes: Uint8Array
+}
+
+/** A native handle has one pair of buffers, whichever view of the map is used. */
+interface Shared {
+  buffers?: Buffers
+}
+
+/**
+ * A map. It feels like an ES `Map` whose keys and values the kernel sees, too: typed by BTF where the object carries it, else bytes.
+ *
+ * The values of per-CPU maps are arrays with one element for each possible CPU.
+ */
+export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
+  readonly #handle: MapHandle
+  readonly #owner: ProgramOwner | undefined
+  readonly #codecs: ((map: BpfMap<unknown, unknown>) => MapCodecs) | undefined
+  #key!: ElementCodec
+  #value!: ElementCodec
+  /** Set when the codecs are. */
+  #buffers: Buffers | undefined
+  #shared: Shared = {}
+  #raw: BpfMap | undefined
+  readonly name: string
+
+  static {
+    handleOf = (map) => map.#handle
+  }
+
+  /** Use {@link BpfObject.map}, or one of the static methods. @internal */
+  constructor(
+    handle: MapHandle,
+    owner?: ProgramOwner,
+    codecs?: (map: BpfMap<unknown, unknown>) => MapCodecs,
+  ) {
+    this.#handle = handle
+    this.#owner = owner
+    this.#codecs = codecs
+    this.name = native.mapName(handle)
+  }
+
+  /** Makes a map without an object. It's gone when it's closed and nobody else holds it. (`bpf_map_create`, Linux 3.19) */
+  static create(options: MapOptions): BpfMap {
+    const {
+      type,
+      name,
+      keySize,
+      valueSize,
+      maxEntries,
+      flags = 0,
+      extra = 0n,
+      numaNode = 0,
+      ifindex = 0,
+    } = options
+    const number = mapTypeNumber(type)
+    const innerFd = options.innerMap === undefined ? 0 : options.innerMap.fd
+    return BpfMap.#open(`create ${type} map '${name ?? ''}'`, name, () =>
+      native.mapCreate(
+        number,
+        name,
+        keySize,
+        valueSize,
+        maxEntries,
+        flags,
+        extra,
+        numaNode,
+        innerFd,
+        ifindex,
+      ),
+    )
+  }
+
+  /** A map from a descriptor, which is copied. */
+  static fromFd(fd: number): BpfMap {
+    return BpfMap.#open(`open the map of fd ${fd}`, undefined, () => native.mapFromFd(fd))
+  }
+
+  /** A map by the kernel's number for it. (`bpf_map_get_fd_by_id`, Linux 4.13, CAP_SYS_ADMIN) */
+  static fromId(id: number): BpfMap {
+    return BpfMap.#open(`open the map with id ${id}`, undefined, () => native.mapFromId(id))
+  }
+
+  /** A pinned map. (`bpf_obj_get`, Linux 4.4) */
+  static fromPin(path: string, { flags = 0 }: { flags?: number } = {}): BpfMap {
+    return BpfMap.#open(`open the pinned map ${path}`, undefined, () => native.mapFromPin(path, flags))
+  }
+
+  static #open(what: string, map: string | undefined, open: () => MapHandle): BpfMap {
+    return new BpfMap(attempt({ what, map, capabilities: () => ['CAP_BPF'] }, open))
+  }
+
+  // ---- What it is. Setters are for the time before load.
+
+  /** (`bpf_map__type`, `bpf_map__set_type`) */
+  get type(): MapType {
+    return mapTypeName(this.#do('read the type', () => native.mapType(this.#handle)))
+  }
+  set type(type: MapType) {
+    const number = mapTypeNumber(type)
+    this.#declare(`set the type to ${type}`, () => native.mapSetType(this.#handle, number))
+  }
+
+  /** Bytes. (`bpf_map__key_size`, `bpf_map__set_key_size`) */
+  get keySize(): number {
+    return this.#do('read the key size', () => native.mapKeySize(this.#handle))
+  }
+  set keySize(size: number) {
+    this.#declare('set the key size', () => native.mapSetKeySize(this.#handle, size))
+  }
+
+  /** Bytes; of a per-CPU map, for one CPU. Sections (.data) can be made longer, too. (`bpf_map__value_size`, `bpf_map__set_value_size`) */
+  get valueSize(): number {
+    return this.#do('read the value size', () => native.mapValueSize(this.#handle))
+  }
+  set valueSize(size: number) {
+    this.#declare('set the value size', () => native.mapSetValueSize(this.#handle, size))
+  }
+
+  /** Entries; of a ring buffer, bytes. (`bpf_map__max_entries`, `bpf_map__set_max_entries`) */
+  get maxEntries(): number {
+    return this.#do('read maxEntries', () => native.mapMaxEntries(this.#handle))
+  }
+  set maxEntries(entries: number) {
+    this.#declare(`set maxEntries to ${entries}`, () => native.mapSetMaxEntries(this.#handle, entries))
+  }
+
+  /** `BPF_F_*` of linux/bpf.h. (`bpf_map__map_flags`, `bpf_map__set_map_flags`) */
+  get flags(): number {
+    return this.#do('read the flags', () => native.mapFlags(this.#handle))
+  }
+  set flags(flags: number) {
+    this.#declare('set the flags', () => native.mapSetFlags(this.#handle, flags))
+  }
+
+  /** What the type makes of it, such as the hash functions of a bloom filter. (`bpf_map__map_extra`, `bpf_map__set_map_extra`) */
+  get extra(): bigint {
+    return this.#do('read extra', () => native.mapExtra(this.#handle))
+  }
+  set extra(extra: bigint) {
+    this.#declare('set extra', () => native.mapSetExtra(this.#handle, extra))
+  }
+
+  /** Counts with the flag BPF_F_NUMA_NODE. (`bpf_map__numa_node`, `bpf_map__set_numa_node`) */
+  get numaNode(): number {
+    return this.#declare('read the NUMA node', () => native.mapNumaNode(this.#handle))
+  }
+  set numaNode(node: number) {
+    this.#declare('set the NUMA node', () => native.mapSetNumaNode(this.#handle, node))
+  }
+
+  /** The network device for offload. (`bpf_map__ifindex`, `bpf_map__set_ifindex`) */
+  get ifindex(): number {
+    return this.#declare('read the ifindex', () => native.mapIfindex(this.#handle))
+  }
+  set ifindex(ifindex: number) {
+    this.#declare('set the ifindex', () => native.mapSetIfindex(this.#handle, ifindex))
+  }
+
+  /** Whether load makes it. (`bpf_map__autocreate`, `bpf_map__set_autocreate`) */
+  get autocreate(): boolean {
+    return this.#declare('read autocreate', () => native.mapAutocreate(this.#handle))
+  }
+  set autocreate(on: boolean) {
+    this.#declare('set autocreate', () => native.mapSetAutocreate(this.#handle, on))
+  }
+
+  /** Whether the object's attach attaches it; for struct_ops. (`bpf_map__autoattach`, `bpf_map__set_autoattach`) */
+  get autoattach(): boolean {
+    return this.#declare('read autoattach', () => native.mapAutoattach(this.#handle))
+  }
+  set autoattach(on: boolean) {
+    this.#declare('set autoattach', () => native.mapSetAutoattach(this.#handle, on))
+  }
+
+  /** Where load pins it, or finds it pinned. (`bpf_map__pin_path`, `bpf_map__set_pin_path`) */
+  get pinPath(): string | undefined {
+    return this.#declare('read the pin path', () => native.mapPinPath(this.#handle))
+  }
+  set pinPath(path: string | undefined) {
+    this.#declare('set the pin path', () => native.mapSetPinPath(this.#handle, path))
+  }
+
+  /** (`bpf_map__is_pinned`) */
+  get isPinned(): boolean {
+    return this.#declare('look whether it is pinned', () => native.mapIsPinned(this.#handle))
+  }
+
+  /** True for what libbpf makes of a section: .rodata, .data, .bss, .kconfig. (`bpf_map__is_internal`) */
+  get isInternal(): boolean {
+    return this.#owner !== undefined && this.#do('look what it is', () => native.mapIsInternal(this.#handle))
+  }
+
+  /** The types of keys and values in the object's BTF, or 0. (`bpf_map__btf_key_type_id`, `bpf_map__btf_value_type_id`) */
+  get btfKeyTypeId(): number {
+    return this.#do('read the key type', () => native.mapBtfKeyTypeId(this.#handle))
+  }
+  get btfValueTypeId(): number {
+    return this.#do('read the value type', () => native.mapBtfValueTypeId(this.#handle))
+  }
+
+  /** What a section or struct_ops map begins with, as a copy; only until load. (`bpf_map__initial_value`, `bpf_map__set_initial_value`) */
+  get initialValue(): Uint8Array | undefined {
+    return this.#declare('read the initial value', () => native.mapInitialValue(this.#handle))
+  }
+  set initialValue(value: Uint8Array) {
+    this.#declare('set the initial value', () => native.mapSetInitialValue(this.#handle, value))
+  }
+
+  /** The declaration of the maps in a map of maps, until load. (`bpf_map__inner_map`) */
+  get innerMap(): BpfMap | undefined {
+    const inner = this.#do('read the inner map', () => native.mapInnerMap(this.#handle))
+    return inner === undefined ? undefined : new BpfMap(inner, this.#owner)
+  }
+
+  /** Says by example what the maps in a map of maps are like. (`bpf_map__set_inner_map_fd`) */
+  setInnerMap(map: BpfMap<unknown, unknown>): void {
+    this.#declare('set the inner map', () => native.mapSetInnerMapFd(this.#handle, map.fd))
+  }
+
+  /** Makes load take an existing map in its place; the descriptor is copied. (`bpf_map__reuse_fd`) */
+  reuse(map: BpfMap<unknown, unknown> | number): void {
+    const fd = typeof map === 'number' ? map : map.fd
+    this.#declare(`reuse the map of fd ${fd}`, () => native.mapReuseFd(this.#handle, fd))
+  }
+
+  /** The file descriptor, which the map or its object owns. (`bpf_map__fd`) @throws BpfError ERR_BPF_STATE before load */
+  get fd(): number {
+    const fd = this.#do('read the fd', () => native.mapFd(this.#handle))
+    if (fd >= 0) return fd
+    throw this.#stateError('is not in the kernel: load the object first, with autocreate on')
+  }
+
+  /** The kernel's number for it. (Linux 4.13) */
+  get id(): number {
+    return this.info().id
+  }
+
+  /** What the kernel says of it. (`bpf_map_get_info_by_fd`, Linux 4.13) */
+  info(): MapInfo {
+    this.fd
+    const { type, ...rest } = this.#do('read the info', () => native.mapInfo(this.#handle))
+    return { ...rest, type: mapTypeName(type) }
+  }
+
+  // ---- Entries
+
+  /** The same map, its keys and values as bytes. Per-CPU values are then one after the other, each padded to 8 bytes. */
+  get raw(): BpfMap {
+    if (this.#raw === undefined) {
+      this.#raw = new BpfMap(this.#handle, this.#owner)
+      this.#raw.#shared = this.#shared
+    }
+    return this.#raw
+  }
+
+  /** The value of a key, or `undefined`. (`bpf_map_lookup_elem`) */
+  get(key: K, { flags = 0 }: { flags?: number } = {}): V | undefined {
+    const buffers = this.#buffers ?? this.#bind()
+    this.#key.encode(key, buffers.keyView, 0)
+    let found: boolean
+    try {
+      found = native.mapLookup(this.#handle, flags)
+    } catch (error) {
+      throw this.#explain(error, 'get')
+    }
+    return found ? (this.#value.decode(buffers.valueView, 0) as V) : undefined
+  }
+
+  /**
+   * Sets the value of a key. (`bpf_map_update_elem`)
+   *
+   * @param options - `flags`: {@link BPF_ANY}, {@link BPF_NOEXIST}, {@link BPF_EXIST}, or'ed with {@link BPF_F_LOCK}
+   * @throws BpfError EEXIST, ENOENT by the flags; E2BIG when the map is full
+   */
+  set(key: K, value: V, { flags = BPF_ANY }: { flags?: number } = {}): this {
+    const buffers = this.#buffers ?? this.#bind()
+    this.#key.encode(key, buffers.keyView, 0)
+    this.#value.encode(value, buffers.valueView, 0)
+    try {
+      native.mapUpdate(this.#handle, flags)
+    } catch (error) {
+      throw this.#explain(error, 'set')
+    }
+    return this
+  }
+
+  /** Whether the key is there: a look-up, too. */
+  has(key: K): boolean {
+    const buffers = this.#buffers ?? this.#bind()
+    this.#key.encode(key, buffers.keyView, 0)
+    try {
+      return native.mapLookup(this.#handle, 0)
+    } catch (error) {
+      throw this.#explain(error, 'has')
+    }
+  }
+
+  /** Removes a key; whether it was there. Entries of arrays cannot be removed: EINVAL. (`bpf_map_delete_elem`) */
+  delete(key: K): boolean {
+    const buffers = this.#buffers ?? this.#bind()
+    this.#key.encode(key, buffers.keyView, 0)
+    try {
+      return native.mapDelete(this.#handle)
+    } catch (error) {
+      throw this.#explain(error, 'delete')
+    }
+  }
+
+  /** Takes a key's value out. (`bpf_map_lookup_and_delete_elem`; queue and stack Linux 4.20, hashes 5.14) */
+  lookupAndDelete(key: K, { flags = 0 }: { flags?: number } = {}): V | undefined {
+    const buffers = this.#buffers ?? this.#bind()
+    this.#key.encode(key, buffers.keyView, 0)
+    let found: boolean
+    try {
+      found = native.mapLookupAndDelete(this.#handle, flags)
+    } catch (error) {
+      throw this.#explain(error, 'lookupAndDelete')
+    }
+    return found ? (this.#value.decode(buffers.valueView, 0) as V) : undefined
+  }
+
+  /**
+   * The key after another, or the first; `undefined` after the last. In a hash, the first again where the key is gone.
+   * (`bpf_map_get_next_key`)
+   */
+  nextKey(key?: K): K | undefined {
+    const buffers = this.#buffers ?? this.#bind()
+    if (key !== undefined) this.#key.encode(key, buffers.keyView, 0)
+    return this.#next(buffers, key === undefined) ? (this.#key.decode(buffers.keyView, 0) as K) : undefined
+  }
+
+  /**
+   * The keys, in the kernel's order. The entry at hand may be deleted while iterating. Where others delete at the same time, keys may
+   * come twice.
+   *
+   * @throws BpfError ERR_BPF_ITERATION when deletions by others send the iteration back to its beginning again and again
+   */
+  *keys(): Generator<K, undefined> {
+    let buffers = this.#buffers ?? this.#bind()
+    const next = new Uint8Array(buffers.keyBytes.length)
+    const view = new DataView(next.buffer)
+    // A pass has no more keys than the map has entries; twice that says that it does not get ahead.
+    let left = 2 * this.maxEntries + 1
+    for (let more = this.#next(buffers, true); more; left--) {
+      if (left === 0) throw this.#stateError('changes faster than it can be iterated', 'ERR_BPF_ITERATION')
+      next.set(buffers.keyBytes)
+      // Before the key goes out, because its entry may be gone afterwards.
+      more = this.#next(buffers, false)
+      const after = buffers.keyBytes.slice()
+      yield this.#key.decode(view, 0) as K
+      buffers = this.#buffers ?? this.#bind()
+      buffers.keyBytes.set(after)
+    }
+  }
+
+  /** The entries, see {@link keys}. Those that are deleted meanwhile are left out. */
+  *entries(): Generator<[K, V], undefined> {
+    for (const key of this.keys()) {
+      const value = this.get(key)
+      if (value !== undefined) yield [key, value]
+    }
+  }
+
+  /** The values, see {@link entries}. */
+  *values(): Generator<V, undefined> {
+    for (const [, value] of this.entries()) yield value
+  }
+
+  [Symbol.iterator](): Generator<[K, V], undefined> {
+    return this.entries()
+  }
+
+  forEach(callback: (value: V, key: K, map: this) => void): void {
+    for (const [key, value] of this) callback(value, key, this)
+  }
+
+  /** The number of keys: counts them, a system call each. */
+  get size(): number {
+    let count = 0
+    for (const _ of this.raw.keys()) count++
+    return count
+  }
+
+  /** Removes all entries, one by one. Those of arrays cannot be removed: EINVAL. */
+  clear(): void {
+    const raw = this.raw
+    for (const key of raw.keys()) raw.delete(key)
+  }
+
+  // ---- The map as a whole
+
+  /** Makes it read-only for system calls, for good. (`bpf_map_freeze`, Linux 5.2) */
+  freeze(): void {
+    this.fd
+    this.#do('freeze', () => native.mapFreeze(this.#handle))
+  }
+
+  /** Pins it into a BPF file system: it stays when the process ends. Without a path: to {@link pinPath}. (`bpf_map__pin`) */
+  pin(path?: string): void {
+    this.fd
+    this.#do(`pin to ${path ?? 'its pin path'}`, () => native.mapPin(this.#handle, path), path)
+  }
+
+  /** Removes the pin. (`bpf_map__unpin`) */
+  unpin(path?: string): void {
+    this.#do(`unpin from ${path ?? 'its pin path'}`, () => native.mapUnpin(this.#handle, path), path)
+  }
+
+  /** Registers a struct_ops map. (`bpf_map__attach_struct_ops`, Linux 5.6) */
+  attachStructOps(): Link {
+    const handle = this.#declare('attach', () => native.mapAttachStructOps(this.#handle))
+    return this.#owner!.own((onClose) => new Link(handle, { ...this.#subject, target: this.name }, onClose))
+  }
+
+  /** Closes a map that has no object of its own; the maps of an object are closed with it, and this does nothing. Twice is fine. */
+  close(): void {
+    native.mapClose(this.#handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  // ---- Memory of sections
+
+  /** Reads a section's bytes into `target`: its initial value before load, the live memory after. @internal */
+  readMemory(offset: number, target: Uint8Array): void {
+    if (this.#do('read', () => native.mapMemoryRead(this.#handle, offset, target))) return
+    // Without a global variable that the linker sees, libbpf does not map the section.
+    const value = this.raw.get(new Uint8Array(this.keySize))
+    if (value !== undefined) target.set(value.subarray(offset, offset + target.length))
+  }
+
+  /** Writes a section's bytes. @internal */
+  writeMemory(offset: number, source: Uint8Array): void {
+    if (this.#do('write', () => native.mapMemoryWrite(this.#handle, offset, source))) return
+    const { raw } = this
+    const key = new Uint8Array(this.keySize)
+    const value = raw.get(key)
+    if (value === undefined) return
+    value.set(source, offset)
+    raw.set(key, value)
+  }
+
+  // ----
+
+  #next(buffers: Buffers, first: boolean): boolean {
+    if (buffers.keyBytes.length === 0) throw this.#stateError('has no keys', 'ENOTSUP')
+    try {
+      return native.mapNextKey(this.#handle, first)
+    } catch (error) {
+      throw this.#explain(error, 'nextKey')
+    }
+  }
+
+  #bind(): Buffers {
+    this.fd
+    return this.#do('prepare its buffers', () => {
+      const { keySize } = this
+      const valueBytes = native.mapValueBytes(this.#handle)
+      const codecs = this.#codecs?.(this)
+      // Without codecs K and V are Uint8Array: they are the type parameters' defaults.
+      this.#key = codecs?.key ?? bytesCodec('key', keySize)
+      if (codecs === undefined) {
+        this.#value = bytesCodec('value', valueBytes)
+      } else {
+        const isPerCpu = perCpuTypes.includes(this.type)
+        this.#value = isPerCpu ? perCpuCodec(codecs.value, valueBytes) : codecs.value
+      }
+      this.#shared.buffers ??= bindBuffers(this.#handle, keySize, valueBytes)
+      this.#buffers = this.#shared.buffers
+      return this.#buffers
+    })
+  }
+
+  get #subject(): Omit<Subject, 'what'> {
+    return { object: this.#owner?.name, map: this.name, capabilities: () => ['CAP_BPF'] }
+  }
+
+  #do<T>(what: string, call: () => T, target?: string): T {
+    return attempt({ ...this.#subject, target, what: `map '${this.name}': ${what}` }, call)
+  }
+
+  /** For what libbpf knows only of the maps of an object. */
+  #declare<T>(what: string, call: () => T): T {
+    if (this.#owner === undefined) throw this.#stateError('belongs to no object: it is as it was made')
+    return this.#do(what, call)
+  }
+
+  #explain(error: unknown, what: string): unknown {
+    return explain(error, { ...this.#subject, what: `map '${this.name}': ${what}` })
+  }
+
+  #stateError(is: string, code = 'ERR_BPF_STATE'): BpfError {
+    return new BpfError(`map '${this.name}' ${is}`, { ...this.#subject, code })
+  }
+}
+
+function bindBuffers(handle: MapHandle, keySize: number, valueBytes: number): Buffers {
+  const keyBytes = new Uint8Array(keySize)
+  const value = new Uint8Array(valueBytes)
+  native.mapBind(handle, keyBytes, value)
+  return { keyBytes, keyView: new DataView(keyBytes.buffer), valueView: new DataView(value.buffer) }
+}

@@ -1,0 +1,450 @@
+import { fileURLToPath } from 'node:url'
+import type { ObjectHandle } from '../types/binding.js'
+import { native } from './binding.js'
+import { type Codec, type CodecOptions, compile } from './btf/codec.js'
+import { didYouMean } from './btf/nearest.js'
+import { BtfTypes } from './btf/parse.js'
+import { attempt, attemptAsync } from './call.js'
+import { capabilitiesFor } from './capabilities.js'
+import { BpfError } from './errors.js'
+import type { Subject } from './explain.js'
+import { type Globals, globalsOf } from './globals.js'
+import type { Link } from './link.js'
+import { BpfMap, type MapCodecs } from './map.js'
+import { Program } from './program.js'
+import { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+
+/** libbpf's `bpf_object_open_opts`. */
+export interface OpenOptions {
+  /** Instead of the file's name without its endings. */
+  name?: string
+  /** Where maps with `LIBBPF_PIN_BY_NAME` are pinned; /sys/fs/bpf by default. */
+  pinRootPath?: string
+  /** Kernel configuration as `CONFIG_X=y` lines that add to, or replace, the running kernel's. */
+  kconfig?: string
+  /** A file with BTF to relocate against instead of the kernel's. */
+  btfCustomPath?: string
+  /** A delegated BPF file system to get a token from; '' for none. (Linux 6.9) */
+  bpfTokenPath?: string
+  /** Skips map attributes that libbpf does not know. */
+  relaxedMaps?: boolean
+  /** What the verifier is asked to log: 1 branches, 2 instructions, 4 statistics. */
+  kernelLogLevel?: number
+  /**
+   * Bytes for the kernel's log, read with {@link BpfObject.kernelLog}. Without it libbpf keeps a buffer that grows with the log, and
+   * a rejected program's whole log is in the error.
+   */
+  kernelLogSize?: number
+}
+
+type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
+
+/**
+ * A BPF object file: its programs, maps and global variables. Its life is libbpf's: open, set what is to be set, load, attach, close.
+ *
+ * @example
+ * const obj = BpfObject.open('exec.bpf.o')
+ * obj.map('events').maxEntries = 1 << 20
+ * await obj.load()
+ * obj.attach()
+ * for await (const e of obj.ringBuffer('events', 'event')) console.log(e)
+ */
+export class BpfObject implements Disposable {
+  readonly #handle: ObjectHandle
+  readonly #links = new Set<Link>()
+  readonly #globals = new Map<string, Globals>()
+  #state: State = 'open'
+  #loadTried = false
+  #types: BtfTypes | undefined
+  readonly name: string
+  /** In the file's order. */
+  readonly programs: ReadonlyMap<string, Program>
+  readonly maps: ReadonlyMap<string, BpfMap<unknown, unknown>>
+
+  /**
+   * Reads an object file. Asks nothing of the kernel. (`bpf_object__open_file`, `bpf_object__open_mem`)
+   *
+   * @param source - a path, a file: URL, or the file's bytes
+   * @throws BpfError when it is not a BPF object of this machine's byte order
+   */
+  static open(source: string | URL | Uint8Array, options: OpenOptions = {}): BpfObject {
+    return new BpfObject(source, options)
+  }
+
+  private constructor(source: string | URL | Uint8Array, options: OpenOptions) {
+    const from = source instanceof URL ? fileURLToPath(source) : source
+    if (typeof from !== 'string' && !(from instanceof Uint8Array)) {
+      throw new TypeError('source is not a path, a URL or a Uint8Array')
+    }
+    const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
+    const { kernelLogLevel = 0, kernelLogSize = 0 } = options
+    const what = `open object ${name !== undefined ? `'${name}'` : typeof from === 'string' ? `'${from}'` : 'from bytes'}`
+    this.#handle = attempt({ what, object: name, target: typeof from === 'string' ? from : undefined }, () =>
+      native.objectOpen(
+        from,
+        name,
+        pinRootPath,
+        kconfig,
+        btfCustomPath,
+        bpfTokenPath,
+        relaxedMaps,
+        kernelLogLevel,
+        kernelLogSize,
+      ),
+    )
+    this.name = native.objectName(this.#handle)
+    const owner = { name: this.name, own: (make: (onClose: () => void) => Link) => this.#own(make) }
+    const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
+    const codecs = (map: BpfMap<unknown, unknown>) => this.#mapCodecs(map)
+    const maps = native.objectMaps(this.#handle).map((handle) => {
+      // Without BTF its keys and values are bytes.
+      const typed = native.mapBtfValueTypeId(handle) !== 0 && !native.mapIsInternal(handle)
+      return typed ? new BpfMap<unknown, unknown>(handle, owner, codecs) : new BpfMap(handle, owner)
+    })
+    this.programs = new Map(programs.map((program) => [program.name, program]))
+    this.maps = new Map(maps.map((map) => [map.name, map]))
+  }
+
+  /** @throws BpfError ERR_BPF_NOT_FOUND that names the nearest */
+  program(name: string): Program {
+    return this.programs.get(name) ?? this.#notFound('program', name, this.programs.keys())
+  }
+
+  /**
+   * A map by its name in C; the maps of sections are called '.rodata', '.bss', and so on.
+   *
+   * Keys and values are what their types in BTF make them (the type parameters are the caller's word for it), and bytes where the map was
+   * declared with sizes only.
+   *
+   * @throws BpfError ERR_BPF_NOT_FOUND that names the nearest
+   */
+  map<K = Uint8Array, V = Uint8Array>(name: string): BpfMap<K, V> {
+    const map = this.#findMap(name) ?? this.#notFound('map', name, this.maps.keys())
+    return map as BpfMap<K, V>
+  }
+
+  // ---- Global variables
+
+  /** The constants of `.rodata`, to be set before load. */
+  get rodata(): Globals {
+    return this.globals('.rodata')
+  }
+
+  /** The variables with an initial value; live after load. (Linux 5.5 for writing without a system call) */
+  get data(): Globals {
+    return this.globals('.data')
+  }
+
+  /** The variables without an initial value; live after load. */
+  get bss(): Globals {
+    return this.globals('.bss')
+  }
+
+  /** The kernel configuration that programs ask for; known after load. */
+  get kconfig(): Globals {
+    return this.globals('.kconfig')
+  }
+
+  /** The variables of any section, such as '.data.custom'. @throws BpfError ERR_BPF_NOT_FOUND */
+  globals(section: string): Globals {
+    let globals = this.#globals.get(section)
+    if (globals === undefined) {
+      const owner = this
+      globals = globalsOf(
+        {
+          name: this.name,
+          types: this.types,
+          get loadTried() {
+            return owner.#loadTried
+          },
+        },
+        this.map(section),
+      )
+      this.#globals.set(section, globals)
+    }
+    return globals
+  }
+
+  // ---- Types
+
+  /** The object's BTF. @throws BpfError ERR_BPF_NOT_FOUND where it has none */
+  get types(): BtfTypes {
+    if (this.#types === undefined) {
+      const bytes = this.#do('read the BTF', () => native.objectBtf(this.#handle))
+      if (bytes === undefined) {
+        throw new BpfError(`object '${this.name}' carries no BTF: compile it with clang -g`, {
+          code: 'ERR_BPF_NOT_FOUND',
+          object: this.name,
+        })
+      }
+      this.#types = new BtfTypes(bytes)
+    }
+    return this.#types
+  }
+
+  /** Reads and writes values of a type of the object: a struct, union, enum or typedef by its name in C. */
+  codec<T = Record<string, unknown>>(type: string, options?: CodecOptions): Codec<T> {
+    const { types } = this
+    const found = types.find(type, 'struct') ?? types.find(type, 'union') ?? types.find(type)
+    return compile<T>(types, found?.id ?? this.#notFound('type', type, types.names()), options)
+  }
+
+  // ---- Life
+
+  /** Whether it is in the kernel. */
+  get loaded(): boolean {
+    return this.#state === 'loaded'
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /**
+   * Everything of load but the programs' verification: maps exist and have descriptors. On libuv's pool. (`bpf_object__prepare`,
+   * libbpf 1.6)
+   */
+  async prepare(): Promise<void> {
+    this.#beginLoading('prepare')
+    await this.#settle('prepared', () => native.objectPrepare(this.#handle))
+  }
+
+  /** Like {@link prepare}, and waits. */
+  prepareSync(): void {
+    this.#beginLoading('prepare')
+    this.#settleSync('prepared', () => native.objectPrepareSync(this.#handle))
+  }
+
+  /**
+   * Relocates, makes the maps, has the kernel verify the programs. On libuv's pool; until it ends nothing else can be done with the object
+   * (ERR_BPF_BUSY) but close it. (`bpf_object__load`)
+   *
+   * @throws VerifierError when the kernel rejects a program
+   * @throws BpfError for anything else; the object can then only be closed
+   */
+  async load(): Promise<void> {
+    this.#beginLoading('load')
+    await this.#settle('loaded', () => native.objectLoad(this.#handle))
+  }
+
+  /** Like {@link load}, and waits. */
+  loadSync(): void {
+    this.#beginLoading('load')
+    this.#settleSync('loaded', () => native.objectLoadSync(this.#handle))
+  }
+
+  /**
+   * Attaches what is loaded and has autoattach on: each program to what its SEC() names, then the struct_ops maps. Those whose section does
+   * not say to what are left out. When one fails those before it are detached again. (libbpf's skeletons do the same.)
+   */
+  attach(): Link[] {
+    this.#expectLoaded('attach')
+    const links: Link[] = []
+    try {
+      for (const program of this.programs.values()) {
+        const link = program.autoattach && program.loaded ? program.tryAttach() : undefined
+        if (link !== undefined) links.push(link)
+      }
+      for (const map of this.maps.values()) {
+        if (map.type === 'struct_ops' && map.autoattach && map.autocreate) links.push(map.attachStructOps())
+      }
+    } catch (error) {
+      for (const link of links) link.close()
+      throw error
+    }
+    return links
+  }
+
+  /** The links that are open, of this object's programs. */
+  get links(): ReadonlySet<Link> {
+    return this.#links
+  }
+
+  /**
+   * A consumer of one of the object's ring buffers, after load.
+   *
+   * @param map - the map's name
+   * @param type - the type of its records by its name in C; without it they are bytes
+   */
+  ringBuffer(map: string, type?: undefined, options?: RingBufferOptions): RingBuffer
+  ringBuffer<T = Record<string, unknown>>(
+    map: string,
+    type: string,
+    options?: RingBufferOptions,
+  ): RingBuffer<T>
+  ringBuffer<T>(map: string, type?: string, options?: RingBufferOptions): RingBuffer<T> | RingBuffer {
+    this.#expectLoaded('read a ring buffer')
+    if (type === undefined) return new RingBuffer<Uint8Array>(this.map(map), options)
+    return new RingBuffer<T>(this.map(map), { ...options, codec: this.codec<T>(type) })
+  }
+
+  /** Pins all maps to files, programs to folders of their names. (`bpf_object__pin`) */
+  pin(path: string): void {
+    this.#expectLoaded('pin')
+    this.#do(`pin to ${path}`, () => native.objectPin(this.#handle, path), path)
+  }
+
+  /** (`bpf_object__unpin`) */
+  unpin(path: string): void {
+    this.#expectLoaded('unpin')
+    this.#do(`unpin from ${path}`, () => native.objectUnpin(this.#handle, path), path)
+  }
+
+  /** Into a folder, or without one those with a pin path to it. (`bpf_object__pin_maps`) */
+  pinMaps(path?: string): void {
+    this.#expectLoaded('pin the maps')
+    this.#do(
+      `pin the maps to ${path ?? 'their pin paths'}`,
+      () => native.objectPinMaps(this.#handle, path),
+      path,
+    )
+  }
+
+  /** (`bpf_object__unpin_maps`) */
+  unpinMaps(path?: string): void {
+    this.#expectLoaded('unpin the maps')
+    this.#do(
+      `unpin the maps from ${path ?? 'their pin paths'}`,
+      () => native.objectUnpinMaps(this.#handle, path),
+      path,
+    )
+  }
+
+  /** (`bpf_object__pin_programs`) */
+  pinPrograms(path: string): void {
+    this.#expectLoaded('pin the programs')
+    this.#do(`pin the programs to ${path}`, () => native.objectPinPrograms(this.#handle, path), path)
+  }
+
+  /** (`bpf_object__unpin_programs`) */
+  unpinPrograms(path: string): void {
+    this.#expectLoaded('unpin the programs')
+    this.#do(`unpin the programs from ${path}`, () => native.objectUnpinPrograms(this.#handle, path), path)
+  }
+
+  /** What the kernel wrote into the buffer of {@link OpenOptions.kernelLogSize}. */
+  get kernelLog(): string {
+    return this.#do('read the kernel log', () => native.objectKernelLog(this.#handle))
+  }
+
+  /** The descriptor of the BPF token that it loads with, if any. (`bpf_object__token_fd`) */
+  get tokenFd(): number | undefined {
+    const fd = this.#do('read the token fd', () => native.objectTokenFd(this.#handle))
+    return fd >= 0 ? fd : undefined
+  }
+
+  /**
+   * Detaches its links that are not pinned, then lets go of programs and maps. While it loads: as soon as that has ended, and load rejects with
+   * ERR_BPF_CLOSED. Closing twice is fine. (`bpf_object__close`)
+   */
+  close(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    for (const link of [...this.#links]) link.close()
+    native.objectClose(this.#handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  // ----
+
+  #findMap(name: string): BpfMap<unknown, unknown> | undefined {
+    const map = this.maps.get(name)
+    if (map !== undefined || !name.startsWith('.')) return map
+    // The kernel's names are short, so libbpf calls the first sections 'obj.rodata', with a piece of the object's name in front.
+    for (const [full, section] of this.maps) {
+      if (section.isInternal && full.endsWith(name) && !full.slice(0, -name.length).includes('.'))
+        return section
+    }
+    return undefined
+  }
+
+  #mapCodecs(map: BpfMap<unknown, unknown>): MapCodecs {
+    return {
+      key: compile(this.types, map.btfKeyTypeId, { name: 'key' }),
+      value: compile(this.types, map.btfValueTypeId, { name: 'value' }),
+    }
+  }
+
+  #own(make: (onClose: () => void) => Link): Link {
+    const link = make(() => this.#links.delete(link))
+    this.#links.add(link)
+    return link
+  }
+
+  #beginLoading(what: string): void {
+    const allowed = this.#state === 'open' || (this.#state === 'prepared' && what === 'load')
+    if (!allowed) throw this.#stateError(what)
+    this.#loadTried = true
+    this.#state = 'loading'
+  }
+
+  async #settle(end: State, call: () => Promise<void>): Promise<void> {
+    try {
+      await attemptAsync(this.#loadSubject, call)
+    } catch (error) {
+      this.#end('failed')
+      throw error
+    }
+    if (this.#end(end) === 'closed') throw this.#stateError('load')
+  }
+
+  #settleSync(end: State, call: () => void): void {
+    try {
+      attempt(this.#loadSubject, call)
+      this.#state = end
+    } catch (error) {
+      this.#state = 'failed'
+      throw error
+    }
+  }
+
+  /** It may have been closed meanwhile. */
+  #end(state: State): State {
+    if (this.#state !== 'closed') this.#state = state
+    return this.#state
+  }
+
+  get #loadSubject(): Subject {
+    return {
+      what: `load object '${this.name}'`,
+      object: this.name,
+      capabilities: () =>
+        capabilitiesFor([...this.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
+      kernelLog: () => native.objectKernelLog(this.#handle),
+    }
+  }
+
+  #expectLoaded(what: string): void {
+    if (this.#state !== 'loaded') throw this.#stateError(what)
+  }
+
+  #stateError(what: string): BpfError {
+    const states: Record<State, [code: string, why: string]> = {
+      open: ['ERR_BPF_STATE', 'it is not loaded yet'],
+      prepared: ['ERR_BPF_STATE', 'it is prepared, but not loaded yet'],
+      loading: ['ERR_BPF_BUSY', 'it is loading; wait for load() to end'],
+      loaded: ['ERR_BPF_STATE', 'it is loaded already'],
+      failed: ['ERR_BPF_STATE', 'it failed to load; open it anew'],
+      closed: ['ERR_BPF_CLOSED', 'it is closed'],
+    }
+    const [code, why] = states[this.#state]
+    return new BpfError(`${what} object '${this.name}': ${why}`, { code, object: this.name })
+  }
+
+  #notFound(what: string, name: string, names: Iterable<string>): never {
+    throw new BpfError(`object '${this.name}' has no ${what} '${name}'${didYouMean(name, names)}`, {
+      code: 'ERR_BPF_NOT_FOUND',
+      object: this.name,
+    })
+  }
+
+  #do<T>(what: string, call: () => T, target?: string): T {
+    return attempt(
+      { object: this.name, target, what: `object '${this.name}': ${what}`, capabilities: () => ['CAP_BPF'] },
+      call,
+    )
+  }
+}

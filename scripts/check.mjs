@@ -1,0 +1,31 @@
+// Format, lint and types of everything; with --format the format is put right instead of checked.
+import { files } from './files.mjs'
+import { root, run, say } from './run.mjs'
+import { ensureClangFormat } from './tools.mjs'
+
+const format = process.argv.includes('--format')
+process.chdir(root)
+
+const checks = {
+  biome: () => run('node_modules/.bin/biome', format ? ['check', '--write', '.'] : ['ci', '.']),
+  types: () => run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']),
+  async 'clang-format'() {
+    const sources = [
+      ...files('binding', /\.(cc|h)$/),
+      ...['examples', 'include', 'test/bpf'].flatMap((folder) => files(folder, /\.(c|h)$/)),
+    ]
+    const how = format ? ['-i'] : ['--dry-run', '-Werror']
+    return run(await ensureClangFormat(), [...how, ...sources])
+  },
+}
+
+for (const [name, check] of Object.entries(checks)) {
+  if (format && name === 'types') continue
+  try {
+    await check()
+    say(`check: ${name}: ok`)
+  } catch (error) {
+    say(`check: ${name}: failed\n${error.message}\n`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,53 @@
+// Compiles the BPF programs: examples/a/a.bpf.c becomes dist/examples/a/a.bpf.o, test/bpf/b.bpf.c becomes
+// dist/test/bpf/b.bpf.o.
+import { existsSync, mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
+import { files, fingerprint } from './files.mjs'
+import { Failure, run } from './run.mjs'
+
+const targetArch = { x64: 'x86', arm64: 'arm64' }[process.arch]
+
+export const sources = () => ['examples', 'test/bpf'].flatMap((folder) => files(folder, /\.bpf\.c$/))
+export const objectOf = (source) => `dist/${source.replace(/c$/, 'o')}`
+
+const headers = () => [...files('include', /\.h$/), 'build/include/vmlinux.h', 'deps/libbpf/.fetched']
+const headersBeside = (source) => files(dirname(source), /\.h$/)
+
+/** Changes when any of the objects has to be compiled. */
+export const inputs = () =>
+  fingerprint(...sources().flatMap((source) => [source, ...headersBeside(source)]), ...headers())
+
+/**
+ * Compiles what has changed. `previous` is what the last call returned: for each object, of what it was made.
+ */
+export async function compileBpf(clang, previous = {}) {
+  const shared = [fingerprint(clang, ...headers()), targetArch]
+  const made = {}
+  const todo = []
+  for (const source of sources()) {
+    const object = objectOf(source)
+    made[object] = JSON.stringify([...shared, fingerprint(source, ...headersBeside(source))])
+    if (made[object] !== previous[object] || !existsSync(object)) todo.push(source)
+  }
+  const failures = []
+  const worker = async () => {
+    for (let source = todo.pop(); source; source = todo.pop()) {
+      await compile(clang, source).catch((error) => failures.push(error.message))
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, worker))
+  if (failures.length > 0) throw new Failure(failures.join('\n\n'))
+  return made
+}
+
+function compile(clang, source) {
+  const object = objectOf(source)
+  mkdirSync(dirname(object), { recursive: true })
+  const include = ['include', 'build/include', 'deps/libbpf']
+    .filter(existsSync)
+    .map((folder) => `-I${folder}`)
+  // Version 3 instructions: kernels since 5.1. Source lines in BTF are named from the root of the repository.
+  const flags = ['-g', '-O2', '-Wall', '-target', 'bpf', '-mcpu=v3', `-D__TARGET_ARCH_${targetArch}`]
+  return run(clang, [...flags, '-fdebug-compilation-dir=.', ...include, '-c', source, '-o', object])
+}

@@ -1,0 +1,174 @@
+// Fetches the sources of libbpf, libelf and zlib into deps/, as pinned in deps/versions.json. Wherever a
+// tarball comes from, it is its SHA-256 that decides. Tried in this order: a folder of tarballs, for machines
+// without a network; the upstream release; Debian's source packages, which keep the upstream tarballs.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const work = join(root, 'build/fetch-deps')
+const say = (line) => process.stderr.write(`${line}\n`)
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
+const markerOf = (name) => join(root, 'deps', name, '.fetched')
+const isUnpacked = ({ name, version }) =>
+  existsSync(markerOf(name)) && readFileSync(markerOf(name), 'utf8') === version
+
+// The file with the right hash, whatever its name.
+function pick(folder, dep) {
+  const tarballs = readdirSync(folder).filter((file) => /\.t(ar\.)?(gz|bz2|xz)$/.test(file))
+  return tarballs
+    .map((file) => join(folder, file))
+    .find((file) => dep.sha256.includes(sha256(readFileSync(file))))
+}
+
+async function fromFolder(deps) {
+  const folder = process.env.LIBBPF_NODE_DEPS
+  if (!folder) return []
+  if (!existsSync(folder)) throw new Error(`LIBBPF_NODE_DEPS=${folder}: no such folder`)
+  return deps.map((dep) => ({ dep, file: pick(folder, dep), from: folder }))
+}
+
+async function fromUpstream(deps) {
+  return Promise.all(
+    deps.map(async (dep) => {
+      const file = join(work, dep.url.split('/').at(-1))
+      const from = new URL(dep.url).host
+      try {
+        // Connecting gives up after 10 seconds by itself, the whole after two minutes.
+        const response = await fetch(dep.url, { signal: AbortSignal.timeout(120_000) })
+        if (!response.ok) throw new Error(`HTTP status ${response.status}`)
+        const bytes = Buffer.from(await response.arrayBuffer())
+        if (!dep.sha256.includes(sha256(bytes)))
+          throw new Error(`SHA-256 is ${sha256(bytes)}, not ${dep.sha256}`)
+        writeFileSync(file, bytes)
+        return { dep, file, from }
+      } catch (error) {
+        say(`  ${dep.name} ${dep.version}: not from ${from}: ${error.cause?.message ?? error.message}`)
+        return { dep }
+      }
+    }),
+  )
+}
+
+// The suites that have had these versions, the one that moves least first.
+const suites = ['trixie', 'sid', 'forky', 'trixie-backports']
+
+// apt with lists and caches of its own: it needs no root and leaves the system's configuration alone.
+// It looks where the system already gets Debian from.
+async function fromDebian(deps) {
+  const targets = spawnSync('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)'])
+  if (targets.status !== 0) return []
+  const archives = targets.stdout
+    .toString()
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([uri, suite, component]) => component === 'main' && !/security/.test(uri + suite))
+  const uris = [...new Set(archives.map(([uri]) => uri))]
+  const found = []
+  for (const suite of suites) {
+    const missing = deps.filter((dep) => !found.some((item) => item.dep === dep))
+    if (missing.length > 0) found.push(...fromSuite(suite, uris, missing))
+  }
+  return found
+}
+
+function fromSuite(suite, uris, deps) {
+  const folder = join(work, suite)
+  for (const name of ['lists/partial', 'cache/archives/partial', 'files']) {
+    mkdirSync(join(folder, name), { recursive: true })
+  }
+  // Trusted: an older release's keyring doesn't know the keys of a newer suite, and the hash is what counts.
+  const lines = uris.map((uri) => `deb-src [trusted=yes check-valid-until=no] ${uri} ${suite} main\n`)
+  writeFileSync(join(folder, 'sources.list'), lines.join(''))
+  const options = [
+    `Dir::Etc::SourceList=${folder}/sources.list`,
+    'Dir::Etc::SourceParts=/dev/null',
+    `Dir::State::Lists=${folder}/lists`,
+    `Dir::Cache=${folder}/cache`,
+    'APT::Sandbox::User=root',
+  ].flatMap((option) => ['-o', option])
+  const apt = (tool, ...args) =>
+    spawnSync(tool, [...options, ...args], {
+      cwd: join(folder, 'files'),
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    })
+
+  const update = apt('apt-get', 'update')
+  return deps.flatMap((dep) => {
+    const { source, version } = dep.debian
+    const versions = apt('apt-cache', 'showsrc', source).stdout.matchAll(/^Version: (.+)$/gm)
+    const match = [...versions]
+      .map(([, text]) => text)
+      .find((text) => text.replace(/-[^-]*$/, '') === version)
+    const got = match && apt('apt-get', 'source', '--download-only', '--tar-only', `${source}=${match}`)
+    const file = pick(join(folder, 'files'), dep)
+    if (file) return { dep, file, from: `Debian ${suite}` }
+    const reason = (got ?? update).stderr.split('\n').find((line) => line.startsWith('E: ')) ?? 'not there'
+    say(`  ${dep.name} ${dep.version}: not from Debian ${suite}: ${reason}`)
+    return []
+  })
+}
+
+function unpack({ dep, file, from }) {
+  const target = join(root, 'deps', dep.name)
+  const temporary = `${target}.new`
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(temporary)
+  // -m: files get the time of now, so that a change of version makes everything compile anew.
+  execFileSync('tar', ['-x', '-m', '-f', file, '-C', temporary, '--strip-components=1', '--no-same-owner'])
+  if (dep.name === 'libbpf') symlinkSync('src', join(temporary, 'bpf')) // for #include <bpf/...>
+  writeFileSync(join(temporary, '.fetched'), dep.version)
+  rmSync(target, { recursive: true, force: true })
+  renameSync(temporary, target)
+  say(`  ${dep.name} ${dep.version}: from ${from}`)
+}
+
+// Unpacks what it can get; returns the rest.
+async function obtain(deps) {
+  let missing = deps.filter((dep) => !isUnpacked(dep))
+  for (const source of [fromFolder, fromUpstream, fromDebian]) {
+    if (missing.length === 0) break
+    const found = (await source(missing)).filter((item) => item.file)
+    found.forEach(unpack)
+    missing = missing.filter((dep) => !found.some((item) => item.dep === dep))
+  }
+  return missing
+}
+
+const pinned = JSON.parse(readFileSync(join(root, 'deps/versions.json'), 'utf8'))
+const deps = Object.entries(pinned).map(([name, dep]) => ({ name, ...dep }))
+mkdirSync(work, { recursive: true })
+try {
+  const missing = await obtain(deps)
+  const replaceable = missing.filter((dep) => dep.fallback)
+  const stillMissing = await obtain(replaceable.map(({ name, fallback }) => ({ name, ...fallback })))
+  const lost = missing.filter((dep) => !dep.fallback || stillMissing.some(({ name }) => name === dep.name))
+  if (lost.length > 0) {
+    say(`Could not get ${lost.map((dep) => `${dep.name} ${dep.version}`).join(', ')}.`)
+    say('Put these tarballs into a folder, under any name, and run again with LIBBPF_NODE_DEPS=/that/folder:')
+    for (const dep of lost) say(`  ${dep.url}\n    SHA-256 ${dep.sha256.join(' or ')}`)
+    process.exitCode = 1
+  } else {
+    for (const { name, version, fallback } of replaceable) {
+      say(
+        `WARNING: ${name} ${version} is nowhere to be had: building with ${fallback.version}, which can do less.`,
+      )
+      say(`WARNING: to change that, put its tarball into a folder and name it in LIBBPF_NODE_DEPS.`)
+    }
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}

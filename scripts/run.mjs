@@ -1,0 +1,34 @@
+// Runs commands for the other scripts. stdout belongs to whatever runs after them (`npm start -- --json`), so
+// everything goes to stderr, and a command's output only when it fails or all of it is asked for.
+import { spawn } from 'node:child_process'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export const settings = { verbose: false }
+export const say = (line) => process.stderr.write(`${line}\n`)
+
+/** A failure that its message explains; a stack would add nothing. */
+export class Failure extends Error {}
+
+/** Returns the command's output. */
+export function run(command, args, options = {}) {
+  const line = [command, ...args].join(' ')
+  if (settings.verbose) say(`$ ${line}`)
+  return new Promise((resolve, reject) => {
+    let output = ''
+    const child = spawn(command, args, { cwd: root, stdio: ['inherit', 'pipe', 'pipe'], ...options })
+    const collect = (chunk) => {
+      output += chunk
+      if (settings.verbose) process.stderr.write(chunk)
+    }
+    child.stdout.setEncoding('utf8').on('data', collect)
+    child.stderr.setEncoding('utf8').on('data', collect)
+    child.on('error', (error) => reject(new Failure(`${line}: ${error.message}`)))
+    child.on('close', (status, signal) => {
+      if (status === 0) return resolve(output)
+      const tail = settings.verbose ? '' : `${output.trimEnd().split('\n').slice(-60).join('\n')}\n`
+      reject(new Failure(`${tail}$ ${line}\nended with ${signal ?? `status ${status}`}`))
+    })
+  })
+}

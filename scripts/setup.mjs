@@ -1,0 +1,202 @@
+// Prepares everything, step by step. A step is skipped when nothing that it reads has changed; that is written
+// down in build/setup/.
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, release } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { inputs as bpfInputs, compileBpf, objectOf, sources } from './compile-bpf.mjs'
+import { files, fingerprint } from './files.mjs'
+import { Failure, root, run, say, settings } from './run.mjs'
+import { ensureTools, fingerprint as toolsFingerprint } from './tools.mjs'
+
+const help = `Usage: scripts/setup [--only STEP,...] [--force] [--verbose]
+
+Prepares all that npm start and npm test need. Steps that have nothing to do are skipped.
+
+  tools    compilers, cmake and clang; missing ones are installed with apt
+  npm      npm ci
+  deps     the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS names a folder of tarballs
+  addon    build/Release/libbpf_node.node
+  ts       dist/, compiled from TypeScript
+  vmlinux  build/include/vmlinux.h, the running kernel's types
+  bpf      dist/**/*.bpf.o, compiled from examples/ and test/bpf/
+
+  --only   these steps and those that they need
+  --force  even if nothing has changed
+`
+
+const addon = 'build/Release/libbpf_node.node'
+const vmlinux = 'build/include/vmlinux.h'
+const kernelBtf = '/sys/kernel/btf/vmlinux'
+const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
+const node = (...args) => run(process.execPath, args)
+
+const steps = {
+  tools: {
+    needs: [],
+    inputs: toolsFingerprint,
+    outputs: () => [],
+    run: ensureTools,
+  },
+
+  npm: {
+    needs: [],
+    title: 'installing npm packages',
+    inputs() {
+      const { dependencies, devDependencies } = readJson('package.json')
+      return [dependencies, devDependencies, readFileSync('package-lock.json', 'utf8')]
+    },
+    outputs: () => ['node_modules/.package-lock.json'],
+    run: () => run('npm', ['ci', '--no-audit', '--no-fund']),
+  },
+
+  deps: {
+    needs: ['tools'],
+    title: 'fetching the sources of libbpf, libelf and zlib',
+    inputs: () => readFileSync('deps/versions.json', 'utf8'),
+    outputs: () => Object.keys(readJson('deps/versions.json')).map((name) => `deps/${name}/.fetched`),
+    async run() {
+      const output = await node('scripts/fetch-deps.mjs')
+      const warnings = output.split('\n').filter((line) => line.startsWith('WARNING'))
+      if (!settings.verbose) warnings.forEach(say)
+    },
+  },
+
+  addon: {
+    needs: ['tools', 'npm', 'deps'],
+    title: 'building the addon',
+    inputs: () =>
+      fingerprint(
+        'CMakeLists.txt',
+        'deps/CMakeLists.txt',
+        'scripts/check-addon.mjs',
+        'node_modules/.package-lock.json',
+        ...steps.deps.outputs(),
+        ...files('deps/config', /\.h$/),
+        ...files('binding', /\.(cc|h|map)$/),
+      ),
+    outputs: () => [addon],
+    async run() {
+      const cache = existsSync('build/CMakeCache.txt') ? readFileSync('build/CMakeCache.txt', 'utf8') : ''
+      if (forced('addon') || !cache.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`)) {
+        for (const name of ['CMakeCache.txt', 'CMakeFiles', 'deps', 'Release']) {
+          rmSync(join('build', name), { recursive: true, force: true })
+        }
+      }
+      const jobs = String(availableParallelism())
+      await node('node_modules/cmake-js/bin/cmake-js', 'build', '--log-level', 'error', '--parallel', jobs)
+    },
+  },
+
+  ts: {
+    needs: ['npm'],
+    title: 'compiling TypeScript',
+    inputs: () =>
+      fingerprint(
+        'tsconfig.json',
+        'node_modules/.package-lock.json',
+        ...['lib', 'types', 'examples'].flatMap((folder) => files(folder, /\.ts$/)),
+      ),
+    outputs: () => ['dist/lib/index.js', ...declarations().map(([, to]) => to)],
+    async run() {
+      await node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')
+      mkdirSync('dist/types', { recursive: true })
+      for (const [from, to] of declarations()) copyFileSync(from, to)
+    },
+  },
+
+  vmlinux: {
+    needs: ['addon', 'ts'],
+    title: `writing ${vmlinux} from the kernel's BTF`,
+    inputs() {
+      // The time of a file in /sys says nothing.
+      if (!existsSync(kernelBtf)) return release()
+      const btf = readFileSync(kernelBtf)
+      return [release(), btf.length, createHash('sha256').update(btf.subarray(0, 65536)).digest('hex')]
+    },
+    outputs: () => [vmlinux],
+    async run() {
+      if (!existsSync(kernelBtf)) {
+        throw new Failure(
+          `${kernelBtf} is missing: this kernel was built without BTF (CONFIG_DEBUG_INFO_BTF), or /sys is not mounted`,
+        )
+      }
+      mkdirSync(dirname(vmlinux), { recursive: true })
+      const { Btf } = await import(join(root, 'dist/lib/index.js'))
+      writeFileSync(`${vmlinux}.new`, Btf.fromKernel().toC())
+      renameSync(`${vmlinux}.new`, vmlinux)
+    },
+  },
+
+  bpf: {
+    needs: ['tools', 'deps', 'vmlinux'],
+    title: 'compiling BPF programs',
+    inputs: () => [stamp('tools').value, bpfInputs(), ...fingerprint('scripts/compile-bpf.mjs')],
+    outputs: () => sources().map(objectOf),
+    run: (previous) => compileBpf(stamp('tools').value, previous),
+  },
+}
+
+// tsc doesn't copy declarations that were written by hand.
+const declarations = () =>
+  files('types', /\.d\.ts$/).map((file) => [file, join('dist/types', basename(file))])
+
+const stampFile = (name) => `build/setup/${name}.json`
+const stamp = (name) => (existsSync(stampFile(name)) ? readJson(stampFile(name)) : {})
+const digest = (step) =>
+  createHash('sha256')
+    .update(JSON.stringify(step.inputs()) ?? '')
+    .digest('hex')
+
+function parse() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      force: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const only = values.only?.split(',') ?? Object.keys(steps)
+  const unknown = only.find((name) => !(name in steps))
+  if (unknown)
+    throw new Failure(`there is no step ${unknown}; the steps are ${Object.keys(steps).join(', ')}`)
+  return { ...values, only }
+}
+
+const withNeeds = (names) => new Set(names.flatMap((name) => [...withNeeds(steps[name].needs), name]))
+
+const forced = (name) => options.force && options.only.includes(name)
+
+async function execute(name) {
+  const step = steps[name]
+  const { key, value } = stamp(name)
+  const isCurrent = () => key === digest(step) && step.outputs().every(existsSync)
+  if (!forced(name) && isCurrent()) return
+  if (step.title) say(`setup: ${name}: ${step.title}`)
+  const before = digest(step)
+  writeFileSync(stampFile(name), JSON.stringify({ value })) // without a key: the step has to run again
+  const result = await step.run(forced(name) ? undefined : value)
+  // What tools reads is what it installs; the other steps must run again if a file changed meanwhile.
+  writeFileSync(
+    stampFile(name),
+    JSON.stringify({ key: name === 'tools' ? digest(step) : before, value: result }),
+  )
+}
+
+let options
+try {
+  options = parse()
+  settings.verbose = options.verbose
+  if (options.help) process.stdout.write(help)
+  else {
+    process.chdir(root)
+    mkdirSync('build/setup', { recursive: true })
+    for (const name of withNeeds(options.only)) await execute(name)
+  }
+} catch (error) {
+  const isOurs = error instanceof Failure || error.code?.startsWith('ERR_PARSE_ARGS')
+  say(`setup: failed\n${isOurs ? error.message : error.stack}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,367 @@
+/**
+ * The contract between lib/ and binding/: every native function, and nothing that is not one.
+ *
+ * Rules that hold for all of them:
+ * - A handle is opaque and of one kind; another kind, or another value, throws TypeError. A handle that was closed throws an
+ *   error with `code` ERR_BPF_CLOSED; one whose object is loading on another thread, ERR_BPF_BUSY.
+ * - A call that fails in libbpf or the kernel throws a NativeError. Functions that return a Promise reject with it.
+ * - A `path` or `name` is UTF-8 without NUL. Sizes are in bytes. Flags are the kernel's numbers, passed on as they are.
+ * - File descriptors that are returned stay owned by the native side, unless a function says otherwise.
+ * - `Uint8Array`s that are passed in are only read or written during the call, unless a function says otherwise.
+ */
+
+/** What native code throws when libbpf or the kernel says no. `lib/errors.ts` turns it into a BpfError. */
+export interface NativeError extends Error {
+  /** Positive errno: the kernel's (1 to 524) or libbpf's own (4000 and up). */
+  errno: number
+  /** The libbpf function that failed, e.g. `bpf_object__load`. */
+  operation: string
+  /** What libbpf printed during the call, one message a line, warnings only; verifier logs whole. */
+  log: string
+}
+
+declare const kind: unique symbol
+interface Handle<Kind extends string> {
+  readonly [kind]: Kind
+}
+export type ObjectHandle = Handle<'object'>
+export type ProgramHandle = Handle<'program'>
+export type MapHandle = Handle<'map'>
+export type LinkHandle = Handle<'link'>
+export type RingBufferHandle = Handle<'ring buffer'>
+export type BtfHandle = Handle<'btf'>
+
+/** libbpf's print levels: 0 warn, 1 info, 2 debug. */
+export type LogLevel = 0 | 1 | 2
+
+export interface TestRunResult {
+  /** The program's return value. */
+  retval: number
+  /** Average nanoseconds a run. */
+  duration: number
+  /** Packet data as the program left it, as long as the kernel said it is. */
+  dataOut: Uint8Array
+  /** Context as the program left it. */
+  contextOut: Uint8Array
+}
+
+export interface ProgramInfo {
+  type: number
+  id: number
+  name: string
+  /** 8 bytes, as hexadecimal digits. */
+  tag: string
+  jitedSize: number
+  xlatedSize: number
+  /** Nanoseconds since boot. */
+  loadTime: bigint
+  createdByUid: number
+  mapIds: number[]
+  ifindex: number
+  gplCompatible: boolean
+  btfId: number
+  runTimeNs: bigint
+  runCount: bigint
+  recursionMisses: bigint
+  verifiedInstructions: number
+}
+
+export interface MapInfo {
+  type: number
+  id: number
+  name: string
+  keySize: number
+  valueSize: number
+  maxEntries: number
+  flags: number
+  ifindex: number
+  btfId: number
+  btfKeyTypeId: number
+  btfValueTypeId: number
+  extra: bigint
+}
+
+/** `struct bpf_link_info`; which of the optional members are there depends on `type`. */
+export interface LinkInfo {
+  type: number
+  id: number
+  programId: number
+  /** Tracing, cgroup, netns, TCX, netkit, sockmap. */
+  attachType?: number
+  /** Raw tracepoint: the tracepoint's name. Iterator: the target's name. */
+  name?: string
+  /** Tracing: the program or BTF object attached to, and the type in it. */
+  targetObjectId?: number
+  targetBtfId?: number
+  cgroupId?: bigint
+  netnsInode?: number
+  /** XDP, TCX, netkit. */
+  ifindex?: number
+  /** Netfilter. */
+  protocolFamily?: number
+  hook?: number
+  priority?: number
+  /** struct_ops, iterator over a map, sockmap. */
+  mapId?: number
+}
+
+export interface Binding {
+  // ---- environment: binding/addon.cc
+
+  /** Registers what native code calls: `log` gets libbpf's messages after the call that printed them. Once an environment. */
+  initialize(log: (level: LogLevel, message: string) => void): void
+  /** The most talkative level that reaches `log`; -1 for none. Errors carry warnings whatever it is. */
+  setLogLevel(level: LogLevel | -1): void
+  /** `libbpf_version_string`, e.g. `v1.7`. */
+  libbpfVersion(): string
+  /** `libbpf_num_possible_cpus`. */
+  possibleCpus(): number
+  /** `libbpf_strerror` of a positive errno. */
+  strerror(errno: number): string
+  /** `libbpf_bpf_prog_type_str` and its kin; `undefined` for a number that libbpf does not know. */
+  programTypeName(type: number): string | undefined
+  mapTypeName(type: number): string | undefined
+  attachTypeName(type: number): string | undefined
+  linkTypeName(type: number): string | undefined
+  /** `libbpf_set_memlock_rlim`: bytes; EBUSY once libbpf has set it. */
+  setMemlockRlimit(bytes: number): void
+
+  // ---- what is in the kernel: binding/query.cc
+
+  /** `bpf_prog_get_next_id` and its kin: the id after one, 0 for the first; `undefined` after the last. CAP_SYS_ADMIN. */
+  programNextId(id: number): number | undefined
+  mapNextId(id: number): number | undefined
+  linkNextId(id: number): number | undefined
+  btfNextId(id: number): number | undefined
+
+  // ---- object: binding/object.cc
+
+  /** `bpf_object__open_file` for a path, `bpf_object__open_mem` for bytes (which it copies). A `kernelLogSize` of 0 leaves logs to libbpf. */
+  objectOpen(
+    source: string | Uint8Array,
+    name: string | undefined,
+    pinRootPath: string | undefined,
+    kconfig: string | undefined,
+    btfCustomPath: string | undefined,
+    bpfTokenPath: string | undefined,
+    relaxedMaps: boolean,
+    kernelLogLevel: number,
+    kernelLogSize: number,
+  ): ObjectHandle
+  /** Destroys the object's links, then `bpf_object__close`. Twice is fine. While it loads: as soon as that has ended. */
+  objectClose(object: ObjectHandle): void
+  objectName(object: ObjectHandle): string
+  /** In the file's order. A handle keeps the object's memory alive. */
+  objectPrograms(object: ObjectHandle): ProgramHandle[]
+  objectMaps(object: ObjectHandle): MapHandle[]
+  /** After a failure neither prepare nor load may be called again: ERR_BPF_STATE. */
+  objectPrepare(object: ObjectHandle): Promise<void>
+  objectPrepareSync(object: ObjectHandle): void
+  /** On libuv's pool. Nobody else may use the object until it settles. */
+  objectLoad(object: ObjectHandle): Promise<void>
+  objectLoadSync(object: ObjectHandle): void
+  /** A copy of the object's `.BTF`, or `undefined` where it has none. */
+  objectBtf(object: ObjectHandle): Uint8Array | undefined
+  /** What the kernel wrote into the buffer of `kernelLogSize` bytes. */
+  objectKernelLog(object: ObjectHandle): string
+  /** -1 where the object has no token. */
+  objectTokenFd(object: ObjectHandle): number
+  objectPin(object: ObjectHandle, path: string): void
+  objectUnpin(object: ObjectHandle, path: string): void
+  /** Without a path: each map that has a pin path of its own. */
+  objectPinMaps(object: ObjectHandle, path: string | undefined): void
+  objectUnpinMaps(object: ObjectHandle, path: string | undefined): void
+  objectPinPrograms(object: ObjectHandle, path: string): void
+  objectUnpinPrograms(object: ObjectHandle, path: string): void
+
+  // ---- program: binding/program.cc
+
+  programName(program: ProgramHandle): string
+  programSectionName(program: ProgramHandle): string
+  programType(program: ProgramHandle): number
+  programSetType(program: ProgramHandle, type: number): void
+  programExpectedAttachType(program: ProgramHandle): number
+  programSetExpectedAttachType(program: ProgramHandle, type: number): void
+  programFlags(program: ProgramHandle): number
+  programSetFlags(program: ProgramHandle, flags: number): void
+  programAutoload(program: ProgramHandle): boolean
+  programSetAutoload(program: ProgramHandle, on: boolean): void
+  programAutoattach(program: ProgramHandle): boolean
+  programSetAutoattach(program: ProgramHandle, on: boolean): void
+  programLogLevel(program: ProgramHandle): number
+  programSetLogLevel(program: ProgramHandle, level: number): void
+  programSetIfindex(program: ProgramHandle, ifindex: number): void
+  /** `targetFd` 0 for the kernel. */
+  programSetAttachTarget(program: ProgramHandle, targetFd: number, name: string): void
+  programInsnCount(program: ProgramHandle): number
+  /** A copy of the instructions, 8 bytes each. */
+  programInsns(program: ProgramHandle): Uint8Array
+  /** Negative before load and for a program that was not loaded. */
+  programFd(program: ProgramHandle): number
+  programUnload(program: ProgramHandle): void
+  programPin(program: ProgramHandle, path: string): void
+  programUnpin(program: ProgramHandle, path: string): void
+  programInfo(program: ProgramHandle): ProgramInfo
+  /** `bpf_program__attach`: by section name. `undefined` where the section only loads (libbpf gives no link). */
+  programAttach(program: ProgramHandle): LinkHandle | undefined
+  /** `dataOutSize` and `contextOutSize` are the room for what the program leaves. Flags: BPF_F_TEST_*. */
+  programTestRun(...args: TestRunArguments): Promise<TestRunResult>
+  programTestRunSync(...args: TestRunArguments): TestRunResult
+
+  // ---- map: binding/map.cc
+
+  mapName(map: MapHandle): string
+  mapType(map: MapHandle): number
+  mapSetType(map: MapHandle, type: number): void
+  mapKeySize(map: MapHandle): number
+  mapSetKeySize(map: MapHandle, size: number): void
+  mapValueSize(map: MapHandle): number
+  mapSetValueSize(map: MapHandle, size: number): void
+  mapMaxEntries(map: MapHandle): number
+  mapSetMaxEntries(map: MapHandle, entries: number): void
+  mapFlags(map: MapHandle): number
+  mapSetFlags(map: MapHandle, flags: number): void
+  mapExtra(map: MapHandle): bigint
+  mapSetExtra(map: MapHandle, extra: bigint): void
+  mapNumaNode(map: MapHandle): number
+  mapSetNumaNode(map: MapHandle, node: number): void
+  mapIfindex(map: MapHandle): number
+  mapSetIfindex(map: MapHandle, ifindex: number): void
+  mapAutocreate(map: MapHandle): boolean
+  mapSetAutocreate(map: MapHandle, on: boolean): void
+  mapAutoattach(map: MapHandle): boolean
+  mapSetAutoattach(map: MapHandle, on: boolean): void
+  mapPinPath(map: MapHandle): string | undefined
+  mapSetPinPath(map: MapHandle, path: string | undefined): void
+  mapIsPinned(map: MapHandle): boolean
+  /** True for the maps that libbpf makes of sections (.rodata, .data, .bss, .kconfig). */
+  mapIsInternal(map: MapHandle): boolean
+  mapBtfKeyTypeId(map: MapHandle): number
+  mapBtfValueTypeId(map: MapHandle): number
+  /** The inner map of a map of maps that was declared with one, until load. */
+  mapInnerMap(map: MapHandle): MapHandle | undefined
+  mapSetInnerMapFd(map: MapHandle, fd: number): void
+  mapReuseFd(map: MapHandle, fd: number): void
+  /** -1 before load. */
+  mapFd(map: MapHandle): number
+  /** A copy of `bpf_map__initial_value`: after load, of the live memory. `undefined` where the map has no memory. */
+  mapInitialValue(map: MapHandle): Uint8Array | undefined
+  /** Only before load, and only as many bytes as the value has. */
+  mapSetInitialValue(map: MapHandle, value: Uint8Array): void
+  /** Copies out of the map's memory. False where it has none (then a look-up of key 0 serves). */
+  mapMemoryRead(map: MapHandle, offset: number, target: Uint8Array): boolean
+  /** Copies into the map's memory; EACCES for memory that is read-only since load. False where it has none. */
+  mapMemoryWrite(map: MapHandle, offset: number, source: Uint8Array): boolean
+
+  /** Bytes that the value takes in a system call: a per-CPU map's is rounded up to 8 and there once for each possible CPU. */
+  mapValueBytes(map: MapHandle): number
+  /**
+   * Gives the map the two buffers that the calls below read and write, exactly `mapKeySize` and `mapValueBytes` long. They are kept,
+   * so they must never be detached, and nobody but the owner of the map may see them.
+   */
+  mapBind(map: MapHandle, key: Uint8Array, value: Uint8Array): void
+  /** key -> value; false for ENOENT. */
+  mapLookup(map: MapHandle, flags: number): boolean
+  /** key, value ->. */
+  mapUpdate(map: MapHandle, flags: number): void
+  /** key ->; false for ENOENT. */
+  mapDelete(map: MapHandle): boolean
+  /** key -> value, and the entry is gone; false for ENOENT. */
+  mapLookupAndDelete(map: MapHandle, flags: number): boolean
+  /** key -> the key after it, or with `first` the first one; false when there is none. */
+  mapNextKey(map: MapHandle, first: boolean): boolean
+  mapFreeze(map: MapHandle): void
+  mapPin(map: MapHandle, path: string | undefined): void
+  mapUnpin(map: MapHandle, path: string | undefined): void
+  mapInfo(map: MapHandle): MapInfo
+  /** `bpf_map_create`. The map belongs to the handle. */
+  mapCreate(
+    type: number,
+    name: string | undefined,
+    keySize: number,
+    valueSize: number,
+    maxEntries: number,
+    flags: number,
+    extra: bigint,
+    numaNode: number,
+    innerMapFd: number,
+    ifindex: number,
+  ): MapHandle
+  /** Of a copy of the descriptor, which the handle owns. */
+  mapFromFd(fd: number): MapHandle
+  mapFromId(id: number): MapHandle
+  /** `bpf_obj_get`; flags BPF_F_RDONLY, BPF_F_WRONLY. EINVAL where the pin is not a map. */
+  mapFromPin(path: string, flags: number): MapHandle
+  /** `bpf_map__attach_struct_ops`. */
+  mapAttachStructOps(map: MapHandle): LinkHandle
+  /** Closes the descriptor of a map that no object owns; nothing for the maps of an object. */
+  mapClose(map: MapHandle): void
+
+  // ---- link: binding/link.cc
+
+  /** `bpf_link__open`: a pinned link. */
+  linkOpen(path: string): LinkHandle
+  /** `bpf_link__destroy`: detaches unless pinned or disconnected. Twice is fine. A link is never closed by garbage collection. */
+  linkClose(link: LinkHandle): void
+  linkFd(link: LinkHandle): number
+  linkDetach(link: LinkHandle): void
+  linkDisconnect(link: LinkHandle): void
+  linkPin(link: LinkHandle, path: string): void
+  linkUnpin(link: LinkHandle): void
+  linkPinPath(link: LinkHandle): string | undefined
+  linkUpdateProgram(link: LinkHandle, program: ProgramHandle): void
+  linkUpdateMap(link: LinkHandle, map: MapHandle): void
+  linkInfo(link: LinkHandle): LinkInfo
+
+  // ---- ring buffer: binding/ring_buffer.cc
+
+  /**
+   * A consumer of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. `onBatch` is called by
+   * the event loop with the result of a drain, see `ringBufferConsume`.
+   */
+  ringBufferNew(map: MapHandle, onBatch: (records: number) => void): RingBufferHandle
+  /** The memory that drains write to; kept until the next call. Looked up at each drain: detaching it throws, nothing else. */
+  ringBufferSetSlab(ring: RingBufferHandle, slab: Uint8Array): void
+  /**
+   * Copies at most `limit` records into the slab, each behind an 8-byte header (u32 length in the machine's byte order, u32 unused) and padded to 8
+   * bytes. Returns how many; a negative number says that the next record needs a slab of so many bytes.
+   */
+  ringBufferConsume(ring: RingBufferHandle, limit: number): number
+  /** Watches the ring with `uv_poll`; each time it is readable one drain of at most `limit` records goes to `onBatch`. */
+  ringBufferStart(ring: RingBufferHandle, limit: number): void
+  ringBufferStop(ring: RingBufferHandle): void
+  /** Whether a started ring keeps the process alive. */
+  ringBufferRef(ring: RingBufferHandle, on: boolean): void
+  /** Bytes between consumer and producer, in headers and padding too. */
+  ringBufferAvailable(ring: RingBufferHandle): number
+  /** Bytes of the ring. */
+  ringBufferSize(ring: RingBufferHandle): number
+  ringBufferConsumerPosition(ring: RingBufferHandle): bigint
+  ringBufferProducerPosition(ring: RingBufferHandle): bigint
+  /** Twice is fine; also from inside `onBatch`. */
+  ringBufferClose(ring: RingBufferHandle): void
+
+  // ---- BTF: binding/btf.cc
+
+  /** `btf__load_vmlinux_btf`. */
+  btfLoadKernel(): BtfHandle
+  /** `btf__new`, `btf__new_split` with a base. */
+  btfNew(bytes: Uint8Array, base: BtfHandle | undefined): BtfHandle
+  /** A copy of the raw bytes. */
+  btfBytes(btf: BtfHandle): Uint8Array
+  /** C declarations of all types, or of those named with what they need, by `btf_dump`. */
+  btfToC(btf: BtfHandle, ids: Uint32Array | undefined): string
+  btfClose(btf: BtfHandle): void
+}
+
+export type TestRunArguments = [
+  program: ProgramHandle,
+  data: Uint8Array | undefined,
+  dataOutSize: number,
+  context: Uint8Array | undefined,
+  contextOutSize: number,
+  repeat: number,
+  flags: number,
+  cpu: number,
+  batchSize: number,
+]

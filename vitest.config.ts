@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // A crash stays in one child, and files that count what is in the kernel do not disturb each other.
+    pool: 'forks',
+    fileParallelism: false,
+    setupFiles: ['test/helpers/leaks.ts'],
+    testTimeout: 30_000,
+    // Tests see what is shipped.
+    alias: { 'libbpf-node': fileURLToPath(new URL('dist/lib/index.js', import.meta.url)) },
+    server: { deps: { external: [/\/dist\/lib\//] } },
+  },
+})
