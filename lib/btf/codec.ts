@@ -1,0 +1,110 @@
+import { compose } from './compose.js'
+import { frameOf } from './frame.js'
+import { generate } from './generate.js'
+import { describe, resolve, sizeOf } from './layout.js'
+import type { BtfTypes } from './parse.js'
+import { isFlexible, Planner } from './plan.js'
+
+/** How a codec is made. */
+export interface CodecOptions {
+  /**
+   * Integers of more than 32 bits are bigints, the default. With `false` they are numbers, and decoding one that a number
+   * can't hold is a RangeError. Encoding takes either in both cases. Pointers are always bigints.
+   */
+  readonly bigint?: boolean
+  /** What a value is called in errors (`event.pid: missing`); otherwise the type's name. */
+  readonly name?: string
+  /** Makes source code, the default where that is allowed, or with `false` composes closures: the same, slower. */
+  readonly generate?: boolean
+}
+
+/** Reads and writes values of one type. Its functions may be called on their own. */
+export interface Codec<T = unknown> {
+  /** The type that it was made for. */
+  readonly typeId: number
+  /** Size of the type in bytes; without the items of a flexible array. */
+  readonly size: number
+  /** The type ends in a flexible array, so that its values may be longer than `size`. */
+  readonly flexible: boolean
+
+  /**
+   * Reads a value.
+   *
+   * @param offset - where it starts in the view, in bytes; 0 by default
+   * @param length - how many bytes the record has. A flexible array reaches to its end, and is empty without it
+   * @throws RangeError when the record is shorter than the type
+   */
+  readonly decode: (view: DataView, offset?: number, length?: number) => T
+
+  /**
+   * Writes a value in place; all bytes that no member covers become 0. When it throws, what it has written is undefined.
+   *
+   * @throws TypeError or RangeError that says which member is wrong: `event.addr.port: 70000 does not fit u16`
+   */
+  readonly encode: (value: T, view: DataView, offset?: number) => void
+
+  /** How many bytes `encode` writes for this value: `size`, but for flexible arrays. */
+  readonly byteLength: (value: T) => number
+
+  /** Reads a value from bytes that are all its own. */
+  readonly decodeBytes: (bytes: Uint8Array) => T
+
+  /** Writes a value into new bytes. */
+  readonly encodeBytes: (value: T) => Uint8Array
+}
+
+/** Making code from strings is allowed here. Electron's renderers and `--disallow-code-generation-from-strings` forbid it. */
+const evalAllowed = (() => {
+  try {
+    return new Function('return true')() === true
+  } catch {
+    return false
+  }
+})()
+
+/**
+ * Makes the codec for a type.
+ *
+ * - Structs, unions and datasecs are plain objects, members of anonymous structs and unions their own. Of a union's
+ *   members each is readable; one must be given to be written, or several that agree.
+ * - Integers and enums of up to 32 bits, and bitfields of up to 32 bits, are numbers; larger ones and pointers bigints.
+ *   `bool` is a boolean, floats are numbers.
+ * - `char[N]` is a string: UTF-8 up to the first NUL. To write other bytes give a Uint8Array.
+ * - Other arrays of unsigned bytes are Uint8Arrays (copies), as are floats that JavaScript doesn't have. Other arrays are
+ *   arrays.
+ *
+ * @throws TypeError when the type has no values (a function, a forward declaration)
+ * @throws Error when the BTF contradicts itself
+ */
+export function compile<T = unknown>(btf: BtfTypes, typeId: number, options: CodecOptions = {}): Codec<T> {
+  const plan = new Planner(btf, options.bigint === false).plan(typeId)
+  const size = sizeOf(btf, typeId)
+  const type = resolve(btf, typeId)
+  const named = btf.type(typeId)
+  const root = options.name ?? (plan.op === 'record' && named.name !== '' ? named.name : 'value')
+  const words = type.name === '' && named.name !== '' ? named.name : describe(type)
+  const frame = frameOf(plan, size, root, words)
+  const make = options.generate !== false && evalAllowed ? generate : compose
+  const { decode, encode } = make(plan, btf.littleEndian, frame)
+  return {
+    typeId,
+    size,
+    flexible: isFlexible(plan),
+    decode: decode as Codec<T>['decode'],
+    encode: encode as Codec<T>['encode'],
+    byteLength: frame.byteLength,
+    decodeBytes(bytes) {
+      return decode(viewOf(bytes), 0, bytes.length) as T
+    },
+    encodeBytes(value) {
+      const bytes = new Uint8Array(frame.byteLength(value))
+      encode(value, viewOf(bytes), 0)
+      return bytes
+    },
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError('the bytes must be given as a Uint8Array')
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

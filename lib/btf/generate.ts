@@ -1,0 +1,344 @@
+import * as fault from './fault.js'
+import type { Frame, Raw } from './frame.js'
+import {
+  type ArrayPlan,
+  type BitsPlan,
+  type FieldPlan,
+  fieldsOfMember,
+  type IntPlan,
+  isFlexible,
+  isOptional,
+  type MemberPlan,
+  type Plan,
+  type RecordPlan,
+} from './plan.js'
+import { readText } from './text.js'
+import * as values from './values.js'
+
+/** What generated code calls, under the name `rt`. */
+const runtime = { ...fault, ...values, readText }
+
+/** An array this short is read without a loop. */
+const unrolled = 8
+
+/** Makes a codec by generating its source: as fast as code written by hand for the type. */
+export function generate(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
+  const source = codecSource(plan, littleEndian, frame.size)
+  // Every name in the source has been through JSON.stringify, every other part is a number or one of our own words.
+  return new Function('rt', 'frame', source)(runtime, frame) as Raw
+}
+
+/** JavaScript that returns a {@link Raw} codec; it calls the helpers in `rt` and in `frame`. */
+export function codecSource(plan: Plan, littleEndian: boolean, size: number): string {
+  return new Generator(littleEndian).source(plan, size)
+}
+
+class Generator {
+  readonly #endian: string
+  readonly #functions: string[] = []
+  /** The names of the members of each record, as JSON. */
+  readonly #constants: string[] = []
+  readonly #names = new Map<string, Map<Plan, string>>()
+
+  constructor(littleEndian: boolean) {
+    this.#endian = String(littleEndian)
+  }
+
+  source(plan: Plan, size: number): string {
+    const flexible = isFlexible(plan)
+    const read = `return ${this.#read(plan, 'o', '""')}`
+    const write = this.#write(plan, 'o', '')
+    return `'use strict'
+${this.#constants.map((names, i) => `const known${i} = new Set(${names})`).join('\n')}
+${this.#functions.join('\n')}
+return {
+  decode(v, o = 0, n) {
+    let end = n === undefined ? o + ${size} : o + n
+    if (!(o >= 0 && end >= o + ${size} && end <= v.byteLength)) frame.tooShort(v, o, n)
+    ${flexible ? 'if (n === undefined) end = 0' : ''}
+    ${this.#canFail(plan) ? `try { ${read} } catch (e) { frame.raise(e) }` : read}
+  },
+  encode(x, v, o = 0) {
+    const end = o + ${flexible ? 'frame.byteLength(x)' : size}
+    if (!(o >= 0 && end <= v.byteLength)) frame.noRoom(v, o, end - o)
+    rt.zero(v, o, end - o)
+    try { ${write} } catch (e) { frame.raise(e) }
+  },
+}
+`
+  }
+
+  /** The name of the function that does `what` with a plan; made when it's first needed. */
+  #function(what: string, plan: Plan, body: () => string): string {
+    const names = this.#names.get(what) ?? new Map<Plan, string>()
+    this.#names.set(what, names)
+    let name = names.get(plan)
+    if (name === undefined) {
+      name = `${what}${names.size}`
+      names.set(plan, name)
+      this.#functions.push(`function ${name}${body()}`)
+    }
+    return name
+  }
+
+  /** An expression for the value at offset `at`. `path` is source for its path in an error. */
+  #read(plan: Plan, at: string, path: string): string {
+    const le = this.#endian
+    switch (plan.op) {
+      case 'int':
+        return `v.get${accessor(plan)}(${at}${plan.size === 1 ? '' : `, ${le}`})`
+      case 'big':
+        if (plan.size === 4) return `BigInt(v.getUint32(${at}, ${le}))`
+        if (plan.size === 16) {
+          const big = `rt.read128(v, ${at}, ${plan.signed}, ${le})`
+          return plan.asNumber ? `rt.safe(${big}, ${path})` : big
+        }
+        if (plan.asNumber) return `rt.readSafe64(v, ${at}, ${plan.signed}, ${le}, ${path})`
+        return `v.getBig${plan.signed ? 'Int' : 'Uint'}64(${at}, ${le})`
+      case 'bits':
+        return this.#readBits(plan, at, path)
+      case 'bool':
+        return `v.getUint${plan.size * 8}(${at}, ${le}) !== 0`
+      case 'float':
+        return `v.getFloat${plan.size * 8}(${at}, ${le})`
+      case 'text':
+        return `rt.readText(v, ${at}, ${plan.flexible ? `rt.room(${at}, end, 1)` : plan.length})`
+      case 'bytes':
+        return `rt.readBytes(v, ${at}, ${plan.flexible ? `rt.room(${at}, end, 1)` : plan.length})`
+      case 'array':
+        return this.#readArray(plan, at)
+      case 'record': {
+        const name = this.#function('decode', plan, () => this.#recordReader(plan))
+        return `${name}(v, ${at}, ${plan.flexible ? 'end' : 0})`
+      }
+    }
+  }
+
+  #readBits(plan: BitsPlan, at: string, path: string): string {
+    const { bytes, shift, width, signed } = plan
+    if (!isNarrow(plan)) {
+      const bits = `rt.readBits(v, ${at}, ${bytes}, ${shift}, ${width}, ${signed}, ${this.#endian})`
+      if (plan.as === 'bigint') return bits
+      if (plan.as === 'boolean') return `${bits} !== 0n`
+      return plan.checked ? `rt.safe(${bits}, ${path})` : `Number(${bits})`
+    }
+    const word = `v.getUint${bytes * 8}(${at}, ${this.#endian})`
+    if (signed && plan.as === 'number') return `${word} << ${32 - shift - width} >> ${32 - width}`
+    const bits = width === 32 ? word : `(${word} >>> ${shift} & ${maskOf(plan)})`
+    return plan.as === 'boolean' ? `${bits} !== 0` : bits
+  }
+
+  #readArray(plan: ArrayPlan, at: string): string {
+    const { item, length, stride, flexible } = plan
+    if (!flexible && length <= unrolled && !this.#canFail(item)) {
+      const items = Array.from({ length }, (_, i) => this.#read(item, add(at, i * stride), '""'))
+      return `[${items.join(', ')}]`
+    }
+    const name = this.#function('list', plan, () => {
+      const loop = `for (; i < n; i++, o += ${stride}) list.push(${this.#read(item, 'o', '""')})`
+      return `(v, o, end) {
+  const list = []
+  const n = ${flexible ? `rt.room(o, end, ${stride})` : length}
+  let i = 0
+  ${this.#canFail(item) ? `try { ${loop} } catch (e) { rt.within(e, '[' + i + ']') }` : loop}
+  return list
+}`
+    })
+    return `${name}(v, ${at}, ${flexible ? 'end' : 0})`
+  }
+
+  #recordReader(plan: RecordPlan): string {
+    const members = plan.fields.map((field) => `${key(field.name)}: ${this.#readField(field)},`)
+    return `(v, o, end) {\n  return {\n    ${members.join('\n    ')}\n  }\n}`
+  }
+
+  #readField({ name, offset, plan }: FieldPlan): string {
+    const at = add('o', offset)
+    const step = JSON.stringify(`.${name}`)
+    if ((plan.op !== 'record' && plan.op !== 'array') || !this.#canFail(plan))
+      return this.#read(plan, at, step)
+    return `(() => { try { return ${this.#read(plan, at, '""')} } catch (e) { rt.within(e, ${step}) } })()`
+  }
+
+  readonly #failing = new Map<Plan, boolean>()
+
+  /** Decoding may fail: a number has been asked for that may be too large for one. */
+  #canFail(plan: Plan): boolean {
+    if (plan.op === 'array') return this.#canFail(plan.item)
+    if (plan.op === 'big') return plan.asNumber
+    if (plan.op === 'bits') return plan.as === 'number' && plan.checked
+    if (plan.op !== 'record') return false
+    let result = this.#failing.get(plan)
+    if (result === undefined) {
+      result = plan.fields.some((field) => this.#canFail(field.plan))
+      this.#failing.set(plan, result)
+    }
+    return result
+  }
+
+  /** Statements that write the variable `x` at offset `at`. `step` is its place in what is around it: `.name` or ''. */
+  #write(plan: Plan, at: string, step: string): string {
+    const le = this.#endian
+    const path = JSON.stringify(step)
+    switch (plan.op) {
+      case 'int': {
+        const name = JSON.stringify(values.integerName(plan))
+        return `if (typeof x !== 'number' || ${misfit(plan.signed, plan.size * 8)}) rt.badInteger(x, 'a number', ${name}, ${path})
+    v.set${accessor(plan)}(${at}, x, ${le})`
+      }
+      case 'big': {
+        const bits = plan.size * 8
+        if (plan.asNumber && plan.size === 8)
+          return `rt.writeSafe64(v, ${at}, x, ${plan.signed}, ${le}, ${path})`
+        const wrap = plan.signed ? 'asIntN' : 'asUintN'
+        const name = JSON.stringify(values.integerName(plan))
+        const check = `if (typeof x !== 'bigint' || BigInt.${wrap}(${bits}, x) !== x) x = rt.toBigInt(x, ${bits}, ${plan.signed}, ${name}, ${path})`
+        if (plan.size === 4) return `${check}\n    v.setUint32(${at}, Number(x), ${le})`
+        if (plan.size === 8) return `${check}\n    v.setBig${plan.signed ? 'Int' : 'Uint'}64(${at}, x, ${le})`
+        return `${check}\n    rt.write128(v, ${at}, x, ${le})`
+      }
+      case 'bits':
+        return this.#writeBits(plan, at, path)
+      case 'bool': {
+        // A byte that isn't zero is true already: another member of a union may have written it.
+        const [get, set] = [`getUint${plan.size * 8}`, `setUint${plan.size * 8}`]
+        return `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})
+    if (!x || v.${get}(${at}, ${le}) === 0) v.${set}(${at}, x ? 1 : 0, ${le})`
+      }
+      case 'float':
+        return `rt.writeFloat(v, ${at}, ${plan.size}, x, ${le}, ${path})`
+      case 'text':
+        return `rt.putText(v, ${at}, ${plan.flexible ? `rt.room(${at}, end, 1)` : plan.length}, x, ${path})`
+      case 'bytes': {
+        const length = plan.flexible ? `rt.room(${at}, end, 1)` : plan.length
+        return `rt.writeBytes(v, ${at}, ${length}, ${plan.flexible}, x, ${path})`
+      }
+      case 'array':
+      case 'record': {
+        const name =
+          plan.op === 'array'
+            ? this.#function('fill', plan, () => this.#arrayWriter(plan))
+            : this.#function('encode', plan, () => this.#recordWriter(plan))
+        const call = `${name}(v, ${at}, x, ${isFlexible(plan) ? 'end' : 0})`
+        return step === '' ? call : `try { ${call} } catch (e) { rt.within(e, ${path}) }`
+      }
+    }
+  }
+
+  #writeBits(plan: BitsPlan, at: string, path: string): string {
+    const { bytes, shift, width, signed } = plan
+    const name = JSON.stringify(values.integerName(plan))
+    const convert =
+      plan.as === 'boolean'
+        ? `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})`
+        : width > 32
+          ? `x = rt.toBigInt(x, ${width}, ${signed}, ${name}, ${path})`
+          : `if (typeof x !== 'number' || ${misfit(signed, width)}) rt.badInteger(x, 'a number', ${name}, ${path})`
+    if (!isNarrow(plan)) {
+      return `${convert}
+    rt.writeBits(v, ${at}, ${bytes}, ${shift}, ${width}, ${this.#endian}, BigInt(x))`
+    }
+    const mask = maskOf(plan)
+    return `${convert}
+    v.setUint${bytes * 8}(${at}, v.getUint${bytes * 8}(${at}, ${this.#endian}) & ${~(mask << shift)} | (x & ${mask}) << ${shift}, ${this.#endian})`
+  }
+
+  #arrayWriter({ item, length, stride, flexible }: ArrayPlan): string {
+    return `(v, o, list, end) {
+  const n = rt.checkArray(list, ${flexible ? -1 : length})
+  let i = 0
+  try {
+    for (; i < n; i++, o += ${stride}) {
+      let x = list[i]
+      ${this.#write(item, 'o', '')}
+    }
+  } catch (e) { rt.within(e, '[' + i + ']') }
+}`
+  }
+
+  #recordWriter(plan: RecordPlan): string {
+    const known = JSON.stringify(plan.fields.map((field) => field.name))
+    const kind = plan.union ? 'union' : 'struct'
+    const set = `known${this.#constants.push(known) - 1}`
+    return `(v, o, value, end) {
+    rt.checkObject(value)
+    let count = 0
+    for (const _ in value) count++
+    if (count !== ${plan.fields.length}) rt.checkMembers(value, ${set})
+    try {
+    ${this.#writeMember({ kind, members: plan.members })}
+    } catch (e) { rt.unlessUnknown(e, value, ${set}) }
+}`
+  }
+
+  #writeMember(member: MemberPlan): string {
+    if (member.kind === 'field') {
+      const write = this.#write(member.plan, add('o', member.offset), `.${member.name}`)
+      const guarded = isOptional(member.plan) ? `if (x !== undefined) { ${write} }` : write
+      return `{ let x = ${get(member.name)}; ${guarded} }`
+    }
+    if (member.kind === 'struct')
+      return member.members.map((inner) => this.#writeMember(inner)).join('\n    ')
+    return this.#writeUnion(member.members)
+  }
+
+  #writeUnion(members: readonly MemberPlan[]): string {
+    const alternatives = members.map((member) => ({ member, fields: fieldsOfMember(member) }))
+    const nameable = alternatives.filter(({ fields }) => fields.length > 0)
+    if (nameable.length === 0) return ''
+    const names = JSON.stringify(nameable.flatMap(({ fields }) => fields.map((field) => field.name)))
+    const isGiven = (field: FieldPlan) => `${get(field.name)} !== undefined`
+    const writes = nameable.map(
+      ({ member, fields }) =>
+        `if (${fields.map(isGiven).join(' || ')}) { given++; ${this.#writeMember(member)} }`,
+    )
+    const required = nameable.every(({ fields }) => fields.some((field) => !isOptional(field.plan)))
+    const differs = nameable.flatMap(({ fields }) =>
+      fields.map(
+        (field) =>
+          `${isGiven(field)} && !rt.same(${this.#readField(field)}, ${get(field.name)}, ${isOptional(field.plan)})`,
+      ),
+    )
+    return `{
+    let given = 0
+    ${writes.join('\n    ')}
+    ${required ? `if (given === 0) rt.noneGiven(${names})` : ''}
+    if (given > 1 && (${differs.join(' || ')})) rt.conflict(value, ${names})
+    }`
+  }
+}
+
+/** A property's name in an object literal. Written plainly `__proto__` would set the prototype. */
+function key(name: string): string {
+  return name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
+}
+
+/** The member of `value`. */
+function get(name: string): string {
+  const quoted = JSON.stringify(name)
+  return name in Object.prototype ? `rt.own(value, ${quoted})` : `value[${quoted}]`
+}
+
+function add(at: string, offset: number): string {
+  return offset === 0 ? at : `${at} + ${offset}`
+}
+
+function accessor({ signed, size }: IntPlan): string {
+  return `${signed ? 'Int' : 'Uint'}${size * 8}`
+}
+
+/** It can be had with 32-bit arithmetic. */
+function isNarrow({ bytes, width }: BitsPlan): boolean {
+  return (bytes === 1 || bytes === 2 || bytes === 4) && width <= 32
+}
+
+/** As many ones as the field has bits, as an int32. */
+function maskOf({ width }: BitsPlan): number {
+  return width === 32 ? -1 : 2 ** width - 1
+}
+
+/** A condition that the number `x` is not an integer of so many bits. */
+function misfit(signed: boolean, bits: number): string {
+  if (signed) return bits === 32 ? '(x | 0) !== x' : `x << ${32 - bits} >> ${32 - bits} !== x`
+  return bits === 32 ? 'x >>> 0 !== x' : `(x & ${2 ** bits - 1}) !== x`
+}

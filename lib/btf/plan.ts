@@ -1,0 +1,331 @@
+import { describe, fieldsIn, type Group, groupOf, memberBudget, resolve, sizeOf } from './layout.js'
+import { malformed } from './malformed.js'
+import type { BtfTypes } from './parse.js'
+import type { BtfDatasec, BtfInt, BtfStruct, BtfType, BtfUnion } from './types.js'
+
+/**
+ * A plan says what to read and write for a type, and nothing of how: source is generated from it (generate.ts) or
+ * closures are composed (compose.ts). What BTF says of the layout has been checked when there is a plan.
+ */
+export type Plan =
+  | IntPlan
+  | BigPlan
+  | BitsPlan
+  | BoolPlan
+  | FloatPlan
+  | TextPlan
+  | BytesPlan
+  | ArrayPlan
+  | RecordPlan
+
+/** An integer of up to 32 bits: a number. */
+export interface IntPlan {
+  readonly op: 'int'
+  readonly size: 1 | 2 | 4
+  readonly signed: boolean
+}
+
+/** An integer of more, or a pointer of any size: a bigint, or a number with a range check. */
+export interface BigPlan {
+  readonly op: 'big'
+  readonly size: 4 | 8 | 16
+  readonly signed: boolean
+  readonly asNumber: boolean
+}
+
+/** A bitfield. The bytes that it lies in are read as one word and shifted to the right. */
+export interface BitsPlan {
+  readonly op: 'bits'
+  /** Bytes in the word: 1 to 9. */
+  readonly bytes: number
+  readonly shift: number
+  readonly width: number
+  readonly signed: boolean
+  readonly as: 'number' | 'bigint' | 'boolean'
+  /** It's a number only on request, so it may be too large for one. */
+  readonly checked: boolean
+}
+
+/** Any byte but zeros is true. */
+export interface BoolPlan {
+  readonly op: 'bool'
+  readonly size: 1 | 2 | 4
+}
+
+export interface FloatPlan {
+  readonly op: 'float'
+  readonly size: 4 | 8
+}
+
+/** `char[length]`: a string. */
+export interface TextPlan {
+  readonly op: 'text'
+  readonly length: number
+  readonly flexible: boolean
+}
+
+/** `u8[length]`, and what JavaScript has no value for: a Uint8Array. */
+export interface BytesPlan {
+  readonly op: 'bytes'
+  readonly length: number
+  readonly flexible: boolean
+}
+
+export interface ArrayPlan {
+  readonly op: 'array'
+  readonly item: Plan
+  readonly length: number
+  /** Size of an item in bytes. */
+  readonly stride: number
+  /** It takes what the record has left; `length` is 0. */
+  readonly flexible: boolean
+}
+
+export interface RecordPlan {
+  readonly op: 'record'
+  /** In words: `struct event`. */
+  readonly name: string
+  readonly size: number
+  readonly union: boolean
+  /** All fields by name, in order of declaration. */
+  readonly fields: readonly FieldPlan[]
+  /** The same fields as they are nested in anonymous structs and unions. */
+  readonly members: readonly MemberPlan[]
+  /** Something in it is flexible. */
+  readonly flexible: boolean
+}
+
+export interface FieldPlan {
+  readonly kind: 'field'
+  readonly name: string
+  /** From the start of the record, in bytes. */
+  readonly offset: number
+  readonly plan: Plan
+}
+
+/** An anonymous struct or union. */
+export interface GroupPlan {
+  readonly kind: 'struct' | 'union'
+  readonly members: readonly MemberPlan[]
+}
+
+export type MemberPlan = FieldPlan | GroupPlan
+
+/** The named members in an anonymous struct or union, or the one that isn't in one. */
+export function fieldsOfMember(member: MemberPlan): readonly FieldPlan[] {
+  return member.kind === 'field' ? [member] : member.members.flatMap(fieldsOfMember)
+}
+
+export function isFlexible(plan: Plan): boolean {
+  return 'flexible' in plan && plan.flexible
+}
+
+/** A member that may be left out: its length is that of what is given. */
+export function isOptional(plan: Plan): boolean {
+  return plan.op !== 'record' && isFlexible(plan)
+}
+
+/** How deep records and arrays may be nested in each other. */
+const depthLimit = 64
+
+/** How many values one record may decode into: one of 2^24 numbers takes 128 MB. */
+const valueLimit = 1 << 24
+
+/** Makes plans for the types of one BTF. A record that occurs many times has one plan. */
+export class Planner {
+  readonly #btf: BtfTypes
+  readonly #asNumber: boolean
+  /** By type id, and whether it's the end of the outermost record. */
+  readonly #records = new Map<string, RecordPlan>()
+  readonly #measures = new Map<RecordPlan, Measure>()
+  readonly #budget = memberBudget()
+
+  constructor(btf: BtfTypes, asNumber: boolean) {
+    this.#btf = btf
+    this.#asNumber = asNumber
+  }
+
+  /** The plan for a value of that type that stands alone. */
+  plan(typeId: number): Plan {
+    const type = resolve(this.#btf, typeId)
+    const plan = this.#plan(type.kind === 'var' ? type.typeId : typeId, true, 0)
+    if (this.#measure(plan).values > valueLimit) {
+      throw new RangeError(`${describe(type)} has more than ${valueLimit} values: read it as bytes`)
+    }
+    return plan
+  }
+
+  #plan(typeId: number, last: boolean, depth: number): Plan {
+    const type = resolve(this.#btf, typeId)
+    if (depth > depthLimit)
+      throw malformed(`${describe(type)} contains itself, or is nested deeper than ${depthLimit}`)
+    switch (type.kind) {
+      case 'int':
+        return this.#int(type)
+      case 'enum':
+      case 'enum64':
+        return this.#integer(type, type.signed)
+      case 'ptr':
+        return { op: 'big', size: this.#btf.pointerSize, signed: false, asNumber: false }
+      case 'float':
+        if (type.size === 4 || type.size === 8) return { op: 'float', size: type.size }
+        return { op: 'bytes', length: type.size, flexible: false }
+      case 'array':
+        return this.#array(typeId, type.typeId, type.length, last, depth)
+      case 'struct':
+      case 'union':
+      case 'datasec':
+        return this.#record(type, last, depth)
+      default:
+        throw new TypeError(`${describe(type)} has no values`)
+    }
+  }
+
+  #int(type: BtfInt): Plan {
+    const { bool, size } = type
+    if (type.bits !== size * 8 || type.bitOffset !== 0) return this.#bits(type, 0, 0, size).plan
+    if (bool && (size === 1 || size === 2 || size === 4)) return { op: 'bool', size }
+    return this.#integer(type, type.signed)
+  }
+
+  #integer(type: BtfType & { size: number }, signed: boolean): Plan {
+    const size = type.size
+    if (size === 1 || size === 2 || size === 4) return { op: 'int', size, signed }
+    if (size === 8 || size === 16) return { op: 'big', size, signed, asNumber: this.#asNumber }
+    throw malformed(`${describe(type)} has ${size} bytes`)
+  }
+
+  #array(id: number, itemId: number, length: number, last: boolean, depth: number): Plan {
+    const flexible = last && length === 0
+    const itemType = resolve(this.#btf, itemId)
+    if (itemType.kind === 'int' && itemType.size === 1 && itemType.bits === 8 && !itemType.bool) {
+      if (isText(itemType)) return { op: 'text', length, flexible }
+      if (!itemType.signed) return { op: 'bytes', length, flexible }
+    }
+    const item = this.#plan(itemId, false, depth + 1)
+    const stride = sizeOf(this.#btf, itemId)
+    if (length > 0) sizeOf(this.#btf, id) // complains about 4 GiB
+    // Items of no size would go on for ever.
+    return { op: 'array', item, length, stride, flexible: flexible && stride > 0 }
+  }
+
+  #record(type: BtfStruct | BtfUnion | BtfDatasec, last: boolean, depth: number): RecordPlan {
+    const key = `${type.id} ${last}`
+    const known = this.#records.get(key)
+    if (known !== undefined && depth + this.#measure(known).depth <= depthLimit) return known
+
+    const group = groupOf(this.#btf, type, this.#budget)
+    const fields = new Map<string, FieldPlan>()
+    for (const field of fieldsIn(group)) {
+      const { offset, plan, size } = this.#field(type, field, last && field.last, depth)
+      if (offset + size > type.size)
+        throw malformed(`member '${field.name}' lies outside of ${describe(type)}`)
+      fields.set(field.name, { kind: 'field', name: field.name, offset, plan })
+    }
+    const nest = (members: Group['members']): MemberPlan[] =>
+      members.map((member) =>
+        member.kind === 'field'
+          ? fields.get(member.name)!
+          : { kind: member.kind, members: nest(member.members) },
+      )
+    const record: RecordPlan = {
+      op: 'record',
+      name: describe(type),
+      size: type.size,
+      union: type.kind === 'union',
+      fields: [...fields.values()],
+      members: nest(group.members),
+      flexible: [...fields.values()].some((field) => isFlexible(field.plan)),
+    }
+    this.#records.set(key, record)
+    const measures = record.fields.map((field) => this.#measure(field.plan))
+    this.#measures.set(record, {
+      values: measures.reduce((sum, { values }) => sum + values, 1),
+      depth: measures.reduce((deepest, { depth }) => Math.max(deepest, depth + 1), 0),
+    })
+    return record
+  }
+
+  #field(
+    record: BtfStruct | BtfUnion | BtfDatasec,
+    field: { name: string; typeId: number; bitOffset: number; bitfieldSize: number },
+    last: boolean,
+    depth: number,
+  ): { offset: number; plan: Plan; size: number } {
+    const type = resolve(this.#btf, field.typeId)
+    const isNumber = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64'
+    const oldBitfield = type.kind === 'int' && (type.bits !== type.size * 8 || type.bitOffset !== 0)
+    if (field.bitfieldSize > 0 || oldBitfield) {
+      if (!isNumber)
+        throw malformed(`bitfield '${field.name}' of ${describe(record)} is no integer but ${describe(type)}`)
+      return this.#bits(type, field.bitOffset, field.bitfieldSize, record.size)
+    }
+    if (field.bitOffset % 8 !== 0) {
+      if (isNumber) return this.#bits(type, field.bitOffset, type.size * 8, record.size)
+      throw malformed(`member '${field.name}' of ${describe(record)} starts inside a byte`)
+    }
+    const plan = this.#plan(field.typeId, last, depth + 1)
+    return { offset: field.bitOffset / 8, plan, size: sizeOf(this.#btf, field.typeId) }
+  }
+
+  /** A bitfield; `width` 0 means that the type itself has it. */
+  #bits(
+    type: BtfType & { size: number },
+    bitOffset: number,
+    width: number,
+    recordSize: number,
+  ): { offset: number; plan: BitsPlan; size: number } {
+    const first = bitOffset + (type.kind === 'int' ? type.bitOffset : 0)
+    const bits = width > 0 ? width : type.kind === 'int' ? type.bits : 0
+    if (bits < 1 || bits > 64 || bits > type.size * 8) {
+      throw malformed(`${describe(type)} has a bitfield of ${bits} bits`)
+    }
+    let offset = Math.floor(first / 8)
+    let bytes = Math.ceil((first + bits) / 8) - offset
+    if (offset + bytes > recordSize) throw malformed(`a bitfield lies outside of its ${recordSize} bytes`)
+    // A word is read at once where there is room for one: further on, or else further back.
+    const word = bytes === 3 ? 4 : bytes > 4 && bytes < 8 ? 8 : bytes
+    if (offset + word <= recordSize) bytes = word
+    else if (word <= recordSize) {
+      offset = recordSize - word
+      bytes = word
+    }
+    const fromStart = first - offset * 8
+    const bool = type.kind === 'int' && type.bool
+    const plan: BitsPlan = {
+      op: 'bits',
+      bytes,
+      shift: this.#btf.littleEndian ? fromStart : bytes * 8 - fromStart - bits,
+      width: bits,
+      signed: 'signed' in type && type.signed,
+      as: bool ? 'boolean' : bits > 32 && !this.#asNumber ? 'bigint' : 'number',
+      checked: bits > 53,
+    }
+    return { offset, plan, size: bytes }
+  }
+
+  #measure(plan: Plan): Measure {
+    if (plan.op === 'record') return this.#measures.get(plan)!
+    if (plan.op === 'array') {
+      const { values, depth } = this.#measure(plan.item)
+      return { values: 1 + plan.length * values, depth: depth + 1 }
+    }
+    if (plan.op === 'text' || plan.op === 'bytes') return { values: 1 + plan.length / 64, depth: 0 }
+    return { values: 1, depth: 0 }
+  }
+}
+
+interface Measure {
+  /** How many values it decodes into; a string or byte array counts by its size. */
+  readonly values: number
+  /** How many records and arrays are nested in it. */
+  readonly depth: number
+}
+
+/**
+ * Compilers and pahole don't agree on how to say that an integer is a character: clang never does, gcc says it of
+ * `signed char` too. The name is sure: C's text is `char`, whatever its sign, and `signed char` is a small number.
+ */
+function isText(type: BtfInt): boolean {
+  return type.name === 'char' || (type.char && type.name !== 'signed char' && type.name !== 'unsigned char')
+}

@@ -1,0 +1,121 @@
+/**
+ * C strings. Valid UTF-8 becomes the string it says; a byte that isn't valid UTF-8 becomes a lone surrogate
+ * U+DC80 to U+DCFF (as in Python's "surrogateescape") and turns into the same byte again when written. So a
+ * key that was read can be looked up, whatever its bytes are.
+ */
+
+const fromCharCode = String.fromCharCode
+
+// The same few names (commands, interfaces) come by again and again. Handing out the string made last time costs half
+// as much as making one. A collision only replaces an entry.
+const recent = new Array<string>(1024).fill('')
+const recentLength = 32
+
+/** Reads a string that ends at a NUL or after `size` bytes. */
+export function readText(view: DataView, offset: number, size: number): string {
+  let hash = 0
+  let length = 0
+  for (; length < size; length++) {
+    const c = view.getUint8(offset + length)
+    if (c === 0) break
+    if (c > 0x7f) return readUtf8(view, offset, size)
+    hash = (Math.imul(hash, 31) + c) | 0
+  }
+  if (length > recentLength) {
+    return Buffer.from(view.buffer, view.byteOffset + offset, length).toString('latin1')
+  }
+  const slot = (hash ^ (hash >>> 10)) & 1023
+  const known = recent[slot]!
+  if (known.length === length) {
+    let i = 0
+    while (i < length && known.charCodeAt(i) === view.getUint8(offset + i)) i++
+    if (i === length) return known
+  }
+  let text = ''
+  let i = 0
+  for (; i + 4 <= length; i += 4) {
+    const at = offset + i
+    text += fromCharCode(
+      view.getUint8(at),
+      view.getUint8(at + 1),
+      view.getUint8(at + 2),
+      view.getUint8(at + 3),
+    )
+  }
+  for (; i < length; i++) text += fromCharCode(view.getUint8(offset + i))
+  recent[slot] = text
+  return text
+}
+
+/** The same for bytes of which some are not ASCII. */
+function readUtf8(view: DataView, offset: number, size: number): string {
+  let text = ''
+  let i = 0
+  while (i < size) {
+    const c = view.getUint8(offset + i)
+    if (c === 0) break
+    const length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0
+    const point =
+      length === 1 ? c : length > 1 && i + length <= size ? sequence(view, offset + i, length) : -1
+    if (point < 0) {
+      text += fromCharCode(0xdc00 + c)
+      i++
+    } else {
+      text += point < 0x10000 ? fromCharCode(point) : String.fromCodePoint(point)
+      i += length
+    }
+  }
+  return text
+}
+
+const smallest = [0, 0, 0x80, 0x800, 0x10000]
+
+/** The code point of a sequence of 2 to 4 bytes, or -1 when it isn't valid: cut short, overlong, a surrogate, too large. */
+function sequence(view: DataView, offset: number, length: number): number {
+  let point = view.getUint8(offset) & (0xff >> (length + 1))
+  for (let i = 1; i < length; i++) {
+    const c = view.getUint8(offset + i)
+    if (c >> 6 !== 2) return -1
+    point = (point << 6) | (c & 0x3f)
+  }
+  const valid = point >= smallest[length]! && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff)
+  return valid ? point : -1
+}
+
+/**
+ * Writes a string; false when it's longer than `size` bytes or has a NUL, which would end it early. No NUL is written
+ * after it: the caller has zeroed the place.
+ */
+export function writeText(view: DataView, offset: number, size: number, text: string): boolean {
+  if (text.length > size) return false
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c === 0) return false
+    if (c > 0x7f) return writeUtf8(view, offset, size, text)
+    view.setUint8(offset + i, c)
+  }
+  return true
+}
+
+function writeUtf8(view: DataView, offset: number, size: number, text: string): boolean {
+  const bytes = encodeText(text)
+  if (bytes.length > size || bytes.includes(0)) return false
+  for (let i = 0; i < bytes.length; i++) view.setUint8(offset + i, bytes[i]!)
+  return true
+}
+
+const encoder = new TextEncoder()
+// A lone low surrogate that stands for a byte. The lookbehind leaves alone the second half of a pair.
+const escaped = /(?<![\ud800-\udbff])[\udc80-\udcff]/
+
+/** The bytes of a string, escaped ones included. */
+export function encodeText(text: string): Uint8Array {
+  if (!escaped.test(text)) return encoder.encode(text)
+  const parts: number[] = []
+  for (const character of text) {
+    const point = character.codePointAt(0)!
+    if (point >= 0xdc80 && point <= 0xdcff) parts.push(point - 0xdc00)
+    else parts.push(...encoder.encode(character))
+  }
+  return Uint8Array.from(parts)
+}
