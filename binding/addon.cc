@@ -83,7 +83,10 @@ NAPI_MODULE_INIT() {
   DefineProgram(env, exports);
   DefineMap(env, exports);
   DefineLink(env, exports);
+  DefineEventSource(env, exports);
   DefineRingBuffer(env, exports);
+  DefinePerfBuffer(env, exports);
+  DefineUserRingBuffer(env, exports);
   DefineBtf(env, exports);
   return exports;
 }

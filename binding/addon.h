@@ -19,5 +19,8 @@ void DefineObject(napi_env env, napi_value exports);
 void DefineProgram(napi_env env, napi_value exports);
 void DefineMap(napi_env env, napi_value exports);
 void DefineLink(napi_env env, napi_value exports);
+void DefineEventSource(napi_env env, napi_value exports);
 void DefineRingBuffer(napi_env env, napi_value exports);
+void DefinePerfBuffer(napi_env env, napi_value exports);
+void DefineUserRingBuffer(napi_env env, napi_value exports);
 void DefineBtf(napi_env env, napi_value exports);

@@ -11,6 +11,8 @@ export { BtfTypes } from './btf/parse.js'
 export type * from './btf/types.js'
 export { Btf } from './btf.js'
 export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors.js'
+export { EventReader, type EventReaderOptions } from './event-reader.js'
+export type { DrainCallback } from './event-source.js'
 export type { Globals } from './globals.js'
 export { Link, type LinkInfo } from './link.js'
 export { type Logger, type LogLevel, setLogger } from './log.js'
@@ -26,9 +28,12 @@ export {
 } from './map.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
 export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
+export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
 export { ids, type Kind } from './query.js'
-export { type DrainCallback, RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+export { tracePipe } from './trace-pipe.js'
+export { UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 
 /** The version of the libbpf inside, such as 'v1.7'. (`libbpf_version_string`) */
 export function libbpfVersion(): string {

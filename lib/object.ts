@@ -11,8 +11,10 @@ import type { Subject } from './explain.js'
 import { type Globals, globalsOf } from './globals.js'
 import type { Link } from './link.js'
 import { BpfMap, type MapCodecs } from './map.js'
+import { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 import { Program } from './program.js'
 import { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+import { UserRingBuffer } from './user-ring-buffer.js'
 
 /** libbpf's `bpf_object_open_opts`. */
 export interface OpenOptions {
@@ -263,19 +265,43 @@ export class BpfObject implements Disposable {
   /**
    * A consumer of one of the object's ring buffers, after load.
    *
-   * @param map - the map's name
+   * @param map - the map's name; `${map}_lost`, where there is one, counts what was lost
    * @param type - the type of its records by its name in C; without it they are bytes
    */
   ringBuffer(map: string, type?: undefined, options?: RingBufferOptions): RingBuffer
   ringBuffer<T = Record<string, unknown>>(
     map: string,
     type: string,
-    options?: RingBufferOptions,
+    options?: RingBufferOptions<T>,
   ): RingBuffer<T>
-  ringBuffer<T>(map: string, type?: string, options?: RingBufferOptions): RingBuffer<T> | RingBuffer {
+  ringBuffer<T>(map: string, type?: string, options: RingBufferOptions = {}): RingBuffer<T> | RingBuffer {
     this.#expectLoaded('read a ring buffer')
-    if (type === undefined) return new RingBuffer<Uint8Array>(this.map(map), options)
-    return new RingBuffer<T>(this.map(map), { ...options, codec: this.codec<T>(type) })
+    const lost = this.maps.get(`${map}_lost`) as BpfMap<number, bigint[]> | undefined
+    if (type === undefined)
+      return new RingBuffer(this.map(map), { lost, ...options } as RingBufferOptions<Uint8Array>)
+    return new RingBuffer<T>(this.map(map), { lost, ...options, codec: this.codec<T>(type) })
+  }
+
+  /** A consumer of one of the object's perf event arrays, after load; as {@link ringBuffer}. */
+  perfBuffer(map: string, type?: undefined, options?: PerfBufferOptions): PerfBuffer
+  perfBuffer<T = Record<string, unknown>>(
+    map: string,
+    type: string,
+    options?: PerfBufferOptions<T>,
+  ): PerfBuffer<T>
+  perfBuffer<T>(map: string, type?: string, options: PerfBufferOptions = {}): PerfBuffer<T> | PerfBuffer {
+    this.#expectLoaded('read a perf buffer')
+    if (type === undefined) return new PerfBuffer(this.map(map), options as PerfBufferOptions<Uint8Array>)
+    return new PerfBuffer<T>(this.map(map), { ...options, codec: this.codec<T>(type) })
+  }
+
+  /** The producer of one of the object's user ring buffers, after load; as {@link ringBuffer}. */
+  userRingBuffer(map: string): UserRingBuffer
+  userRingBuffer<T = Record<string, unknown>>(map: string, type: string): UserRingBuffer<T>
+  userRingBuffer<T>(map: string, type?: string): UserRingBuffer<T> | UserRingBuffer {
+    this.#expectLoaded('write to a user ring buffer')
+    if (type === undefined) return new UserRingBuffer<Uint8Array>(this.map(map))
+    return new UserRingBuffer<T>(this.map(map), { codec: this.codec<T>(type) })
   }
 
   /** Pins all maps to files, programs to folders of their names. (`bpf_object__pin`) */

@@ -28,7 +28,9 @@ export type ObjectHandle = Handle<'object'>
 export type ProgramHandle = Handle<'program'>
 export type MapHandle = Handle<'map'>
 export type LinkHandle = Handle<'link'>
-export type RingBufferHandle = Handle<'ring buffer'>
+/** A ring buffer, or one CPU's perf buffer. */
+export type SourceHandle = Handle<'event source'>
+export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
 
 /** libbpf's print levels: 0 warn, 1 info, 2 debug. */
@@ -313,33 +315,60 @@ export interface Binding {
   linkUpdateMap(link: LinkHandle, map: MapHandle): void
   linkInfo(link: LinkHandle): LinkInfo
 
-  // ---- ring buffer: binding/ring_buffer.cc
+  // ---- event sources: binding/event_source.cc
 
-  /**
-   * A consumer of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. `onBatch` is called by
-   * the event loop with the result of a drain, see `ringBufferConsume`.
-   */
-  ringBufferNew(map: MapHandle, onBatch: (records: number) => void): RingBufferHandle
   /** The memory that drains write to; kept until the next call. Looked up at each drain: detaching it throws, nothing else. */
-  ringBufferSetSlab(ring: RingBufferHandle, slab: Uint8Array): void
+  sourceSetSlab(source: SourceHandle, slab: Uint8Array): void
   /**
    * Copies at most `limit` records into the slab, each behind an 8-byte header (u32 length in the machine's byte order, u32 unused) and padded to 8
    * bytes. Returns how many; a negative number says that the next record needs a slab of so many bytes.
    */
-  ringBufferConsume(ring: RingBufferHandle, limit: number): number
-  /** Watches the ring with `uv_poll`; each time it is readable one drain of at most `limit` records goes to `onBatch`. */
-  ringBufferStart(ring: RingBufferHandle, limit: number): void
-  ringBufferStop(ring: RingBufferHandle): void
-  /** Whether a started ring keeps the process alive. */
-  ringBufferRef(ring: RingBufferHandle, on: boolean): void
-  /** Bytes between consumer and producer, in headers and padding too. */
-  ringBufferAvailable(ring: RingBufferHandle): number
-  /** Bytes of the ring. */
-  ringBufferSize(ring: RingBufferHandle): number
-  ringBufferConsumerPosition(ring: RingBufferHandle): bigint
-  ringBufferProducerPosition(ring: RingBufferHandle): bigint
+  sourceConsume(source: SourceHandle, limit: number): number
+  /**
+   * From now on the event loop drains at most `limit` records at a time, when the source is readable, or each `intervalMs` when that is not 0, and
+   * calls `onBatch` with what `sourceConsume` would return, unless that is 0.
+   */
+  sourceStart(source: SourceHandle, limit: number, intervalMs: number): void
+  sourceStop(source: SourceHandle): void
+  /** Whether a started source keeps the process alive. */
+  sourceRef(source: SourceHandle, on: boolean): void
   /** Twice is fine; also from inside `onBatch`. */
-  ringBufferClose(ring: RingBufferHandle): void
+  sourceClose(source: SourceHandle): void
+
+  // ---- ring buffer: binding/ring_buffer.cc
+
+  /** A consumer of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. */
+  ringBufferNew(map: MapHandle, onBatch: (records: number) => void): SourceHandle
+  /** Bytes between consumer and producer, headers and padding too. */
+  ringBufferAvailable(ring: SourceHandle): number
+  /** Bytes of the ring. */
+  ringBufferSize(ring: SourceHandle): number
+  ringBufferConsumerPosition(ring: SourceHandle): bigint
+  ringBufferProducerPosition(ring: SourceHandle): bigint
+
+  // ---- perf buffer: binding/perf_buffer.cc
+
+  /**
+   * One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY, of `pages` (a power of two) pages. It wakes the reader by every `wakeupEvents` records,
+   * or by `watermark` bytes where that is not 0.
+   */
+  perfBufferNew(
+    map: MapHandle,
+    cpu: number,
+    pages: number,
+    wakeupEvents: number,
+    watermark: number,
+    onBatch: (records: number) => void,
+  ): SourceHandle
+  /** How many records the kernel had no room for, as far as it has told. */
+  perfBufferLost(buffer: SourceHandle): bigint
+
+  // ---- user ring buffer: binding/user_ring_buffer.cc
+
+  userRingBufferNew(map: MapHandle): UserRingBufferHandle
+  /** Reserves, copies, submits. False when the ring is full; E2BIG for a sample that is longer than the ring. */
+  userRingBufferSubmit(ring: UserRingBufferHandle, sample: Uint8Array): boolean
+  userRingBufferClose(ring: UserRingBufferHandle): void
 
   // ---- BTF: binding/btf.cc
 

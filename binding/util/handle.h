@@ -11,7 +11,8 @@ enum class Kind : uint64_t {
   kProgram,
   kMap,
   kLink,
-  kRingBuffer,
+  kEventSource,
+  kUserRingBuffer,
   kBtf,
 };
 

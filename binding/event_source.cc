@@ -1,0 +1,255 @@
+#include "event_source.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "addon.h"
+#include "util/call.h"
+
+namespace {
+
+constexpr size_t kHeader = 8;
+
+// A ring is readable, too, while its next record is reserved and not yet committed. Looking again is put off by a time that doubles, so
+// that waiting costs little.
+constexpr uint64_t kLeastBackoffMs = 1;
+constexpr uint64_t kMostBackoffMs = 16;
+
+size_t Padded(size_t size) { return kHeader + ((size + 7) & ~size_t{7}); }
+
+}  // namespace
+
+EventSource::EventSource(Environment& environment)
+    : Handle(kKind), environment_(environment), env_(environment.env) {}
+
+// Subclasses have closed it; what libbpf holds is theirs.
+EventSource::~EventSource() = default;
+
+int EventSource::Open(int fd, napi_value on_batch) {
+  poll_ = UvHandle::Poll(environment_, fd, this);
+  if (poll_ == nullptr) return -errno;
+  timer_ = UvHandle::Timer(environment_, this);
+  environment_.uv_owners.insert(this);
+  napi_create_reference(env_, on_batch, 1, &on_batch_);
+  napi_async_init(env_, nullptr, ToJs(env_, "libbpf-node:events"), &context_);
+  return 0;
+}
+
+void EventSource::SetSlab(napi_value slab) {
+  if (slab_ != nullptr) napi_delete_reference(env_, slab_);
+  napi_create_reference(env_, slab, 1, &slab_);
+}
+
+bool EventSource::Put(const void* data, size_t size) {
+  size_t padded = Padded(size);
+  if (padded > room_ - used_) return false;
+  uint32_t header[2] = {static_cast<uint32_t>(size), 0};
+  memcpy(memory_ + used_, header, kHeader);
+  memcpy(memory_ + used_ + kHeader, data, size);
+  used_ += padded;
+  records_++;
+  return true;
+}
+
+bool EventSource::Take(const void* data, size_t size) {
+  if (Put(data, size)) return true;
+  // libbpf counts the record as consumed whatever it is told, so it has to be kept.
+  auto* bytes = static_cast<const uint8_t*>(data);
+  left_over_.assign(bytes, bytes + size);
+  return false;
+}
+
+int64_t EventSource::RoomForLeftOver() const { return -static_cast<int64_t>(Padded(left_over_.size())); }
+
+bool EventSource::Consume(uint32_t limit, int64_t* result) {
+  napi_value slab = nullptr;
+  napi_typedarray_type type;
+  void* memory = nullptr;
+  *result = 0;
+  // Asked anew each time: whoever sees the slab can detach it.
+  if (slab_ == nullptr || napi_get_reference_value(env_, slab_, &slab) != napi_ok ||
+      napi_get_typedarray_info(env_, slab, &type, &room_, &memory, nullptr, nullptr) != napi_ok || memory == nullptr) {
+    napi_throw_error(env_, "ERR_BPF_STATE", "it has no slab, or the slab was detached");
+    return false;
+  }
+  memory_ = static_cast<uint8_t*>(memory);
+  used_ = 0;
+  records_ = 0;
+  limit_now_ = limit;
+  if (!left_over_.empty()) {
+    if (!Put(left_over_.data(), left_over_.size())) {
+      *result = RoomForLeftOver();
+      return true;
+    }
+    left_over_.clear();
+  }
+  int error = budget() > 0 ? Drain() : 0;
+  memory_ = nullptr;
+  if (error < 0) {
+    Throw(env_, "ring_buffer__consume", error);
+    return false;
+  }
+  // Where not even the first record fitted, the answer is as if it had been left over from before.
+  *result = records_ == 0 && !left_over_.empty() ? RoomForLeftOver() : int64_t{records_};
+  return true;
+}
+
+void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
+  limit_ = limit;
+  interval_ms_ = interval_ms;
+  backoff_ms_ = kLeastBackoffMs;
+  started_ = true;
+  // poll does not know of a record that was left over, nor, edge-triggered, of those from before.
+  if (interval_ms_ > 0 || !left_over_.empty() || !IsLevelTriggered()) After(0);
+  if (interval_ms_ == 0) Watch();
+}
+
+void EventSource::Watch() {
+  if (uv_is_active(poll_->get())) return;
+  uv_poll_start(poll_->get(), UV_READABLE,
+                [](uv_handle_t* handle, int, int) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); });
+}
+
+void EventSource::After(uint64_t delay_ms) {
+  uv_timer_start(
+      timer_->get(), [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); },
+      delay_ms, 0);
+}
+
+void EventSource::Stop() {
+  started_ = false;
+  uv_poll_stop(poll_->get());
+  uv_timer_stop(timer_->get());
+}
+
+void EventSource::Ref(bool on) {
+  for (UvHandle* handle : {poll_, timer_}) {
+    if (on) {
+      uv_ref(handle->get());
+    } else {
+      uv_unref(handle->get());
+    }
+  }
+}
+
+void EventSource::Ready() {
+  Napi::HandleScope scope(env_);
+  int64_t result = 0;
+  if (!Consume(limit_, &result)) {
+    napi_value error = nullptr;
+    napi_get_and_clear_last_exception(env_, &error);
+    Stop();
+    napi_fatal_exception(env_, error);
+    return;
+  }
+  bool more = !left_over_.empty() || records_ == limit_;
+  if (result != 0) Report(result);
+  // The callback may have stopped or closed the source.
+  if (poll_ == nullptr || !started_) return;
+  if (interval_ms_ > 0) {
+    After(more ? 0 : interval_ms_);
+  } else if (!left_over_.empty() || (more && !IsLevelTriggered())) {
+    After(0);
+  } else if (result == 0 && IsLevelTriggered()) {
+    uv_poll_stop(poll_->get());
+    After(backoff_ms_);
+    backoff_ms_ = std::min(2 * backoff_ms_, kMostBackoffMs);
+  } else {
+    backoff_ms_ = kLeastBackoffMs;
+    Watch();
+  }
+}
+
+void EventSource::Report(int64_t records) {
+  napi_value on_batch = nullptr;
+  napi_value count = nullptr;
+  napi_value result = nullptr;
+  napi_get_reference_value(env_, on_batch_, &on_batch);
+  napi_create_int64(env_, records, &count);
+  napi_status status = napi_make_callback(env_, context_, Napi::Env(env_).Global(), on_batch, 1, &count, &result);
+  if (status != napi_pending_exception) return;
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+}
+
+void EventSource::Close() {
+  environment_.uv_owners.erase(this);
+  if (poll_ != nullptr) poll_->Close();
+  if (timer_ != nullptr) timer_->Close();
+  poll_ = timer_ = nullptr;
+  Release();
+  for (napi_ref* reference : {&on_batch_, &slab_}) {
+    if (*reference != nullptr) napi_delete_reference(env_, *reference);
+    *reference = nullptr;
+  }
+  if (context_ != nullptr) napi_async_destroy(env_, context_);
+  context_ = nullptr;
+}
+
+// ---- Functions
+
+namespace {
+
+napi_value SetSlab(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* source = args.handle<EventSource>(0);
+  args.bytes(1);
+  if (args.ok()) source->SetSlab(args[1]);
+  return Undefined(env);
+}
+
+napi_value Consume(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* source = args.handle<EventSource>(0);
+  uint32_t limit = args.u32(1);
+  int64_t result = 0;
+  if (!args.ok() || !source->Consume(limit, &result)) return nullptr;
+  napi_value value = nullptr;
+  napi_create_int64(env, result, &value);
+  return value;
+}
+
+napi_value Start(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* source = args.handle<EventSource>(0);
+  auto limit = static_cast<uint32_t>(args.integer(1, 1, UINT32_MAX));
+  uint32_t interval_ms = args.u32(2);
+  if (args.ok()) source->Start(limit, interval_ms);
+  return Undefined(env);
+}
+
+napi_value Stop(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* source = args.handle<EventSource>(0);
+  if (args.ok()) source->Stop();
+  return Undefined(env);
+}
+
+napi_value Ref(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* source = args.handle<EventSource>(0);
+  bool on = args.boolean(1);
+  if (args.ok()) source->Ref(on);
+  return Undefined(env);
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* source = args.closable<EventSource>(0);
+  if (args.ok()) source->Close();
+  return Undefined(env);
+}
+
+}  // namespace
+
+void DefineEventSource(napi_env env, napi_value exports) {
+  Define(env, exports,
+         {
+             {"sourceSetSlab", SetSlab},
+             {"sourceConsume", Consume},
+             {"sourceStart", Start},
+             {"sourceStop", Stop},
+             {"sourceRef", Ref},
+             {"sourceClose", Close},
+         });
+}

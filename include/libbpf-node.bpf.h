@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ring buffers that count what they lose. The kernel does not: bpf_ringbuf_reserve() just returns NULL.
+ *
+ *     LIBBPF_NODE_RINGBUF(events, 1 << 20);
+ *
+ *     struct event *e = libbpf_node_reserve(events, struct event);
+ *     if (!e)
+ *       return 0;
+ *     ...
+ *     libbpf_node_submit(events, e);
+ *
+ * In Node.js `obj.ringBuffer('events', 'event').lost` is what was lost, of all CPUs. Where nothing is lost,
+ * it costs nothing: the counter is only touched when there was no room.
+ *
+ * The reader is woken when it has read all that was there before; while it is busy nobody wakes it, which is
+ * what the kernel does without flags. A program whose reader looks by itself (`interval` in its options)
+ * defines LIBBPF_NODE_NO_WAKEUP before it includes this.
+ */
+#ifndef LIBBPF_NODE_BPF_H
+#define LIBBPF_NODE_BPF_H
+
+#include <bpf/bpf_helpers.h>
+
+#ifdef LIBBPF_NODE_NO_WAKEUP
+#define LIBBPF_NODE_FLAGS 1 /* BPF_RB_NO_WAKEUP */
+#else
+#define LIBBPF_NODE_FLAGS 0
+#endif
+
+/* A ring buffer map of `bytes` (a power of two, and of pages), and the array in which its losses are counted.
+ */
+#define LIBBPF_NODE_RINGBUF(name, bytes)     \
+  struct {                                   \
+    __uint(type, BPF_MAP_TYPE_RINGBUF);      \
+    __uint(max_entries, bytes);              \
+  } name SEC(".maps");                       \
+  struct {                                   \
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+    __uint(max_entries, 1);                  \
+    __type(key, unsigned int);               \
+    __type(value, unsigned long long);       \
+  } name##_lost SEC(".maps")
+
+static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost) {
+  unsigned int zero = 0;
+  unsigned long long* count = bpf_map_lookup_elem(lost, &zero);
+  if (count) /* Programs of one CPU interrupt each other. */
+    __sync_fetch_and_add(count, 1);
+}
+
+/* Room for a record of `type`, or NULL. */
+#define libbpf_node_reserve(name, type)                          \
+  ({                                                             \
+    type* record_ = bpf_ringbuf_reserve(&name, sizeof(type), 0); \
+    if (!record_) libbpf_node_count_loss(&name##_lost);          \
+    record_;                                                     \
+  })
+
+#define libbpf_node_submit(name, record) bpf_ringbuf_submit(record, LIBBPF_NODE_FLAGS)
+#define libbpf_node_discard(name, record) bpf_ringbuf_discard(record, LIBBPF_NODE_FLAGS)
+
+/* Copies a record of `size` bytes, which need not be a constant, into the ring; 0, or a negative errno. */
+#define libbpf_node_output(name, data, size)                                \
+  ({                                                                        \
+    long error_ = bpf_ringbuf_output(&name, data, size, LIBBPF_NODE_FLAGS); \
+    if (error_) libbpf_node_count_loss(&name##_lost);                       \
+    error_;                                                                 \
+  })
+
+#endif

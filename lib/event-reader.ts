@@ -1,0 +1,348 @@
+import type { SourceHandle } from '../types/binding.js'
+import { native } from './binding.js'
+import type { Codec } from './btf/codec.js'
+import { attempt } from './call.js'
+import { BpfError } from './errors.js'
+import { type DrainCallback, EventSource } from './event-source.js'
+
+export interface EventReaderOptions {
+  /** Bytes of memory for a batch; 256 KiB by default. It grows by itself for a larger record. */
+  slabSize?: number
+  /** How many records one ring gives at most in a turn of the event loop; 4096 by default. */
+  batchSize?: number
+  /** Milliseconds that a turn of the event loop may spend in a slow `on` or `drain` callback, 10 by default: the rest of the batch waits for the next. */
+  turnTime?: number
+  /**
+   * Looks each so many milliseconds instead of being woken, 0 by default. For programs that submit with BPF_RB_NO_WAKEUP, which
+   * spares them the cost of waking.
+   */
+  interval?: number
+}
+
+interface ReaderSettings<T> extends EventReaderOptions {
+  codec?: Codec<T>
+}
+
+/** How many records are delivered between two looks at the clock. */
+const betweenLooks = 64
+
+/** An `on` or `drain` callback, or an iteration. */
+interface Reader {
+  /** Called when a source has records in its slab: at most `most` of them may be read, until `until` on the clock. */
+  ready: (source: EventSource, most: number, until: number) => void
+  /** Called when reading ends. */
+  end?: () => void
+}
+
+/**
+ * What ring buffers and perf buffers have in common. There are these ways to read, one at a time:
+ *
+ * - `for await (const record of reader)`: at the pace of the loop's body. What is not asked for stays in the kernel's ring.
+ * - `for await (const records of reader.batches())`: the same by arrays, with less ado for each record.
+ * - `reader.on(record => ...)`: as records come, a batch each turn of the event loop.
+ * - `reader.drain((view, offset, length) => ...)`: the same without making anything of them; the fastest.
+ */
+export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
+  readonly #what: string
+  readonly #codec: Codec<T> | undefined
+  readonly #slabSize: number
+  readonly #batchSize: number
+  readonly #turnTime: number
+  readonly #interval: number
+  /** In the order in which they are read next: the one that was read goes to the end. */
+  #sources: EventSource[] = []
+  #reader: Reader | undefined
+  #paused = false
+  #held = true
+  #delivering = false
+  #closed = false
+  readonly #decode = (view: DataView, offset: number, length: number): T => {
+    if (this.#codec !== undefined) return this.#codec.decode(view, offset, length)
+    // Without a codec T is Uint8Array: it's the type parameter's default in the subclasses.
+    return new Uint8Array(view.buffer, offset, length).slice() as T
+  }
+
+  protected constructor(what: string, settings: ReaderSettings<T>) {
+    const { slabSize = 1 << 18, batchSize = 4096, turnTime = 10, interval = 0, codec } = settings
+    this.#what = what
+    this.#codec = codec
+    this.#slabSize = within('slabSize', 'bytes', slabSize, 64, 1 << 30)
+    this.#batchSize = within('batchSize', 'records', batchSize, 1, 2 ** 32 - 1)
+    this.#interval = within('interval', 'milliseconds', interval, 0, 2 ** 31 - 1)
+    this.#turnTime = turnTime
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Calls `listener` with each record, as they come. What it throws is reported as an uncaught exception; the records after it are
+   * delivered all the same. Keeps the process alive until {@link stop}, {@link close} or {@link unref}.
+   */
+  on(listener: (record: T) => void): this {
+    return this.drain((view, offset, length) => listener(this.#decode(view, offset, length)))
+  }
+
+  /** Like {@link on}, with the records where they lie: nothing is allocated for them. The view's memory is used again for the next batch. */
+  drain(callback: DrainCallback): this {
+    this.#begin({ ready: (source, most, until) => this.#deliver(source, callback, most, until) })
+    this.#startAll()
+    return this
+  }
+
+  /** Ends `on` or `drain`, or the iteration. Records wait in the kernel's ring for the next reader. */
+  stop(): void {
+    const reader = this.#reader
+    this.#reader = undefined
+    this.#stopAll()
+    reader?.end?.()
+  }
+
+  /** Leaves records in the kernel's ring until {@link resume}. The reader stays. */
+  pause(): void {
+    this.#paused = true
+    this.#stopAll()
+  }
+
+  resume(): void {
+    this.#paused = false
+    if (this.#reader !== undefined) this.#startAll()
+  }
+
+  /**
+   * Delivers what is there now to the reader that `on` or `drain` set, without waiting for the event loop.
+   *
+   * @param limit - how many records at most
+   * @returns how many records
+   */
+  consume(limit = Number.MAX_SAFE_INTEGER): number {
+    const reader = this.#reader
+    if (reader === undefined) throw this.#error('has no reader: call on() or drain() first', 'ERR_BPF_STATE')
+    if (this.#delivering) throw this.#error('is being read: its reader cannot call consume()', 'ERR_BPF_BUSY')
+    let count = 0
+    for (const source of [...this.#sources]) {
+      while (count < limit && this.#reader === reader) {
+        const records =
+          source.left > 0 ? source.left : this.#fill(source, Math.min(limit - count, this.#batchSize))
+        if (records === 0) break
+        reader.ready(source, limit - count, Number.POSITIVE_INFINITY)
+        count += records - source.left
+        // The reader has paused, or has read what it may.
+        if (source.left > 0) break
+      }
+    }
+    return count
+  }
+
+  /** Lets the process end while it is read. */
+  unref(): this {
+    return this.#hold(false)
+  }
+
+  /** Undoes {@link unref}. */
+  ref(): this {
+    return this.#hold(true)
+  }
+
+  /** Arrays of records as they are asked for; ends when the reader is closed or stopped. */
+  batches(): AsyncIterableIterator<T[], undefined> {
+    return this.#iterate((source) => {
+      const batch: T[] = []
+      source.read((view, offset, length) => batch.push(this.#decode(view, offset, length)), source.left)
+      return batch
+    })
+  }
+
+  /** Records as they are asked for; ends when the reader is closed or stopped. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined> {
+    let record: T
+    const keep: DrainCallback = (view, offset, length) => {
+      record = this.#decode(view, offset, length)
+    }
+    return this.#iterate((source) => {
+      source.read(keep, 1)
+      return record
+    })
+  }
+
+  /** Ends reading. Closing twice is fine, and inside of a callback, too. */
+  close(): void {
+    if (this.#closed) return
+    this.stop()
+    this.#closed = true
+    for (const source of this.#sources) source.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  // ---- For subclasses
+
+  /** Opens a source and reads it with the others, from now on. */
+  protected addSource(open: (onBatch: (records: number) => void) => SourceHandle): EventSource {
+    this.expectOpen()
+    const source = attempt(
+      { what: `read ${this.#what}` },
+      () => new EventSource(open, this.#slabSize, (ready) => this.#ready(ready)),
+    )
+    native.sourceRef(source.handle, this.#held)
+    this.#sources.push(source)
+    if (this.#reader !== undefined) this.#start(source)
+    return source
+  }
+
+  /** Closes a source. What was not read of it is gone, in the slab, or stays, in the kernel. */
+  protected removeSource(source: EventSource): void {
+    this.#sources = this.#sources.filter((other) => other !== source)
+    source.close()
+  }
+
+  protected expectOpen(): void {
+    if (this.#closed) throw this.#error('is closed', 'ERR_BPF_CLOSED')
+  }
+
+  // ----
+
+  #begin(reader: Reader): void {
+    this.expectOpen()
+    if (this.#reader !== undefined) {
+      throw this.#error(
+        'has a reader already: one of for await, batches(), on() and drain() at a time',
+        'ERR_BPF_STATE',
+      )
+    }
+    this.#reader = reader
+  }
+
+  #start(source: EventSource): void {
+    if (this.#paused) return
+    if (source.left === 0) {
+      source.start(this.#batchSize, this.#interval)
+      return
+    }
+    // What an earlier reader left, or a turn that was too long. Not within this call, and not within this turn.
+    const reader = this.#reader
+    setImmediate(() => {
+      if (this.#reader !== reader || this.#closed) return
+      this.#ready(source)
+      if (this.#reader === reader && source.left === 0) this.#start(source)
+    })
+  }
+
+  #startAll(): void {
+    for (const source of this.#sources) this.#start(source)
+  }
+
+  #stopAll(): void {
+    if (this.#closed) return
+    for (const source of this.#sources) source.stop()
+  }
+
+  #hold(on: boolean): this {
+    this.expectOpen()
+    this.#held = on
+    for (const source of this.#sources) native.sourceRef(source.handle, on)
+    return this
+  }
+
+  #fill(source: EventSource, limit: number): number {
+    return attempt({ what: `read ${this.#what}` }, () => source.fill(limit))
+  }
+
+  /** The event loop has records for the reader. */
+  #ready(source: EventSource): void {
+    if (this.#paused || source.left === 0) return
+    this.#reader?.ready(source, Number.POSITIVE_INFINITY, performance.now() + this.#turnTime)
+  }
+
+  #deliver(source: EventSource, callback: DrainCallback, most: number, until: number): void {
+    const reader = this.#reader
+    const wasPaused = this.#paused
+    const last = Math.max(source.left - most, 0)
+    this.#delivering = true
+    while (source.left > last && this.#reader === reader && this.#paused === wasPaused) {
+      try {
+        source.read(callback, Math.min(betweenLooks, source.left - last))
+      } catch (error) {
+        // As if the event loop had called it alone: uncaught, and the other records are not its business.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+      if (performance.now() > until && source.left > 0) {
+        source.stop()
+        this.#start(source)
+        break
+      }
+    }
+    this.#delivering = false
+  }
+
+  #iterate<R>(read: (source: EventSource) => R): AsyncIterableIterator<R, undefined> {
+    const done = { done: true, value: undefined } as const
+    let wake = (): void => {}
+    const reader: Reader = { ready: () => wake(), end: () => wake() }
+    this.#begin(reader)
+    const isOver = (): boolean => this.#reader !== reader
+
+    /** What is there now, from the source whose turn it is. */
+    const take = (): IteratorResult<R, undefined> | undefined => {
+      for (let i = this.#sources.length; i > 0; i--) {
+        const source = this.#sources[0]!
+        const found = source.left > 0 || this.#fill(source, this.#batchSize) > 0
+        const value = found ? read(source) : undefined
+        if (source.left === 0) this.#sources.push(this.#sources.shift()!)
+        if (found) return { done: false, value: value as R }
+      }
+      return undefined
+    }
+    const next = async (): Promise<IteratorResult<R, undefined>> => {
+      while (!isOver()) {
+        const taken = this.#paused ? undefined : take()
+        if (taken !== undefined) return taken
+        await new Promise<void>((resolve) => {
+          wake = resolve
+          this.#startAll()
+        })
+        if (!isOver()) this.#stopAll()
+      }
+      return done
+    }
+    // One after the other, as an async generator would do it.
+    let last: Promise<unknown> = Promise.resolve()
+    let waiting = 0
+    return {
+      [Symbol.asyncIterator]() {
+        return this
+      },
+      next: () => {
+        const source = this.#sources[0]
+        // The short way, for all records of a batch but the last.
+        if (waiting === 0 && source !== undefined && source.left > 1 && !isOver() && !this.#paused) {
+          return Promise.resolve({ done: false, value: read(source) })
+        }
+        waiting++
+        const result = last.then(next).finally(() => waiting--)
+        last = result.catch(() => {})
+        return result
+      },
+      return: () => {
+        if (!isOver()) this.stop()
+        return Promise.resolve(done)
+      },
+    }
+  }
+
+  #error(is: string, code: string): BpfError {
+    return new BpfError(`${this.#what} ${is}`, { code })
+  }
+}
+
+function within(name: string, unit: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value)) throw new TypeError(`${name} is not a whole number of ${unit}`)
+  if (value < least || value > most)
+    throw new RangeError(`${name} is not between ${least} and ${most} ${unit}`)
+  return value
+}

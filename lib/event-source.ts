@@ -1,0 +1,92 @@
+import type { SourceHandle } from '../types/binding.js'
+import { native } from './binding.js'
+
+/** Reads a record in place: it starts at `offset`, has `length` bytes, and is gone after the call. */
+export type DrainCallback = (view: DataView, offset: number, length: number) => void
+
+/** Native code puts so many bytes before each record: its length, and padding. */
+const header = 8
+
+/** One ring of the kernel, and the slab that its records are copied to. @internal */
+export class EventSource {
+  readonly #handle: SourceHandle
+  #view!: DataView
+  #lengths!: Uint32Array
+  /** How many records of the slab were not read yet. */
+  left = 0
+  /** Where the next one is. */
+  #at = header
+  #halted = false
+
+  /** `onRecords` is called by the event loop when records have come into the slab. */
+  constructor(
+    open: (onBatch: (records: number) => void) => SourceHandle,
+    slabSize: number,
+    onRecords: (source: EventSource) => void,
+  ) {
+    this.#handle = open((records) => {
+      this.#took(records, 1)
+      onRecords(this)
+    })
+    this.#useSlab(slabSize)
+  }
+
+  get handle(): SourceHandle {
+    return this.#handle
+  }
+
+  /** Has the event loop fill the slab. Only while it is empty: what is in it would be written over. */
+  start(limit: number, intervalMs: number): void {
+    native.sourceStart(this.#handle, limit, intervalMs)
+  }
+
+  stop(): void {
+    this.#halted = true
+    native.sourceStop(this.#handle)
+  }
+
+  /** Takes records from the ring into the empty slab; how many. */
+  fill(limit: number): number {
+    return this.#took(native.sourceConsume(this.#handle, limit), limit)
+  }
+
+  /**
+   * Gives the next records of the slab to a callback, `most` at the most; fewer when it stops or closes the source. A record that it throws at
+   * has been read.
+   */
+  read(callback: DrainCallback, most: number): void {
+    const view = this.#view
+    const lengths = this.#lengths
+    this.#halted = false
+    for (let i = most; i > 0 && this.left > 0 && !this.#halted; i--) {
+      const at = this.#at
+      const length = lengths[(at - header) >> 2]!
+      this.left--
+      this.#at = at + header + ((length + 7) & ~7)
+      callback(view, at, length)
+    }
+  }
+
+  close(): void {
+    this.left = 0
+    native.sourceClose(this.#handle)
+  }
+
+  #took(records: number, limit: number): number {
+    if (records < 0) {
+      this.#useSlab(-records)
+      return this.fill(limit)
+    }
+    this.left = records
+    this.#at = header
+    return records
+  }
+
+  #useSlab(size: number): void {
+    // Lengths are read as one u32, so the end has to be on a boundary.
+    const slab = new Uint8Array((size + 7) & ~7)
+    this.#view = new DataView(slab.buffer)
+    this.#lengths = new Uint32Array(slab.buffer)
+    native.sourceSetSlab(this.#handle, slab)
+  }
+}
