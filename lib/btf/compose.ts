@@ -7,6 +7,7 @@ import {
   type FieldPlan,
   fieldsOfMember,
   type IntPlan,
+  isFlexible,
   isOptional,
   type MemberPlan,
   type Plan,
@@ -208,7 +209,7 @@ class Composer {
       const write = this.write(plan, `.${name}`)
       const optional = isOptional(plan)
       return (v, o, value, end) => {
-        const x = get(value, name)
+        const x = values.member(value, name)
         if (x !== undefined || !optional) write(v, o + offset, x, end)
       }
     }
@@ -228,7 +229,7 @@ class Composer {
     const checks = fields.map((field) => ({
       name: field.name,
       read: this.#readField(field),
-      start: isOptional(field.plan),
+      flexible: isFlexible(field.plan),
     }))
     const required =
       alternatives.length > 0 &&
@@ -236,15 +237,17 @@ class Composer {
     return (v, o, value, end) => {
       let given = 0
       for (const { write, fields } of alternatives) {
-        if (fields.every((field) => get(value, field.name) === undefined)) continue
+        if (fields.every((field) => values.member(value, field.name) === undefined)) continue
         given++
         write(v, o, value, end)
       }
       if (given === 0 && required) noneGiven(names)
       if (given < 2) return
-      for (const { name, read, start } of checks) {
-        const x = get(value, name)
-        if (x !== undefined && !values.same(read(v, o, end), x, start)) conflict(value, names)
+      for (const { name, read, flexible } of checks) {
+        const x = values.member(value, name)
+        if (x === undefined) continue
+        const written = read(v, o, end)
+        if (!values.same(written, x, flexible ? read(v, o, 0) : written)) conflict(value, names)
       }
     }
   }
@@ -272,10 +275,6 @@ function step<T>(path: string, work: () => T): T {
   } catch (thrown) {
     within(thrown, path)
   }
-}
-
-function get(value: Values, name: string): unknown {
-  return name in Object.prototype ? values.own(value, name) : value[name]
 }
 
 function readInt({ size, signed }: IntPlan, le: boolean): Read {

@@ -293,18 +293,20 @@ return {
         `if (${fields.map(isGiven).join(' || ')}) { given++; ${this.#writeMember(member)} }`,
     )
     const required = nameable.every(({ fields }) => fields.some((field) => !isOptional(field.plan)))
-    const differs = nameable.flatMap(({ fields }) =>
-      fields.map(
-        (field) =>
-          `${isGiven(field)} && !rt.same(${this.#readField(field)}, ${get(field.name)}, ${isOptional(field.plan)})`,
-      ),
-    )
+    const differs = nameable.flatMap(({ fields }) => fields.map((field) => this.#isOther(field)))
     return `{
     let given = 0
     ${writes.join('\n    ')}
     ${required ? `if (given === 0) rt.noneGiven(${names})` : ''}
     if (given > 1 && (${differs.join(' || ')})) rt.conflict(value, ${names})
     }`
+  }
+
+  /** A condition that a member is given, and isn't what has been written. */
+  #isOther(field: FieldPlan): string {
+    const read = this.#readField(field)
+    const short = isFlexible(field.plan) ? `((end) => ${read})(0)` : 'read'
+    return `(((read, given) => given !== undefined && !rt.same(read, given, ${short}))(${read}, ${get(field.name)}))`
   }
 }
 
@@ -316,7 +318,7 @@ function key(name: string): string {
 /** The member of `value`. */
 function get(name: string): string {
   const quoted = JSON.stringify(name)
-  return name in Object.prototype ? `rt.own(value, ${quoted})` : `value[${quoted}]`
+  return name in Object.prototype ? `rt.member(value, ${quoted})` : `value[${quoted}]`
 }
 
 function add(at: string, offset: number): string {

@@ -22,9 +22,10 @@ export function zero(view: DataView, offset: number, size: number): void {
   for (; i < end; i++) view.setUint8(i, 0)
 }
 
-/** A member that every object inherits something for is looked up on the object itself. */
-export function own(value: object, name: string): unknown {
-  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+/** A member of a value. One that every object inherits something for must be the value's own. */
+export function member(value: object, name: string): unknown {
+  if (name in Object.prototype && !Object.hasOwn(value, name)) return undefined
+  return (value as Record<string, unknown>)[name]
 }
 
 /** The value is an object with members. */
@@ -220,26 +221,26 @@ export function room(offset: number, end: number, stride: number): number {
 }
 
 /**
- * What was read is what was given. A number may stand for a bigint, and members that aren't given don't count. What was
- * read may go on: a flexible array is read to the end of the record, which another member of its union may have set. (An
- * array that isn't flexible has its full length, that has been checked.)
+ * What was read is what was given. A number may stand for a bigint, and members that aren't given don't count. What is
+ * flexible was read to the end of the record, which another member of its union may have set, so it may go on.
  *
- * @param start - a text may go on too
+ * @param short - the same, read as if the record had nothing left for what is flexible: that tells which texts are.
+ *   (An array that isn't flexible has its full length, that has been checked.)
  */
-export function same(read: unknown, given: unknown, start: boolean): boolean {
+export function same(read: unknown, given: unknown, short: unknown): boolean {
   if (Object.is(read, given)) return true
   if (typeof read === 'number' || typeof read === 'bigint') {
     // biome-ignore lint/suspicious/noDoubleEquals: 5 stands for 5n, -0 for 0
     return (typeof given === 'number' || typeof given === 'bigint') && read == given
   }
-  if (typeof read === 'string') return start && typeof given === 'string' && read.startsWith(given)
+  if (typeof read === 'string') return read !== short && typeof given === 'string' && read.startsWith(given)
   if (typeof read !== 'object' || read === null || typeof given !== 'object' || given === null) return false
   if (Array.isArray(read) || read instanceof Uint8Array) {
-    return Array.from(given as ArrayLike<unknown>).every((item, i) => same(read[i], item, false))
+    return Array.from(given as ArrayLike<unknown>).every((item, i) => same(read[i], item, read[i]))
   }
   return Object.entries(read).every(([name, item]) => {
-    const other = name in Object.prototype ? own(given, name) : (given as Record<string, unknown>)[name]
-    return other === undefined || same(item, other, false)
+    const other = member(given, name)
+    return other === undefined || same(item, other, (short as Record<string, unknown>)[name])
   })
 }
 
@@ -249,7 +250,7 @@ export function byteLength(plan: Plan, value: unknown): number {
     let length = plan.size
     if (!plan.flexible || typeof value !== 'object' || value === null) return length
     for (const { name, offset, plan: field } of plan.fields) {
-      const given = name in Object.prototype ? own(value, name) : (value as Record<string, unknown>)[name]
+      const given = member(value, name)
       if (given === undefined || !('flexible' in field && field.flexible)) continue
       length = Math.max(length, offset + byteLength(field, given))
     }

@@ -1,0 +1,211 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { BtfTypes } from '../../lib/btf/parse.js'
+import { type BtfKind, kinds } from '../../lib/btf/types.js'
+
+/** Does something in a directory that is gone afterwards. */
+export function inTemporaryDirectory<T>(work: (directory: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'libbpf-node-btf-'))
+  try {
+    return work(directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+export function pathOf(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url))
+}
+
+/** The first of these compilers that is installed. */
+function compiler(...names: string[]): string {
+  const found = names.find((name) => {
+    try {
+      execFileSync(name, ['--version'], { stdio: 'ignore' })
+      return true
+    } catch {
+      return false
+    }
+  })
+  if (found === undefined) throw new Error(`these tests need one of ${names.join(', ')}`)
+  return found
+}
+
+/** Compiles a C file of this directory for BPF. */
+export function compileBpf(file: string, target: 'bpfel' | 'bpfeb' = 'bpfel'): Elf {
+  const clang = compiler('clang', 'clang-19', 'clang-18', 'clang-17', 'clang-16')
+  return inTemporaryDirectory((directory) => {
+    const out = join(directory, 'out.o')
+    execFileSync(clang, ['-target', target, '-g', '-O2', '-c', pathOf(file), '-o', out])
+    return new Elf(readFileSync(out))
+  })
+}
+
+/** Compiles C for the host and gives what the program prints. `headers` are included first. */
+export function runC(source: string): string {
+  return inTemporaryDirectory((directory) => {
+    const out = join(directory, 'out')
+    execFileSync(compiler('gcc', 'cc', 'clang'), ['-w', '-x', 'c', '-', '-o', out], { input: source })
+    return execFileSync(out, { encoding: 'utf8', maxBuffer: 1 << 26 })
+  })
+}
+
+interface Section {
+  name: string
+  offset: number
+  size: number
+  link: number
+}
+
+/** As much of a 64-bit ELF file as the tests need: sections by name, the bytes of a variable. */
+export class Elf {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #littleEndian: boolean
+  readonly #sections: Section[]
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#littleEndian = bytes[5] === 1
+    const table = this.#u64(0x28)
+    const count = this.#view.getUint16(0x3c, this.#littleEndian)
+    const headers = Array.from({ length: count }, (_, i) => table + i * 64)
+    const names = this.#u64(headers[this.#view.getUint16(0x3e, this.#littleEndian)]! + 24)
+    this.#sections = headers.map((at) => ({
+      name: this.#string(names + this.#u32(at)),
+      offset: this.#u64(at + 24),
+      size: this.#u64(at + 32),
+      link: this.#u32(at + 40),
+    }))
+  }
+
+  get btf(): BtfTypes {
+    return new BtfTypes(this.section('.BTF'))
+  }
+
+  section(name: string): Uint8Array {
+    const { offset, size } = this.#find(name)
+    return this.#copy(offset, size)
+  }
+
+  variable(name: string): Uint8Array {
+    const symbols = this.#find('.symtab')
+    const strings = this.#sections[symbols.link]!.offset
+    for (let at = symbols.offset; at < symbols.offset + symbols.size; at += 24) {
+      if (this.#string(strings + this.#u32(at)) !== name) continue
+      const section = this.#sections[this.#view.getUint16(at + 6, this.#littleEndian)]!
+      const start = section.offset + this.#u64(at + 8)
+      return this.#copy(start, this.#u64(at + 16))
+    }
+    throw new Error(`no variable ${name}`)
+  }
+
+  #copy(start: number, size: number): Uint8Array {
+    return Uint8Array.from(this.#bytes.subarray(start, start + size))
+  }
+
+  #find(name: string): Section {
+    const section = this.#sections.find((one) => one.name === name)
+    if (section === undefined) throw new Error(`no section ${name}`)
+    return section
+  }
+
+  #u32(at: number): number {
+    return this.#view.getUint32(at, this.#littleEndian)
+  }
+
+  #u64(at: number): number {
+    return Number(this.#view.getBigUint64(at, this.#littleEndian))
+  }
+
+  #string(at: number): string {
+    return Buffer.from(this.#bytes.subarray(at, this.#bytes.indexOf(0, at))).toString()
+  }
+}
+
+/** Writes BTF by hand, sound or not: what no compiler would make. */
+export class BtfWriter {
+  readonly #littleEndian: boolean
+  readonly #words: number[] = []
+  readonly #stringStart: number
+  #strings: string
+  #nextId: number
+
+  /** With a base its types and strings come first. */
+  constructor(littleEndian = true, base?: { typeCount: number; stringsSize: number }) {
+    this.#littleEndian = littleEndian
+    this.#stringStart = base?.stringsSize ?? 0
+    this.#strings = base === undefined ? '\0' : ''
+    this.#nextId = base?.typeCount ?? 1
+  }
+
+  get stringsSize(): number {
+    return this.#stringStart + this.#strings.length
+  }
+
+  string(text: string): number {
+    if (text === '') return 0
+    const start = this.stringsSize
+    // A character for each byte of UTF-8.
+    this.#strings += `${Buffer.from(text).toString('latin1')}\0`
+    return start
+  }
+
+  /** Adds a type and gives its id. `count` is how many members follow in `rest`. */
+  add(kind: BtfKind, name: string, sizeOrType: number, rest: number[] = [], count = 0, flag = false): number {
+    const info = ((flag ? 1 << 31 : 0) | (kinds.indexOf(kind) << 24) | count) >>> 0
+    this.#words.push(this.string(name), info, sizeOrType, ...rest)
+    return this.#nextId++
+  }
+
+  int(name: string, size: number, encoding = 0, bits = size * 8): number {
+    return this.add('int', name, size, [(encoding << 24) | bits])
+  }
+
+  array(typeId: number, length: number): number {
+    return this.add('array', '', 0, [typeId, typeId, length])
+  }
+
+  /** Members are `[name, type, offset in bits]`. */
+  record(kind: 'struct' | 'union', name: string, size: number, members: [string, number, number][]): number {
+    const rest = members.flatMap(([member, typeId, offset]) => [this.string(member), typeId, offset])
+    return this.add(kind, name, size, rest, members.length)
+  }
+
+  bytes(): Uint8Array {
+    const typesSize = this.#words.length * 4
+    const bytes = new Uint8Array(24 + typesSize + this.#strings.length)
+    const view = new DataView(bytes.buffer)
+    view.setUint16(0, 0xeb9f, this.#littleEndian)
+    view.setUint8(2, 1)
+    const header = [24, 0, typesSize, typesSize, this.#strings.length]
+    for (const [i, word] of [...header, ...this.#words].entries()) {
+      view.setUint32(4 + i * 4, word, this.#littleEndian)
+    }
+    bytes.set(Buffer.from(this.#strings, 'latin1'), 24 + typesSize)
+    return bytes
+  }
+
+  get btf(): BtfTypes {
+    return new BtfTypes(this.bytes())
+  }
+}
+
+/** The running kernel's BTF. */
+export function kernelBtfBytes(): Uint8Array {
+  return readFileSync('/sys/kernel/btf/vmlinux')
+}
+
+/** The same sequence of bytes in every run. */
+export function randomBytes(seed: number): (length: number) => Uint8Array {
+  let state = seed
+  return (length) =>
+    Uint8Array.from({ length }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      return state >>> 24
+    })
+}
