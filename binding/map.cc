@@ -267,6 +267,8 @@ napi_value Bind(napi_env env, napi_callback_info info) {
   // The kernel wants no key at all for maps without one.
   map->key = key.size > 0 ? key.data : nullptr;
   map->value = value.size > 0 ? value.data : nullptr;
+  map->key_size = key.size;
+  map->value_size = value.size;
   map->bound = true;
   return Undefined(env);
 }
@@ -323,6 +325,80 @@ napi_value NextKey(napi_env env, napi_callback_info info) {
   bool first = args.boolean(1);
   if (!args.ok() || map == nullptr) return nullptr;
   return Found(env, "bpf_map_get_next_key", bpf_map_get_next_key(map->fd(), first ? nullptr : map->key, map->key));
+}
+
+// ---- Batches
+
+// Counts that go in and out: how many entries there is room for, or are given, and how many it came to.
+uint32_t* Count(napi_env env, Args& args, size_t i) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  if (!args.ok()) return nullptr;
+  if (napi_get_typedarray_info(env, args[i], &type, &length, &data, nullptr, nullptr) == napi_ok &&
+      type == napi_uint32_array && length == 1) {
+    return static_cast<uint32_t*>(data);
+  }
+  args.Reject(i, "is not a Uint32Array of one");
+  return nullptr;
+}
+
+bool Fits(const Bytes& bytes, size_t element, uint32_t count) { return element == 0 || bytes.size / element >= count; }
+
+napi_value LookupBatch(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Map* map = Bound(env, args);
+  Bytes cursor = args.bytes(1);
+  bool first = args.boolean(2);
+  Bytes keys = args.bytes(3);
+  Bytes values = args.bytes(4);
+  uint32_t* count = Count(env, args, 5);
+  uint64_t flags = args.u53(6);
+  bool take = args.boolean(7);
+  if (!args.ok() || map == nullptr) return nullptr;
+  // The kernel keeps a bucket's number or a key in it.
+  if (cursor.size < sizeof(uint32_t) || cursor.size < map->key_size) args.Reject(1, "is too short");
+  if (!Fits(keys, map->key_size, *count)) args.Reject(3, "is too short");
+  if (!Fits(values, map->value_size, *count)) args.Reject(4, "is too short");
+  if (!args.ok()) return nullptr;
+  bpf_map_batch_opts options;
+  memset(&options, 0, sizeof(options));
+  options.sz = sizeof(options);
+  options.elem_flags = flags;
+  auto* lookup = take ? bpf_map_lookup_and_delete_batch : bpf_map_lookup_batch;
+  int error = lookup(map->fd(), first ? nullptr : cursor.data, cursor.data, keys.data, values.data, count, &options);
+  if (error == 0 || error == -ENOENT) return ToJs(env, error == 0);
+  return Throw(env, take ? "bpf_map_lookup_and_delete_batch" : "bpf_map_lookup_batch", error);
+}
+
+napi_value UpdateBatch(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Map* map = Bound(env, args);
+  Bytes keys = args.bytes(1);
+  Bytes values = args.bytes(2);
+  uint32_t* count = Count(env, args, 3);
+  uint64_t flags = args.u53(4);
+  if (!args.ok() || map == nullptr) return nullptr;
+  if (!Fits(keys, map->key_size, *count)) args.Reject(1, "is too short");
+  if (!Fits(values, map->value_size, *count)) args.Reject(2, "is too short");
+  if (!args.ok()) return nullptr;
+  bpf_map_batch_opts options;
+  memset(&options, 0, sizeof(options));
+  options.sz = sizeof(options);
+  options.elem_flags = flags;
+  int error = bpf_map_update_batch(map->fd(), keys.data, values.data, count, &options);
+  return error == 0 ? Undefined(env) : Throw(env, "bpf_map_update_batch", error);
+}
+
+napi_value DeleteBatch(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Map* map = Bound(env, args);
+  Bytes keys = args.bytes(1);
+  uint32_t* count = Count(env, args, 2);
+  if (!args.ok() || map == nullptr) return nullptr;
+  if (!Fits(keys, map->key_size, *count)) args.Reject(1, "is too short");
+  if (!args.ok()) return nullptr;
+  return Found(env, "bpf_map_delete_batch", bpf_map_delete_batch(map->fd(), keys.data, count, nullptr));
 }
 
 napi_value Freeze(napi_env env, napi_callback_info info) {
@@ -522,6 +598,9 @@ void DefineMap(napi_env env, napi_value exports) {
              {"mapDelete", Delete},
              {"mapLookupAndDelete", LookupAndDelete},
              {"mapNextKey", NextKey},
+             {"mapLookupBatch", LookupBatch},
+             {"mapUpdateBatch", UpdateBatch},
+             {"mapDeleteBatch", DeleteBatch},
              {"mapFreeze", Freeze},
              {"mapPin", Pin},
              {"mapUnpin", Unpin},

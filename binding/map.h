@@ -32,12 +32,18 @@ class Map : public Handle {
 
   // Null for a map without an object.
   bpf_map* get() const { return map_; }
-  int fd() const { return map_ != nullptr ? bpf_map__fd(map_) : fd_; }
+  int fd() const {
+    if (map_ == nullptr) return fd_;
+    // libbpf would name its placeholder for a map that load was told to leave out.
+    return bpf_map__autocreate(map_) ? bpf_map__fd(map_) : -1;
+  }
   // Of a map without an object: what the kernel said when it was opened.
   const bpf_map_info& info() const { return info_; }
   // See mapBind in types/binding.d.ts. Null until then.
   uint8_t* key = nullptr;
   uint8_t* value = nullptr;
+  size_t key_size = 0;
+  size_t value_size = 0;
   bool bound = false;
   napi_env env = nullptr;
   napi_ref buffers[2] = {nullptr, nullptr};

@@ -49,6 +49,8 @@ int SetAutoattach(bpf_program* program, bool on) {
 }
 
 int SetIfindex(bpf_program* program, uint32_t ifindex) {
+  // libbpf would keep it, to no effect.
+  if (bpf_program__fd(program) >= 0) return -EBUSY;
   bpf_program__set_ifindex(program, ifindex);
   return 0;
 }

@@ -91,11 +91,15 @@ function coreFailure(log: string): string | undefined {
 }
 
 function reasonOf(error: NativeError, subject: Subject): string {
-  const { errno, log } = error
+  const { errno, log, operation } = error
   for (const { when, say } of hints) {
     const match = when.exec(log)
     const sentence = match === null ? undefined : say(match)
     if (sentence !== undefined) return sentence
+  }
+  // libbpf prints nothing there.
+  if (errno === constants.errno.ESRCH && operation === 'bpf_program__set_attach_target') {
+    return noSuchHook(subject.target ?? '')
   }
   if (errno === constants.errno.EPERM && subject.capabilities !== undefined) {
     return explainRefusal(subject.capabilities())
@@ -133,7 +137,7 @@ const hints: readonly Hint[] = [
   },
   {
     when: /failed to find kernel BTF type ID of '([^']+)'/,
-    say: ([, name = '']) => `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`,
+    say: ([, name = '']) => noSuchHook(name),
   },
   {
     when: /specified path (\S+) is not on BPF FS/,
@@ -157,6 +161,10 @@ function tracefsEvents(): string | undefined {
 
 function namesIn(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : []
+}
+
+function noSuchHook(name: string): string {
+  return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`
 }
 
 /** What fentry, tp_btf and lsm programs can attach to. */

@@ -26,6 +26,7 @@ export {
   type MapInfo,
   type MapOptions,
 } from './map.js'
+export type { RawBatch } from './map-batches.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
 export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
 export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'

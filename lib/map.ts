@@ -5,8 +5,12 @@ import { bytesCodec, type ElementCodec, perCpuCodec } from './codec.js'
 import { BpfError } from './errors.js'
 import { explain, type Subject } from './explain.js'
 import { Link } from './link.js'
+import { type BatchSizes, deleteBatch, knowsNoBatches, type RawBatch, rawBatches } from './map-batches.js'
 import { type MapType, mapTypeName, mapTypeNumber } from './names.js'
 import type { ProgramOwner } from './program.js'
+
+/** How many entries go into a batch. */
+const defaultBatch = 4096
 
 /** Flags for {@link BpfMap.set}, the kernel's. */
 export const BPF_ANY = 0
@@ -76,6 +80,7 @@ const perCpuTypes: readonly string[] = [
 
 /** The buffers that native code reads keys and values from, see mapBind in types/binding.d.ts. Nobody else may see them. */
 interface Buffers {
+  sizes: BatchSizes
   keyView: DataView
   valueView: DataView
   keyBytes: Uint8Array
@@ -433,17 +438,103 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     }
   }
 
-  /** The entries, see {@link keys}. Those that are deleted meanwhile are left out. */
+  /**
+   * The entries, in the kernel's order, many with each system call. Those that are deleted meanwhile may still come; the rest comes once.
+   * (`bpf_map_lookup_batch`, Linux 5.6; where the kernel or the type knows no batches, one by one as {@link keys})
+   */
   *entries(): Generator<[K, V], undefined> {
-    for (const key of this.keys()) {
-      const value = this.get(key)
-      if (value !== undefined) yield [key, value]
+    for (const { count, keys, values } of this.#batches(false)) {
+      yield* this.#decodeBatch(count, keys, values)
     }
   }
 
-  /** The values, see {@link entries}. */
+  /** The keys' values, see {@link entries}. */
   *values(): Generator<V, undefined> {
     for (const [, value] of this.entries()) yield value
+  }
+
+  /**
+   * The entries as bytes, many at a time: `keys` and `values` hold `count` of them one after the other, and are overwritten by the next piece.
+   *
+   * @param size - how many at a time; more where a bucket of the hash holds more
+   */
+  *batches({ size = defaultBatch }: { size?: number } = {}): Generator<RawBatch, undefined> {
+    yield* this.#batches(false, size)
+  }
+
+  /**
+   * Takes all entries out. Nothing is lost between reading and deleting, as it would be with {@link entries} and {@link clear}.
+   * (`bpf_map_lookup_and_delete_batch`, Linux 5.6; else `bpf_map_lookup_and_delete_elem`, Linux 5.14 for hashes)
+   */
+  *drain(): Generator<[K, V], undefined> {
+    for (const { count, keys, values } of this.#batches(true)) {
+      yield* this.#decodeBatch(count, keys, values)
+    }
+  }
+
+  /** The values of some keys, in their order; `undefined` for those that are not there. A system call each: the kernel has no batch for it. */
+  getMany(keys: Iterable<K>): (V | undefined)[] {
+    return Array.from(keys, (key) => this.get(key))
+  }
+
+  /**
+   * Sets many entries, with few system calls. Where it throws those before are set. (`bpf_map_update_batch`, Linux 5.6; else one by one)
+   *
+   * @param options - `flags`: {@link BPF_ANY} or {@link BPF_F_LOCK}
+   */
+  setMany(entries: Iterable<readonly [K, V]>, { flags = BPF_ANY }: { flags?: number } = {}): this {
+    const { sizes } = this.#buffers ?? this.#bind()
+    const keys = new Uint8Array(defaultBatch * sizes.key)
+    const values = new Uint8Array(defaultBatch * sizes.value)
+    const keyView = new DataView(keys.buffer)
+    const valueView = new DataView(values.buffer)
+    let count = 0
+    const flush = (): void => {
+      try {
+        native.mapUpdateBatch(this.#handle, keys, values, Uint32Array.of(count), flags)
+      } catch (error) {
+        if (!knowsNoBatches(error)) throw this.#explain(error, 'setMany')
+        for (const [key, value] of this.#decodeBatch(count, keys, values)) this.set(key, value, { flags })
+      }
+      count = 0
+    }
+    for (const [key, value] of entries) {
+      this.#key.encode(key, keyView, count * sizes.key)
+      this.#value.encode(value, valueView, count * sizes.value)
+      if (++count === defaultBatch) flush()
+    }
+    if (count > 0) flush()
+    return this
+  }
+
+  /**
+   * Deletes many keys, with few system calls. (`bpf_map_delete_batch`, Linux 5.6; else one by one)
+   *
+   * @returns how many of them were there
+   */
+  deleteMany(keys: Iterable<K>): number {
+    const { sizes } = this.#buffers ?? this.#bind()
+    const bytes = new Uint8Array(defaultBatch * sizes.key)
+    const view = new DataView(bytes.buffer)
+    let deleted = 0
+    let count = 0
+    const flush = (): void => {
+      try {
+        deleted += deleteBatch(this.#handle, bytes, count, sizes.key)
+      } catch (error) {
+        if (!knowsNoBatches(error)) throw this.#explain(error, 'deleteMany')
+        for (let i = 0; i < count; i++) {
+          if (this.delete(this.#key.decode(view, i * sizes.key) as K)) deleted++
+        }
+      }
+      count = 0
+    }
+    for (const key of keys) {
+      this.#key.encode(key, view, count * sizes.key)
+      if (++count === defaultBatch) flush()
+    }
+    if (count > 0) flush()
+    return deleted
   }
 
   [Symbol.iterator](): Generator<[K, V], undefined> {
@@ -454,14 +545,14 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     for (const [key, value] of this) callback(value, key, this)
   }
 
-  /** The number of keys: counts them, a system call each. */
+  /** The number of entries. The kernel does not keep one: they are counted. */
   get size(): number {
-    let count = 0
-    for (const _ of this.raw.keys()) count++
-    return count
+    let size = 0
+    for (const { count } of this.#batches(false)) size += count
+    return size
   }
 
-  /** Removes all entries, one by one. Those of arrays cannot be removed: EINVAL. */
+  /** Removes all entries. Those of arrays cannot be removed: EINVAL. */
   clear(): void {
     const raw = this.raw
     for (const key of raw.keys()) raw.delete(key)
@@ -524,6 +615,38 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
 
   // ----
 
+  /** The entries as bytes, one by one where the kernel or the type knows no batches. */
+  *#batches(take: boolean, size = defaultBatch): Generator<RawBatch, undefined> {
+    const { sizes } = this.#buffers ?? this.#bind()
+    if (sizes.key === 0) throw this.#stateError('has no keys', 'ENOTSUP')
+    let isFirst = true
+    try {
+      for (const batch of rawBatches(this.#handle, sizes, size, take)) {
+        isFirst = false
+        yield batch
+      }
+    } catch (error) {
+      if (!isFirst || !knowsNoBatches(error)) throw this.#explain(error, take ? 'drain' : 'read the entries')
+      const { raw } = this
+      for (const keys of raw.keys()) {
+        const values = take ? raw.lookupAndDelete(keys) : raw.get(keys)
+        if (values !== undefined) yield { count: 1, keys, values }
+      }
+    }
+  }
+
+  *#decodeBatch(count: number, keys: Uint8Array, values: Uint8Array): Generator<[K, V], undefined> {
+    const { sizes } = this.#buffers!
+    const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
+    const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength)
+    for (let i = 0; i < count; i++) {
+      yield [
+        this.#key.decode(keyView, i * sizes.key) as K,
+        this.#value.decode(valueView, i * sizes.value) as V,
+      ]
+    }
+  }
+
   #next(buffers: Buffers, first: boolean): boolean {
     if (buffers.keyBytes.length === 0) throw this.#stateError('has no keys', 'ENOTSUP')
     try {
@@ -580,5 +703,10 @@ function bindBuffers(handle: MapHandle, keySize: number, valueBytes: number): Bu
   const keyBytes = new Uint8Array(keySize)
   const value = new Uint8Array(valueBytes)
   native.mapBind(handle, keyBytes, value)
-  return { keyBytes, keyView: new DataView(keyBytes.buffer), valueView: new DataView(value.buffer) }
+  return {
+    sizes: { key: keySize, value: valueBytes },
+    keyBytes,
+    keyView: new DataView(keyBytes.buffer),
+    valueView: new DataView(value.buffer),
+  }
 }

@@ -6,6 +6,7 @@ import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
 import { attempt, attemptAsync } from './call.js'
 import { capabilitiesFor } from './capabilities.js'
+import { bytesCodec, type ElementCodec } from './codec.js'
 import { BpfError } from './errors.js'
 import type { Subject } from './explain.js'
 import { type Globals, globalsOf } from './globals.js'
@@ -97,11 +98,13 @@ export class BpfObject implements Disposable {
     this.name = native.objectName(this.#handle)
     const owner = { name: this.name, own: (make: (onClose: () => void) => Link) => this.#own(make) }
     const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
-    const codecs = (map: BpfMap<unknown, unknown>) => this.#mapCodecs(map)
     const maps = native.objectMaps(this.#handle).map((handle) => {
+      // Now: load forgets the types of maps that the kernel wants none for, such as sockmaps.
+      const types = { key: native.mapBtfKeyTypeId(handle), value: native.mapBtfValueTypeId(handle) }
       // Without BTF its keys and values are bytes.
-      const typed = native.mapBtfValueTypeId(handle) !== 0 && !native.mapIsInternal(handle)
-      return typed ? new BpfMap<unknown, unknown>(handle, owner, codecs) : new BpfMap(handle, owner)
+      const typed = (types.key !== 0 || types.value !== 0) && !native.mapIsInternal(handle)
+      if (!typed) return new BpfMap(handle, owner)
+      return new BpfMap<unknown, unknown>(handle, owner, (map) => this.#mapCodecs(map, types))
     })
     this.programs = new Map(programs.map((program) => [program.name, program]))
     this.maps = new Map(maps.map((map) => [map.name, map]))
@@ -387,10 +390,15 @@ export class BpfObject implements Disposable {
     return undefined
   }
 
-  #mapCodecs(map: BpfMap<unknown, unknown>): MapCodecs {
+  #mapCodecs(map: BpfMap<unknown, unknown>, types: { key: number; value: number }): MapCodecs {
+    // Bytes where there is no type, as for the keys of queues, or where the size was set to another before load.
+    const element = (name: string, type: number, size: number): ElementCodec => {
+      const codec = type === 0 ? undefined : compile(this.types, type, { name })
+      return codec?.size === size ? codec : (bytesCodec(name, size) as ElementCodec)
+    }
     return {
-      key: compile(this.types, map.btfKeyTypeId, { name: 'key' }),
-      value: compile(this.types, map.btfValueTypeId, { name: 'value' }),
+      key: element('key', types.key, map.keySize),
+      value: element('value', types.value, map.valueSize),
     }
   }
 

@@ -41,8 +41,7 @@ export async function compileBpf(clang, previous = {}) {
   return made
 }
 
-function compile(clang, source) {
-  const object = objectOf(source)
+export function compile(clang, source, object = objectOf(source)) {
   mkdirSync(dirname(object), { recursive: true })
   const include = ['include', 'build/include', 'deps/libbpf']
     .filter(existsSync)

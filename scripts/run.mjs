@@ -27,8 +27,14 @@ export function run(command, args, options = {}) {
     child.on('error', (error) => reject(new Failure(`${line}: ${error.message}`)))
     child.on('close', (status, signal) => {
       if (status === 0) return resolve(output)
-      const tail = settings.verbose ? '' : `${output.trimEnd().split('\n').slice(-60).join('\n')}\n`
-      reject(new Failure(`${tail}$ ${line}\nended with ${signal ?? `status ${status}`}`))
+      const shown = settings.verbose ? '' : `${excerpt(output)}\n`
+      reject(new Failure(`${shown}$ ${line}\nended with ${signal ?? `status ${status}`}`))
     })
   })
+}
+
+// What went wrong is said at the beginning or at the end.
+function excerpt(output) {
+  const lines = output.trimEnd().split('\n')
+  return (lines.length > 80 ? [...lines.slice(0, 20), '[...]', ...lines.slice(-60)] : lines).join('\n')
 }

@@ -272,6 +272,25 @@ export interface Binding {
   mapLookupAndDelete(map: MapHandle, flags: number): boolean
   /** key -> the key after it, or with `first` the first one; false when there is none. */
   mapNextKey(map: MapHandle, first: boolean): boolean
+  /**
+   * Fills `keys` and `values` with as many entries as `count[0]` says, from the kernel's cursor on or with `first` from the beginning, and leaves in it how
+   * many there were; `take` deletes them. False when these were the last. ENOSPC: a bucket of the hash has more than that. The cursor is
+   * as long as a key, 4 bytes at least. The map has to be bound, here and below.
+   */
+  mapLookupBatch(
+    map: MapHandle,
+    cursor: Uint8Array,
+    first: boolean,
+    keys: Uint8Array,
+    values: Uint8Array,
+    count: Uint32Array,
+    flags: number,
+    take: boolean,
+  ): boolean
+  /** Sets as many entries as `count[0]` says, and leaves in it how many that were, also when it throws. */
+  mapUpdateBatch(map: MapHandle, keys: Uint8Array, values: Uint8Array, count: Uint32Array, flags: number): void
+  /** The same for deletion; false when it stopped at a key that is not there. */
+  mapDeleteBatch(map: MapHandle, keys: Uint8Array, count: Uint32Array): boolean
   mapFreeze(map: MapHandle): void
   mapPin(map: MapHandle, path: string | undefined): void
   mapUnpin(map: MapHandle, path: string | undefined): void
