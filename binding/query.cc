@@ -1,4 +1,5 @@
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "addon.h"
 #include "util/call.h"
@@ -21,6 +22,15 @@ napi_value NextId(napi_env env, napi_callback_info info) {
   return is_last ? Undefined(env) : ToJs(env, id);
 }
 
+napi_value ProbeMapType(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto type = static_cast<bpf_map_type>(args.u32(0));
+  if (!args.ok()) return nullptr;
+  int answer = 0;
+  bool known = Call(env, "libbpf_probe_bpf_map_type", [&] { return answer = libbpf_probe_bpf_map_type(type, nullptr); });
+  return known ? ToJs(env, answer == 1) : nullptr;
+}
+
 }  // namespace
 
 void DefineQuery(napi_env env, napi_value exports) {
@@ -30,5 +40,6 @@ void DefineQuery(napi_env env, napi_value exports) {
              {"mapNextId", NextId<bpf_map_get_next_id>, "bpf_map_get_next_id"},
              {"linkNextId", NextId<bpf_link_get_next_id>, "bpf_link_get_next_id"},
              {"btfNextId", NextId<bpf_btf_get_next_id>, "bpf_btf_get_next_id"},
+             {"probeMapType", ProbeMapType},
          });
 }

@@ -68,4 +68,46 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
     error_;                                                                 \
   })
 
+/*
+ * The same program for kernels without ring buffers, before Linux 5.8, where the records go through a perf buffer. Node.js decides which when it
+ * loads the object; `obj.events('events', 'event')` reads either.
+ *
+ *     LIBBPF_NODE_EVENTS(events, 1 << 20, struct event);
+ *
+ *     struct event *e = libbpf_node_events_reserve(events, struct event);
+ *     if (!e)
+ *       return 0;
+ *     ...
+ *     libbpf_node_events_submit(ctx, events, e, struct event);
+ */
+#define LIBBPF_NODE_EVENTS(name, bytes, record_type)                    \
+  const volatile unsigned char name##_use_perf = 0;                     \
+  LIBBPF_NODE_RINGBUF(name, bytes);                                     \
+  /* Where records are made on their way into a perf buffer. */         \
+  struct {                                                              \
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                            \
+    __uint(max_entries, 1);                                             \
+    __type(key, unsigned int);                                          \
+    __type(value, record_type);                                         \
+  } name##_heap SEC(".maps")
+
+#define libbpf_node_events_reserve(name, record_type)                   \
+  ({                                                                    \
+    unsigned int zero_ = 0;                                             \
+    record_type *event_;                                                \
+    if (name##_use_perf)                                                \
+      event_ = bpf_map_lookup_elem(&name##_heap, &zero_);               \
+    else                                                                \
+      event_ = libbpf_node_reserve(name, record_type);                  \
+    event_;                                                             \
+  })
+
+#define libbpf_node_events_submit(ctx, name, record, record_type)                                     \
+  do {                                                                                                \
+    if (name##_use_perf)                                                                              \
+      bpf_perf_event_output(ctx, &name, 0xffffffffULL /* this CPU's */, record, sizeof(record_type)); \
+    else                                                                                              \
+      libbpf_node_submit(name, record);                                                               \
+  } while (0)
+
 #endif

@@ -8,11 +8,13 @@ import { attempt, attemptAsync } from './call.js'
 import { capabilitiesFor } from './capabilities.js'
 import { bytesCodec, type ElementCodec } from './codec.js'
 import { BpfError } from './errors.js'
+import type { EventReader, EventReaderOptions } from './event-reader.js'
 import type { Subject } from './explain.js'
 import { type Globals, globalsOf } from './globals.js'
 import type { Link } from './link.js'
 import { BpfMap, type MapCodecs } from './map.js'
 import { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
+import { choosePortableMaps } from './portable-events.js'
 import { Program } from './program.js'
 import { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 import { UserRingBuffer } from './user-ring-buffer.js'
@@ -285,6 +287,25 @@ export class BpfObject implements Disposable {
     return new RingBuffer<T>(this.map(map), { lost, ...options, codec: this.codec<T>(type) })
   }
 
+  /**
+   * A consumer of a map that was declared with LIBBPF_NODE_EVENTS of `libbpf-node.bpf.h`: a ring buffer where the kernel has them (Linux 5.8),
+   * else a perf buffer. As {@link ringBuffer}.
+   */
+  events(map: string, type?: undefined, options?: EventReaderOptions): EventReader<Uint8Array>
+  events<T = Record<string, unknown>>(map: string, type: string, options?: EventReaderOptions): EventReader<T>
+  events<T>(
+    map: string,
+    type?: string,
+    options: EventReaderOptions = {},
+  ): EventReader<T> | EventReader<Uint8Array> {
+    this.#expectLoaded('read events')
+    const isRing = this.map(map).type === 'ringbuf'
+    if (type === undefined) {
+      return isRing ? this.ringBuffer(map, undefined, options) : this.perfBuffer(map, undefined, options)
+    }
+    return isRing ? this.ringBuffer<T>(map, type, options) : this.perfBuffer<T>(map, type, options)
+  }
+
   /** A consumer of one of the object's perf event arrays, after load; as {@link ringBuffer}. */
   perfBuffer(map: string, type?: undefined, options?: PerfBufferOptions): PerfBuffer
   perfBuffer<T = Record<string, unknown>>(
@@ -411,6 +432,7 @@ export class BpfObject implements Disposable {
   #beginLoading(what: string): void {
     const allowed = this.#state === 'open' || (this.#state === 'prepared' && what === 'load')
     if (!allowed) throw this.#stateError(what)
+    if (this.#state === 'open') choosePortableMaps(this)
     this.#loadTried = true
     this.#state = 'loading'
   }

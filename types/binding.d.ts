@@ -135,6 +135,8 @@ export interface Binding {
   mapNextId(id: number): number | undefined
   linkNextId(id: number): number | undefined
   btfNextId(id: number): number | undefined
+  /** `libbpf_probe_bpf_map_type`: whether this kernel has maps of a type. */
+  probeMapType(type: number): boolean
 
   // ---- object: binding/object.cc
 
