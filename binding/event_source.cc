@@ -29,6 +29,7 @@ int EventSource::Open(int fd, napi_value on_batch) {
   poll_ = UvHandle::Poll(environment_, fd, this);
   if (poll_ == nullptr) return -errno;
   timer_ = UvHandle::Timer(environment_, this);
+  idle_ = UvHandle::Idle(environment_, this);
   environment_.uv_owners.insert(this);
   napi_create_reference(env_, on_batch, 1, &on_batch_);
   napi_async_init(env_, nullptr, ToJs(env_, "libbpf-node:events"), &context_);
@@ -100,7 +101,7 @@ void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
   backoff_ms_ = kLeastBackoffMs;
   started_ = true;
   // poll does not know of a record that was left over, nor, edge-triggered, of those from before.
-  if (interval_ms_ > 0 || !left_over_.empty() || !IsLevelTriggered()) After(0);
+  if (interval_ms_ > 0 || !left_over_.empty() || !IsLevelTriggered()) NextTurn();
   if (interval_ms_ == 0) Watch();
 }
 
@@ -116,14 +117,20 @@ void EventSource::After(uint64_t delay_ms) {
       delay_ms, 0);
 }
 
+// Not a timer of 0 ms: one that is set anew by its own callback is due at once, and libuv before 1.49 runs nothing else.
+void EventSource::NextTurn() {
+  uv_idle_start(idle_->get(), [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); });
+}
+
 void EventSource::Stop() {
   started_ = false;
+  uv_idle_stop(idle_->get());
   uv_poll_stop(poll_->get());
   uv_timer_stop(timer_->get());
 }
 
 void EventSource::Ref(bool on) {
-  for (UvHandle* handle : {poll_, timer_}) {
+  for (UvHandle* handle : {poll_, timer_, idle_}) {
     if (on) {
       uv_ref(handle->get());
     } else {
@@ -134,6 +141,7 @@ void EventSource::Ref(bool on) {
 
 void EventSource::Ready() {
   Napi::HandleScope scope(env_);
+  uv_idle_stop(idle_->get());
   int64_t result = 0;
   if (!Consume(limit_, &result)) {
     napi_value error = nullptr;
@@ -146,16 +154,17 @@ void EventSource::Ready() {
   if (result != 0) Report(result);
   // The callback may have stopped or closed the source.
   if (poll_ == nullptr || !started_) return;
-  if (interval_ms_ > 0) {
-    After(more ? 0 : interval_ms_);
-  } else if (!left_over_.empty() || (more && !IsLevelTriggered())) {
-    After(0);
-  } else if (result == 0 && IsLevelTriggered()) {
+  if (!left_over_.empty() || (more && (interval_ms_ > 0 || !IsLevelTriggered()))) {
+    NextTurn();
+  } else if (interval_ms_ > 0) {
+    After(interval_ms_);
+  } else if (result == 0 && IsLevelTriggered() && uv_is_active(poll_->get())) {
     uv_poll_stop(poll_->get());
     After(backoff_ms_);
     backoff_ms_ = std::min(2 * backoff_ms_, kMostBackoffMs);
   } else {
-    backoff_ms_ = kLeastBackoffMs;
+    // After a wait in vain, too: poll knows whether the record is still reserved or was discarded.
+    if (result != 0) backoff_ms_ = kLeastBackoffMs;
     Watch();
   }
 }
@@ -174,9 +183,10 @@ void EventSource::Report(int64_t records) {
 
 void EventSource::Close() {
   environment_.uv_owners.erase(this);
-  if (poll_ != nullptr) poll_->Close();
-  if (timer_ != nullptr) timer_->Close();
-  poll_ = timer_ = nullptr;
+  for (UvHandle** handle : {&poll_, &timer_, &idle_}) {
+    if (*handle != nullptr) (*handle)->Close();
+    *handle = nullptr;
+  }
   Release();
   for (napi_ref* reference : {&on_batch_, &slab_}) {
     if (*reference != nullptr) napi_delete_reference(env_, *reference);

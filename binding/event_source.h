@@ -46,6 +46,7 @@ class EventSource : public Handle, public UvOwner {
   int64_t RoomForLeftOver() const;
   void Ready();
   void After(uint64_t delay_ms);
+  void NextTurn();
   void Watch();
   void Report(int64_t records);
 
@@ -56,6 +57,7 @@ class EventSource : public Handle, public UvOwner {
   napi_async_context context_ = nullptr;
   UvHandle* poll_ = nullptr;
   UvHandle* timer_ = nullptr;
+  UvHandle* idle_ = nullptr;
   bool started_ = false;
   uint32_t limit_ = 0;
   uint32_t interval_ms_ = 0;

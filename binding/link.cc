@@ -6,6 +6,7 @@
 #include "map.h"
 #include "program.h"
 #include "util/call.h"
+#include "util/descriptor.h"
 
 napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> object, bool struct_ops) {
   auto state = std::make_shared<LinkState>(LinkState{link, std::move(object), struct_ops});
@@ -20,7 +21,12 @@ napi_value Open(napi_env env, napi_callback_info info) {
   std::string path = args.string(0);
   if (!args.ok()) return nullptr;
   bpf_link* link = nullptr;
-  bool opened = Call(env, "bpf_link__open", [&] { return ErrorOf(link = bpf_link__open(path.c_str())); });
+  bool opened = Call(env, "bpf_link__open", [&] {
+    link = bpf_link__open(path.c_str());
+    if (link == nullptr || IsBpf("link", bpf_link__fd(link))) return ErrorOf(link);
+    bpf_link__destroy(link);
+    return -EINVAL;
+  });
   return opened ? WrapLink(env, link, nullptr) : nullptr;
 }
 

@@ -8,6 +8,7 @@
 #include "addon.h"
 #include "link.h"
 #include "util/call.h"
+#include "util/descriptor.h"
 
 Map::~Map() { Close(); }
 
@@ -43,6 +44,14 @@ bpf_map* Declared(napi_env env, Args& args) {
   return map->get();
 }
 
+// The same for what changes it: libbpf's setters look at the object, and inner maps have none.
+bpf_map* Settable(napi_env env, Args& args) {
+  bpf_map* map = Declared(env, args);
+  if (map == nullptr || !args.handle<Map>(0)->is_inner()) return map;
+  napi_throw_error(env, "ERR_BPF_STATE", "an inner map is as it was declared");
+  return nullptr;
+}
+
 // A field that only an object's map has.
 template <auto Read>
 napi_value GetDeclared(napi_env env, napi_callback_info info) {
@@ -55,14 +64,12 @@ napi_value GetDeclared(napi_env env, napi_callback_info info) {
 template <class T, int (*Write)(bpf_map*, T)>
 napi_value Set(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  bpf_map* map = Declared(env, args);
+  bpf_map* map = Settable(env, args);
   T value;
   if constexpr (std::is_same_v<T, bool>) {
     value = args.boolean(1);
   } else if constexpr (std::is_same_v<T, __u64>) {
     value = args.bigint(1);
-  } else if constexpr (std::is_same_v<T, int>) {
-    value = args.i32(1);
   } else {
     value = static_cast<T>(args.u32(1));
   }
@@ -108,23 +115,46 @@ int SetValueSize(bpf_map* map, uint32_t size) {
   return bpf_map__set_value_size(map, size);
 }
 
-int ReuseFd(bpf_map* map, int fd) {
-  if (HasMemory(map)) {
-    bpf_map_info info = {};
-    uint32_t size = sizeof(info);
-    int error = bpf_map_get_info_by_fd(fd, &info, &size);
-    if (error != 0) return error;
-    if (info.type != bpf_map__type(map) || info.value_size != bpf_map__value_size(map) ||
-        info.max_entries != bpf_map__max_entries(map)) {
-      return -EINVAL;
-    }
+int ReuseFd(Map& map, int fd) {
+  // libbpf would put it in the place of a map that programs, and our buffers, were made for.
+  if (map.object->tried || map.bound) return -EBUSY;
+  bpf_map_info info = {};
+  uint32_t size = sizeof(info);
+  int error = bpf_map_get_info_by_fd(fd, &info, &size);
+  if (error != 0) return error;
+  // libbpf takes any file for a map.
+  if (!IsBpf("map", fd)) return -EINVAL;
+  if (HasMemory(map.get()) &&
+      (info.type != bpf_map__type(map.get()) || info.value_size != bpf_map__value_size(map.get()) ||
+       info.max_entries != bpf_map__max_entries(map.get()))) {
+    return -EINVAL;
   }
-  return bpf_map__reuse_fd(map, fd);
+  return bpf_map__reuse_fd(map.get(), fd);
+}
+
+int SetInnerMapFd(Map& map, int fd) {
+  if (map.object->tried) return -EBUSY;
+  // libbpf keeps the number only, until load.
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return -errno;
+  map.object->held.push_back(copy);
+  return bpf_map__set_inner_map_fd(map.get(), copy);
+}
+
+// The two that take a descriptor; `data` is the function's name.
+template <int (*Write)(Map&, int)>
+napi_value SetFd(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  bpf_map* map = Settable(env, args);
+  int fd = args.i32(1);
+  if (!args.ok() || map == nullptr) return nullptr;
+  Call(env, static_cast<const char*>(args.data()), [&] { return Write(*args.handle<Map>(0), fd); });
+  return Undefined(env);
 }
 
 napi_value SetPinPath(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  bpf_map* map = Declared(env, args);
+  bpf_map* map = Settable(env, args);
   auto path = args.optionalString(1);
   if (!args.ok() || map == nullptr) return nullptr;
   Call(env, "bpf_map__set_pin_path", [&] { return bpf_map__set_pin_path(map, path ? path->c_str() : nullptr); });
@@ -159,7 +189,7 @@ napi_value InitialValue(napi_env env, napi_callback_info info) {
 
 napi_value SetInitialValue(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  bpf_map* map = Declared(env, args);
+  bpf_map* map = Settable(env, args);
   Bytes value = args.bytes(1);
   if (!args.ok() || map == nullptr) return nullptr;
   Call(env, "bpf_map__set_initial_value", [&] { return bpf_map__set_initial_value(map, value.data, value.size); });
@@ -468,7 +498,9 @@ napi_value Info(napi_env env, napi_callback_info info) {
 napi_value Adopt(napi_env env, int fd) {
   bpf_map_info found = {};
   uint32_t size = sizeof(found);
-  bool is_map = Call(env, "bpf_map_get_info_by_fd", [&] { return bpf_map_get_info_by_fd(fd, &found, &size); });
+  bool is_map = Call(env, "bpf_map_get_info_by_fd", [&] {
+    return IsBpf("map", fd) ? bpf_map_get_info_by_fd(fd, &found, &size) : -EINVAL;
+  });
   if (is_map) return Wrap(env, new Map(fd, found));
   close(fd);
   return nullptr;
@@ -579,8 +611,8 @@ void DefineMap(napi_env env, napi_value exports) {
              {"mapBtfKeyTypeId", Get<bpf_map__btf_key_type_id, &bpf_map_info::btf_key_type_id>},
              {"mapBtfValueTypeId", Get<bpf_map__btf_value_type_id, &bpf_map_info::btf_value_type_id>},
              {"mapInnerMap", InnerMap},
-             {"mapSetInnerMapFd", Set<int, bpf_map__set_inner_map_fd>, "bpf_map__set_inner_map_fd"},
-             {"mapReuseFd", Set<int, ReuseFd>, "bpf_map__reuse_fd"},
+             {"mapSetInnerMapFd", SetFd<SetInnerMapFd>, "bpf_map__set_inner_map_fd"},
+             {"mapReuseFd", SetFd<ReuseFd>, "bpf_map__reuse_fd"},
              {"mapInitialValue", InitialValue},
              {"mapSetInitialValue", SetInitialValue},
              {"mapMemoryRead", MemoryRead},

@@ -32,10 +32,11 @@ class Map : public Handle {
 
   // Null for a map without an object.
   bpf_map* get() const { return map_; }
+  bool is_inner() const { return outer_ != nullptr; }
   int fd() const {
     if (map_ == nullptr) return fd_;
-    // libbpf would name its placeholder for a map that load was told to leave out.
-    return bpf_map__autocreate(map_) ? bpf_map__fd(map_) : -1;
+    // libbpf would name its placeholder for a map that load was told to leave out, and crash on an inner map.
+    return outer_ == nullptr && bpf_map__autocreate(map_) ? bpf_map__fd(map_) : -1;
   }
   // Of a map without an object: what the kernel said when it was opened.
   const bpf_map_info& info() const { return info_; }

@@ -69,8 +69,7 @@ void CloseState(Environment& environment, ObjectState& state) {
       ++link;
     }
   }
-  bpf_object__close(state.object);
-  state.object = nullptr;
+  state.Close();
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

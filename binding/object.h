@@ -1,9 +1,11 @@
 #pragma once
 
 #include <bpf/libbpf.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
+#include <vector>
 
 #include "util/handle.h"
 
@@ -11,8 +13,15 @@
 // outlive the memory it points into.
 struct ObjectState {
   ~ObjectState() {
-    bpf_object__close(object);
+    Close();
     free(kernel_log);
+  }
+
+  void Close() {
+    bpf_object__close(object);
+    object = nullptr;
+    for (int fd : held) close(fd);
+    held.clear();
   }
 
   bpf_object* object = nullptr;
@@ -24,6 +33,8 @@ struct ObjectState {
   bool tried = false;
   // It failed, and libbpf cannot take the same object a second time.
   bool failed = false;
+  // Descriptors of which libbpf was told the numbers.
+  std::vector<int> held;
   // For kernel_log_buf; libbpf keeps a pointer to it until the load has ended.
   char* kernel_log = nullptr;
 

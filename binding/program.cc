@@ -61,8 +61,14 @@ napi_value SetAttachTarget(napi_env env, napi_callback_info info) {
   int fd = args.i32(1);
   std::string name = args.string(2);
   if (!args.ok()) return nullptr;
-  Call(env, "bpf_program__set_attach_target",
-       [&] { return bpf_program__set_attach_target(program->get(), fd, name.c_str()); });
+  Call(env, "bpf_program__set_attach_target", [&] {
+    if (fd <= 0) return bpf_program__set_attach_target(program->get(), fd, name.c_str());
+    // libbpf keeps the number only, until load.
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return -errno;
+    program->object->held.push_back(copy);
+    return bpf_program__set_attach_target(program->get(), copy, name.c_str());
+  });
   return Undefined(env);
 }
 

@@ -10,7 +10,7 @@ export interface EventReaderOptions {
   slabSize?: number
   /** How many records one ring gives at most in a turn of the event loop; 4096 by default. */
   batchSize?: number
-  /** Milliseconds that a turn of the event loop may spend in a slow `on` or `drain` callback, 10 by default: the rest of the batch waits for the next. */
+  /** Milliseconds that a turn of the event loop may spend on records, 10 by default: what is left of a batch then waits for the next. */
   turnTime?: number
   /**
    * Looks each so many milliseconds instead of being woken, 0 by default. For programs that submit with BPF_RB_NO_WAKEUP, which
@@ -23,7 +23,7 @@ interface ReaderSettings<T> extends EventReaderOptions {
   codec?: Codec<T>
 }
 
-/** How many records are delivered between two looks at the clock. */
+/** How many records are delivered at the most between two looks at the clock. */
 const betweenLooks = 64
 
 /** An `on` or `drain` callback, or an iteration. */
@@ -56,6 +56,11 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #held = true
   #delivering = false
   #closed = false
+  /** The turn of the event loop: a source is ready once in each. */
+  #turn = 1
+  #turnEnd = 0
+  /** The turn's time is spent, or an earlier reader left something: what is in the slabs is read in a turn to come. */
+  #later = false
   readonly #decode = (view: DataView, offset: number, length: number): T => {
     if (this.#codec !== undefined) return this.#codec.decode(view, offset, length)
     // Without a codec T is Uint8Array: it's the type parameter's default in the subclasses.
@@ -69,6 +74,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     this.#slabSize = within('slabSize', 'bytes', slabSize, 64, 1 << 30)
     this.#batchSize = within('batchSize', 'records', batchSize, 1, 2 ** 32 - 1)
     this.#interval = within('interval', 'milliseconds', interval, 0, 2 ** 31 - 1)
+    if (typeof turnTime !== 'number' || Number.isNaN(turnTime))
+      throw new TypeError('turnTime is not a number')
+    if (turnTime < 0) throw new RangeError('turnTime is not 0 or more milliseconds')
     this.#turnTime = turnTime
   }
 
@@ -222,13 +230,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       source.start(this.#batchSize, this.#interval)
       return
     }
-    // What an earlier reader left, or a turn that was too long. Not within this call, and not within this turn.
-    const reader = this.#reader
-    setImmediate(() => {
-      if (this.#reader !== reader || this.#closed) return
-      this.#ready(source)
-      if (this.#reader === reader && source.left === 0) this.#start(source)
-    })
+    // What an earlier reader left. Not within this call.
+    this.#readLater()
   }
 
   #startAll(): void {
@@ -254,26 +257,76 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   /** The event loop has records for the reader. */
   #ready(source: EventSource): void {
     if (this.#paused || source.left === 0) return
-    this.#reader?.ready(source, Number.POSITIVE_INFINITY, performance.now() + this.#turnTime)
+    if (this.#later) {
+      source.stop()
+      return
+    }
+    const now = performance.now()
+    if (source.turn === this.#turn || now > this.#turnEnd) {
+      this.#turn++
+      this.#turnEnd = now + this.#turnTime
+    }
+    source.turn = this.#turn
+    this.#reader?.ready(source, Number.POSITIVE_INFINITY, this.#turnEnd)
+  }
+
+  #readLater(): void {
+    if (this.#later) return
+    this.#later = true
+    // The first comes in the same turn when the event loop is polling.
+    this.#nextTurn(() =>
+      this.#nextTurn(() => {
+        this.#later = false
+        this.#readSlabs()
+      }),
+    )
+  }
+
+  #nextTurn(call: () => void): void {
+    const immediate = setImmediate(call)
+    if (!this.#held) immediate.unref()
+  }
+
+  #readSlabs(): void {
+    const reader = this.#reader
+    const until = performance.now() + this.#turnTime
+    for (const source of [...this.#sources]) {
+      if (reader === undefined || this.#reader !== reader || this.#paused) return
+      if (source.left > 0 && !this.#later) {
+        reader.ready(source, Number.POSITIVE_INFINITY, until)
+        this.#toEnd(source)
+      }
+      if (source.left === 0 && this.#reader === reader) this.#start(source)
+    }
+  }
+
+  /** Others are read before it. */
+  #toEnd(source: EventSource): void {
+    const at = this.#sources.indexOf(source)
+    if (at >= 0) this.#sources.push(...this.#sources.splice(at, 1))
   }
 
   #deliver(source: EventSource, callback: DrainCallback, most: number, until: number): void {
     const reader = this.#reader
     const wasPaused = this.#paused
     const last = Math.max(source.left - most, 0)
+    // Twice as many each time: slow callbacks are found out soon, fast ones not asked often.
+    let run = 1
     this.#delivering = true
-    while (source.left > last && this.#reader === reader && this.#paused === wasPaused) {
+    const goesOn = () => !source.closed && this.#reader === reader && this.#paused === wasPaused
+    while (source.left > last && goesOn()) {
       try {
-        source.read(callback, Math.min(betweenLooks, source.left - last))
+        source.read(callback, Math.min(run, source.left - last))
       } catch (error) {
         // As if the event loop had called it alone: uncaught, and the other records are not its business.
         queueMicrotask(() => {
           throw error
         })
       }
-      if (performance.now() > until && source.left > 0) {
-        source.stop()
-        this.#start(source)
+      run = Math.min(2 * run, betweenLooks)
+      if (performance.now() > until) {
+        if (source.left > 0) source.stop()
+        this.#readLater()
         break
       }
     }
@@ -286,6 +339,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     const reader: Reader = { ready: () => wake(), end: () => wake() }
     this.#begin(reader)
     const isOver = (): boolean => this.#reader !== reader
+    // Awaiting what is there already never lets the event loop go on, so that has to be done by the clock.
+    let until = performance.now() + this.#turnTime
+    let reads = 0
 
     /** What is there now, from the source whose turn it is. */
     const take = (): IteratorResult<R, undefined> | undefined => {
@@ -293,22 +349,36 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
         const source = this.#sources[0]!
         const found = source.left > 0 || this.#fill(source, this.#batchSize) > 0
         const value = found ? read(source) : undefined
-        if (source.left === 0) this.#sources.push(this.#sources.shift()!)
+        if (source.left === 0) this.#toEnd(source)
         if (found) return { done: false, value: value as R }
       }
       return undefined
     }
     const next = async (): Promise<IteratorResult<R, undefined>> => {
       while (!isOver()) {
+        if (performance.now() > until) {
+          await new Promise<void>((resolve) => this.#nextTurn(resolve))
+          until = performance.now() + this.#turnTime
+          continue
+        }
         const taken = this.#paused ? undefined : take()
         if (taken !== undefined) return taken
         await new Promise<void>((resolve) => {
           wake = resolve
           this.#startAll()
         })
+        until = performance.now() + this.#turnTime
         if (!isOver()) this.#stopAll()
       }
       return done
+    }
+    const end = (): void => {
+      if (!isOver()) this.stop()
+    }
+    /** As an error ends a generator: nobody asks for more after that. */
+    const fail = (error: unknown): Promise<never> => {
+      end()
+      return Promise.reject(error)
     }
     // One after the other, as an async generator would do it.
     let last: Promise<unknown> = Promise.resolve()
@@ -319,17 +389,25 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       },
       next: () => {
         const source = this.#sources[0]
-        // The short way, for all records of a batch but the last.
-        if (waiting === 0 && source !== undefined && source.left > 1 && !isOver() && !this.#paused) {
-          return Promise.resolve({ done: false, value: read(source) })
+        // The short way, for all records of a batch but the last, with a look at the clock now and then.
+        const isShort = waiting === 0 && ++reads % betweenLooks !== 0
+        if (isShort && source !== undefined && source.left > 1 && !isOver() && !this.#paused) {
+          try {
+            return Promise.resolve({ done: false, value: read(source) })
+          } catch (error) {
+            return fail(error)
+          }
         }
         waiting++
-        const result = last.then(next).finally(() => waiting--)
+        const result = last
+          .then(next)
+          .catch(fail)
+          .finally(() => waiting--)
         last = result.catch(() => {})
         return result
       },
       return: () => {
-        if (!isOver()) this.stop()
+        end()
         return Promise.resolve(done)
       },
     }

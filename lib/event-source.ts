@@ -17,6 +17,10 @@ export class EventSource {
   /** Where the next one is. */
   #at = header
   #halted = false
+  /** Nothing comes from it any more. Whoever reads it at the moment need not know. */
+  closed = false
+  /** The number of the turn in which it was read last. */
+  turn = 0
 
   /** `onRecords` is called by the event loop when records have come into the slab. */
   constructor(
@@ -37,17 +41,17 @@ export class EventSource {
 
   /** Has the event loop fill the slab. Only while it is empty: what is in it would be written over. */
   start(limit: number, intervalMs: number): void {
-    native.sourceStart(this.#handle, limit, intervalMs)
+    if (!this.closed) native.sourceStart(this.#handle, limit, intervalMs)
   }
 
   stop(): void {
     this.#halted = true
-    native.sourceStop(this.#handle)
+    if (!this.closed) native.sourceStop(this.#handle)
   }
 
   /** Takes records from the ring into the empty slab; how many. */
   fill(limit: number): number {
-    return this.#took(native.sourceConsume(this.#handle, limit), limit)
+    return this.closed ? 0 : this.#took(native.sourceConsume(this.#handle, limit), limit)
   }
 
   /**
@@ -68,7 +72,8 @@ export class EventSource {
   }
 
   close(): void {
-    this.left = 0
+    this.#halted = true
+    this.closed = true
     native.sourceClose(this.#handle)
   }
 

@@ -42,10 +42,20 @@ function isNative(error: Error): error is NativeError {
   return 'errno' in error && 'operation' in error && 'log' in error
 }
 
+// Of the numbers with two names Node, too, takes the first: EAGAIN, ENOTSUP.
 const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, errno]) => [errno, name]),
+  Object.entries(constants.errno)
+    .map(([name, errno]): [number, string] => [errno, name])
+    .reverse(),
 )
 errnoNames.set(524, 'ENOTSUPP') // the kernel's own; libc does not know it
+// Linux has more than Node knows; these come out of bpf().
+errnoNames
+  .set(77, 'EBADFD')
+  .set(87, 'EUSERS')
+  .set(108, 'ESHUTDOWN')
+  .set(126, 'ENOKEY')
+  .set(129, 'EKEYREJECTED')
 const libbpfErrors =
   'LIBELF FORMAT KVERSION ENDIAN INTERNAL RELOC LOAD VERIFY PROG2BIG KVER PROGTYPE WRNGPID INVSEQ NLPARSE'
 for (const [i, name] of libbpfErrors.split(' ').entries()) errnoNames.set(4000 + i, `LIBBPF_ERRNO__${name}`)

@@ -450,11 +450,12 @@ export class BpfObject implements Disposable {
   #settleSync(end: State, call: () => void): void {
     try {
       attempt(this.#loadSubject, call)
-      this.#state = end
     } catch (error) {
-      this.#state = 'failed'
+      this.#end('failed')
       throw error
     }
+    // By a logger.
+    if (this.#end(end) === 'closed') throw this.#stateError('load')
   }
 
   /** It may have been closed meanwhile. */

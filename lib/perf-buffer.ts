@@ -25,14 +25,20 @@ const cpuIntervalMs = 1000
  */
 export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   readonly #map: BpfMap<unknown, unknown>
+  readonly #maxEntries: number
   readonly #options: PerfBufferOptions<T>
   readonly #cpus = new Map<number, EventSource>()
   readonly #timer: NodeJS.Timeout
 
-  /** @param map - a map of type perf_event_array, after load */
+  /** @param map - a map of type perf_event_array, after load; the buffers of its CPUs work on when the map is closed */
   constructor(map: BpfMap<unknown, unknown>, options: PerfBufferOptions<T> = {}) {
     super(`perf buffer '${map.name}'`, options)
+    const { pages = 64 } = options
+    if (!Number.isInteger(pages)) throw new TypeError('pages is not a whole number')
+    if (pages < 1 || !Number.isInteger(Math.log2(pages))) throw new RangeError('pages is not a power of two')
+    map.fd
     this.#map = map
+    this.#maxEntries = map.maxEntries
     this.#options = options
     try {
       this.#addCpus()
@@ -40,7 +46,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
       this.close()
       throw error
     }
-    this.#timer = setInterval(() => this.#addCpus(), cpuIntervalMs).unref()
+    this.#timer = setInterval(() => this.#addNewCpus(), cpuIntervalMs).unref()
   }
 
   /** Records that there was no room for, as far as the kernel has told: it does so with the next record that fits. */
@@ -61,14 +67,20 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
 
   #addCpus(): void {
     const { pages = 64, wakeupEvents = 1, watermark = 0 } = this.#options
-    if (this.closed) return
-    const most = this.#map.maxEntries
     for (const cpu of onlineCpus()) {
-      if (this.#cpus.has(cpu) || cpu >= most) continue
+      if (this.#cpus.has(cpu) || cpu >= this.#maxEntries) continue
       const source = this.addSource((onBatch) =>
         native.perfBufferNew(handleOfMap(this.#map), cpu, pages, wakeupEvents, watermark, onBatch),
       )
       this.#cpus.set(cpu, source)
+    }
+  }
+
+  #addNewCpus(): void {
+    try {
+      this.#addCpus()
+    } catch {
+      // The CPU has gone again, or the map is closed. Nobody is there to be told.
     }
   }
 }

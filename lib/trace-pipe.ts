@@ -1,4 +1,5 @@
-import { closeSync, constants, existsSync, openSync, read } from 'node:fs'
+import { closeSync, constants, openSync, read } from 'node:fs'
+import { constants as os } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BpfError } from './errors.js'
 
@@ -7,37 +8,41 @@ const pipes = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trac
 /** How often the pipe is looked at while nothing comes. */
 const idleMs = 20
 
+const refusals: Record<string, string> = {
+  ENOENT: "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it",
+  EACCES: 'only root may read it',
+  EPERM: 'only root may read it',
+  EBUSY: 'it has a reader already, and there is one at a time',
+}
+
 /**
  * The lines that programs write with `bpf_printk`, of all programs on the machine, as they come. A line goes to one reader only.
  *
  * @param options - `signal` ends the iteration
- * @throws BpfError ENOENT when tracefs is not mounted
+ * @throws BpfError ENOENT when tracefs is not mounted, EACCES when it may not be read, EBUSY when it is read by somebody else
  */
 export async function* tracePipe({
   signal,
 }: {
   signal?: AbortSignal
 } = {}): AsyncGenerator<string, undefined> {
-  const path = pipes.find((pipe) => existsSync(pipe))
-  if (path === undefined) {
-    throw new BpfError(
-      "read the trace pipe: tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it (ENOENT)",
-      { code: 'ENOENT', errno: 2, target: pipes[0] },
-    )
-  }
-  // A blocking read would hold one of libuv's four threads for as long as nobody prints.
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const isOver = (): boolean => signal?.aborted === true
+  const fd = openPipe()
+  const chunk = Buffer.alloc(1 << 16)
   try {
     let rest = ''
-    while (signal?.aborted !== true) {
-      const text = await readSome(fd)
+    while (!isOver()) {
+      const text = await readSome(fd, chunk)
       if (text === '') {
         await delay(idleMs, undefined, signal === undefined ? {} : { signal }).catch(() => {})
         continue
       }
       const lines = (rest + text).split('\n')
       rest = lines.pop()!
-      yield* lines
+      for (const line of lines) {
+        yield line
+        if (isOver()) break
+      }
     }
     return undefined
   } finally {
@@ -45,9 +50,23 @@ export async function* tracePipe({
   }
 }
 
+function openPipe(): number {
+  let code = 'ENOENT'
+  for (const pipe of pipes) {
+    try {
+      // A blocking read would hold one of libuv's four threads for as long as nobody prints.
+      return openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+    } catch (error) {
+      if (code === 'ENOENT') code = (error as NodeJS.ErrnoException).code ?? code
+    }
+  }
+  const errno = os.errno[code as keyof typeof os.errno]
+  const message = `read the trace pipe: ${refusals[code] ?? 'it cannot be opened'} (${code})`
+  throw new BpfError(message, { code, errno, target: pipes[0] })
+}
+
 /** What is there now; '' for nothing. */
-function readSome(fd: number): Promise<string> {
-  const chunk = Buffer.alloc(1 << 16)
+function readSome(fd: number, chunk: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     read(fd, chunk, 0, chunk.length, null, (error, length) => {
       if (error === null) resolve(chunk.toString('utf8', 0, length))

@@ -48,11 +48,13 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
    * @param options - `signal` ends the waiting with its reason
    */
   async submitWhenRoom(sample: T, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const bytes = this.#encode(sample)
+    // The caller's bytes may be something else by the time.
+    const bytes = this.#encode(sample).slice()
     for (let wait = leastWaitMs; ; wait = Math.min(2 * wait, mostWaitMs)) {
       signal?.throwIfAborted()
       if (this.#do('submit', () => native.userRingBufferSubmit(this.#handle, bytes))) return
-      await delay(wait, undefined, signal === undefined ? {} : { signal })
+      // When it is aborted the next round says so, with the reason.
+      await delay(wait, undefined, signal === undefined ? {} : { signal }).catch(() => {})
     }
   }
 

@@ -41,7 +41,10 @@ void Environment::Deliver(const std::vector<LogMessage>& messages) {
     Napi::HandleScope scope(env);
     napi_value arguments[] = {Napi::Number::New(env, message.level), Napi::String::New(env, message.text)};
     napi_value result;
-    napi_call_function(env, Napi::Env(env).Undefined(), log.Value(), 2, arguments, &result);
+    if (napi_call_function(env, Napi::Env(env).Undefined(), log.Value(), 2, arguments, &result) == napi_ok) continue;
+    // The call that is reported on goes on: its caller, or its Promise, has to hear of its end.
+    napi_value error = nullptr;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
 }
 
@@ -81,6 +84,11 @@ UvHandle* UvHandle::Poll(Environment& environment, int fd, UvOwner* owner) {
 UvHandle* UvHandle::Timer(Environment& environment, UvOwner* owner) {
   auto* handle = new UvHandle(environment, UV_TIMER, owner);
   return Opened(handle, uv_timer_init(environment.loop, handle->handle_));
+}
+
+UvHandle* UvHandle::Idle(Environment& environment, UvOwner* owner) {
+  auto* handle = new UvHandle(environment, UV_IDLE, owner);
+  return Opened(handle, uv_idle_init(environment.loop, handle->handle_));
 }
 
 UvOwner* UvHandle::OwnerOf(uv_handle_t* handle) {

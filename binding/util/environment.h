@@ -52,13 +52,14 @@ class Environment {
   bool ending_ = false;
 };
 
-// A uv_poll_t or uv_timer_t. Owners drop it with Close(); it deletes itself when libuv has let go of it, so no callback that libuv still
+// A uv_poll_t, uv_timer_t or uv_idle_t. Owners drop it with Close(); it deletes itself when libuv has let go of it, so no callback that libuv still
 // owes finds freed memory.
 class UvHandle {
  public:
   // Null, and errno is set, where libuv refuses.
   static UvHandle* Poll(Environment& environment, int fd, UvOwner* owner);
   static UvHandle* Timer(Environment& environment, UvOwner* owner);
+  static UvHandle* Idle(Environment& environment, UvOwner* owner);
 
   uv_handle_t* get() const { return handle_; }
   void Close();

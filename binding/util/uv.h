@@ -11,6 +11,7 @@ extern "C" {
 struct uv_handle_s;
 typedef struct uv_handle_s uv_handle_t;
 
+constexpr int UV_IDLE = 6;
 constexpr int UV_POLL = 8;
 constexpr int UV_TIMER = 13;
 constexpr int UV_READABLE = 1;
@@ -30,4 +31,8 @@ int uv_poll_stop(uv_handle_t* handle);
 int uv_timer_init(struct uv_loop_s* loop, uv_handle_t* handle);
 int uv_timer_start(uv_handle_t* handle, void (*due)(uv_handle_t* handle), uint64_t timeout_ms, uint64_t repeat_ms);
 int uv_timer_stop(uv_handle_t* handle);
+
+int uv_idle_init(struct uv_loop_s* loop, uv_handle_t* handle);
+int uv_idle_start(uv_handle_t* handle, void (*turn)(uv_handle_t* handle));
+int uv_idle_stop(uv_handle_t* handle);
 }

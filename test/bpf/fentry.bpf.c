@@ -1,0 +1,9 @@
+// Whether the kernel takes programs on trampolines at all (test/helpers/kernel.ts).
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+SEC("fentry/do_unlinkat")
+int entry(void* ctx) { return 0; }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs'
+import { release } from 'node:os'
+import { BpfError } from 'libbpf-node'
+import { it } from 'vitest'
+import { load } from './objects.js'
+
+const parse = (version: string): number => {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  return major * 1000 + minor
+}
+
+/** Whether the running kernel is this version or newer. */
+export const kernelIs = (version: string): boolean => parse(release()) >= parse(version)
+
+/** A test of something that the kernel has since a version. Older kernels skip it; on that version and newer ones it runs. */
+export function requiresKernel(version: string, name: string, test: () => void | Promise<void>): void {
+  it.skipIf(!kernelIs(version))(`${name} (Linux ${version})`, test)
+}
+
+/** What a kernel of any version may lack, because of how it was built or hardened, and how to see that. */
+const features = {
+  kprobes: {
+    missing: 'built without CONFIG_KPROBES',
+    here: () => existsSync('/sys/bus/event_source/devices/kprobe'),
+  },
+  trampolines: {
+    missing: 'hardened: fentry, fexit and LSM programs are refused',
+    here: () => {
+      try {
+        load('fentry').close()
+        return true
+      } catch (error) {
+        if (error instanceof BpfError && error.code === 'EPERM') return false
+        throw error
+      }
+    },
+  },
+} as const
+
+/** A test of something that not every kernel is built with; skipped, and saying why, where it is not there. */
+export function requiresFeature(
+  feature: keyof typeof features,
+  name: string,
+  test: () => void | Promise<void>,
+): void {
+  const { here, missing } = features[feature]
+  if (here()) it(name, test)
+  else it.skip(`${name} (this kernel: ${missing})`, test)
+}

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import type { BpfObject } from 'libbpf-node'
+import { describe, expect } from 'vitest'
+import { requiresKernel } from './helpers/kernel.js'
+import { open, thrownBy } from './helpers/objects.js'
+import { until } from './helpers/until.js'
+
+/** Whether TCP knows the congestion control of struct-ops.bpf.c. */
+const isThere = (): boolean =>
+  readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').includes('libbpf_node')
+
+function loadOps(): BpfObject {
+  const object = open('struct-ops')
+  object.map('two').autoattach = false
+  object.loadSync()
+  return object
+}
+
+describe('struct_ops', () => {
+  requiresKernel('6.4', 'are attached by attach, and there until their link is closed', async () => {
+    using object = loadOps()
+    expect(object.map('one').autoattach).toBe(true)
+    expect(isThere()).toBe(false)
+    const [link, ...others] = object.attach()
+    expect(others).toEqual([])
+    expect(isThere()).toBe(true)
+    expect(link!.info()).toMatchObject({ type: 'struct_ops', mapId: object.map('one').id })
+    link!.close()
+    await until('it is gone', () => !isThere())
+  })
+
+  requiresKernel('6.4', 'are detached for good by detach, and the link stays, an empty shell', async () => {
+    using object = loadOps()
+    using link = object.map('one').attachStructOps()
+    expect(isThere()).toBe(true)
+    link.detach()
+    await until('it is gone', () => !isThere())
+    expect(link.closed).toBe(false)
+    expect(link.info()).toMatchObject({ type: 'struct_ops', mapId: 0 })
+  })
+
+  requiresKernel('6.4', 'are put in the place of others by updateMap', () => {
+    using object = loadOps()
+    using link = object.map('one').attachStructOps()
+    const { id } = link.info()
+    link.updateMap(object.map('two'))
+    expect(link.info()).toMatchObject({ id, mapId: object.map('two').id })
+    expect(isThere()).toBe(true)
+  })
+
+  requiresKernel('6.4', 'take each other’s place only', () => {
+    using object = loadOps()
+    using link = object.map('one').attachStructOps()
+    expect(thrownBy(() => link.update(object.program('ssthresh')))).toMatchObject({
+      operation: 'bpf_link__update_program',
+    })
+    expect(link.info().mapId).toBe(object.map('one').id)
+  })
+
+  requiresKernel('6.4', 'by a name that is there already are refused', () => {
+    using object = loadOps()
+    using link = object.map('one').attachStructOps()
+    expect(thrownBy(() => object.map('two').attachStructOps())).toMatchObject({ map: 'two', code: 'EEXIST' })
+    expect(link.info().mapId).toBe(object.map('one').id)
+  })
+
+  requiresKernel('6.4', 'have an initial value until load', () => {
+    using object = open('struct-ops')
+    const before = object.map('one').initialValue!
+    expect(Buffer.from(before).includes('libbpf_node')).toBe(true)
+    object.loadSync()
+    expect(object.map('one').initialValue).toBeUndefined()
+  })
+})
