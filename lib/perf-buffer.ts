@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { native } from './binding.js'
 import type { Codec } from './btf/codec.js'
+import { beginToConsume, endToConsume, expectNoConsumer } from './consumers.js'
 import { EventReader, type EventReaderOptions } from './event-reader.js'
 import type { EventSource } from './event-source.js'
 import { type BpfMap, handleOfMap } from './map.js'
@@ -25,6 +26,7 @@ const cpuIntervalMs = 1000
  */
 export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   readonly #map: BpfMap<unknown, unknown>
+  readonly #mapId: number
   readonly #maxEntries: number
   readonly #options: PerfBufferOptions<T>
   readonly #cpus = new Map<number, EventSource>()
@@ -36,7 +38,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     const { pages = 64 } = options
     if (!Number.isInteger(pages)) throw new TypeError('pages is not a whole number')
     if (pages < 1 || !Number.isInteger(Math.log2(pages))) throw new RangeError('pages is not a power of two')
-    map.fd
+    this.#mapId = expectNoConsumer('perf buffer', map)
     this.#map = map
     this.#maxEntries = map.maxEntries
     this.#options = options
@@ -46,6 +48,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
       this.close()
       throw error
     }
+    beginToConsume(this.#mapId)
     this.#timer = setInterval(() => this.#addNewCpus(), cpuIntervalMs).unref()
   }
 
@@ -62,6 +65,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
 
   override close(): void {
     clearInterval(this.#timer)
+    if (!this.closed) endToConsume(this.#mapId)
     super.close()
   }
 

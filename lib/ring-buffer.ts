@@ -1,5 +1,6 @@
 import { native } from './binding.js'
 import type { Codec } from './btf/codec.js'
+import { beginToConsume, endToConsume, expectNoConsumer } from './consumers.js'
 import { BpfError } from './errors.js'
 import { EventReader, type EventReaderOptions } from './event-reader.js'
 import type { EventSource } from './event-source.js'
@@ -12,9 +13,6 @@ export interface RingBufferOptions<T = unknown> extends EventReaderOptions {
   lost?: BpfMap<number, bigint[]> | undefined
 }
 
-/** Ids of the maps that are read by this thread. */
-const reading = new Set<number>()
-
 interface Ring {
   id: number
   map: BpfMap<unknown, unknown>
@@ -25,7 +23,7 @@ interface Ring {
 /**
  * A consumer of ring buffer maps (Linux 5.8). How to read it, see {@link EventReader}.
  *
- * A map has one consumer at a time: a second one in this process is refused; those in other processes take records from each other.
+ * A map has one consumer at a time: a second one in this thread is refused; those in other threads and processes take records from each other.
  */
 export class RingBuffer<T = Uint8Array> extends EventReader<T> {
   #rings: Ring[] = []
@@ -38,16 +36,10 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
 
   /** Reads one more map, whose records are of the same type. All are read in turn, a batch each. */
   add(map: BpfMap<unknown, unknown>, lost?: BpfMap<number, bigint[]>): this {
-    const { id } = map
-    if (reading.has(id)) {
-      throw new BpfError(`ring buffer '${map.name}' has a consumer already: close that one first`, {
-        code: 'EBUSY',
-        map: map.name,
-      })
-    }
+    const id = expectNoConsumer('ring buffer', map)
     const source = this.addSource((onBatch) => native.ringBufferNew(handleOfMap(map), onBatch))
     this.#rings.push({ id, map, lost, source })
-    reading.add(id)
+    beginToConsume(id)
     return this
   }
 
@@ -62,13 +54,13 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
     }
     this.#rings = this.#rings.filter((one) => one !== ring)
     this.removeSource(ring.source)
-    reading.delete(ring.id)
+    endToConsume(ring.id)
     return this
   }
 
   override close(): void {
     super.close()
-    for (const { id } of this.#rings) reading.delete(id)
+    for (const { id } of this.#rings) endToConsume(id)
     this.#rings = []
   }
 

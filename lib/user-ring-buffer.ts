@@ -42,8 +42,8 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * Puts a sample into the ring, and waits for room where there is none. The kernel does not tell when a program has made room, so it is looked
-   * for again and again.
+   * Puts a sample into the ring, and waits for room where there is none. It is looked for
+   * again and again, every 1 to 16 ms.
    *
    * @param options - `signal` ends the waiting with its reason
    */

@@ -34,7 +34,7 @@ export function useTracefs(): void {
     mounted = true
   })
   afterAll(() => {
-    if (mounted) execFileSync('umount', [path])
+    if (mounted) execFileSync('umount', ['--lazy', path])
   })
 }
 

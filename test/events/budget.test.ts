@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest'
+import { thrownBy } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+import { Rings } from './rings.js'
+
+/** Calls `tick` in each turn of the event loop. Returns how to end it. */
+function eachTurn(tick: () => void): () => void {
+  let over = false
+  const next = (): void => {
+    if (over) return
+    tick()
+    setTimeout(next, 0)
+  }
+  next()
+  return () => {
+    over = true
+  }
+}
+
+const busyMs = (ms: number): void => {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
+describe('the budget of a turn', () => {
+  it('is batchSize records', async () => {
+    using rings = new Rings()
+    using reader = rings.reader({ batchSize: 7 })
+    rings.produce(100)
+    const batches: number[] = [0]
+    let count = 0
+    reader.on(() => {
+      count++
+      batches[batches.length - 1]!++
+      // Immediates come right after what the loop has polled.
+      if (batches.at(-1) === 1) setImmediate(() => batches.push(0))
+    })
+    await until('all have come', () => count === 100)
+    expect(batches.filter((size) => size > 0)).toEqual([...Array(14).fill(7), 2])
+  })
+
+  it('leaves the rest in the kernel', async () => {
+    using rings = new Rings()
+    using reader = rings.reader({ batchSize: 10 })
+    rings.produce(30)
+    const position = await new Promise<bigint>((resolve) => {
+      reader.on(() => resolve(reader.consumerPosition))
+    })
+    expect(position).toBe(240n)
+  })
+
+  it('is spent no further when the listener is slow: timers run', async () => {
+    using rings = new Rings()
+    using reader = rings.reader({ turnTime: 4 })
+    rings.produce(120)
+    let inARow = 0
+    let most = 0
+    let count = 0
+    const end = eachTurn(() => {
+      inARow = 0
+    })
+    reader.on(() => {
+      count++
+      most = Math.max(most, ++inARow)
+      busyMs(1)
+    })
+    await until('all have come', () => count === 120)
+    end()
+    // Not each record is followed by a look at the clock, but no dozens go without.
+    expect(most).toBeLessThanOrEqual(8)
+  })
+
+  it('holds for all rings together', async () => {
+    using rings = new Rings({ rings: 16, bytes: 4096 })
+    using reader = rings.reader({ turnTime: 4 })
+    for (let ring = 0; ring < 16; ring++) rings.produce(10, { ring })
+    let inARow = 0
+    let most = 0
+    const from = Array(16).fill(0)
+    const end = eachTurn(() => {
+      inARow = 0
+    })
+    reader.on(({ ring }) => {
+      from[ring]++
+      most = Math.max(most, ++inARow)
+      busyMs(1)
+    })
+    await until('all have come', () => from.every((count) => count === 10))
+    end()
+    expect(most).toBeLessThanOrEqual(8)
+  })
+
+  it('is asked for in numbers that make sense', () => {
+    using rings = new Rings()
+    const refused = { batchSize: 0, turnTime: -1, interval: -1, slabSize: 1 }
+    for (const [name, value] of Object.entries(refused)) {
+      expect(thrownBy(() => rings.reader({ [name]: value }))).toBeInstanceOf(RangeError)
+      expect(thrownBy(() => rings.reader({ [name]: value }))).toMatchObject({
+        message: expect.stringContaining(name),
+      })
+      expect(thrownBy(() => rings.reader({ [name]: Number.NaN }))).toBeInstanceOf(TypeError)
+    }
+    // None of them has taken the ring.
+    rings.reader().close()
+  })
+})

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { load } from '../helpers/objects.js'
+import { onlineCpus, runOn } from './cpus.js'
+
+/** How many records of 8 bytes, with their headers, a ring of 4096 bytes has room for. */
+const fits = 255
+
+describe.each(['reserved', 'copied'])('a ring with the macros of libbpf-node.bpf.h: %s', (name) => {
+  it('has lost nothing while all had room', () => {
+    using object = load('events-lost')
+    using ring = object.ringBuffer(name)
+    expect(ring.lost).toBe(0n)
+    runOn(onlineCpus[0]!, object, 'produce', fits)
+    expect(ring.lost).toBe(0n)
+    let count = 0
+    ring.on(() => count++)
+    ring.consume()
+    expect(count).toBe(fits)
+  })
+
+  it('counts each record that it had no room for', () => {
+    using object = load('events-lost')
+    using ring = object.ringBuffer(name)
+    let count = 0
+    ring.on(() => count++)
+    runOn(onlineCpus[0]!, object, 'produce', fits + 7)
+    expect(ring.lost).toBe(7n)
+    ring.consume()
+    runOn(onlineCpus[0]!, object, 'produce', fits + 100)
+    ring.consume()
+    expect(count).toBe(2 * fits)
+    expect(ring.lost).toBe(107n)
+  })
+
+  it('adds up what each CPU has lost', () => {
+    using object = load('events-lost')
+    using ring = object.ringBuffer(name)
+    runOn(onlineCpus[0]!, object, 'produce', fits)
+    for (const [i, cpu] of onlineCpus.entries()) runOn(cpu, object, 'produce', 10 + i)
+    const total = onlineCpus.reduce((sum, _, i) => sum + 10 + i, 0)
+    expect(ring.lost).toBe(BigInt(total))
+    const perCpu = object.map<number, bigint[]>(`${name}_lost`).get(0)!
+    for (const [i, cpu] of onlineCpus.entries()) expect(perCpu[cpu]).toBe(BigInt(10 + i))
+  })
+})
+
+describe('lost', () => {
+  it('is not touched by records that the program discards', () => {
+    using object = load('events-lost')
+    using ring = object.ringBuffer('reserved')
+    ring.on(() => {})
+    for (let round = 0; round < 3; round++) {
+      runOn(onlineCpus[0]!, object, 'discard', fits)
+      expect(ring.consume()).toBe(0)
+    }
+    expect(ring.lost).toBe(0n)
+  })
+
+  it('is undefined where nobody counts', () => {
+    using object = load('events-lost')
+    using ring = object.ringBuffer('plain')
+    runOn(onlineCpus[0]!, object, 'produce', fits + 1)
+    expect(ring.lost).toBeUndefined()
+  })
+
+  it('is of all rings of a reader, and undefined when one of them does not count', () => {
+    using object = load('events-lost')
+    using ring = object.ringBuffer('reserved')
+    ring.add(object.map('copied'), object.map('copied_lost'))
+    runOn(onlineCpus[0]!, object, 'produce', fits + 5)
+    expect(ring.lost).toBe(10n)
+    ring.remove(object.map('reserved'))
+    expect(ring.lost).toBe(5n)
+    ring.add(object.map('plain'))
+    expect(ring.lost).toBeUndefined()
+  })
+})

@@ -1,0 +1,275 @@
+import { type BpfObject, PerfBuffer, type PerfBufferOptions } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { load, open, thrownBy } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+import { onlineCpus, runOn } from './cpus.js'
+import { turns, upTo } from './rings.js'
+
+interface PerfRecord {
+  number: bigint
+  cpu: number
+  bytes: Uint8Array
+}
+
+const [first = 0] = onlineCpus
+/** What a record takes of a buffer: a header of 8 bytes, a length of 4, the record of 24, up to a multiple of 8. */
+const recordBytes = 40
+
+const produce = (object: BpfObject, count: number, cpu = first): void => runOn(cpu, object, 'produce', count)
+
+function read(object: BpfObject, options: PerfBufferOptions<PerfRecord> = {}) {
+  const reader = object.perfBuffer<PerfRecord>('events', 'record', options)
+  const seen: PerfRecord[] = []
+  reader.on((record) => seen.push(record))
+  return { reader, seen, numbers: () => seen.map(({ number }) => Number(number)) }
+}
+
+describe('a perf buffer', () => {
+  it('gives the bytes of each record', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer('events')
+    const seen: Uint8Array[] = []
+    reader.on((record) => seen.push(record))
+    object.bss.number = 0x0102030405060708n
+    produce(object, 1)
+    await until('it has come', () => seen.length === 1)
+    const record = [8, 7, 6, 5, 4, 3, 2, 1, first, 0, 0, 0, ...upTo(12, 1)]
+    expect([...seen[0]!.subarray(0, 24)]).toEqual(record)
+    // The kernel pads records so that the next one is aligned.
+    expect(seen[0]!.length).toBe(28)
+  })
+
+  it('keeps the order of each CPU', async () => {
+    using object = load('events-perf')
+    using reader = read(object).reader
+    reader.stop()
+    const byCpu = new Map<number, number[]>(onlineCpus.map((cpu) => [cpu, []]))
+    reader.on(({ cpu, number }) => byCpu.get(cpu)!.push(Number(number)))
+    for (let round = 0; round < 20; round++) for (const cpu of onlineCpus) produce(object, 5, cpu)
+    await until('all have come', () => [...byCpu.values()].flat().length === 100 * onlineCpus.length)
+    for (const [i, cpu] of onlineCpus.entries()) {
+      expect(byCpu.get(cpu)).toEqual(
+        upTo(20).flatMap((round) => upTo(5, (round * onlineCpus.length + i) * 5)),
+      )
+    }
+    expect(reader.lost).toBe(0n)
+  })
+
+  it('is read in all the ways of a ring buffer', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer<PerfRecord>('events', 'record', { batchSize: 4 })
+    produce(object, 20)
+    const seen: number[] = []
+    for await (const { number } of reader) {
+      seen.push(Number(number))
+      if (seen.length === 6) break
+    }
+    for await (const records of reader.batches()) {
+      seen.push(...records.map(({ number }) => Number(number)))
+      if (seen.length >= 10) break
+    }
+    reader.on(({ number }) => seen.push(Number(number)))
+    while (seen.length < 15) reader.consume(1)
+    reader.stop()
+    reader.drain((view, offset) => seen.push(Number(view.getBigUint64(offset, true))))
+    await until('all have come', () => seen.length === 20)
+    expect(seen).toEqual(upTo(20))
+  })
+
+  it('delivers more than a batch although nothing new wakes it', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer<PerfRecord>('events', 'record', { batchSize: 10 })
+    // What was written before it is read.
+    produce(object, 95)
+    const seen: number[] = []
+    reader.on(({ number }) => seen.push(Number(number)))
+    await until('all have come', () => seen.length === 95)
+    // What is written while it waits, all before the event loop gets to it.
+    await turns(3)
+    produce(object, 95)
+    await until('those have come, too', () => seen.length === 190)
+    expect(seen).toEqual(upTo(190))
+  })
+
+  it('grows its slab for a record that is larger', async () => {
+    using object = load('events-perf')
+    const { reader, seen, numbers } = read(object, { slabSize: 64, batchSize: 3 })
+    produce(object, 10)
+    await until('all have come', () => seen.length === 10)
+    expect(numbers()).toEqual(upTo(10))
+    reader.close()
+  })
+
+  it('leaves records in the kernel while it is paused', async () => {
+    using object = load('events-perf')
+    const { reader, seen } = read(object)
+    reader.pause()
+    produce(object, 5)
+    await turns()
+    expect(seen).toEqual([])
+    reader.resume()
+    await until('all have come', () => seen.length === 5)
+    reader.close()
+  })
+
+  it('is closed by its own callback', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer('events')
+    let count = 0
+    reader.on(() => {
+      count++
+      reader.close()
+      reader.close()
+    })
+    produce(object, 5)
+    await until('it is called', () => count > 0)
+    produce(object, 5)
+    await turns(5)
+    expect(count).toBe(1)
+    expect(object.bss.refused).toBe(5n)
+    expect(thrownBy(() => reader.lost)).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    expect(thrownBy(() => reader.on(() => {}))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  it('works on when the object is closed', async () => {
+    const object = load('events-perf')
+    const { reader, seen } = read(object)
+    produce(object, 3)
+    object.close()
+    await until('what was written has come', () => seen.length === 3)
+    // It looks for new CPUs each second.
+    await new Promise((resolve) => setTimeout(resolve, 1200))
+    expect(reader.lost).toBe(0n)
+    reader.close()
+  })
+})
+
+describe('a perf buffer that is too small', () => {
+  const fits = Math.floor(4095 / recordBytes)
+
+  it('says how many records were lost, and on which CPU', async () => {
+    using object = load('events-perf')
+    const { reader, seen, numbers } = read(object, { pages: 1 })
+    const last = onlineCpus.at(-1)!
+    produce(object, fits + 50, last)
+    await until('those that fitted have come', () => seen.length === fits)
+    expect(numbers()).toEqual(upTo(fits))
+    // The kernel tells with the next one.
+    produce(object, 1, last)
+    await until('that has come', () => seen.length === fits + 1)
+    expect(seen.at(-1)!.number).toBe(BigInt(fits + 50))
+    expect(reader.lost).toBe(50n)
+    expect(reader.lostByCpu).toEqual(new Map(onlineCpus.map((cpu) => [cpu, cpu === last ? 50n : 0n])))
+    reader.close()
+  })
+
+  it('has received and lost as many as were sent', async () => {
+    using object = load('events-perf')
+    const { reader, seen } = read(object, { pages: 1, batchSize: 7 })
+    for (let round = 0; round < 10; round++) {
+      for (const cpu of onlineCpus) produce(object, 60 + 10 * round, cpu)
+      await turns(3)
+    }
+    for (const cpu of onlineCpus) produce(object, 1, cpu)
+    await until(
+      'all are accounted for',
+      () => BigInt(seen.length) + reader.lost === (object.bss.number as bigint),
+    )
+    expect(reader.lost).toBeGreaterThan(0n)
+    reader.close()
+  })
+})
+
+describe('the wake-ups of a perf buffer', () => {
+  it('come with every so many records', async () => {
+    using object = load('events-perf')
+    const { reader, seen } = read(object, { wakeupEvents: 10 })
+    await turns(3)
+    produce(object, 9)
+    await turns()
+    expect(seen.length).toBe(0)
+    produce(object, 1)
+    await until('the tenth wakes', () => seen.length === 10)
+    reader.close()
+  })
+
+  it('come with so many bytes', async () => {
+    using object = load('events-perf')
+    const { reader, seen } = read(object, { watermark: 10 * recordBytes })
+    await turns(3)
+    produce(object, 9)
+    await turns()
+    expect(seen.length).toBe(0)
+    produce(object, 2)
+    await until('the watermark is reached', () => seen.length >= 10)
+    reader.close()
+  })
+
+  it('do not keep consume() waiting', () => {
+    using object = load('events-perf')
+    const { reader, seen } = read(object, { wakeupEvents: 1000 })
+    produce(object, 9)
+    expect(reader.consume()).toBe(9)
+    expect(seen.length).toBe(9)
+    reader.close()
+  })
+})
+
+describe('the map of a perf buffer', () => {
+  it('has one reader at a time: another would take the records from it', () => {
+    using object = load('events-perf')
+    const { reader, seen } = read(object)
+    expect(thrownBy(() => object.perfBuffer('events'))).toMatchObject({
+      code: 'EBUSY',
+      map: 'events',
+      message: "perf buffer 'events' has a consumer already: close that one first",
+    })
+    produce(object, 1)
+    expect(reader.consume()).toBe(1)
+    expect(seen.length).toBe(1)
+    reader.close()
+    const other = read(object)
+    // Closing it again is nothing to the one that came after.
+    reader.close()
+    expect(thrownBy(() => object.perfBuffer('events'))).toMatchObject({ code: 'EBUSY' })
+    produce(object, 1)
+    expect(other.reader.consume()).toBe(1)
+    other.reader.close()
+  })
+
+  it('may have fewer entries than there are CPUs: the others have no reader', async () => {
+    using object = open('events-perf')
+    object.map('events').maxEntries = 1
+    object.loadSync()
+    const { reader, seen } = read(object)
+    expect([...reader.lostByCpu.keys()]).toEqual([0])
+    for (const cpu of onlineCpus) produce(object, 3, cpu)
+    await until('those of the first CPU have come', () => seen.length === 3)
+    await turns(3)
+    expect(seen.map(({ cpu }) => cpu)).toEqual([0, 0, 0])
+    expect(object.bss.refused).toBe(BigInt(3 * (onlineCpus.length - 1)))
+    reader.close()
+  })
+
+  it('has to be a perf event array', () => {
+    using object = load('events-perf')
+    expect(thrownBy(() => new PerfBuffer(object.map('not_perf')))).toMatchObject({
+      code: 'EINVAL',
+      operation: 'perf_buffer__new_raw',
+      message: expect.stringContaining("map 'not_perf' should be BPF_MAP_TYPE_PERF_EVENT_ARRAY"),
+    })
+  })
+
+  it('has to be loaded', () => {
+    using object = open('events-perf')
+    expect(() => new PerfBuffer(object.map('events'))).toThrow('load the object first')
+  })
+
+  it.each([0, 3, 1.5, -1])('is refused %s pages, in words', (pages) => {
+    using object = load('events-perf')
+    const error = thrownBy(() => object.perfBuffer('events', undefined, { pages })) as Error
+    expect(error.message).toMatch(/^pages is not a (power of two|whole number)$/)
+    // It is free for a reader that asks for less.
+    object.perfBuffer('events').close()
+  })
+})

@@ -1,0 +1,20 @@
+// Reads a ring in a Worker, whichever way it is told of it. With `until` it says what it has read after so many records, else it reads
+// on, and says so at the first.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { BpfMap, RingBuffer } from 'libbpf-node'
+
+const { fd, id, path, until, slow } = workerData
+const map = fd !== undefined ? BpfMap.fromFd(fd) : id !== undefined ? BpfMap.fromId(id) : BpfMap.fromPin(path)
+const ring = new RingBuffer(map, { batchSize: 16 })
+const numbers = []
+parentPort.postMessage('ready')
+for await (const record of ring) {
+  numbers.push(Number(new DataView(record.buffer).getBigUint64(0, true)))
+  if (numbers.length === 1) parentPort.postMessage('reads')
+  if (numbers.length === until) break
+  if (slow) await new Promise((resolve) => setTimeout(resolve, 1))
+}
+ring.close()
+map.close()
+parentPort.postMessage(numbers)

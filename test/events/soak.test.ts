@@ -1,0 +1,17 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+
+const soak = fileURLToPath(new URL('../soak/soak.mjs', import.meta.url))
+
+describe('two producers at full speed', () => {
+  it('have sent what was received and lost, each in its order, and memory does not grow', async () => {
+    // It fails when one of that does not hold. npm run test:soak does the same with more.
+    const { stdout } = await promisify(execFile)(process.execPath, [soak, '5000000'])
+    const { sent, received, lost, byProducer } = JSON.parse(stdout)
+    expect(sent).toBe(5_000_000)
+    expect(received + lost).toBe(sent)
+    expect(Math.min(...byProducer)).toBeGreaterThan(0)
+  })
+})

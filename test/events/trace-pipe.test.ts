@@ -1,0 +1,158 @@
+import { tracePipe } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { runChild } from '../helpers/child.js'
+import { load } from '../helpers/objects.js'
+import { useTracefs } from '../helpers/privileged.js'
+import { upTo } from './rings.js'
+
+const packet = new Uint8Array(64)
+
+describe('tracePipe', () => {
+  useTracefs()
+
+  /** Prints, and returns what comes of that. */
+  async function printed(test: number, count: number): Promise<string[]> {
+    using object = load('events-trace')
+    object.bss.test = test
+    object.program('print').testRunSync({ data: packet, repeat: count })
+    const ours: string[] = []
+    // Should a line not come, the next test is not to find the pipe in use.
+    for await (const line of tracePipe({ signal: AbortSignal.timeout(20_000) })) {
+      const [, text] = /bpf_trace_printk: (libbpf-node .*)$/.exec(line) ?? []
+      // Whatever else is printed on this machine is none of our business.
+      if (text?.startsWith(`libbpf-node ${test}:`)) ours.push(text)
+      if (ours.length === count) break
+    }
+    return ours
+  }
+
+  it('gives the lines that programs print', async () => {
+    const test = process.pid
+    expect(await printed(test, 3)).toEqual(upTo(3).map((i) => `libbpf-node ${test}: line ${i}`))
+  })
+
+  it('gives each line whole and once, although it reads them in pieces', async () => {
+    const test = process.pid + 10_000_000
+    // A read gives a page at the most; the kernel's buffer is small until somebody asks for a larger one.
+    expect(await printed(test, 75)).toEqual(upTo(75).map((i) => `libbpf-node ${test}: line ${i}`))
+  })
+
+  it('waits for lines that come later', async () => {
+    using object = load('events-trace')
+    const test = process.pid + 20_000_000
+    object.bss.test = test
+    const lines = tracePipe({ signal: AbortSignal.timeout(20_000) })
+    const found = (async () => {
+      for await (const line of lines) if (line.includes(`libbpf-node ${test}:`)) return line
+      return undefined
+    })()
+    setTimeout(() => object.program('print').testRunSync({ data: packet }), 50)
+    expect(await found).toMatch(/line 0$/)
+  })
+
+  it('ends when the signal says so', async () => {
+    const controller = new AbortController()
+    const lines = tracePipe({ signal: controller.signal })
+    setTimeout(() => controller.abort(), 30)
+    let result = await lines.next()
+    while (result.done !== true) result = await lines.next()
+    expect(result.value).toBeUndefined()
+    const over = tracePipe({ signal: controller.signal })
+    expect(await over.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('ends at once although there are more lines', async () => {
+    using object = load('events-trace')
+    object.bss.test = 1
+    object.program('print').testRunSync({ data: packet, repeat: 20 })
+    const controller = new AbortController()
+    let count = 0
+    for await (const _ of tracePipe({ signal: controller.signal })) {
+      count++
+      controller.abort()
+    }
+    expect(count).toBe(1)
+  })
+
+  it('says that there is another reader already', async () => {
+    const controller = new AbortController()
+    const one = tracePipe({ signal: controller.signal })
+    const waiting = (async () => {
+      for await (const _ of one);
+    })()
+    const error = await tracePipe()
+      .next()
+      .catch((error: unknown) => error)
+    controller.abort()
+    await waiting
+    expect(error).toMatchObject({
+      name: 'BpfError',
+      code: 'EBUSY',
+      errno: 16,
+      message: 'read the trace pipe: it has a reader already, and there is one at a time (EBUSY)',
+    })
+  })
+
+  it('leaves no descriptor behind', async () => {
+    const child = await runChild(`
+      import { readdirSync, readlinkSync } from 'node:fs'
+      import { tracePipe } from 'libbpf-node'
+      const open = () => readdirSync('/proc/self/fd').filter((fd) => {
+        try { return readlinkSync('/proc/self/fd/' + fd).endsWith('trace_pipe') } catch { return false }
+      }).length
+      const controller = new AbortController()
+      const lines = tracePipe({ signal: controller.signal })
+      const next = lines.next()
+      console.log(open())
+      controller.abort()
+      await next
+      await lines.return()
+      console.log(open())
+    `)
+    expect(child).toMatchObject({ status: 0, stdout: '1\n0\n', stderr: '' })
+  })
+})
+
+const readOne = `
+  import { tracePipe } from 'libbpf-node'
+  try {
+    await tracePipe().next()
+  } catch ({ name, code, message }) {
+    console.log(JSON.stringify({ name, code, message }))
+  }
+`
+
+describe('without tracefs', () => {
+  it('says how to mount it', async () => {
+    const child = await runChild(
+      `import { spawnSync } from 'node:child_process'
+       for (const path of ['/sys/kernel/tracing', '/sys/kernel/debug']) spawnSync('umount', ['-l', path])
+       ${readOne}`,
+      [],
+      { under: ['unshare', '-m'] },
+    )
+    expect(child.stderr).toBe('')
+    expect(JSON.parse(child.stdout)).toEqual({
+      name: 'BpfError',
+      code: 'ENOENT',
+      message:
+        "read the trace pipe: tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it (ENOENT)",
+    })
+  })
+})
+
+describe('without the right to read it', () => {
+  useTracefs()
+
+  it('says so', async () => {
+    const child = await runChild(readOne, [], {
+      under: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+    })
+    expect(child.stderr).toBe('')
+    expect(JSON.parse(child.stdout)).toMatchObject({
+      name: 'BpfError',
+      code: 'EACCES',
+      message: expect.stringContaining('only root may read'),
+    })
+  })
+})

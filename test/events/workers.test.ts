@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, it } from 'vitest'
+import { useBpffs } from '../helpers/privileged.js'
+import { until } from '../helpers/until.js'
+import { Rings, recordBytes, upTo } from './rings.js'
+
+/** The Worker, when it is about to read. */
+async function start(workerData: Record<string, unknown>): Promise<Worker> {
+  const worker = new Worker(new URL('ring-worker.mjs', import.meta.url), { workerData, execArgv: [] })
+  expect(await once(worker, 'message')).toEqual(['ready'])
+  return worker
+}
+
+/** What a Worker says that was told how many records to read, when it has ended. */
+function result(worker: Worker): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    let numbers: number[] = []
+    worker.on('error', reject)
+    worker.on('message', (message) => {
+      if (Array.isArray(message)) numbers = message
+    })
+    worker.on('exit', () => resolve(numbers))
+  })
+}
+
+describe('a ring read in a Worker', () => {
+  const inBpffs = useBpffs()
+
+  it.each(['fd', 'id', 'path'] as const)('is given by its %s', async (by) => {
+    using rings = new Rings({ bytes: 1 << 20 })
+    const [map] = rings.maps
+    if (by === 'path') map!.pin(inBpffs('ring'))
+    const count = 20_000
+    const worker = await start({
+      [by]: { fd: map!.fd, id: map!.id, path: inBpffs('ring') }[by],
+      until: count,
+    })
+    const numbers = result(worker)
+    // Meanwhile this thread does other work, such as to fill the ring.
+    for (let sent = 0; sent < count; sent += 1000) rings.produce(1000)
+    expect(await numbers).toEqual(upTo(count))
+    expect(map!.info().maxEntries).toBe(1 << 20)
+    if (by === 'path') map!.unpin(inBpffs('ring'))
+  })
+
+  it('is read by one Worker each, at the same time', async () => {
+    using rings = new Rings({ rings: 4 })
+    const workers = await Promise.all(rings.maps.map((map) => start({ id: map.id, until: 500 })))
+    const numbers = workers.map(result)
+    for (let round = 0; round < 10; round++) {
+      for (const ring of upTo(4)) rings.produce(50, { ring })
+    }
+    for (const [ring, got] of (await Promise.all(numbers)).entries()) {
+      expect(got).toEqual(upTo(10).flatMap((round) => upTo(50, 200 * round + 50 * ring)))
+    }
+  })
+
+  it('has what the Worker has not read, when that is terminated', async () => {
+    using rings = new Rings()
+    rings.produce(1000)
+    for (let round = 0; round < 3; round++) {
+      const worker = await start({ fd: rings.maps[0]!.fd, slow: true })
+      await once(worker, 'message')
+      await worker.terminate()
+    }
+    using reader = rings.reader()
+    const left = reader.availableBytes / recordBytes
+    expect(left).toBeGreaterThan(0)
+    const numbers: number[] = []
+    reader.on(({ number }) => numbers.push(Number(number)))
+    await until('the rest has come', () => numbers.length === left)
+    // The Workers took whole batches from its beginning.
+    expect(left % 16).toBe(1000 % 16)
+    expect(numbers).toEqual(upTo(left, 1000 - left))
+    rings.produce(1)
+    await until('the ring goes on', () => numbers.at(-1) === 1000)
+  })
+
+  it('lets the Worker be terminated while it waits', async () => {
+    using rings = new Rings()
+    const worker = await start({ id: rings.maps[0]!.id })
+    expect(await worker.terminate()).toBe(1)
+    rings.produce(1)
+    using reader = rings.reader()
+    reader.on(() => {})
+    expect(reader.consume()).toBe(1)
+  })
+})

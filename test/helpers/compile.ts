@@ -1,0 +1,35 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const compilers = {
+  clang: ['clang', 'clang-19', 'clang-18', 'clang-17', 'clang-16'],
+  cc: ['cc', 'gcc', 'clang'],
+}
+
+function runs(command: string): boolean {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Compiles C source, and gives what came out. `libraries` are linked. */
+export function compile(kind: keyof typeof compilers, options: string[], source: string, libraries: string[] = []): Uint8Array {
+  const command = compilers[kind].find(runs)
+  if (command === undefined) throw new Error(`these tests need one of ${compilers[kind].join(', ')}`)
+  const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+  try {
+    const out = join(folder, 'out')
+    execFileSync(command, [...options, '-o', out, '-x', 'c', '-', '-x', 'none', ...libraries], {
+      input: source,
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    return new Uint8Array(readFileSync(out))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
