@@ -154,7 +154,7 @@ void EventSource::Ready() {
   if (result != 0) Report(result);
   // The callback may have stopped or closed the source.
   if (poll_ == nullptr || !started_) return;
-  if (!left_over_.empty() || (more && (interval_ms_ > 0 || !IsLevelTriggered()))) {
+  if (more && (interval_ms_ > 0 || !WillWake())) {
     NextTurn();
   } else if (interval_ms_ > 0) {
     After(interval_ms_);

@@ -38,6 +38,8 @@ class EventSource : public Handle, public UvOwner {
   virtual int Drain() = 0;
   // Whether poll goes on reporting what was not consumed. Else it reports only what is new.
   virtual bool IsLevelTriggered() const = 0;
+  // Whether poll is going to report something in the next turn without being asked.
+  virtual bool WillWake() const = 0;
   // Lets go of the kernel's side. libuv has forgotten the descriptor by then.
   virtual void Release() = 0;
 

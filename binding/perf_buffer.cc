@@ -72,6 +72,7 @@ class PerfBuffer : public EventSource {
   int Drain() override { return perf_buffer__consume_buffer(buffer_, 0); }
 
   bool IsLevelTriggered() const override { return false; }
+  bool WillWake() const override { return false; }
 
   void Release() override {
     perf_buffer__free(buffer_);

@@ -40,6 +40,7 @@ class RingBuffer : public EventSource {
   }
 
   bool IsLevelTriggered() const override { return true; }
+  bool WillWake() const override { return ring__avail_data_size(ring_) > 0; }
 
   void Release() override {
     ring_buffer__free(rings_);

@@ -156,8 +156,11 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   /** Arrays of records as they are asked for; ends when the reader is closed or stopped. */
   batches(): AsyncIterableIterator<T[], undefined> {
     return this.#iterate((source) => {
-      const batch: T[] = []
-      source.read((view, offset, length) => batch.push(this.#decode(view, offset, length)), source.left)
+      const batch = new Array<T>(source.left)
+      let count = 0
+      source.read((view, offset, length) => {
+        batch[count++] = this.#decode(view, offset, length)
+      }, source.left)
       return batch
     })
   }

@@ -61,7 +61,7 @@ return {
   encode(x, v, o = 0) {
     const end = o + ${flexible ? 'frame.byteLength(x)' : size}
     if (!(o >= 0 && end <= v.byteLength)) frame.noRoom(v, o, end - o)
-    rt.zero(v, o, end - o)
+    ${plan.op === 'int' || plan.op === 'big' ? '' : 'rt.zero(v, o, end - o)'}
     try { ${write} } catch (e) { frame.raise(e) }
   },
 }

@@ -11,8 +11,74 @@ const fromCharCode = String.fromCharCode
 const recent = new Array<string>(1024).fill('')
 const recentLength = 32
 
+// The same for the names that most records have, char[16]: known again by their four words, not by each character.
+const shortWords = new Int32Array(4 * 1024)
+const shortTexts = new Array<string>(1024).fill('')
+
 /** Reads a string that ends at a NUL or after `size` bytes. */
 export function readText(view: DataView, offset: number, size: number): string {
+  return size === 16 ? readShort(view, offset) : readAny(view, offset, size)
+}
+
+/** Reads a char[16]. What is behind the NUL does not count: words are masked there. */
+function readShort(view: DataView, offset: number): string {
+  let a = view.getInt32(offset, true)
+  let b = 0
+  let c = 0
+  let d = 0
+  let zeros = zerosIn(a)
+  if (zeros !== 0) {
+    a &= below(zeros)
+  } else {
+    b = view.getInt32(offset + 4, true)
+    zeros = zerosIn(b)
+    if (zeros !== 0) {
+      b &= below(zeros)
+    } else {
+      c = view.getInt32(offset + 8, true)
+      zeros = zerosIn(c)
+      if (zeros !== 0) {
+        c &= below(zeros)
+      } else {
+        d = view.getInt32(offset + 12, true)
+        zeros = zerosIn(d)
+        if (zeros !== 0) d &= below(zeros)
+      }
+    }
+  }
+  let hash = Math.imul(a, 0x9e3779b1) ^ b
+  hash = Math.imul(hash, 0x85ebca6b) ^ c
+  hash = Math.imul(hash, 0xc2b2ae35) ^ d
+  const slot = Math.imul(hash, 0x27d4eb2f) >>> 22
+  const at = 4 * slot
+  if (
+    shortWords[at] === a &&
+    shortWords[at + 1] === b &&
+    shortWords[at + 2] === c &&
+    shortWords[at + 3] === d
+  ) {
+    return shortTexts[slot]!
+  }
+  const text = readAny(view, offset, 16)
+  shortWords[at] = a
+  shortWords[at + 1] = b
+  shortWords[at + 2] = c
+  shortWords[at + 3] = d
+  shortTexts[slot] = text
+  return text
+}
+
+/** Has a bit set in the first byte of the word that is zero, and none below it; 0 where no byte is zero. */
+function zerosIn(word: number): number {
+  return (word - 0x01010101) & ~word & 0x80808080
+}
+
+/** The bytes before the first zero. */
+function below(zeros: number): number {
+  return ((zeros & -zeros) >>> 7) - 1
+}
+
+function readAny(view: DataView, offset: number, size: number): string {
   let hash = 0
   let length = 0
   for (; length < size; length++) {

@@ -1,0 +1,27 @@
+// Builds what the cases need into build/bench/: the C programs, with the libbpf that the addon has in it, and the BPF objects.
+import { mkdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { compile } from '../scripts/compile-bpf.mjs'
+import { files } from '../scripts/files.mjs'
+import { run } from '../scripts/run.mjs'
+import { ensureTools } from '../scripts/tools.mjs'
+import { writeLarge } from './large.mjs'
+
+export const folder = 'build/bench'
+
+/** Paths are relative to the root of the repository, the working directory. */
+export async function build() {
+  mkdirSync(folder, { recursive: true })
+  const clang = await ensureTools()
+  const large = join(folder, 'large.bpf.c')
+  writeLarge(large)
+  for (const source of [...files('bench/bpf', /\.bpf\.c$/), large]) {
+    await compile(clang, source, join(folder, basename(source).replace(/c$/, 'o')))
+  }
+  const include = ['deps/libbpf', 'deps/libbpf/include/uapi'].flatMap((path) => ['-isystem', path])
+  const libraries = ['bpf', 'elf', 'zlib'].map((name) => `build/deps/lib${name}.a`)
+  for (const source of files('bench/c', /\.c$/)) {
+    const program = join(folder, basename(source, '.c'))
+    await run('cc', ['-O2', '-Wall', '-DLIBBPF_API=', ...include, source, ...libraries, '-o', program])
+  }
+}

@@ -1,0 +1,35 @@
+// map OBJECT KEYS ROUNDS: single look-ups, updates and deletions, u32 to u64.
+#include "bench.h"
+
+int main(int argc, char** argv) {
+  int fd = map_fd(load(argv[1]), "counts");
+  uint32_t keys = strtoul(argv[2], NULL, 0);
+  int rounds = atoi(argv[3]);
+  double *get = calloc(rounds, sizeof(*get)), *set = calloc(rounds, sizeof(*get)),
+         *delete = calloc(rounds, sizeof(*get));
+  uint64_t value, sum = 0;
+  for (int i = 0; i < rounds; i++) {
+    for (uint32_t key = 0; key < keys; key++) {
+      value = key;
+      CHECK(bpf_map_update_elem(fd, &key, &value, BPF_ANY));
+    }
+    uint64_t start = now();
+    for (uint32_t key = 0; key < keys; key++) {
+      value = key;
+      CHECK(bpf_map_update_elem(fd, &key, &value, BPF_ANY));
+    }
+    set[i] = (double)(now() - start) / keys;
+    start = now();
+    for (uint32_t key = 0; key < keys; key++) {
+      CHECK(bpf_map_lookup_elem(fd, &key, &value));
+      sum += value;
+    }
+    get[i] = (double)(now() - start) / keys;
+    start = now();
+    for (uint32_t key = 0; key < keys; key++) CHECK(bpf_map_delete_elem(fd, &key));
+    delete[i] = (double)(now() - start) / keys;
+  }
+  printf("{\"get\":%.2f,\"set\":%.2f,\"delete\":%.2f,\"sum\":%lu}\n", quantile(get, rounds, 0.5),
+         quantile(set, rounds, 0.5), quantile(delete, rounds, 0.5), sum);
+  return 0;
+}

@@ -1,0 +1,183 @@
+// npm run bench: measures libbpf-node against C with the same libbpf. Each trial is a process of its own, and the two sides take
+// turns, so that what else the machine does meets both.
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
+import { basename, dirname } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Failure, root, say } from '../scripts/run.mjs'
+import { build, folder } from './build.mjs'
+import { others } from './others/others.mjs'
+import { table } from './table.mjs'
+
+const help = `Usage: npm run bench -- [--quick] [--trials N] [--json FILE] [--compare FILE]... [CASE...]
+
+  CASE      only these; a part of a name is enough
+  --quick   fewer and shorter trials: to see whether something is badly off
+  --trials  how often each side runs a case
+  --json    where the figures go; ${folder}/results.json by default
+  --compare adds the columns of other results in the same form, with the ratio to the C in that file if it has one
+  --no-others  leaves out the npm package bpf and BCC
+`
+
+/** In the order of the table. */
+const names = [
+  'parallel',
+  'drain',
+  'objects',
+  'latency',
+  'cpu',
+  'bursts',
+  'map',
+  'dump',
+  'load',
+  'timer',
+  'import',
+]
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    trials: { type: 'string' },
+    json: { type: 'string', default: `${folder}/results.json` },
+    compare: { type: 'string', multiple: true, default: [] },
+    others: { type: 'boolean', default: true },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+/** The last two CPUs that we may use: the first ones tend to have the interrupts. */
+const [producerCpu, consumerCpu] = (() => {
+  const list = readFileSync('/proc/self/status', 'utf8').match(/Cpus_allowed_list:\s*(.*)/)[1]
+  const allowed = list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  })
+  const hasTaskset = spawnSync('taskset', ['--version']).status === 0
+  return allowed.length > 1 && hasTaskset ? allowed.slice(-2) : [-1, -1]
+})()
+
+/** Runs one trial; its last line is JSON. */
+function trial(command, pin) {
+  const [program, ...args] =
+    pin && consumerCpu >= 0 ? ['taskset', '-c', String(consumerCpu), ...command] : command
+  const { status, signal, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+  if (error) throw new Failure(`${command.join(' ')}: ${error.message}`)
+  if (status !== 0)
+    throw new Failure(`${command.join(' ')} ended with ${signal ?? `status ${status}`}\n${stderr}${stdout}`)
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1))
+}
+
+/** Others may fail, we may not, nor C. */
+function attempt(side, run) {
+  if (side === 'libbpf-node' || side === 'C') return run()
+  try {
+    return run()
+  } catch (error) {
+    say(`bench: ${side} is left out: ${error.message.trim().split('\n').at(-1)}`)
+  }
+}
+
+/** All trials of a case, the sides in turn. Returns column -> 'case.metric' -> figures. */
+function measure(name, definition, contestants) {
+  const { bpf, c = name, pin = true } = definition
+  const object = `${folder}/${bpf}.bpf.o`
+  const args = definition.args({ quick: options.quick, producerCpu }).map(String)
+  const sides = { 'libbpf-node': [process.execPath, 'bench/trial.mjs', name, object, ...args] }
+  if (c !== null) sides.C = [`${folder}/${c}`, object, ...args]
+  for (const { name: column, cases, command } of contestants) {
+    if (cases.includes(name)) sides[column] = [...command, name, ...args]
+  }
+  const columns = Object.fromEntries(Object.keys(sides).map((side) => [side, {}]))
+  const count = Number(options.trials ?? (options.quick ? 3 : (definition.trials ?? 9)))
+  let sum
+  for (let i = 0; i < count; i++) {
+    for (const [side, command] of Object.entries(sides)) {
+      const figures = attempt(side, () => trial(command, pin))
+      if (figures === undefined) {
+        delete sides[side]
+        delete columns[side]
+        continue
+      }
+      // They have read the same events, or entries, and all of them.
+      sum ??= figures.sum
+      if (figures.sum !== sum)
+        throw new Failure(`${name}: ${side} got the sum ${figures.sum}, another ${sum}`)
+      for (const metric of Object.keys(definition.metrics)) {
+        if (figures[metric] === undefined) continue
+        columns[side][`${name}.${metric}`] ??= []
+        columns[side][`${name}.${metric}`].push(figures[metric])
+      }
+    }
+  }
+  return columns
+}
+
+async function main() {
+  if (options.help) return process.stdout.write(help)
+  process.chdir(root)
+  const chosen = names.filter(
+    (name) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
+  )
+  if (chosen.length === 0) throw new Failure(`no such case; there are ${names.join(', ')}`)
+  await build()
+  const contestants = options.others ? await others(chosen, folder) : []
+
+  const { libbpfVersion } = await import('libbpf-node')
+  const results = {
+    date: new Date().toISOString(),
+    command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+    machine: {
+      cpu: cpus()[0].model,
+      cpus: availableParallelism(),
+      memory: totalmem(),
+      kernel: release(),
+      arch: process.arch,
+      // What else it did at the start: with more than a little, figures are rough.
+      load: loadavg()[0],
+    },
+    versions: {
+      'libbpf-node': JSON.parse(readFileSync('package.json', 'utf8')).version,
+      libbpf: libbpfVersion(),
+      node: process.versions.node,
+      ...Object.fromEntries(contestants.map(({ name, version }) => [name, version])),
+    },
+    columns: {},
+  }
+  const rows = []
+  for (const name of chosen) {
+    say(`bench: ${name}`)
+    const definition = await import(`./cases/${name}.mjs`)
+    for (const [metric, row] of Object.entries(definition.metrics))
+      rows.push({ key: `${name}.${metric}`, ...row })
+    for (const [column, figures] of Object.entries(measure(name, definition, contestants))) {
+      results.columns[column] = { ...results.columns[column], ...figures }
+    }
+  }
+  mkdirSync(dirname(options.json), { recursive: true })
+  writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+  const compared = options.compare.map((file) => ({
+    file: basename(file, '.json'),
+    ...JSON.parse(readFileSync(file, 'utf8')),
+  }))
+  const { machine, versions } = results
+  console.log(
+    `${results.date}, ${machine.cpus} x ${machine.cpu}, Linux ${machine.kernel}, load ${machine.load.toFixed(1)}`,
+  )
+  console.log(
+    `${Object.entries(versions)
+      .map(([what, version]) => `${what} ${version}`)
+      .join(', ')}\n`,
+  )
+  console.log(table(rows, results, compared))
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof Failure)) throw error
+  say(`bench: ${error.message}`)
+  process.exitCode = 1
+}
