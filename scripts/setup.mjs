@@ -95,12 +95,14 @@ const steps = {
     inputs: () =>
       fingerprint(
         'tsconfig.json',
+        'scripts/bundle.mjs',
         'node_modules/.package-lock.json',
         ...['lib', 'types', 'examples'].flatMap((folder) => files(folder, /\.ts$/)),
       ),
     outputs: () => ['dist/lib/index.js', ...declarations().map(([, to]) => to)],
     async run() {
       await node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')
+      await node('scripts/bundle.mjs')
       mkdirSync('dist/types', { recursive: true })
       for (const [from, to] of declarations()) copyFileSync(from, to)
     },
