@@ -37,6 +37,7 @@ napi_value New(napi_env env, napi_callback_info info) {
   Args args(env, info);
   Bytes bytes = args.bytes(0);
   Btf* base = args.is(1, napi_undefined) ? nullptr : args.handle<Btf>(1);
+  if (bytes.size > UINT32_MAX) args.Reject(0, "is too long");
   if (!args.ok()) return nullptr;
   auto handle = std::make_unique<Btf>();
   BtfState& state = *handle->state;

@@ -27,7 +27,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   auto token_path = args.optionalString(5);
   bool relaxed_maps = args.boolean(6);
   uint32_t log_level = args.u32(7);
-  uint32_t log_size = args.u32(8);
+  // The kernel takes no more, and refuses the BTF first, without a word of the log.
+  auto log_size = static_cast<uint32_t>(args.integer(8, 0, UINT32_MAX >> 2));
   if (!args.ok()) return nullptr;
 
   auto object = std::make_unique<Object>();

@@ -214,6 +214,8 @@ std::shared_ptr<TestRun> PrepareTestRun(napi_env env, napi_callback_info info) {
   uint32_t flags = args.u32(6);
   uint32_t cpu = args.u32(7);
   uint32_t batch_size = args.u32(8);
+  if (data && data->size > TestRun::kMost) args.Reject(1, "is too long");
+  if (context && context->size > TestRun::kMost) args.Reject(3, "is too long");
   if (!args.ok()) return nullptr;
   auto run = std::make_shared<TestRun>();
   if (data) run->data.assign(data->data, data->data + data->size);

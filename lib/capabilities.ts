@@ -61,8 +61,11 @@ function missing(needed: readonly Capability[]): Capability[] {
   return needed.filter((c) => !has(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
 }
 
-/** Why the kernel may have said EPERM, and what helps, in half a sentence. */
-export function explainRefusal(needed: readonly Capability[]): string {
+/** Why the kernel may have said EPERM, and what helps, in half a sentence. `otherwise` is what it is when nothing is lacking. */
+export function explainRefusal(
+  needed: readonly Capability[],
+  otherwise = 'this kernel forbids it (lockdown, hardening or a security module)',
+): string {
   try {
     const lacking = missing(needed)
     if (lacking.length > 0) {
@@ -74,5 +77,5 @@ export function explainRefusal(needed: readonly Capability[]): string {
   } catch {
     return `not permitted (it takes ${needed.join(' and ')})`
   }
-  return `not permitted although the process has ${needed.join(' and ')}: this kernel forbids it (lockdown, hardening or a security module)`
+  return `not permitted although the process has ${needed.join(' and ')}: ${otherwise}`
 }

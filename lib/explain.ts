@@ -1,11 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../types/binding.js'
 import { native } from './binding.js'
-import { didYouMean } from './btf/nearest.js'
-import { BtfTypes } from './btf/parse.js'
 import { type Capability, explainRefusal } from './capabilities.js'
 import { BpfError, type BpfErrorDetails, VerifierError } from './errors.js'
+import { hints } from './hints.js'
 import { findVerdicts, readVerdict, type Verdict } from './verifier-log.js'
 
 /** What a native call is about, for its error. */
@@ -16,6 +14,8 @@ export interface Subject {
   program?: string | undefined
   map?: string | undefined
   target?: string | undefined
+  /** What the native function's arguments are called by the user; the first is number 0. */
+  arguments?: readonly string[] | undefined
   /** What the call takes. */
   capabilities?: (() => Capability[]) | undefined
   /** The kernel's log where libbpf was given a buffer for it, and so did not print it. */
@@ -27,7 +27,7 @@ const closed: Record<string, string> = {
   ERR_BPF_BUSY: 'its object is loading on another thread; wait for load() to end',
 }
 
-/** Turns what native code threw into a BpfError about the subject; misuse (TypeError, RangeError) and foreign errors stay as they are. */
+/** Turns what native code threw into a BpfError about the subject, and says of misuse what it was; foreign errors stay as they are. */
 export function explain(error: unknown, subject: Subject): unknown {
   if (!(error instanceof Error) || error instanceof BpfError) return error
   const { code } = error as { code?: string }
@@ -35,7 +35,18 @@ export function explain(error: unknown, subject: Subject): unknown {
   if (code?.startsWith('ERR_BPF_')) {
     return new BpfError(`${subject.what}: ${closed[code] ?? error.message}`, { ...subject, code })
   }
-  return error
+  return code === 'ERR_INVALID_ARG_TYPE' || code === 'ERR_OUT_OF_RANGE'
+    ? explainMisuse(error, code, subject)
+    : error
+}
+
+/** Native code knows its arguments by number. */
+function explainMisuse(error: Error, code: string, subject: Subject): Error {
+  const [, number, is] = /^native argument (\d+) (.*)$/.exec(error.message) ?? []
+  if (number === undefined) return error
+  const Misuse = error instanceof RangeError ? RangeError : TypeError
+  const name = subject.arguments?.[Number(number)] ?? 'the value'
+  return Object.assign(new Misuse(`${subject.what}: ${name} ${is}`), { code })
 }
 
 function isNative(error: Error): error is NativeError {
@@ -67,13 +78,19 @@ export function errnoName(errno: number): string {
 function explainNative(error: NativeError, subject: Subject): BpfError {
   const { errno, operation, log } = error
   const details: BpfErrorDetails = { ...subject, code: errnoName(errno), errno, operation, log }
-  const verdict = findVerdict(log, subject)
+  // A log that did not fit ends anywhere.
+  const verdict = errno === constants.errno.ENOSPC ? undefined : findVerdict(log, subject)
   if (verdict !== undefined) {
     details.program = verdict.program
     const { source } = verdict
-    const reason = coreFailure(verdict.text) ?? verdict.reason
+    const missing = coreFailure(verdict.text)
+    const reason = missing ?? verdict.reason
+    const says =
+      missing === undefined
+        ? `the verifier rejected program '${verdict.program}': ${reason}`
+        : `program '${verdict.program}' ${missing}`
     const where = source === undefined ? '' : `, at ${place(source.file, source.line)}'${source.text}'`
-    const message = `${subject.what}: the verifier rejected program '${verdict.program}': ${reason}${where}`
+    const message = `${subject.what}: ${says}${where}`
     return new VerifierError(message, details, { ...verdict, reason })
   }
   return new BpfError(`${subject.what}: ${reasonOf(error, subject)} (${details.code})`, details)
@@ -91,28 +108,26 @@ function findVerdict(log: string, subject: Subject): Verdict | undefined {
   return text === '' || program === undefined ? undefined : readVerdict(program, text)
 }
 
-/** What a CO-RE relocation did not find. */
+/** What a CO-RE relocation did not find: "struct task_struct.no_such_field". */
 function coreFailure(log: string): string | undefined {
   const [, kind, wanted] =
     /failed to resolve CO-RE relocation <(\w+)> \[\d+\] ([^\n]*?)(?: \([^\n]*\))?\n/.exec(log) ?? []
-  return kind === undefined
-    ? undefined
-    : `the CO-RE relocation of ${wanted} (${kind}) failed: this kernel does not have it`
+  // What follows three underscores is there to tell declarations apart.
+  return wanted && `needs ${wanted.replace(/___\w+/, '')} (CO-RE ${kind}), which this kernel does not have`
 }
 
 function reasonOf(error: NativeError, subject: Subject): string {
   const { errno, log, operation } = error
-  for (const { when, say } of hints) {
-    const match = when.exec(log)
-    const sentence = match === null ? undefined : say(match)
+  for (const hint of hints) {
+    const code = hint.code?.exec(errnoName(errno))
+    const match = hint.log?.exec(log)
+    if (code === null || match === null || hint.operation?.test(operation) === false) continue
+    const sentence = hint.say((match ?? code)!, subject.target ?? '')
     if (sentence !== undefined) return sentence
   }
-  // libbpf prints nothing there.
-  if (errno === constants.errno.ESRCH && operation === 'bpf_program__set_attach_target') {
-    return noSuchHook(subject.target ?? '')
-  }
   if (errno === constants.errno.EPERM && subject.capabilities !== undefined) {
-    return explainRefusal(subject.capabilities())
+    const readOnly = operation.startsWith('bpf_map_') && operation.endsWith('_elem')
+    return explainRefusal(subject.capabilities(), readOnly ? 'the map is frozen or read-only' : undefined)
   }
   return rootCause(log) ?? native.strerror(errno)
 }
@@ -124,65 +139,4 @@ function rootCause(log: string): string | undefined {
   const lines = log.split('\n').filter((line) => line.startsWith('libbpf: '))
   const cause = lines.find((line) => !follows.test(line)) ?? lines.at(0)
   return cause?.replace(/^libbpf: /, '').replace(/\.$/, '')
-}
-
-interface Hint {
-  /** Looked for in libbpf's warnings. */
-  when: RegExp
-  /** The reason in words; `undefined` where it is not that after all. */
-  say: (match: RegExpExecArray) => string | undefined
-}
-
-const hints: readonly Hint[] = [
-  {
-    when: /failed to determine tracepoint '([^/']+)\/([^']+)' perf event ID/,
-    say: ([, category = '', name = '']) => {
-      const events = tracefsEvents()
-      if (events === undefined) {
-        return "the tracepoint cannot be looked up, tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
-      }
-      if (existsSync(`${events}/${category}/${name}`)) return undefined
-      return `no such tracepoint '${category}/${name}'${didYouMean(name, namesIn(`${events}/${category}`))}`
-    },
-  },
-  {
-    when: /failed to find kernel BTF type ID of '([^']+)'/,
-    say: ([, name = '']) => noSuchHook(name),
-  },
-  {
-    when: /specified path (\S+) is not on BPF FS/,
-    say: ([, path]) => `${path} is not on a BPF file system; 'mount -t bpf bpf /sys/fs/bpf' makes one`,
-  },
-  {
-    when: /failed to find valid kernel BTF|kernel BTF is missing/,
-    say: () =>
-      'this kernel carries no BTF (/sys/kernel/btf/vmlinux is missing); give it as the option btfCustomPath',
-  },
-  {
-    when: /map '([^']+)': failed to create: -(E2BIG|ENOMEM)/,
-    say: ([, map, code]) =>
-      `map '${map}' cannot be created: ${code === 'E2BIG' ? 'it is larger than the kernel allows' : 'not enough memory'}, lower its maxEntries or sizes`,
-  },
-]
-
-function tracefsEvents(): string | undefined {
-  return ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events'].find((path) => existsSync(path))
-}
-
-function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : []
-}
-
-function noSuchHook(name: string): string {
-  return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`
-}
-
-/** What fentry, tp_btf and lsm programs can attach to. */
-function* kernelHooks(): Generator<string> {
-  const btf = native.btfLoadKernel()
-  const types = new BtfTypes(native.btfBytes(btf))
-  native.btfClose(btf)
-  for (const name of types.names('func')) yield name.replace(/^bpf_lsm_/, '')
-  for (const name of types.names('typedef'))
-    if (name.startsWith('btf_trace_')) yield name.slice('btf_trace_'.length)
 }

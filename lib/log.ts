@@ -21,7 +21,14 @@ native.initialize((level, message) => {
 export function flushLog(): void {
   while (waiting.length > 0) {
     const [level, message] = waiting.shift()!
-    logger?.(level, message)
+    try {
+      logger?.(level, message)
+    } catch (error) {
+      // As if the event loop had called it. The call that it hears about has its own result, a link for example.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 }
 
@@ -37,6 +44,7 @@ export function flushLog(): void {
 export function setLogger(to: Logger | undefined, level: LogLevel = 'info'): void {
   const number = levels.indexOf(level)
   if (number < 0) throw new TypeError(`log level '${level}' does not exist; there are ${levels.join(', ')}`)
+  if (to !== undefined && typeof to !== 'function') throw new TypeError('logger is not a function')
   logger = to
   native.setLogLevel(to === undefined ? -1 : (number as 0 | 1 | 2))
 }

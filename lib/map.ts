@@ -9,6 +9,9 @@ import { type BatchSizes, deleteBatch, knowsNoBatches, type RawBatch, rawBatches
 import { type MapType, mapTypeName, mapTypeNumber } from './names.js'
 import type { ProgramOwner } from './program.js'
 
+// An object with as many properties as `native` is looked up in at each call.
+const { mapLookup, mapUpdate, mapDelete, mapLookupAndDelete, mapNextKey } = native
+
 /** How many entries go into a batch. */
 const defaultBatch = 4096
 
@@ -63,6 +66,19 @@ export interface MapCodecs {
   value: ElementCodec
 }
 
+const createArguments = [
+  'type',
+  'name',
+  'keySize',
+  'valueSize',
+  'maxEntries',
+  'flags',
+  'extra',
+  'numaNode',
+  'innerMap',
+  'ifindex',
+]
+
 let handleOf: (map: BpfMap<unknown, unknown>) => MapHandle
 
 /** The native handle of a map. @internal */
@@ -84,6 +100,8 @@ interface Buffers {
   keyView: DataView
   valueView: DataView
   keyBytes: Uint8Array
+  /** How often they were written to. */
+  turn: number
 }
 
 /** A native handle has one pair of buffers, whichever view of the map is used. */
@@ -171,7 +189,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   }
 
   static #open(what: string, map: string | undefined, open: () => MapHandle): BpfMap {
-    return new BpfMap(attempt({ what, map, capabilities: () => ['CAP_BPF'] }, open))
+    return new BpfMap(
+      attempt({ what, map, capabilities: () => ['CAP_BPF'], arguments: createArguments }, open),
+    )
   }
 
   // ---- What it is. Setters are for the time before load.
@@ -341,10 +361,10 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** The value of a key, or `undefined`. (`bpf_map_lookup_elem`) */
   get(key: K, { flags = 0 }: { flags?: number } = {}): V | undefined {
     const buffers = this.#buffers ?? this.#bind()
-    this.#key.encode(key, buffers.keyView, 0)
+    this.#encode(buffers, key)
     let found: boolean
     try {
-      found = native.mapLookup(this.#handle, flags)
+      found = mapLookup(this.#handle, flags)
     } catch (error) {
       throw this.#explain(error, 'get')
     }
@@ -359,10 +379,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
    */
   set(key: K, value: V, { flags = BPF_ANY }: { flags?: number } = {}): this {
     const buffers = this.#buffers ?? this.#bind()
-    this.#key.encode(key, buffers.keyView, 0)
-    this.#value.encode(value, buffers.valueView, 0)
+    this.#encode(buffers, key, true, value)
     try {
-      native.mapUpdate(this.#handle, flags)
+      mapUpdate(this.#handle, flags)
     } catch (error) {
       throw this.#explain(error, 'set')
     }
@@ -372,9 +391,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** Whether the key is there: a look-up, too. */
   has(key: K): boolean {
     const buffers = this.#buffers ?? this.#bind()
-    this.#key.encode(key, buffers.keyView, 0)
+    this.#encode(buffers, key)
     try {
-      return native.mapLookup(this.#handle, 0)
+      return mapLookup(this.#handle, 0)
     } catch (error) {
       throw this.#explain(error, 'has')
     }
@@ -383,9 +402,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** Removes a key; whether it was there. Entries of arrays cannot be removed: EINVAL. (`bpf_map_delete_elem`) */
   delete(key: K): boolean {
     const buffers = this.#buffers ?? this.#bind()
-    this.#key.encode(key, buffers.keyView, 0)
+    this.#encode(buffers, key)
     try {
-      return native.mapDelete(this.#handle)
+      return mapDelete(this.#handle)
     } catch (error) {
       throw this.#explain(error, 'delete')
     }
@@ -394,10 +413,10 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** Takes a key's value out. (`bpf_map_lookup_and_delete_elem`; queue and stack Linux 4.20, hashes 5.14) */
   lookupAndDelete(key: K, { flags = 0 }: { flags?: number } = {}): V | undefined {
     const buffers = this.#buffers ?? this.#bind()
-    this.#key.encode(key, buffers.keyView, 0)
+    this.#encode(buffers, key)
     let found: boolean
     try {
-      found = native.mapLookupAndDelete(this.#handle, flags)
+      found = mapLookupAndDelete(this.#handle, flags)
     } catch (error) {
       throw this.#explain(error, 'lookupAndDelete')
     }
@@ -410,7 +429,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
    */
   nextKey(key?: K): K | undefined {
     const buffers = this.#buffers ?? this.#bind()
-    if (key !== undefined) this.#key.encode(key, buffers.keyView, 0)
+    if (key !== undefined) this.#encode(buffers, key)
     return this.#next(buffers, key === undefined) ? (this.#key.decode(buffers.keyView, 0) as K) : undefined
   }
 
@@ -647,10 +666,20 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     }
   }
 
+  /** Puts a key, and a value, where native code reads them. */
+  #encode(buffers: Buffers, key: K, hasValue = false, value?: V): void {
+    const turn = ++buffers.turn
+    this.#key.encode(key, buffers.keyView, 0)
+    if (hasValue) this.#value.encode(value, buffers.valueView, 0)
+    // A getter of theirs has put others there.
+    if (buffers.turn !== turn)
+      throw this.#stateError('is used by a getter of its own key or value', 'ERR_BPF_BUSY')
+  }
+
   #next(buffers: Buffers, first: boolean): boolean {
     if (buffers.keyBytes.length === 0) throw this.#stateError('has no keys', 'ENOTSUP')
     try {
-      return native.mapNextKey(this.#handle, first)
+      return mapNextKey(this.#handle, first)
     } catch (error) {
       throw this.#explain(error, 'nextKey')
     }
@@ -691,7 +720,11 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   }
 
   #explain(error: unknown, what: string): unknown {
-    return explain(error, { ...this.#subject, what: `map '${this.name}': ${what}` })
+    return explain(error, {
+      ...this.#subject,
+      what: `map '${this.name}': ${what}`,
+      arguments: ['map', 'flags'],
+    })
   }
 
   #stateError(is: string, code = 'ERR_BPF_STATE'): BpfError {
@@ -706,6 +739,7 @@ function bindBuffers(handle: MapHandle, keySize: number, valueBytes: number): Bu
   return {
     sizes: { key: keySize, value: valueBytes },
     keyBytes,
+    turn: 0,
     keyView: new DataView(keyBytes.buffer),
     valueView: new DataView(value.buffer),
   }

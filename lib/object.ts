@@ -42,6 +42,18 @@ export interface OpenOptions {
   kernelLogSize?: number
 }
 
+const openArguments = [
+  'source',
+  'name',
+  'pinRootPath',
+  'kconfig',
+  'btfCustomPath',
+  'bpfTokenPath',
+  'relaxedMaps',
+  'kernelLogLevel',
+  'kernelLogSize',
+]
+
 type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
 
 /**
@@ -84,7 +96,13 @@ export class BpfObject implements Disposable {
     const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
     const { kernelLogLevel = 0, kernelLogSize = 0 } = options
     const what = `open object ${name !== undefined ? `'${name}'` : typeof from === 'string' ? `'${from}'` : 'from bytes'}`
-    this.#handle = attempt({ what, object: name, target: typeof from === 'string' ? from : undefined }, () =>
+    const subject = {
+      what,
+      object: name,
+      target: typeof from === 'string' ? from : undefined,
+      arguments: openArguments,
+    }
+    this.#handle = attempt(subject, () =>
       native.objectOpen(
         from,
         name,
@@ -441,7 +459,8 @@ export class BpfObject implements Disposable {
     try {
       await attemptAsync(this.#loadSubject, call)
     } catch (error) {
-      this.#end('failed')
+      // Nothing can be asked of a closed object, its capabilities and logs neither.
+      if (this.#end('failed') === 'closed') throw this.#stateError('load')
       throw error
     }
     if (this.#end(end) === 'closed') throw this.#stateError('load')

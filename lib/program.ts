@@ -83,6 +83,18 @@ export interface TestRunResult {
   context: Uint8Array
 }
 
+const testRunArguments = [
+  'program',
+  'data',
+  'dataOutSize',
+  'context',
+  'contextOutSize',
+  'repeat',
+  'flags',
+  'cpu',
+  'batchSize',
+]
+
 let handleOf: (program: Program) => ProgramHandle
 
 /** The native handle of a program. @internal */
@@ -273,7 +285,7 @@ export class Program {
    */
   async testRun(options: TestRunOptions = {}): Promise<TestRunResult> {
     this.fd
-    const subject = { ...this.#subject, what: `program '${this.name}': test run` }
+    const subject = this.#testRunSubject
     return toResult(
       await attemptAsync(subject, () => native.programTestRun(...toArguments(this.#handle, options))),
     )
@@ -283,8 +295,12 @@ export class Program {
   testRunSync(options: TestRunOptions = {}): TestRunResult {
     this.fd
     return toResult(
-      this.#do('test run', () => native.programTestRunSync(...toArguments(this.#handle, options))),
+      attempt(this.#testRunSubject, () => native.programTestRunSync(...toArguments(this.#handle, options))),
     )
+  }
+
+  get #testRunSubject(): Subject {
+    return { ...this.#subject, what: `program '${this.name}': test run`, arguments: testRunArguments }
   }
 
   get #subject(): Omit<Subject, 'what'> {

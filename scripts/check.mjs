@@ -7,12 +7,12 @@ const format = process.argv.includes('--format')
 process.chdir(root)
 
 const checks = {
-  biome: () => run('node_modules/.bin/biome', format ? ['check', '--write', '.'] : ['ci', '.']),
+  biome: () => run('node_modules/.bin/biome', format ? ['check', '--write', '--colors=off', '.'] : ['ci', '--colors=off', '.']),
   types: () => run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']),
   async 'clang-format'() {
     const sources = [
       ...files('binding', /\.(cc|h)$/),
-      ...['examples', 'include', 'test/bpf'].flatMap((folder) => files(folder, /\.(c|h)$/)),
+      ...['examples', 'include', 'test', 'bench'].flatMap((folder) => files(folder, /\.(c|h)$/)),
     ]
     const how = format ? ['-i'] : ['--dry-run', '-Werror']
     return run(await ensureClangFormat(), [...how, ...sources])

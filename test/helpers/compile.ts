@@ -18,16 +18,25 @@ function runs(command: string): boolean {
 }
 
 /** Compiles C source, and gives what came out. `libraries` are linked. */
-export function compile(kind: keyof typeof compilers, options: string[], source: string, libraries: string[] = []): Uint8Array {
+export function compile(
+  kind: keyof typeof compilers,
+  options: string[],
+  source: string,
+  libraries: string[] = [],
+): Uint8Array {
   const command = compilers[kind].find(runs)
   if (command === undefined) throw new Error(`these tests need one of ${compilers[kind].join(', ')}`)
   const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
   try {
     const out = join(folder, 'out')
-    execFileSync(command, [...options, '-o', out, '-x', 'c', '-', '-x', 'none', ...libraries], {
-      input: source,
-      stdio: ['pipe', 'ignore', 'inherit'],
-    })
+    execFileSync(
+      command,
+      [...options, '-o', out, '-x', 'c', '-', ...(libraries.length > 0 ? ['-x', 'none', ...libraries] : [])],
+      {
+        input: source,
+        stdio: ['pipe', 'ignore', 'inherit'],
+      },
+    )
     return new Uint8Array(readFileSync(out))
   } finally {
     rmSync(folder, { recursive: true })

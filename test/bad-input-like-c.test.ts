@@ -1,0 +1,66 @@
+// What loads with libbpf in C loads with us, and what does not fails in the same way.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { BpfError, BpfObject } from 'libbpf-node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compile } from './helpers/compile.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+function objectsIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.bpf.o'))
+    .map((name) => join(folder, name))
+    .sort()
+}
+const objects = [...objectsIn(`${root}dist/test/bpf`), ...objectsIn(`${root}dist/examples`)]
+
+/** How far an object came: `loaded`, or `open` or `load` and the errno. */
+async function outcomeOf(path: string): Promise<{ outcome: string; error?: BpfError }> {
+  let object: BpfObject | undefined
+  try {
+    object = BpfObject.open(path)
+    await object.load()
+    return { outcome: 'loaded' }
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error
+    return { outcome: `${object === undefined ? 'open' : 'load'} ${error.errno}`, error }
+  } finally {
+    object?.close()
+  }
+}
+
+describe('each object file', () => {
+  let folder = ''
+  let inC: string[] = []
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    const loader = join(folder, 'load')
+    const libraries = ['libbpf.a', 'libelf.a', 'libzlib.a'].map((name) => `${root}build/deps/${name}`)
+    const include = [`-I${root}deps/libbpf`, `-I${root}deps/libbpf/include/uapi`]
+    writeFileSync(loader, compile('cc', include, readFileSync(`${root}test/c/load.c`, 'utf8'), libraries))
+    chmodSync(loader, 0o755)
+    inC = execFileSync(loader, objects, { encoding: 'utf8' }).trim().split('\n')
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('is there', () => {
+    expect(objects.length).toBeGreaterThan(20)
+    expect(inC).toHaveLength(objects.length)
+    expect(inC).toContain('loaded')
+    expect(inC.some((outcome) => outcome.startsWith('load '))).toBe(true)
+  })
+
+  it.each(objects.map((path, i) => [path.slice(root.length), i] as const))('%s: as in C', async (_, i) => {
+    const { outcome, error } = await outcomeOf(objects[i] as string)
+    expect(outcome).toBe(inC[i])
+    if (error !== undefined) {
+      expect(error.log).toMatch(/libbpf: /)
+      expect(error.message.length).toBeGreaterThan(40)
+    }
+  })
+})

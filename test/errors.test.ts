@@ -1,0 +1,195 @@
+import { BpfError, BpfMap, BpfObject, ids, VerifierError } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { type ChildOptions, runChild } from './helpers/child.js'
+import { load, objectPath, open, thrownBy } from './helpers/objects.js'
+
+/** Runs the body of an async function in a child, with `obj` opened from an object file, and returns how it fails there. */
+async function failsInChild(
+  name: string,
+  body: string,
+  options: ChildOptions = {},
+): Promise<{ message: string; code: string; name: string }> {
+  const { stdout, stderr } = await runChild(
+    `import * as bpf from 'libbpf-node'
+     const obj = bpf.BpfObject.open(process.argv[1])
+     try { await (async () => { ${body} })(); console.log('null') }
+     catch (e) { console.log(JSON.stringify({ message: e.message, code: e.code, name: e.name })) }`,
+    [objectPath(name)],
+    options,
+  )
+  if (stdout.trim() === 'null' || stdout === '') throw new Error(`it did not fail: ${stdout}${stderr}`)
+  return JSON.parse(stdout)
+}
+
+/** Without these capabilities; CAP_SYS_ADMIN would stand for them. */
+const without = (...names: string[]): ChildOptions => {
+  const list = ['sys_admin', ...names].map((name) => `-${name}`).join(',')
+  return { under: ['setpriv', `--bounding-set=${list}`, `--inh-caps=${list}`] }
+}
+
+describe('without privileges', () => {
+  it('an error names all the capabilities that are missing', async () => {
+    const none = { under: ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] }
+    expect(await failsInChild('exec', 'await obj.load()', none)).toMatchObject({
+      name: 'BpfError',
+      code: 'EPERM',
+      message:
+        "load object 'exec': not permitted, the process lacks CAP_BPF and CAP_PERFMON (run it as root or give it these capabilities) (EPERM)",
+    })
+  })
+
+  it('so does one of another user', async () => {
+    const nobody = {
+      under: [
+        'setpriv',
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        '--bounding-set=-all',
+        '--inh-caps=-all',
+      ],
+    }
+    const script = `import * as bpf from 'libbpf-node'
+      try { bpf.BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4, maxEntries: 1 }).close(); console.log('made') }
+      catch (e) { console.log(e.message) }`
+    const { stdout } = await runChild(script, [], nobody)
+    // Where the administrator lets everyone, everyone may.
+    expect(stdout).toMatch(/the process lacks CAP_BPF \(run it as root|made/)
+  })
+
+  it.each([
+    ['bpf', 'exec', 'CAP_BPF'],
+    ['perfmon', 'exec', 'CAP_PERFMON'],
+    ['net_admin', 'slow', 'CAP_NET_ADMIN'],
+  ])('an error names the one that is missing: cap_%s', async (capability, name, missing) => {
+    const { code, message } = await failsInChild(name, 'await obj.load()', without(capability))
+    expect(code).toBe('EPERM')
+    expect(message).toContain(`not permitted, the process lacks ${missing} (run it as root`)
+  })
+
+  it('what is listed of the kernel names CAP_SYS_ADMIN', async () => {
+    const { message } = await failsInChild('exec', "[...bpf.ids('program')]", without())
+    expect(message).toContain('the process lacks CAP_SYS_ADMIN')
+  })
+})
+
+describe('where something is not mounted', () => {
+  // In a mount namespace of its own: the umounts are not seen by anybody else.
+  const unmounted = (path: string): ChildOptions => ({
+    under: [
+      'unshare',
+      '-m',
+      'sh',
+      '-c',
+      `umount -l ${path} 2>/dev/null; umount -l /sys/kernel/debug 2>/dev/null; exec "$@"`,
+      '-',
+    ],
+  })
+
+  it('tracefs: attaching to a tracepoint says how it is mounted', async () => {
+    const { message } = await failsInChild(
+      'bad-function',
+      "obj.program('on_exec').autoload = true; await obj.load(); obj.program('on_exec').attach()",
+      unmounted('/sys/kernel/tracing'),
+    )
+    expect(message).toMatch(
+      /tracefs is not mounted; 'mount -t tracefs tracefs \/sys\/kernel\/tracing' does it/,
+    )
+  })
+
+  it('bpffs: pinning says how it is mounted', async () => {
+    const { message } = await failsInChild(
+      'maps',
+      "await obj.load(); obj.map('points').pin('/sys/fs/bpf/libbpf-node-points')",
+      unmounted('/sys/fs/bpf'),
+    )
+    expect(message).toMatch(
+      /\/sys\/fs\/bpf\/libbpf-node-points is not on a BPF file system; 'mount -t bpf bpf \/sys\/fs\/bpf' makes one/,
+    )
+  })
+})
+
+describe('a BpfError', () => {
+  it('of a closed object says so, for all that belongs to it', () => {
+    const object = load('maps')
+    const map = object.map('points')
+    const [program] = object.programs.values()
+    object.close()
+    const uses = [
+      () => object.attach(),
+      () => object.loadSync(),
+      () => object.types,
+      () => object.pin('/x'),
+      () => map.maxEntries,
+      () => map.get(new Uint8Array(4)),
+      () => [...map.keys()],
+      () => map.fd,
+      () => program?.attach(),
+      () => program?.fd,
+    ]
+    for (const use of uses) {
+      const error = thrownBy(use) as BpfError
+      expect(error, String(use)).toBeInstanceOf(BpfError)
+      expect(error.code, String(use)).toBe('ERR_BPF_CLOSED')
+      expect(error.message, String(use)).toMatch(/it is closed$/)
+    }
+  })
+
+  it('of the wrong moment says which one is right', async () => {
+    const object = open('maps')
+    expect(() => object.attach()).toThrow(/it is not loaded yet/)
+    expect(() => object.map('points').get(1 as never)).toThrow(/load the object first/)
+    const loading = object.load()
+    expect(() => object.attach()).toThrow(/it is loading; wait for load\(\) to end/)
+    expect(() => object.map('points').maxEntries).toThrow(/its object is loading on another thread/)
+    await expect(object.load()).rejects.toMatchObject({ code: 'ERR_BPF_BUSY' })
+    await loading
+    await expect(object.load()).rejects.toThrow(/it is loaded already/)
+    object.close()
+  })
+
+  it('after a load that failed says that the object has to be opened anew', async () => {
+    const object = open('bad-pointer')
+    await expect(object.load()).rejects.toBeInstanceOf(VerifierError)
+    await expect(object.load()).rejects.toThrow(/it failed to load; open it anew/)
+    expect(() => object.attach()).toThrow(/it failed to load; open it anew/)
+    object.close()
+  })
+
+  it('has a message of one line whatever libbpf said', async () => {
+    const failures: unknown[] = []
+    for (const name of [
+      'bad-core',
+      'bad-core-type',
+      'bad-externs',
+      'bad-huge-map',
+      'bad-late',
+      'bad-pointer',
+      'bad-section',
+    ]) {
+      const object = open(name)
+      failures.push(await object.load().catch((error) => error))
+      object.close()
+    }
+    failures.push(
+      thrownBy(() => BpfObject.open('/nonexistent')),
+      thrownBy(() => BpfMap.fromId(2 ** 31)),
+    )
+    for (const error of failures) {
+      expect(error).toBeInstanceOf(BpfError)
+      expect((error as Error).message).toMatch(/^(load|open) [^\n]+$/)
+      expect((error as Error).message.length).toBeLessThan(400)
+    }
+  })
+
+  it('of a name that does not exist proposes the nearest', () => {
+    const object = open('maps')
+    expect(() => object.map('pionts')).toThrow("object 'maps' has no map 'pionts'; did you mean 'points'?")
+    expect(() => object.program('nothing_like_it')).toThrow(
+      /^object 'maps' has no program 'nothing_like_it'$/,
+    )
+    expect(() => object.codec('pont')).toThrow(/has no type 'pont'; did you mean 'point'/)
+    object.close()
+    expect(() => [...ids('programs' as never)]).toThrow(/kind 'programs' does not exist/)
+  })
+})
