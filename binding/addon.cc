@@ -8,7 +8,8 @@
 void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions) {
   for (const Function& function : functions) {
     napi_value value = nullptr;
-    napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call, const_cast<char*>(function.data), &value);
+    napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call,
+                         const_cast<char*>(function.data), &value);
     napi_set_named_property(env, exports, function.name, value);
   }
 }

@@ -4,7 +4,8 @@
 
 #include <initializer_list>
 
-// A function of types/binding.d.ts. `data` reaches it as Args::data(): by custom the name of the libbpf function behind it, for errors.
+// A function of types/binding.d.ts. `data` reaches it as Args::data(): by custom the name of the libbpf
+// function behind it, for errors.
 struct Function {
   const char* name;
   napi_callback call;

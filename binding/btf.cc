@@ -29,7 +29,8 @@ class Btf : public Handle {
 
 napi_value LoadKernel(napi_env env, napi_callback_info) {
   auto handle = std::make_unique<Btf>();
-  bool loaded = Call(env, "btf__load_vmlinux_btf", [&] { return ErrorOf(handle->state->types = btf__load_vmlinux_btf()); });
+  bool loaded = Call(env, "btf__load_vmlinux_btf",
+                     [&] { return ErrorOf(handle->state->types = btf__load_vmlinux_btf()); });
   return loaded ? Wrap(env, handle.release()) : nullptr;
 }
 
@@ -44,7 +45,8 @@ napi_value New(napi_env env, napi_callback_info info) {
   if (base != nullptr) state.base = base->state;
   bool parsed = Call(env, "btf__new", [&] {
     auto size = static_cast<uint32_t>(bytes.size);
-    state.types = base != nullptr ? btf__new_split(bytes.data, size, base->state->types) : btf__new(bytes.data, size);
+    state.types =
+        base != nullptr ? btf__new_split(bytes.data, size, base->state->types) : btf__new(bytes.data, size);
     return ErrorOf(state.types);
   });
   return parsed ? Wrap(env, handle.release()) : nullptr;
@@ -89,7 +91,8 @@ napi_value ToC(napi_env env, napi_callback_info info) {
   }
   std::string text;
   bool dumped = Call(env, "btf_dump__dump_type", [&] {
-    std::unique_ptr<btf_dump, void (*)(btf_dump*)> dump(btf_dump__new(types, Append, &text, nullptr), btf_dump__free);
+    std::unique_ptr<btf_dump, void (*)(btf_dump*)> dump(btf_dump__new(types, Append, &text, nullptr),
+                                                        btf_dump__free);
     if (!dump) return -errno;
     for (uint32_t id : ids) {
       int error = btf_dump__dump_type(dump.get(), id);

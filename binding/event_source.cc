@@ -10,8 +10,8 @@ namespace {
 
 constexpr size_t kHeader = 8;
 
-// A ring is readable, too, while its next record is reserved and not yet committed. Looking again is put off by a time that doubles, so
-// that waiting costs little.
+// A ring is readable, too, while its next record is reserved and not yet committed. Looking again is put off
+// by a time that doubles, so that waiting costs little.
 constexpr uint64_t kLeastBackoffMs = 1;
 constexpr uint64_t kMostBackoffMs = 16;
 
@@ -69,7 +69,8 @@ bool EventSource::Consume(uint32_t limit, int64_t* result) {
   *result = 0;
   // Asked anew each time: whoever sees the slab can detach it.
   if (slab_ == nullptr || napi_get_reference_value(env_, slab_, &slab) != napi_ok ||
-      napi_get_typedarray_info(env_, slab, &type, &room_, &memory, nullptr, nullptr) != napi_ok || memory == nullptr) {
+      napi_get_typedarray_info(env_, slab, &type, &room_, &memory, nullptr, nullptr) != napi_ok ||
+      memory == nullptr) {
     napi_throw_error(env_, "ERR_BPF_STATE", "it has no slab, or the slab was detached");
     return false;
   }
@@ -107,19 +108,23 @@ void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
 
 void EventSource::Watch() {
   if (uv_is_active(poll_->get())) return;
-  uv_poll_start(poll_->get(), UV_READABLE,
-                [](uv_handle_t* handle, int, int) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); });
+  uv_poll_start(poll_->get(), UV_READABLE, [](uv_handle_t* handle, int, int) {
+    static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready();
+  });
 }
 
 void EventSource::After(uint64_t delay_ms) {
   uv_timer_start(
-      timer_->get(), [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); },
-      delay_ms, 0);
+      timer_->get(),
+      [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); }, delay_ms,
+      0);
 }
 
-// Not a timer of 0 ms: one that is set anew by its own callback is due at once, and libuv before 1.49 runs nothing else.
+// Not a timer of 0 ms: one that is set anew by its own callback is due at once, and libuv before 1.49 runs
+// nothing else.
 void EventSource::NextTurn() {
-  uv_idle_start(idle_->get(), [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); });
+  uv_idle_start(idle_->get(),
+                [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); });
 }
 
 void EventSource::Stop() {
@@ -175,7 +180,8 @@ void EventSource::Report(int64_t records) {
   napi_value result = nullptr;
   napi_get_reference_value(env_, on_batch_, &on_batch);
   napi_create_int64(env_, records, &count);
-  napi_status status = napi_make_callback(env_, context_, Napi::Env(env_).Global(), on_batch, 1, &count, &result);
+  napi_status status =
+      napi_make_callback(env_, context_, Napi::Env(env_).Global(), on_batch, 1, &count, &result);
   if (status != napi_pending_exception) return;
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);

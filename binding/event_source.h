@@ -1,6 +1,6 @@
-// What ring buffers and perf buffers have in common: the way of a record from the kernel's memory to JavaScript. libbpf hands out one
-// record at a time, valid only during its callback; each is copied behind the last into a slab that JavaScript owns, and JavaScript is
-// called once for all of them.
+// What ring buffers and perf buffers have in common: the way of a record from the kernel's memory to
+// JavaScript. libbpf hands out one record at a time, valid only during its callback; each is copied behind
+// the last into a slab that JavaScript owns, and JavaScript is called once for all of them.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ class EventSource : public Handle, public UvOwner {
 
   // To be called when the kernel's side is open: watches `fd`. Negative errno where that fails.
   int Open(int fd, napi_value on_batch);
-  // For libbpf's callback: copies a record. False where there was no room for it; then it is kept, and the drain has to end.
+  // For libbpf's callback: copies a record. False where there was no room for it; then it is kept, and the
+  // drain has to end.
   bool Take(const void* data, size_t size);
   // How many records the drain that is going on may still take.
   uint32_t budget() const { return limit_now_ - records_; }

@@ -79,7 +79,8 @@ napi_value UpdateProgram(napi_env env, napi_callback_info info) {
   auto* link = args.handle<Link>(0);
   auto* program = args.handle<Program>(1);
   if (!args.ok()) return nullptr;
-  Call(env, "bpf_link__update_program", [&] { return bpf_link__update_program(link->get(), program->get()); });
+  Call(env, "bpf_link__update_program",
+       [&] { return bpf_link__update_program(link->get(), program->get()); });
   return Undefined(env);
 }
 

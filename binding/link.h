@@ -35,4 +35,5 @@ class Link : public Handle {
 };
 
 // Gives a new link to the environment, and its handle to JavaScript.
-napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> object, bool struct_ops = false);
+napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> object,
+                    bool struct_ops = false);

@@ -97,13 +97,16 @@ napi_value Extra(napi_env env, napi_callback_info info) {
 uint32_t NumaNode(const bpf_map* map) { return bpf_map__numa_node(map); }
 uint32_t Ifindex(const bpf_map* map) { return bpf_map__ifindex(map); }
 
-// libbpf lets these be changed under a map whose memory it has mapped by the old values, and unmaps by the new ones.
+// libbpf lets these be changed under a map whose memory it has mapped by the old values, and unmaps by the
+// new ones.
 bool HasMemory(const bpf_map* map) {
   size_t size = 0;
   return bpf_map__initial_value(map, &size) != nullptr;
 }
 
-int SetType(bpf_map* map, bpf_map_type type) { return HasMemory(map) ? -EINVAL : bpf_map__set_type(map, type); }
+int SetType(bpf_map* map, bpf_map_type type) {
+  return HasMemory(map) ? -EINVAL : bpf_map__set_type(map, type);
+}
 
 int SetMaxEntries(bpf_map* map, uint32_t entries) {
   return HasMemory(map) ? -EINVAL : bpf_map__set_max_entries(map, entries);
@@ -157,7 +160,8 @@ napi_value SetPinPath(napi_env env, napi_callback_info info) {
   bpf_map* map = Settable(env, args);
   auto path = args.optionalString(1);
   if (!args.ok() || map == nullptr) return nullptr;
-  Call(env, "bpf_map__set_pin_path", [&] { return bpf_map__set_pin_path(map, path ? path->c_str() : nullptr); });
+  Call(env, "bpf_map__set_pin_path",
+       [&] { return bpf_map__set_pin_path(map, path ? path->c_str() : nullptr); });
   return Undefined(env);
 }
 
@@ -192,11 +196,13 @@ napi_value SetInitialValue(napi_env env, napi_callback_info info) {
   bpf_map* map = Settable(env, args);
   Bytes value = args.bytes(1);
   if (!args.ok() || map == nullptr) return nullptr;
-  Call(env, "bpf_map__set_initial_value", [&] { return bpf_map__set_initial_value(map, value.data, value.size); });
+  Call(env, "bpf_map__set_initial_value",
+       [&] { return bpf_map__set_initial_value(map, value.data, value.size); });
   return Undefined(env);
 }
 
-// The part of the memory that `offset` and the bytes of argument 2 name; null, without an exception, where the map has none.
+// The part of the memory that `offset` and the bytes of argument 2 name; null, without an exception, where
+// the map has none.
 uint8_t* Memory(napi_env env, Args& args, bpf_map** map, Bytes* bytes) {
   *map = Declared(env, args);
   uint64_t offset = args.u53(1);
@@ -237,7 +243,8 @@ napi_value MemoryWrite(napi_env env, napi_callback_info info) {
 
 // ---- Elements
 
-// How long keys and values are in a system call, by the kernel's own word: libbpf's may differ, and the kernel writes what it thinks.
+// How long keys and values are in a system call, by the kernel's own word: libbpf's may differ, and the
+// kernel writes what it thinks.
 struct Sizes {
   uint32_t key = 0;
   uint64_t value = 0;
@@ -262,7 +269,8 @@ bool KnowSizes(napi_env env, const Map& map, Sizes* sizes) {
     case BPF_MAP_TYPE_LRU_PERCPU_HASH:
     case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE: {
       int cpus = 0;
-      if (!Call(env, "libbpf_num_possible_cpus", [&] { return cpus = libbpf_num_possible_cpus(); })) return false;
+      if (!Call(env, "libbpf_num_possible_cpus", [&] { return cpus = libbpf_num_possible_cpus(); }))
+        return false;
       sizes->value = ((uint64_t{info.value_size} + 7) & ~uint64_t{7}) * static_cast<uint64_t>(cpus);
     }
   }
@@ -310,7 +318,8 @@ Map* Bound(napi_env env, Args& args) {
   return nullptr;
 }
 
-// The end of a call for which a missing key is an answer. libbpf prints nothing in these calls, so nothing is captured.
+// The end of a call for which a missing key is an answer. libbpf prints nothing in these calls, so nothing is
+// captured.
 napi_value Found(napi_env env, const char* operation, int error) {
   if (error == 0 || error == -ENOENT) return ToJs(env, error == 0);
   return Throw(env, operation, error);
@@ -354,7 +363,8 @@ napi_value NextKey(napi_env env, napi_callback_info info) {
   Map* map = Bound(env, args);
   bool first = args.boolean(1);
   if (!args.ok() || map == nullptr) return nullptr;
-  return Found(env, "bpf_map_get_next_key", bpf_map_get_next_key(map->fd(), first ? nullptr : map->key, map->key));
+  return Found(env, "bpf_map_get_next_key",
+               bpf_map_get_next_key(map->fd(), first ? nullptr : map->key, map->key));
 }
 
 // ---- Batches
@@ -373,7 +383,9 @@ uint32_t* Count(napi_env env, Args& args, size_t i) {
   return nullptr;
 }
 
-bool Fits(const Bytes& bytes, size_t element, uint32_t count) { return element == 0 || bytes.size / element >= count; }
+bool Fits(const Bytes& bytes, size_t element, uint32_t count) {
+  return element == 0 || bytes.size / element >= count;
+}
 
 napi_value LookupBatch(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -396,7 +408,8 @@ napi_value LookupBatch(napi_env env, napi_callback_info info) {
   options.sz = sizeof(options);
   options.elem_flags = flags;
   auto* lookup = take ? bpf_map_lookup_and_delete_batch : bpf_map_lookup_batch;
-  int error = lookup(map->fd(), first ? nullptr : cursor.data, cursor.data, keys.data, values.data, count, &options);
+  int error =
+      lookup(map->fd(), first ? nullptr : cursor.data, cursor.data, keys.data, values.data, count, &options);
   if (error == 0 || error == -ENOENT) return ToJs(env, error == 0);
   return Throw(env, take ? "bpf_map_lookup_and_delete_batch" : "bpf_map_lookup_batch", error);
 }
@@ -475,7 +488,8 @@ napi_value Info(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   bpf_map_info found = {};
   uint32_t size = sizeof(found);
-  if (!Call(env, "bpf_map_get_info_by_fd", [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &size); })) {
+  if (!Call(env, "bpf_map_get_info_by_fd",
+            [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &size); })) {
     return nullptr;
   }
   auto result = Napi::Object::New(env);
@@ -498,9 +512,8 @@ napi_value Info(napi_env env, napi_callback_info info) {
 napi_value Adopt(napi_env env, int fd) {
   bpf_map_info found = {};
   uint32_t size = sizeof(found);
-  bool is_map = Call(env, "bpf_map_get_info_by_fd", [&] {
-    return IsBpf("map", fd) ? bpf_map_get_info_by_fd(fd, &found, &size) : -EINVAL;
-  });
+  bool is_map = Call(env, "bpf_map_get_info_by_fd",
+                     [&] { return IsBpf("map", fd) ? bpf_map_get_info_by_fd(fd, &found, &size) : -EINVAL; });
   if (is_map) return Wrap(env, new Map(fd, found));
   close(fd);
   return nullptr;
@@ -524,7 +537,8 @@ napi_value Create(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = -1;
   bool created = Call(env, "bpf_map_create", [&] {
-    return fd = bpf_map_create(type, name ? name->c_str() : nullptr, key_size, value_size, max_entries, &options);
+    return fd = bpf_map_create(type, name ? name->c_str() : nullptr, key_size, value_size, max_entries,
+                               &options);
   });
   return created ? Adopt(env, fd) : nullptr;
 }
@@ -572,7 +586,8 @@ napi_value AttachStructOps(napi_env env, napi_callback_info info) {
   bpf_map* map = Declared(env, args);
   if (map == nullptr) return nullptr;
   bpf_link* link = nullptr;
-  if (!Call(env, "bpf_map__attach_struct_ops", [&] { return ErrorOf(link = bpf_map__attach_struct_ops(map)); })) {
+  if (!Call(env, "bpf_map__attach_struct_ops",
+            [&] { return ErrorOf(link = bpf_map__attach_struct_ops(map)); })) {
     return nullptr;
   }
   return WrapLink(env, link, args.handle<Map>(0)->object, true);

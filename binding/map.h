@@ -23,7 +23,8 @@ class Map : public Handle {
     if (object) {
       const char* refusal = object->Refusal();
       // libbpf drops an inner map when the object loads, or when another takes its place.
-      if (refusal == nullptr && outer_ != nullptr && bpf_map__inner_map(outer_) != map_) return "ERR_BPF_CLOSED";
+      if (refusal == nullptr && outer_ != nullptr && bpf_map__inner_map(outer_) != map_)
+        return "ERR_BPF_CLOSED";
       return refusal;
     }
     return fd_ < 0 ? "ERR_BPF_CLOSED" : nullptr;

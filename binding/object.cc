@@ -104,7 +104,9 @@ napi_value Programs(napi_env env, napi_callback_info info) {
   return Children<Program>(env, info, bpf_object__next_program);
 }
 
-napi_value Maps(napi_env env, napi_callback_info info) { return Children<Map>(env, info, bpf_object__next_map); }
+napi_value Maps(napi_env env, napi_callback_info info) {
+  return Children<Map>(env, info, bpf_object__next_map);
+}
 
 // An object that may be prepared or loaded.
 Object* Loadable(napi_env env, Args& args) {
@@ -185,25 +187,26 @@ napi_value Get(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void DefineObject(napi_env env, napi_value exports) {
-  Define(env, exports,
-         {
-             {"objectOpen", Open},
-             {"objectClose", Close},
-             {"objectName", Get<bpf_object__name>},
-             {"objectPrograms", Programs},
-             {"objectMaps", Maps},
-             {"objectPrepare", Async<bpf_object__prepare>, "bpf_object__prepare"},
-             {"objectPrepareSync", Sync<bpf_object__prepare>, "bpf_object__prepare"},
-             {"objectLoad", Async<bpf_object__load>, "bpf_object__load"},
-             {"objectLoadSync", Sync<bpf_object__load>, "bpf_object__load"},
-             {"objectBtf", Btf},
-             {"objectKernelLog", KernelLog},
-             {"objectTokenFd", Get<bpf_object__token_fd>},
-             {"objectPin", WithPath<bpf_object__pin, false>, "bpf_object__pin"},
-             {"objectUnpin", WithPath<bpf_object__unpin, false>, "bpf_object__unpin"},
-             {"objectPinMaps", WithPath<bpf_object__pin_maps, true>, "bpf_object__pin_maps"},
-             {"objectUnpinMaps", WithPath<bpf_object__unpin_maps, true>, "bpf_object__unpin_maps"},
-             {"objectPinPrograms", WithPath<bpf_object__pin_programs, false>, "bpf_object__pin_programs"},
-             {"objectUnpinPrograms", WithPath<bpf_object__unpin_programs, false>, "bpf_object__unpin_programs"},
-         });
+  Define(
+      env, exports,
+      {
+          {"objectOpen", Open},
+          {"objectClose", Close},
+          {"objectName", Get<bpf_object__name>},
+          {"objectPrograms", Programs},
+          {"objectMaps", Maps},
+          {"objectPrepare", Async<bpf_object__prepare>, "bpf_object__prepare"},
+          {"objectPrepareSync", Sync<bpf_object__prepare>, "bpf_object__prepare"},
+          {"objectLoad", Async<bpf_object__load>, "bpf_object__load"},
+          {"objectLoadSync", Sync<bpf_object__load>, "bpf_object__load"},
+          {"objectBtf", Btf},
+          {"objectKernelLog", KernelLog},
+          {"objectTokenFd", Get<bpf_object__token_fd>},
+          {"objectPin", WithPath<bpf_object__pin, false>, "bpf_object__pin"},
+          {"objectUnpin", WithPath<bpf_object__unpin, false>, "bpf_object__unpin"},
+          {"objectPinMaps", WithPath<bpf_object__pin_maps, true>, "bpf_object__pin_maps"},
+          {"objectUnpinMaps", WithPath<bpf_object__unpin_maps, true>, "bpf_object__unpin_maps"},
+          {"objectPinPrograms", WithPath<bpf_object__pin_programs, false>, "bpf_object__pin_programs"},
+          {"objectUnpinPrograms", WithPath<bpf_object__unpin_programs, false>, "bpf_object__unpin_programs"},
+      });
 }

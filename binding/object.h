@@ -9,8 +9,8 @@
 
 #include "util/handle.h"
 
-// A bpf_object and what must live as long as it. Shared by the handles of the object, its programs, maps and links, so that none of them can
-// outlive the memory it points into.
+// A bpf_object and what must live as long as it. Shared by the handles of the object, its programs, maps and
+// links, so that none of them can outlive the memory it points into.
 struct ObjectState {
   ~ObjectState() {
     Close();

@@ -11,14 +11,15 @@
 
 namespace {
 
-// One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY. libbpf would open those of all CPUs at once; one at a time, each is watched on its own
-// and those of CPUs that come online later can follow.
+// One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY. libbpf would open those of all CPUs at once; one at a
+// time, each is watched on its own and those of CPUs that come online later can follow.
 class PerfBuffer : public EventSource {
  public:
   explicit PerfBuffer(Environment& environment) : EventSource(environment) {}
   ~PerfBuffer() override { Close(); }
 
-  int Open(int map_fd, int cpu, size_t pages, uint32_t wakeup_events, uint32_t watermark, napi_value on_batch) {
+  int Open(int map_fd, int cpu, size_t pages, uint32_t wakeup_events, uint32_t watermark,
+           napi_value on_batch) {
     perf_event_attr attr;
     memset(&attr, 0, sizeof(attr));
     attr.size = sizeof(attr);
@@ -93,9 +94,8 @@ napi_value New(napi_env env, napi_callback_info info) {
   napi_value on_batch = args.function(5);
   if (!args.ok()) return nullptr;
   auto buffer = std::make_unique<PerfBuffer>(Environment::Of(env));
-  bool opened = Call(env, "perf_buffer__new_raw", [&] {
-    return buffer->Open(map->fd(), cpu, pages, wakeup_events, watermark, on_batch);
-  });
+  bool opened = Call(env, "perf_buffer__new_raw",
+                     [&] { return buffer->Open(map->fd(), cpu, pages, wakeup_events, watermark, on_batch); });
   return opened ? Wrap(env, buffer.release()) : nullptr;
 }
 

@@ -76,7 +76,8 @@ napi_value Insns(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   if (!args.ok()) return nullptr;
-  return CopyBytes(env, bpf_program__insns(program->get()), bpf_program__insn_cnt(program->get()) * sizeof(bpf_insn));
+  return CopyBytes(env, bpf_program__insns(program->get()),
+                   bpf_program__insn_cnt(program->get()) * sizeof(bpf_insn));
 }
 
 napi_value Unload(napi_env env, napi_callback_info info) {
@@ -192,7 +193,8 @@ struct TestRun {
     auto result = Napi::Object::New(env);
     result["retval"] = options.retval;
     result["duration"] = options.duration;
-    result["dataOut"] = Napi::Value(env, CopyBytes(env, data_out.data(), Written(data_out, options.data_size_out)));
+    result["dataOut"] =
+        Napi::Value(env, CopyBytes(env, data_out.data(), Written(data_out, options.data_size_out)));
     // Without a place of its own the context is where it came from: 'syscall' programs change it there.
     std::vector<uint8_t>& left = context_out.empty() ? context : context_out;
     size_t size = context_out.empty() ? context.size() : Written(context_out, options.ctx_size_out);
@@ -200,7 +202,9 @@ struct TestRun {
     return result;
   }
 
-  static size_t Written(const std::vector<uint8_t>& room, uint32_t size) { return size < room.size() ? size : room.size(); }
+  static size_t Written(const std::vector<uint8_t>& room, uint32_t size) {
+    return size < room.size() ? size : room.size();
+  }
 };
 
 std::shared_ptr<TestRun> PrepareTestRun(napi_env env, napi_callback_info info) {

@@ -27,7 +27,8 @@ napi_value ProbeMapType(napi_env env, napi_callback_info info) {
   auto type = static_cast<bpf_map_type>(args.u32(0));
   if (!args.ok()) return nullptr;
   int answer = 0;
-  bool known = Call(env, "libbpf_probe_bpf_map_type", [&] { return answer = libbpf_probe_bpf_map_type(type, nullptr); });
+  bool known = Call(env, "libbpf_probe_bpf_map_type",
+                    [&] { return answer = libbpf_probe_bpf_map_type(type, nullptr); });
   return known ? ToJs(env, answer == 1) : nullptr;
 }
 

@@ -9,7 +9,8 @@
 
 namespace {
 
-// The producer of a BPF_MAP_TYPE_USER_RINGBUF. Its memory is never shown to JavaScript: a sample is reserved, filled and submitted in one call.
+// The producer of a BPF_MAP_TYPE_USER_RINGBUF. Its memory is never shown to JavaScript: a sample is reserved,
+// filled and submitted in one call.
 class UserRingBuffer : public Handle {
  public:
   static constexpr Kind kKind = Kind::kUserRingBuffer;
@@ -25,9 +26,8 @@ napi_value New(napi_env env, napi_callback_info info) {
   auto* map = args.handle<Map>(0);
   if (!args.ok()) return nullptr;
   user_ring_buffer* ring = nullptr;
-  bool opened = Call(env, "user_ring_buffer__new", [&] {
-    return ErrorOf(ring = user_ring_buffer__new(map->fd(), nullptr));
-  });
+  bool opened = Call(env, "user_ring_buffer__new",
+                     [&] { return ErrorOf(ring = user_ring_buffer__new(map->fd(), nullptr)); });
   return opened ? Wrap(env, new UserRingBuffer(ring)) : nullptr;
 }
 

@@ -69,8 +69,8 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
   })
 
 /*
- * The same program for kernels without ring buffers, before Linux 5.8, where the records go through a perf buffer. Node.js decides which when it
- * loads the object; `obj.events('events', 'event')` reads either.
+ * The same program for kernels without ring buffers, before Linux 5.8, where the records go through a perf
+ * buffer. Node.js decides which when it loads the object; `obj.events('events', 'event')` reads either.
  *
  *     LIBBPF_NODE_EVENTS(events, 1 << 20, struct event);
  *
@@ -80,26 +80,26 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
  *     ...
  *     libbpf_node_events_submit(ctx, events, e, struct event);
  */
-#define LIBBPF_NODE_EVENTS(name, bytes, record_type)                    \
-  const volatile unsigned char name##_use_perf = 0;                     \
-  LIBBPF_NODE_RINGBUF(name, bytes);                                     \
-  /* Where records are made on their way into a perf buffer. */         \
-  struct {                                                              \
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                            \
-    __uint(max_entries, 1);                                             \
-    __type(key, unsigned int);                                          \
-    __type(value, record_type);                                         \
+#define LIBBPF_NODE_EVENTS(name, bytes, record_type)            \
+  const volatile unsigned char name##_use_perf = 0;             \
+  LIBBPF_NODE_RINGBUF(name, bytes);                             \
+  /* Where records are made on their way into a perf buffer. */ \
+  struct {                                                      \
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                    \
+    __uint(max_entries, 1);                                     \
+    __type(key, unsigned int);                                  \
+    __type(value, record_type);                                 \
   } name##_heap SEC(".maps")
 
-#define libbpf_node_events_reserve(name, record_type)                   \
-  ({                                                                    \
-    unsigned int zero_ = 0;                                             \
-    record_type *event_;                                                \
-    if (name##_use_perf)                                                \
-      event_ = bpf_map_lookup_elem(&name##_heap, &zero_);               \
-    else                                                                \
-      event_ = libbpf_node_reserve(name, record_type);                  \
-    event_;                                                             \
+#define libbpf_node_events_reserve(name, record_type)     \
+  ({                                                      \
+    unsigned int zero_ = 0;                               \
+    record_type* event_;                                  \
+    if (name##_use_perf)                                  \
+      event_ = bpf_map_lookup_elem(&name##_heap, &zero_); \
+    else                                                  \
+      event_ = libbpf_node_reserve(name, record_type);    \
+    event_;                                               \
   })
 
 #define libbpf_node_events_submit(ctx, name, record, record_type)                                     \

@@ -7,7 +7,11 @@ const format = process.argv.includes('--format')
 process.chdir(root)
 
 const checks = {
-  biome: () => run('node_modules/.bin/biome', format ? ['check', '--write', '--colors=off', '.'] : ['ci', '--colors=off', '.']),
+  biome: () =>
+    run(
+      'node_modules/.bin/biome',
+      format ? ['check', '--write', '--colors=off', '.'] : ['ci', '--colors=off', '.'],
+    ),
   types: () => run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']),
   async 'clang-format'() {
     const sources = [

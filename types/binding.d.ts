@@ -290,7 +290,13 @@ export interface Binding {
     take: boolean,
   ): boolean
   /** Sets as many entries as `count[0]` says, and leaves in it how many that were, also when it throws. */
-  mapUpdateBatch(map: MapHandle, keys: Uint8Array, values: Uint8Array, count: Uint32Array, flags: number): void
+  mapUpdateBatch(
+    map: MapHandle,
+    keys: Uint8Array,
+    values: Uint8Array,
+    count: Uint32Array,
+    flags: number,
+  ): void
   /** The same for deletion; false when it stopped at a key that is not there. */
   mapDeleteBatch(map: MapHandle, keys: Uint8Array, count: Uint32Array): boolean
   mapFreeze(map: MapHandle): void

@@ -1,5 +1,5 @@
-// The arguments of a native call. Each accessor checks its argument; the first that does not fit throws and makes the rest return nothing, so
-// a function reads all it needs and then asks once whether that went well.
+// The arguments of a native call. Each accessor checks its argument; the first that does not fit throws and
+// makes the rest return nothing, so a function reads all it needs and then asks once whether that went well.
 #pragma once
 
 #include <node_api.h>
@@ -84,7 +84,7 @@ class Args {
 napi_value ToJs(napi_env env, bool value);
 napi_value ToJs(napi_env env, uint32_t value);
 napi_value ToJs(napi_env env, int32_t value);
-napi_value ToJs(napi_env env, uint64_t value);  // a bigint
+napi_value ToJs(napi_env env, uint64_t value);     // a bigint
 napi_value ToJs(napi_env env, const char* value);  // undefined for null
 napi_value ToJs(napi_env env, const std::string& value);
 napi_value Undefined(napi_env env);

@@ -1,4 +1,5 @@
-// One call of libbpf: its messages captured, its failure turned into a NativeError, on this thread or on libuv's pool.
+// One call of libbpf: its messages captured, its failure turned into a NativeError, on this thread or on
+// libuv's pool.
 #pragma once
 
 #include <cerrno>
@@ -21,7 +22,8 @@ napi_value NativeError(napi_env env, const char* operation, int error, const std
 // Throws a NativeError; the value that a native function then returns.
 napi_value Throw(napi_env env, const char* operation, int error, const std::string& log = {});
 
-// Runs `work`, which returns a negative errno when it failed, and throws then. It may take the capture, to see what was printed.
+// Runs `work`, which returns a negative errno when it failed, and throws then. It may take the capture, to
+// see what was printed.
 template <class Work>
 bool Call(napi_env env, const char* operation, Work&& work) {
   Environment& environment = Environment::Of(env);
@@ -38,8 +40,9 @@ bool Call(napi_env env, const char* operation, Work&& work) {
   return result >= 0;
 }
 
-// The same on libuv's pool: returns a Promise of what `done(env)` makes, on the main thread again, of a success. `always(result)`
-// runs there first, whatever came out. The functions may own what the work needs; they live until the Promise is settled.
+// The same on libuv's pool: returns a Promise of what `done(env)` makes, on the main thread again, of a
+// success. `always(result)` runs there first, whatever came out. The functions may own what the work needs;
+// they live until the Promise is settled.
 template <class Work, class Always, class Done>
 napi_value CallAsync(napi_env env, const char* operation, Work work, Always always, Done done) {
   struct Task {
@@ -55,8 +58,16 @@ napi_value CallAsync(napi_env env, const char* operation, Work work, Always alwa
     std::vector<LogMessage> messages;
   };
   Environment& environment = Environment::Of(env);
-  auto task = std::unique_ptr<Task>(new Task{operation, std::move(work), std::move(always), std::move(done),
-                                             environment.log_level, nullptr, nullptr, 0, {}, {}});
+  auto task = std::unique_ptr<Task>(new Task{operation,
+                                             std::move(work),
+                                             std::move(always),
+                                             std::move(done),
+                                             environment.log_level,
+                                             nullptr,
+                                             nullptr,
+                                             0,
+                                             {},
+                                             {}});
   napi_value promise = nullptr;
   napi_value name = ToJs(env, operation);
   napi_create_promise(env, &task->deferred, &promise);
@@ -70,7 +81,8 @@ napi_value CallAsync(napi_env env, const char* operation, Work work, Always alwa
         running->messages = capture.TakeMessages();
       },
       [](napi_env env, napi_status, void* data) {
-        // No status is looked at here: when the environment is ending every call fails, and nobody waits any more.
+        // No status is looked at here: when the environment is ending every call fails, and nobody waits any
+        // more.
         std::unique_ptr<Task> ended(static_cast<Task*>(data));
         ended->always(ended->result);
         Environment::Of(env).Deliver(ended->messages);

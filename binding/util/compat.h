@@ -1,4 +1,5 @@
-// Calls that are younger than the oldest libbpf this compiles against (1.5), so that the rest of the binding need not ask.
+// Calls that are younger than the oldest libbpf this compiles against (1.5), so that the rest of the binding
+// need not ask.
 #pragma once
 
 #include <bpf/libbpf.h>

@@ -1,4 +1,5 @@
-// What a descriptor is. The kernel's BPF_OBJ_GET_INFO_BY_FD does not say: it answers for maps, programs, links and BTF alike.
+// What a descriptor is. The kernel's BPF_OBJ_GET_INFO_BY_FD does not say: it answers for maps, programs,
+// links and BTF alike.
 #pragma once
 
 #include <unistd.h>
@@ -6,7 +7,8 @@
 #include <cstdio>
 #include <string_view>
 
-// Whether the descriptor is a BPF object of this kind: "map", "prog" or "link". True, too, where /proc is not there to tell.
+// Whether the descriptor is a BPF object of this kind: "map", "prog" or "link". True, too, where /proc is not
+// there to tell.
 inline bool IsBpf(std::string_view kind, int fd) {
   char path[32];
   char target[64];

@@ -7,12 +7,12 @@
 
 bool Environment::Create(napi_env env) {
   auto* environment = new Environment(env);
-  // An asynchronous hook is the only one that may close libuv handles: with a plain one the close callback runs after a Worker has
-  // unloaded the addon.
+  // An asynchronous hook is the only one that may close libuv handles: with a plain one the close callback
+  // runs after a Worker has unloaded the addon.
   if (napi_get_uv_event_loop(env, &environment->loop) != napi_ok ||
       napi_set_instance_data(
-          env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr) !=
-          napi_ok ||
+          env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
+          nullptr) != napi_ok ||
       napi_add_async_cleanup_hook(
           env,
           [](napi_async_cleanup_hook_handle hook, void* data) {
@@ -41,7 +41,8 @@ void Environment::Deliver(const std::vector<LogMessage>& messages) {
     Napi::HandleScope scope(env);
     napi_value arguments[] = {Napi::Number::New(env, message.level), Napi::String::New(env, message.text)};
     napi_value result;
-    if (napi_call_function(env, Napi::Env(env).Undefined(), log.Value(), 2, arguments, &result) == napi_ok) continue;
+    if (napi_call_function(env, Napi::Env(env).Undefined(), log.Value(), 2, arguments, &result) == napi_ok)
+      continue;
     // The call that is reported on goes on: its caller, or its Promise, has to hear of its end.
     napi_value error = nullptr;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
@@ -62,7 +63,9 @@ void Environment::UvClosed() {
 }
 
 UvHandle::UvHandle(Environment& environment, int type, UvOwner* owner)
-    : environment_(environment), handle_(static_cast<uv_handle_t*>(malloc(uv_handle_size(type)))), owner_(owner) {}
+    : environment_(environment),
+      handle_(static_cast<uv_handle_t*>(malloc(uv_handle_size(type)))),
+      owner_(owner) {}
 
 UvHandle* UvHandle::Opened(UvHandle* handle, int error) {
   if (error != 0) {

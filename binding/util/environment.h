@@ -1,5 +1,5 @@
-// What belongs to one JavaScript environment, the main thread's or a Worker's, and how it ends. Nothing in the binding is static but
-// constants, so any number of environments can live in a process.
+// What belongs to one JavaScript environment, the main thread's or a Worker's, and how it ends. Nothing in
+// the binding is static but constants, so any number of environments can live in a process.
 #pragma once
 
 #include <napi.h>
@@ -35,7 +35,8 @@ class Environment {
   Napi::FunctionReference log;
   void Deliver(const std::vector<LogMessage>& messages);
 
-  // Links are owned here and not by their JavaScript object: one that is forgotten stays attached until the environment ends.
+  // Links are owned here and not by their JavaScript object: one that is forgotten stays attached until the
+  // environment ends.
   std::unordered_set<std::shared_ptr<LinkState>> links;
 
   // Whoever has libuv handles open registers here, and is told to close them when the environment ends.
@@ -52,8 +53,8 @@ class Environment {
   bool ending_ = false;
 };
 
-// A uv_poll_t, uv_timer_t or uv_idle_t. Owners drop it with Close(); it deletes itself when libuv has let go of it, so no callback that libuv still
-// owes finds freed memory.
+// A uv_poll_t, uv_timer_t or uv_idle_t. Owners drop it with Close(); it deletes itself when libuv has let go
+// of it, so no callback that libuv still owes finds freed memory.
 class UvHandle {
  public:
   // Null, and errno is set, where libuv refuses.

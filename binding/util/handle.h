@@ -1,4 +1,5 @@
-// An opaque handle for JavaScript: an External around a C++ object that knows its kind, so that one handle cannot pass for another.
+// An opaque handle for JavaScript: an External around a C++ object that knows its kind, so that one handle
+// cannot pass for another.
 #pragma once
 
 #include <node_api.h>

@@ -1,5 +1,6 @@
-// libbpf prints through one function for the whole process, on whichever thread called it. A LogCapture takes what is printed on its
-// thread while it lives, so every call has its own messages and Workers do not see each other's.
+// libbpf prints through one function for the whole process, on whichever thread called it. A LogCapture takes
+// what is printed on its thread while it lives, so every call has its own messages and Workers do not see
+// each other's.
 #pragma once
 
 #include <string>

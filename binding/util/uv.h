@@ -1,5 +1,6 @@
-// The few functions of libuv that are needed, declared here because its header does not come with Node-API's. Handles stay opaque and are
-// allocated by uv_handle_size, so no layout is assumed and one binary serves every libuv 1.x.
+// The few functions of libuv that are needed, declared here because its header does not come with Node-API's.
+// Handles stay opaque and are allocated by uv_handle_size, so no layout is assumed and one binary serves
+// every libuv 1.x.
 #pragma once
 
 #include <node_api.h>
@@ -25,11 +26,13 @@ void uv_ref(uv_handle_t* handle);
 void uv_unref(uv_handle_t* handle);
 
 int uv_poll_init(struct uv_loop_s* loop, uv_handle_t* handle, int fd);
-int uv_poll_start(uv_handle_t* handle, int events, void (*ready)(uv_handle_t* handle, int status, int events));
+int uv_poll_start(uv_handle_t* handle, int events,
+                  void (*ready)(uv_handle_t* handle, int status, int events));
 int uv_poll_stop(uv_handle_t* handle);
 
 int uv_timer_init(struct uv_loop_s* loop, uv_handle_t* handle);
-int uv_timer_start(uv_handle_t* handle, void (*due)(uv_handle_t* handle), uint64_t timeout_ms, uint64_t repeat_ms);
+int uv_timer_start(uv_handle_t* handle, void (*due)(uv_handle_t* handle), uint64_t timeout_ms,
+                   uint64_t repeat_ms);
 int uv_timer_stop(uv_handle_t* handle);
 
 int uv_idle_init(struct uv_loop_s* loop, uv_handle_t* handle);
