@@ -76,7 +76,13 @@ napi_value Insns(napi_env env, napi_callback_info info) {
 napi_value Unload(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  if (args.ok()) bpf_program__unload(program->get());
+  if (!args.ok()) return nullptr;
+  // It is being attached on another thread, by its descriptor.
+  if (program->object->users > 0) {
+    napi_throw_error(env, "ERR_BPF_BUSY", "ERR_BPF_BUSY");
+    return nullptr;
+  }
+  bpf_program__unload(program->get());
   return Undefined(env);
 }
 
@@ -142,6 +148,8 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   bpf_link* link = nullptr;
   bool only_loads = false;
   bool attached = Call(env, "bpf_program__attach", [&](const LogCapture& capture) {
+    // It may be SEC("usdt/...").
+    std::lock_guard lock(program->object->attaching);
     link = bpf_program__attach(program->get());
     int error = ErrorOf(link);
     // libbpf says this, and prints nothing, where the section names no target; a kernel's refusal it prints.
