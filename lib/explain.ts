@@ -16,6 +16,8 @@ export interface Subject {
   program?: string | undefined
   map?: string | undefined
   target?: string | undefined
+  /** Why it failed, in words, where who asks knows better than what holds for all; `undefined` where not. */
+  reason?: ((error: NativeError) => string | undefined) | undefined
   /** What the call takes. */
   capabilities?: (() => Capability[]) | undefined
   /** The kernel's log where libbpf was given a buffer for it, and so did not print it. */
@@ -92,6 +94,8 @@ function coreFailure(log: string): string | undefined {
 
 function reasonOf(error: NativeError, subject: Subject): string {
   const { errno, log, operation } = error
+  const known = subject.reason?.(error)
+  if (known !== undefined) return known
   for (const { when, say } of hints) {
     const match = when.exec(log)
     const sentence = match === null ? undefined : say(match)
@@ -167,11 +171,27 @@ function noSuchHook(name: string): string {
   return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`
 }
 
+export function noSuchTracepoint(name: string): string {
+  const prefix = 'btf_trace_'
+  const names = [...kernelTypes().names('typedef')].filter((type) => type.startsWith(prefix))
+  return `no such raw tracepoint${didYouMean(
+    name,
+    names.map((type) => type.slice(prefix.length)),
+  )}`
+}
+
+function kernelTypes(): BtfTypes {
+  const btf = native.btfLoadKernel()
+  try {
+    return new BtfTypes(native.btfBytes(btf))
+  } finally {
+    native.btfClose(btf)
+  }
+}
+
 /** What fentry, tp_btf and lsm programs can attach to. */
 function* kernelHooks(): Generator<string> {
-  const btf = native.btfLoadKernel()
-  const types = new BtfTypes(native.btfBytes(btf))
-  native.btfClose(btf)
+  const types = kernelTypes()
   for (const name of types.names('func')) yield name.replace(/^bpf_lsm_/, '')
   for (const name of types.names('typedef'))
     if (name.startsWith('btf_trace_')) yield name.slice('btf_trace_'.length)
