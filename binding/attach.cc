@@ -250,10 +250,17 @@ napi_value Usdt(napi_env env, napi_callback_info info) {
   auto options = Empty<bpf_usdt_opts>();
   options.usdt_cookie = args.bigint(5);
   if (!args.ok()) return nullptr;
-  return ToLink(env, program, "bpf_program__attach_usdt", [&](bpf_program* attached) {
+  LinkState link;
+  bool attached = Call(env, "bpf_program__attach_usdt", [&] {
     std::lock_guard lock(program->object->attaching);
-    return bpf_program__attach_usdt(attached, pid, binary.c_str(), provider.c_str(), name.c_str(), &options);
+    link.link = bpf_program__attach_usdt(program->get(), pid, binary.c_str(), provider.c_str(), name.c_str(),
+                                         &options);
+    return ErrorOf(link.link);
   });
+  if (!attached) return nullptr;
+  link.object = program->object;
+  link.usdt = true;
+  return WrapLink(env, std::move(link));
 }
 
 // ---- Tracepoints and tracing

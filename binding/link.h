@@ -17,6 +17,8 @@ struct LinkState {
   bpf_link* link = nullptr;
   std::shared_ptr<ObjectState> object;  // null for a link that was not made by attaching
   bool struct_ops = false;
+  // It belongs to the object's USDT manager, too, see ObjectState::attaching.
+  bool usdt = false;
   // a link of the kernel's that no function of libbpf makes a bpf_link of,
   int fd = -1;
   std::string pin_path;

@@ -380,8 +380,10 @@ export class BpfObject implements Disposable, AsyncDisposable {
   async closeAsync(): Promise<void> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    await Link.closeAll(this.#links)
+    const closing = Link.closeAll(this.#links)
+    // Natively it's closed when the last of them is.
     native.objectClose(this.#handle)
+    await closing
   }
 
   [Symbol.dispose](): void {

@@ -125,15 +125,15 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 export function attachIter(program: Attachable, section: string, options: IterOptions): IterLink {
+  const isOverAll = Object.values(options).every((option) => option === undefined)
   const hook: Hook = {
     what: `iterator ${section}`,
     target: section,
-    since: options.map === undefined && Object.keys(options).length > 0 ? '6.1' : '5.8',
+    since: isOverAll ? '5.8' : options.map === undefined ? '6.1' : '5.9',
     reason: ({ errno }) => {
       if (errno === constants.errno.ESRCH) return 'no such process'
-      return errno === constants.errno.EINVAL &&
-        options.map === undefined &&
-        Object.keys(options).length === 0
+      const { EBADF, EINVAL } = constants.errno
+      return (errno === EBADF || errno === EINVAL) && isOverAll
         ? 'it goes over the elements of a map: the option map has to say of which'
         : undefined
     },

@@ -19,7 +19,9 @@ export function attachTracepoint(
   const bits = u64('cookie', cookie)
   const target = `${category}/${name}`
   // The reason for its absence is read from libbpf's warning, as for SEC("tp/...").
-  return attachTo(program, { what: `tracepoint '${target}'`, target }, () =>
+  const reason = ({ errno }: { errno: number }): string | undefined =>
+    errno === constants.errno.EEXIST ? 'this program is attached there already' : undefined
+  return attachTo(program, { what: `tracepoint '${target}'`, target, reason }, () =>
     native.programAttachTracepoint(program.handle, category, name, bits),
   )
 }

@@ -124,7 +124,7 @@ export function whyNoUprobe(
   if (
     symbol === undefined ||
     errno !== constants.errno.ENOENT ||
-    (log !== '' && !log.includes('find symbol'))
+    (log !== '' && !/find symbol|in symtab/.test(log))
   ) {
     return undefined
   }

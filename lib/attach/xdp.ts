@@ -58,7 +58,7 @@ export function attachXdp(program: Attachable, to: Interface, { mode }: XdpOptio
     const hook: Hook = {
       what: `XDP of '${to}' (${as})`,
       target: String(to),
-      reason: ({ errno }) => whyNoXdp(errno, ifindex, as),
+      reason: ({ errno }) => whyNoXdp(errno, to, as),
     }
     const handle = attempt(subjectOf(program, hook), () => attachNumber(program, ifindex, flags[as]))
     const subject = { ...program.subject, target: String(to) }
@@ -91,15 +91,16 @@ function isDriversRefusal(errno: number): boolean {
   return ![EBUSY, EEXIST, EPERM, ENODEV].includes(errno)
 }
 
-function whyNoXdp(errno: number, ifindex: number, mode: XdpMode): string | undefined {
-  const { EBUSY, EEXIST, EOPNOTSUPP, ENODEV } = constants.errno
-  if (errno === ENODEV) return 'no such interface'
+function whyNoXdp(errno: number, to: Interface, mode: XdpMode): string | undefined {
+  const { EBUSY, EEXIST, EINVAL, EOPNOTSUPP } = constants.errno
+  if (errno === EINVAL && typeof to === 'number')
+    return 'no interface has that index, or it does not take XDP'
   if (errno === EOPNOTSUPP || errno === 524) {
     return mode === 'generic' ? undefined : `its driver does not do ${mode} XDP`
   }
   if (errno !== EBUSY && errno !== EEXIST) return undefined
   try {
-    const { mode: there, programId } = queryXdp(ifindex)
+    const { mode: there, programId } = queryXdp(to)
     if (there === undefined) return undefined
     return `program ${programId} is in place already (${there}); one at a time`
   } catch {
