@@ -35,8 +35,9 @@ int entries(struct bpf_iter__bpf_map_elem* ctx) {
 
 SEC("?iter/cgroup")
 int cgroups(struct bpf_iter__cgroup* ctx) {
-  if (!ctx->cgroup) return 0;
-  BPF_SEQ_PRINTF(ctx->meta->seq, "%llu\n", ctx->cgroup->kn->id);
+  struct cgroup* cgroup = ctx->cgroup;
+  if (!cgroup) return 0;
+  BPF_SEQ_PRINTF(ctx->meta->seq, "%llu\n", cgroup->kn->id);
   return 0;
 }
 
