@@ -82,8 +82,12 @@ NAPI_MODULE_INIT() {
   DefineQuery(env, exports);
   DefineObject(env, exports);
   DefineProgram(env, exports);
+  DefineAttach(env, exports);
+  DefineTc(env, exports);
+  DefineSocket(env, exports);
   DefineMap(env, exports);
   DefineLink(env, exports);
+  DefineLinkInfo(env, exports);
   DefineEventSource(env, exports);
   DefineRingBuffer(env, exports);
   DefinePerfBuffer(env, exports);

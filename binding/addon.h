@@ -18,8 +18,12 @@ void Define(napi_env env, napi_value exports, std::initializer_list<Function> fu
 void DefineQuery(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);
 void DefineProgram(napi_env env, napi_value exports);
+void DefineAttach(napi_env env, napi_value exports);
+void DefineTc(napi_env env, napi_value exports);
+void DefineSocket(napi_env env, napi_value exports);
 void DefineMap(napi_env env, napi_value exports);
 void DefineLink(napi_env env, napi_value exports);
+void DefineLinkInfo(napi_env env, napi_value exports);
 void DefineEventSource(napi_env env, napi_value exports);
 void DefineRingBuffer(napi_env env, napi_value exports);
 void DefinePerfBuffer(napi_env env, napi_value exports);

@@ -2,23 +2,36 @@
 
 #include <bpf/libbpf.h>
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "object.h"
 #include "util/environment.h"
 
-// A bpf_link and the object that it points into. The environment owns it, see Environment::links.
+// What keeps a program attached, and the object that it points into. The environment owns it, see
+// Environment::links.
 struct LinkState {
-  bpf_link* link;
-  std::shared_ptr<ObjectState> object;  // null for a link that was opened from a pin
+  // One of these three: what libbpf made,
+  bpf_link* link = nullptr;
+  std::shared_ptr<ObjectState> object;  // null for a link that was not made by attaching
   bool struct_ops = false;
+  // It belongs to the object's USDT manager, too, see ObjectState::attaching.
+  bool usdt = false;
+  // a link of the kernel's that no function of libbpf makes a bpf_link of,
+  int fd = -1;
+  std::string pin_path;
+  // or what takes back an attachment for which the kernel has no link.
+  std::function<void()> undo;
+  // To be left attached; a bpf_link knows it itself.
+  bool disconnected = false;
 
-  void Destroy() {
-    bpf_link__destroy(link);
-    link = nullptr;
-    object.reset();
-  }
+  bool IsOpen() const { return link != nullptr || fd >= 0 || undo; }
+  int Fd() const { return link != nullptr ? bpf_link__fd(link) : fd; }
+  // Leaves an empty state behind: what is taken can be destroyed on another thread.
+  LinkState Take();
+  void Destroy();
 };
 
 class Link : public Handle {
@@ -26,14 +39,14 @@ class Link : public Handle {
   static constexpr Kind kKind = Kind::kLink;
   explicit Link(std::shared_ptr<LinkState> state) : Handle(kKind), state(std::move(state)) {}
   const char* Refusal() const override {
-    if (state->link == nullptr) return "ERR_BPF_CLOSED";
+    if (!state->IsOpen()) return "ERR_BPF_CLOSED";
     return state->object ? state->object->Refusal() : nullptr;
   }
-  bpf_link* get() const { return state->link; }
 
   const std::shared_ptr<LinkState> state;
 };
 
 // Gives a new link to the environment, and its handle to JavaScript.
+napi_value WrapLink(napi_env env, LinkState link);
 napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> object,
                     bool struct_ops = false);

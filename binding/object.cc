@@ -60,6 +60,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   return opened ? Wrap(env, object.release()) : nullptr;
 }
 
+}  // namespace
+
 void CloseState(Environment& environment, ObjectState& state) {
   // A USDT link that is destroyed after its object reads freed memory.
   for (auto link = environment.links.begin(); link != environment.links.end();) {
@@ -73,12 +75,19 @@ void CloseState(Environment& environment, ObjectState& state) {
   state.Close();
 }
 
+void LeaveObject(Environment& environment, ObjectState& state) {
+  state.users--;
+  if (state.doomed && state.Closable()) CloseState(environment, state);
+}
+
+namespace {
+
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* object = args.closable<Object>(0);
   if (!args.ok()) return nullptr;
   ObjectState& state = *object->state;
-  if (state.busy) {
+  if (!state.Closable()) {
     state.doomed = true;
   } else {
     CloseState(Environment::Of(env), state);

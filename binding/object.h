@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "util/handle.h"
@@ -27,7 +28,11 @@ struct ObjectState {
   bpf_object* object = nullptr;
   // libbpf locks nothing: while another thread works on the object nobody else may.
   bool busy = false;
-  // Closed while it was busy.
+  // How many works on libuv's pool attach or detach its programs: it is closed after the last of them.
+  int users = 0;
+  // libbpf's USDT manager, which belongs to the object, is changed by each attachment and detachment.
+  std::mutex attaching;
+  // Closed while it was busy, or had users.
   bool doomed = false;
   // prepare or load was tried: read-only sections may be mapped read-only from here on, even after a failure.
   bool tried = false;
@@ -38,11 +43,19 @@ struct ObjectState {
   // For kernel_log_buf; libbpf keeps a pointer to it until the load has ended.
   char* kernel_log = nullptr;
 
+  bool Closable() const { return !busy && users == 0; }
+
   const char* Refusal() const {
     if (object == nullptr || doomed) return "ERR_BPF_CLOSED";
     return busy ? "ERR_BPF_BUSY" : nullptr;
   }
 };
+
+class Environment;
+// Destroys the object's links, then the object.
+void CloseState(Environment& environment, ObjectState& state);
+// Ends what `users` counts: the last one closes an object that was closed meanwhile.
+void LeaveObject(Environment& environment, ObjectState& state);
 
 class Object : public Handle {
  public:

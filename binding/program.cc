@@ -83,7 +83,13 @@ napi_value Insns(napi_env env, napi_callback_info info) {
 napi_value Unload(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  if (args.ok()) bpf_program__unload(program->get());
+  if (!args.ok()) return nullptr;
+  // It is being attached on another thread, by its descriptor.
+  if (program->object->users > 0) {
+    napi_throw_error(env, "ERR_BPF_BUSY", "ERR_BPF_BUSY");
+    return nullptr;
+  }
+  bpf_program__unload(program->get());
   return Undefined(env);
 }
 
@@ -146,17 +152,21 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   if (!args.ok()) return nullptr;
-  bpf_link* link = nullptr;
+  LinkState link;
+  link.usdt = strncmp(bpf_program__section_name(program->get()), "usdt", 4) == 0;
   bool only_loads = false;
   bool attached = Call(env, "bpf_program__attach", [&](const LogCapture& capture) {
-    link = bpf_program__attach(program->get());
-    int error = ErrorOf(link);
+    std::lock_guard lock(program->object->attaching);
+    link.link = bpf_program__attach(program->get());
+    int error = ErrorOf(link.link);
     // libbpf says this, and prints nothing, where the section names no target; a kernel's refusal it prints.
     only_loads = error == -EOPNOTSUPP && capture.Silent();
     return only_loads ? 0 : error;
   });
   if (!attached) return nullptr;
-  return only_loads ? Undefined(env) : WrapLink(env, link, program->object);
+  if (only_loads) return Undefined(env);
+  link.object = program->object;
+  return WrapLink(env, std::move(link));
 }
 
 // A test run owns copies of all it needs: on the pool, the object may be closed meanwhile.

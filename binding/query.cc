@@ -1,6 +1,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <cstring>
+#include <vector>
+
 #include "addon.h"
 #include "util/call.h"
 
@@ -32,6 +35,75 @@ napi_value ProbeMapType(napi_env env, napi_callback_info info) {
   return known ? ToJs(env, answer == 1) : nullptr;
 }
 
+// A list that the kernel fills, by bpf_prog_query_opts.
+napi_value Ids(napi_env env, const std::vector<uint32_t>& ids) {
+  auto result = Napi::Array::New(env);
+  for (uint32_t i = 0; i < ids.size(); i++) result.Set(i, ids[i]);
+  return result;
+}
+
+napi_value QueryAttached(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int target = args.i32(0);
+  auto type = static_cast<bpf_attach_type>(args.u32(1));
+  uint32_t flags = args.u32(2);
+  bool with_links = args.boolean(3);
+  if (!args.ok()) return nullptr;
+  std::vector<uint32_t> programs, links;
+  struct bpf_prog_query_opts options;
+  bool known = Call(env, "bpf_prog_query_opts", [&] {
+    int error = 0;
+    uint32_t room = 0;
+    // Once for the number, then for the ids; again where it has grown meanwhile.
+    for (int i = 0; i < 8; i++) {
+      memset(&options, 0, sizeof(options));
+      options.sz = sizeof(options);
+      options.query_flags = flags;
+      options.count = room;
+      programs.resize(room);
+      links.resize(with_links ? room : 0);
+      if (room > 0) {
+        options.prog_ids = programs.data();
+        if (with_links) options.link_ids = links.data();
+      }
+      error = bpf_prog_query_opts(target, type, &options);
+      if (error != 0 && error != -ENOSPC) return error;
+      if (error == 0 && options.count <= room) break;
+      room = options.count;
+    }
+    return error;
+  });
+  if (!known) return nullptr;
+  uint32_t count = options.count < programs.size() ? options.count : static_cast<uint32_t>(programs.size());
+  programs.resize(count);
+  if (with_links) links.resize(count);
+  auto result = Napi::Object::New(env);
+  result["attachFlags"] = options.attach_flags;
+  result["programIds"] = Napi::Value(env, Ids(env, programs));
+  result["linkIds"] = Napi::Value(env, Ids(env, links));
+  result["revision"] = Napi::Value(env, ToJs(env, uint64_t{options.revision}));
+  return result;
+}
+
+napi_value XdpQuery(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int ifindex = args.i32(0);
+  if (!args.ok()) return nullptr;
+  bpf_xdp_query_opts options;
+  memset(&options, 0, sizeof(options));
+  options.sz = sizeof(options);
+  if (!Call(env, "bpf_xdp_query", [&] { return bpf_xdp_query(ifindex, 0, &options); })) return nullptr;
+  auto result = Napi::Object::New(env);
+  result["attachMode"] = uint32_t{options.attach_mode};
+  result["programId"] = options.prog_id;
+  result["nativeProgramId"] = options.drv_prog_id;
+  result["genericProgramId"] = options.skb_prog_id;
+  result["offloadProgramId"] = options.hw_prog_id;
+  result["features"] = Napi::Value(env, ToJs(env, uint64_t{options.feature_flags}));
+  result["zeroCopySegments"] = options.xdp_zc_max_segs;
+  return result;
+}
+
 }  // namespace
 
 void DefineQuery(napi_env env, napi_value exports) {
@@ -42,5 +114,7 @@ void DefineQuery(napi_env env, napi_value exports) {
              {"linkNextId", NextId<bpf_link_get_next_id>, "bpf_link_get_next_id"},
              {"btfNextId", NextId<bpf_btf_get_next_id>, "bpf_btf_get_next_id"},
              {"probeMapType", ProbeMapType},
+             {"queryAttached", QueryAttached},
+             {"xdpQuery", XdpQuery},
          });
 }

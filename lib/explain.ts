@@ -16,6 +16,8 @@ export interface Subject {
   target?: string | undefined
   /** What the native function's arguments are called by the user; the first is number 0. */
   arguments?: readonly string[] | undefined
+  /** Why it failed, in words, where who asks knows better than what holds for all; `undefined` where not. */
+  reason?: ((error: NativeError) => string | undefined) | undefined
   /** What the call takes. */
   capabilities?: (() => Capability[]) | undefined
   /** The kernel's log where libbpf was given a buffer for it, and so did not print it. */
@@ -118,6 +120,8 @@ function coreFailure(log: string): string | undefined {
 
 function reasonOf(error: NativeError, subject: Subject): string {
   const { errno, log, operation } = error
+  const known = subject.reason?.(error)
+  if (known !== undefined) return known
   for (const hint of hints) {
     const code = hint.code?.exec(errnoName(errno))
     const match = hint.log?.exec(log)

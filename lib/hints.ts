@@ -199,12 +199,29 @@ function noSuchHook(name: string): string {
   return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`
 }
 
+/** What raw tracepoints there are. */
+export function noSuchTracepoint(name: string): string {
+  return `no such raw tracepoint${didYouMean(name, rawTracepoints(kernelTypes()))}`
+}
+
+function kernelTypes(): BtfTypes {
+  const btf = native.btfLoadKernel()
+  try {
+    return new BtfTypes(native.btfBytes(btf))
+  } finally {
+    native.btfClose(btf)
+  }
+}
+
+function* rawTracepoints(types: BtfTypes): Generator<string> {
+  for (const name of types.names('typedef')) {
+    if (name.startsWith('btf_trace_')) yield name.slice('btf_trace_'.length)
+  }
+}
+
 /** What fentry, tp_btf and lsm programs can attach to. */
 function* kernelHooks(): Generator<string> {
-  const btf = native.btfLoadKernel()
-  const types = new BtfTypes(native.btfBytes(btf))
-  native.btfClose(btf)
+  const types = kernelTypes()
   for (const name of types.names('func')) yield name.replace(/^bpf_lsm_/, '')
-  for (const name of types.names('typedef'))
-    if (name.startsWith('btf_trace_')) yield name.slice('btf_trace_'.length)
+  yield* rawTracepoints(types)
 }

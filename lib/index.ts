@@ -6,6 +6,29 @@
 import { native } from './binding.js'
 import { attempt } from './call.js'
 
+export type { Anchor, AnchorOptions, AnchorTarget } from './attach/anchor.js'
+export type { CgroupOptions } from './attach/cgroup.js'
+export { type Interface, interfaceIndex } from './attach/interface.js'
+export { IterLink, type IterOptions } from './attach/iter.js'
+export { kernelFunctions } from './attach/kallsyms.js'
+export type { KprobeMultiOptions, KprobeOptions, KsyscallOptions, ProbeMode } from './attach/kprobe.js'
+export type { NetfilterFamily, NetfilterHook, NetfilterOptions } from './attach/netfilter.js'
+export { onlineCpus, type PerfEventName, type PerfEventOptions } from './attach/perf-event.js'
+export {
+  type Attached,
+  queryCgroup,
+  queryNetkit,
+  queryNetns,
+  querySockmap,
+  queryTcx,
+} from './attach/query.js'
+export { detachReuseport, detachSocket } from './attach/socket.js'
+export { TcFilter, TcHook, type TcOptions, type TcPoint } from './attach/tc.js'
+export type { NetkitOptions, TcxOptions } from './attach/tcx.js'
+export type { CookieOption } from './attach/tracepoint.js'
+export type { UprobeMultiOptions, UprobeOptions } from './attach/uprobe.js'
+export type { UsdtOptions } from './attach/usdt.js'
+export { queryXdp, XdpLink, type XdpMode, type XdpOptions, type XdpState } from './attach/xdp.js'
 export type { Codec, CodecOptions } from './btf/codec.js'
 export { BtfTypes } from './btf/parse.js'
 export type * from './btf/types.js'
@@ -14,7 +37,8 @@ export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from '
 export { EventReader, type EventReaderOptions } from './event-reader.js'
 export type { DrainCallback } from './event-source.js'
 export type { Globals } from './globals.js'
-export { Link, type LinkInfo } from './link.js'
+export { Link } from './link.js'
+export type * from './link-info.js'
 export { type Logger, type LogLevel, setLogger } from './log.js'
 export {
   BPF_ANY,

@@ -1,48 +1,31 @@
-import type { LinkHandle } from '../types/binding.js'
+import { statfsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { dirname } from 'node:path'
+import type { LinkHandle, NativeError } from '../types/binding.js'
 import { native } from './binding.js'
 import { attempt } from './call.js'
 import type { Subject } from './explain.js'
+import { type LinkInfo, toLinkInfo } from './link-info.js'
 import { type BpfMap, handleOfMap } from './map.js'
-import { type AttachType, attachTypeName, type LinkType, linkTypeName } from './names.js'
-import { handleOfProgram, type Program } from './program.js'
+import type { Program } from './program.js'
+import { handleOfProgram } from './program-handle.js'
 
-/** What the kernel says of a link. Which of the optional members are there depends on `type`. */
-export interface LinkInfo {
-  type: LinkType
-  id: number
-  programId: number
-  /** Tracing, cgroup, netns, TCX, netkit, sockmap. */
-  attachType?: AttachType
-  /** Raw tracepoint: its name. Iterator: the target's name. */
-  name?: string
-  /** Tracing: the program or BTF object attached to, and the type in it. */
-  targetObjectId?: number
-  targetBtfId?: number
-  cgroupId?: bigint
-  netnsInode?: number
-  /** XDP, TCX, netkit. */
-  ifindex?: number
-  /** Netfilter. */
-  protocolFamily?: number
-  hook?: number
-  priority?: number
-  /** struct_ops, iterator over a map, sockmap. */
-  mapId?: number
-}
+/** What a link is about, for its errors. @internal */
+export type LinkSubject = Omit<Subject, 'what'>
 
 /**
  * A program's attachment to a hook. It holds until it's closed, or the process or Worker ends: garbage collection never
  * detaches. A pinned link outlives the process.
  */
-export class Link implements Disposable {
+export class Link implements Disposable, AsyncDisposable {
   readonly #handle: LinkHandle
-  readonly #subject: Omit<Subject, 'what'>
+  readonly #subject: LinkSubject
   #closed = false
   /** Called once when the link is closed. */
   #onClose: (() => void) | undefined
 
   /** Use {@link Program.attach} or {@link Link.open}. @internal */
-  constructor(handle: LinkHandle, subject: Omit<Subject, 'what'>, onClose?: () => void) {
+  constructor(handle: LinkHandle, subject: LinkSubject, onClose?: () => void) {
     this.#handle = handle
     this.#subject = subject
     this.#onClose = onClose
@@ -52,9 +35,48 @@ export class Link implements Disposable {
   static open(path: string): Link {
     const subject = { target: path }
     return new Link(
-      attempt({ ...subject, what: `open the pinned link ${path}` }, () => native.linkOpen(path)),
+      attempt({ ...subject, what: `open the pinned link ${path}`, reason: whyNoLink }, () =>
+        native.linkOpen(path),
+      ),
       subject,
     )
+  }
+
+  /** The same. */
+  static fromPin(path: string): Link {
+    return Link.open(path)
+  }
+
+  /**
+   * A link that has a descriptor, such as one that another process sent. (Linux 5.7)
+   *
+   * @param fd - it's copied, and stays the caller's
+   */
+  static fromFd(fd: number): Link {
+    return new Link(
+      attempt({ what: `take fd ${fd} for a link`, reason: whyNoLink }, () => native.linkFromFd(fd)),
+      {},
+    )
+  }
+
+  /** A link of anybody's by the kernel's number for it. (`bpf_link_get_fd_by_id`, Linux 5.8; CAP_SYS_ADMIN) */
+  static fromId(id: number): Link {
+    return new Link(
+      attempt({ what: `open link ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
+        native.linkFromId(id),
+      ),
+      {},
+    )
+  }
+
+  /**
+   * Closes many links on libuv's pool, one after the other. The kernel takes its time with each (milliseconds for a probe), in which the event
+   * loop would stand still. Nothing can be done with them from the call on.
+   */
+  static async closeAll(links: Iterable<Link>): Promise<void> {
+    const open = [...links].filter((link) => !link.#closed)
+    for (const link of open) link.#letGo()
+    if (open.length > 0) await native.linkCloseAsync(open.map((link) => link.#handle))
   }
 
   /** The program's name, where this process attached it. */
@@ -62,7 +84,12 @@ export class Link implements Disposable {
     return this.#subject.program
   }
 
-  /** The file descriptor; the link owns it. (`bpf_link__fd`) */
+  /** What it's attached to, where this process attached it: the function, tracepoint, interface, ... or what SEC() says. */
+  get target(): string | undefined {
+    return this.#subject.target
+  }
+
+  /** The file descriptor; the link owns it. -1 for what is attached without a link, on kernels that have none for it. (`bpf_link__fd`) */
   get fd(): number {
     return this.#do('read the fd', () => native.linkFd(this.#handle))
   }
@@ -91,7 +118,11 @@ export class Link implements Disposable {
 
   /** Pins the link into a BPF file system: it stays when the process ends. (`bpf_link__pin`, Linux 5.7) */
   pin(path: string): void {
-    this.#do(`pin to ${path}`, () => native.linkPin(this.#handle, path))
+    this.#do(
+      `pin to ${path}`,
+      () => native.linkPin(this.#handle, path),
+      ({ errno }) => (errno === constants.errno.EPERM ? whyNoPin(path) : undefined),
+    )
   }
 
   /** Removes the pin. (`bpf_link__unpin`) */
@@ -113,28 +144,57 @@ export class Link implements Disposable {
 
   /** What the kernel says of it. (`bpf_link_get_info_by_fd`, Linux 5.8) */
   info(): LinkInfo {
-    const { type, attachType, ...rest } = this.#do('read the info', () => native.linkInfo(this.#handle))
-    const info: LinkInfo = { ...rest, type: linkTypeName(type) }
-    if (attachType !== undefined) info.attachType = attachTypeName(attachType)
-    return info
+    return toLinkInfo(this.#do('read the info', () => native.linkInfo(this.#handle), whyNoInfo))
   }
 
   /** Detaches, unless pinned or disconnected. Closing twice is fine. (`bpf_link__destroy`) */
   close(): void {
     if (this.#closed) return
-    this.#closed = true
     native.linkClose(this.#handle)
-    this.#onClose?.()
-    this.#onClose = undefined
+    this.#letGo()
+  }
+
+  /** The same on libuv's pool; see {@link Link.closeAll}. */
+  closeAsync(): Promise<void> {
+    return Link.closeAll([this])
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
 
-  #do<T>(what: string, call: () => T): T {
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.closeAsync()
+  }
+
+  #letGo(): void {
+    this.#closed = true
+    this.#onClose?.()
+    this.#onClose = undefined
+  }
+
+  #do<T>(what: string, call: () => T, reason?: Subject['reason']): T {
     const { program } = this.#subject
     const link = program === undefined ? 'link' : `link of program '${program}'`
-    return attempt({ ...this.#subject, what: `${link}: ${what}` }, call)
+    return attempt({ ...this.#subject, what: `${link}: ${what}`, reason }, call)
   }
+}
+
+function whyNoLink({ errno }: NativeError): string | undefined {
+  return errno === constants.errno.EINVAL ? 'it is something else than a link' : undefined
+}
+
+function whyNoInfo({ errno }: NativeError): string | undefined {
+  const { EINVAL, EOPNOTSUPP } = constants.errno
+  return errno === EINVAL || errno === EOPNOTSUPP
+    ? "the program is attached without a link of the kernel's (by a mode without, or on a kernel that has none for this)"
+    : undefined
+}
+
+/** BPF_FS_MAGIC of linux/magic.h. */
+const bpffs = 0xcafe4a11
+
+function whyNoPin(path: string): string | undefined {
+  const isBpffs = statfsSync(dirname(path)).type === bpffs
+  return isBpffs ? undefined : `${path} is not on a BPF file system; 'mount -t bpf bpf /sys/fs/bpf' makes one`
 }

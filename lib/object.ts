@@ -11,7 +11,7 @@ import { BpfError } from './errors.js'
 import type { EventReader, EventReaderOptions } from './event-reader.js'
 import type { Subject } from './explain.js'
 import { type Globals, globalsOf } from './globals.js'
-import type { Link } from './link.js'
+import { Link } from './link.js'
 import { BpfMap, type MapCodecs } from './map.js'
 import { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 import { choosePortableMaps } from './portable-events.js'
@@ -66,7 +66,7 @@ type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
  * obj.attach()
  * for await (const e of obj.ringBuffer('events', 'event')) console.log(e)
  */
-export class BpfObject implements Disposable {
+export class BpfObject implements Disposable, AsyncDisposable {
   readonly #handle: ObjectHandle
   readonly #links = new Set<Link>()
   readonly #globals = new Map<string, Globals>()
@@ -116,7 +116,10 @@ export class BpfObject implements Disposable {
       ),
     )
     this.name = native.objectName(this.#handle)
-    const owner = { name: this.name, own: (make: (onClose: () => void) => Link) => this.#own(make) }
+    const owner = {
+      name: this.name,
+      own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
+    }
     const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
     const maps = native.objectMaps(this.#handle).map((handle) => {
       // Now: load forgets the types of maps that the kernel wants none for, such as sockmaps.
@@ -412,8 +415,22 @@ export class BpfObject implements Disposable {
     native.objectClose(this.#handle)
   }
 
+  /** The same with its links closed on libuv's pool: hundreds of them would hold the event loop. */
+  async closeAsync(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    const closing = Link.closeAll(this.#links)
+    // Natively it's closed when the last of them is.
+    native.objectClose(this.#handle)
+    await closing
+  }
+
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.closeAsync()
   }
 
   // ----
@@ -441,8 +458,8 @@ export class BpfObject implements Disposable {
     }
   }
 
-  #own(make: (onClose: () => void) => Link): Link {
-    const link = make(() => this.#links.delete(link))
+  #own<L extends Link>(make: (onClose: () => void) => L): L {
+    const link: L = make(() => this.#links.delete(link))
     this.#links.add(link)
     return link
   }

@@ -3,12 +3,44 @@ import type {
   ProgramHandle,
   TestRunArguments,
 } from '../types/binding.js'
+import type { Attachable } from './attach/attachable.js'
+import { attachCgroup, type CgroupOptions } from './attach/cgroup.js'
+import type { Interface } from './attach/interface.js'
+import { attachIter, type IterLink, type IterOptions } from './attach/iter.js'
+import {
+  attachKprobe,
+  attachKprobeMulti,
+  attachKprobeMultiSync,
+  attachKsyscall,
+  type KprobeMultiOptions,
+  type KprobeOptions,
+  type KsyscallOptions,
+} from './attach/kprobe.js'
+import { attachNetfilter, type NetfilterOptions } from './attach/netfilter.js'
+import { attachNetns } from './attach/netns.js'
+import { attachPerfEvent, attachPerfEventOnCpus, type PerfEventOptions } from './attach/perf-event.js'
+import { attachReuseport, attachSocket } from './attach/socket.js'
+import { attachSockmap } from './attach/sockmap.js'
+import { type TcFilter, TcHook, type TcOptions, type TcPoint } from './attach/tc.js'
+import { attachNetkit, attachTcx, type NetkitOptions, type TcxOptions } from './attach/tcx.js'
+import { attachRawTracepoint, attachTracepoint, type CookieOption } from './attach/tracepoint.js'
+import { attachFreplace, attachLsm, attachTracing } from './attach/tracing.js'
+import {
+  attachUprobe,
+  attachUprobeMulti,
+  attachUprobeMultiSync,
+  type UprobeMultiOptions,
+  type UprobeOptions,
+} from './attach/uprobe.js'
+import { attachUsdt, type UsdtOptions } from './attach/usdt.js'
+import { attachXdp, type XdpLink, type XdpOptions } from './attach/xdp.js'
 import { native } from './binding.js'
 import { attempt, attemptAsync } from './call.js'
 import { capabilitiesFor } from './capabilities.js'
 import { BpfError } from './errors.js'
 import type { Subject } from './explain.js'
 import { Link } from './link.js'
+import type { BpfMap } from './map.js'
 import {
   type AttachType,
   attachTypeName,
@@ -17,12 +49,13 @@ import {
   programTypeName,
   programTypeNumber,
 } from './names.js'
+import { registerPrograms } from './program-handle.js'
 
 /** What `Program` needs of the object that it belongs to. @internal */
 export interface ProgramOwner {
   readonly name: string
   /** Keeps a link until it's closed, or closes it with the object. */
-  own(make: (onClose: () => void) => Link): Link
+  own<L extends Link>(make: (onClose: () => void) => L): L
 }
 
 /** What the kernel says of a loaded program. */
@@ -95,14 +128,6 @@ const testRunArguments = [
   'batchSize',
 ]
 
-let handleOf: (program: Program) => ProgramHandle
-
-/** The native handle of a program. @internal */
-export function handleOfProgram(program: Program): ProgramHandle {
-  if (!(program instanceof Program)) throw new TypeError('program is not a Program of libbpf-node')
-  return handleOf(program)
-}
-
 /** A program of a {@link BpfObject}. It lives as long as its object. */
 export class Program {
   readonly #handle: ProgramHandle
@@ -113,7 +138,7 @@ export class Program {
   readonly section: string
 
   static {
-    handleOf = (program) => program.#handle
+    registerPrograms((program) => (#handle in program ? program.#handle : undefined))
   }
 
   /** Use {@link BpfObject.program}. @internal */
@@ -264,6 +289,200 @@ export class Program {
     return this.#owner.own((onClose) => new Link(handle, { ...this.#subject, target: this.section }, onClose))
   }
 
+  // ---- Attaching to what SEC() need not name, or with options
+
+  /**
+   * Runs when a kernel function is called, or returns. (`bpf_program__attach_kprobe_opts`, Linux 4.1)
+   *
+   * @param symbol - the function's name, or several of which the first that can be probed is taken: {@link Link.target} tells which
+   */
+  attachKprobe(symbol: string | readonly string[], options: KprobeOptions = {}): Link {
+    return attachKprobe(this.#attachable, symbol, options)
+  }
+
+  /**
+   * Runs when a system call is made, or returns, whatever its function is called on this machine. The program reads its arguments
+   * by BPF_KSYSCALL. (`bpf_program__attach_ksyscall`, Linux 4.1)
+   *
+   * @param name - such as 'unlinkat'
+   */
+  attachKsyscall(name: string, options: KsyscallOptions = {}): Link {
+    return attachKsyscall(this.#attachable, name, options)
+  }
+
+  /** Runs when any of many kernel functions is called; SEC("kprobe.multi"). On libuv's pool. (`bpf_program__attach_kprobe_multi_opts`, Linux 5.18) */
+  async attachKprobeMulti(options: KprobeMultiOptions): Promise<Link> {
+    return attachKprobeMulti(this.#attachable, options)
+  }
+
+  /** Like {@link attachKprobeMulti}, and waits. */
+  attachKprobeMultiSync(options: KprobeMultiOptions): Link {
+    return attachKprobeMultiSync(this.#attachable, options)
+  }
+
+  /**
+   * Runs when a function of a program or library is called, or returns. (`bpf_program__attach_uprobe_opts`, Linux 4.3)
+   *
+   * @param binary - a path, or a name: of a library as in `libc.so.6`, of a program on the PATH. With `pid`, a name is looked up in what
+   * that process has mapped, in its own mount namespace. `archive!/file` is a file in a zip archive.
+   */
+  attachUprobe(binary: string, options: UprobeOptions): Link {
+    return attachUprobe(this.#attachable, binary, options)
+  }
+
+  /**
+   * Runs when any of many functions of a program or library is called; SEC("uprobe.multi"). On libuv's pool.
+   * (`bpf_program__attach_uprobe_multi`, Linux 6.6)
+   *
+   * @param binary - as for {@link attachUprobe}
+   */
+  async attachUprobeMulti(binary: string, options: UprobeMultiOptions): Promise<Link> {
+    return attachUprobeMulti(this.#attachable, binary, options)
+  }
+
+  /** Like {@link attachUprobeMulti}, and waits. */
+  attachUprobeMultiSync(binary: string, options: UprobeMultiOptions): Link {
+    return attachUprobeMultiSync(this.#attachable, binary, options)
+  }
+
+  /**
+   * Runs at a static probe (USDT) of a program or library; the object includes usdt.bpf.h. (`bpf_program__attach_usdt`, Linux 4.3)
+   *
+   * @param binary - as for {@link attachUprobe}
+   * @param provider - the first half of the probe's name, such as 'python'
+   * @param name - the second half
+   */
+  attachUsdt(binary: string, provider: string, name: string, options: UsdtOptions = {}): Link {
+    return attachUsdt(this.#attachable, binary, provider, name, options)
+  }
+
+  /** Runs at a tracepoint, such as 'sched', 'sched_switch'. (`bpf_program__attach_tracepoint_opts`, Linux 4.7; cookies 5.15) */
+  attachTracepoint(category: string, name: string, options: CookieOption = {}): Link {
+    return attachTracepoint(this.#attachable, category, name, options)
+  }
+
+  /** Runs at a tracepoint, with its arguments as they are. (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17; cookies 6.10) */
+  attachRawTracepoint(name: string, options: CookieOption = {}): Link {
+    return attachRawTracepoint(this.#attachable, name, options)
+  }
+
+  /**
+   * For fentry, fexit, fmod_ret and tp_btf programs: to what SEC() or {@link setAttachTarget} names.
+   * (`bpf_program__attach_trace_opts`, Linux 5.5; cookies 5.19)
+   */
+  attachTracing(options: CookieOption = {}): Link {
+    return attachTracing(this.#attachable, this.section, options)
+  }
+
+  /** For LSM programs: to the hook that SEC() or {@link setAttachTarget} names. (`bpf_program__attach_lsm`, Linux 5.7, booted with lsm=...,bpf) */
+  attachLsm(): Link {
+    return attachLsm(this.#attachable, this.section)
+  }
+
+  /**
+   * Takes the place of a function of another BPF program. (`bpf_program__attach_freplace`, Linux 5.10)
+   *
+   * @param target - the program or a descriptor of it, of the same kind as the one that was set before load; that one without
+   * @param name - its function
+   */
+  attachFreplace(target?: Program | number, name?: string): Link {
+    return attachFreplace(this.#attachable, this.section, target, name)
+  }
+
+  /** Runs by a counter's or clock's ticking: sampling. The link owns the perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9) */
+  attachPerfEvent(options: PerfEventOptions): Link {
+    return attachPerfEvent(this.#attachable, options)
+  }
+
+  /**
+   * The same on each of several CPUs, with a link for each. When one fails those before it are detached again.
+   *
+   * @param cpus - all that are online without it
+   */
+  attachPerfEventOnCpus(options: Omit<PerfEventOptions, 'cpu'>, cpus?: Iterable<number>): Link[] {
+    return attachPerfEventOnCpus(this.#attachable, options, cpus)
+  }
+
+  /**
+   * Runs on each frame that comes to an interface, before the network stack. (`bpf_link_create`, Linux 5.9; before, by netlink)
+   *
+   * @param to - the interface's name or index
+   * @returns a link that knows the mode; {@link Link.update} replaces the program atomically
+   */
+  attachXdp(to: Interface, options: XdpOptions = {}): XdpLink {
+    return attachXdp(this.#attachable, to, options)
+  }
+
+  /** Runs on packets that come to or leave an interface, in order with others. (`bpf_link_create`, as `bpf_program__attach_tcx`; Linux 6.6) */
+  attachTcx(to: Interface, options: TcxOptions = {}): Link {
+    return attachTcx(this.#attachable, to, options)
+  }
+
+  /** The same for a netkit device. (`bpf_link_create`, as `bpf_program__attach_netkit`; Linux 6.7) */
+  attachNetkit(to: Interface, options: NetkitOptions = {}): Link {
+    return attachNetkit(this.#attachable, to, options)
+  }
+
+  /**
+   * As a classifier of traffic control, by its clsact qdisc, which is made where it's missing and stays. For kernels before 6.6;
+   * there and later {@link attachTcx} is better: this is no link, and stays when the process ends. (`bpf_tc_attach`, Linux 4.5)
+   */
+  attachTc(to: Interface, point: TcPoint, options: TcOptions = {}): TcFilter {
+    this.fd
+    const hook = new TcHook(to, point)
+    if (typeof point === 'string') hook.create()
+    return hook.attach(this, options)
+  }
+
+  /**
+   * To a cgroup and those below, for what SEC() says: packets, sockets, system calls on sockets, devices, sysctls, LSM hooks.
+   * (`bpf_link_create`, as `bpf_program__attach_cgroup_opts`; Linux 5.7. Before, `bpf_prog_attach`)
+   *
+   * @param cgroup - its folder, or a descriptor of it
+   */
+  attachCgroup(cgroup: string | number, options: CgroupOptions = {}): Link {
+    return attachCgroup(this.#attachable, cgroup, options)
+  }
+
+  /**
+   * For sk_lookup and flow_dissector programs. (`bpf_link_create`, as `bpf_program__attach_netns`; Linux 5.8, sk_lookup 5.9)
+   *
+   * @param netns - its file, as in /run/netns or /proc/PID/ns/net, or a descriptor; this process's own without it
+   */
+  attachNetns(netns?: string | number): Link {
+    return attachNetns(this.#attachable, netns)
+  }
+
+  /** Runs on packets in one of netfilter's hooks, in order with iptables and nftables. (`bpf_program__attach_netfilter`, Linux 6.4) */
+  attachNetfilter(options: NetfilterOptions): Link {
+    return attachNetfilter(this.#attachable, options)
+  }
+
+  /** sk_skb and sk_msg programs: for the sockets of a sockmap or sockhash. (`bpf_link_create`, as `bpf_program__attach_sockmap`; Linux 6.10. Before, `bpf_prog_attach`) */
+  attachSockmap(map: BpfMap<unknown, unknown>): Link {
+    return attachSockmap(this.#attachable, map)
+  }
+
+  /** Makes an iterator, which runs the program when it is read. (`bpf_program__attach_iter`, Linux 5.8) */
+  attachIter(options: IterOptions = {}): IterLink {
+    return attachIter(this.#attachable, this.section, options)
+  }
+
+  /**
+   * Runs on what a socket receives, and says how many bytes of it the socket gets. It goes with the socket, or by {@link detachSocket}.
+   * (SO_ATTACH_BPF, Linux 3.19)
+   */
+  attachSocket(socketFd: number): void {
+    attachSocket(this.#attachable, socketFd)
+  }
+
+  /** Chooses among the sockets of one port, for sk_reuseport and socket_filter programs. (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5, sk_reuseport 4.19) */
+  attachReuseport(socketFd: number): void {
+    attachReuseport(this.#attachable, socketFd)
+  }
+
+  // ----
+
   /** Takes it out of the kernel, without its object. (`bpf_program__unload`) */
   unload(): void {
     this.#do('unload', () => native.programUnload(this.#handle))
@@ -301,6 +520,17 @@ export class Program {
 
   get #testRunSubject(): Subject {
     return { ...this.#subject, what: `program '${this.name}': test run`, arguments: testRunArguments }
+  }
+
+  get #attachable(): Attachable {
+    return {
+      handle: this.#handle,
+      name: this.name,
+      fd: this.fd,
+      attachType: native.programExpectedAttachType(this.#handle),
+      subject: this.#subject,
+      own: (make) => this.#owner.own(make),
+    }
   }
 
   get #subject(): Omit<Subject, 'what'> {

@@ -6,6 +6,10 @@ import { dirname } from 'node:path'
 import { files, fingerprint } from './files.mjs'
 import { Failure, run } from './run.mjs'
 
+// <bpf/usdt.bpf.h> wants <asm/errno.h>, which Debian keeps apart for each architecture.
+const multiarch = { x64: '/usr/include/x86_64-linux-gnu', arm64: '/usr/include/aarch64-linux-gnu' }[
+  process.arch
+]
 const targetArch = { x64: 'x86', arm64: 'arm64' }[process.arch]
 
 export const sources = () => ['examples', 'test/bpf'].flatMap((folder) => files(folder, /\.bpf\.c$/))
@@ -46,6 +50,7 @@ export function compile(clang, source, object = objectOf(source)) {
   const include = ['include', 'build/include', 'deps/libbpf']
     .filter(existsSync)
     .map((folder) => `-I${folder}`)
+  if (existsSync(multiarch)) include.push('-idirafter', multiarch)
   // Version 3 instructions: kernels since 5.1. Source lines in BTF are named from the root of the repository.
   const flags = ['-g', '-O2', '-Wall', '-target', 'bpf', '-mcpu=v3', `-D__TARGET_ARCH_${targetArch}`]
   return run(clang, [...flags, '-fdebug-compilation-dir=.', ...include, '-c', source, '-o', object])

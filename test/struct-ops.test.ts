@@ -54,14 +54,14 @@ describe('struct_ops', () => {
     expect(thrownBy(() => link.update(object.program('ssthresh')))).toMatchObject({
       operation: 'bpf_link__update_program',
     })
-    expect(link.info().mapId).toBe(object.map('one').id)
+    expect(link.info()).toMatchObject({ mapId: object.map('one').id })
   })
 
   requiresKernel('6.4', 'by a name that is there already are refused', () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()
     expect(thrownBy(() => object.map('two').attachStructOps())).toMatchObject({ map: 'two', code: 'EEXIST' })
-    expect(link.info().mapId).toBe(object.map('one').id)
+    expect(link.info()).toMatchObject({ mapId: object.map('one').id })
   })
 
   requiresKernel('6.4', 'have an initial value until load', () => {

@@ -90,12 +90,20 @@ export interface LinkInfo {
   programId: number
   /** Tracing, cgroup, netns, TCX, netkit, sockmap. */
   attachType?: number
-  /** Raw tracepoint: the tracepoint's name. Iterator: the target's name. */
+  /** Raw tracepoint, iterator: its target's. Perf event: the tracepoint, the function, or the file of a uprobe. */
   name?: string
+  /** Raw tracepoint, tracing, perf event; 0 on kernels that do not tell. */
+  cookie?: bigint
   /** Tracing: the program or BTF object attached to, and the type in it. */
   targetObjectId?: number
   targetBtfId?: number
+  /** Cgroup, iterator over cgroups. */
   cgroupId?: bigint
+  /** Iterator over cgroups: BPF_CGROUP_ITER_*. */
+  order?: number
+  /** Iterator over tasks; with pid, multi uprobe. */
+  tid?: number
+  pid?: number
   netnsInode?: number
   /** XDP, TCX, netkit. */
   ifindex?: number
@@ -105,6 +113,56 @@ export interface LinkInfo {
   priority?: number
   /** struct_ops, iterator over a map, sockmap. */
   mapId?: number
+  /** Perf event: BPF_PERF_EVENT_*; 0 before Linux 6.6. */
+  eventType?: number
+  /** Perf event of a kprobe or uprobe: bytes from the function, or the file's beginning. */
+  offset?: number
+  address?: bigint
+  refCtrOffset?: bigint
+  /** Kprobe, multi kprobe. */
+  missed?: bigint
+  /** Perf event that is no probe: `type` and `config` of perf_event_attr. */
+  perfType?: number
+  perfConfig?: bigint
+  /** Multi kprobe and uprobe, from here on; netfilter has flags, too. */
+  count?: number
+  flags?: number
+  addresses?: BigUint64Array
+  path?: string
+  offsets?: BigUint64Array
+  refCtrOffsets?: BigUint64Array
+  cookies?: BigUint64Array
+}
+
+/** What `bpf_prog_query_opts` says. */
+export interface Attached {
+  /** Of the cgroup: BPF_F_ALLOW_*. */
+  attachFlags: number
+  /** In the order in which they run. */
+  programIds: number[]
+  /** 0 for programs without a link; empty when it was not asked for. */
+  linkIds: number[]
+  revision: bigint
+}
+
+/** What `bpf_xdp_query` says; ids are 0 where there is no program. */
+export interface XdpState {
+  /** XDP_ATTACHED_* of linux/if_link.h: 0 none, 1 native, 2 generic, 3 offload, 4 several. */
+  attachMode: number
+  programId: number
+  nativeProgramId: number
+  genericProgramId: number
+  offloadProgramId: number
+  /** NETDEV_XDP_ACT_* of linux/netdev.h. */
+  features: bigint
+  zeroCopySegments: number
+}
+
+/** Where a classifier is. */
+export interface TcFilter {
+  handle: number
+  priority: number
+  programId: number
 }
 
 export interface Binding {
@@ -137,6 +195,9 @@ export interface Binding {
   btfNextId(id: number): number | undefined
   /** `libbpf_probe_bpf_map_type`: whether this kernel has maps of a type. */
   probeMapType(type: number): boolean
+  /** `bpf_prog_query_opts` of a descriptor (cgroup, netns, sockmap) or an ifindex. `withLinks`: TCX and netkit only. Flags: BPF_F_QUERY_*. */
+  queryAttached(target: number, attachType: number, flags: number, withLinks: boolean): Attached
+  xdpQuery(ifindex: number): XdpState
 
   // ---- object: binding/object.cc
 
@@ -211,6 +272,133 @@ export interface Binding {
   /** `dataOutSize` and `contextOutSize` are the room for what the program leaves. Flags: BPF_F_TEST_*. */
   programTestRun(...args: TestRunArguments): Promise<TestRunResult>
   programTestRunSync(...args: TestRunArguments): TestRunResult
+
+  // ---- attaching: binding/attach.cc. A cookie is what bpf_get_attach_cookie() returns; 0 for none. A `mode` is a probe_attach_mode.
+
+  /** `bpf_program__attach_kprobe_opts` */
+  programAttachKprobe(
+    program: ProgramHandle,
+    symbol: string,
+    offset: number,
+    retprobe: boolean,
+    cookie: bigint,
+    mode: number,
+  ): LinkHandle
+  /** `bpf_program__attach_ksyscall` */
+  programAttachKsyscall(program: ProgramHandle, name: string, retprobe: boolean, cookie: bigint): LinkHandle
+  /** `bpf_program__attach_kprobe_multi_opts`. On libuv's pool; the object stays open until it settles, `undefined` where it was closed meanwhile. */
+  programAttachKprobeMulti(...args: KprobeMultiArguments): Promise<LinkHandle | undefined>
+  programAttachKprobeMultiSync(...args: KprobeMultiArguments): LinkHandle
+  /** `bpf_program__attach_uprobe_opts`. `pid`: -1 all, 0 this process. */
+  programAttachUprobe(
+    program: ProgramHandle,
+    pid: number,
+    binary: string,
+    symbol: string | undefined,
+    offset: number,
+    retprobe: boolean,
+    refCtrOffset: number,
+    cookie: bigint,
+    mode: number,
+  ): LinkHandle
+  /** `bpf_program__attach_uprobe_multi`, as programAttachKprobeMulti. */
+  programAttachUprobeMulti(...args: UprobeMultiArguments): Promise<LinkHandle | undefined>
+  programAttachUprobeMultiSync(...args: UprobeMultiArguments): LinkHandle
+  /** `bpf_program__attach_usdt` */
+  programAttachUsdt(
+    program: ProgramHandle,
+    pid: number,
+    binary: string,
+    provider: string,
+    name: string,
+    cookie: bigint,
+  ): LinkHandle
+  /** `bpf_program__attach_tracepoint_opts` */
+  programAttachTracepoint(program: ProgramHandle, category: string, name: string, cookie: bigint): LinkHandle
+  /** `bpf_program__attach_raw_tracepoint_opts` */
+  programAttachRawTracepoint(program: ProgramHandle, name: string, cookie: bigint): LinkHandle
+  /** `bpf_program__attach_trace_opts` */
+  programAttachTrace(program: ProgramHandle, cookie: bigint): LinkHandle
+  /** `bpf_program__attach_lsm` */
+  programAttachLsm(program: ProgramHandle): LinkHandle
+  /** `bpf_program__attach_freplace`: 0 and `undefined` for the target that was set before load. */
+  programAttachFreplace(program: ProgramHandle, targetFd: number, name: string | undefined): LinkHandle
+  /** `perf_event_open` and `bpf_program__attach_perf_event_opts`. `period` is the frequency in Hz with `frequency`. `pid`, `cpu`: -1 all. */
+  programAttachPerfEvent(
+    program: ProgramHandle,
+    type: number,
+    config: bigint,
+    period: bigint,
+    frequency: boolean,
+    inherit: boolean,
+    pid: number,
+    cpu: number,
+    cookie: bigint,
+  ): LinkHandle
+  /**
+   * `bpf_link_create` with a descriptor or an ifindex as target: XDP (flags XDP_FLAGS_*), TCX, netkit, cgroup, netns, sockmap. Anchor by one of
+   * descriptor and id, with BPF_F_BEFORE, BPF_F_AFTER, BPF_F_LINK in the flags; a revision of 0 is any.
+   */
+  programLinkCreate(
+    program: ProgramHandle,
+    target: number,
+    attachType: number,
+    flags: number,
+    relativeFd: number,
+    relativeId: number,
+    expectedRevision: bigint,
+  ): LinkHandle
+  /** `bpf_prog_attach`, undone by `linkClose`: for kernels without links for that. The link has no descriptor; what needs one says EOPNOTSUPP. */
+  programProgAttach(program: ProgramHandle, targetFd: number, attachType: number, flags: number): LinkHandle
+  /** `bpf_xdp_attach` where no program is, undone by `linkClose`. */
+  programAttachXdpByNetlink(program: ProgramHandle, ifindex: number, flags: number): LinkHandle
+  /** `bpf_program__attach_netfilter` */
+  programAttachNetfilter(
+    program: ProgramHandle,
+    protocolFamily: number,
+    hook: number,
+    priority: number,
+    flags: number,
+  ): LinkHandle
+  /** `bpf_program__attach_iter` */
+  programAttachIter(program: ProgramHandle): LinkHandle
+  programAttachIterMap(program: ProgramHandle, mapFd: number): LinkHandle
+  /** One of the three, the others 0. */
+  programAttachIterTask(program: ProgramHandle, tid: number, pid: number, pidFd: number): LinkHandle
+  /** One of descriptor and id, the other 0; both 0 for the root. `order`: BPF_CGROUP_ITER_*. */
+  programAttachIterCgroup(
+    program: ProgramHandle,
+    order: number,
+    cgroupFd: number,
+    cgroupId: bigint,
+  ): LinkHandle
+  /** `if_nametoindex`: of the network namespace that the thread is in, which /sys need not show. `undefined` for no such interface. */
+  interfaceIndex(name: string): number | undefined
+
+  // ---- traffic control: binding/tc.cc. `point`: 1 ingress, 2 egress, 3 both (to create and destroy), 4 `parent`'s.
+
+  tcHookCreate(ifindex: number, point: number, parent: number): void
+  tcHookDestroy(ifindex: number, point: number, parent: number): void
+  /** A handle or priority of 0 lets the kernel choose. */
+  tcAttach(
+    ifindex: number,
+    point: number,
+    parent: number,
+    program: ProgramHandle,
+    handle: number,
+    priority: number,
+    replace: boolean,
+  ): TcFilter
+  tcDetach(ifindex: number, point: number, parent: number, handle: number, priority: number): void
+  tcQuery(ifindex: number, point: number, parent: number, handle: number, priority: number): TcFilter
+
+  // ---- sockets: binding/socket.cc
+
+  /** SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF and what undoes them. */
+  programAttachSocket(program: ProgramHandle, socketFd: number): void
+  programAttachReuseport(program: ProgramHandle, socketFd: number): void
+  socketDetach(socketFd: number): void
+  reuseportDetach(socketFd: number): void
 
   // ---- map: binding/map.cc
 
@@ -332,6 +520,11 @@ export interface Binding {
   linkOpen(path: string): LinkHandle
   /** `bpf_link__destroy`: detaches unless pinned or disconnected. Twice is fine. A link is never closed by garbage collection. */
   linkClose(link: LinkHandle): void
+  /** The same for many, one after the other on libuv's pool. Their objects stay open until it settles. */
+  linkCloseAsync(links: LinkHandle[]): Promise<void>
+  /** Of a copy of the descriptor. EINVAL where it is not a link's. */
+  linkFromFd(fd: number): LinkHandle
+  linkFromId(id: number): LinkHandle
   linkFd(link: LinkHandle): number
   linkDetach(link: LinkHandle): void
   linkDisconnect(link: LinkHandle): void
@@ -341,6 +534,8 @@ export interface Binding {
   linkUpdateProgram(link: LinkHandle, program: ProgramHandle): void
   linkUpdateMap(link: LinkHandle, map: MapHandle): void
   linkInfo(link: LinkHandle): LinkInfo
+  /** `bpf_iter_create`: a descriptor to read from, which is the caller's. */
+  linkIterCreate(link: LinkHandle): number
 
   // ---- event sources: binding/event_source.cc
 
@@ -420,4 +615,29 @@ export type TestRunArguments = [
   flags: number,
   cpu: number,
   batchSize: number,
+]
+
+export type KprobeMultiArguments = [
+  program: ProgramHandle,
+  /** One of these three; cookies, where there are any, are as many as symbols or addresses. */
+  pattern: string | undefined,
+  symbols: string[] | undefined,
+  addresses: BigUint64Array | undefined,
+  cookies: BigUint64Array | undefined,
+  retprobe: boolean,
+  session: boolean,
+  uniqueMatch: boolean,
+]
+
+export type UprobeMultiArguments = [
+  program: ProgramHandle,
+  pid: number,
+  binary: string,
+  pattern: string | undefined,
+  symbols: string[] | undefined,
+  offsets: BigUint64Array | undefined,
+  refCtrOffsets: BigUint64Array | undefined,
+  cookies: BigUint64Array | undefined,
+  retprobe: boolean,
+  session: boolean,
 ]

@@ -59,15 +59,17 @@ bool Args::boolean(size_t i) {
   return value;
 }
 
-std::string Args::string(size_t i) {
+std::string Args::string(size_t i) { return StringOf(i, values_[i]); }
+
+std::string Args::StringOf(size_t i, napi_value from) {
   size_t length = 0;
   if (!ok_) return {};
-  if (napi_get_value_string_utf8(env_, values_[i], nullptr, 0, &length) != napi_ok) {
+  if (napi_get_value_string_utf8(env_, from, nullptr, 0, &length) != napi_ok) {
     Mistype(i, "a string");
     return {};
   }
   std::string value(length + 1, '\0');
-  napi_get_value_string_utf8(env_, values_[i], value.data(), value.size(), &length);
+  napi_get_value_string_utf8(env_, from, value.data(), value.size(), &length);
   value.resize(length);
   // To C the string would end there, and mean another file.
   if (value.find('\0') != std::string::npos) Mistype(i, "a string without NUL");
@@ -101,6 +103,36 @@ std::optional<Bytes> Args::optionalBytes(size_t i) {
 napi_value Args::function(size_t i) {
   if (ok_ && !is(i, napi_function)) Mistype(i, "a function");
   return values_[i];
+}
+
+std::optional<std::vector<std::string>> Args::optionalStrings(size_t i) {
+  uint32_t count = 0;
+  if (!ok_ || is(i, napi_undefined)) return std::nullopt;
+  if (napi_get_array_length(env_, values_[i], &count) != napi_ok) {
+    Mistype(i, "an array of strings");
+    return std::nullopt;
+  }
+  std::vector<std::string> strings;
+  for (uint32_t k = 0; k < count && ok_; k++) {
+    napi_value element = nullptr;
+    napi_get_element(env_, values_[i], k, &element);
+    strings.push_back(StringOf(i, element));
+  }
+  return strings;
+}
+
+std::optional<std::vector<uint64_t>> Args::optionalU64s(size_t i) {
+  napi_typedarray_type type;
+  size_t count = 0;
+  void* data = nullptr;
+  if (!ok_ || is(i, napi_undefined)) return std::nullopt;
+  if (napi_get_typedarray_info(env_, values_[i], &type, &count, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_biguint64_array) {
+    Mistype(i, "a BigUint64Array");
+    return std::nullopt;
+  }
+  auto* first = static_cast<uint64_t*>(data);
+  return std::vector<uint64_t>(first, first + count);
 }
 
 napi_value ToJs(napi_env env, bool value) {
@@ -146,12 +178,21 @@ napi_value Undefined(napi_env env) {
   return result;
 }
 
-napi_value CopyBytes(napi_env env, const void* data, size_t size) {
+static napi_value CopyArray(napi_env env, napi_typedarray_type type, const void* data, size_t count,
+                            size_t size) {
   void* copy = nullptr;
   napi_value buffer = nullptr;
   napi_value result = nullptr;
   if (napi_create_arraybuffer(env, size, &copy, &buffer) != napi_ok) return nullptr;
   if (size > 0) memcpy(copy, data, size);
-  napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &result);
+  napi_create_typedarray(env, type, count, buffer, 0, &result);
   return result;
+}
+
+napi_value CopyBytes(napi_env env, const void* data, size_t size) {
+  return CopyArray(env, napi_uint8_array, data, size, size);
+}
+
+napi_value CopyU64s(napi_env env, const std::vector<uint64_t>& values) {
+  return CopyArray(env, napi_biguint64_array, values.data(), values.size(), values.size() * sizeof(uint64_t));
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "handle.h"
 
@@ -41,14 +42,21 @@ class Args {
   // A handle in whatever state.
   template <class T>
   T* closable(size_t i) {
-    void* data = nullptr;
-    if (!ok_) return nullptr;
-    if (napi_get_value_external(env_, values_[i], &data) == napi_ok && data != nullptr) {
-      auto* handle = static_cast<Handle*>(data);
-      if (handle->kind == T::kKind) return static_cast<T*>(handle);
+    return HandleIn<T>(i, values_[i]);
+  }
+
+  // An array of handles in whatever state.
+  template <class T>
+  std::vector<T*> closables(size_t i) {
+    uint32_t count = 0;
+    std::vector<T*> handles;
+    if (ok_ && napi_get_array_length(env_, values_[i], &count) != napi_ok) Mistype(i, "an array of handles");
+    for (uint32_t k = 0; k < count && ok_; k++) {
+      napi_value element = nullptr;
+      napi_get_element(env_, values_[i], k, &element);
+      handles.push_back(HandleIn<T>(i, element));
     }
-    Mistype(i, "a handle of the right kind");
-    return nullptr;
+    return handles;
   }
 
   int64_t integer(size_t i, int64_t least, int64_t most);
@@ -63,6 +71,9 @@ class Args {
   Bytes bytes(size_t i);
   std::optional<Bytes> optionalBytes(size_t i);
   napi_value function(size_t i);
+  // Copies of an array of strings, of a BigUint64Array.
+  std::optional<std::vector<std::string>> optionalStrings(size_t i);
+  std::optional<std::vector<uint64_t>> optionalU64s(size_t i);
 
   bool is(size_t i, napi_valuetype type) const;
   // Throws a RangeError.
@@ -71,6 +82,18 @@ class Args {
  private:
   static constexpr size_t kMost = 10;
 
+  template <class T>
+  T* HandleIn(size_t i, napi_value value) {
+    void* data = nullptr;
+    if (!ok_) return nullptr;
+    if (napi_get_value_external(env_, value, &data) == napi_ok && data != nullptr) {
+      auto* handle = static_cast<Handle*>(data);
+      if (handle->kind == T::kKind) return static_cast<T*>(handle);
+    }
+    Mistype(i, "a handle of the right kind");
+    return nullptr;
+  }
+  std::string StringOf(size_t i, napi_value value);
   void Mistype(size_t i, const char* wanted);
   void Refuse(const char* code);
 
@@ -88,5 +111,7 @@ napi_value ToJs(napi_env env, uint64_t value);     // a bigint
 napi_value ToJs(napi_env env, const char* value);  // undefined for null
 napi_value ToJs(napi_env env, const std::string& value);
 napi_value Undefined(napi_env env);
+// A new BigUint64Array with a copy.
+napi_value CopyU64s(napi_env env, const std::vector<uint64_t>& values);
 // A new Uint8Array with a copy.
 napi_value CopyBytes(napi_env env, const void* data, size_t size);

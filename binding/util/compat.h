@@ -2,6 +2,7 @@
 // need not ask.
 #pragma once
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include <cerrno>
@@ -9,3 +10,65 @@
 #if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 6
 inline int bpf_object__prepare(bpf_object*) { return -EOPNOTSUPP; }
 #endif
+
+// Members of structs are younger than their structs: each of these functions does nothing, or returns what
+// means "not there", where the member is missing. The argument 0 prefers the first of two.
+
+template <class T>
+auto CookieOf(const T& from, int) -> decltype(from.cookie) {
+  return from.cookie;
+}
+template <class T>
+uint64_t CookieOf(const T&, long) {
+  return 0;
+}
+template <class T>
+uint64_t CookieOf(const T& from) {
+  return CookieOf(from, 0);
+}
+
+template <class T>
+auto RefCtrOffsetOf(const T& from, int) -> decltype(from.ref_ctr_offset) {
+  return from.ref_ctr_offset;
+}
+template <class T>
+uint64_t RefCtrOffsetOf(const T&, long) {
+  return 0;
+}
+template <class T>
+uint64_t RefCtrOffsetOf(const T& from) {
+  return RefCtrOffsetOf(from, 0);
+}
+
+// False where the member is missing and something else than its default was wanted.
+template <class T>
+auto SetSession(T& to, bool on, int) -> decltype(to.session, true) {
+  to.session = on;
+  return true;
+}
+template <class T>
+bool SetSession(T&, bool on, long) {
+  return !on;
+}
+
+template <class T>
+auto SetUniqueMatch(T& to, bool on, int) -> decltype(to.unique_match, true) {
+  to.unique_match = on;
+  return true;
+}
+template <class T>
+bool SetUniqueMatch(T&, bool on, long) {
+  return !on;
+}
+
+template <class T>
+auto SetCgroupAnchor(T& to, int fd, uint32_t id, uint64_t revision, int) -> decltype(to.cgroup, true) {
+  to.cgroup.relative_fd = static_cast<uint32_t>(fd);
+  to.cgroup.relative_id = id;
+  to.cgroup.expected_revision = revision;
+  return true;
+}
+template <class T>
+bool SetCgroupAnchor(T&, int fd, uint32_t id, uint64_t revision, long) {
+  return fd == 0 && id == 0 && revision == 0;
+}

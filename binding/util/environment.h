@@ -45,6 +45,9 @@ class Environment {
   size_t uv_handles = 0;
   void UvClosed();
 
+  // Whatever is made from now on nobody would end.
+  bool ending() const { return ending_; }
+
  private:
   explicit Environment(napi_env env) : env(env) {}
   void End();

@@ -1,0 +1,19 @@
+// Lets a cgroup connect to one port only: node dist/examples/cgroup/cgroup.js /sys/fs/cgroup/GROUP [port]
+import { once } from 'node:events'
+import { BpfObject, queryCgroup } from 'libbpf-node'
+
+const [cgroup, port = '443'] = process.argv.slice(2)
+if (cgroup === undefined) throw new Error('usage: cgroup.js CGROUP [PORT]')
+
+using obj = BpfObject.open(new URL('./cgroup.bpf.o', import.meta.url))
+obj.rodata.allowed_port = Number(port)
+await obj.load()
+obj.program('connect4').attachCgroup(cgroup)
+
+// What runs there, with what the cgroups above hand down.
+const { programs } = queryCgroup(cgroup, 'cgroup_inet4_connect', { effective: true })
+console.log(`${cgroup}: port ${port} only; ${programs.length} program(s) decide; Ctrl-C ends`)
+
+const timer = setInterval(() => console.log(`${obj.bss.allowed} allowed, ${obj.bss.refused} refused`), 1000)
+await once(process, 'SIGINT')
+clearInterval(timer)

@@ -1,0 +1,22 @@
+// Host names that processes look up through the C library: node dist/examples/uprobe/uprobe.js [pid]
+import { BpfObject } from 'libbpf-node'
+
+interface Lookup {
+  pid: number
+  comm: string
+  host: string
+}
+
+const [pid] = process.argv.slice(2)
+
+using obj = BpfObject.open(new URL('./uprobe.bpf.o', import.meta.url))
+await obj.load()
+
+// The library is found by its name; with a pid, the one that this process has, in a container too.
+const options = pid === undefined ? {} : { pid: Number(pid) }
+const link = obj.program('on_getaddrinfo').attachUprobe('libc.so.6', { symbol: 'getaddrinfo', ...options })
+console.log(`watching ${link.target}; Ctrl-C ends`)
+
+for await (const { pid, comm, host } of obj.ringBuffer<Lookup>('lookups', 'lookup')) {
+  console.log(`${comm} (${pid}) looks up ${host}`)
+}

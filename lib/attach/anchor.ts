@@ -1,0 +1,60 @@
+import { native } from '../binding.js'
+import { Link } from '../link.js'
+import type { Program } from '../program.js'
+import { handleOfProgram } from '../program-handle.js'
+import { u64 } from './attachable.js'
+
+/** One of the programs that are attached to the same: by itself, by its link, or by the id of either. */
+export type AnchorTarget = Link | Program | { readonly programId: number } | { readonly linkId: number }
+
+/** Where among the programs of a hook: `first`, `last`, or beside another. */
+export type Anchor = 'first' | 'last' | { readonly before: AnchorTarget } | { readonly after: AnchorTarget }
+
+export interface AnchorOptions {
+  /** Where among the programs that are there; last by default. */
+  anchor?: Anchor
+  /** Fails with ESTALE unless the list of programs is the one that the query gave with this revision. */
+  revision?: bigint
+}
+
+/** The kernel's words for it. */
+export interface AnchorNumbers {
+  flags: number
+  fd: number
+  id: number
+  revision: bigint
+}
+
+const BPF_F_BEFORE = 1 << 3
+const BPF_F_AFTER = 1 << 4
+const BPF_F_ID = 1 << 5
+const BPF_F_LINK = 1 << 13
+
+export function anchorNumbers({ anchor, revision = 0n }: AnchorOptions): AnchorNumbers {
+  const numbers = { flags: 0, fd: 0, id: 0, revision: u64('revision', revision) }
+  if (anchor === undefined) return numbers
+  if (anchor === 'first' || anchor === 'last') {
+    return { ...numbers, flags: anchor === 'first' ? BPF_F_BEFORE : BPF_F_AFTER }
+  }
+  const isBefore = 'before' in anchor
+  const beside = targetNumbers(isBefore ? anchor.before : anchor.after)
+  return { ...numbers, ...beside, flags: beside.flags | (isBefore ? BPF_F_BEFORE : BPF_F_AFTER) }
+}
+
+function targetNumbers(target: AnchorTarget): { flags: number; fd: number; id: number } {
+  if (target instanceof Link) return { flags: BPF_F_LINK, fd: target.fd, id: 0 }
+  if ('programId' in target) return { flags: BPF_F_ID, fd: 0, id: target.programId }
+  if ('linkId' in target) return { flags: BPF_F_LINK | BPF_F_ID, fd: 0, id: target.linkId }
+  return { flags: 0, fd: native.programFd(handleOfProgram(target)), id: 0 }
+}
+
+/** Why a place in the list was refused. */
+export function whyNoPlace(errno: number): string | undefined {
+  const words: Record<number, string> = {
+    2: 'the program that it was to stand beside is not attached there (any more)',
+    17: 'this program is attached there already',
+    34: 'there is no room for more programs, or the first or last place is taken',
+    116: 'the list of programs has changed since the revision that was given; query it again',
+  }
+  return words[errno]
+}

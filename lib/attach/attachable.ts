@@ -1,0 +1,93 @@
+import { constants } from 'node:os'
+import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding.js'
+import { attempt, attemptAsync } from '../call.js'
+import { BpfError } from '../errors.js'
+import type { Subject } from '../explain.js'
+import { tooOldFor } from '../kernel-version.js'
+import { Link, type LinkSubject } from '../link.js'
+
+/** What the attach functions need of a program that is in the kernel. */
+export interface Attachable {
+  readonly handle: ProgramHandle
+  readonly name: string
+  readonly fd: number
+  /** What SEC() or a setter says: the kernel's number. */
+  readonly attachType: number
+  readonly subject: LinkSubject
+  /** Keeps a link until it's closed, or closes it with the object. */
+  own<L extends Link>(make: (onClose: () => void) => L): L
+}
+
+/** What a program is being attached to. */
+export interface Hook {
+  /** In words: "kprobe 'do_unlinkat'". */
+  what: string
+  /** For the error and the link. */
+  target: string
+  /** The Linux version that this came with. */
+  since?: string
+  /** Why it failed, in words; `undefined` leaves it to what holds for all. */
+  reason?: (error: NativeError) => string | undefined
+}
+
+/** What kernels say of what they don't know. */
+const unknown = new Set<number>([
+  constants.errno.EINVAL,
+  constants.errno.EOPNOTSUPP,
+  constants.errno.E2BIG,
+  constants.errno.ENOPROTOOPT,
+  524, // ENOTSUPP
+])
+
+export function subjectOf(program: Attachable, hook: Hook): Subject {
+  return {
+    ...program.subject,
+    what: `attach program '${program.name}' to ${hook.what}`,
+    target: hook.target,
+    reason: (error) => hook.reason?.(error) ?? (unknown.has(error.errno) ? tooOldFor(hook.since) : undefined),
+  }
+}
+
+/** Makes the link of one native call. */
+export function attachTo(program: Attachable, hook: Hook, call: () => LinkHandle): Link {
+  const handle = attempt(subjectOf(program, hook), call)
+  return program.own((onClose) => new Link(handle, { ...program.subject, target: hook.target }, onClose))
+}
+
+/** The same on libuv's pool. */
+export async function attachToAsync(
+  program: Attachable,
+  hook: Hook,
+  call: () => Promise<LinkHandle | undefined>,
+): Promise<Link> {
+  const subject = subjectOf(program, hook)
+  const handle = await attemptAsync(subject, call)
+  if (handle === undefined) {
+    throw new BpfError(`${subject.what}: its object was closed meanwhile`, {
+      ...subject,
+      code: 'ERR_BPF_CLOSED',
+    })
+  }
+  return program.own((onClose) => new Link(handle, { ...program.subject, target: hook.target }, onClose))
+}
+
+/** A number of 64 bits, as the native side wants it. */
+export function u64(name: string, value: bigint | number = 0n): bigint {
+  const number = BigInt(value)
+  if (number < 0n || number >> 64n !== 0n) throw new RangeError(`${name} does not fit 64 bits: ${value}`)
+  return number
+}
+
+export function u64s(
+  name: string,
+  values: Iterable<bigint | number> | undefined,
+): BigUint64Array | undefined {
+  return values === undefined ? undefined : BigUint64Array.from([...values].map((value) => u64(name, value)))
+}
+
+/** Checks an array that goes with another, element by element. */
+export function expectLength(name: string, array: ArrayLike<unknown> | undefined, length: number): void {
+  if (array !== undefined && array.length !== length) {
+    throw new RangeError(`${name} are ${array.length}, but there are ${length} functions`)
+  }
+}

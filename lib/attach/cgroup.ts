@@ -1,0 +1,44 @@
+import { constants } from 'node:os'
+import { native } from '../binding.js'
+import { kernelIsOlderThan } from '../kernel-version.js'
+import type { Link } from '../link.js'
+import { attachTypeName } from '../names.js'
+import { type AnchorOptions, anchorNumbers, whyNoPlace } from './anchor.js'
+import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { withFd } from './file.js'
+
+/** Anchors: Linux 6.17. */
+export interface CgroupOptions extends AnchorOptions {
+  /** Runs before the programs of child cgroups, not after them. (Linux 6.15) */
+  preorder?: boolean
+}
+
+const BPF_F_ALLOW_MULTI = 1 << 1
+const BPF_F_PREORDER = 1 << 6
+
+export function attachCgroup(program: Attachable, cgroup: string | number, options: CgroupOptions): Link {
+  const place = anchorNumbers(options)
+  const flags = place.flags | (options.preorder === true ? BPF_F_PREORDER : 0)
+  const type = program.attachType
+  const target = String(cgroup)
+  const hook: Hook = {
+    what: `${attachTypeName(type)} of cgroup ${target}`,
+    target,
+    ...(flags !== 0 || place.id !== 0 || place.revision !== 0n ? { since: '6.17' } : {}),
+    reason: ({ errno }) => {
+      if (errno === constants.errno.EBADF) return 'it is no folder of a cgroup 2 file system'
+      if (errno === constants.errno.EPERM) {
+        return 'not permitted: it takes CAP_NET_ADMIN, and no cgroup above may forbid it (a program there that was attached to be the only one)'
+      }
+      return whyNoPlace(errno)
+    },
+  }
+  return withFd(cgroup, `attach program '${program.name}' to ${hook.what}`, (fd) =>
+    attachTo(program, hook, () => {
+      // Links came with 5.7. This is as near as one gets before.
+      if (kernelIsOlderThan('5.7'))
+        return native.programProgAttach(program.handle, fd, type, BPF_F_ALLOW_MULTI)
+      return native.programLinkCreate(program.handle, fd, type, flags, place.fd, place.id, place.revision)
+    }),
+  )
+}

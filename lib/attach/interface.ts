@@ -1,0 +1,31 @@
+import { readdirSync } from 'node:fs'
+import { native } from '../binding.js'
+import { didYouMean } from '../btf/nearest.js'
+import { BpfError } from '../errors.js'
+
+/** A network interface by its name or its index. */
+export type Interface = string | number
+
+/** In the network namespace that this thread is in. */
+export function interfaceIndex(wanted: Interface): number {
+  if (typeof wanted === 'number') {
+    if (Number.isInteger(wanted) && wanted > 0) return wanted
+    throw new TypeError(`interface is neither a name nor an index: ${wanted}`)
+  }
+  const index = native.interfaceIndex(wanted)
+  if (index !== undefined) return index
+  throw new BpfError(`no such network interface '${wanted}'${didYouMean(wanted, names())} (ENODEV)`, {
+    code: 'ENODEV',
+    errno: 19,
+    operation: 'if_nametoindex',
+    target: wanted,
+  })
+}
+
+function names(): string[] {
+  try {
+    return readdirSync('/sys/class/net')
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,35 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { didYouMean } from '../btf/nearest.js'
+
+/**
+ * The names of the kernel's functions, those of loaded modules too. Not each of them can be probed. (/proc/kallsyms)
+ *
+ * @param matching - which of them: a name with the wildcards * and ?, or an expression; all without
+ */
+export function kernelFunctions(matching?: string | RegExp): string[] {
+  const wanted = typeof matching === 'string' ? globToRegExp(matching) : matching
+  const names: string[] = []
+  for (const [, name = ''] of readFileSync('/proc/kallsyms', 'latin1').matchAll(
+    /^[0-9a-f]+ [tTwW] ([^\s]+)/gm,
+  )) {
+    if (wanted === undefined || wanted.test(name)) names.push(name)
+  }
+  return names
+}
+
+function globToRegExp(glob: string): RegExp {
+  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`)
+}
+
+/** Whether the kernel has kprobes at all. */
+export const hasKprobes = (): boolean => existsSync('/sys/bus/event_source/devices/kprobe')
+
+/** Why a function cannot be probed. */
+export function whyNoProbe(name: string): string | undefined {
+  if (!hasKprobes()) return 'this kernel is built without kprobes (CONFIG_KPROBE_EVENTS)'
+  const names = kernelFunctions()
+  if (names.length === 0) return undefined
+  if (!names.includes(name)) return `no such kernel function${didYouMean(name, names)}`
+  return 'the kernel has the function, but lets nobody probe it there'
+}

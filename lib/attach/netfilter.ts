@@ -1,0 +1,56 @@
+import { constants } from 'node:os'
+import { native } from '../binding.js'
+import type { Link } from '../link.js'
+import { type Attachable, attachTo, type Hook } from './attachable.js'
+
+const families = { ipv4: 2, ipv6: 10 } as const
+const hooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const
+
+export type NetfilterFamily = keyof typeof families
+export type NetfilterHook = keyof typeof hooks
+
+export interface NetfilterOptions {
+  family: NetfilterFamily
+  hook: NetfilterHook
+  /** Lower ones run first: -2^31 + 1 to 2^31 - 2; connection tracking has -200, filters 0. 0 by default. */
+  priority?: number
+  /** Sees whole packets, not fragments; `priority` has to be above -400 then. (Linux 6.6) */
+  defragment?: boolean
+}
+
+const BPF_F_NETFILTER_IP_DEFRAG = 1 << 0
+
+export function attachNetfilter(program: Attachable, options: NetfilterOptions): Link {
+  const { priority = 0, defragment = false } = options
+  const family = numberOf('netfilter family', families, options.family)
+  const hook = numberOf('netfilter hook', hooks, options.hook)
+  const where: Hook = {
+    what: `netfilter's ${options.hook} of ${options.family}, priority ${priority}`,
+    target: options.hook,
+    since: defragment ? '6.6' : '6.4',
+    reason: ({ errno }) => {
+      if (errno === constants.errno.EBUSY || errno === constants.errno.EEXIST)
+        return 'another program has that priority'
+      if (errno === constants.errno.ERANGE) return 'the priority is not between -2^31 + 1 and 2^31 - 2'
+      if (errno === constants.errno.EAFNOSUPPORT) return 'this kernel is built without it'
+      return undefined
+    },
+  }
+  return attachTo(program, where, () =>
+    native.programAttachNetfilter(
+      program.handle,
+      family,
+      hook,
+      priority,
+      defragment ? BPF_F_NETFILTER_IP_DEFRAG : 0,
+    ),
+  )
+}
+
+function numberOf<Name extends string>(what: string, numbers: Record<Name, number>, name: Name): number {
+  const number = numbers[name]
+  if (number === undefined) {
+    throw new TypeError(`${what} '${name}' does not exist; there are ${Object.keys(numbers).join(', ')}`)
+  }
+  return number
+}

@@ -1,0 +1,26 @@
+import { constants } from 'node:os'
+import { native } from '../binding.js'
+import type { Link } from '../link.js'
+import { attachTypeName } from '../names.js'
+import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { withFd } from './file.js'
+
+/** The network namespace that this process is in. */
+const own = '/proc/self/ns/net'
+
+export function attachNetns(program: Attachable, netns: string | number = own): Link {
+  const type = program.attachType
+  const hook: Hook = {
+    what: `${attachTypeName(type)} of network namespace ${netns}`,
+    target: String(netns),
+    since: '5.8',
+    reason: ({ errno }) => {
+      const { EEXIST, E2BIG, EINVAL } = constants.errno
+      if (errno === EEXIST || errno === E2BIG) return 'a program is attached there already'
+      return errno === EINVAL ? 'it is no network namespace, or none that this hook knows' : undefined
+    },
+  }
+  return withFd(netns, `attach program '${program.name}' to ${hook.what}`, (fd) =>
+    attachTo(program, hook, () => native.programLinkCreate(program.handle, fd, type, 0, 0, 0, 0n)),
+  )
+}

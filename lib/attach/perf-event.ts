@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import type { NativeError } from '../../types/binding.js'
+import { native } from '../binding.js'
+import type { Link } from '../link.js'
+import { type Attachable, attachTo, u64 } from './attachable.js'
+import { pidNumber } from './binary.js'
+
+const hardware = [
+  'cpu-cycles',
+  'instructions',
+  'cache-references',
+  'cache-misses',
+  'branch-instructions',
+  'branch-misses',
+  'bus-cycles',
+  'stalled-cycles-frontend',
+  'stalled-cycles-backend',
+  'ref-cpu-cycles',
+] as const
+const software = [
+  'cpu-clock',
+  'task-clock',
+  'page-faults',
+  'context-switches',
+  'cpu-migrations',
+  'minor-faults',
+  'major-faults',
+  'alignment-faults',
+  'emulation-faults',
+  'dummy',
+  'bpf-output',
+  'cgroup-switches',
+] as const
+
+/** What the kernel counts under a name; the hardware's counters are often missing in virtual machines. */
+export type PerfEventName = (typeof hardware)[number] | (typeof software)[number]
+
+export interface PerfEventOptions {
+  /** What is counted: a name, or `type` and `config` of `struct perf_event_attr`. */
+  event: PerfEventName | { type: number; config: bigint | number }
+  /** Runs each so many events; for the clocks, nanoseconds. One of `period` and `frequency`. */
+  period?: bigint | number
+  /** Runs about so many times a second on each CPU that is not idle. */
+  frequency?: number
+  /** Only this process; without it all of them (which needs `cpu`). */
+  pid?: number
+  /** Only on this CPU; with `pid`, on all of them without it. */
+  cpu?: number
+  /** Counts in what the process forks from now on, too. */
+  inherit?: boolean
+  /** What `bpf_get_attach_cookie()` returns in the program; 0 by default. (Linux 5.15) */
+  cookie?: bigint | number
+}
+
+export function attachPerfEvent(program: Attachable, options: PerfEventOptions): Link {
+  const { period, frequency, pid, cpu, inherit = false } = options
+  const { type, config } = eventNumbers(options.event)
+  if ((period === undefined) === (frequency === undefined)) {
+    throw new TypeError('one of period and frequency has to say how often')
+  }
+  if (pid === undefined && cpu === undefined) {
+    throw new TypeError('pid or cpu has to say where; attachPerfEventOnCpus() takes all CPUs')
+  }
+  const every = u64('period or frequency', period ?? frequency)
+  if (every === 0n) throw new RangeError('period or frequency is 0')
+  const cookie = u64('cookie', options.cookie)
+  const name = typeof options.event === 'string' ? options.event : `${type}:${config}`
+  const where = `${cpu === undefined ? '' : ` on CPU ${cpu}`}${pid === undefined ? '' : ` of process ${pid}`}`
+  const hook = {
+    what: `perf event '${name}'${where}`,
+    target: name,
+    reason: (error: NativeError) => whyNoEvent(error, type),
+  }
+  return attachTo(program, hook, () =>
+    native.programAttachPerfEvent(
+      program.handle,
+      type,
+      config,
+      every,
+      frequency !== undefined,
+      inherit,
+      pidNumber(pid),
+      cpu ?? -1,
+      cookie,
+    ),
+  )
+}
+
+export function attachPerfEventOnCpus(
+  program: Attachable,
+  options: Omit<PerfEventOptions, 'cpu'>,
+  cpus: Iterable<number> = onlineCpus(),
+): Link[] {
+  const links: Link[] = []
+  try {
+    for (const cpu of cpus) links.push(attachPerfEvent(program, { ...options, cpu }))
+  } catch (error) {
+    for (const link of links) link.close()
+    throw error
+  }
+  return links
+}
+
+/** The numbers of the CPUs that are online: not always 0, 1, 2... */
+export function onlineCpus(): number[] {
+  const list = readFileSync('/sys/devices/system/cpu/online', 'utf8').trim()
+  return list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  })
+}
+
+function eventNumbers(event: PerfEventOptions['event']): { type: number; config: bigint } {
+  if (typeof event !== 'string') return { type: event.type, config: u64('config', event.config) }
+  for (const [type, names] of [hardware, software].entries()) {
+    const config = (names as readonly string[]).indexOf(event)
+    if (config >= 0) return { type, config: BigInt(config) }
+  }
+  throw new TypeError(
+    `perf event '${event}' does not exist; there are ${[...hardware, ...software].join(', ')}`,
+  )
+}
+
+function whyNoEvent({ errno, operation }: NativeError, type: number): string | undefined {
+  if (operation !== 'perf_event_open') return undefined
+  const { ENOENT, ENODEV, EOPNOTSUPP, ESRCH, EACCES } = constants.errno
+  if (errno === ESRCH) return 'no such process'
+  if (errno === EACCES) return 'not permitted: it takes CAP_PERFMON, or a lower kernel.perf_event_paranoid'
+  if (errno === ENOENT || errno === EOPNOTSUPP) {
+    return type === 0
+      ? "this machine has no such hardware counter (virtual machines often have none); 'cpu-clock' is there always"
+      : 'this kernel does not know the event'
+  }
+  return errno === ENODEV ? 'no such CPU, or it is offline' : undefined
+}

@@ -1,0 +1,67 @@
+import { native } from '../binding.js'
+import { attempt } from '../call.js'
+import type { BpfMap } from '../map.js'
+import { type AttachType, attachTypeNumber } from '../names.js'
+import { withFd } from './file.js'
+import { type Interface, interfaceIndex } from './interface.js'
+
+/** What is attached to one hook. */
+export interface Attached {
+  /** In the order in which they run. */
+  programs: { programId: number; linkId: number | undefined }[]
+  /** Changes with each change of the list; see {@link AnchorOptions.revision}. 0n where the kernel has none. */
+  revision: bigint
+  /** Cgroups before Linux 5.7: what the first program allowed those after it: BPF_F_ALLOW_*. */
+  attachFlags: number
+}
+
+const BPF_F_QUERY_EFFECTIVE = 1 << 0
+
+/** What runs on packets of an interface. (`bpf_prog_query_opts`, Linux 6.6) */
+export function queryTcx(of: Interface, direction: 'ingress' | 'egress'): Attached {
+  return query(interfaceIndex(of), `tcx_${direction}`, String(of), 0)
+}
+
+/** The same of a netkit device. (Linux 6.7) */
+export function queryNetkit(of: Interface, side: 'primary' | 'peer'): Attached {
+  return query(interfaceIndex(of), `netkit_${side}`, String(of), 0)
+}
+
+/**
+ * What is attached to a cgroup. (`bpf_prog_query_opts`, Linux 4.15)
+ *
+ * @param cgroup - its folder, or a descriptor of it
+ * @param options - `effective`: what runs there, with what the cgroups above hand down
+ */
+export function queryCgroup(
+  cgroup: string | number,
+  type: AttachType,
+  { effective = false }: { effective?: boolean } = {},
+): Attached {
+  const flags = effective ? BPF_F_QUERY_EFFECTIVE : 0
+  return withFd(cgroup, `query ${type} of ${cgroup}`, (fd) => query(fd, type, String(cgroup), flags))
+}
+
+/** What is attached to a network namespace. (Linux 5.8, `sk_lookup` 5.9) */
+export function queryNetns(netns: string | number, type: 'sk_lookup' | 'flow_dissector'): Attached {
+  return withFd(netns, `query ${type} of ${netns}`, (fd) => query(fd, type, String(netns), 0))
+}
+
+/** What is attached to a sockmap or sockhash. (Linux 5.18) */
+export function querySockmap(
+  map: BpfMap<unknown, unknown>,
+  type: 'sk_skb_stream_parser' | 'sk_skb_stream_verdict' | 'sk_skb_verdict' | 'sk_msg_verdict',
+): Attached {
+  return query(map.fd, type, `map '${map.name}'`, 0)
+}
+
+function query(target: number, type: AttachType, name: string, flags: number): Attached {
+  const withLinks = /^(tcx|netkit)_/.test(type)
+  const number = attachTypeNumber(type)
+  const { programIds, linkIds, revision, attachFlags } = attempt(
+    { what: `query ${type} of ${name}`, target: name, capabilities: () => ['CAP_NET_ADMIN'] },
+    () => native.queryAttached(target, number, flags, withLinks),
+  )
+  const programs = programIds.map((programId, i) => ({ programId, linkId: linkIds[i] || undefined }))
+  return { programs, revision, attachFlags }
+}

@@ -1,0 +1,27 @@
+import { constants } from 'node:os'
+import { native } from '../binding.js'
+import { kernelIsOlderThan } from '../kernel-version.js'
+import type { Link } from '../link.js'
+import type { BpfMap } from '../map.js'
+import { attachTypeName } from '../names.js'
+import { type Attachable, attachTo, type Hook } from './attachable.js'
+
+export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>): Link {
+  const type = program.attachType
+  const hook: Hook = {
+    what: `${attachTypeName(type)} of map '${map.name}'`,
+    target: map.name,
+    reason: ({ errno }) => {
+      const { EINVAL, EBUSY, EOPNOTSUPP } = constants.errno
+      if (errno === EINVAL || errno === EOPNOTSUPP)
+        return 'the map is no sockmap or sockhash, or SEC() does not say what for'
+      return errno === EBUSY ? 'a program is attached there already' : undefined
+    },
+  }
+  const { fd } = map
+  return attachTo(program, hook, () => {
+    // Links came with 6.10; before, it stays when the process ends, as long as the map does.
+    if (kernelIsOlderThan('6.10')) return native.programProgAttach(program.handle, fd, type, 0)
+    return native.programLinkCreate(program.handle, fd, type, 0, 0, 0, 0n)
+  })
+}

@@ -1,0 +1,57 @@
+import { native } from '../binding.js'
+import type { Link } from '../link.js'
+import { attachTypeName, attachTypeNumber } from '../names.js'
+import { type AnchorOptions, anchorNumbers, whyNoPlace } from './anchor.js'
+import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { type Interface, interfaceIndex } from './interface.js'
+
+export interface TcxOptions extends AnchorOptions {
+  /** Packets that come or that go; what SEC("tcx/ingress") or SEC("tcx/egress") says by default. */
+  direction?: 'ingress' | 'egress'
+}
+
+export interface NetkitOptions extends AnchorOptions {
+  /** The device itself, or its peer in the other namespace; what SEC("netkit/primary") or SEC("netkit/peer") says by default. */
+  side?: 'primary' | 'peer'
+}
+
+export function attachTcx(program: Attachable, to: Interface, options: TcxOptions): Link {
+  const type =
+    options.direction === undefined ? program.attachType : attachTypeNumber(`tcx_${options.direction}`)
+  return attachBeside(program, to, type, 'TCX', '6.6', options)
+}
+
+export function attachNetkit(program: Attachable, to: Interface, options: NetkitOptions): Link {
+  const type = options.side === undefined ? program.attachType : attachTypeNumber(`netkit_${options.side}`)
+  return attachBeside(program, to, type, 'netkit', '6.7', options)
+}
+
+function attachBeside(
+  program: Attachable,
+  to: Interface,
+  type: number,
+  what: string,
+  since: string,
+  options: AnchorOptions,
+): Link {
+  const name = attachTypeName(type)
+  if (!name.startsWith(what.toLowerCase())) {
+    throw new TypeError(
+      `program '${program.name}' does not say which side of ${what}: an option or its SEC() has to`,
+    )
+  }
+  const ifindex = interfaceIndex(to)
+  const { flags, fd, id, revision } = anchorNumbers(options)
+  const hook: Hook = {
+    what: `${name} of '${to}'`,
+    target: String(to),
+    since,
+    reason: ({ errno }) =>
+      errno === 19 || (errno === 22 && what === 'netkit')
+        ? `it is no ${what === 'netkit' ? 'netkit' : 'such'} device of this network namespace`
+        : whyNoPlace(errno),
+  }
+  return attachTo(program, hook, () =>
+    native.programLinkCreate(program.handle, ifindex, type, flags, fd, id, revision),
+  )
+}

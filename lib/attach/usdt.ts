@@ -1,0 +1,36 @@
+import { constants } from 'node:os'
+import { native } from '../binding.js'
+import type { Link } from '../link.js'
+import { type Attachable, attachTo, type Hook, u64 } from './attachable.js'
+import { findBinary, pidNumber } from './binary.js'
+import { whyNoUprobe } from './uprobe.js'
+
+export interface UsdtOptions {
+  /** Only in this process; without it in all, those that start later too. */
+  pid?: number
+  /** What `bpf_usdt_cookie()` returns in the program; 0 by default. */
+  cookie?: bigint | number
+}
+
+export function attachUsdt(
+  program: Attachable,
+  binary: string,
+  provider: string,
+  name: string,
+  { pid, cookie }: UsdtOptions,
+): Link {
+  const path = findBinary(binary, pid)
+  const bits = u64('cookie', cookie)
+  const hook: Hook = {
+    what: `USDT probe '${provider}:${name}' of ${path}`,
+    target: `${path}:${provider}:${name}`,
+    reason: (error) => {
+      const why = whyNoUprobe(error, path, undefined)
+      if (why !== undefined || error.errno !== constants.errno.ENOENT) return why
+      return `it has no such probe; 'readelf -n ${path}' lists those that it has`
+    },
+  }
+  return attachTo(program, hook, () =>
+    native.programAttachUsdt(program.handle, pidNumber(pid), path, provider, name, bits),
+  )
+}

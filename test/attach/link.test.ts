@@ -1,0 +1,119 @@
+import { closeSync, openSync, readdirSync } from 'node:fs'
+import { Link } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { runChild } from '../helpers/child.js'
+import { requiresKernel } from '../helpers/kernel.js'
+import { objectPath, thrownBy } from '../helpers/objects.js'
+import { useBpffs, useCgroup, useTracefs } from '../helpers/privileged.js'
+import { loadOnly } from './surroundings.js'
+
+useTracefs()
+const bpffs = useBpffs()
+const cgroup = useCgroup()
+
+const load = () => loadOnly('attach-trace', ['on_tracepoint', 'on_raw_tracepoint'])
+
+describe('closeAll', () => {
+  // As many as the kernel gets rid of in a few seconds: it waits for grace periods of RCU, by some 50 ms a link.
+  it('closes many links, while the event loop goes on', async () => {
+    using object = load()
+    const links = readdirSync('/sys/kernel/tracing/events/syscalls')
+      .filter((name) =>
+        /^sys_e\w+_(getdents64|lseek|f?chmod|f?chown|mkdir|rmdir|link|symlink|utime)$/.test(name),
+      )
+      .map((name) => object.program('on_tracepoint').attachTracepoint('syscalls', name))
+    expect(links.length).toBeGreaterThan(12)
+    expect(object.links.size).toBe(links.length)
+    let turns = 0
+    const timer = setInterval(() => turns++, 1)
+    const closing = Link.closeAll(links)
+    expect(links.every((link) => link.closed)).toBe(true)
+    expect(object.links.size).toBe(0)
+    await closing
+    clearInterval(timer)
+    expect(turns).toBeGreaterThan(1)
+    const before = (object.bss.seen as { runs: bigint }).runs
+    readdirSync('/')
+    expect((object.bss.seen as { runs: bigint }).runs).toBe(before)
+  })
+
+  it('takes links that are closed, twice the same, and none', async () => {
+    using object = load()
+    const link = object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exec')
+    await Promise.all([Link.closeAll([link, link]), Link.closeAll([link]), link.closeAsync()])
+    await Link.closeAll([])
+    expect(thrownBy(() => link.fd)).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  it('is what closeAsync of an object does', async () => {
+    const object = load()
+    object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exec')
+    const closing = object.closeAsync()
+    expect(object.closed).toBe(true)
+    expect(() => object.program('on_raw_tracepoint').fd).toThrow('closed')
+    await closing
+    await object.closeAsync()
+    object.close()
+  })
+
+  it('is how await using ends', async () => {
+    await using object = load()
+    await using link = object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exec')
+    expect(link.closed).toBe(false)
+  })
+
+  it('goes on when a Worker or the process ends', async () => {
+    const script = `
+      import { BpfObject, Link } from 'libbpf-node'
+      const object = BpfObject.open(process.argv[1])
+      object.program('on_raw_tracepoint').autoload = true
+      object.loadSync()
+      const attach = () => object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exec')
+      Link.closeAll(Array.from({ length: 50 }, attach))
+      object.close()
+      process.exit(7)
+    `
+    expect(await runChild(script, [objectPath('attach-trace')])).toMatchObject({ status: 7, stderr: '' })
+  })
+})
+
+describe('a link from elsewhere', () => {
+  requiresKernel('5.8', 'comes by id, by descriptor and by its pin, and is one and the same', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
+    const link = object.program('cgroup_egress').attachCgroup(cgroup())
+    const { id } = link.info()
+    link.pin(bpffs('link'))
+    expect(link.pinPath).toBe(bpffs('link'))
+    using pinned = Link.fromPin(bpffs('link'))
+    using byFd = Link.fromFd(pinned.fd)
+    using byId = Link.fromId(id)
+    for (const other of [pinned, byFd, byId]) expect(other.info()).toEqual(link.info())
+    byId.update(object.program('cgroup_egress_second'))
+    expect(link.info().programId).toBe(object.program('cgroup_egress_second').id)
+    link.unpin()
+    expect(link.pinPath).toBeUndefined()
+    link.close()
+    expect(byId.info().id).toBe(id)
+  })
+
+  it('has to be a link', () => {
+    using object = load()
+    expect(() => Link.fromFd(object.program('on_tracepoint').fd)).toThrow('it is something else than a link')
+    const fd = openSync('/dev/null', 'r')
+    expect(() => Link.fromFd(fd)).toThrow('it is something else than a link')
+    closeSync(fd)
+    expect(thrownBy(() => Link.fromFd(1_000_000))).toMatchObject({ code: 'EBADF' })
+    expect(thrownBy(() => Link.fromId(2 ** 31))).toMatchObject({ code: 'ENOENT' })
+    object.program('on_tracepoint').pin(bpffs('program'))
+    expect(() => Link.fromPin(bpffs('program'))).toThrow('it is something else than a link')
+    object.program('on_tracepoint').unpin(bpffs('program'))
+  })
+
+  it('is pinned into a BPF file system only', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress'])
+    using link = object.program('cgroup_egress').attachCgroup(cgroup())
+    expect(() => link.pin('/tmp/libbpf-node-link')).toThrow(
+      '/tmp/libbpf-node-link is not on a BPF file system',
+    )
+  })
+})

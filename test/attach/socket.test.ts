@@ -1,0 +1,188 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket as TcpSocket } from 'node:net'
+import { detachSocket, queryNetns, querySockmap } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { runChild } from '../helpers/child.js'
+import { kernelIs, requiresKernel } from '../helpers/kernel.js'
+import { objectPath } from '../helpers/objects.js'
+import { loadOnly, useProgram } from './surroundings.js'
+
+/** Node.js does not tell it otherwise. */
+const fdOf = (socket: Socket | Server | TcpSocket): number =>
+  (socket as unknown as { _handle: { fd: number } })._handle.fd
+
+const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
+const host = '127.0.0.1'
+
+async function listen(): Promise<Server> {
+  const server = createServer()
+  server.listen(0, host)
+  await once(server, 'listening')
+  return server
+}
+
+describe('attachSocket', () => {
+  it('filters what a socket receives, until it is detached', async () => {
+    using object = loadOnly('attach-net', ['cut'])
+    const socket = createSocket('udp4')
+    try {
+      socket.bind(0, host)
+      await once(socket, 'listening')
+      const receive = async () => {
+        const received = once(socket, 'message')
+        const sender = createSocket('udp4')
+        sender.send('abcdef', socket.address().port, host, () => sender.close())
+        return String((await received)[0])
+      }
+      expect(await receive()).toBe('abcdef')
+      object.program('cut').attachSocket(fdOf(socket))
+      expect(await receive()).toBe('abc')
+      expect(runs(object)[0]).toBe(1n)
+      detachSocket(fdOf(socket))
+      expect(await receive()).toBe('abcdef')
+    } finally {
+      socket.close()
+      await once(socket, 'close')
+    }
+  })
+
+  it('wants a socket', () => {
+    using object = loadOnly('attach-net', ['cut'])
+    expect(() => object.program('cut').attachSocket(1_000_000)).toThrow(
+      'it is not the descriptor of a socket',
+    )
+  })
+})
+
+describe('attachReuseport', () => {
+  // Two sockets of one port, as descriptors 10 and 11 of what it starts.
+  const twoSockets = useProgram(`
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  for (int fd = 10; fd <= 11; fd++) {
+    int made = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+    setsockopt(made, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    if (bind(made, (struct sockaddr*)&address, sizeof(address)) != 0) return 1;
+    getsockname(made, (struct sockaddr*)&address, &size);
+    dup2(made, fd);
+    close(made);
+  }
+  execvp(argv[1], argv + 1);
+  return 1;
+}
+`)
+
+  requiresKernel('4.19', 'chooses the socket', async () => {
+    const script = `
+      import { BpfObject } from 'libbpf-node'
+      import { createSocket } from 'node:dgram'
+      const object = BpfObject.open(process.argv[1])
+      object.program('choose').autoload = true
+      object.rodata.chosen = Number(process.argv[2])
+      object.loadSync()
+      object.map('listeners').set(0, 10n)
+      object.map('listeners').set(1, 11n)
+      object.program('choose').attachReuseport(10)
+      const sockets = [createSocket('udp4'), createSocket('udp4')]
+      for (const [i, socket] of sockets.entries()) {
+        socket.bind({ fd: 10 + i })
+        socket.once('message', (message) => {
+          console.log(i, String(message), object.bss.runs[0])
+          process.exit()
+        })
+      }
+      const sender = createSocket('udp4')
+      sender.send('hello', sockets[0].address().port, '${host}')
+    `
+    for (const chosen of ['0', '1']) {
+      const result = await runChild(script, [objectPath('attach-net'), chosen], { under: [twoSockets()] })
+      expect(result).toMatchObject({ status: 0, stdout: `${chosen} hello 1n\n` })
+    }
+  })
+})
+
+describe('attachNetns', () => {
+  requiresKernel('5.9', 'gives connections to a socket that does not listen on that port', async () => {
+    using object = loadOnly('attach-net', ['any_port'])
+    const server = await listen()
+    try {
+      object.map<number, bigint>('sockets').set(0, BigInt(fdOf(server)))
+      using link = object.program('any_port').attachNetns()
+      const accepted = once(server, 'connection')
+      const client = connect(7, host)
+      await once(client, 'connect')
+      const [socket] = (await accepted) as [TcpSocket]
+      expect(socket.localPort).toBe(7)
+      client.destroy()
+      socket.destroy()
+      expect(runs(object)[0]).toBeGreaterThan(0n)
+      const info = link.info()
+      expect(info).toMatchObject({ type: 'netns', attachType: 'sk_lookup' })
+      const ids = queryNetns('/proc/self/ns/net', 'sk_lookup').programs.map(({ programId }) => programId)
+      expect(ids).toContain(object.program('any_port').id)
+    } finally {
+      server.close()
+      await once(server, 'close')
+    }
+  })
+
+  requiresKernel('5.9', 'says what is wrong', () => {
+    using object = loadOnly('attach-net', ['any_port'])
+    expect(() => object.program('any_port').attachNetns('/proc/self/ns/mnt')).toThrow(
+      'it is no network namespace',
+    )
+    expect(() => object.program('any_port').attachNetns('/run/netns/none')).toThrow(
+      'cannot be opened (ENOENT)',
+    )
+  })
+})
+
+describe('attachSockmap', () => {
+  requiresKernel('5.10', 'gets what the sockets of the map receive', async () => {
+    using object = loadOnly('attach-net', ['echo'])
+    const sockets = object.map<number, bigint>('sockets')
+    const server = await listen()
+    const accepted = once(server, 'connection')
+    const client = connect((server.address() as AddressInfo).port, host)
+    const [socket] = (await accepted) as [TcpSocket]
+    try {
+      using link = object.program('echo').attachSockmap(sockets as never)
+      sockets.set(0, BigInt(fdOf(socket)))
+      // The kernel sends it back; Node.js, on the other end, does not hear of it.
+      const answered = once(client, 'data')
+      client.write('echo')
+      expect(String((await answered)[0])).toBe('echo')
+      expect(runs(object)[0]).toBeGreaterThan(0n)
+      if (kernelIs('6.10')) {
+        expect(link.info()).toMatchObject({
+          type: 'sockmap',
+          mapId: sockets.id,
+          attachType: 'sk_skb_stream_verdict',
+        })
+      }
+      if (kernelIs('5.18')) {
+        const { programs } = querySockmap(sockets as never, 'sk_skb_stream_verdict')
+        expect(programs.map(({ programId }) => programId)).toEqual([object.program('echo').id])
+      }
+      link.close()
+    } finally {
+      client.destroy()
+      socket.destroy()
+      server.close()
+      await once(server, 'close')
+    }
+  })
+
+  it('wants a sockmap', () => {
+    using object = loadOnly('attach-net', ['echo'])
+    expect(() => object.program('echo').attachSockmap(object.map('listeners') as never)).toThrow(
+      'the map is no sockmap or sockhash',
+    )
+  })
+})

@@ -1,0 +1,102 @@
+// What the tests of attaching stand on: a network of our own, and a C program with probes.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { BpfObject } from 'libbpf-node'
+import { afterAll, beforeAll, it } from 'vitest'
+import { kernelIs } from '../helpers/kernel.js'
+import { open } from '../helpers/objects.js'
+
+export const ip = (...args: string[]): string =>
+  execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+
+export interface Veth {
+  /** Our end of the pair, and its address. */
+  readonly name: string
+  readonly address: string
+  /** The other end's, in a network namespace of its own. */
+  readonly peer: string
+  readonly netns: string
+  /** Sends one UDP datagram from the other end to ours. */
+  send(port?: number, text?: string): void
+}
+
+/** Two interfaces that are a cable, while the tests of a file run. */
+export function useVeth(): Veth {
+  const id = process.pid % 10000
+  const name = `lbn${id}a`
+  const netns = `libbpf-node-${id}`
+  const net = `10.211.${id % 250}`
+  const veth: Veth = {
+    name,
+    netns,
+    address: `${net}.1`,
+    peer: `${net}.2`,
+    send: (port = 4000, text = 'x') => {
+      const script = `const s = require('dgram').createSocket('udp4'); s.send('${text}', ${port}, '${net}.1', () => s.close())`
+      execFileSync('ip', ['netns', 'exec', netns, process.execPath, '-e', script])
+    },
+  }
+  beforeAll(() => {
+    ip('netns', 'add', netns)
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `lbn${id}b`, 'netns', netns)
+    ip('addr', 'add', `${veth.address}/24`, 'dev', name)
+    ip('link', 'set', name, 'up')
+    ip('-n', netns, 'addr', 'add', `${veth.peer}/24`, 'dev', `lbn${id}b`)
+    ip('-n', netns, 'link', 'set', `lbn${id}b`, 'up')
+  })
+  afterAll(() => {
+    ip('link', 'del', name)
+    ip('netns', 'del', netns)
+  })
+  return veth
+}
+
+/** An object with only these of its programs, in the kernel. */
+export function loadOnly(
+  name: string,
+  programs: string[],
+  prepare: (object: BpfObject) => void = () => {},
+): BpfObject {
+  const object = open(name)
+  try {
+    for (const program of programs) object.program(program).autoload = true
+    prepare(object)
+    object.loadSync()
+    return object
+  } catch (error) {
+    object.close()
+    throw error
+  }
+}
+
+/** A kernel that could do it may be built without. Says so, and skips the test there. */
+export function requires(
+  what: { here: () => boolean; missing: string; since?: string },
+  name: string,
+  test: () => void | Promise<void>,
+): void {
+  if (what.since !== undefined && !kernelIs(what.since)) it.skip(`${name} (Linux ${what.since})`, test)
+  else if (what.here()) it(name, test)
+  else it.skip(`${name} (this kernel: ${what.missing})`, test)
+}
+
+/** Compiles a C program, while the tests of a file run. Returns a function that names it. */
+export function useProgram(source: string, flags: string[] = []): () => string {
+  let folder = ''
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    writeFileSync(join(folder, 'program.c'), source)
+    execFileSync('cc', [
+      '-O1',
+      '-fno-inline',
+      ...flags,
+      '-o',
+      join(folder, 'program'),
+      join(folder, 'program.c'),
+    ])
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+  return () => join(folder, 'program')
+}

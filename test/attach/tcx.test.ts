@@ -1,0 +1,144 @@
+import { Link, queryTcx } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
+import { thrownBy } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+import { ip, loadOnly, requires, useVeth } from './surroundings.js'
+
+const veth = useVeth()
+const load = () => loadOnly('attach-net', ['tc_first', 'tc_second', 'tc_third', 'tcx_egress'])
+const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
+const ingress = { direction: 'ingress' } as const
+
+describe('attachTcx', () => {
+  requiresKernel('6.6', 'sees packets in the direction that the options or SEC() say', async () => {
+    using object = load()
+    using link = object.program('tc_first').attachTcx(veth.name, ingress)
+    using out = object.program('tcx_egress').attachTcx(veth.name)
+    veth.send()
+    await until('packets were seen', () => runs(object)[0]! > 0n && runs(object)[3]! > 0n)
+    expect(link.info()).toMatchObject({ type: 'tcx', attachType: 'tcx_ingress' })
+    expect(out.info()).toMatchObject({ type: 'tcx', attachType: 'tcx_egress' })
+    expect(() => object.program('tc_second').attachTcx(veth.name)).toThrow(
+      "program 'tc_second' does not say which side of TCX",
+    )
+  })
+
+  requiresKernel('6.6', 'stands where the anchor says, and runs in that order', async () => {
+    using object = load()
+    const ids = ['tc_first', 'tc_second', 'tc_third'].map((name) => object.program(name).id)
+    const order = () => queryTcx(veth.name, 'ingress').programs.map(({ programId }) => programId)
+    const attach = (name: string, anchor: object | string) =>
+      object.program(name).attachTcx(veth.name, { ...ingress, anchor: anchor as 'first' })
+
+    using second = attach('tc_second', 'last')
+    using first = attach('tc_first', { before: second })
+    using third = attach('tc_third', { after: object.program('tc_second') })
+    expect(order()).toEqual(ids)
+    expect(queryTcx(veth.name, 'ingress').programs[2]!.linkId).toBe(third.info().id)
+    object.bss.order = 0n
+    veth.send()
+    await until('all have run', () => (object.bss.order as bigint) >= 123n)
+    expect(String(object.bss.order)).toMatch(/^(123)+/)
+
+    third.close()
+    using _again = attach('tc_third', { before: { linkId: first.info().id } })
+    expect(order()).toEqual([ids[2], ids[0], ids[1]])
+    second.close()
+    using _once = attach('tc_second', { after: { programId: ids[2]! } })
+    expect(order()).toEqual([ids[2], ids[1], ids[0]])
+  })
+
+  requiresKernel('6.6', 'knows whether the list has changed since it was queried', () => {
+    using object = load()
+    const { revision } = queryTcx(veth.name, 'ingress')
+    using _link = object.program('tc_first').attachTcx(veth.name, { ...ingress, revision })
+    const error = thrownBy(() => object.program('tc_second').attachTcx(veth.name, { ...ingress, revision }))
+    expect(error).toMatchObject({ code: 'ESTALE' })
+    expect((error as Error).message).toContain('has changed since the revision')
+  })
+
+  requiresKernel('6.6', 'says that a program is there already, and that the anchor is not', () => {
+    using object = load()
+    const anchor = { before: object.program('tc_second') }
+    expect(() => object.program('tc_first').attachTcx(veth.name, { ...ingress, anchor })).toThrow(
+      'the program that it was to stand beside is not attached there',
+    )
+    using _link = object.program('tc_first').attachTcx(veth.name, ingress)
+    expect(() => object.program('tc_first').attachTcx(veth.name, ingress)).toThrow(
+      'this program is attached there already',
+    )
+  })
+
+  requiresKernel('6.6', 'gives a link that can be had again by id and by descriptor', () => {
+    using object = load()
+    const link = object.program('tc_first').attachTcx(veth.name, ingress)
+    const { id } = link.info()
+    using byId = Link.fromId(id)
+    using byFd = Link.fromFd(link.fd)
+    expect(byId.info().id).toBe(id)
+    expect(byFd.info().id).toBe(id)
+    link.close()
+    // The others hold it.
+    expect(queryTcx(veth.name, 'ingress').programs).toHaveLength(1)
+    byFd.update(object.program('tc_second'))
+    expect(byId.info().programId).toBe(object.program('tc_second').id)
+    byFd.detach()
+    expect(queryTcx(veth.name, 'ingress').programs).toHaveLength(0)
+    expect(byId.info()).toMatchObject({ type: 'tcx', ifindex: 0 })
+  })
+
+  requiresKernel('6.6', 'is detached with its interface', () => {
+    using object = load()
+    const name = `${veth.name}br`
+    ip('link', 'add', name, 'type', 'bridge')
+    using link = object.program('tc_first').attachTcx(name, ingress)
+    ip('link', 'del', name)
+    expect(link.info()).toMatchObject({ ifindex: 0 })
+  })
+
+  it('says that a kernel is too old, or attaches', () => {
+    using object = load()
+    try {
+      object.program('tc_first').attachTcx(veth.name, ingress).close()
+    } catch (error) {
+      expect((error as Error).message).toContain('it came with Linux 6.6, this is')
+    }
+  })
+})
+
+/** Whether the kernel can make a netkit device. */
+const netkit = {
+  since: '6.7',
+  missing: 'built without CONFIG_NETKIT',
+  here: () => {
+    try {
+      ip('link', 'add', `${veth.name}nk`, 'type', 'netkit')
+      ip('link', 'del', `${veth.name}nk`)
+      return true
+    } catch {
+      return false
+    }
+  },
+}
+
+describe('attachNetkit', () => {
+  requires(netkit, 'attaches to a netkit device', () => {
+    const name = `${veth.name}nk`
+    ip('link', 'add', name, 'type', 'netkit')
+    try {
+      using object = loadOnly('attach-net', ['netkit_primary'])
+      using link = object.program('netkit_primary').attachNetkit(name)
+      expect(link.info()).toMatchObject({ type: 'netkit', attachType: 'netkit_primary' })
+    } finally {
+      ip('link', 'del', name)
+    }
+  })
+
+  requiresKernel('6.7', 'says that an interface is none', () => {
+    using object = loadOnly('attach-net', ['netkit_primary'])
+    expect(() => object.program('netkit_primary').attachNetkit(veth.name)).toThrow(
+      'it is no netkit device of this network namespace',
+    )
+  })
+})

@@ -1,0 +1,209 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
+import { open, thrownBy } from '../helpers/objects.js'
+import { useTracefs } from '../helpers/privileged.js'
+import { loadOnly, useProgram } from './surroundings.js'
+
+useTracefs()
+
+const program = useProgram(`
+#include <stdio.h>
+#include <stdlib.h>
+__attribute__((noinline)) int triple(int n) { __asm__(""); return 3 * n; }
+__attribute__((noinline)) int tripod(int n) { __asm__(""); return n + 3; }
+int main(int argc, char** argv) {
+  // With an argument: once for each line that comes.
+  do {
+    printf("%d\\n", triple(7) + tripod(8));
+    fflush(stdout);
+  } while (argc > 1 && getchar() != EOF);
+}
+`)
+
+interface Seen {
+  runs: bigint
+  cookie: bigint
+  argument: bigint
+}
+
+const load = (name: string) => loadOnly('attach-trace', [name])
+const seenBy = (object: { bss: { [name: string]: unknown } }): Seen => object.bss.seen as Seen
+
+describe('attachUprobe', () => {
+  it('runs when the function is called, with its arguments', () => {
+    using object = load('on_call')
+    using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple' })
+    execFileSync(program())
+    expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 7n })
+    link.close()
+    execFileSync(program())
+    expect(seenBy(object).runs).toBe(1n)
+  })
+
+  it('runs when the function returns', () => {
+    using object = load('on_call')
+    using _link = object.program('on_call').attachUprobe(program(), { symbol: 'triple', retprobe: true })
+    execFileSync(program())
+    expect(seenBy(object).runs).toBe(1n)
+  })
+
+  requiresKernel('5.15', 'gives the program a cookie', () => {
+    using object = load('on_call')
+    using _link = object.program('on_call').attachUprobe(program(), { symbol: 'tripod', cookie: 99 })
+    execFileSync(program())
+    expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 8n, cookie: 99n })
+  })
+
+  requiresKernel('6.6', 'is told by the link, and goes by an offset, too', () => {
+    using object = load('on_call')
+    using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple' })
+    const info = link.info()
+    expect(info).toMatchObject({ type: 'perf_event', event: 'uprobe', name: program() })
+    if (info.type !== 'perf_event' || info.event !== 'uprobe') throw new Error('not a uprobe')
+    link.close()
+    using _again = object.program('on_call').attachUprobe(program(), { offset: info.offset })
+    execFileSync(program())
+    expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 7n })
+  })
+
+  it('can be made in each of the ways', () => {
+    using object = load('on_call')
+    let runs = 0n
+    for (const mode of ['default', 'legacy', 'perf'] as const) {
+      using _link = object.program('on_call').attachUprobe(program(), { symbol: 'triple', mode })
+      execFileSync(program())
+      runs += 1n
+      expect(seenBy(object).runs).toBe(runs)
+    }
+  })
+
+  it('finds a library by its name, and the functions in it, although it is stripped', () => {
+    using object = loadOnly('attach-trace', ['on_call'], (opened) => {
+      opened.rodata.wanted = process.pid
+    })
+    using link = object.program('on_call').attachUprobe('libc.so.6', { symbol: 'getppid' })
+    expect(process.ppid).toBeGreaterThan(0)
+    expect(seenBy(object).runs).toBeGreaterThan(0n)
+    expect(link.target).toMatch(/^\/.*libc\.so\.6:getppid$/)
+  })
+
+  it('sees one process only, and finds its library where it has it', async () => {
+    const one = spawn(program(), ['wait'])
+    const two = spawn(program(), ['wait'])
+    try {
+      await Promise.all([once(one.stdout, 'data'), once(two.stdout, 'data')])
+      using object = load('on_call')
+      using _link = object.program('on_call').attachUprobe(program(), { symbol: 'triple', pid: one.pid! })
+      for (const child of [one, two]) {
+        child.stdin.write('\n')
+        await once(child.stdout, 'data')
+      }
+      expect(seenBy(object).runs).toBe(1n)
+      using mapped = object.program('on_call').attachUprobe('libc.so.6', { symbol: 'getchar', pid: one.pid! })
+      expect(mapped.target).toMatch(new RegExp(`^/proc/${one.pid}/root/.*libc\\.so\\.6:getchar$`))
+    } finally {
+      one.kill()
+      two.kill()
+      await Promise.all([one, two].map((child) => child.exitCode ?? once(child, 'close')))
+    }
+  })
+
+  it('says what is missing', () => {
+    using object = load('on_call')
+    const attach = (binary: string, options: { symbol: string; pid?: number }) =>
+      (thrownBy(() => object.program('on_call').attachUprobe(binary, options)) as Error).message
+    expect(attach(program(), { symbol: 'quadruple' })).toContain("it has no function 'quadruple'")
+    expect(attach('/no/such/file', { symbol: 'f' })).toContain('/no/such/file is not there')
+    expect(attach('libnone.so.1', { symbol: 'f' })).toContain('no program or library of that name')
+    expect(attach(program(), { symbol: 'triple', pid: 2 ** 22 - 1 })).toContain('no such process')
+  })
+
+  it('wants to know where', () => {
+    using object = load('on_call')
+    expect(() => object.program('on_call').attachUprobe(program(), {})).toThrow(TypeError)
+    expect(() => object.program('on_call').attachUprobe(program(), { symbol: 'triple', pid: -1 })).toThrow(
+      TypeError,
+    )
+  })
+})
+
+describe('attachUprobeMulti', () => {
+  requiresKernel('6.6', 'attaches to all that match, on the pool', async () => {
+    using object = load('on_calls')
+    using link = await object.program('on_calls').attachUprobeMulti(program(), { pattern: 'trip*' })
+    execFileSync(program())
+    expect(seenBy(object).runs).toBe(2n)
+    expect(link.closed).toBe(false)
+  })
+
+  requiresKernel('6.8', 'gives each function a cookie, and the link tells', () => {
+    using object = load('on_calls')
+    const symbols = ['triple', 'tripod']
+    using link = object.program('on_calls').attachUprobeMultiSync(program(), { symbols, cookies: [5, 6] })
+    execFileSync(program())
+    expect(seenBy(object)).toMatchObject({ runs: 2n, cookie: 6n })
+    const info = link.info()
+    if (info.type !== 'uprobe_multi') throw new Error('not a uprobe_multi')
+    expect(info).toMatchObject({ count: 2, path: program(), cookies: BigUint64Array.of(5n, 6n) })
+    link.close()
+    using _again = object
+      .program('on_calls')
+      .attachUprobeMultiSync(program(), { offsets: [info.offsets[1]!] })
+    execFileSync(program())
+    expect(seenBy(object).runs).toBe(3n)
+  })
+
+  requiresKernel('6.6', 'finds functions of a stripped library', async () => {
+    using object = load('on_calls')
+    using link = await object
+      .program('on_calls')
+      .attachUprobeMulti('libc.so.6', { symbols: ['getppid'], pid: process.pid })
+    expect(process.ppid).toBeGreaterThan(0)
+    expect(seenBy(object).runs).toBeGreaterThan(0n)
+    expect(link.closed).toBe(false)
+  })
+
+  requiresKernel('6.13', 'runs at both ends in a session', () => {
+    using object = load('on_call_and_return')
+    using _link = object
+      .program('on_call_and_return')
+      .attachUprobeMultiSync(program(), { symbols: ['triple'], session: true })
+    execFileSync(program())
+    expect(seenBy(object).runs).toBe(1n)
+    expect(object.bss.returns).toBe(1n)
+  })
+
+  requiresKernel('6.6', 'leaves nothing when the object is closed meanwhile', async () => {
+    const object = load('on_calls')
+    const attaching = object.program('on_calls').attachUprobeMulti(program(), { pattern: 'trip*' })
+    object.close()
+    await expect(attaching).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  requiresKernel('6.6', 'does not let go of the program meanwhile', async () => {
+    using object = load('on_calls')
+    const attaching = object.program('on_calls').attachUprobeMulti(program(), { pattern: 'trip*' })
+    expect(() => object.program('on_calls').unload()).toThrow(
+      expect.objectContaining({ code: 'ERR_BPF_BUSY' }),
+    )
+    await using link = await attaching
+    expect(link.closed).toBe(false)
+  })
+
+  it('wants arrays that fit together', async () => {
+    using object = open('attach-trace')
+    object.program('on_call').autoload = true
+    object.loadSync()
+    const uprobe = object.program('on_call')
+    const symbols = ['triple', 'tripod']
+    await expect(uprobe.attachUprobeMulti(program(), { symbols, cookies: [1] })).rejects.toThrow(RangeError)
+    await expect(uprobe.attachUprobeMulti(program(), { symbols, refCtrOffsets: [1] })).rejects.toThrow(
+      RangeError,
+    )
+    await expect(
+      uprobe.attachUprobeMulti(program(), { symbols, retprobe: true, session: true }),
+    ).rejects.toThrow(TypeError)
+  })
+})
