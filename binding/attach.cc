@@ -354,7 +354,7 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   int target = args.i32(1);
-  auto type = static_cast<bpf_attach_type>(args.u32(2));
+  auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
   auto options = Empty<bpf_link_create_opts>();
   options.flags = args.u32(3);
   int relative_fd = args.i32(4);
@@ -405,7 +405,7 @@ napi_value ProgAttach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   int target = args.i32(1);
-  auto type = static_cast<bpf_attach_type>(args.u32(2));
+  auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
   uint32_t flags = args.u32(3);
   if (!args.ok()) return nullptr;
   auto attachment = std::make_shared<Attachment>(bpf_program__fd(program->get()), target);

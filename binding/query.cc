@@ -45,7 +45,7 @@ napi_value Ids(napi_env env, const std::vector<uint32_t>& ids) {
 napi_value QueryAttached(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int target = args.i32(0);
-  auto type = static_cast<bpf_attach_type>(args.u32(1));
+  auto type = static_cast<bpf_attach_type>(args.integer(1, 0, __MAX_BPF_ATTACH_TYPE - 1));
   uint32_t flags = args.u32(2);
   bool with_links = args.boolean(3);
   if (!args.ok()) return nullptr;

@@ -18,12 +18,10 @@ bpf_tc_hook Hook(Args& args) {
   memset(&hook, 0, sizeof(hook));
   hook.sz = sizeof(hook);
   hook.ifindex = args.i32(0);
-  hook.attach_point = static_cast<bpf_tc_attach_point>(args.u32(1));
-  hook.parent = args.u32(2);
   // With BPF_TC_QDISC libbpf reads the name of one.
-  if (args.ok() && (hook.attach_point & ~(BPF_TC_INGRESS | BPF_TC_EGRESS | BPF_TC_CUSTOM)) != 0) {
-    args.Reject(1, "is not an attach point");
-  }
+  hook.attach_point =
+      static_cast<bpf_tc_attach_point>(args.integer(1, 0, BPF_TC_INGRESS | BPF_TC_EGRESS | BPF_TC_CUSTOM));
+  hook.parent = args.u32(2);
   return hook;
 }
 

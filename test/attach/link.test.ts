@@ -62,18 +62,47 @@ describe('closeAll', () => {
     expect(link.closed).toBe(false)
   })
 
-  it('goes on when a Worker or the process ends', async () => {
-    const script = `
-      import { BpfObject, Link } from 'libbpf-node'
-      const object = BpfObject.open(process.argv[1])
-      object.program('on_raw_tracepoint').autoload = true
-      object.loadSync()
-      const attach = () => object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exec')
-      Link.closeAll(Array.from({ length: 50 }, attach))
-      object.close()
-      process.exit(7)
+  const script = `
+    const { BpfObject, Link } = await import('libbpf-node')
+    const object = BpfObject.open(path)
+    object.program('on_raw_tracepoint').autoload = true
+    object.loadSync()
+    const attach = () => object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exec')
+    Link.closeAll(Array.from({ length: 50 }, attach))
+    attach()
+    object.close()
+  `
+
+  it('goes on when the process ends', async () => {
+    const ending = `const path = process.argv[1]; ${script}; process.exit(7)`
+    expect(await runChild(ending, [objectPath('attach-trace')])).toMatchObject({ status: 7, stderr: '' })
+  })
+
+  requiresKernel('6.6', 'and attaching, too, when a Worker ends', async () => {
+    // The process goes on, and would keep what the Worker forgot.
+    const ending = `
+      import { Worker } from 'node:worker_threads'
+      import { ids } from 'libbpf-node'
+      const before = [...ids('link')]
+      for (let i = 0; i < 5; i++) {
+        const worker = new Worker(process.argv[2], { eval: true, workerData: process.argv[1] })
+        await new Promise((resolve) => worker.on('exit', resolve))
+      }
+      const left = () => [...ids('link')].filter((id) => !before.includes(id))
+      for (let i = 0; i < 100 && left().length > 0; i++) await new Promise((resolve) => setTimeout(resolve, 20))
+      console.log(left().length)
     `
-    expect(await runChild(script, [objectPath('attach-trace')])).toMatchObject({ status: 7, stderr: '' })
+    const inWorker = `
+      const path = (await import('node:worker_threads')).workerData
+      ${script}
+      const other = BpfObject.open(path)
+      other.program('on_calls').autoload = true
+      other.loadSync()
+      other.program('on_calls').attachUprobeMulti('libc.so.6', { pattern: 'getp*' })
+      process.exit()
+    `
+    const result = await runChild(ending, [objectPath('attach-trace'), inWorker])
+    expect(result).toMatchObject({ status: 0, stdout: '0\n', stderr: '' })
   })
 })
 
