@@ -190,6 +190,11 @@ const kinds = {
     oneOf([new Uint32Array(1), Uint32Array.from([4]), Uint32Array.from([2 ** 32 - 1]), new Uint32Array(0)]),
   maybeBtf: () => (random() < 0.5 ? undefined : oneOf(handles.btf)),
   strangersId: () => oneOf([2 ** 31, 2 ** 32 - 1]),
+  links: () =>
+    oneOf([[], [oneOf(handles.link)], handles.link.slice(0, below(4)), [oneOf(handles.map)], [undefined]]),
+  texts: () => oneOf([undefined, [], ['x'], [oneOf(strings), oneOf(strings)], [undefined], [1, 'x']]),
+  bigints: () =>
+    oneOf([undefined, new BigUint64Array(0), BigUint64Array.of(1n), BigUint64Array.of(1n, 2n ** 64n - 1n)]),
   file: () => (random() < 0.5 ? oneOf(strings) : bytes()),
 }
 /** Any value at all; numbers stay small enough for nothing to take the machine's memory or a minute. */
@@ -228,6 +233,9 @@ const generators = {
   'Uint8Array | undefined': 'maybeBytes',
   Uint32Array: 'numbers',
   'Uint32Array | undefined': 'ids',
+  'LinkHandle[]': 'links',
+  'string[] | undefined': 'texts',
+  'BigUint64Array | undefined': 'bigints',
 }
 /** What would cost memory or minutes, or touch what is not ours. */
 const special = {
@@ -243,8 +251,12 @@ const special = {
 function signatureOf(name) {
   const [, text = '', result = ''] =
     new RegExp(`^  ${name}\\(((?:[^()]|\\([^()]*\\))*)\\): (.*)$`, 'm').exec(contract) ?? []
-  const list = text.includes('...args')
-    ? /TestRunArguments = \[([^\]]*)\]/.exec(contract)[1].split('\n')
+  const tuple = /\.\.\.args: (\w+)/.exec(text)?.[1]
+  const list = tuple
+    ? new RegExp(`${tuple} = \\[\n([\\s\\S]*?)\n\\]`)
+        .exec(contract)[1]
+        .replace(/\/\*\*.*\*\//g, '')
+        .split('\n')
     : text.includes('=>') && !text.includes('\n')
       ? text.split(/, (?=\w+: \()/)
       : text.includes('\n')
