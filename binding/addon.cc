@@ -89,5 +89,6 @@ NAPI_MODULE_INIT() {
   DefinePerfBuffer(env, exports);
   DefineUserRingBuffer(env, exports);
   DefineBtf(env, exports);
+  DefineLinker(env, exports);
   return exports;
 }

@@ -15,6 +15,7 @@ export { EventReader, type EventReaderOptions } from './event-reader.js'
 export type { DrainCallback } from './event-source.js'
 export type { Globals } from './globals.js'
 export { Link, type LinkInfo } from './link.js'
+export { Linker, type LinkSource } from './linker.js'
 export { type Logger, type LogLevel, setLogger } from './log.js'
 export {
   BPF_ANY,

@@ -32,6 +32,7 @@ export type LinkHandle = Handle<'link'>
 export type SourceHandle = Handle<'event source'>
 export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
+export type LinkerHandle = Handle<'linker'>
 
 /** libbpf's print levels: 0 warn, 1 info, 2 debug. */
 export type LogLevel = 0 | 1 | 2
@@ -408,6 +409,19 @@ export interface Binding {
   /** C declarations of all types, or of those named with what they need, by `btf_dump`. */
   btfToC(btf: BtfHandle, ids: Uint32Array | undefined): string
   btfClose(btf: BtfHandle): void
+
+  // ---- linker: binding/linker.cc
+
+  /** `bpf_linker__new_fd`, into memory. */
+  linkerNew(): LinkerHandle
+  /** `bpf_linker__add_file` for a path, `bpf_linker__add_buf` for bytes (which are copied). After a failure the linker can only be closed: ERR_BPF_STATE. */
+  linkerAdd(linker: LinkerHandle, source: string | Uint8Array): Promise<void>
+  linkerAddSync(linker: LinkerHandle, source: string | Uint8Array): void
+  /** The linked object. Once; then the linker can only be closed. */
+  linkerFinalize(linker: LinkerHandle): Promise<Uint8Array>
+  linkerFinalizeSync(linker: LinkerHandle): Uint8Array
+  /** Twice is fine. While it works: as soon as that has ended. */
+  linkerClose(linker: LinkerHandle): void
 }
 
 export type TestRunArguments = [
