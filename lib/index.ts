@@ -34,6 +34,7 @@ export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
 export { ids, type Kind } from './query.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+export type { Shape } from './shape.js'
 export { tracePipe } from './trace-pipe.js'
 export { UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 
