@@ -176,11 +176,12 @@ class Composer {
 
   #writeArray({ item, length, stride, flexible }: ArrayPlan): Write {
     const write = this.write(item, '')
-    return (v, o, list, end) => {
-      const n = values.checkArray(list, flexible ? -1 : length)
+    return (v, o, value, end) => {
+      const list = values.checkArray(value, flexible ? -1 : length)
+      const n = list.length
       let i = 0
       try {
-        for (; i < n; i++) write(v, o + i * stride, (list as ArrayLike<unknown>)[i], end)
+        for (; i < n; i++) write(v, o + i * stride, list[i], end)
       } catch (thrown) {
         within(thrown, `[${i}]`)
       }
