@@ -71,7 +71,7 @@ const openArguments = [
 ]
 
 /** Codecs that were made before, by the id of their type: generated ones. Each is made for a name in errors. @internal */
-export type ReadyCodecs = Readonly<Record<number, (name?: string) => Codec>>
+export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
 
 type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
 

@@ -49,7 +49,7 @@ export type MapOf<S extends Shape, N extends string> = S extends { maps: infer M
   ? N extends keyof M
     ? M[N]
     : never
-  : never
+  : BpfMap<unknown, unknown>
 
 /** The name of a map whose records' type the shape knows. */
 export type RecordName<S extends Shape> = S extends { records: infer R extends object } ? NameIn<R> : never
@@ -58,7 +58,7 @@ export type RecordOf<S extends Shape, N extends string> = S extends { records: i
   ? N extends keyof R
     ? R[N]
     : never
-  : never
+  : unknown
 
 /** The variables of one of the sections that have their own property. */
 export type SectionOf<S extends Shape, N extends 'rodata' | 'data' | 'bss' | 'kconfig'> =
@@ -70,7 +70,7 @@ export type OtherSectionOf<S extends Shape, N extends string> = S extends { sect
   ? N extends keyof T
     ? T[N]
     : never
-  : never
+  : Globals
 
 /** Programs by name; those that the shape names are properties, too. */
 export type Programs<S extends Shape> = ReadonlyMap<string, Program> &

@@ -135,12 +135,17 @@ export class Generator {
     return `${isUsed ? '' : '_'}${name}: ${type}`
   }
 
+  /** The last argument of a DataView's method: a single byte has no order. */
+  #order(bytes: number): string {
+    return bytes === 1 ? '' : `, ${this.#endian}`
+  }
+
   /** An expression for the value at offset `at`. `path` is source for its path in an error. */
   #read(plan: Plan, at: string, path: string): string {
     const le = this.#endian
     switch (plan.op) {
       case 'int':
-        return `v.get${accessor(plan)}(${at}${plan.size === 1 ? '' : `, ${le}`})`
+        return `v.get${accessor(plan)}(${at}${this.#order(plan.size)})`
       case 'big':
         if (plan.size === 4) return `BigInt(v.getUint32(${at}, ${le}))`
         if (plan.size === 16) {
@@ -152,7 +157,7 @@ export class Generator {
       case 'bits':
         return this.#readBits(plan, at, path)
       case 'bool':
-        return `v.getUint${plan.size * 8}(${at}, ${le}) !== 0`
+        return `v.getUint${plan.size * 8}(${at}${this.#order(plan.size)}) !== 0`
       case 'float':
         return `v.getFloat${plan.size * 8}(${at}, ${le})`
       case 'text':
@@ -176,7 +181,7 @@ export class Generator {
       if (plan.as === 'boolean') return `${bits} !== 0n`
       return plan.checked ? `rt.safe(${bits}, ${path})` : `Number(${bits})`
     }
-    const word = `v.getUint${bytes * 8}(${at}, ${this.#endian})`
+    const word = `v.getUint${bytes * 8}(${at}${this.#order(bytes)})`
     if (signed && plan.as === 'number') return `${word} << ${32 - shift - width} >> ${32 - width}`
     const bits = width === 32 ? word : `(${word} >>> ${shift} & ${maskOf(plan)})`
     return plan.as === 'boolean' ? `${bits} !== 0` : bits
@@ -238,7 +243,7 @@ export class Generator {
       case 'int': {
         const name = JSON.stringify(values.integerName(plan))
         return `if (typeof x !== 'number' || ${misfit(plan.signed, plan.size * 8)}) rt.badInteger(x, 'a number', ${name}, ${path})
-    v.set${accessor(plan)}(${at}, x, ${le})`
+    v.set${accessor(plan)}(${at}, x${this.#order(plan.size)})`
       }
       case 'big': {
         const bits = plan.size * 8
@@ -257,7 +262,7 @@ export class Generator {
         // A byte that isn't zero is true already: another member of a union may have written it.
         const [get, set] = [`getUint${plan.size * 8}`, `setUint${plan.size * 8}`]
         return `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})
-    if (!x || v.${get}(${at}, ${le}) === 0) v.${set}(${at}, x ? 1 : 0, ${le})`
+    if (!x || v.${get}(${at}${this.#order(plan.size)}) === 0) v.${set}(${at}, x ? 1 : 0${this.#order(plan.size)})`
       }
       case 'float':
         return `rt.writeFloat(v, ${at}, ${plan.size}, x, ${le}, ${path})`
@@ -295,9 +300,10 @@ export class Generator {
     rt.writeBits(v, ${at}, ${bytes}, ${shift}, ${width}, ${this.#endian}, ${big})`
     }
     const mask = maskOf(plan)
+    const order = this.#order(bytes)
     const bits = isBoolean ? '(x ? 1 : 0)' : `(x & ${mask})`
     return `${check}
-    v.setUint${bytes * 8}(${at}, v.getUint${bytes * 8}(${at}, ${this.#endian}) & ${~(mask << shift)} | ${bits} << ${shift}, ${this.#endian})`
+    v.setUint${bytes * 8}(${at}, v.getUint${bytes * 8}(${at}${order}) & ${~(mask << shift)} | ${bits} << ${shift}${order})`
   }
 
   #arrayWriter({ item, length, stride, flexible }: ArrayPlan): string {
@@ -317,16 +323,22 @@ export class Generator {
   #recordWriter(plan: RecordPlan): string {
     const known = JSON.stringify(plan.fields.map((field) => field.name))
     const kind = plan.union ? 'union' : 'struct'
-    const set = `known${this.#constants.push(known) - 1}`
+    const set = this.#constant(known)
+    const writes = `
+    try {
+    ${this.#writeMember({ kind, members: plan.members })}
+    } catch (e) { rt.unlessUnknown(e, value, ${set}) }`
     return `{
     rt.checkObject(value)
     let count = 0
     for (const _ in value) count++
-    if (count !== ${plan.fields.length}) rt.checkMembers(value, ${set})
-    try {
-    ${this.#writeMember({ kind, members: plan.members })}
-    } catch (e) { rt.unlessUnknown(e, value, ${set}) }
+    if (count !== ${plan.fields.length}) rt.checkMembers(value, ${set})${plan.fields.length === 0 ? '' : writes}
 }`
+  }
+
+  #constant(names: string): string {
+    const known = this.#constants.indexOf(names)
+    return `known${known >= 0 ? known : this.#constants.push(names) - 1}`
   }
 
   #writeMember(member: MemberPlan): string {
