@@ -206,9 +206,9 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
         const type = pointer.kind === 'var' ? this.#btf.resolve(pointer.typeId) : pointer
         if (type.kind !== 'ptr') continue
         const target = this.#btf.resolve(type.typeId)
-        const isRecord = target.kind === 'struct' || target.kind === 'union'
-        // A struct of the kernel that is described by one member isn't one to read.
-        if (isRecord && target.name !== '') this.#codecs.add(target.id, target.name)
+        if (target.kind !== 'struct' && target.kind !== 'union') continue
+        // Larger ones are the kernel's own, such as task_struct: whoever wants to read one asks for it.
+        if (target.name !== '' && target.size <= 4096) this.#codecs.add(target.id, target.name)
       }
     }
   }

@@ -76,11 +76,36 @@ beforeAll(async () => {
   await gen('test/btf/nasty.c', '-o', join(folder, 'nasty.skel.ts'), ...nastyTypes())
   await gen('test/btf/nasty.c', '--target', 'bpfeb', '-o', join(folder, 'big.skel.ts'), ...nastyTypes())
   copyFileSync(join(external, 'skeleton.skel.ts'), join(folder, 'external.skel.ts'))
+  writeFileSync(join(folder, 'hostile.bpf.o'), hostileObject())
+  await gen(join(folder, 'hostile.bpf.o'))
   writeFileSync(join(folder, 'main.ts'), main)
   text = readFileSync(join(folder, 'skeleton.skel.ts'), 'utf8')
   complaints = await tsc(folder)
   skeleton = (await import(pathToFileURL(join(folder, 'skeleton.skel.js')).href)) as Module
 }, 60_000)
+
+/** Names that no C compiler would let through, but an object file may have: each ends a string, a comment or a line, or goes on as code. */
+const hostile: readonly [name: string, instead: string][] = [
+  ['urgent', '*/\n"\'x'],
+  ['counter_t', '; throw 1'],
+  ['min_ns', '`$\u007bx}`'],
+  ['OUTCOME_OK', '__proto__\\'],
+  ['outcome', 'a-b c d'],
+  ['deep', '"]}\n'],
+  ['object', '\u2028//*'],
+  ['doc:One execution.', 'doc:*/ throw 1 /* '],
+]
+
+/** The object with these names in place of others that are as long. */
+function hostileObject(): Uint8Array {
+  let text = readFileSync(join(root, 'dist/test/bpf/skeleton.bpf.o')).toString('latin1')
+  for (const [name, instead] of hostile) {
+    const bytes = Buffer.from(instead).toString('latin1')
+    if (bytes.length !== name.length) throw new Error(`'${name}' and '${instead}' are not of one length`)
+    text = text.replaceAll(`\0${name}\0`, () => `\0${bytes}\0`)
+  }
+  return Buffer.from(text, 'latin1')
+}
 
 function nastyTypes(): string[] {
   const types = 'scalars wider bits squeezed aligned text nested flexible flexible_text flexible_end'
@@ -136,6 +161,16 @@ describe('generated TypeScript', () => {
     expect(text).toContain('export interface ObjectStruct {')
     expect(text).toContain('export interface MapStruct {')
     expect(text).toContain('load_(options')
+  })
+
+  it('takes whatever names an object has', async () => {
+    const code = readFileSync(join(folder, 'hostile.skel.ts'), 'utf8')
+    expect(code).toContain('"*/\\n\\"\'x": number')
+    expect(code).not.toMatch(/^\s*(throw|; throw)/m)
+    const { Event } = await import(pathToFileURL(join(folder, 'hostile.skel.js')).href)
+    const value = Event.decodeBytes(new Uint8Array(48).fill(1))
+    expect(value['*/\n"\'x']).toBe(1)
+    expect(Event.encodeBytes(value).length).toBe(48)
   })
 
   it.runIf(process.arch !== 's390x')('reads types of the other byte order', async () => {
