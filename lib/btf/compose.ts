@@ -55,6 +55,23 @@ export function compose(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   }
 }
 
+/** Reads and writes a value where it lies, and nothing around it: for a bitfield the bits beside it stay. Faults are not errors yet. */
+export interface Accessor {
+  read(view: DataView, offset: number): unknown
+  write(view: DataView, offset: number, value: unknown): void
+}
+
+/** The accessor of a value that is a part of something else. */
+export function composeAccessor(plan: Plan, littleEndian: boolean): Accessor {
+  const composer = new Composer(littleEndian)
+  const read = composer.read(plan, '')
+  const write = composer.write(plan, '')
+  return {
+    read: (view, offset) => read(view, offset, 0),
+    write: (view, offset, value) => write(view, offset, value, 0),
+  }
+}
+
 class Composer {
   readonly #endian: boolean
   readonly #readers = new Map<Plan, Read>()
