@@ -200,6 +200,10 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
     if (state.data_dump == nullptr)
       state.data_dump = btf_dump__new(state.types, Append, &state.dumped, nullptr);
     if (state.data_dump == nullptr) return -errno;
+    // libbpf looks for zeroes before it looks how many bytes there are.
+    int64_t size = btf__resolve_size(state.types, id);
+    if (size < 0) return static_cast<int>(size);
+    if (static_cast<uint64_t>(size) > bytes.size) return -E2BIG;
     return btf_dump__dump_type_data(state.data_dump, id, copy.data(), bytes.size, &options);
   });
   return dumped ? ToJs(env, state.dumped) : nullptr;

@@ -3,6 +3,7 @@ import type { BtfHandle } from '../types/binding.js'
 import { native } from './binding.js'
 import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
+import { Planner } from './btf/plan.js'
 import { attempt } from './call.js'
 import type { Subject } from './explain.js'
 
@@ -131,15 +132,16 @@ export class Btf implements Disposable {
    */
   dumpData(type: string | number, bytes: Uint8Array, options: DumpOptions = {}): string {
     const { indent, names = true, zeroes = false } = options
-    const id = typeof type === 'number' ? type : this.#find(type)
+    const { types } = this
+    const id =
+      typeof type === 'number'
+        ? type
+        : (types.find(type, 'struct') ?? types.find(type, 'union') ?? types.get(type)).id
+    // It checks that no member lies outside of its struct, which libbpf doesn't.
+    new Planner(types, false).plan(id)
     return attempt({ what: `write ${bytes.length} bytes as type ${type}` }, () =>
       native.btfDumpData(this.#handle, id, bytes, indent, !names, zeroes),
     )
-  }
-
-  #find(name: string): number {
-    const { types } = this
-    return (types.find(name, 'struct') ?? types.find(name, 'union') ?? types.get(name)).id
   }
 
   /** Frees the native side; `types` can be used on. Closing twice is fine. */

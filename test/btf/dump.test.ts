@@ -82,7 +82,7 @@ describe('btf_dump__dump_type_data', () => {
   test('says what is wrong', () => {
     expect(() => kernel.dumpData('timespec64', new Uint8Array(3))).toThrow(/E2BIG/)
     expect(() => kernel.dumpData('timespec65', new Uint8Array(16))).toThrow("did you mean 'timespec64'")
-    expect(() => kernel.dumpData(2 ** 31, new Uint8Array(16))).toThrow(BpfError)
+    expect(() => kernel.dumpData(2 ** 31, new Uint8Array(16))).toThrow(RangeError)
     expect(() => kernel.dumpData(-1, new Uint8Array(16))).toThrow(RangeError)
     expect(() => kernel.dumpData('timespec64', 'bytes' as unknown as Uint8Array)).toThrow(TypeError)
   })

@@ -57,7 +57,10 @@ const strict = {
 
 /** Compiles the TypeScript in a folder to JavaScript beside it; what tsc complains of. */
 export async function tsc(folder: string, options: object = {}): Promise<string> {
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...strict, ...options }, include: ['*.ts'] }))
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions: { ...strict, ...options }, include: ['*.ts'] }),
+  )
   const { stdout } = await run(process.execPath, [
     join(root, 'node_modules/typescript/bin/tsc'),
     '-p',
