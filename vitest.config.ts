@@ -10,7 +10,13 @@ export default defineConfig({
     setupFiles: ['test/helpers/leaks.ts'],
     testTimeout: 30_000,
     // Tests see what is shipped.
-    alias: { 'libbpf-node': fileURLToPath(new URL('dist/lib/index.js', import.meta.url)) },
+    alias: [
+      { find: /^libbpf-node$/, replacement: fileURLToPath(new URL('dist/lib/index.js', import.meta.url)) },
+      {
+        find: /^libbpf-node\/skeleton$/,
+        replacement: fileURLToPath(new URL('dist/lib/skeleton.js', import.meta.url)),
+      },
+    ],
     server: { deps: { external: [/\/dist\/lib\//] } },
   },
 })

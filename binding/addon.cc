@@ -93,5 +93,6 @@ NAPI_MODULE_INIT() {
   DefinePerfBuffer(env, exports);
   DefineUserRingBuffer(env, exports);
   DefineBtf(env, exports);
+  DefineLinker(env, exports);
   return exports;
 }

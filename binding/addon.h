@@ -29,3 +29,4 @@ void DefineRingBuffer(napi_env env, napi_value exports);
 void DefinePerfBuffer(napi_env env, napi_value exports);
 void DefineUserRingBuffer(napi_env env, napi_value exports);
 void DefineBtf(napi_env env, napi_value exports);
+void DefineLinker(napi_env env, napi_value exports);

@@ -1,9 +1,14 @@
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <unistd.h>
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "addon.h"
 #include "util/call.h"
@@ -12,9 +17,15 @@ namespace {
 
 // Shared, because split BTF points into its base.
 struct BtfState {
-  ~BtfState() { btf__free(types); }
+  ~BtfState() {
+    btf_dump__free(data_dump);
+    btf__free(types);
+  }
 
   btf* types = nullptr;
+  // Made when it's first needed: for a kernel's types that takes milliseconds.
+  btf_dump* data_dump = nullptr;
+  std::string dumped;
   std::shared_ptr<BtfState> base;
 };
 
@@ -50,6 +61,66 @@ napi_value New(napi_env env, napi_callback_info info) {
     return ErrorOf(state.types);
   });
   return parsed ? Wrap(env, handle.release()) : nullptr;
+}
+
+// A base may be left out: undefined.
+Btf* OptionalBase(Args& args, size_t i) { return args.is(i, napi_undefined) ? nullptr : args.handle<Btf>(i); }
+
+// Types that the kernel has, split where there is a base.
+template <class Load>
+napi_value Loaded(napi_env env, const char* operation, Btf* base, Load load) {
+  auto handle = std::make_unique<Btf>();
+  BtfState& state = *handle->state;
+  if (base != nullptr) state.base = base->state;
+  bool loaded = Call(env, operation, [&] {
+    return ErrorOf(state.types = load(base != nullptr ? base->state->types : nullptr));
+  });
+  return loaded ? Wrap(env, handle.release()) : nullptr;
+}
+
+napi_value LoadModule(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  std::string name = args.string(0);
+  auto* base = args.handle<Btf>(1);
+  if (!args.ok()) return nullptr;
+  return Loaded(env, "btf__load_module_btf", base,
+                [&](btf* types) { return btf__load_module_btf(name.c_str(), types); });
+}
+
+napi_value LoadById(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  uint32_t id = args.u32(0);
+  Btf* base = OptionalBase(args, 1);
+  if (!args.ok()) return nullptr;
+  return Loaded(env, "btf__load_from_kernel_by_id_split", base,
+                [&](btf* types) { return btf__load_from_kernel_by_id_split(id, types); });
+}
+
+napi_value Info(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  uint32_t id = args.u32(0);
+  if (!args.ok()) return nullptr;
+  bpf_btf_info found;
+  memset(&found, 0, sizeof(found));
+  char name[64] = "";
+  found.name = reinterpret_cast<uintptr_t>(name);
+  found.name_len = sizeof(name);
+  bool known = Call(env, "bpf_btf_get_info_by_fd", [&] {
+    int fd = bpf_btf_get_fd_by_id(id);
+    if (fd < 0) return fd;
+    uint32_t size = sizeof(found);
+    int error = bpf_btf_get_info_by_fd(fd, &found, &size);
+    close(fd);
+    return error;
+  });
+  if (!known) return nullptr;
+  napi_value result = nullptr;
+  napi_create_object(env, &result);
+  napi_set_named_property(env, result, "id", ToJs(env, uint32_t{found.id}));
+  napi_set_named_property(env, result, "name", ToJs(env, name));
+  napi_set_named_property(env, result, "isKernel", ToJs(env, found.kernel_btf != 0));
+  napi_set_named_property(env, result, "size", ToJs(env, uint32_t{found.btf_size}));
+  return result;
 }
 
 napi_value RawBytes(napi_env env, napi_callback_info info) {
@@ -103,6 +174,41 @@ napi_value ToC(napi_env env, napi_callback_info info) {
   return dumped ? ToJs(env, text) : nullptr;
 }
 
+// libbpf reads a bitfield's whole type, which may go on beyond the data, and checks alignment against the
+// data's address.
+constexpr size_t kSlack = 16;
+
+napi_value DumpData(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* handle = args.handle<Btf>(0);
+  uint32_t id = args.u32(1);
+  Bytes bytes = args.bytes(2);
+  btf_dump_type_data_opts options;
+  memset(&options, 0, sizeof(options));
+  options.sz = sizeof(options);
+  auto indent = args.optionalString(3);
+  options.skip_names = args.boolean(4);
+  options.emit_zeroes = args.boolean(5);
+  if (!args.ok()) return nullptr;
+  options.compact = !indent;
+  options.indent_str = indent ? indent->c_str() : nullptr;
+  BtfState& state = *handle->state;
+  std::vector<uint64_t> copy((bytes.size + kSlack + 7) / 8);
+  if (bytes.size > 0) memcpy(copy.data(), bytes.data, bytes.size);
+  state.dumped.clear();
+  bool dumped = Call(env, "btf_dump__dump_type_data", [&] {
+    if (state.data_dump == nullptr)
+      state.data_dump = btf_dump__new(state.types, Append, &state.dumped, nullptr);
+    if (state.data_dump == nullptr) return -errno;
+    // libbpf looks for zeroes before it looks how many bytes there are.
+    int64_t size = btf__resolve_size(state.types, id);
+    if (size < 0) return static_cast<int>(size);
+    if (static_cast<uint64_t>(size) > bytes.size) return -E2BIG;
+    return btf_dump__dump_type_data(state.data_dump, id, copy.data(), bytes.size, &options);
+  });
+  return dumped ? ToJs(env, state.dumped) : nullptr;
+}
+
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* handle = args.closable<Btf>(0);
@@ -116,9 +222,13 @@ void DefineBtf(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"btfLoadKernel", LoadKernel},
+             {"btfLoadModule", LoadModule},
+             {"btfLoadById", LoadById},
+             {"btfInfo", Info},
              {"btfNew", New},
              {"btfBytes", RawBytes},
              {"btfToC", ToC},
+             {"btfDumpData", DumpData},
              {"btfClose", Close},
          });
 }

@@ -28,6 +28,20 @@
 #define LIBBPF_NODE_FLAGS 0
 #endif
 
+/*
+ * Says of which type a map's records are, behind its declaration; `libbpf-node gen` reads it. The type has to
+ * be mentioned by a global as well, or clang leaves it out of BTF. Needs clang 14.
+ *
+ *     struct {
+ *       ...
+ *     } events SEC(".maps") LIBBPF_NODE_RECORD(struct event);
+ *     struct event *unused_event __attribute__((unused));
+ */
+#define LIBBPF_NODE_RECORD(type) __attribute__((btf_decl_tag("record:" #type)))
+
+/* Documentation of a type, member, variable or map, for generated code. */
+#define LIBBPF_NODE_DOC(text) __attribute__((btf_decl_tag("doc:" text)))
+
 /* A ring buffer map of `bytes` (a power of two, and of pages), and the array in which its losses are counted.
  */
 #define LIBBPF_NODE_RINGBUF(name, bytes)     \

@@ -1,17 +1,8 @@
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Binding } from '../types/binding.js'
+import { packageRoot } from './package-root.js'
 
 const require = createRequire(import.meta.url)
-
-/** This file is compiled to dist/lib/, so the package is not at a fixed distance. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
-  return folder
-}
 
 function load(): Binding {
   const root = packageRoot()

@@ -30,6 +30,10 @@ export const hints: readonly Hint[] = [
     say: () => 'it is a folder, or another thing that cannot be read as a file',
   },
   {
+    log: /failed to find BTF info for object/,
+    say: () => 'it carries no BTF: compile it with clang -g',
+  },
+  {
     log: /is not a proper ELF object/,
     say: () => "it is not an object file; 'clang -g -O2 -target bpf -c' makes one of C source",
   },

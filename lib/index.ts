@@ -32,13 +32,14 @@ export { queryXdp, XdpLink, type XdpMode, type XdpOptions, type XdpState } from 
 export type { Codec, CodecOptions } from './btf/codec.js'
 export { BtfTypes } from './btf/parse.js'
 export type * from './btf/types.js'
-export { Btf } from './btf.js'
+export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf.js'
 export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors.js'
 export { EventReader, type EventReaderOptions } from './event-reader.js'
 export type { DrainCallback } from './event-source.js'
 export type { Globals } from './globals.js'
 export { Link } from './link.js'
 export type * from './link-info.js'
+export { Linker, type LinkSource } from './linker.js'
 export { type Logger, type LogLevel, setLogger } from './log.js'
 export {
   BPF_ANY,
@@ -57,6 +58,7 @@ export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
 export { ids, type Kind } from './query.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+export type { Shape } from './shape.js'
 export { tracePipe } from './trace-pipe.js'
 export { UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 

@@ -13,10 +13,26 @@ import type { Subject } from './explain.js'
 import { type Globals, globalsOf } from './globals.js'
 import { Link } from './link.js'
 import { BpfMap, type MapCodecs } from './map.js'
+import { namedLinks, namedMap } from './named.js'
 import { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 import { choosePortableMaps } from './portable-events.js'
 import { Program } from './program.js'
 import { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
+import type {
+  Links,
+  MapName,
+  MapOf,
+  Maps,
+  OtherMapName,
+  OtherSectionOf,
+  ProgramName,
+  Programs,
+  RecordName,
+  RecordOf,
+  SectionName,
+  SectionOf,
+  Shape,
+} from './shape.js'
 import { UserRingBuffer } from './user-ring-buffer.js'
 
 /** libbpf's `bpf_object_open_opts`. */
@@ -54,6 +70,9 @@ const openArguments = [
   'kernelLogSize',
 ]
 
+/** Codecs that were made before, by the id of their type: generated ones. Each is made for a name in errors. @internal */
+export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
+
 type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
 
 /**
@@ -65,18 +84,21 @@ type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
  * await obj.load()
  * obj.attach()
  * for await (const e of obj.ringBuffer('events', 'event')) console.log(e)
+ *
+ * @typeParam S - what is in it, for the type checker: see {@link Shape}
  */
-export class BpfObject implements Disposable, AsyncDisposable {
+export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisposable {
   readonly #handle: ObjectHandle
-  readonly #links = new Set<Link>()
+  readonly #links: Set<Link>
   readonly #globals = new Map<string, Globals>()
+  readonly #codecs: ReadyCodecs
   #state: State = 'open'
   #loadTried = false
   #types: BtfTypes | undefined
   readonly name: string
   /** In the file's order. */
-  readonly programs: ReadonlyMap<string, Program>
-  readonly maps: ReadonlyMap<string, BpfMap<unknown, unknown>>
+  readonly programs: Programs<S>
+  readonly maps: Maps<S>
 
   /**
    * Reads an object file. Asks nothing of the kernel. (`bpf_object__open_file`, `bpf_object__open_mem`)
@@ -84,11 +106,16 @@ export class BpfObject implements Disposable, AsyncDisposable {
    * @param source - a path, a file: URL, or the file's bytes
    * @throws BpfError when it is not a BPF object of this machine's byte order
    */
-  static open(source: string | URL | Uint8Array, options: OpenOptions = {}): BpfObject {
-    return new BpfObject(source, options)
+  static open<S extends Shape = Shape>(
+    source: string | URL | Uint8Array,
+    options: OpenOptions = {},
+  ): BpfObject<S> {
+    return new BpfObject<S>(source, options)
   }
 
-  private constructor(source: string | URL | Uint8Array, options: OpenOptions) {
+  /** Use {@link open}. @internal */
+  protected constructor(source: string | URL | Uint8Array, options: OpenOptions, codecs: ReadyCodecs = {}) {
+    this.#codecs = codecs
     const from = source instanceof URL ? fileURLToPath(source) : source
     if (typeof from !== 'string' && !(from instanceof Uint8Array)) {
       throw new TypeError('source is not a path, a URL or a Uint8Array')
@@ -129,12 +156,13 @@ export class BpfObject implements Disposable, AsyncDisposable {
       if (!typed) return new BpfMap(handle, owner)
       return new BpfMap<unknown, unknown>(handle, owner, (map) => this.#mapCodecs(map, types))
     })
-    this.programs = new Map(programs.map((program) => [program.name, program]))
-    this.maps = new Map(maps.map((map) => [map.name, map]))
+    this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
+    this.maps = namedMap(maps.map((map) => [map.name, map])) as Maps<S>
+    this.#links = namedLinks(this.programs.keys())
   }
 
   /** @throws BpfError ERR_BPF_NOT_FOUND that names the nearest */
-  program(name: string): Program {
+  program(name: ProgramName<S>): Program {
     return this.programs.get(name) ?? this.#notFound('program', name, this.programs.keys())
   }
 
@@ -146,7 +174,13 @@ export class BpfObject implements Disposable, AsyncDisposable {
    *
    * @throws BpfError ERR_BPF_NOT_FOUND that names the nearest
    */
-  map<K = Uint8Array, V = Uint8Array>(name: string): BpfMap<K, V> {
+  map<N extends MapName<S>>(name: N): MapOf<S, N>
+  map<K = Uint8Array, V = Uint8Array>(name: OtherMapName<S>): BpfMap<K, V>
+  map(name: string): BpfMap<unknown, unknown> {
+    return this.#map(name)
+  }
+
+  #map<K, V>(name: string): BpfMap<K, V> {
     const map = this.#findMap(name) ?? this.#notFound('map', name, this.maps.keys())
     return map as BpfMap<K, V>
   }
@@ -154,27 +188,33 @@ export class BpfObject implements Disposable, AsyncDisposable {
   // ---- Global variables
 
   /** The constants of `.rodata`, to be set before load. */
-  get rodata(): Globals {
-    return this.globals('.rodata')
+  get rodata(): SectionOf<S, 'rodata'> {
+    return this.#section('.rodata') as SectionOf<S, 'rodata'>
   }
 
   /** The variables with an initial value; live after load. (Linux 5.5 for writing without a system call) */
-  get data(): Globals {
-    return this.globals('.data')
+  get data(): SectionOf<S, 'data'> {
+    return this.#section('.data') as SectionOf<S, 'data'>
   }
 
   /** The variables without an initial value; live after load. */
-  get bss(): Globals {
-    return this.globals('.bss')
+  get bss(): SectionOf<S, 'bss'> {
+    return this.#section('.bss') as SectionOf<S, 'bss'>
   }
 
   /** The kernel configuration that programs ask for; known after load. */
-  get kconfig(): Globals {
-    return this.globals('.kconfig')
+  get kconfig(): SectionOf<S, 'kconfig'> {
+    return this.#section('.kconfig') as SectionOf<S, 'kconfig'>
   }
 
   /** The variables of any section, such as '.data.custom'. @throws BpfError ERR_BPF_NOT_FOUND */
+  globals<N extends SectionName<S>>(section: N): OtherSectionOf<S, N>
+  globals(section: string): Globals
   globals(section: string): Globals {
+    return this.#section(section)
+  }
+
+  #section(section: string): Globals {
     let globals = this.#globals.get(section)
     if (globals === undefined) {
       const owner = this
@@ -186,7 +226,7 @@ export class BpfObject implements Disposable, AsyncDisposable {
             return owner.#loadTried
           },
         },
-        this.map(section),
+        this.#map(section),
       )
       this.#globals.set(section, globals)
     }
@@ -214,7 +254,13 @@ export class BpfObject implements Disposable, AsyncDisposable {
   codec<T = Record<string, unknown>>(type: string, options?: CodecOptions): Codec<T> {
     const { types } = this
     const found = types.find(type, 'struct') ?? types.find(type, 'union') ?? types.find(type)
-    return compile<T>(types, found?.id ?? this.#notFound('type', type, types.names()), options)
+    return this.#compile<T>(found?.id ?? this.#notFound('type', type, types.names()), options)
+  }
+
+  #compile<T>(typeId: number, options: CodecOptions = {}): Codec<T> {
+    const { bigint = true, generate = true, name } = options
+    const ready = bigint && generate ? this.#codecs[typeId]?.(name) : undefined
+    return (ready ?? compile(this.types, typeId, options)) as Codec<T>
   }
 
   // ---- Life
@@ -284,8 +330,8 @@ export class BpfObject implements Disposable, AsyncDisposable {
   }
 
   /** The links that are open, of this object's programs. */
-  get links(): ReadonlySet<Link> {
-    return this.#links
+  get links(): Links<S> {
+    return this.#links as ReadonlySet<Link> as Links<S>
   }
 
   /**
@@ -294,6 +340,11 @@ export class BpfObject implements Disposable, AsyncDisposable {
    * @param map - the map's name; `${map}_lost`, where there is one, counts what was lost
    * @param type - the type of its records by its name in C; without it they are bytes
    */
+  ringBuffer<N extends RecordName<S>>(
+    map: N,
+    type: string,
+    options?: RingBufferOptions,
+  ): RingBuffer<RecordOf<S, N>>
   ringBuffer(map: string, type?: undefined, options?: RingBufferOptions): RingBuffer
   ringBuffer<T = Record<string, unknown>>(
     map: string,
@@ -304,14 +355,19 @@ export class BpfObject implements Disposable, AsyncDisposable {
     this.#expectLoaded('read a ring buffer')
     const lost = this.maps.get(`${map}_lost`) as BpfMap<number, bigint[]> | undefined
     if (type === undefined)
-      return new RingBuffer(this.map(map), { lost, ...options } as RingBufferOptions<Uint8Array>)
-    return new RingBuffer<T>(this.map(map), { lost, ...options, codec: this.codec<T>(type) })
+      return new RingBuffer(this.#map(map), { lost, ...options } as RingBufferOptions<Uint8Array>)
+    return new RingBuffer<T>(this.#map(map), { lost, ...options, codec: this.codec<T>(type) })
   }
 
   /**
    * A consumer of a map that was declared with LIBBPF_NODE_EVENTS of `libbpf-node.bpf.h`: a ring buffer where the kernel has them (Linux 5.8),
    * else a perf buffer. As {@link ringBuffer}.
    */
+  events<N extends RecordName<S>>(
+    map: N,
+    type: string,
+    options?: EventReaderOptions,
+  ): EventReader<RecordOf<S, N>>
   events(map: string, type?: undefined, options?: EventReaderOptions): EventReader<Uint8Array>
   events<T = Record<string, unknown>>(map: string, type: string, options?: EventReaderOptions): EventReader<T>
   events<T>(
@@ -320,7 +376,7 @@ export class BpfObject implements Disposable, AsyncDisposable {
     options: EventReaderOptions = {},
   ): EventReader<T> | EventReader<Uint8Array> {
     this.#expectLoaded('read events')
-    const isRing = this.map(map).type === 'ringbuf'
+    const isRing = this.#map(map).type === 'ringbuf'
     if (type === undefined) {
       return isRing ? this.ringBuffer(map, undefined, options) : this.perfBuffer(map, undefined, options)
     }
@@ -328,6 +384,11 @@ export class BpfObject implements Disposable, AsyncDisposable {
   }
 
   /** A consumer of one of the object's perf event arrays, after load; as {@link ringBuffer}. */
+  perfBuffer<N extends RecordName<S>>(
+    map: N,
+    type: string,
+    options?: PerfBufferOptions,
+  ): PerfBuffer<RecordOf<S, N>>
   perfBuffer(map: string, type?: undefined, options?: PerfBufferOptions): PerfBuffer
   perfBuffer<T = Record<string, unknown>>(
     map: string,
@@ -336,17 +397,18 @@ export class BpfObject implements Disposable, AsyncDisposable {
   ): PerfBuffer<T>
   perfBuffer<T>(map: string, type?: string, options: PerfBufferOptions = {}): PerfBuffer<T> | PerfBuffer {
     this.#expectLoaded('read a perf buffer')
-    if (type === undefined) return new PerfBuffer(this.map(map), options as PerfBufferOptions<Uint8Array>)
-    return new PerfBuffer<T>(this.map(map), { ...options, codec: this.codec<T>(type) })
+    if (type === undefined) return new PerfBuffer(this.#map(map), options as PerfBufferOptions<Uint8Array>)
+    return new PerfBuffer<T>(this.#map(map), { ...options, codec: this.codec<T>(type) })
   }
 
   /** The producer of one of the object's user ring buffers, after load; as {@link ringBuffer}. */
+  userRingBuffer<N extends RecordName<S>>(map: N, type: string): UserRingBuffer<RecordOf<S, N>>
   userRingBuffer(map: string): UserRingBuffer
   userRingBuffer<T = Record<string, unknown>>(map: string, type: string): UserRingBuffer<T>
   userRingBuffer<T>(map: string, type?: string): UserRingBuffer<T> | UserRingBuffer {
     this.#expectLoaded('write to a user ring buffer')
-    if (type === undefined) return new UserRingBuffer<Uint8Array>(this.map(map))
-    return new UserRingBuffer<T>(this.map(map), { codec: this.codec<T>(type) })
+    if (type === undefined) return new UserRingBuffer<Uint8Array>(this.#map(map))
+    return new UserRingBuffer<T>(this.#map(map), { codec: this.codec<T>(type) })
   }
 
   /** Pins all maps to files, programs to folders of their names. (`bpf_object__pin`) */
@@ -449,7 +511,7 @@ export class BpfObject implements Disposable, AsyncDisposable {
   #mapCodecs(map: BpfMap<unknown, unknown>, types: { key: number; value: number }): MapCodecs {
     // Bytes where there is no type, as for the keys of queues, or where the size was set to another before load.
     const element = (name: string, type: number, size: number): ElementCodec => {
-      const codec = type === 0 ? undefined : compile(this.types, type, { name })
+      const codec = type === 0 ? undefined : this.#compile(type, { name })
       return codec?.size === size ? codec : (bytesCodec(name, size) as ElementCodec)
     }
     return {

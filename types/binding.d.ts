@@ -32,6 +32,7 @@ export type LinkHandle = Handle<'link'>
 export type SourceHandle = Handle<'event source'>
 export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
+export type LinkerHandle = Handle<'linker'>
 
 /** libbpf's print levels: 0 warn, 1 info, 2 debug. */
 export type LogLevel = 0 | 1 | 2
@@ -81,6 +82,16 @@ export interface MapInfo {
   btfKeyTypeId: number
   btfValueTypeId: number
   extra: bigint
+}
+
+export interface BtfInfo {
+  id: number
+  /** `vmlinux` or a module's; '' for what came with a program. */
+  name: string
+  /** The kernel's own, or a module's. */
+  isKernel: boolean
+  /** Bytes. */
+  size: number
 }
 
 /** `struct bpf_link_info`; which of the optional members are there depends on `type`. */
@@ -596,13 +607,44 @@ export interface Binding {
 
   /** `btf__load_vmlinux_btf`. */
   btfLoadKernel(): BtfHandle
+  /** `btf__load_module_btf`: split BTF, on top of the kernel's. */
+  btfLoadModule(name: string, base: BtfHandle): BtfHandle
+  /** `btf__load_from_kernel_by_id_split`. CAP_SYS_ADMIN. */
+  btfLoadById(id: number, base: BtfHandle | undefined): BtfHandle
+  /** `bpf_btf_get_info_by_fd` of an id. */
+  btfInfo(id: number): BtfInfo
   /** `btf__new`, `btf__new_split` with a base. */
   btfNew(bytes: Uint8Array, base: BtfHandle | undefined): BtfHandle
   /** A copy of the raw bytes. */
   btfBytes(btf: BtfHandle): Uint8Array
   /** C declarations of all types, or of those named with what they need, by `btf_dump`. */
   btfToC(btf: BtfHandle, ids: Uint32Array | undefined): string
+  /**
+   * `btf_dump__dump_type_data`: a value as C would write it. On one line, or with an `indent` for each level; with `skipNames` without the names of members
+   * and types, with `zeroes` also members that are 0. E2BIG where the bytes are too few.
+   */
+  btfDumpData(
+    btf: BtfHandle,
+    typeId: number,
+    bytes: Uint8Array,
+    indent: string | undefined,
+    skipNames: boolean,
+    zeroes: boolean,
+  ): string
   btfClose(btf: BtfHandle): void
+
+  // ---- linker: binding/linker.cc
+
+  /** `bpf_linker__new_fd`, into memory. */
+  linkerNew(): LinkerHandle
+  /** `bpf_linker__add_file` for a path, `bpf_linker__add_buf` for bytes (which are copied). After a failure the linker can only be closed: ERR_BPF_STATE. */
+  linkerAdd(linker: LinkerHandle, source: string | Uint8Array): Promise<void>
+  linkerAddSync(linker: LinkerHandle, source: string | Uint8Array): void
+  /** The linked object. Once; then the linker can only be closed. */
+  linkerFinalize(linker: LinkerHandle): Promise<Uint8Array>
+  linkerFinalizeSync(linker: LinkerHandle): Uint8Array
+  /** Twice is fine. While it works: as soon as that has ended. */
+  linkerClose(linker: LinkerHandle): void
 }
 
 export type TestRunArguments = [

@@ -15,6 +15,7 @@ enum class Kind : uint64_t {
   kEventSource,
   kUserRingBuffer,
   kBtf,
+  kLinker,
 };
 
 class Handle {

@@ -1,9 +1,9 @@
 import { compose } from './compose.js'
-import { frameOf } from './frame.js'
+import { type Frame, frameOf, type Raw } from './frame.js'
 import { generate } from './generate.js'
 import { describe, resolve, sizeOf } from './layout.js'
 import type { BtfTypes } from './parse.js'
-import { isFlexible, Planner } from './plan.js'
+import { isFlexible, type Plan, Planner } from './plan.js'
 
 /** How a codec is made. */
 export interface CodecOptions {
@@ -79,17 +79,29 @@ const evalAllowed = (() => {
 export function compile<T = unknown>(btf: BtfTypes, typeId: number, options: CodecOptions = {}): Codec<T> {
   const plan = new Planner(btf, options.bigint === false).plan(typeId)
   const size = sizeOf(btf, typeId)
+  const { root, words } = titleOf(btf, typeId, plan)
+  const frame = frameOf(plan, size, options.name ?? root, words)
+  const make = options.generate !== false && evalAllowed ? generate : compose
+  return codecOf<T>(typeId, make(plan, btf.littleEndian, frame), frame, isFlexible(plan))
+}
+
+/** What values of a type are called in errors, and what the type is. */
+export function titleOf(btf: BtfTypes, typeId: number, plan: Plan): { root: string; words: string } {
   const type = resolve(btf, typeId)
   const named = btf.type(typeId)
-  const root = options.name ?? (plan.op === 'record' && named.name !== '' ? named.name : 'value')
-  const words = type.name === '' && named.name !== '' ? named.name : describe(type)
-  const frame = frameOf(plan, size, root, words)
-  const make = options.generate !== false && evalAllowed ? generate : compose
-  const { decode, encode } = make(plan, btf.littleEndian, frame)
+  return {
+    root: plan.op === 'record' && named.name !== '' ? named.name : 'value',
+    words: type.name === '' && named.name !== '' ? named.name : describe(type),
+  }
+}
+
+/** Puts a codec together. @internal */
+export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boolean): Codec<T> {
+  const { decode, encode } = raw
   return {
     typeId,
-    size,
-    flexible: isFlexible(plan),
+    size: frame.size,
+    flexible,
     decode: decode as Codec<T>['decode'],
     encode: encode as Codec<T>['encode'],
     byteLength: frame.byteLength,

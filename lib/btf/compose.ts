@@ -55,6 +55,23 @@ export function compose(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   }
 }
 
+/** Reads and writes a value where it lies, and nothing around it: for a bitfield the bits beside it stay. Faults are not errors yet. */
+export interface Accessor {
+  read(view: DataView, offset: number): unknown
+  write(view: DataView, offset: number, value: unknown): void
+}
+
+/** The accessor of a value that is a part of something else. */
+export function composeAccessor(plan: Plan, littleEndian: boolean): Accessor {
+  const composer = new Composer(littleEndian)
+  const read = composer.read(plan, '')
+  const write = composer.write(plan, '')
+  return {
+    read: (view, offset) => read(view, offset, 0),
+    write: (view, offset, value) => write(view, offset, value, 0),
+  }
+}
+
 class Composer {
   readonly #endian: boolean
   readonly #readers = new Map<Plan, Read>()
@@ -176,11 +193,12 @@ class Composer {
 
   #writeArray({ item, length, stride, flexible }: ArrayPlan): Write {
     const write = this.write(item, '')
-    return (v, o, list, end) => {
-      const n = values.checkArray(list, flexible ? -1 : length)
+    return (v, o, value, end) => {
+      const list = values.checkArray(value, flexible ? -1 : length)
+      const n = list.length
       let i = 0
       try {
-        for (; i < n; i++) write(v, o + i * stride, (list as ArrayLike<unknown>)[i], end)
+        for (; i < n; i++) write(v, o + i * stride, list[i], end)
       } catch (thrown) {
         within(thrown, `[${i}]`)
       }

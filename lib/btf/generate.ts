@@ -30,35 +30,51 @@ export function generate(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
 
 /** JavaScript that returns a {@link Raw} codec; it calls the helpers in `rt` and in `frame`. */
 export function codecSource(plan: Plan, littleEndian: boolean, size: number): string {
-  return new Generator(littleEndian).source(plan, size)
+  const generator = new Generator(littleEndian)
+  const raw = generator.raw(plan, size)
+  return `'use strict'\n${generator.helpers()}\nreturn ${raw}`
 }
 
-class Generator {
+/** What source is written for, when it isn't to be run at once: lib/codegen writes TypeScript into a file. */
+export interface SourceStyle {
+  /** With types. */
+  readonly typed: boolean
+  /** What functions for a record are called after `encode` and `decode`; they are numbered without. */
+  readonly nameOf: (plan: RecordPlan) => string | undefined
+}
+
+const javascript: SourceStyle = { typed: false, nameOf: () => undefined }
+
+/** Writes codecs as source. Several that are written by one generator share the functions for the records in them. */
+export class Generator {
   readonly #endian: string
+  readonly #style: SourceStyle
   readonly #functions: string[] = []
   /** The names of the members of each record, as JSON. */
   readonly #constants: string[] = []
   readonly #names = new Map<string, Map<Plan, string>>()
+  readonly #bodies = new Map<string, string>()
+  readonly #taken = new Set<string>()
 
-  constructor(littleEndian: boolean) {
+  constructor(littleEndian: boolean, style = javascript) {
     this.#endian = String(littleEndian)
+    this.#style = style
   }
 
-  source(plan: Plan, size: number): string {
+  /** An object literal with the functions of a {@link Raw} codec. `type` is that of its values, in typed source. */
+  raw(plan: Plan, size: number, type = 'unknown'): string {
     const flexible = isFlexible(plan)
     const read = `return ${this.#read(plan, 'o', '""')}`
     const write = this.#write(plan, 'o', '')
-    return `'use strict'
-${this.#constants.map((names, i) => `const known${i} = new Set(${names})`).join('\n')}
-${this.#functions.join('\n')}
-return {
-  decode(v, o = 0, n) {
-    let end = n === undefined ? o + ${size} : o + n
+    const t = this.#typed
+    return `{
+  decode(v${t(': DataView')}, o = 0, n${t('?: number')})${t(`: ${type}`)} {
+    ${flexible ? 'let' : 'const'} end = n === undefined ? o + ${size} : o + n
     if (!(o >= 0 && end >= o + ${size} && end <= v.byteLength)) frame.tooShort(v, o, n)
     ${flexible ? 'if (n === undefined) end = 0' : ''}
     ${this.#canFail(plan) ? `try { ${read} } catch (e) { frame.raise(e) }` : read}
   },
-  encode(x, v, o = 0) {
+  encode(x${t(': unknown')}, v${t(': DataView')}, o = 0)${t(': void')} {
     const end = o + ${flexible ? 'frame.byteLength(x)' : size}
     if (!(o >= 0 && end <= v.byteLength)) frame.noRoom(v, o, end - o)
     ${plan.op === 'int' || plan.op === 'big' ? '' : 'rt.zero(v, o, end - o)'}
@@ -68,17 +84,60 @@ return {
 `
   }
 
-  /** The name of the function that does `what` with a plan; made when it's first needed. */
-  #function(what: string, plan: Plan, body: () => string): string {
+  /** What the literals of `raw` call. */
+  helpers(): string {
+    const set = `new Set${this.#typed('<string>')}`
+    const constants = this.#constants.map((names, i) => `const known${i} = ${set}(${names})`)
+    return [...constants, ...this.#functions].join('\n')
+  }
+
+  /** Something that only typed source has. */
+  readonly #typed = (text: string): string => (this.#style.typed ? text : '')
+
+  /**
+   * The name of the function that does `what` with a plan; made when it's first needed. `v` and `o` are its first parameters, where
+   * they are of use.
+   */
+  #function(what: string, plan: Plan, parameters: string[], body: () => string): string {
     const names = this.#names.get(what) ?? new Map<Plan, string>()
     this.#names.set(what, names)
     let name = names.get(plan)
     if (name === undefined) {
-      name = `${what}${names.size}`
+      const text = body()
+      const source = `(${parameters.map((one) => this.#parameter(one, text)).join(', ')}) ${text}`
+      // A record that may be the last has a plan of its own, of which mostly nothing comes.
+      const key = `${what} ${plan.op === 'record' ? plan.name : ''} ${source}`
+      name = this.#bodies.get(key)
+      if (name === undefined) {
+        name = this.#newName(what, plan)
+        this.#bodies.set(key, name)
+        this.#functions.push(`function ${name}${source}`)
+      }
       names.set(plan, name)
-      this.#functions.push(`function ${name}${body()}`)
     }
     return name
+  }
+
+  #newName(what: string, plan: Plan): string {
+    const given = plan.op === 'record' ? this.#style.nameOf(plan) : undefined
+    const base = given === undefined ? what : `${what}${given}`
+    let name = given === undefined ? `${base}0` : base
+    for (let i = 1; this.#taken.has(name); i++) name = given === undefined ? `${base}${i}` : `${base}_${i}`
+    this.#taken.add(name)
+    return name
+  }
+
+  /** A parameter with its type. In typed source one that the body doesn't use says so by its name. */
+  #parameter(name: string, body: string): string {
+    if (!this.#style.typed) return name
+    const type = name === 'v' ? 'DataView' : name === 'value' ? 'unknown' : 'number'
+    const isUsed = new RegExp(`\\b${name}\\b`).test(body.replace(/"(?:[^"\\]|\\.)*"/g, ''))
+    return `${isUsed ? '' : '_'}${name}: ${type}`
+  }
+
+  /** The last argument of a DataView's method: a single byte has no order. */
+  #order(bytes: number): string {
+    return bytes === 1 ? '' : `, ${this.#endian}`
   }
 
   /** An expression for the value at offset `at`. `path` is source for its path in an error. */
@@ -86,7 +145,7 @@ return {
     const le = this.#endian
     switch (plan.op) {
       case 'int':
-        return `v.get${accessor(plan)}(${at}${plan.size === 1 ? '' : `, ${le}`})`
+        return `v.get${accessor(plan)}(${at}${this.#order(plan.size)})`
       case 'big':
         if (plan.size === 4) return `BigInt(v.getUint32(${at}, ${le}))`
         if (plan.size === 16) {
@@ -98,7 +157,7 @@ return {
       case 'bits':
         return this.#readBits(plan, at, path)
       case 'bool':
-        return `v.getUint${plan.size * 8}(${at}, ${le}) !== 0`
+        return `v.getUint${plan.size * 8}(${at}${this.#order(plan.size)}) !== 0`
       case 'float':
         return `v.getFloat${plan.size * 8}(${at}, ${le})`
       case 'text':
@@ -108,8 +167,8 @@ return {
       case 'array':
         return this.#readArray(plan, at)
       case 'record': {
-        const name = this.#function('decode', plan, () => this.#recordReader(plan))
-        return `${name}(v, ${at}, ${plan.flexible ? 'end' : 0})`
+        const name = this.#function('decode', plan, placed(plan), () => this.#recordReader(plan))
+        return `${name}(v, ${at}${plan.flexible ? ', end' : ''})`
       }
     }
   }
@@ -122,7 +181,7 @@ return {
       if (plan.as === 'boolean') return `${bits} !== 0n`
       return plan.checked ? `rt.safe(${bits}, ${path})` : `Number(${bits})`
     }
-    const word = `v.getUint${bytes * 8}(${at}, ${this.#endian})`
+    const word = `v.getUint${bytes * 8}(${at}${this.#order(bytes)})`
     if (signed && plan.as === 'number') return `${word} << ${32 - shift - width} >> ${32 - width}`
     const bits = width === 32 ? word : `(${word} >>> ${shift} & ${maskOf(plan)})`
     return plan.as === 'boolean' ? `${bits} !== 0` : bits
@@ -134,22 +193,22 @@ return {
       const items = Array.from({ length }, (_, i) => this.#read(item, add(at, i * stride), '""'))
       return `[${items.join(', ')}]`
     }
-    const name = this.#function('list', plan, () => {
+    const name = this.#function('list', plan, placed(plan), () => {
       const loop = `for (; i < n; i++, o += ${stride}) list.push(${this.#read(item, 'o', '""')})`
-      return `(v, o, end) {
+      return `{
   const list = []
   const n = ${flexible ? `rt.room(o, end, ${stride})` : length}
   let i = 0
-  ${this.#canFail(item) ? `try { ${loop} } catch (e) { rt.within(e, '[' + i + ']') }` : loop}
+  ${this.#canFail(item) ? `try { ${loop} } catch (e) { rt.within(e, \`[\${i}]\`) }` : loop}
   return list
 }`
     })
-    return `${name}(v, ${at}, ${flexible ? 'end' : 0})`
+    return `${name}(v, ${at}${flexible ? ', end' : ''})`
   }
 
   #recordReader(plan: RecordPlan): string {
     const members = plan.fields.map((field) => `${key(field.name)}: ${this.#readField(field)},`)
-    return `(v, o, end) {\n  return {\n    ${members.join('\n    ')}\n  }\n}`
+    return `{\n  return {\n    ${members.join('\n    ')}\n  }\n}`
   }
 
   #readField({ name, offset, plan }: FieldPlan): string {
@@ -184,7 +243,7 @@ return {
       case 'int': {
         const name = JSON.stringify(values.integerName(plan))
         return `if (typeof x !== 'number' || ${misfit(plan.signed, plan.size * 8)}) rt.badInteger(x, 'a number', ${name}, ${path})
-    v.set${accessor(plan)}(${at}, x, ${le})`
+    v.set${accessor(plan)}(${at}, x${this.#order(plan.size)})`
       }
       case 'big': {
         const bits = plan.size * 8
@@ -192,10 +251,10 @@ return {
           return `rt.writeSafe64(v, ${at}, x, ${plan.signed}, ${le}, ${path})`
         const wrap = plan.signed ? 'asIntN' : 'asUintN'
         const name = JSON.stringify(values.integerName(plan))
-        const check = `if (typeof x !== 'bigint' || BigInt.${wrap}(${bits}, x) !== x) x = rt.toBigInt(x, ${bits}, ${plan.signed}, ${name}, ${path})`
-        if (plan.size === 4) return `${check}\n    v.setUint32(${at}, Number(x), ${le})`
-        if (plan.size === 8) return `${check}\n    v.setBig${plan.signed ? 'Int' : 'Uint'}64(${at}, x, ${le})`
-        return `${check}\n    rt.write128(v, ${at}, x, ${le})`
+        const big = `typeof x === 'bigint' && BigInt.${wrap}(${bits}, x) === x ? x : rt.toBigInt(x, ${bits}, ${plan.signed}, ${name}, ${path})`
+        if (plan.size === 4) return `v.setUint32(${at}, Number(${big}), ${le})`
+        if (plan.size === 8) return `v.setBig${plan.signed ? 'Int' : 'Uint'}64(${at}, ${big}, ${le})`
+        return `rt.write128(v, ${at}, ${big}, ${le})`
       }
       case 'bits':
         return this.#writeBits(plan, at, path)
@@ -203,7 +262,7 @@ return {
         // A byte that isn't zero is true already: another member of a union may have written it.
         const [get, set] = [`getUint${plan.size * 8}`, `setUint${plan.size * 8}`]
         return `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})
-    if (!x || v.${get}(${at}, ${le}) === 0) v.${set}(${at}, x ? 1 : 0, ${le})`
+    if (!x || v.${get}(${at}${this.#order(plan.size)}) === 0) v.${set}(${at}, x ? 1 : 0${this.#order(plan.size)})`
       }
       case 'float':
         return `rt.writeFloat(v, ${at}, ${plan.size}, x, ${le}, ${path})`
@@ -217,9 +276,9 @@ return {
       case 'record': {
         const name =
           plan.op === 'array'
-            ? this.#function('fill', plan, () => this.#arrayWriter(plan))
-            : this.#function('encode', plan, () => this.#recordWriter(plan))
-        const call = `${name}(v, ${at}, x, ${isFlexible(plan) ? 'end' : 0})`
+            ? this.#function('fill', plan, valued(plan), () => this.#arrayWriter(plan))
+            : this.#function('encode', plan, valued(plan), () => this.#recordWriter(plan))
+        const call = `${name}(v, ${at}, x${isFlexible(plan) ? ', end' : ''})`
         return step === '' ? call : `try { ${call} } catch (e) { rt.within(e, ${path}) }`
       }
     }
@@ -228,54 +287,65 @@ return {
   #writeBits(plan: BitsPlan, at: string, path: string): string {
     const { bytes, shift, width, signed } = plan
     const name = JSON.stringify(values.integerName(plan))
-    const convert =
-      plan.as === 'boolean'
-        ? `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})`
-        : width > 32
-          ? `x = rt.toBigInt(x, ${width}, ${signed}, ${name}, ${path})`
-          : `if (typeof x !== 'number' || ${misfit(signed, width)}) rt.badInteger(x, 'a number', ${name}, ${path})`
+    const isBoolean = plan.as === 'boolean'
+    const check = isBoolean
+      ? `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})`
+      : width > 32
+        ? ''
+        : `if (typeof x !== 'number' || ${misfit(signed, width)}) rt.badInteger(x, 'a number', ${name}, ${path})`
     if (!isNarrow(plan)) {
-      return `${convert}
-    rt.writeBits(v, ${at}, ${bytes}, ${shift}, ${width}, ${this.#endian}, BigInt(x))`
+      const big =
+        width > 32 && !isBoolean ? `rt.toBigInt(x, ${width}, ${signed}, ${name}, ${path})` : 'BigInt(x)'
+      return `${check}
+    rt.writeBits(v, ${at}, ${bytes}, ${shift}, ${width}, ${this.#endian}, ${big})`
     }
     const mask = maskOf(plan)
-    return `${convert}
-    v.setUint${bytes * 8}(${at}, v.getUint${bytes * 8}(${at}, ${this.#endian}) & ${~(mask << shift)} | (x & ${mask}) << ${shift}, ${this.#endian})`
+    const order = this.#order(bytes)
+    const bits = isBoolean ? '(x ? 1 : 0)' : `(x & ${mask})`
+    return `${check}
+    v.setUint${bytes * 8}(${at}, v.getUint${bytes * 8}(${at}${order}) & ${~(mask << shift)} | ${bits} << ${shift}${order})`
   }
 
   #arrayWriter({ item, length, stride, flexible }: ArrayPlan): string {
-    return `(v, o, list, end) {
-  const n = rt.checkArray(list, ${flexible ? -1 : length})
+    return `{
+  const list = rt.checkArray(value, ${flexible ? -1 : length})
+  const n = list.length
   let i = 0
   try {
     for (; i < n; i++, o += ${stride}) {
-      let x = list[i]
+      const x = list[i]
       ${this.#write(item, 'o', '')}
     }
-  } catch (e) { rt.within(e, '[' + i + ']') }
+  } catch (e) { rt.within(e, \`[\${i}]\`) }
 }`
   }
 
   #recordWriter(plan: RecordPlan): string {
     const known = JSON.stringify(plan.fields.map((field) => field.name))
     const kind = plan.union ? 'union' : 'struct'
-    const set = `known${this.#constants.push(known) - 1}`
-    return `(v, o, value, end) {
+    const set = this.#constant(known)
+    const writes = `
+    try {
+    ${this.#writeMember({ kind, members: plan.members })}
+    } catch (e) { rt.unlessUnknown(e, value, ${set}) }`
+    return `{
     rt.checkObject(value)
     let count = 0
     for (const _ in value) count++
-    if (count !== ${plan.fields.length}) rt.checkMembers(value, ${set})
-    try {
-    ${this.#writeMember({ kind, members: plan.members })}
-    } catch (e) { rt.unlessUnknown(e, value, ${set}) }
+    if (count !== ${plan.fields.length}) rt.checkMembers(value, ${set})${plan.fields.length === 0 ? '' : writes}
 }`
+  }
+
+  #constant(names: string): string {
+    const known = this.#constants.indexOf(names)
+    return `known${known >= 0 ? known : this.#constants.push(names) - 1}`
   }
 
   #writeMember(member: MemberPlan): string {
     if (member.kind === 'field') {
       const write = this.#write(member.plan, add('o', member.offset), `.${member.name}`)
       const guarded = isOptional(member.plan) ? `if (x !== undefined) { ${write} }` : write
-      return `{ let x = ${get(member.name)}; ${guarded} }`
+      return `{ const x = ${get(member.name)}; ${guarded} }`
     }
     if (member.kind === 'struct')
       return member.members.map((inner) => this.#writeMember(inner)).join('\n    ')
@@ -305,9 +375,20 @@ return {
   /** A condition that a member is given, and isn't what has been written. */
   #isOther(field: FieldPlan): string {
     const read = this.#readField(field)
-    const short = isFlexible(field.plan) ? `((end) => ${read})(0)` : 'read'
-    return `(((read, given) => given !== undefined && !rt.same(read, given, ${short}))(${read}, ${get(field.name)}))`
+    const t = this.#typed(': unknown')
+    const short = isFlexible(field.plan) ? `((end${this.#typed(': number')}) => ${read})(0)` : 'read'
+    return `(((read${t}, given${t}) => given !== undefined && !rt.same(read, given, ${short}))(${read}, ${get(field.name)}))`
   }
+}
+
+/** The parameters of a function that reads. Only what is flexible needs to know where the record ends. */
+function placed(plan: Plan): string[] {
+  return isFlexible(plan) ? ['v', 'o', 'end'] : ['v', 'o']
+}
+
+/** The parameters of a function that writes. */
+function valued(plan: Plan): string[] {
+  return isFlexible(plan) ? ['v', 'o', 'value', 'end'] : ['v', 'o', 'value']
 }
 
 /** A property's name in an object literal. Written plainly `__proto__` would set the prototype. */

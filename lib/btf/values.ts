@@ -29,17 +29,17 @@ export function member(value: object, name: string): unknown {
 }
 
 /** The value is an object with members. */
-export function checkObject(value: unknown): void {
+export function checkObject(value: unknown): asserts value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) wrongType(value, 'an object', '')
 }
 
-/** The value is an array; of `length` items, unless that's -1. Gives the length. */
-export function checkArray(value: unknown, length: number): number {
+/** The value is an array; of `length` items, unless that's -1. */
+export function checkArray(value: unknown, length: number): ArrayLike<unknown> {
   if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value))
     wrongType(value, 'an array', '')
-  const given = (value as ArrayLike<unknown>).length
-  if (length >= 0 && given !== length) outOfRange(`${given} items given, ${length} needed`, '')
-  return given
+  const list = value as ArrayLike<unknown>
+  if (length >= 0 && list.length !== length) outOfRange(`${list.length} items given, ${length} needed`, '')
+  return list
 }
 
 /** 64 bits as a number. */

@@ -32,7 +32,7 @@ structuredClone(detached.buffer, { transfer: [detached.buffer] })
 
 const noted = []
 /** Handles of all kinds. They go stale by themselves, as functions that close are called; a few are replaced all the time. */
-const handles = { object: [], program: [], map: [], link: [], source: [], userRing: [], btf: [] }
+const handles = { object: [], program: [], map: [], link: [], source: [], userRing: [], btf: [], linker: [] }
 const most = 12
 function keep(kind, handle) {
   const kept = handles[kind]
@@ -174,6 +174,7 @@ const kinds = {
   source: () => oneOf(handles.source),
   userRing: () => oneOf(handles.userRing),
   btf: () => oneOf(handles.btf),
+  linker: () => oneOf(handles.linker),
   // As long as the environment lives it may be called.
   callback: () => oneOf([() => {}, () => {}, gone]),
   small: () => oneOf(integers),
@@ -221,6 +222,7 @@ const generators = {
   SourceHandle: 'source',
   UserRingBufferHandle: 'userRing',
   BtfHandle: 'btf',
+  LinkerHandle: 'linker',
   'BtfHandle | undefined': 'maybeBtf',
   number: 'integer',
   'LogLevel | -1': 'small',

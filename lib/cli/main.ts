@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { BpfError } from '../errors.js'
+import { packageRoot } from '../package-root.js'
+import { type Command, exitCodes, say, UsageError } from './command.js'
+
+/** The sub-commands. Each is read when it's needed: `--help` needs no native code. */
+const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  gen: () => import('./gen.js'),
+}
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h') return help()
+  if (name === '--version' || name === '-v') return version()
+  if (name === 'help' && args.length === 0) return help()
+  const wanted = name === 'help' ? (args[0] as string) : name
+  if (!Object.hasOwn(commands, wanted)) {
+    say(`libbpf-node: there is no command '${wanted}'\n`)
+    say(await overview())
+    return exitCodes.usage
+  }
+  const { command } = await commands[wanted]!()
+  const ownArgs = args.includes('--') ? args.slice(0, args.indexOf('--')) : args
+  if (name === 'help' || ownArgs.includes('--help') || ownArgs.includes('-h')) {
+    process.stdout.write(helpOf(wanted, command))
+    return exitCodes.ok
+  }
+  try {
+    return await command.run(args)
+  } catch (error) {
+    return failed(wanted, command, error)
+  }
+}
+
+function failed(name: string, command: Command, error: unknown): number {
+  if (error instanceof UsageError) {
+    say(`libbpf-node ${name}: ${error.message}\n\nUsage: libbpf-node ${name} ${command.usage}`)
+    return exitCodes.usage
+  }
+  // What is expected to go wrong is explained by its message; a stack is for our own mistakes.
+  const isExplained = error instanceof BpfError || (error instanceof Error && isForPeople(error))
+  say(`libbpf-node ${name}: ${isExplained ? error.message : ((error as Error)?.stack ?? error)}`)
+  return exitCodes.failed
+}
+
+/** Errors of the system, and classes of our own. */
+function isForPeople(error: Error): boolean {
+  return (
+    'syscall' in error ||
+    !['Error', 'TypeError', 'RangeError', 'ReferenceError', 'SyntaxError'].includes(error.constructor.name)
+  )
+}
+
+async function help(): Promise<number> {
+  process.stdout.write(`${await overview()}\n`)
+  return exitCodes.ok
+}
+
+async function overview(): Promise<string> {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length))
+  const lines = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => {
+      const { command } = await load()
+      return `  ${name.padEnd(width)}  ${command.summary}`
+    }),
+  )
+  return `Usage: libbpf-node COMMAND [ARGUMENTS]
+
+${lines.join('\n')}
+
+'libbpf-node help COMMAND' tells more. Exit codes: 0 it worked, 1 it didn't, 2 it can't be asked like that.`
+}
+
+function helpOf(name: string, command: Command): string {
+  return `Usage: libbpf-node ${name} ${command.usage}\n\n${command.summary}\n\n${command.help}`
+}
+
+function version(): number {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string
+  }
+  process.stdout.write(`${version}\n`)
+  return exitCodes.ok
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,54 @@
+import type { BtfTypes } from '../btf/parse.js'
+
+/** How deep declarations are written out. */
+const depthLimit = 16
+
+/** A type as C would declare it, on one line: `const struct event *[4]`. */
+export function cType(btf: BtfTypes, id: number): string {
+  return write(btf, id, '', 0)
+}
+
+/** `inner` is what has been written already: stars and dimensions. */
+function write(btf: BtfTypes, id: number, inner: string, depth: number): string {
+  if (depth > depthLimit) return '...'
+  const type = btf.type(id)
+  const join = (word: string) => (inner === '' ? word : `${word} ${inner}`)
+  switch (type.kind) {
+    case 'void':
+      return join('void')
+    case 'ptr':
+      return write(btf, type.typeId, `*${inner}`, depth + 1)
+    case 'array': {
+      const item = btf.type(type.typeId)
+      const own = `${inner.startsWith('*') ? `(${inner})` : inner}[${type.length || ''}]`
+      return item.kind === 'array'
+        ? write(btf, type.typeId, own, depth + 1)
+        : write(btf, type.typeId, own, depth + 1).replace(' [', '[')
+    }
+    case 'const':
+    case 'volatile':
+    case 'restrict': {
+      const pointee = btf.type(type.typeId)
+      if (pointee.kind === 'ptr') return write(btf, type.typeId, ` ${type.kind}${inner}`, depth + 1)
+      return `${type.kind} ${write(btf, type.typeId, inner, depth + 1)}`
+    }
+    case 'type_tag':
+      return write(btf, type.typeId, inner, depth + 1)
+    case 'func_proto': {
+      const params = type.params.map(({ typeId }) => write(btf, typeId, '', depth + 1))
+      const all = [...params, ...(type.variadic ? ['...'] : [])].join(', ') || 'void'
+      return `${write(btf, type.returnTypeId, '', depth + 1)} (${inner})(${all})`
+    }
+    case 'struct':
+    case 'union':
+    case 'enum':
+    case 'enum64': {
+      const word = type.kind === 'enum64' ? 'enum' : type.kind
+      return join(type.name === '' ? word : `${word} ${type.name}`)
+    }
+    case 'fwd':
+      return join(`${type.of} ${type.name}`)
+    default:
+      return join(type.name)
+  }
+}

@@ -1,0 +1,35 @@
+import type { BtfTypes } from '../btf/parse.js'
+
+/** What `btf_decl_tag` attributes say, by what they are on. */
+export class DeclTags {
+  readonly #byTarget = new Map<string, string[]>()
+
+  constructor(btf: BtfTypes) {
+    for (const tag of btf.ofKind('decl_tag')) {
+      if (tag.attribute) continue
+      const key = `${tag.typeId} ${tag.componentIndex}`
+      const tags = this.#byTarget.get(key) ?? []
+      tags.push(tag.name)
+      this.#byTarget.set(key, tags)
+    }
+  }
+
+  /** The tags of a type, variable or function, or of one of its members. */
+  of(typeId: number, component = -1): readonly string[] {
+    return this.#byTarget.get(`${typeId} ${component}`) ?? []
+  }
+
+  /** The value of a `name:value` tag. */
+  value(name: string, typeId: number, component = -1): string | undefined {
+    const tag = this.of(typeId, component).find((one) => one.startsWith(`${name}:`))
+    return tag?.slice(name.length + 1).trim()
+  }
+
+  /** What they say to a reader: the text of `doc:` tags, then others as they are. */
+  words(typeId: number, component = -1): string[] {
+    const tags = this.of(typeId, component).filter((tag) => !tag.startsWith('record:'))
+    const docs = tags.filter((tag) => tag.startsWith('doc:')).map((tag) => tag.slice(4).trim())
+    const others = tags.filter((tag) => !tag.startsWith('doc:'))
+    return others.length === 0 ? docs : [...docs, `Tags: ${others.join(', ')}`]
+  }
+}

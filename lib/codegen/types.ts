@@ -1,0 +1,190 @@
+import type { BtfTypes } from '../btf/parse.js'
+import type { FieldPlan, GroupPlan, MemberPlan, Plan, RecordPlan } from '../btf/plan.js'
+import type { BtfDatasec, BtfEnum, BtfEnum64, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
+import { cType } from './c-type.js'
+import { doc, type Names, pascal, property } from './names.js'
+import type { DeclTags } from './tags.js'
+
+/** A member with what C says of it. */
+interface Member {
+  readonly typeId: number
+  readonly bitOffset: number
+  readonly bitfieldSize: number
+  /** The record that declares it, and its number there. */
+  readonly ownerId: number
+  readonly index: number
+}
+
+/**
+ * TypeScript for the types that codecs read and write. Each type is what its {@link Plan} decodes into; BTF adds names, enums and comments. A type
+ * is declared once, under a name that doesn't depend on anything declared after it.
+ */
+export class TypeWriter {
+  readonly #btf: BtfTypes
+  readonly #names: Names
+  readonly #tags: DeclTags
+  /** By id of the struct, union or enum. */
+  readonly #declared = new Map<number, string>()
+  readonly #records = new Map<RecordPlan, string>()
+  readonly #declarations: string[] = []
+  readonly #typedefs: ReadonlyMap<number, string>
+
+  constructor(btf: BtfTypes, names: Names, tags: DeclTags) {
+    this.#btf = btf
+    this.#names = names
+    this.#tags = tags
+    this.#typedefs = typedefsOf(btf)
+  }
+
+  /** What has been declared, in order. */
+  get declarations(): readonly string[] {
+    return this.#declarations
+  }
+
+  /** The name of the type that a record has been declared as. */
+  nameOf(plan: RecordPlan): string | undefined {
+    return this.#records.get(plan)
+  }
+
+  /**
+   * The TypeScript type of a value.
+   *
+   * @param place - names the type if C doesn't
+   */
+  typeOf(typeId: number, plan: Plan, place: string): string {
+    const type = this.#btf.resolve(typeId)
+    if (type.kind === 'var') return this.typeOf(type.typeId, plan, place)
+    if (type.kind === 'enum' || type.kind === 'enum64') return this.#enum(type, place)
+    switch (plan.op) {
+      case 'int':
+      case 'float':
+        return 'number'
+      case 'big':
+        return plan.asNumber ? 'number' : 'bigint'
+      case 'bits':
+        return plan.as
+      case 'bool':
+        return 'boolean'
+      case 'text':
+        return 'string'
+      case 'bytes':
+        return 'Uint8Array'
+      case 'array':
+        return `${this.typeOf(type.kind === 'array' ? type.typeId : typeId, plan.item, place)}[]`
+      case 'record':
+        return this.#record(type as BtfStruct | BtfUnion | BtfDatasec, plan, place)
+    }
+  }
+
+  #record(type: BtfStruct | BtfUnion | BtfDatasec, plan: RecordPlan, place: string): string {
+    const known = this.#declared.get(type.id)
+    if (known !== undefined) {
+      this.#records.set(plan, known)
+      return known
+    }
+    const wanted = type.name || this.#typedefs.get(type.id) || place
+    const name = this.#names.take(pascal(wanted), `${pascal(wanted)}${pascal(type.kind)}`)
+    this.#declared.set(type.id, name)
+    this.#records.set(plan, name)
+    // Its place in the file is before those that it refers to.
+    const at = this.#declarations.push('') - 1
+    const members = type.kind === 'datasec' ? new Map<string, Member>() : membersOf(this.#btf, type)
+    const lines = plan.fields.map((field) => this.#field(field, members.get(field.name), name))
+    const comment = [`${this.#title(type)}: ${bytes(type.size)}.`, ...this.#words(type), ...unions(plan)]
+    this.#declarations[at] =
+      lines.length === 0
+        ? `${doc(comment)}export type ${name} = Record<never, never>\n`
+        : `${doc(comment)}export interface ${name} {\n${lines.join('')}}\n`
+    return name
+  }
+
+  #field({ name, offset, plan }: FieldPlan, member: Member | undefined, owner: string): string {
+    const typeId = member?.typeId ?? 0
+    const type = this.typeOf(typeId, plan, `${owner}_${name}`)
+    const words = member === undefined ? [] : this.#tags.words(member.ownerId, member.index)
+    const place =
+      member !== undefined && plan.op === 'bits'
+        ? `${cType(this.#btf, typeId)}:${plan.width} at bit ${member.bitOffset}`
+        : `${cType(this.#btf, typeId)} at byte ${offset}`
+    return `${doc([...words, place], '  ')}  ${property(name)}: ${type}\n`
+  }
+
+  #enum(type: BtfEnum | BtfEnum64, place: string): string {
+    const known = this.#declared.get(type.id)
+    if (known !== undefined) return known
+    const wanted = type.name || this.#typedefs.get(type.id) || place
+    const name = this.#names.take(pascal(wanted), `${pascal(wanted)}Enum`)
+    this.#declared.set(type.id, name)
+    const isBig = type.size > 4
+    // The kernel may know more values than this says, and flags are combined.
+    const any = isBig ? 'bigint' : 'number'
+    const values = new Map(type.values.map(({ name, value }) => [name, `${value}${isBig ? 'n' : ''}`]))
+    const lines = [...values].map(([key, value]) => `  ${computed(key)}: ${value},\n`)
+    const comment = doc([`${this.#title(type)}: ${bytes(type.size)}.`, ...this.#words(type)])
+    this.#declarations.push(
+      `${comment}export const ${name} = {\n${lines.join('')}} as const\nexport type ${name} = (typeof ${name})[keyof typeof ${name}] | (${any} & {})\n`,
+    )
+    return name
+  }
+
+  #title(type: BtfType): string {
+    const typedef = this.#typedefs.get(type.id)
+    if (type.name === '' && typedef !== undefined) return typedef
+    const word = type.kind === 'enum64' ? 'enum' : type.kind
+    return type.name === '' ? `An anonymous ${word}` : `${word} ${type.name}`
+  }
+
+  #words(type: BtfType): string[] {
+    return this.#tags.words(type.id)
+  }
+}
+
+/** A type alias is not needed where a name is taken from C's typedef: that of the lowest id, so that it doesn't depend on who asks first. */
+function typedefsOf(btf: BtfTypes): Map<number, string> {
+  const names = new Map<number, string>()
+  for (const typedef of btf.ofKind('typedef')) {
+    const { id, name } = btf.resolve(typedef.typeId)
+    if (name === '' && !names.has(id)) names.set(id, typedef.name)
+  }
+  return names
+}
+
+/** The members of a record by name, with those of its anonymous structs and unions: where they are declared. */
+function membersOf(btf: BtfTypes, record: BtfStruct | BtfUnion): Map<string, Member> {
+  const found = new Map<string, Member>()
+  const add = (owner: BtfStruct | BtfUnion, start: number) => {
+    for (const [index, { name, typeId, bitOffset, bitfieldSize }] of owner.members.entries()) {
+      const place = start + bitOffset
+      if (name !== '') {
+        found.set(name, { typeId, bitOffset: place, bitfieldSize, ownerId: owner.id, index })
+        continue
+      }
+      const inner = btf.resolve(typeId)
+      if (inner.kind === 'struct' || inner.kind === 'union') add(inner, place)
+    }
+  }
+  add(record, 0)
+  return found
+}
+
+/** Says which members share their bytes. */
+function unions(plan: RecordPlan): string[] {
+  const names = (member: MemberPlan): string[] =>
+    member.kind === 'field' ? [member.name] : member.members.flatMap(names)
+  const shared = (group: GroupPlan): string[] => {
+    const own = group.kind === 'union' ? [group.members.flatMap(names).join(', ')] : []
+    return [...own, ...group.members.flatMap((member) => (member.kind === 'field' ? [] : shared(member)))]
+  }
+  const all = shared({ kind: plan.union ? 'union' : 'struct', members: plan.members })
+  return all
+    .filter((list) => list.includes(','))
+    .map((list) => `These share their bytes, and one of them is enough to write it: ${list}.`)
+}
+
+function computed(name: string): string {
+  return name === '__proto__' ? '["__proto__"]' : property(name)
+}
+
+export function bytes(count: number): string {
+  return count === 1 ? '1 byte' : `${count} bytes`
+}
