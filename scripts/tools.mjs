@@ -15,6 +15,9 @@ const needed = {
   tar: 'tar',
   gzip: 'gzip',
   bzip2: 'bzip2',
+  // For the tests: networks of their own, and processes with fewer rights.
+  ip: 'iproute2',
+  setpriv: 'util-linux',
 }
 
 // Debian 12's clang is 14, the oldest that we take; the version after the dash is better where there is one.

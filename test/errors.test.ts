@@ -1,6 +1,6 @@
 import { BpfError, BpfMap, BpfObject, ids, VerifierError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { type ChildOptions, runChild } from './helpers/child.js'
+import { type ChildOptions, copyForEveryone, runChild } from './helpers/child.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
 
 /** Runs the body of an async function in a child, with `obj` opened from an object file, and returns how it fails there. */
@@ -39,7 +39,9 @@ describe('without privileges', () => {
   })
 
   it('so does one of another user', async () => {
+    using copy = copyForEveryone()
     const nobody = {
+      cwd: copy.path,
       under: [
         'setpriv',
         '--reuid=65534',

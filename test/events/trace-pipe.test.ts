@@ -1,6 +1,6 @@
 import { tracePipe } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { runChild } from '../helpers/child.js'
+import { copyForEveryone, runChild } from '../helpers/child.js'
 import { load } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { upTo } from './rings.js'
@@ -145,7 +145,9 @@ describe('without the right to read it', () => {
   useTracefs()
 
   it('says so', async () => {
+    using copy = copyForEveryone()
     const child = await runChild(readOne, [], {
+      cwd: copy.path,
       under: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
     })
     expect(child.stderr).toBe('')

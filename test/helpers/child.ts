@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export interface ChildResult {
@@ -15,6 +18,8 @@ export interface ChildOptions {
   /** A command that runs node: `['setpriv', '--bounding-set=-bpf']`. */
   under?: string[]
   env?: Record<string, string>
+  /** Where our package is found: a copy of it, see {@link copyForEveryone}. */
+  cwd?: string
   /** The child is killed after that. */
   seconds?: number
 }
@@ -28,7 +33,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 export function runChild(
   script: string,
   args: string[] = [],
-  { node = [], under = [], env = {}, seconds = 20 }: ChildOptions = {},
+  { node = [], under = [], env = {}, cwd = root, seconds = 20 }: ChildOptions = {},
 ): Promise<ChildResult> {
   const [command = '', ...rest] = [
     ...under,
@@ -41,7 +46,7 @@ export function runChild(
     ...args,
   ]
   const child = spawn(command, rest, {
-    cwd: root,
+    cwd,
     env: { ...process.env, ...env },
     timeout: seconds * 1000,
     killSignal: 'SIGKILL',
@@ -58,4 +63,14 @@ export function runChild(
     child.on('error', reject)
     child.on('close', (status, signal) => resolve({ ...result, status, signal }))
   })
+}
+
+/** A copy of the package that every user may read: the repository may be in a folder that only one may enter. */
+export function copyForEveryone(): Disposable & { path: string } {
+  const path = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+  chmodSync(path, 0o755)
+  for (const part of ['package.json', 'dist/lib', 'build/Release', 'node_modules/node-gyp-build']) {
+    cpSync(join(root, part), join(path, part), { recursive: true })
+  }
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
