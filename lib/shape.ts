@@ -36,7 +36,7 @@ export interface Shape {
 
 type NameIn<T> = Extract<keyof T, string>
 
-/** A program's name: any string where the shape names none. */
+/** A program's name, whatever it is where the shape names none. */
 export type ProgramName<S extends Shape> = S extends { programs: infer P extends string } ? P : string
 
 /** The name of a map whose types the shape knows. */

@@ -1,6 +1,11 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { BpfError, BpfMap, BpfObject, ids, VerifierError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { type ChildOptions, copyForEveryone, runChild } from './helpers/child.js'
+import { compile } from './helpers/compile.js'
+import { requiresFeature, requiresKernel } from './helpers/kernel.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
 
 /** Runs the body of an async function in a child, with `obj` opened from an object file, and returns how it fails there. */
@@ -26,6 +31,56 @@ const without = (...names: string[]): ChildOptions => {
   const list = ['sys_admin', ...names].map((name) => `-${name}`).join(',')
   return { under: ['setpriv', `--bounding-set=${list}`, `--inh-caps=${list}`] }
 }
+
+describe('with all capabilities', () => {
+  it('a seccomp filter that refuses bpf() is named', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    const launcher = join(folder, 'no-bpf')
+    const source = readFileSync(new URL('c/no-bpf.c', import.meta.url), 'utf8')
+    writeFileSync(launcher, compile('cc', ['-O1'], source), { mode: 0o755 })
+    try {
+      expect(await failsInChild('exec', 'await obj.load()', { under: [launcher] })).toMatchObject({
+        code: 'EPERM',
+        message: expect.stringMatching(/not permitted although .* it runs under a seccomp filter/),
+      })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  requiresFeature(
+    'hardening',
+    'a kernel that refuses fentry programs is what the error speaks of, not missing capabilities',
+    () => {
+      const error = thrownBy(() => load('fentry'))
+      expect(error).toMatchObject({ code: 'EPERM', message: expect.stringMatching(/this kernel forbids it/) })
+      expect(error).not.toBeInstanceOf(VerifierError)
+    },
+  )
+})
+
+describe('a limit of locked memory', () => {
+  requiresKernel('5.11', 'is no obstacle', async () => {
+    const { stdout, stderr } = await runChild(
+      `import { BpfObject } from 'libbpf-node'
+       const obj = BpfObject.open(process.argv[1])
+       await obj.load()
+       console.log(obj.loaded)
+       obj.close()`,
+      [objectPath('exec')],
+      {
+        under: [
+          'prlimit',
+          '--memlock=0:0',
+          'setpriv',
+          '--bounding-set=-sys_resource',
+          '--inh-caps=-sys_resource',
+        ],
+      },
+    )
+    expect({ stdout, stderr }).toEqual({ stdout: 'true\n', stderr: '' })
+  })
+})
 
 describe('without privileges', () => {
   it('an error names all the capabilities that are missing', async () => {

@@ -17,6 +17,17 @@ export function requiresKernel(version: string, name: string, test: () => void |
   it.skipIf(!kernelIs(version))(`${name} (Linux ${version})`, test)
 }
 
+/** A hardened kernel refuses what needs trampolines, whoever asks. */
+function hasTrampolines(): boolean {
+  try {
+    load('fentry').close()
+    return true
+  } catch (error) {
+    if (error instanceof BpfError && error.code === 'EPERM') return false
+    throw error
+  }
+}
+
 /** What a kernel of any version may lack, because of how it was built or hardened, and how to see that. */
 const features = {
   kprobes: {
@@ -25,15 +36,11 @@ const features = {
   },
   trampolines: {
     missing: 'hardened: fentry, fexit and LSM programs are refused',
-    here: () => {
-      try {
-        load('fentry').close()
-        return true
-      } catch (error) {
-        if (error instanceof BpfError && error.code === 'EPERM') return false
-        throw error
-      }
-    },
+    here: hasTrampolines,
+  },
+  hardening: {
+    missing: 'not hardened: fentry programs are not refused',
+    here: () => !hasTrampolines(),
   },
 } as const
 
