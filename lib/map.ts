@@ -4,7 +4,7 @@ import { attempt } from './call.js'
 import { bytesCodec, type ElementCodec, perCpuCodec } from './codec.js'
 import { BpfError } from './errors.js'
 import { explain, type Subject } from './explain.js'
-import { Link } from './link.js'
+import { Link, type LinkSubject } from './link.js'
 import { type BatchSizes, deleteBatch, knowsNoBatches, type RawBatch, rawBatches } from './map-batches.js'
 import { type MapType, mapTypeName, mapTypeNumber } from './names.js'
 import type { ProgramOwner } from './program.js'
@@ -79,12 +79,24 @@ const createArguments = [
   'ifindex',
 ]
 
-let handleOf: (map: BpfMap<unknown, unknown>) => MapHandle
+/** What stays inside of a map, for those who need it. @internal */
+export interface MapInside {
+  readonly handle: MapHandle
+  readonly subject: LinkSubject
+  readonly owner: ProgramOwner | undefined
+}
+
+let read: (map: BpfMap<unknown, unknown>) => MapInside
+
+/** @internal */
+export function insideOfMap(map: BpfMap<unknown, unknown>): MapInside {
+  if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
+  return read(map)
+}
 
 /** The native handle of a map. @internal */
 export function handleOfMap(map: BpfMap<unknown, unknown>): MapHandle {
-  if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
-  return handleOf(map)
+  return insideOfMap(map).handle
 }
 
 const perCpuTypes: readonly string[] = [
@@ -127,7 +139,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   readonly name: string
 
   static {
-    handleOf = (map) => map.#handle
+    read = (map) => ({ handle: map.#handle, subject: map.#subject, owner: map.#owner })
   }
 
   /** Use {@link BpfObject.map}, or one of the static methods. @internal */
