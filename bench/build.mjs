@@ -22,6 +22,16 @@ export async function build() {
   const libraries = ['bpf', 'elf', 'zlib'].map((name) => `build/deps/lib${name}.a`)
   for (const source of files('bench/c', /\.c$/)) {
     const program = join(folder, basename(source, '.c'))
-    await run('cc', ['-O2', '-Wall', '-DLIBBPF_API=', ...include, source, ...libraries, '-o', program])
+    await run('cc', [
+      '-O2',
+      '-Wall',
+      '-pthread',
+      '-DLIBBPF_API=',
+      ...include,
+      source,
+      ...libraries,
+      '-o',
+      program,
+    ])
   }
 }

@@ -33,6 +33,7 @@ const names = [
   'load',
   'timer',
   'import',
+  'codec',
 ]
 
 const { values: options, positionals } = parseArgs({
@@ -82,7 +83,7 @@ function attempt(side, run) {
 
 /** All trials of a case, the sides in turn. Returns column -> 'case.metric' -> figures. */
 function measure(name, definition, contestants) {
-  const { bpf, c = name, pin = true } = definition
+  const { bpf, c = name, baseline = 'C', pin = true } = definition
   const object = `${folder}/${bpf}.bpf.o`
   const args = definition.args({ quick: options.quick, producerCpu }).map(String)
   const sides = { 'libbpf-node': [process.execPath, 'bench/trial.mjs', name, object, ...args] }
@@ -90,7 +91,12 @@ function measure(name, definition, contestants) {
   for (const { name: column, cases, command } of contestants) {
     if (cases.includes(name)) sides[column] = [...command, name, ...args]
   }
-  const columns = Object.fromEntries(Object.keys(sides).map((side) => [side, {}]))
+  const columns = Object.fromEntries([...Object.keys(sides), baseline].map((side) => [side, {}]))
+  const keep = (side, metric, figure) => {
+    if (figure === undefined) return
+    columns[side][`${name}.${metric}`] ??= []
+    columns[side][`${name}.${metric}`].push(figure)
+  }
   const count = Number(options.trials ?? (options.quick ? 3 : (definition.trials ?? 9)))
   let sum
   for (let i = 0; i < count; i++) {
@@ -106,9 +112,9 @@ function measure(name, definition, contestants) {
       if (figures.sum !== sum)
         throw new Failure(`${name}: ${side} got the sum ${figures.sum}, another ${sum}`)
       for (const metric of Object.keys(definition.metrics)) {
-        if (figures[metric] === undefined) continue
-        columns[side][`${name}.${metric}`] ??= []
-        columns[side][`${name}.${metric}`].push(figures[metric])
+        keep(side, metric, figures[metric])
+        // Measured in the same process.
+        keep(baseline, metric, figures.baseline?.[metric])
       }
     }
   }
@@ -151,7 +157,7 @@ async function main() {
     say(`bench: ${name}`)
     const definition = await import(`./cases/${name}.mjs`)
     for (const [metric, row] of Object.entries(definition.metrics))
-      rows.push({ key: `${name}.${metric}`, ...row })
+      rows.push({ key: `${name}.${metric}`, baseline: definition.baseline ?? 'C', ...row })
     for (const [column, figures] of Object.entries(measure(name, definition, contestants))) {
       results.columns[column] = { ...results.columns[column], ...figures }
     }
@@ -171,7 +177,10 @@ async function main() {
       .map(([what, version]) => `${what} ${version}`)
       .join(', ')}\n`,
   )
-  console.log(table(rows, results, compared))
+  for (const baseline of new Set(rows.map((row) => row.baseline))) {
+    const section = rows.filter((row) => row.baseline === baseline)
+    console.log(`${table(section, results, compared, baseline)}\n`)
+  }
 }
 
 try {

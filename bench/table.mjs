@@ -1,23 +1,23 @@
 import { median } from './measure.mjs'
 
-/** Medians, and the range that they come from, a row for each metric. */
-export function table(rows, results, compared) {
-  const { C: baseline = {}, 'libbpf-node': ours = {}, ...contestants } = results.columns
+/** Medians, and the range that they come from, a row for each metric. `against` is the column that the ratios are to. */
+export function table(rows, results, compared, against) {
+  const { [against]: baseline = {}, 'libbpf-node': ours = {}, ...contestants } = results.columns
   const more = [
     ...Object.entries(contestants).map(([name, figures]) => ({ name, figures, baseline })),
     // Other machines, and other days, are compared by their own C.
-    ...compared.flatMap(({ file, columns: { C = baseline, ...columns } }) =>
+    ...compared.flatMap(({ file, columns: { [against]: theirs = baseline, ...columns } }) =>
       Object.entries(columns).map(([name, figures]) => ({
         name: name in results.columns ? `${name} (${file})` : name,
         figures,
-        baseline: C,
+        baseline: theirs,
       })),
     ),
-  ]
+  ].filter(({ figures }) => rows.some((row) => row.key in figures))
   const head = [
     '',
     'unit',
-    'C',
+    against,
     'min..max',
     'libbpf-node',
     'min..max',
@@ -60,8 +60,8 @@ function ratioOf(figures, baseline) {
   return median(figures.map((figure, i) => figure / baseline[i]))
 }
 
-function barOf({ ratio, atMost, more, unit }) {
-  if (ratio !== undefined) return `${more ? '>=' : '<='} ${Number(ratio.toFixed(2))} x C`
+function barOf({ ratio, atMost, more, unit, baseline }) {
+  if (ratio !== undefined) return `${more ? '>=' : '<='} ${Number(ratio.toFixed(2))} x ${baseline}`
   return atMost === undefined ? '' : `<= ${atMost} ${unit}`
 }
 

@@ -318,48 +318,51 @@ Map* Bound(napi_env env, Args& args) {
   return nullptr;
 }
 
-// The end of a call for which a missing key is an answer. libbpf prints nothing in these calls, so nothing is
-// captured.
+// Flags are given where they are not 0.
+uint64_t Flags(Args& args) { return args.count() > 1 ? args.u53(1) : 0; }
+
+// The end of a call for which a missing key is an answer. Success is `undefined`, which costs nothing. libbpf
+// prints nothing in these calls, so nothing is captured.
 napi_value Found(napi_env env, const char* operation, int error) {
-  if (error == 0 || error == -ENOENT) return ToJs(env, error == 0);
-  return Throw(env, operation, error);
+  if (error == 0) return nullptr;
+  return error == -ENOENT ? ToJs(env, false) : Throw(env, operation, error);
 }
 
 napi_value Lookup(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 2);
   Map* map = Bound(env, args);
-  uint64_t flags = args.u53(1);
+  uint64_t flags = Flags(args);
   if (!args.ok() || map == nullptr) return nullptr;
   return Found(env, "bpf_map_lookup_elem", bpf_map_lookup_elem_flags(map->fd(), map->key, map->value, flags));
 }
 
 napi_value Update(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 2);
   Map* map = Bound(env, args);
-  uint64_t flags = args.u53(1);
+  uint64_t flags = Flags(args);
   if (!args.ok() || map == nullptr) return nullptr;
   int error = bpf_map_update_elem(map->fd(), map->key, map->value, flags);
-  return error == 0 ? Undefined(env) : Throw(env, "bpf_map_update_elem", error);
+  return error == 0 ? nullptr : Throw(env, "bpf_map_update_elem", error);
 }
 
 napi_value Delete(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 2);
   Map* map = Bound(env, args);
   if (!args.ok() || map == nullptr) return nullptr;
   return Found(env, "bpf_map_delete_elem", bpf_map_delete_elem(map->fd(), map->key));
 }
 
 napi_value LookupAndDelete(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 2);
   Map* map = Bound(env, args);
-  uint64_t flags = args.u53(1);
+  uint64_t flags = Flags(args);
   if (!args.ok() || map == nullptr) return nullptr;
   return Found(env, "bpf_map_lookup_and_delete_elem",
                bpf_map_lookup_and_delete_elem_flags(map->fd(), map->key, map->value, flags));
 }
 
 napi_value NextKey(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 2);
   Map* map = Bound(env, args);
   bool first = args.boolean(1);
   if (!args.ok() || map == nullptr) return nullptr;
@@ -441,7 +444,9 @@ napi_value DeleteBatch(napi_env env, napi_callback_info info) {
   if (!args.ok() || map == nullptr) return nullptr;
   if (!Fits(keys, map->key_size, *count)) args.Reject(1, "is too short");
   if (!args.ok()) return nullptr;
-  return Found(env, "bpf_map_delete_batch", bpf_map_delete_batch(map->fd(), keys.data, count, nullptr));
+  int error = bpf_map_delete_batch(map->fd(), keys.data, count, nullptr);
+  if (error == 0 || error == -ENOENT) return ToJs(env, error == 0);
+  return Throw(env, "bpf_map_delete_batch", error);
 }
 
 napi_value Freeze(napi_env env, napi_callback_info info) {

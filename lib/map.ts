@@ -376,7 +376,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     this.#encode(buffers, key)
     let found: boolean
     try {
-      found = mapLookup(this.#handle, flags)
+      found = (flags === 0 ? mapLookup(this.#handle) : mapLookup(this.#handle, flags)) !== false
     } catch (error) {
       throw this.#explain(error, 'get')
     }
@@ -393,7 +393,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     const buffers = this.#buffers ?? this.#bind()
     this.#encode(buffers, key, true, value)
     try {
-      mapUpdate(this.#handle, flags)
+      flags === 0 ? mapUpdate(this.#handle) : mapUpdate(this.#handle, flags)
     } catch (error) {
       throw this.#explain(error, 'set')
     }
@@ -405,7 +405,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     const buffers = this.#buffers ?? this.#bind()
     this.#encode(buffers, key)
     try {
-      return mapLookup(this.#handle, 0)
+      return mapLookup(this.#handle) !== false
     } catch (error) {
       throw this.#explain(error, 'has')
     }
@@ -416,7 +416,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     const buffers = this.#buffers ?? this.#bind()
     this.#encode(buffers, key)
     try {
-      return mapDelete(this.#handle)
+      return mapDelete(this.#handle) !== false
     } catch (error) {
       throw this.#explain(error, 'delete')
     }
@@ -428,7 +428,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     this.#encode(buffers, key)
     let found: boolean
     try {
-      found = mapLookupAndDelete(this.#handle, flags)
+      found = mapLookupAndDelete(this.#handle, flags) !== false
     } catch (error) {
       throw this.#explain(error, 'lookupAndDelete')
     }
@@ -691,7 +691,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   #next(buffers: Buffers, first: boolean): boolean {
     if (buffers.keyBytes.length === 0) throw this.#stateError('has no keys', 'ENOTSUP')
     try {
-      return mapNextKey(this.#handle, first)
+      return mapNextKey(this.#handle, first) !== false
     } catch (error) {
       throw this.#explain(error, 'nextKey')
     }

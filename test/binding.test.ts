@@ -111,6 +111,26 @@ describe('buffers', () => {
     expect(codeOf(() => native.mapLookup(map, 0))).toBe('ERR_BPF_STATE')
   })
 
+  it('are all that a call on an entry needs; flags may be left out, and are checked where they are not', () => {
+    const map = native.mapCreate(1, 'bound', 4, 8, 2, 0, 0n, 0, 0, 0)
+    const [key, value] = [Uint8Array.of(1, 0, 0, 0), new Uint8Array(8).fill(7)]
+    native.mapBind(map, key, value)
+    expect(native.mapLookup(map)).toBe(false)
+    expect(native.mapUpdate(map)).toBeUndefined()
+    value.fill(0)
+    expect(native.mapLookup(map)).toBeUndefined()
+    expect(value).toEqual(new Uint8Array(8).fill(7))
+    expect(thrownBy(() => native.mapUpdate(map, 1))).toMatchObject({ errno: 17 })
+    for (const flags of [undefined, null, '1', 0.5, 1n]) {
+      expect(() => native.mapUpdate(map, flags as never)).toThrow(TypeError)
+    }
+    expect(() => native.mapLookup(map, -1)).toThrow(RangeError)
+    expect(native.mapDelete(map)).toBeUndefined()
+    expect(native.mapDelete(map)).toBe(false)
+    native.mapClose(map)
+    expect(codeOf(() => native.mapLookup(map))).toBe('ERR_BPF_CLOSED')
+  })
+
   it('never reach beyond the memory of a section', () => {
     const object = open('globals')
     const map = native.objectMaps(object).find((map) => native.mapName(map).endsWith('.data')) as MapHandle

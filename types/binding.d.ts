@@ -463,16 +463,16 @@ export interface Binding {
    * so they must never be detached, and nobody but the owner of the map may see them.
    */
   mapBind(map: MapHandle, key: Uint8Array, value: Uint8Array): void
-  /** key -> value; false for ENOENT. */
-  mapLookup(map: MapHandle, flags: number): boolean
+  /** key -> value. False for ENOENT; what has been done is `undefined`, here and in the next four: a boolean would cost time. */
+  mapLookup(map: MapHandle, flags?: number): false | undefined
   /** key, value ->. */
-  mapUpdate(map: MapHandle, flags: number): void
+  mapUpdate(map: MapHandle, flags?: number): void
   /** key ->; false for ENOENT. */
-  mapDelete(map: MapHandle): boolean
+  mapDelete(map: MapHandle): false | undefined
   /** key -> value, and the entry is gone; false for ENOENT. */
-  mapLookupAndDelete(map: MapHandle, flags: number): boolean
+  mapLookupAndDelete(map: MapHandle, flags?: number): false | undefined
   /** key -> the key after it, or with `first` the first one; false when there is none. */
-  mapNextKey(map: MapHandle, first: boolean): boolean
+  mapNextKey(map: MapHandle, first: boolean): false | undefined
   /**
    * Fills `keys` and `values` with as many entries as `count[0]` says, from the kernel's cursor on or with `first` from the beginning, and leaves in it how
    * many there were; `take` deletes them. False when these were the last. ENOSPC: a bucket of the hash has more than that. The cursor is

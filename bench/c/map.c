@@ -1,10 +1,22 @@
-// map OBJECT KEYS ROUNDS: single look-ups, updates and deletions, u32 to u64.
+// map OBJECT KEYS ROUNDS [THREADS]: single look-ups, updates and deletions, u32 to u64. With idle threads, as
+// Node.js has them, the kernel counts references to the descriptor at each call.
+#include <pthread.h>
+
 #include "bench.h"
+
+static void* idle(void* unused) {
+  pause();
+  return unused;
+}
 
 int main(int argc, char** argv) {
   int fd = map_fd(load(argv[1]), "counts");
   uint32_t keys = strtoul(argv[2], NULL, 0);
   int rounds = atoi(argv[3]);
+  for (int i = argc > 4 ? atoi(argv[4]) : 0; i > 0; i--) {
+    pthread_t thread;
+    CHECK(-pthread_create(&thread, NULL, idle, NULL));
+  }
   double *get = calloc(rounds, sizeof(*get)), *set = calloc(rounds, sizeof(*get)),
          *delete = calloc(rounds, sizeof(*get));
   uint64_t value, sum = 0;

@@ -18,12 +18,14 @@ struct Bytes {
 
 class Args {
  public:
-  Args(napi_env env, napi_callback_info info) : env_(env) {
-    size_t count = kMost;
-    napi_get_cb_info(env, info, &count, values_, nullptr, &data_);
+  // A function that is called by the million says how many arguments it has: those beyond are not read.
+  Args(napi_env env, napi_callback_info info, size_t count = kMost) : env_(env), count_(count) {
+    napi_get_cb_info(env, info, &count_, values_, nullptr, &data_);
   }
 
   bool ok() const { return ok_; }
+  // How many the caller gave.
+  size_t count() const { return count_; }
   // What the function was registered with.
   void* data() const { return data_; }
   napi_value operator[](size_t i) const { return values_[i]; }
@@ -98,6 +100,7 @@ class Args {
   void Refuse(const char* code);
 
   napi_env env_;
+  size_t count_;
   napi_value values_[kMost];
   void* data_ = nullptr;
   bool ok_ = true;

@@ -1,6 +1,6 @@
 import { closeSync, read } from 'node:fs'
 import { constants } from 'node:os'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { LinkHandle } from '../../types/binding.js'
 import { native } from '../binding.js'
 import type { Codec } from '../btf/codec.js'
@@ -59,7 +59,8 @@ export class IterLink extends Link {
 
   /** The same as a stream. */
   stream(): Readable {
-    return Readable.from(this.bytes(), { objectMode: false })
+    // Loaded when it's wanted: that takes longer than the rest of Node's modules that are used here.
+    return process.getBuiltinModule('node:stream').Readable.from(this.bytes(), { objectMode: false })
   }
 
   /** What the program writes, as text, all of it. */

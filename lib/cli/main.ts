@@ -1,8 +1,5 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { BpfError } from '../errors.js'
-import { packageRoot } from '../package-root.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 
 /** The sub-commands. Each is read when it's needed: `--help` needs no native code. */
@@ -39,7 +36,7 @@ function failed(name: string, command: Command, error: unknown): number {
     return exitCodes.usage
   }
   // What is expected to go wrong is explained by its message; a stack is for our own mistakes.
-  const isExplained = error instanceof BpfError || (error instanceof Error && isForPeople(error))
+  const isExplained = error instanceof Error && isForPeople(error)
   say(`libbpf-node ${name}: ${isExplained ? error.message : ((error as Error)?.stack ?? error)}`)
   return exitCodes.failed
 }
@@ -77,7 +74,8 @@ function helpOf(name: string, command: Command): string {
 }
 
 function version(): number {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  // From dist/lib/cli/. The library's own way to it would load the addon.
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
   process.stdout.write(`${version}\n`)

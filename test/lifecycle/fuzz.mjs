@@ -268,7 +268,7 @@ function signatureOf(name) {
     .map((line) => line.trim().replace(/,$/, ''))
     .filter((line) => line !== '')
     .map((line) => {
-      const [, parameter, type] = /^(\w+): (.*)$/.exec(line)
+      const [, parameter, type] = /^(\w+)\??: (.*)$/.exec(line)
       const byName =
         typeof special[parameter] === 'string' && type === 'number' ? special[parameter] : undefined
       const kind =
