@@ -172,6 +172,11 @@ function rawCodecs(map: BpfMap<unknown, unknown>): MapCodecs {
   }
 }
 
+function fdOfMap(value: unknown): number {
+  if (value instanceof BpfMap) return value.fd
+  throw new TypeError('value is neither a BpfMap of libbpf-node nor a descriptor of a map')
+}
+
 function fdOfProgram(value: unknown): number {
   const program = value as Program
   handleOfProgram(program)
@@ -1045,10 +1050,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     if (this.#codecs === rawCodecs) return one
     const { type } = this
     if (mapsOfMaps.includes(type)) {
-      return descriptorCodec(
-        (value) => (value as BpfMap<unknown, unknown>).fd,
-        (id) => this.#openInner(id),
-      )
+      return descriptorCodec(fdOfMap, (id) => this.#openInner(id))
     }
     if (type === 'prog_array') return descriptorCodec(fdOfProgram, (id) => id)
     // Without types they are bytes, for all CPUs.

@@ -188,7 +188,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * @throws BpfError ERR_BPF_NOT_FOUND that names the nearest
    */
   map<N extends MapName<S>>(name: N): MapOf<S, N>
-  map<K = Uint8Array, V = Uint8Array>(name: OtherMapName<S>): BpfMap<K, V>
+  map<K = Uint8Array, V = Uint8Array, W = V>(name: OtherMapName<S>): BpfMap<K, V, W>
   map(name: string): BpfMap<unknown, unknown> {
     return this.#map(name)
   }
