@@ -163,6 +163,7 @@ export class MappedArena implements Disposable {
 export const mmapReasons: Record<number, string> = {
   1: 'it is frozen or read-only: mmap({ writable: false }) maps it for reading',
   16: 'it is mapped already, and an arena is mapped once',
+  22: 'it is mapped already, and an arena is mapped once',
   95: 'only arrays with the flag BPF_F_MMAPABLE (Linux 5.5) and arenas (Linux 6.9) can be',
 }
 
