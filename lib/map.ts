@@ -27,6 +27,7 @@ import { type MapType, mapTypeName, mapTypeNumber } from './names.js'
 import { sumValues } from './per-cpu.js'
 import type { Program, ProgramOwner } from './program.js'
 import { handleOfProgram } from './program-handle.js'
+import { BPF_F_STACK_BUILD_ID, stackCodec, stackIdCodec } from './stack-trace.js'
 
 // An object with as many properties as `native` is looked up in at each call.
 const { mapLookup, mapUpdate, mapDelete, mapLookupAndDelete, mapNextKey } = native
@@ -217,7 +218,7 @@ interface Shared {
  * A map. It feels like an ES `Map` whose keys and values the kernel sees, too: typed by BTF where the object carries it, else bytes.
  *
  * The values of per-CPU maps are arrays with one element for each possible CPU. Those of maps of maps are maps: {@link get} opens one, which the caller
- * closes, and {@link set} takes one or its descriptor. A program array is set to a {@link Program} or its descriptor, and read as the program's id.
+ * closes, and {@link set} takes one or its descriptor. A program array is set to a {@link Program} or its descriptor, and read as the program's id. Of stack traces the keys are the numbers that `bpf_get_stackid` returns, and the values arrays of addresses.
  *
  * @typeParam W - what is written, where that is not what is read
  */
@@ -432,7 +433,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     this.#declare('set autoattach', () => native.mapSetAutoattach(this.#handle, on))
   }
 
-  /** Where load pins it, or finds it pinned. (`bpf_map__pin_path`, `bpf_map__set_pin_path`) */
+  /** Where load pins it, or finds it pinned; set after load, where {@link pin} pins it. (`bpf_map__pin_path`, `bpf_map__set_pin_path`) */
   get pinPath(): string | undefined {
     return this.#declare('read the pin path', () => native.mapPinPath(this.#handle))
   }
@@ -1037,7 +1038,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
       const valueBytes = native.mapValueBytes(this.#handle)
       const codecs = (this.#codecs ?? rawCodecs)(this)
       this.#codecsOfOne = codecs
-      this.#key = codecs.key
+      this.#key = this.#holdsStacks ? stackIdCodec : codecs.key
       this.#value = this.#valueCodec(codecs.value, valueBytes)
       this.#shared.buffers ??= bindBuffers(this.#handle, keySize, valueBytes)
       this.#buffers = this.#shared.buffers
@@ -1052,10 +1053,17 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     if (mapsOfMaps.includes(type)) {
       return descriptorCodec(fdOfMap, (id) => this.#openInner(id))
     }
+    if (this.#holdsStacks) return stackCodec(valueBytes)
     if (type === 'prog_array') return descriptorCodec(fdOfProgram, (id) => id)
     // Without types they are bytes, for all CPUs.
     const isPerCpu = perCpuTypes.includes(type) && this.#codecs !== undefined
     return isPerCpu ? (perCpuCodec(one, valueBytes) as ElementCodec) : one
+  }
+
+  /** Addresses, whatever they were declared as: mostly nothing. */
+  get #holdsStacks(): boolean {
+    if (this.#codecs === rawCodecs || this.type !== 'stack_trace') return false
+    return (this.flags & BPF_F_STACK_BUILD_ID) === 0
   }
 
   #openInner(id: number): BpfMap<unknown, unknown> {
