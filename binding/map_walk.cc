@@ -79,8 +79,7 @@ napi_value LookupBatchAsync(napi_env env, napi_callback_info info) {
         result["count"] = batch->count;
         result["more"] = batch->more;
         result["cursor"] = Napi::Value(env, CopyBytes(env, batch->cursor.get(), batch->cursor_size));
-        result["keys"] =
-            Napi::Value(env, CopyBytes(env, batch->keys.get(), batch->count * batch->key_size));
+        result["keys"] = Napi::Value(env, CopyBytes(env, batch->keys.get(), batch->count * batch->key_size));
         result["values"] =
             Napi::Value(env, CopyBytes(env, batch->values.get(), batch->count * batch->value_size));
         return static_cast<napi_value>(result);

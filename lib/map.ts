@@ -679,7 +679,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
 
   /**
    * The keys, in the kernel's order. The entry at hand may be deleted while iterating. Where others delete at the same time, keys may
-   * come twice.
+   * come twice: when the key at hand is gone the kernel begins anew. What others set meanwhile may come or not.
    *
    * @throws BpfError ERR_BPF_ITERATION when deletions by others send the iteration back to its beginning again and again
    */
