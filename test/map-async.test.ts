@@ -1,6 +1,5 @@
 import { BpfMap, possibleCpus, sumValues } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { runChild } from './helpers/child.js'
 import { load, open, thrownBy } from './helpers/objects.js'
 
 interface Point {
@@ -231,30 +230,4 @@ describe('memoryUsed', () => {
     using object = open('maps')
     expect(thrownBy(() => object.map('points').memoryUsed)).toMatchObject({ code: 'ERR_BPF_STATE' })
   })
-})
-
-describe('a Worker', () => {
-  it('may be ended while entries are on their way', async () => {
-    const script = `
-      import { Worker } from 'node:worker_threads'
-      const code = \`
-        const { parentPort } = require('node:worker_threads')
-        import('libbpf-node').then(async ({ BpfMap }) => {
-          const map = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4096, maxEntries: 1000 })
-          for (let i = 0; i < 1000; i++) map.set(new Uint8Array(Uint32Array.of(i).buffer), new Uint8Array(4096))
-          const array = BpfMap.create({ type: 'array', keySize: 4, valueSize: 8, maxEntries: 1000, flags: 1 << 10 })
-          globalThis.kept = [array.mmap(), array]
-          const walk = async () => { for (;;) for await (const _ of map) ; }
-          walk(); walk()
-          parentPort.postMessage('going')
-        })\`
-      for (let i = 0; i < 3; i++) {
-        const worker = new Worker(code, { eval: true })
-        await new Promise((resolve) => worker.once('message', resolve))
-        await new Promise((resolve) => setTimeout(resolve, 3 * i))
-        console.log(await worker.terminate())
-      }`
-    const result = await runChild(script, [], { seconds: 60 })
-    expect(result).toMatchObject({ status: 0, signal: null, stdout: '1\n'.repeat(3) })
-  }, 60_000)
 })
