@@ -155,6 +155,11 @@ export const hints: readonly Hint[] = [
     say: () => 'maps of this type cannot do that, or not with these flags',
   },
   {
+    code: /^ENOTSUPP?$/,
+    operation: /^bpf_map_(lookup|delete|lookup_and_delete)_elem$/,
+    say: () => 'maps of this type cannot do that',
+  },
+  {
     code: /^EINVAL$/,
     operation: /^bpf_map_get_info_by_fd$/,
     say: () => 'it is not the descriptor of a BPF map',
