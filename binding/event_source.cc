@@ -112,12 +112,12 @@ void EventSource::Watch() {
   }
   if (uv_is_active(poll_->get())) return;
   // Asked for the end as well, libuv tells it apart from data.
-  int error =
-      uv_poll_start(poll_->get(), UV_READABLE | UV_DISCONNECT, [](uv_handle_t* handle, int status, int events) {
-        auto* self = static_cast<EventSource*>(UvHandle::OwnerOf(handle));
-        if (status < 0 || (events & UV_DISCONNECT) != 0) self->End();
-        self->Ready();
-      });
+  int error = uv_poll_start(poll_->get(), UV_READABLE | UV_DISCONNECT,
+                            [](uv_handle_t* handle, int status, int events) {
+                              auto* self = static_cast<EventSource*>(UvHandle::OwnerOf(handle));
+                              if (status < 0 || (events & UV_DISCONNECT) != 0) self->End();
+                              self->Ready();
+                            });
   if (error < 0) End();
 }
 

@@ -32,8 +32,8 @@ class EventSource : public Handle, public UvOwner {
  protected:
   explicit EventSource(Environment& environment);
 
-  // To be called when the kernel's side is open, with so many bytes mapped: watches `fd`. Negative errno where
-  // that fails.
+  // To be called when the kernel's side is open, with so many bytes mapped: watches `fd`. Negative errno
+  // where that fails.
   int Open(int fd, size_t kernel_memory, napi_value on_batch);
   // For libbpf's callback: copies a record. False where there was no room for it; then it is kept, and the
   // drain has to end.

@@ -41,8 +41,8 @@ struct Sample {
   uint8_t data[];
 };
 
-// For how many nanoseconds the event was on its CPU; negative errno. The kernel takes it off when the CPU goes
-// offline, tells nobody, and never puts it back.
+// For how many nanoseconds the event was on its CPU; negative errno. The kernel takes it off when the CPU
+// goes offline, tells nobody, and never puts it back.
 int64_t TimeOnCpu(int event_fd) {
   uint64_t values[2];
   return read(event_fd, values, sizeof(values)) == sizeof(values) ? static_cast<int64_t>(values[1]) : -errno;
@@ -57,8 +57,8 @@ class PerfBuffer : public EventSource {
 
   int Open(int map_fd, int cpu, size_t pages, uint32_t wakeup_events, uint32_t watermark,
            napi_value on_batch) {
-    // A descriptor of our own: the map's goes when its object is closed, and its number to something else, while
-    // libbpf takes the buffer out of the map at the end.
+    // A descriptor of our own: the map's goes when its object is closed, and its number to something else,
+    // while libbpf takes the buffer out of the map at the end.
     map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
     if (map_fd_ < 0) return -errno;
     perf_event_attr attr = BpfOutput();
@@ -85,9 +85,7 @@ class PerfBuffer : public EventSource {
 
   uint64_t lost() const { return lost_; }
   size_t size() const { return size_; }
-  size_t available() const {
-    return __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE) - page_->data_tail;
-  }
+  size_t available() const { return __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE) - page_->data_tail; }
   int64_t time_on_cpu() const { return TimeOnCpu(perf_buffer__buffer_fd(buffer_, 0)); }
 
  private:

@@ -83,6 +83,9 @@ export class EventSource {
     this.#halted = true
     this.closed = true
     native.sourceClose(this.#handle)
+    // Whoever keeps the reader need not keep its memory.
+    this.#view = new DataView(new ArrayBuffer(0))
+    this.#lengths = new Uint32Array(0)
   }
 
   #took(records: number, limit: number): number {

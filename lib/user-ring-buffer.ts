@@ -98,7 +98,9 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     const bytes = size as number
     if (bytes < 0 || bytes > 0xffffffff) throw new RangeError('size is not between 0 and 4294967295 bytes')
     const place = this.#do('reserve', () => native.userRingBufferReserve(this.#handle, bytes))
-    return place === undefined ? undefined : new PlaceReservation(this.#handle, this.#name, place, bytes, this.#codec)
+    return place === undefined
+      ? undefined
+      : new PlaceReservation(this.#handle, this.#name, place, bytes, this.#codec)
   }
 
   /**
@@ -218,7 +220,9 @@ class PlaceReservation<T> implements Reservation<T> {
     }
     const encoded = this.#codec?.encodeBytes(value) ?? (value as Uint8Array)
     if (encoded.length > bytes.length) {
-      throw new RangeError(`value has ${encoded.length} bytes, more than the ${bytes.length} that were reserved`)
+      throw new RangeError(
+        `value has ${encoded.length} bytes, more than the ${bytes.length} that were reserved`,
+      )
     }
     bytes.set(encoded)
     bytes.fill(0, encoded.length)

@@ -27,7 +27,8 @@ async function pageBytes(reader: PerfBuffer<PerfRecord>): Promise<{ all: number;
 }
 
 afterEach(() => {
-  if (process.env.LIBBPF_NODE_CPU_HOTPLUG === '1' && readFileSync(state, 'utf8').trim() === '0') setOnline(true)
+  if (process.env.LIBBPF_NODE_CPU_HOTPLUG === '1' && readFileSync(state, 'utf8').trim() === '0')
+    setOnline(true)
 })
 
 describe('a CPU that goes offline', () => {

@@ -55,26 +55,29 @@ describe('an overwritable perf buffer', () => {
     expect(reader.lost).toBe(0n)
   })
 
-  it.each([8, 12, 20, 36, 100, 251, 1000, 2036, 4084])('has as many whole records of %s bytes as fit', (size) => {
-    using object = load('events-perf')
-    using reader = object.perfBuffer('events', undefined, { overwritable: true, pages: 1 })
-    const pattern = Uint8Array.from({ length: 4096 }, (_, i) => (i * 31 + (i >> 8)) & 255)
-    object.bss.bytes = pattern
-    object.bss.size = size
-    const fits = Math.floor(page / inBuffer(size))
-    for (let sent = 1; sent <= 2 * fits + 3; sent++) {
-      runOn(first, object, 'produce_sized', 1)
-      const records = reader.snapshot()
-      const count = Math.min(sent, fits)
-      expect(records.map((bytes) => Number(new DataView(bytes.buffer).getBigUint64(0, true)))).toEqual(
-        upTo(count, sent - count),
-      )
-      for (const bytes of records) {
-        expect(bytes.length).toBe(inBuffer(size) - 12)
-        expect(Buffer.compare(bytes.subarray(8, size), pattern.subarray(8, size))).toBe(0)
+  it.each([8, 12, 20, 36, 100, 251, 1000, 2036, 4084])(
+    'has as many whole records of %s bytes as fit',
+    (size) => {
+      using object = load('events-perf')
+      using reader = object.perfBuffer('events', undefined, { overwritable: true, pages: 1 })
+      const pattern = Uint8Array.from({ length: 4096 }, (_, i) => (i * 31 + (i >> 8)) & 255)
+      object.bss.bytes = pattern
+      object.bss.size = size
+      const fits = Math.floor(page / inBuffer(size))
+      for (let sent = 1; sent <= 2 * fits + 3; sent++) {
+        runOn(first, object, 'produce_sized', 1)
+        const records = reader.snapshot()
+        const count = Math.min(sent, fits)
+        expect(records.map((bytes) => Number(new DataView(bytes.buffer).getBigUint64(0, true)))).toEqual(
+          upTo(count, sent - count),
+        )
+        for (const bytes of records) {
+          expect(bytes.length).toBe(inBuffer(size) - 12)
+          expect(Buffer.compare(bytes.subarray(8, size), pattern.subarray(8, size))).toBe(0)
+        }
       }
-    }
-  })
+    },
+  )
 
   it('has the newest of sizes that are mixed', () => {
     using object = load('events-perf')
@@ -146,7 +149,10 @@ describe('an overwritable perf buffer', () => {
   it('is not delivered, and says what to do instead', () => {
     using object = load('events-perf')
     using reader = open(object)
-    const refused = { code: 'ERR_BPF_STATE', message: "perf buffer 'events' is overwritable: snapshot() reads it" }
+    const refused = {
+      code: 'ERR_BPF_STATE',
+      message: "perf buffer 'events' is overwritable: snapshot() reads it",
+    }
     expect(thrownBy(() => reader.on(() => {}))).toMatchObject(refused)
     expect(thrownBy(() => reader.drain(() => {}))).toMatchObject(refused)
     expect(thrownBy(() => reader[Symbol.asyncIterator]())).toMatchObject(refused)

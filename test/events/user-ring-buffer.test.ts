@@ -309,7 +309,11 @@ describe('submitWhenRoom', () => {
       `,
       [objectPath('events-user')],
     )
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'still here\nERR_BPF_CLOSED\n', stderr: '' })
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: 'still here\nERR_BPF_CLOSED\n',
+      stderr: '',
+    })
   })
 })
 
