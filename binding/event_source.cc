@@ -1,5 +1,8 @@
 #include "event_source.h"
 
+#include <sys/epoll.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -22,6 +25,7 @@ EventSource::EventSource(Environment& environment)
 EventSource::~EventSource() = default;
 
 int EventSource::Open(int fd, size_t kernel_memory, napi_value on_batch) {
+  fd_ = fd;
   poll_ = UvHandle::Poll(environment_, fd, this);
   if (poll_ == nullptr) return -errno;
   timer_ = UvHandle::Timer(environment_, this);
@@ -94,7 +98,7 @@ bool EventSource::Consume(uint32_t limit, int64_t* result) {
   return true;
 }
 
-void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
+int EventSource::Start(uint32_t limit, uint32_t interval_ms, bool wakeable) {
   limit_ = limit;
   interval_ms_ = interval_ms;
   backoff_ms_ = kLeastBackoffMs;
@@ -103,6 +107,28 @@ void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
   // poll does not know of a record that was left over, nor, edge-triggered, of those from before.
   if (interval_ms_ > 0 || !left_over_.empty() || !IsLevelTriggered()) NextTurn();
   if (interval_ms_ == 0) Watch();
+  return interval_ms_ > 0 && wakeable ? WatchWakeUps() : 0;
+}
+
+// A ring is readable while there is anything in it, so that an interval would be for nothing. Behind an
+// edge-triggered epoll only the wake-up counts.
+int EventSource::WatchWakeUps() {
+  if (edge_ == nullptr) {
+    edge_fd_ = epoll_create1(EPOLL_CLOEXEC);
+    epoll_event event = {};
+    event.events = EPOLLIN | EPOLLET;
+    if (edge_fd_ < 0 || epoll_ctl(edge_fd_, EPOLL_CTL_ADD, fd_, &event) < 0) return -errno;
+    edge_ = UvHandle::Poll(environment_, edge_fd_, this);
+    if (edge_ == nullptr) return -errno;
+    if (!held_) uv_unref(edge_->get());
+  }
+  return uv_poll_start(edge_->get(), UV_READABLE, [](uv_handle_t* handle, int, int) {
+    auto* self = static_cast<EventSource*>(UvHandle::OwnerOf(handle));
+    epoll_event event;
+    // What is reported now is not reported again. Where the file tells only once it has told libuv.
+    epoll_wait(self->edge_fd_, &event, 1, 0);
+    self->Ready();
+  });
 }
 
 void EventSource::Watch() {
@@ -147,11 +173,14 @@ void EventSource::Stop() {
   started_ = false;
   uv_idle_stop(idle_->get());
   uv_poll_stop(poll_->get());
+  if (edge_ != nullptr) uv_poll_stop(edge_->get());
   uv_timer_stop(timer_->get());
 }
 
 void EventSource::Ref(bool on) {
-  for (UvHandle* handle : {poll_, timer_, idle_}) {
+  held_ = on;
+  for (UvHandle* handle : {poll_, timer_, idle_, edge_}) {
+    if (handle == nullptr) continue;
     if (on) {
       uv_ref(handle->get());
     } else {
@@ -213,10 +242,12 @@ void EventSource::Close() {
   environment_.uv_owners.erase(this);
   started_ = false;
   Account(env_, 0);
-  for (UvHandle** handle : {&poll_, &timer_, &idle_}) {
+  for (UvHandle** handle : {&poll_, &timer_, &idle_, &edge_}) {
     if (*handle != nullptr) (*handle)->Close();
     *handle = nullptr;
   }
+  if (edge_fd_ >= 0) close(edge_fd_);
+  edge_fd_ = -1;
   Release();
   for (napi_ref* reference : {&on_batch_, &slab_}) {
     if (*reference != nullptr) napi_delete_reference(env_, *reference);
@@ -254,7 +285,8 @@ napi_value Start(napi_env env, napi_callback_info info) {
   auto* source = args.handle<EventSource>(0);
   auto limit = static_cast<uint32_t>(args.integer(1, 1, UINT32_MAX));
   uint32_t interval_ms = args.u32(2);
-  if (args.ok()) source->Start(limit, interval_ms);
+  bool wakeable = args.boolean(3);
+  if (args.ok()) Call(env, "epoll_ctl", [&] { return source->Start(limit, interval_ms, wakeable); });
   return Undefined(env);
 }
 

@@ -24,7 +24,8 @@ class EventSource : public Handle, public UvOwner {
   void SetSlab(napi_value slab);
   // See sourceConsume in types/binding.d.ts; false after an exception.
   bool Consume(uint32_t limit, int64_t* result);
-  void Start(uint32_t limit, uint32_t interval_ms);
+  // Negative errno where it cannot be woken; the interval is there all the same.
+  int Start(uint32_t limit, uint32_t interval_ms, bool wakeable);
   void Stop();
   void Ref(bool on);
   void Close() final;
@@ -57,6 +58,7 @@ class EventSource : public Handle, public UvOwner {
   void After(uint64_t delay_ms);
   void NextTurn();
   void Watch();
+  int WatchWakeUps();
   void End();
   void Report(napi_value records);
 
@@ -68,6 +70,10 @@ class EventSource : public Handle, public UvOwner {
   UvHandle* poll_ = nullptr;
   UvHandle* timer_ = nullptr;
   UvHandle* idle_ = nullptr;
+  UvHandle* edge_ = nullptr;
+  int edge_fd_ = -1;
+  int fd_ = -1;
+  bool held_ = true;
   bool started_ = false;
   // poll has said that nothing will come any more.
   bool ended_ = false;

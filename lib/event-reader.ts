@@ -17,6 +17,11 @@ export interface EventReaderOptions {
    * spares them the cost of waking.
    */
   interval?: number
+  /**
+   * With an `interval`: looks at once, too, when the program wakes the reader after all, false by default. For programs that do so when there is much to read,
+   * see LIBBPF_NODE_WAKE_BYTES of `libbpf-node.bpf.h`, and for the watermark of a perf buffer.
+   */
+  wakeable?: boolean
 }
 
 interface ReaderSettings<T> extends EventReaderOptions {
@@ -49,6 +54,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #batchSize: number
   readonly #turnTime: number
   readonly #interval: number
+  readonly #wakeable: boolean
   /** In the order in which they are read next: the one that was read goes to the end. */
   #sources: EventSource[] = []
   #reader: Reader | undefined
@@ -68,12 +74,21 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   protected constructor(what: string, settings: ReaderSettings<T>) {
-    const { slabSize = 1 << 18, batchSize = 4096, turnTime = 10, interval = 0, codec } = settings
+    const {
+      slabSize = 1 << 18,
+      batchSize = 4096,
+      turnTime = 10,
+      interval = 0,
+      wakeable = false,
+      codec,
+    } = settings
     this.#what = what
     this.#codec = codec
     this.#slabSize = within('slabSize', 'bytes', slabSize, 64, 1 << 30)
     this.#batchSize = within('batchSize', 'records', batchSize, 1, 2 ** 32 - 1)
     this.#interval = within('interval', 'milliseconds', interval, 0, 2 ** 31 - 1)
+    if (typeof wakeable !== 'boolean') throw new TypeError('wakeable is not a boolean')
+    this.#wakeable = wakeable
     if (typeof turnTime !== 'number' || Number.isNaN(turnTime))
       throw new TypeError('turnTime is not a number')
     if (turnTime < 0) throw new RangeError('turnTime is not 0 or more milliseconds')
@@ -262,7 +277,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #start(source: EventSource): void {
     if (this.#paused) return
     if (source.left === 0) {
-      source.start(this.#batchSize, this.#interval)
+      source.start(this.#batchSize, this.#interval, this.#wakeable)
       return
     }
     // What an earlier reader left. Not within this call.

@@ -48,8 +48,8 @@ export class EventSource {
   }
 
   /** Has the event loop fill the slab. Only while it is empty: what is in it would be written over. */
-  start(limit: number, intervalMs: number): void {
-    if (!this.closed) native.sourceStart(this.#handle, limit, intervalMs)
+  start(limit: number, intervalMs: number, wakeable: boolean): void {
+    if (!this.closed) native.sourceStart(this.#handle, limit, intervalMs, wakeable)
   }
 
   stop(): void {

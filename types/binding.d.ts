@@ -564,9 +564,9 @@ export interface Binding {
   /**
    * From now on the event loop drains at most `limit` records at a time, when the source is readable, or each `intervalMs` when that is not 0, and
    * calls `onBatch` with what `sourceConsume` would return, unless that is 0; with undefined when the kernel has ended the source and all
-   * of it is read. A source that is not started holds `onBatch` weakly: whoever made it has to keep it.
+   * of it is read. `wakeable`: with an interval, it drains when the program wakes it, too. A source that is not started holds `onBatch` weakly: whoever made it has to keep it.
    */
-  sourceStart(source: SourceHandle, limit: number, intervalMs: number): void
+  sourceStart(source: SourceHandle, limit: number, intervalMs: number, wakeable: boolean): void
   sourceStop(source: SourceHandle): void
   /** Whether a started source keeps the process alive. */
   sourceRef(source: SourceHandle, on: boolean): void
