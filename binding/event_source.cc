@@ -286,7 +286,8 @@ napi_value Start(napi_env env, napi_callback_info info) {
   auto limit = static_cast<uint32_t>(args.integer(1, 1, UINT32_MAX));
   uint32_t interval_ms = args.u32(2);
   bool wakeable = args.boolean(3);
-  if (args.ok()) Call(env, "epoll_ctl", [&] { return source->Start(limit, interval_ms, wakeable); });
+  int error = args.ok() ? source->Start(limit, interval_ms, wakeable) : 0;
+  if (error < 0) Throw(env, "epoll_ctl", error);
   return Undefined(env);
 }
 

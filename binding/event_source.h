@@ -42,6 +42,9 @@ class EventSource : public Handle, public UvOwner {
   // How many records the drain that is going on may still take.
   uint32_t budget() const { return limit_now_ - records_; }
 
+  // Bytes of a record that libbpf has let go of and that was not read.
+  size_t left_over() const { return left_over_.size(); }
+
   // Has libbpf hand records to Take(), as many as the budget allows. Negative errno where libbpf fails.
   virtual int Drain() = 0;
   // Whether poll goes on reporting what was not consumed. Else it reports only what is new.

@@ -85,7 +85,9 @@ class PerfBuffer : public EventSource {
 
   uint64_t lost() const { return lost_; }
   size_t size() const { return size_; }
-  size_t available() const { return __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE) - page_->data_tail; }
+  size_t available() const {
+    return __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE) - page_->data_tail + left_over();
+  }
   int64_t time_on_cpu() const { return TimeOnCpu(perf_buffer__buffer_fd(buffer_, 0)); }
 
  private:

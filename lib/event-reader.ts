@@ -277,7 +277,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #start(source: EventSource): void {
     if (this.#paused) return
     if (source.left === 0) {
-      source.start(this.#batchSize, this.#interval, this.#wakeable)
+      attempt({ what: `read ${this.#what}` }, () =>
+        source.start(this.#batchSize, this.#interval, this.#wakeable),
+      )
       return
     }
     // What an earlier reader left. Not within this call.
