@@ -38,11 +38,19 @@ class Btf : public Handle {
   std::shared_ptr<BtfState> state;
 };
 
+// With what its types take, which for a kernel are megabytes.
+napi_value WrapAccounted(napi_env env, std::unique_ptr<Btf> handle) {
+  uint32_t size = 0;
+  btf__raw_data(handle->state->types, &size);
+  handle->Account(env, size);
+  return Wrap(env, handle.release());
+}
+
 napi_value LoadKernel(napi_env env, napi_callback_info) {
   auto handle = std::make_unique<Btf>();
   bool loaded = Call(env, "btf__load_vmlinux_btf",
                      [&] { return ErrorOf(handle->state->types = btf__load_vmlinux_btf()); });
-  return loaded ? Wrap(env, handle.release()) : nullptr;
+  return loaded ? WrapAccounted(env, std::move(handle)) : nullptr;
 }
 
 napi_value New(napi_env env, napi_callback_info info) {
@@ -60,7 +68,7 @@ napi_value New(napi_env env, napi_callback_info info) {
         base != nullptr ? btf__new_split(bytes.data, size, base->state->types) : btf__new(bytes.data, size);
     return ErrorOf(state.types);
   });
-  return parsed ? Wrap(env, handle.release()) : nullptr;
+  return parsed ? WrapAccounted(env, std::move(handle)) : nullptr;
 }
 
 // A base may be left out: undefined.
@@ -75,7 +83,7 @@ napi_value Loaded(napi_env env, const char* operation, Btf* base, Load load) {
   bool loaded = Call(env, operation, [&] {
     return ErrorOf(state.types = load(base != nullptr ? base->state->types : nullptr));
   });
-  return loaded ? Wrap(env, handle.release()) : nullptr;
+  return loaded ? WrapAccounted(env, std::move(handle)) : nullptr;
 }
 
 napi_value LoadModule(napi_env env, napi_callback_info info) {
@@ -212,7 +220,10 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* handle = args.closable<Btf>(0);
-  if (args.ok()) handle->state.reset();
+  if (args.ok()) {
+    handle->Account(env, 0);
+    handle->state.reset();
+  }
   return Undefined(env);
 }
 

@@ -14,12 +14,18 @@ class EventSource : public Handle, public UvOwner {
   static constexpr Kind kKind = Kind::kEventSource;
   ~EventSource() override;
 
+  // Before each record in the slab: its length, and padding.
+  static constexpr size_t kHeader = 8;
+  // What a record takes of a slab.
+  static size_t InSlab(size_t size) { return kHeader + ((size + 7) & ~size_t{7}); }
+
   const char* Refusal() const override { return poll_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
 
   void SetSlab(napi_value slab);
   // See sourceConsume in types/binding.d.ts; false after an exception.
   bool Consume(uint32_t limit, int64_t* result);
-  void Start(uint32_t limit, uint32_t interval_ms);
+  // Negative errno where it cannot be woken; the interval is there all the same.
+  int Start(uint32_t limit, uint32_t interval_ms, bool wakeable);
   void Stop();
   void Ref(bool on);
   void Close() final;
@@ -27,13 +33,17 @@ class EventSource : public Handle, public UvOwner {
  protected:
   explicit EventSource(Environment& environment);
 
-  // To be called when the kernel's side is open: watches `fd`. Negative errno where that fails.
-  int Open(int fd, napi_value on_batch);
+  // To be called when the kernel's side is open, with so many bytes mapped: watches `fd`. Negative errno
+  // where that fails.
+  int Open(int fd, size_t kernel_memory, napi_value on_batch);
   // For libbpf's callback: copies a record. False where there was no room for it; then it is kept, and the
   // drain has to end.
   bool Take(const void* data, size_t size);
   // How many records the drain that is going on may still take.
   uint32_t budget() const { return limit_now_ - records_; }
+
+  // Bytes of a record that libbpf has let go of and that was not read.
+  size_t left_over() const { return left_over_.size(); }
 
   // Has libbpf hand records to Take(), as many as the budget allows. Negative errno where libbpf fails.
   virtual int Drain() = 0;
@@ -51,7 +61,9 @@ class EventSource : public Handle, public UvOwner {
   void After(uint64_t delay_ms);
   void NextTurn();
   void Watch();
-  void Report(int64_t records);
+  int WatchWakeUps();
+  void End();
+  void Report(napi_value records);
 
   Environment& environment_;
   napi_env env_;
@@ -61,7 +73,13 @@ class EventSource : public Handle, public UvOwner {
   UvHandle* poll_ = nullptr;
   UvHandle* timer_ = nullptr;
   UvHandle* idle_ = nullptr;
+  UvHandle* edge_ = nullptr;
+  int edge_fd_ = -1;
+  int fd_ = -1;
+  bool held_ = true;
   bool started_ = false;
+  // poll has said that nothing will come any more.
+  bool ended_ = false;
   uint32_t limit_ = 0;
   uint32_t interval_ms_ = 0;
   uint64_t backoff_ms_ = 0;

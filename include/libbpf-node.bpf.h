@@ -14,18 +14,40 @@
  * it costs nothing: the counter is only touched when there was no room.
  *
  * The reader is woken when it has read all that was there before; while it is busy nobody wakes it, which is
- * what the kernel does without flags. A program whose reader looks by itself (`interval` in its options)
- * defines LIBBPF_NODE_NO_WAKEUP before it includes this.
+ * what the kernel does without flags. With a steady stream of events that is nearly one wake-up an event. Two
+ * definitions before this is included make it less:
+ *
+ * - LIBBPF_NODE_NO_WAKEUP: never. The reader looks by itself (`interval` in its options).
+ * - LIBBPF_NODE_WAKE_BYTES: when so many bytes wait to be read, say a quarter of the ring. The reader looks
+ * by itself and is woken early in a burst (`interval` and `wakeable` in its options). The interval is needed:
+ *   what is less than that wakes nobody, and of records that are submitted at the same moment on several CPUs
+ *   none may be the one that passes the mark.
  */
 #ifndef LIBBPF_NODE_BPF_H
 #define LIBBPF_NODE_BPF_H
 
 #include <bpf/bpf_helpers.h>
 
-#ifdef LIBBPF_NODE_NO_WAKEUP
-#define LIBBPF_NODE_FLAGS 1 /* BPF_RB_NO_WAKEUP */
+#if defined(LIBBPF_NODE_NO_WAKEUP)
+#define LIBBPF_NODE_FLAGS(name, size) 1 /* BPF_RB_NO_WAKEUP */
+#define LIBBPF_NODE_OUTPUT_FLAGS LIBBPF_NODE_FLAGS
+#elif defined(LIBBPF_NODE_WAKE_BYTES)
+/* `waiting` is what waits to be read with the record in question, which takes `taken` bytes: the one that
+ * passes the mark wakes. */
+static __attribute__((always_inline, unused)) unsigned long long libbpf_node_flags(unsigned long long waiting,
+                                                                                   unsigned long long taken) {
+  return waiting - (LIBBPF_NODE_WAKE_BYTES) < taken ? 2 /* BPF_RB_FORCE_WAKEUP */ : 1 /* BPF_RB_NO_WAKEUP */;
+}
+#define LIBBPF_NODE_IN_RING(size) ((((unsigned long long)(size) + 7) & ~7ULL) + 8)
+#define LIBBPF_NODE_FLAGS(name, size) \
+  libbpf_node_flags(bpf_ringbuf_query(&name, 0 /* BPF_RB_AVAIL_DATA */), LIBBPF_NODE_IN_RING(size))
+/* What is copied is not in the ring yet. */
+#define LIBBPF_NODE_OUTPUT_FLAGS(name, size)                                                         \
+  libbpf_node_flags(bpf_ringbuf_query(&name, 0 /* BPF_RB_AVAIL_DATA */) + LIBBPF_NODE_IN_RING(size), \
+                    LIBBPF_NODE_IN_RING(size))
 #else
-#define LIBBPF_NODE_FLAGS 0
+#define LIBBPF_NODE_FLAGS(name, size) 0
+#define LIBBPF_NODE_OUTPUT_FLAGS LIBBPF_NODE_FLAGS
 #endif
 
 /*
@@ -71,15 +93,17 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
     record_;                                                     \
   })
 
-#define libbpf_node_submit(name, record) bpf_ringbuf_submit(record, LIBBPF_NODE_FLAGS)
-#define libbpf_node_discard(name, record) bpf_ringbuf_discard(record, LIBBPF_NODE_FLAGS)
+#define libbpf_node_submit(name, record) \
+  bpf_ringbuf_submit(record, LIBBPF_NODE_FLAGS(name, sizeof(*(record))))
+#define libbpf_node_discard(name, record) \
+  bpf_ringbuf_discard(record, LIBBPF_NODE_FLAGS(name, sizeof(*(record))))
 
 /* Copies a record of `size` bytes, which need not be a constant, into the ring; 0, or a negative errno. */
-#define libbpf_node_output(name, data, size)                                \
-  ({                                                                        \
-    long error_ = bpf_ringbuf_output(&name, data, size, LIBBPF_NODE_FLAGS); \
-    if (error_) libbpf_node_count_loss(&name##_lost);                       \
-    error_;                                                                 \
+#define libbpf_node_output(name, data, size)                                                   \
+  ({                                                                                           \
+    long error_ = bpf_ringbuf_output(&name, data, size, LIBBPF_NODE_OUTPUT_FLAGS(name, size)); \
+    if (error_) libbpf_node_count_loss(&name##_lost);                                          \
+    error_;                                                                                    \
   })
 
 /*

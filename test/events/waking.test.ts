@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
-import { objectPath } from '../helpers/objects.js'
+import { load, objectPath } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
+import { onlineCpus, runOn } from './cpus.js'
 import { BPF_RB_NO_WAKEUP, Rings, turns, upTo } from './rings.js'
 
 describe('a producer that wakes nobody', () => {
@@ -42,6 +43,105 @@ describe('a producer that wakes nobody', () => {
     expect(seen).toEqual([])
     expect(reader.consume()).toBe(3)
     expect(seen).toEqual([0n, 1n, 2n])
+  })
+})
+
+describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', () => {
+  /** With its header each record takes 32 bytes. */
+  const atMark = 32
+
+  it.each(['reserve', 'output'])('is read then, long before the interval: %s', async (program) => {
+    using object = load('events-wake')
+    using ring = object.ringBuffer('events', undefined, { interval: 3_600_000, wakeable: true })
+    let seen = 0
+    ring.drain(() => seen++)
+    // The first look is at once.
+    await turns(2)
+    for (let round = 0; round < 3; round++) {
+      runOn(onlineCpus[0]!, object, program, atMark - 1)
+      await turns()
+      expect(seen).toBe(round * atMark)
+      runOn(onlineCpus[0]!, object, program, 1)
+      await until('they have come', () => seen === (round + 1) * atMark)
+    }
+    // It wakes once, not with each that follows: nobody reads meanwhile.
+    runOn(onlineCpus[0]!, object, program, 2 * atMark)
+    await until('those are there, too', () => seen === 5 * atMark)
+    expect(ring.lost).toBe(0n)
+  })
+
+  it('is not heard by a reader that is not wakeable, nor one that is stopped', async () => {
+    using object = load('events-wake')
+    using ring = object.ringBuffer('events', undefined, { interval: 3_600_000 })
+    let seen = 0
+    ring.drain(() => seen++)
+    await turns(2)
+    runOn(onlineCpus[0]!, object, 'reserve', 2 * atMark)
+    await turns()
+    expect(seen).toBe(0)
+    ring.close()
+    using wakeable = object.ringBuffer('events', undefined, { interval: 3_600_000, wakeable: true })
+    wakeable.drain(() => seen++)
+    await until('what was there is read', () => seen === 2 * atMark)
+    wakeable.stop()
+    runOn(onlineCpus[0]!, object, 'reserve', 2 * atMark)
+    await turns()
+    expect(seen).toBe(2 * atMark)
+    // It looks when it starts.
+    wakeable.drain(() => seen++)
+    await until('the rest is read', () => seen === 4 * atMark)
+  })
+
+  it('is read by the interval when it is less', async () => {
+    using object = load('events-wake')
+    using ring = object.ringBuffer('events', undefined, { interval: 2, wakeable: true })
+    let seen = 0
+    ring.drain(() => seen++)
+    await turns(2)
+    runOn(onlineCpus[0]!, object, 'output', 3)
+    await until('they have come', () => seen === 3)
+  })
+
+  it('lets the process end after unref', async () => {
+    const { status, stdout, stderr } = await runChild(
+      `
+      import { BpfObject } from 'libbpf-node'
+      const object = BpfObject.open(process.argv[1])
+      object.loadSync()
+      const ring = object.ringBuffer('events', undefined, { interval: 1000, wakeable: true })
+      ring.unref().on(() => {})
+      ring.pause()
+      ring.resume()
+      setImmediate(() => console.log('ends'))`,
+      [objectPath('events-wake')],
+    )
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ends\n', stderr: '' })
+  })
+
+  it('is told apart: wakeable is a boolean', () => {
+    using object = load('events-wake')
+    expect(() => object.ringBuffer('events', undefined, { wakeable: 1 as never })).toThrow(
+      'wakeable is not a boolean',
+    )
+  })
+})
+
+describe('a perf buffer with an interval and a watermark', () => {
+  it('is read at the watermark', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer('events', undefined, {
+      interval: 3_600_000,
+      wakeable: true,
+      watermark: 400,
+    })
+    let seen = 0
+    reader.drain(() => seen++)
+    await turns(2)
+    runOn(onlineCpus[0]!, object, 'produce', 9)
+    await turns()
+    expect(seen).toBe(0)
+    runOn(onlineCpus[0]!, object, 'produce', 2)
+    await until('the watermark is reached', () => seen >= 10)
   })
 })
 

@@ -38,6 +38,7 @@ const handles = {
   map: [],
   link: [],
   source: [],
+  recorder: [],
   userRing: [],
   btf: [],
   linker: [],
@@ -98,10 +99,13 @@ const makers = [
     const object = openOne()
     native.objectLoadSync(object)
     for (const map of native.objectMaps(object)) {
-      if (native.mapType(map) !== 27) continue
+      const type = native.mapType(map)
+      if (type === 4 && random() < 0.3) keep('recorder', native.perfRecorderNew(map, 0, 1))
+      if (type === 31 && random() < 0.3) keep('userRing', native.userRingBufferNew(map))
+      if (type !== 27) continue
       const ring = native.ringBufferNew(map, oneOf([() => {}, (n) => n, gone]))
       native.sourceSetSlab(ring, new Uint8Array(oneOf([8, 64, 4096])))
-      if (random() < 0.5) native.sourceStart(ring, 1 + below(100), below(2) * below(5))
+      if (random() < 0.5) native.sourceStart(ring, 1 + below(100), below(2) * below(5), random() < 0.5)
       keep('source', ring)
     }
     for (const program of native.objectPrograms(object)) {
@@ -191,6 +195,7 @@ const kinds = {
   map: () => oneOf(handles.map),
   link: () => oneOf(handles.link),
   source: () => oneOf(handles.source),
+  recorder: () => oneOf(handles.recorder),
   userRing: () => oneOf(handles.userRing),
   btf: () => oneOf(handles.btf),
   linker: () => oneOf(handles.linker),
@@ -240,7 +245,9 @@ const generators = {
   MapHandle: 'map',
   LinkHandle: 'link',
   SourceHandle: 'source',
+  PerfRecorderHandle: 'recorder',
   UserRingBufferHandle: 'userRing',
+  OnBatch: 'callback',
   BtfHandle: 'btf',
   LinkerHandle: 'linker',
   MemoryHandle: 'memory',
@@ -309,6 +316,7 @@ const careful = new Set([
   'mapCreate',
   'mapSetMaxEntries',
   'perfBufferNew',
+  'perfRecorderNew',
   'programTestRun',
   'programTestRunSync',
 ])
