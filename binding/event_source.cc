@@ -8,14 +8,10 @@
 
 namespace {
 
-constexpr size_t kHeader = 8;
-
 // A ring is readable, too, while its next record is reserved and not yet committed. Looking again is put off
 // by a time that doubles, so that waiting costs little.
 constexpr uint64_t kLeastBackoffMs = 1;
 constexpr uint64_t kMostBackoffMs = 16;
-
-size_t Padded(size_t size) { return kHeader + ((size + 7) & ~size_t{7}); }
 
 }  // namespace
 
@@ -25,13 +21,15 @@ EventSource::EventSource(Environment& environment)
 // Subclasses have closed it; what libbpf holds is theirs.
 EventSource::~EventSource() = default;
 
-int EventSource::Open(int fd, napi_value on_batch) {
+int EventSource::Open(int fd, size_t kernel_memory, napi_value on_batch) {
   poll_ = UvHandle::Poll(environment_, fd, this);
   if (poll_ == nullptr) return -errno;
   timer_ = UvHandle::Timer(environment_, this);
   idle_ = UvHandle::Idle(environment_, this);
   environment_.uv_owners.insert(this);
-  napi_create_reference(env_, on_batch, 1, &on_batch_);
+  // Weak until it is started: a source that nobody reads and nobody knows any more can go.
+  napi_create_reference(env_, on_batch, 0, &on_batch_);
+  Account(env_, static_cast<int64_t>(kernel_memory));
   napi_async_init(env_, nullptr, ToJs(env_, "libbpf-node:events"), &context_);
   return 0;
 }
@@ -42,7 +40,7 @@ void EventSource::SetSlab(napi_value slab) {
 }
 
 bool EventSource::Put(const void* data, size_t size) {
-  size_t padded = Padded(size);
+  size_t padded = InSlab(size);
   if (padded > room_ - used_) return false;
   uint32_t header[2] = {static_cast<uint32_t>(size), 0};
   memcpy(memory_ + used_, header, kHeader);
@@ -60,7 +58,7 @@ bool EventSource::Take(const void* data, size_t size) {
   return false;
 }
 
-int64_t EventSource::RoomForLeftOver() const { return -static_cast<int64_t>(Padded(left_over_.size())); }
+int64_t EventSource::RoomForLeftOver() const { return -static_cast<int64_t>(InSlab(left_over_.size())); }
 
 bool EventSource::Consume(uint32_t limit, int64_t* result) {
   napi_value slab = nullptr;
@@ -100,6 +98,7 @@ void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
   limit_ = limit;
   interval_ms_ = interval_ms;
   backoff_ms_ = kLeastBackoffMs;
+  if (!started_) napi_reference_ref(env_, on_batch_, nullptr);
   started_ = true;
   // poll does not know of a record that was left over, nor, edge-triggered, of those from before.
   if (interval_ms_ > 0 || !left_over_.empty() || !IsLevelTriggered()) NextTurn();
@@ -107,10 +106,26 @@ void EventSource::Start(uint32_t limit, uint32_t interval_ms) {
 }
 
 void EventSource::Watch() {
+  if (ended_) {
+    NextTurn();
+    return;
+  }
   if (uv_is_active(poll_->get())) return;
-  uv_poll_start(poll_->get(), UV_READABLE, [](uv_handle_t* handle, int, int) {
-    static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready();
-  });
+  // Asked for the end as well, libuv tells it apart from data.
+  int error = uv_poll_start(poll_->get(), UV_READABLE | UV_DISCONNECT,
+                            [](uv_handle_t* handle, int status, int events) {
+                              auto* self = static_cast<EventSource*>(UvHandle::OwnerOf(handle));
+                              if (status < 0 || (events & UV_DISCONNECT) != 0) self->End();
+                              self->Ready();
+                            });
+  if (error < 0) End();
+}
+
+// It would be reported in each turn from now on. What is there is still read, turn by turn.
+void EventSource::End() {
+  ended_ = true;
+  uv_poll_stop(poll_->get());
+  NextTurn();
 }
 
 void EventSource::After(uint64_t delay_ms) {
@@ -128,6 +143,7 @@ void EventSource::NextTurn() {
 }
 
 void EventSource::Stop() {
+  if (started_) napi_reference_unref(env_, on_batch_, nullptr);
   started_ = false;
   uv_idle_stop(idle_->get());
   uv_poll_stop(poll_->get());
@@ -156,10 +172,18 @@ void EventSource::Ready() {
     return;
   }
   bool more = !left_over_.empty() || records_ == limit_;
-  if (result != 0) Report(result);
+  if (result != 0) {
+    napi_value records = nullptr;
+    napi_create_int64(env_, result, &records);
+    Report(records);
+  } else if (ended_) {
+    Report(Undefined(env_));
+  }
   // The callback may have stopped or closed the source.
   if (poll_ == nullptr || !started_) return;
-  if (more && (interval_ms_ > 0 || !WillWake())) {
+  if (ended_) {
+    if (result != 0) NextTurn();
+  } else if (more && (interval_ms_ > 0 || !WillWake())) {
     NextTurn();
   } else if (interval_ms_ > 0) {
     After(interval_ms_);
@@ -174,14 +198,12 @@ void EventSource::Ready() {
   }
 }
 
-void EventSource::Report(int64_t records) {
+void EventSource::Report(napi_value records) {
   napi_value on_batch = nullptr;
-  napi_value count = nullptr;
   napi_value result = nullptr;
   napi_get_reference_value(env_, on_batch_, &on_batch);
-  napi_create_int64(env_, records, &count);
   napi_status status =
-      napi_make_callback(env_, context_, Napi::Env(env_).Global(), on_batch, 1, &count, &result);
+      napi_make_callback(env_, context_, Napi::Env(env_).Global(), on_batch, 1, &records, &result);
   if (status != napi_pending_exception) return;
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
@@ -189,6 +211,8 @@ void EventSource::Report(int64_t records) {
 
 void EventSource::Close() {
   environment_.uv_owners.erase(this);
+  started_ = false;
+  Account(env_, 0);
   for (UvHandle** handle : {&poll_, &timer_, &idle_}) {
     if (*handle != nullptr) (*handle)->Close();
     *handle = nullptr;

@@ -14,6 +14,11 @@ class EventSource : public Handle, public UvOwner {
   static constexpr Kind kKind = Kind::kEventSource;
   ~EventSource() override;
 
+  // Before each record in the slab: its length, and padding.
+  static constexpr size_t kHeader = 8;
+  // What a record takes of a slab.
+  static size_t InSlab(size_t size) { return kHeader + ((size + 7) & ~size_t{7}); }
+
   const char* Refusal() const override { return poll_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
 
   void SetSlab(napi_value slab);
@@ -27,8 +32,9 @@ class EventSource : public Handle, public UvOwner {
  protected:
   explicit EventSource(Environment& environment);
 
-  // To be called when the kernel's side is open: watches `fd`. Negative errno where that fails.
-  int Open(int fd, napi_value on_batch);
+  // To be called when the kernel's side is open, with so many bytes mapped: watches `fd`. Negative errno
+  // where that fails.
+  int Open(int fd, size_t kernel_memory, napi_value on_batch);
   // For libbpf's callback: copies a record. False where there was no room for it; then it is kept, and the
   // drain has to end.
   bool Take(const void* data, size_t size);
@@ -51,7 +57,8 @@ class EventSource : public Handle, public UvOwner {
   void After(uint64_t delay_ms);
   void NextTurn();
   void Watch();
-  void Report(int64_t records);
+  void End();
+  void Report(napi_value records);
 
   Environment& environment_;
   napi_env env_;
@@ -62,6 +69,8 @@ class EventSource : public Handle, public UvOwner {
   UvHandle* timer_ = nullptr;
   UvHandle* idle_ = nullptr;
   bool started_ = false;
+  // poll has said that nothing will come any more.
+  bool ended_ = false;
   uint32_t limit_ = 0;
   uint32_t interval_ms_ = 0;
   uint64_t backoff_ms_ = 0;

@@ -1,8 +1,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <vector>
 
 #include "addon.h"
 #include "event_source.h"
@@ -10,6 +16,37 @@
 #include "util/call.h"
 
 namespace {
+
+perf_event_attr BpfOutput() {
+  perf_event_attr attr;
+  memset(&attr, 0, sizeof(attr));
+  attr.size = sizeof(attr);
+  attr.config = PERF_COUNT_SW_BPF_OUTPUT;
+  attr.type = PERF_TYPE_SOFTWARE;
+  attr.sample_type = PERF_SAMPLE_RAW;
+  attr.sample_period = 1;
+  attr.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
+  return attr;
+}
+
+struct Lost {
+  perf_event_header header;
+  uint64_t id;
+  uint64_t lost;
+};
+
+struct Sample {
+  perf_event_header header;
+  uint32_t size;
+  uint8_t data[];
+};
+
+// For how many nanoseconds the event was on its CPU; negative errno. The kernel takes it off when the CPU
+// goes offline, tells nobody, and never puts it back.
+int64_t TimeOnCpu(int event_fd) {
+  uint64_t values[2];
+  return read(event_fd, values, sizeof(values)) == sizeof(values) ? static_cast<int64_t>(values[1]) : -errno;
+}
 
 // One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY. libbpf would open those of all CPUs at once; one at a
 // time, each is watched on its own and those of CPUs that come online later can follow.
@@ -20,13 +57,11 @@ class PerfBuffer : public EventSource {
 
   int Open(int map_fd, int cpu, size_t pages, uint32_t wakeup_events, uint32_t watermark,
            napi_value on_batch) {
-    perf_event_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.size = sizeof(attr);
-    attr.config = PERF_COUNT_SW_BPF_OUTPUT;
-    attr.type = PERF_TYPE_SOFTWARE;
-    attr.sample_type = PERF_SAMPLE_RAW;
-    attr.sample_period = 1;
+    // A descriptor of our own: the map's goes when its object is closed, and its number to something else,
+    // while libbpf takes the buffer out of the map at the end.
+    map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
+    if (map_fd_ < 0) return -errno;
+    perf_event_attr attr = BpfOutput();
     if (watermark > 0) {
       attr.watermark = 1;
       attr.wakeup_watermark = watermark;
@@ -39,32 +74,28 @@ class PerfBuffer : public EventSource {
     options.cpu_cnt = 1;
     options.cpus = &cpu;
     options.map_keys = &cpu;
-    buffer_ = perf_buffer__new_raw(map_fd, pages, &attr, Event, this, &options);
+    buffer_ = perf_buffer__new_raw(map_fd_, pages, &attr, Event, this, &options);
     if (buffer_ == nullptr) return -errno;
+    void* memory = nullptr;
+    perf_buffer__buffer(buffer_, 0, &memory, &size_);
+    page_ = static_cast<perf_event_mmap_page*>(memory);
     int fd = perf_buffer__buffer_fd(buffer_, 0);
-    return fd < 0 ? fd : EventSource::Open(fd, on_batch);
+    return fd < 0 ? fd : EventSource::Open(fd, size_, on_batch);
   }
 
   uint64_t lost() const { return lost_; }
+  size_t size() const { return size_; }
+  size_t available() const { return __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE) - page_->data_tail; }
+  int64_t time_on_cpu() const { return TimeOnCpu(perf_buffer__buffer_fd(buffer_, 0)); }
 
  private:
   static bpf_perf_event_ret Event(void* context, int, perf_event_header* event) {
     auto* self = static_cast<PerfBuffer*>(context);
     if (event->type == PERF_RECORD_LOST) {
-      struct Lost {
-        perf_event_header header;
-        uint64_t id;
-        uint64_t lost;
-      };
       self->lost_ += reinterpret_cast<Lost*>(event)->lost;
       return LIBBPF_PERF_EVENT_CONT;
     }
     if (event->type != PERF_RECORD_SAMPLE) return LIBBPF_PERF_EVENT_CONT;
-    struct Sample {
-      perf_event_header header;
-      uint32_t size;
-      uint8_t data[];
-    };
     auto* sample = reinterpret_cast<Sample*>(event);
     bool fitted = self->Take(sample->data, sample->size);
     return fitted && self->budget() > 0 ? LIBBPF_PERF_EVENT_CONT : LIBBPF_PERF_EVENT_DONE;
@@ -78,9 +109,15 @@ class PerfBuffer : public EventSource {
   void Release() override {
     perf_buffer__free(buffer_);
     buffer_ = nullptr;
+    page_ = nullptr;
+    if (map_fd_ >= 0) close(map_fd_);
+    map_fd_ = -1;
   }
 
+  int map_fd_ = -1;
   perf_buffer* buffer_ = nullptr;
+  perf_event_mmap_page* page_ = nullptr;
+  size_t size_ = 0;
   uint64_t lost_ = 0;
 };
 
@@ -99,14 +136,184 @@ napi_value New(napi_env env, napi_callback_info info) {
   return opened ? Wrap(env, buffer.release()) : nullptr;
 }
 
-napi_value Lost(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+// The buffer behind a handle that may be of any source.
+PerfBuffer* PerfBufferOf(napi_env env, Args& args) {
   auto* source = args.handle<EventSource>(0);
   if (!args.ok()) return nullptr;
   auto* buffer = dynamic_cast<PerfBuffer*>(source);
-  if (buffer != nullptr) return ToJs(env, buffer->lost());
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the source is not a perf buffer");
-  return nullptr;
+  if (buffer == nullptr)
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the source is not a perf buffer");
+  return buffer;
+}
+
+napi_value LostOf(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* buffer = PerfBufferOf(env, args);
+  return buffer != nullptr ? ToJs(env, buffer->lost()) : nullptr;
+}
+
+template <size_t (PerfBuffer::*read)() const>
+napi_value SizeOf(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* buffer = PerfBufferOf(env, args);
+  if (buffer == nullptr) return nullptr;
+  napi_value value = nullptr;
+  napi_create_int64(env, static_cast<int64_t>((buffer->*read)()), &value);
+  return value;
+}
+
+napi_value TimeToJs(napi_env env, int64_t time) {
+  return time < 0 ? Throw(env, "read", static_cast<int>(time)) : ToJs(env, static_cast<uint64_t>(time));
+}
+
+napi_value SourceTime(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* buffer = PerfBufferOf(env, args);
+  return buffer != nullptr ? TimeToJs(env, buffer->time_on_cpu()) : nullptr;
+}
+
+// ---- Overwritable
+
+// One CPU's buffer that the kernel writes backwards and round and round: the newest records are always in it.
+// libbpf cannot make one. Nothing watches it; it is looked into when somebody asks.
+class PerfRecorder : public Handle {
+ public:
+  static constexpr Kind kKind = Kind::kPerfRecorder;
+  PerfRecorder() : Handle(kKind) {}
+  ~PerfRecorder() override { Close(); }
+  const char* Refusal() const override { return page_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
+
+  int Open(int map_fd, int cpu, size_t pages) {
+    // An array of numbers would take the descriptor as well.
+    bpf_map_info map = {};
+    uint32_t length = sizeof(map);
+    if (bpf_map_get_info_by_fd(map_fd, &map, &length) < 0) return -errno;
+    if (map.type != BPF_MAP_TYPE_PERF_EVENT_ARRAY) return -EINVAL;
+    perf_event_attr attr = BpfOutput();
+    attr.write_backward = 1;
+    fd_ = static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC));
+    if (fd_ < 0) return -errno;
+    page_size_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    size_ = pages * page_size_;
+    // That it cannot be written to from here is what makes it overwritable.
+    void* memory = mmap(nullptr, page_size_ + size_, PROT_READ, MAP_SHARED, fd_, 0);
+    if (memory == MAP_FAILED) return -errno;
+    page_ = static_cast<perf_event_mmap_page*>(memory);
+    if (ioctl(fd_, PERF_EVENT_IOC_ENABLE, 0) < 0) return -errno;
+    key_ = cpu;
+    if (bpf_map_update_elem(map_fd, &key_, &fd_, BPF_ANY) < 0) return -errno;
+    map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
+    return map_fd_ < 0 ? -errno : 0;
+  }
+
+  size_t size() const { return size_; }
+  int Pause(bool on) { return ErrnoOf(ioctl(fd_, PERF_EVENT_IOC_PAUSE_OUTPUT, on ? 1 : 0)); }
+  int64_t time_on_cpu() const { return TimeOnCpu(fd_); }
+
+  // The records, oldest first, each as in a slab. Only while output is paused do they hold together.
+  std::vector<uint8_t> Records() const {
+    uint64_t head = __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE);
+    struct Found {
+      uint64_t data;
+      uint32_t length;
+    };
+    std::vector<Found> newest_first;
+    size_t total = 0;
+    for (size_t at = 0; at + sizeof(perf_event_header) <= size_;) {
+      perf_event_header header;
+      CopyOut(head + at, &header, sizeof(header));
+      // Where nothing was written yet there are zeros. The oldest record has lost its end to the newest.
+      if (header.size < sizeof(header) || header.size > size_ - at) break;
+      if (header.type == PERF_RECORD_SAMPLE && header.size >= sizeof(Sample)) {
+        uint32_t length = 0;
+        CopyOut(head + at + offsetof(Sample, size), &length, sizeof(length));
+        if (length > header.size - sizeof(Sample)) break;
+        newest_first.push_back({head + at + sizeof(Sample), length});
+        total += EventSource::InSlab(length);
+      }
+      at += header.size;
+    }
+    std::vector<uint8_t> records(total);
+    uint8_t* to = records.data();
+    for (auto found = newest_first.rbegin(); found != newest_first.rend(); ++found) {
+      memcpy(to, &found->length, sizeof(found->length));
+      CopyOut(found->data, to + EventSource::kHeader, found->length);
+      to += EventSource::InSlab(found->length);
+    }
+    return records;
+  }
+
+  void Close() {
+    if (map_fd_ >= 0) bpf_map_delete_elem(map_fd_, &key_);
+    if (page_ != nullptr) munmap(page_, page_size_ + size_);
+    for (int* fd : {&fd_, &map_fd_}) {
+      if (*fd >= 0) close(*fd);
+      *fd = -1;
+    }
+    page_ = nullptr;
+  }
+
+ private:
+  // From a place that counts on without end. What is asked for may go round the buffer's.
+  void CopyOut(uint64_t from, void* to, size_t size) const {
+    const auto* data = reinterpret_cast<const uint8_t*>(page_) + page_size_;
+    size_t at = from & (size_ - 1);
+    size_t first = size < size_ - at ? size : size_ - at;
+    memcpy(to, data + at, first);
+    memcpy(static_cast<uint8_t*>(to) + first, data, size - first);
+  }
+
+  int fd_ = -1;
+  int map_fd_ = -1;
+  int key_ = 0;
+  size_t page_size_ = 0;
+  size_t size_ = 0;
+  perf_event_mmap_page* page_ = nullptr;
+};
+
+napi_value NewRecorder(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* map = args.handle<Map>(0);
+  auto cpu = static_cast<int>(args.integer(1, 0, INT32_MAX));
+  auto pages = static_cast<size_t>(args.integer(2, 1, int64_t{1} << 30));
+  if (args.ok() && (pages & (pages - 1)) != 0) args.Reject(2, "is not a power of two");
+  if (!args.ok()) return nullptr;
+  auto recorder = std::make_unique<PerfRecorder>();
+  if (!Call(env, "perf_event_open", [&] { return recorder->Open(map->fd(), cpu, pages); })) return nullptr;
+  recorder->Account(env, static_cast<int64_t>(recorder->size()));
+  return Wrap(env, recorder.release());
+}
+
+napi_value PauseRecorder(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* recorder = args.handle<PerfRecorder>(0);
+  bool on = args.boolean(1);
+  if (args.ok()) Call(env, "PERF_EVENT_IOC_PAUSE_OUTPUT", [&] { return recorder->Pause(on); });
+  return Undefined(env);
+}
+
+napi_value RecorderRecords(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* recorder = args.handle<PerfRecorder>(0);
+  if (!args.ok()) return nullptr;
+  std::vector<uint8_t> records = recorder->Records();
+  return CopyBytes(env, records.data(), records.size());
+}
+
+napi_value RecorderTime(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* recorder = args.handle<PerfRecorder>(0);
+  return args.ok() ? TimeToJs(env, recorder->time_on_cpu()) : nullptr;
+}
+
+napi_value CloseRecorder(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* recorder = args.closable<PerfRecorder>(0);
+  if (args.ok()) {
+    recorder->Account(env, 0);
+    recorder->Close();
+  }
+  return Undefined(env);
 }
 
 }  // namespace
@@ -115,6 +322,14 @@ void DefinePerfBuffer(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"perfBufferNew", New},
-             {"perfBufferLost", Lost},
+             {"perfBufferLost", LostOf},
+             {"perfBufferAvailable", SizeOf<&PerfBuffer::available>},
+             {"perfBufferSize", SizeOf<&PerfBuffer::size>},
+             {"perfBufferTime", SourceTime},
+             {"perfRecorderNew", NewRecorder},
+             {"perfRecorderPause", PauseRecorder},
+             {"perfRecorderRecords", RecorderRecords},
+             {"perfRecorderTime", RecorderTime},
+             {"perfRecorderClose", CloseRecorder},
          });
 }

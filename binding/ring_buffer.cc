@@ -24,7 +24,7 @@ class RingBuffer : public EventSource {
     if (rings_ == nullptr) return -errno;
     ring_ = ring_buffer__ring(rings_, 0);
     // The map is watched itself, not libbpf's epoll descriptor around it: one wake-up less in the kernel.
-    return EventSource::Open(fd_, on_batch);
+    return EventSource::Open(fd_, ring__size(ring_), on_batch);
   }
 
   ring* get() const { return ring_; }

@@ -1,7 +1,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <unordered_map>
 
 #include "addon.h"
 #include "map.h"
@@ -9,54 +13,207 @@
 
 namespace {
 
-// The producer of a BPF_MAP_TYPE_USER_RINGBUF. Its memory is never shown to JavaScript: a sample is reserved,
-// filled and submitted in one call.
-class UserRingBuffer : public Handle {
+// The producer of a BPF_MAP_TYPE_USER_RINGBUF. Its memory is never shown to JavaScript: samples are made
+// elsewhere and copied.
+class UserRingBuffer : public Handle, public UvOwner {
  public:
   static constexpr Kind kKind = Kind::kUserRingBuffer;
-  explicit UserRingBuffer(user_ring_buffer* ring) : Handle(kKind), ring(ring) {}
-  ~UserRingBuffer() override { user_ring_buffer__free(ring); }
-  const char* Refusal() const override { return ring == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
+  explicit UserRingBuffer(Environment& environment) : Handle(kKind), environment_(environment) {}
+  ~UserRingBuffer() override { Close(); }
+  const char* Refusal() const override { return ring_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
 
-  user_ring_buffer* ring;
+  int Open(int map_fd) {
+    map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
+    if (map_fd_ < 0) return -errno;
+    return ErrorOf(ring_ = user_ring_buffer__new(map_fd_, nullptr));
+  }
+
+  // Null, and errno is ENOSPC, where there is no room.
+  void* Reserve(size_t size) { return user_ring_buffer__reserve(ring_, static_cast<uint32_t>(size)); }
+  void Submit(void* sample) { user_ring_buffer__submit(ring_, sample); }
+
+  struct Place {
+    void* sample;
+    size_t size;
+  };
+  uint32_t Keep(Place place) {
+    // The numbers go round some day.
+    while (!places_.emplace(++last_place_, place).second) continue;
+    return last_place_;
+  }
+  const Place* PlaceOf(uint32_t number) const {
+    auto found = places_.find(number);
+    return found != places_.end() ? &found->second : nullptr;
+  }
+  void End(uint32_t number, bool discard) {
+    void* sample = places_.at(number).sample;
+    places_.erase(number);
+    if (discard) {
+      user_ring_buffer__discard(ring_, sample);
+    } else {
+      user_ring_buffer__submit(ring_, sample);
+    }
+  }
+
+  // Calls `on_room` each time the program has woken the producer.
+  int Watch(napi_value on_room) {
+    Unwatch();
+    // The map is writable as long as there is any room, maybe less than is wanted. Behind an edge-triggered
+    // epoll only what happens counts.
+    epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_fd_ < 0) return -errno;
+    epoll_event event = {};
+    event.events = EPOLLOUT | EPOLLET;
+    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, map_fd_, &event) < 0) return -errno;
+    poll_ = UvHandle::Poll(environment_, epoll_fd_, this);
+    if (poll_ == nullptr) return -errno;
+    environment_.uv_owners.insert(this);
+    napi_env env = environment_.env;
+    napi_create_reference(env, on_room, 1, &on_room_);
+    napi_async_init(env, nullptr, ToJs(env, "libbpf-node:room"), &context_);
+    return uv_poll_start(poll_->get(), UV_READABLE, [](uv_handle_t* handle, int, int) {
+      static_cast<UserRingBuffer*>(UvHandle::OwnerOf(handle))->Room();
+    });
+  }
+
+  void Unwatch() {
+    environment_.uv_owners.erase(this);
+    if (poll_ != nullptr) poll_->Close();
+    poll_ = nullptr;
+    if (epoll_fd_ >= 0) close(epoll_fd_);
+    epoll_fd_ = -1;
+    if (on_room_ != nullptr) napi_delete_reference(environment_.env, on_room_);
+    on_room_ = nullptr;
+    if (context_ != nullptr) napi_async_destroy(environment_.env, context_);
+    context_ = nullptr;
+  }
+
+  void Close() override {
+    Unwatch();
+    // The program would get no further than to these, from no producer.
+    if (ring_ != nullptr)
+      for (const auto& [number, place] : places_) user_ring_buffer__discard(ring_, place.sample);
+    places_.clear();
+    user_ring_buffer__free(ring_);
+    ring_ = nullptr;
+    if (map_fd_ >= 0) close(map_fd_);
+    map_fd_ = -1;
+  }
+
+ private:
+  void Room() {
+    napi_env env = environment_.env;
+    Napi::HandleScope scope(env);
+    epoll_event event;
+    // What is reported now is not reported again. Readable without an event it was in vain.
+    if (epoll_wait(epoll_fd_, &event, 1, 0) <= 0) return;
+    napi_value on_room = nullptr;
+    napi_value result = nullptr;
+    napi_get_reference_value(env, on_room_, &on_room);
+    napi_status status =
+        napi_make_callback(env, context_, Napi::Env(env).Global(), on_room, 0, nullptr, &result);
+    if (status != napi_pending_exception) return;
+    napi_value error = nullptr;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+
+  Environment& environment_;
+  int map_fd_ = -1;
+  user_ring_buffer* ring_ = nullptr;
+  std::unordered_map<uint32_t, Place> places_;
+  uint32_t last_place_ = 0;
+
+  int epoll_fd_ = -1;
+  UvHandle* poll_ = nullptr;
+  napi_ref on_room_ = nullptr;
+  napi_async_context context_ = nullptr;
 };
 
 napi_value New(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* map = args.handle<Map>(0);
   if (!args.ok()) return nullptr;
-  user_ring_buffer* ring = nullptr;
-  bool opened = Call(env, "user_ring_buffer__new",
-                     [&] { return ErrorOf(ring = user_ring_buffer__new(map->fd(), nullptr)); });
-  return opened ? Wrap(env, new UserRingBuffer(ring)) : nullptr;
+  auto ring = std::make_unique<UserRingBuffer>(Environment::Of(env));
+  if (!Call(env, "user_ring_buffer__new", [&] { return ring->Open(map->fd()); })) return nullptr;
+  return Wrap(env, ring.release());
+}
+
+// Room for a sample; null where there is none, or after an exception.
+void* Reserve(napi_env env, UserRingBuffer* ring, size_t size) {
+  void* sample = ring->Reserve(size);
+  // Full is an ordinary answer.
+  if (sample == nullptr && errno != ENOSPC) Throw(env, "user_ring_buffer__reserve", -errno);
+  return sample;
 }
 
 napi_value Submit(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  auto* handle = args.handle<UserRingBuffer>(0);
+  auto* ring = args.handle<UserRingBuffer>(0);
   Bytes bytes = args.bytes(1);
+  if (args.ok() && bytes.size > UINT32_MAX) args.Reject(1, "is too long");
   if (!args.ok()) return nullptr;
-  if (bytes.size > UINT32_MAX) {
-    args.Reject(1, "is too long");
+  void* sample = Reserve(env, ring, bytes.size);
+  if (sample == nullptr) return ToJs(env, false);
+  if (bytes.size > 0) memcpy(sample, bytes.data, bytes.size);
+  ring->Submit(sample);
+  return ToJs(env, true);
+}
+
+napi_value ReservePlace(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* ring = args.handle<UserRingBuffer>(0);
+  size_t size = args.u32(1);
+  if (!args.ok()) return nullptr;
+  void* sample = Reserve(env, ring, size);
+  return sample != nullptr ? ToJs(env, ring->Keep({sample, size})) : Undefined(env);
+}
+
+napi_value Commit(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* ring = args.handle<UserRingBuffer>(0);
+  uint32_t number = args.u32(1);
+  Bytes bytes = args.bytes(2);
+  if (!args.ok()) return nullptr;
+  const UserRingBuffer::Place* place = ring->PlaceOf(number);
+  if (place == nullptr) return ToJs(env, false);
+  if (bytes.size != place->size) {
+    args.Reject(2, "is not as long as what was reserved");
     return nullptr;
   }
-  void* sample = user_ring_buffer__reserve(handle->ring, static_cast<uint32_t>(bytes.size));
-  if (sample == nullptr) {
-    // Full is an ordinary answer.
-    return errno == ENOSPC ? ToJs(env, false) : Throw(env, "user_ring_buffer__reserve", -errno);
-  }
-  if (bytes.size > 0) memcpy(sample, bytes.data, bytes.size);
-  user_ring_buffer__submit(handle->ring, sample);
+  if (bytes.size > 0) memcpy(place->sample, bytes.data, bytes.size);
+  ring->End(number, false);
   return ToJs(env, true);
+}
+
+napi_value Discard(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* ring = args.handle<UserRingBuffer>(0);
+  uint32_t number = args.u32(1);
+  if (!args.ok()) return nullptr;
+  bool found = ring->PlaceOf(number) != nullptr;
+  if (found) ring->End(number, true);
+  return ToJs(env, found);
+}
+
+napi_value Watch(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* ring = args.handle<UserRingBuffer>(0);
+  bool off = args.is(1, napi_undefined);
+  napi_value on_room = off ? nullptr : args.function(1);
+  if (!args.ok()) return nullptr;
+  if (off) {
+    ring->Unwatch();
+  } else if (!Call(env, "epoll_ctl", [&] { return ring->Watch(on_room); })) {
+    ring->Unwatch();
+    return nullptr;
+  }
+  return Undefined(env);
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  auto* handle = args.closable<UserRingBuffer>(0);
-  if (args.ok()) {
-    user_ring_buffer__free(handle->ring);
-    handle->ring = nullptr;
-  }
+  auto* ring = args.closable<UserRingBuffer>(0);
+  if (args.ok()) ring->Close();
   return Undefined(env);
 }
 
@@ -67,6 +224,10 @@ void DefineUserRingBuffer(napi_env env, napi_value exports) {
          {
              {"userRingBufferNew", New},
              {"userRingBufferSubmit", Submit},
+             {"userRingBufferReserve", ReservePlace},
+             {"userRingBufferCommit", Commit},
+             {"userRingBufferDiscard", Discard},
+             {"userRingBufferWatch", Watch},
              {"userRingBufferClose", Close},
          });
 }

@@ -1,9 +1,9 @@
-import type { SourceHandle } from '../types/binding.js'
+import type { OnBatch, SourceHandle } from '../types/binding.js'
 import { native } from './binding.js'
 import type { Codec } from './btf/codec.js'
 import { attempt } from './call.js'
 import { BpfError } from './errors.js'
-import { type DrainCallback, EventSource } from './event-source.js'
+import { type DrainCallback, EventSource, readSlab } from './event-source.js'
 
 export interface EventReaderOptions {
   /** Bytes of memory for a batch; 256 KiB by default. It grows by itself for a larger record. */
@@ -30,8 +30,8 @@ const betweenLooks = 64
 interface Reader {
   /** Called when a source has records in its slab: at most `most` of them may be read, until `until` on the clock. */
   ready: (source: EventSource, most: number, until: number) => void
-  /** Called when reading ends. */
-  end?: () => void
+  /** Called when reading ends, with an error where nobody wanted that. */
+  end: (error?: BpfError) => void
 }
 
 /**
@@ -94,17 +94,19 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
 
   /** Like {@link on}, with the records where they lie: nothing is allocated for them. The view's memory is used again for the next batch. */
   drain(callback: DrainCallback): this {
-    this.#begin({ ready: (source, most, until) => this.#deliver(source, callback, most, until) })
+    this.#begin({
+      ready: (source, most, until) => this.#deliver(source, callback, most, until),
+      end: (error) => {
+        if (error !== undefined) throwUncaught(error)
+      },
+    })
     this.#startAll()
     return this
   }
 
   /** Ends `on` or `drain`, or the iteration. Records wait in the kernel's ring for the next reader. */
   stop(): void {
-    const reader = this.#reader
-    this.#reader = undefined
-    this.#stopAll()
-    reader?.end?.()
+    this.#end()
   }
 
   /** Leaves records in the kernel's ring until {@link resume}. The reader stays. */
@@ -126,8 +128,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
    */
   consume(limit = Number.MAX_SAFE_INTEGER): number {
     const reader = this.#reader
-    if (reader === undefined) throw this.#error('has no reader: call on() or drain() first', 'ERR_BPF_STATE')
-    if (this.#delivering) throw this.#error('is being read: its reader cannot call consume()', 'ERR_BPF_BUSY')
+    if (reader === undefined) throw this.error('has no reader: call on() or drain() first', 'ERR_BPF_STATE')
+    if (this.#delivering) throw this.error('is being read: its reader cannot call consume()', 'ERR_BPF_BUSY')
     let count = 0
     for (const source of [...this.#sources]) {
       while (count < limit && this.#reader === reader) {
@@ -192,11 +194,17 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   // ---- For subclasses
 
   /** Opens a source and reads it with the others, from now on. */
-  protected addSource(open: (onBatch: (records: number) => void) => SourceHandle): EventSource {
+  protected addSource(open: (onBatch: OnBatch) => SourceHandle): EventSource {
     this.expectOpen()
     const source = attempt(
       { what: `read ${this.#what}` },
-      () => new EventSource(open, this.#slabSize, (ready) => this.#ready(ready)),
+      () =>
+        new EventSource(
+          open,
+          this.#slabSize,
+          (ready) => this.#ready(ready),
+          (ended) => this.sourceEnded(ended),
+        ),
     )
     native.sourceRef(source.handle, this.#held)
     this.#sources.push(source)
@@ -210,16 +218,40 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     source.close()
   }
 
+  /** The kernel has ended a source, without being asked to. */
+  protected sourceEnded(_: EventSource): void {
+    this.#end(this.error('was ended by the kernel', 'EPIPE'))
+  }
+
+  /** The records of what is laid out as a slab. */
+  protected decodeSlab(slab: Uint8Array): T[] {
+    const records: T[] = []
+    readSlab(slab, (view, offset, length) => records.push(this.#decode(view, offset, length)))
+    return records
+  }
+
+  /** Throws where the reader cannot be read as records come. */
+  protected expectReadable(): void {
+    this.expectOpen()
+  }
+
   protected expectOpen(): void {
-    if (this.#closed) throw this.#error('is closed', 'ERR_BPF_CLOSED')
+    if (this.#closed) throw this.error('is closed', 'ERR_BPF_CLOSED')
   }
 
   // ----
 
+  #end(error?: BpfError): void {
+    const reader = this.#reader
+    this.#reader = undefined
+    this.#stopAll()
+    reader?.end(error)
+  }
+
   #begin(reader: Reader): void {
-    this.expectOpen()
+    this.expectReadable()
     if (this.#reader !== undefined) {
-      throw this.#error(
+      throw this.error(
         'has a reader already: one of for await, batches(), on() and drain() at a time',
         'ERR_BPF_STATE',
       )
@@ -322,9 +354,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
         source.read(callback, Math.min(run, source.left - last))
       } catch (error) {
         // As if the event loop had called it alone: uncaught, and the other records are not its business.
-        queueMicrotask(() => {
-          throw error
-        })
+        throwUncaught(error)
       }
       run = Math.min(2 * run, betweenLooks)
       if (performance.now() > until) {
@@ -339,7 +369,14 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #iterate<R>(read: (source: EventSource) => R): AsyncIterableIterator<R, undefined> {
     const done = { done: true, value: undefined } as const
     let wake = (): void => {}
-    const reader: Reader = { ready: () => wake(), end: () => wake() }
+    let failure: BpfError | undefined
+    const reader: Reader = {
+      ready: () => wake(),
+      end: (error) => {
+        failure = error
+        wake()
+      },
+    }
     this.#begin(reader)
     const isOver = (): boolean => this.#reader !== reader
     // Awaiting what is there already never lets the event loop go on, so that has to be done by the clock.
@@ -373,6 +410,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
         until = performance.now() + this.#turnTime
         if (!isOver()) this.#stopAll()
       }
+      const error = failure
+      failure = undefined
+      if (error !== undefined) throw error
       return done
     }
     const end = (): void => {
@@ -416,9 +456,15 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     }
   }
 
-  #error(is: string, code: string): BpfError {
+  protected error(is: string, code: string): BpfError {
     return new BpfError(`${this.#what} ${is}`, { code })
   }
+}
+
+function throwUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }
 
 function within(name: string, unit: string, value: number, least: number, most: number): number {

@@ -1,4 +1,4 @@
-import type { SourceHandle } from '../types/binding.js'
+import type { OnBatch, SourceHandle } from '../types/binding.js'
 import { native } from './binding.js'
 
 /** Reads a record in place: it starts at `offset`, has `length` bytes, and is gone after the call. */
@@ -10,6 +10,8 @@ const header = 8
 /** One ring of the kernel, and the slab that its records are copied to. @internal */
 export class EventSource {
   readonly #handle: SourceHandle
+  /** Native code holds it weakly while the source is not started, so that a forgotten reader can go. */
+  readonly #onBatch: OnBatch
   #view!: DataView
   #lengths!: Uint32Array
   /** How many records of the slab were not read yet. */
@@ -22,16 +24,22 @@ export class EventSource {
   /** The number of the turn in which it was read last. */
   turn = 0
 
-  /** `onRecords` is called by the event loop when records have come into the slab. */
+  /**
+   * `onRecords` is called by the event loop when records have come into the slab, `onEnd` when the kernel has ended the source and all of it
+   * was read.
+   */
   constructor(
-    open: (onBatch: (records: number) => void) => SourceHandle,
+    open: (onBatch: OnBatch) => SourceHandle,
     slabSize: number,
     onRecords: (source: EventSource) => void,
+    onEnd: (source: EventSource) => void,
   ) {
-    this.#handle = open((records) => {
+    this.#onBatch = (records) => {
+      if (records === undefined) return onEnd(this)
       this.#took(records, 1)
       onRecords(this)
-    })
+    }
+    this.#handle = open(this.#onBatch)
     this.#useSlab(slabSize)
   }
 
@@ -75,6 +83,9 @@ export class EventSource {
     this.#halted = true
     this.closed = true
     native.sourceClose(this.#handle)
+    // Whoever keeps the reader need not keep its memory.
+    this.#view = new DataView(new ArrayBuffer(0))
+    this.#lengths = new Uint32Array(0)
   }
 
   #took(records: number, limit: number): number {
@@ -93,5 +104,16 @@ export class EventSource {
     this.#view = new DataView(slab.buffer)
     this.#lengths = new Uint32Array(slab.buffer)
     native.sourceSetSlab(this.#handle, slab)
+  }
+}
+
+/** Gives all records of a slab that was not filled by a source to a callback. */
+export function readSlab(slab: Uint8Array, callback: DrainCallback): void {
+  const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength)
+  const lengths = new Uint32Array(slab.buffer, slab.byteOffset, slab.byteLength >> 2)
+  for (let at = header; at < slab.length; ) {
+    const length = lengths[(at - header) >> 2]!
+    callback(view, at, length)
+    at += header + ((length + 7) & ~7)
   }
 }

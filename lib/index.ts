@@ -61,7 +61,7 @@ export type { Replacement, ReplaceOptions } from './replace.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 export type { Shape } from './shape.js'
 export { tracePipe } from './trace-pipe.js'
-export { UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
+export { type Reservation, UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 
 /** The version of the libbpf inside, such as 'v1.7'. (`libbpf_version_string`) */
 export function libbpfVersion(): string {

@@ -39,7 +39,7 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
     const id = expectNoConsumer('ring buffer', map)
     const source = this.addSource((onBatch) => native.ringBufferNew(handleOfMap(map), onBatch))
     this.#rings.push({ id, map, lost, source })
-    beginToConsume(id)
+    beginToConsume(id, source.handle)
     return this
   }
 
@@ -54,13 +54,13 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
     }
     this.#rings = this.#rings.filter((one) => one !== ring)
     this.removeSource(ring.source)
-    endToConsume(ring.id)
+    endToConsume(ring.id, ring.source.handle)
     return this
   }
 
   override close(): void {
     super.close()
-    for (const { id } of this.#rings) endToConsume(id)
+    for (const { id, source } of this.#rings) endToConsume(id, source.handle)
     this.#rings = []
   }
 

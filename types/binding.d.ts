@@ -30,9 +30,13 @@ export type MapHandle = Handle<'map'>
 export type LinkHandle = Handle<'link'>
 /** A ring buffer, or one CPU's perf buffer. */
 export type SourceHandle = Handle<'event source'>
+export type PerfRecorderHandle = Handle<'perf recorder'>
 export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
 export type LinkerHandle = Handle<'linker'>
+
+/** See `sourceStart`. */
+export type OnBatch = (records: number | undefined) => void
 
 /** libbpf's print levels: 0 warn, 1 info, 2 debug. */
 export type LogLevel = 0 | 1 | 2
@@ -559,7 +563,8 @@ export interface Binding {
   sourceConsume(source: SourceHandle, limit: number): number
   /**
    * From now on the event loop drains at most `limit` records at a time, when the source is readable, or each `intervalMs` when that is not 0, and
-   * calls `onBatch` with what `sourceConsume` would return, unless that is 0.
+   * calls `onBatch` with what `sourceConsume` would return, unless that is 0; with undefined when the kernel has ended the source and all
+   * of it is read. A source that is not started holds `onBatch` weakly: whoever made it has to keep it.
    */
   sourceStart(source: SourceHandle, limit: number, intervalMs: number): void
   sourceStop(source: SourceHandle): void
@@ -571,7 +576,7 @@ export interface Binding {
   // ---- ring buffer: binding/ring_buffer.cc
 
   /** A consumer of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. */
-  ringBufferNew(map: MapHandle, onBatch: (records: number) => void): SourceHandle
+  ringBufferNew(map: MapHandle, onBatch: OnBatch): SourceHandle
   /** Bytes between consumer and producer, headers and padding too. */
   ringBufferAvailable(ring: SourceHandle): number
   /** Bytes of the ring. */
@@ -591,16 +596,45 @@ export interface Binding {
     pages: number,
     wakeupEvents: number,
     watermark: number,
-    onBatch: (records: number) => void,
+    onBatch: OnBatch,
   ): SourceHandle
   /** How many records the kernel had no room for, as far as it has told. */
   perfBufferLost(buffer: SourceHandle): bigint
+  /** Bytes that were not consumed, headers and padding too. */
+  perfBufferAvailable(buffer: SourceHandle): number
+  /** Bytes of the buffer. */
+  perfBufferSize(buffer: SourceHandle): number
+  /** For how many nanoseconds the kernel had the buffer on its CPU. It stands still from when the CPU has gone offline, even once. */
+  perfBufferTime(buffer: SourceHandle): bigint
+
+  /** One CPU's buffer whose oldest records the kernel writes over (write_backward), of `pages` (a power of two) pages. */
+  perfRecorderNew(map: MapHandle, cpu: number, pages: number): PerfRecorderHandle
+  /** PERF_EVENT_IOC_PAUSE_OUTPUT: meanwhile programs get ENOSPC. */
+  perfRecorderPause(recorder: PerfRecorderHandle, on: boolean): void
+  /** The records in it, oldest first, each as in a slab of `sourceConsume`. Only right while it is paused. */
+  perfRecorderRecords(recorder: PerfRecorderHandle): Uint8Array
+  /** As `perfBufferTime`. */
+  perfRecorderTime(recorder: PerfRecorderHandle): bigint
+  /** Twice is fine. */
+  perfRecorderClose(recorder: PerfRecorderHandle): void
 
   // ---- user ring buffer: binding/user_ring_buffer.cc
 
   userRingBufferNew(map: MapHandle): UserRingBufferHandle
   /** Reserves, copies, submits. False when the ring is full; E2BIG for a sample that is longer than the ring. */
   userRingBufferSubmit(ring: UserRingBufferHandle, sample: Uint8Array): boolean
+  /**
+   * The number of a place for `size` bytes, to be committed or discarded; undefined when the ring is full. The program gets nothing that comes
+   * after it until then.
+   */
+  userRingBufferReserve(ring: UserRingBufferHandle, size: number): number | undefined
+  /** Copies the bytes, as many as were reserved, and submits them. False when there is no such place: it was committed or discarded. */
+  userRingBufferCommit(ring: UserRingBufferHandle, place: number, sample: Uint8Array): boolean
+  /** False when there is no such place. */
+  userRingBufferDiscard(ring: UserRingBufferHandle, place: number): boolean
+  /** Calls back when the program has taken samples and woken the producer, each time; undefined ends that. Keeps the loop alive meanwhile. */
+  userRingBufferWatch(ring: UserRingBufferHandle, onRoom: (() => void) | undefined): void
+  /** Discards what is reserved. Twice is fine. */
   userRingBufferClose(ring: UserRingBufferHandle): void
 
   // ---- BTF: binding/btf.cc

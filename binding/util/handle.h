@@ -14,6 +14,7 @@ enum class Kind : uint64_t {
   kLink,
   kEventSource,
   kUserRingBuffer,
+  kPerfRecorder,
   kBtf,
   kLinker,
 };
@@ -28,14 +29,28 @@ class Handle {
   // Null where the handle may be used; else the `code` of the error to throw.
   virtual const char* Refusal() const = 0;
 
+  // Tells V8 of memory behind the handle that it cannot see, so that forgotten handles are collected in time.
+  void Account(napi_env env, int64_t bytes) {
+    int64_t total = 0;
+    if (bytes != accounted_) napi_adjust_external_memory(env, bytes - accounted_, &total);
+    accounted_ = bytes;
+  }
+
   const Kind kind;
+
+ private:
+  int64_t accounted_ = 0;
 };
 
 // Gives the handle to JavaScript, whose garbage collector deletes it.
 inline napi_value Wrap(napi_env env, Handle* handle) {
   napi_value value = nullptr;
-  napi_status status = napi_create_external(
-      env, handle, [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr, &value);
-  if (status != napi_ok) delete handle;
+  auto forget = [](napi_env env, void* data, void*) {
+    auto* forgotten = static_cast<Handle*>(data);
+    forgotten->Account(env, 0);
+    delete forgotten;
+  };
+  napi_status status = napi_create_external(env, handle, forget, nullptr, &value);
+  if (status != napi_ok) forget(env, handle, nullptr);
   return value;
 }

@@ -16,6 +16,7 @@ constexpr int UV_IDLE = 6;
 constexpr int UV_POLL = 8;
 constexpr int UV_TIMER = 13;
 constexpr int UV_READABLE = 1;
+constexpr int UV_DISCONNECT = 4;
 
 size_t uv_handle_size(int type);
 void* uv_handle_get_data(const uv_handle_t* handle);

@@ -37,4 +37,17 @@ int produce(void* ctx) {
   return error;
 }
 
+// How long the records of produce_sized are, at least 8 bytes.
+__u32 size;
+unsigned char bytes[4096];
+
+// The number, and then whatever user space has put into `bytes`.
+SEC("raw_tp/sched_process_exec")
+int produce_sized(void* ctx) {
+  __u32 length = size;
+  if (length < sizeof(number) || length > sizeof(bytes)) return -1;
+  *(__u64*)bytes = number++;
+  return bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, bytes, length);
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -27,6 +27,8 @@ __u64 sum;
 struct command last;
 // How many samples a run takes at the most.
 __u32 limit = 1 << 20;
+// BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP.
+__u64 flags;
 
 static long take(struct bpf_dynptr* sample, void* left) {
   __u64* number = bpf_dynptr_data(sample, 0, sizeof(*number));
@@ -39,7 +41,7 @@ static long take(struct bpf_dynptr* sample, void* left) {
 SEC("syscall")
 int drain(void* ctx) {
   __u32 left = limit;
-  return bpf_user_ringbuf_drain(&commands, take, &left, 0);
+  return bpf_user_ringbuf_drain(&commands, take, &left, flags);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,4 +1,4 @@
-import { type BpfObject, PerfBuffer, type PerfBufferOptions } from 'libbpf-node'
+import { BpfMap, type BpfObject, PerfBuffer, type PerfBufferOptions } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { load, open, thrownBy } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
@@ -144,6 +144,28 @@ describe('a perf buffer', () => {
   })
 })
 
+describe('a perf buffer whose object is closed', () => {
+  it('takes its buffers out of its map at the end, not out of one that has the number of its descriptor', () => {
+    const object = load('events-perf')
+    const fd = object.map('events').fd
+    const { reader } = read(object)
+    object.close()
+    const maps: BpfMap[] = []
+    while (!maps.some((map) => map.fd === fd)) {
+      const type = 'hash'
+      maps.push(BpfMap.create({ type, name: 'other', keySize: 4, valueSize: 4, maxEntries: 64 }))
+      expect(maps.length).toBeLessThan(50)
+    }
+    const key = (cpu: number) => new Uint8Array(Uint32Array.of(cpu).buffer)
+    for (const map of maps) for (const cpu of onlineCpus) map.raw.set(key(cpu), key(7))
+    reader.close()
+    for (const map of maps) {
+      expect([...map.raw.keys()].length).toBe(onlineCpus.length)
+      map.close()
+    }
+  })
+})
+
 describe('a perf buffer that is too small', () => {
   const fits = Math.floor(4095 / recordBytes)
 
@@ -209,9 +231,13 @@ describe('the wake-ups of a perf buffer', () => {
     using object = load('events-perf')
     const { reader, seen } = read(object, { wakeupEvents: 1000 })
     produce(object, 9)
+    expect(reader.size).toBe(onlineCpus.length * 64 * 4096)
+    expect(reader.availableBytes).toBe(9 * recordBytes)
     expect(reader.consume()).toBe(9)
+    expect(reader.availableBytes).toBe(0)
     expect(seen.length).toBe(9)
     reader.close()
+    expect(thrownBy(() => reader.availableBytes)).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 })
 

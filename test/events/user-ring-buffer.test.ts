@@ -1,8 +1,13 @@
+import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { type BpfObject, UserRingBuffer } from 'libbpf-node'
 import { describe, expect } from 'vitest'
+import { runChild } from '../helpers/child.js'
 import { requiresKernel } from '../helpers/kernel.js'
-import { load, open, thrownBy } from '../helpers/objects.js'
+import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+import { BPF_RB_NO_WAKEUP, turns, upTo } from './rings.js'
 
 interface Command {
   kind: number
@@ -198,9 +203,266 @@ describe('submitWhenRoom', () => {
   test('gives up when the ring is closed', async () => {
     using object = load('events-user')
     const ring = full(object)
-    const waiting = ring.submitWhenRoom(number(1000))
+    const waiting = [1, 2, 3].map((value) => ring.submitWhenRoom(number(value)))
     await turn()
     ring.close()
-    await expect(waiting).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    for (const one of waiting) await expect(one).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  test('keeps the order of those that wait, also when there is room for some only', async () => {
+    using object = load('events-user')
+    using ring = full(object)
+    const done: number[] = []
+    const waiting = upTo(30).map((i) =>
+      ring.submitWhenRoom(number(i)).then(() => {
+        done.push(i)
+      }),
+    )
+    object.data.limit = 7
+    for (let round = 1; round <= 4; round++) {
+      expect(drain(object)).toBe(7)
+      await until('as many are in as there was room for', () => done.length === 7 * round)
+    }
+    object.data.limit = 1 << 20
+    drain(object)
+    await Promise.all(waiting)
+    expect(done).toEqual(upTo(30))
+  })
+
+  test('is no busy waiting where there is room, but not enough of it', async () => {
+    using object = load('events-user')
+    using ring = full(object)
+    let done = false
+    const waiting = ring.submitWhenRoom(new Uint8Array(1000)).then(() => {
+      done = true
+    })
+    object.data.limit = 1
+    drain(object)
+    const before = process.cpuUsage()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const { user, system } = process.cpuUsage(before)
+    expect(user + system).toBeLessThan(250_000)
+    expect(done).toBe(false)
+    object.data.limit = 1 << 20
+    drain(object)
+    await waiting
+  })
+
+  test('finds the room of a program that wakes nobody', async () => {
+    using object = load('events-user')
+    using ring = full(object)
+    object.bss.flags = BPF_RB_NO_WAKEUP
+    const waiting = ring.submitWhenRoom(number(1000))
+    await turns(3)
+    expect(drain(object)).toBe(fits)
+    await waiting
+    expect(drain(object)).toBe(1)
+  })
+
+  test('goes on with the next when the first gives up', async () => {
+    using object = load('events-user')
+    using ring = full(object)
+    const controller = new AbortController()
+    const large = ring.submitWhenRoom(new Uint8Array(4000), { signal: controller.signal })
+    const small = ring.submitWhenRoom(number(1))
+    object.data.limit = 1
+    drain(object)
+    await turns(3)
+    controller.abort()
+    await expect(large).rejects.toMatchObject({ name: 'AbortError' })
+    await small
+  })
+
+  test('lets a Worker be terminated while it waits', async () => {
+    using object = load('events-user')
+    const worker = new Worker(
+      `import('libbpf-node').then(({ BpfMap, UserRingBuffer }) => {
+        const { workerData, parentPort } = require('node:worker_threads')
+        const ring = new UserRingBuffer(BpfMap.fromId(workerData))
+        const held = ring.reserve(16)
+        while (ring.submit(new Uint8Array(8)));
+        ring.submitWhenRoom(new Uint8Array(8))
+        parentPort.postMessage('waits')
+      })`,
+      { eval: true, workerData: object.map('commands').id, execArgv: [] },
+    )
+    await once(worker, 'message')
+    drain(object)
+    expect(await worker.terminate()).toBe(1)
+    // What it had reserved was discarded.
+    expect(drain(object)).toBeGreaterThan(0)
+  })
+
+  test('keeps the process, until the ring is closed', async () => {
+    const { status, stdout, stderr } = await runChild(
+      `
+      import { BpfObject } from 'libbpf-node'
+      const object = BpfObject.open(process.argv[1])
+      object.loadSync()
+      const ring = object.userRingBuffer('commands')
+      while (ring.submit(new Uint8Array(8)));
+      ring.submitWhenRoom(new Uint8Array(8)).catch(({ code }) => console.log(code))
+      setTimeout(() => {
+        console.log('still here')
+        ring.close()
+      }, 100).unref()
+      `,
+      [objectPath('events-user')],
+    )
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: 'still here\nERR_BPF_CLOSED\n',
+      stderr: '',
+    })
+  })
+})
+
+describe('a reservation', () => {
+  test('is filled, and then submitted', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    const reserved = ring.reserve(8)!
+    expect(reserved.bytes).toEqual(new Uint8Array(8))
+    reserved.bytes.set(number(300))
+    // The program waits for it.
+    expect(drain(object)).toBe(0)
+    reserved.submit()
+    expect(drain(object)).toBe(1)
+    expect(object.bss.sum).toBe(300n)
+    ring.reserve(8)!.write(number(20)).submit()
+    expect(drain(object)).toBe(1)
+    expect(object.bss.sum).toBe(320n)
+  })
+
+  test('has the size of the type, and takes its values', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer<Command>('commands', 'command')
+    const command = { kind: 7, value: 2n ** 63n + 1n, name: 'reload' }
+    const reserved = ring.reserve()!
+    expect(reserved.bytes.length).toBe(32)
+    expect(() => reserved.write({ ...command, kind: -1 })).toThrow('command.kind')
+    reserved.write(command).submit()
+    expect(drain(object)).toBe(1)
+    expect(object.bss.last).toEqual(command)
+    const short = ring.reserve(8)!
+    expect(thrownBy(() => short.write(command))).toMatchObject({
+      name: 'RangeError',
+      message: 'value has 32 bytes, more than the 8 that were reserved',
+    })
+    short.discard()
+  })
+
+  test('clears what the value does not cover', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    const reserved = ring.reserve(16)!
+    reserved.bytes.fill(9)
+    reserved.write(number(5))
+    expect([...reserved.bytes]).toEqual([5, ...Array(15).fill(0)])
+    reserved.discard()
+  })
+
+  test('that is discarded is nothing to the program', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    ring.reserve(8)!.discard()
+    ring.submit(number(3))
+    expect(drain(object)).toBe(1)
+    expect(object.bss.sum).toBe(3n)
+    {
+      using _ = ring.reserve(8)!
+      ring.submit(number(4))
+    }
+    {
+      using reserved = ring.reserve(8)!
+      reserved.write(number(5)).submit()
+    }
+    expect(drain(object)).toBe(2)
+    expect(object.bss.sum).toBe(12n)
+  })
+
+  test('holds up what is submitted after it, and they come in the order of their reservation', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    const [one, two] = [ring.reserve(8)!, ring.reserve(8)!]
+    two.write(number(2)).submit()
+    ring.submit(number(4))
+    expect(drain(object)).toBe(0)
+    one.write(number(1)).submit()
+    object.data.limit = 1
+    const sums = [1n, 3n, 7n]
+    for (const sum of sums) {
+      drain(object)
+      expect(object.bss.sum).toBe(sum)
+    }
+  })
+
+  test('is undefined when the ring is full', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    const reserved = upTo(fits).map(() => ring.reserve(8)!)
+    expect(ring.reserve(8)).toBeUndefined()
+    expect(ring.reserve(0)).toBeUndefined()
+    expect(ring.submit(number(1))).toBe(false)
+    for (const one of reserved) one.submit()
+    expect(drain(object)).toBe(fits)
+    ring.reserve(4088)!.submit()
+    expect(drain(object)).toBe(1)
+  })
+
+  test('ends once', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    const again = (verb: string) => ({
+      code: 'ERR_BPF_STATE',
+      message: `user ring buffer 'commands': ${verb} a reservation: it was submitted or discarded before`,
+    })
+    const submitted = ring.reserve(8)!
+    submitted.submit()
+    expect(thrownBy(() => submitted.submit())).toMatchObject(again('submit'))
+    expect(thrownBy(() => submitted.discard())).toMatchObject(again('discard'))
+    const discarded = ring.reserve(8)!
+    discarded.discard()
+    expect(thrownBy(() => discarded.submit())).toMatchObject(again('submit'))
+    discarded[Symbol.dispose]()
+    expect(drain(object)).toBe(1)
+  })
+
+  test('has a size in bytes', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    for (const size of [-1, 1.5, Number.NaN, 2 ** 32, '8', undefined, null]) {
+      expect(thrownBy(() => ring.reserve(size as never))).toMatchObject({
+        name: expect.stringMatching(/^(Type|Range)Error$/),
+        message: expect.stringMatching(/^size is not/),
+      })
+    }
+    expect(thrownBy(() => ring.reserve(4089))).toMatchObject({ code: 'E2BIG', map: 'commands' })
+    expect(ring.submit(number(1))).toBe(true)
+    expect(drain(object)).toBe(1)
+  })
+
+  test('is discarded when the ring is closed', () => {
+    using object = load('events-user')
+    const ring = object.userRingBuffer('commands')
+    const reserved = ring.reserve(8)!
+    ring.submit(number(4))
+    ring.close()
+    expect(drain(object)).toBe(1)
+    expect(object.bss.sum).toBe(4n)
+    expect(thrownBy(() => reserved.submit())).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    expect(thrownBy(() => reserved.discard())).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    reserved[Symbol.dispose]()
+  })
+
+  test('whose bytes were transferred away is not submitted, but can be discarded', () => {
+    using object = load('events-user')
+    using ring = object.userRingBuffer('commands')
+    const reserved = ring.reserve(8)!
+    structuredClone(reserved.bytes, { transfer: [reserved.bytes.buffer as ArrayBuffer] })
+    expect(thrownBy(() => reserved.submit())).toMatchObject({ name: 'RangeError' })
+    reserved.discard()
+    ring.submit(number(1))
+    expect(drain(object)).toBe(1)
   })
 })

@@ -38,6 +38,11 @@ const features = {
     missing: 'hardened: fentry, fexit and LSM programs are refused',
     here: hasTrampolines,
   },
+  hotplug: {
+    missing: 'its CPUs are left alone unless LIBBPF_NODE_CPU_HOTPLUG=1 says that nobody else needs them',
+    here: () =>
+      process.env.LIBBPF_NODE_CPU_HOTPLUG === '1' && existsSync('/sys/devices/system/cpu/cpu1/online'),
+  },
   hardening: {
     missing: 'not hardened: fentry programs are not refused',
     here: () => !hasTrampolines(),
