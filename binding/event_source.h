@@ -9,7 +9,7 @@
 #include "util/environment.h"
 #include "util/handle.h"
 
-class EventSource : public Handle, public UvOwner {
+class EventSource : public Handle, public LoopOwner {
  public:
   static constexpr Kind kKind = Kind::kEventSource;
   ~EventSource() override;
@@ -27,6 +27,7 @@ class EventSource : public Handle, public UvOwner {
   void Start(uint32_t limit, uint32_t interval_ms);
   void Stop();
   void Ref(bool on);
+  void Woken(bool ended) final;
   void Close() final;
 
  protected:
@@ -47,7 +48,7 @@ class EventSource : public Handle, public UvOwner {
   virtual bool IsLevelTriggered() const = 0;
   // Whether poll is going to report something in the next turn without being asked.
   virtual bool WillWake() const = 0;
-  // Lets go of the kernel's side. libuv has forgotten the descriptor by then.
+  // Lets go of the kernel's side. The loop has forgotten the descriptor by then.
   virtual void Release() = 0;
 
  private:
@@ -65,9 +66,9 @@ class EventSource : public Handle, public UvOwner {
   napi_ref on_batch_ = nullptr;
   napi_ref slab_ = nullptr;
   napi_async_context context_ = nullptr;
-  UvHandle* poll_ = nullptr;
-  UvHandle* timer_ = nullptr;
-  UvHandle* idle_ = nullptr;
+  LoopHandle* poll_ = nullptr;
+  LoopHandle* timer_ = nullptr;
+  LoopHandle* idle_ = nullptr;
   bool started_ = false;
   // poll has said that nothing will come any more.
   bool ended_ = false;
