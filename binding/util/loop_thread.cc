@@ -1,5 +1,6 @@
 #include "loop_thread.h"
 
+#include <napi.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -40,15 +41,14 @@ class LoopThread::Handle final : public LoopHandle {
   // Once more: what was reported is over.
   int Arm(uint64_t delay_ms = 0) {
     armed_ = true;
+    if (kind_ == Kind::kPoll) return Watch(EPOLLIN | EPOLLRDHUP | EPOLLONESHOT);
     if (kind_ == Kind::kIdle) {
-      loop_.Report(id_, false);
-    } else if (kind_ == Kind::kTimer) {
-      std::lock_guard<std::mutex> lock(loop_.mutex_);
-      loop_.timers_.emplace(Now() + delay_ms * kNsPerMs, id_);
-      loop_.Interrupt();
-    } else {
-      return Watch(EPOLLIN | EPOLLRDHUP | EPOLLONESHOT);
+      loop_.NextTurn(id_);
+      return 0;
     }
+    std::lock_guard<std::mutex> lock(loop_.mutex_);
+    loop_.timers_.emplace(Now() + delay_ms * kNsPerMs, id_);
+    loop_.Interrupt();
     return 0;
   }
 
@@ -64,7 +64,7 @@ class LoopThread::Handle final : public LoopHandle {
                                 [this](const auto& entry) { return entry.second == id_; });
       if (timer != loop_.timers_.end()) loop_.timers_.erase(timer);
     }
-    // What was reported and not yet dispatched was of the time before.
+    // What was reported and not yet dispatched was of the time before; a turn finds it inactive.
     auto& reports = loop_.reports_;
     reports.erase(std::remove_if(reports.begin(), reports.end(),
                                  [this](const Report_& report) { return report.id == id_; }),
@@ -130,7 +130,21 @@ std::unique_ptr<LoopThread> LoopThread::Create(napi_env env) {
                     if (env != nullptr) static_cast<LoopThread*>(self)->Dispatch();
                   },
                   &loop->wake_) == napi_ok;
-  if (!made) return nullptr;
+  if (!made || !loop->Open()) {
+    napi_throw_error(env, nullptr, "there is no thread safe function or no epoll to wait with");
+    return nullptr;
+  }
+  napi_value run = nullptr;
+  napi_create_function(
+      env, nullptr, 0,
+      [](napi_env env, napi_callback_info info) -> napi_value {
+        void* self = nullptr;
+        napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &self);
+        static_cast<LoopThread*>(self)->RunTurn();
+        return nullptr;
+      },
+      loop.get(), &run);
+  napi_create_reference(env, run, 1, &loop->run_turn_);
   loop->CountRefs();
   return loop;
 }
@@ -144,6 +158,7 @@ LoopThread::~LoopThread() {
     Interrupt();
     pthread_join(thread_, nullptr);
   }
+  if (run_turn_ != nullptr) napi_delete_reference(env_, run_turn_);
   if (wake_ != nullptr) napi_release_threadsafe_function(wake_, napi_tsfn_abort);
   for (int fd : {epoll_fd_, event_fd_}) {
     if (fd >= 0) close(fd);
@@ -151,14 +166,17 @@ LoopThread::~LoopThread() {
 }
 
 bool LoopThread::Open() {
-  if (runs_) return true;
-  if (epoll_fd_ < 0) epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  if (event_fd_ < 0) event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (epoll_fd_ < 0 || event_fd_ < 0) return false;
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u64 = kInterrupt;
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd_, &event) < 0 && errno != EEXIST) return false;
+  return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd_, &event) == 0;
+}
+
+bool LoopThread::Begin() {
+  if (runs_) return true;
   int error = pthread_create(
       &thread_, nullptr,
       [](void* self) -> void* {
@@ -172,7 +190,7 @@ bool LoopThread::Open() {
 }
 
 LoopThread::Handle* LoopThread::Add(Kind kind, int fd, LoopOwner* owner) {
-  if (!Open()) return nullptr;
+  if (!Begin()) return nullptr;
   uint64_t id = ++last_id_;
   auto* handle = new Handle(*this, kind, fd, owner, id);
   if (kind == Kind::kPoll && handle->Watch(0, EPOLL_CTL_ADD) != 0) {
@@ -210,7 +228,33 @@ void LoopThread::Report(uint64_t id, bool ended) {
   napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
 }
 
-// One turn. What is reported meanwhile is for the next one.
+// A threadsafe function knows no turns: what it is called for while it runs it does at once.
+void LoopThread::NextTurn(uint64_t id) {
+  turns_.push_back(id);
+  if (turns_.size() > 1) return;
+  Napi::HandleScope scope(env_);
+  napi_value global = nullptr;
+  napi_value set_immediate = nullptr;
+  napi_value run = nullptr;
+  napi_value result = nullptr;
+  napi_get_global(env_, &global);
+  napi_get_named_property(env_, global, "setImmediate", &set_immediate);
+  napi_get_reference_value(env_, run_turn_, &run);
+  napi_call_function(env_, global, set_immediate, 1, &run, &result);
+}
+
+void LoopThread::RunTurn() {
+  std::vector<uint64_t> turns;
+  turns.swap(turns_);
+  for (uint64_t id : turns) Wake(id, false);
+}
+
+void LoopThread::Wake(uint64_t id, bool ended) {
+  auto found = handles_.find(id);
+  if (found != handles_.end() && found->second->IsActive()) found->second->Woken(ended);
+}
+
+// What is reported meanwhile is for the next call.
 void LoopThread::Dispatch() {
   std::vector<Report_> reports;
   {
@@ -218,10 +262,7 @@ void LoopThread::Dispatch() {
     is_waking_ = false;
     reports.swap(reports_);
   }
-  for (const Report_& report : reports) {
-    auto found = handles_.find(report.id);
-    if (found != handles_.end() && found->second->IsActive()) found->second->Woken(report.ended);
-  }
+  for (const Report_& report : reports) Wake(report.id, report.ended);
 }
 
 void LoopThread::Interrupt() {

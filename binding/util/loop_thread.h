@@ -31,9 +31,13 @@ class LoopThread {
 
   explicit LoopThread(napi_env env) : env_(env) {}
   bool Open();
+  bool Begin();
   Handle* Add(Kind kind, int fd, LoopOwner* owner);
   void Report(uint64_t id, bool ended);
+  void NextTurn(uint64_t id);
+  void RunTurn();
   void Dispatch();
+  void Wake(uint64_t id, bool ended);
   void CountRefs();
   void Interrupt();
   void Run();
@@ -51,6 +55,9 @@ class LoopThread {
   // meanwhile finds nothing.
   std::unordered_map<uint64_t, Handle*> handles_;
   uint64_t last_id_ = 0;
+  // Whose next turn it is, and the function that setImmediate calls for them.
+  std::vector<uint64_t> turns_;
+  napi_ref run_turn_ = nullptr;
 
   std::mutex mutex_;  // of what follows
   bool quits_ = false;
