@@ -26,11 +26,11 @@ EventSource::~EventSource() = default;
 
 int EventSource::Open(int fd, size_t kernel_memory, napi_value on_batch) {
   fd_ = fd;
-  poll_ = UvHandle::Poll(environment_, fd, this);
+  poll_ = LoopHandle::Poll(environment_, fd, this);
   if (poll_ == nullptr) return -errno;
-  timer_ = UvHandle::Timer(environment_, this);
-  idle_ = UvHandle::Idle(environment_, this);
-  environment_.uv_owners.insert(this);
+  timer_ = LoopHandle::Timer(environment_, this);
+  idle_ = LoopHandle::Idle(environment_, this);
+  environment_.loop_owners.insert(this);
   // Weak until it is started: a source that nobody reads and nobody knows any more can go.
   napi_create_reference(env_, on_batch, 0, &on_batch_);
   Account(env_, static_cast<int64_t>(kernel_memory));
@@ -118,17 +118,11 @@ int EventSource::WatchWakeUps() {
     epoll_event event = {};
     event.events = EPOLLIN | EPOLLET;
     if (edge_fd_ < 0 || epoll_ctl(edge_fd_, EPOLL_CTL_ADD, fd_, &event) < 0) return -errno;
-    edge_ = UvHandle::Poll(environment_, edge_fd_, this);
+    edge_ = LoopHandle::Poll(environment_, edge_fd_, this);
     if (edge_ == nullptr) return -errno;
-    if (!held_) uv_unref(edge_->get());
+    edge_->Ref(held_);
   }
-  return uv_poll_start(edge_->get(), UV_READABLE, [](uv_handle_t* handle, int, int) {
-    auto* self = static_cast<EventSource*>(UvHandle::OwnerOf(handle));
-    epoll_event event;
-    // What is reported now is not reported again. Where the file tells only once it has told libuv.
-    epoll_wait(self->edge_fd_, &event, 1, 0);
-    self->Ready();
-  });
+  return edge_->Start();
 }
 
 void EventSource::Watch() {
@@ -136,62 +130,48 @@ void EventSource::Watch() {
     NextTurn();
     return;
   }
-  if (uv_is_active(poll_->get())) return;
-  // Asked for the end as well, libuv tells it apart from data.
-  int error = uv_poll_start(poll_->get(), UV_READABLE | UV_DISCONNECT,
-                            [](uv_handle_t* handle, int status, int events) {
-                              auto* self = static_cast<EventSource*>(UvHandle::OwnerOf(handle));
-                              if (status < 0 || (events & UV_DISCONNECT) != 0) self->End();
-                              self->Ready();
-                            });
-  if (error < 0) End();
+  if (!poll_->IsActive() && poll_->Start() < 0) End();
+}
+
+void EventSource::Woken(bool ended) {
+  epoll_event event;
+  // What is reported now is not reported again. Where the file tells only once it has told the loop.
+  if (edge_ != nullptr) epoll_wait(edge_fd_, &event, 1, 0);
+  if (ended) End();
+  Ready();
 }
 
 // It would be reported in each turn from now on. What is there is still read, turn by turn.
 void EventSource::End() {
   ended_ = true;
-  uv_poll_stop(poll_->get());
+  poll_->Stop();
   NextTurn();
 }
 
-void EventSource::After(uint64_t delay_ms) {
-  uv_timer_start(
-      timer_->get(),
-      [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); }, delay_ms,
-      0);
-}
+void EventSource::After(uint64_t delay_ms) { timer_->Start(delay_ms); }
 
 // Not a timer of 0 ms: one that is set anew by its own callback is due at once, and libuv before 1.49 runs
 // nothing else.
-void EventSource::NextTurn() {
-  uv_idle_start(idle_->get(),
-                [](uv_handle_t* handle) { static_cast<EventSource*>(UvHandle::OwnerOf(handle))->Ready(); });
-}
+void EventSource::NextTurn() { idle_->Start(); }
 
 void EventSource::Stop() {
   if (started_) napi_reference_unref(env_, on_batch_, nullptr);
   started_ = false;
-  uv_idle_stop(idle_->get());
-  uv_poll_stop(poll_->get());
-  if (edge_ != nullptr) uv_poll_stop(edge_->get());
-  uv_timer_stop(timer_->get());
+  for (LoopHandle* handle : {poll_, timer_, idle_, edge_}) {
+    if (handle != nullptr) handle->Stop();
+  }
 }
 
 void EventSource::Ref(bool on) {
   held_ = on;
-  for (UvHandle* handle : {poll_, timer_, idle_, edge_}) {
-    if (handle == nullptr) continue;
-    if (on) {
-      uv_ref(handle->get());
-    } else {
-      uv_unref(handle->get());
-    }
+  for (LoopHandle* handle : {poll_, timer_, idle_, edge_}) {
+    if (handle != nullptr) handle->Ref(on);
   }
 }
 
 void EventSource::Ready() {
   Napi::HandleScope scope(env_);
-  uv_idle_stop(idle_->get());
+  idle_->Stop();
   int64_t result = 0;
   if (!Consume(limit_, &result)) {
     napi_value error = nullptr;
@@ -216,8 +196,8 @@ void EventSource::Ready() {
     NextTurn();
   } else if (interval_ms_ > 0) {
     After(interval_ms_);
-  } else if (result == 0 && IsLevelTriggered() && uv_is_active(poll_->get())) {
-    uv_poll_stop(poll_->get());
+  } else if (result == 0 && IsLevelTriggered() && poll_->IsActive()) {
+    poll_->Stop();
     After(backoff_ms_);
     backoff_ms_ = std::min(2 * backoff_ms_, kMostBackoffMs);
   } else {
@@ -239,10 +219,10 @@ void EventSource::Report(napi_value records) {
 }
 
 void EventSource::Close() {
-  environment_.uv_owners.erase(this);
+  environment_.loop_owners.erase(this);
   started_ = false;
   Account(env_, 0);
-  for (UvHandle** handle : {&poll_, &timer_, &idle_, &edge_}) {
+  for (LoopHandle** handle : {&poll_, &timer_, &idle_, &edge_}) {
     if (*handle != nullptr) (*handle)->Close();
     *handle = nullptr;
   }

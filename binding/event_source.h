@@ -9,7 +9,7 @@
 #include "util/environment.h"
 #include "util/handle.h"
 
-class EventSource : public Handle, public UvOwner {
+class EventSource : public Handle, public LoopOwner {
  public:
   static constexpr Kind kKind = Kind::kEventSource;
   ~EventSource() override;
@@ -28,6 +28,7 @@ class EventSource : public Handle, public UvOwner {
   int Start(uint32_t limit, uint32_t interval_ms, bool wakeable);
   void Stop();
   void Ref(bool on);
+  void Woken(bool ended) final;
   void Close() final;
 
  protected:
@@ -51,7 +52,7 @@ class EventSource : public Handle, public UvOwner {
   virtual bool IsLevelTriggered() const = 0;
   // Whether poll is going to report something in the next turn without being asked.
   virtual bool WillWake() const = 0;
-  // Lets go of the kernel's side. libuv has forgotten the descriptor by then.
+  // Lets go of the kernel's side. The loop has forgotten the descriptor by then.
   virtual void Release() = 0;
 
  private:
@@ -70,10 +71,10 @@ class EventSource : public Handle, public UvOwner {
   napi_ref on_batch_ = nullptr;
   napi_ref slab_ = nullptr;
   napi_async_context context_ = nullptr;
-  UvHandle* poll_ = nullptr;
-  UvHandle* timer_ = nullptr;
-  UvHandle* idle_ = nullptr;
-  UvHandle* edge_ = nullptr;
+  LoopHandle* poll_ = nullptr;
+  LoopHandle* timer_ = nullptr;
+  LoopHandle* idle_ = nullptr;
+  LoopHandle* edge_ = nullptr;
   int edge_fd_ = -1;
   int fd_ = -1;
   bool held_ = true;

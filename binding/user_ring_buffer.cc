@@ -15,7 +15,7 @@ namespace {
 
 // The producer of a BPF_MAP_TYPE_USER_RINGBUF. Its memory is never shown to JavaScript: samples are made
 // elsewhere and copied.
-class UserRingBuffer : public Handle, public UvOwner {
+class UserRingBuffer : public Handle, public LoopOwner {
  public:
   static constexpr Kind kKind = Kind::kUserRingBuffer;
   explicit UserRingBuffer(Environment& environment) : Handle(kKind), environment_(environment) {}
@@ -65,19 +65,17 @@ class UserRingBuffer : public Handle, public UvOwner {
     epoll_event event = {};
     event.events = EPOLLOUT | EPOLLET;
     if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, map_fd_, &event) < 0) return -errno;
-    poll_ = UvHandle::Poll(environment_, epoll_fd_, this);
+    poll_ = LoopHandle::Poll(environment_, epoll_fd_, this);
     if (poll_ == nullptr) return -errno;
-    environment_.uv_owners.insert(this);
+    environment_.loop_owners.insert(this);
     napi_env env = environment_.env;
     napi_create_reference(env, on_room, 1, &on_room_);
     napi_async_init(env, nullptr, ToJs(env, "libbpf-node:room"), &context_);
-    return uv_poll_start(poll_->get(), UV_READABLE, [](uv_handle_t* handle, int, int) {
-      static_cast<UserRingBuffer*>(UvHandle::OwnerOf(handle))->Room();
-    });
+    return poll_->Start();
   }
 
   void Unwatch() {
-    environment_.uv_owners.erase(this);
+    environment_.loop_owners.erase(this);
     if (poll_ != nullptr) poll_->Close();
     poll_ = nullptr;
     if (epoll_fd_ >= 0) close(epoll_fd_);
@@ -100,8 +98,7 @@ class UserRingBuffer : public Handle, public UvOwner {
     map_fd_ = -1;
   }
 
- private:
-  void Room() {
+  void Woken(bool) override {
     napi_env env = environment_.env;
     Napi::HandleScope scope(env);
     epoll_event event;
@@ -117,6 +114,7 @@ class UserRingBuffer : public Handle, public UvOwner {
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
 
+ private:
   Environment& environment_;
   int map_fd_ = -1;
   user_ring_buffer* ring_ = nullptr;
@@ -124,7 +122,7 @@ class UserRingBuffer : public Handle, public UvOwner {
   uint32_t last_place_ = 0;
 
   int epoll_fd_ = -1;
-  UvHandle* poll_ = nullptr;
+  LoopHandle* poll_ = nullptr;
   napi_ref on_room_ = nullptr;
   napi_async_context context_ = nullptr;
 };

@@ -2,8 +2,27 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "../link.h"
+
+namespace {
+
+bool HasGlobal(napi_env env, const char* name) {
+  napi_value global = nullptr;
+  bool has = false;
+  napi_get_global(env, &global);
+  return napi_has_named_property(env, global, name, &has) == napi_ok && has;
+}
+
+// Bun ends the process at uv_poll_init; Deno's never reports.
+bool HasUsableLibuv(napi_env env) {
+  const char* forced = getenv("LIBBPF_NODE_LOOP");
+  if (forced != nullptr && strcmp(forced, "thread") == 0) return false;
+  return !HasGlobal(env, "Bun") && !HasGlobal(env, "Deno");
+}
+
+}  // namespace
 
 bool Environment::Create(napi_env env) {
   auto* environment = new Environment(env);
@@ -23,6 +42,11 @@ bool Environment::Create(napi_env env) {
           environment, &environment->hook_) != napi_ok) {
     napi_throw_error(env, nullptr, "the environment does not accept the addon");
     return false;
+  }
+  environment->frees_hook_ = HasGlobal(env, "Deno");
+  if (!HasUsableLibuv(env)) {
+    environment->loop_thread = LoopThread::Create(env);
+    if (!environment->loop_thread) return false;
   }
   LogCapture::Install();
   return true;
@@ -51,58 +75,14 @@ void Environment::Deliver(const std::vector<LogMessage>& messages) {
 
 void Environment::End() {
   ending_ = true;
-  for (UvOwner* owner : std::vector<UvOwner*>(uv_owners.begin(), uv_owners.end())) owner->Close();
+  for (LoopOwner* owner : std::vector<LoopOwner*>(loop_owners.begin(), loop_owners.end())) owner->Close();
   for (const auto& link : links) link->Destroy();
   links.clear();
-  if (uv_handles == 0) napi_remove_async_cleanup_hook(hook_);
+  loop_thread.reset();
+  if (loop_handles == 0 && !frees_hook_) napi_remove_async_cleanup_hook(hook_);
 }
 
-void Environment::UvClosed() {
-  --uv_handles;
-  if (ending_ && uv_handles == 0) napi_remove_async_cleanup_hook(hook_);
-}
-
-UvHandle::UvHandle(Environment& environment, int type, UvOwner* owner)
-    : environment_(environment),
-      handle_(static_cast<uv_handle_t*>(malloc(uv_handle_size(type)))),
-      owner_(owner) {}
-
-UvHandle* UvHandle::Opened(UvHandle* handle, int error) {
-  if (error != 0) {
-    free(handle->handle_);
-    delete handle;
-    errno = -error;
-    return nullptr;
-  }
-  uv_handle_set_data(handle->handle_, handle);
-  ++handle->environment_.uv_handles;
-  return handle;
-}
-
-UvHandle* UvHandle::Poll(Environment& environment, int fd, UvOwner* owner) {
-  auto* handle = new UvHandle(environment, UV_POLL, owner);
-  return Opened(handle, uv_poll_init(environment.loop, handle->handle_, fd));
-}
-
-UvHandle* UvHandle::Timer(Environment& environment, UvOwner* owner) {
-  auto* handle = new UvHandle(environment, UV_TIMER, owner);
-  return Opened(handle, uv_timer_init(environment.loop, handle->handle_));
-}
-
-UvHandle* UvHandle::Idle(Environment& environment, UvOwner* owner) {
-  auto* handle = new UvHandle(environment, UV_IDLE, owner);
-  return Opened(handle, uv_idle_init(environment.loop, handle->handle_));
-}
-
-UvOwner* UvHandle::OwnerOf(uv_handle_t* handle) {
-  return static_cast<UvHandle*>(uv_handle_get_data(handle))->owner_;
-}
-
-void UvHandle::Close() {
-  uv_close(handle_, [](uv_handle_t* handle) {
-    auto* self = static_cast<UvHandle*>(uv_handle_get_data(handle));
-    self->environment_.UvClosed();
-    free(handle);
-    delete self;
-  });
+void Environment::LoopHandleClosed() {
+  --loop_handles;
+  if (ending_ && loop_handles == 0) napi_remove_async_cleanup_hook(hook_);
 }

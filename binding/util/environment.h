@@ -9,17 +9,10 @@
 #include <vector>
 
 #include "log.h"
-#include "uv.h"
+#include "loop.h"
+#include "loop_thread.h"
 
 struct LinkState;
-
-class UvOwner {
- public:
-  virtual void Close() = 0;
-
- protected:
-  ~UvOwner() = default;
-};
 
 class Environment {
  public:
@@ -28,7 +21,9 @@ class Environment {
   static Environment& Of(napi_env env);
 
   napi_env env;
-  uv_loop_s* loop = nullptr;
+  struct uv_loop_s* loop = nullptr;
+  // In its place, where libuv can't wait for descriptors.
+  std::unique_ptr<LoopThread> loop_thread;
 
   // The most talkative level that the log function wants; -1 for none.
   int log_level = -1;
@@ -39,11 +34,11 @@ class Environment {
   // environment ends.
   std::unordered_set<std::shared_ptr<LinkState>> links;
 
-  // Whoever has libuv handles open registers here, and is told to close them when the environment ends.
-  std::unordered_set<UvOwner*> uv_owners;
+  // Whoever has handles of the loop open registers here, and is told to close them when the environment ends.
+  std::unordered_set<LoopOwner*> loop_owners;
   // Handles that libuv still knows: the environment waits for the last of them.
-  size_t uv_handles = 0;
-  void UvClosed();
+  size_t loop_handles = 0;
+  void LoopHandleClosed();
 
   // Whatever is made from now on nobody would end.
   bool ending() const { return ending_; }
@@ -53,27 +48,7 @@ class Environment {
   void End();
 
   napi_async_cleanup_hook_handle hook_ = nullptr;
+  // Deno waits for no hook, and frees it itself.
+  bool frees_hook_ = false;
   bool ending_ = false;
-};
-
-// A uv_poll_t, uv_timer_t or uv_idle_t. Owners drop it with Close(); it deletes itself when libuv has let go
-// of it, so no callback that libuv still owes finds freed memory.
-class UvHandle {
- public:
-  // Null, and errno is set, where libuv refuses.
-  static UvHandle* Poll(Environment& environment, int fd, UvOwner* owner);
-  static UvHandle* Timer(Environment& environment, UvOwner* owner);
-  static UvHandle* Idle(Environment& environment, UvOwner* owner);
-
-  uv_handle_t* get() const { return handle_; }
-  void Close();
-  static UvOwner* OwnerOf(uv_handle_t* handle);
-
- private:
-  UvHandle(Environment& environment, int type, UvOwner* owner);
-  static UvHandle* Opened(UvHandle* handle, int error);
-
-  Environment& environment_;
-  uv_handle_t* handle_;
-  UvOwner* owner_;
 };

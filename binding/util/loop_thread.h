@@ -1,0 +1,71 @@
+// A thread that waits by epoll, and wakes JavaScript by a threadsafe function: for Bun, which has no uv_poll,
+// and Deno, whose uv_poll reports nothing. It waits for a descriptor once, and again when JavaScript has
+// dealt with it.
+#pragma once
+
+#include <node_api.h>
+#include <pthread.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "loop.h"
+
+class LoopThread {
+ public:
+  // Null after an exception. The thread begins with the first handle.
+  static std::unique_ptr<LoopThread> Create(napi_env env);
+  ~LoopThread();
+
+  LoopHandle* Poll(int fd, LoopOwner* owner);
+  LoopHandle* Timer(LoopOwner* owner);
+  LoopHandle* Idle(LoopOwner* owner);
+
+ private:
+  enum class Kind { kPoll, kTimer, kIdle };
+  class Handle;
+  using Clock = uint64_t;  // nanoseconds
+
+  explicit LoopThread(napi_env env) : env_(env) {}
+  bool Open();
+  bool Begin();
+  Handle* Add(Kind kind, int fd, LoopOwner* owner);
+  void Report(uint64_t id, bool ended);
+  void NextTurn(uint64_t id);
+  void RunTurn();
+  void Dispatch();
+  void Wake(uint64_t id, bool ended);
+  void CountRefs();
+  void Interrupt();
+  void Run();
+  int UntilNextTimer(Clock now);
+
+  napi_env env_;
+  napi_threadsafe_function wake_ = nullptr;
+  bool is_ref_ = true;
+  int epoll_fd_ = -1;
+  int event_fd_ = -1;
+  pthread_t thread_;
+  bool runs_ = false;
+
+  // JavaScript's side only. A number is never used again: what is reported of a handle that is closed
+  // meanwhile finds nothing.
+  std::unordered_map<uint64_t, Handle*> handles_;
+  uint64_t last_id_ = 0;
+  // Whose next turn it is, and the function that setImmediate calls for them.
+  std::vector<uint64_t> turns_;
+  napi_ref run_turn_ = nullptr;
+
+  std::mutex mutex_;  // of what follows
+  bool quits_ = false;
+  bool is_waking_ = false;
+  struct Report_ {
+    uint64_t id;
+    bool ended;
+  };
+  std::vector<Report_> reports_;
+  std::multimap<Clock, uint64_t> timers_;
+};
