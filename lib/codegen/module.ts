@@ -231,7 +231,9 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
       ...programs,
     ])
     const name = this.#className
-    return `${comment}export class ${name} extends rt.skeleton<${name}Shape>(() => ({ ${definition.join(', ')} })) {${parts.join('')}}\n`
+    // The base has a name and a type of its own for isolatedDeclarations.
+    const base = `const base: rt.SkeletonClass<${name}Shape> = rt.skeleton<${name}Shape>(() => ({ ${definition.join(', ')} }))\n`
+    return `${base}\n${comment}export class ${name} extends base {${parts.join('')}}\n`
   }
 
   #programWords(name: string): string {
@@ -271,7 +273,7 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
     )
     return others.map((name) => {
       const getter = memberName(name.replace(/^\./, '').replaceAll('.', '_'))
-      return `\n${doc([`The variables of ${name}.`], '  ')}  get ${property(getter)}() {\n    return this.globals(${literal(name)})\n  }\n`
+      return `\n${doc([`The variables of ${name}.`], '  ')}  get ${property(getter)}(): ${this.#className}Shape['sections'][${literal(name)}] {\n    return this.globals(${literal(name)})\n  }\n`
     })
   }
 
