@@ -59,6 +59,7 @@ export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } fr
 export { ids, type Kind } from './query.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 export type { Shape } from './shape.js'
+export type { StructOps } from './struct-ops.js'
 export { tracePipe } from './trace-pipe.js'
 export { UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 

@@ -32,7 +32,9 @@ import type {
   SectionName,
   SectionOf,
   Shape,
+  StructOpsOf,
 } from './shape.js'
+import { type StructOps, structOpsOf } from './struct-ops.js'
 import { UserRingBuffer } from './user-ring-buffer.js'
 
 /** libbpf's `bpf_object_open_opts`. */
@@ -92,6 +94,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   readonly #links: Set<Link>
   readonly #globals = new Map<string, Globals>()
   readonly #codecs: ReadyCodecs
+  #structOps: Readonly<Record<string, StructOps>> | undefined
   #state: State = 'open'
   #loadTried = false
   #types: BtfTypes | undefined
@@ -158,7 +161,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     })
     this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
     this.maps = namedMap(maps.map((map) => [map.name, map])) as Maps<S>
-    this.#links = namedLinks(this.programs.keys())
+    const structOps = maps.filter((map) => map.type === 'struct_ops').map((map) => map.name)
+    this.#links = namedLinks(this.programs.keys(), structOps)
   }
 
   /** @throws BpfError ERR_BPF_NOT_FOUND that names the nearest */
@@ -231,6 +235,30 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       this.#globals.set(section, globals)
     }
     return globals
+  }
+
+  /**
+   * The initial values of the struct_ops maps by name: what the kernel gets of a `struct tcp_congestion_ops`, to be changed before load. Functions are
+   * programs, or undefined.
+   *
+   * @example obj.structOps.cubic.cong_avoid = obj.program('other_cong_avoid')
+   */
+  get structOps(): StructOpsOf<S> {
+    const owner = this
+    this.#structOps ??= structOpsOf(
+      {
+        name: this.name,
+        get types() {
+          return owner.types
+        },
+        programs: this.programs,
+        get loadTried() {
+          return owner.#loadTried
+        },
+      },
+      this.maps.values(),
+    )
+    return this.#structOps as StructOpsOf<S>
   }
 
   // ---- Types

@@ -253,6 +253,8 @@ export interface Binding {
   // ---- program: binding/program.cc
 
   programName(program: ProgramHandle): string
+  /** The address of libbpf's `bpf_program`: what stands in the initial value of a struct_ops map for a function that is this program. */
+  programPointer(program: ProgramHandle): bigint
   programSectionName(program: ProgramHandle): string
   programType(program: ProgramHandle): number
   programSetType(program: ProgramHandle, type: number): void

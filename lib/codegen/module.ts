@@ -4,6 +4,7 @@ import type { RecordPlan } from '../btf/plan.js'
 import type { BtfDatasec } from '../btf/types.js'
 import type { BpfMap } from '../map.js'
 import { BpfObject } from '../object.js'
+import { isFunction } from '../struct-ops.js'
 import { cType } from './c-type.js'
 import { CodecWriter } from './codecs.js'
 import { doc, inComment, literal, Names, pascal, property } from './names.js'
@@ -43,7 +44,7 @@ const readers: Readonly<Record<string, [type: string, method: string, options: s
 /** Types of libbpf-node that generated code names. */
 const importable = [
   ...['BpfMap', 'Codec', 'EventReader', 'EventReaderOptions', 'PerfBuffer', 'PerfBufferOptions'],
-  ...['RingBuffer', 'RingBufferOptions', 'UserRingBuffer'],
+  ...['Program', 'RingBuffer', 'RingBufferOptions', 'UserRingBuffer'],
 ]
 
 /** TypeScript for an object. The same input gives the same text. */
@@ -107,7 +108,7 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
 
   #shape(): string {
     const programs = [...this.#object.programs.keys()].map(literal).join(' | ') || 'never'
-    const parts = [`  programs: ${programs}\n`, this.#maps(), this.#recordTypes(), ...this.#sections()]
+    const parts = [`  programs: ${programs}\n`, this.#maps(), this.#recordTypes(), ...this.#sections(), this.#structOps()]
     return `${doc([`What is in the object, for the type checker: \`BpfObject.open<${this.#className}Shape>(path)\` knows it without this file's class.`])}export type ${this.#className}Shape = {\n${parts.join('')}}\n`
   }
 
@@ -129,6 +130,8 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
     const size = isKey ? map.keySize : map.valueSize
     const typeId = isKey ? map.btfKeyTypeId : map.btfValueTypeId
     if (isKey && size === 0) return 'undefined'
+    // The kernel's struct has other members than the one that the object declares.
+    if (map.type === 'struct_ops') return 'Uint8Array'
     if (typeId === 0 || this.#btf.sizeOf(typeId) !== size) return 'Uint8Array'
     const type = this.#codecs.add(typeId, `${name}_${what}`)
     return isKey || !map.type.includes('percpu') ? type : `${type}[]`
@@ -190,6 +193,27 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
         words: [...this.#tags.words(variableId), cType(this.#btf, typeId)],
       }
     })
+  }
+
+  #structOps(): string {
+    const maps: string[] = []
+    for (const [name, map] of this.#object.maps) {
+      if (map.type !== 'struct_ops') continue
+      const type = this.#btf.resolve(map.btfValueTypeId)
+      const { fields } = this.#codecs.plan(type.id) as RecordPlan
+      const members = type.kind === 'struct' ? type.members : []
+      const ids = new Map(members.map((member) => [member.name, member.typeId]))
+      const lines = fields.map((field) => {
+        const id = ids.get(field.name) ?? 0
+        const value = isFunction(this.#btf, id)
+          ? 'Program | undefined'
+          : this.#types.typeOf(id, field.plan, `${name}_${field.name}`)
+        return `${doc([cType(this.#btf, id)], '      ')}      ${property(field.name)}: ${value}\n`
+      })
+      const words = [...this.#variableWords(name), `${cType(this.#btf, type.id)}, to be set before load`]
+      maps.push(`${doc(words, '    ')}    readonly ${property(name)}: {\n${lines.join('')}    }\n`)
+    }
+    return maps.length === 0 ? '' : member('structOps', maps)
   }
 
   #variableWords(name: string): string[] {
