@@ -7,6 +7,7 @@ import { BpfObject } from '../object.js'
 import { isFunction } from '../struct-ops.js'
 import { cType } from './c-type.js'
 import { CodecWriter } from './codecs.js'
+import type { Comments } from './comments.js'
 import { doc, inComment, literal, Names, pascal, property } from './names.js'
 import { recordTypes } from './records.js'
 import { DeclTags } from './tags.js'
@@ -20,6 +21,8 @@ export interface ModuleInput {
   readonly className?: string | undefined
   /** What the object was made of, for the head of the file. */
   readonly sources: readonly string[]
+  /** What they say of what is in it. */
+  readonly comments: Comments
   /** C types of records, by the name of the map that they come through. */
   readonly records: ReadonlyMap<string, string>
   /** Further C types to generate. */
@@ -71,7 +74,7 @@ class ModuleWriter {
     this.#className = this.#names.take(input.className ?? pascal(input.name))
     this.#names.take(`${this.#className}Shape`)
     this.#tags = new DeclTags(this.#btf)
-    this.#types = new TypeWriter(this.#btf, this.#names, this.#tags)
+    this.#types = new TypeWriter(this.#btf, this.#names, this.#tags, input.comments)
     this.#codecs = new CodecWriter(this.#btf, this.#types)
     this.#records = recordTypes(object, this.#tags, input.records)
   }
@@ -108,7 +111,13 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
 
   #shape(): string {
     const programs = [...this.#object.programs.keys()].map(literal).join(' | ') || 'never'
-    const parts = [`  programs: ${programs}\n`, this.#maps(), this.#recordTypes(), ...this.#sections(), this.#structOps()]
+    const parts = [
+      `  programs: ${programs}\n`,
+      this.#maps(),
+      this.#recordTypes(),
+      ...this.#sections(),
+      this.#structOps(),
+    ]
     return `${doc([`What is in the object, for the type checker: \`BpfObject.open<${this.#className}Shape>(path)\` knows it without this file's class.`])}export type ${this.#className}Shape = {\n${parts.join('')}}\n`
   }
 
@@ -190,7 +199,7 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
       return {
         name,
         type: this.#types.typeOf(typeId, plan, name),
-        words: [...this.#tags.words(variableId), cType(this.#btf, typeId)],
+        words: [...this.#words(name, variableId), cType(this.#btf, typeId)],
       }
     })
   }
@@ -218,7 +227,11 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
 
   #variableWords(name: string): string[] {
     const variable = this.#btf.find(name, 'var')
-    return variable === undefined ? [] : this.#tags.words(variable.id)
+    return variable === undefined ? [] : this.#words(name, variable.id)
+  }
+
+  #words(name: string, id: number): string[] {
+    return this.#tags.words(id, -1, this.#input.comments.globals.get(name))
   }
 
   /** Types that nothing else needs: those asked for, and those that a global points at, which is how C keeps a type in BTF. */
@@ -262,7 +275,7 @@ ${/value\["/.test(body) ? '// biome-ignore-all lint/complexity/useLiteralKeys: w
 
   #programWords(name: string): string {
     const func = this.#btf.find(name, 'func')
-    const words = func === undefined ? [] : this.#tags.words(func.id)
+    const words = func === undefined ? [] : this.#words(name, func.id)
     return words.length === 0 ? '' : `. ${words.join(' ')}`
   }
 
