@@ -110,7 +110,21 @@ describe('readComments', () => {
     for (let i = 0; i < source.length; i += 3) {
       readComments([source.slice(i), source.slice(0, i), source.slice(0, i) + source.slice(i + 40)])
     }
-    for (const end of ['/*', '"', "'", '{', '(', 'struct', 'struct {', 'enum {', 'enum { a', 'int a =', '}', ')', '#']) {
+    for (const end of [
+      '/*',
+      '"',
+      "'",
+      '{',
+      '(',
+      'struct',
+      'struct {',
+      'enum {',
+      'enum { a',
+      'int a =',
+      '}',
+      ')',
+      '#',
+    ]) {
       readComments([end, source + end, end + source])
     }
     const folder = join(root, 'dist/include/bpf')
