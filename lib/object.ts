@@ -94,6 +94,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   readonly #links: Set<Link>
   readonly #globals = new Map<string, Globals>()
   readonly #codecs: ReadyCodecs
+  readonly #btfCustomPath: string | undefined
   #structOps: Readonly<Record<string, StructOps>> | undefined
   #state: State = 'open'
   #loadTried = false
@@ -125,6 +126,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     }
     const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
     const { kernelLogLevel = 0, kernelLogSize = 0 } = options
+    this.#btfCustomPath = btfCustomPath
     const what = `open object ${name !== undefined ? `'${name}'` : typeof from === 'string' ? `'${from}'` : 'from bytes'}`
     const subject = {
       what,
@@ -597,6 +599,10 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       capabilities: () =>
         capabilitiesFor([...this.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
       kernelLog: () => native.objectKernelLog(this.#handle),
+      reason: ({ log }) =>
+        log.includes('failed to parse target BTF')
+          ? `btfCustomPath ${this.#btfCustomPath} cannot be read as BTF to relocate against`
+          : undefined,
     }
   }
 
