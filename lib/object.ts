@@ -600,7 +600,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
         capabilitiesFor([...this.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
       kernelLog: () => native.objectKernelLog(this.#handle),
       reason: ({ log }) =>
-        log.includes('failed to parse target BTF')
+        /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
           ? `btfCustomPath ${this.#btfCustomPath} cannot be read as BTF to relocate against`
           : undefined,
     }
