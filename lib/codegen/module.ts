@@ -9,7 +9,7 @@ import { cType } from './c-type.js'
 import { CodecWriter } from './codecs.js'
 import type { Comments } from './comments.js'
 import { doc, inComment, literal, Names, pascal, property } from './names.js'
-import { recordTypes } from './records.js'
+import { GenerateError, recordTypes } from './records.js'
 import { DeclTags } from './tags.js'
 import { bytes, TypeWriter } from './types.js'
 
@@ -71,7 +71,11 @@ class ModuleWriter {
     this.#object = object
     this.#input = input
     this.#btf = object.types
-    this.#className = this.#names.take(input.className ?? pascal(input.name))
+    const wanted = input.className ?? pascal(input.name)
+    this.#className = this.#names.take(wanted, `${wanted}Object`)
+    if (input.className !== undefined && this.#className !== wanted) {
+      throw new GenerateError(`a class named ${wanted} would hide what generated code needs: give another name`)
+    }
     this.#names.take(`${this.#className}Shape`)
     this.#tags = new DeclTags(this.#btf)
     this.#types = new TypeWriter(this.#btf, this.#names, this.#tags, input.comments)
