@@ -74,7 +74,9 @@ class ModuleWriter {
     const wanted = input.className ?? pascal(input.name)
     this.#className = this.#names.take(wanted, `${wanted}Object`)
     if (input.className !== undefined && this.#className !== wanted) {
-      throw new GenerateError(`a class named ${wanted} would hide what generated code needs: give another name`)
+      throw new GenerateError(
+        `a class named ${wanted} would hide what generated code needs: give another name`,
+      )
     }
     this.#names.take(`${this.#className}Shape`)
     this.#tags = new DeclTags(this.#btf)
