@@ -86,6 +86,9 @@ NAPI_MODULE_INIT() {
   DefineTc(env, exports);
   DefineSocket(env, exports);
   DefineMap(env, exports);
+  DefineMapWalk(env, exports);
+  DefineMappedMemory(env, exports);
+  DefinePidfd(env, exports);
   DefineLink(env, exports);
   DefineLinkInfo(env, exports);
   DefineEventSource(env, exports);

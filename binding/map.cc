@@ -504,6 +504,9 @@ napi_value Info(napi_env env, napi_callback_info info) {
   result["btfId"] = found.btf_id;
   result["btfKeyTypeId"] = found.btf_key_type_id;
   result["btfValueTypeId"] = found.btf_value_type_id;
+  result["btfVmlinuxValueTypeId"] = found.btf_vmlinux_value_type_id;
+  result["netnsDev"] = Napi::Value(env, ToJs(env, uint64_t{found.netns_dev}));
+  result["netnsIno"] = Napi::Value(env, ToJs(env, uint64_t{found.netns_ino}));
   result["extra"] = Napi::Value(env, ToJs(env, uint64_t{found.map_extra}));
   return result;
 }

@@ -47,7 +47,14 @@ napi_value Pointer(napi_env env, napi_callback_info info) {
   return args.ok() ? ToJs(env, uint64_t{reinterpret_cast<uintptr_t>(program->get())}) : nullptr;
 }
 
-int SetAutoload(bpf_program* program, bool on) { return bpf_program__set_autoload(program, on); }
+// libbpf says EINVAL for what comes after load, which could mean anything; this is its only reason to.
+int SetAutoload(bpf_program* program, bool on) {
+  return bpf_program__set_autoload(program, on) == -EINVAL ? -EBUSY : 0;
+}
+
+bool IsObjectLoaded(bpf_program* program) {
+  return SetAutoload(program, bpf_program__autoload(program)) == -EBUSY;
+}
 
 int SetAutoattach(bpf_program* program, bool on) {
   bpf_program__set_autoattach(program, on);
@@ -68,6 +75,7 @@ napi_value SetAttachTarget(napi_env env, napi_callback_info info) {
   std::string name = args.string(2);
   if (!args.ok()) return nullptr;
   Call(env, "bpf_program__set_attach_target", [&] {
+    if (IsObjectLoaded(program->get())) return -EBUSY;
     if (fd <= 0) return bpf_program__set_attach_target(program->get(), fd, name.c_str());
     // libbpf keeps the number only, until load.
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);

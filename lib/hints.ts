@@ -146,7 +146,7 @@ export const hints: readonly Hint[] = [
     say: () => 'the map is full, or the key is beyond its end',
   },
   {
-    code: /^EINVAL$/,
+    code: /^(EINVAL|ENOTSUP|ENOTSUPP)$/,
     operation: /^bpf_map_(lookup|update|delete|lookup_and_delete)_elem$/,
     say: () => 'maps of this type cannot do that, or not with these flags',
   },

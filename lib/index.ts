@@ -37,6 +37,7 @@ export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from '
 export { EventReader, type EventReaderOptions } from './event-reader.js'
 export type { DrainCallback } from './event-source.js'
 export type { Globals } from './globals.js'
+export { BPF_F_INNER_MAP } from './inner-maps.js'
 export { Link } from './link.js'
 export type * from './link-info.js'
 export { Linker, type LinkSource } from './linker.js'
@@ -48,13 +49,21 @@ export {
   BPF_NOEXIST,
   BpfMap,
   BpfMap as Map,
+  type InnerMap,
+  type InnerMapOptions,
   type MapInfo,
   type MapOptions,
+  type MapTypes,
+  type PinOptions,
 } from './map.js'
 export type { RawBatch } from './map-batches.js'
+export type { MapLayout } from './map-layout.js'
+export { MappedArena, MappedArray } from './mapped-array.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
 export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
+export { sumValues } from './per-cpu.js'
 export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
+export { PIDFD_THREAD, Pidfd } from './pidfd.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
 export { ids, type Kind } from './query.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'

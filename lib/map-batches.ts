@@ -62,6 +62,29 @@ export function* rawBatches(
 }
 
 /**
+ * The same on libuv's pool, but for taking entries out: what was read would be lost where nobody asks for the next piece.
+ *
+ * @internal
+ */
+export async function* asyncBatches(handle: MapHandle, size: number): AsyncGenerator<RawBatch, undefined> {
+  let room = size
+  let cursor: Uint8Array | undefined
+  for (let more = true; more; ) {
+    let batch: RawBatch
+    try {
+      const read = await native.mapLookupBatchAsync(handle, cursor, room)
+      ;({ more, cursor } = read)
+      batch = read
+    } catch (error) {
+      if (errnoOf(error) !== ENOSPC) throw error
+      room *= 2
+      continue
+    }
+    if (batch.count > 0) yield batch
+  }
+}
+
+/**
  * Deletes keys; those that are not there are passed over.
  *
  * @returns how many were deleted

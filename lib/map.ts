@@ -1,19 +1,43 @@
-import type { MapHandle } from '../types/binding.js'
+import { setImmediate } from 'node:timers/promises'
+import type { MapHandle, MemoryHandle } from '../types/binding.js'
 import { native } from './binding.js'
+import type { Codec } from './btf/codec.js'
+import type { Plan } from './btf/plan.js'
 import { attempt } from './call.js'
+import type { Capability } from './capabilities.js'
+import { cidrCodec, isCidrSize } from './cidr.js'
 import { bytesCodec, type ElementCodec, perCpuCodec } from './codec.js'
+import { descriptorCodec, descriptorIn } from './descriptor-codec.js'
 import { BpfError } from './errors.js'
 import { explain, type Subject } from './explain.js'
+import { innerMismatch } from './inner-maps.js'
 import { Link } from './link.js'
-import { type BatchSizes, deleteBatch, knowsNoBatches, type RawBatch, rawBatches } from './map-batches.js'
+import {
+  asyncBatches,
+  type BatchSizes,
+  deleteBatch,
+  knowsNoBatches,
+  type RawBatch,
+  rawBatches,
+} from './map-batches.js'
+import { kernelFacts } from './map-facts.js'
+import { differences, layoutOf, type MapLayout } from './map-layout.js'
+import { MappedArena, MappedArray, mmapReasons } from './mapped-array.js'
 import { type MapType, mapTypeName, mapTypeNumber } from './names.js'
-import type { ProgramOwner } from './program.js'
+import { sumValues } from './per-cpu.js'
+import type { Program, ProgramOwner } from './program.js'
+import { handleOfProgram } from './program-handle.js'
+import { BPF_F_STACK_BUILD_ID, stackCodec, stackIdCodec } from './stack-trace.js'
 
 // An object with as many properties as `native` is looked up in at each call.
 const { mapLookup, mapUpdate, mapDelete, mapLookupAndDelete, mapNextKey } = native
 
 /** How many entries go into a batch. */
 const defaultBatch = 4096
+/** Nor more than so many bytes. */
+const batchBytes = 4 << 20
+/** How many entries are read one by one before the event loop has its turn. */
+const walkedInTurn = 256
 
 /** Flags for {@link BpfMap.set}, the kernel's. */
 export const BPF_ANY = 0
@@ -38,10 +62,22 @@ export interface MapInfo {
   btfId: number
   btfKeyTypeId: number
   btfValueTypeId: number
+  /** Of a struct_ops map, its type in the kernel's BTF; else 0. */
+  btfVmlinuxValueTypeId: number
+  /** The network namespace of an offloaded map; else 0. */
+  netnsDev: bigint
+  netnsIno: bigint
   extra: bigint
 }
 
-export interface MapOptions {
+/** What keys and values are, for maps that come without an object; what is left out is bytes. */
+export interface MapTypes<K, V> {
+  key?: Codec<K>
+  /** Of a per-CPU map, of one CPU's value. */
+  value?: Codec<V>
+}
+
+export interface MapOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, V> {
   type: MapType
   /** At most 15 characters are kept by the kernel. */
   name?: string
@@ -59,11 +95,41 @@ export interface MapOptions {
   ifindex?: number
 }
 
+/** What a pinned map has to be like; what is left out may be anything. */
+export interface PinOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, V> {
+  /** BPF_F_RDONLY (8), BPF_F_WRONLY (16). */
+  flags?: number
+  expect?: Partial<MapLayout>
+}
+
+/** A map for a map of maps: as declared, but for these. */
+export interface InnerMapOptions {
+  name?: string
+  /** Of an array it may differ only with {@link BPF_F_INNER_MAP}. */
+  maxEntries?: number
+  flags?: number
+  numaNode?: number
+}
+
+/** What the maps in a map of maps are, by the type of its values. */
+export type InnerMap<V> = V extends BpfMap<infer IK, infer IV> ? BpfMap<IK, IV> : BpfMap
+
 /** How keys and values are turned into bytes and back. @internal */
 export interface MapCodecs {
   key: ElementCodec
   /** Of one CPU's value, for per-CPU maps. */
   value: ElementCodec
+  /** The layout that `value` reads and writes, where there is a type. */
+  plan?: () => Plan
+  littleEndian?: boolean
+}
+
+type CodecsOf = (map: BpfMap<unknown, unknown>) => MapCodecs
+
+/** What the maps in a map of maps are like. @internal */
+export interface InnerDeclaration {
+  readonly layout: MapLayout
+  readonly codecs: CodecsOf | undefined
 }
 
 const createArguments = [
@@ -81,11 +147,50 @@ const createArguments = [
 
 let handleOf: (map: BpfMap<unknown, unknown>) => MapHandle
 
+/** The type, sizes and flags that a map is declared with. @internal */
+export function declaredLayout(handle: MapHandle): MapLayout {
+  return {
+    type: mapTypeName(native.mapType(handle)),
+    keySize: native.mapKeySize(handle),
+    valueSize: native.mapValueSize(handle),
+    maxEntries: native.mapMaxEntries(handle),
+    flags: native.mapFlags(handle),
+    extra: native.mapExtra(handle),
+  }
+}
+
 /** The native handle of a map. @internal */
 export function handleOfMap(map: BpfMap<unknown, unknown>): MapHandle {
   if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
   return handleOf(map)
 }
+
+/** Keys and values as they are. */
+function rawCodecs(map: BpfMap<unknown, unknown>): MapCodecs {
+  return {
+    key: bytesCodec('key', map.keySize) as ElementCodec,
+    value: bytesCodec('value', native.mapValueBytes(handleOf(map))) as ElementCodec,
+  }
+}
+
+function fdOfMap(value: unknown): number {
+  if (value instanceof BpfMap) return value.fd
+  throw new TypeError('value is neither a BpfMap of libbpf-node nor a descriptor of a map')
+}
+
+function fdOfProgram(value: unknown): number {
+  const program = value as Program
+  handleOfProgram(program)
+  return program.fd
+}
+
+function wrongSize(what: string, codec: { size: number } | undefined, size: number): string | undefined {
+  if (codec === undefined || codec.size === size) return undefined
+  return `the codec of its ${what}s is for ${codec.size} bytes, they have ${size}`
+}
+
+const EINVAL = 22
+const mapsOfMaps: readonly string[] = ['array_of_maps', 'hash_of_maps']
 
 const perCpuTypes: readonly string[] = [
   'percpu_hash',
@@ -112,18 +217,24 @@ interface Shared {
 /**
  * A map. It feels like an ES `Map` whose keys and values the kernel sees, too: typed by BTF where the object carries it, else bytes.
  *
- * The values of per-CPU maps are arrays with one element for each possible CPU.
+ * The values of per-CPU maps are arrays with one element for each possible CPU. Those of maps of maps are maps: {@link get} opens one, which the caller
+ * closes, and {@link set} takes one or its descriptor. A program array is set to a {@link Program} or its descriptor, and read as the program's id. Of stack traces the keys are the numbers that `bpf_get_stackid` returns, and the values arrays of addresses.
+ *
+ * @typeParam W - what is written, where that is not what is read
  */
-export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
+export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable {
   readonly #handle: MapHandle
   readonly #owner: ProgramOwner | undefined
-  readonly #codecs: ((map: BpfMap<unknown, unknown>) => MapCodecs) | undefined
+  readonly #codecs: CodecsOf | undefined
+  #inner: InnerDeclaration | undefined
   #key!: ElementCodec
   #value!: ElementCodec
   /** Set when the codecs are. */
   #buffers: Buffers | undefined
   #shared: Shared = {}
   #raw: BpfMap | undefined
+  #cidr: BpfMap<string, V, W> | undefined
+  #codecsOfOne: MapCodecs | undefined
   readonly name: string
 
   static {
@@ -131,19 +242,16 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   }
 
   /** Use {@link BpfObject.map}, or one of the static methods. @internal */
-  constructor(
-    handle: MapHandle,
-    owner?: ProgramOwner,
-    codecs?: (map: BpfMap<unknown, unknown>) => MapCodecs,
-  ) {
+  constructor(handle: MapHandle, owner?: ProgramOwner, codecs?: CodecsOf, inner?: InnerDeclaration) {
     this.#handle = handle
     this.#owner = owner
     this.#codecs = codecs
+    this.#inner = inner
     this.name = native.mapName(handle)
   }
 
   /** Makes a map without an object. It's gone when it's closed and nobody else holds it. (`bpf_map_create`, Linux 3.19) */
-  static create(options: MapOptions): BpfMap {
+  static create<K = Uint8Array, V = Uint8Array, W = V>(options: MapOptions<K, V>): BpfMap<K, V, W> {
     const {
       type,
       name,
@@ -157,7 +265,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     } = options
     const number = mapTypeNumber(type)
     const innerFd = options.innerMap === undefined ? 0 : options.innerMap.fd
-    return BpfMap.#open(`create ${type} map '${name ?? ''}'`, name, () =>
+    const map = BpfMap.#open<K, V, W>(`create ${type} map '${name ?? ''}'`, name, options, () =>
       native.mapCreate(
         number,
         name,
@@ -171,27 +279,75 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
         ifindex,
       ),
     )
+    if (options.innerMap !== undefined) map.#inner = options.innerMap.#declaration()
+    return map
   }
 
   /** A map from a descriptor, which is copied. */
-  static fromFd(fd: number): BpfMap {
-    return BpfMap.#open(`open the map of fd ${fd}`, undefined, () => native.mapFromFd(fd))
+  static fromFd<K = Uint8Array, V = Uint8Array, W = V>(
+    fd: number,
+    types: MapTypes<K, V> = {},
+  ): BpfMap<K, V, W> {
+    return BpfMap.#open(`open the map of fd ${fd}`, undefined, types, () => native.mapFromFd(fd))
   }
 
   /** A map by the kernel's number for it. (`bpf_map_get_fd_by_id`, Linux 4.13, CAP_SYS_ADMIN) */
-  static fromId(id: number): BpfMap {
-    return BpfMap.#open(`open the map with id ${id}`, undefined, () => native.mapFromId(id))
+  static fromId<K = Uint8Array, V = Uint8Array, W = V>(
+    id: number,
+    types: MapTypes<K, V> = {},
+  ): BpfMap<K, V, W> {
+    return BpfMap.#fromId(`open the map with id ${id}`, id, types)
   }
 
-  /** A pinned map. (`bpf_obj_get`, Linux 4.4) */
-  static fromPin(path: string, { flags = 0 }: { flags?: number } = {}): BpfMap {
-    return BpfMap.#open(`open the pinned map ${path}`, undefined, () => native.mapFromPin(path, flags))
+  static #fromId<K, V, W>(what: string, id: number, types: MapTypes<K, V> = {}): BpfMap<K, V, W> {
+    return BpfMap.#open(what, undefined, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
   }
 
-  static #open(what: string, map: string | undefined, open: () => MapHandle): BpfMap {
-    return new BpfMap(
-      attempt({ what, map, capabilities: () => ['CAP_BPF'], arguments: createArguments }, open),
+  /**
+   * A pinned map. (`bpf_obj_get`, Linux 4.4)
+   *
+   * @param options - `expect`: what it has to be like
+   * @throws BpfError ERR_BPF_MISMATCH that says every difference to what was expected
+   */
+  static fromPin<K = Uint8Array, V = Uint8Array, W = V>(
+    path: string,
+    options: PinOptions<K, V> = {},
+  ): BpfMap<K, V, W> {
+    const { flags = 0, expect = {} } = options
+    const what = `open the pinned map ${path}`
+    const map = BpfMap.#open<K, V, W>(what, undefined, options, () => native.mapFromPin(path, flags))
+    const found = differences(layoutOf(map), expect)
+    if (found.length === 0) return map
+    map.close()
+    throw new BpfError(`${what}: it has ${found.join(', ')}`, {
+      code: 'ERR_BPF_MISMATCH',
+      map: map.name,
+      target: path,
+    })
+  }
+
+  static #open<K, V, W>(
+    what: string,
+    name: string | undefined,
+    { key, value }: MapTypes<K, V>,
+    open: () => MapHandle,
+    capability: Capability = 'CAP_BPF',
+  ): BpfMap<K, V, W> {
+    const handle = attempt(
+      { what, map: name, capabilities: () => [capability], arguments: createArguments },
+      open,
     )
+    if (key === undefined && value === undefined) return new BpfMap(handle)
+    const map = new BpfMap<K, V, W>(handle, undefined, (map) => {
+      return {
+        key: (key ?? bytesCodec('key', map.keySize)) as ElementCodec,
+        value: (value ?? bytesCodec('value', map.valueSize)) as ElementCodec,
+      }
+    })
+    const wrong = wrongSize('key', key, map.keySize) ?? wrongSize('value', value, map.valueSize)
+    if (wrong === undefined) return map
+    map.close()
+    throw new RangeError(`${what}: ${wrong}`)
   }
 
   // ---- What it is. Setters are for the time before load.
@@ -277,7 +433,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     this.#declare('set autoattach', () => native.mapSetAutoattach(this.#handle, on))
   }
 
-  /** Where load pins it, or finds it pinned. (`bpf_map__pin_path`, `bpf_map__set_pin_path`) */
+  /** Where load pins it, or finds it pinned; set after load, where {@link pin} pins it. (`bpf_map__pin_path`, `bpf_map__set_pin_path`) */
   get pinPath(): string | undefined {
     return this.#declare('read the pin path', () => native.mapPinPath(this.#handle))
   }
@@ -320,12 +476,61 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   /** Says by example what the maps in a map of maps are like. (`bpf_map__set_inner_map_fd`) */
   setInnerMap(map: BpfMap<unknown, unknown>): void {
     this.#declare('set the inner map', () => native.mapSetInnerMapFd(this.#handle, map.fd))
+    this.#inner = map.#declaration()
   }
 
-  /** Makes load take an existing map in its place; the descriptor is copied. (`bpf_map__reuse_fd`) */
+  /**
+   * Makes a map for this map of maps to hold: of the type and sizes that its declaration, or the example it was given, says. The caller closes it.
+   *
+   * @throws BpfError ERR_BPF_STATE where nobody has said what they are like: a map of maps that was opened by id, pin or descriptor
+   */
+  createInner(options: InnerMapOptions = {}): InnerMap<V> {
+    if (this.#inner === undefined) throw this.#stateError('does not say what the maps in it are like')
+    const { layout, codecs } = this.#inner
+    const { name, numaNode, ...rest } = { ...layout, ...options }
+    const given = {
+      ...rest,
+      ...(name === undefined ? {} : { name }),
+      ...(numaNode === undefined ? {} : { numaNode }),
+    }
+    const made = BpfMap.create(given)
+    return (codecs === undefined ? made : new BpfMap(made.#handle, undefined, codecs)) as InnerMap<V>
+  }
+
+  #declaration(): InnerDeclaration {
+    return { layout: layoutOf(this), codecs: this.#codecs }
+  }
+
+  /**
+   * Makes load take an existing map in its place; the descriptor is copied. `maxEntries` and the flags are then that map's. (`bpf_map__reuse_fd`)
+   *
+   * @throws BpfError ERR_BPF_MISMATCH when its type or sizes are not those that the programs were compiled for
+   */
   reuse(map: BpfMap<unknown, unknown> | number): void {
     const fd = typeof map === 'number' ? map : map.fd
-    this.#declare(`reuse the map of fd ${fd}`, () => native.mapReuseFd(this.#handle, fd))
+    const what = `reuse the map of fd ${fd}`
+    this.#declare(what, () => {
+      if (native.mapFd(this.#handle) < 0) this.#expectLike(what, fd)
+      native.mapReuseFd(this.#handle, fd)
+    })
+  }
+
+  #expectLike(what: string, fd: number): void {
+    let handle: MapHandle
+    try {
+      handle = native.mapFromFd(fd)
+    } catch {
+      // libbpf is asked the same, and says so.
+      return
+    }
+    const { type, keySize, valueSize } = declaredLayout(this.#handle)
+    const list = differences(declaredLayout(handle), { type, keySize, valueSize })
+    native.mapClose(handle)
+    if (list.length === 0) return
+    throw new BpfError(`map '${this.name}': ${what}: it has ${list.join(', ')}`, {
+      ...this.#subject,
+      code: 'ERR_BPF_MISMATCH',
+    })
   }
 
   /** The file descriptor, which the map or its object owns. (`bpf_map__fd`) @throws BpfError ERR_BPF_STATE before load */
@@ -347,15 +552,54 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     return { ...rest, type: mapTypeName(type) }
   }
 
+  /**
+   * Bytes of kernel memory that it takes. Since Linux 6.4 what it has really allocated at the moment; before, what a full map would take, as an
+   * estimate. (`memlock` of /proc/self/fdinfo)
+   */
+  get memoryUsed(): number {
+    return kernelFacts(this.fd).memlock
+  }
+
+  /** Whether it is read-only for system calls, see {@link freeze}. (Linux 5.2) */
+  get isFrozen(): boolean {
+    return kernelFacts(this.fd).frozen
+  }
+
   // ---- Entries
 
   /** The same map, its keys and values as bytes. Per-CPU values are then one after the other, each padded to 8 bytes. */
   get raw(): BpfMap {
     if (this.#raw === undefined) {
-      this.#raw = new BpfMap(this.#handle, this.#owner)
+      this.#raw = new BpfMap(this.#handle, this.#owner, rawCodecs)
       this.#raw.#shared = this.#shared
     }
     return this.#raw
+  }
+
+  /**
+   * The same LPM trie with its keys as text: `10.1.0.0/16`, `2001:db8::/32`; an address alone is a host. Keys that are iterated always have their length:
+   * `10.1.2.3/32`. Whatever type the key has in BTF, it is a `__u32` length and the address's 4 or 16 bytes.
+   *
+   * `get` finds the longest of the networks that the key lies in.
+   *
+   * @throws TypeError when the map is none, or its keys are neither 8 nor 20 bytes long
+   */
+  get cidr(): BpfMap<string, V, W> {
+    if (this.#cidr === undefined) {
+      const { type, keySize } = this
+      if (type !== 'lpm_trie' || !isCidrSize(keySize)) {
+        throw new TypeError(
+          `map '${this.name}' has no networks for keys: it is of type ${type} with keys of ${keySize} bytes, not an lpm_trie with keys of 8 or 20`,
+        )
+      }
+      const codecs = this.#codecs
+      this.#cidr = new BpfMap<string, V, W>(this.#handle, this.#owner, (map) => ({
+        ...(codecs ?? rawCodecs)(map),
+        key: cidrCodec(keySize) as ElementCodec,
+      }))
+      this.#cidr.#shared = this.#shared
+    }
+    return this.#cidr
   }
 
   /** The value of a key, or `undefined`. (`bpf_map_lookup_elem`) */
@@ -377,7 +621,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
    * @param options - `flags`: {@link BPF_ANY}, {@link BPF_NOEXIST}, {@link BPF_EXIST}, or'ed with {@link BPF_F_LOCK}
    * @throws BpfError EEXIST, ENOENT by the flags; E2BIG when the map is full
    */
-  set(key: K, value: V, { flags = BPF_ANY }: { flags?: number } = {}): this {
+  set(key: K, value: W, { flags = BPF_ANY }: { flags?: number } = {}): this {
     const buffers = this.#buffers ?? this.#bind()
     this.#encode(buffers, key, true, value)
     try {
@@ -501,7 +745,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
    *
    * @param options - `flags`: {@link BPF_ANY} or {@link BPF_F_LOCK}
    */
-  setMany(entries: Iterable<readonly [K, V]>, { flags = BPF_ANY }: { flags?: number } = {}): this {
+  setMany(entries: Iterable<readonly [K, W]>, { flags = BPF_ANY }: { flags?: number } = {}): this {
     const { sizes } = this.#buffers ?? this.#bind()
     const keys = new Uint8Array(defaultBatch * sizes.key)
     const values = new Uint8Array(defaultBatch * sizes.value)
@@ -513,7 +757,11 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
         native.mapUpdateBatch(this.#handle, keys, values, Uint32Array.of(count), flags)
       } catch (error) {
         if (!knowsNoBatches(error)) throw this.#explain(error, 'setMany')
-        for (const [key, value] of this.#decodeBatch(count, keys, values)) this.set(key, value, { flags })
+        const { raw } = this
+        for (let i = 0; i < count; i++) {
+          const key = keys.subarray(i * sizes.key, (i + 1) * sizes.key)
+          raw.set(key, values.subarray(i * sizes.value, (i + 1) * sizes.value), { flags })
+        }
       }
       count = 0
     }
@@ -560,6 +808,57 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     return this.entries()
   }
 
+  /**
+   * The entries as {@link entries} gives them, without holding the event loop: many at a time are read on libuv's pool. Where the kernel or the type knows
+   * no batches, some at a time in each turn of the loop.
+   *
+   * @param options - `size`: how many at a time
+   */
+  async *entriesAsync({ size }: { size?: number } = {}): AsyncGenerator<[K, V], undefined> {
+    const { sizes } = this.#buffers ?? this.#bind()
+    if (sizes.key === 0) throw this.#stateError('has no keys', 'ENOTSUP')
+    let isFirst = true
+    try {
+      for await (const { count, keys, values } of asyncBatches(
+        this.#handle,
+        size ?? this.#batchSize(sizes),
+      )) {
+        isFirst = false
+        yield* this.#decodeBatch(count, keys, values)
+      }
+      return
+    } catch (error) {
+      if (!isFirst || !knowsNoBatches(error)) throw this.#explain(error, 'read the entries')
+    }
+    let walked = 0
+    for (const entry of this.#walk(false)) {
+      if (++walked % walkedInTurn === 0) await setImmediate()
+      yield* this.#decodeBatch(1, entry.keys, entry.values)
+    }
+  }
+
+  /** As {@link entriesAsync}: `for await (const [key, value] of map)`. */
+  [Symbol.asyncIterator](): AsyncGenerator<[K, V], undefined> {
+    return this.entriesAsync()
+  }
+
+  /** How many entries there is room for: no more than the map has, and not many megabytes. */
+  #batchSize({ key, value }: BatchSizes): number {
+    return Math.max(1, Math.min(defaultBatch, this.maxEntries, Math.floor(batchBytes / (key + value))))
+  }
+
+  /**
+   * The sum of a per-CPU value over all CPUs that there can be, those that are offline too; `undefined` where there is no such key. See
+   * {@link sumValues} for what becomes of structs.
+   */
+  sum<T>(this: BpfMap<K, T[]>, key: K): T | undefined {
+    if (!perCpuTypes.includes(this.type)) throw this.#stateError('is not a per-CPU map', 'ENOTSUP')
+    const values = this.get(key)
+    if (values instanceof Uint8Array)
+      throw this.#stateError('has no type to sum: its values are bytes', 'ENOTSUP')
+    return values === undefined ? undefined : sumValues(values)
+  }
+
   forEach(callback: (value: V, key: K, map: this) => void): void {
     for (const [key, value] of this) callback(value, key, this)
   }
@@ -583,6 +882,48 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   freeze(): void {
     this.fd
     this.#do('freeze', () => native.mapFreeze(this.#handle))
+  }
+
+  /**
+   * The values of an array with `BPF_F_MMAPABLE`, read and written without system calls. The caller closes what it gets, which outlives the map.
+   * (`mmap`, Linux 5.5)
+   *
+   * @param options - `writable`: true by default; frozen maps can only be read
+   * @throws BpfError ENOTSUP for other maps, EPERM for one that is frozen
+   */
+  mmap({ writable = true }: { writable?: boolean } = {}): MappedArray<V> {
+    const { sizes } = this.#buffers ?? this.#bind()
+    const memory = this.#mmap(writable)
+    const { plan, littleEndian = true } = this.#codecsOfOne!
+    const { name, maxEntries } = this
+    return new MappedArray<V>(memory, {
+      name,
+      maxEntries,
+      valueSize: sizes.value,
+      value: this.#value,
+      plan: plan ?? (() => ({ op: 'bytes', length: sizes.value, flexible: false })),
+      littleEndian,
+    })
+  }
+
+  /**
+   * An arena's memory, to be read and written by offset. Pages come to be when they're touched. An arena is mapped once; libbpf maps those of objects when
+   * it loads. (`mmap`, Linux 6.9)
+   */
+  mmapArena(): MappedArena {
+    if (this.type !== 'arena') throw this.#stateError('is no arena', 'ENOTSUP')
+    this.fd
+    const memory = this.#mmap(true)
+    return new MappedArena(memory, this.name, native.memorySize(memory))
+  }
+
+  #mmap(writable: boolean): MemoryHandle {
+    const subject = {
+      ...this.#subject,
+      what: `map '${this.name}': mmap`,
+      reason: ({ errno }: { errno: number }) => mmapReasons[errno],
+    }
+    return attempt(subject, () => native.mapMmap(this.#handle, writable))
   }
 
   /** Pins it into a BPF file system: it stays when the process ends. Without a path: to {@link pinPath}. (`bpf_map__pin`) */
@@ -646,11 +987,16 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
       }
     } catch (error) {
       if (!isFirst || !knowsNoBatches(error)) throw this.#explain(error, take ? 'drain' : 'read the entries')
-      const { raw } = this
-      for (const keys of raw.keys()) {
-        const values = take ? raw.lookupAndDelete(keys) : raw.get(keys)
-        if (values !== undefined) yield { count: 1, keys, values }
-      }
+      yield* this.#walk(take)
+    }
+  }
+
+  /** The entries as bytes, one by one. */
+  *#walk(take: boolean): Generator<RawBatch, undefined> {
+    const { raw } = this
+    for (const keys of raw.keys()) {
+      const values = take ? raw.lookupAndDelete(keys) : raw.get(keys)
+      if (values !== undefined) yield { count: 1, keys, values }
     }
   }
 
@@ -667,7 +1013,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
   }
 
   /** Puts a key, and a value, where native code reads them. */
-  #encode(buffers: Buffers, key: K, hasValue = false, value?: V): void {
+  #encode(buffers: Buffers, key: K, hasValue = false, value?: W): void {
     const turn = ++buffers.turn
     this.#key.encode(key, buffers.keyView, 0)
     if (hasValue) this.#value.encode(value, buffers.valueView, 0)
@@ -690,19 +1036,53 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
     return this.#do('prepare its buffers', () => {
       const { keySize } = this
       const valueBytes = native.mapValueBytes(this.#handle)
-      const codecs = this.#codecs?.(this)
-      // Without codecs K and V are Uint8Array: they are the type parameters' defaults.
-      this.#key = codecs?.key ?? bytesCodec('key', keySize)
-      if (codecs === undefined) {
-        this.#value = bytesCodec('value', valueBytes)
-      } else {
-        const isPerCpu = perCpuTypes.includes(this.type)
-        this.#value = isPerCpu ? perCpuCodec(codecs.value, valueBytes) : codecs.value
-      }
+      const codecs = (this.#codecs ?? rawCodecs)(this)
+      this.#codecsOfOne = codecs
+      this.#key = this.#holdsStacks ? stackIdCodec : codecs.key
+      this.#value = this.#valueCodec(codecs.value, valueBytes)
       this.#shared.buffers ??= bindBuffers(this.#handle, keySize, valueBytes)
       this.#buffers = this.#shared.buffers
       return this.#buffers
     })
+  }
+
+  /** What values are beside their type in BTF. */
+  #valueCodec(one: ElementCodec, valueBytes: number): ElementCodec {
+    if (this.#codecs === rawCodecs) return one
+    const { type } = this
+    if (mapsOfMaps.includes(type)) {
+      return descriptorCodec(fdOfMap, (id) => this.#openInner(id))
+    }
+    if (this.#holdsStacks) return stackCodec(valueBytes)
+    if (type === 'prog_array') return descriptorCodec(fdOfProgram, (id) => id)
+    // Without types they are bytes, for all CPUs.
+    const isPerCpu = perCpuTypes.includes(type) && this.#codecs !== undefined
+    return isPerCpu ? (perCpuCodec(one, valueBytes) as ElementCodec) : one
+  }
+
+  /** Addresses, whatever they were declared as: mostly nothing. */
+  get #holdsStacks(): boolean {
+    if (this.#codecs === rawCodecs || this.type !== 'stack_trace') return false
+    return (this.flags & BPF_F_STACK_BUILD_ID) === 0
+  }
+
+  #openInner(id: number): BpfMap<unknown, unknown> {
+    const what = `map '${this.name}': open the map with id ${id} that is in it`
+    const map = BpfMap.#fromId<unknown, unknown, unknown>(what, id)
+    return this.#inner?.codecs === undefined ? map : new BpfMap(map.#handle, undefined, this.#inner.codecs)
+  }
+
+  /** Why the kernel refuses the map that was put in last. */
+  #innerReason(): string | undefined {
+    if (this.#inner === undefined || this.#buffers === undefined) return undefined
+    try {
+      const handle = native.mapFromFd(descriptorIn(this.#buffers.valueView))
+      const reason = innerMismatch(declaredLayout(handle), this.#inner.layout)
+      native.mapClose(handle)
+      return reason
+    } catch {
+      return 'that is not the descriptor of a map'
+    }
   }
 
   get #subject(): Omit<Subject, 'what'> {
@@ -724,6 +1104,10 @@ export class BpfMap<K = Uint8Array, V = Uint8Array> implements Disposable {
       ...this.#subject,
       what: `map '${this.name}': ${what}`,
       arguments: ['map', 'flags'],
+      reason: ({ errno }) =>
+        errno === EINVAL && what === 'set' && mapsOfMaps.includes(this.type)
+          ? this.#innerReason()
+          : undefined,
     })
   }
 

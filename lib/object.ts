@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import type { ObjectHandle } from '../types/binding.js'
+import type { MapHandle, ObjectHandle } from '../types/binding.js'
 import { native } from './binding.js'
 import { type Codec, type CodecOptions, compile } from './btf/codec.js'
 import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
+import { Planner } from './btf/plan.js'
 import { attempt, attemptAsync } from './call.js'
 import { capabilitiesFor } from './capabilities.js'
 import { bytesCodec, type ElementCodec } from './codec.js'
@@ -12,7 +13,8 @@ import type { EventReader, EventReaderOptions } from './event-reader.js'
 import type { Subject } from './explain.js'
 import { type Globals, globalsOf } from './globals.js'
 import { Link } from './link.js'
-import { BpfMap, type MapCodecs } from './map.js'
+import { BpfMap, declaredLayout, type InnerDeclaration, type MapCodecs } from './map.js'
+import { differences, layoutOf } from './map-layout.js'
 import { namedLinks, namedMap } from './named.js'
 import { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 import { choosePortableMaps } from './portable-events.js'
@@ -74,6 +76,15 @@ const openArguments = [
 
 /** Codecs that were made before, by the id of their type: generated ones. Each is made for a name in errors. @internal */
 export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
+
+/** Programs may only read the map. */
+const BPF_F_RDONLY_PROG = 1 << 7
+
+/** Ids of types in the object's BTF; 0 for none. */
+interface ElementTypes {
+  key: number
+  value: number
+}
 
 type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
 
@@ -156,10 +167,12 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     const maps = native.objectMaps(this.#handle).map((handle) => {
       // Now: load forgets the types of maps that the kernel wants none for, such as sockmaps.
       const types = { key: native.mapBtfKeyTypeId(handle), value: native.mapBtfValueTypeId(handle) }
-      // Without BTF its keys and values are bytes.
-      const typed = (types.key !== 0 || types.value !== 0) && !native.mapIsInternal(handle)
-      if (!typed) return new BpfMap(handle, owner)
-      return new BpfMap<unknown, unknown>(handle, owner, (map) => this.#mapCodecs(map, types))
+      return new BpfMap<unknown, unknown>(
+        handle,
+        owner,
+        native.mapIsInternal(handle) ? undefined : this.#codecsOfMap(types),
+        this.#innerDeclaration(handle),
+      )
     })
     this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
     this.maps = namedMap(maps.map((map) => [map.name, map])) as Maps<S>
@@ -181,7 +194,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * @throws BpfError ERR_BPF_NOT_FOUND that names the nearest
    */
   map<N extends MapName<S>>(name: N): MapOf<S, N>
-  map<K = Uint8Array, V = Uint8Array>(name: OtherMapName<S>): BpfMap<K, V>
+  map<K = Uint8Array, V = Uint8Array, W = V>(name: OtherMapName<S>): BpfMap<K, V, W>
   map(name: string): BpfMap<unknown, unknown> {
     return this.#map(name)
   }
@@ -538,15 +551,35 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return undefined
   }
 
-  #mapCodecs(map: BpfMap<unknown, unknown>, types: { key: number; value: number }): MapCodecs {
+  /** Without BTF its keys and values are bytes. */
+  #codecsOfMap(types: ElementTypes): ((map: BpfMap<unknown, unknown>) => MapCodecs) | undefined {
+    if (types.key === 0 && types.value === 0) return undefined
+    return (map) => this.#mapCodecs(map, types)
+  }
+
+  /** Of a map of maps. Now, too: load lets go of it. */
+  #innerDeclaration(outer: MapHandle): InnerDeclaration | undefined {
+    const inner = native.mapInnerMap(outer)
+    if (inner === undefined) return undefined
+    const types = { key: native.mapBtfKeyTypeId(inner), value: native.mapBtfValueTypeId(inner) }
+    return { layout: declaredLayout(inner), codecs: this.#codecsOfMap(types) }
+  }
+
+  #mapCodecs(map: BpfMap<unknown, unknown>, types: ElementTypes): MapCodecs {
     // Bytes where there is no type, as for the keys of queues, or where the size was set to another before load.
     const element = (name: string, type: number, size: number): ElementCodec => {
       const codec = type === 0 ? undefined : this.#compile(type, { name })
       return codec?.size === size ? codec : (bytesCodec(name, size) as ElementCodec)
     }
+    const value = element('value', types.value, map.valueSize)
+    const isTyped = 'size' in value
     return {
       key: element('key', types.key, map.keySize),
-      value: element('value', types.value, map.valueSize),
+      value,
+      ...(isTyped && {
+        plan: () => new Planner(this.types, false).plan(types.value),
+        littleEndian: this.types.littleEndian,
+      }),
     }
   }
 
@@ -599,10 +632,31 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       capabilities: () =>
         capabilitiesFor([...this.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
       kernelLog: () => native.objectKernelLog(this.#handle),
-      reason: ({ log }) =>
-        /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
-          ? `btfCustomPath ${this.#btfCustomPath} cannot be read as BTF to relocate against`
-          : undefined,
+      reason: ({ log }) => this.#pinMismatch(log) ?? this.#btfFault(log),
+    }
+  }
+
+  #btfFault(log: string): string | undefined {
+    const isIt = /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
+    return isIt ? `btfCustomPath ${this.#btfCustomPath} cannot be read as BTF to relocate against` : undefined
+  }
+
+  /** Every difference between a map and what is pinned where it is to be. */
+  #pinMismatch(log: string): string | undefined {
+    const path = /couldn't reuse pinned map at '(.+)': parameter mismatch/.exec(log)?.[1]
+    const map = [...this.maps.values()].find(({ isInternal, pinPath }) => !isInternal && pinPath === path)
+    if (path === undefined || map === undefined) return undefined
+    try {
+      using pinned = BpfMap.fromPin(path)
+      const found = layoutOf(pinned)
+      // The kernel adds BPF_F_RDONLY_PROG to those by itself, and libbpf looks past it.
+      if (found.type.startsWith('devmap')) found.flags &= ~BPF_F_RDONLY_PROG
+      const list = differences(found, layoutOf(map))
+      if (list.length === 0) return undefined
+      return `map '${map.name}' does not fit what is pinned at ${path}, which has ${list.join(', ')}; remove the file, or set the map to be like it`
+    } catch {
+      // Gone meanwhile.
+      return undefined
     }
   }
 

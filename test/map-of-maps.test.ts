@@ -1,14 +1,17 @@
-import { BpfMap, type BpfObject } from 'libbpf-node'
+import { BPF_F_INNER_MAP, BpfMap, type BpfObject } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { load, open, thrownBy } from './helpers/objects.js'
+import { runChild } from './helpers/child.js'
+import { load, objectPath, open, thrownBy } from './helpers/objects.js'
 
 const packet = { data: new Uint8Array(64) }
 
-/** What the kernel takes for the value of a map of maps: a descriptor. */
-const fdBytes = (map: BpfMap<unknown, unknown>): Uint8Array => new Uint8Array(Uint32Array.of(map.fd).buffer)
+type Inner = BpfMap<number, number>
 
-const number = (bytes: Uint8Array | undefined): number | undefined =>
-  bytes === undefined ? undefined : new DataView(bytes.buffer).getUint32(0, true)
+/** The id of the map under a key, which is opened and closed. */
+function idAt<K>(outer: BpfMap<K, BpfMap>, key: K): number | undefined {
+  using found = outer.get(key)
+  return found?.id
+}
 
 /** An inner map like those that `outer` takes, with a value under key 1. */
 function inner(value: number): BpfMap {
@@ -61,12 +64,16 @@ describe('a map of maps', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
-    const outer = object.map<number>('outer')
+    const outer = object.map<number, BpfMap>('outer')
     using hash = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4, maxEntries: 2 })
-    expect(thrownBy(() => outer.set(2, fdBytes(hash)))).toMatchObject({ code: 'EINVAL' })
+    const error = thrownBy(() => outer.set(2, hash))
+    expect(error).toMatchObject({ code: 'EINVAL', map: 'outer' })
+    expect((error as Error).message).toContain(
+      'that map is not like those that it is declared to hold: type hash instead of array',
+    )
     using array = inner(1)
-    outer.set(2, fdBytes(array))
-    expect(number(outer.get(2))).toBe(array.id)
+    outer.set(2, array)
+    expect(idAt(outer, 2)).toBe(array.id)
   })
 
   it('lets go of the declaration at load', () => {
@@ -82,8 +89,8 @@ describe('a map of maps', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
-    const outer = object.map<number>('outer')
-    expect(number(outer.get(0))).toBe(object.map('inner_one').id)
+    const outer = object.map<number, BpfMap>('outer')
+    expect(idAt(outer, 0)).toBe(object.map('inner_one').id)
     expect(outer.get(1)).toBeUndefined()
   })
 
@@ -91,17 +98,17 @@ describe('a map of maps', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
-    const outer = object.map<number>('outer')
+    const outer = object.map<number, BpfMap>('outer')
     const run = (): number => object.program('through_outer').testRunSync(packet).retval | 0
     expect(run()).toBe(-1)
     const first = inner(33)
-    outer.set(1, fdBytes(first))
+    outer.set(1, first)
     expect(run()).toBe(33)
     // The outer map holds it.
     first.close()
     expect(run()).toBe(33)
     using second = inner(44)
-    outer.set(1, fdBytes(second))
+    outer.set(1, second)
     expect(run()).toBe(44)
     expect(outer.delete(1)).toBe(true)
     expect(run()).toBe(-1)
@@ -114,11 +121,17 @@ describe('a map of maps', () => {
     using example = BpfMap.create({ type: 'hash', keySize: 8, valueSize: 8, maxEntries: 1 })
     object.map('outer_hash').setInnerMap(example)
     object.loadSync()
-    const outer = object.map<number, number>('outer_hash')
+    const outer = object.map<number, BpfMap, BpfMap | number>('outer_hash')
     outer.set(5, example.fd)
-    expect([...outer]).toEqual([[5, example.id]])
+    const entries = [...outer]
+    expect(entries.map(([key, map]) => [key, map.id])).toEqual([[5, example.id]])
+    for (const [, map] of entries) map.close()
     using other = inner(1)
-    expect(thrownBy(() => outer.set(6, other.fd))).toMatchObject({ code: 'EINVAL' })
+    const error = thrownBy(() => outer.set(6, other.fd)) as Error
+    expect(error).toMatchObject({ code: 'EINVAL' })
+    expect(error.message).toContain(
+      'type array instead of hash, key size 4 bytes instead of 8, value size 4 bytes instead of 8',
+    )
   })
 
   it('keeps the example that setInnerMap was given until load', () => {
@@ -138,15 +151,20 @@ describe('a map of maps', () => {
 
   it('is made without an object, too', () => {
     using example = inner(1)
-    using outer = BpfMap.create({
+    using outer = BpfMap.create<Uint8Array, BpfMap>({
       type: 'array_of_maps',
       keySize: 4,
       valueSize: 4,
       maxEntries: 1,
       innerMap: example,
     })
-    outer.set(new Uint8Array(4), fdBytes(example))
-    expect(number(outer.get(new Uint8Array(4)))).toBe(example.id)
+    outer.set(new Uint8Array(4), example)
+    expect(idAt(outer, new Uint8Array(4))).toBe(example.id)
+    // As the kernel has it: a descriptor goes in, an id comes out.
+    const id = outer.raw.get(new Uint8Array(4))!
+    expect(new DataView(id.buffer).getUint32(0, true)).toBe(example.id)
+    using made = outer.createInner()
+    expect(made.info()).toMatchObject({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 2 })
     expect(
       thrownBy(() => BpfMap.create({ type: 'array_of_maps', keySize: 4, valueSize: 4, maxEntries: 1 })),
     ).toMatchObject({ code: expect.stringMatching(/EBADF|EINVAL/) })
@@ -170,5 +188,116 @@ describe('the types of a map of maps', () => {
     object.loadSync()
     expect([...object.map<number>('outer').keys()]).toEqual([0, 1, 2, 3])
     expect(() => load('map-of-maps').close()).toThrow()
+  })
+})
+
+describe('the maps in a map of maps', () => {
+  function loadOuter(): { object: BpfObject; outer: BpfMap<number, Inner, Inner | number> } {
+    const object = open('map-of-maps')
+    object.map('outer_hash').autocreate = false
+    object.loadSync()
+    return { object, outer: object.map<number, Inner, Inner | number>('outer') }
+  }
+
+  it('have the types of their declaration, when they are gotten and when they are made', () => {
+    const { object, outer } = loadOuter()
+    using _ = object
+    using made = outer.createInner({ name: 'made' })
+    expect(made.info()).toMatchObject({ type: 'array', name: 'made', maxEntries: 2 })
+    made.set(1, 7)
+    outer.set(1, made)
+    using found = outer.get(1)!
+    expect(found.id).toBe(made.id)
+    expect(found.get(1)).toBe(7)
+    found.set(1, 8)
+    expect(object.program('through_outer').testRunSync(packet).retval).toBe(8)
+  })
+
+  it('are closed by whoever got them, and stay in the map', () => {
+    const { object, outer } = loadOuter()
+    using _ = object
+    const found = outer.get(0)!
+    found.close()
+    expect(() => found.get(0)).toThrow('it is closed')
+    expect(idAt(outer as unknown as BpfMap<number, BpfMap>, 0)).toBe(object.map('inner_one').id)
+  })
+
+  it('are walked through', () => {
+    const { object, outer } = loadOuter()
+    using _ = object
+    using other = outer.createInner()
+    outer.set(2, other)
+    const seen: [number, number][] = []
+    for (const [key, map] of outer) {
+      seen.push([key, map.id])
+      map.close()
+    }
+    expect(seen).toEqual([
+      [0, object.map('inner_one').id],
+      [2, other.id],
+    ])
+  })
+
+  it('may be of another length only where that is said', () => {
+    const { object, outer } = loadOuter()
+    using _ = object
+    using long = outer.createInner({ maxEntries: 5 })
+    expect(() => outer.set(1, long)).toThrow('maxEntries 5 instead of 2')
+    // It was declared without.
+    using flagged = outer.createInner({ maxEntries: 5, flags: BPF_F_INNER_MAP })
+    expect(() => outer.set(1, flagged)).toThrow('flags 0x1000 instead of 0x0')
+    using declared = BpfMap.create<Uint8Array, BpfMap>({
+      type: 'array_of_maps',
+      keySize: 4,
+      valueSize: 4,
+      maxEntries: 1,
+      innerMap: flagged as BpfMap<unknown, unknown>,
+    })
+    using longer = declared.createInner({ maxEntries: 100 })
+    declared.set(new Uint8Array(4), longer)
+    expect(idAt(declared, new Uint8Array(4))).toBe(longer.id)
+  })
+
+  it.each([
+    ['no map', { fd: 3 }, TypeError],
+    ['nothing', undefined, TypeError],
+    ['a number that is no descriptor', -1, RangeError],
+  ])('are maps: %s is refused', (_, value, error) => {
+    const { object, outer } = loadOuter()
+    using __ = object
+    expect(thrownBy(() => outer.set(1, value as unknown as Inner))).toBeInstanceOf(error)
+  })
+
+  it('cannot be closed ones, nor any descriptor', () => {
+    const { object, outer } = loadOuter()
+    using _ = object
+    const closed = outer.createInner()
+    closed.close()
+    expect(thrownBy(() => outer.set(1, closed))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    expect(thrownBy(() => outer.set(1, 1))).toMatchObject({ code: expect.stringMatching(/EINVAL|EBADF/) })
+  })
+
+  it('are known to nobody where the map of maps came by its id', () => {
+    const { object, outer } = loadOuter()
+    using _ = object
+    using again = BpfMap.fromId<Uint8Array, BpfMap>(outer.id)
+    expect(thrownBy(() => again.createInner())).toMatchObject({ code: 'ERR_BPF_STATE' })
+    expect(idAt(again, new Uint8Array(4))).toBe(object.map('inner_one').id)
+  })
+
+  it('need CAP_SYS_ADMIN to be opened', async () => {
+    const script = `
+      import { BpfMap, BpfObject } from 'libbpf-node'
+      using object = BpfObject.open(process.argv[1])
+      object.map('outer_hash').autocreate = false
+      object.loadSync()
+      try { object.map('outer').get(0) } catch (error) { console.log(error.code, error.message) }`
+    const under = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin']
+    const { stdout, stderr } = await runChild(script.replace('using', 'const'), [objectPath('map-of-maps')], {
+      under,
+    })
+    expect(stderr).toBe('')
+    expect(stdout).toContain('EPERM')
+    expect(stdout).toContain('lacks CAP_SYS_ADMIN')
   })
 })

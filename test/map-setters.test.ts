@@ -233,7 +233,22 @@ describe('reuse', () => {
   it('of a section refuses a map of another shape', () => {
     using object = open('globals')
     using other = BpfMap.create({ type: 'array', keySize: 4, valueSize: 1 << 16, maxEntries: 1 })
-    expect(thrownBy(() => object.map('.bss').reuse(other))).toMatchObject({ code: 'EINVAL' })
+    expect(thrownBy(() => object.map('.bss').reuse(other))).toMatchObject({ code: 'ERR_BPF_MISMATCH' })
+    const { valueSize } = object.map('.bss')
+    using long = BpfMap.create({ type: 'array', keySize: 4, valueSize, maxEntries: 2 })
+    expect(thrownBy(() => object.map('.bss').reuse(long))).toMatchObject({ code: 'EINVAL' })
+  })
+
+  it('says every difference that programs would trip over', () => {
+    using object = open('maps')
+    using other = BpfMap.create({ type: 'array', keySize: 4, valueSize: 8, maxEntries: 3 })
+    const points = object.map('points')
+    const error = thrownBy(() => points.reuse(other)) as Error
+    expect(error).toMatchObject({ code: 'ERR_BPF_MISMATCH', map: 'points' })
+    expect(error.message).toContain('it has type array instead of hash, value size 8 bytes instead of 24')
+    expect(points.maxEntries).toBe(16)
+    object.loadSync()
+    expect(points.type).toBe('hash')
   })
 })
 

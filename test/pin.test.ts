@@ -67,8 +67,35 @@ describe('a map', () => {
     using object = open('pinned', { pinRootPath: bpffs() })
     const error = thrownBy(() => object.loadSync())
     expect(error).toMatchObject({ operation: 'bpf_object__load' })
-    expect((error as Error).message).toContain('shared')
+    expect((error as Error).message).toContain(
+      `map 'shared' does not fit what is pinned at ${bpffs('shared')}, which has value size 4 bytes instead of 8; `,
+    )
     other.unpin(bpffs('shared'))
+  })
+
+  it('that does not fit is told by all its differences', async () => {
+    using other = BpfMap.create({ type: 'hash', keySize: 8, valueSize: 4, maxEntries: 7, flags: 1 })
+    other.pin(bpffs('other'))
+    using object = open('pinned')
+    object.map('shared').pinPath = undefined
+    object.map('private').pinPath = bpffs('other')
+    const error: unknown = await object.load().catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'EINVAL', object: 'pinned' })
+    expect((error as Error).message).toContain(
+      'which has type hash instead of array, key size 8 bytes instead of 4, value size 4 bytes instead of 8, maxEntries 7 instead of 1, flags 0x1 instead of 0x0',
+    )
+    other.unpin(bpffs('other'))
+  })
+
+  it('is opened only if it is what is expected', () => {
+    using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    map.pin(bpffs('map'))
+    const error = thrownBy(() => BpfMap.fromPin(bpffs('map'), { expect: { type: 'hash', maxEntries: 2 } }))
+    expect(error).toMatchObject({ code: 'ERR_BPF_MISMATCH', target: bpffs('map') })
+    expect((error as Error).message).toContain('it has type array instead of hash, maxEntries 1 instead of 2')
+    using found = BpfMap.fromPin(bpffs('map'), { expect: { type: 'array', keySize: 4 } })
+    expect(found.id).toBe(map.id)
+    map.unpin(bpffs('map'))
   })
 
   it('without an object is pinned, too, and needs a path', () => {

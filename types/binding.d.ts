@@ -33,6 +33,8 @@ export type SourceHandle = Handle<'event source'>
 export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
 export type LinkerHandle = Handle<'linker'>
+/** Memory of a map, mapped. */
+export type MemoryHandle = Handle<'mapped memory'>
 
 /** libbpf's print levels: 0 warn, 1 info, 2 debug. */
 export type LogLevel = 0 | 1 | 2
@@ -81,7 +83,22 @@ export interface MapInfo {
   btfId: number
   btfKeyTypeId: number
   btfValueTypeId: number
+  btfVmlinuxValueTypeId: number
+  netnsDev: bigint
+  netnsIno: bigint
   extra: bigint
+}
+
+/** Entries that were read on libuv's pool. */
+export interface MapBatch {
+  count: number
+  /** False when these were the last. */
+  more: boolean
+  /** Where the next batch goes on. */
+  cursor: Uint8Array
+  /** `count` of them, one after the other. */
+  keys: Uint8Array
+  values: Uint8Array
 }
 
 export interface BtfInfo {
@@ -526,6 +543,33 @@ export interface Binding {
   mapAttachStructOps(map: MapHandle): LinkHandle
   /** Closes the descriptor of a map that no object owns; nothing for the maps of an object. */
   mapClose(map: MapHandle): void
+
+  // ---- map: binding/map_walk.cc
+
+  /**
+   * `bpf_map_lookup_batch` on libuv's pool: at most `room` entries, from the cursor on or without one from the beginning. Errors as
+   * {@link mapLookupBatch}. The map has to be bound, and may be closed meanwhile.
+   */
+  mapLookupBatchAsync(map: MapHandle, cursor: Uint8Array | undefined, room: number): Promise<MapBatch>
+
+  // ---- mapped memory: binding/mapped_memory.cc
+
+  /**
+   * Maps an array with BPF_F_MMAPABLE, whose values are each padded to 8 bytes, or an arena, whose `maxEntries` are pages. ENOTSUP for other maps. It outlives
+   * the map, but for the arenas of objects, which libbpf has mapped.
+   */
+  mapMmap(map: MapHandle, writable: boolean): MemoryHandle
+  /** Bytes. */
+  memorySize(memory: MemoryHandle): number
+  memoryRead(memory: MemoryHandle, offset: number, target: Uint8Array): void
+  /** EACCES where it was not mapped writable. */
+  memoryWrite(memory: MemoryHandle, offset: number, source: Uint8Array): void
+  memoryClose(memory: MemoryHandle): void
+
+  // ---- processes: binding/pidfd.cc
+
+  /** `pidfd_open`: a descriptor that the caller has to close. */
+  pidfdOpen(pid: number, flags: number): number
 
   // ---- link: binding/link.cc
 

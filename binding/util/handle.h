@@ -16,6 +16,7 @@ enum class Kind : uint64_t {
   kUserRingBuffer,
   kBtf,
   kLinker,
+  kMappedMemory,
 };
 
 class Handle {

@@ -113,7 +113,7 @@ export class BtfTypes implements Iterable<BtfType> {
   get<K extends BtfKind = BtfKind>(name: string, kind?: K): BtfTypeOf<K> {
     const type = this.find(name, kind)
     if (type !== undefined) return type
-    throw new Error(`no BTF ${kind ?? 'type'} is named '${name}'${didYouMean(name, this.names(kind))}`)
+    throw new RangeError(`no BTF ${kind ?? 'type'} is named '${name}'${didYouMean(name, this.names(kind))}`)
   }
 
   /** The names of all types, or of those of one kind, by id. */

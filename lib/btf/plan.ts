@@ -31,6 +31,8 @@ export interface BigPlan {
   readonly size: 4 | 8 | 16
   readonly signed: boolean
   readonly asNumber: boolean
+  /** A pointer that only programs set (kptr): the kernel passes over what user space writes there. */
+  readonly kernels?: true
 }
 
 /** A bitfield. The bytes that it lies in are read as one word and shifted to the right. */
@@ -93,6 +95,8 @@ export interface RecordPlan {
   readonly members: readonly MemberPlan[]
   /** Something in it is flexible. */
   readonly flexible: boolean
+  /** The kernel keeps it, and shows and takes zeros: a lock, a timer. */
+  readonly kernels?: true
 }
 
 export interface FieldPlan {
@@ -120,10 +124,25 @@ export function isFlexible(plan: Plan): boolean {
   return 'flexible' in plan && plan.flexible
 }
 
-/** A member that may be left out: its length is that of what is given. */
+/** A member that may be left out: its length is that of what is given, or the kernel alone writes it. */
 export function isOptional(plan: Plan): boolean {
+  if ((plan.op === 'record' || plan.op === 'big') && plan.kernels) return true
   return plan.op !== 'record' && isFlexible(plan)
 }
+
+/** Structs in values of maps that the kernel shows as zeros, and does not take from user space. */
+const kernels = new Set([
+  'bpf_spin_lock',
+  'bpf_res_spin_lock',
+  'bpf_timer',
+  'bpf_wq',
+  'bpf_task_work',
+  'bpf_list_head',
+  'bpf_list_node',
+  'bpf_rb_root',
+  'bpf_rb_node',
+  'bpf_refcount',
+])
 
 /** How deep records and arrays may be nested in each other. */
 const depthLimit = 64
@@ -166,7 +185,13 @@ export class Planner {
       case 'enum64':
         return this.#integer(type, type.signed)
       case 'ptr':
-        return { op: 'big', size: this.#btf.pointerSize, signed: false, asNumber: false }
+        return {
+          op: 'big',
+          size: this.#btf.pointerSize,
+          signed: false,
+          asNumber: false,
+          ...(this.#isKptr(type.typeId) && { kernels: true }),
+        }
       case 'float':
         if (type.size === 4 || type.size === 8) return { op: 'float', size: type.size }
         return { op: 'bytes', length: type.size, flexible: false }
@@ -179,6 +204,11 @@ export class Planner {
       default:
         throw new TypeError(`${describe(type)} has no values`)
     }
+  }
+
+  #isKptr(typeId: number): boolean {
+    const tag = this.#btf.type(typeId)
+    return tag.kind === 'type_tag' && /^(percpu_)?kptr(_untrusted)?$/.test(tag.name)
   }
 
   #int(type: BtfInt): Plan {
@@ -236,6 +266,7 @@ export class Planner {
       fields: [...fields.values()],
       members: nest(group.members),
       flexible: [...fields.values()].some((field) => isFlexible(field.plan)),
+      ...(type.kind === 'struct' && kernels.has(type.name) && { kernels: true }),
     }
     this.#records.set(key, record)
     const measures = record.fields.map((field) => this.#measure(field.plan))

@@ -4,6 +4,7 @@ import type { RecordPlan } from '../btf/plan.js'
 import type { BtfDatasec } from '../btf/types.js'
 import type { BpfMap } from '../map.js'
 import { BpfObject } from '../object.js'
+import { BPF_F_STACK_BUILD_ID } from '../stack-trace.js'
 import { isFunction } from '../struct-ops.js'
 import { cType } from './c-type.js'
 import { CodecWriter } from './codecs.js'
@@ -131,15 +132,32 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
     const lines: string[] = []
     for (const [name, map] of this.#object.maps) {
       if (map.isInternal) continue
-      const [key, value] = [this.#element(map, name, 'key'), this.#element(map, name, 'value')]
-      lines.push(
-        `${doc([...this.#variableWords(name), describeMap(this.#btf, map)], '    ')}    ${property(name)}: BpfMap<${key}, ${value}>\n`,
-      )
+      const words = [...this.#variableWords(name), describeMap(this.#btf, map)]
+      lines.push(`${doc(words, '    ')}    ${property(name)}: ${this.#mapType(map, name)}\n`)
     }
     return member('maps', lines)
   }
 
-  /** What a map's keys or values are when the program runs, see BpfObject. */
+  /** What a map is when the program runs, see BpfMap. */
+  #mapType(map: BpfMap<unknown, unknown>, name: string): string {
+    const key = this.#element(map, name, 'key')
+    switch (map.type) {
+      case 'array_of_maps':
+      case 'hash_of_maps': {
+        const { innerMap } = map
+        const inner = innerMap === undefined ? 'BpfMap' : this.#mapType(innerMap, `${name}_inner`)
+        return `BpfMap<${key}, ${inner}, BpfMap<unknown, unknown> | number>`
+      }
+      case 'prog_array':
+        return `BpfMap<${key}, number, Program | number>`
+      case 'stack_trace':
+        if ((map.flags & BPF_F_STACK_BUILD_ID) !== 0) break
+        return 'BpfMap<number, bigint[]>'
+    }
+    return `BpfMap<${key}, ${this.#element(map, name, 'value')}>`
+  }
+
+  /** What a map's keys or values are, told from their types. */
   #element(map: BpfMap<unknown, unknown>, name: string, what: 'key' | 'value'): string {
     const isKey = what === 'key'
     const size = isKey ? map.keySize : map.valueSize

@@ -1,0 +1,94 @@
+// Entries of a map, many at a time, read on libuv's pool.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "addon.h"
+#include "map.h"
+#include "util/call.h"
+
+namespace {
+
+// All that a batch needs is its own: the map may be closed meanwhile, and buffers of JavaScript detached.
+struct Batch {
+  ~Batch() {
+    if (fd >= 0) close(fd);
+  }
+  int fd = -1;
+  bool first = false;
+  bool more = false;
+  uint32_t count = 0;
+  size_t key_size = 0;
+  size_t value_size = 0;
+  size_t cursor_size = 0;
+  std::unique_ptr<uint8_t[]> cursor, keys, values;
+};
+
+std::unique_ptr<uint8_t[]> Allocate(size_t count, size_t size) {
+  size_t total = 0;
+  if (__builtin_mul_overflow(count, size, &total)) return nullptr;
+  return std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[total + 1]());
+}
+
+napi_value LookupBatchAsync(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* map = args.handle<Map>(0);
+  auto cursor = args.optionalBytes(1);
+  uint32_t room = args.u32(2);
+  if (!args.ok()) return nullptr;
+  if (!map->bound) {
+    napi_throw_error(env, "ERR_BPF_STATE", "the map has no buffers");
+    return nullptr;
+  }
+  auto batch = std::make_shared<Batch>();
+  batch->first = !cursor;
+  batch->count = room;
+  batch->key_size = map->key_size;
+  batch->value_size = map->value_size;
+  // The kernel keeps a bucket's number or a key in it.
+  batch->cursor_size = map->key_size < sizeof(uint32_t) ? sizeof(uint32_t) : map->key_size;
+  if (cursor && cursor->size != batch->cursor_size) {
+    args.Reject(1, "is not a cursor of this map");
+    return nullptr;
+  }
+  batch->cursor = Allocate(1, batch->cursor_size);
+  batch->keys = Allocate(room, batch->key_size);
+  batch->values = Allocate(room, batch->value_size);
+  if (!batch->cursor || !batch->keys || !batch->values) return Throw(env, "bpf_map_lookup_batch", -ENOMEM);
+  if (cursor) memcpy(batch->cursor.get(), cursor->data, cursor->size);
+  batch->fd = fcntl(map->fd(), F_DUPFD_CLOEXEC, 0);
+  if (batch->fd < 0) return Throw(env, "fcntl", -errno);
+  return CallAsync(
+      env, "bpf_map_lookup_batch",
+      [batch] {
+        uint8_t* cursor = batch->cursor.get();
+        int error = bpf_map_lookup_batch(batch->fd, batch->first ? nullptr : cursor, cursor,
+                                         batch->keys.get(), batch->values.get(), &batch->count, nullptr);
+        batch->more = error == 0;
+        return error == -ENOENT ? 0 : error;
+      },
+      [batch](int) {
+        close(batch->fd);
+        batch->fd = -1;
+      },
+      [batch](napi_env env) {
+        auto result = Napi::Object::New(env);
+        result["count"] = batch->count;
+        result["more"] = batch->more;
+        result["cursor"] = Napi::Value(env, CopyBytes(env, batch->cursor.get(), batch->cursor_size));
+        result["keys"] =
+            Napi::Value(env, CopyBytes(env, batch->keys.get(), batch->count * batch->key_size));
+        result["values"] =
+            Napi::Value(env, CopyBytes(env, batch->values.get(), batch->count * batch->value_size));
+        return static_cast<napi_value>(result);
+      });
+}
+
+}  // namespace
+
+void DefineMapWalk(napi_env env, napi_value exports) {
+  Define(env, exports, {{"mapLookupBatchAsync", LookupBatchAsync}});
+}

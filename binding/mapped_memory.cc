@@ -1,0 +1,166 @@
+// The memory of maps that user space may map: arrays with BPF_F_MMAPABLE, and arenas. It is read and written by
+// copying: Electron allows no buffers of foreign memory.
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "addon.h"
+#include "map.h"
+#include "util/call.h"
+
+namespace {
+
+class Memory : public Handle {
+ public:
+  static constexpr Kind kKind = Kind::kMappedMemory;
+  // Owns the mapping, unless `owner` does.
+  Memory(uint8_t* start, size_t size, size_t mapped, bool writable, bool arena,
+         std::shared_ptr<ObjectState> owner)
+      : Handle(kKind),
+        size(size),
+        writable(writable),
+        arena(arena),
+        start_(start),
+        mapped_(mapped),
+        owner_(std::move(owner)) {}
+  ~Memory() override { Close(); }
+
+  const char* Refusal() const override {
+    if (start_ == nullptr) return "ERR_BPF_CLOSED";
+    return owner_ ? owner_->Refusal() : nullptr;
+  }
+  void Close() {
+    if (start_ != nullptr && !owner_) munmap(start_, mapped_);
+    start_ = nullptr;
+  }
+  uint8_t* start() const { return start_; }
+
+  const size_t size;
+  const bool writable;
+  const bool arena;
+
+ private:
+  uint8_t* start_;
+  size_t mapped_;
+  std::shared_ptr<ObjectState> owner_;
+};
+
+napi_value Mmap(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* map = args.handle<Map>(0);
+  bool writable = args.boolean(1);
+  if (!args.ok()) return nullptr;
+  bpf_map_info found = {};
+  uint32_t found_size = sizeof(found);
+  if (!Call(env, "bpf_map_get_info_by_fd",
+            [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &found_size); })) {
+    return nullptr;
+  }
+  auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  bool arena = found.type == BPF_MAP_TYPE_ARENA;
+  size_t stride = arena ? page : (size_t{found.value_size} + 7) & ~size_t{7};
+  if (!arena && (found.type != BPF_MAP_TYPE_ARRAY || (found.map_flags & BPF_F_MMAPABLE) == 0)) {
+    return Throw(env, "mmap", -ENOTSUP);
+  }
+  size_t size = stride * found.max_entries;
+  size_t mapped = (size + page - 1) & ~(page - 1);
+  // An arena lies at one address for good, and libbpf has mapped those of objects.
+  if (arena && map->get() != nullptr) {
+    size_t ignored = 0;
+    void* start = bpf_map__initial_value(map->get(), &ignored);
+    if (start == nullptr) return Throw(env, "mmap", -EBUSY);
+    return Wrap(env, new Memory(static_cast<uint8_t*>(start), size, mapped, true, true, map->object));
+  }
+  int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* start = MAP_FAILED;
+  bool done = Call(env, "mmap", [&] {
+    // The address that was asked for when the arena was made.
+    void* hint = arena ? reinterpret_cast<void*>(static_cast<uintptr_t>(found.map_extra)) : nullptr;
+    start = mmap(hint, mapped, protection, MAP_SHARED | (hint != nullptr ? MAP_FIXED_NOREPLACE : 0),
+                 map->fd(), 0);
+    return start == MAP_FAILED ? -errno : 0;
+  });
+  if (!done) return nullptr;
+  return Wrap(env, new Memory(static_cast<uint8_t*>(start), size, mapped, writable, arena, nullptr));
+}
+
+// Where `offset` and the bytes of argument 2 are.
+uint8_t* Place(Args& args, Memory** memory, Bytes* bytes) {
+  *memory = args.handle<Memory>(0);
+  uint64_t offset = args.u53(1);
+  *bytes = args.bytes(2);
+  if (!args.ok()) return nullptr;
+  if (offset <= (*memory)->size && bytes->size <= (*memory)->size - offset)
+    return (*memory)->start() + offset;
+  args.Reject(1, "is beyond the end of the memory");
+  return nullptr;
+}
+
+napi_value Read(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Memory* memory = nullptr;
+  Bytes target;
+  uint8_t* place = Place(args, &memory, &target);
+  if (place == nullptr || target.size == 0) return nullptr;
+  if (!memory->arena) {
+    memcpy(target.data, place, target.size);
+    return nullptr;
+  }
+  // A page of an arena that cannot be had would be a SIGSEGV; so it is an error.
+  iovec local = {target.data, target.size};
+  iovec remote = {place, target.size};
+  ssize_t copied = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  if (copied != static_cast<ssize_t>(target.size))
+    return Throw(env, "process_vm_readv", copied < 0 ? -errno : -EFAULT);
+  return nullptr;
+}
+
+napi_value Write(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  Memory* memory = nullptr;
+  Bytes source;
+  uint8_t* place = Place(args, &memory, &source);
+  if (place == nullptr) return nullptr;
+  if (!memory->writable) return Throw(env, "mmap", -EACCES);
+  if (source.size == 0) return nullptr;
+  if (!memory->arena) {
+    memcpy(place, source.data, source.size);
+    return nullptr;
+  }
+  iovec local = {source.data, source.size};
+  iovec remote = {place, source.size};
+  ssize_t copied = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
+  if (copied != static_cast<ssize_t>(source.size))
+    return Throw(env, "process_vm_writev", copied < 0 ? -errno : -EFAULT);
+  return nullptr;
+}
+
+napi_value Size(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* memory = args.handle<Memory>(0);
+  napi_value size = nullptr;
+  if (args.ok()) napi_create_int64(env, static_cast<int64_t>(memory->size), &size);
+  return size;
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* memory = args.closable<Memory>(0);
+  if (args.ok()) memory->Close();
+  return Undefined(env);
+}
+
+}  // namespace
+
+void DefineMappedMemory(napi_env env, napi_value exports) {
+  Define(env, exports,
+         {
+             {"mapMmap", Mmap},
+             {"memorySize", Size},
+             {"memoryRead", Read},
+             {"memoryWrite", Write},
+             {"memoryClose", Close},
+         });
+}
