@@ -1,10 +1,11 @@
 // Sources as people write them, in the style of well-known tools: generated, compiled, loaded, and their data decoded.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, readdirSync } from 'node:fs'
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type BpfMap, type BpfObject, type EventReader, possibleCpus } from 'libbpf-node'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
 import { until } from '../helpers/until.js'
 import { biome, gen, root, tsc, useFolder } from './helper.js'
 
@@ -12,6 +13,22 @@ const folder = useFolder()
 const sources = join(root, 'test/codegen/tools')
 const names = readdirSync(sources).filter((name) => name.endsWith('.bpf.c'))
 const records: Record<string, string[]> = { execsnoop: ['--record', 'events=struct event'] }
+
+/** What TypeScript has to know of maps that hold other things than values. */
+const use = `
+import type { BpfMap, Program } from 'libbpf-node'
+import type { HasMacs, Kinds } from './kinds.skel.js'
+import type { Profile } from './profile.skel.js'
+export function use(kinds: Kinds, profile: Profile, program: Program): void {
+  const inner: BpfMap<number, HasMacs> | undefined = kinds.maps.outer.get(1)
+  kinds.maps.outer.set(1, kinds.maps.in1)
+  kinds.maps.progs.set(new Uint8Array(4), program)
+  const stack: bigint[] | undefined = profile.maps.stackmap.get(7)
+  console.log(inner, stack)
+  // @ts-expect-error
+  kinds.maps.outer.set(1, { m: new Uint8Array(6) })
+}
+`
 
 type Record_ = Record<string, unknown>
 type Tool = BpfObject & { events(): EventReader<Record_> }
@@ -24,6 +41,7 @@ beforeAll(async () => {
     const headers = join(root, 'build/include')
     await gen(join(sources, source), '-o', output, '-I', headers, ...(records[name] ?? []))
   }
+  writeFileSync(join(folder, 'use.ts'), use)
   complaints = await tsc(folder, { declaration: true, isolatedDeclarations: true })
 }, 120_000)
 
@@ -74,7 +92,7 @@ describe('generated from the sources of tools', () => {
     expect(record).toMatchObject({ ppid: process.pid, args_count: 1, args_size: command.length + 1 })
   })
 
-  it('tcpconnect: unions and counts by flow', async () => {
+  requiresKernel('5.8', 'tcpconnect: unions and counts by flow', async () => {
     using tool = await open('tcpconnect', 'Tcpconnect')
     await tool.load()
     const events = tool.events()
@@ -94,7 +112,7 @@ describe('generated from the sources of tools', () => {
     ])
   })
 
-  it('runqlat: histograms', async () => {
+  requiresKernel('5.14', 'runqlat: histograms', async () => {
     using tool = await open('runqlat', 'Runqlat')
     await tool.load()
     tool.attach()
@@ -108,6 +126,27 @@ describe('generated from the sources of tools', () => {
     expect(slots.length).toBe(26)
     expect(slots.reduce((sum, count) => sum + count)).toBeGreaterThan(0)
     expect(comm.length).toBeGreaterThan(0)
+  })
+
+  it('profile: stacks, by their number', async () => {
+    using tool = await open('profile', 'Profile')
+    await tool.load()
+    tool.program('do_perf_event').attachPerfEventOnCpus({ event: 'cpu-clock', frequency: 997 })
+    const counts = tool.map('counts') as unknown as BpfMap<
+      { pid: number; user_stack_id: number; name: string },
+      bigint
+    >
+    const stacks = tool.map('stackmap') as unknown as BpfMap<number, bigint[]>
+    let stack: bigint[] | undefined
+    await until('a stack of this process was seen', () => {
+      const isOurs = ([{ pid, user_stack_id }]: [{ pid: number; user_stack_id: number }, bigint]) =>
+        pid === process.pid && user_stack_id >= 0
+      const [key] = [...counts].find(isOurs) ?? []
+      stack = key && stacks.get(key.user_stack_id)
+      return stack !== undefined
+    })
+    expect(stack!.length).toBeGreaterThan(0)
+    expect(stack!.every((address) => address > 4096n)).toBe(true)
   })
 
   it('net: packets by flow, on each CPU', async () => {
@@ -128,7 +167,7 @@ describe('generated from the sources of tools', () => {
     expect(stats!.reduce((sum, { bytes }) => sum + bytes, 0n)).toBe(128n)
   })
 
-  it('words: names that mean something else', async () => {
+  requiresKernel('6.1', 'words: names that mean something else', async () => {
     using tool = await open('words', 'Words')
     await tool.load()
     tool.bss.maps = 4
@@ -150,7 +189,7 @@ describe('generated from the sources of tools', () => {
     expect([...events]).toEqual([[key, { default_: { Number: 9 } }]])
   })
 
-  it('kinds: every kind of map and type', async () => {
+  requiresKernel('5.16', 'kinds: every kind of map and type', async () => {
     using tool = await open('kinds', 'Kinds')
     await tool.load()
     const { bss, data } = tool as unknown as { bss: Record_; data: Record_ }
@@ -161,6 +200,13 @@ describe('generated from the sources of tools', () => {
     const lpm = tool.map('lpm') as unknown as BpfMap<Record_, bigint>
     lpm.set({ len: 8, ip: Uint8Array.of(10, 0, 0, 0) }, 5n)
     expect(lpm.get({ len: 32, ip: Uint8Array.of(10, 1, 2, 3) })).toBe(5n)
+    const outer = tool.map('outer') as unknown as BpfMap<number, BpfMap<number, Record_>>
+    const inner = tool.map('in1') as unknown as BpfMap<number, Record_>
+    const value = { m: new Uint8Array(6), ms: [Uint8Array.of(1, 2, 3, 4, 5, 6), new Uint8Array(6)] }
+    inner.set(5, value)
+    outer.set(1, inner)
+    using opened = outer.get(1)
+    expect(opened?.get(5)).toEqual(value)
     const perCpu = tool.map('pc') as unknown as BpfMap<string, { f: number }[]>
     perCpu.set(
       'eight888',
