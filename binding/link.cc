@@ -239,12 +239,14 @@ napi_value UpdateProgram(napi_env env, napi_callback_info info) {
   auto* link = args.handle<Link>(0);
   auto* program = args.handle<Program>(1);
   if (!args.ok()) return nullptr;
-  Call(env, "bpf_link__update_program", [&] {
-    const LinkState& state = *link->state;
+  LinkState& state = *link->state;
+  bool updated = Call(env, "bpf_link__update_program", [&] {
     if (state.link != nullptr) return bpf_link__update_program(state.link, program->get());
     if (state.fd < 0) return -EOPNOTSUPP;
     return bpf_link_update(state.fd, bpf_program__fd(program->get()), nullptr);
   });
+  // The object that it came from can be closed now.
+  if (updated && state.object) state.object = program->object;
   return Undefined(env);
 }
 
@@ -262,11 +264,12 @@ napi_value UpdateMap(napi_env env, napi_callback_info info) {
   auto* link = args.handle<Link>(0);
   auto* map = args.handle<Map>(1);
   if (!args.ok()) return nullptr;
-  Call(env, "bpf_link__update_map", [&] {
+  bool updated = Call(env, "bpf_link__update_map", [&] {
     // libbpf takes any link for a struct_ops one and reads beyond its end.
     if (!link->state->struct_ops || map->get() == nullptr) return -EINVAL;
     return bpf_link__update_map(link->state->link, map->get());
   });
+  if (updated) link->state->object = map->object;
   return Undefined(env);
 }
 

@@ -2,15 +2,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 
 #include "addon.h"
 #include "map.h"
 #include "util/call.h"
 
 namespace {
+
+struct Free {
+  void operator()(uint8_t* memory) const { free(memory); }
+};
+using Memory = std::unique_ptr<uint8_t, Free>;
 
 // All that a batch needs is its own: the map may be closed meanwhile, and buffers of JavaScript detached.
 struct Batch {
@@ -24,13 +29,12 @@ struct Batch {
   size_t key_size = 0;
   size_t value_size = 0;
   size_t cursor_size = 0;
-  std::unique_ptr<uint8_t[]> cursor, keys, values;
+  Memory cursor, keys, values;
 };
 
-std::unique_ptr<uint8_t[]> Allocate(size_t count, size_t size) {
-  size_t total = 0;
-  if (__builtin_mul_overflow(count, size, &total)) return nullptr;
-  return std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[total + 1]());
+// Pages that nobody writes to cost nothing.
+Memory Allocate(size_t count, size_t size) {
+  return Memory(static_cast<uint8_t*>(calloc(count, size > 0 ? size : 1)));
 }
 
 napi_value LookupBatchAsync(napi_env env, napi_callback_info info) {
@@ -79,8 +83,7 @@ napi_value LookupBatchAsync(napi_env env, napi_callback_info info) {
         result["count"] = batch->count;
         result["more"] = batch->more;
         result["cursor"] = Napi::Value(env, CopyBytes(env, batch->cursor.get(), batch->cursor_size));
-        result["keys"] =
-            Napi::Value(env, CopyBytes(env, batch->keys.get(), batch->count * batch->key_size));
+        result["keys"] = Napi::Value(env, CopyBytes(env, batch->keys.get(), batch->count * batch->key_size));
         result["values"] =
             Napi::Value(env, CopyBytes(env, batch->values.get(), batch->count * batch->value_size));
         return static_cast<napi_value>(result);

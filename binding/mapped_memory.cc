@@ -1,5 +1,5 @@
-// The memory of maps that user space may map: arrays with BPF_F_MMAPABLE, and arenas. It is read and written by
-// copying: Electron allows no buffers of foreign memory.
+// The memory of maps that user space may map: arrays with BPF_F_MMAPABLE, and arenas. It is read and written
+// by copying: Electron allows no buffers of foreign memory.
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>

@@ -17,9 +17,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   uint32_t flags = args.u32(1);
   if (!args.ok()) return nullptr;
   int fd = -1;
-  bool opened = Call(env, "pidfd_open", [&] {
-    return ErrnoOf(fd = static_cast<int>(syscall(SYS_pidfd_open, pid, flags)));
-  });
+  bool opened = Call(env, "pidfd_open",
+                     [&] { return ErrnoOf(fd = static_cast<int>(syscall(SYS_pidfd_open, pid, flags))); });
   return opened ? ToJs(env, int32_t{fd}) : nullptr;
 }
 

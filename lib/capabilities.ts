@@ -61,6 +61,10 @@ function missing(needed: readonly Capability[]): Capability[] {
   return needed.filter((c) => !has(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
 }
 
+function isInitialUserNamespace(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/thread-self/uid_map', 'utf8'))
+}
+
 /** Why the kernel may have said EPERM, and what helps, in half a sentence. `otherwise` is what it is when nothing is lacking. */
 export function explainRefusal(
   needed: readonly Capability[],
@@ -73,6 +77,9 @@ export function explainRefusal(
     }
     if (readStatus('Seccomp') === '2') {
       return 'not permitted although the process has the capabilities: it runs under a seccomp filter, which may forbid bpf()'
+    }
+    if (!isInitialUserNamespace()) {
+      return 'not permitted although the process has the capabilities, which count in its user namespace only: it takes those of the first one (a privileged container), or a BPF token (option bpfTokenPath, Linux 6.9)'
     }
   } catch {
     return `not permitted (it takes ${needed.join(' and ')})`

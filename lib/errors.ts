@@ -1,6 +1,6 @@
 /** What an error was about. */
 export interface BpfErrorDetails {
-  /** The errno's name ('EPERM', 'ENOTSUPP'), or 'ERR_BPF_CLOSED', 'ERR_BPF_BUSY', 'ERR_BPF_STATE', 'ERR_BPF_NOT_FOUND'. */
+  /** The errno's name ('EPERM', 'ENOTSUPP'), or 'ERR_BPF_CLOSED', 'ERR_BPF_BUSY', 'ERR_BPF_STATE', 'ERR_BPF_NOT_FOUND', 'ERR_BPF_MISMATCH', 'ERR_BPF_ITERATION'. */
   code: string
   /** The positive errno; 0 where no system call was made. */
   errno?: number

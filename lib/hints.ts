@@ -146,9 +146,14 @@ export const hints: readonly Hint[] = [
     say: () => 'the map is full, or the key is beyond its end',
   },
   {
-    code: /^(EINVAL|ENOTSUP|ENOTSUPP)$/,
+    code: /^EINVAL$/,
     operation: /^bpf_map_(lookup|update|delete|lookup_and_delete)_elem$/,
     say: () => 'maps of this type cannot do that, or not with these flags',
+  },
+  {
+    code: /^ENOTSUPP?$/,
+    operation: /^bpf_map_(lookup|delete|lookup_and_delete)_elem$/,
+    say: () => 'maps of this type cannot do that',
   },
   {
     code: /^EINVAL$/,

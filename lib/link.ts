@@ -1,34 +1,64 @@
 import { statfsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
-import type { LinkHandle, NativeError } from '../types/binding.js'
+import type { LinkHandle, NativeError, ProgramHandle } from '../types/binding.js'
+import type { Attachable } from './attach/attachable.js'
 import { native } from './binding.js'
-import { attempt } from './call.js'
+import { attempt, attemptAsync } from './call.js'
+import type { Dispatcher } from './dispatcher.js'
+import { BpfError } from './errors.js'
 import type { Subject } from './explain.js'
 import { type LinkInfo, toLinkInfo } from './link-info.js'
-import { type BpfMap, handleOfMap } from './map.js'
+import { type BpfMap, insideOfMap } from './map.js'
 import type { Program } from './program.js'
-import { handleOfProgram } from './program-handle.js'
+import { attachableOf } from './program-handle.js'
 
 /** What a link is about, for its errors. @internal */
 export type LinkSubject = Omit<Subject, 'what'>
+
+/** How a link was made, to make one like it of another program. @internal */
+export interface Reattach {
+  dispatcher: Dispatcher | undefined
+  /** Attaches another program to the same hook. */
+  attach: (program: ProgramHandle) => Attached | Promise<Attached>
+}
+
+type Attached = LinkHandle | undefined
+
+/**
+ * How another program came into a link's place: the kernel `updated` the link; its dispatcher was `switched`; or the new one was attached before
+ * the old one was detached, and for a moment both ran at each event: they `overlapped`.
+ */
+export type ExchangeKind = 'updated' | 'switched' | 'overlapped'
+
+/** Another program in a link's place, for as long as it is not sure that it stays. @internal */
+export interface Exchange {
+  readonly link: Link
+  readonly kind: ExchangeKind
+  /** Puts the old one back. */
+  undo(): void
+  /** Makes the link the new program's. What has to be closed for that is returned. */
+  finish(): LinkHandle | undefined
+}
 
 /**
  * A program's attachment to a hook. It holds until it's closed, or the process or Worker ends: garbage collection never
  * detaches. A pinned link outlives the process.
  */
 export class Link implements Disposable, AsyncDisposable {
-  readonly #handle: LinkHandle
-  readonly #subject: LinkSubject
+  #handle: LinkHandle
+  #subject: LinkSubject
+  readonly #reattach: Reattach | undefined
   #closed = false
   /** Called once when the link is closed. */
   #onClose: (() => void) | undefined
 
   /** Use {@link Program.attach} or {@link Link.open}. @internal */
-  constructor(handle: LinkHandle, subject: LinkSubject, onClose?: () => void) {
+  constructor(handle: LinkHandle, subject: LinkSubject, onClose?: () => void, reattach?: Reattach) {
     this.#handle = handle
     this.#subject = subject
     this.#onClose = onClose
+    this.#reattach = reattach
   }
 
   /** Opens a pinned link. (`bpf_link__open`, Linux 5.7) */
@@ -75,8 +105,11 @@ export class Link implements Disposable, AsyncDisposable {
    */
   static async closeAll(links: Iterable<Link>): Promise<void> {
     const open = [...links].filter((link) => !link.#closed)
+    if (open.length === 0) return
+    const closing = native.linkCloseAsync(open.map((link) => link.#handle))
+    // After that: a dispatcher's object would close its link here and now.
     for (const link of open) link.#letGo()
-    if (open.length > 0) await native.linkCloseAsync(open.map((link) => link.#handle))
+    await closing
   }
 
   /** The program's name, where this process attached it. */
@@ -130,16 +163,66 @@ export class Link implements Disposable, AsyncDisposable {
     this.#do('unpin', () => native.linkUnpin(this.#handle))
   }
 
-  /** Puts a program of the same type in the place of the attached one, atomically. (`bpf_link__update_program`, Linux 5.7) */
+  /**
+   * Puts a program of the same type in the place of the attached one, atomically. The link is then closed with that program's object.
+   * For XDP, TCX, netkit, cgroups, network namespaces, iterators, sockmaps (6.10), and what is {@link Program.replaceable}.
+   * (`bpf_link__update_program`, Linux 5.7)
+   */
   update(program: Program): void {
-    this.#do(`update to program '${program.name}'`, () =>
-      native.linkUpdateProgram(this.#handle, handleOfProgram(program)),
-    )
+    const to = attachableOf(program)
+    const dispatcher = this.#reattach?.dispatcher
+    this.#do(`update to program '${program.name}'`, () => {
+      if (dispatcher !== undefined) dispatcher.pointTo(program.fd)
+      else native.linkUpdateProgram(this.#handle, to.handle)
+    })
+    this.#moveTo(to)
+  }
+
+  /** Puts `program` in the place of `old`, by whatever way there is. @internal */
+  async exchange(old: Program, program: Program): Promise<Exchange> {
+    const kind = this.#reattach?.dispatcher === undefined ? 'updated' : 'switched'
+    try {
+      this.update(program)
+      return { link: this, kind, undo: () => this.update(old), finish: () => undefined }
+    } catch (error) {
+      const hasNoUpdate = error instanceof BpfError && noUpdate.has(error.errno) && kind === 'updated'
+      if (!hasNoUpdate || this.#reattach === undefined) throw error
+      if (this.pinPath !== undefined) throw this.#refusal('it is pinned, and its kind cannot be updated')
+    }
+    const reattach = this.#reattach
+    const to = attachableOf(program)
+    const subject = {
+      ...this.#subject,
+      ...to.subject,
+      what: `attach program '${program.name}' to ${this.target}`,
+    }
+    const handle = await attemptAsync(subject, async () => reattach.attach(to.handle))
+    if (handle === undefined) throw this.#refusal('an object was closed meanwhile')
+    return {
+      link: this,
+      kind: 'overlapped',
+      undo: () => native.linkClose(handle),
+      finish: () => {
+        const before = this.#handle
+        this.#handle = handle
+        this.#moveTo(to)
+        return before
+      },
+    }
   }
 
   /** The same for struct_ops. (`bpf_link__update_map`, Linux 6.4) */
   updateMap(map: BpfMap<unknown, unknown>): void {
-    this.#do(`update to map '${map.name}'`, () => native.linkUpdateMap(this.#handle, handleOfMap(map)))
+    const { handle, subject, owner } = insideOfMap(map)
+    this.#do(`update to map '${map.name}'`, () => native.linkUpdateMap(this.#handle, handle))
+    if (owner !== undefined) this.#moveTo({ subject, own: (make) => owner.own(make) })
+    this.#subject = { ...subject, target: map.name }
+  }
+
+  /** {@link exchange} for struct_ops. @internal */
+  exchangeMap(old: BpfMap<unknown, unknown>, map: BpfMap<unknown, unknown>): Exchange {
+    this.updateMap(map)
+    return { link: this, kind: 'updated', undo: () => this.updateMap(old), finish: () => undefined }
   }
 
   /** What the kernel says of it. (`bpf_link_get_info_by_fd`, Linux 5.8) */
@@ -171,6 +254,25 @@ export class Link implements Disposable, AsyncDisposable {
     this.#closed = true
     this.#onClose?.()
     this.#onClose = undefined
+    this.#reattach?.dispatcher?.close()
+  }
+
+  /** To the object of another program, if an object has it. */
+  #moveTo({ subject, own }: Pick<Attachable, 'subject' | 'own'>): void {
+    if (this.#onClose === undefined) return
+    this.#onClose()
+    own((onClose) => {
+      this.#onClose = onClose
+      return this
+    })
+    this.#subject = { ...subject, target: this.target }
+  }
+
+  #refusal(why: string): BpfError {
+    return new BpfError(`link of program '${this.program}': exchange its program: ${why}`, {
+      ...this.#subject,
+      code: 'ERR_BPF_STATE',
+    })
   }
 
   #do<T>(what: string, call: () => T, reason?: Subject['reason']): T {
@@ -179,6 +281,13 @@ export class Link implements Disposable, AsyncDisposable {
     return attempt({ ...this.#subject, what: `${link}: ${what}`, reason }, call)
   }
 }
+
+/** What kernels say of an update that a kind of link does not know. */
+const noUpdate = new Set<number>([
+  constants.errno.EINVAL,
+  constants.errno.EOPNOTSUPP,
+  524, // ENOTSUPP
+])
 
 function whyNoLink({ errno }: NativeError): string | undefined {
   return errno === constants.errno.EINVAL ? 'it is something else than a link' : undefined

@@ -27,6 +27,13 @@ export function knowsNoBatches(error: unknown): boolean {
   return unsupported.has(errnoOf(error) ?? 0)
 }
 
+/** The kernel would read nothing at a time for ever. */
+function checkSize(size: number): void {
+  if (typeof size !== 'number') throw new TypeError('size is not a number')
+  if (!Number.isInteger(size) || size < 1 || size > 0xffff_ffff)
+    throw new RangeError(`size ${size} is not a number of entries`)
+}
+
 /**
  * The entries in pieces, by the kernel's own cursor, so that what is deleted meanwhile does not disturb it. `take` deletes them. A piece grows as long as
  * a bucket of the hash does not fit.
@@ -39,6 +46,7 @@ export function* rawBatches(
   size: number,
   take: boolean,
 ): Generator<RawBatch, undefined> {
+  checkSize(size)
   const cursor = new Uint8Array(Math.max(sizes.key, 4))
   const count = new Uint32Array(1)
   let room = size
@@ -67,6 +75,7 @@ export function* rawBatches(
  * @internal
  */
 export async function* asyncBatches(handle: MapHandle, size: number): AsyncGenerator<RawBatch, undefined> {
+  checkSize(size)
   let room = size
   let cursor: Uint8Array | undefined
   for (let more = true; more; ) {

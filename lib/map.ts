@@ -11,7 +11,7 @@ import { descriptorCodec, descriptorIn } from './descriptor-codec.js'
 import { BpfError } from './errors.js'
 import { explain, type Subject } from './explain.js'
 import { innerMismatch } from './inner-maps.js'
-import { Link } from './link.js'
+import { Link, type LinkSubject } from './link.js'
 import {
   asyncBatches,
   type BatchSizes,
@@ -145,7 +145,20 @@ const createArguments = [
   'ifindex',
 ]
 
-let handleOf: (map: BpfMap<unknown, unknown>) => MapHandle
+/** What stays inside of a map, for those who need it. @internal */
+export interface MapInside {
+  readonly handle: MapHandle
+  readonly subject: LinkSubject
+  readonly owner: ProgramOwner | undefined
+}
+
+let read: (map: BpfMap<unknown, unknown>) => MapInside
+
+/** @internal */
+export function insideOfMap(map: BpfMap<unknown, unknown>): MapInside {
+  if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
+  return read(map)
+}
 
 /** The type, sizes and flags that a map is declared with. @internal */
 export function declaredLayout(handle: MapHandle): MapLayout {
@@ -161,15 +174,14 @@ export function declaredLayout(handle: MapHandle): MapLayout {
 
 /** The native handle of a map. @internal */
 export function handleOfMap(map: BpfMap<unknown, unknown>): MapHandle {
-  if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
-  return handleOf(map)
+  return insideOfMap(map).handle
 }
 
 /** Keys and values as they are. */
 function rawCodecs(map: BpfMap<unknown, unknown>): MapCodecs {
   return {
     key: bytesCodec('key', map.keySize) as ElementCodec,
-    value: bytesCodec('value', native.mapValueBytes(handleOf(map))) as ElementCodec,
+    value: bytesCodec('value', native.mapValueBytes(handleOfMap(map))) as ElementCodec,
   }
 }
 
@@ -238,7 +250,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   readonly name: string
 
   static {
-    handleOf = (map) => map.#handle
+    read = (map) => ({ handle: map.#handle, subject: map.#subject, owner: map.#owner })
   }
 
   /** Use {@link BpfObject.map}, or one of the static methods. @internal */
@@ -679,7 +691,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
 
   /**
    * The keys, in the kernel's order. The entry at hand may be deleted while iterating. Where others delete at the same time, keys may
-   * come twice.
+   * come twice: when the key at hand is gone the kernel begins anew. What others set meanwhile may come or not.
    *
    * @throws BpfError ERR_BPF_ITERATION when deletions by others send the iteration back to its beginning again and again
    */

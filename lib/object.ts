@@ -8,6 +8,7 @@ import { Planner } from './btf/plan.js'
 import { attempt, attemptAsync } from './call.js'
 import { capabilitiesFor } from './capabilities.js'
 import { bytesCodec, type ElementCodec } from './codec.js'
+import { loadDispatcher } from './dispatcher.js'
 import { BpfError } from './errors.js'
 import type { EventReader, EventReaderOptions } from './event-reader.js'
 import type { Subject } from './explain.js'
@@ -19,6 +20,7 @@ import { namedLinks, namedMap } from './named.js'
 import { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 import { choosePortableMaps } from './portable-events.js'
 import { Program } from './program.js'
+import { type Replacement, type ReplaceOptions, replace } from './replace.js'
 import { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 import type {
   Links,
@@ -162,6 +164,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     const owner = {
       name: this.name,
       own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
+      dispatch: (section: string, prepare: (dispatcher: Program) => void) =>
+        loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }
     const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
     const maps = native.objectMaps(this.#handle).map((handle) => {
@@ -370,6 +374,30 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       throw error
     }
     return links
+  }
+
+  /**
+   * Another version takes this one's place: it takes over the maps of the same names with what is in them, is loaded, and then its programs
+   * take the place of those of the same names in all links that are open. The links are then the other object's, this one's programs run no
+   * more, and readers of its maps go on. Where it is not loaded, or a link refuses, all stays as it was, and `next` has failed: close it.
+   *
+   * No event is lost. None is seen by both versions where the kernel updates links (XDP, TCX, cgroup and so on: see {@link Link.update}), and for
+   * programs that were attached with {@link Program.replaceable}; else the new program is attached before the old one is detached, and
+   * the events of that moment are seen by both.
+   *
+   * @param next - open, and not loaded
+   * @throws VerifierError, BpfError as {@link load} and the methods that attach do; ERR_BPF_NOT_FOUND where `next` lacks a program that
+   * has a link; ERR_BPF_STATE where a map differs
+   * @example
+   * const next = BpfObject.open('exec-2.bpf.o')
+   * await obj.replace(next)
+   * obj.close()
+   */
+  async replace(next: BpfObject<Shape>, options: ReplaceOptions = {}): Promise<Replacement> {
+    this.#expectLoaded('replace')
+    if (next.#state !== 'open') throw next.#stateError(`replace object '${this.name}' with`)
+    choosePortableMaps(next)
+    return replace(this as BpfObject<Shape>, next, options)
   }
 
   /** The links that are open, of this object's programs. */

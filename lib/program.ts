@@ -3,7 +3,7 @@ import type {
   ProgramHandle,
   TestRunArguments,
 } from '../types/binding.js'
-import type { Attachable } from './attach/attachable.js'
+import { type Attachable, tryAttach } from './attach/attachable.js'
 import { attachCgroup, type CgroupOptions } from './attach/cgroup.js'
 import type { Interface } from './attach/interface.js'
 import { attachIter, type IterLink, type IterOptions } from './attach/iter.js'
@@ -37,9 +37,10 @@ import { attachXdp, type XdpLink, type XdpOptions } from './attach/xdp.js'
 import { native } from './binding.js'
 import { attempt, attemptAsync } from './call.js'
 import { capabilitiesFor } from './capabilities.js'
+import type { Dispatcher } from './dispatcher.js'
 import { BpfError } from './errors.js'
 import type { Subject } from './explain.js'
-import { Link } from './link.js'
+import type { Link } from './link.js'
 import type { BpfMap } from './map.js'
 import {
   type AttachType,
@@ -56,6 +57,8 @@ export interface ProgramOwner {
   readonly name: string
   /** Keeps a link until it's closed, or closes it with the object. */
   own<L extends Link>(make: (onClose: () => void) => L): L
+  /** Loads a dispatcher for {@link Program.replaceable}. */
+  dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
 }
 
 /** What the kernel says of a loaded program. */
@@ -136,9 +139,14 @@ export class Program {
   readonly name: string
   /** What SEC() says. (`bpf_program__section_name`) */
   readonly section: string
+  #replaceable = false
+  /** As {@link setAttachTarget} was told: libbpf has no way to ask. */
+  #attachTarget: readonly [name: string, fd: number] | undefined
 
   static {
-    registerPrograms((program) => (#handle in program ? program.#handle : undefined))
+    registerPrograms((program) =>
+      #handle in program ? { handle: program.#handle, attachable: () => program.#attachable } : undefined,
+    )
   }
 
   /** Use {@link BpfObject.program}. @internal */
@@ -221,6 +229,20 @@ export class Program {
       () => native.programSetAttachTarget(this.#handle, targetFd, name),
       name,
     )
+    this.#attachTarget = [name, targetFd]
+  }
+
+  /**
+   * Whether it is attached through a dispatcher: a program in the hook that only jumps to this one (`bpf_tail_call`), and costs a few
+   * nanoseconds a run. {@link BpfObject.replace} exchanges what it jumps to at once, where the hook itself can only be given up and taken anew:
+   * kprobes, uprobes, tracepoints, perf events, fentry. To be set before it is attached; false by default. The dispatcher lives as long as the process
+   * and the link: not in a pin. Not for sleepable programs and USDT. (Linux 4.2; for fentry and fexit 5.6)
+   */
+  get replaceable(): boolean {
+    return this.#replaceable
+  }
+  set replaceable(on: boolean) {
+    this.#replaceable = on
   }
 
   /** Instructions, of which some are there twice as long. After load, those of its subprograms, too. (`bpf_program__insn_cnt`) */
@@ -279,14 +301,7 @@ export class Program {
 
   /** Like {@link attach}, but `undefined` where the section's name doesn't say to what. */
   tryAttach(): Link | undefined {
-    this.fd
-    const handle = this.#do(
-      `attach to SEC("${this.section}")`,
-      () => native.programAttach(this.#handle),
-      this.section,
-    )
-    if (handle === undefined) return undefined
-    return this.#owner.own((onClose) => new Link(handle, { ...this.#subject, target: this.section }, onClose))
+    return tryAttach(this.#attachable, this.section)
   }
 
   // ---- Attaching to what SEC() need not name, or with options
@@ -530,7 +545,16 @@ export class Program {
       attachType: native.programExpectedAttachType(this.#handle),
       subject: this.#subject,
       own: (make) => this.#owner.own(make),
+      dispatch: this.#replaceable ? () => this.#dispatch() : undefined,
     }
+  }
+
+  #dispatch(): Dispatcher {
+    return this.#owner.dispatch(this.section, (dispatcher) => {
+      dispatcher.type = this.type
+      dispatcher.expectedAttachType = this.expectedAttachType
+      if (this.#attachTarget !== undefined) dispatcher.setAttachTarget(...this.#attachTarget)
+    })
   }
 
   get #subject(): Omit<Subject, 'what'> {

@@ -12,7 +12,7 @@ const multiarch = { x64: '/usr/include/x86_64-linux-gnu', arm64: '/usr/include/a
 ]
 const targetArch = { x64: 'x86', arm64: 'arm64' }[process.arch]
 
-export const sources = () => ['examples', 'test/bpf'].flatMap((folder) => files(folder, /\.bpf\.c$/))
+export const sources = () => ['lib', 'examples', 'test/bpf'].flatMap((folder) => files(folder, /\.bpf\.c$/))
 export const objectOf = (source) => `dist/${source.replace(/c$/, 'o')}`
 
 const headers = () => [...files('include', /\.h$/), 'build/include/vmlinux.h', 'deps/libbpf/.fetched']

@@ -93,6 +93,13 @@ describe('asynchronous iteration', () => {
     await expect(collect(map)).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
+  it.each([0, -1, 1.5, Number.NaN, 2 ** 33, '1'])('wants a size, not %s', async (size) => {
+    using map = bigHash(10)
+    const isMisuse = expect.any(typeof size === 'string' ? TypeError : RangeError)
+    expect(thrownBy(() => [...map.batches({ size: size as number })])).toEqual(isMisuse)
+    await expect(collect(map.entriesAsync({ size: size as number }))).rejects.toEqual(isMisuse)
+  })
+
   it('may be left', async () => {
     using map = bigHash(1000)
     for await (const [first] of map) {

@@ -35,6 +35,26 @@ describe('types', () => {
     expect(map.get(new Uint8Array(3))).toBeUndefined()
   })
 
+  it('of maps that take other things than they give', () => {
+    using object = load('tail-calls')
+    const jumps = object.map<number, number, bpf.Program>('jumps')
+    expectTypeOf(jumps.get(1)).toEqualTypeOf<number | undefined>()
+    expectTypeOf(jumps.set).parameter(1).toEqualTypeOf<bpf.Program>()
+    type Tenants = BpfMap<number, BpfMap<number, bigint>, BpfMap<number, bigint> | number>
+    expectTypeOf<ReturnType<Tenants['get']>>().toEqualTypeOf<BpfMap<number, bigint> | undefined>()
+    expectTypeOf<ReturnType<Tenants['createInner']>>().toEqualTypeOf<BpfMap<number, bigint>>()
+    expectTypeOf<BpfMap['cidr']>().toEqualTypeOf<BpfMap<string, Uint8Array>>()
+    expectTypeOf<ReturnType<BpfMap<number, Point>['mmap']>>().toEqualTypeOf<bpf.MappedArray<Point>>()
+    const sums = (map: BpfMap<number, bigint[]>) => map.sum(1)
+    expectTypeOf(sums).returns.toEqualTypeOf<bigint | undefined>()
+    const walk = async (map: BpfMap<number, Point>): Promise<void> => {
+      for await (const entry of map) expectTypeOf(entry).toEqualTypeOf<[number, Point]>()
+    }
+    expect(walk).toBeInstanceOf(Function)
+    // @ts-expect-error no per-CPU map
+    expect(() => object.map<number, number>('plain').sum(1)).toThrow('not a per-CPU map')
+  })
+
   it('of any map fit where only the map matters', () => {
     using object = load('maps')
     const points: BpfMap<number, Point> = object.map<number, Point>('points')

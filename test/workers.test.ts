@@ -126,6 +126,14 @@ describe('a Worker', () => {
       'while it iterates a map',
       "const o = open('maps'); o.loadSync(); const m = o.map('points'); for (let i = 0; i < 9; i++) m.set(i, { x: 1, y: 1, label: '' }); post('now'); for (;;) for (const _ of m) {}",
     ],
+    [
+      'while entries are read on the pool',
+      "const m = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4096, maxEntries: 1000 }); for (let i = 0; i < 1000; i++) m.set(new Uint8Array(Uint32Array.of(i).buffer), new Uint8Array(4096)); const walk = async () => { for (;;) for await (const _ of m) {} }; walk(); walk(); await sleep(3); post('now')",
+    ],
+    [
+      'while it writes a mapped array',
+      "const m = BpfMap.create({ type: 'array', keySize: 4, valueSize: 8, maxEntries: 9, flags: 1024 }); const a = m.mmap(); m.close(); post('now'); for (;;) a.items[8] = new Uint8Array(8)",
+    ],
   ])('can be terminated %s', async (_, body) => {
     const stdout = await expectToEnd(`
       for (let i = 0; i < 3; i++) {

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding.js'
+import { native } from '../binding.js'
 import { attempt, attemptAsync } from '../call.js'
+import type { Dispatcher } from '../dispatcher.js'
 import { BpfError } from '../errors.js'
 import type { Subject } from '../explain.js'
 import { tooOldFor } from '../kernel-version.js'
@@ -8,7 +10,8 @@ import { Link, type LinkSubject } from '../link.js'
 
 /** What the attach functions need of a program that is in the kernel. */
 export interface Attachable {
-  readonly handle: ProgramHandle
+  /** What goes into the hook: the program, its dispatcher, or what takes its place later. Calls read it when they are made. */
+  handle: ProgramHandle
   readonly name: string
   readonly fd: number
   /** What SEC() or a setter says: the kernel's number. */
@@ -16,6 +19,8 @@ export interface Attachable {
   readonly subject: LinkSubject
   /** Keeps a link until it's closed, or closes it with the object. */
   own<L extends Link>(make: (onClose: () => void) => L): L
+  /** For a replaceable program. */
+  readonly dispatch?: (() => Dispatcher) | undefined
 }
 
 /** What a program is being attached to. */
@@ -50,8 +55,15 @@ export function subjectOf(program: Attachable, hook: Hook): Subject {
 
 /** Makes the link of one native call. */
 export function attachTo(program: Attachable, hook: Hook, call: () => LinkHandle): Link {
-  const handle = attempt(subjectOf(program, hook), call)
-  return program.own((onClose) => new Link(handle, { ...program.subject, target: hook.target }, onClose))
+  const subject = subjectOf(program, hook)
+  const dispatcher = dispatch(program, subject)
+  try {
+    const handle = attempt(subject, call)
+    return own(program, hook.target, handle, { dispatcher, attach: call })
+  } catch (error) {
+    dispatcher?.close()
+    throw error
+  }
 }
 
 /** The same on libuv's pool. */
@@ -61,14 +73,74 @@ export async function attachToAsync(
   call: () => Promise<LinkHandle | undefined>,
 ): Promise<Link> {
   const subject = subjectOf(program, hook)
-  const handle = await attemptAsync(subject, call)
-  if (handle === undefined) {
-    throw new BpfError(`${subject.what}: its object was closed meanwhile`, {
-      ...subject,
-      code: 'ERR_BPF_CLOSED',
-    })
+  const dispatcher = dispatch(program, subject)
+  try {
+    const handle = await attemptAsync(subject, call)
+    if (handle === undefined) throw closedMeanwhile(subject)
+    return own(program, hook.target, handle, { dispatcher, attach: call })
+  } catch (error) {
+    dispatcher?.close()
+    throw error
   }
-  return program.own((onClose) => new Link(handle, { ...program.subject, target: hook.target }, onClose))
+}
+
+/** The link of what SEC() says; `undefined` where it doesn't say to what. */
+export function tryAttach(program: Attachable, section: string): Link | undefined {
+  const subject = {
+    ...program.subject,
+    what: `program '${program.name}': attach to SEC("${section}")`,
+    target: section,
+  }
+  const dispatcher = dispatch(program, subject)
+  const attach = () => native.programAttach(program.handle)
+  try {
+    const handle = attempt(subject, attach)
+    if (handle !== undefined) return own(program, section, handle, { dispatcher, attach })
+  } catch (error) {
+    dispatcher?.close()
+    throw error
+  }
+  dispatcher?.close()
+  return undefined
+}
+
+/** Puts the dispatcher of a replaceable program in its place. */
+function dispatch(program: Attachable, subject: Subject): Dispatcher | undefined {
+  if (program.dispatch === undefined) return undefined
+  const dispatcher = program.dispatch()
+  try {
+    attempt(subject, () => dispatcher.pointTo(program.fd))
+  } catch (error) {
+    dispatcher.close()
+    throw error
+  }
+  program.handle = dispatcher.handle
+  return dispatcher
+}
+
+function own(
+  program: Attachable,
+  target: string,
+  handle: LinkHandle,
+  { dispatcher, attach }: { dispatcher: Dispatcher | undefined; attach: () => Attached | Promise<Attached> },
+): Link {
+  const reattach = {
+    dispatcher,
+    attach: (by: ProgramHandle) => {
+      program.handle = by
+      return attach()
+    },
+  }
+  return program.own((onClose) => new Link(handle, { ...program.subject, target }, onClose, reattach))
+}
+
+type Attached = LinkHandle | undefined
+
+function closedMeanwhile(subject: Subject): BpfError {
+  return new BpfError(`${subject.what}: its object was closed meanwhile`, {
+    ...subject,
+    code: 'ERR_BPF_CLOSED',
+  })
 }
 
 /** A number of 64 bits, as the native side wants it. */

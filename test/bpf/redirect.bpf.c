@@ -69,6 +69,10 @@ int on_cpu(struct xdp_md* ctx) {
   return XDP_PASS;
 }
 
+// 4 (XDP_REDIRECT) where there is a socket, else 2 (XDP_PASS).
+SEC("?xdp")
+int to_socket(struct xdp_md* ctx) { return bpf_redirect_map(&xsks, 1, XDP_PASS); }
+
 SEC("?xdp")
 int arrive(struct xdp_md* ctx) {
   if (is_ours(ctx)) __sync_fetch_and_add(&arrived, 1);

@@ -4,12 +4,12 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define STORAGE(map_name, map_type)         \
-  struct {                                  \
-    __uint(type, map_type);                 \
-    __uint(map_flags, BPF_F_NO_PREALLOC);   \
-    __type(key, int);                       \
-    __type(value, __u64);                   \
+#define STORAGE(map_name, map_type)       \
+  struct {                                \
+    __uint(type, map_type);               \
+    __uint(map_flags, BPF_F_NO_PREALLOC); \
+    __type(key, int);                     \
+    __type(value, __u64);                 \
   } map_name SEC(".maps")
 
 STORAGE(tasks, BPF_MAP_TYPE_TASK_STORAGE);

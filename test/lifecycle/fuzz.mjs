@@ -32,7 +32,17 @@ structuredClone(detached.buffer, { transfer: [detached.buffer] })
 
 const noted = []
 /** Handles of all kinds. They go stale by themselves, as functions that close are called; a few are replaced all the time. */
-const handles = { object: [], program: [], map: [], link: [], source: [], userRing: [], btf: [], linker: [] }
+const handles = {
+  object: [],
+  program: [],
+  map: [],
+  link: [],
+  source: [],
+  userRing: [],
+  btf: [],
+  linker: [],
+  memory: [],
+}
 const most = 12
 function keep(kind, handle) {
   const kept = handles[kind]
@@ -98,6 +108,15 @@ const makers = [
       if (native.programType(program) === 31)
         native.programTestRunSync(program, undefined, 0, undefined, 0, 0, 0, 0, 0)
     }
+  },
+  () => {
+    const [type, keySize, valueSize] = oneOf([
+      [2, 4, 5],
+      [33, 0, 0],
+    ])
+    const map = native.mapCreate(type, 'mapped', keySize, valueSize, 1 + below(9), 1 << 10, 0n, 0, 0, 0)
+    keep('map', map)
+    keep('memory', native.mapMmap(map, random() < 0.5))
   },
   () => {
     for (const map of handles.map) {
@@ -175,6 +194,7 @@ const kinds = {
   userRing: () => oneOf(handles.userRing),
   btf: () => oneOf(handles.btf),
   linker: () => oneOf(handles.linker),
+  memory: () => oneOf(handles.memory),
   // As long as the environment lives it may be called.
   callback: () => oneOf([() => {}, () => {}, gone]),
   small: () => oneOf(integers),
@@ -223,6 +243,7 @@ const generators = {
   UserRingBufferHandle: 'userRing',
   BtfHandle: 'btf',
   LinkerHandle: 'linker',
+  MemoryHandle: 'memory',
   'BtfHandle | undefined': 'maybeBtf',
   number: 'integer',
   'LogLevel | -1': 'small',
@@ -248,6 +269,7 @@ const special = {
   contextOutSize: 'small',
   repeat: 'small',
   pages: 'small',
+  room: 'small',
   'mapFromId id': 'strangersId',
 }
 function signatureOf(name) {
