@@ -74,7 +74,7 @@ napi_value New(napi_env env, napi_callback_info info) {
 // A base may be left out: undefined.
 Btf* OptionalBase(Args& args, size_t i) { return args.is(i, napi_undefined) ? nullptr : args.handle<Btf>(i); }
 
-// Types that the kernel has, split where there is a base.
+// Types that libbpf reads from somewhere, split where there is a base.
 template <class Load>
 napi_value Loaded(napi_env env, const char* operation, Btf* base, Load load) {
   auto handle = std::make_unique<Btf>();
@@ -84,6 +84,14 @@ napi_value Loaded(napi_env env, const char* operation, Btf* base, Load load) {
     return ErrorOf(state.types = load(base != nullptr ? base->state->types : nullptr));
   });
   return loaded ? WrapAccounted(env, std::move(handle)) : nullptr;
+}
+
+napi_value Parse(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  std::string path = args.string(0);
+  Btf* base = OptionalBase(args, 1);
+  if (!args.ok()) return nullptr;
+  return Loaded(env, "btf__parse", base, [&](btf* types) { return btf__parse_split(path.c_str(), types); });
 }
 
 napi_value LoadModule(napi_env env, napi_callback_info info) {
@@ -237,6 +245,7 @@ void DefineBtf(napi_env env, napi_value exports) {
              {"btfLoadById", LoadById},
              {"btfInfo", Info},
              {"btfNew", New},
+             {"btfParse", Parse},
              {"btfBytes", RawBytes},
              {"btfToC", ToC},
              {"btfDumpData", DumpData},

@@ -41,6 +41,12 @@ napi_value Set(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+napi_value Pointer(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  return args.ok() ? ToJs(env, uint64_t{reinterpret_cast<uintptr_t>(program->get())}) : nullptr;
+}
+
 // libbpf says EINVAL for what comes after load, which could mean anything; this is its only reason to.
 int SetAutoload(bpf_program* program, bool on) {
   return bpf_program__set_autoload(program, on) == -EINVAL ? -EBUSY : 0;
@@ -290,6 +296,7 @@ void DefineProgram(napi_env env, napi_value exports) {
              {"programSetLogLevel", Set<uint32_t, bpf_program__set_log_level>, "bpf_program__set_log_level"},
              {"programSetIfindex", Set<uint32_t, SetIfindex>, "bpf_program__set_ifindex"},
              {"programSetAttachTarget", SetAttachTarget},
+             {"programPointer", Pointer},
              {"programInsnCount", Get<bpf_program__insn_cnt>},
              {"programInsns", Insns},
              {"programFd", Get<bpf_program__fd>},

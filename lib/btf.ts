@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import type { BtfHandle } from '../types/binding.js'
 import { native } from './binding.js'
 import { didYouMean } from './btf/nearest.js'
@@ -93,9 +93,17 @@ export class Btf implements Disposable {
     )
   }
 
-  /** From a file of raw BTF, such as those of /sys/kernel/btf; those of modules need the kernel's as a base. */
+  /**
+   * From a file: raw BTF, such as those of /sys/kernel/btf, or an ELF file that carries it, such as an object or a vmlinux. Those of modules need the
+   * kernel's as a base. (`btf__parse`, `btf__parse_split`)
+   */
   static fromFile(path: string, options: BtfOptions = {}): Btf {
-    return Btf.fromBytes(readFileSync(path), options)
+    const { base } = options
+    const subject = { what: `read BTF from '${path}'`, target: path, arguments: ['path'] }
+    return new Btf(
+      attempt(subject, () => native.btfParse(path, handleOf(base))),
+      base?.types,
+    )
   }
 
   static #onKernel(given: Btf | undefined, load: (base: BtfHandle) => BtfHandle): Btf {

@@ -103,10 +103,6 @@ export const hints: readonly Hint[] = [
     say: ([, path]) => `${path} is not a file with BTF to relocate against`,
   },
   {
-    log: /failed to parse target BTF/,
-    say: () => 'the type information to relocate against cannot be read; is btfCustomPath a file with BTF?',
-  },
-  {
     log: /failed to find valid kernel BTF|kernel BTF is missing/,
     say: () =>
       'this kernel carries no BTF (/sys/kernel/btf/vmlinux is missing); give it as the option btfCustomPath',

@@ -69,6 +69,7 @@ export { ids, type Kind } from './query.js'
 export type { Replacement, ReplaceOptions } from './replace.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 export type { Shape } from './shape.js'
+export type { StructOps } from './struct-ops.js'
 export { tracePipe } from './trace-pipe.js'
 export { type Reservation, UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 

@@ -12,12 +12,13 @@ export function namedMap<T>(entries: Iterable<readonly [string, T]>): ReadonlyMa
   return map
 }
 
-/** A Set of links with a property for each program: its last link that is open. @internal */
-export function namedLinks(programs: Iterable<string>): Set<Link> {
+/** A Set of links with a property for each program and struct_ops map: its last link that is open. @internal */
+export function namedLinks(programs: Iterable<string>, structOps: Iterable<string>): Set<Link> {
   const links = new Set<Link>()
-  const lastOf = (program: string) => [...links].findLast((link) => link.program === program)
-  for (const name of programs) {
-    if (!(name in links)) Object.defineProperty(links, name, { get: () => lastOf(name) })
+  const define = (name: string, isOf: (link: Link) => boolean) => {
+    if (!(name in links)) Object.defineProperty(links, name, { get: () => [...links].findLast(isOf) })
   }
+  for (const name of programs) define(name, (link) => link.program === name)
+  for (const name of structOps) define(name, (link) => link.program === undefined && link.target === name)
   return links
 }

@@ -36,7 +36,9 @@ import type {
   SectionName,
   SectionOf,
   Shape,
+  StructOpsOf,
 } from './shape.js'
+import { type StructOps, structOpsOf } from './struct-ops.js'
 import { UserRingBuffer } from './user-ring-buffer.js'
 
 /** libbpf's `bpf_object_open_opts`. */
@@ -105,6 +107,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   readonly #links: Set<Link>
   readonly #globals = new Map<string, Globals>()
   readonly #codecs: ReadyCodecs
+  readonly #btfCustomPath: string | undefined
+  #structOps: Readonly<Record<string, StructOps>> | undefined
   #state: State = 'open'
   #loadTried = false
   #types: BtfTypes | undefined
@@ -135,6 +139,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     }
     const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
     const { kernelLogLevel = 0, kernelLogSize = 0 } = options
+    this.#btfCustomPath = btfCustomPath
     const what = `open object ${name !== undefined ? `'${name}'` : typeof from === 'string' ? `'${from}'` : 'from bytes'}`
     const subject = {
       what,
@@ -175,7 +180,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     })
     this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
     this.maps = namedMap(maps.map((map) => [map.name, map])) as Maps<S>
-    this.#links = namedLinks(this.programs.keys())
+    const structOps = maps.filter((map) => map.type === 'struct_ops').map((map) => map.name)
+    this.#links = namedLinks(this.programs.keys(), structOps)
   }
 
   /** @throws BpfError ERR_BPF_NOT_FOUND that names the nearest */
@@ -248,6 +254,30 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       this.#globals.set(section, globals)
     }
     return globals
+  }
+
+  /**
+   * The initial values of the struct_ops maps by name: what the kernel gets of a `struct tcp_congestion_ops`, to be changed before load. Functions are
+   * programs, or undefined.
+   *
+   * @example obj.structOps.cubic.cong_avoid = obj.program('other_cong_avoid')
+   */
+  get structOps(): StructOpsOf<S> {
+    const owner = this
+    this.#structOps ??= structOpsOf(
+      {
+        name: this.name,
+        get types() {
+          return owner.types
+        },
+        programs: this.programs,
+        get loadTried() {
+          return owner.#loadTried
+        },
+      },
+      this.maps.values(),
+    )
+    return this.#structOps as StructOpsOf<S>
   }
 
   // ---- Types
@@ -630,8 +660,13 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       capabilities: () =>
         capabilitiesFor([...this.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
       kernelLog: () => native.objectKernelLog(this.#handle),
-      reason: ({ log }) => this.#pinMismatch(log),
+      reason: ({ log }) => this.#pinMismatch(log) ?? this.#btfFault(log),
     }
+  }
+
+  #btfFault(log: string): string | undefined {
+    const isIt = /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
+    return isIt ? `btfCustomPath ${this.#btfCustomPath} cannot be read as BTF to relocate against` : undefined
   }
 
   /** Every difference between a map and what is pinned where it is to be. */

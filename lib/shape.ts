@@ -2,6 +2,7 @@ import type { Globals } from './globals.js'
 import type { Link } from './link.js'
 import type { BpfMap } from './map.js'
 import type { Program } from './program.js'
+import type { StructOps } from './struct-ops.js'
 
 /**
  * What an object holds, for the type checker: the type parameter of {@link BpfObject}. Nothing of it is looked at when the program runs, so it is
@@ -32,6 +33,8 @@ export interface Shape {
   kconfig?: object
   /** The same for other sections, by the section's name: `{ '.data.custom': { limit: number } }`. */
   sections?: object
+  /** The struct_ops maps' members by the map's name; functions are `Program | undefined`. */
+  structOps?: object
 }
 
 type NameIn<T> = Extract<keyof T, string>
@@ -72,6 +75,10 @@ export type OtherSectionOf<S extends Shape, N extends string> = S extends { sect
     : never
   : Globals
 
+export type StructOpsOf<S extends Shape> = S extends { structOps: infer T extends object }
+  ? T
+  : Readonly<Record<string, StructOps>>
+
 /** Programs by name; those that the shape names are properties, too. */
 export type Programs<S extends Shape> = ReadonlyMap<string, Program> &
   (S extends { programs: infer P extends string }
@@ -84,8 +91,11 @@ export type Maps<S extends Shape> = ReadonlyMap<string, BpfMap<unknown, unknown>
     ? { readonly [N in Exclude<keyof M, keyof ReadonlyMap<string, unknown>>]: M[N] }
     : unknown)
 
-/** The links that are open; by the program's name the last one that was made of it. */
+/** The links that are open; by the name of a program or struct_ops map the last one that was made of it. */
 export type Links<S extends Shape> = ReadonlySet<Link> &
   (S extends { programs: infer P extends string }
     ? { readonly [N in Exclude<P, keyof ReadonlySet<Link>>]: Link | undefined }
+    : unknown) &
+  (S extends { structOps: infer T extends object }
+    ? { readonly [N in Exclude<keyof T, keyof ReadonlySet<Link>>]: Link | undefined }
     : unknown)

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { inputs as bpfInputs, compileBpf, objectOf, sources } from './compile-bpf.mjs'
 import { files, fingerprint } from './files.mjs'
+import { copyHeaders, outputs as headerOutputs } from './headers.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { ensureTools, fingerprint as toolsFingerprint } from './tools.mjs'
 
@@ -18,6 +19,7 @@ Prepares all that npm start and npm test need. Steps that have nothing to do are
   npm      npm ci
   deps     the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS names a folder of tarballs
   addon    build/Release/libbpf_node.node
+  headers  dist/include/bpf, libbpf's headers for BPF programs
   ts       dist/, compiled from TypeScript
   vmlinux  build/include/vmlinux.h, the running kernel's types
   bpf      dist/**/*.bpf.o, compiled from examples/ and test/bpf/
@@ -87,6 +89,13 @@ const steps = {
       const jobs = String(availableParallelism())
       await node('node_modules/cmake-js/bin/cmake-js', 'build', '--log-level', 'error', '--parallel', jobs)
     },
+  },
+
+  headers: {
+    needs: ['deps'],
+    inputs: () => fingerprint('scripts/headers.mjs', 'deps/libbpf/.fetched'),
+    outputs: headerOutputs,
+    run: copyHeaders,
   },
 
   ts: {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { BpfError, Btf } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { load, thrownBy } from './helpers/objects.js'
+import { load, objectPath, thrownBy } from './helpers/objects.js'
 
 const vmlinux = '/sys/kernel/btf/vmlinux'
 
@@ -19,6 +20,27 @@ describe('Btf', () => {
     const id = kernel.types.get('task_struct', 'struct').id
     expect(file.types.get('task_struct', 'struct').id).toBe(id)
     expect(bytes.types.get('task_struct', 'struct').id).toBe(id)
+  })
+
+  it('is that of an object file', () => {
+    using btf = Btf.fromFile(objectPath('exec'))
+    const c = btf.toC(['execution'])
+    expect(c).toMatch(/^struct execution \{\n\t__s32 pid;/m)
+    expect(c).toContain('typedef int __s32;')
+    expect(c).not.toContain('struct task_struct {')
+    const bytes = btf.types.get('execution', 'struct').size
+    expect(btf.dumpData('execution', new Uint8Array(bytes).fill(0x41))).toContain('.pid = (__s32)1094795585')
+  })
+
+  it('says which file is none', () => {
+    for (const [path, code] of [
+      ['/nonexistent/btf', 'ENOENT'],
+      ['/bin/sh', 'ENODATA'],
+      [fileURLToPath(import.meta.url), 'LIBBPF_ERRNO__FORMAT'],
+    ]) {
+      expect(thrownBy(() => Btf.fromFile(path!))).toMatchObject({ code, target: path })
+    }
+    expect(thrownBy(() => Btf.fromFile(5 as never))).toBeInstanceOf(TypeError)
   })
 
   it('is written as C: some types with what they need', () => {

@@ -274,6 +274,8 @@ export interface Binding {
   // ---- program: binding/program.cc
 
   programName(program: ProgramHandle): string
+  /** The address of libbpf's `bpf_program`: what stands in the initial value of a struct_ops map for a function that is this program. */
+  programPointer(program: ProgramHandle): bigint
   programSectionName(program: ProgramHandle): string
   programType(program: ProgramHandle): number
   programSetType(program: ProgramHandle, type: number): void
@@ -693,6 +695,8 @@ export interface Binding {
   btfInfo(id: number): BtfInfo
   /** `btf__new`, `btf__new_split` with a base. */
   btfNew(bytes: Uint8Array, base: BtfHandle | undefined): BtfHandle
+  /** `btf__parse`, `btf__parse_split` with a base: raw BTF, or an ELF file's. */
+  btfParse(path: string, base: BtfHandle | undefined): BtfHandle
   /** A copy of the raw bytes. */
   btfBytes(btf: BtfHandle): Uint8Array
   /** C declarations of all types, or of those named with what they need, by `btf_dump`. */

@@ -1,4 +1,7 @@
-/** The error for BTF that contradicts itself. One place, so that it can become another class. */
+/** BTF that contradicts itself. */
+class MalformedBtf extends Error {}
+
+/** The error for it. */
 export function malformed(what: string): Error {
-  return new Error(`malformed BTF: ${what}`)
+  return new MalformedBtf(`malformed BTF: ${what}`)
 }

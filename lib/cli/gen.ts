@@ -62,8 +62,8 @@ function parse(args: string[]): { asked: GenerateOptions; isCheck: boolean; isWa
   if (positionals.length === 0) throw new UsageError('no FILE is given')
   if (!isTarget(target)) throw new UsageError(`--target ${target}: there are ${targets.join(', ')}`)
   if (check && watch) throw new UsageError('--check and --watch exclude each other')
-  if (values.name !== undefined && !/^[A-Za-z_$][\w$]*$/.test(values.name)) {
-    throw new UsageError(`--name ${values.name}: that is no name for a class`)
+  if (values.name !== undefined && !/^[A-Z_$][\w$]*$/.test(values.name)) {
+    throw new UsageError(`--name ${values.name}: that is no name for a class: they begin with a capital`)
   }
   return {
     isCheck: check,

@@ -1,4 +1,5 @@
 import type { BtfTypes } from '../btf/parse.js'
+import type { BtfType } from '../btf/types.js'
 
 /** How deep declarations are written out. */
 const depthLimit = 16
@@ -28,8 +29,8 @@ function write(btf: BtfTypes, id: number, inner: string, depth: number): string 
     case 'const':
     case 'volatile':
     case 'restrict': {
-      const pointee = btf.type(type.typeId)
-      if (pointee.kind === 'ptr') return write(btf, type.typeId, ` ${type.kind}${inner}`, depth + 1)
+      if (unqualified(btf, type.typeId, depth).kind === 'ptr')
+        return write(btf, type.typeId, ` ${type.kind}${inner}`, depth + 1)
       return `${type.kind} ${write(btf, type.typeId, inner, depth + 1)}`
     }
     case 'type_tag':
@@ -51,4 +52,11 @@ function write(btf: BtfTypes, id: number, inner: string, depth: number): string 
     default:
       return join(type.name)
   }
+}
+
+/** What is below qualifiers, if it's not too deep. */
+function unqualified(btf: BtfTypes, id: number, depth: number): BtfType {
+  const type = btf.type(id)
+  const isQualifier = type.kind === 'const' || type.kind === 'volatile' || type.kind === 'restrict'
+  return isQualifier && depth < depthLimit ? unqualified(btf, type.typeId, depth + 1) : type
 }

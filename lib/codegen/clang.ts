@@ -105,7 +105,7 @@ function flags(cwd: string, { target, includes, defines }: ClangOptions): string
 /** libbpf's headers and our own, and the system's that clang doesn't look for when it compiles for BPF. */
 function ownIncludes(cwd: string): string[] {
   const root = packageRoot()
-  const folders = [join(root, 'include'), join(root, 'deps/libbpf')].map((folder) => relative(cwd, folder))
+  const folders = [join(root, 'include'), join(root, 'dist/include')].map((folder) => relative(cwd, folder))
   if (machine !== undefined) folders.push(`/usr/include/${machine}-linux-gnu`)
   return folders.filter((folder) => existsSync(resolve(cwd, folder)))
 }
@@ -126,13 +126,15 @@ function dependencies(rule: string, cwd: string): string[] {
   return (names.match(/(?:\\ |\S)+/g) ?? []).map((name) => resolve(cwd, name.replaceAll('\\ ', ' ')))
 }
 
+let vmlinux: string | undefined
+
+/** The running kernel's `vmlinux.h`. It takes a second, and doesn't change. */
 function kernelTypes(): string {
-  const btf = Btf.fromKernel()
-  try {
-    return btf.toC()
-  } finally {
-    btf.close()
+  if (vmlinux === undefined) {
+    using btf = Btf.fromKernel()
+    vmlinux = btf.toC()
   }
+  return vmlinux
 }
 
 function findClang(): string {

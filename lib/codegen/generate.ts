@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Linker, type LinkSource } from '../linker.js'
 import { type ClangOptions, compile } from './clang.js'
+import { readComments } from './comments.js'
 import { generateModule } from './module.js'
 import { GenerateError } from './records.js'
 
@@ -43,6 +45,12 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
     name,
     className: options.className,
     sources: options.inputs.map((input) => basename(input)),
+    comments: readComments(
+      parts
+        .flatMap((part) => part.files)
+        .filter(isOwnSource)
+        .map((file) => readFileSync(file, 'utf8')),
+    ),
     records: options.records,
     types: options.types,
     external,
@@ -67,6 +75,11 @@ async function partOf(input: string, options: ClangOptions): Promise<Part> {
   if (/\.(c|h)$/.test(input)) return compile(input, options)
   // By its name: errors tell it.
   return { object: input, files: [input], warnings: '' }
+}
+
+/** C that somebody has written: objects have no comments, and neither do the kernel's types. */
+function isOwnSource(file: string): boolean {
+  return /\.(c|h)$/.test(file) && basename(file) !== 'vmlinux.h'
 }
 
 /** `exec` of `some/where/exec.bpf.c`. */

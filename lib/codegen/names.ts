@@ -63,7 +63,16 @@ const reserved = [
     'Uint8Array',
     'URL',
   ],
-  ...['BpfMap', 'Codec', 'EventReader', 'EventReaderOptions', 'Frame', 'PerfBuffer', 'PerfBufferOptions'],
+  ...[
+    'BpfMap',
+    'Codec',
+    'EventReader',
+    'EventReaderOptions',
+    'Frame',
+    'PerfBuffer',
+    'PerfBufferOptions',
+    'Program',
+  ],
   ...['RingBuffer', 'RingBufferOptions', 'UserRingBuffer', 'Infinity', 'NaN'],
 ]
 

@@ -25,10 +25,11 @@ export class DeclTags {
     return tag?.slice(name.length + 1).trim()
   }
 
-  /** What they say to a reader: the text of `doc:` tags, then others as they are. */
-  words(typeId: number, component = -1): string[] {
+  /** What they say to a reader: the text of `doc:` tags, or else of a comment in the source, then others as they are. */
+  words(typeId: number, component = -1, comment = ''): string[] {
     const tags = this.of(typeId, component).filter((tag) => !tag.startsWith('record:'))
     const docs = tags.filter((tag) => tag.startsWith('doc:')).map((tag) => tag.slice(4).trim())
+    if (docs.length === 0 && comment !== '') docs.push(comment)
     const others = tags.filter((tag) => !tag.startsWith('doc:'))
     return others.length === 0 ? docs : [...docs, `Tags: ${others.join(', ')}`]
   }

@@ -2,6 +2,7 @@ import type { BtfTypes } from '../btf/parse.js'
 import type { FieldPlan, GroupPlan, MemberPlan, Plan, RecordPlan } from '../btf/plan.js'
 import type { BtfDatasec, BtfEnum, BtfEnum64, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
 import { cType } from './c-type.js'
+import type { Commented, Comments } from './comments.js'
 import { doc, type Names, pascal, property } from './names.js'
 import type { DeclTags } from './tags.js'
 
@@ -23,16 +24,20 @@ export class TypeWriter {
   readonly #btf: BtfTypes
   readonly #names: Names
   readonly #tags: DeclTags
+  readonly #comments: Comments
+  /** Of types without a name, by id: what the source says where they are declared. */
+  readonly #nested = new Map<number, Commented>()
   /** By id of the struct, union or enum. */
   readonly #declared = new Map<number, string>()
   readonly #records = new Map<RecordPlan, string>()
   readonly #declarations: string[] = []
   readonly #typedefs: ReadonlyMap<number, string>
 
-  constructor(btf: BtfTypes, names: Names, tags: DeclTags) {
+  constructor(btf: BtfTypes, names: Names, tags: DeclTags, comments: Comments) {
     this.#btf = btf
     this.#names = names
     this.#tags = tags
+    this.#comments = comments
     this.#typedefs = typedefsOf(btf)
   }
 
@@ -89,7 +94,8 @@ export class TypeWriter {
     // Its place in the file is before those that it refers to.
     const at = this.#declarations.push('') - 1
     const members = type.kind === 'datasec' ? new Map<string, Member>() : membersOf(this.#btf, type)
-    const lines = plan.fields.map((field) => this.#field(field, members.get(field.name), name))
+    const commented = this.#commented(type)
+    const lines = plan.fields.map((field) => this.#field(field, members.get(field.name), name, commented))
     const comment = [`${this.#title(type)}: ${bytes(type.size)}.`, ...this.#words(type), ...unions(plan)]
     this.#declarations[at] =
       lines.length === 0
@@ -98,10 +104,17 @@ export class TypeWriter {
     return name
   }
 
-  #field({ name, offset, plan }: FieldPlan, member: Member | undefined, owner: string): string {
+  #field(
+    { name, offset, plan }: FieldPlan,
+    member: Member | undefined,
+    owner: string,
+    commented: Commented | undefined,
+  ): string {
     const typeId = member?.typeId ?? 0
+    const comment = commented?.members.get(name)
+    if (comment?.type !== undefined) this.#nested.set(elementOf(this.#btf, typeId), comment.type)
     const type = this.typeOf(typeId, plan, `${owner}_${name}`)
-    const words = member === undefined ? [] : this.#tags.words(member.ownerId, member.index)
+    const words = this.#tags.words(member?.ownerId ?? 0, member?.index, comment?.words)
     const place =
       member !== undefined && plan.op === 'bits'
         ? `${cType(this.#btf, typeId)}:${plan.width} at bit ${member.bitOffset}`
@@ -119,7 +132,9 @@ export class TypeWriter {
     // The kernel may know more values than this says, and flags are combined.
     const any = isBig ? 'bigint' : 'number'
     const values = new Map(type.values.map(({ name, value }) => [name, `${value}${isBig ? 'n' : ''}`]))
-    const lines = [...values].map(([key, value]) => `  ${computed(key)}: ${value},\n`)
+    const commented = this.#commented(type)
+    const words = (key: string) => doc([commented?.members.get(key)?.words ?? ''], '  ')
+    const lines = [...values].map(([key, value]) => `${words(key)}  ${computed(key)}: ${value},\n`)
     const comment = doc([`${this.#title(type)}: ${bytes(type.size)}.`, ...this.#words(type)])
     this.#declarations.push(
       `${comment}export const ${name} = {\n${lines.join('')}} as const\nexport type ${name} = (typeof ${name})[keyof typeof ${name}] | (${any} & {})\n`,
@@ -135,7 +150,12 @@ export class TypeWriter {
   }
 
   #words(type: BtfType): string[] {
-    return this.#tags.words(type.id)
+    return this.#tags.words(type.id, -1, this.#commented(type)?.words)
+  }
+
+  #commented(type: BtfType): Commented | undefined {
+    const name = type.name || this.#typedefs.get(type.id)
+    return name === undefined ? this.#nested.get(type.id) : this.#comments.types.get(name)
   }
 }
 
@@ -147,6 +167,12 @@ function typedefsOf(btf: BtfTypes): Map<number, string> {
     if (name === '' && !names.has(id)) names.set(id, typedef.name)
   }
   return names
+}
+
+/** What an array has items of, through several dimensions. */
+function elementOf(btf: BtfTypes, typeId: number): number {
+  const type = btf.resolve(typeId)
+  return type.kind === 'array' ? elementOf(btf, type.typeId) : type.id
 }
 
 /** The members of a record by name, with those of its anonymous structs and unions: where they are declared. */

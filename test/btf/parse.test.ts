@@ -179,14 +179,11 @@ describe('split BTF', () => {
 describe('the BTF of the running kernel', () => {
   const bytes = kernelBtfBytes()
 
-  test('is ready at once and small', () => {
+  test('is small', () => {
     const before = process.memoryUsage()
-    const start = performance.now()
     const btf = new BtfTypes(bytes)
-    const indexed = performance.now() - start
     expect(btf.find('task_struct', 'struct')?.size).toBeGreaterThan(1000)
     const after = process.memoryUsage()
-    expect(indexed).toBeLessThan(100)
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(8e6)
     expect(after.heapUsed - before.heapUsed).toBeLessThan(20e6)
   })

@@ -43,6 +43,7 @@ describe('libbpf-node', () => {
       [['--record', 'events', 'a.c'], 'it wants MAP=TYPE'],
       [['--check', '--watch', 'a.c'], 'exclude each other'],
       [['--name', 'not a name', 'a.c'], 'no name for a class'],
+      [['--name', 'class', 'a.c'], 'they begin with a capital'],
       [['--nothing', 'a.c'], "'--nothing'"],
     ] as const) {
       const { status, stderr, stdout } = await libbpfNode(['gen', ...args])
@@ -106,6 +107,15 @@ describe('libbpf-node gen', () => {
     ]
     expect(await libbpfNode(['gen', ...args])).toMatchObject({ status: 0 })
     expect(readFileSync(path('options.ts'), 'utf8')).toContain('value: number')
+  })
+
+  it('takes no name for the class that hides something, and finds another for a file of that name', async () => {
+    const { status, stderr } = await libbpfNode(['gen', path('main.bpf.c'), '--name', 'Map'])
+    expect(stderr).toContain('a class named Map would hide')
+    expect(status).toBe(1)
+    copyFileSync(path('main.bpf.c'), path('map.bpf.c'))
+    expect(await libbpfNode(['gen', path('map.bpf.c')])).toMatchObject({ status: 0 })
+    expect(readFileSync(path('map.skel.ts'), 'utf8')).toContain('export class MapObject extends base')
   })
 
   it('takes the compiler it is told', async () => {

@@ -1,0 +1,137 @@
+// What a user of the package has: no deps/, no build/, nothing compiled on the spot but by `gen`.
+import { execFile, spawn } from 'node:child_process'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { until } from '../helpers/until.js'
+import { root, tsc } from './helper.js'
+
+const run = promisify(execFile)
+const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-installed-'))
+const app = join(folder, 'app')
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Whatever headers a program may want that are not the system's. */
+const program = `#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "libbpf-node.bpf.h"
+
+struct event {
+  __u32 pid;
+  __u32 parent;
+};
+LIBBPF_NODE_EVENTS(events, 1 << 16, struct event);
+
+SEC("raw_tp/sys_enter")
+int on_enter(void *ctx)
+{
+  struct task_struct *task = (void *)bpf_get_current_task();
+  struct event *event = libbpf_node_events_reserve(events, struct event);
+  if (!event)
+    return 0;
+  event->pid = bpf_get_current_pid_tgid() >> 32;
+  event->parent = BPF_CORE_READ(task, real_parent, tgid);
+  libbpf_node_events_submit(ctx, events, event, struct event);
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
+`
+
+const main = `import { Foo } from './foo.skel.js'
+
+using foo = Foo.open()
+await foo.load()
+const events = foo.events()
+foo.attach()
+for await (const { pid, parent } of events) {
+  if (pid !== process.pid) continue
+  console.log(parent === process.ppid)
+  break
+}
+events.close()
+`
+
+beforeAll(async () => {
+  mkdirSync(app)
+  const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
+  await run('npm', pack, { cwd: root })
+  // The registry is out of reach of tests.
+  await run('npm', pack, { cwd: join(root, 'node_modules/node-gyp-build') })
+  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }')
+  const tarballs = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
+  const install = ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund']
+  await run('npm', [...install, ...tarballs.map((name) => join(folder, name))], { cwd: app })
+  // The addon of this machine: which one a tarball has is not the subject here.
+  const addon = 'build/Release/libbpf_node.node'
+  mkdirSync(join(app, 'node_modules/libbpf-node/build/Release'), { recursive: true })
+  copyFileSync(join(root, addon), join(app, 'node_modules/libbpf-node', addon))
+  symlinkSync(join(root, 'node_modules/@types'), join(app, 'node_modules/@types'))
+  writeFileSync(join(app, 'foo.bpf.c'), program)
+  writeFileSync(join(app, 'main.ts'), main)
+}, 120_000)
+
+it('generates, compiles and runs from nothing but the package', async () => {
+  await run('npx', ['libbpf-node', 'gen', 'foo.bpf.c'], { cwd: app })
+  expect(await tsc(app)).toBe('')
+  const { stdout } = await run(process.execPath, ['main.js'], { cwd: app })
+  expect(stdout).toBe('true\n')
+}, 120_000)
+
+it('does what README.md says under "Typed, in fifty lines"', async () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const [, section = ''] = readme.split('\n## Typed, in fifty lines\n')
+  const block = (language: string): string =>
+    new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(section)![1]!
+  const own = join(folder, 'readme')
+  mkdirSync(own)
+  symlinkSync(join(app, 'node_modules'), join(own, 'node_modules'))
+  writeFileSync(join(own, 'package.json'), '{ "private": true, "type": "module" }')
+  writeFileSync(join(own, 'ended.bpf.c'), block('c'))
+  writeFileSync(join(own, 'main.ts'), block('ts'))
+  await run('npx', ['libbpf-node', 'gen', 'ended.bpf.c'], { cwd: own })
+  expect(readFileSync(join(own, 'ended.skel.ts'), 'utf8')).toContain('* As wait(2) has it.\n')
+  expect(await tsc(own)).toBe('')
+
+  const child = spawn(process.execPath, ['main.js'], { cwd: own, stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  try {
+    // A command with a name that nobody else has.
+    const command = join(own, 'readme-typed')
+    copyFileSync('/bin/sh', command)
+    await until('its end is printed', async () => {
+      await run(command, ['-c', 'sleep 0.1; exit 7']).catch(() => {})
+      return output.includes('readme-typed')
+    })
+  } finally {
+    child.kill()
+    await new Promise((resolve) => child.on('exit', resolve))
+  }
+  expect(output).toMatch(/^readme-typed \(\d+\) lived [\d.]+ ms and ended with 7$/m)
+}, 120_000)
+
+it.each([
+  ['node16', { module: 'node16' }],
+  ['nodenext', { module: 'nodenext' }],
+  ['a bundler', { module: 'esnext', moduleResolution: 'bundler', noEmit: true }],
+  ['a library with declarations', { declaration: true, isolatedDeclarations: true }],
+])("has types, also the library's own, for %s", async (_, options) => {
+  expect(await tsc(app, { skipLibCheck: false, ...options })).toBe('')
+})
