@@ -19,6 +19,7 @@ import {
 import { attachNetfilter, type NetfilterOptions } from './attach/netfilter.js'
 import { attachNetns } from './attach/netns.js'
 import { attachPerfEvent, attachPerfEventOnCpus, type PerfEventOptions } from './attach/perf-event.js'
+import { refusalOf } from './attach/refusal.js'
 import { attachReuseport, attachSocket } from './attach/socket.js'
 import { attachSockmap } from './attach/sockmap.js'
 import { type TcFilter, TcHook, type TcOptions, type TcPoint } from './attach/tc.js'
@@ -132,6 +133,8 @@ const testRunArguments = [
 export class Program {
   readonly #handle: ProgramHandle
   readonly #owner: ProgramOwner
+  /** What {@link setAttachTarget} set. */
+  #attachTarget: string | undefined
   /** The C function's name. (`bpf_program__name`) */
   readonly name: string
   /** What SEC() says. (`bpf_program__section_name`) */
@@ -212,15 +215,45 @@ export class Program {
    * The function or hook that an fentry, fexit, fmod_ret, LSM, iterator or freplace program goes to, where SEC() does not say
    * it; to be set before load. (`bpf_program__set_attach_target`, Linux 5.5)
    *
-   * @param name - the function's name
+   * @param names - the function's name, or several of which the first that exists is taken
    * @param targetFd - the descriptor of the program it is in; of the kernel without
+   * @returns the name that was taken
+   * @throws BpfError ESRCH that names the nearest, where there is none of them
    */
-  setAttachTarget(name: string, targetFd = 0): void {
-    this.#do(
-      `set the attach target to ${name}`,
-      () => native.programSetAttachTarget(this.#handle, targetFd, name),
-      name,
-    )
+  setAttachTarget(names: string | readonly string[], targetFd = 0): string {
+    const candidates = typeof names === 'string' ? [names] : names
+    if (candidates.length === 0) throw new TypeError('names is an empty array')
+    let failure: unknown
+    for (const name of candidates) {
+      const set = (): void => native.programSetAttachTarget(this.#handle, targetFd, name)
+      try {
+        this.#do(`set the attach target to ${name}`, set, name)
+        if (targetFd === 0) this.#attachTarget = name
+        return name
+      } catch (error) {
+        const isAbsent = error instanceof BpfError && (error.code === 'ESRCH' || error.code === 'ENOENT')
+        if (!isAbsent) throw error
+        failure ??= error
+      }
+    }
+    throw failure
+  }
+
+  /**
+   * Why this kernel would not have a program of this kind on the hook that SEC() or {@link setAttachTarget} names; `undefined` where it would.
+   * Also before load. Tracing, LSM, raw tracepoint and kprobe.multi programs are tried, by one that does nothing on the same hook; of
+   * kprobes and tracepoints it's looked whether they exist; of others whether the kernel knows the type. The program's own instructions are not
+   * tried, and functions of modules count as absent for fentry and its kin. See {@link BpfObject.choose}.
+   */
+  refusal(): BpfError | undefined {
+    return refusalOf({
+      name: this.name,
+      section: this.section,
+      type: this.type,
+      attachType: native.programExpectedAttachType(this.#handle),
+      target: this.#attachTarget,
+      subject: this.#subject,
+    })
   }
 
   /** Instructions, of which some are there twice as long. After load, those of its subprograms, too. (`bpf_program__insn_cnt`) */

@@ -2,6 +2,7 @@
 // (test/attach/{tracepoint,uprobe,kprobe,perf-event}.test.ts).
 #include "vmlinux.h"
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
@@ -19,10 +20,20 @@ __u64 returns;
 
 extern bool bpf_session_is_return(void) __ksym __weak;
 
+// Linux 5.15
+#define COOKIE(ctx)                                                            \
+  (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie)    \
+       ? bpf_get_attach_cookie(ctx)                                            \
+       : 0)
+#define FUNC_IP(ctx)                                                           \
+  (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ip) ? bpf_get_func_ip(ctx) : 0)
+
+static bool is_wanted(void) { return !wanted || bpf_get_current_pid_tgid() >> 32 == wanted; }
+
 static void note(void* ctx, __u64 argument, __u64 address) {
-  if (wanted && bpf_get_current_pid_tgid() >> 32 != wanted) return;
+  if (!is_wanted()) return;
   __sync_fetch_and_add(&seen.runs, 1);
-  seen.cookie = bpf_get_attach_cookie(ctx);
+  seen.cookie = COOKIE(ctx);
   seen.argument = argument;
   seen.address = address;
 }
@@ -59,13 +70,13 @@ int BPF_PROG(on_exec_with_cookie) {
 
 SEC("?uprobe")
 int on_call(struct pt_regs* ctx) {
-  note(ctx, PT_REGS_PARM1(ctx), bpf_get_func_ip(ctx));
+  note(ctx, PT_REGS_PARM1(ctx), FUNC_IP(ctx));
   return 0;
 }
 
 SEC("?uprobe.multi")
 int on_calls(struct pt_regs* ctx) {
-  note(ctx, PT_REGS_PARM1(ctx), bpf_get_func_ip(ctx));
+  note(ctx, PT_REGS_PARM1(ctx), FUNC_IP(ctx));
   return 0;
 }
 
@@ -102,21 +113,35 @@ int on_kernel_call_and_return(struct pt_regs* ctx) {
   return 0;
 }
 
-SEC("?fentry/bpf_lsm_file_open")
-int BPF_PROG(on_entry) {
-  note(ctx, 0, 0);
-  return 0;
-}
-
-SEC("?lsm/file_open")
-int BPF_PROG(on_open) {
-  if (wanted && bpf_get_current_pid_tgid() >> 32 == wanted) __sync_fetch_and_add(&seen.runs, 1);
+SEC("?ksyscall/getdents64")
+int BPF_KSYSCALL(on_system_call, unsigned int fd, void* entries, unsigned int count) {
+  note(ctx, count, 0);
   return 0;
 }
 
 SEC("?perf_event")
 int on_tick(void* ctx) {
   note(ctx, 0, 0);
+  return 0;
+}
+
+struct {
+  __uint(type, BPF_MAP_TYPE_STACK_TRACE);
+  __uint(max_entries, 1024);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, 127 * sizeof(__u64));
+} stacks SEC(".maps");
+// The last of each, as they are called in `stacks`; negative ones are errors.
+__s64 user_stack = -1, kernel_stack = -1;
+
+SEC("?perf_event")
+int on_tick_with_stacks(struct bpf_perf_event_data* ctx) {
+  if (!is_wanted()) return 0;
+  __s64 stack = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK | BPF_F_REUSE_STACKID);
+  if (stack >= 0) user_stack = stack;
+  stack = bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID);
+  if (stack >= 0) kernel_stack = stack;
+  __sync_fetch_and_add(&seen.runs, 1);
   return 0;
 }
 

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
-import { BpfError } from 'libbpf-node'
+import { BpfError, kernelFunctions } from 'libbpf-node'
 import { it } from 'vitest'
 import { load } from './objects.js'
 
@@ -28,6 +28,15 @@ function hasTrampolines(): boolean {
   }
 }
 
+/** Whether the kernel was built with a function: what it was built without has none. */
+const hasFunction = (name: string): boolean => kernelFunctions(name).length > 0
+
+/** BPF's LSM programs are attached on every kernel that has them, and run where it was booted with them. */
+function runsLsm(): boolean {
+  const list = '/sys/kernel/security/lsm'
+  return existsSync(list) && readFileSync(list, 'utf8').trim().split(',').includes('bpf')
+}
+
 /** What a kernel of any version may lack, because of how it was built or hardened, and how to see that. */
 const features = {
   kprobes: {
@@ -37,6 +46,18 @@ const features = {
   trampolines: {
     missing: 'hardened: fentry, fexit and LSM programs are refused',
     here: hasTrampolines,
+  },
+  lsm: {
+    missing: 'no BPF in /sys/kernel/security/lsm (boot with lsm=...,bpf), or hardened',
+    here: () => runsLsm() && hasTrampolines(),
+  },
+  fprobe: {
+    missing: 'built without CONFIG_FPROBE, or older than 5.18',
+    here: () => hasFunction('register_fprobe_ips'),
+  },
+  netfilter: {
+    missing: 'built without CONFIG_NETFILTER_BPF_LINK, or older than 6.4',
+    here: () => hasFunction('bpf_nf_link_attach'),
   },
   hardening: {
     missing: 'not hardened: fentry programs are not refused',
