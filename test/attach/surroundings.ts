@@ -17,6 +17,7 @@ export interface Veth {
   readonly address: string
   /** The other end's, in a network namespace of its own. */
   readonly peer: string
+  readonly peerName: string
   readonly netns: string
   /** Sends one UDP datagram from the other end to ours. */
   send(port?: number, text?: string): void
@@ -33,6 +34,7 @@ export function useVeth(): Veth {
     netns,
     address: `${net}.1`,
     peer: `${net}.2`,
+    peerName: `lbn${id}b`,
     send: (port = 4000, text = 'x') => {
       const script = `const s = require('dgram').createSocket('udp4'); s.send('${text}', ${port}, '${net}.1', () => s.close())`
       execFileSync('ip', ['netns', 'exec', netns, process.execPath, '-e', script])
@@ -40,11 +42,11 @@ export function useVeth(): Veth {
   }
   beforeAll(() => {
     ip('netns', 'add', netns)
-    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `lbn${id}b`, 'netns', netns)
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', veth.peerName, 'netns', netns)
     ip('addr', 'add', `${veth.address}/24`, 'dev', name)
     ip('link', 'set', name, 'up')
-    ip('-n', netns, 'addr', 'add', `${veth.peer}/24`, 'dev', `lbn${id}b`)
-    ip('-n', netns, 'link', 'set', `lbn${id}b`, 'up')
+    ip('-n', netns, 'addr', 'add', `${veth.peer}/24`, 'dev', veth.peerName)
+    ip('-n', netns, 'link', 'set', veth.peerName, 'up')
   })
   afterAll(() => {
     ip('link', 'del', name)
