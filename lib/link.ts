@@ -108,7 +108,7 @@ export class Link implements Disposable, AsyncDisposable {
    * (`bpf_link__detach`, Linux 5.9; only kernel-side links know it)
    */
   detach(): void {
-    this.#do('detach', () => native.linkDetach(this.#handle))
+    this.#do('detach', () => native.linkDetach(this.#handle), this.#whyNotSupported)
   }
 
   /** Makes `close` leave the program attached: to what is pinned, or forever for hooks without kernel-side links. (`bpf_link__disconnect`) */
@@ -121,7 +121,7 @@ export class Link implements Disposable, AsyncDisposable {
     this.#do(
       `pin to ${path}`,
       () => native.linkPin(this.#handle, path),
-      ({ errno }) => (errno === constants.errno.EPERM ? whyNoPin(path) : undefined),
+      (error) => (error.errno === constants.errno.EPERM ? whyNoPin(path) : this.#whyNotSupported(error)),
     )
   }
 
@@ -132,8 +132,15 @@ export class Link implements Disposable, AsyncDisposable {
 
   /** Puts a program of the same type in the place of the attached one, atomically. (`bpf_link__update_program`, Linux 5.7) */
   update(program: Program): void {
-    this.#do(`update to program '${program.name}'`, () =>
-      native.linkUpdateProgram(this.#handle, handleOfProgram(program)),
+    const handle = handleOfProgram(program)
+    this.#do(
+      `update to program '${program.name}'`,
+      () => native.linkUpdateProgram(this.#handle, handle),
+      (error) => {
+        const { EINVAL } = constants.errno
+        if (error.errno !== EINVAL || native.linkFd(this.#handle) < 0) return this.#whyNotSupported(error)
+        return 'the program is not in the kernel, or of another type, or links of this kind keep their program'
+      },
     )
   }
 
@@ -173,6 +180,14 @@ export class Link implements Disposable, AsyncDisposable {
     this.#onClose = undefined
   }
 
+  readonly #whyNotSupported = ({ errno }: NativeError): string | undefined => {
+    const { EINVAL, EOPNOTSUPP, EBADF } = constants.errno
+    if (errno === EOPNOTSUPP || errno === 524) {
+      return native.linkFd(this.#handle) < 0 ? noLink : 'links of this kind cannot do that'
+    }
+    return (errno === EINVAL || errno === EBADF) && native.linkFd(this.#handle) < 0 ? noLink : undefined
+  }
+
   #do<T>(what: string, call: () => T, reason?: Subject['reason']): T {
     const { program } = this.#subject
     const link = program === undefined ? 'link' : `link of program '${program}'`
@@ -184,11 +199,12 @@ function whyNoLink({ errno }: NativeError): string | undefined {
   return errno === constants.errno.EINVAL ? 'it is something else than a link' : undefined
 }
 
+const noLink =
+  "the program is attached without a link of the kernel's (by a mode without, or on a kernel that has none for this)"
+
 function whyNoInfo({ errno }: NativeError): string | undefined {
   const { EINVAL, EOPNOTSUPP } = constants.errno
-  return errno === EINVAL || errno === EOPNOTSUPP
-    ? "the program is attached without a link of the kernel's (by a mode without, or on a kernel that has none for this)"
-    : undefined
+  return errno === EINVAL || errno === EOPNOTSUPP ? noLink : undefined
 }
 
 /** BPF_FS_MAGIC of linux/magic.h. */

@@ -1,4 +1,4 @@
-import { Link, queryTcx } from 'libbpf-node'
+import { Link, queryNetkit, queryTcx } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
@@ -123,13 +123,23 @@ const netkit = {
 }
 
 describe('attachNetkit', () => {
-  requires(netkit, 'attaches to a netkit device', () => {
+  requires(netkit, 'sees what leaves a netkit device', async () => {
     const name = `${veth.name}nk`
     ip('link', 'add', name, 'type', 'netkit')
     try {
-      using object = loadOnly('attach-net', ['netkit_primary'])
+      using object = loadOnly('attach-net', ['netkit_primary', 'netkit_other'])
       using link = object.program('netkit_primary').attachNetkit(name)
       expect(link.info()).toMatchObject({ type: 'netkit', attachType: 'netkit_primary' })
+      expect(queryNetkit(name, 'primary').programs).toEqual([
+        { programId: object.program('netkit_primary').id, linkId: link.info().id },
+      ])
+      // It speaks of itself when it comes up.
+      ip('link', 'set', name, 'up')
+      await until('a packet was seen', () => runs(object)[0]! > 0n)
+      link.update(object.program('netkit_other'))
+      expect(link.info().programId).toBe(object.program('netkit_other').id)
+      link.detach()
+      expect(queryNetkit(name, 'primary').programs).toEqual([])
     } finally {
       ip('link', 'del', name)
     }

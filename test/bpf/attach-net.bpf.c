@@ -56,6 +56,12 @@ int netkit_primary(struct __sk_buff* skb) {
   return -1;
 }
 
+SEC("?netkit/primary")
+int netkit_other(struct __sk_buff* skb) {
+  COUNT(1);
+  return -1;
+}
+
 SEC("?cgroup_skb/egress")
 int cgroup_egress(struct __sk_buff* skb) {
   COUNT(0);
