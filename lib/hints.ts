@@ -184,8 +184,7 @@ const sections =
     ' ',
   )
 
-export const noTracefs =
-  "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
+export const noTracefs = "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
 export const hasTracefs = (): boolean => tracefsEvents() !== undefined
 
 function tracefsEvents(): string | undefined {

@@ -2,29 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { BpfObject } from 'libbpf-node'
 import { describe, expect } from 'vitest'
-import { useProgram } from './attach/surroundings.js'
+import { congested, useProgram } from './attach/surroundings.js'
 import { requiresKernel } from './helpers/kernel.js'
 import { open, thrownBy } from './helpers/objects.js'
 import { until } from './helpers/until.js'
 
-// A connection to itself with it, which Node.js cannot choose.
-const asking = useProgram(`
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-int main() {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof(address);
-  int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
-  const char* name = "libbpf_node";
-  if (setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)) != 0) return 1;
-  if (bind(listener, (struct sockaddr*)&address, size) != 0 || listen(listener, 1) != 0) return 2;
-  getsockname(listener, (struct sockaddr*)&address, &size);
-  return connect(client, (struct sockaddr*)&address, size) != 0 ? 3 : 0;
-}
-`)
+const asking = useProgram(congested)
+/** Makes a connection with it. */
+const ask = () => execFileSync(asking(), ['libbpf_node'], { stdio: 'ignore' })
 
 /** Whether TCP knows the congestion control of struct-ops.bpf.c. */
 const isThere = (): boolean =>
@@ -69,17 +54,21 @@ describe('struct_ops', () => {
     expect(isThere()).toBe(true)
   })
 
-  requiresKernel('6.4', 'are what a socket uses that asks for them by name, until others take their place', () => {
-    using object = loadOps()
-    using link = object.map('one').attachStructOps()
-    execFileSync(asking())
-    expect(object.bss.initialized).toEqual([1n, 0n])
-    link.updateMap(object.map('two'))
-    execFileSync(asking())
-    expect(object.bss.initialized).toEqual([1n, 1n])
-    link.close()
-    expect(() => execFileSync(asking(), { stdio: 'ignore' })).toThrow('Command failed')
-  })
+  requiresKernel(
+    '6.4',
+    'are what a socket uses that asks for them by name, until others take their place',
+    () => {
+      using object = loadOps()
+      using link = object.map('one').attachStructOps()
+      ask()
+      expect(object.bss.initialized).toEqual([1n, 0n])
+      link.updateMap(object.map('two'))
+      ask()
+      expect(object.bss.initialized).toEqual([1n, 1n])
+      link.close()
+      expect(() => ask()).toThrow('Command failed')
+    },
+  )
 
   requiresKernel('6.4', 'take each other’s place only', () => {
     using object = loadOps()

@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { BpfError } from '../errors.js'
-import type { Link } from '../link.js'
-import { type Attachable, attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
 import { hasTracefs, noTracefs } from '../hints.js'
 import { tooOldFor } from '../kernel-version.js'
+import type { Link } from '../link.js'
+import { type Attachable, attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
 import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
 
 /**

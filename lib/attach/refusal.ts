@@ -36,7 +36,11 @@ export function refusalOf(program: Trial): BpfError | undefined {
   }
   const why = whyNoHook(kind, target)
   if (why !== undefined) {
-    return new BpfError(`${subject.what}: ${why}`, { ...subject, code: 'ENOENT', errno: constants.errno.ENOENT })
+    return new BpfError(`${subject.what}: ${why}`, {
+      ...subject,
+      code: 'ENOENT',
+      errno: constants.errno.ENOENT,
+    })
   }
   const attachType = attachTypeName(program.attachType)
   const isMulti = attachType === 'trace_kprobe_multi' || attachType === 'trace_kprobe_session'
@@ -88,11 +92,7 @@ function whyNoLsm(): string | undefined {
   return `this kernel would not run it: of security modules it has ${active}; boot it with lsm=${active},bpf`
 }
 
-function whyRefused(
-  errno: number,
-  type: ProgramType,
-  target: string | undefined,
-): string | undefined {
+function whyRefused(errno: number, type: ProgramType, target: string | undefined): string | undefined {
   const { ENOENT, ESRCH, EPERM } = constants.errno
   if (errno === EPERM) return undefined
   if ((errno === ENOENT || errno === ESRCH) && target !== undefined) {

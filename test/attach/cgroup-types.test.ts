@@ -131,7 +131,8 @@ const doEverything = (): void => {
 }
 
 /** A container may be without IPv6. */
-const hasIpv6 = (): boolean => existsSync('/proc/net/if_inet6') && /^0{31}1 /m.test(readFileSync('/proc/net/if_inet6', 'utf8'))
+const hasIpv6 = (): boolean =>
+  existsSync('/proc/net/if_inet6') && /^0{31}1 /m.test(readFileSync('/proc/net/if_inet6', 'utf8'))
 
 describe('attachCgroup', () => {
   for (const [i, [name, type, since = '4.17']] of types.entries()) {

@@ -49,7 +49,9 @@ describe('choose', () => {
     const { message } = error as BpfError
     expect(message).toContain("no such kernel function or hook 'no_such_function_at_all'")
     // A hardened kernel says no before it looks at what.
-    expect(message).toMatch(/nothing says to what: SEC\(\) or setAttachTarget\(\) has to|this kernel forbids it/)
+    expect(message).toMatch(
+      /nothing says to what: SEC\(\) or setAttachTarget\(\) has to|this kernel forbids it/,
+    )
   })
 
   it('wants names of programs, before load', () => {

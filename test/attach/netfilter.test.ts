@@ -25,32 +25,36 @@ describe('attachNetfilter', () => {
     })
   })
 
-  requiresFeature('netfilter', 'stops what the program stops, and can put fragments together (Linux 6.6)', async () => {
-    using object = loadOnly('attach-net', ['nf_drop'])
-    const defragment = kernelIs('6.6')
-    using link = object
-      .program('nf_drop')
-      .attachNetfilter({ family: 'ipv4', hook: 'prerouting', priority: -100, defragment })
-    expect(link.info()).toMatchObject({ hook: 0, priority: -100, flags: defragment ? 1 : 0 })
-    const socket = createSocket('udp4')
-    try {
-      socket.bind(4242, veth.address)
-      await once(socket, 'listening')
-      let texts = ''
-      socket.on('message', (message) => {
-        texts += message
-      })
-      veth.send(4242, 'one')
-      await until('the datagram was stopped', () => runs(object)[0]! > 0n)
-      link.close()
-      veth.send(4242, 'two')
-      await until('a datagram has come', () => texts !== '')
-      expect(texts).toBe('two')
-    } finally {
-      socket.close()
-      await once(socket, 'close')
-    }
-  })
+  requiresFeature(
+    'netfilter',
+    'stops what the program stops, and can put fragments together (Linux 6.6)',
+    async () => {
+      using object = loadOnly('attach-net', ['nf_drop'])
+      const defragment = kernelIs('6.6')
+      using link = object
+        .program('nf_drop')
+        .attachNetfilter({ family: 'ipv4', hook: 'prerouting', priority: -100, defragment })
+      expect(link.info()).toMatchObject({ hook: 0, priority: -100, flags: defragment ? 1 : 0 })
+      const socket = createSocket('udp4')
+      try {
+        socket.bind(4242, veth.address)
+        await once(socket, 'listening')
+        let texts = ''
+        socket.on('message', (message) => {
+          texts += message
+        })
+        veth.send(4242, 'one')
+        await until('the datagram was stopped', () => runs(object)[0]! > 0n)
+        link.close()
+        veth.send(4242, 'two')
+        await until('a datagram has come', () => texts !== '')
+        expect(texts).toBe('two')
+      } finally {
+        socket.close()
+        await once(socket, 'close')
+      }
+    },
+  )
 
   requiresFeature('netfilter', 'has its priority alone', () => {
     using object = loadOnly('attach-net', ['nf_accept'])

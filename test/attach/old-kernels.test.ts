@@ -25,7 +25,10 @@ const inThePast = async (script: string, ...args: string[]) => {
   const under = ['setarch', execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim(), '--uname-2.6']
   const result = await runChild(start + script, [objectPath('attach-net'), ...args], { under })
   expect(result).toMatchObject({ status: 0, stderr: '' })
-  return result.stdout.trim().split('\n').map((line) => JSON.parse(line) as unknown)
+  return result.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
 }
 
 describe('without links', () => {
@@ -76,7 +79,14 @@ describe('without links', () => {
     `,
       veth.name,
     )
-    expect(seen).toEqual(['native', true, expect.stringContaining('is in place already (native)'), 0, 'generic', 0])
+    expect(seen).toEqual([
+      'native',
+      true,
+      expect.stringContaining('is in place already (native)'),
+      0,
+      'generic',
+      0,
+    ])
   })
 
   it('a sockmap (Linux 6.10) has its program until it is closed', async () => {

@@ -5,11 +5,11 @@
 
 __u64 runs[28];
 
-#define ALLOW(section, name, i)              \
-  SEC("?" section)                           \
-  int name(void* ctx) {                      \
-    __sync_fetch_and_add(&runs[i], 1);       \
-    return 1;                                \
+#define ALLOW(section, name, i)        \
+  SEC("?" section)                     \
+  int name(void* ctx) {                \
+    __sync_fetch_and_add(&runs[i], 1); \
+    return 1;                          \
   }
 
 ALLOW("cgroup_skb/ingress", skb_ingress, 0)

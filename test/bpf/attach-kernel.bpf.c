@@ -1,4 +1,5 @@
-// What takes trampolines, or stands in for it (test/attach/{tracing,lsm,choose}.test.ts). iterate_dir() is called for each reading of a folder.
+// What takes trampolines, or stands in for it (test/attach/{tracing,lsm,choose}.test.ts). iterate_dir() is
+// called for each reading of a folder.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

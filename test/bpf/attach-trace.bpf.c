@@ -21,11 +21,9 @@ __u64 returns;
 extern bool bpf_session_is_return(void) __ksym __weak;
 
 // Linux 5.15
-#define COOKIE(ctx)                                                            \
-  (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie)    \
-       ? bpf_get_attach_cookie(ctx)                                            \
-       : 0)
-#define FUNC_IP(ctx)                                                           \
+#define COOKIE(ctx) \
+  (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie) ? bpf_get_attach_cookie(ctx) : 0)
+#define FUNC_IP(ctx) \
   (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_func_ip) ? bpf_get_func_ip(ctx) : 0)
 
 static bool is_wanted(void) { return !wanted || bpf_get_current_pid_tgid() >> 32 == wanted; }
