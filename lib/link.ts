@@ -54,7 +54,9 @@ export class Link implements Disposable, AsyncDisposable {
    */
   static fromFd(fd: number): Link {
     return new Link(
-      attempt({ what: `take fd ${fd} for a link`, reason: whyNoLink }, () => native.linkFromFd(fd)),
+      attempt({ what: `take fd ${fd} for a link`, reason: whyNoLink, arguments: ['fd'] }, () =>
+        native.linkFromFd(fd),
+      ),
       {},
     )
   }
@@ -62,7 +64,7 @@ export class Link implements Disposable, AsyncDisposable {
   /** A link of anybody's by the kernel's number for it. (`bpf_link_get_fd_by_id`, Linux 5.8; CAP_SYS_ADMIN) */
   static fromId(id: number): Link {
     return new Link(
-      attempt({ what: `open link ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
+      attempt({ what: `open link ${id}`, arguments: ['id'], capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
         native.linkFromId(id),
       ),
       {},
@@ -133,20 +135,30 @@ export class Link implements Disposable, AsyncDisposable {
   /** Puts a program of the same type in the place of the attached one, atomically. (`bpf_link__update_program`, Linux 5.7) */
   update(program: Program): void {
     const handle = handleOfProgram(program)
+    // Says so where it is not in the kernel.
+    program.fd
     this.#do(
       `update to program '${program.name}'`,
       () => native.linkUpdateProgram(this.#handle, handle),
       (error) => {
         const { EINVAL } = constants.errno
         if (error.errno !== EINVAL || native.linkFd(this.#handle) < 0) return this.#whyNotSupported(error)
-        return 'the program is not in the kernel, or of another type, or links of this kind keep their program'
+        return 'the program is of another type, or links of this kind keep their program'
       },
     )
   }
 
   /** The same for struct_ops. (`bpf_link__update_map`, Linux 6.4) */
   updateMap(map: BpfMap<unknown, unknown>): void {
-    this.#do(`update to map '${map.name}'`, () => native.linkUpdateMap(this.#handle, handleOfMap(map)))
+    const handle = handleOfMap(map)
+    this.#do(
+      `update to map '${map.name}'`,
+      () => native.linkUpdateMap(this.#handle, handle),
+      ({ errno }) =>
+        errno === constants.errno.EINVAL
+          ? 'only links of struct_ops maps are updated so, to others of SEC(".struct_ops.link") for the same'
+          : undefined,
+    )
   }
 
   /** What the kernel says of it. (`bpf_link_get_info_by_fd`, Linux 5.8) */

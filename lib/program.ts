@@ -7,6 +7,7 @@ import type { Attachable } from './attach/attachable.js'
 import { attachCgroup, type CgroupOptions } from './attach/cgroup.js'
 import type { Interface } from './attach/interface.js'
 import { attachIter, type IterLink, type IterOptions } from './attach/iter.js'
+import { type AttachMethod, expectKind, otherWays } from './attach/kinds.js'
 import {
   attachKprobe,
   attachKprobeMulti,
@@ -305,7 +306,7 @@ export class Program {
     const link = this.tryAttach()
     if (link !== undefined) return link
     throw new BpfError(
-      `attach program '${this.name}': SEC("${this.section}") does not say to what; a full name does, as in SEC("tp/sched/sched_process_exec")`,
+      `attach program '${this.name}': SEC("${this.section}") does not say to what${otherWays(this)}`,
       { ...this.#subject, code: 'ENOTSUP', errno: 95, operation: 'bpf_program__attach' },
     )
   }
@@ -330,7 +331,7 @@ export class Program {
    * @param symbol - the function's name, or several of which the first that can be probed is taken: {@link Link.target} tells which
    */
   attachKprobe(symbol: string | readonly string[], options: KprobeOptions = {}): Link {
-    return attachKprobe(this.#attachable, symbol, options)
+    return attachKprobe(this.#attachable('attachKprobe'), symbol, options)
   }
 
   /**
@@ -340,17 +341,17 @@ export class Program {
    * @param name - such as 'unlinkat'
    */
   attachKsyscall(name: string, options: KsyscallOptions = {}): Link {
-    return attachKsyscall(this.#attachable, name, options)
+    return attachKsyscall(this.#attachable('attachKsyscall'), name, options)
   }
 
   /** Runs when any of many kernel functions is called; SEC("kprobe.multi"). On libuv's pool. (`bpf_program__attach_kprobe_multi_opts`, Linux 5.18) */
   async attachKprobeMulti(options: KprobeMultiOptions): Promise<Link> {
-    return attachKprobeMulti(this.#attachable, options)
+    return attachKprobeMulti(this.#attachable('attachKprobeMulti'), options)
   }
 
   /** Like {@link attachKprobeMulti}, and waits. */
   attachKprobeMultiSync(options: KprobeMultiOptions): Link {
-    return attachKprobeMultiSync(this.#attachable, options)
+    return attachKprobeMultiSync(this.#attachable('attachKprobeMulti'), options)
   }
 
   /**
@@ -360,7 +361,7 @@ export class Program {
    * that process has mapped, in its own mount namespace. `archive!/file` is a file in a zip archive.
    */
   attachUprobe(binary: string, options: UprobeOptions): Link {
-    return attachUprobe(this.#attachable, binary, options)
+    return attachUprobe(this.#attachable('attachUprobe'), binary, options)
   }
 
   /**
@@ -370,12 +371,12 @@ export class Program {
    * @param binary - as for {@link attachUprobe}
    */
   async attachUprobeMulti(binary: string, options: UprobeMultiOptions): Promise<Link> {
-    return attachUprobeMulti(this.#attachable, binary, options)
+    return attachUprobeMulti(this.#attachable('attachUprobeMulti'), binary, options)
   }
 
   /** Like {@link attachUprobeMulti}, and waits. */
   attachUprobeMultiSync(binary: string, options: UprobeMultiOptions): Link {
-    return attachUprobeMultiSync(this.#attachable, binary, options)
+    return attachUprobeMultiSync(this.#attachable('attachUprobeMulti'), binary, options)
   }
 
   /**
@@ -386,17 +387,17 @@ export class Program {
    * @param name - the second half
    */
   attachUsdt(binary: string, provider: string, name: string, options: UsdtOptions = {}): Link {
-    return attachUsdt(this.#attachable, binary, provider, name, options)
+    return attachUsdt(this.#attachable('attachUsdt'), binary, provider, name, options)
   }
 
   /** Runs at a tracepoint, such as 'sched', 'sched_switch'. (`bpf_program__attach_tracepoint_opts`, Linux 4.7; cookies 5.15) */
   attachTracepoint(category: string, name: string, options: CookieOption = {}): Link {
-    return attachTracepoint(this.#attachable, category, name, options)
+    return attachTracepoint(this.#attachable('attachTracepoint'), category, name, options)
   }
 
   /** Runs at a tracepoint, with its arguments as they are. (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17; cookies 6.10) */
   attachRawTracepoint(name: string, options: CookieOption = {}): Link {
-    return attachRawTracepoint(this.#attachable, name, options)
+    return attachRawTracepoint(this.#attachable('attachRawTracepoint'), name, options)
   }
 
   /**
@@ -404,12 +405,12 @@ export class Program {
    * (`bpf_program__attach_trace_opts`, Linux 5.5; cookies 5.19)
    */
   attachTracing(options: CookieOption = {}): Link {
-    return attachTracing(this.#attachable, this.section, options)
+    return attachTracing(this.#attachable('attachTracing'), this.section, options)
   }
 
   /** For LSM programs: to the hook that SEC() or {@link setAttachTarget} names. (`bpf_program__attach_lsm`, Linux 5.7, booted with lsm=...,bpf) */
   attachLsm(): Link {
-    return attachLsm(this.#attachable, this.section)
+    return attachLsm(this.#attachable('attachLsm'), this.section)
   }
 
   /**
@@ -419,12 +420,12 @@ export class Program {
    * @param name - its function
    */
   attachFreplace(target?: Program | number, name?: string): Link {
-    return attachFreplace(this.#attachable, this.section, target, name)
+    return attachFreplace(this.#attachable('attachFreplace'), this.section, target, name)
   }
 
   /** Runs by a counter's or clock's ticking: sampling. The link owns the perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9) */
   attachPerfEvent(options: PerfEventOptions): Link {
-    return attachPerfEvent(this.#attachable, options)
+    return attachPerfEvent(this.#attachable('attachPerfEvent'), options)
   }
 
   /**
@@ -433,7 +434,7 @@ export class Program {
    * @param cpus - all that are online without it
    */
   attachPerfEventOnCpus(options: Omit<PerfEventOptions, 'cpu'>, cpus?: Iterable<number>): Link[] {
-    return attachPerfEventOnCpus(this.#attachable, options, cpus)
+    return attachPerfEventOnCpus(this.#attachable('attachPerfEvent'), options, cpus)
   }
 
   /**
@@ -443,17 +444,17 @@ export class Program {
    * @returns a link that knows the mode; {@link Link.update} replaces the program atomically
    */
   attachXdp(to: Interface, options: XdpOptions = {}): XdpLink {
-    return attachXdp(this.#attachable, to, options)
+    return attachXdp(this.#attachable('attachXdp'), to, options)
   }
 
   /** Runs on packets that come to or leave an interface, in order with others. (`bpf_link_create`, as `bpf_program__attach_tcx`; Linux 6.6) */
   attachTcx(to: Interface, options: TcxOptions = {}): Link {
-    return attachTcx(this.#attachable, to, options)
+    return attachTcx(this.#attachable('attachTcx'), to, options)
   }
 
   /** The same for a netkit device. (`bpf_link_create`, as `bpf_program__attach_netkit`; Linux 6.7) */
   attachNetkit(to: Interface, options: NetkitOptions = {}): Link {
-    return attachNetkit(this.#attachable, to, options)
+    return attachNetkit(this.#attachable('attachNetkit'), to, options)
   }
 
   /**
@@ -461,7 +462,7 @@ export class Program {
    * there and later {@link attachTcx} is better: this is no link, and stays when the process ends. (`bpf_tc_attach`, Linux 4.5)
    */
   attachTc(to: Interface, point: TcPoint, options: TcOptions = {}): TcFilter {
-    this.fd
+    this.#attachable('attachTc')
     const hook = new TcHook(to, point)
     if (typeof point === 'string') hook.create()
     return hook.attach(this, options)
@@ -474,7 +475,7 @@ export class Program {
    * @param cgroup - its folder, or a descriptor of it
    */
   attachCgroup(cgroup: string | number, options: CgroupOptions = {}): Link {
-    return attachCgroup(this.#attachable, cgroup, options)
+    return attachCgroup(this.#attachable('attachCgroup'), cgroup, options)
   }
 
   /**
@@ -483,22 +484,22 @@ export class Program {
    * @param netns - its file, as in /run/netns or /proc/PID/ns/net, or a descriptor; this process's own without it
    */
   attachNetns(netns?: string | number): Link {
-    return attachNetns(this.#attachable, netns)
+    return attachNetns(this.#attachable('attachNetns'), netns)
   }
 
   /** Runs on packets in one of netfilter's hooks, in order with iptables and nftables. (`bpf_program__attach_netfilter`, Linux 6.4) */
   attachNetfilter(options: NetfilterOptions): Link {
-    return attachNetfilter(this.#attachable, options)
+    return attachNetfilter(this.#attachable('attachNetfilter'), options)
   }
 
   /** sk_skb and sk_msg programs: for the sockets of a sockmap or sockhash. (`bpf_link_create`, as `bpf_program__attach_sockmap`; Linux 6.10. Before, `bpf_prog_attach`) */
   attachSockmap(map: BpfMap<unknown, unknown>): Link {
-    return attachSockmap(this.#attachable, map)
+    return attachSockmap(this.#attachable('attachSockmap'), map)
   }
 
   /** Makes an iterator, which runs the program when it is read. (`bpf_program__attach_iter`, Linux 5.8) */
   attachIter(options: IterOptions = {}): IterLink {
-    return attachIter(this.#attachable, this.section, options)
+    return attachIter(this.#attachable('attachIter'), this.section, options)
   }
 
   /**
@@ -506,12 +507,12 @@ export class Program {
    * (SO_ATTACH_BPF, Linux 3.19)
    */
   attachSocket(socketFd: number): void {
-    attachSocket(this.#attachable, socketFd)
+    attachSocket(this.#attachable('attachSocket'), socketFd)
   }
 
   /** Chooses among the sockets of one port, for sk_reuseport and socket_filter programs. (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5, sk_reuseport 4.19) */
   attachReuseport(socketFd: number): void {
-    attachReuseport(this.#attachable, socketFd)
+    attachReuseport(this.#attachable('attachReuseport'), socketFd)
   }
 
   // ----
@@ -555,7 +556,9 @@ export class Program {
     return { ...this.#subject, what: `program '${this.name}': test run`, arguments: testRunArguments }
   }
 
-  get #attachable(): Attachable {
+  /** Itself, for one of the methods, if that takes programs of its kind. */
+  #attachable(method: AttachMethod): Attachable {
+    expectKind(method, this)
     return {
       handle: this.#handle,
       name: this.name,

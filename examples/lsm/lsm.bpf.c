@@ -14,9 +14,12 @@ SEC("lsm/socket_create")
 int BPF_PROG(on_socket, int family, int type, int protocol, int kern, int verdict) {
   // What another module has refused stays refused.
   if (verdict != 0 || kern || bpf_get_current_cgroup_id() != cgroup_id) return verdict;
-  bool may = family == AF_UNIX;
-  __sync_fetch_and_add(may ? &allowed : &refused, 1);
-  return may ? 0 : -EPERM;
+  if (family == AF_UNIX) {
+    __sync_fetch_and_add(&allowed, 1);
+    return 0;
+  }
+  __sync_fetch_and_add(&refused, 1);
+  return -EPERM;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -82,7 +82,11 @@ SEC("?lsm/socket_create")
 int BPF_PROG(on_socket, int family, int type, int protocol, int kern, int before) {
   if (before != 0 || kern || !is_wanted()) return before;
   runs++;
-  return refuse ? -1 : 0;  // EPERM
+  if (!refuse) return 0;
+  // Newer verifiers want to see that it's an errno, and clang would make it of `refuse`.
+  int eperm = -1;
+  barrier_var(eperm);
+  return eperm;
 }
 
 // In a cgroup 1 is yes, 0 is no.
