@@ -135,6 +135,11 @@ export const hints: readonly Hint[] = [
     log: /is not BPF_MAP_TYPE_(\w+)/,
     say: ([, type = '']) => `the map is not of type ${type.toLowerCase()}`,
   },
+  {
+    code: /^EEXIST$/,
+    operation: /^bpf_map__attach_struct_ops$/,
+    say: () => 'the kernel has one of that name already, from this map or another',
+  },
   { code: /^EEXIST$/, operation: /^bpf_map_update_elem$/, say: () => 'the key is there already' },
   { code: /^ENOENT$/, operation: /^bpf_map_update_elem$/, say: () => 'there is no such key' },
   {

@@ -76,7 +76,10 @@ export class Link implements Disposable, AsyncDisposable {
    * loop would stand still. Nothing can be done with them from the call on.
    */
   static async closeAll(links: Iterable<Link>): Promise<void> {
-    const open = [...links].filter((link) => !link.#closed)
+    const all = [...links]
+    if (!all.every((link) => link instanceof Link))
+      throw new TypeError('links has something else than a Link')
+    const open = all.filter((link) => !link.#closed)
     for (const link of open) link.#letGo()
     if (open.length > 0) await native.linkCloseAsync(open.map((link) => link.#handle))
   }

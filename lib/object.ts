@@ -624,7 +624,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   #notFound(what: string, name: string, names: Iterable<string>): never {
-    throw new BpfError(`object '${this.name}' has no ${what} '${name}'${didYouMean(name, names)}`, {
+    throw new BpfError(`object '${this.name}' has no ${what} '${name}'${didYouMean(String(name), names)}`, {
       code: 'ERR_BPF_NOT_FOUND',
       object: this.name,
     })

@@ -142,7 +142,7 @@ export class Program {
   readonly section: string
 
   static {
-    registerPrograms((program) => (#handle in program ? program.#handle : undefined))
+    registerPrograms((program) => (program instanceof Program ? program.#handle : undefined))
   }
 
   /** Use {@link BpfObject.program}. @internal */
@@ -223,6 +223,7 @@ export class Program {
    */
   setAttachTarget(names: string | readonly string[], targetFd = 0): string {
     const candidates = typeof names === 'string' ? [names] : names
+    if (!Array.isArray(candidates)) throw new TypeError('names is neither a string nor an array of strings')
     if (candidates.length === 0) throw new TypeError('names is an empty array')
     let failure: unknown
     for (const name of candidates) {

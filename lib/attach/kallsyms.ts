@@ -7,6 +7,9 @@ import { didYouMean } from '../btf/nearest.js'
  * @param matching - which of them: a name with the wildcards * and ?, or an expression; all without
  */
 export function kernelFunctions(matching?: string | RegExp): string[] {
+  if (matching !== undefined && typeof matching !== 'string' && !(matching instanceof RegExp)) {
+    throw new TypeError('matching is neither a string nor a RegExp')
+  }
   const wanted = typeof matching === 'string' ? globToRegExp(matching) : matching
   const names: string[] = []
   for (const [, name = ''] of readFileSync('/proc/kallsyms', 'latin1').matchAll(

@@ -4,7 +4,16 @@ import { BpfError } from '../errors.js'
 import { hasTracefs, noTracefs } from '../hints.js'
 import { tooOldFor } from '../kernel-version.js'
 import type { Link } from '../link.js'
-import { type Attachable, attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
+import {
+  type Attachable,
+  attachTo,
+  attachToAsync,
+  expectLength,
+  expectString,
+  type Hook,
+  u64,
+  u64s,
+} from './attachable.js'
 import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
 
 /**
@@ -71,6 +80,8 @@ export function attachKprobe(
   const what = retprobe ? 'kretprobe' : 'kprobe'
   const bits = u64('cookie', cookie)
   const candidates = typeof symbols === 'string' ? [symbols] : symbols
+  if (!Array.isArray(candidates)) throw new TypeError('symbol is neither a string nor an array of strings')
+  for (const candidate of candidates) expectString('symbol', candidate)
   if (candidates.length === 0) throw new TypeError('symbols is an empty array')
   const number = probeModeNumber(mode)
   let failure: unknown

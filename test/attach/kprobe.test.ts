@@ -230,8 +230,8 @@ describe('attachKprobeMulti', () => {
   })
 
   it('is attached, or the error says why not', () => {
-    using object = load(kernelIs('5.18') ? 'on_kernel_calls' : 'on_kernel_call')
-    const program = [...object.programs.values()].find(({ loaded }) => loaded)!
+    using object = load('on_kernel_calls')
+    const program = object.program('on_kernel_calls')
     try {
       program.attachKprobeMultiSync({ symbols: ['iterate_dir'] }).close()
     } catch (error) {
@@ -243,8 +243,8 @@ describe('attachKprobeMulti', () => {
   })
 
   it('wants cookies as many as functions, and one way to say which', async () => {
-    using object = load('on_kernel_call')
-    const program = object.program('on_kernel_call')
+    using object = load('on_kernel_calls')
+    const program = object.program('on_kernel_calls')
     await expect(program.attachKprobeMulti({ symbols: ['a', 'b'], cookies: [1] })).rejects.toThrow(
       'cookies are 1, but there are 2 functions',
     )

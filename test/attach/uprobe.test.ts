@@ -257,9 +257,9 @@ describe('attachUprobeMulti', () => {
 
   it('wants arrays that fit together', async () => {
     using object = open('attach-trace')
-    object.program('on_call').autoload = true
+    object.program('on_calls').autoload = true
     object.loadSync()
-    const uprobe = object.program('on_call')
+    const uprobe = object.program('on_calls')
     const symbols = ['triple', 'tripod']
     await expect(uprobe.attachUprobeMulti(program(), { symbols, cookies: [1] })).rejects.toThrow(RangeError)
     await expect(uprobe.attachUprobeMulti(program(), { symbols, refCtrOffsets: [1] })).rejects.toThrow(
