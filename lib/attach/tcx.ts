@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { native } from '../binding.js'
 import type { Link } from '../link.js'
 import { attachTypeName, attachTypeNumber } from '../names.js'
@@ -26,6 +27,8 @@ export function attachNetkit(program: Attachable, to: Interface, options: Netkit
   return attachBeside(program, to, type, 'netkit', '6.7', options)
 }
 
+const { ENODEV, ENXIO, EINVAL } = constants.errno
+
 function attachBeside(
   program: Attachable,
   to: Interface,
@@ -47,7 +50,7 @@ function attachBeside(
     target: String(to),
     since,
     reason: ({ errno }) =>
-      errno === 19 || (errno === 22 && what === 'netkit')
+      errno === ENODEV || ((errno === ENXIO || errno === EINVAL) && what === 'netkit')
         ? `it is no ${what === 'netkit' ? 'netkit' : 'such'} device of this network namespace`
         : whyNoPlace(errno),
   }

@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram'
 import { Link, queryNetkit, queryTcx } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
@@ -133,9 +134,16 @@ describe('attachNetkit', () => {
       expect(queryNetkit(name, 'primary').programs).toEqual([
         { programId: object.program('netkit_primary').id, linkId: link.info().id },
       ])
-      // It speaks of itself when it comes up.
-      ip('link', 'set', name, 'up')
-      await until('a packet was seen', () => runs(object)[0]! > 0n)
+      const peer = /@([^:]+):/.exec(ip('-o', 'link', 'show', name))![1]!
+      ip('addr', 'add', '10.212.0.1/24', 'dev', name)
+      for (const end of [name, peer]) ip('link', 'set', end, 'up')
+      await until('a packet was seen', async () => {
+        await new Promise((resolve) => {
+          const socket = createSocket('udp4')
+          socket.send('x', 4000, '10.212.0.2', () => socket.close(resolve as () => void))
+        })
+        return runs(object)[0]! > 0n
+      })
       link.update(object.program('netkit_other'))
       expect(link.info().programId).toBe(object.program('netkit_other').id)
       link.detach()
