@@ -11,21 +11,21 @@
 
 namespace {
 
-bool GoesToBtf(bpf_prog_type type, bpf_attach_type attach_type) {
-  return type == BPF_PROG_TYPE_TRACING || (type == BPF_PROG_TYPE_LSM && attach_type != BPF_LSM_CGROUP);
-}
+bool GoesToBtf(bpf_prog_type type) { return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM; }
 
 int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const char* target) {
-  // return 0, which for each hook means that the rest goes on
+  // Returns 0: for what is attached, that the rest goes on. Of some that are only loaded the verifier wants
+  // a 1.
   bpf_insn instructions[2] = {};
   instructions[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
+  instructions[0].imm = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
   instructions[1].code = BPF_JMP | BPF_EXIT;
   bpf_prog_load_opts options;
   memset(&options, 0, sizeof(options));
   options.sz = sizeof(options);
   options.expected_attach_type = attach_type;
   if (sleepable) options.prog_flags = BPF_F_SLEEPABLE;
-  if (GoesToBtf(type, attach_type) && target != nullptr) {
+  if (GoesToBtf(type) && target != nullptr) {
     int id = libbpf_find_vmlinux_btf_id(target, attach_type);
     if (id < 0) return id;
     options.attach_btf_id = static_cast<uint32_t>(id);
@@ -35,7 +35,7 @@ int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const 
 
 int Attach(int program, bpf_prog_type type, bpf_attach_type attach_type, const char* target) {
   if (type == BPF_PROG_TYPE_RAW_TRACEPOINT) return bpf_raw_tracepoint_open(target, program);
-  if (GoesToBtf(type, attach_type) && attach_type != BPF_TRACE_ITER) {
+  if (GoesToBtf(type) && attach_type != BPF_TRACE_ITER && attach_type != BPF_LSM_CGROUP) {
     return bpf_link_create(program, 0, attach_type, nullptr);
   }
   if (type == BPF_PROG_TYPE_KPROBE) {

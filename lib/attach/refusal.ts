@@ -45,6 +45,8 @@ export function refusalOf(program: Trial): BpfError | undefined {
   const attachType = attachTypeName(program.attachType)
   const isMulti = attachType === 'trace_kprobe_multi' || attachType === 'trace_kprobe_session'
   const tryable = isMulti ? !/[*?]/.test(target ?? '*') : triedOnTarget.has(program.type)
+  // What they are for is not in their section.
+  if (program.type === 'struct_ops' || program.type === 'ext') return undefined
   const reason = ({ errno }: NativeError): string | undefined => whyRefused(errno, program.type, target)
   try {
     attempt({ ...subject, reason }, () =>

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { BpfError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { requiresFeature } from '../helpers/kernel.js'
+import { kernelIs, requiresFeature } from '../helpers/kernel.js'
 import { open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 
@@ -76,6 +76,14 @@ describe('refusal', () => {
     }
     net.loadSync()
     expect(net.program('xdp_pass').refusal()).toBeUndefined()
+    using cgroup = open('attach-cgroup')
+    for (const program of cgroup.programs.values()) {
+      const refusal = program.refusal()
+      if (kernelIs('6.7') || !program.name.endsWith('_unix')) expect(refusal?.message).toBeUndefined()
+      else expect(refusal).toBeInstanceOf(BpfError)
+    }
+    using ops = open('struct-ops')
+    expect(ops.program('ssthresh').refusal()).toBeUndefined()
     using trace = open('attach-trace')
     expect(trace.program('on_tracepoint').refusal()).toBeUndefined()
     using programs = open('programs')

@@ -18,7 +18,14 @@ struct seen {
 struct seen seen;
 __u64 returns;
 
+// Linux 6.10, and as it is since 7.0.
 extern bool bpf_session_is_return(void) __ksym __weak;
+extern bool bpf_session_is_return___of(void* ctx) __ksym __weak;
+
+static bool is_return(void* ctx) {
+  if (bpf_ksym_exists(bpf_session_is_return___of)) return bpf_session_is_return___of(ctx);
+  return bpf_session_is_return();
+}
 
 // Linux 5.15
 #define COOKIE(ctx) \
@@ -81,7 +88,7 @@ int on_calls(struct pt_regs* ctx) {
 // Wants to see the return, too.
 SEC("?uprobe.session")
 int on_call_and_return(struct pt_regs* ctx) {
-  if (bpf_session_is_return()) {
+  if (is_return(ctx)) {
     __sync_fetch_and_add(&returns, 1);
   } else {
     note(ctx, PT_REGS_PARM1(ctx), 0);
@@ -95,6 +102,9 @@ int on_kernel_call(struct pt_regs* ctx) {
   return 0;
 }
 
+SEC("?kprobe")
+int on_kernel_call_again(struct pt_regs* ctx) { return 0; }
+
 SEC("?kprobe.multi")
 int on_kernel_calls(struct pt_regs* ctx) {
   note(ctx, 0, 0);
@@ -103,7 +113,7 @@ int on_kernel_calls(struct pt_regs* ctx) {
 
 SEC("?kprobe.session")
 int on_kernel_call_and_return(struct pt_regs* ctx) {
-  if (bpf_session_is_return()) {
+  if (is_return(ctx)) {
     __sync_fetch_and_add(&returns, 1);
   } else {
     note(ctx, 0, 0);
