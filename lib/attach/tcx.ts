@@ -1,4 +1,3 @@
-import { constants } from 'node:os'
 import { native } from '../binding.js'
 import type { Link } from '../link.js'
 import { attachTypeName, attachTypeNumber } from '../names.js'
@@ -27,8 +26,6 @@ export function attachNetkit(program: Attachable, to: Interface, options: Netkit
   return attachBeside(program, to, type, 'netkit', '6.7', options)
 }
 
-const { ENODEV, ENXIO, EINVAL } = constants.errno
-
 function attachBeside(
   program: Attachable,
   to: Interface,
@@ -50,7 +47,7 @@ function attachBeside(
     target: String(to),
     since,
     reason: ({ errno }) =>
-      errno === ENODEV || ((errno === ENXIO || errno === EINVAL) && what === 'netkit')
+      errno === 19 || (what === 'netkit' && (errno === 6 || errno === 22))
         ? `it is no ${what === 'netkit' ? 'netkit' : 'such'} device of this network namespace`
         : whyNoPlace(errno),
   }

@@ -53,16 +53,20 @@ describe('attachKprobe', () => {
     }
   })
 
-  requiresFeature('kprobes', 'gives the program a cookie (Linux 5.15)', () => {
-    if (!kernelIs('5.15')) return
-    using object = load('on_kernel_call')
-    for (const retprobe of [false, true]) {
-      using _link = object.program('on_kernel_call').attachKprobe('iterate_dir', { retprobe, cookie: 7 })
-      object.bss.seen = { ...(object.bss.seen as Seen), cookie: 0n }
-      readdirSync('/')
-      expect((object.bss.seen as Seen).cookie).toBe(7n)
-    }
-  })
+  requiresFeature(
+    'kprobes',
+    'gives the program a cookie',
+    () => {
+      using object = load('on_kernel_call')
+      for (const retprobe of [false, true]) {
+        using _link = object.program('on_kernel_call').attachKprobe('iterate_dir', { retprobe, cookie: 7 })
+        object.bss.seen = { ...(object.bss.seen as Seen), cookie: 0n }
+        readdirSync('/')
+        expect((object.bss.seen as Seen).cookie).toBe(7n)
+      }
+    },
+    '5.15',
+  )
 
   requiresFeature('kprobes', 'goes by an offset, too, where an instruction begins', () => {
     using object = load('on_kernel_call')
@@ -85,18 +89,22 @@ describe('attachKprobe', () => {
     for (const link of links) link.close()
   })
 
-  requiresFeature('kprobes', 'is told by the link (Linux 6.6), which can be had again', () => {
-    if (!kernelIs('6.6')) return
-    using object = load('on_kernel_call')
-    using link = object
-      .program('on_kernel_call')
-      .attachKprobe('iterate_dir', { retprobe: true, ...(kernelIs('6.9') ? { cookie: 5 } : {}) })
-    const info = link.info()
-    expect(info).toMatchObject({ type: 'perf_event', event: 'kretprobe', name: 'iterate_dir', missed: 0n })
-    if (kernelIs('6.9')) expect(info).toMatchObject({ cookie: 5n })
-    using same = Link.fromId(info.id)
-    expect(same.info()).toEqual(info)
-  })
+  requiresFeature(
+    'kprobes',
+    'is told by the link, which can be had again',
+    () => {
+      using object = load('on_kernel_call')
+      using link = object
+        .program('on_kernel_call')
+        .attachKprobe('iterate_dir', { retprobe: true, ...(kernelIs('6.9') ? { cookie: 5 } : {}) })
+      const info = link.info()
+      expect(info).toMatchObject({ type: 'perf_event', event: 'kretprobe', name: 'iterate_dir', missed: 0n })
+      if (kernelIs('6.9')) expect(info).toMatchObject({ cookie: 5n })
+      using same = Link.fromId(info.id)
+      expect(same.info()).toEqual(info)
+    },
+    '6.6',
+  )
 
   requiresFeature('kprobes', 'names the nearest when there is no such function', () => {
     using object = load('on_kernel_call')
@@ -208,16 +216,20 @@ describe('attachKprobeMulti', () => {
     expect((object.bss.seen as Seen).cookie).toBe(3n)
   })
 
-  requiresFeature('fprobe', 'runs at both ends in a session (Linux 6.10)', () => {
-    if (!kernelIs('6.10')) return
-    using object = load('on_kernel_call_and_return')
-    using _link = object
-      .program('on_kernel_call_and_return')
-      .attachKprobeMultiSync({ symbols: ['iterate_dir'], session: true })
-    readdirSync('/')
-    expect(object.bss.returns).toBeGreaterThan(0n)
-    expect(runs(object)).toBe(object.bss.returns)
-  })
+  requiresFeature(
+    'fprobe',
+    'runs at both ends in a session',
+    () => {
+      using object = load('on_kernel_call_and_return')
+      using _link = object
+        .program('on_kernel_call_and_return')
+        .attachKprobeMultiSync({ symbols: ['iterate_dir'], session: true })
+      readdirSync('/')
+      expect(object.bss.returns).toBeGreaterThan(0n)
+      expect(runs(object)).toBe(object.bss.returns)
+    },
+    '6.10',
+  )
 
   requiresFeature('fprobe', 'says which function does not exist', () => {
     using object = load('on_kernel_calls')

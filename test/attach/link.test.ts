@@ -130,9 +130,8 @@ describe('links of kernel functions', () => {
 
   requiresFeature(
     'kprobes',
-    'of a kprobe are pinned and had again, and keep their program (Linux 5.15)',
+    'of a kprobe are pinned and had again, and keep their program',
     () => {
-      if (!kernelIs('5.15')) return
       using object = loadOnly('attach-trace', ['on_kernel_call', 'on_kernel_call_again'])
       const link = object.program('on_kernel_call').attachKprobe('iterate_dir')
       link.pin(bpffs('kprobe'))
@@ -151,6 +150,7 @@ describe('links of kernel functions', () => {
       expect(() => pinned.detach()).toThrow('links of this kind cannot do that')
       pinned.unpin()
     },
+    '5.15',
   )
 
   requiresFeature('trampolines', 'of fentry are pinned and had again, and keep their program', () => {

@@ -40,25 +40,29 @@ describe('attachLsm', () => {
     expect(await open()).toBeUndefined()
   })
 
-  requiresFeature('lsm', 'is what a cgroup can have, too (Linux 6.0)', () => {
-    if (!kernelIs('6.0')) return
-    using object = loadOnly('attach-kernel', ['on_bind'])
-    using link = object.program('on_bind').attachCgroup(cgroup())
-    const bind = () =>
-      execFileSync(
-        'sh',
-        [
-          '-c',
-          `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`,
-          process.execPath,
-          `const s = require('dgram').createSocket('udp4'); s.on('error', (e) => console.log(e.code)); s.bind(0, '127.0.0.1', () => s.close())`,
-        ],
-        { encoding: 'utf8' },
-      ).trim()
-    expect(bind()).toBe('')
-    expect(object.bss.runs).toBe(1n)
-    object.bss.refuse = true
-    expect(bind()).toBe('EPERM')
-    expect(link.info()).toMatchObject({ type: 'cgroup', attachType: 'lsm_cgroup' })
-  })
+  requiresFeature(
+    'lsm',
+    'is what a cgroup can have, too',
+    () => {
+      using object = loadOnly('attach-kernel', ['on_bind'])
+      using link = object.program('on_bind').attachCgroup(cgroup())
+      const bind = () =>
+        execFileSync(
+          'sh',
+          [
+            '-c',
+            `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`,
+            process.execPath,
+            `const s = require('dgram').createSocket('udp4'); s.on('error', (e) => console.log(e.code)); s.bind(0, '127.0.0.1', () => s.close())`,
+          ],
+          { encoding: 'utf8' },
+        ).trim()
+      expect(bind()).toBe('')
+      expect(object.bss.runs).toBe(1n)
+      object.bss.refuse = true
+      expect(bind()).toBe('EPERM')
+      expect(link.info()).toMatchObject({ type: 'cgroup', attachType: 'lsm_cgroup' })
+    },
+    '6.0',
+  )
 })

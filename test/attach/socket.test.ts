@@ -264,11 +264,10 @@ describe('attachSockmap', () => {
     })
   })
 
-  it('says that a program is there already', () => {
+  // By links one at a time; before, the last one wins.
+  requiresKernel('6.10', 'says that a program is there already', () => {
     using object = loadOnly('attach-net', ['echo', 'any_verdict'])
     const sockets = object.map('sockets') as never
-    // By links one at a time (Linux 6.10); before, the last one wins.
-    if (!kernelIs('6.10')) return
     using _link = object.program('echo').attachSockmap(sockets)
     expect(() => object.program('any_verdict').attachSockmap(sockets)).toThrow(
       'a program is attached there already',

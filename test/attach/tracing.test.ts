@@ -52,14 +52,18 @@ describe('attachTracing', () => {
     if (kernelIs('5.8')) expect(link.info()).toMatchObject({ attachType: 'modify_return' })
   })
 
-  requiresFeature('trampolines', 'gives the program a cookie (Linux 5.19)', async () => {
-    if (!kernelIs('5.19')) return
-    using object = load('on_entry_with_cookie')
-    using link = object.program('on_entry_with_cookie').attachTracing({ cookie: 2n ** 40n })
-    await object.program('on_entry_with_cookie').testRun()
-    expect(object.bss.result).toBe(2n ** 40n)
-    if (kernelIs('6.17')) expect(link.info()).toMatchObject({ cookie: 2n ** 40n })
-  })
+  requiresFeature(
+    'trampolines',
+    'gives the program a cookie',
+    async () => {
+      using object = load('on_entry_with_cookie')
+      using link = object.program('on_entry_with_cookie').attachTracing({ cookie: 2n ** 40n })
+      await object.program('on_entry_with_cookie').testRun()
+      expect(object.bss.result).toBe(2n ** 40n)
+      if (kernelIs('6.17')) expect(link.info()).toMatchObject({ cookie: 2n ** 40n })
+    },
+    '5.19',
+  )
 
   requiresFeature('trampolines', 'replaces a function of another program', async () => {
     using target = loadOnly('attach-freplace', [])

@@ -18,14 +18,12 @@ struct seen {
 struct seen seen;
 __u64 returns;
 
-// Linux 6.10, and as it is since 7.0.
 extern bool bpf_session_is_return(void) __ksym __weak;
-extern bool bpf_session_is_return___of(void* ctx) __ksym __weak;
-
-static bool is_return(void* ctx) {
-  if (bpf_ksym_exists(bpf_session_is_return___of)) return bpf_session_is_return___of(ctx);
-  return bpf_session_is_return();
-}
+// Linux 7.0 wants to be told.
+extern bool bpf_session_is_return___told(void* ctx) __ksym __weak;
+#define IS_RETURN(ctx)                                                               \
+  (bpf_ksym_exists(bpf_session_is_return___told) ? bpf_session_is_return___told(ctx) \
+                                                 : bpf_session_is_return())
 
 // Linux 5.15
 #define COOKIE(ctx) \
@@ -88,7 +86,7 @@ int on_calls(struct pt_regs* ctx) {
 // Wants to see the return, too.
 SEC("?uprobe.session")
 int on_call_and_return(struct pt_regs* ctx) {
-  if (is_return(ctx)) {
+  if (IS_RETURN(ctx)) {
     __sync_fetch_and_add(&returns, 1);
   } else {
     note(ctx, PT_REGS_PARM1(ctx), 0);
@@ -113,7 +111,7 @@ int on_kernel_calls(struct pt_regs* ctx) {
 
 SEC("?kprobe.session")
 int on_kernel_call_and_return(struct pt_regs* ctx) {
-  if (is_return(ctx)) {
+  if (IS_RETURN(ctx)) {
     __sync_fetch_and_add(&returns, 1);
   } else {
     note(ctx, 0, 0);

@@ -65,13 +65,15 @@ const features = {
   },
 } as const
 
-/** A test of something that not every kernel is built with; skipped, and saying why, where it is not there. */
+/** A test of something that not every kernel is built with; skipped, and saying why, where it is not there, or older than `since`. */
 export function requiresFeature(
   feature: keyof typeof features,
   name: string,
   test: () => void | Promise<void>,
+  since = '0',
 ): void {
   const { here, missing } = features[feature]
-  if (here()) it(name, test)
+  if (!kernelIs(since)) it.skip(`${name} (Linux ${since})`, test)
+  else if (here()) it(name, test)
   else it.skip(`${name} (this kernel: ${missing})`, test)
 }
