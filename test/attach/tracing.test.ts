@@ -42,15 +42,21 @@ describe('attachTracing', () => {
     if (kernelIs('5.8')) expect(exit.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fexit' })
   })
 
-  requiresFeature('trampolines', 'lets an fmod_ret program answer in the place of the function', async () => {
-    using object = load('instead')
-    const before = (await object.program('instead').testRun()).retval
-    using link = object.program('instead').attachTracing()
-    const { retval } = await object.program('instead').testRun()
-    expect(runs(object)).toBe(1n)
-    expect(retval).not.toBe(before)
-    if (kernelIs('5.8')) expect(link.info()).toMatchObject({ attachType: 'modify_return' })
-  })
+  // Before, only of functions that errors may be injected into (CONFIG_FUNCTION_ERROR_INJECTION).
+  requiresFeature(
+    'trampolines',
+    'lets an fmod_ret program answer in the place of the function',
+    async () => {
+      using object = load('instead')
+      const before = (await object.program('instead').testRun()).retval
+      using link = object.program('instead').attachTracing()
+      const { retval } = await object.program('instead').testRun()
+      expect(runs(object)).toBe(1n)
+      expect(retval).not.toBe(before)
+      expect(link.info()).toMatchObject({ attachType: 'modify_return' })
+    },
+    '6.0',
+  )
 
   requiresFeature(
     'trampolines',
