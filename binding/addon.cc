@@ -83,6 +83,7 @@ NAPI_MODULE_INIT() {
   DefineObject(env, exports);
   DefineProgram(env, exports);
   DefineAttach(env, exports);
+  DefineTrial(env, exports);
   DefineTc(env, exports);
   DefineSocket(env, exports);
   DefineMap(env, exports);

@@ -191,13 +191,25 @@ napi_value InitialValue(napi_env env, napi_callback_info info) {
   return memory != nullptr ? CopyBytes(env, memory, size) : Undefined(env);
 }
 
+// libbpf's setter is for sections only; into a struct_ops map its users write themselves. What stands there
+// for a function has to be one of the object's programs, which libbpf checks when it loads.
+int WriteInitialValue(bpf_map* map, const Bytes& value) {
+  if (bpf_map__type(map) != BPF_MAP_TYPE_STRUCT_OPS) {
+    return bpf_map__set_initial_value(map, value.data, value.size);
+  }
+  size_t size = 0;
+  void* memory = bpf_map__initial_value(map, &size);
+  if (memory == nullptr || size != value.size) return -EINVAL;
+  memcpy(memory, value.data, size);
+  return 0;
+}
+
 napi_value SetInitialValue(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_map* map = Settable(env, args);
   Bytes value = args.bytes(1);
   if (!args.ok() || map == nullptr) return nullptr;
-  Call(env, "bpf_map__set_initial_value",
-       [&] { return bpf_map__set_initial_value(map, value.data, value.size); });
+  Call(env, "bpf_map__set_initial_value", [&] { return WriteInitialValue(map, value); });
   return Undefined(env);
 }
 

@@ -73,14 +73,7 @@ export const hints: readonly Hint[] = [
   },
   {
     log: /failed to determine tracepoint '([^/']+)\/([^']+)' perf event ID/,
-    say: ([, category = '', name = '']) => {
-      const events = tracefsEvents()
-      if (events === undefined) {
-        return "the tracepoint cannot be looked up, tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
-      }
-      if (existsSync(`${events}/${category}/${name}`)) return undefined
-      return `no such tracepoint '${category}/${name}'${didYouMean(name, namesIn(`${events}/${category}`))}`
-    },
+    say: ([, category = '', name = '']) => whyNoTracepoint(category, name),
   },
   { log: /failed to find kernel BTF type ID of '([^']+)'/, say: ([, name = '']) => noSuchHook(name) },
   {
@@ -138,6 +131,11 @@ export const hints: readonly Hint[] = [
     log: /is not BPF_MAP_TYPE_(\w+)/,
     say: ([, type = '']) => `the map is not of type ${type.toLowerCase()}`,
   },
+  {
+    code: /^EEXIST$/,
+    operation: /^bpf_map__attach_struct_ops$/,
+    say: () => 'the kernel has one of that name already, from this map or another',
+  },
   { code: /^EEXIST$/, operation: /^bpf_map_update_elem$/, say: () => 'the key is there already' },
   { code: /^ENOENT$/, operation: /^bpf_map_update_elem$/, say: () => 'there is no such key' },
   {
@@ -192,6 +190,9 @@ const sections =
     ' ',
   )
 
+export const noTracefs = "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
+export const hasTracefs = (): boolean => tracefsEvents() !== undefined
+
 function tracefsEvents(): string | undefined {
   return ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events'].find((path) => existsSync(path))
 }
@@ -200,7 +201,16 @@ function namesIn(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : []
 }
 
-function noSuchHook(name: string): string {
+/** Why a tracepoint is not there; `undefined` where it is. */
+export function whyNoTracepoint(category: string, name: string): string | undefined {
+  const events = tracefsEvents()
+  if (events === undefined) return `the tracepoint cannot be looked up, ${noTracefs}`
+  if (existsSync(`${events}/${category}/${name}`)) return undefined
+  return `no such tracepoint '${category}/${name}'${didYouMean(name, namesIn(`${events}/${category}`))}`
+}
+
+/** What fentry, tp_btf and lsm programs there could be instead. */
+export function noSuchHook(name: string): string {
   return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`
 }
 

@@ -84,7 +84,9 @@ export class Link implements Disposable, AsyncDisposable {
    */
   static fromFd(fd: number): Link {
     return new Link(
-      attempt({ what: `take fd ${fd} for a link`, reason: whyNoLink }, () => native.linkFromFd(fd)),
+      attempt({ what: `take fd ${fd} for a link`, reason: whyNoLink, arguments: ['fd'] }, () =>
+        native.linkFromFd(fd),
+      ),
       {},
     )
   }
@@ -92,7 +94,7 @@ export class Link implements Disposable, AsyncDisposable {
   /** A link of anybody's by the kernel's number for it. (`bpf_link_get_fd_by_id`, Linux 5.8; CAP_SYS_ADMIN) */
   static fromId(id: number): Link {
     return new Link(
-      attempt({ what: `open link ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
+      attempt({ what: `open link ${id}`, arguments: ['id'], capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
         native.linkFromId(id),
       ),
       {},
@@ -104,7 +106,10 @@ export class Link implements Disposable, AsyncDisposable {
    * loop would stand still. Nothing can be done with them from the call on.
    */
   static async closeAll(links: Iterable<Link>): Promise<void> {
-    const open = [...links].filter((link) => !link.#closed)
+    const all = [...links]
+    if (!all.every((link) => link instanceof Link))
+      throw new TypeError('links has something else than a Link')
+    const open = all.filter((link) => !link.#closed)
     if (open.length === 0) return
     const closing = native.linkCloseAsync(open.map((link) => link.#handle))
     // After that: a dispatcher's object would close its link here and now.
@@ -141,7 +146,7 @@ export class Link implements Disposable, AsyncDisposable {
    * (`bpf_link__detach`, Linux 5.9; only kernel-side links know it)
    */
   detach(): void {
-    this.#do('detach', () => native.linkDetach(this.#handle))
+    this.#do('detach', () => native.linkDetach(this.#handle), this.#whyNotSupported)
   }
 
   /** Makes `close` leave the program attached: to what is pinned, or forever for hooks without kernel-side links. (`bpf_link__disconnect`) */
@@ -154,7 +159,7 @@ export class Link implements Disposable, AsyncDisposable {
     this.#do(
       `pin to ${path}`,
       () => native.linkPin(this.#handle, path),
-      ({ errno }) => (errno === constants.errno.EPERM ? whyNoPin(path) : undefined),
+      (error) => (error.errno === constants.errno.EPERM ? whyNoPin(path) : this.#whyNotSupported(error)),
     )
   }
 
@@ -171,10 +176,20 @@ export class Link implements Disposable, AsyncDisposable {
   update(program: Program): void {
     const to = attachableOf(program)
     const dispatcher = this.#reattach?.dispatcher
-    this.#do(`update to program '${program.name}'`, () => {
-      if (dispatcher !== undefined) dispatcher.pointTo(program.fd)
-      else native.linkUpdateProgram(this.#handle, to.handle)
-    })
+    // Says so where it is not in the kernel.
+    program.fd
+    this.#do(
+      `update to program '${program.name}'`,
+      () => {
+        if (dispatcher !== undefined) dispatcher.pointTo(program.fd)
+        else native.linkUpdateProgram(this.#handle, to.handle)
+      },
+      (error) => {
+        const { EINVAL } = constants.errno
+        if (error.errno !== EINVAL || native.linkFd(this.#handle) < 0) return this.#whyNotSupported(error)
+        return 'the program is of another type, or links of this kind keep their program'
+      },
+    )
     this.#moveTo(to)
   }
 
@@ -214,7 +229,14 @@ export class Link implements Disposable, AsyncDisposable {
   /** The same for struct_ops. (`bpf_link__update_map`, Linux 6.4) */
   updateMap(map: BpfMap<unknown, unknown>): void {
     const { handle, subject, owner } = insideOfMap(map)
-    this.#do(`update to map '${map.name}'`, () => native.linkUpdateMap(this.#handle, handle))
+    this.#do(
+      `update to map '${map.name}'`,
+      () => native.linkUpdateMap(this.#handle, handle),
+      ({ errno }) =>
+        errno === constants.errno.EINVAL
+          ? 'only links of struct_ops maps are updated so, to others of SEC(".struct_ops.link") for the same'
+          : undefined,
+    )
     if (owner !== undefined) this.#moveTo({ subject, own: (make) => owner.own(make) })
     this.#subject = { ...subject, target: map.name }
   }
@@ -275,6 +297,14 @@ export class Link implements Disposable, AsyncDisposable {
     })
   }
 
+  readonly #whyNotSupported = ({ errno }: NativeError): string | undefined => {
+    const { EINVAL, EOPNOTSUPP, EBADF } = constants.errno
+    if (errno === EOPNOTSUPP || errno === 524) {
+      return native.linkFd(this.#handle) < 0 ? noLink : 'links of this kind cannot do that'
+    }
+    return (errno === EINVAL || errno === EBADF) && native.linkFd(this.#handle) < 0 ? noLink : undefined
+  }
+
   #do<T>(what: string, call: () => T, reason?: Subject['reason']): T {
     const { program } = this.#subject
     const link = program === undefined ? 'link' : `link of program '${program}'`
@@ -293,11 +323,12 @@ function whyNoLink({ errno }: NativeError): string | undefined {
   return errno === constants.errno.EINVAL ? 'it is something else than a link' : undefined
 }
 
+const noLink =
+  "the program is attached without a link of the kernel's (by a mode without, or on a kernel that has none for this)"
+
 function whyNoInfo({ errno }: NativeError): string | undefined {
   const { EINVAL, EOPNOTSUPP } = constants.errno
-  return errno === EINVAL || errno === EOPNOTSUPP
-    ? "the program is attached without a link of the kernel's (by a mode without, or on a kernel that has none for this)"
-    : undefined
+  return errno === EINVAL || errno === EOPNOTSUPP ? noLink : undefined
 }
 
 /** BPF_FS_MAGIC of linux/magic.h. */

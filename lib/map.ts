@@ -471,7 +471,16 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     return this.#do('read the value type', () => native.mapBtfValueTypeId(this.#handle))
   }
 
-  /** What a section or struct_ops map begins with, as a copy; only until load. (`bpf_map__initial_value`, `bpf_map__set_initial_value`) */
+  /**
+   * What a section or struct_ops map begins with, as a copy; only until load. Of struct_ops it is the kernel's struct as the object knows it: the codec of
+   * its type reads and writes it. Functions are pointers that only libbpf understands: they are left as they are, or set to 0n for none.
+   * (`bpf_map__initial_value`, `bpf_map__set_initial_value`)
+   *
+   * @example
+   * const ops = obj.codec('tcp_congestion_ops')
+   * const map = obj.map('counted')
+   * map.initialValue = ops.encodeBytes({ ...ops.decodeBytes(map.initialValue!), name: 'other' })
+   */
   get initialValue(): Uint8Array | undefined {
     return this.#declare('read the initial value', () => native.mapInitialValue(this.#handle))
   }

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { MapHandle, ObjectHandle } from '../types/binding.js'
 import { native } from './binding.js'
@@ -319,6 +320,39 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   get closed(): boolean {
     return this.#state === 'closed'
+  }
+
+  /**
+   * Of several programs that do the same by different hooks keeps the first that this kernel lets in, and takes autoload from the others. For what not each
+   * kernel has: fentry with a kprobe behind it. Before load. (What `fentry_can_attach` is for in libbpf's tools.)
+   *
+   * @param names - in the order of preference
+   * @returns the program that is kept
+   * @throws BpfError ENOTSUP that says of each why not, see {@link Program.refusal}
+   *
+   * @example
+   * const { name } = obj.choose('unlink_fentry', 'unlink_kprobe')
+   * await obj.load()
+   * obj.attach()
+   */
+  choose(...names: ProgramName<S>[]): Program {
+    if (this.#state !== 'open' && this.#state !== 'prepared') throw this.#stateError('choose a program of')
+    if (names.length === 0) throw new TypeError('choose wants the names of programs')
+    const programs = names.map((name) => this.program(name))
+    const refusals: string[] = []
+    for (const program of programs) {
+      const refusal = program.refusal()
+      if (refusal === undefined) {
+        for (const other of programs) other.autoload = other === program
+        return program
+      }
+      refusals.push(refusal.message)
+    }
+    throw new BpfError(`choose a program of object '${this.name}': ${refusals.join('; ')}`, {
+      code: 'ENOTSUP',
+      errno: constants.errno.ENOTSUP,
+      object: this.name,
+    })
   }
 
   /**
@@ -706,7 +740,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   #notFound(what: string, name: string, names: Iterable<string>): never {
-    throw new BpfError(`object '${this.name}' has no ${what} '${name}'${didYouMean(name, names)}`, {
+    throw new BpfError(`object '${this.name}' has no ${what} '${name}'${didYouMean(String(name), names)}`, {
       code: 'ERR_BPF_NOT_FOUND',
       object: this.name,
     })

@@ -7,6 +7,7 @@ import { type Attachable, tryAttach } from './attach/attachable.js'
 import { attachCgroup, type CgroupOptions } from './attach/cgroup.js'
 import type { Interface } from './attach/interface.js'
 import { attachIter, type IterLink, type IterOptions } from './attach/iter.js'
+import { type AttachMethod, expectKind, otherWays } from './attach/kinds.js'
 import {
   attachKprobe,
   attachKprobeMulti,
@@ -19,6 +20,7 @@ import {
 import { attachNetfilter, type NetfilterOptions } from './attach/netfilter.js'
 import { attachNetns } from './attach/netns.js'
 import { attachPerfEvent, attachPerfEventOnCpus, type PerfEventOptions } from './attach/perf-event.js'
+import { refusalOf } from './attach/refusal.js'
 import { attachReuseport, attachSocket } from './attach/socket.js'
 import { attachSockmap } from './attach/sockmap.js'
 import { type TcFilter, TcHook, type TcOptions, type TcPoint } from './attach/tc.js'
@@ -145,7 +147,9 @@ export class Program {
 
   static {
     registerPrograms((program) =>
-      #handle in program ? { handle: program.#handle, attachable: () => program.#attachable } : undefined,
+      program instanceof Program
+        ? { handle: program.#handle, attachable: () => program.#attachable }
+        : undefined,
     )
   }
 
@@ -220,16 +224,46 @@ export class Program {
    * The function or hook that an fentry, fexit, fmod_ret, LSM, iterator or freplace program goes to, where SEC() does not say
    * it; to be set before load. (`bpf_program__set_attach_target`, Linux 5.5)
    *
-   * @param name - the function's name
+   * @param names - the function's name, or several of which the first that exists is taken
    * @param targetFd - the descriptor of the program it is in; of the kernel without
+   * @returns the name that was taken
+   * @throws BpfError ESRCH that names the nearest, where there is none of them
    */
-  setAttachTarget(name: string, targetFd = 0): void {
-    this.#do(
-      `set the attach target to ${name}`,
-      () => native.programSetAttachTarget(this.#handle, targetFd, name),
-      name,
-    )
-    this.#attachTarget = [name, targetFd]
+  setAttachTarget(names: string | readonly string[], targetFd = 0): string {
+    const candidates = typeof names === 'string' ? [names] : names
+    if (!Array.isArray(candidates)) throw new TypeError('names is neither a string nor an array of strings')
+    if (candidates.length === 0) throw new TypeError('names is an empty array')
+    let failure: unknown
+    for (const name of candidates) {
+      const set = (): void => native.programSetAttachTarget(this.#handle, targetFd, name)
+      try {
+        this.#do(`set the attach target to ${name}`, set, name)
+        this.#attachTarget = [name, targetFd]
+        return name
+      } catch (error) {
+        const isAbsent = error instanceof BpfError && (error.code === 'ESRCH' || error.code === 'ENOENT')
+        if (!isAbsent) throw error
+        failure ??= error
+      }
+    }
+    throw failure
+  }
+
+  /**
+   * Why this kernel would not have a program of this kind on the hook that SEC() or {@link setAttachTarget} names; `undefined` where it would.
+   * Also before load. Tracing, LSM, raw tracepoint and kprobe.multi programs are tried, by one that does nothing on the same hook; of
+   * kprobes and tracepoints it's looked whether they exist; of others whether the kernel knows the type (of freplace and struct_ops nothing). The program's own instructions are not
+   * tried, and functions of modules count as absent for fentry and its kin. See {@link BpfObject.choose}.
+   */
+  refusal(): BpfError | undefined {
+    return refusalOf({
+      name: this.name,
+      section: this.section,
+      type: this.type,
+      attachType: native.programExpectedAttachType(this.#handle),
+      target: this.#attachTarget?.[1] === 0 ? this.#attachTarget[0] : undefined,
+      subject: this.#subject,
+    })
   }
 
   /**
@@ -294,7 +328,7 @@ export class Program {
     const link = this.tryAttach()
     if (link !== undefined) return link
     throw new BpfError(
-      `attach program '${this.name}': SEC("${this.section}") does not say to what; a full name does, as in SEC("tp/sched/sched_process_exec")`,
+      `attach program '${this.name}': SEC("${this.section}") does not say to what${otherWays(this)}`,
       { ...this.#subject, code: 'ENOTSUP', errno: 95, operation: 'bpf_program__attach' },
     )
   }
@@ -312,7 +346,7 @@ export class Program {
    * @param symbol - the function's name, or several of which the first that can be probed is taken: {@link Link.target} tells which
    */
   attachKprobe(symbol: string | readonly string[], options: KprobeOptions = {}): Link {
-    return attachKprobe(this.#attachable, symbol, options)
+    return attachKprobe(this.#attachableBy('attachKprobe'), symbol, options)
   }
 
   /**
@@ -322,17 +356,17 @@ export class Program {
    * @param name - such as 'unlinkat'
    */
   attachKsyscall(name: string, options: KsyscallOptions = {}): Link {
-    return attachKsyscall(this.#attachable, name, options)
+    return attachKsyscall(this.#attachableBy('attachKsyscall'), name, options)
   }
 
   /** Runs when any of many kernel functions is called; SEC("kprobe.multi"). On libuv's pool. (`bpf_program__attach_kprobe_multi_opts`, Linux 5.18) */
   async attachKprobeMulti(options: KprobeMultiOptions): Promise<Link> {
-    return attachKprobeMulti(this.#attachable, options)
+    return attachKprobeMulti(this.#attachableBy('attachKprobeMulti'), options)
   }
 
   /** Like {@link attachKprobeMulti}, and waits. */
   attachKprobeMultiSync(options: KprobeMultiOptions): Link {
-    return attachKprobeMultiSync(this.#attachable, options)
+    return attachKprobeMultiSync(this.#attachableBy('attachKprobeMulti'), options)
   }
 
   /**
@@ -342,7 +376,7 @@ export class Program {
    * that process has mapped, in its own mount namespace. `archive!/file` is a file in a zip archive.
    */
   attachUprobe(binary: string, options: UprobeOptions): Link {
-    return attachUprobe(this.#attachable, binary, options)
+    return attachUprobe(this.#attachableBy('attachUprobe'), binary, options)
   }
 
   /**
@@ -352,12 +386,12 @@ export class Program {
    * @param binary - as for {@link attachUprobe}
    */
   async attachUprobeMulti(binary: string, options: UprobeMultiOptions): Promise<Link> {
-    return attachUprobeMulti(this.#attachable, binary, options)
+    return attachUprobeMulti(this.#attachableBy('attachUprobeMulti'), binary, options)
   }
 
   /** Like {@link attachUprobeMulti}, and waits. */
   attachUprobeMultiSync(binary: string, options: UprobeMultiOptions): Link {
-    return attachUprobeMultiSync(this.#attachable, binary, options)
+    return attachUprobeMultiSync(this.#attachableBy('attachUprobeMulti'), binary, options)
   }
 
   /**
@@ -368,17 +402,17 @@ export class Program {
    * @param name - the second half
    */
   attachUsdt(binary: string, provider: string, name: string, options: UsdtOptions = {}): Link {
-    return attachUsdt(this.#attachable, binary, provider, name, options)
+    return attachUsdt(this.#attachableBy('attachUsdt'), binary, provider, name, options)
   }
 
   /** Runs at a tracepoint, such as 'sched', 'sched_switch'. (`bpf_program__attach_tracepoint_opts`, Linux 4.7; cookies 5.15) */
   attachTracepoint(category: string, name: string, options: CookieOption = {}): Link {
-    return attachTracepoint(this.#attachable, category, name, options)
+    return attachTracepoint(this.#attachableBy('attachTracepoint'), category, name, options)
   }
 
   /** Runs at a tracepoint, with its arguments as they are. (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17; cookies 6.10) */
   attachRawTracepoint(name: string, options: CookieOption = {}): Link {
-    return attachRawTracepoint(this.#attachable, name, options)
+    return attachRawTracepoint(this.#attachableBy('attachRawTracepoint'), name, options)
   }
 
   /**
@@ -386,12 +420,12 @@ export class Program {
    * (`bpf_program__attach_trace_opts`, Linux 5.5; cookies 5.19)
    */
   attachTracing(options: CookieOption = {}): Link {
-    return attachTracing(this.#attachable, this.section, options)
+    return attachTracing(this.#attachableBy('attachTracing'), this.section, options)
   }
 
   /** For LSM programs: to the hook that SEC() or {@link setAttachTarget} names. (`bpf_program__attach_lsm`, Linux 5.7, booted with lsm=...,bpf) */
   attachLsm(): Link {
-    return attachLsm(this.#attachable, this.section)
+    return attachLsm(this.#attachableBy('attachLsm'), this.section)
   }
 
   /**
@@ -401,12 +435,12 @@ export class Program {
    * @param name - its function
    */
   attachFreplace(target?: Program | number, name?: string): Link {
-    return attachFreplace(this.#attachable, this.section, target, name)
+    return attachFreplace(this.#attachableBy('attachFreplace'), this.section, target, name)
   }
 
   /** Runs by a counter's or clock's ticking: sampling. The link owns the perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9) */
   attachPerfEvent(options: PerfEventOptions): Link {
-    return attachPerfEvent(this.#attachable, options)
+    return attachPerfEvent(this.#attachableBy('attachPerfEvent'), options)
   }
 
   /**
@@ -415,7 +449,7 @@ export class Program {
    * @param cpus - all that are online without it
    */
   attachPerfEventOnCpus(options: Omit<PerfEventOptions, 'cpu'>, cpus?: Iterable<number>): Link[] {
-    return attachPerfEventOnCpus(this.#attachable, options, cpus)
+    return attachPerfEventOnCpus(this.#attachableBy('attachPerfEvent'), options, cpus)
   }
 
   /**
@@ -425,17 +459,17 @@ export class Program {
    * @returns a link that knows the mode; {@link Link.update} replaces the program atomically
    */
   attachXdp(to: Interface, options: XdpOptions = {}): XdpLink {
-    return attachXdp(this.#attachable, to, options)
+    return attachXdp(this.#attachableBy('attachXdp'), to, options)
   }
 
   /** Runs on packets that come to or leave an interface, in order with others. (`bpf_link_create`, as `bpf_program__attach_tcx`; Linux 6.6) */
   attachTcx(to: Interface, options: TcxOptions = {}): Link {
-    return attachTcx(this.#attachable, to, options)
+    return attachTcx(this.#attachableBy('attachTcx'), to, options)
   }
 
   /** The same for a netkit device. (`bpf_link_create`, as `bpf_program__attach_netkit`; Linux 6.7) */
   attachNetkit(to: Interface, options: NetkitOptions = {}): Link {
-    return attachNetkit(this.#attachable, to, options)
+    return attachNetkit(this.#attachableBy('attachNetkit'), to, options)
   }
 
   /**
@@ -443,7 +477,7 @@ export class Program {
    * there and later {@link attachTcx} is better: this is no link, and stays when the process ends. (`bpf_tc_attach`, Linux 4.5)
    */
   attachTc(to: Interface, point: TcPoint, options: TcOptions = {}): TcFilter {
-    this.fd
+    this.#attachableBy('attachTc')
     const hook = new TcHook(to, point)
     if (typeof point === 'string') hook.create()
     return hook.attach(this, options)
@@ -456,7 +490,7 @@ export class Program {
    * @param cgroup - its folder, or a descriptor of it
    */
   attachCgroup(cgroup: string | number, options: CgroupOptions = {}): Link {
-    return attachCgroup(this.#attachable, cgroup, options)
+    return attachCgroup(this.#attachableBy('attachCgroup'), cgroup, options)
   }
 
   /**
@@ -465,22 +499,22 @@ export class Program {
    * @param netns - its file, as in /run/netns or /proc/PID/ns/net, or a descriptor; this process's own without it
    */
   attachNetns(netns?: string | number): Link {
-    return attachNetns(this.#attachable, netns)
+    return attachNetns(this.#attachableBy('attachNetns'), netns)
   }
 
   /** Runs on packets in one of netfilter's hooks, in order with iptables and nftables. (`bpf_program__attach_netfilter`, Linux 6.4) */
   attachNetfilter(options: NetfilterOptions): Link {
-    return attachNetfilter(this.#attachable, options)
+    return attachNetfilter(this.#attachableBy('attachNetfilter'), options)
   }
 
   /** sk_skb and sk_msg programs: for the sockets of a sockmap or sockhash. (`bpf_link_create`, as `bpf_program__attach_sockmap`; Linux 6.10. Before, `bpf_prog_attach`) */
   attachSockmap(map: BpfMap<unknown, unknown>): Link {
-    return attachSockmap(this.#attachable, map)
+    return attachSockmap(this.#attachableBy('attachSockmap'), map)
   }
 
   /** Makes an iterator, which runs the program when it is read. (`bpf_program__attach_iter`, Linux 5.8) */
   attachIter(options: IterOptions = {}): IterLink {
-    return attachIter(this.#attachable, this.section, options)
+    return attachIter(this.#attachableBy('attachIter'), this.section, options)
   }
 
   /**
@@ -488,12 +522,12 @@ export class Program {
    * (SO_ATTACH_BPF, Linux 3.19)
    */
   attachSocket(socketFd: number): void {
-    attachSocket(this.#attachable, socketFd)
+    attachSocket(this.#attachableBy('attachSocket'), socketFd)
   }
 
   /** Chooses among the sockets of one port, for sk_reuseport and socket_filter programs. (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5, sk_reuseport 4.19) */
   attachReuseport(socketFd: number): void {
-    attachReuseport(this.#attachable, socketFd)
+    attachReuseport(this.#attachableBy('attachReuseport'), socketFd)
   }
 
   // ----
@@ -535,6 +569,12 @@ export class Program {
 
   get #testRunSubject(): Subject {
     return { ...this.#subject, what: `program '${this.name}': test run`, arguments: testRunArguments }
+  }
+
+  /** Itself, for one of the methods, if that takes programs of its kind. */
+  #attachableBy(method: AttachMethod): Attachable {
+    expectKind(method, this)
+    return this.#attachable
   }
 
   get #attachable(): Attachable {

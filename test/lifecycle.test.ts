@@ -4,7 +4,10 @@ import { BpfObject, type Link } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { type ChildOptions, type ChildResult, runChild } from './helpers/child.js'
 import { load, objectPath, open } from './helpers/objects.js'
+import { useTracefs } from './helpers/privileged.js'
 import { until } from './helpers/until.js'
+
+useTracefs()
 
 const bpfFds = (): string[] =>
   readdirSync('/proc/self/fd').filter((fd) => {

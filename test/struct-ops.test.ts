@@ -1,9 +1,15 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import type { BpfObject } from 'libbpf-node'
+import { BpfError, type BpfObject } from 'libbpf-node'
 import { describe, expect } from 'vitest'
+import { congested, useProgram } from './attach/surroundings.js'
 import { requiresKernel } from './helpers/kernel.js'
 import { open, thrownBy } from './helpers/objects.js'
 import { until } from './helpers/until.js'
+
+const asking = useProgram(congested)
+/** Makes a connection with it. */
+const ask = () => execFileSync(asking(), ['libbpf_node'], { stdio: 'ignore' })
 
 /** Whether TCP knows the congestion control of struct-ops.bpf.c. */
 const isThere = (): boolean =>
@@ -48,6 +54,22 @@ describe('struct_ops', () => {
     expect(isThere()).toBe(true)
   })
 
+  requiresKernel(
+    '6.4',
+    'are what a socket uses that asks for them by name, until others take their place',
+    () => {
+      using object = loadOps()
+      using link = object.map('one').attachStructOps()
+      ask()
+      expect(object.bss.initialized).toEqual([1n, 0n])
+      link.updateMap(object.map('two'))
+      ask()
+      expect(object.bss.initialized).toEqual([1n, 1n])
+      link.close()
+      expect(() => ask()).toThrow('Command failed')
+    },
+  )
+
   requiresKernel('6.4', 'take each other’s place only', () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()
@@ -62,6 +84,35 @@ describe('struct_ops', () => {
     using link = object.map('one').attachStructOps()
     expect(thrownBy(() => object.map('two').attachStructOps())).toMatchObject({ map: 'two', code: 'EEXIST' })
     expect(link.info()).toMatchObject({ mapId: object.map('one').id })
+  })
+
+  requiresKernel('6.4', 'are typed by the object until load, and can be changed', () => {
+    using object = open('struct-ops')
+    const map = object.map('one')
+    const ops = object.codec<{ name: string; init: bigint; cong_control: bigint }>('tcp_congestion_ops')
+    const value = ops.decodeBytes(map.initialValue!)
+    expect(value).toMatchObject({ name: 'libbpf_node', cong_control: 0n })
+    expect(value.init).not.toBe(0n)
+    map.initialValue = ops.encodeBytes({ ...value, name: 'libbpf_other', init: 0n })
+    expect(ops.decodeBytes(map.initialValue!)).toMatchObject({ name: 'libbpf_other', init: 0n })
+    expect(() => {
+      map.initialValue = new Uint8Array(3)
+    }).toThrow(BpfError)
+    object.map('two').autoattach = false
+    object.program('first_init').autoload = false
+    object.loadSync()
+    using _link = object.map('one').attachStructOps()
+    expect(execFileSync(asking(), ['libbpf_other'], { encoding: 'utf8' })).toBe('')
+    expect(object.bss.initialized).toEqual([0n, 0n])
+    expect(() => ask()).toThrow('Command failed')
+  })
+
+  requiresKernel('6.4', 'with a function that is none of the object are refused', () => {
+    using object = open('struct-ops')
+    const ops = object.codec<Record<string, unknown>>('tcp_congestion_ops')
+    const map = object.map('one')
+    map.initialValue = ops.encodeBytes({ ...ops.decodeBytes(map.initialValue!), init: 0xdeadbeefn })
+    expect(thrownBy(() => object.loadSync())).toBeInstanceOf(BpfError)
   })
 
   requiresKernel('6.4', 'have an initial value until load', () => {

@@ -36,12 +36,18 @@ export function anchorNumbers({ anchor, revision = 0n }: AnchorOptions): AnchorN
   if (anchor === 'first' || anchor === 'last') {
     return { ...numbers, flags: anchor === 'first' ? BPF_F_BEFORE : BPF_F_AFTER }
   }
+  if (typeof anchor !== 'object' || anchor === null || 'before' in anchor === 'after' in anchor) {
+    throw new TypeError("anchor is none of 'first', 'last', { before } and { after }")
+  }
   const isBefore = 'before' in anchor
   const beside = targetNumbers(isBefore ? anchor.before : anchor.after)
   return { ...numbers, ...beside, flags: beside.flags | (isBefore ? BPF_F_BEFORE : BPF_F_AFTER) }
 }
 
 function targetNumbers(target: AnchorTarget): { flags: number; fd: number; id: number } {
+  if (typeof target !== 'object' || target === null) {
+    throw new TypeError('what it is anchored to is none of a Link, a Program, { programId } and { linkId }')
+  }
   if (target instanceof Link) return { flags: BPF_F_LINK, fd: target.fd, id: 0 }
   if ('programId' in target) return { flags: BPF_F_ID, fd: 0, id: target.programId }
   if ('linkId' in target) return { flags: BPF_F_LINK | BPF_F_ID, fd: 0, id: target.linkId }

@@ -145,6 +145,7 @@ function closedMeanwhile(subject: Subject): BpfError {
 
 /** A number of 64 bits, as the native side wants it. */
 export function u64(name: string, value: bigint | number = 0n): bigint {
+  if (typeof value !== 'bigint' && !Number.isInteger(value)) throw new TypeError(`${name} is not an integer`)
   const number = BigInt(value)
   if (number < 0n || number >> 64n !== 0n) throw new RangeError(`${name} does not fit 64 bits: ${value}`)
   return number
@@ -155,6 +156,11 @@ export function u64s(
   values: Iterable<bigint | number> | undefined,
 ): BigUint64Array | undefined {
   return values === undefined ? undefined : BigUint64Array.from([...values].map((value) => u64(name, value)))
+}
+
+/** Checks what the type checker would not let through. */
+export function expectString(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw new TypeError(`${name} is not a string`)
 }
 
 /** Checks an array that goes with another, element by element. */

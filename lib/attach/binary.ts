@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { expectString } from './attachable.js'
 
 const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm64'] ?? process.arch
 
@@ -8,6 +9,7 @@ const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm
  * that name, in its own mount namespace (a container's). A path stays as it is, and so does a name that is found nowhere.
  */
 export function findBinary(name: string, pid: number | undefined): string {
+  expectString('binary', name)
   if (name.includes('/')) return name
   const mapped = pid === undefined ? undefined : findMapped(name, pid)
   if (mapped !== undefined) return mapped

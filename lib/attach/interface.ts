@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { native } from '../binding.js'
 import { didYouMean } from '../btf/nearest.js'
+import { attempt } from '../call.js'
 import { BpfError } from '../errors.js'
+import { expectString } from './attachable.js'
 
 /** A network interface by its name or its index. */
 export type Interface = string | number
@@ -12,7 +14,10 @@ export function interfaceIndex(wanted: Interface): number {
     if (Number.isInteger(wanted) && wanted > 0) return wanted
     throw new TypeError(`interface is neither a name nor an index: ${wanted}`)
   }
-  const index = native.interfaceIndex(wanted)
+  expectString('interface', wanted)
+  const index = attempt({ what: 'look up an interface', arguments: ['interface'] }, () =>
+    native.interfaceIndex(wanted),
+  )
   if (index !== undefined) return index
   throw new BpfError(`no such network interface '${wanted}'${didYouMean(wanted, names())} (ENODEV)`, {
     code: 'ENODEV',

@@ -7,7 +7,7 @@ import type { Codec } from '../btf/codec.js'
 import { attempt } from '../call.js'
 import { explain, type Subject } from '../explain.js'
 import { Link } from '../link.js'
-import type { BpfMap } from '../map.js'
+import { type BpfMap, handleOfMap } from '../map.js'
 import { type Attachable, type Hook, subjectOf, u64 } from './attachable.js'
 import { withFd } from './file.js'
 
@@ -151,6 +151,7 @@ function attachOver(program: Attachable, options: IterOptions, subject: Subject)
   const ways = [map !== undefined, tid !== 0, pid !== 0, pidFd !== 0, overCgroup].filter(Boolean)
   if (ways.length > 1) throw new TypeError('an iterator goes over one thing: map, tid, pid, pidFd or cgroup')
   if (map !== undefined) {
+    handleOfMap(map)
     const { fd } = map
     return attempt(subject, () => native.programAttachIterMap(program.handle, fd))
   }

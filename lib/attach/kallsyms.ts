@@ -7,6 +7,9 @@ import { didYouMean } from '../btf/nearest.js'
  * @param matching - which of them: a name with the wildcards * and ?, or an expression; all without
  */
 export function kernelFunctions(matching?: string | RegExp): string[] {
+  if (matching !== undefined && typeof matching !== 'string' && !(matching instanceof RegExp)) {
+    throw new TypeError('matching is neither a string nor a RegExp')
+  }
   const wanted = typeof matching === 'string' ? globToRegExp(matching) : matching
   const names: string[] = []
   for (const [, name = ''] of readFileSync('/proc/kallsyms', 'latin1').matchAll(
@@ -25,11 +28,19 @@ function globToRegExp(glob: string): RegExp {
 /** Whether the kernel has kprobes at all. */
 export const hasKprobes = (): boolean => existsSync('/sys/bus/event_source/devices/kprobe')
 
-/** Why a function cannot be probed. */
-export function whyNoProbe(name: string): string | undefined {
+/** Why kprobe.multi is not there, where it is not for the kernel's age. */
+export function whyNoKprobeMulti(): string | undefined {
+  const names = kernelFunctions(/^(register_fprobe_ips|schedule)$/)
+  return names.includes('schedule') && !names.includes('register_fprobe_ips')
+    ? 'this kernel is built without CONFIG_FPROBE'
+    : undefined
+}
+
+/** Why a function cannot be probed: because it was tried in vain, or, where it was not, because it does not exist. */
+export function whyNoProbe(name: string, was: 'tried' | 'exists' = 'tried'): string | undefined {
   if (!hasKprobes()) return 'this kernel is built without kprobes (CONFIG_KPROBE_EVENTS)'
   const names = kernelFunctions()
   if (names.length === 0) return undefined
   if (!names.includes(name)) return `no such kernel function${didYouMean(name, names)}`
-  return 'the kernel has the function, but lets nobody probe it there'
+  return was === 'exists' ? undefined : 'the kernel has the function, but lets nobody probe it there'
 }

@@ -1,9 +1,20 @@
 import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { BpfError } from '../errors.js'
+import { hasTracefs, noTracefs } from '../hints.js'
+import { tooOldFor } from '../kernel-version.js'
 import type { Link } from '../link.js'
-import { type Attachable, attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
-import { hasKprobes, kernelFunctions, whyNoProbe } from './kallsyms.js'
+import {
+  type Attachable,
+  attachTo,
+  attachToAsync,
+  expectLength,
+  expectString,
+  type Hook,
+  u64,
+  u64s,
+} from './attachable.js'
+import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
 
 /**
  * How libbpf makes a probe: `default`, the newest way that the kernel has; `legacy`, through tracefs (needed before Linux 4.17); `perf`, a perf event without
@@ -55,6 +66,7 @@ export interface KprobeMultiOptions {
 
 const absent = new Set<number>([
   constants.errno.ENOENT,
+  constants.errno.ESRCH,
   constants.errno.EINVAL,
   constants.errno.EADDRNOTAVAIL,
   constants.errno.EADDRINUSE,
@@ -68,6 +80,8 @@ export function attachKprobe(
   const what = retprobe ? 'kretprobe' : 'kprobe'
   const bits = u64('cookie', cookie)
   const candidates = typeof symbols === 'string' ? [symbols] : symbols
+  if (!Array.isArray(candidates)) throw new TypeError('symbol is neither a string nor an array of strings')
+  for (const candidate of candidates) expectString('symbol', candidate)
   if (candidates.length === 0) throw new TypeError('symbols is an empty array')
   const number = probeModeNumber(mode)
   let failure: unknown
@@ -128,13 +142,17 @@ function prepareMulti(options: KprobeMultiOptions) {
   expectLength('cookies', cookies, symbols?.length ?? addresses?.length ?? 0)
   if (retprobe && session) throw new TypeError('retprobe and session exclude each other')
   const count = symbols?.length ?? addresses?.length
+  const since = session ? '6.10' : '5.18'
   const hook: Hook = {
     what: pattern !== undefined ? `kprobes '${pattern}'` : `kprobes of ${count} functions`,
     target: pattern ?? symbols?.join(' ') ?? `${count} addresses`,
-    since: session ? '6.10' : '5.18',
+    since,
     reason: ({ errno }) => {
+      if (!absent.has(errno) && errno !== constants.errno.EOPNOTSUPP) return undefined
+      const lacking = tooOldFor(since) ?? whyNoKprobeMulti()
+      if (lacking !== undefined) return lacking
       if (errno !== constants.errno.ENOENT && errno !== constants.errno.ESRCH) return undefined
-      if (!hasKprobes()) return whyNoProbe('')
+      if (pattern !== undefined && !hasTracefs()) return noTracefs
       if (symbols === undefined) return 'no kernel function that can be probed matches'
       const known = new Set(kernelFunctions())
       const missing = symbols.find((symbol) => !known.has(symbol))

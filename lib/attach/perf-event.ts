@@ -62,6 +62,8 @@ export function attachPerfEvent(program: Attachable, options: PerfEventOptions):
   if (pid === undefined && cpu === undefined) {
     throw new TypeError('pid or cpu has to say where; attachPerfEventOnCpus() takes all CPUs')
   }
+  if (cpu !== undefined && (!Number.isInteger(cpu) || cpu < 0))
+    throw new TypeError(`cpu is not the number of one: ${cpu}`)
   const every = u64('period or frequency', period ?? frequency)
   if (every === 0n) throw new RangeError('period or frequency is 0')
   const cookie = u64('cookie', options.cookie)
@@ -112,6 +114,9 @@ export function onlineCpus(): number[] {
 }
 
 function eventNumbers(event: PerfEventOptions['event']): { type: number; config: bigint } {
+  if (typeof event !== 'string' && !Number.isInteger(event?.type)) {
+    throw new TypeError('event is neither a name nor { type, config }')
+  }
   if (typeof event !== 'string') return { type: event.type, config: u64('config', event.config) }
   for (const [type, names] of [hardware, software].entries()) {
     const config = (names as readonly string[]).indexOf(event)

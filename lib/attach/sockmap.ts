@@ -2,11 +2,12 @@ import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { kernelIsOlderThan } from '../kernel-version.js'
 import type { Link } from '../link.js'
-import type { BpfMap } from '../map.js'
+import { type BpfMap, handleOfMap } from '../map.js'
 import { attachTypeName } from '../names.js'
 import { type Attachable, attachTo, type Hook } from './attachable.js'
 
 export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>): Link {
+  handleOfMap(map)
   const type = program.attachType
   const hook: Hook = {
     what: `${attachTypeName(type)} of map '${map.name}'`,

@@ -33,12 +33,13 @@ export class TcHook {
   readonly #parent: number
 
   constructor(on: Interface, point: TcPoint) {
+    const isPoint = point === 'ingress' || point === 'egress' || Number.isInteger(point?.parent)
+    if (!isPoint) throw new TypeError(`point is none of 'ingress', 'egress' and { parent }`)
     this.interface = on
     this.point = point
     this.#ifindex = interfaceIndex(on)
     this.#point = typeof point === 'string' ? points[point] : 4
     this.#parent = typeof point === 'string' ? 0 : point.parent
-    if (this.#point === undefined) throw new TypeError(`point is neither 'ingress' nor 'egress'`)
   }
 
   /** Makes the clsact qdisc, for both directions. (`bpf_tc_hook_create`, Linux 4.5) @returns false where it is there already */

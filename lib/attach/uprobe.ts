@@ -54,7 +54,10 @@ export function attachUprobe(program: Attachable, binary: string, options: Uprob
   const hook: Hook = {
     what: `${retprobe ? 'uretprobe' : 'uprobe'} '${place}' of ${path}`,
     target: `${path}:${place}`,
-    reason: (error) => whyNoUprobe(error, path, symbol),
+    reason: (error) =>
+      refCtrOffset !== 0 && mode === 'legacy' && error.errno === constants.errno.EINVAL
+        ? "probes of mode 'legacy' have no counters (refCtrOffset)"
+        : whyNoUprobe(error, path, symbol),
   }
   return attachTo(program, hook, () =>
     native.programAttachUprobe(

@@ -25,6 +25,10 @@ export function attachUsdt(
     what: `USDT probe '${provider}:${name}' of ${path}`,
     target: `${path}:${provider}:${name}`,
     reason: (error) => {
+      if (/usdt\.bpf\.h/.test(error.log)) {
+        return 'its object has no maps for USDT: it has to include bpf/usdt.bpf.h, and the program to be SEC("usdt")'
+      }
+      if (error.errno === constants.errno.EINVAL) return 'the program has to be SEC("usdt")'
       const why = whyNoUprobe(error, path, undefined)
       if (why !== undefined || error.errno !== constants.errno.ENOENT) return why
       return `it has no such probe; 'readelf -n ${path}' lists those that it has`

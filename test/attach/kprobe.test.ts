@@ -1,11 +1,13 @@
-import { readdirSync } from 'node:fs'
-import { kernelFunctions } from 'libbpf-node'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { BpfError, type BpfObject, type KprobeMultiOptions, kernelFunctions, Link } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { requiresFeature } from '../helpers/kernel.js'
+import { kernelIs, requiresFeature } from '../helpers/kernel.js'
 import { useTracefs } from '../helpers/privileged.js'
-import { loadOnly, requires } from './surroundings.js'
+import { loadOnly } from './surroundings.js'
 
 useTracefs()
+
+const hasKprobes = (): boolean => existsSync('/sys/bus/event_source/devices/kprobe')
 
 interface Seen {
   runs: bigint
@@ -16,24 +18,6 @@ const load = (...programs: string[]) =>
   loadOnly('attach-trace', programs, (object) => {
     object.rodata.wanted = process.pid
   })
-
-/** kprobes need kprobes; the multi kinds fprobe, too, which hardened kernels forbid. */
-const kprobeMulti = (since: string) => ({
-  since,
-  missing: 'built without CONFIG_FPROBE',
-  here: () => {
-    using object = load('on_kernel_calls')
-    try {
-      object
-        .program('on_kernel_calls')
-        .attachKprobeMultiSync({ symbols: ['vfs_read'] })
-        .close()
-      return true
-    } catch {
-      return false
-    }
-  },
-})
 
 describe('attachKprobe', () => {
   requiresFeature('kprobes', 'runs when the function is called', () => {
@@ -59,13 +43,68 @@ describe('attachKprobe', () => {
 
   requiresFeature('kprobes', 'can be made in each of the ways', () => {
     using object = load('on_kernel_call')
-    for (const mode of ['default', 'legacy', 'perf'] as const) {
+    // Links: Linux 5.15.
+    const modes = ['default', 'legacy', 'perf', ...(kernelIs('5.15') ? ['link' as const] : [])] as const
+    for (const mode of modes) {
       const before = (object.bss.seen as Seen).runs
       using _link = object.program('on_kernel_call').attachKprobe('iterate_dir', { mode })
       readdirSync('/')
       expect((object.bss.seen as Seen).runs).toBeGreaterThan(before)
     }
   })
+
+  requiresFeature(
+    'kprobes',
+    'gives the program a cookie',
+    () => {
+      using object = load('on_kernel_call')
+      for (const retprobe of [false, true]) {
+        using _link = object.program('on_kernel_call').attachKprobe('iterate_dir', { retprobe, cookie: 7 })
+        object.bss.seen = { ...(object.bss.seen as Seen), cookie: 0n }
+        readdirSync('/')
+        expect((object.bss.seen as Seen).cookie).toBe(7n)
+      }
+    },
+    '5.15',
+  )
+
+  requiresFeature('kprobes', 'goes by an offset, too, where an instruction begins', () => {
+    using object = load('on_kernel_call')
+    const program = object.program('on_kernel_call')
+    // Which offsets those are depends on the compiler; of the first bytes some are.
+    const links = Array.from({ length: 16 }, (_, i) => i + 1).flatMap((offset) => {
+      try {
+        return [program.attachKprobe('iterate_dir', { offset })]
+      } catch (error) {
+        expect(error).toBeInstanceOf(BpfError)
+        return []
+      }
+    })
+    expect(links.length).toBeGreaterThan(0)
+    readdirSync('/')
+    expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
+    if (kernelIs('6.6')) {
+      expect(links[0]!.info()).toMatchObject({ type: 'perf_event', event: 'kprobe', name: 'iterate_dir' })
+    }
+    for (const link of links) link.close()
+  })
+
+  requiresFeature(
+    'kprobes',
+    'is told by the link, which can be had again',
+    () => {
+      using object = load('on_kernel_call')
+      using link = object
+        .program('on_kernel_call')
+        .attachKprobe('iterate_dir', { retprobe: true, ...(kernelIs('6.9') ? { cookie: 5 } : {}) })
+      const info = link.info()
+      expect(info).toMatchObject({ type: 'perf_event', event: 'kretprobe', name: 'iterate_dir', missed: 0n })
+      if (kernelIs('6.9')) expect(info).toMatchObject({ cookie: 5n })
+      using same = Link.fromId(info.id)
+      expect(same.info()).toEqual(info)
+    },
+    '6.6',
+  )
 
   requiresFeature('kprobes', 'names the nearest when there is no such function', () => {
     using object = load('on_kernel_call')
@@ -78,6 +117,7 @@ describe('attachKprobe', () => {
     try {
       object.program('on_kernel_call').attachKprobe('iterate_dir').close()
     } catch (error) {
+      if (hasKprobes()) throw error
       expect(error).toMatchObject({
         code: 'ENOENT',
         message:
@@ -105,6 +145,22 @@ describe('attachKsyscall', () => {
     expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
   })
 
+  requiresFeature('kprobes', 'runs when the system call returns', () => {
+    using object = load('on_kernel_call')
+    using _link = object.program('on_kernel_call').attachKsyscall('getdents64', { retprobe: true })
+    readdirSync('/')
+    expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
+  })
+
+  requiresFeature('kprobes', 'is what SEC("ksyscall") names, and gives the arguments', () => {
+    using object = load('on_system_call')
+    using link = object.program('on_system_call').attach()
+    readdirSync('/')
+    // libuv reads folders by 32 KiB, libc by its own measure: it's the size of a buffer.
+    expect((object.bss.seen as Seen & { argument: bigint }).argument).toBeGreaterThan(1000n)
+    expect(link.target).toBe('ksyscall/getdents64')
+  })
+
   requiresFeature('kprobes', 'says that there is no such system call', () => {
     using object = load('on_kernel_call')
     expect(() => object.program('on_kernel_call').attachKsyscall('getdent')).toThrow(
@@ -114,34 +170,93 @@ describe('attachKsyscall', () => {
 })
 
 describe('attachKprobeMulti', () => {
-  requires(kprobeMulti('5.18'), 'attaches to all that match, on the pool', async () => {
+  const runs = (object: BpfObject): bigint => (object.bss.seen as Seen).runs
+
+  requiresFeature('fprobe', 'attaches to all that match, on the pool', async () => {
     using object = load('on_kernel_calls')
     using link = await object.program('on_kernel_calls').attachKprobeMulti({ pattern: 'iterate_di*' })
     readdirSync('/')
-    expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
+    expect(runs(object)).toBeGreaterThan(0n)
     expect(link.info()).toMatchObject({ type: 'kprobe_multi' })
+    const before = runs(object)
+    await link.closeAsync()
+    readdirSync('/')
+    expect(runs(object)).toBe(before)
   })
 
-  requires(kprobeMulti('5.18'), 'gives each function a cookie', () => {
+  requiresFeature('fprobe', 'gives each function a cookie, and the link tells (Linux 6.6)', () => {
     using object = load('on_kernel_calls')
-    const symbols = ['vfs_read', 'iterate_dir']
-    using _link = object.program('on_kernel_calls').attachKprobeMultiSync({ symbols, cookies: [1, 2] })
+    const symbols = ['vfs_write', 'iterate_dir']
+    using link = object.program('on_kernel_calls').attachKprobeMultiSync({ symbols, cookies: [1, 2] })
     readdirSync('/')
     expect((object.bss.seen as Seen).cookie).toBe(2n)
+    if (!kernelIs('6.6')) return
+    const info = link.info()
+    expect(info).toMatchObject({ type: 'kprobe_multi', count: 2, flags: 0, missed: 0n })
+    // In the order of the addresses.
+    if (info.type === 'kprobe_multi' && kernelIs('6.9')) expect([...info.cookies].sort()).toEqual([1n, 2n])
   })
 
-  requires(kprobeMulti('6.10'), 'runs at both ends in a session', () => {
-    using object = load('on_kernel_call_and_return')
-    using _link = object
-      .program('on_kernel_call_and_return')
-      .attachKprobeMultiSync({ symbols: ['iterate_dir'], session: true })
+  requiresFeature('fprobe', 'runs when a function returns', () => {
+    using object = load('on_kernel_calls')
+    const options = { symbols: ['iterate_dir'], retprobe: true }
+    using link = object.program('on_kernel_calls').attachKprobeMultiSync(options)
     readdirSync('/')
-    expect(object.bss.returns).toBeGreaterThan(0n)
+    expect(runs(object)).toBeGreaterThan(0n)
+    if (kernelIs('6.6')) expect(link.info()).toMatchObject({ flags: 1 })
+  })
+
+  requiresFeature('fprobe', 'goes by addresses', () => {
+    const address = /^([0-9a-f]+) [tT] iterate_dir$/m.exec(readFileSync('/proc/kallsyms', 'utf8'))?.[1]
+    using object = load('on_kernel_calls')
+    using _link = object
+      .program('on_kernel_calls')
+      .attachKprobeMultiSync({ addresses: [BigInt(`0x${address}`)], cookies: [3] })
+    readdirSync('/')
+    expect((object.bss.seen as Seen).cookie).toBe(3n)
+  })
+
+  requiresFeature(
+    'fprobe',
+    'runs at both ends in a session',
+    () => {
+      using object = load('on_kernel_call_and_return')
+      using _link = object
+        .program('on_kernel_call_and_return')
+        .attachKprobeMultiSync({ symbols: ['iterate_dir'], session: true })
+      readdirSync('/')
+      expect(object.bss.returns).toBeGreaterThan(0n)
+      expect(runs(object)).toBe(object.bss.returns)
+    },
+    '6.10',
+  )
+
+  requiresFeature('fprobe', 'says which function does not exist', () => {
+    using object = load('on_kernel_calls')
+    const attach = (options: KprobeMultiOptions) => () =>
+      object.program('on_kernel_calls').attachKprobeMultiSync(options)
+    expect(attach({ symbols: ['vfs_read', 'iterate_dirr'] })).toThrow(
+      "'iterate_dirr': no such kernel function; did you mean 'iterate_dir'",
+    )
+    expect(attach({ pattern: 'no_such_function_*' })).toThrow('no kernel function that can be probed matches')
+  })
+
+  it('is attached, or the error says why not', () => {
+    using object = load('on_kernel_calls')
+    const program = object.program('on_kernel_calls')
+    try {
+      program.attachKprobeMultiSync({ symbols: ['iterate_dir'] }).close()
+    } catch (error) {
+      if (kernelFunctions('register_fprobe_ips').length > 0) throw error
+      expect((error as BpfError).message).toMatch(
+        /this kernel is built without CONFIG_FPROBE|it came with Linux 5.18/,
+      )
+    }
   })
 
   it('wants cookies as many as functions, and one way to say which', async () => {
-    using object = load('on_kernel_call')
-    const program = object.program('on_kernel_call')
+    using object = load('on_kernel_calls')
+    const program = object.program('on_kernel_calls')
     await expect(program.attachKprobeMulti({ symbols: ['a', 'b'], cookies: [1] })).rejects.toThrow(
       'cookies are 1, but there are 2 functions',
     )

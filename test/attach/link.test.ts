@@ -1,8 +1,8 @@
 import { closeSync, openSync, readdirSync } from 'node:fs'
-import { Link } from 'libbpf-node'
+import { type BpfObject, Link } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
-import { requiresKernel } from '../helpers/kernel.js'
+import { kernelIs, requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { objectPath, thrownBy } from '../helpers/objects.js'
 import { useBpffs, useCgroup, useTracefs } from '../helpers/privileged.js'
 import { loadOnly } from './surroundings.js'
@@ -103,6 +103,72 @@ describe('closeAll', () => {
     `
     const result = await runChild(ending, [objectPath('attach-trace'), inWorker])
     expect(result).toMatchObject({ status: 0, stdout: '0\n', stderr: '' })
+  })
+})
+
+describe('links of kernel functions', () => {
+  const runs = (object: BpfObject): bigint => (object.bss.seen as { runs: bigint }).runs
+
+  requiresFeature('kprobes', 'are closed on the pool, dozens of them', async () => {
+    using object = loadOnly('attach-trace', ['on_kernel_call'], (opened) => {
+      opened.rodata.wanted = process.pid
+    })
+    const links = Array.from({ length: 40 }, () =>
+      object.program('on_kernel_call').attachKprobe('iterate_dir'),
+    )
+    readdirSync('/')
+    expect(runs(object)).toBeGreaterThanOrEqual(40n)
+    let turns = 0
+    const timer = setInterval(() => turns++, 1)
+    await Link.closeAll(links)
+    clearInterval(timer)
+    expect(turns).toBeGreaterThan(1)
+    const before = runs(object)
+    readdirSync('/')
+    expect(runs(object)).toBe(before)
+  })
+
+  requiresFeature(
+    'kprobes',
+    'of a kprobe are pinned and had again, and keep their program',
+    () => {
+      using object = loadOnly('attach-trace', ['on_kernel_call', 'on_kernel_call_again'])
+      const link = object.program('on_kernel_call').attachKprobe('iterate_dir')
+      link.pin(bpffs('kprobe'))
+      link.close()
+      const before = runs(object)
+      readdirSync('/')
+      expect(runs(object)).toBeGreaterThan(before)
+      using pinned = Link.fromPin(bpffs('kprobe'))
+      expect(pinned.info()).toMatchObject({
+        type: 'perf_event',
+        programId: object.program('on_kernel_call').id,
+      })
+      expect(() => pinned.update(object.program('on_kernel_call_again'))).toThrow(
+        /links of this kind (keep their program|cannot do that)/,
+      )
+      expect(() => pinned.detach()).toThrow('links of this kind cannot do that')
+      pinned.unpin()
+    },
+    '5.15',
+  )
+
+  requiresFeature('trampolines', 'of fentry are pinned and had again, and keep their program', () => {
+    using object = loadOnly('attach-kernel', ['by_fentry', 'on_entry'], (opened) => {
+      opened.rodata.wanted = process.pid
+    })
+    const link = object.program('by_fentry').attachTracing()
+    link.pin(bpffs('fentry'))
+    link.close()
+    readdirSync('/')
+    expect(object.bss.runs).toBeGreaterThan(0n)
+    using pinned = Link.fromPin(bpffs('fentry'))
+    if (kernelIs('5.8')) expect(pinned.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fentry' })
+    expect(() => pinned.update(object.program('on_entry'))).toThrow(
+      /links of this kind (keep their program|cannot do that)/,
+    )
+    expect(() => pinned.detach()).toThrow('links of this kind cannot do that')
+    pinned.unpin()
   })
 })
 

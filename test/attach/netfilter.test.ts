@@ -1,28 +1,15 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { describe, expect } from 'vitest'
-import { kernelIs } from '../helpers/kernel.js'
+import { kernelIs, requiresFeature } from '../helpers/kernel.js'
 import { until } from '../helpers/until.js'
-import { loadOnly, requires, useVeth } from './surroundings.js'
+import { loadOnly, useVeth } from './surroundings.js'
 
 const veth = useVeth()
 const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
 
-const netfilter = (since: string) => ({
-  since,
-  missing: 'built without CONFIG_NETFILTER_BPF_LINK',
-  here: () => {
-    if (!kernelIs('6.4')) return false
-    try {
-      using object = loadOnly('attach-net', ['nf_accept'])
-      object.program('nf_accept').attachNetfilter({ family: 'ipv4', hook: 'input' }).close()
-      return true
-    } catch {
-      return false
-    }
-  },
-})
-
 describe('attachNetfilter', () => {
-  requires(netfilter('6.4'), 'sees packets', async () => {
+  requiresFeature('netfilter', 'sees packets', async () => {
     using object = loadOnly('attach-net', ['nf_accept'])
     using link = object
       .program('nf_accept')
@@ -38,7 +25,38 @@ describe('attachNetfilter', () => {
     })
   })
 
-  requires(netfilter('6.4'), 'has its priority alone', () => {
+  requiresFeature(
+    'netfilter',
+    'stops what the program stops, and can put fragments together (Linux 6.6)',
+    async () => {
+      using object = loadOnly('attach-net', ['nf_drop'])
+      const defragment = kernelIs('6.6')
+      using link = object
+        .program('nf_drop')
+        .attachNetfilter({ family: 'ipv4', hook: 'prerouting', priority: -100, defragment })
+      expect(link.info()).toMatchObject({ hook: 0, priority: -100, flags: defragment ? 1 : 0 })
+      const socket = createSocket('udp4')
+      try {
+        socket.bind(4242, veth.address)
+        await once(socket, 'listening')
+        let texts = ''
+        socket.on('message', (message) => {
+          texts += message
+        })
+        veth.send(4242, 'one')
+        await until('the datagram was stopped', () => runs(object)[0]! > 0n)
+        link.close()
+        veth.send(4242, 'two')
+        await until('a datagram has come', () => texts !== '')
+        expect(texts).toBe('two')
+      } finally {
+        socket.close()
+        await once(socket, 'close')
+      }
+    },
+  )
+
+  requiresFeature('netfilter', 'has its priority alone', () => {
     using object = loadOnly('attach-net', ['nf_accept'])
     const options = { family: 'ipv6', hook: 'output', priority: 7 } as const
     using _link = object.program('nf_accept').attachNetfilter(options)
@@ -47,7 +65,7 @@ describe('attachNetfilter', () => {
     )
   })
 
-  requires(netfilter('6.4'), 'wants a family and a hook that exist', () => {
+  requiresFeature('netfilter', 'wants a family and a hook that exist', () => {
     using object = loadOnly('attach-net', ['nf_accept'])
     const program = object.program('nf_accept')
     // @ts-expect-error not a family

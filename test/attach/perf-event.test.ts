@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { onlineCpus } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
@@ -33,6 +34,52 @@ describe('attachPerfEvent', () => {
     const { runs } = object.bss.seen as Seen
     work(20)
     expect((object.bss.seen as Seen).runs).toBe(runs)
+  })
+
+  it('samples with the stacks of the process and of the kernel', async () => {
+    using object = loadOnly('attach-trace', ['on_tick_with_stacks'], (opened) => {
+      opened.rodata.wanted = process.pid
+    })
+    using _link = object
+      .program('on_tick_with_stacks')
+      .attachPerfEvent({ event: 'cpu-clock', period: 500_000, pid: process.pid })
+    await until('it was seen in its own code and in the kernel', () => {
+      for (let i = 0; i < 100; i++) readFileSync('/proc/self/maps')
+      return object.data.user_stack !== -1n && object.data.kernel_stack !== -1n
+    })
+    const stacks = object.map<Uint8Array, Uint8Array>('stacks')
+    const addresses = (id: bigint): bigint[] => {
+      const key = new Uint8Array(Uint32Array.of(Number(id)).buffer)
+      const value = stacks.get(key)!
+      return [...new BigUint64Array(value.buffer, value.byteOffset, 127)].filter((address) => address !== 0n)
+    }
+    // The halves of the address space.
+    const user = addresses(object.data.user_stack as bigint)
+    const kernel = addresses(object.data.kernel_stack as bigint)
+    expect(user.length).toBeGreaterThan(0)
+    expect(user.every((address) => address >> 63n === 0n)).toBe(true)
+    expect(kernel.length).toBeGreaterThan(0)
+    expect(kernel.every((address) => address >> 63n === 1n)).toBe(true)
+  })
+
+  it('counts with the hardware, or says in words that there is no such counter', async () => {
+    using object = load()
+    try {
+      using link = object
+        .program('on_tick')
+        .attachPerfEvent({ event: 'instructions', period: 1_000_000, pid: process.pid })
+      await until('it has run', () => {
+        work(20)
+        return (object.bss.seen as Seen).runs > 0n
+      })
+      expect(link.closed).toBe(false)
+    } catch (error) {
+      expect(error).toMatchObject({
+        code: 'ENOENT',
+        operation: 'perf_event_open',
+        message: expect.stringContaining('this machine has no such hardware counter'),
+      })
+    }
   })
 
   requiresKernel('5.15', 'gives the program a cookie', async () => {

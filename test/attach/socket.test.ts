@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
-import { loadOnly, useProgram } from './surroundings.js'
+import { loadOnly, useProgram, useVeth } from './surroundings.js'
 
 /** Node.js does not tell it otherwise. */
 const fdOf = (socket: Socket | Server | TcpSocket): number =>
@@ -20,6 +20,22 @@ async function listen(): Promise<Server> {
   server.listen(0, host)
   await once(server, 'listening')
   return server
+}
+
+/** The two ends of a TCP connection. */
+async function withPair(use: (client: TcpSocket, server: TcpSocket) => Promise<void>): Promise<void> {
+  const listener = await listen()
+  const accepted = once(listener, 'connection')
+  const client = connect((listener.address() as AddressInfo).port, host)
+  const [server] = (await accepted) as [TcpSocket]
+  try {
+    await use(client, server)
+  } finally {
+    client.destroy()
+    server.destroy()
+    listener.close()
+    await once(listener, 'close')
+  }
 }
 
 describe('attachSocket', () => {
@@ -143,6 +159,36 @@ describe('attachNetns', () => {
   })
 })
 
+describe('a flow dissector', () => {
+  const veth = useVeth()
+
+  // Attached to the first network namespace it would be the only one: so to another.
+  requiresKernel('5.8', 'looks into the packets of a network namespace', async () => {
+    const script = `
+      import { BpfObject, queryNetns } from 'libbpf-node'
+      const object = BpfObject.open(process.argv[1])
+      for (const name of ['dissect', 'ask_for_hash']) object.program(name).autoload = true
+      object.loadSync()
+      const link = object.program('dissect').attachNetns()
+      const filter = object.program('ask_for_hash').attachTc(process.argv[2], 'egress')
+      const { execFileSync } = await import('node:child_process')
+      for (let i = 0; i < 100 && object.bss.runs[0] === 0n; i++) {
+        const socket = (await import('node:dgram')).createSocket('udp4')
+        await new Promise((resolve) => socket.send('x', 4000, process.argv[3], () => socket.close(resolve)))
+      }
+      const { type, attachType, programId } = link.info()
+      const there = queryNetns('/proc/self/ns/net', 'flow_dissector').programs
+      console.log(object.bss.runs[0] > 0n, type, attachType, there[0]?.programId === programId)
+      filter.hook.destroy()
+      link.close()
+      console.log(queryNetns('/proc/self/ns/net', 'flow_dissector').programs.length)
+    `
+    const args = [objectPath('attach-net'), veth.peerName, veth.address]
+    const result = await runChild(script, args, { under: ['ip', 'netns', 'exec', veth.netns] })
+    expect(result).toMatchObject({ status: 0, stdout: 'true netns flow_dissector true\n0\n', stderr: '' })
+  })
+})
+
 describe('attachSockmap', () => {
   requiresKernel('5.10', 'gets what the sockets of the map receive', async () => {
     using object = loadOnly('attach-net', ['echo'])
@@ -177,6 +223,55 @@ describe('attachSockmap', () => {
       server.close()
       await once(server, 'close')
     }
+  })
+
+  it('gets what they send, by sk_msg, until the link is closed', async () => {
+    using object = loadOnly('attach-net', ['on_message'])
+    await withPair(async (client, server) => {
+      const sockets = object.map<number, bigint>('sockets')
+      using link = object.program('on_message').attachSockmap(sockets as never)
+      sockets.set(0, BigInt(fdOf(client)))
+      const say = async (text: string) => {
+        const heard = once(server, 'data')
+        client.write(text)
+        expect(String((await heard)[0])).toBe(text)
+      }
+      await say('one')
+      expect(runs(object)[2]).toBe(1n)
+      if (kernelIs('6.10')) {
+        expect(link.info()).toMatchObject({ type: 'sockmap', attachType: 'sk_msg_verdict' })
+      }
+      link.close()
+      // The socket has the program that was there when it came into the map.
+      sockets.delete(0)
+      await say('two')
+      expect(runs(object)[2]).toBe(1n)
+    })
+  })
+
+  it('has a parser say where a message ends', async () => {
+    using object = loadOnly('attach-net', ['parse', 'echo'])
+    await withPair(async (client, server) => {
+      const sockets = object.map<number, bigint>('sockets')
+      using _parser = object.program('parse').attachSockmap(sockets as never)
+      using _verdict = object.program('echo').attachSockmap(sockets as never)
+      sockets.set(0, BigInt(fdOf(server)))
+      const answered = once(client, 'data')
+      client.write('echo')
+      expect(String((await answered)[0])).toBe('echo')
+      expect(runs(object)[1]).toBeGreaterThan(0n)
+      sockets.delete(0)
+    })
+  })
+
+  // By links one at a time; before, the last one wins.
+  requiresKernel('6.10', 'says that a program is there already', () => {
+    using object = loadOnly('attach-net', ['echo', 'any_verdict'])
+    const sockets = object.map('sockets') as never
+    using _link = object.program('echo').attachSockmap(sockets)
+    expect(() => object.program('any_verdict').attachSockmap(sockets)).toThrow(
+      'a program is attached there already',
+    )
   })
 
   it('wants a sockmap', () => {

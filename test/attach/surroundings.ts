@@ -17,6 +17,7 @@ export interface Veth {
   readonly address: string
   /** The other end's, in a network namespace of its own. */
   readonly peer: string
+  readonly peerName: string
   readonly netns: string
   /** Sends one UDP datagram from the other end to ours. */
   send(port?: number, text?: string): void
@@ -33,6 +34,7 @@ export function useVeth(): Veth {
     netns,
     address: `${net}.1`,
     peer: `${net}.2`,
+    peerName: `lbn${id}b`,
     send: (port = 4000, text = 'x') => {
       const script = `const s = require('dgram').createSocket('udp4'); s.send('${text}', ${port}, '${net}.1', () => s.close())`
       execFileSync('ip', ['netns', 'exec', netns, process.execPath, '-e', script])
@@ -40,11 +42,11 @@ export function useVeth(): Veth {
   }
   beforeAll(() => {
     ip('netns', 'add', netns)
-    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `lbn${id}b`, 'netns', netns)
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', veth.peerName, 'netns', netns)
     ip('addr', 'add', `${veth.address}/24`, 'dev', name)
     ip('link', 'set', name, 'up')
-    ip('-n', netns, 'addr', 'add', `${veth.peer}/24`, 'dev', `lbn${id}b`)
-    ip('-n', netns, 'link', 'set', `lbn${id}b`, 'up')
+    ip('-n', netns, 'addr', 'add', `${veth.peer}/24`, 'dev', veth.peerName)
+    ip('-n', netns, 'link', 'set', veth.peerName, 'up')
   })
   afterAll(() => {
     ip('link', 'del', name)
@@ -100,3 +102,45 @@ export function useProgram(source: string, flags: string[] = []): () => string {
   afterAll(() => rmSync(folder, { recursive: true }))
   return () => join(folder, 'program')
 }
+
+/** A C program with static probes: what sys/sdt.h makes of DTRACE_PROBE2(shop, sold, number, text), a nop and a note that says where it is. */
+export const shop = `
+#define PROBE(provider, name, number, text)                                                     \\
+  __asm__ volatile("990: nop\\n"                                                                 \\
+    ".pushsection .note.stapsdt,\\"\\",\\"note\\"\\n.balign 4\\n.4byte 992f-991f,994f-993f,3\\n"        \\
+    "991: .asciz \\"stapsdt\\"\\n992: .balign 4\\n"                                                \\
+    "993: .8byte 990b\\n.8byte _.stapsdt.base\\n.8byte 0\\n"                                       \\
+    ".asciz \\"" provider "\\"\\n.asciz \\"" name "\\"\\n.asciz \\"-8@%0 8@%1\\"\\n"                     \\
+    "994: .balign 4\\n.popsection\\n"                                                             \\
+    ".ifndef _.stapsdt.base\\n"                                                                  \\
+    ".pushsection .stapsdt.base,\\"aG\\",\\"progbits\\",.stapsdt.base,comdat\\n"                     \\
+    ".weak _.stapsdt.base\\n.hidden _.stapsdt.base\\n"                                            \\
+    "_.stapsdt.base: .space 1\\n.size _.stapsdt.base,1\\n.popsection\\n.endif\\n"                    \\
+    :: "r"((long)number), "r"(text))
+int main(int argc, char** argv) {
+  // A program cannot fetch memory that was never touched.
+  static const char text[] = "apples";
+  if (*(volatile const char*)text == 0) return 1;
+  for (long i = 0; i < 3; i++) PROBE("shop", "sold", -40 - i, text);
+  PROBE("shop", "closed", 0L, "");
+  return 0;
+}
+`
+
+/** A C program that makes a TCP connection to itself with the congestion control that is named, which Node.js cannot choose. */
+export const congested = `
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+int main(int argc, char** argv) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+  if (setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, argv[1], strlen(argv[1])) != 0) return 1;
+  if (bind(listener, (struct sockaddr*)&address, size) != 0 || listen(listener, 1) != 0) return 2;
+  getsockname(listener, (struct sockaddr*)&address, &size);
+  return connect(client, (struct sockaddr*)&address, size) != 0 ? 3 : 0;
+}
+`

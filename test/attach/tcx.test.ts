@@ -1,4 +1,5 @@
-import { Link, queryTcx } from 'libbpf-node'
+import { createSocket } from 'node:dgram'
+import { Link, queryNetkit, queryTcx } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
@@ -123,13 +124,30 @@ const netkit = {
 }
 
 describe('attachNetkit', () => {
-  requires(netkit, 'attaches to a netkit device', () => {
+  requires(netkit, 'sees what leaves a netkit device', async () => {
     const name = `${veth.name}nk`
     ip('link', 'add', name, 'type', 'netkit')
     try {
-      using object = loadOnly('attach-net', ['netkit_primary'])
+      using object = loadOnly('attach-net', ['netkit_primary', 'netkit_other'])
       using link = object.program('netkit_primary').attachNetkit(name)
       expect(link.info()).toMatchObject({ type: 'netkit', attachType: 'netkit_primary' })
+      expect(queryNetkit(name, 'primary').programs).toEqual([
+        { programId: object.program('netkit_primary').id, linkId: link.info().id },
+      ])
+      const peer = /@([^:]+):/.exec(ip('-o', 'link', 'show', name))![1]!
+      ip('addr', 'add', '10.212.0.1/24', 'dev', name)
+      for (const end of [name, peer]) ip('link', 'set', end, 'up')
+      await until('a packet was seen', async () => {
+        await new Promise((resolve) => {
+          const socket = createSocket('udp4')
+          socket.send('x', 4000, '10.212.0.2', () => socket.close(resolve as () => void))
+        })
+        return runs(object)[0]! > 0n
+      })
+      link.update(object.program('netkit_other'))
+      expect(link.info().programId).toBe(object.program('netkit_other').id)
+      link.detach()
+      expect(queryNetkit(name, 'primary').programs).toEqual([])
     } finally {
       ip('link', 'del', name)
     }

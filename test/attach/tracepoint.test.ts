@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
+import { requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { loadOnly } from './surroundings.js'
@@ -105,42 +105,5 @@ describe('attachTracing', () => {
     using _link = object.program('on_exec_with_cookie').attachTracing({ cookie: 9n })
     execFileSync('true')
     expect((object.bss.seen as Seen).cookie).toBe(9n)
-  })
-
-  requiresFeature('trampolines', 'runs an fentry program', () => {
-    using object = loadOnly('attach-trace', ['on_entry'], (opened) => {
-      opened.rodata.wanted = process.pid
-    })
-    using link = object.program('on_entry').attachTracing()
-    readdirSync('/')
-    expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
-    expect(link.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fentry' })
-  })
-
-  requiresFeature('trampolines', 'replaces a function of another program', async () => {
-    using target = loadOnly('attach-freplace', [])
-    using object = loadOnly('attach-freplace', ['other_answer'], (opened) => {
-      opened.program('ask').autoload = false
-      opened.program('other_answer').setAttachTarget('answer', target.program('ask').fd)
-    })
-    const packet = { data: new Uint8Array(64) }
-    expect((await target.program('ask').testRun(packet)).retval).toBe(1)
-    using link = object.program('other_answer').attachFreplace()
-    expect((await target.program('ask').testRun(packet)).retval).toBe(2)
-    link.close()
-    expect((await target.program('ask').testRun(packet)).retval).toBe(1)
-    using _again = object.program('other_answer').attachFreplace(target.program('ask'), 'answer')
-    expect((await target.program('ask').testRun(packet)).retval).toBe(2)
-  })
-})
-
-describe('attachLsm', () => {
-  requiresFeature('trampolines', 'runs an LSM program', () => {
-    using object = loadOnly('attach-trace', ['on_open'], (opened) => {
-      opened.rodata.wanted = process.pid
-    })
-    using _link = object.program('on_open').attachLsm()
-    readdirSync('/')
-    expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
   })
 })

@@ -1,5 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { open, thrownBy } from '../helpers/objects.js'
@@ -20,6 +23,12 @@ int main(int argc, char** argv) {
     fflush(stdout);
   } while (argc > 1 && getchar() != EOF);
 }
+`)
+
+const counting = useProgram(`
+#include <stdio.h>
+__attribute__((section(".probes"))) volatile struct { char mark[20]; unsigned short counter; } semaphore = {"the counter is here"};
+int main() { printf("%d\\n", semaphore.counter); }
 `)
 
 interface Seen {
@@ -110,6 +119,60 @@ describe('attachUprobe', () => {
     }
   })
 
+  it('goes into a file that another mount namespace has, by /proc/PID/root', async () => {
+    // A folder that is empty for everybody else.
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    const script = `mount -t tmpfs tmpfs ${folder} && cp ${program()} ${folder}/inside && exec ${folder}/inside wait`
+    const child = spawn('unshare', ['--mount', 'sh', '-c', script])
+    try {
+      await once(child.stdout, 'data')
+      expect(existsSync(join(folder, 'inside'))).toBe(false)
+      using object = load('on_call')
+      const path = `/proc/${child.pid}/root${folder}/inside`
+      using _link = object.program('on_call').attachUprobe(path, { symbol: 'triple' })
+      child.stdin.write('\n')
+      await once(child.stdout, 'data')
+      expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 7n })
+      // By its name, too, where the process has it mapped.
+      using named = object.program('on_call').attachUprobe('inside', { symbol: 'tripod', pid: child.pid! })
+      expect(named.target).toBe(`${path}:tripod`)
+      child.stdin.write('\n')
+      await once(child.stdout, 'data')
+      expect(seenBy(object).runs).toBe(3n)
+    } finally {
+      child.kill()
+      await (child.exitCode ?? once(child, 'close'))
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  requiresKernel('4.20', 'raises a counter in the process while it is there', () => {
+    using object = load('on_call')
+    // Its place in the file.
+    const refCtrOffset = readFileSync(counting()).indexOf('the counter is here') + 20
+    const counted = () => Number(execFileSync(counting(), { encoding: 'utf8' }))
+    expect(counted()).toBe(0)
+    for (const mode of ['default', 'perf'] as const) {
+      using link = object.program('on_call').attachUprobe(counting(), { symbol: 'main', refCtrOffset, mode })
+      expect(counted()).toBe(1)
+      link.close()
+      expect(counted()).toBe(0)
+    }
+    expect(seenBy(object).runs).toBe(2n)
+    const legacy = { symbol: 'main', refCtrOffset, mode: 'legacy' } as const
+    expect(() => object.program('on_call').attachUprobe(counting(), legacy)).toThrow(
+      "probes of mode 'legacy' have no counters (refCtrOffset)",
+    )
+  })
+
+  requiresKernel('5.15', 'can be made by a perf event with a link', () => {
+    using object = load('on_call')
+    using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple', mode: 'link' })
+    execFileSync(program())
+    expect(seenBy(object).runs).toBe(1n)
+    expect(link.info()).toMatchObject({ type: 'perf_event' })
+  })
+
   it('says what is missing', () => {
     using object = load('on_call')
     const attach = (binary: string, options: { symbol: string; pid?: number }) =>
@@ -194,9 +257,9 @@ describe('attachUprobeMulti', () => {
 
   it('wants arrays that fit together', async () => {
     using object = open('attach-trace')
-    object.program('on_call').autoload = true
+    object.program('on_calls').autoload = true
     object.loadSync()
-    const uprobe = object.program('on_call')
+    const uprobe = object.program('on_calls')
     const symbols = ['triple', 'tripod']
     await expect(uprobe.attachUprobeMulti(program(), { symbols, cookies: [1] })).rejects.toThrow(RangeError)
     await expect(uprobe.attachUprobeMulti(program(), { symbols, refCtrOffsets: [1] })).rejects.toThrow(

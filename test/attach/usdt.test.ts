@@ -1,33 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { useTracefs } from '../helpers/privileged.js'
-import { loadOnly, useProgram } from './surroundings.js'
+import { loadOnly, shop, useProgram } from './surroundings.js'
 
 useTracefs()
 
-// What sys/sdt.h makes of DTRACE_PROBE2(shop, sold, number, text): a nop, and a note that says where it is.
-const program = useProgram(`
-#define PROBE(provider, name, number, text)                                                     \\
-  __asm__ volatile("990: nop\\n"                                                                 \\
-    ".pushsection .note.stapsdt,\\"\\",\\"note\\"\\n.balign 4\\n.4byte 992f-991f,994f-993f,3\\n"        \\
-    "991: .asciz \\"stapsdt\\"\\n992: .balign 4\\n"                                                \\
-    "993: .8byte 990b\\n.8byte _.stapsdt.base\\n.8byte 0\\n"                                       \\
-    ".asciz \\"" provider "\\"\\n.asciz \\"" name "\\"\\n.asciz \\"-8@%0 8@%1\\"\\n"                     \\
-    "994: .balign 4\\n.popsection\\n"                                                             \\
-    ".ifndef _.stapsdt.base\\n"                                                                  \\
-    ".pushsection .stapsdt.base,\\"aG\\",\\"progbits\\",.stapsdt.base,comdat\\n"                     \\
-    ".weak _.stapsdt.base\\n.hidden _.stapsdt.base\\n"                                            \\
-    "_.stapsdt.base: .space 1\\n.size _.stapsdt.base,1\\n.popsection\\n.endif\\n"                    \\
-    :: "r"((long)number), "r"(text))
-int main(int argc, char** argv) {
-  // A program cannot fetch memory that was never touched.
-  static const char text[] = "apples";
-  if (*(volatile const char*)text == 0) return 1;
-  for (long i = 0; i < 3; i++) PROBE("shop", "sold", -40 - i, text);
-  PROBE("shop", "closed", 0L, "");
-  return 0;
-}
-`)
+const program = useProgram(shop)
 
 describe('attachUsdt', () => {
   it('runs at the probe, with its arguments and its cookie', () => {

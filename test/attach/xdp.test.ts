@@ -46,7 +46,9 @@ describe('attachXdp', () => {
       expect(() => object.program('xdp_pass').attachXdp(bridge, { mode: 'native' })).toThrow(
         'its driver does not do native XDP',
       )
-      expect(() => object.program('xdp_pass').attachXdp(bridge, { mode: 'offload' })).toThrow(/\(offload\)/)
+      expect(() => object.program('xdp_pass').attachXdp(bridge, { mode: 'offload' })).toThrow(
+        'does not do offload XDP',
+      )
     } finally {
       ip('link', 'del', bridge)
     }

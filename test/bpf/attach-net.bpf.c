@@ -56,6 +56,12 @@ int netkit_primary(struct __sk_buff* skb) {
   return -1;
 }
 
+SEC("?netkit/primary")
+int netkit_other(struct __sk_buff* skb) {
+  COUNT(1);
+  return -1;
+}
+
 SEC("?cgroup_skb/egress")
 int cgroup_egress(struct __sk_buff* skb) {
   COUNT(0);
@@ -81,6 +87,14 @@ SEC("?netfilter")
 int nf_accept(struct bpf_nf_ctx* ctx) {
   COUNT(0);
   return 1;  // NF_ACCEPT
+}
+
+// No IPv4 packet that is as long as a datagram of 3 bytes.
+SEC("?netfilter")
+int nf_drop(struct bpf_nf_ctx* ctx) {
+  if (ctx->skb->len != 20 + 8 + 3) return 1;
+  COUNT(0);
+  return 0;  // NF_DROP
 }
 
 // Of each datagram 3 bytes: behind the header of UDP, which the filter sees.
@@ -115,6 +129,59 @@ SEC("?sk_skb/stream_verdict")
 int echo(struct __sk_buff* skb) {
   COUNT(0);
   return bpf_sk_redirect_map(skb, &sockets, 0, 0);
+}
+
+SEC("?sk_skb/stream_verdict")
+int any_verdict(struct __sk_buff* skb) { return SK_PASS; }
+
+// How much of what came is a message: all of it.
+SEC("?sk_skb/stream_parser")
+int parse(struct __sk_buff* skb) {
+  COUNT(1);
+  return skb->len;
+}
+
+// What the sockets of the map send.
+SEC("?sk_msg")
+int on_message(struct sk_msg_md* msg) {
+  COUNT(2);
+  return SK_PASS;
+}
+
+// Finds nothing in any packet.
+SEC("?flow_dissector")
+int dissect(struct __sk_buff* skb) {
+  COUNT(0);
+  return BPF_OK;
+}
+
+SEC("?tc")
+int ask_for_hash(struct __sk_buff* skb) {
+  bpf_set_hash_invalid(skb);
+  bpf_get_hash_recalc(skb);
+  COUNT(1);
+  return 0;  // TC_ACT_OK
+}
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+  __uint(max_entries, 2);
+  __type(key, __u32);
+  __type(value, __u32);
+} jumps SEC(".maps");
+
+SEC("?xdp")
+int before_jump(struct xdp_md* ctx) {
+  COUNT(0);
+  bpf_tail_call(ctx, &jumps, 1);
+  COUNT(2);
+  return XDP_DROP;
+}
+
+SEC("?xdp")
+int after_jump(struct xdp_md* ctx) {
+  COUNT(1);
+  return XDP_PASS;
 }
 
 struct {

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
-import { BpfError } from 'libbpf-node'
+import { BpfError, kernelFunctions } from 'libbpf-node'
 import { it } from 'vitest'
 import { load } from './objects.js'
 
@@ -28,6 +28,15 @@ function hasTrampolines(): boolean {
   }
 }
 
+/** Whether the kernel was built with a function: what it was built without has none. */
+const hasFunction = (name: string): boolean => kernelFunctions(name).length > 0
+
+/** BPF's LSM programs are attached on every kernel that has them, and run where it was booted with them. */
+function runsLsm(): boolean {
+  const list = '/sys/kernel/security/lsm'
+  return existsSync(list) && readFileSync(list, 'utf8').trim().split(',').includes('bpf')
+}
+
 /** What a kernel of any version may lack, because of how it was built or hardened, and how to see that. */
 const features = {
   kprobes: {
@@ -43,19 +52,33 @@ const features = {
     here: () =>
       process.env.LIBBPF_NODE_CPU_HOTPLUG === '1' && existsSync('/sys/devices/system/cpu/cpu1/online'),
   },
+  lsm: {
+    missing: 'no BPF in /sys/kernel/security/lsm (boot with lsm=...,bpf), or hardened',
+    here: () => runsLsm() && hasTrampolines(),
+  },
+  fprobe: {
+    missing: 'built without CONFIG_FPROBE, or older than 5.18',
+    here: () => hasFunction('register_fprobe_ips'),
+  },
+  netfilter: {
+    missing: 'built without CONFIG_NETFILTER_BPF_LINK, or older than 6.4',
+    here: () => hasFunction('bpf_nf_link_attach'),
+  },
   hardening: {
     missing: 'not hardened: fentry programs are not refused',
     here: () => !hasTrampolines(),
   },
 } as const
 
-/** A test of something that not every kernel is built with; skipped, and saying why, where it is not there. */
+/** A test of something that not every kernel is built with; skipped, and saying why, where it is not there, or older than `since`. */
 export function requiresFeature(
   feature: keyof typeof features,
   name: string,
   test: () => void | Promise<void>,
+  since = '0',
 ): void {
   const { here, missing } = features[feature]
-  if (here()) it(name, test)
+  if (!kernelIs(since)) it.skip(`${name} (Linux ${since})`, test)
+  else if (here()) it(name, test)
   else it.skip(`${name} (this kernel: ${missing})`, test)
 }

@@ -1,0 +1,21 @@
+// TCP connections that processes start, at a function of the kernel: node dist/examples/kprobe/kprobe.js
+// Linux 5.8 with kprobes; CAP_BPF and CAP_PERFMON.
+import { BpfObject } from 'libbpf-node'
+
+interface Connection {
+  pid: number
+  comm: string
+  address: Uint8Array
+  port: number
+}
+
+using obj = BpfObject.open(new URL('./kprobe.bpf.o', import.meta.url))
+await obj.load()
+
+// Functions of the kernel come and go with its versions and compilers: the first that is there is taken.
+const link = obj.program('on_connect').attachKprobe(['tcp_v4_connect', '__tcp_v4_connect'])
+console.log(`watching ${link.target}; Ctrl-C ends`)
+
+for await (const { pid, comm, address, port } of obj.ringBuffer<Connection>('connections', 'connection')) {
+  console.log(`${comm} (${pid}) connects to ${address.join('.')}:${((port & 255) << 8) | (port >> 8)}`)
+}

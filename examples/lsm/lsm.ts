@@ -1,0 +1,22 @@
+// Takes the network from the processes of a cgroup: node dist/examples/lsm/lsm.js /sys/fs/cgroup/GROUP
+// Linux 5.7, booted with lsm=...,bpf; CAP_BPF and CAP_PERFMON. It touches no process outside of that cgroup.
+import { once } from 'node:events'
+import { statSync } from 'node:fs'
+import { BpfObject } from 'libbpf-node'
+
+const [cgroup] = process.argv.slice(2)
+if (cgroup === undefined) throw new Error('usage: lsm.js CGROUP')
+
+using obj = BpfObject.open(new URL('./lsm.bpf.o', import.meta.url))
+obj.rodata.cgroup_id = statSync(cgroup, { bigint: true }).ino
+
+// Kernels attach LSM programs that they would never run: better to hear of it than to feel safe.
+const refusal = obj.program('on_socket').refusal()
+if (refusal !== undefined) throw refusal
+await obj.load()
+obj.program('on_socket').attachLsm()
+console.log(`${cgroup}: no sockets but AF_UNIX; Ctrl-C ends`)
+
+const timer = setInterval(() => console.log(`${obj.bss.allowed} allowed, ${obj.bss.refused} refused`), 1000)
+await once(process, 'SIGINT')
+clearInterval(timer)

@@ -1,0 +1,19 @@
+// Bytes that leave by an interface, and a limit: what goes beyond it is dropped.
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#define TC_ACT_OK 0
+#define TC_ACT_SHOT 2
+
+__u64 limit = ~0ULL;
+__u64 sent, dropped;
+
+SEC("tc")
+int meter(struct __sk_buff* skb) {
+  bool fits = sent + skb->len <= limit;
+  __sync_fetch_and_add(fits ? &sent : &dropped, skb->len);
+  return fits ? TC_ACT_OK : TC_ACT_SHOT;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,22 @@
+// Visits to a static probe (USDT): node dist/examples/usdt/usdt.js libc.so.6 libc setjmp [pid]
+// Linux 4.17; CAP_BPF and CAP_PERFMON. 'readelf -n FILE' lists the probes (stapsdt) of a file.
+import { once } from 'node:events'
+import { BpfObject } from 'libbpf-node'
+
+const [binary, provider, name, pid] = process.argv.slice(2)
+if (binary === undefined || provider === undefined || name === undefined) {
+  throw new Error('usage: usdt.js BINARY PROVIDER NAME [PID]')
+}
+
+using obj = BpfObject.open(new URL('./usdt.bpf.o', import.meta.url))
+await obj.load()
+const options = pid === undefined ? {} : { pid: Number(pid) }
+const link = obj.program('on_probe').attachUsdt(binary, provider, name, options)
+console.log(`watching ${link.target}; Ctrl-C ends`)
+
+const visitors = obj.map<number, { comm: string; count: bigint; last: bigint }>('visitors')
+const timer = setInterval(() => {
+  for (const [pid, { comm, count, last }] of visitors) console.log(`${comm} (${pid}): ${count}, last ${last}`)
+}, 1000)
+await once(process, 'SIGINT')
+clearInterval(timer)

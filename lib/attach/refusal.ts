@@ -1,0 +1,107 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import type { NativeError } from '../../types/binding.js'
+import { native } from '../binding.js'
+import { attempt } from '../call.js'
+import { BpfError } from '../errors.js'
+import { noSuchHook, noSuchTracepoint, whyNoTracepoint } from '../hints.js'
+import { tooOldFor } from '../kernel-version.js'
+import type { LinkSubject } from '../link.js'
+import { attachTypeName, type ProgramType, programTypeNumber } from '../names.js'
+import { hasKprobes, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
+
+/** What is tried of a program, which need not be in the kernel. */
+export interface Trial {
+  readonly name: string
+  readonly section: string
+  readonly type: ProgramType
+  /** The kernel's number. */
+  readonly attachType: number
+  /** What a setter said instead of SEC(). */
+  readonly target: string | undefined
+  readonly subject: LinkSubject
+}
+
+/**
+ * Why this kernel would not have a program of that kind on that hook. Tries it with a program that does nothing, where that is
+ * safe, and looks the hook up where not.
+ */
+export function refusalOf(program: Trial): BpfError | undefined {
+  const [, kind = '', named] = /^([^/]+)(?:\/(.+))?$/.exec(program.section) ?? []
+  const target = program.target ?? named
+  const subject = {
+    ...program.subject,
+    target,
+    what: `program '${program.name}' cannot be attached to SEC("${program.section}")`,
+  }
+  const why = whyNoHook(kind, target)
+  if (why !== undefined) {
+    return new BpfError(`${subject.what}: ${why}`, {
+      ...subject,
+      code: 'ENOENT',
+      errno: constants.errno.ENOENT,
+    })
+  }
+  const attachType = attachTypeName(program.attachType)
+  const isMulti = attachType === 'trace_kprobe_multi' || attachType === 'trace_kprobe_session'
+  const tryable = isMulti ? !/[*?]/.test(target ?? '*') : triedOnTarget.has(program.type)
+  // What they are for is not in their section.
+  if (program.type === 'struct_ops' || program.type === 'ext') return undefined
+  const reason = ({ errno }: NativeError): string | undefined => whyRefused(errno, program.type, target)
+  try {
+    attempt({ ...subject, reason }, () =>
+      native.trial(
+        programTypeNumber(program.type),
+        program.attachType,
+        kind.endsWith('.s') || program.type === 'syscall',
+        tryable ? target : undefined,
+      ),
+    )
+    return undefined
+  } catch (error) {
+    if (error instanceof BpfError) return error
+    throw error
+  }
+}
+
+const triedOnTarget = new Set<ProgramType>(['tracing', 'lsm', 'raw_tracepoint'])
+
+/** Where a look is enough. */
+function whyNoHook(kind: string, target: string | undefined): string | undefined {
+  if (/^(k(ret)?probe|k(ret)?syscall)$/.test(kind)) {
+    if (!hasKprobes() || kind.endsWith('syscall') || target === undefined) {
+      return hasKprobes() ? undefined : whyNoProbe('')
+    }
+    const [symbol = target] = target.split('+')
+    return whyNoProbe(symbol, 'exists')
+  }
+  if (/^(tp|tracepoint)$/.test(kind) && target !== undefined) {
+    const [category = '', name = ''] = target.split('/')
+    return whyNoTracepoint(category, name)
+  }
+  if (/^k(ret)?probe\.(multi|session)$/.test(kind)) {
+    return tooOldFor(kind.endsWith('session') ? '6.10' : '5.18') ?? whyNoKprobeMulti()
+  }
+  return /^lsm(\.s|_cgroup)?$/.test(kind) ? whyNoLsm() : undefined
+}
+
+/** Without its name in this list the kernel attaches BPF's LSM programs, and never runs them. */
+function whyNoLsm(): string | undefined {
+  const list = '/sys/kernel/security/lsm'
+  if (!existsSync(list)) return undefined
+  const active = readFileSync(list, 'utf8').trim()
+  if (active.split(',').includes('bpf')) return undefined
+  return `this kernel would not run it: of security modules it has ${active}; boot it with lsm=${active},bpf`
+}
+
+function whyRefused(errno: number, type: ProgramType, target: string | undefined): string | undefined {
+  const { ENOENT, ESRCH, EPERM } = constants.errno
+  if (errno === EPERM) return undefined
+  if ((errno === ENOENT || errno === ESRCH) && target !== undefined) {
+    return type === 'raw_tracepoint' ? noSuchTracepoint(target) : noSuchHook(target)
+  }
+  if (target === undefined && (type === 'tracing' || type === 'lsm')) {
+    return 'nothing says to what: SEC() or setAttachTarget() has to'
+  }
+  return `this kernel does not take ${type} programs${target === undefined ? '' : ' there'}`
+}

@@ -1,0 +1,151 @@
+// Whoever attaches a program where it cannot go is told in words what it is, and where it could.
+import { BpfError, type BpfObject, Link, type Program } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
+import { open, thrownBy } from '../helpers/objects.js'
+import { useCgroup, useTracefs } from '../helpers/privileged.js'
+import { loadOnly } from './surroundings.js'
+
+useTracefs()
+const cgroup = useCgroup()
+
+const sockets = (object: BpfObject) => object.map('sockets') as never
+
+/** Every method, with arguments that it would take. */
+const methods: Record<string, (program: Program, object: BpfObject) => unknown> = {
+  attachKprobe: (program) => program.attachKprobe('vfs_read'),
+  attachKsyscall: (program) => program.attachKsyscall('getpid'),
+  attachKprobeMulti: (program) => program.attachKprobeMultiSync({ symbols: ['vfs_read'] }),
+  attachUprobe: (program) => program.attachUprobe('libc.so.6', { symbol: 'malloc' }),
+  attachUprobeMulti: (program) => program.attachUprobeMultiSync('libc.so.6', { symbols: ['malloc'] }),
+  attachUsdt: (program) => program.attachUsdt('libc.so.6', 'libc', 'setjmp'),
+  attachTracepoint: (program) => program.attachTracepoint('sched', 'sched_switch'),
+  attachRawTracepoint: (program) => program.attachRawTracepoint('sched_switch'),
+  attachTracing: (program) => program.attachTracing(),
+  attachLsm: (program) => program.attachLsm(),
+  attachFreplace: (program) => program.attachFreplace(),
+  attachPerfEvent: (program) => program.attachPerfEvent({ event: 'cpu-clock', period: 1e9, cpu: 0 }),
+  attachXdp: (program) => program.attachXdp('lo'),
+  attachTcx: (program) => program.attachTcx('lo', { direction: 'ingress' }),
+  attachNetkit: (program) => program.attachNetkit('lo', { side: 'primary' }),
+  attachTc: (program) => program.attachTc('lo', 'ingress'),
+  attachCgroup: (program) => program.attachCgroup(cgroup()),
+  attachNetns: (program) => program.attachNetns(),
+  attachNetfilter: (program) => program.attachNetfilter({ family: 'ipv4', hook: 'input' }),
+  attachSockmap: (program, object) => program.attachSockmap(sockets(object)),
+  attachIter: (program) => program.attachIter(),
+  attachSocket: (program) => program.attachSocket(0),
+  attachReuseport: (program) => program.attachReuseport(0),
+}
+
+/** Programs, and the methods that are for them. */
+const kinds: [file: string, program: string, methods: string[], since?: string][] = [
+  ['attach-net', 'xdp_pass', ['attachXdp']],
+  ['attach-net', 'tc_first', ['attachTcx', 'attachNetkit', 'attachTc']],
+  ['attach-net', 'cgroup_egress', ['attachCgroup']],
+  ['attach-net', 'cut', ['attachSocket', 'attachReuseport']],
+  ['attach-net', 'any_port', ['attachNetns'], '5.9'],
+  ['attach-net', 'on_message', ['attachSockmap']],
+  ['attach-net', 'nf_accept', ['attachNetfilter'], '6.4'],
+  ['attach-trace', 'on_tracepoint', ['attachTracepoint']],
+  ['attach-trace', 'on_raw_tracepoint', ['attachRawTracepoint']],
+  ['attach-trace', 'on_exec', ['attachTracing']],
+  ['attach-trace', 'on_call', ['attachKprobe', 'attachKsyscall', 'attachUprobe', 'attachUsdt']],
+  ['attach-trace', 'on_calls', ['attachUprobeMulti', 'attachUsdt'], '6.6'],
+  ['attach-trace', 'on_tick', ['attachPerfEvent']],
+  ['attach-iter', 'tasks', ['attachIter']],
+]
+
+describe('a program of another kind', () => {
+  for (const [file, name, ways, since = '4.19'] of kinds) {
+    requiresKernel(since, `is told so: ${name}`, () => {
+      using object = loadOnly(file, [name])
+      using net = open('attach-net')
+      const program = object.program(name)
+      for (const [method, attach] of Object.entries(methods)) {
+        if (ways.includes(method)) continue
+        const error = thrownBy(() => attach(program, file === 'attach-net' ? object : net)) as Error
+        expect(error).toBeInstanceOf(TypeError)
+        expect(error.message).toContain(
+          `program '${name}' is SEC("${program.section}") of type ${program.type}`,
+        )
+        expect(error.message).toContain(`and ${method}() takes`)
+        for (const way of ways) expect(error.message).toContain(`${way}()`)
+      }
+      expect(object.links.size).toBe(0)
+    })
+  }
+
+  it('is told which method there is, when its section names no target', () => {
+    using object = loadOnly('attach-net', ['xdp_pass', 'cgroup_egress'])
+    expect(() => object.program('xdp_pass').attach()).toThrow(
+      'attach program \'xdp_pass\': SEC("xdp") does not say to what; use attachXdp()',
+    )
+    expect(() => object.program('cgroup_egress').attach()).toThrow('use attachCgroup()')
+  })
+})
+
+describe('a program that is not in the kernel', () => {
+  it('is told so by each method, before load and after close', () => {
+    const states: [code: string, message: string, end: (object: BpfObject) => void][] = [
+      ['ERR_BPF_STATE', 'is not in the kernel: load the object first, with autoload on', () => {}],
+      ['ERR_BPF_STATE', 'is not in the kernel', (object) => object.loadSync()],
+      ['ERR_BPF_CLOSED', 'it is closed', (object) => object.close()],
+    ]
+    for (const [code, message, end] of states) {
+      for (const [file, name, ways] of kinds) {
+        using object = open(file)
+        using net = open('attach-net')
+        end(object)
+        for (const way of ways) {
+          const error = thrownBy(() => methods[way]!(object.program(name), net))
+          expect(error).toBeInstanceOf(BpfError)
+          expect(error).toMatchObject({ code, message: expect.stringContaining(message) })
+        }
+      }
+    }
+  })
+})
+
+describe('a link', () => {
+  it('says in words what it cannot do', () => {
+    using object = loadOnly('attach-net', ['xdp_pass', 'xdp_other', 'cgroup_egress', 'cgroup_egress_second'])
+    using old = object.program('cgroup_egress').attachCgroup(cgroup(), { allow: 'multi' })
+    const without = 'the program is attached without a link of the kernel'
+    expect(() => old.update(object.program('cgroup_egress_second'))).toThrow(without)
+    expect(() => old.pin('/sys/fs/bpf/libbpf-node-none')).toThrow(without)
+    expect(() => old.detach()).toThrow(without)
+    expect(() => old.info()).toThrow(without)
+    old.close()
+    for (const use of [() => old.info(), () => old.detach(), () => old.update(object.program('xdp_pass'))]) {
+      expect(thrownBy(use)).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    }
+    // @ts-expect-error no program
+    expect(() => old.update(undefined)).toThrow(TypeError)
+  })
+
+  requiresKernel('5.7', 'is not updated to what cannot stand there', () => {
+    using object = loadOnly('attach-net', ['xdp_pass', 'cgroup_egress'])
+    using link = object.program('cgroup_egress').attachCgroup(cgroup())
+    expect(() => link.update(object.program('xdp_pass'))).toThrow(
+      'the program is of another type, or links of this kind keep their program',
+    )
+    expect(() => link.update(object.program('xdp_other'))).toThrow("program 'xdp_other' is not in the kernel")
+    expect(() => link.updateMap(object.map('sockets') as never)).toThrow(
+      'only links of struct_ops maps are updated so',
+    )
+    using trace = loadOnly('attach-trace', ['on_tick'])
+    using event = trace.program('on_tick').attachPerfEvent({ event: 'cpu-clock', period: 1e9, cpu: 0 })
+    expect(() => event.update(trace.program('on_tick'))).toThrow(
+      /keep their program|cannot do that|without a link/,
+    )
+  })
+
+  it('is no number of nonsense', () => {
+    for (const number of [-1, 1.5, Number.NaN, 2 ** 40, '1', undefined] as number[]) {
+      expect((thrownBy(() => Link.fromId(number)) as Error).message).toMatch(/^open link .*: id is /)
+      if (number !== -1) expect((thrownBy(() => Link.fromFd(number)) as Error).message).toMatch(/: fd is /)
+    }
+    expect(thrownBy(() => Link.fromFd(-1))).toMatchObject({ code: 'EBADF' })
+  })
+})
