@@ -80,6 +80,7 @@ NAPI_MODULE_INIT() {
              {"setMemlockRlimit", SetMemlockRlimit},
          });
   DefineQuery(env, exports);
+  DefineFeatures(env, exports);
   DefineObject(env, exports);
   DefineProgram(env, exports);
   DefineAttach(env, exports);

@@ -16,6 +16,7 @@ void Define(napi_env env, napi_value exports, std::initializer_list<Function> fu
 
 // One for each concept of libbpf, in the file of that name.
 void DefineQuery(napi_env env, napi_value exports);
+void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);
 void DefineProgram(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);

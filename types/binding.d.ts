@@ -176,6 +176,23 @@ export interface TcFilter {
   programId: number
 }
 
+/** Of `bpf_prog_load`: type, expected attach type, attach_btf_id, flags, instructions; and how to attach. */
+export type ProbeLoadArguments = [
+  type: number,
+  attachType: number,
+  attachBtfId: number,
+  flags: number,
+  instructions: Uint8Array,
+  how: number,
+]
+
+/** What became of it; 0 or a negative errno. */
+export interface ProbedLoad {
+  load: number
+  attach: number
+  log: string
+}
+
 export interface Binding {
   // ---- environment: binding/addon.cc
 
@@ -204,11 +221,25 @@ export interface Binding {
   mapNextId(id: number): number | undefined
   linkNextId(id: number): number | undefined
   btfNextId(id: number): number | undefined
-  /** `libbpf_probe_bpf_map_type`: whether this kernel has maps of a type. */
-  probeMapType(type: number): boolean
   /** `bpf_prog_query_opts` of a descriptor (cgroup, netns, sockmap) or an ifindex. `withLinks`: TCX and netkit only. Flags: BPF_F_QUERY_*. */
   queryAttached(target: number, attachType: number, flags: number, withLinks: boolean): Attached
   xdpQuery(ifindex: number): XdpState
+
+  // ---- what this kernel can do: binding/features.cc. Each on libuv's pool, too.
+
+  /** `libbpf_probe_bpf_prog_type`, `libbpf_probe_bpf_map_type`: 1 for yes; otherwise the negative errno that the kernel refused with, or EOPNOTSUPP of libbpf. */
+  probeProgramType(type: number): number
+  probeProgramTypeAsync(type: number): Promise<number>
+  probeMapType(type: number): number
+  probeMapTypeAsync(type: number): Promise<number>
+  /** `libbpf_probe_bpf_helper` for the ids from `first` to before `end`: 1, 0, or a negative errno of libbpf. Of use where the program type is there. */
+  probeHelpers(type: number, first: number, end: number): number[]
+  probeHelpersAsync(type: number, first: number, end: number): Promise<number[]>
+  /** Loads instructions of 8 bytes, and attaches them as `how` says (an enum in features.cc) to what cannot be attached to. */
+  probeLoad(...args: ProbeLoadArguments): ProbedLoad
+  probeLoadAsync(...args: ProbeLoadArguments): Promise<ProbedLoad>
+  /** By number, those that libbpf's copy of linux/bpf.h has. */
+  helperNames(): string[]
 
   // ---- object: binding/object.cc
 
