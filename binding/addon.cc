@@ -83,6 +83,7 @@ NAPI_MODULE_INIT() {
   DefineFeatures(env, exports);
   DefineObject(env, exports);
   DefineProgram(env, exports);
+  DefineProgramInfo(env, exports);
   DefineAttach(env, exports);
   DefineTc(env, exports);
   DefineSocket(env, exports);

@@ -19,6 +19,7 @@ void DefineQuery(napi_env env, napi_value exports);
 void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);
 void DefineProgram(napi_env env, napi_value exports);
+void DefineProgramInfo(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);
 void DefineTc(napi_env env, napi_value exports);
 void DefineSocket(napi_env env, napi_value exports);

@@ -33,6 +33,7 @@ export type { Codec, CodecOptions } from './btf/codec.js'
 export { BtfTypes } from './btf/parse.js'
 export type * from './btf/types.js'
 export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf.js'
+export { disassemble, type Instruction } from './disassemble.js'
 export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors.js'
 export { EventReader, type EventReaderOptions } from './event-reader.js'
 export type { DrainCallback } from './event-source.js'
@@ -60,9 +61,28 @@ export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
 export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
 export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
+export {
+  type DumpedInstruction,
+  dumpProgram,
+  type JitedFunction,
+  type ProgramDump,
+} from './program-dump.js'
 export { ids, type Kind } from './query.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 export type { Shape } from './shape.js'
+export {
+  btfs,
+  enableStats,
+  type Held,
+  type Holder,
+  type ListOptions,
+  linkInfo,
+  links,
+  mapInfo,
+  maps,
+  programInfo,
+  programs,
+} from './system.js'
 export { tracePipe } from './trace-pipe.js'
 export { UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 

@@ -69,6 +69,24 @@ export interface ProgramInfo {
   verifiedInstructions: number
 }
 
+/** `struct bpf_prog_info`'s arrays, as the kernel has them; empty where it hides them. */
+export interface ProgramDump {
+  /** Instructions of 8 bytes, after the verifier's rewriting. */
+  xlated: Uint8Array
+  /** Machine code, of one function after the other. */
+  jited: Uint8Array
+  /** For each function where its machine code is, and how long. */
+  jitedAddresses: BigUint64Array
+  jitedLengths: Uint8Array
+  /** struct bpf_func_info and struct bpf_line_info, each so many bytes. */
+  functionInfo: Uint8Array
+  functionInfoSize: number
+  lineInfo: Uint8Array
+  lineInfoSize: number
+  /** For each line the address of its machine code. */
+  jitedLines: BigUint64Array
+}
+
 export interface MapInfo {
   type: number
   id: number
@@ -314,6 +332,17 @@ export interface Binding {
   /** `dataOutSize` and `contextOutSize` are the room for what the program leaves. Flags: BPF_F_TEST_*. */
   programTestRun(...args: TestRunArguments): Promise<TestRunResult>
   programTestRunSync(...args: TestRunArguments): TestRunResult
+
+  // ---- programs by descriptor: binding/program_info.cc
+
+  /** `bpf_prog_get_fd_by_id`: a descriptor, which is the caller's. CAP_SYS_ADMIN. */
+  programFdById(id: number): number
+  programFdInfo(fd: number): ProgramInfo
+  programDump(fd: number): ProgramDump
+  /** `bpf_prog_stream_read`: at most `size` bytes that the program wrote to a stream (1 stdout, 2 stderr), which are gone then. */
+  programStreamRead(fd: number, stream: number, size: number): Uint8Array
+  /** `bpf_enable_stats`: a descriptor, which is the caller's; they are on while it's open. */
+  enableStats(type: number): number
 
   // ---- attaching: binding/attach.cc. A cookie is what bpf_get_attach_cookie() returns; 0 for none. A `mode` is a probe_attach_mode.
 
