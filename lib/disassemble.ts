@@ -68,6 +68,15 @@ export function disassemble(code: Uint8Array, words: Words = {}): Instruction[] 
   return list
 }
 
+/** The fields of each instruction. @internal */
+export function disassembleFields(code: Uint8Array): Fields[] {
+  const view = new DataView(code.buffer, code.byteOffset, code.length - (code.length % 8))
+  const list: Fields[] = []
+  for (let at = 0; at < view.byteLength; at += list.at(-1)!.code === 0x18 ? 16 : 8)
+    list.push(fieldsAt(view, at))
+  return list
+}
+
 const isLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 function fieldsAt(view: DataView, at: number): Fields {

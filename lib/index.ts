@@ -59,6 +59,7 @@ export {
 export type { RawBatch } from './map-batches.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
 export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
+export { openMap } from './open-map.js'
 export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
 export {
