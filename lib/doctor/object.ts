@@ -27,7 +27,10 @@ export async function examineObject(path: string): Promise<ObjectReport> {
     return { findings: [problem('object', messageOf(error))], capabilities: [] }
   }
   using opened = object
-  const programs = [...opened.programs.values()].filter(({ autoload }) => autoload)
+  const all = [...opened.programs.values()]
+  // Where each is left to choose at run time (SEC("?...")), each is of interest.
+  const chosen = all.filter(({ autoload }) => autoload)
+  const programs = chosen.length > 0 ? chosen : all
   const capabilities = neededBy(programs)
   const lacking = missingOf(capabilities)
   const findings = [
@@ -121,13 +124,13 @@ async function tryToLoad(
   lacking: readonly Capability[],
 ): Promise<Finding[]> {
   if (lacking.length > 0) return [note('load', `cannot be tried without ${lacking.join(', ')}`)]
-  const error = await loadError(path)
+  const error = await loadError(path, names)
   if (error === undefined)
     return [ok('load', names.length === 1 ? 'its program loads' : `all ${names.length} programs load`)]
   // Each alone: one that is refused hides the rest.
   const findings: Finding[] = []
   for (const name of names) {
-    const own = names.length === 1 ? error : await loadError(path, name)
+    const own = names.length === 1 ? error : await loadError(path, [name])
     findings.push(
       own === undefined ? ok(`load ${name}`, 'loads') : problem(`load ${name}`, reasonOf(own), fixOf(own)),
     )
@@ -135,11 +138,10 @@ async function tryToLoad(
   return findings.length > 0 ? findings : [problem('load', reasonOf(error))]
 }
 
-/** Why it, or one program of it, does not load. */
-async function loadError(path: string, only?: string): Promise<Error | undefined> {
+/** Why some programs of it do not load. */
+async function loadError(path: string, names: readonly string[]): Promise<Error | undefined> {
   using object = BpfObject.open(path)
-  if (only !== undefined)
-    for (const program of object.programs.values()) program.autoload = program.name === only
+  for (const program of object.programs.values()) program.autoload = names.includes(program.name)
   try {
     await object.load()
     return undefined
