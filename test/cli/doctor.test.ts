@@ -47,13 +47,24 @@ async function doctor(args: string[] = [], expected = 0): Promise<Report> {
 async function inNamespace(before: string, args: string[] = []): Promise<Report & { status: number }> {
   const script = `${before} && exec "$@"`
   const { status, stdout, stderr } = await run(
-    'unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath, cli, 'doctor', '--json', ...args,
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    process.execPath,
+    cli,
+    'doctor',
+    '--json',
+    ...args,
   )
   expect(stderr).toBe('')
   return { ...(JSON.parse(stdout) as Report), status }
 }
 
-const find = (findings: Finding[], check: string): Finding | undefined => findings.find((one) => one.check === check)
+const find = (findings: Finding[], check: string): Finding | undefined =>
+  findings.find((one) => one.check === check)
 
 describe('doctor', () => {
   it('finds this machine ready, in lines of 80 columns', async () => {
@@ -69,18 +80,43 @@ describe('doctor', () => {
     const { ok, checks } = await doctor()
     expect(ok).toBe(true)
     expect(checks.map(({ check }) => check)).toEqual(
-      expect.arrayContaining(['kernel', 'privileges', 'bpf()', 'BTF', 'JIT', 'lockdown', 'unprivileged bpf', 'ring buffer', 'kprobes', 'fentry', 'LSM programs', 'tracefs', 'bpffs', 'cgroup2']),
+      expect.arrayContaining([
+        'kernel',
+        'privileges',
+        'bpf()',
+        'BTF',
+        'JIT',
+        'lockdown',
+        'unprivileged bpf',
+        'ring buffer',
+        'kprobes',
+        'fentry',
+        'LSM programs',
+        'tracefs',
+        'bpffs',
+        'cgroup2',
+      ]),
     )
     expect(find(checks, 'kernel')?.says).toContain(readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim())
     for (const { says } of checks) expect(says).not.toBe('')
-    expect(find(checks, 'fentry')?.state).toBe(features.attachType('trace_fentry').answer === 'yes' ? 'ok' : 'note')
+    expect(find(checks, 'fentry')?.state).toBe(
+      features.attachType('trace_fentry').answer === 'yes' ? 'ok' : 'note',
+    )
   })
 
   it('without privileges names the capabilities that lack, and says 1', async () => {
     using copy = copyForEveryone()
     const { status, stdout, stderr } = await run(
-      'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all',
-      process.execPath, `${copy.path}/dist/lib/cli/main.js`, 'doctor', '--json',
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      process.execPath,
+      `${copy.path}/dist/lib/cli/main.js`,
+      'doctor',
+      '--json',
     )
     expect([status, stderr]).toEqual([1, ''])
     const { ok, checks } = JSON.parse(stdout) as Report
@@ -90,7 +126,10 @@ describe('doctor', () => {
       says: 'this process lacks CAP_BPF (any program or map), CAP_PERFMON (tracing), CAP_NET_ADMIN (networking)',
       fix: expect.stringContaining('run it as root'),
     })
-    expect(find(checks, 'fentry')).toMatchObject({ state: 'note', says: expect.stringContaining('cannot be told') })
+    expect(find(checks, 'fentry')).toMatchObject({
+      state: 'note',
+      says: expect.stringContaining('cannot be told'),
+    })
   })
 
   it('without BTF says so, and says 1', async () => {
@@ -108,20 +147,30 @@ describe('doctor', () => {
     const { checks } = await inNamespace(
       'for path in $(awk \'$3 == "tracefs" || $3 == "bpf" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done',
     )
-    expect(find(checks, 'tracefs')).toMatchObject({ state: 'note', fix: 'mount -t tracefs tracefs /sys/kernel/tracing' })
+    expect(find(checks, 'tracefs')).toMatchObject({
+      state: 'note',
+      fix: 'mount -t tracefs tracefs /sys/kernel/tracing',
+    })
     expect(find(checks, 'bpffs')).toMatchObject({ state: 'note', fix: 'mount -t bpf bpf /sys/fs/bpf' })
   })
 
   it('sees what is mounted', async () => {
     const { checks } = await inNamespace('mount -t tracefs tracefs /sys/kernel/tracing')
-    expect(find(checks, 'tracefs')).toEqual({ check: 'tracefs', state: 'ok', says: 'mounted at /sys/kernel/tracing' })
+    expect(find(checks, 'tracefs')).toEqual({
+      check: 'tracefs',
+      state: 'ok',
+      says: 'mounted at /sys/kernel/tracing',
+    })
   })
 
   it('reads lockdown', async () => {
     const fake = (mode: string) =>
       `mount -t tmpfs none /sys/kernel/security && echo '${mode}' > /sys/kernel/security/lockdown && echo capability,bpf > /sys/kernel/security/lsm`
     const locked = await inNamespace(fake('none integrity [confidentiality]'))
-    expect(find(locked.checks, 'lockdown')).toMatchObject({ state: 'problem', says: expect.stringContaining('may not read kernel memory') })
+    expect(find(locked.checks, 'lockdown')).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('may not read kernel memory'),
+    })
     expect(locked.status).toBe(1)
     const free = await inNamespace(fake('[none] integrity confidentiality'))
     expect(find(free.checks, 'lockdown')).toEqual({ check: 'lockdown', state: 'ok', says: 'none' })
@@ -139,23 +188,34 @@ describe('doctor of an object', () => {
   it('that the verifier rejects: by which line', async () => {
     const { status, stdout } = await libbpfNode(['doctor', objectPath('bad-pointer')])
     expect(status).toBe(1)
-    expect(stdout.replace(/\s+/g, ' ')).toContain("R0 invalid mem access 'map_value_or_null', at bad-pointer.bpf.c:")
+    expect(stdout.replace(/\s+/g, ' ')).toContain(
+      "R0 invalid mem access 'map_value_or_null', at bad-pointer.bpf.c:",
+    )
   })
 
   it('whose struct this kernel has not', async () => {
     const { object } = await doctor([objectPath('bad-core')], 1)
-    expect(object!.findings.filter(({ state }) => state === 'problem').map(({ says }) => says).join()).toMatch(
-      /needs .*which this kernel does not have/,
-    )
+    expect(
+      object!.findings
+        .filter(({ state }) => state === 'problem')
+        .map(({ says }) => says)
+        .join(),
+    ).toMatch(/needs .*which this kernel does not have/)
   })
 
   it('whose target this kernel has not', async () => {
     const { object } = await doctor([objectPath('bad-function')], 1)
-    expect(object!.findings.filter(({ state }) => state === 'problem').map(({ says }) => says).join()).toMatch(/no (such )?kernel function/)
+    expect(
+      object!.findings
+        .filter(({ state }) => state === 'problem')
+        .map(({ says }) => says)
+        .join(),
+    ).toMatch(/no (such )?kernel function/)
   })
 
   it('with tracepoints needs tracefs', async () => {
-    const unmount = 'for path in $(awk \'$3 == "tracefs" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done'
+    const unmount =
+      'for path in $(awk \'$3 == "tracefs" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done'
     const without = await inNamespace(unmount, [objectPath('links')])
     expect(find(without.object!.findings, 'program tracepoint')).toMatchObject({
       state: 'problem',
@@ -169,15 +229,24 @@ describe('doctor of an object', () => {
 
   requiresFeature('hardening', 'that a hardened kernel refuses', async () => {
     const { object } = await doctor([objectPath('fentry')], 1)
-    expect(object!.findings.at(-1)).toMatchObject({ state: 'problem', says: expect.stringContaining('this kernel forbids it') })
+    expect(object!.findings.at(-1)).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('this kernel forbids it'),
+    })
   })
 
   it('without privileges names what lacks, and tries nothing', async () => {
     using copy = copyForEveryone()
     const path = objectPath('exec')
     const { status, stdout } = await run(
-      'setpriv', '--bounding-set=-all', '--inh-caps=-all',
-      process.execPath, `${copy.path}/dist/lib/cli/main.js`, 'doctor', '--json', path,
+      'setpriv',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      process.execPath,
+      `${copy.path}/dist/lib/cli/main.js`,
+      'doctor',
+      '--json',
+      path,
     )
     expect(status).toBe(1)
     const { object } = JSON.parse(stdout) as Report
@@ -185,7 +254,10 @@ describe('doctor of an object', () => {
       state: 'problem',
       says: 'it needs CAP_BPF, CAP_PERFMON; this process lacks CAP_BPF, CAP_PERFMON',
     })
-    expect(find(object!.findings, 'load')).toMatchObject({ state: 'note', says: expect.stringContaining('cannot be tried') })
+    expect(find(object!.findings, 'load')).toMatchObject({
+      state: 'note',
+      says: expect.stringContaining('cannot be tried'),
+    })
   })
 
   it('that is none', async () => {

@@ -34,7 +34,8 @@ describe('libbpf-node prog', () => {
     const ids = loadedPrograms(object).map(({ id }) => id)
     const ours = (await json<Listed[]>('prog', 'list')).filter(({ id }) => ids.includes(id))
     const theirs = bpftoolJson<Listed[]>('prog', 'list').filter(({ id }) => ids.includes(id))
-    const short = (list: Listed[], bytes: string) => list.map((one) => [one.id, one.type, one.name, one.tag, one[bytes]])
+    const short = (list: Listed[], bytes: string) =>
+      list.map((one) => [one.id, one.type, one.name, one.tag, one[bytes]])
     expect(short(ours, 'xlatedSize')).toEqual(short(theirs, 'bytes_xlated'))
     expect(ours).toHaveLength(ids.length)
   })
@@ -53,7 +54,9 @@ describe('libbpf-node prog', () => {
     expect(shown).toContain(`(${process.pid})`)
     expect(await json<Listed>('prog', 'show', String(id))).toMatchObject({ id, tag })
     expect(await text('prog', 'dump', 'jited', String(id))).toMatch(/on_exec|there is no machine code/)
-    expect(await text('prog', 'dump', 'xlated', String(id), '--opcodes')).toMatch(/^ {7}([0-9a-f]{2} ){7}[0-9a-f]{2}$/m)
+    expect(await text('prog', 'dump', 'xlated', String(id), '--opcodes')).toMatch(
+      /^ {7}([0-9a-f]{2} ){7}[0-9a-f]{2}$/m,
+    )
   })
 
   it('keeps to 80 columns without a terminal', async () => {
@@ -80,7 +83,9 @@ describe('libbpf-node map', () => {
     const ids = [...object.maps.values()].map(({ id }) => id)
     const ours = (await json<Listed[]>('map', 'list')).filter(({ id }) => ids.includes(id))
     const theirs = bpftoolJson<Listed[]>('map', 'list').filter(({ id }) => ids.includes(id))
-    expect(ours.map((map) => [map.id, map.type, map.name, map.keySize, map.valueSize, map.maxEntries])).toEqual(
+    expect(
+      ours.map((map) => [map.id, map.type, map.name, map.keySize, map.valueSize, map.maxEntries]),
+    ).toEqual(
       theirs.map((map) => [map.id, map.type, map.name, map.bytes_key, map.bytes_value, map.max_entries]),
     )
     expect(ours).toHaveLength(ids.length)
@@ -132,8 +137,14 @@ describe('libbpf-node link', () => {
     const one = (list: Listed[]) => list.find((found) => found.id === id)
     const ours = one(await json<Listed[]>('link', 'list'))
     const theirs = one(bpftoolJson<Listed[]>('link', 'list'))
-    expect([ours?.type, ours?.programId, ours?.name]).toEqual([theirs?.type, theirs?.prog_id, theirs?.tp_name])
-    expect(await text('link', 'list')).toMatch(new RegExp(`^ *${id} +raw_tracepoint +\\d+ +sched_process_exec`, 'm'))
+    expect([ours?.type, ours?.programId, ours?.name]).toEqual([
+      theirs?.type,
+      theirs?.prog_id,
+      theirs?.tp_name,
+    ])
+    expect(await text('link', 'list')).toMatch(
+      new RegExp(`^ *${id} +raw_tracepoint +\\d+ +sched_process_exec`, 'm'),
+    )
     expect(await text('link', 'show', String(id))).toMatch(/^name +sched_process_exec$/m)
   })
 })
@@ -143,7 +154,8 @@ describe('libbpf-node btf', () => {
     using object = load('exec')
     const { btfId } = object.program('on_exec').info()
     const ours = await text('btf', 'dump', String(btfId))
-    const declared = (source: string) => [...source.matchAll(/^(?:struct|union|enum) (\w+) \{$/gm)].map(([, name]) => name)
+    const declared = (source: string) =>
+      [...source.matchAll(/^(?:struct|union|enum) (\w+) \{$/gm)].map(([, name]) => name)
     const theirs = bpftoolText('btf', 'dump', 'id', String(btfId), 'format', 'c')
     expect(declared(ours).length).toBeGreaterThan(0)
     expect(declared(ours)).toEqual(declared(theirs))
@@ -171,7 +183,9 @@ describe('libbpf-node top', () => {
     while (!isOver) await runChild('')
     const { stdout, status } = await measured
     expect(status).toBe(0)
-    const found = (JSON.parse(stdout) as { id: number; runs: number; cpu: number }[]).find((one) => one.id === id)
+    const found = (JSON.parse(stdout) as { id: number; runs: number; cpu: number }[]).find(
+      (one) => one.id === id,
+    )
     expect(found?.runs).toBeGreaterThan(0)
     expect(await text('top', '--interval', '0.01')).toMatch(/^ *id +type +name +runs\/s +ns\/run +cpu %/)
   })
@@ -201,25 +215,46 @@ describe('the command line', () => {
   })
 
   it.each([
-    [['prog', 'show', '4294967295'], 'libbpf-node prog: read program 4294967295: there is none, or it is gone (ENOENT)\n'],
-    [['map', 'show', '4294967295'], 'libbpf-node map: open the map with id 4294967295: there is none, or it is gone (ENOENT)\n'],
-    [['link', 'show', '4294967295'], 'libbpf-node link: open link 4294967295: there is none, or it is gone (ENOENT)\n'],
+    [
+      ['prog', 'show', '4294967295'],
+      'libbpf-node prog: read program 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
+    [
+      ['map', 'show', '4294967295'],
+      'libbpf-node map: open the map with id 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
+    [
+      ['link', 'show', '4294967295'],
+      'libbpf-node link: open link 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
   ])('says 1 to %j, and why', async (args, message) => {
     expect(await libbpfNode(args)).toEqual({ status: 1, stdout: '', stderr: message })
   })
 
-  it.each(['doctor', 'features', 'prog', 'map', 'link', 'btf', 'top', 'trace'])('helps with %s', async (name) => {
-    const help = await text('help', name)
-    expect(help).toMatch(new RegExp(`^Usage: libbpf-node ${name}`))
-    expect(help).toContain('--json')
-  })
+  it.each(['doctor', 'features', 'prog', 'map', 'link', 'btf', 'top', 'trace'])(
+    'helps with %s',
+    async (name) => {
+      const help = await text('help', name)
+      expect(help).toMatch(new RegExp(`^Usage: libbpf-node ${name}`))
+      expect(help).toContain('--json')
+    },
+  )
 
   it.each(['prog', 'map', 'link', 'btf', 'top'])('names the capability that %s lacks', async (name) => {
     using copy = copyForEveryone()
     const args = name === 'top' ? ['top'] : [name, 'list']
     const child = spawn(
       'setpriv',
-      ['--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', process.execPath, `${copy.path}/dist/lib/cli/main.js`, ...args],
+      [
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        '--bounding-set=-all',
+        '--inh-caps=-all',
+        process.execPath,
+        `${copy.path}/dist/lib/cli/main.js`,
+        ...args,
+      ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )
     let errors = ''
@@ -232,7 +267,9 @@ describe('the command line', () => {
   })
 
   it('ends quietly when nobody reads on', async () => {
-    const child = spawn(process.execPath, [cli, 'btf', 'dump', 'vmlinux'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [cli, 'btf', 'dump', 'vmlinux'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let errors = ''
     child.stderr.setEncoding('utf8').on('data', (piece: string) => {
       errors += piece
