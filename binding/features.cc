@@ -54,12 +54,15 @@ napi_value ProbeMapType(napi_env env, napi_callback_info info) {
   return Answer<int>(env, args, probe, ShowInt);
 }
 
+// Each is a program to load; the kernel has some 210.
+constexpr int kMostHelpers = 1024;
+
 // For each helper 1, or 0, or what libbpf says of a type that it cannot ask for.
 napi_value ProbeHelpers(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto type = static_cast<bpf_prog_type>(args.u32(0));
-  auto first = static_cast<int>(args.integer(1, 0, UINT16_MAX));
-  auto end = static_cast<int>(args.integer(2, first, UINT16_MAX));
+  auto first = static_cast<int>(args.integer(1, 0, kMostHelpers));
+  auto end = static_cast<int>(args.integer(2, first, kMostHelpers));
   if (!args.ok()) return nullptr;
   auto probe = [type, first, end] {
     std::vector<int> answers;

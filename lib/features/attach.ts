@@ -2,6 +2,7 @@
 import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { capabilitiesFor } from '../capabilities.js'
+import { tooOldFor } from '../kernel-version.js'
 import {
   type AttachType,
   attachTypeNumber,
@@ -108,7 +109,7 @@ const ways: Partial<Record<AttachType, Way>> = {
   trace_fentry: onFunction('tracing', 'bpf_fentry_test1'),
   trace_fexit: onFunction('tracing', 'bpf_fentry_test1'),
   trace_fsession: onFunction('tracing', 'bpf_fentry_test1'),
-  modify_return: onFunction('tracing', 'bpf_modify_return_test'),
+  modify_return: onFunction('tracing', 'security_file_open'),
   trace_iter: onFunction('tracing', 'bpf_iter_task'),
   lsm_mac: onFunction('lsm', 'bpf_lsm_file_open'),
   lsm_cgroup: way('lsm', 'load', { target: { kind: 'func', name: 'bpf_lsm_socket_bind' } }),
@@ -144,7 +145,7 @@ export function* attachType(name: AttachType): Probe<Answer> {
   const number = attachTypeNumber(name)
   const known = kernelEnum('bpf_attach_type', 'BPF_')
   if (known !== undefined && !known.has(enumerators[name] ?? name.toUpperCase())) {
-    return no('the kernel is older: its BTF does not know it', since)
+    return no(tooOldFor(since) ?? "the kernel's BTF does not know it", since)
   }
   const wanted = ways[name]
   if (wanted !== undefined) return yield* tried(wanted, number, since)

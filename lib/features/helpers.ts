@@ -38,7 +38,7 @@ function isNewer(name: string): boolean {
 
 export function* helper(type: ProgramType, name: string): Probe<Answer> {
   if (!helperNumbers().has(name.replace(/^bpf_/, '')) && isNewer(name)) {
-    return no('the kernel is older: its BTF does not know it')
+    return no('it is newer than this kernel, whose BTF does not know it')
   }
   const id = helperNumber(name)
   const refused = yield* withoutType(type)
@@ -113,9 +113,8 @@ export function kfuncNames(): string[] | undefined {
   const types = kernelTypes()
   if (types === undefined) return undefined
   const found = new Set<string>()
-  for (const type of types) {
-    if (type.kind !== 'decl_tag' || type.name !== 'bpf_kfunc') continue
-    found.add(types.type(type.typeId).name)
+  for (const tag of types.ofKind('decl_tag')) {
+    if (tag.name === 'bpf_kfunc') found.add(types.type(tag.typeId).name)
   }
   return found.size === 0 ? undefined : [...found].sort()
 }
