@@ -1,6 +1,7 @@
 import { disassemble, dumpProgram, features } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { bpftoolText, comparesWithBpftool } from './helpers/bpftool.js'
+import { kernelIs, requiresKernel } from './helpers/kernel.js'
 import { load } from './helpers/objects.js'
 
 /** The instructions of the kernel's self-describing text, made here byte by byte. */
@@ -139,5 +140,16 @@ describe('program.readStream', () => {
       }
     }
     expect(read()).toMatch(/^$|it came with Linux 6\.17/)
+  })
+
+  requiresKernel('6.18', 'gives what a program wrote, once', () => {
+    using object = load(kernelIs('7.0') ? 'stream' : 'stream-impl')
+    const program = object.program('print')
+    const written = program.testRunSync().retval | 0
+    // Where its memory allocator has no double-word compare-and-exchange the kernel has no room for streams: ENOMEM.
+    expect([0, -12]).toContain(Math.min(written, 0))
+    expect(program.readStream('stdout')).toBe(written < 0 ? '' : 'line 7 of stream\n')
+    expect(program.readStream('stdout')).toBe('')
+    expect(program.readStream('stderr')).toBe('')
   })
 })

@@ -137,14 +137,11 @@ const linkAttachTypes: Partial<Record<LinkType, AttachType>> = {
   netkit: 'netkit_primary',
 }
 
-/** The enumerators that are not libbpf's name in capitals, after BPF_. */
-const enumerators: Partial<Record<AttachType, string>> = { struct_ops: 'STRUCT_OPS' }
-
 export function* attachType(name: AttachType): Probe<Answer> {
   const since = attachTypesSince[name]
   const number = attachTypeNumber(name)
   const known = kernelEnum('bpf_attach_type', 'BPF_')
-  if (known !== undefined && !known.has(enumerators[name] ?? name.toUpperCase())) {
+  if (known !== undefined && !known.has(name.toUpperCase())) {
     return no(tooOldFor(since) ?? "the kernel's BTF does not know it", since)
   }
   const wanted = ways[name]
@@ -189,10 +186,7 @@ function* tried(wanted: Way, number: number, since: string | undefined): Probe<A
   if (loaded.load < 0) return judge(loaded.load, capabilities, since)
   const { would } = hows[how]
   if (loaded.attach === -would) return yes(since)
-  // To be not permitted to attach is to be able to.
-  return judge(
-    loaded.attach === 0 ? -EINVAL : loaded.attach === -EOPNOTSUPP ? -EINVAL : loaded.attach,
-    capabilities,
-    since,
-  )
+  // It was taken, or refused as a whole; EOPNOTSUPP is the kernel's here, not libbpf's.
+  const isRefused = loaded.attach === 0 || loaded.attach === -EOPNOTSUPP
+  return judge(isRefused ? -EINVAL : loaded.attach, capabilities, since)
 }

@@ -18,8 +18,8 @@ export function* programType(name: ProgramType): Probe<Answer> {
 
 export function* mapType(name: MapType): Probe<Answer> {
   const answer = yield* ask(native.probeMapType, native.probeMapTypeAsync, mapTypeNumber(name))
-  // libbpf asks in words of Linux 6.9, which older kernels refuse. They have these maps where they have the programs that go into them.
-  if (name === 'struct_ops' && answer === -constants.errno.E2BIG) {
+  // libbpf asks in words of Linux 6.9, which older kernels refuse. The maps are there where the programs are that go into them.
+  if (name === 'struct_ops' && answer !== 1) {
     const { answer, reason } = yield* programType('struct_ops')
     return Object.freeze({
       answer,
