@@ -93,9 +93,9 @@ describe('libbpf-node map', () => {
 
   comparesWithBpftool('dumps entries as bpftool formats them', async () => {
     using object = load('maps')
-    const points = object.map('points')
+    const points = object.map<number, object>('points')
     for (let i = 1; i < 5; i++) points.set(i, { x: i, y: -i, label: `p${i}` })
-    object.map('numbers').set(2, 42n)
+    object.map<number, bigint>('numbers').set(2, 42n)
     for (const name of ['points', 'numbers']) {
       const id = String(object.map(name).id)
       const theirs = bpftoolJson<Formatted[]>('map', 'dump', 'id', id).map(({ formatted }) => formatted)
