@@ -169,3 +169,25 @@ describe('without privileges', () => {
     })
   })
 })
+
+describe('without BTF', () => {
+  it('features that only it could tell are unknown, helpers are those of libbpf', async () => {
+    const script = `
+      import { features } from 'libbpf-node'
+      console.log(JSON.stringify([features.machine().btf.vmlinux, features.programType('xdp').answer, features.helper('xdp', 'redirect_map').answer,
+        features.attachType('xdp_devmap'), features.attachType('trace_iter').answer, features.linkType('cgroup').answer, features.kfunc('bpf_rdonly_cast').answer]))`
+    const under = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', 'sh']
+    const { stdout, stderr } = await runChild(script, [], { under })
+    expect(stderr).toBe('')
+    const reason = "only the kernel's BTF could tell, and it cannot be read"
+    expect(JSON.parse(stdout)).toEqual([
+      false,
+      'yes',
+      'yes',
+      { answer: 'unknown', reason, since: '5.8' },
+      'unknown',
+      'yes',
+      'unknown',
+    ])
+  })
+})
