@@ -80,8 +80,10 @@ NAPI_MODULE_INIT() {
              {"setMemlockRlimit", SetMemlockRlimit},
          });
   DefineQuery(env, exports);
+  DefineFeatures(env, exports);
   DefineObject(env, exports);
   DefineProgram(env, exports);
+  DefineProgramInfo(env, exports);
   DefineAttach(env, exports);
   DefineTrial(env, exports);
   DefineTc(env, exports);

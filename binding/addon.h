@@ -16,8 +16,10 @@ void Define(napi_env env, napi_value exports, std::initializer_list<Function> fu
 
 // One for each concept of libbpf, in the file of that name.
 void DefineQuery(napi_env env, napi_value exports);
+void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);
 void DefineProgram(napi_env env, napi_value exports);
+void DefineProgramInfo(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);
 void DefineTrial(napi_env env, napi_value exports);
 void DefineTc(napi_env env, napi_value exports);

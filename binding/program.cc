@@ -120,46 +120,7 @@ napi_value WithPath(napi_env env, napi_callback_info info) {
 napi_value Info(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  if (!args.ok()) return nullptr;
-  bpf_prog_info found = {};
-  std::vector<uint32_t> map_ids;
-  // Once for the number of maps, once for their ids.
-  bool known = Call(env, "bpf_prog_get_info_by_fd", [&] {
-    int fd = bpf_program__fd(program->get());
-    uint32_t size = sizeof(found);
-    int error = bpf_prog_get_info_by_fd(fd, &found, &size);
-    if (error != 0) return error;
-    map_ids.resize(found.nr_map_ids);
-    found = {};
-    found.nr_map_ids = static_cast<uint32_t>(map_ids.size());
-    found.map_ids = reinterpret_cast<uintptr_t>(map_ids.data());
-    size = sizeof(found);
-    return bpf_prog_get_info_by_fd(fd, &found, &size);
-  });
-  if (!known) return nullptr;
-
-  char tag[2 * sizeof(found.tag) + 1];
-  for (size_t i = 0; i < sizeof(found.tag); i++) snprintf(tag + 2 * i, 3, "%02x", found.tag[i]);
-  auto ids = Napi::Array::New(env);
-  for (uint32_t i = 0; i < map_ids.size(); i++) ids.Set(i, map_ids[i]);
-  auto result = Napi::Object::New(env);
-  result["type"] = found.type;
-  result["id"] = found.id;
-  result["name"] = std::string(found.name, strnlen(found.name, sizeof(found.name)));
-  result["tag"] = std::string(tag);
-  result["jitedSize"] = found.jited_prog_len;
-  result["xlatedSize"] = found.xlated_prog_len;
-  result["loadTime"] = Napi::Value(env, ToJs(env, uint64_t{found.load_time}));
-  result["createdByUid"] = found.created_by_uid;
-  result["mapIds"] = ids;
-  result["ifindex"] = found.ifindex;
-  result["gplCompatible"] = Napi::Boolean::New(env, found.gpl_compatible);
-  result["btfId"] = found.btf_id;
-  result["runTimeNs"] = Napi::Value(env, ToJs(env, uint64_t{found.run_time_ns}));
-  result["runCount"] = Napi::Value(env, ToJs(env, uint64_t{found.run_cnt}));
-  result["recursionMisses"] = Napi::Value(env, ToJs(env, uint64_t{found.recursion_misses}));
-  result["verifiedInstructions"] = found.verified_insns;
-  return result;
+  return args.ok() ? ProgramInfoOf(env, bpf_program__fd(program->get())) : nullptr;
 }
 
 napi_value Attach(napi_env env, napi_callback_info info) {

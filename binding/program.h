@@ -20,3 +20,6 @@ class Program : public Handle {
  private:
   bpf_program* program_;
 };
+
+// bpf_prog_get_info_by_fd
+napi_value ProgramInfoOf(napi_env env, int fd);

@@ -25,16 +25,6 @@ napi_value NextId(napi_env env, napi_callback_info info) {
   return is_last ? Undefined(env) : ToJs(env, id);
 }
 
-napi_value ProbeMapType(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  auto type = static_cast<bpf_map_type>(args.u32(0));
-  if (!args.ok()) return nullptr;
-  int answer = 0;
-  bool known = Call(env, "libbpf_probe_bpf_map_type",
-                    [&] { return answer = libbpf_probe_bpf_map_type(type, nullptr); });
-  return known ? ToJs(env, answer == 1) : nullptr;
-}
-
 // A list that the kernel fills, by bpf_prog_query_opts.
 napi_value Ids(napi_env env, const std::vector<uint32_t>& ids) {
   auto result = Napi::Array::New(env);
@@ -113,7 +103,6 @@ void DefineQuery(napi_env env, napi_value exports) {
              {"mapNextId", NextId<bpf_map_get_next_id>, "bpf_map_get_next_id"},
              {"linkNextId", NextId<bpf_link_get_next_id>, "bpf_link_get_next_id"},
              {"btfNextId", NextId<bpf_btf_get_next_id>, "bpf_btf_get_next_id"},
-             {"probeMapType", ProbeMapType},
              {"queryAttached", QueryAttached},
              {"xdpQuery", XdpQuery},
          });

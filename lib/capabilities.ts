@@ -53,12 +53,24 @@ function readStatus(field: string): string {
   return new RegExp(`^${field}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? ''
 }
 
+/** Whether this thread has a capability, in its user namespace. */
+export function hasCapability(capability: Capability): boolean {
+  return ((BigInt(`0x${readStatus('CapEff')}`) >> BigInt(bits[capability])) & 1n) === 1n
+}
+
 /** Those of `needed` that this thread does not have. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. */
-function missing(needed: readonly Capability[]): Capability[] {
-  const effective = BigInt(`0x${readStatus('CapEff')}`)
-  const has = (capability: Capability): boolean => ((effective >> BigInt(bits[capability])) & 1n) === 1n
-  const isAdmin = has('CAP_SYS_ADMIN')
-  return needed.filter((c) => !has(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
+export function missingCapabilities(needed: readonly Capability[]): Capability[] {
+  const isAdmin = hasCapability('CAP_SYS_ADMIN')
+  return needed.filter((c) => !hasCapability(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
+}
+
+/** Whether what the kernel said EPERM to lacks nothing: no privilege would change its mind. */
+export function isRefusedForGood(needed: readonly Capability[]): boolean {
+  try {
+    return missingCapabilities(needed).length === 0 && readStatus('Seccomp') !== '2'
+  } catch {
+    return false
+  }
 }
 
 function isInitialUserNamespace(): boolean {
@@ -71,7 +83,7 @@ export function explainRefusal(
   otherwise = 'this kernel forbids it (lockdown, hardening or a security module)',
 ): string {
   try {
-    const lacking = missing(needed)
+    const lacking = missingCapabilities(needed)
     if (lacking.length > 0) {
       return `not permitted, the process lacks ${lacking.join(' and ')} (run it as root or give it these capabilities)`
     }

@@ -33,9 +33,14 @@ export type { Codec, CodecOptions } from './btf/codec.js'
 export { BtfTypes } from './btf/parse.js'
 export type * from './btf/types.js'
 export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf.js'
+export { disassemble, type Instruction } from './disassemble.js'
 export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors.js'
 export { EventReader, type EventReaderOptions } from './event-reader.js'
 export type { DrainCallback } from './event-source.js'
+export type { Answer } from './features/answer.js'
+export { type AllFeatures, type Answers, features } from './features/features.js'
+export type { Machine, MountType } from './features/machine.js'
+export type { Isa, VerifierFeature } from './features/verifier.js'
 export type { Globals } from './globals.js'
 export { BPF_F_INNER_MAP } from './inner-maps.js'
 export { type ExchangeKind, Link } from './link.js'
@@ -61,15 +66,35 @@ export type { MapLayout } from './map-layout.js'
 export { MappedArena, MappedArray } from './mapped-array.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
 export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
+export { openMap } from './open-map.js'
 export { sumValues } from './per-cpu.js'
 export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
 export { PIDFD_THREAD, Pidfd } from './pidfd.js'
 export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
+export {
+  type DumpedInstruction,
+  dumpProgram,
+  type JitedFunction,
+  type ProgramDump,
+} from './program-dump.js'
 export { ids, type Kind } from './query.js'
 export type { Replacement, ReplaceOptions } from './replace.js'
 export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
 export type { Shape } from './shape.js'
 export type { StructOps } from './struct-ops.js'
+export {
+  btfs,
+  enableStats,
+  type Held,
+  type Holder,
+  type ListOptions,
+  linkInfo,
+  links,
+  mapInfo,
+  maps,
+  programInfo,
+  programs,
+} from './system.js'
 export { tracePipe } from './trace-pipe.js'
 export { type Reservation, UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
 

@@ -2,7 +2,7 @@ import { native } from './binding.js'
 
 /** libbpf's names of the kernel's program types, as `libbpf_bpf_prog_type_str` gives them; the place in the list is the number. */
 export type ProgramType = (typeof programTypes)[number]
-const programTypes = [
+export const programTypes = [
   'unspec',
   'socket_filter',
   'kprobe',
@@ -40,7 +40,7 @@ const programTypes = [
 
 /** libbpf's names of the kernel's map types, as `libbpf_bpf_map_type_str` gives them. */
 export type MapType = (typeof mapTypes)[number]
-const mapTypes = [
+export const mapTypes = [
   'unspec',
   'hash',
   'array',
@@ -80,7 +80,7 @@ const mapTypes = [
 
 /** libbpf's names of what a program can be attached to, as `libbpf_bpf_attach_type_str` gives them. */
 export type AttachType = (typeof attachTypes)[number]
-const attachTypes = [
+export const attachTypes = [
   'cgroup_inet_ingress',
   'cgroup_inet_egress',
   'cgroup_inet_sock_create',
@@ -143,22 +143,24 @@ const attachTypes = [
 ] as const
 
 /** libbpf's names of the kernel's link types, as `libbpf_bpf_link_type_str` gives them. */
-export type LinkType =
-  | 'unspec'
-  | 'raw_tracepoint'
-  | 'tracing'
-  | 'cgroup'
-  | 'iter'
-  | 'netns'
-  | 'xdp'
-  | 'perf_event'
-  | 'kprobe_multi'
-  | 'struct_ops'
-  | 'netfilter'
-  | 'tcx'
-  | 'uprobe_multi'
-  | 'netkit'
-  | 'sockmap'
+export type LinkType = (typeof linkTypes)[number]
+export const linkTypes = [
+  'unspec',
+  'raw_tracepoint',
+  'tracing',
+  'cgroup',
+  'iter',
+  'netns',
+  'xdp',
+  'perf_event',
+  'kprobe_multi',
+  'struct_ops',
+  'netfilter',
+  'tcx',
+  'uprobe_multi',
+  'netkit',
+  'sockmap',
+] as const
 
 /** A number that this libbpf does not know comes from a newer kernel; it is shown as it is. */
 function nameOf<Name extends string>(name: string | undefined, value: number): Name {

@@ -13,7 +13,7 @@ export function choosePortableMaps(object: BpfObject): void {
     if (map.type !== 'ringbuf' || !object.maps.has(`${name}_heap`)) continue
     const flag = `${name}_use_perf`
     const { rodata } = object
-    if (rodata[flag] === 0) rodata[flag] = native.probeMapType(mapTypeNumber('ringbuf')) ? 0 : 1
+    if (rodata[flag] === 0) rodata[flag] = native.probeMapType(mapTypeNumber('ringbuf')) === 1 ? 0 : 1
     if (rodata[flag] !== 1) continue
     map.type = 'perf_event_array'
     map.keySize = 4

@@ -42,6 +42,7 @@ import { capabilitiesFor } from './capabilities.js'
 import type { Dispatcher } from './dispatcher.js'
 import { BpfError } from './errors.js'
 import type { Subject } from './explain.js'
+import { tooOldFor } from './kernel-version.js'
 import type { Link } from './link.js'
 import type { BpfMap } from './map.js'
 import {
@@ -52,6 +53,7 @@ import {
   programTypeName,
   programTypeNumber,
 } from './names.js'
+import { dumpProgramFd, type ProgramDump } from './program-dump.js'
 import { registerPrograms } from './program-handle.js'
 
 /** What `Program` needs of the object that it belongs to. @internal */
@@ -120,6 +122,9 @@ export interface TestRunResult {
   /** The context as the program left it. */
   context: Uint8Array
 }
+
+/** Bytes at a time; the kernel keeps no more than 100 000 of them. */
+const streamChunk = 1 << 16
 
 const testRunArguments = [
   'program',
@@ -317,6 +322,38 @@ export class Program {
     this.fd
     const { type, ...rest } = this.#do('read the info', () => native.programInfo(this.#handle))
     return { ...rest, type: programTypeName(type) }
+  }
+
+  /**
+   * Its instructions and machine code as they are in the kernel, with C lines where that lets this process read BTF by id
+   * (CAP_SYS_ADMIN). (`bpf_prog_get_info_by_fd`, Linux 4.13) {@link dumpProgram} does it for a program that somebody else loaded.
+   */
+  dump(): ProgramDump {
+    const { fd } = this
+    const info = this.info()
+    return this.#do('read the instructions', () => dumpProgramFd(info, fd))
+  }
+
+  /**
+   * What the program, and the kernel about it, wrote into one of its streams since the last time: by `bpf_stream_printk`, or what an arena fault says.
+   * (`bpf_prog_stream_read`, Linux 6.17)
+   *
+   * @param stream - 'stderr' is the kernel's
+   * @returns text, '' for nothing new
+   */
+  readStream(stream: 'stdout' | 'stderr'): string {
+    const number = { stdout: 1, stderr: 2 }[stream]
+    if (number === undefined)
+      throw new TypeError(`stream '${stream}' does not exist; there are stdout, stderr`)
+    const { fd } = this
+    const since = tooOldFor('6.17')
+    const subject = { ...this.#subject, what: `program '${this.name}': read ${stream}`, reason: () => since }
+    const chunks: Uint8Array[] = []
+    for (;;) {
+      const chunk = attempt(subject, () => native.programStreamRead(fd, number, streamChunk))
+      if (chunk.length === 0) return Buffer.concat(chunks).toString()
+      chunks.push(chunk)
+    }
   }
 
   /**

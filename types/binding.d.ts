@@ -75,6 +75,24 @@ export interface ProgramInfo {
   verifiedInstructions: number
 }
 
+/** `struct bpf_prog_info`'s arrays, as the kernel has them; empty where it hides them. */
+export interface ProgramDump {
+  /** Instructions of 8 bytes, after the verifier's rewriting. */
+  xlated: Uint8Array
+  /** Machine code, of one function after the other. */
+  jited: Uint8Array
+  /** For each function where its machine code is, and how long. */
+  jitedAddresses: BigUint64Array
+  jitedLengths: Uint8Array
+  /** struct bpf_func_info and struct bpf_line_info, each so many bytes. */
+  functionInfo: Uint8Array
+  functionInfoSize: number
+  lineInfo: Uint8Array
+  lineInfoSize: number
+  /** For each line the address of its machine code. */
+  jitedLines: BigUint64Array
+}
+
 export interface MapInfo {
   type: number
   id: number
@@ -197,6 +215,23 @@ export interface TcFilter {
   programId: number
 }
 
+/** Of `bpf_prog_load`: type, expected attach type, attach_btf_id, flags, instructions; and how to attach. */
+export type ProbeLoadArguments = [
+  type: number,
+  attachType: number,
+  attachBtfId: number,
+  flags: number,
+  instructions: Uint8Array,
+  how: number,
+]
+
+/** What became of it; 0 or a negative errno. */
+export interface ProbedLoad {
+  load: number
+  attach: number
+  log: string
+}
+
 export interface Binding {
   // ---- environment: binding/addon.cc
 
@@ -225,11 +260,25 @@ export interface Binding {
   mapNextId(id: number): number | undefined
   linkNextId(id: number): number | undefined
   btfNextId(id: number): number | undefined
-  /** `libbpf_probe_bpf_map_type`: whether this kernel has maps of a type. */
-  probeMapType(type: number): boolean
   /** `bpf_prog_query_opts` of a descriptor (cgroup, netns, sockmap) or an ifindex. `withLinks`: TCX and netkit only. Flags: BPF_F_QUERY_*. */
   queryAttached(target: number, attachType: number, flags: number, withLinks: boolean): Attached
   xdpQuery(ifindex: number): XdpState
+
+  // ---- what this kernel can do: binding/features.cc. Each on libuv's pool, too.
+
+  /** `libbpf_probe_bpf_prog_type`, `libbpf_probe_bpf_map_type`: 1 for yes; otherwise the negative errno that the kernel refused with, or EOPNOTSUPP of libbpf. */
+  probeProgramType(type: number): number
+  probeProgramTypeAsync(type: number): Promise<number>
+  probeMapType(type: number): number
+  probeMapTypeAsync(type: number): Promise<number>
+  /** `libbpf_probe_bpf_helper` for the ids from `first` to before `end`: 1, 0, or a negative errno of libbpf. Of use where the program type is there. */
+  probeHelpers(type: number, first: number, end: number): number[]
+  probeHelpersAsync(type: number, first: number, end: number): Promise<number[]>
+  /** Loads instructions of 8 bytes, and attaches them as `how` says (an enum in features.cc) to what cannot be attached to. */
+  probeLoad(...args: ProbeLoadArguments): ProbedLoad
+  probeLoadAsync(...args: ProbeLoadArguments): Promise<ProbedLoad>
+  /** By number, those that libbpf's copy of linux/bpf.h has. */
+  helperNames(): string[]
 
   // ---- object: binding/object.cc
 
@@ -306,6 +355,17 @@ export interface Binding {
   /** `dataOutSize` and `contextOutSize` are the room for what the program leaves. Flags: BPF_F_TEST_*. */
   programTestRun(...args: TestRunArguments): Promise<TestRunResult>
   programTestRunSync(...args: TestRunArguments): TestRunResult
+
+  // ---- programs by descriptor: binding/program_info.cc
+
+  /** `bpf_prog_get_fd_by_id`: a descriptor, which is the caller's. CAP_SYS_ADMIN. */
+  programFdById(id: number): number
+  programFdInfo(fd: number): ProgramInfo
+  programDump(fd: number): ProgramDump
+  /** `bpf_prog_stream_read`: at most `size` bytes that the program wrote to a stream (1 stdout, 2 stderr), which are gone then. */
+  programStreamRead(fd: number, stream: number, size: number): Uint8Array
+  /** `bpf_enable_stats`: a descriptor, which is the caller's; they are on while it's open. */
+  enableStats(type: number): number
 
   // ---- attaching: binding/attach.cc. A cookie is what bpf_get_attach_cookie() returns; 0 for none. A `mode` is a probe_attach_mode.
 

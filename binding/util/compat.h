@@ -9,6 +9,7 @@
 
 #if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 6
 inline int bpf_object__prepare(bpf_object*) { return -EOPNOTSUPP; }
+inline int bpf_prog_stream_read(int, uint32_t, void*, uint32_t, void*) { return -EOPNOTSUPP; }
 inline bpf_linker* bpf_linker__new_fd(int, bpf_linker_opts*) {
   errno = EOPNOTSUPP;
   return nullptr;

@@ -116,6 +116,11 @@ export class BtfTypes implements Iterable<BtfType> {
     throw new RangeError(`no BTF ${kind ?? 'type'} is named '${name}'${didYouMean(name, this.names(kind))}`)
   }
 
+  /** The text at an offset of the string section, as line information of programs names it. */
+  text(offset: number): string {
+    return this.#string(offset)
+  }
+
   /** The names of all types, or of those of one kind, by id. */
   *names(kind?: BtfKind): Generator<string> {
     if (this.base !== undefined) yield* this.base.names(kind)

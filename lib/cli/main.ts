@@ -4,6 +4,14 @@ import { type Command, exitCodes, say, UsageError } from './command.js'
 
 /** The sub-commands. Each is read when it's needed: `--help` needs no native code. */
 const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  doctor: () => import('./doctor.js'),
+  features: () => import('./features.js'),
+  prog: () => import('./prog.js'),
+  map: () => import('./map.js'),
+  link: () => import('./link.js'),
+  btf: () => import('./btf.js'),
+  top: () => import('./top.js'),
+  trace: () => import('./trace.js'),
   gen: () => import('./gen.js'),
 }
 
@@ -81,5 +89,11 @@ function version(): number {
   process.stdout.write(`${version}\n`)
   return exitCodes.ok
 }
+
+// Who reads may have seen enough, as `head` has.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(exitCodes.ok)
+})
 
 process.exitCode = await main(process.argv.slice(2))

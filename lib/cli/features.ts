@@ -1,0 +1,115 @@
+import type { AllFeatures } from '../features/features.js'
+import { type Answers, features } from '../features/features.js'
+import type { Machine } from '../features/machine.js'
+import { type Command, exitCodes } from './command.js'
+import { listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+
+const options = { json: { type: 'boolean' }, missing: { type: 'boolean' } } as const
+const sections = [
+  'machine',
+  'isa',
+  'verifier',
+  'program',
+  'map',
+  'attach',
+  'link',
+  'helpers',
+  'kfuncs',
+] as const
+type Section = (typeof sections)[number]
+
+export const command: Command = {
+  usage: '[--json] [--missing] [SECTION...]',
+  summary: 'What this kernel can do: types of programs and maps, helpers, ...',
+  help: `SECTION is one of ${sections.join(', ')}; all of them without.
+Each is found out by trying it; 'since' is the version of Linux in which it began.
+
+      --json     for programs
+      --missing  only what this kernel has not, or what cannot be told
+
+Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without, most cannot be told.
+`,
+  async run(args) {
+    const { values, positionals } = parseOptions(args, options)
+    const wanted =
+      positionals.length === 0 ? sections : positionals.map((word) => oneOf('section', sections, word))
+    const all = await features.all()
+    if (values.json) {
+      printJson(Object.fromEntries(wanted.map((section) => [keys[section], all[keys[section]]])))
+    } else {
+      print(wanted.map((section) => show(section, all, values.missing === true)).join('\n'))
+    }
+    return exitCodes.ok
+  },
+}
+
+const keys = {
+  machine: 'machine',
+  isa: 'isa',
+  verifier: 'verifier',
+  program: 'programTypes',
+  map: 'mapTypes',
+  attach: 'attachTypes',
+  link: 'linkTypes',
+  helpers: 'helpers',
+  kfuncs: 'kfuncs',
+} as const satisfies Record<Section, keyof AllFeatures>
+
+function show(section: Section, all: AllFeatures, onlyMissing: boolean): string {
+  switch (section) {
+    case 'machine':
+      return machineText(all.machine)
+    case 'helpers':
+      return table(
+        ['programs', { title: 'helpers', align: 'right' }],
+        Object.entries(all.helpers).map(([type, names]) => [type, names?.length ?? 'unknown']),
+      )
+    case 'kfuncs':
+      return `kernel functions for programs: ${all.kfuncs?.length ?? "unknown, the kernel's BTF does not mark them"}\n`
+    default:
+      return answersText(section, all[keys[section]], onlyMissing)
+  }
+}
+
+function answersText(section: string, answers: Answers, onlyMissing: boolean): string {
+  const rows = Object.entries(answers)
+    .filter(([, { answer }]) => !onlyMissing || answer !== 'yes')
+    .map(([name, { answer, since, reason }]) => [name, answer, since, reason])
+  return table([section, '', 'since', ''], rows)
+}
+
+const onOff = (on: boolean | undefined): string => (on === undefined ? 'unknown' : on ? 'on' : 'off')
+
+function machineText(machine: Machine): string {
+  const { btf, capabilities, mounts, memlockLimit } = machine
+  const held = Object.entries(capabilities).filter(([, has]) => has)
+  return listing([
+    ['kernel', `${machine.release} (${machine.architecture})`],
+    ['BTF', btf.vmlinux ? `yes, and of ${btf.modules.length} modules` : 'no'],
+    ['JIT', machine.jit ?? 'unknown'],
+    ['JIT hardening', machine.jitHarden ?? 'unknown'],
+    ['unprivileged_bpf_disabled', machine.unprivilegedBpfDisabled ?? 'unknown'],
+    ['run time statistics', onOff(machine.statistics)],
+    ['perf_event_paranoid', machine.perfEventParanoid ?? 'unknown'],
+    ['kptr_restrict', machine.kptrRestrict ?? 'unknown'],
+    ['lockdown', machine.lockdown ?? 'unknown (securityfs is not mounted)'],
+    ['security modules', machine.securityModules?.join(', ') ?? 'unknown (securityfs is not mounted)'],
+    [
+      'mounted',
+      Object.entries(mounts)
+        .map(([type, path]) => `${type} at ${path}`)
+        .join(', ') || 'nothing',
+    ],
+    ['capabilities', held.map(([name]) => name).join(', ') || 'none'],
+    ['seccomp filter', machine.seccomp ? 'yes' : 'no'],
+    ['container', machine.container ?? 'none seen'],
+    [
+      'memlock limit',
+      memlockLimit === undefined
+        ? 'unknown'
+        : memlockLimit === Number.POSITIVE_INFINITY
+          ? 'unlimited'
+          : `${memlockLimit} bytes`,
+    ],
+  ])
+}

@@ -1,0 +1,73 @@
+import type { LinkInfo } from '../link-info.js'
+import { type Held, linkInfo, links } from '../system.js'
+import { type Command, exitCodes } from './command.js'
+import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+
+const options = { json: { type: 'boolean' } } as const
+
+export const command: Command = {
+  usage: 'list | show ID',
+  summary: 'The links in the kernel: what is attached where',
+  help: `  list       all of them, with the processes that hold them
+  show ID    one
+
+      --json  for programs
+
+Needs CAP_SYS_ADMIN. Programs that are attached without a link are not among them.
+`,
+  async run(args) {
+    const { values, positionals } = parseOptions(args, options)
+    const [verb, id] = positionals
+    const json = values.json === true
+    return oneOf('action', ['list', 'show'] as const, verb) === 'list' ? list(json) : show(idOf(id), json)
+  },
+}
+
+function list(json: boolean): number {
+  const found = [...links({ holders: true })]
+  if (json) printJson(found)
+  else {
+    const right = (title: string) => ({ title, align: 'right' }) as const
+    print(
+      table(
+        [right('id'), 'type', right('prog'), 'to', 'held by'],
+        found.map((info) => [info.id, info.type, info.programId, target(info), holderNames(info.holders)]),
+      ),
+    )
+  }
+  return exitCodes.ok
+}
+
+function show(id: number, json: boolean): number {
+  const info: LinkInfo & Held = [...links({ holders: true })].find((info) => info.id === id) ?? linkInfo(id)
+  if (json) {
+    printJson(info)
+    return exitCodes.ok
+  }
+  const { holders, ...rest } = info
+  const pairs = Object.entries(rest).map(
+    ([name, value]) =>
+      [
+        name,
+        Array.isArray(value) || ArrayBuffer.isView(value) ? [...(value as never)].join(', ') : String(value),
+      ] as const,
+  )
+  print(listing([...pairs, ['held by', holderNames(holders)]]))
+  return exitCodes.ok
+}
+
+/** What it is attached to, in a few words. */
+function target(info: LinkInfo): string {
+  const { name, path, attachType, ifindex, cgroupId, netnsInode, mapId } = info as Record<string, unknown> &
+    LinkInfo
+  const where = [
+    name,
+    path,
+    attachType,
+    ifindex !== undefined ? `interface ${ifindex}` : undefined,
+    cgroupId !== undefined ? `cgroup ${cgroupId}` : undefined,
+    netnsInode !== undefined ? `netns ${netnsInode}` : undefined,
+    mapId !== undefined ? `map ${mapId}` : undefined,
+  ]
+  return where.filter((word) => word !== undefined && word !== '').join(' ')
+}

@@ -1,0 +1,149 @@
+import { uptime } from 'node:os'
+import type { ProgramInfo } from '../program.js'
+import { dumpProgram, type JitedFunction, type ProgramDump } from '../program-dump.js'
+import { type Held, programInfo, programs } from '../system.js'
+import { type Command, exitCodes, UsageError } from './command.js'
+import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+
+const options = { json: { type: 'boolean' }, opcodes: { type: 'boolean' } } as const
+const verbs = ['list', 'show', 'dump'] as const
+
+export const command: Command = {
+  usage: 'list | show ID | dump xlated|jited ID',
+  summary: 'The programs in the kernel, and their instructions',
+  help: `  list              all of them, with the processes that hold them
+  show ID           one
+  dump xlated ID    its instructions as the verifier left them, with their C lines
+  dump jited ID     its machine code in hexadecimal digits, with addresses and C lines; there is no disassembler for it
+
+      --json        for programs
+      --opcodes     dump xlated: the bytes of each instruction, too
+
+Needs CAP_SYS_ADMIN.
+`,
+  async run(args) {
+    const { values, positionals } = parseOptions(args, options)
+    const [verb, ...rest] = positionals
+    switch (oneOf('action', verbs, verb)) {
+      case 'list':
+        return list(values.json === true)
+      case 'show':
+        return show(idOf(rest[0]), values.json === true)
+      case 'dump':
+        return dump(rest, values.json === true, values.opcodes === true)
+    }
+  },
+}
+
+function list(json: boolean): number {
+  const found = [...programs({ holders: true })]
+  if (json) printJson(found)
+  else {
+    print(
+      table(
+        [
+          { title: 'id', align: 'right' },
+          'type',
+          'name',
+          { title: 'bytes', align: 'right' },
+          'maps',
+          'held by',
+        ],
+        found.map((info) => [
+          info.id,
+          info.type,
+          info.name,
+          info.xlatedSize,
+          info.mapIds.join(','),
+          holderNames(info.holders),
+        ]),
+      ),
+    )
+  }
+  return exitCodes.ok
+}
+
+function show(id: number, json: boolean): number {
+  const info: ProgramInfo & Held =
+    [...programs({ holders: true })].find((info) => info.id === id) ?? programInfo(id)
+  if (json) printJson(info)
+  else {
+    print(
+      listing([
+        ['id', info.id],
+        ['name', info.name],
+        ['type', info.type],
+        ['tag', info.tag],
+        ['licence', info.gplCompatible ? 'compatible with the GPL' : 'not compatible with the GPL'],
+        ['instructions', `${info.xlatedSize / 8}, ${info.verifiedInstructions} verified`],
+        ['machine code', info.jitedSize > 0 ? `${info.jitedSize} bytes` : 'none, or hidden'],
+        ['loaded', `${loadedAt(info)}, by user ${info.createdByUid}`],
+        ['maps', info.mapIds.join(', ')],
+        ['BTF', info.btfId || undefined],
+        ['interface', info.ifindex || undefined],
+        [
+          'runs',
+          info.runCount > 0n ? `${info.runCount}, ${info.runTimeNs / info.runCount} ns each` : undefined,
+        ],
+        ['held by', holderNames(info.holders)],
+      ]),
+    )
+  }
+  return exitCodes.ok
+}
+
+/** The kernel tells nanoseconds since boot. */
+function loadedAt({ loadTime }: ProgramInfo): string {
+  const booted = Date.now() - uptime() * 1000
+  return new Date(booted + Number(loadTime / 1_000_000n)).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function dump([what, id]: string[], json: boolean, opcodes: boolean): number {
+  const form = oneOf('form', ['xlated', 'jited'] as const, what)
+  const dumped = dumpProgram(idOf(id))
+  if (opcodes && form === 'jited') throw new UsageError('--opcodes is for xlated')
+  if (json) printJson(dumped[form === 'xlated' ? 'instructions' : 'jited'])
+  else if (form === 'xlated') print(xlated(dumped, opcodes))
+  else print(jited(dumped))
+  return exitCodes.ok
+}
+
+function xlated({ instructions }: ProgramDump, opcodes: boolean): string {
+  if (instructions.length === 0) return 'the kernel hides the instructions from this process\n'
+  const lines: string[] = []
+  for (const { function: name, source, index, text, bytes } of instructions) {
+    if (name !== undefined) lines.push(`${name}:`)
+    if (source !== undefined) lines.push(`; ${source.text}`)
+    lines.push(`${String(index).padStart(4)}: ${text}`)
+    if (opcodes) lines.push(`       ${hex(bytes)}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function jited({ jited }: ProgramDump): string {
+  if (jited.length === 0)
+    return 'there is no machine code: the JIT is off, or the kernel hides it from this process\n'
+  return jited.map(jitedFunction).join('\n')
+}
+
+/** Bytes in a line. */
+const lineLength = 16
+
+function jitedFunction({ name, address, bytes, lines }: JitedFunction): string {
+  const text = [`${name || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`]
+  const starts = [...new Set([0, ...lines.map(({ offset }) => offset), bytes.length])].sort((a, b) => a - b)
+  for (const [i, start] of starts.slice(0, -1).entries()) {
+    for (const { source } of lines.filter(({ offset }) => offset === start)) text.push(`; ${source.text}`)
+    for (let at = start; at < starts[i + 1]!; at += lineLength) {
+      const end = Math.min(at + lineLength, starts[i + 1]!)
+      text.push(`${at.toString(16).padStart(6)}: ${hex(bytes.subarray(at, end))}`)
+    }
+  }
+  return `${text.join('\n')}\n`
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes)
+    .toString('hex')
+    .replace(/..(?!$)/g, '$& ')
+}

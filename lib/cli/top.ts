@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ProgramInfo } from '../program.js'
+import { enableStats, type Held, programs } from '../system.js'
+import { type Command, exitCodes, UsageError } from './command.js'
+import { columns, holderNames, parseOptions, print, printJson, table } from './output.js'
+
+const options = {
+  json: { type: 'boolean' },
+  once: { type: 'boolean' },
+  interval: { type: 'string', short: 'i' },
+} as const
+
+export const command: Command = {
+  usage: '[--once] [--json] [--interval SECONDS]',
+  summary: 'What programs cost: runs, run time and share of a CPU, live',
+  help: `The busiest first, until Ctrl-C. The kernel counts while this runs, which costs each run of a program some nanoseconds.
+
+  -i, --interval SECONDS  how long to measure; 1 by default
+      --once              measure once, print, end; so it is without a terminal
+      --json              for programs: one array a measurement
+
+Needs CAP_SYS_ADMIN, and Linux 5.8.
+`,
+  async run(args) {
+    const { values } = parseOptions(args, options)
+    const seconds = Number(values.interval ?? 1)
+    if (!(seconds > 0 && seconds <= 3600))
+      throw new UsageError(`--interval ${values.interval}: it is a number of seconds up to 3600`)
+    const isOnce = values.once === true || process.stdout.isTTY !== true
+    using _stats = enableStats()
+    const stop = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+    const screen = isOnce || values.json ? undefined : new Screen(stop.signal)
+    try {
+      for (let before = measure(); ; ) {
+        await sleep(seconds * 1000, undefined, { signal: stop.signal }).catch(() => {})
+        if (stop.signal.aborted && !isOnce) break
+        const now = measure()
+        const usage = compare(before, now)
+        if (values.json) printJson(usage)
+        else if (screen === undefined) print(show(usage))
+        else screen.draw(usage)
+        before = now
+        if (isOnce) break
+      }
+    } finally {
+      screen?.close()
+    }
+    return exitCodes.ok
+  },
+}
+
+interface Measurement {
+  /** Nanoseconds. */
+  time: bigint
+  programs: Map<number, ProgramInfo & Held>
+}
+
+interface Usage {
+  id: number
+  type: string
+  name: string
+  /** Within the measurement. */
+  runs: number
+  runsPerSecond: number
+  nanosecondsPerRun: number
+  /** Of one CPU, in per cent. */
+  cpu: number
+  holders: Held['holders']
+}
+
+function measure(): Measurement {
+  return {
+    time: process.hrtime.bigint(),
+    programs: new Map([...programs({ holders: true })].map((info) => [info.id, info])),
+  }
+}
+
+/** What each did meanwhile. A program that is new has done all that it did. */
+function compare(before: Measurement, now: Measurement): Usage[] {
+  const elapsed = Number(now.time - before.time)
+  const usage = [...now.programs.values()].map((info) => {
+    const last = before.programs.get(info.id)
+    const runs = Number(info.runCount - (last?.runCount ?? 0n))
+    const time = Number(info.runTimeNs - (last?.runTimeNs ?? 0n))
+    return {
+      id: info.id,
+      type: info.type,
+      name: info.name,
+      runs,
+      runsPerSecond: Math.round((runs * 1e9) / elapsed),
+      nanosecondsPerRun: runs === 0 ? 0 : Math.round(time / runs),
+      cpu: Math.round((time * 10_000) / elapsed) / 100,
+      holders: info.holders,
+    }
+  })
+  return usage.sort((a, b) => b.cpu - a.cpu || b.runs - a.runs || a.id - b.id)
+}
+
+const right = (title: string) => ({ title, align: 'right' }) as const
+
+function show(usage: readonly Usage[], width = columns()): string {
+  return table(
+    [right('id'), 'type', 'name', right('runs/s'), right('ns/run'), right('cpu %'), 'held by'],
+    usage.map((one) => [
+      one.id,
+      one.type,
+      one.name,
+      one.runsPerSecond,
+      one.nanosecondsPerRun,
+      one.cpu.toFixed(2),
+      holderNames(one.holders),
+    ]),
+    width,
+  )
+}
+
+/** A terminal's other screen, drawn anew when there is news or its size changes. */
+class Screen {
+  #usage: readonly Usage[] = []
+  readonly #onResize = (): void => this.#paint()
+
+  constructor(signal: AbortSignal) {
+    // The other screen, without a cursor.
+    print('\x1b[?1049h\x1b[?25l')
+    process.stdout.on('resize', this.#onResize)
+    signal.addEventListener('abort', () => process.stdout.off('resize', this.#onResize))
+  }
+
+  draw(usage: readonly Usage[]): void {
+    this.#usage = usage
+    this.#paint()
+  }
+
+  #paint(): void {
+    const { columns: width = 80, rows = 24 } = process.stdout
+    const lines = show(this.#usage, Number.MAX_SAFE_INTEGER)
+      .split('\n')
+      .slice(0, rows - 1)
+      .map((line) => line.slice(0, width))
+    // From the top; what is left of each old line goes.
+    print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`)
+  }
+
+  close(): void {
+    process.stdout.off('resize', this.#onResize)
+    print('\x1b[?25h\x1b[?1049l')
+  }
+}

@@ -1,0 +1,54 @@
+import { constants } from 'node:os'
+import { native } from '../binding.js'
+import { type Capability, explainRefusal, isRefusedForGood } from '../capabilities.js'
+import { errnoName } from '../explain.js'
+import { tooOldFor } from '../kernel-version.js'
+
+/** Whether this kernel can do something. */
+export interface Answer {
+  /** 'unknown' where it could not be told, as without privileges. */
+  readonly answer: 'yes' | 'no' | 'unknown'
+  /** Why it is not 'yes', in words. */
+  readonly reason?: string
+  /** The version of Linux in which it began. */
+  readonly since?: string
+}
+
+const { EINVAL, E2BIG, EPERM, EACCES, EOPNOTSUPP } = constants.errno
+/** The kernel's own ENOTSUPP. */
+const ENOTSUPP = 524
+
+const refusals = new Set([0, EINVAL, E2BIG, EACCES, ENOTSUPP])
+
+export function yes(since: string | undefined): Answer {
+  return withSince({ answer: 'yes' }, since)
+}
+
+export function no(reason: string, since?: string): Answer {
+  return withSince({ answer: 'no', reason }, since)
+}
+
+export function unknown(reason: string, since?: string): Answer {
+  return withSince({ answer: 'unknown', reason }, since)
+}
+
+function withSince(answer: Answer, since: string | undefined): Answer {
+  return Object.freeze(since === undefined ? answer : { ...answer, since })
+}
+
+/** What a probe's result means: 1 is yes; a negative errno is what the kernel refused with, EOPNOTSUPP that libbpf does not know how to ask. */
+export function judge(result: number, needed: readonly Capability[], since: string | undefined): Answer {
+  if (result === 1) return yes(since)
+  const errno = -result
+  if (errno === EPERM) {
+    const reason = explainRefusal(needed)
+    return isRefusedForGood(needed) ? no(reason, since) : unknown(reason, since)
+  }
+  if (refusals.has(errno)) {
+    const reason =
+      tooOldFor(since) ?? (since === undefined ? 'this kernel has it not' : 'this kernel is built without it')
+    return no(reason, since)
+  }
+  if (errno === EOPNOTSUPP) return unknown('libbpf does not know how to ask for it', since)
+  return unknown(`the probe failed: ${native.strerror(errno)} (${errnoName(errno)})`, since)
+}

@@ -1,0 +1,120 @@
+// What programs may call: helpers by number, kernel functions (kfuncs) by BTF.
+import { native } from '../binding.js'
+import { didYouMean } from '../btf/nearest.js'
+import { capabilitiesFor } from '../capabilities.js'
+import { type ProgramType, programTypeNumber } from '../names.js'
+import { type Answer, judge, no, unknown, yes } from './answer.js'
+import { ask, type Probe } from './ask.js'
+import { exit, instructions, result } from './instructions.js'
+import { kernelEnum, kernelTypes } from './kernel-types.js'
+import { programType } from './types.js'
+
+let names: ReadonlyMap<string, number> | undefined
+
+/** Helpers by name, without `bpf_`: the kernel's own list where its BTF has it, otherwise libbpf's. */
+export function helperNumbers(): ReadonlyMap<string, number> {
+  if (names !== undefined) return names
+  const kernels = kernelEnum('bpf_func_id', 'BPF_FUNC_')
+  const list =
+    kernels === undefined
+      ? native.helperNames().entries()
+      : [...kernels].map(([name, id]) => [id, name] as const)
+  names = new Map([...list].filter(([id]) => id > 0).map(([id, name]) => [name, id]))
+  return names
+}
+
+export function helperNumber(name: string): number {
+  const id = helperNumbers().get(name.replace(/^bpf_/, ''))
+  if (id !== undefined) return id
+  throw new TypeError(
+    `helper '${name}' does not exist${didYouMean(name.replace(/^bpf_/, ''), helperNumbers().keys())}`,
+  )
+}
+
+/** Whether libbpf knows the helper, when the kernel does not. */
+function isNewer(name: string): boolean {
+  return native.helperNames().includes(name.replace(/^bpf_/, ''))
+}
+
+export function* helper(type: ProgramType, name: string): Probe<Answer> {
+  if (!helperNumbers().has(name.replace(/^bpf_/, '')) && isNewer(name)) {
+    return no('it is newer than this kernel, whose BTF does not know it')
+  }
+  const id = helperNumber(name)
+  const refused = yield* withoutType(type)
+  if (refused !== undefined) return refused
+  const [answer] = yield* ask(
+    native.probeHelpers,
+    native.probeHelpersAsync,
+    programTypeNumber(type),
+    id,
+    id + 1,
+  )
+  return judgeHelper(type, answer!)
+}
+
+/** Each helper, for programs of a type. */
+export function* helpers(type: ProgramType): Probe<Map<string, Answer>> {
+  const all = [...helperNumbers()]
+  const refused = yield* withoutType(type)
+  if (refused !== undefined) return new Map(all.map(([name]) => [name, refused]))
+  const end = Math.max(...all.map(([, id]) => id)) + 1
+  const answers = yield* ask(native.probeHelpers, native.probeHelpersAsync, programTypeNumber(type), 1, end)
+  return new Map(all.map(([name, id]) => [name, judgeHelper(type, answers[id - 1]!)]))
+}
+
+/** libbpf takes every refusal that is not about the helper for a yes, so the type has to be there. */
+function* withoutType(type: ProgramType): Probe<Answer | undefined> {
+  const { answer, reason = '' } = yield* programType(type)
+  if (answer === 'no') return no(`there are no programs of type ${type}: ${reason}`)
+  if (answer === 'unknown') return unknown(`programs of type ${type} cannot be loaded here: ${reason}`)
+  return undefined
+}
+
+function judgeHelper(type: ProgramType, answer: number): Answer {
+  if (answer === 1) return yes(undefined)
+  if (answer === 0) return no(`the kernel has it not for programs of type ${type}`)
+  return judge(answer, capabilitiesFor([type]), undefined)
+}
+
+/** `call` of a kernel function by its BTF id, whose arguments are rubbish: what the verifier says first is whether it may be called. */
+export function* kfunc(name: string, type: ProgramType): Probe<Answer> {
+  const since = '5.13'
+  const types = kernelTypes()
+  if (types === undefined) return unknown("only the kernel's BTF could tell, and it cannot be read", since)
+  const func = types.find(name, 'func')
+  if (func === undefined) return no('the kernel has no such function, outside of modules', since)
+  const refused = yield* withoutType(type)
+  if (refused !== undefined) return refused
+  const code = instructions([0x85, 0, 2, 0, func.id], result(0), exit)
+  const flags = type === 'syscall' ? 1 << 4 : 0
+  const { load, log } = yield* ask(
+    native.probeLoad,
+    native.probeLoadAsync,
+    programTypeNumber(type),
+    0,
+    0,
+    flags,
+    code,
+    0,
+  )
+  if (load === 0) return yes(since)
+  if (/calling kernel function \S+ is not allowed/.test(log)) {
+    return no(`it is no kfunc, or not for programs of type ${type}`, since)
+  }
+  // The verifier went on to the arguments.
+  if (log.includes(name) || /arg#?\d|R\d !read_ok|args#\d|sleepable|acquire/.test(log)) return yes(since)
+  if (log !== '') return no(log.trim().split('\n')[0]!, since)
+  return judge(load, capabilitiesFor([type]), since)
+}
+
+/** The kernel's kfuncs, by the tags that BTF has since Linux 6.10; `undefined` where it has none. */
+export function kfuncNames(): string[] | undefined {
+  const types = kernelTypes()
+  if (types === undefined) return undefined
+  const found = new Set<string>()
+  for (const tag of types.ofKind('decl_tag')) {
+    if (tag.name === 'bpf_kfunc') found.add(types.type(tag.typeId).name)
+  }
+  return found.size === 0 ? undefined : [...found].sort()
+}

@@ -1,0 +1,20 @@
+import { endianness } from 'node:os'
+
+const isLittle = endianness() === 'LE'
+
+/** BPF instructions as bytes: code, destination, source, offset, immediate. */
+export function instructions(...list: readonly [number, number, number, number, number][]): Uint8Array {
+  const bytes = new Uint8Array(list.length * 8)
+  const view = new DataView(bytes.buffer)
+  for (const [i, [code, dst, src, offset, immediate]] of list.entries()) {
+    bytes[i * 8] = code
+    bytes[i * 8 + 1] = isLittle ? (src << 4) | dst : (dst << 4) | src
+    view.setInt16(i * 8 + 2, offset, isLittle)
+    view.setInt32(i * 8 + 4, immediate, isLittle)
+  }
+  return bytes
+}
+
+/** r0 = value */
+export const result = (value: number): [number, number, number, number, number] => [0xb7, 0, 0, 0, value]
+export const exit: [number, number, number, number, number] = [0x95, 0, 0, 0, 0]

@@ -1,0 +1,133 @@
+// What a machine is set up with: read from /proc and /sys, where each may be hidden from this process.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { type Capability, hasCapability } from '../capabilities.js'
+
+/** The file systems that BPF programs and their loaders use. */
+export type MountType = 'bpf' | 'tracefs' | 'debugfs' | 'cgroup2' | 'securityfs'
+const mountTypes: readonly MountType[] = ['bpf', 'tracefs', 'debugfs', 'cgroup2', 'securityfs']
+
+/** How a machine is set up; `undefined` where this process may not see it. */
+export interface Machine {
+  /** The kernel's release, as `uname -r`. */
+  readonly release: string
+  readonly architecture: string
+  readonly btf: {
+    /** Whether the kernel carries its own types (/sys/kernel/btf/vmlinux). */
+    readonly vmlinux: boolean
+    /** Modules with types. */
+    readonly modules: readonly string[]
+  }
+  /** net.core.bpf_jit_enable */
+  readonly jit: 'off' | 'on' | 'debug' | undefined
+  /** net.core.bpf_jit_harden: 0 off, 1 for unprivileged users, 2 for all */
+  readonly jitHarden: number | undefined
+  /** kernel.unprivileged_bpf_disabled: 0 anybody may load some programs, 1 nobody without privileges, until the next boot, 2 the same, but it can be changed. */
+  readonly unprivilegedBpfDisabled: number | undefined
+  /** kernel.bpf_stats_enabled */
+  readonly statistics: boolean | undefined
+  /** kernel.perf_event_paranoid */
+  readonly perfEventParanoid: number | undefined
+  /** kernel.kptr_restrict */
+  readonly kptrRestrict: number | undefined
+  /** What the kernel is locked down to; 'none' where nothing is. */
+  readonly lockdown: 'none' | 'integrity' | 'confidentiality' | undefined
+  /** The security modules that are active: `bpf` has to be among them for LSM programs to run. */
+  readonly securityModules: readonly string[] | undefined
+  /** Where file systems are mounted. */
+  readonly mounts: Readonly<Partial<Record<MountType, string>>>
+  /** Whether this thread has each capability. */
+  readonly capabilities: Readonly<Record<Capability, boolean>>
+  /** Whether it runs under a seccomp filter, which may forbid bpf(). */
+  readonly seccomp: boolean
+  /** The container engine that it seems to run in. */
+  readonly container: string | undefined
+  /** RLIMIT_MEMLOCK in bytes. Since Linux 5.11 it does not matter: see 'memcg_accounting'. */
+  readonly memlockLimit: number | undefined
+}
+
+/** How this machine is set up, read anew at each call. */
+export function machine(): Machine {
+  return {
+    release: release(),
+    architecture: process.arch,
+    btf: { vmlinux: existsSync('/sys/kernel/btf/vmlinux'), modules: moduleNames() },
+    jit: (['off', 'on', 'debug'] as const)[sysctl('net/core/bpf_jit_enable') ?? -1],
+    jitHarden: sysctl('net/core/bpf_jit_harden'),
+    unprivilegedBpfDisabled: sysctl('kernel/unprivileged_bpf_disabled'),
+    statistics: flag(sysctl('kernel/bpf_stats_enabled')),
+    perfEventParanoid: sysctl('kernel/perf_event_paranoid'),
+    kptrRestrict: sysctl('kernel/kptr_restrict'),
+    lockdown: lockdown(),
+    securityModules: read('/sys/kernel/security/lsm')?.trim().split(','),
+    mounts: mounts(),
+    capabilities: {
+      CAP_BPF: hasCapability('CAP_BPF'),
+      CAP_PERFMON: hasCapability('CAP_PERFMON'),
+      CAP_NET_ADMIN: hasCapability('CAP_NET_ADMIN'),
+      CAP_SYS_ADMIN: hasCapability('CAP_SYS_ADMIN'),
+    },
+    seccomp: /^Seccomp:\s*2$/m.test(read('/proc/thread-self/status') ?? ''),
+    container: container(),
+    memlockLimit: memlockLimit(),
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function sysctl(name: string): number | undefined {
+  const text = read(`/proc/sys/${name}`)
+  return text === undefined ? undefined : Number.parseInt(text, 10)
+}
+
+function flag(value: number | undefined): boolean | undefined {
+  return value === undefined ? undefined : value !== 0
+}
+
+function moduleNames(): string[] {
+  try {
+    return readdirSync('/sys/kernel/btf')
+      .filter((name) => name !== 'vmlinux')
+      .sort()
+  } catch {
+    return []
+  }
+}
+
+/** The mode in use is in brackets. Without the file there is no lockdown, or securityfs is not mounted. */
+function lockdown(): Machine['lockdown'] {
+  const [, mode] = /\[(\w+)\]/.exec(read('/sys/kernel/security/lockdown') ?? '') ?? []
+  if (mode !== undefined) return mode as Machine['lockdown']
+  return existsSync('/sys/kernel/security/lsm') ? 'none' : undefined
+}
+
+function mounts(): Machine['mounts'] {
+  const found: Partial<Record<MountType, string>> = {}
+  for (const line of (read('/proc/self/mounts') ?? '').split('\n')) {
+    const [, path = '', type] = line.split(' ')
+    const known = mountTypes.find((name) => name === type)
+    if (known !== undefined) found[known] ??= path.replaceAll('\\040', ' ')
+  }
+  return found
+}
+
+function container(): string | undefined {
+  if (existsSync('/.dockerenv')) return 'docker'
+  if (existsSync('/run/.containerenv')) return 'podman'
+  const [, named] = /(?:^|\0)container=([^\0]+)/.exec(read('/proc/1/environ') ?? '') ?? []
+  if (named !== undefined) return named
+  const [, engine] = /(docker|kubepods|lxc|containerd)/.exec(read('/proc/1/cgroup') ?? '') ?? []
+  return engine === 'kubepods' ? 'kubernetes' : engine
+}
+
+function memlockLimit(): number | undefined {
+  const [, soft] = /^Max locked memory\s+(\S+)/m.exec(read('/proc/self/limits') ?? '') ?? []
+  if (soft === undefined) return undefined
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
+}

@@ -1,0 +1,31 @@
+import { native } from './binding.js'
+import { compile } from './btf/codec.js'
+import { Btf } from './btf.js'
+import { attempt } from './call.js'
+import { bytesCodec, type ElementCodec } from './codec.js'
+import { BpfMap } from './map.js'
+
+/**
+ * A map that somebody else made, its keys and values decoded by the BTF that it came with; bytes where it has none.
+ * (`bpf_map_get_fd_by_id`, Linux 4.13; CAP_SYS_ADMIN)
+ *
+ * @param id - the kernel's number for it
+ */
+export function openMap<K = unknown, V = unknown>(id: number): BpfMap<K, V> {
+  const handle = attempt({ what: `open the map with id ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
+    native.mapFromId(id),
+  )
+  return new BpfMap<K, V>(handle, undefined, (map) => {
+    const { btfId, btfKeyTypeId, btfValueTypeId } = map.info()
+    using btf = btfId === 0 ? undefined : Btf.fromId(btfId)
+    const types = btf?.types
+    const element = (name: string, type: number, size: number): ElementCodec => {
+      const codec = types === undefined || type === 0 ? undefined : compile(types, type, { name })
+      return codec?.size === size ? codec : (bytesCodec(name, size) as ElementCodec)
+    }
+    return {
+      key: element('key', btfKeyTypeId, map.keySize),
+      value: element('value', btfValueTypeId, map.valueSize),
+    }
+  })
+}

@@ -1,0 +1,269 @@
+// doctor, on this machine and in surroundings that are broken on purpose.
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { features } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { cli, libbpfNode, type Outcome } from '../codegen/helper.js'
+import { copyForEveryone } from '../helpers/child.js'
+import { requiresFeature } from '../helpers/kernel.js'
+import { objectPath } from '../helpers/objects.js'
+
+interface Finding {
+  check: string
+  state: 'ok' | 'note' | 'problem'
+  says: string
+  fix?: string
+}
+
+interface Report {
+  ok: boolean
+  checks: Finding[]
+  object?: { findings: Finding[]; capabilities: string[] }
+}
+
+function run(command: string, ...args: string[]): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      stdout += piece
+    })
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+      stderr += piece
+    })
+    child.on('error', reject)
+    child.on('close', (status) => resolve({ status: status ?? -1, stdout, stderr }))
+  })
+}
+
+async function doctor(args: string[] = [], expected = 0): Promise<Report> {
+  const { status, stdout, stderr } = await libbpfNode(['doctor', '--json', ...args])
+  expect([status, stderr]).toEqual([expected, ''])
+  return JSON.parse(stdout) as Report
+}
+
+/** In a mount namespace of its own, after a command of a shell. */
+async function inNamespace(before: string, args: string[] = []): Promise<Report & { status: number }> {
+  const script = `${before} && exec "$@"`
+  const { status, stdout, stderr } = await run(
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    process.execPath,
+    cli,
+    'doctor',
+    '--json',
+    ...args,
+  )
+  expect(stderr).toBe('')
+  return { ...(JSON.parse(stdout) as Report), status }
+}
+
+const find = (findings: Finding[], check: string): Finding | undefined =>
+  findings.find((one) => one.check === check)
+
+describe('doctor', () => {
+  it('finds this machine ready, in lines of 80 columns', async () => {
+    const { status, stdout, stderr } = await libbpfNode(['doctor'])
+    expect([status, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^ok {7}BTF +the kernel carries its types: CO-RE works$/m)
+    expect(stdout).toMatch(/\nThis machine is ready for BPF\.\n$/)
+    expect(stdout).not.toContain('\x1b')
+    expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80)
+  })
+
+  it('has something to say about each subject, and a fix for what is not ok', async () => {
+    const { ok, checks } = await doctor()
+    expect(ok).toBe(true)
+    expect(checks.map(({ check }) => check)).toEqual(
+      expect.arrayContaining([
+        'kernel',
+        'privileges',
+        'bpf()',
+        'BTF',
+        'JIT',
+        'lockdown',
+        'unprivileged bpf',
+        'ring buffer',
+        'kprobes',
+        'fentry',
+        'LSM programs',
+        'tracefs',
+        'bpffs',
+        'cgroup2',
+      ]),
+    )
+    expect(find(checks, 'kernel')?.says).toContain(readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim())
+    for (const { says } of checks) expect(says).not.toBe('')
+    expect(find(checks, 'fentry')?.state).toBe(
+      features.attachType('trace_fentry').answer === 'yes' ? 'ok' : 'note',
+    )
+  })
+
+  it('without privileges names the capabilities that lack, and says 1', async () => {
+    using copy = copyForEveryone()
+    const { status, stdout, stderr } = await run(
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      process.execPath,
+      `${copy.path}/dist/lib/cli/main.js`,
+      'doctor',
+      '--json',
+    )
+    expect([status, stderr]).toEqual([1, ''])
+    const { ok, checks } = JSON.parse(stdout) as Report
+    expect(ok).toBe(false)
+    expect(find(checks, 'privileges')).toMatchObject({
+      state: 'problem',
+      says: 'this process lacks CAP_BPF (any program or map), CAP_PERFMON (tracing), CAP_NET_ADMIN (networking)',
+      fix: expect.stringContaining('run it as root'),
+    })
+    expect(find(checks, 'fentry')).toMatchObject({
+      state: 'note',
+      says: expect.stringContaining('cannot be told'),
+    })
+  })
+
+  it('without BTF says so, and says 1', async () => {
+    const { status, checks } = await inNamespace('mount -t tmpfs none /sys/kernel/btf')
+    expect(status).toBe(1)
+    expect(find(checks, 'BTF')).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('the kernel does not show its types'),
+      fix: expect.stringContaining('CONFIG_DEBUG_INFO_BTF=y'),
+    })
+    expect(find(checks, 'fentry')?.state).toBe('note')
+  })
+
+  it('without mounts says which command makes them', async () => {
+    const { checks } = await inNamespace(
+      'for path in $(awk \'$3 == "tracefs" || $3 == "bpf" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done',
+    )
+    expect(find(checks, 'tracefs')).toMatchObject({
+      state: 'note',
+      fix: 'mount -t tracefs tracefs /sys/kernel/tracing',
+    })
+    expect(find(checks, 'bpffs')).toMatchObject({ state: 'note', fix: 'mount -t bpf bpf /sys/fs/bpf' })
+  })
+
+  it('sees what is mounted', async () => {
+    const { checks } = await inNamespace('mount -t tracefs tracefs /sys/kernel/tracing')
+    expect(find(checks, 'tracefs')).toEqual({
+      check: 'tracefs',
+      state: 'ok',
+      says: 'mounted at /sys/kernel/tracing',
+    })
+  })
+
+  it('reads lockdown', async () => {
+    const fake = (mode: string) =>
+      `mount -t tmpfs none /sys/kernel/security && echo '${mode}' > /sys/kernel/security/lockdown && echo capability,bpf > /sys/kernel/security/lsm`
+    const locked = await inNamespace(fake('none integrity [confidentiality]'))
+    expect(find(locked.checks, 'lockdown')).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('may not read kernel memory'),
+    })
+    expect(locked.status).toBe(1)
+    const free = await inNamespace(fake('[none] integrity confidentiality'))
+    expect(find(free.checks, 'lockdown')).toEqual({ check: 'lockdown', state: 'ok', says: 'none' })
+  })
+})
+
+describe('doctor of an object', () => {
+  it('that loads, with what it needs', async () => {
+    const { ok, object } = await doctor([objectPath('exec')])
+    expect(ok).toBe(true)
+    expect(object!.capabilities).toEqual(['CAP_BPF', 'CAP_PERFMON'])
+    expect(find(object!.findings, 'load')).toEqual({ check: 'load', state: 'ok', says: 'its program loads' })
+  })
+
+  it('that the verifier rejects: by which line', async () => {
+    const { status, stdout } = await libbpfNode(['doctor', objectPath('bad-pointer')])
+    expect(status).toBe(1)
+    expect(stdout.replace(/\s+/g, ' ')).toContain(
+      "R0 invalid mem access 'map_value_or_null', at bad-pointer.bpf.c:",
+    )
+  })
+
+  it('whose struct this kernel has not', async () => {
+    const { object } = await doctor([objectPath('bad-core')], 1)
+    expect(
+      object!.findings
+        .filter(({ state }) => state === 'problem')
+        .map(({ says }) => says)
+        .join(),
+    ).toMatch(/needs .*which this kernel does not have/)
+  })
+
+  it('whose target this kernel has not', async () => {
+    const { object } = await doctor([objectPath('bad-function')], 1)
+    expect(
+      object!.findings
+        .filter(({ state }) => state === 'problem')
+        .map(({ says }) => says)
+        .join(),
+    ).toMatch(/no (such )?kernel function/)
+  })
+
+  it('with tracepoints needs tracefs', async () => {
+    const unmount =
+      'for path in $(awk \'$3 == "tracefs" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done'
+    const without = await inNamespace(unmount, [objectPath('links')])
+    expect(find(without.object!.findings, 'program tracepoint')).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('tracefs, which is not mounted'),
+      fix: 'mount -t tracefs tracefs /sys/kernel/tracing',
+    })
+    expect(without.status).toBe(1)
+    const mounted = await inNamespace('mount -t tracefs tracefs /sys/kernel/tracing', [objectPath('links')])
+    expect(find(mounted.object!.findings, 'program tracepoint')).toBeUndefined()
+  })
+
+  requiresFeature('hardening', 'that a hardened kernel refuses', async () => {
+    const { object } = await doctor([objectPath('fentry')], 1)
+    expect(object!.findings.at(-1)).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('this kernel forbids it'),
+    })
+  })
+
+  it('without privileges names what lacks, and tries nothing', async () => {
+    using copy = copyForEveryone()
+    const path = objectPath('exec')
+    const { status, stdout } = await run(
+      'setpriv',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      process.execPath,
+      `${copy.path}/dist/lib/cli/main.js`,
+      'doctor',
+      '--json',
+      path,
+    )
+    expect(status).toBe(1)
+    const { object } = JSON.parse(stdout) as Report
+    expect(find(object!.findings, 'capabilities')).toMatchObject({
+      state: 'problem',
+      says: 'it needs CAP_BPF, CAP_PERFMON; this process lacks CAP_BPF, CAP_PERFMON',
+    })
+    expect(find(object!.findings, 'load')).toMatchObject({
+      state: 'note',
+      says: expect.stringContaining('cannot be tried'),
+    })
+  })
+
+  it('that is none', async () => {
+    const { object } = await doctor(['/no/such.bpf.o'], 1)
+    expect(object!.findings).toEqual([
+      { check: 'object', state: 'problem', says: expect.stringContaining('there is no such file') },
+    ])
+  })
+})

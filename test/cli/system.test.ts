@@ -1,0 +1,285 @@
+// prog, map, link, btf: what they print of programs that the test has loaded is what bpftool prints of them.
+import { spawn } from 'node:child_process'
+import type { BpfObject } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { cli, libbpfNode } from '../codegen/helper.js'
+import { bpftoolJson, bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
+import { copyForEveryone, runChild } from '../helpers/child.js'
+import { requiresKernel } from '../helpers/kernel.js'
+import { load } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+
+async function json<T>(...args: string[]): Promise<T> {
+  const { status, stdout, stderr } = await libbpfNode([...args, '--json'])
+  expect([status, stderr]).toEqual([0, ''])
+  return JSON.parse(stdout) as T
+}
+
+async function text(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await libbpfNode(args)
+  expect([status, stderr]).toEqual([0, ''])
+  return stdout
+}
+
+interface Listed {
+  id: number
+  [name: string]: unknown
+}
+
+const loadedPrograms = (object: BpfObject) => [...object.programs.values()].filter(({ loaded }) => loaded)
+
+describe('libbpf-node prog', () => {
+  comparesWithBpftool('lists what bpftool lists', async () => {
+    using object = load('programs')
+    const ids = loadedPrograms(object).map(({ id }) => id)
+    const ours = (await json<Listed[]>('prog', 'list')).filter(({ id }) => ids.includes(id))
+    const theirs = bpftoolJson<Listed[]>('prog', 'list').filter(({ id }) => ids.includes(id))
+    const short = (list: Listed[], bytes: string) =>
+      list.map((one) => [one.id, one.type, one.name, one.tag, one[bytes]])
+    expect(short(ours, 'xlatedSize')).toEqual(short(theirs, 'bytes_xlated'))
+    expect(ours).toHaveLength(ids.length)
+  })
+
+  comparesWithBpftool('dumps instructions as bpftool does', async () => {
+    using object = load('exec')
+    const id = String(object.program('on_exec').id)
+    expect(await text('prog', 'dump', 'xlated', id)).toBe(bpftoolText('prog', 'dump', 'xlated', 'id', id))
+  })
+
+  it('shows one, as a list and as JSON', async () => {
+    using object = load('exec')
+    const { id, tag } = object.program('on_exec').info()
+    const shown = await text('prog', 'show', String(id))
+    expect(shown).toMatch(new RegExp(`^id +${id}\nname +on_exec\ntype +\\S+\ntag +${tag}$`, 'm'))
+    expect(shown).toContain(`(${process.pid})`)
+    expect(await json<Listed>('prog', 'show', String(id))).toMatchObject({ id, tag })
+    expect(await text('prog', 'dump', 'jited', String(id))).toMatch(/on_exec|there is no machine code/)
+    expect(await text('prog', 'dump', 'xlated', String(id), '--opcodes')).toMatch(
+      /^ {7}([0-9a-f]{2} ){7}[0-9a-f]{2}$/m,
+    )
+  })
+
+  it('keeps to 80 columns without a terminal', async () => {
+    using _object = load('programs')
+    const lines = (await text('prog', 'list')).split('\n')
+    expect(lines.length).toBeGreaterThan(2)
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80)
+  })
+})
+
+interface Entry {
+  key: unknown
+  value: unknown
+}
+
+/** What bpftool makes of entries by their BTF. */
+interface Formatted {
+  formatted: { key: unknown; value?: unknown; values?: { cpu: number; value: unknown }[] }
+}
+
+describe('libbpf-node map', () => {
+  comparesWithBpftool('lists what bpftool lists', async () => {
+    using object = load('maps')
+    const ids = [...object.maps.values()].map(({ id }) => id)
+    const ours = (await json<Listed[]>('map', 'list')).filter(({ id }) => ids.includes(id))
+    const theirs = bpftoolJson<Listed[]>('map', 'list').filter(({ id }) => ids.includes(id))
+    expect(
+      ours.map((map) => [map.id, map.type, map.name, map.keySize, map.valueSize, map.maxEntries]),
+    ).toEqual(
+      theirs.map((map) => [map.id, map.type, map.name, map.bytes_key, map.bytes_value, map.max_entries]),
+    )
+    expect(ours).toHaveLength(ids.length)
+  })
+
+  comparesWithBpftool('dumps entries as bpftool formats them', async () => {
+    using object = load('maps')
+    const points = object.map<number, object>('points')
+    for (let i = 1; i < 5; i++) points.set(i, { x: i, y: -i, label: `p${i}` })
+    object.map<number, bigint>('numbers').set(2, 42n)
+    for (const name of ['points', 'numbers']) {
+      const id = String(object.map(name).id)
+      const theirs = bpftoolJson<Formatted[]>('map', 'dump', 'id', id).map(({ formatted }) => formatted)
+      expect(await json<Entry[]>('map', 'dump', id)).toEqual(theirs)
+      expect(theirs.length).toBe(4)
+    }
+    const perCpu = object.map('cpu_array')
+    const theirs = bpftoolJson<Formatted[]>('map', 'dump', 'id', String(perCpu.id)).map(({ formatted }) => ({
+      key: formatted.key,
+      value: formatted.values!.map(({ value }) => value),
+    }))
+    expect(await json<Entry[]>('map', 'dump', String(perCpu.id))).toEqual(theirs)
+  })
+
+  it('dumps bytes where there are no types, and variables by their names', async () => {
+    using object = load('maps')
+    object.map<Uint8Array, Uint8Array>('bytes').set(Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 3, 4, 255))
+    const id = String(object.map('bytes').id)
+    expect(await json('map', 'dump', id)).toEqual([{ key: '010203', value: '01020304ff' }])
+    expect(await text('map', 'dump', id)).toBe('01 02 03: 01 02 03 04 ff\n1 entry\n')
+    using variables = load('links')
+    const [entry] = await json<Entry[]>('map', 'dump', String(variables.map('.bss').id))
+    expect(entry).toEqual({ key: 0, value: { executions: 0 } })
+  })
+
+  it('says which cannot be dumped', async () => {
+    using object = load('maps')
+    const { status, stderr } = await libbpfNode(['map', 'dump', String(object.map('ring').id)])
+    expect(status).toBe(1)
+    expect(stderr).toBe("libbpf-node map: map 'ring' has no keys\n")
+  })
+})
+
+describe('libbpf-node link', () => {
+  comparesWithBpftool('lists what bpftool lists', async () => {
+    using object = load('links')
+    using link = object.program('raw_tracepoint').attach()
+    const { id } = link.info()
+    const one = (list: Listed[]) => list.find((found) => found.id === id)
+    const ours = one(await json<Listed[]>('link', 'list'))
+    const theirs = one(bpftoolJson<Listed[]>('link', 'list'))
+    expect([ours?.type, ours?.programId, ours?.name]).toEqual([
+      theirs?.type,
+      theirs?.prog_id,
+      theirs?.tp_name,
+    ])
+    expect(await text('link', 'list')).toMatch(
+      new RegExp(`^ *${id} +raw_tracepoint +\\d+ +sched_process_exec`, 'm'),
+    )
+    expect(await text('link', 'show', String(id))).toMatch(/^name +sched_process_exec$/m)
+  })
+})
+
+describe('libbpf-node btf', () => {
+  comparesWithBpftool('writes the C that bpftool writes', async () => {
+    using object = load('exec')
+    const { btfId } = object.program('on_exec').info()
+    const ours = await text('btf', 'dump', String(btfId))
+    const declared = (source: string) =>
+      [...source.matchAll(/^(?:struct|union|enum) (\w+) \{$/gm)].map(([, name]) => name)
+    const theirs = bpftoolText('btf', 'dump', 'id', String(btfId), 'format', 'c')
+    expect(declared(ours).length).toBeGreaterThan(0)
+    expect(declared(ours)).toEqual(declared(theirs))
+  })
+
+  it("lists the kernel's, and writes one type of it", async () => {
+    expect(await text('btf', 'list')).toMatch(/^ *\d+ +vmlinux +\d+/m)
+    expect(await text('btf', 'dump', 'vmlinux', '--type', 'list_head')).toContain('struct list_head {')
+    const [first] = await json<Listed[]>('btf', 'list')
+    expect(await json<Listed>('btf', 'show', String(first!.id))).toMatchObject({ id: first!.id })
+  })
+})
+
+describe('libbpf-node top', () => {
+  requiresKernel('5.8', 'measures once where there is no terminal', async () => {
+    using object = load('links')
+    using _link = object.program('raw_tracepoint').attach()
+    const { id } = object.program('raw_tracepoint')
+    const measured = libbpfNode(['top', '--json', '--once', '--interval', '1.5'])
+    let isOver = false
+    void measured.then(() => {
+      isOver = true
+    })
+    // Something has to be executed while it measures.
+    while (!isOver) await runChild('')
+    const { stdout, status } = await measured
+    expect(status).toBe(0)
+    const found = (JSON.parse(stdout) as { id: number; runs: number; cpu: number }[]).find(
+      (one) => one.id === id,
+    )
+    expect(found?.runs).toBeGreaterThan(0)
+    expect(await text('top', '--interval', '0.01')).toMatch(/^ *id +type +name +runs\/s +ns\/run +cpu %/)
+  })
+})
+
+describe('the command line', () => {
+  it.each([
+    [['prog'], 'no action is given: it is one of list, show, dump'],
+    [['prog', 'remove'], "there is no action 'remove'"],
+    [['prog', 'show'], 'no ID is given'],
+    [['prog', 'show', 'x'], "'x' is no id"],
+    [['prog', 'show', '-1'], "'-1'"],
+    [['prog', 'dump', 'source', '1'], "there is no form 'source': it is one of xlated, jited"],
+    [['map', 'dump'], 'no ID is given'],
+    [['link', 'dump', '1'], "there is no action 'dump'"],
+    [['btf', 'show', '99999999999'], 'is no id'],
+    [['features', 'nothing'], "there is no section 'nothing'"],
+    [['features', '--nothing'], "'--nothing'"],
+    [['doctor', 'a', 'b'], 'one OBJECT at a time'],
+    [['top', '--interval', 'x'], 'a number of seconds'],
+    [['trace', '--nothing'], "'--nothing'"],
+  ])('says 2 to %j, and what can be asked', async (args, message) => {
+    const { status, stdout, stderr } = await libbpfNode(args)
+    expect(stderr).toContain(message)
+    expect(stderr).toContain(`Usage: libbpf-node ${args[0]}`)
+    expect([status, stdout]).toEqual([2, ''])
+  })
+
+  it.each([
+    [
+      ['prog', 'show', '4294967295'],
+      'libbpf-node prog: read program 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
+    [
+      ['map', 'show', '4294967295'],
+      'libbpf-node map: open the map with id 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
+    [
+      ['link', 'show', '4294967295'],
+      'libbpf-node link: open link 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
+  ])('says 1 to %j, and why', async (args, message) => {
+    expect(await libbpfNode(args)).toEqual({ status: 1, stdout: '', stderr: message })
+  })
+
+  it.each(['doctor', 'features', 'prog', 'map', 'link', 'btf', 'top', 'trace'])(
+    'helps with %s',
+    async (name) => {
+      const help = await text('help', name)
+      expect(help).toMatch(new RegExp(`^Usage: libbpf-node ${name}`))
+      expect(help).toContain('--json')
+    },
+  )
+
+  it.each(['prog', 'map', 'link', 'btf', 'top'])('names the capability that %s lacks', async (name) => {
+    using copy = copyForEveryone()
+    const args = name === 'top' ? ['top'] : [name, 'list']
+    const child = spawn(
+      'setpriv',
+      [
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        '--bounding-set=-all',
+        '--inh-caps=-all',
+        process.execPath,
+        `${copy.path}/dist/lib/cli/main.js`,
+        ...args,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+    let errors = ''
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+      errors += piece
+    })
+    const status = await new Promise((resolve) => child.on('close', resolve))
+    expect(errors).toMatch(/not permitted, the process lacks CAP_SYS_ADMIN \(run it as root/)
+    expect(status).toBe(1)
+  })
+
+  it('ends quietly when nobody reads on', async () => {
+    const child = spawn(process.execPath, [cli, 'btf', 'dump', 'vmlinux'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let errors = ''
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+      errors += piece
+    })
+    child.stdout.once('data', () => child.stdout.destroy())
+    let status: number | null | undefined
+    child.on('close', (code) => {
+      status = code
+    })
+    await until('it ends', () => status !== undefined)
+    expect([status, errors]).toEqual([0, ''])
+  })
+})

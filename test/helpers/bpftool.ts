@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process'
+import { it } from 'vitest'
+
+const bpftool = process.env.BPFTOOL ?? 'bpftool'
+
+function isHere(): boolean {
+  try {
+    execFileSync(bpftool, ['version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A comparison with bpftool; skipped where it is not installed. $BPFTOOL names another one than that on the PATH. */
+export const comparesWithBpftool = (name: string, test: () => void | Promise<void>): void => {
+  if (isHere()) it(name, test)
+  else it.skip(`${name} (bpftool is not installed)`, test)
+}
+
+/** What bpftool prints. */
+export function bpftoolText(...args: string[]): string {
+  return execFileSync(bpftool, args, {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+/** What `bpftool -j` prints. */
+export function bpftoolJson<T>(...args: string[]): T {
+  return JSON.parse(bpftoolText('-j', ...args)) as T
+}
