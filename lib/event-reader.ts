@@ -5,6 +5,9 @@ import { attempt } from './call.js'
 import { BpfError } from './errors.js'
 import { type DrainCallback, EventSource, readSlab } from './event-source.js'
 
+/** `AsyncIterableIterator<T, undefined>`, which TypeScript has in this form since 5.6 only. */
+export type Iteration<T> = AsyncIterator<T, undefined> & AsyncIterable<T>
+
 export interface EventReaderOptions {
   /** Bytes of memory for a batch; 256 KiB by default. It grows by itself for a larger record. */
   slabSize?: number
@@ -171,7 +174,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /** Arrays of records as they are asked for; ends when the reader is closed or stopped. */
-  batches(): AsyncIterableIterator<T[], undefined> {
+  batches(): Iteration<T[]> {
     return this.#iterate((source) => {
       const batch = new Array<T>(source.left)
       let count = 0
@@ -183,7 +186,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /** Records as they are asked for; ends when the reader is closed or stopped. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined> {
+  [Symbol.asyncIterator](): Iteration<T> {
     let record: T
     const keep: DrainCallback = (view, offset, length) => {
       record = this.#decode(view, offset, length)
@@ -383,7 +386,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     this.#delivering = false
   }
 
-  #iterate<R>(read: (source: EventSource) => R): AsyncIterableIterator<R, undefined> {
+  #iterate<R>(read: (source: EventSource) => R): Iteration<R> {
     const done = { done: true, value: undefined } as const
     let wake = (): void => {}
     let failure: BpfError | undefined

@@ -1,38 +1,124 @@
-// Checks a linked addon: it shows Node-API's entry points and nothing else, and takes nothing of libbpf,
-// libelf or zlib from outside. Node exports a zlib of its own, so a source file that was forgotten here
-// would go unnoticed until Node changes.
+// Checks a linked addon, for whatever machine it is: what it shows, what it takes from outside, which C library it runs
+// with. A prebuilt one, which has to load everywhere, is held to more. Called after each link with the addon's path.
 import { execFileSync } from 'node:child_process'
+import { statSync } from 'node:fs'
 import { argv, exit, stderr } from 'node:process'
-
-const addon = argv[2] ?? 'build/Release/libbpf_node.node'
-const run = (tool, ...args) => execFileSync(tool, [...args, addon], { encoding: 'utf8', maxBuffer: 1 << 26 })
-const symbols = (...args) =>
-  run('nm', '-D', ...args)
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).slice(-2))
+import { fileURLToPath } from 'node:url'
 
 const entryPoints = ['napi_register_module_v1', 'node_api_module_get_api_version_v1']
 const ours =
   /^(_?_?libelf|elf|gelf|eu_|bpf_|btf_|libbpf|ring_buffer_|perf_buffer_|user_ring_buffer_|gz|inflate|deflate|(un)?compress|crc32|adler32|zlib)/
+const fromNode = /^(napi_|node_api_|uv_(handle|is_active|close|ref|unref|poll|timer|idle)(_|$))/
 
-const exported = symbols('--defined-only').map(([, name]) => name.replace(/@.*/, ''))
-const required = symbols('--undefined-only').flatMap(([kind, name]) => (kind === 'U' ? name : []))
-const versions = required.flatMap((name) => name.match(/@GLIBC_([\d.]+)/)?.[1] ?? [])
-
-// All that comes from glibc and libstdc++ has a version. On musl nothing has one, and the sanitizers take
-// functions of libc over without one: there only our own names can be looked for.
-const versioned = versions.length > 0 && !required.some((name) => name.startsWith('__asan_'))
-const isForeign = (name) =>
-  ours.test(name) || (versioned && !name.includes('@') && !/^(napi|node_api|uv)_/.test(name))
-
-const problems = [
-  ...exported.filter((name) => !entryPoints.includes(name)).map((name) => `exports ${name}`),
-  ...required.filter(isForeign).map((name) => `needs ${name} from outside`),
-  ...(run('readelf', '-d').match(/TEXTREL|STATIC_TLS/g) ?? []).map((flag) => `is marked ${flag}`),
-]
-for (const problem of problems) stderr.write(`${addon} ${problem}\n`)
-if (problems.length > 0) exit(1)
+// What a prebuilt addon may need. glibc before 2.34 kept threads and dlopen in libraries of their own.
+const libraries = {
+  glibc: /^(lib(c|m|dl|pthread)\.so\.\d|ld-linux-(x86-64|aarch64)\.so\.\d)$/,
+  musl: /^libc\.so$/,
+}
+const newestGlibc = '2.28' // Debian 10, RHEL 8: what Node.js itself needs
+const largest = 1e6
 
 const byNumber = (a, b) => a.localeCompare(b, 'en', { numeric: true })
-stderr.write(`${addon}: checked; needs glibc ${versions.sort(byNumber).at(-1) ?? '(none)'} or newer\n`)
+
+/** readelf's view of a file: the same for every architecture, where nm wants binutils for each. */
+function read(file) {
+  const readelf = (...args) =>
+    execFileSync('readelf', ['-W', ...args, file], { encoding: 'utf8', maxBuffer: 1 << 28 })
+  const symbols = [...readelf('--dyn-syms').matchAll(/^ *\d+: (.+)$/gm)]
+    .map(([, line]) => line.split(/\s+/))
+    .filter(([, , , , , , name]) => name)
+    .map(([, , type, bind, , section, name]) => ({ type, bind, section, name: name.replace('@@', '@') }))
+  const required = symbols.filter(({ section }) => section === 'UND')
+  const dynamic = readelf('--dynamic')
+  return {
+    machine: readelf('--file-header').match(/Machine: +(.+)/)[1],
+    exported: symbols.filter(({ section }) => section !== 'UND').map(({ name }) => name.replace(/@.*/, '')),
+    required: required.filter(({ bind }) => bind !== 'WEAK').map(({ name }) => name),
+    glibc: required.flatMap(({ name }) => name.match(/@GLIBC_([\d.]+)/)?.[1] ?? []).sort(byNumber),
+    libraries: [...dynamic.matchAll(/\(NEEDED\).*\[(.+)\]/g)].map(([, name]) => name),
+    flags: dynamic.match(/TEXTREL|STATIC_TLS|RPATH|RUNPATH/g) ?? [],
+    segments: readelf('--program-headers'),
+    relocations: readelf('--relocs'),
+    sections: readelf('--section-headers'),
+  }
+}
+
+/** What is wrong with any addon, built here or for others. */
+function problemsOf(elf) {
+  // All that comes from glibc and libstdc++ has a version. On musl nothing has one, and the sanitizers take
+  // functions of libc over without one: there only our own names can be looked for.
+  const versioned = elf.glibc.length > 0 && !elf.required.some((name) => name.startsWith('__asan_'))
+  const isForeign = (name) => ours.test(name) || (versioned && !name.includes('@') && !fromNode.test(name))
+  return [
+    ...elf.exported.filter((name) => !entryPoints.includes(name)).map((name) => `exports ${name}`),
+    ...entryPoints.filter((name) => !elf.exported.includes(name)).map((name) => `does not export ${name}`),
+    ...elf.required.filter(isForeign).map((name) => `needs ${name} from outside`),
+    ...elf.flags.map((flag) => `is marked ${flag}`),
+  ]
+}
+
+/** What else is wrong with an addon that is shipped. */
+function shippedProblems(file, elf, libc) {
+  const { size } = statSync(file)
+  // Thread-local variables that are found through the loader have such a relocation each. A variable with neither is at an offset that only
+  // the program itself knows (local-exec), which a library must not count on.
+  const hasTls = / TLS +0x/.test(elf.segments)
+  const reachesTls = /DTPMOD64|TLSDESC/.test(elf.relocations)
+  const allowed = libcSymbols[libc]
+  return [
+    ...elf.libraries.filter((name) => !libraries[libc].test(name)).map((name) => `needs the library ${name}`),
+    ...elf.required
+      .filter((name) => !fromNode.test(name) && !allowed(name))
+      .map((name) => `needs ${name}, which is not known to be in ${libc}`),
+    ...elf.glibc
+      .filter((version) => byNumber(version, newestGlibc) > 0)
+      .map((version) => `needs glibc ${version}, newer than ${newestGlibc}`),
+    ...(/R_(X86_64|AARCH64)_(TPOFF|TLS_TPREL)/.test(elf.relocations)
+      ? ['has thread-local variables at offsets of the program (initial-exec)']
+      : []),
+    ...(hasTls && !reachesTls ? ['has thread-local variables at offsets of the program (local-exec)'] : []),
+    ...(/GNU_STACK.* RWE /.test(elf.segments) || !/GNU_STACK/.test(elf.segments)
+      ? ['wants an executable stack']
+      : []),
+    ...(/ RWE /.test(elf.segments) ? ['has a segment that is writable and executable'] : []),
+    ...(/\.(debug_|symtab)/.test(elf.sections) ? ['is not stripped'] : []),
+    ...(size > largest ? [`has ${size} bytes, more than ${largest}`] : []),
+  ]
+}
+
+// glibc's versions of symbols keep its list; of musl, everything that we use is written down.
+const muslSymbols = new Set(
+  `__errno_location __tls_get_addr abort access aligned_alloc atol basename bcmp bind bsearch calloc
+  ceilf close dgettext dirname dl_iterate_phdr dladdr epoll_create1 epoll_ctl faccessat fchmod
+  fclose fcntl feof fflush fgets fmemopen fopen fprintf fputc fread free fscanf fseek fstat ftell
+  ftruncate fwrite getenv geteuid getpagesize getpid getrlimit getsockname htons if_nametoindex
+  ioctl isalnum isblank lseek malloc memccpy memchr memcpy memfd_create memmove memrchr memset mkdir
+  mmap mremap msync munmap open posix_fallocate posix_memalign pread pthread_create pthread_join
+  pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_once pthread_rwlock_destroy
+  pthread_rwlock_init pthread_rwlock_rdlock pthread_rwlock_unlock pthread_rwlock_wrlock pwrite qsort
+  read readlink realloc realpath recvmsg send setrlimit setsockopt snprintf socket sprintf sscanf
+  statfs stderr strcasecmp strchr strcmp strcpy strdup strerror strerror_r strlen strncmp strndup
+  strnlen strpbrk strrchr strstr strtol strtoull syscall sysconf tdestroy time trunc uname unlink
+  vasprintf vfprintf vsnprintf write`.split(/\s+/),
+)
+const libcSymbols = {
+  glibc: (name) => /@GLIBC_/.test(name) || name === '__tls_get_addr',
+  musl: (name) => muslSymbols.has(name),
+}
+
+/** Returns what is wrong with an addon, and what is to be said about it. */
+export function checkAddon(file, { libc } = {}) {
+  const elf = read(file)
+  const problems = [...problemsOf(elf), ...(libc ? shippedProblems(file, elf, libc) : [])]
+  const newest = elf.glibc.at(-1)
+  const needs = newest ? `glibc ${newest} or newer` : 'a C library without versions (musl)'
+  return { problems, machine: elf.machine, summary: `needs ${needs}` }
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const addon = argv[2] ?? 'build/Release/libbpf_node.node'
+  const { problems, summary } = checkAddon(addon)
+  for (const problem of problems) stderr.write(`${addon} ${problem}\n`)
+  if (problems.length > 0) exit(1)
+  stderr.write(`${addon}: checked; ${summary}\n`)
+}

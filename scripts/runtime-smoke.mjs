@@ -1,0 +1,20 @@
+// Run by other versions of Node.js than the one that built: is the package imported and required as one library, and do events arrive?
+import { createRequire } from 'node:module'
+import { BpfObject } from 'libbpf-node'
+
+const required = createRequire(import.meta.url)('libbpf-node')
+if (required.BpfObject !== BpfObject) throw new Error('require() gives another library than import')
+
+const object = BpfObject.open('dist/test/bpf/ring.bpf.o')
+await object.load()
+const ring = object.ringBuffer('events', 'record')
+const arrived = new Promise((resolve) => {
+  ring.on((record) => {
+    if (record.number === 999n) resolve(record.number + 1n)
+  })
+})
+object.program('emit').testRunSync({ data: new Uint8Array(64), repeat: 1000 })
+const events = await arrived
+ring.close()
+object.close()
+process.stdout.write(`${process.versions.node}: imported, required, ${events} events\n`)

@@ -1,0 +1,68 @@
+// Runs the addon on the versions of Node.js that scripts/npm-packages.json pins. On each: the package is imported, required, and brings events,
+// with the prebuilt addon where there is one. On the oldest and the newest, the whole test suite.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { npmPackage, pinnedVersions } from './npm-package.mjs'
+import { Failure, root, run, say } from './run.mjs'
+import { prebuildOf } from './targets.mjs'
+
+const help = `Usage: npm run test:runtimes -- [--node VERSION]... [--no-suite] [TEST FILE]...
+
+  --node      these versions (26, 22.23.3) and the suite, or the test files, on each; by default events on all and the suite
+              on the oldest and the newest
+  --no-suite  events only
+`
+
+const name = `node-${process.platform}-${process.arch}`
+const all = pinnedVersions(name)
+
+function versionOf(wanted) {
+  const found = all.find((version) => version === wanted || version.startsWith(`${wanted}.`))
+  if (!found)
+    throw new Failure(`${name} ${wanted} is not in scripts/npm-packages.json, which has ${all.join(', ')}`)
+  return found
+}
+
+try {
+  process.chdir(root)
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    allowNegative: true,
+    options: {
+      node: { type: 'string', multiple: true },
+      suite: { type: 'boolean', default: true },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(help)
+    process.exit()
+  }
+  if (all.length === 0) throw new Failure(`scripts/npm-packages.json has no ${name}`)
+  const chosen = values.node?.map(versionOf)
+  const prebuilt = existsSync(prebuildOf(`${process.platform}-${process.arch}.glibc`))
+  for (const version of chosen ?? all) {
+    const node = join(await npmPackage(name, version), 'bin/node')
+    const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+    const addon = prebuilt ? 'the prebuilt addon' : 'the addon that was built here (no prebuilds/)'
+    const output = await run(node, ['scripts/runtime-smoke.mjs'], {
+      env: { ...env, ...(prebuilt && { PREBUILDS_ONLY: '1' }) },
+    })
+    say(`runtimes: ${output.trim()}, with ${addon}`)
+    if (!values.suite || !(chosen ?? [all[0], all.at(-1)]).includes(version)) continue
+    say(`runtimes: ${version}: the test suite`)
+    const began = performance.now()
+    const { status } = spawnSync(node, ['node_modules/vitest/vitest.mjs', 'run', ...positionals], {
+      env,
+      stdio: 'inherit',
+    })
+    if (status !== 0) throw new Failure(`the test suite failed on Node.js ${version}`)
+    say(`runtimes: ${version}: the test suite passed, in ${Math.round((performance.now() - began) / 1000)} s`)
+  }
+} catch (error) {
+  const isOurs = error instanceof Failure || error.code?.startsWith('ERR_PARSE_ARGS')
+  say(`runtimes: failed\n${isOurs ? error.message : error.stack}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,24 @@
+// What needs no kernel, run by an arm64 Node.js under qemu's user emulation, which has no bpf(): see scripts/test-arm64.mjs. vitest itself
+// runs on this machine, and its forks on the other one.
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import base from '../../vitest.config.js'
+
+const node = process.env.LIBBPF_NODE_ARM64
+if (node === undefined) throw new Error('run this with npm run test:arm64')
+process.execPath = node
+
+export default defineConfig({
+  test: {
+    ...base.test,
+    root: fileURLToPath(new URL('../..', import.meta.url)),
+    include: ['test/arm64/*.test.ts', 'test/btf/{codec,layout,parse}.test.ts'],
+    // Emulated it is neither at once nor small.
+    testNamePattern: /^(?!.*is ready at once and small)/,
+    // The check for leaks asks the kernel.
+    setupFiles: [],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    maxWorkers: 1,
+  },
+})

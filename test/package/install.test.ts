@@ -1,0 +1,223 @@
+// The package as users get it: packed, installed into an empty folder where there is neither a compiler nor anything else than Node.js, and without
+// install scripts. In place of a prebuilt addon that isn't there the one that was built here is packed.
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const machine = `${process.platform}-${process.arch}`
+const prebuild = `prebuilds/${machine}/libbpf-node.glibc.node`
+
+/** npm's own program, to be run without a PATH. */
+function npmProgram(): string {
+  const found = (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'npm'))
+    .find(existsSync)
+  if (found === undefined) throw new Error('this test needs npm')
+  return realpathSync(found)
+}
+
+interface Pack {
+  filename: string
+  size: number
+  files: { path: string; size: number }[]
+}
+
+let folder = ''
+let installed = ''
+let pack: Pack
+let env: NodeJS.ProcessEnv = {}
+
+const run = (program: string, args: string[] = [], cwd = folder) =>
+  spawnSync(program, args, { cwd, env, encoding: 'utf8', timeout: 60_000 })
+
+/** Runs an ES module, or with `.cjs` a script. */
+function runScript(name: string, source: string, extraEnv: NodeJS.ProcessEnv = {}) {
+  writeFileSync(join(folder, name), source)
+  return spawnSync(process.execPath, [name], { cwd: folder, env: { ...env, ...extraEnv }, encoding: 'utf8' })
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'libbpf-node-package-'))
+  const npm = npmProgram()
+  const options = ['--json', '--ignore-scripts', '--loglevel=error']
+  pack = JSON.parse(
+    execFileSync(process.execPath, [npm, 'pack', ...options, '--pack-destination', folder], {
+      cwd: root,
+      encoding: 'utf8',
+    }),
+  )[0]
+  let tarball = join(folder, pack.filename)
+  if (!existsSync(join(root, prebuild))) {
+    execFileSync('tar', ['-x', '-f', tarball, '-C', folder])
+    mkdirSync(dirname(join(folder, 'package', prebuild)), { recursive: true })
+    cpSync(join(root, 'build/Release/libbpf_node.node'), join(folder, 'package', prebuild))
+    tarball = join(folder, 'with-addon.tgz')
+    execFileSync('tar', ['-c', '-z', '-f', tarball, '-C', folder, 'package'])
+    rmSync(join(folder, 'package'), { recursive: true })
+  }
+
+  mkdirSync(join(folder, 'bin'))
+  for (const program of ['sh', 'env']) {
+    symlinkSync(execFileSync('which', [program], { encoding: 'utf8' }).trim(), join(folder, 'bin', program))
+  }
+  symlinkSync(process.execPath, join(folder, 'bin/node'))
+  env = { PATH: join(folder, 'bin'), HOME: process.env.HOME }
+  writeFileSync(join(folder, 'package.json'), '{"name":"user","private":true}')
+  const install = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball]
+  const result = run(process.execPath, [npm, ...install])
+  if (result.status !== 0) throw new Error(`npm install: ${result.stderr}`)
+  installed = join(folder, 'node_modules/libbpf-node')
+}, 120_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('the tarball', () => {
+  it('has what is needed and nothing else', () => {
+    const top = new Set(pack.files.map(({ path }) => path.replace(/^(dist\/[^/]+|[^/]+).*/, '$1')))
+    const known = [
+      ...[
+        'dist/lib',
+        'dist/types',
+        'dist/examples',
+        'prebuilds',
+        'binding',
+        'deps',
+        'include',
+        'docs',
+        'scripts',
+      ],
+      ...['CMakeLists.txt', 'package.json', 'README.md', 'LICENSE', 'NOTICE', 'CHANGELOG.md', 'SECURITY.md'],
+    ]
+    expect([...top].filter((name) => !known.includes(name))).toEqual([])
+    const strangers =
+      /(^|\/)(test|bench|node_modules|build)\/|^deps\/(libbpf|elfutils|zlib)\/|\.(log|tgz|tsbuildinfo)$/
+    expect(pack.files.filter(({ path }) => strangers.test(path))).toEqual([])
+    expect(pack.size).toBeLessThan(4_000_000)
+  })
+
+  it('installs with one dependency and no install script', () => {
+    const { scripts, dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
+    expect(Object.keys(dependencies)).toEqual(['node-gyp-build'])
+    for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
+      expect(scripts).not.toHaveProperty(name)
+    expect(existsSync(join(installed, 'binding.gyp'))).toBe(false)
+  })
+
+  it('has the licence of each part of a prebuilt addon', () => {
+    const notice = readFileSync(join(installed, 'NOTICE'), 'utf8')
+    const named = [...notice.matchAll(/prebuilds\/licences\/([\w.-]+\.txt)/g)].map(([, name]) => name)
+    expect(named.length).toBeGreaterThan(10)
+    if (!existsSync(join(root, prebuild))) return
+    for (const name of named)
+      expect(existsSync(join(installed, 'prebuilds/licences', name ?? '')), name).toBe(true)
+  })
+})
+
+describe('installed', () => {
+  it('opens its own example, by import and by require', () => {
+    const object = 'node_modules/libbpf-node/dist/examples/activity/activity.bpf.o'
+    const use = `using(BpfObject.open('${object}')); function using(o) { console.log([...o.maps.keys()].join()); o.close() }`
+    const imported = runScript('import.mjs', `import { BpfObject } from 'libbpf-node'; ${use}`)
+    expect(imported).toMatchObject({ status: 0, stderr: '' })
+    expect(imported.stdout).toContain('events')
+    const required = runScript('require.cjs', `const { BpfObject } = require('libbpf-node'); ${use}`)
+    expect(required).toMatchObject({ status: 0, stdout: imported.stdout })
+  })
+
+  it('runs its main example', async () => {
+    const program = join(installed, 'dist/examples/activity/activity.js')
+    const child = spawn(process.execPath, [program, '--json', '--seconds', '2'], { cwd: folder, env })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      const began = !stderr.includes('tracing') && (stderr + text).includes('tracing')
+      stderr += text
+      if (began) spawn('/bin/sh', ['-c', 'exit 5'], { stdio: 'ignore' })
+    })
+    const status = await new Promise((resolve) => child.on('close', resolve))
+    expect({ status, stderr }).toMatchObject({ status: 0 })
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.find(({ kind, exitCode }) => kind === 'exit' && exitCode === 5)).toBeDefined()
+  })
+
+  it('has the command line', () => {
+    const { status, stdout } = run(join(folder, 'node_modules/.bin/libbpf-node'), ['--help'])
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('gen') })
+    const object = join(installed, 'dist/examples/activity/activity.bpf.o')
+    const generated = run(join(folder, 'node_modules/.bin/libbpf-node'), [
+      'gen',
+      object,
+      '--output',
+      'activity.ts',
+    ])
+    expect(generated).toMatchObject({ status: 0 })
+  })
+})
+
+describe('without an addon', () => {
+  const load = `import('libbpf-node').catch((error) => console.log(error.message))`
+
+  it('the error says what the machine is, what was looked for and what helps', () => {
+    const away = join(folder, 'away')
+    mkdirSync(away)
+    cpSync(join(installed, 'prebuilds'), away, { recursive: true })
+    rmSync(join(installed, 'prebuilds'), { recursive: true })
+    try {
+      const { stdout } = runScript('missing.mjs', load)
+      expect(stdout).toContain(`for ${machine}, glibc `)
+      expect(stdout).toContain(`Node.js ${process.versions.node}`)
+      expect(stdout).toContain(join(installed, 'prebuilds', machine))
+      expect(stdout).toContain('npm run build')
+
+      mkdirSync(dirname(join(installed, prebuild)), { recursive: true })
+      writeFileSync(join(installed, prebuild), 'not an addon')
+      expect(runScript('damaged.mjs', load).stdout).toMatch(
+        /cannot load .*(invalid ELF header|file too short)/,
+      )
+    } finally {
+      rmSync(join(installed, 'prebuilds'), { recursive: true })
+      cpSync(away, join(installed, 'prebuilds'), { recursive: true })
+    }
+  })
+
+  it('nor its loader, the error names that', () => {
+    const hidden = join(folder, 'node_modules/node-gyp-build')
+    const away = join(folder, 'away-loader')
+    cpSync(hidden, away, { recursive: true })
+    rmSync(hidden, { recursive: true })
+    try {
+      expect(runScript('loader.mjs', load).stdout).toContain('its dependency node-gyp-build is not installed')
+    } finally {
+      cpSync(away, hidden, { recursive: true })
+    }
+  })
+
+  it('the build says which tools are missing', () => {
+    const { status, stderr } = run(process.execPath, ['scripts/source-build.mjs'], installed)
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/needed: cc, c\+\+, cmake/),
+    })
+  })
+})
