@@ -1,0 +1,42 @@
+// Debian's archive, whatever suites the system itself uses: apt with lists and caches of its own, which needs no
+// root and leaves the system's configuration alone. It looks where the system already gets Debian from.
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The addresses of the archives; none on a system without apt. */
+export function archives() {
+  const targets = spawnSync('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)'])
+  if (targets.status !== 0) return []
+  const uris = targets.stdout
+    .toString()
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([uri, suite, component]) => component === 'main' && !/security/.test(uri + suite))
+    .map(([uri]) => uri)
+  return [...new Set(uris)]
+}
+
+/** A suite, `type` is deb or deb-src. Returns what runs apt-get or apt-cache on it, in `folder`/files. */
+export function openSuite(folder, suite, type) {
+  const files = join(folder, 'files')
+  for (const name of ['lists/partial', 'cache/archives/partial', 'files']) {
+    mkdirSync(join(folder, name), { recursive: true })
+  }
+  // Trusted: an older release's keyring doesn't know the keys of a newer suite.
+  const lines = archives().map((uri) => `${type} [trusted=yes check-valid-until=no] ${uri} ${suite} main\n`)
+  writeFileSync(join(folder, 'sources.list'), lines.join(''))
+  const options = [
+    `Dir::Etc::SourceList=${folder}/sources.list`,
+    'Dir::Etc::SourceParts=/dev/null',
+    `Dir::State::Lists=${folder}/lists`,
+    `Dir::Cache=${folder}/cache`,
+    'APT::Sandbox::User=root',
+  ].flatMap((option) => ['-o', option])
+  const apt = (tool, ...args) =>
+    spawnSync(tool, [...options, ...args], { cwd: files, encoding: 'utf8', maxBuffer: 1 << 26 })
+  return { files, apt, update: apt('apt-get', 'update') }
+}
+
+/** The first thing that apt found wrong. */
+export const complaint = (result) => result.stderr.split('\n').find((line) => line.startsWith('E: '))
