@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BpfError, BpfObject } from 'libbpf-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -16,7 +16,13 @@ function objectsIn(folder: string): string[] {
     .map((name) => join(folder, name))
     .sort()
 }
-const objects = [...objectsIn(`${root}dist/test/bpf`), ...objectsIn(`${root}dist/examples`)]
+/** Of other people's tools: scripts/kernels fetches some. */
+const tools = process.env.LIBBPF_NODE_OBJECTS
+const objects = [
+  ...objectsIn(`${root}dist/test/bpf`),
+  ...objectsIn(`${root}dist/examples`),
+  ...(tools === undefined ? [] : objectsIn(tools)),
+]
 
 /** How far an object came: `loaded`, or `open` or `load` and the errno. */
 async function outcomeOf(path: string): Promise<{ outcome: string; error?: BpfError }> {
@@ -55,7 +61,7 @@ describe('each object file', () => {
     expect(inC.some((outcome) => outcome.startsWith('load '))).toBe(true)
   })
 
-  it.each(objects.map((path, i) => [path.slice(root.length), i] as const))('%s: as in C', async (_, i) => {
+  it.each(objects.map((path, i) => [relative(root, path), i] as const))('%s: as in C', async (_, i) => {
     const { outcome, error } = await outcomeOf(objects[i] as string)
     expect(outcome).toBe(inC[i])
     if (error !== undefined) {

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { complaint, openSuite } from '../debian.mjs'
 import { Failure, root, run, say } from '../run.mjs'
 
-const cache = process.env.LIBBPF_NODE_KERNELS ?? join(root, 'build/kernels')
+export const cache = process.env.LIBBPF_NODE_KERNELS ?? join(root, 'build/kernels')
 
 /** The kernels of the matrix, and the suites that have them; the first that does is taken. */
 export const kernels = new Map([
@@ -25,7 +25,7 @@ export const kernels = new Map([
   ['newest', ['sid', 'trixie-backports']],
 ])
 
-/** Fetches a kernel if it isn't there yet: `{ name, release, image, modules }`. */
+/** Fetches a kernel if it isn't there yet: `{ name, release, image, config, modules }`. */
 export async function fetchKernel(name) {
   const folder = join(cache, name)
   if (!existsSync(folder)) await download(name, folder)
@@ -33,13 +33,15 @@ export async function fetchKernel(name) {
     name,
     release: readFileSync(join(folder, 'release'), 'utf8'),
     image: join(folder, 'vmlinuz'),
+    config: join(folder, 'config'),
     modules: join(folder, 'lib/modules'),
   }
 }
 
 async function download(name, target) {
   const suites = kernels.get(name)
-  if (!suites) throw new Failure(`there is no kernel ${name}; the kernels are ${[...kernels.keys()].join(', ')}`)
+  if (!suites)
+    throw new Failure(`there is no kernel ${name}; the kernels are ${[...kernels.keys()].join(', ')}`)
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
@@ -67,7 +69,7 @@ function packagesOf(apt) {
     )
   const [image] = dependencies('linux-image-amd64').filter((name) => /^linux-image-\d/.test(name))
   if (!image) return []
-  return [image, ...dependencies(image).filter((name) => /^linux-(binary|modules)-\d/.test(name))]
+  return [image, ...dependencies(image).filter((name) => /^linux-(base|binary|modules)-\d/.test(name))]
 }
 
 async function fromSuite(folder, suite, target) {
@@ -81,10 +83,13 @@ async function fromSuite(folder, suite, target) {
   for (const deb of readdirSync(files)) await run('dpkg-deb', ['-x', join(files, deb), tree])
   const modules = ['lib/modules', 'usr/lib/modules'].map((path) => join(tree, path)).find(existsSync)
   const [release] = readdirSync(modules)
-  const image = [join(tree, 'boot', `vmlinuz-${release}`), join(modules, release, 'vmlinuz')].find(existsSync)
-  if (!image) return 'no vmlinuz in its packages'
   mkdirSync(join(target, 'lib'), { recursive: true })
-  copyFileSync(image, join(target, 'vmlinuz'))
+  // Old packages have them in /boot, new ones beside the modules.
+  for (const name of ['vmlinuz', 'config']) {
+    const file = [join(tree, 'boot', `${name}-${release}`), join(modules, release, name)].find(existsSync)
+    if (!file) return `its packages have no ${name}`
+    copyFileSync(file, join(target, name))
+  }
   renameSync(modules, join(target, 'lib/modules'))
   await run('depmod', ['-b', target, release])
   writeFileSync(join(target, 'release'), release)

@@ -24,11 +24,11 @@ const unpackers = { '.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'] }
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
 
 /**
- * Runs `command` (an array) in `cwd` on a kernel of {@link fetchKernel}. `onOutput` gets what it says, as it says it. Resolves to
- * `{ status, console }`; the status is undefined when the guest ended, or was ended, before the command did.
+ * Runs `command` (an array) in `cwd` on a kernel of {@link fetchKernel}. `onOutput` gets what it says, as it says it; `signal` ends
+ * the guest. Resolves to `{ status, console }`; the status is undefined when the guest ended before the command did.
  */
 export async function runInGuest(kernel, command, options) {
-  const { cwd, env = {}, cpus = 2, memory = '3G', seconds = 3600, onOutput } = options
+  const { cwd, env = {}, cpus = 2, memory = '3G', signal, onOutput } = options
   const work = mkdtempSync(join(tmpdir(), 'libbpf-node-guest-'))
   try {
     const lines = [
@@ -38,6 +38,8 @@ export async function runInGuest(kernel, command, options) {
       ...Object.entries({ HOME: '/root', PATH: process.env.PATH, ...env }).map(
         ([name, value]) => `export ${name}=${quote(value)}`,
       ),
+      // libbpf reads it for externs named CONFIG_*.
+      `cp ${quote(kernel.config)} /boot/config-${kernel.release}`,
       `cd ${quote(cwd)}`,
       command.map(quote).join(' '),
     ]
@@ -55,7 +57,7 @@ export async function runInGuest(kernel, command, options) {
       ...['-device', 'virtserialport,chardev=status,nr=2'],
       ...['-device', 'virtio-rng-pci'],
     ]
-    await qemu(args, seconds, onOutput)
+    await qemu(args, signal, onOutput)
     const read = (name) => {
       try {
         return readFileSync(join(work, name), 'utf8')
@@ -93,16 +95,16 @@ async function makeInitrd(kernel, folder, command) {
   return initrd
 }
 
-function qemu(args, seconds, onOutput) {
+function qemu(args, signal, onOutput) {
   return new Promise((resolve, reject) => {
     const child = spawn('qemu-system-x86_64', args, {
       // An end of stdin would close the port.
       stdio: ['pipe', 'pipe', 'inherit'],
-      timeout: seconds * 1000,
-      killSignal: 'SIGKILL',
     })
     const stop = () => child.kill('SIGKILL')
     process.once('exit', stop)
+    for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(1))
+    signal?.addEventListener('abort', stop)
     child.stdout.setEncoding('utf8').on('data', onOutput)
     child.on('error', reject)
     child.on('close', () => {

@@ -31,10 +31,13 @@ try {
     cwd: values.checkout,
     cpus: Number(values.cpus),
     memory: values.memory,
-    seconds: Number(values.seconds),
+    signal: AbortSignal.timeout(Number(values.seconds) * 1000),
     onOutput: (text) => process.stdout.write(text),
   })
-  if (status === undefined) say(`The guest ended before the command did. The end of its console:\n${console.split('\n').slice(-60).join('\n')}`)
+  if (status === undefined)
+    say(
+      `The guest ended before the command did. The end of its console:\n${console.split('\n').slice(-60).join('\n')}`,
+    )
   process.exitCode = status ?? 1
 } catch (error) {
   say(error instanceof Failure ? error.message : error.stack)
