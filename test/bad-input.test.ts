@@ -193,7 +193,7 @@ describe('loading', () => {
         object.program(program).autoload = true
       })
     expect(loading('on_unlink').message).toMatch(
-      /no such kernel function or hook 'do_unlinkatt'; did you mean 'do_unlinkat'/,
+      /no such kernel function or hook 'vfs_unlinkk'; did you mean 'vfs_unlink'/,
     )
     expect(loading('on_exec_btf').message).toMatch(
       /no such kernel function or hook 'sched_proces_exec'; did you mean 'sched_process_exec'/,

@@ -32,7 +32,7 @@ describe('info', () => {
     using object = load('fentry')
     using link = object.program('entry').attach()
     using kernel = Btf.fromKernel()
-    const targetBtfId = kernel.types.get('do_unlinkat', 'func').id
+    const targetBtfId = kernel.types.get('vfs_unlink', 'func').id
     expect(link.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fentry', targetBtfId })
   })
 

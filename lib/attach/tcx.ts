@@ -47,7 +47,7 @@ function attachBeside(
     target: String(to),
     since,
     reason: ({ errno }) =>
-      errno === 19 || (errno === 22 && what === 'netkit')
+      errno === 19 || (what === 'netkit' && (errno === 6 || errno === 22))
         ? `it is no ${what === 'netkit' ? 'netkit' : 'such'} device of this network namespace`
         : whyNoPlace(errno),
   }

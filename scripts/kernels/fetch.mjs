@@ -27,6 +27,8 @@ export const kernels = new Map([
 
 /** Fetches a kernel if it isn't there yet: `{ name, release, image, config, modules }`. */
 export async function fetchKernel(name) {
+  if (process.arch !== 'x64')
+    throw new Failure('the guests have this machine’s programs: it has to be an x86-64')
   const folder = join(cache, name)
   if (!existsSync(folder)) await download(name, folder)
   return {

@@ -21,6 +21,9 @@ export const guestTools = {
 // What it takes to reach the host's root and to say something. All others come from there.
 const bootModules = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
 const unpackers = { '.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'] }
+// Guests end with us, see 'exit' below.
+for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(1))
+
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
 
 /**
@@ -30,10 +33,12 @@ const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
 export async function runInGuest(kernel, command, options) {
   const { cwd, env = {}, cpus = 2, memory = '3G', signal, onOutput } = options
   const work = mkdtempSync(join(tmpdir(), 'libbpf-node-guest-'))
+  const cleanUp = () => rmSync(work, { recursive: true, force: true })
+  process.once('exit', cleanUp)
   try {
     const lines = [
       // This folder is the host's own.
-      `mkdir -p /lib/modules/${kernel.release}`,
+      `mkdir -p /boot /lib/modules/${kernel.release}`,
       `mount --bind ${quote(join(kernel.modules, kernel.release))} /lib/modules/${kernel.release}`,
       ...Object.entries({ HOME: '/root', PATH: process.env.PATH, ...env }).map(
         ([name, value]) => `export ${name}=${quote(value)}`,
@@ -68,7 +73,8 @@ export async function runInGuest(kernel, command, options) {
     const status = read('status').trim()
     return { status: status === '' ? undefined : Number(status), console: read('console') }
   } finally {
-    rmSync(work, { recursive: true, force: true })
+    process.off('exit', cleanUp)
+    cleanUp()
   }
 }
 
@@ -103,7 +109,6 @@ function qemu(args, signal, onOutput) {
     })
     const stop = () => child.kill('SIGKILL')
     process.once('exit', stop)
-    for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(1))
     signal?.addEventListener('abort', stop)
     child.stdout.setEncoding('utf8').on('data', onOutput)
     child.on('error', reject)

@@ -16,7 +16,7 @@ Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. 
 `
 
 // A guest is slow, but not silent: a file without news for so long hangs. The first takes the boot, too.
-const patience = 300_000
+const patience = 600_000
 const slowness = 10
 let tools
 
@@ -43,6 +43,9 @@ async function round(kernel, files, outcome) {
   let watchdog = setTimeout(() => giveUp.abort(), patience)
 
   const events = {
+    begin() {
+      tell(`${kernel.release} is up`)
+    },
     file({ file }) {
       current = { file }
       begun = Date.now()
@@ -51,7 +54,7 @@ async function round(kernel, files, outcome) {
       current.name = name
     },
     result(result) {
-      const wrongSkip = result.state === 'skipped' && !maySkip(kernel.release, result.name)
+      const wrongSkip = result.state === 'skipped' && !maySkip(kernel, result.name)
       if (wrongSkip)
         Object.assign(result, { state: 'failed', errors: ['it was skipped, and should run here'] })
       outcome.results.push(result)
@@ -116,6 +119,11 @@ async function round(kernel, files, outcome) {
       ? 'the guest went down'
       : `vitest ended with status ${guest.status}`
   const tail = (text) => text.trimEnd().split('\n').slice(-40).join('\n')
+  if (current.file === undefined && !outcome.startedAgain) {
+    outcome.startedAgain = true
+    tell(`${how} in the beginning: once more`)
+    return files
+  }
   fail(current.file ?? 'start', [
     `${how} in ${current.name ?? 'the beginning'}\n${tail(noise)}\nthe guest's console:\n${tail(guest.console)}`,
   ])

@@ -8,6 +8,10 @@ const shown = ({ message, stack, diff }) =>
   [stack?.includes(message) ? stack : message, diff].filter(Boolean).join('\n')
 
 export default class {
+  onInit() {
+    write({ type: 'begin' })
+  }
+
   onTestModuleStart(module) {
     write({ type: 'file', file: fileOf(module) })
   }

@@ -1,4 +1,5 @@
 // Which tests run on each kernel.
+import { readFileSync } from 'node:fs'
 import { files } from '../files.mjs'
 
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
@@ -17,16 +18,18 @@ export const kernelTests = () =>
   files('test', /\.test\.ts$/).filter((file) => !elsewhere.some((pattern) => pattern.test(file)))
 
 /**
- * Whether a kernel may skip a test: it is older than the version at the end of the name, or the test is of kernels
- * that are unlike those of the matrix.
+ * Whether a kernel may skip a test: it is older than the version in the test's name, or built without what the name
+ * says, or the test is of kernels that are unlike Debian's.
  */
-export function maySkip(release, name) {
-  const [, version] = name.match(/\(Linux ([\d.]+)\)$/) ?? []
-  if (version !== undefined) return isOlder(release, version)
-  return name.endsWith('(this kernel: not hardened: fentry programs are not refused)')
+export function maySkip({ release, config }, name) {
+  const [, version] = name.match(/\(Linux ([\d.]+)\)/) ?? []
+  if (version !== undefined && isOlder(release, version)) return true
+  const [, option] = name.match(/built without (CONFIG_\w+)/) ?? []
+  if (option !== undefined) return !new RegExp(`^${option}=[ym]`, 'm').test(readFileSync(config, 'utf8'))
+  return /\(this kernel: not hardened/.test(name)
 }
 
-export function isOlder(release, version) {
+function isOlder(release, version) {
   const number = (text) => {
     const [major, minor = 0] = text.split('.').map((part) => Number.parseInt(part, 10))
     return major * 1000 + minor

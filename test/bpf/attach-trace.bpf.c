@@ -18,6 +18,10 @@ struct seen seen;
 __u64 returns;
 
 extern bool bpf_session_is_return(void) __ksym __weak;
+// Linux 7.0 wants to be told.
+extern bool bpf_session_is_return___told(void* ctx) __ksym __weak;
+#define IS_RETURN(ctx) \
+  (bpf_ksym_exists(bpf_session_is_return___told) ? bpf_session_is_return___told(ctx) : bpf_session_is_return())
 
 static void note(void* ctx, __u64 argument, __u64 address) {
   if (wanted && bpf_get_current_pid_tgid() >> 32 != wanted) return;
@@ -72,7 +76,7 @@ int on_calls(struct pt_regs* ctx) {
 // Wants to see the return, too.
 SEC("?uprobe.session")
 int on_call_and_return(struct pt_regs* ctx) {
-  if (bpf_session_is_return()) {
+  if (IS_RETURN(ctx)) {
     __sync_fetch_and_add(&returns, 1);
   } else {
     note(ctx, PT_REGS_PARM1(ctx), 0);
@@ -94,7 +98,7 @@ int on_kernel_calls(struct pt_regs* ctx) {
 
 SEC("?kprobe.session")
 int on_kernel_call_and_return(struct pt_regs* ctx) {
-  if (bpf_session_is_return()) {
+  if (IS_RETURN(ctx)) {
     __sync_fetch_and_add(&returns, 1);
   } else {
     note(ctx, 0, 0);

@@ -3,7 +3,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-SEC("fentry/do_unlinkat")
+SEC("fentry/vfs_unlink")
 int entry(void* ctx) { return 0; }
 
 char LICENSE[] SEC("license") = "GPL";
