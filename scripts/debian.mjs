@@ -17,16 +17,19 @@ export function archives() {
   return [...new Set(uris)]
 }
 
-/** A suite, `type` is deb or deb-src. Returns what runs apt-get or apt-cache on it, in `folder`/files. */
-export function openSuite(folder, suite, type) {
+/**
+ * A suite, `type` is deb or deb-src. Returns what runs apt-get or apt-cache on it, in `folder`/files. `trusted` does without
+ * signatures: an older release's keyring may lack the keys of a newer suite.
+ */
+export function openSuite(folder, suite, type, { trusted = false } = {}) {
   const files = join(folder, 'files')
   for (const name of ['lists/partial', 'cache/archives/partial', 'files']) {
     mkdirSync(join(folder, name), { recursive: true })
   }
-  // Trusted: an older release's keyring doesn't know the keys of a newer suite.
-  const lines = archives().map((uri) => `${type} [trusted=yes check-valid-until=no] ${uri} ${suite} main\n`)
+  const options = `[check-valid-until=no${trusted ? ' trusted=yes' : ''}]`
+  const lines = archives().map((uri) => `${type} ${options} ${uri} ${suite} main\n`)
   writeFileSync(join(folder, 'sources.list'), lines.join(''))
-  const options = [
+  const settings = [
     `Dir::Etc::SourceList=${folder}/sources.list`,
     'Dir::Etc::SourceParts=/dev/null',
     `Dir::State::Lists=${folder}/lists`,
@@ -34,7 +37,7 @@ export function openSuite(folder, suite, type) {
     'APT::Sandbox::User=root',
   ].flatMap((option) => ['-o', option])
   const apt = (tool, ...args) =>
-    spawnSync(tool, [...options, ...args], { cwd: files, encoding: 'utf8', maxBuffer: 1 << 26 })
+    spawnSync(tool, [...settings, ...args], { cwd: files, encoding: 'utf8', maxBuffer: 1 << 26 })
   return { files, apt, update: apt('apt-get', 'update') }
 }
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { BpfError, BpfObject } from 'libbpf-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compile } from './helpers/compile.js'
+import { slowness } from './helpers/slowness.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -51,7 +52,7 @@ describe('each object file', () => {
     writeFileSync(loader, compile('cc', include, readFileSync(`${root}test/c/load.c`, 'utf8'), libraries))
     chmodSync(loader, 0o755)
     inC = execFileSync(loader, objects, { encoding: 'utf8' }).trim().split('\n')
-  })
+  }, 120_000 * slowness)
   afterAll(() => rmSync(folder, { recursive: true }))
 
   it('is there', () => {
