@@ -1,4 +1,5 @@
-// What a process looks like from inside the kernel, whatever its structures look like there (test/core.test.ts).
+// What a process looks like from inside the kernel, whatever its structures look like there
+// (test/core.test.ts).
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -35,7 +36,8 @@ int look(struct bpf_iter__task* ctx) {
   start_boottime = BPF_CORE_READ(task, start_boottime);
 
   has_new_state = bpf_core_field_exists(task->__state);
-  state = has_new_state ? BPF_CORE_READ(task, __state) : BPF_CORE_READ((struct task_struct___old*)task, state);
+  state =
+      has_new_state ? BPF_CORE_READ(task, __state) : BPF_CORE_READ((struct task_struct___old*)task, state);
 
   state &= 0xff;  // without TASK_FREEZABLE and the like
 
