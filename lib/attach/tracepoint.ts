@@ -33,7 +33,7 @@ export function attachRawTracepoint(program: Attachable, name: string, { cookie 
     errno === constants.errno.ENOENT
       ? noSuchTracepoint(name)
       : errno === constants.errno.EEXIST
-        ? 'this program is attached there already, and more than once it can be since Linux 6.10'
+        ? 'this program is attached there already; since Linux 6.10 it can be more than once'
         : undefined
   return attachTo(program, { what: `raw tracepoint '${name}'`, target: name, reason }, () =>
     native.programAttachRawTracepoint(program.handle, name, bits),

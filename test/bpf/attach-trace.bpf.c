@@ -18,11 +18,10 @@ struct seen seen;
 __u64 returns;
 
 extern bool bpf_session_is_return(void) __ksym __weak;
-// Linux 7.0 wants to be told.
-extern bool bpf_session_is_return___told(void* ctx) __ksym __weak;
-#define IS_RETURN(ctx)                                                               \
-  (bpf_ksym_exists(bpf_session_is_return___told) ? bpf_session_is_return___told(ctx) \
-                                                 : bpf_session_is_return())
+// The newest kernels (7.2) want the context.
+extern bool bpf_session_is_return___of(void* ctx) __ksym __weak;
+#define IS_RETURN(ctx) \
+  (bpf_ksym_exists(bpf_session_is_return___of) ? bpf_session_is_return___of(ctx) : bpf_session_is_return())
 
 static void note(void* ctx, __u64 argument, __u64 address) {
   if (wanted && bpf_get_current_pid_tgid() >> 32 != wanted) return;
