@@ -10,7 +10,8 @@ import { fetchTools } from './tools.mjs'
 
 const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
 
-Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all, and writes docs/kernels.md.
+Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all; then docs/kernels.md is
+written when all went well.
 
   --at-once N  so many guests at a time (2)
 `
@@ -22,12 +23,20 @@ let tools
 
 /** Runs files on one kernel: `{ kernel, results, errors }`. */
 async function runOn(name, files) {
-  const kernel = await fetchKernel(name)
-  const outcome = { kernel, results: [], errors: [], seconds: 0 }
+  const outcome = { kernel: { name, release: '' }, results: [], errors: [], seconds: 0 }
   const begin = Date.now()
+  try {
+    outcome.kernel = await fetchKernel(name)
+  } catch (error) {
+    // The others go on.
+    if (!(error instanceof Failure)) throw error
+    say(`${name.padEnd(7)}FAILED\n${error.message}\n`)
+    outcome.errors.push({ where: 'start', error: error.message })
+    return outcome
+  }
   let left = files
   // Each round but the last loses the file at which the guest stopped.
-  while (left.length > 0) left = await round(kernel, left, outcome)
+  while (left.length > 0) left = await round(outcome.kernel, left, outcome)
   outcome.seconds = Math.round((Date.now() - begin) / 1000)
   return outcome
 }
@@ -176,11 +185,11 @@ try {
     tools = await fetchTools()
     if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
     const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, files))
-    if (positionals.length === 0) writeTable(outcomes)
-    say(`\n${summary(outcomes)}`)
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),
     )
+    if (positionals.length === 0 && !failed) writeTable(outcomes)
+    say(`\n${summary(outcomes)}`)
     process.exitCode = failed ? 1 : 0
   }
 } catch (error) {

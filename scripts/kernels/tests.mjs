@@ -9,7 +9,7 @@ const elsewhere = [
   /^test\/codegen\//,
   /^test\/btf\/(?!btf\.|kernel\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm and examples.
-  /^test\/(lifecycle|readme)\.test/,
+  /^test\/(lifecycle|readme|examples)\.test/,
   // Count on time, or have events by the hundred thousand to show that the event loop goes on.
   /^test\/(events\/(soak|budget)|ring-buffer-readers)\.test/,
 ]
