@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -126,6 +127,12 @@ napi_value Info(napi_env env, napi_callback_info info) {
     if (fd < 0) return fd;
     uint32_t size = sizeof(found);
     int error = bpf_btf_get_info_by_fd(fd, &found, &size);
+    if (error == -E2BIG) {
+      // Until Linux 5.11 there was no name, and no BTF but programs' own.
+      memset(&found, 0, sizeof(found));
+      size = offsetof(bpf_btf_info, name);
+      error = bpf_btf_get_info_by_fd(fd, &found, &size);
+    }
     close(fd);
     return error;
   });

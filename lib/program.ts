@@ -119,7 +119,7 @@ export interface TestRunResult {
   duration: number
   /** The packet as the program left it. */
   data: Uint8Array
-  /** The context as the program left it. */
+  /** The context as the program left it; without `contextOutSize` as long as the one that was given. */
   context: Uint8Array
 }
 
@@ -592,6 +592,7 @@ export class Program {
     this.fd
     const subject = this.#testRunSubject
     return toResult(
+      options,
       await attemptAsync(subject, () => native.programTestRun(...toArguments(this.#handle, options))),
     )
   }
@@ -600,6 +601,7 @@ export class Program {
   testRunSync(options: TestRunOptions = {}): TestRunResult {
     this.fd
     return toResult(
+      options,
       attempt(this.#testRunSubject, () => native.programTestRunSync(...toArguments(this.#handle, options))),
     )
   }
@@ -657,7 +659,17 @@ function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArg
   return [handle, data, dataOutSize, context, contextOutSize, repeat, flags, cpu, batchSize]
 }
 
-function toResult(result: NativeTestRunResult): TestRunResult {
+function toResult(options: TestRunOptions, result: NativeTestRunResult): TestRunResult {
   const { retval, duration, dataOut, contextOut } = result
-  return { retval, duration, data: dataOut, context: contextOut }
+  return { retval, duration, data: dataOut, context: atFullLength(options, contextOut) }
+}
+
+// An older kernel's structure may be shorter than that of the program's types; it takes the rest when that is zero, and gives nothing
+// back for it.
+function atFullLength({ context, contextOutSize }: TestRunOptions, left: Uint8Array): Uint8Array {
+  if (context === undefined || contextOutSize !== undefined || left.length === 0) return left
+  if (left.length >= context.length) return left
+  const full = new Uint8Array(context.length)
+  full.set(left)
+  return full
 }

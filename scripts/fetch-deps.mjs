@@ -1,7 +1,7 @@
 // Fetches the sources of libbpf, libelf and zlib into deps/, as pinned in deps/versions.json. Wherever a
 // tarball comes from, it is its SHA-256 that decides. Tried in this order: a folder of tarballs, for machines
 // without a network; the upstream release; Debian's source packages, which keep the upstream tarballs.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   existsSync,
@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { complaint, openSuite } from './debian.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const work = join(root, 'build/fetch-deps')
@@ -65,48 +66,17 @@ async function fromUpstream(deps) {
 // The suites that have had these versions, the one that moves least first.
 const suites = ['trixie', 'sid', 'forky', 'trixie-backports']
 
-// apt with lists and caches of its own: it needs no root and leaves the system's configuration alone.
-// It looks where the system already gets Debian from.
 async function fromDebian(deps) {
-  const targets = spawnSync('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)'])
-  if (targets.status !== 0) return []
-  const archives = targets.stdout
-    .toString()
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter(([uri, suite, component]) => component === 'main' && !/security/.test(uri + suite))
-  const uris = [...new Set(archives.map(([uri]) => uri))]
   const found = []
   for (const suite of suites) {
     const missing = deps.filter((dep) => !found.some((item) => item.dep === dep))
-    if (missing.length > 0) found.push(...fromSuite(suite, uris, missing))
+    if (missing.length > 0) found.push(...fromSuite(suite, missing))
   }
   return found
 }
 
-function fromSuite(suite, uris, deps) {
-  const folder = join(work, suite)
-  for (const name of ['lists/partial', 'cache/archives/partial', 'files']) {
-    mkdirSync(join(folder, name), { recursive: true })
-  }
-  // Trusted: an older release's keyring doesn't know the keys of a newer suite, and the hash is what counts.
-  const lines = uris.map((uri) => `deb-src [trusted=yes check-valid-until=no] ${uri} ${suite} main\n`)
-  writeFileSync(join(folder, 'sources.list'), lines.join(''))
-  const options = [
-    `Dir::Etc::SourceList=${folder}/sources.list`,
-    'Dir::Etc::SourceParts=/dev/null',
-    `Dir::State::Lists=${folder}/lists`,
-    `Dir::Cache=${folder}/cache`,
-    'APT::Sandbox::User=root',
-  ].flatMap((option) => ['-o', option])
-  const apt = (tool, ...args) =>
-    spawnSync(tool, [...options, ...args], {
-      cwd: join(folder, 'files'),
-      encoding: 'utf8',
-      maxBuffer: 1 << 26,
-    })
-
-  const update = apt('apt-get', 'update')
+function fromSuite(suite, deps) {
+  const { files, apt, update } = openSuite(join(work, suite), suite, 'deb-src', { trusted: true }) // The hash is what counts.
   return deps.flatMap((dep) => {
     const { source, version } = dep.debian
     const versions = apt('apt-cache', 'showsrc', source).stdout.matchAll(/^Version: (.+)$/gm)
@@ -114,9 +84,9 @@ function fromSuite(suite, uris, deps) {
       .map(([, text]) => text)
       .find((text) => text.replace(/-[^-]*$/, '') === version)
     const got = match && apt('apt-get', 'source', '--download-only', '--tar-only', `${source}=${match}`)
-    const file = pick(join(folder, 'files'), dep)
+    const file = pick(files, dep)
     if (file) return { dep, file, from: `Debian ${suite}` }
-    const reason = (got ?? update).stderr.split('\n').find((line) => line.startsWith('E: ')) ?? 'not there'
+    const reason = complaint(got ?? update) ?? 'not there'
     say(`  ${dep.name} ${dep.version}: not from Debian ${suite}: ${reason}`)
     return []
   })

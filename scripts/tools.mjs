@@ -74,11 +74,8 @@ function newestClang() {
 
 /** Makes sure that all tools are there; returns the clang to compile BPF programs with. */
 export async function ensureTools() {
-  const present = programs()
-  const missing = Object.keys(needed).filter((name) => !present.has(name))
-  const packages = missing.map((name) => needed[name])
-  if (!newestClang()) packages.push('clang')
-  await install(packages)
+  await ensurePrograms(needed)
+  if (!newestClang()) await install(['clang'])
   const [, major, minor] = query('cmake', '--version').match(/version (\d+)\.(\d+)/) ?? []
   if (!(major * 100 + Number(minor) >= 315)) {
     throw new Failure(`cmake is too old (${major}.${minor}): 3.15 or newer is needed`)
@@ -93,6 +90,13 @@ export async function ensureClangFormat() {
   const find = () => alternatives['clang-format'].map((name) => programs().get(name)).find(Boolean)
   if (!find()) await install(['clang-format'])
   return find()
+}
+
+/** Makes sure that programs are there: name to Debian's package. */
+export async function ensurePrograms(packages) {
+  const present = programs()
+  const missing = Object.keys(packages).filter((name) => !present.has(name))
+  await install(missing.map((name) => packages[name]))
 }
 
 /** Packages are named as in Debian. */

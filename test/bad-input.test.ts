@@ -145,8 +145,9 @@ describe('loading', () => {
 
   it('names the type and field that a CO-RE relocation does not find', () => {
     const error = loadingOf('bad-core')
+    // Older kernels' verifiers give the line's text, and not its number.
     expect(error.message).toMatch(
-      /program 'on_exec' needs struct task_struct\.no_such_field \(CO-RE byte_off\), which this kernel does not have, at .*bad-core\.bpf\.c:\d+: /,
+      /program 'on_exec' needs struct task_struct\.no_such_field \(CO-RE byte_off\), which this kernel does not have, at (.*bad-core\.bpf\.c:\d+: |'struct )/,
     )
     expect(error.program).toBe('on_exec')
   })
@@ -192,7 +193,7 @@ describe('loading', () => {
         object.program(program).autoload = true
       })
     expect(loading('on_unlink').message).toMatch(
-      /no such kernel function or hook 'do_unlinkatt'; did you mean 'do_unlinkat'/,
+      /no such kernel function or hook 'vfs_unlinkk'; did you mean 'vfs_unlink'/,
     )
     expect(loading('on_exec_btf').message).toMatch(
       /no such kernel function or hook 'sched_proces_exec'; did you mean 'sched_process_exec'/,

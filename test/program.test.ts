@@ -136,7 +136,7 @@ describe('attach', () => {
     }
   })
 
-  it('is there twice when it is done twice', () => {
+  requiresKernel('6.10', 'is there twice when it is done twice', () => {
     using object = load('programs')
     using one = object.program('on_exec').attach()
     using two = object.program('on_exec').attach()

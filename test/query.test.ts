@@ -1,5 +1,6 @@
 import { BpfMap, ids, type Kind, libbpfVersion, possibleCpus, setMemlockRlimit } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { runChild } from './helpers/child.js'
 import { load } from './helpers/objects.js'
 import { until } from './helpers/until.js'
 
@@ -52,9 +53,11 @@ describe('what is inside', () => {
     expect(Number.isInteger(possibleCpus())).toBe(true)
   })
 
-  it('is told how much memory it may lock, as a number of bytes', () => {
+  it('is told how much memory it may lock, as a number of bytes', async () => {
     expect(() => setMemlockRlimit('1' as never)).toThrow(TypeError)
     expect(() => setMemlockRlimit(-1)).toThrow(RangeError)
-    expect(() => setMemlockRlimit(0)).not.toThrow()
+    // Before Linux 5.11 libbpf sets it itself when it loads, and only once.
+    const child = await runChild("import { setMemlockRlimit } from 'libbpf-node'; setMemlockRlimit(0)")
+    expect(child).toMatchObject({ status: 0, stderr: '' })
   })
 })

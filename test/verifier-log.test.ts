@@ -1,6 +1,10 @@
 import { BpfError, type OpenOptions, VerifierError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { kernelIs, requiresKernel } from './helpers/kernel.js'
 import { open, thrownBy } from './helpers/objects.js'
+
+/** Older kernels' logs have a line's text, and not where it is. */
+const namesFiles = kernelIs('6.10')
 
 /** How an object is rejected, and the log that the kernel wrote where it was given a buffer. */
 async function rejectionOf(
@@ -31,10 +35,10 @@ describe('a program that the verifier rejects', () => {
       operation: 'bpf_object__load',
       reason: "R0 invalid mem access 'map_value_or_null'",
     })
-    expect(error.source?.file).toMatch(/bad-pointer\.bpf\.c$/)
+    expect(error.source?.file).toMatch(namesFiles ? /bad-pointer\.bpf\.c$/ : /^$/)
     expect(error.source?.text).toBe('return *value;')
     expect(error.message).toBe(
-      `load object 'bad-pointer': the verifier rejected program 'on_exec': R0 invalid mem access 'map_value_or_null', at ${error.source?.file}:${error.source?.line}: 'return *value;'`,
+      `load object 'bad-pointer': the verifier rejected program 'on_exec': R0 invalid mem access 'map_value_or_null', at ${namesFiles ? `${error.source?.file}:${error.source?.line}: ` : ''}'return *value;'`,
     )
   })
 
@@ -85,7 +89,8 @@ describe('the verifier log', () => {
     expect(error.verifierLog).toBe(kernelLog)
   })
 
-  it('that does not fit into kernelLogSize says so instead of ending anywhere', () => {
+  // Older kernels take no buffer of less than 128 bytes.
+  requiresKernel('6.4', 'that does not fit into kernelLogSize says so instead of ending anywhere', () => {
     const object = open('bad-pointer', { kernelLogSize: 64, kernelLogLevel: 1 })
     const error = thrownBy(() => object.loadSync())
     object.close()
@@ -100,7 +105,7 @@ describe('the verifier log', () => {
     )
     // "1: <invalid CO-RE relocation>"
     expect(error.instruction).toBe(1)
-    expect(error.source?.file).toMatch(/bad-core\.bpf\.c$/)
+    expect(error.source?.file).toMatch(namesFiles ? /bad-core\.bpf\.c$/ : /^$/)
     expect(error.verifierLog).toMatch(/failed to resolve CO-RE relocation/)
   })
 })

@@ -30,7 +30,11 @@ export function attachTracepoint(
 export function attachRawTracepoint(program: Attachable, name: string, { cookie }: CookieOption): Link {
   const bits = u64('cookie', cookie)
   const reason = ({ errno }: { errno: number }): string | undefined =>
-    errno === constants.errno.ENOENT ? noSuchTracepoint(name) : undefined
+    errno === constants.errno.ENOENT
+      ? noSuchTracepoint(name)
+      : errno === constants.errno.EEXIST
+        ? 'this program is attached there already; since Linux 6.10 it can be more than once'
+        : undefined
   return attachTo(program, { what: `raw tracepoint '${name}'`, target: name, reason }, () =>
     native.programAttachRawTracepoint(program.handle, name, bits),
   )

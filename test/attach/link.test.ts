@@ -73,12 +73,13 @@ describe('closeAll', () => {
     object.close()
   `
 
-  it('goes on when the process ends', async () => {
+  // Before, a program is attached to a raw tracepoint only once.
+  requiresKernel('6.10', 'goes on when the process ends', async () => {
     const ending = `const path = process.argv[1]; ${script}; process.exit(7)`
     expect(await runChild(ending, [objectPath('attach-trace')])).toMatchObject({ status: 7, stderr: '' })
   })
 
-  requiresKernel('6.6', 'and attaching, too, when a Worker ends', async () => {
+  requiresKernel('6.10', 'and attaching, too, when a Worker ends', async () => {
     // The process goes on, and would keep what the Worker forgot.
     const ending = `
       import { Worker } from 'node:worker_threads'

@@ -4,7 +4,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-SEC("?fentry/do_unlinkatt")
+SEC("?fentry/vfs_unlinkk")
 int BPF_PROG(on_unlink) { return 0; }
 
 SEC("?tp_btf/sched_proces_exec")

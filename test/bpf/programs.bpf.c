@@ -15,11 +15,6 @@ __u64 executions;
 __u64 exits;
 __u64 runs;
 
-static bool wanted(void) {
-  struct task_struct* task = bpf_get_current_task_btf();
-  return task->real_parent->tgid == parent;
-}
-
 SEC("raw_tp/sched_process_exec")
 int on_exec(void* ctx) {
   __sync_fetch_and_add(&executions, 1);
@@ -33,8 +28,8 @@ int on_exit(void* ctx) {
 }
 
 SEC("?tp_btf/sched_process_exec")
-int BPF_PROG(on_my_exec) {
-  if (wanted()) __sync_fetch_and_add(&executions, 1);
+int BPF_PROG(on_my_exec, struct task_struct* task) {
+  if (task->real_parent->tgid == parent) __sync_fetch_and_add(&executions, 1);
   return 0;
 }
 

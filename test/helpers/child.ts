@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { slowness } from './slowness.js'
 
 export interface ChildResult {
   /** The exit status; `null` after a signal. */
@@ -48,7 +49,7 @@ export function runChild(
   const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, ...env },
-    timeout: seconds * 1000,
+    timeout: seconds * slowness * 1000,
     killSignal: 'SIGKILL',
     stdio: ['ignore', 'pipe', 'pipe'],
   })

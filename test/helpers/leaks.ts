@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { ids } from 'libbpf-node'
 import { afterAll, beforeAll } from 'vitest'
+import { slowness } from './slowness.js'
 import { until } from './until.js'
 
 const kinds = ['program', 'map', 'link'] as const
@@ -58,7 +59,7 @@ afterAll(async () => {
     const rest = left()
     if (rest.length > 0) throw new Error(`the tests of this file left behind: ${rest.join(', ')}`)
   })
-}, 30_000)
+}, 30_000 * slowness)
 
 function readOr<T>(fallback: T, read: () => T): T {
   try {

@@ -1,0 +1,112 @@
+// Debian's kernels, unpacked and not installed, in build/kernels, or where LIBBPF_NODE_KERNELS says.
+import { spawnSync } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { complaint, openSuite } from '../debian.mjs'
+import { Failure, root, run, say } from '../run.mjs'
+
+export const cache = process.env.LIBBPF_NODE_KERNELS ?? join(root, 'build/kernels')
+
+/** The kernels of the matrix, and the suites that have them; the first that does is taken. */
+export const kernels = new Map([
+  ['5.10', ['bullseye']],
+  ['6.1', ['bookworm']],
+  ['6.12', ['trixie', 'bookworm-backports']],
+  ['newest', ['sid', 'trixie-backports']],
+])
+
+/** Fetches a kernel if it isn't there yet: `{ name, release, image, config, modules }`. */
+export async function fetchKernel(name) {
+  if (process.arch !== 'x64')
+    throw new Failure('the guests have this machine’s programs: it has to be an x86-64')
+  const folder = join(cache, name)
+  if (!existsSync(folder)) await download(name, folder)
+  return {
+    name,
+    release: readFileSync(join(folder, 'release'), 'utf8'),
+    image: join(folder, 'vmlinuz'),
+    config: join(folder, 'config'),
+    modules: join(folder, 'lib/modules'),
+  }
+}
+
+async function download(name, target) {
+  const suites = kernels.get(name)
+  if (!suites)
+    throw new Failure(`there is no kernel ${name}; the kernels are ${[...kernels.keys()].join(', ')}`)
+  mkdirSync(cache, { recursive: true })
+  const work = mkdtempSync(join(cache, 'fetch-'))
+  try {
+    for (const suite of suites) {
+      say(`kernels: fetching ${name} from Debian ${suite}`)
+      const problem = await fromSuite(join(work, suite), suite, join(work, 'kernel'))
+      if (problem) say(`  not from ${suite}: ${problem}`)
+      else {
+        // Someone else may have been faster.
+        if (!existsSync(target)) renameSync(join(work, 'kernel'), target)
+        return
+      }
+    }
+    throw new Failure(`kernel ${name} is nowhere to be had`)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+// What Debian's metapackage names, and what that is made of: newer ones have the image and the modules apart.
+function packagesOf(apt) {
+  const dependencies = (name) =>
+    [...apt('apt-cache', 'depends', '--important', name).stdout.matchAll(/^ *\|?Depends: (\S+)$/gm)].map(
+      ([, dependency]) => dependency,
+    )
+  const [image] = dependencies('linux-image-amd64').filter((name) => /^linux-image-\d/.test(name))
+  if (!image) return []
+  return [image, ...dependencies(image).filter((name) => /^linux-(base|binary|modules)-\d/.test(name))]
+}
+
+async function fromSuite(folder, suite, target) {
+  const { files, apt, update } = openSuite(folder, suite, 'deb')
+  const packages = packagesOf(apt)
+  if (packages.length === 0) return complaint(update) ?? 'not there'
+  const got = apt('apt-get', 'download', ...packages)
+  if (got.status !== 0) return complaint(got) ?? 'apt-get download failed'
+
+  const tree = join(folder, 'tree')
+  for (const deb of readdirSync(files)) await run('dpkg-deb', ['-x', join(files, deb), tree])
+  const modules = ['lib/modules', 'usr/lib/modules'].map((path) => join(tree, path)).find(existsSync)
+  const [release] = readdirSync(modules)
+  mkdirSync(join(target, 'lib'), { recursive: true })
+  // Old packages have them in /boot, new ones beside the modules.
+  for (const name of ['vmlinuz', 'config']) {
+    const file = [join(tree, 'boot', `${name}-${release}`), join(modules, release, name)].find(existsSync)
+    if (!file) return `its packages have no ${name}`
+    copyFileSync(file, join(target, name))
+  }
+  renameSync(modules, join(target, 'lib/modules'))
+  await run('depmod', ['-b', target, release])
+  writeFileSync(join(target, 'release'), release)
+}
+
+/** The files of modules and of those that they need, in the order in which they can be loaded. */
+export function moduleFiles({ modules, release }, names) {
+  const found = new Set()
+  for (const name of names) {
+    const { stdout } = spawnSync(
+      'modprobe',
+      ['--show-depends', '-d', join(modules, '../..'), '-S', release, name],
+      { encoding: 'utf8' },
+    )
+    for (const [, file] of stdout.matchAll(/^insmod (\S+)/gm)) found.add(file)
+  }
+  return [...found]
+}

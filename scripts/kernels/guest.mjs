@@ -1,0 +1,120 @@
+// Boots a kernel under qemu, with this machine's root inside, and runs a command there.
+import { spawn } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { run } from '../run.mjs'
+import { programs } from '../tools.mjs'
+import { moduleFiles } from './fetch.mjs'
+
+/** Program: Debian's package. */
+export const guestTools = {
+  'qemu-system-x86_64': 'qemu-system-x86',
+  busybox: 'busybox-static',
+  modprobe: 'kmod',
+  cpio: 'cpio',
+  xz: 'xz-utils',
+  zstd: 'zstd',
+  'dpkg-deb': 'dpkg',
+}
+
+// What it takes to reach the host's root and to say something. All others come from there.
+const bootModules = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
+const unpackers = { '.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'] }
+// Guests end with us, see 'exit' below.
+for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(1))
+
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
+
+/**
+ * Runs `command` (an array) in `cwd` on a kernel of {@link fetchKernel}. `onOutput` gets what it says, as it says it; `signal` ends
+ * the guest. Resolves to `{ status, console }`; the status is undefined when the guest ended before the command did.
+ */
+export async function runInGuest(kernel, command, options) {
+  const { cwd, env = {}, cpus = 2, memory = '3G', signal, onOutput } = options
+  const work = mkdtempSync(join(tmpdir(), 'libbpf-node-guest-'))
+  const cleanUp = () => rmSync(work, { recursive: true, force: true })
+  process.once('exit', cleanUp)
+  try {
+    const lines = [
+      // This folder is the host's own.
+      `mkdir -p /boot /lib/modules/${kernel.release}`,
+      `mount --bind ${quote(join(kernel.modules, kernel.release))} /lib/modules/${kernel.release}`,
+      ...Object.entries({ HOME: '/root', PATH: process.env.PATH, ...env }).map(
+        ([name, value]) => `export ${name}=${quote(value)}`,
+      ),
+      // libbpf reads it for externs named CONFIG_*.
+      `cp ${quote(kernel.config)} /boot/config-${kernel.release}`,
+      `cd ${quote(cwd)}`,
+      command.map(quote).join(' '),
+    ]
+    const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`)
+    const args = [
+      ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(cpus), '-m', memory, '-nographic'],
+      ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
+      ...['-append', 'console=ttyS0 lsm=landlock,bpf panic=-1 mitigations=off tsc=unstable no_timer_check'],
+      ...['-serial', `file:${join(work, 'console')}`],
+      ...['-fsdev', 'local,id=root,path=/,security_model=none,multidevs=remap,readonly=on'],
+      ...['-device', 'virtio-9p-pci,fsdev=root,mount_tag=host'],
+      ...['-device', 'virtio-serial-pci'],
+      ...['-chardev', 'stdio,id=output,signal=off', '-device', 'virtserialport,chardev=output,nr=1'],
+      ...['-chardev', `file,id=status,path=${join(work, 'status')}`],
+      ...['-device', 'virtserialport,chardev=status,nr=2'],
+      ...['-device', 'virtio-rng-pci'],
+    ]
+    await qemu(args, signal, onOutput)
+    const read = (name) => {
+      try {
+        return readFileSync(join(work, name), 'utf8')
+      } catch {
+        return ''
+      }
+    }
+    const status = read('status').trim()
+    return { status: status === '' ? undefined : Number(status), console: read('console') }
+  } finally {
+    process.off('exit', cleanUp)
+    cleanUp()
+  }
+}
+
+async function makeInitrd(kernel, folder, command) {
+  for (const name of ['bin', 'modules']) mkdirSync(join(folder, name), { recursive: true })
+  copyFileSync(programs().get('busybox'), join(folder, 'bin/busybox'))
+  const here = import.meta.dirname
+  copyFileSync(join(here, 'init.sh'), join(folder, 'init'))
+  copyFileSync(join(here, 'start.sh'), join(folder, 'start.sh'))
+  writeFileSync(join(folder, 'command.sh'), command)
+  const names = []
+  for (const file of moduleFiles(kernel, bootModules)) {
+    const [packed, extension] = file.match(/\.ko(\.\w+)$/) ?? []
+    const name = basename(file).replace(packed ? extension : '', '')
+    const target = join(folder, 'modules', name)
+    if (packed) await run('sh', ['-c', '"$@" >"$0"', target, ...unpackers[extension], file])
+    else copyFileSync(file, target)
+    names.push(name)
+  }
+  writeFileSync(join(folder, 'modules.list'), names.join('\n'))
+  await run('chmod', ['755', join(folder, 'init')])
+  const initrd = join(dirname(folder), 'initrd.cpio')
+  await run('sh', ['-c', 'find . | cpio --quiet -o -H newc >"$0"', initrd], { cwd: folder })
+  return initrd
+}
+
+function qemu(args, signal, onOutput) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('qemu-system-x86_64', args, {
+      // An end of stdin would close the port.
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    const stop = () => child.kill('SIGKILL')
+    process.once('exit', stop)
+    signal?.addEventListener('abort', stop)
+    child.stdout.setEncoding('utf8').on('data', onOutput)
+    child.on('error', reject)
+    child.on('close', () => {
+      process.off('exit', stop)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,198 @@
+// Runs the kernel tests on each of Debian's kernels. See docs/kernels.md.
+import { parseArgs } from 'node:util'
+import { Failure, root, say } from '../run.mjs'
+import { ensurePrograms } from '../tools.mjs'
+import { fetchKernel, kernels } from './fetch.mjs'
+import { guestTools, runInGuest } from './guest.mjs'
+import { writeTable } from './table.mjs'
+import { kernelTests, maySkip } from './tests.mjs'
+import { fetchTools } from './tools.mjs'
+
+const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
+
+Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all; then docs/kernels.md is
+written when all went well.
+
+  --at-once N  so many guests at a time (2)
+`
+
+// A guest is slow, but not silent: a file without news for so long hangs. The first takes the boot, too.
+const patience = 600_000
+const slowness = 10
+let tools
+
+/** Runs files on one kernel: `{ kernel, results, errors }`. */
+async function runOn(name, files) {
+  const outcome = { kernel: { name, release: '' }, results: [], errors: [], seconds: 0 }
+  const begin = Date.now()
+  try {
+    outcome.kernel = await fetchKernel(name)
+  } catch (error) {
+    // The others go on.
+    if (!(error instanceof Failure)) throw error
+    say(`${name.padEnd(7)}FAILED\n${error.message}\n`)
+    outcome.errors.push({ where: 'start', error: error.message })
+    return outcome
+  }
+  let left = files
+  // Each round but the last loses the file at which the guest stopped.
+  while (left.length > 0) left = await round(outcome.kernel, left, outcome)
+  outcome.seconds = Math.round((Date.now() - begin) / 1000)
+  return outcome
+}
+
+async function round(kernel, files, outcome) {
+  const tell = (text) => say(`${kernel.name.padEnd(7)}${text}`)
+  const giveUp = new AbortController()
+  const finished = new Set()
+  let current = {}
+  let begun = Date.now()
+  let done = false
+  let rest = ''
+  let watchdog = setTimeout(() => giveUp.abort(), patience)
+
+  const events = {
+    begin() {
+      tell(`${kernel.release} is up`)
+    },
+    file({ file }) {
+      current = { file }
+      begun = Date.now()
+    },
+    test({ name }) {
+      current.name = name
+    },
+    result(result) {
+      const wrongSkip = result.state === 'skipped' && !maySkip(kernel, result.name)
+      if (wrongSkip)
+        Object.assign(result, { state: 'failed', errors: ['it was skipped, and should run here'] })
+      outcome.results.push(result)
+      if (result.state === 'failed')
+        tell(`FAILED ${result.file} > ${result.name}\n${result.errors.join('\n')}\n`)
+    },
+    end({ file, errors }) {
+      finished.add(file)
+      fail(file, errors)
+      const of = outcome.results.filter((result) => result.file === file)
+      const count = (state) => of.filter((result) => result.state === state).length
+      const seconds = ((Date.now() - begun) / 1000).toFixed(1)
+      tell(
+        `${file}: ${count('passed')} passed, ${count('skipped')} skipped, ${count('failed') + errors.length} failed (${seconds} s)`,
+      )
+    },
+    done({ errors }) {
+      fail('outside of tests', errors)
+      done = true
+    },
+  }
+  function fail(where, errors) {
+    for (const error of errors) {
+      outcome.errors.push({ where, error })
+      tell(`FAILED ${where}\n${error}\n`)
+    }
+  }
+
+  const command = [process.execPath, 'node_modules/vitest/vitest.mjs', 'run']
+  const options = ['--no-isolate', '--no-file-parallelism', '--reporter', './scripts/kernels/reporter.mjs']
+  const timeouts = [`--testTimeout=${30_000 * slowness}`, `--hookTimeout=${30_000 * slowness}`]
+  let noise = ''
+  const guest = await runInGuest(kernel, [...command, ...options, ...timeouts, ...files], {
+    cwd: root,
+    env: {
+      LIBBPF_NODE_SLOWNESS: String(slowness),
+      NO_COLOR: '1',
+      ...(tools && { LIBBPF_NODE_OBJECTS: tools }),
+    },
+    signal: giveUp.signal,
+    onOutput(text) {
+      clearTimeout(watchdog)
+      watchdog = setTimeout(() => giveUp.abort(), patience)
+      const lines = (rest + text).split('\n')
+      rest = lines.pop()
+      for (const line of lines) {
+        if (!line.startsWith('@{')) {
+          noise += `${line}\n`
+          continue
+        }
+        const { type, ...event } = JSON.parse(line.slice(1))
+        events[type](event)
+      }
+    },
+  })
+  clearTimeout(watchdog)
+  const left = files.filter((file) => !finished.has(file))
+  if (done) return []
+  const how = giveUp.signal.aborted
+    ? `nothing was heard for ${patience / 1000} s`
+    : guest.status === undefined
+      ? 'the guest went down'
+      : `vitest ended with status ${guest.status}`
+  const tail = (text) => text.trimEnd().split('\n').slice(-40).join('\n')
+  if (current.file === undefined && !outcome.startedAgain) {
+    outcome.startedAgain = true
+    tell(`${how} in the beginning: once more`)
+    return files
+  }
+  fail(current.file ?? 'start', [
+    `${how} in ${current.name ?? 'the beginning'}\n${tail(noise)}\nthe guest's console:\n${tail(guest.console)}`,
+  ])
+  return current.file === undefined ? [] : left.filter((file) => file !== current.file)
+}
+
+async function inParallel(atOnce, names, job) {
+  const waiting = [...names]
+  const outcomes = new Map()
+  const worker = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+      outcomes.set(name, await job(name))
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return names.map((name) => outcomes.get(name))
+}
+
+function summary(outcomes) {
+  const rows = outcomes.map(({ kernel, results, errors, seconds }) => {
+    const count = (state) => results.filter((result) => result.state === state).length
+    return [
+      kernel.name,
+      kernel.release,
+      count('passed'),
+      count('skipped'),
+      count('failed') + errors.length,
+      `${seconds} s`,
+    ]
+  })
+  const table = [['kernel', 'release', 'passed', 'skipped', 'failed', 'time'], ...rows]
+  const widths = table[0].map((_, i) => Math.max(...table.map((row) => String(row[i]).length)))
+  return table.map((row) => row.map((cell, i) => String(cell).padEnd(widths[i])).join('  ')).join('\n')
+}
+
+try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { 'at-once': { type: 'string', default: '2' }, help: { type: 'boolean', default: false } },
+  })
+  if (values.help) process.stdout.write(help)
+  else {
+    const tests = positionals.filter((name) => name.endsWith('.ts'))
+    const named = positionals.filter((name) => !name.endsWith('.ts'))
+    for (const name of named)
+      if (!kernels.has(name)) throw new Failure(`there is no kernel ${name}\n\n${help}`)
+    process.chdir(root)
+    await ensurePrograms(guestTools)
+    const names = named.length > 0 ? named : [...kernels.keys()]
+    const files = tests.length > 0 ? tests : kernelTests()
+    tools = await fetchTools()
+    if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
+    const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, files))
+    const failed = outcomes.some(
+      ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),
+    )
+    if (positionals.length === 0 && !failed) writeTable(outcomes)
+    say(`\n${summary(outcomes)}`)
+    process.exitCode = failed ? 1 : 0
+  }
+} catch (error) {
+  say(error instanceof Failure || error.code?.startsWith('ERR_PARSE_ARGS') ? error.message : error.stack)
+  process.exitCode = 1
+}
