@@ -50,7 +50,7 @@ export async function runInGuest(kernel, command, options) {
     ]
     const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`)
     const args = [
-      ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(cpus), '-m', memory, '-nographic'],
+      ...['-accel', 'tcg,thread=multi', '-cpu', 'max,-pku', '-smp', String(cpus), '-m', memory, '-nographic'],
       ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
       ...['-append', 'console=ttyS0 lsm=landlock,bpf panic=-1 mitigations=off tsc=unstable no_timer_check'],
       ...['-serial', `file:${join(work, 'console')}`],

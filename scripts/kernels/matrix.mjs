@@ -19,7 +19,11 @@ written when all went well.
 // A guest is slow, but not silent: a file without news for so long hangs. The first takes the boot, too.
 const patience = 600_000
 const slowness = 10
+// A test that takes longer is told.
+const slow = 20_000
 let tools
+
+const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
 
 /** Runs files on one kernel: `{ kernel, results, errors }`. */
 async function runOn(name, files) {
@@ -47,6 +51,7 @@ async function round(kernel, files, outcome) {
   const finished = new Set()
   let current = {}
   let begun = Date.now()
+  let testBegun = begun
   let done = false
   let rest = ''
   let watchdog = setTimeout(() => giveUp.abort(), patience)
@@ -61,8 +66,10 @@ async function round(kernel, files, outcome) {
     },
     test({ name }) {
       current.name = name
+      testBegun = Date.now()
     },
     result(result) {
+      if (Date.now() - testBegun > slow) tell(`  ${secondsSince(testBegun)} s: ${result.file} > ${result.name}`)
       const wrongSkip = result.state === 'skipped' && !maySkip(kernel, result.name)
       if (wrongSkip)
         Object.assign(result, { state: 'failed', errors: ['it was skipped, and should run here'] })
@@ -75,9 +82,8 @@ async function round(kernel, files, outcome) {
       fail(file, errors)
       const of = outcome.results.filter((result) => result.file === file)
       const count = (state) => of.filter((result) => result.state === state).length
-      const seconds = ((Date.now() - begun) / 1000).toFixed(1)
       tell(
-        `${file}: ${count('passed')} passed, ${count('skipped')} skipped, ${count('failed') + errors.length} failed (${seconds} s)`,
+        `${file}: ${count('passed')} passed, ${count('skipped')} skipped, ${count('failed') + errors.length} failed (${secondsSince(begun)} s)`,
       )
     },
     done({ errors }) {

@@ -4,14 +4,14 @@ import { files } from '../files.mjs'
 
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
 const elsewhere = [
-  // Text, types and files alone.
+  // Text, types, files and packages alone.
   /^test\/(typings|typed-data|shape|linker|binding)\.test/,
-  /^test\/codegen\//,
+  /^test\/(codegen|package|arm64)\//,
   /^test\/btf\/(?!btf\.|kernel\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm and examples.
-  /^test\/(lifecycle|readme|examples)\.test/,
+  /^test\/(lifecycle|workers|readme|examples|events\/example-worker|cli\/system)\.test/,
   // Count on time, or have events by the hundred thousand to show that the event loop goes on.
-  /^test\/(events\/(soak|budget)|ring-buffer-readers)\.test/,
+  /^test\/(events\/(soak|budget|held)|ring-buffer-held|ring-buffer-readers)\.test/,
 ]
 
 export const kernelTests = () =>
