@@ -14,7 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 function objectsIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.bpf.o'))
+    // That one's map would stay in /sys/fs/bpf, where a BPF file system is there.
+    .filter((name) => name.endsWith('.bpf.o') && name !== 'pinned.bpf.o')
     .map((name) => join(folder, name))
     .sort()
 }
