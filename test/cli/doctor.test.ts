@@ -43,6 +43,9 @@ async function doctor(args: string[] = [], expected = 0): Promise<Report> {
   return JSON.parse(stdout) as Report
 }
 
+const tracing = '/sys/kernel/tracing'
+const mountTracefs = `{ mountpoint -q ${tracing} || mount -t tracefs tracefs ${tracing}; }`
+
 /** In a mount namespace of its own, after a command of a shell. */
 async function inNamespace(before: string, args: string[] = []): Promise<Report & { status: number }> {
   const script = `${before} && exec "$@"`
@@ -155,7 +158,7 @@ describe('doctor', () => {
   })
 
   it('sees what is mounted', async () => {
-    const { checks } = await inNamespace('mount -t tracefs tracefs /sys/kernel/tracing')
+    const { checks } = await inNamespace(mountTracefs)
     expect(find(checks, 'tracefs')).toEqual({
       check: 'tracefs',
       state: 'ok',
@@ -223,7 +226,7 @@ describe('doctor of an object', () => {
       fix: 'mount -t tracefs tracefs /sys/kernel/tracing',
     })
     expect(without.status).toBe(1)
-    const mounted = await inNamespace('mount -t tracefs tracefs /sys/kernel/tracing', [objectPath('links')])
+    const mounted = await inNamespace(mountTracefs, [objectPath('links')])
     expect(find(mounted.object!.findings, 'program tracepoint')).toBeUndefined()
   })
 
