@@ -13,11 +13,13 @@ import { slowness } from './helpers/slowness.js'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 function objectsIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    // That one's map would stay in /sys/fs/bpf, where a BPF file system is there.
-    .filter((name) => name.endsWith('.bpf.o') && name !== 'pinned.bpf.o')
-    .map((name) => join(folder, name))
-    .sort()
+  return (
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      // That one's map would stay in /sys/fs/bpf, where a BPF file system is there.
+      .filter((name) => name.endsWith('.bpf.o') && name !== 'pinned.bpf.o')
+      .map((name) => join(folder, name))
+      .sort()
+  )
 }
 /** Of other people's tools, in place of our own, which the other tests load: scripts/kernels fetches some. */
 const tools = process.env.LIBBPF_NODE_OBJECTS

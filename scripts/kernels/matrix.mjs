@@ -70,7 +70,8 @@ async function round(kernel, files, outcome, retried) {
       testBegun = Date.now()
     },
     result(result) {
-      if (Date.now() - testBegun > slow) tell(`  ${secondsSince(testBegun)} s: ${result.file} > ${result.name}`)
+      if (Date.now() - testBegun > slow)
+        tell(`  ${secondsSince(testBegun)} s: ${result.file} > ${result.name}`)
       const wrongSkip = result.state === 'skipped' && !maySkip(kernel, result.name)
       if (wrongSkip)
         Object.assign(result, { state: 'failed', errors: ['it was skipped, and should run here'] })

@@ -191,8 +191,9 @@ describe('doctor of an object', () => {
   it('that the verifier rejects: by which line', async () => {
     const { status, stdout } = await libbpfNode(['doctor', objectPath('bad-pointer')])
     expect(status).toBe(1)
-    expect(stdout.replace(/\s+/g, ' ')).toContain(
-      "R0 invalid mem access 'map_value_or_null', at bad-pointer.bpf.c:",
+    // Kernels before 6.10 tell the line, and not its number.
+    expect(stdout.replace(/\s+/g, ' ')).toMatch(
+      /R0 invalid mem access 'map_value_or_null', at (bad-pointer\.bpf\.c:\d|'return \*value;')/,
     )
   })
 
