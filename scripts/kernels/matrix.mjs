@@ -1,4 +1,5 @@
 // Runs the kernel tests on each of Debian's kernels. See docs/kernels.md.
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../run.mjs'
 import { ensurePrograms } from '../tools.mjs'
@@ -14,6 +15,7 @@ Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. 
 written when all went well.
 
   --at-once N  so many guests at a time (2)
+  --json FILE  writes all results there, too
 `
 
 // A guest is slow, but not silent: a test without news for so long hangs. The first takes the boot, too.
@@ -180,7 +182,11 @@ function summary(outcomes) {
 try {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { 'at-once': { type: 'string', default: '2' }, help: { type: 'boolean', default: false } },
+    options: {
+      'at-once': { type: 'string', default: '2' },
+      json: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
   })
   if (values.help) process.stdout.write(help)
   else {
@@ -198,6 +204,7 @@ try {
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),
     )
+    if (values.json) writeFileSync(values.json, JSON.stringify(outcomes))
     if (positionals.length === 0 && !failed) writeTable(outcomes)
     say(`\n${summary(outcomes)}`)
     process.exitCode = failed ? 1 : 0
