@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs'
 import { native } from './binding.js'
 import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
+import { whyNoTracepoint } from './tracefs.js'
 
 /** What an errno and libbpf's warnings mean, and what helps. The first that fits is used. */
 export interface Hint {
@@ -189,25 +189,6 @@ const sections =
   'socket sk_reuseport kprobe uprobe kretprobe uretprobe kprobe.multi kretprobe.multi uprobe.multi uretprobe.multi ksyscall kretsyscall usdt tc classifier action tcx netkit tracepoint tp raw_tracepoint raw_tp tp_btf fentry fmod_ret fexit fsession freplace lsm lsm_cgroup iter syscall xdp perf_event lwt_in lwt_out lwt_xmit sockops sk_skb sk_msg flow_dissector cgroup_skb cgroup sk_lookup struct_ops netfilter'.split(
     ' ',
   )
-
-export const noTracefs = "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
-export const hasTracefs = (): boolean => tracefsEvents() !== undefined
-
-function tracefsEvents(): string | undefined {
-  return ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events'].find((path) => existsSync(path))
-}
-
-function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : []
-}
-
-/** Why a tracepoint is not there; `undefined` where it is. */
-export function whyNoTracepoint(category: string, name: string): string | undefined {
-  const events = tracefsEvents()
-  if (events === undefined) return `the tracepoint cannot be looked up, ${noTracefs}`
-  if (existsSync(`${events}/${category}/${name}`)) return undefined
-  return `no such tracepoint '${category}/${name}'${didYouMean(name, namesIn(`${events}/${category}`))}`
-}
 
 /** What fentry, tp_btf and lsm programs there could be instead. */
 export function noSuchHook(name: string): string {
