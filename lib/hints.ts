@@ -108,6 +108,11 @@ export const hints: readonly Hint[] = [
       "the verifier's log does not fit into kernelLogSize; raise it, or leave it out to get the whole log",
   },
   {
+    log: /prog '([^']+)': SEC\("([^"]*)"\) program isn't referenced anywhere/,
+    say: ([, program, section]) =>
+      `program '${program}' is in no struct_ops map, and the kernel takes it only with one; put it into one, or declare it SEC("?${section}"), which leaves it out until then`,
+  },
+  {
     code: /^EINVAL$/,
     log: /prog '([^']+)': failed to load: -EINVAL/,
     say: ([, program]) =>

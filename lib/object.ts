@@ -165,6 +165,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     const owner = {
       name: this.name,
       own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
+      btfFd: () => native.objectBtfFd(this.#handle),
       dispatch: (section: string, prepare: (dispatcher: Program) => void) =>
         loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }
@@ -176,7 +177,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
         handle,
         owner,
         native.mapIsInternal(handle) ? undefined : this.#codecsOfMap(types),
-        this.#innerDeclaration(handle),
+        this.#innerDeclaration(handle, owner.btfFd),
       )
     })
     this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
@@ -620,11 +621,11 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /** Of a map of maps. Now, too: load lets go of it. */
-  #innerDeclaration(outer: MapHandle): InnerDeclaration | undefined {
+  #innerDeclaration(outer: MapHandle, btfFd: () => number): InnerDeclaration | undefined {
     const inner = native.mapInnerMap(outer)
     if (inner === undefined) return undefined
     const types = { key: native.mapBtfKeyTypeId(inner), value: native.mapBtfValueTypeId(inner) }
-    return { layout: declaredLayout(inner), codecs: this.#codecsOfMap(types) }
+    return { layout: declaredLayout(inner), codecs: this.#codecsOfMap(types), btf: { ...types, fd: btfFd } }
   }
 
   #mapCodecs(map: BpfMap<unknown, unknown>, types: ElementTypes): MapCodecs {
