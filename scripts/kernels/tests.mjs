@@ -5,7 +5,7 @@ import { files } from '../files.mjs'
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
 const elsewhere = [
   // Text, types and files alone.
-  /^test\/(typings|typed-data|shape|linker|binding)\.test/,
+  /^test\/(typings|typed-data|docs|shape|linker|binding)\.test/,
   /^test\/codegen\//,
   /^test\/btf\/(?!btf\.|kernel\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm and examples.
