@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Has a configuration of its own: npm run test:arm64
+    exclude: ['test/arm64/**'],
     // A crash stays in one child, and files that count what is in the kernel do not disturb each other.
     pool: 'forks',
     fileParallelism: false,

@@ -47,12 +47,8 @@ describe('attachPerfEvent', () => {
       for (let i = 0; i < 100; i++) readFileSync('/proc/self/maps')
       return object.data.user_stack !== -1n && object.data.kernel_stack !== -1n
     })
-    const stacks = object.map<Uint8Array, Uint8Array>('stacks')
-    const addresses = (id: bigint): bigint[] => {
-      const key = new Uint8Array(Uint32Array.of(Number(id)).buffer)
-      const value = stacks.get(key)!
-      return [...new BigUint64Array(value.buffer, value.byteOffset, 127)].filter((address) => address !== 0n)
-    }
+    const stacks = object.map<number, bigint[]>('stacks')
+    const addresses = (id: bigint): bigint[] => stacks.get(Number(id))!
     // The halves of the address space.
     const user = addresses(object.data.user_stack as bigint)
     const kernel = addresses(object.data.kernel_stack as bigint)
