@@ -18,7 +18,7 @@ export interface Hint {
 export const hints: readonly Hint[] = [
   // ---- The file
   {
-    log: /elf: failed to open (.+): -ENOENT/,
+    log: /failed to open (?:file )?(.+): -ENOENT/,
     say: () => 'there is no such file',
   },
   {
@@ -163,7 +163,11 @@ export const hints: readonly Hint[] = [
     operation: /^bpf_map_get_info_by_fd$/,
     say: () => 'it is not the descriptor of a BPF map',
   },
-  { code: /^ENOENT$/, operation: /_get_fd_by_id$/, say: () => 'there is none, or it is gone' },
+  {
+    code: /^ENOENT$/,
+    operation: /^bpf_btf_get_info_by_fd$|_get_fd_by_id$/,
+    say: () => 'there is none, or it is gone',
+  },
   {
     code: /^EBUSY$/,
     operation: /__(set_\w+|reuse_fd)$/,

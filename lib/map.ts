@@ -169,6 +169,12 @@ export function insideOfMap(map: BpfMap<unknown, unknown>): MapInside {
   return read(map)
 }
 
+/** A map of ours, which the type checker may not have looked at. @internal */
+export function expectMap<M extends BpfMap<unknown, unknown>>(map: M): M {
+  insideOfMap(map)
+  return map
+}
+
 /** The type, sizes and flags that a map is declared with. @internal */
 export function declaredLayout(handle: MapHandle): MapLayout {
   return {
@@ -290,7 +296,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     } = options
     const number = mapTypeNumber(type)
     const innerFd = options.innerMap === undefined ? 0 : options.innerMap.fd
-    const map = BpfMap.#open<K, V, W>(`create ${type} map '${name ?? ''}'`, name, options, () =>
+    const what = `create ${type} map '${name ?? ''}'`
+    const map = BpfMap.#open<K, V, W>(what, createArguments, name, options, () =>
       native.mapCreate(
         number,
         name,
@@ -316,7 +323,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     fd: number,
     types: MapTypes<K, V> = {},
   ): BpfMap<K, V, W> {
-    return BpfMap.#open(`open the map of fd ${fd}`, undefined, types, () => native.mapFromFd(fd))
+    return BpfMap.#open(`open the map of fd ${fd}`, ['fd'], undefined, types, () => native.mapFromFd(fd))
   }
 
   /** A map by the kernel's number for it. (`bpf_map_get_fd_by_id`, Linux 4.13, CAP_SYS_ADMIN) */
@@ -328,7 +335,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   }
 
   static #fromId<K, V, W>(what: string, id: number, types: MapTypes<K, V> = {}): BpfMap<K, V, W> {
-    return BpfMap.#open(what, undefined, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
+    return BpfMap.#open(what, ['id'], undefined, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
   }
 
   /**
@@ -343,7 +350,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   ): BpfMap<K, V, W> {
     const { flags = 0, expect = {} } = options
     const what = `open the pinned map ${path}`
-    const map = BpfMap.#open<K, V, W>(what, undefined, options, () => native.mapFromPin(path, flags))
+    const names = ['path', 'flags']
+    const map = BpfMap.#open<K, V, W>(what, names, undefined, options, () => native.mapFromPin(path, flags))
     const found = differences(layoutOf(map), expect)
     if (found.length === 0) return map
     map.close()
@@ -356,15 +364,13 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
 
   static #open<K, V, W>(
     what: string,
+    names: readonly string[],
     name: string | undefined,
     { key, value }: MapTypes<K, V>,
     open: () => MapHandle,
     capability: Capability = 'CAP_BPF',
   ): BpfMap<K, V, W> {
-    const handle = attempt(
-      { what, map: name, capabilities: () => [capability], arguments: createArguments },
-      open,
-    )
+    const handle = attempt({ what, map: name, capabilities: () => [capability], arguments: names }, open)
     if (key === undefined && value === undefined) return new BpfMap(handle)
     const map = new BpfMap<K, V, W>(handle, undefined, (map) => {
       return {

@@ -3,7 +3,7 @@ import { native } from './binding.js'
 import type { Codec } from './btf/codec.js'
 import { attempt } from './call.js'
 import { BpfError } from './errors.js'
-import { type BpfMap, handleOfMap } from './map.js'
+import { type BpfMap, expectMap, handleOfMap } from './map.js'
 
 export interface UserRingBufferOptions<T = unknown> {
   /** Makes bytes of the samples; without it they are given as bytes. */
@@ -37,7 +37,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   /** @param map - a map of type user_ringbuf, after load; (`user_ring_buffer__new`) */
   constructor(map: BpfMap<unknown, unknown>, options: UserRingBufferOptions<T> = {}) {
-    this.#name = map.name
+    this.#name = expectMap(map).name
     this.#codec = options.codec
     map.fd
     this.#handle = this.#do('open', () => native.userRingBufferNew(handleOfMap(map)))
