@@ -554,11 +554,21 @@ napi_value Create(napi_env env, napi_callback_info info) {
   options.numa_node = args.u32(7);
   options.inner_map_fd = static_cast<uint32_t>(args.i32(8));
   options.map_ifindex = args.u32(9);
+  int btf_fd = args.i32(10);
+  options.btf_key_type_id = args.u32(11);
+  options.btf_value_type_id = args.u32(12);
   if (!args.ok()) return nullptr;
   int fd = -1;
-  bool created = Call(env, "bpf_map_create", [&] {
+  auto create = [&] {
     return fd = bpf_map_create(type, name ? name->c_str() : nullptr, key_size, value_size, max_entries,
                                &options);
+  };
+  bool created = Call(env, "bpf_map_create", [&] {
+    options.btf_fd = static_cast<uint32_t>(btf_fd);
+    if (btf_fd >= 0 && create() >= 0) return fd;
+    // As libbpf does it: not every type of map may have types, nor every kernel's.
+    options.btf_fd = options.btf_key_type_id = options.btf_value_type_id = 0;
+    return create();
   });
   return created ? Adopt(env, fd) : nullptr;
 }

@@ -211,6 +211,7 @@ void DefineObject(napi_env env, napi_value exports) {
           {"objectBtf", Btf},
           {"objectKernelLog", KernelLog},
           {"objectTokenFd", Get<bpf_object__token_fd>},
+          {"objectBtfFd", Get<bpf_object__btf_fd>},
           {"objectPin", WithPath<bpf_object__pin, false>, "bpf_object__pin"},
           {"objectUnpin", WithPath<bpf_object__unpin, false>, "bpf_object__unpin"},
           {"objectPinMaps", WithPath<bpf_object__pin_maps, true>, "bpf_object__pin_maps"},

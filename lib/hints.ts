@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs'
 import { native } from './binding.js'
 import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
+import { whyNoTracepoint } from './tracefs.js'
 
 /** What an errno and libbpf's warnings mean, and what helps. The first that fits is used. */
 export interface Hint {
@@ -18,7 +18,7 @@ export interface Hint {
 export const hints: readonly Hint[] = [
   // ---- The file
   {
-    log: /elf: failed to open (.+): -ENOENT/,
+    log: /failed to open (?:file )?(.+): -ENOENT/,
     say: () => 'there is no such file',
   },
   {
@@ -108,6 +108,11 @@ export const hints: readonly Hint[] = [
       "the verifier's log does not fit into kernelLogSize; raise it, or leave it out to get the whole log",
   },
   {
+    log: /prog '([^']+)': SEC\("([^"]*)"\) program isn't referenced anywhere/,
+    say: ([, program, section]) =>
+      `program '${program}' is in no struct_ops map, and the kernel takes it only with one; put it into one, or declare it SEC("?${section}"), which leaves it out until then`,
+  },
+  {
     code: /^EINVAL$/,
     log: /prog '([^']+)': failed to load: -EINVAL/,
     say: ([, program]) =>
@@ -158,7 +163,11 @@ export const hints: readonly Hint[] = [
     operation: /^bpf_map_get_info_by_fd$/,
     say: () => 'it is not the descriptor of a BPF map',
   },
-  { code: /^ENOENT$/, operation: /_get_fd_by_id$/, say: () => 'there is none, or it is gone' },
+  {
+    code: /^ENOENT$/,
+    operation: /^bpf_btf_get_info_by_fd$|_get_fd_by_id$/,
+    say: () => 'there is none, or it is gone',
+  },
   {
     code: /^EBUSY$/,
     operation: /__(set_\w+|reuse_fd)$/,
@@ -189,25 +198,6 @@ const sections =
   'socket sk_reuseport kprobe uprobe kretprobe uretprobe kprobe.multi kretprobe.multi uprobe.multi uretprobe.multi ksyscall kretsyscall usdt tc classifier action tcx netkit tracepoint tp raw_tracepoint raw_tp tp_btf fentry fmod_ret fexit fsession freplace lsm lsm_cgroup iter syscall xdp perf_event lwt_in lwt_out lwt_xmit sockops sk_skb sk_msg flow_dissector cgroup_skb cgroup sk_lookup struct_ops netfilter'.split(
     ' ',
   )
-
-export const noTracefs = "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it"
-export const hasTracefs = (): boolean => tracefsEvents() !== undefined
-
-function tracefsEvents(): string | undefined {
-  return ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events'].find((path) => existsSync(path))
-}
-
-function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : []
-}
-
-/** Why a tracepoint is not there; `undefined` where it is. */
-export function whyNoTracepoint(category: string, name: string): string | undefined {
-  const events = tracefsEvents()
-  if (events === undefined) return `the tracepoint cannot be looked up, ${noTracefs}`
-  if (existsSync(`${events}/${category}/${name}`)) return undefined
-  return `no such tracepoint '${category}/${name}'${didYouMean(name, namesIn(`${events}/${category}`))}`
-}
 
 /** What fentry, tp_btf and lsm programs there could be instead. */
 export function noSuchHook(name: string): string {

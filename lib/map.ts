@@ -130,6 +130,15 @@ type CodecsOf = (map: BpfMap<unknown, unknown>) => MapCodecs
 export interface InnerDeclaration {
   readonly layout: MapLayout
   readonly codecs: CodecsOf | undefined
+  readonly btf: KernelTypes | undefined
+}
+
+/** Where the kernel finds the types of keys and values: it has to know those with locks, timers and their like. */
+interface KernelTypes {
+  /** After load; negative where it has none. */
+  fd(): number
+  key: number
+  value: number
 }
 
 const createArguments = [
@@ -158,6 +167,12 @@ let read: (map: BpfMap<unknown, unknown>) => MapInside
 export function insideOfMap(map: BpfMap<unknown, unknown>): MapInside {
   if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
   return read(map)
+}
+
+/** A map of ours, which the type checker may not have looked at. @internal */
+export function expectMap<M extends BpfMap<unknown, unknown>>(map: M): M {
+  insideOfMap(map)
+  return map
 }
 
 /** The type, sizes and flags that a map is declared with. @internal */
@@ -264,6 +279,10 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
 
   /** Makes a map without an object. It's gone when it's closed and nobody else holds it. (`bpf_map_create`, Linux 3.19) */
   static create<K = Uint8Array, V = Uint8Array, W = V>(options: MapOptions<K, V>): BpfMap<K, V, W> {
+    return BpfMap.#create(options)
+  }
+
+  static #create<K, V, W>(options: MapOptions<K, V>, types?: KernelTypes): BpfMap<K, V, W> {
     const {
       type,
       name,
@@ -277,7 +296,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     } = options
     const number = mapTypeNumber(type)
     const innerFd = options.innerMap === undefined ? 0 : options.innerMap.fd
-    const map = BpfMap.#open<K, V, W>(`create ${type} map '${name ?? ''}'`, name, options, () =>
+    const what = `create ${type} map '${name ?? ''}'`
+    const map = BpfMap.#open<K, V, W>(what, createArguments, name, options, () =>
       native.mapCreate(
         number,
         name,
@@ -289,6 +309,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
         numaNode,
         innerFd,
         ifindex,
+        types?.fd() ?? -1,
+        types?.key ?? 0,
+        types?.value ?? 0,
       ),
     )
     if (options.innerMap !== undefined) map.#inner = options.innerMap.#declaration()
@@ -300,7 +323,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     fd: number,
     types: MapTypes<K, V> = {},
   ): BpfMap<K, V, W> {
-    return BpfMap.#open(`open the map of fd ${fd}`, undefined, types, () => native.mapFromFd(fd))
+    return BpfMap.#open(`open the map of fd ${fd}`, ['fd'], undefined, types, () => native.mapFromFd(fd))
   }
 
   /** A map by the kernel's number for it. (`bpf_map_get_fd_by_id`, Linux 4.13, CAP_SYS_ADMIN) */
@@ -312,7 +335,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   }
 
   static #fromId<K, V, W>(what: string, id: number, types: MapTypes<K, V> = {}): BpfMap<K, V, W> {
-    return BpfMap.#open(what, undefined, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
+    return BpfMap.#open(what, ['id'], undefined, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
   }
 
   /**
@@ -327,7 +350,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   ): BpfMap<K, V, W> {
     const { flags = 0, expect = {} } = options
     const what = `open the pinned map ${path}`
-    const map = BpfMap.#open<K, V, W>(what, undefined, options, () => native.mapFromPin(path, flags))
+    const names = ['path', 'flags']
+    const map = BpfMap.#open<K, V, W>(what, names, undefined, options, () => native.mapFromPin(path, flags))
     const found = differences(layoutOf(map), expect)
     if (found.length === 0) return map
     map.close()
@@ -340,15 +364,13 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
 
   static #open<K, V, W>(
     what: string,
+    names: readonly string[],
     name: string | undefined,
     { key, value }: MapTypes<K, V>,
     open: () => MapHandle,
     capability: Capability = 'CAP_BPF',
   ): BpfMap<K, V, W> {
-    const handle = attempt(
-      { what, map: name, capabilities: () => [capability], arguments: createArguments },
-      open,
-    )
+    const handle = attempt({ what, map: name, capabilities: () => [capability], arguments: names }, open)
     if (key === undefined && value === undefined) return new BpfMap(handle)
     const map = new BpfMap<K, V, W>(handle, undefined, (map) => {
       return {
@@ -507,19 +529,21 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
    */
   createInner(options: InnerMapOptions = {}): InnerMap<V> {
     if (this.#inner === undefined) throw this.#stateError('does not say what the maps in it are like')
-    const { layout, codecs } = this.#inner
+    const { layout, codecs, btf } = this.#inner
     const { name, numaNode, ...rest } = { ...layout, ...options }
     const given = {
       ...rest,
       ...(name === undefined ? {} : { name }),
       ...(numaNode === undefined ? {} : { numaNode }),
     }
-    const made = BpfMap.create(given)
+    const made = BpfMap.#create(given, btf)
     return (codecs === undefined ? made : new BpfMap(made.#handle, undefined, codecs)) as InnerMap<V>
   }
 
   #declaration(): InnerDeclaration {
-    return { layout: layoutOf(this), codecs: this.#codecs }
+    const owner = this.#owner
+    const btf = owner && { fd: owner.btfFd, key: this.btfKeyTypeId, value: this.btfValueTypeId }
+    return { layout: layoutOf(this), codecs: this.#codecs, btf }
   }
 
   /**
@@ -740,9 +764,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   /**
    * The entries as bytes, many at a time: `keys` and `values` hold `count` of them one after the other, and are overwritten by the next piece.
    *
-   * @param size - how many at a time; more where a bucket of the hash holds more
+   * @param options - `size`: how many at a time; more where a bucket of the hash holds more. Without it at most 4096, and 4 MiB
    */
-  *batches({ size = defaultBatch }: { size?: number } = {}): Generator<RawBatch, undefined> {
+  *batches({ size }: { size?: number } = {}): Generator<RawBatch, undefined> {
     yield* this.#batches(false, size)
   }
 
@@ -768,8 +792,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
    */
   setMany(entries: Iterable<readonly [K, W]>, { flags = BPF_ANY }: { flags?: number } = {}): this {
     const { sizes } = this.#buffers ?? this.#bind()
-    const keys = new Uint8Array(defaultBatch * sizes.key)
-    const values = new Uint8Array(defaultBatch * sizes.value)
+    const size = this.#batchSize(sizes)
+    const keys = new Uint8Array(size * sizes.key)
+    const values = new Uint8Array(size * sizes.value)
     const keyView = new DataView(keys.buffer)
     const valueView = new DataView(values.buffer)
     let count = 0
@@ -789,7 +814,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     for (const [key, value] of entries) {
       this.#key.encode(key, keyView, count * sizes.key)
       this.#value.encode(value, valueView, count * sizes.value)
-      if (++count === defaultBatch) flush()
+      if (++count === size) flush()
     }
     if (count > 0) flush()
     return this
@@ -802,7 +827,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
    */
   deleteMany(keys: Iterable<K>): number {
     const { sizes } = this.#buffers ?? this.#bind()
-    const bytes = new Uint8Array(defaultBatch * sizes.key)
+    const size = this.#batchSize({ ...sizes, value: 0 })
+    const bytes = new Uint8Array(size * sizes.key)
     const view = new DataView(bytes.buffer)
     let deleted = 0
     let count = 0
@@ -819,7 +845,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
     }
     for (const key of keys) {
       this.#key.encode(key, view, count * sizes.key)
-      if (++count === defaultBatch) flush()
+      if (++count === size) flush()
     }
     if (count > 0) flush()
     return deleted
@@ -833,7 +859,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
    * The entries as {@link entries} gives them, without holding the event loop: many at a time are read on libuv's pool. Where the kernel or the type knows
    * no batches, some at a time in each turn of the loop.
    *
-   * @param options - `size`: how many at a time
+   * @param options - `size`: how many at a time; without it at most 4096, and 4 MiB
    */
   async *entriesAsync({ size }: { size?: number } = {}): AsyncGenerator<[K, V], undefined> {
     const { sizes } = this.#buffers ?? this.#bind()
@@ -997,8 +1023,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   // ----
 
   /** The entries as bytes, one by one where the kernel or the type knows no batches. */
-  *#batches(take: boolean, size = defaultBatch): Generator<RawBatch, undefined> {
+  *#batches(take: boolean, wanted?: number): Generator<RawBatch, undefined> {
     const { sizes } = this.#buffers ?? this.#bind()
+    const size = wanted ?? this.#batchSize(sizes)
     if (sizes.key === 0) throw this.#stateError('has no keys', 'ENOTSUP')
     let isFirst = true
     try {

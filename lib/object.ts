@@ -77,6 +77,9 @@ const openArguments = [
   'kernelLogSize',
 ]
 
+/** What there are codecs of, by name. */
+const codecKinds = ['struct', 'union', 'enum', 'enum64', 'typedef'] as const
+
 /** Codecs that were made before, by the id of their type: generated ones. Each is made for a name in errors. @internal */
 export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
 
@@ -165,6 +168,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     const owner = {
       name: this.name,
       own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
+      btfFd: () => native.objectBtfFd(this.#handle),
       dispatch: (section: string, prepare: (dispatcher: Program) => void) =>
         loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }
@@ -176,7 +180,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
         handle,
         owner,
         native.mapIsInternal(handle) ? undefined : this.#codecsOfMap(types),
-        this.#innerDeclaration(handle),
+        this.#innerDeclaration(handle, owner.btfFd),
       )
     })
     this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
@@ -302,7 +306,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   codec<T = Record<string, unknown>>(type: string, options?: CodecOptions): Codec<T> {
     const { types } = this
     const found = types.find(type, 'struct') ?? types.find(type, 'union') ?? types.find(type)
-    return this.#compile<T>(found?.id ?? this.#notFound('type', type, types.names()), options)
+    const names = () => codecKinds.flatMap((kind) => [...types.names(kind)])
+    return this.#compile<T>(found?.id ?? this.#notFound('type', type, names()), options)
   }
 
   #compile<T>(typeId: number, options: CodecOptions = {}): Codec<T> {
@@ -429,6 +434,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    */
   async replace(next: BpfObject<Shape>, options: ReplaceOptions = {}): Promise<Replacement> {
     this.#expectLoaded('replace')
+    if (!(next instanceof BpfObject)) throw new TypeError('next is not a BpfObject of libbpf-node')
     if (next.#state !== 'open') throw next.#stateError(`replace object '${this.name}' with`)
     choosePortableMaps(next)
     return replace(this as BpfObject<Shape>, next, options)
@@ -457,7 +463,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     options?: RingBufferOptions<T>,
   ): RingBuffer<T>
   ringBuffer<T>(map: string, type?: string, options: RingBufferOptions = {}): RingBuffer<T> | RingBuffer {
-    this.#expectLoaded('read a ring buffer')
+    this.#expectLoaded('read a ring buffer of')
     const lost = this.maps.get(`${map}_lost`) as BpfMap<number, bigint[]> | undefined
     if (type === undefined)
       return new RingBuffer(this.#map(map), { lost, ...options } as RingBufferOptions<Uint8Array>)
@@ -480,7 +486,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     type?: string,
     options: EventReaderOptions = {},
   ): EventReader<T> | EventReader<Uint8Array> {
-    this.#expectLoaded('read events')
+    this.#expectLoaded('read events of')
     const isRing = this.#map(map).type === 'ringbuf'
     if (type === undefined) {
       return isRing ? this.ringBuffer(map, undefined, options) : this.perfBuffer(map, undefined, options)
@@ -501,7 +507,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     options?: PerfBufferOptions<T>,
   ): PerfBuffer<T>
   perfBuffer<T>(map: string, type?: string, options: PerfBufferOptions = {}): PerfBuffer<T> | PerfBuffer {
-    this.#expectLoaded('read a perf buffer')
+    this.#expectLoaded('read a perf buffer of')
     if (type === undefined) return new PerfBuffer(this.#map(map), options as PerfBufferOptions<Uint8Array>)
     return new PerfBuffer<T>(this.#map(map), { ...options, codec: this.codec<T>(type) })
   }
@@ -511,7 +517,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   userRingBuffer(map: string): UserRingBuffer
   userRingBuffer<T = Record<string, unknown>>(map: string, type: string): UserRingBuffer<T>
   userRingBuffer<T>(map: string, type?: string): UserRingBuffer<T> | UserRingBuffer {
-    this.#expectLoaded('write to a user ring buffer')
+    this.#expectLoaded('write to a user ring buffer of')
     if (type === undefined) return new UserRingBuffer<Uint8Array>(this.#map(map))
     return new UserRingBuffer<T>(this.#map(map), { codec: this.codec<T>(type) })
   }
@@ -530,7 +536,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   /** Into a folder, or without one those with a pin path to it. (`bpf_object__pin_maps`) */
   pinMaps(path?: string): void {
-    this.#expectLoaded('pin the maps')
+    this.#expectLoaded('pin the maps of')
     this.#do(
       `pin the maps to ${path ?? 'their pin paths'}`,
       () => native.objectPinMaps(this.#handle, path),
@@ -540,7 +546,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   /** (`bpf_object__unpin_maps`) */
   unpinMaps(path?: string): void {
-    this.#expectLoaded('unpin the maps')
+    this.#expectLoaded('unpin the maps of')
     this.#do(
       `unpin the maps from ${path ?? 'their pin paths'}`,
       () => native.objectUnpinMaps(this.#handle, path),
@@ -550,13 +556,13 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   /** (`bpf_object__pin_programs`) */
   pinPrograms(path: string): void {
-    this.#expectLoaded('pin the programs')
+    this.#expectLoaded('pin the programs of')
     this.#do(`pin the programs to ${path}`, () => native.objectPinPrograms(this.#handle, path), path)
   }
 
   /** (`bpf_object__unpin_programs`) */
   unpinPrograms(path: string): void {
-    this.#expectLoaded('unpin the programs')
+    this.#expectLoaded('unpin the programs of')
     this.#do(`unpin the programs from ${path}`, () => native.objectUnpinPrograms(this.#handle, path), path)
   }
 
@@ -620,11 +626,11 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /** Of a map of maps. Now, too: load lets go of it. */
-  #innerDeclaration(outer: MapHandle): InnerDeclaration | undefined {
+  #innerDeclaration(outer: MapHandle, btfFd: () => number): InnerDeclaration | undefined {
     const inner = native.mapInnerMap(outer)
     if (inner === undefined) return undefined
     const types = { key: native.mapBtfKeyTypeId(inner), value: native.mapBtfValueTypeId(inner) }
-    return { layout: declaredLayout(inner), codecs: this.#codecsOfMap(types) }
+    return { layout: declaredLayout(inner), codecs: this.#codecsOfMap(types), btf: { ...types, fd: btfFd } }
   }
 
   #mapCodecs(map: BpfMap<unknown, unknown>, types: ElementTypes): MapCodecs {

@@ -7,7 +7,7 @@ import { beginToConsume, endToConsume, expectNoConsumer } from './consumers.js'
 import { BpfError } from './errors.js'
 import { EventReader, type EventReaderOptions } from './event-reader.js'
 import type { EventSource } from './event-source.js'
-import { type BpfMap, handleOfMap } from './map.js'
+import { type BpfMap, expectMap, handleOfMap } from './map.js'
 
 export interface PerfBufferOptions<T = unknown> extends EventReaderOptions {
   /** Makes values of the records; without it they are copies of their bytes. */
@@ -57,7 +57,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
 
   /** @param map - a map of type perf_event_array, after load; the buffers of its CPUs work on when the map is closed */
   constructor(map: BpfMap<unknown, unknown>, options: PerfBufferOptions<T> = {}) {
-    super(`perf buffer '${map.name}'`, options)
+    super(`perf buffer '${expectMap(map).name}'`, options)
     const { pages = 64, overwritable = false } = options
     if (!Number.isInteger(pages)) throw new TypeError('pages is not a whole number')
     if (pages < 1 || !Number.isInteger(Math.log2(pages))) throw new RangeError('pages is not a power of two')

@@ -61,6 +61,8 @@ export interface ProgramOwner {
   readonly name: string
   /** Keeps a link until it's closed, or closes it with the object. */
   own<L extends Link>(make: (onClose: () => void) => L): L
+  /** The descriptor of its BTF in the kernel, after load; negative where it has none. */
+  btfFd(): number
   /** Loads a dispatcher for {@link Program.replaceable}. */
   dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
 }

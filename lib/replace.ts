@@ -2,6 +2,7 @@ import { native } from './binding.js'
 import { BpfError } from './errors.js'
 import type { Exchange, ExchangeKind, Link } from './link.js'
 import type { BpfMap } from './map.js'
+import { differences, layoutOf } from './map-layout.js'
 import type { BpfObject } from './object.js'
 
 export interface ReplaceOptions {
@@ -71,17 +72,15 @@ function commonMaps(old: BpfObject, next: BpfObject): string[] {
   return [...old.maps.keys()].filter((name) => isShared(old.maps.get(name)) && isShared(next.maps.get(name)))
 }
 
-const properties = ['type', 'keySize', 'valueSize', 'maxEntries', 'flags'] as const
-
 function takeOver(from: BpfMap<unknown, unknown>, to: BpfMap<unknown, unknown>): void {
-  const is = from.info()
+  const wanted = layoutOf(to)
   // 0: as many as there are CPUs, which libbpf finds out when it makes the map.
-  const differs = properties.filter((p) => is[p] !== to[p] && !(p === 'maxEntries' && to[p] === 0))
-  if (differs.length > 0) {
-    const list = differs.map((p) => `${p} is ${is[p]} and not ${to[p]}`)
+  if (wanted.maxEntries === 0) wanted.maxEntries = from.maxEntries
+  const list = differences(layoutOf(from), wanted)
+  if (list.length > 0) {
     throw new BpfError(
-      `take over map '${from.name}': ${list.join(', ')}; the option 'maps' says which maps are taken over`,
-      { code: 'ERR_BPF_STATE', map: from.name },
+      `take over map '${from.name}': it has ${list.join(', ')}; the option 'maps' says which maps are taken over`,
+      { code: 'ERR_BPF_MISMATCH', map: from.name },
     )
   }
   to.reuse(from)

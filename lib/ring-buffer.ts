@@ -4,7 +4,7 @@ import { beginToConsume, endToConsume, expectNoConsumer } from './consumers.js'
 import { BpfError } from './errors.js'
 import { EventReader, type EventReaderOptions } from './event-reader.js'
 import type { EventSource } from './event-source.js'
-import { type BpfMap, handleOfMap } from './map.js'
+import { type BpfMap, expectMap, handleOfMap } from './map.js'
 
 export interface RingBufferOptions<T = unknown> extends EventReaderOptions {
   /** Makes values of the records; without it they are copies of their bytes. */
@@ -30,13 +30,13 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
 
   /** @param map - a map of type ringbuf, after load; the ring works on when the map is closed */
   constructor(map: BpfMap<unknown, unknown>, options: RingBufferOptions<T> = {}) {
-    super(`ring buffer '${map.name}'`, options)
+    super(`ring buffer '${expectMap(map).name}'`, options)
     this.add(map, options.lost)
   }
 
   /** Reads one more map, whose records are of the same type. All are read in turn, a batch each. */
   add(map: BpfMap<unknown, unknown>, lost?: BpfMap<number, bigint[]>): this {
-    const id = expectNoConsumer('ring buffer', map)
+    const id = expectNoConsumer('ring buffer', expectMap(map))
     const source = this.addSource((onBatch) => native.ringBufferNew(handleOfMap(map), onBatch))
     this.#rings.push({ id, map, lost, source })
     beginToConsume(id, source.handle)

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, read } from 'node:fs'
 import { constants as os } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BpfError } from './errors.js'
+import { whyNoTracefs } from './tracefs.js'
 
 const pipes = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trace_pipe']
 
@@ -9,7 +10,6 @@ const pipes = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trac
 const idleMs = 20
 
 const refusals: Record<string, string> = {
-  ENOENT: "tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it",
   EACCES: 'only root may read it',
   EPERM: 'only root may read it',
   EBUSY: 'it has a reader already, and there is one at a time',
@@ -61,7 +61,7 @@ function openPipe(): number {
     }
   }
   const errno = os.errno[code as keyof typeof os.errno]
-  const message = `read the trace pipe: ${refusals[code] ?? 'it cannot be opened'} (${code})`
+  const message = `read the trace pipe: ${refusals[code] ?? whyNoTracefs() ?? 'it cannot be opened'} (${code})`
   throw new BpfError(message, { code, errno, target: pipes[0] })
 }
 

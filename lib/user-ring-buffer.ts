@@ -3,7 +3,7 @@ import { native } from './binding.js'
 import type { Codec } from './btf/codec.js'
 import { attempt } from './call.js'
 import { BpfError } from './errors.js'
-import { type BpfMap, handleOfMap } from './map.js'
+import { type BpfMap, expectMap, handleOfMap } from './map.js'
 
 export interface UserRingBufferOptions<T = unknown> {
   /** Makes bytes of the samples; without it they are given as bytes. */
@@ -37,7 +37,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   /** @param map - a map of type user_ringbuf, after load; (`user_ring_buffer__new`) */
   constructor(map: BpfMap<unknown, unknown>, options: UserRingBufferOptions<T> = {}) {
-    this.#name = map.name
+    this.#name = expectMap(map).name
     this.#codec = options.codec
     map.fd
     this.#handle = this.#do('open', () => native.userRingBufferNew(handleOfMap(map)))
@@ -46,11 +46,12 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   /**
    * Puts a sample into the ring. (`user_ring_buffer__reserve`, `user_ring_buffer__submit`)
    *
-   * @returns false when the ring is full
+   * @returns false when the ring is full, or samples of {@link submitWhenRoom} wait for room: it does not overtake these
    * @throws BpfError E2BIG when the sample is longer than the ring
    */
   submit(sample: T): boolean {
-    return this.#submit(this.#encode(sample))
+    const bytes = this.#encode(sample)
+    return this.#waiting.size === 0 && this.#submit(bytes)
   }
 
   /**
@@ -86,7 +87,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * A place in the ring, to be filled and then submitted or discarded. Until that the program gets no further than to it, whatever was submitted after.
+   * A place in the ring, to be filled and then submitted or discarded; before samples that wait in {@link submitWhenRoom}. Until that the program gets no further than to it, whatever was submitted after.
    * (`user_ring_buffer__reserve`)
    *
    * @param size - bytes; that of the type by default

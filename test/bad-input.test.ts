@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { BpfError, BpfMap, BpfObject, Btf, type OpenOptions, RingBuffer } from 'libbpf-node'
+import {
+  BpfError,
+  BpfMap,
+  BpfObject,
+  Btf,
+  Linker,
+  type OpenOptions,
+  PerfBuffer,
+  RingBuffer,
+  UserRingBuffer,
+} from 'libbpf-node'
 import { afterEach, describe, expect, it } from 'vitest'
 import { compile } from './helpers/compile.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
@@ -398,5 +408,36 @@ describe('others', () => {
   it('bytes that are not BTF say so', () => {
     expect(() => Btf.fromBytes(new Uint8Array(30))).toThrow(/these bytes are not BTF, or damaged/)
     expect(() => Btf.fromBytes('x' as never)).toThrow(TypeError)
+  })
+})
+
+describe('what is no map, object or id of ours', () => {
+  it('is named', () => {
+    const none = undefined as never
+    for (const make of [
+      () => new RingBuffer(none),
+      () => new PerfBuffer(none),
+      () => new UserRingBuffer(none),
+    ]) {
+      expect(make).toThrow(new TypeError('map is not a BpfMap of libbpf-node'))
+    }
+    expect(() => BpfMap.fromId('1' as never)).toThrow('open the map with id 1: id is not an integer')
+    expect(() => BpfMap.fromFd('1' as never)).toThrow('open the map of fd 1: fd is not an integer')
+    expect(() => BpfMap.fromPin(1 as never)).toThrow('open the pinned map 1: path is not')
+    expect(() => Linker.linkSync(['/no-such.bpf.o'])).toThrow('there is no such file')
+    expect(() => Btf.fromId(2 ** 31)).toThrow('there is none, or it is gone')
+  })
+
+  it('is named by an object, too', async () => {
+    using opened = open('exec')
+    using typed = open('events-user')
+    expect(() => typed.codec('commandd')).toThrow("has no type 'commandd'; did you mean 'command'?")
+    expect(() => opened.ringBuffer('events')).toThrow(
+      "read a ring buffer of object 'exec': it is not loaded yet",
+    )
+    opened.loadSync()
+    await expect(opened.replace(undefined as never)).rejects.toThrow(
+      new TypeError('next is not a BpfObject of libbpf-node'),
+    )
   })
 })

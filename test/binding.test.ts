@@ -112,7 +112,7 @@ describe('buffers', () => {
   })
 
   it('are all that a call on an entry needs; flags may be left out, and are checked where they are not', () => {
-    const map = native.mapCreate(1, 'bound', 4, 8, 2, 0, 0n, 0, 0, 0)
+    const map = native.mapCreate(1, 'bound', 4, 8, 2, 0, 0n, 0, 0, 0, -1, 0, 0)
     const [key, value] = [Uint8Array.of(1, 0, 0, 0), new Uint8Array(8).fill(7)]
     native.mapBind(map, key, value)
     expect(native.mapLookup(map)).toBe(false)

@@ -7,6 +7,7 @@ import { type ChildOptions, copyForEveryone, runChild } from './helpers/child.js
 import { compile } from './helpers/compile.js'
 import { requiresFeature, requiresKernel } from './helpers/kernel.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
+import { useTracefs } from './helpers/privileged.js'
 
 /** Runs the body of an async function in a child, with `obj` opened from an object file, and returns how it fails there. */
 async function failsInChild(
@@ -90,6 +91,35 @@ describe('without privileges', () => {
       code: 'EPERM',
       message:
         "load object 'exec': not permitted, the process lacks CAP_BPF and CAP_PERFMON (run it as root or give it these capabilities) (EPERM)",
+    })
+  })
+
+  requiresKernel('6.16', 'a single uprobe says that it takes CAP_SYS_ADMIN', async () => {
+    const body = `obj.program('on_call').autoload = true
+      await obj.load()
+      obj.program('on_call').attachUprobe('libc.so.6', { symbol: 'getppid' })`
+    expect(await failsInChild('attach-trace', body, without())).toMatchObject({
+      code: 'EACCES',
+      message: expect.stringMatching(/the process lacks CAP_SYS_ADMIN, .* attachUprobeMulti/),
+    })
+  })
+
+  describe('of root', () => {
+    useTracefs()
+    it('a tracepoint says who may look it up', async () => {
+      using copy = copyForEveryone('dist/test/bpf/bad-function.bpf.o')
+      const script = `import { BpfObject } from 'libbpf-node'
+        const obj = BpfObject.open('dist/test/bpf/bad-function.bpf.o')
+        console.log(obj.program('on_exec').refusal().message)`
+      const as = (...caps: string[]) => ({
+        cwd: copy.path,
+        under: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...caps],
+      })
+      const { stdout } = await runChild(script, [], as())
+      expect(stdout).toMatch(/tracefs is for root only; run it as root, or with CAP_DAC_READ_SEARCH/)
+      const list = '-all,+dac_read_search'
+      const { stdout: may } = await runChild(script, [], as(`--inh-caps=${list}`, `--ambient-caps=${list}`))
+      expect(may).toMatch(/no such tracepoint .*; did you mean 'sched_process_exec'/)
     })
   })
 

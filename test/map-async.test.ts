@@ -121,6 +121,25 @@ describe('asynchronous iteration', () => {
   })
 })
 
+describe('batches of large values', () => {
+  it('take no more memory than a few megabytes at a time', () => {
+    const valueSize = 1 << 20
+    using map = BpfMap.create({ type: 'hash', keySize: 4, valueSize, maxEntries: 20, flags: 1 })
+    const key = (i: number) => Uint8Array.of(i, 0, 0, 0)
+    const value = (i: number) => new Uint8Array(valueSize).fill(i)
+    const numbers = Array.from({ length: 10 }, (_, i) => i)
+    map.setMany(numbers.map((i) => [key(i), value(i)] as const))
+    for (const { values } of map.batches()) expect(values.length).toBeLessThanOrEqual(4 << 20)
+    const seen = (entries: Iterable<[Uint8Array, Uint8Array]>) =>
+      Array.from(entries, ([k, v]) => [k[0], v.length, v[0], v.at(-1)]).sort((a, b) => a[0]! - b[0]!)
+    const all = numbers.map((i) => [i, valueSize, i, i])
+    expect(seen(map)).toEqual(all)
+    expect(map.deleteMany([key(9)])).toBe(1)
+    expect(seen(map.drain())).toEqual(all.slice(0, 9))
+    expect(map.size).toBe(0)
+  })
+})
+
 describe('iteration while others delete', () => {
   it.each(['entries', 'keys', 'entriesAsync'] as const)('%s sees each of those that stay', async (how) => {
     using map = bigHash(4000)

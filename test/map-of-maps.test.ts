@@ -1,6 +1,7 @@
 import { BPF_F_INNER_MAP, BpfMap, type BpfObject } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { runChild } from './helpers/child.js'
+import { requiresKernel } from './helpers/kernel.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
 
 const packet = { data: new Uint8Array(64) }
@@ -236,6 +237,31 @@ describe('the maps in a map of maps', () => {
       [0, object.map('inner_one').id],
       [2, other.id],
     ])
+  })
+
+  requiresKernel('5.15', 'fit where their values have a timer: the kernel is given their types', () => {
+    using object = load('map-of-timers')
+    type Timed = { number: bigint }
+    const outer = object.map<number, BpfMap<number, Timed>>('outer')
+    using made = outer.createInner()
+    expect(made.info().btfId).toBeGreaterThan(0)
+    outer.set(1, made)
+    made.set(0, { number: 7n })
+    using found = outer.get(1)!
+    expect(found.get(0)).toMatchObject({ number: 7n })
+    // So does one that is declared by example.
+    using other = BpfMap.create<Uint8Array, BpfMap>({
+      type: 'hash_of_maps',
+      keySize: 4,
+      valueSize: 4,
+      maxEntries: 1,
+      innerMap: object.map('inner_one') as BpfMap<unknown, unknown>,
+    })
+    using second = other.createInner()
+    other.set(new Uint8Array(4), second)
+    expect(idAt(other, new Uint8Array(4))).toBe(second.id)
+    using plain = BpfMap.create({ type: 'array', keySize: 4, valueSize: made.valueSize, maxEntries: 2 })
+    expect(() => outer.set(2, plain as unknown as BpfMap<number, Timed>)).toThrow('EINVAL')
   })
 
   it('may be of another length only where that is said', () => {

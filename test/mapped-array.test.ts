@@ -187,6 +187,15 @@ describe('an arena', () => {
     expect(thrownBy(() => arena.read(4096, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
+  requiresKernel('6.9', 'has what a program wrote into it', () => {
+    using object = load('arena')
+    using arena = object.map('arena').mmapArena()
+    const context = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+    expect(object.program('fill').testRunSync({ context }).retval).toBe(0)
+    expect(arena.read(8, 8)).toEqual(context)
+    expect(arena.read(0, 8)).toEqual(new Uint8Array(8))
+  })
+
   it('is no array', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1, flags: mmapable })
     expect(thrownBy(() => map.mmapArena())).toMatchObject({ code: 'ENOTSUP' })

@@ -223,7 +223,8 @@ describe('replace', () => {
     using larger = version(2, ['packets'])
     larger.map('counts').maxEntries = 8
     await expect(first.replace(larger)).rejects.toMatchObject({
-      message: expect.stringContaining('maxEntries is 4 and not 8'),
+      code: 'ERR_BPF_MISMATCH',
+      message: expect.stringContaining('maxEntries 4 instead of 8'),
     })
     const { maps } = await first.replace(larger, { maps: ['events'] })
     expect(maps).toEqual(['events'])

@@ -70,6 +70,16 @@ describe('struct_ops', () => {
     },
   )
 
+  requiresKernel('5.6', 'load only with a map that has them, and say so', () => {
+    using object = open('bad-struct-ops')
+    expect(thrownBy(() => object.loadSync())).toMatchObject({
+      code: 'EINVAL',
+      message: expect.stringContaining(
+        `program 'lonely' is in no struct_ops map, and the kernel takes it only with one; put it into one, or declare it SEC("?struct_ops")`,
+      ),
+    })
+  })
+
   requiresKernel('6.4', 'take each other’s place only', () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()

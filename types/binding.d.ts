@@ -310,6 +310,8 @@ export interface Binding {
   objectBtf(object: ObjectHandle): Uint8Array | undefined
   /** What the kernel wrote into the buffer of `kernelLogSize` bytes. */
   objectKernelLog(object: ObjectHandle): string
+  /** Of the BTF that the kernel has of a loaded object; negative where it has none. The object owns it. */
+  objectBtfFd(object: ObjectHandle): number
   /** -1 where the object has no token. */
   objectTokenFd(object: ObjectHandle): number
   objectPin(object: ObjectHandle, path: string): void
@@ -590,7 +592,7 @@ export interface Binding {
   mapPin(map: MapHandle, path: string | undefined): void
   mapUnpin(map: MapHandle, path: string | undefined): void
   mapInfo(map: MapHandle): MapInfo
-  /** `bpf_map_create`. The map belongs to the handle. */
+  /** `bpf_map_create`. The map belongs to the handle. With types from BTF where `btfFd` is not negative and the kernel takes them so, else without. */
   mapCreate(
     type: number,
     name: string | undefined,
@@ -602,6 +604,9 @@ export interface Binding {
     numaNode: number,
     innerMapFd: number,
     ifindex: number,
+    btfFd: number,
+    btfKeyTypeId: number,
+    btfValueTypeId: number,
   ): MapHandle
   /** Of a copy of the descriptor, which the handle owns. */
   mapFromFd(fd: number): MapHandle

@@ -82,7 +82,7 @@ class Args {
   void Reject(size_t i, const char* what);
 
  private:
-  static constexpr size_t kMost = 10;
+  static constexpr size_t kMost = 13;
 
   template <class T>
   T* HandleIn(size_t i, napi_value value) {

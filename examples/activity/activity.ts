@@ -1,12 +1,12 @@
 // A live view of what the processes of this machine do. activity.bpf.c sees it happen, in the kernel; this loads that,
-// reads its records and prints them.
-import { existsSync } from 'node:fs'
+// reads its records and prints them: node dist/examples/activity/activity.js [--help]
+// Takes CAP_BPF, CAP_PERFMON and CAP_DAC_READ_SEARCH. Linux 5.8. The last is for the files that are opened, which it shows where tracefs is mounted.
 import { BpfError, BpfObject } from 'libbpf-node'
 import { eventReader, type Kind } from './events.js'
 import { Lines } from './lines.js'
 import { type Options, parseOptions, usage } from './options.js'
 import { Screen } from './screen.js'
-import { tracepoints } from './tracefs.js'
+import { isThere, tracepoints } from './tracefs.js'
 
 async function main(options: Options): Promise<void> {
   using obj = BpfObject.open(new URL('./activity.bpf.o', import.meta.url))
@@ -51,7 +51,7 @@ function chooseOpens(obj: BpfObject): void {
     process.stderr.write(`activity: files opened are not shown: ${(error as Error).message}\n`)
   }
   for (const name of ['open', 'openat', 'openat2']) {
-    const there = events !== undefined && existsSync(`${events}/syscalls/sys_enter_${name}`)
+    const there = events !== undefined && isThere(`${events}/syscalls/sys_enter_${name}`)
     obj.program(`enter_${name}`).autoload = there
     obj.program(`exit_${name}`).autoload = there
   }

@@ -1,10 +1,20 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 
 // Where libbpf looks, in its order.
 const folders = ['/sys/kernel/debug/tracing', '/sys/kernel/tracing']
 
-const findEvents = () => folders.map((folder) => `${folder}/events`).find((events) => existsSync(events))
+const findEvents = () => folders.map((folder) => `${folder}/events`).find(isThere)
+
+/** existsSync would not count CAP_DAC_READ_SEARCH, with which others than root may look into tracefs. */
+export function isThere(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /**
  * The folder of the classic tracepoints: SEC("tp/...") programs are attached by a number that is found there. Not

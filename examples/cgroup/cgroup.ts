@@ -1,4 +1,5 @@
 // Lets a cgroup connect to one port only: node dist/examples/cgroup/cgroup.js /sys/fs/cgroup/GROUP [port]
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8.
 import { once } from 'node:events'
 import { BpfObject, queryCgroup } from 'libbpf-node'
 

@@ -1,7 +1,6 @@
 // An agent that is root for as long as it takes to load and attach, and then nobody: it goes on reading events, and whoever takes it over has no
-// capability left.
-//
-//     sudo node dist/examples/drop-privileges/drop-privileges.js [UID]
+// capability left: sudo node dist/examples/drop-privileges/drop-privileges.js [UID]
+// Takes root with CAP_BPF, CAP_PERFMON, CAP_SETUID and CAP_SETGID. Linux 5.8.
 import { readFileSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
 

@@ -1,5 +1,5 @@
 // Processes and threads that begin, by fentry or else a kprobe: node dist/examples/fentry/fentry.js
-// Linux 5.8 with BTF, or with kprobes; CAP_BPF and CAP_PERFMON.
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, or with kprobes.
 import { BpfObject } from 'libbpf-node'
 
 interface Birth {

@@ -1,4 +1,5 @@
 // The processes of this machine, largest first: node dist/examples/iter/iter.js
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
 import { BpfObject } from 'libbpf-node'
 
 interface Process {

@@ -1,5 +1,5 @@
 // TCP connections that processes start, at a function of the kernel: node dist/examples/kprobe/kprobe.js
-// Linux 5.8 with kprobes; CAP_BPF and CAP_PERFMON.
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with kprobes.
 import { BpfObject } from 'libbpf-node'
 
 interface Connection {

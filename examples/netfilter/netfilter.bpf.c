@@ -16,8 +16,9 @@ __u64 accepted, dropped;
 SEC("netfilter")
 int no_udp(struct bpf_nf_ctx* ctx) {
   struct bpf_dynptr packet;
-  struct iphdr ip_buffer, *ip;
-  struct udphdr udp_buffer, *udp;
+  // Cleared: what is not is for programs with CAP_PERFMON only.
+  struct iphdr ip_buffer = {}, *ip;
+  struct udphdr udp_buffer = {}, *udp;
   if (bpf_dynptr_from_skb((struct __sk_buff*)ctx->skb, 0, &packet)) return NF_ACCEPT;
   ip = bpf_dynptr_slice(&packet, 0, &ip_buffer, sizeof(ip_buffer));
   if (!ip || ip->protocol != IPPROTO_UDP) return NF_ACCEPT;

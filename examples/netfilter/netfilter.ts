@@ -1,5 +1,5 @@
 // No UDP to one port, beside iptables and nftables: node dist/examples/netfilter/netfilter.js PORT
-// Linux 6.4 with CONFIG_NETFILTER_BPF_LINK; CAP_BPF and CAP_NET_ADMIN.
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 6.4 with CONFIG_NETFILTER_BPF_LINK.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 

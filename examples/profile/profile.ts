@@ -1,4 +1,5 @@
 // What the CPUs are busy with, over some seconds: node dist/examples/profile/profile.js [seconds]
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfObject } from 'libbpf-node'
 

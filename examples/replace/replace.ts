@@ -1,5 +1,5 @@
 // An agent that takes new settings, or a new version, without missing an event: node dist/examples/replace/replace.js; kill -HUP its process
-// Takes CAP_BPF and CAP_PERFMON.
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8.
 import { type BpfMap, BpfObject } from 'libbpf-node'
 
 interface Agent {

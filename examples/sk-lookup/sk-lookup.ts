@@ -1,5 +1,5 @@
 // One server on a range of ports: node dist/examples/sk-lookup/sk-lookup.js 7000 7999
-// Linux 5.9; CAP_BPF and CAP_NET_ADMIN.
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.9.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { BpfObject } from 'libbpf-node'

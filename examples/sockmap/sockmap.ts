@@ -1,5 +1,5 @@
 // An echo server whose echo is the kernel's: node dist/examples/sockmap/sockmap.js [port]
-// Linux 5.10; CAP_BPF and CAP_NET_ADMIN. The first bytes of a connection may come before its socket is in the map.
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.10. The first bytes of a connection may come before its socket is in the map.
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { BpfObject } from 'libbpf-node'

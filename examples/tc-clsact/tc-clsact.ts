@@ -1,5 +1,5 @@
 // A data plan for an interface, on kernels without TCX: node dist/examples/tc-clsact/tc-clsact.js eth0 [bytes]
-// Linux 4.17; CAP_BPF and CAP_NET_ADMIN.
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8; as root 4.17.
 import { once } from 'node:events'
 import { BpfObject, TcHook } from 'libbpf-node'
 

@@ -1,5 +1,5 @@
 // A congestion control for TCP, written in BPF: node dist/examples/tcp-congestion/tcp-congestion.js
-// Linux 6.4; CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN. Sockets use it that ask for it: setsockopt(TCP_CONGESTION), or all new ones after
+// Takes CAP_BPF and CAP_PERFMON. Linux 6.4. Sockets use it that ask for it: setsockopt(TCP_CONGESTION), or all new ones after
 // sysctl -w net.ipv4.tcp_congestion_control=bpf_counted
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,5 @@
 // DNS queries that leave by an interface, seen by two programs in order: node dist/examples/tcx-order/tcx-order.js eth0 [port]
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 6.6.
 import { once } from 'node:events'
 import { BpfObject, queryTcx } from 'libbpf-node'
 
@@ -14,7 +15,7 @@ obj.program('mark').attachTcx(name, { anchor: { before: counter } })
 
 const { programs, revision } = queryTcx(name, 'egress')
 console.log(
-  `egress of ${name}, revision ${revision}: programs ${programs.map((p) => p.programId).join(', ')}`,
+  `egress of ${name}, revision ${revision}: programs ${programs.map((p) => p.programId).join(', ')}; Ctrl-C ends`,
 )
 
 const timer = setInterval(() => console.log(`${obj.bss.marked} packets to port ${port}`), 1000)

@@ -1,6 +1,6 @@
-// A ring that is read in a Worker: events are handled while the main thread is busy with something else.
-//
-//     node dist/examples/worker/main.js [SECONDS]
+// A ring that is read in a Worker: events are handled while the main thread is busy with something else:
+// node dist/examples/worker/main.js [SECONDS]
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8.
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { BpfObject } from 'libbpf-node'

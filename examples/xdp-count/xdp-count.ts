@@ -1,4 +1,5 @@
 // What comes to an interface, each second: node dist/examples/xdp-count/xdp-count.js eth0
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 

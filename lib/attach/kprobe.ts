@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { BpfError } from '../errors.js'
-import { hasTracefs, noTracefs } from '../hints.js'
 import { tooOldFor } from '../kernel-version.js'
 import type { Link } from '../link.js'
+import { whyNoTracefs } from '../tracefs.js'
 import {
   type Attachable,
   attachTo,
@@ -152,7 +152,8 @@ function prepareMulti(options: KprobeMultiOptions) {
       const lacking = tooOldFor(since) ?? whyNoKprobeMulti()
       if (lacking !== undefined) return lacking
       if (errno !== constants.errno.ENOENT && errno !== constants.errno.ESRCH) return undefined
-      if (pattern !== undefined && !hasTracefs()) return noTracefs
+      const noTracefs = pattern === undefined ? undefined : whyNoTracefs()
+      if (noTracefs !== undefined) return noTracefs
       if (symbols === undefined) return 'no kernel function that can be probed matches'
       const known = new Set(kernelFunctions())
       const missing = symbols.find((symbol) => !known.has(symbol))

@@ -4,10 +4,11 @@ import type { NativeError } from '../../types/binding.js'
 import { native } from '../binding.js'
 import { attempt } from '../call.js'
 import { BpfError } from '../errors.js'
-import { noSuchHook, noSuchTracepoint, whyNoTracepoint } from '../hints.js'
+import { noSuchHook, noSuchTracepoint } from '../hints.js'
 import { tooOldFor } from '../kernel-version.js'
 import type { LinkSubject } from '../link.js'
 import { attachTypeName, type ProgramType, programTypeNumber } from '../names.js'
+import { whyNoTracepoint } from '../tracefs.js'
 import { hasKprobes, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
 
 /** What is tried of a program, which need not be in the kernel. */

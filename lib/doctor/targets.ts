@@ -1,8 +1,9 @@
 // Whether what a program's section names is there to attach to.
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { hasKprobes, kernelFunctions } from '../attach/kallsyms.js'
 import { didYouMean } from '../btf/nearest.js'
 import { kernelTypes } from '../features/kernel-types.js'
+import { missingTracefs, whyNoTracepoint } from '../tracefs.js'
 
 /** Why a section's target can't be attached to; `undefined` where it can, or where nothing can be told without trying. */
 export function missingTarget(section: string): { says: string; fix?: string } | undefined {
@@ -58,21 +59,13 @@ function noKprobe(name: string): { says: string; fix?: string } | undefined {
 }
 
 function noTracepoint(target: string): { says: string; fix?: string } | undefined {
-  const events = ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events'].find((path) =>
-    existsSync(path),
-  )
-  if (events === undefined) {
-    return {
-      says: 'tracepoints are looked up in tracefs, which is not mounted, or may not be read',
-      fix: 'mount -t tracefs tracefs /sys/kernel/tracing',
-    }
+  const tracefs = missingTracefs()
+  if (tracefs !== undefined) {
+    return { says: `tracepoints are looked up in tracefs, which is ${tracefs.is}`, fix: tracefs.fix }
   }
   const [category = '', name = ''] = target.split('/')
-  if (existsSync(`${events}/${category}/${name}`)) return undefined
-  const folder = `${events}/${category}`
-  return {
-    says: `there is no tracepoint '${target}'${existsSync(folder) ? didYouMean(name, readdirSync(folder)) : ''}`,
-  }
+  const says = whyNoTracepoint(category, name)
+  return says === undefined ? undefined : { says }
 }
 
 function noType(

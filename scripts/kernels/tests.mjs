@@ -5,9 +5,9 @@ import { files } from '../files.mjs'
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
 const elsewhere = [
   // Text, types, files and packages alone.
-  /^test\/(typings|typed-data|shape|linker|binding)\.test/,
+  /^test\/(typings|typed-data|docs|shape|linker|binding)\.test/,
   /^test\/(codegen|package|arm64)\//,
-  /^test\/btf\/(?!btf\.)/,
+  /^test\/btf\/(?!btf\.|kernel\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm and examples.
   /^test\/(lifecycle|workers|readme|examples|events\/example-worker|cli\/system)\.test/,
   // JavaScript's memory and threads.

@@ -1,6 +1,6 @@
 // What the tests of attaching stand on: a network of our own, and a C program with probes.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BpfObject } from 'libbpf-node'
@@ -84,11 +84,12 @@ export function requires(
   else it.skip(`${name} (this kernel: ${what.missing})`, test)
 }
 
-/** Compiles a C program, while the tests of a file run. Returns a function that names it. */
+/** Compiles a C program that everybody may run, while the tests of a file run. Returns a function that names it. */
 export function useProgram(source: string, flags: string[] = []): () => string {
   let folder = ''
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    chmodSync(folder, 0o755)
     writeFileSync(join(folder, 'program.c'), source)
     execFileSync('cc', [
       '-O1',

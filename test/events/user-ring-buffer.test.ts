@@ -229,6 +229,21 @@ describe('submitWhenRoom', () => {
     expect(done).toEqual(upTo(30))
   })
 
+  test('is not overtaken by submit', async () => {
+    using object = load('events-user')
+    using ring = full(object)
+    const waiting = ring.submitWhenRoom(new Uint8Array(1000))
+    object.data.limit = 1
+    drain(object)
+    // There is room for this one, but not for the one before it.
+    expect(ring.submit(number(1))).toBe(false)
+    object.data.limit = 1 << 20
+    drain(object)
+    await waiting
+    expect(ring.submit(number(1))).toBe(true)
+    expect(drain(object)).toBe(2)
+  })
+
   test('is no busy waiting where there is room, but not enough of it', async () => {
     using object = load('events-user')
     using ring = full(object)

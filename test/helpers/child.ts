@@ -66,11 +66,12 @@ export function runChild(
   })
 }
 
-/** A copy of the package that every user may read: the repository may be in a folder that only one may enter. */
-export function copyForEveryone(): Disposable & { path: string } {
+/** A copy of the package, and what else is named, that every user may read: the repository may be in a folder that only one may enter. */
+export function copyForEveryone(...others: string[]): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
   chmodSync(path, 0o755)
-  for (const part of ['package.json', 'dist/lib', 'build/Release', 'node_modules/node-gyp-build']) {
+  const own = ['package.json', 'dist/lib', 'build/Release', 'node_modules/node-gyp-build']
+  for (const part of [...own, ...others]) {
     cpSync(join(root, part), join(path, part), { recursive: true })
   }
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }

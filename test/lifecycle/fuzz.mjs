@@ -1,13 +1,19 @@
 // Calls the functions of types/binding.d.ts with arguments of every kind, right and wrong: `node --expose-gc fuzz.mjs SEED CALLS`. Ends with
 // status 0, or with the crash that it looks for; the seed repeats it. FUZZ_TRACE names a file that gets each call before it is made.
-import { openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const native = createRequire(import.meta.url)('node-gyp-build')(root)
 const [seed = '1', calls = '20000'] = process.argv.slice(-2)
+
+// Pinning makes folders before it finds that they are on no BPF file system.
+const scratch = mkdtempSync(`${tmpdir()}/libbpf-node-fuzz-`)
+process.chdir(scratch)
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 // mulberry32
 let state = Number(seed) >>> 0
@@ -118,7 +124,21 @@ const makers = [
       [2, 4, 5],
       [33, 0, 0],
     ])
-    const map = native.mapCreate(type, 'mapped', keySize, valueSize, 1 + below(9), 1 << 10, 0n, 0, 0, 0)
+    const map = native.mapCreate(
+      type,
+      'mapped',
+      keySize,
+      valueSize,
+      1 + below(9),
+      1 << 10,
+      0n,
+      0,
+      0,
+      0,
+      -1,
+      0,
+      0,
+    )
     keep('map', map)
     keep('memory', native.mapMmap(map, random() < 0.5))
   },
