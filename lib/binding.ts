@@ -8,9 +8,29 @@ const require = createRequire(import.meta.url)
 function load(): Binding {
   const root = packageRoot()
   try {
-    return require('node-gyp-build')(root)
+    return loadFromOrdinaryPlace(root) ?? require('node-gyp-build')(root)
   } catch (cause) {
     throw new Error(explain(root, cause as NodeJS.ErrnoException), { cause })
+  }
+}
+
+/** What node-gyp-build takes other than ordinary places from. */
+const choices = ['LIBBPF_NODE_PREBUILD', 'PREBUILDS_ONLY', 'LIBC', 'npm_config_arch', 'npm_config_platform']
+
+/** Where the addon nearly always is. node-gyp-build finds it, too, but takes 3 ms, a fifth of the whole import. */
+function loadFromOrdinaryPlace(root: string): Binding | undefined {
+  if (choices.some((name) => process.env[name]) || existsSync('/etc/alpine-release')) return undefined
+  const path = ['build/Release/libbpf_node.node', `prebuilds/linux-${process.arch}/libbpf-node.glibc.node`]
+    .map((name) => `${root}/${name}`)
+    .find(existsSync)
+  if (path === undefined) return undefined
+  try {
+    const module = { exports: {} }
+    process.dlopen(module, path)
+    return module.exports as Binding
+  } catch {
+    // Not for this libc or this Node.js: node-gyp-build may know of another.
+    return undefined
   }
 }
 

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6, SocketAddress } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { endianness } from 'node:os'
 import type { ElementCodec } from './codec.js'
 
@@ -88,5 +88,7 @@ function textOf(address: Uint8Array): string {
   if (address.length === 4) return address.join('.')
   const view = new DataView(address.buffer, address.byteOffset, 16)
   const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16))
-  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address
+  if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return `::ffff:${address.subarray(12).join('.')}`
+  // Not SocketAddress: Bun's does not shorten.
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }

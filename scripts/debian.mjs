@@ -35,6 +35,7 @@ export function openSuite(folder, suite, type, { trusted = false } = {}) {
     `Dir::State::Lists=${folder}/lists`,
     `Dir::Cache=${folder}/cache`,
     'APT::Sandbox::User=root',
+    'Acquire::Retries=3',
   ].flatMap((option) => ['-o', option])
   const apt = (tool, ...args) =>
     spawnSync(tool, [...settings, ...args], { cwd: files, encoding: 'utf8', maxBuffer: 1 << 26 })

@@ -17,4 +17,6 @@ object.program('emit').testRunSync({ data: new Uint8Array(64), repeat: 1000 })
 const events = await arrived
 ring.close()
 object.close()
-process.stdout.write(`${process.versions.node}: imported, required, ${events} events\n`)
+const { bun, deno, node } = process.versions
+const runtime = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node.js ${node}`
+process.stdout.write(`${runtime}: imported, required, ${events} events\n`)

@@ -1,7 +1,8 @@
-// Runs the addon on the versions of Node.js that scripts/npm-packages.json pins. On each: the package is imported, required, and brings events,
-// with the prebuilt addon where there is one. On the oldest and the newest, the whole test suite.
+// Runs the addon on the versions of Node.js that scripts/npm-packages.json pins, and on Bun and Deno. On each: the package is imported, required,
+// and brings events, with the prebuilt addon where there is one. On the oldest and the newest Node.js, the whole test suite; on Bun and Deno, what
+// they can run of it.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { npmPackage, pinnedVersions } from './npm-package.mjs'
@@ -13,7 +14,61 @@ const help = `Usage: npm run test:runtimes -- [--node VERSION]... [--no-suite] [
   --node      these versions (26, 22.23.3) and the suite, or the test files, on each; by default events on all and the suite
               on the oldest and the newest
   --no-suite  events only
+  --other     bun or deno instead; by default both, too
 `
+
+// The tests that both can run: those that start no process or Worker with Node.js's own flags, and expect nothing of how one ends. What else does
+// not hold there is in docs/shipping.md.
+const suiteForOthers = [
+  ...[
+    'budget',
+    'consume',
+    'held',
+    'lost',
+    'pause',
+    'perf-buffer',
+    'perf-overwritable',
+    'portable',
+    'several-rings',
+    'sizes',
+  ].map((name) => `test/events/${name}.test.ts`),
+  ...[
+    'globals',
+    'globals-live',
+    'map',
+    'map-batches',
+    'map-cidr',
+    'map-members',
+    'map-setters',
+    'map-types',
+    'mapped-array',
+  ].map((name) => `test/${name}.test.ts`),
+  ...[
+    'object',
+    'object-load',
+    'object-options',
+    'per-cpu',
+    'pin',
+    'program',
+    'ring-buffer',
+    'test-run',
+    'typed-data',
+  ].map((name) => `test/${name}.test.ts`),
+].filter(existsSync)
+const others = {
+  bun: { name: '@oven/bun-linux-x64', command: 'bin/bun', args: [], vitest: ['--bun'] },
+  deno: { name: '@deno/linux-x64-glibc', command: 'deno', args: ['run', '--allow-all'], vitest: [] },
+}
+
+async function testOther(runtime, { name, command, args, vitest }, files) {
+  const program = join(await npmPackage(name), command)
+  chmodSync(program, 0o755)
+  say(`runtimes: ${(await run(program, [...args, 'scripts/runtime-smoke.mjs'])).trim()}`)
+  if (!files) return
+  const suite = [...args, ...vitest, 'node_modules/vitest/vitest.mjs', 'run', ...files]
+  const { status } = spawnSync(program, suite, { stdio: 'inherit' })
+  if (status !== 0) throw new Failure(`tests failed on ${runtime}`)
+}
 
 const name = `node-${process.platform}-${process.arch}`
 const all = pinnedVersions(name)
@@ -32,6 +87,7 @@ try {
     allowNegative: true,
     options: {
       node: { type: 'string', multiple: true },
+      other: { type: 'string', multiple: true },
       suite: { type: 'boolean', default: true },
       help: { type: 'boolean', default: false },
     },
@@ -43,7 +99,7 @@ try {
   if (all.length === 0) throw new Failure(`scripts/npm-packages.json has no ${name}`)
   const chosen = values.node?.map(versionOf)
   const prebuilt = existsSync(prebuildOf(`${process.platform}-${process.arch}.glibc`))
-  for (const version of chosen ?? all) {
+  for (const version of chosen ?? (values.other ? [] : all)) {
     const node = join(await npmPackage(name, version), 'bin/node')
     const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
     const addon = prebuilt ? 'the prebuilt addon' : 'the addon that was built here (no prebuilds/)'
@@ -60,6 +116,13 @@ try {
     })
     if (status !== 0) throw new Failure(`the test suite failed on Node.js ${version}`)
     say(`runtimes: ${version}: the test suite passed, in ${Math.round((performance.now() - began) / 1000)} s`)
+  }
+  if (process.arch === 'x64' && !chosen) {
+    for (const [runtime, how] of Object.entries(others)) {
+      if (values.other && !values.other.includes(runtime)) continue
+      const files = positionals.length > 0 ? positionals : suiteForOthers
+      await testOther(runtime, how, values.suite ? files : undefined)
+    }
   }
 } catch (error) {
   const isOurs = error instanceof Failure || error.code?.startsWith('ERR_PARSE_ARGS')

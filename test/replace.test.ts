@@ -91,6 +91,7 @@ async function swapUnderLoad(
     expect(status).toBe(0)
   })
   go()
+  await until('the first has counted', () => counted(first)[0] > 0)
   while (running) {
     const next = version(swaps % 2 === 0 ? 2 : 1, [name], pid)
     const { links, maps } = await last.replace(next)

@@ -43,7 +43,7 @@ class LoopThread::Handle final : public LoopHandle {
     armed_ = true;
     if (kind_ == Kind::kPoll) return Watch(EPOLLIN | EPOLLRDHUP | EPOLLONESHOT);
     if (kind_ == Kind::kIdle) {
-      loop_.NextTurn(id_);
+      loop_.NextTurn({id_, false});
       return 0;
     }
     std::lock_guard<std::mutex> lock(loop_.mutex_);
@@ -64,11 +64,9 @@ class LoopThread::Handle final : public LoopHandle {
                                 [this](const auto& entry) { return entry.second == id_; });
       if (timer != loop_.timers_.end()) loop_.timers_.erase(timer);
     }
-    // What was reported and not yet dispatched was of the time before; a turn finds it inactive.
-    auto& reports = loop_.reports_;
-    reports.erase(std::remove_if(reports.begin(), reports.end(),
-                                 [this](const Report_& report) { return report.id == id_; }),
-                  reports.end());
+    // What was reported is of the time before.
+    loop_.Forget(loop_.reports_, id_);
+    loop_.Forget(loop_.turns_, id_);
   }
 
   bool IsActive() const override { return active_; }
@@ -218,7 +216,7 @@ void LoopThread::CountRefs() {
   }
 }
 
-void LoopThread::Report(uint64_t id, bool ended) {
+void LoopThread::Tell(uint64_t id, bool ended) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     reports_.push_back({id, ended});
@@ -228,9 +226,10 @@ void LoopThread::Report(uint64_t id, bool ended) {
   napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
 }
 
-// A threadsafe function knows no turns: what it is called for while it runs it does at once.
-void LoopThread::NextTurn(uint64_t id) {
-  turns_.push_back(id);
+// A threadsafe function knows no turns: what it is called for while it runs it does at once. setImmediate
+// does.
+void LoopThread::NextTurn(Report report) {
+  turns_.push_back(report);
   if (turns_.size() > 1) return;
   Napi::HandleScope scope(env_);
   napi_value global = nullptr;
@@ -243,26 +242,29 @@ void LoopThread::NextTurn(uint64_t id) {
   napi_call_function(env_, global, set_immediate, 1, &run, &result);
 }
 
+void LoopThread::Forget(std::vector<Report>& reports, uint64_t id) {
+  auto is_its = [id](const Report& report) { return report.id == id; };
+  reports.erase(std::remove_if(reports.begin(), reports.end(), is_its), reports.end());
+}
+
 void LoopThread::RunTurn() {
-  std::vector<uint64_t> turns;
+  std::vector<Report> turns;
   turns.swap(turns_);
-  for (uint64_t id : turns) Wake(id, false);
+  for (const Report& report : turns) {
+    // It may have been closed or stopped meanwhile.
+    auto found = handles_.find(report.id);
+    if (found != handles_.end() && found->second->IsActive()) found->second->Woken(report.ended);
+  }
 }
 
-void LoopThread::Wake(uint64_t id, bool ended) {
-  auto found = handles_.find(id);
-  if (found != handles_.end() && found->second->IsActive()) found->second->Woken(ended);
-}
-
-// What is reported meanwhile is for the next call.
 void LoopThread::Dispatch() {
-  std::vector<Report_> reports;
+  std::vector<Report> reports;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     is_waking_ = false;
     reports.swap(reports_);
   }
-  for (const Report_& report : reports) Wake(report.id, report.ended);
+  for (const Report& report : reports) NextTurn(report);
 }
 
 void LoopThread::Interrupt() {
@@ -285,7 +287,7 @@ int LoopThread::UntilNextTimer(Clock now) {
       due = first->second;
       timers_.erase(first);
     }
-    Report(due, false);
+    Tell(due, false);
   }
 }
 
@@ -303,7 +305,7 @@ void LoopThread::Run() {
         uint64_t times;
         [[maybe_unused]] ssize_t taken = read(event_fd_, &times, sizeof(times));
       } else {
-        Report(events[i].data.u64, (events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) != 0);
+        Tell(events[i].data.u64, (events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) != 0);
       }
     }
   }

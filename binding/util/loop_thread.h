@@ -28,16 +28,22 @@ class LoopThread {
   enum class Kind { kPoll, kTimer, kIdle };
   class Handle;
   using Clock = uint64_t;  // nanoseconds
+  // That a handle is ready.
+  struct Report {
+    uint64_t id;
+    bool ended;
+  };
 
   explicit LoopThread(napi_env env) : env_(env) {}
   bool Open();
   bool Begin();
   Handle* Add(Kind kind, int fd, LoopOwner* owner);
-  void Report(uint64_t id, bool ended);
-  void NextTurn(uint64_t id);
-  void RunTurn();
+  // From the thread.
+  void Tell(uint64_t id, bool ended);
   void Dispatch();
-  void Wake(uint64_t id, bool ended);
+  void NextTurn(Report report);
+  static void Forget(std::vector<Report>& reports, uint64_t id);
+  void RunTurn();
   void CountRefs();
   void Interrupt();
   void Run();
@@ -56,16 +62,12 @@ class LoopThread {
   std::unordered_map<uint64_t, Handle*> handles_;
   uint64_t last_id_ = 0;
   // Whose next turn it is, and the function that setImmediate calls for them.
-  std::vector<uint64_t> turns_;
+  std::vector<Report> turns_;
   napi_ref run_turn_ = nullptr;
 
   std::mutex mutex_;  // of what follows
   bool quits_ = false;
   bool is_waking_ = false;
-  struct Report_ {
-    uint64_t id;
-    bool ended;
-  };
-  std::vector<Report_> reports_;
+  std::vector<Report> reports_;
   std::multimap<Clock, uint64_t> timers_;
 };

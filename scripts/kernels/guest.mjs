@@ -48,9 +48,11 @@ export async function runInGuest(kernel, command, options) {
       `cd ${quote(cwd)}`,
       command.map(quote).join(' '),
     ]
-    const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`)
+    const wanted = [cwd, kernel.modules, process.execPath, ...Object.values(env)]
+    const emptied = ['tmp', 'run'].filter((name) => !wanted.some((path) => path.startsWith(`/${name}/`)))
+    const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`, emptied)
     const args = [
-      ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(cpus), '-m', memory, '-nographic'],
+      ...['-accel', 'tcg,thread=multi', '-cpu', 'max,-pku', '-smp', String(cpus), '-m', memory, '-nographic'],
       ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
       ...['-append', 'console=ttyS0 lsm=landlock,bpf panic=-1 mitigations=off tsc=unstable no_timer_check'],
       ...['-serial', `file:${join(work, 'console')}`],
@@ -78,13 +80,14 @@ export async function runInGuest(kernel, command, options) {
   }
 }
 
-async function makeInitrd(kernel, folder, command) {
+async function makeInitrd(kernel, folder, command, emptied) {
   for (const name of ['bin', 'modules']) mkdirSync(join(folder, name), { recursive: true })
   copyFileSync(programs().get('busybox'), join(folder, 'bin/busybox'))
   const here = import.meta.dirname
   copyFileSync(join(here, 'init.sh'), join(folder, 'init'))
   copyFileSync(join(here, 'start.sh'), join(folder, 'start.sh'))
   writeFileSync(join(folder, 'command.sh'), command)
+  writeFileSync(join(folder, 'emptied.list'), emptied.join('\n'))
   const names = []
   for (const file of moduleFiles(kernel, bootModules)) {
     const [packed, extension] = file.match(/\.ko(\.\w+)$/) ?? []

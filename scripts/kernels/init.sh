@@ -11,9 +11,8 @@ $bb mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose hos
 $bb mount -t tmpfs -o size=75% layer /layer
 $bb mkdir /layer/upper /layer/work
 $bb mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root
-# What the host keeps in these, a guest doesn't have.
-$bb mount -t tmpfs tmp /root/tmp
-$bb mount -t tmpfs run /root/run
+# /tmp and /run: what the host keeps in these, a guest doesn't have, unless it is what it is here for.
+for name in $($bb cat /emptied.list); do $bb mount -t tmpfs "$name" "/root/$name"; done
 $bb chmod 1777 /root/tmp
 $bb cp /start.sh /command.sh /root/run
 $bb umount /proc /sys

@@ -1,4 +1,5 @@
 // Runs the kernel tests on each of Debian's kernels. See docs/kernels.md.
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../run.mjs'
 import { ensurePrograms } from '../tools.mjs'
@@ -14,12 +15,17 @@ Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. 
 written when all went well.
 
   --at-once N  so many guests at a time (2)
+  --json FILE  writes all results there, too
 `
 
-// A guest is slow, but not silent: a file without news for so long hangs. The first takes the boot, too.
-const patience = 600_000
+// A guest is slow, but not silent: a test without news for so long hangs. The first takes the boot, too.
+const patience = 360_000
 const slowness = 10
+// A test that takes longer is told.
+const slow = 20_000
 let tools
+
+const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
 
 /** Runs files on one kernel: `{ kernel, results, errors }`. */
 async function runOn(name, files) {
@@ -35,18 +41,20 @@ async function runOn(name, files) {
     return outcome
   }
   let left = files
-  // Each round but the last loses the file at which the guest stopped.
-  while (left.length > 0) left = await round(outcome.kernel, left, outcome)
+  // The file at which a guest stopped is begun once more in a new one, and then lost.
+  const retried = new Set()
+  while (left.length > 0) left = await round(outcome.kernel, left, outcome, retried)
   outcome.seconds = Math.round((Date.now() - begin) / 1000)
   return outcome
 }
 
-async function round(kernel, files, outcome) {
+async function round(kernel, files, outcome, retried) {
   const tell = (text) => say(`${kernel.name.padEnd(7)}${text}`)
   const giveUp = new AbortController()
   const finished = new Set()
   let current = {}
   let begun = Date.now()
+  let testBegun = begun
   let done = false
   let rest = ''
   let watchdog = setTimeout(() => giveUp.abort(), patience)
@@ -61,8 +69,11 @@ async function round(kernel, files, outcome) {
     },
     test({ name }) {
       current.name = name
+      testBegun = Date.now()
     },
     result(result) {
+      if (Date.now() - testBegun > slow)
+        tell(`  ${secondsSince(testBegun)} s: ${result.file} > ${result.name}`)
       const wrongSkip = result.state === 'skipped' && !maySkip(kernel, result.name)
       if (wrongSkip)
         Object.assign(result, { state: 'failed', errors: ['it was skipped, and should run here'] })
@@ -72,12 +83,12 @@ async function round(kernel, files, outcome) {
     },
     end({ file, errors }) {
       finished.add(file)
+      current = { name: `the end of ${file}` }
       fail(file, errors)
       const of = outcome.results.filter((result) => result.file === file)
       const count = (state) => of.filter((result) => result.state === state).length
-      const seconds = ((Date.now() - begun) / 1000).toFixed(1)
       tell(
-        `${file}: ${count('passed')} passed, ${count('skipped')} skipped, ${count('failed') + errors.length} failed (${seconds} s)`,
+        `${file}: ${count('passed')} passed, ${count('skipped')} skipped, ${count('failed') + errors.length} failed (${secondsSince(begun)} s)`,
       )
     },
     done({ errors }) {
@@ -100,6 +111,7 @@ async function round(kernel, files, outcome) {
     cwd: root,
     env: {
       LIBBPF_NODE_SLOWNESS: String(slowness),
+      LIBBPF_NODE_CPU_HOTPLUG: '1',
       NO_COLOR: '1',
       ...(tools && { LIBBPF_NODE_OBJECTS: tools }),
     },
@@ -128,14 +140,14 @@ async function round(kernel, files, outcome) {
       ? 'the guest went down'
       : `vitest ended with status ${guest.status}`
   const tail = (text) => text.trimEnd().split('\n').slice(-40).join('\n')
-  if (current.file === undefined && !outcome.startedAgain) {
-    outcome.startedAgain = true
-    tell(`${how} in the beginning: once more`)
-    return files
+  const end = `${how} in ${current.name ?? 'the beginning'}\n${tail(noise)}\nthe guest's console:\n${tail(guest.console)}`
+  if (!retried.has(current.file)) {
+    retried.add(current.file)
+    tell(`once more, because of ${current.file ?? 'the start'}: ${end}`)
+    outcome.results = outcome.results.filter(({ file }) => file !== current.file)
+    return left
   }
-  fail(current.file ?? 'start', [
-    `${how} in ${current.name ?? 'the beginning'}\n${tail(noise)}\nthe guest's console:\n${tail(guest.console)}`,
-  ])
+  fail(current.file ?? 'start', [end])
   return current.file === undefined ? [] : left.filter((file) => file !== current.file)
 }
 
@@ -170,7 +182,11 @@ function summary(outcomes) {
 try {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { 'at-once': { type: 'string', default: '2' }, help: { type: 'boolean', default: false } },
+    options: {
+      'at-once': { type: 'string', default: '2' },
+      json: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
   })
   if (values.help) process.stdout.write(help)
   else {
@@ -181,13 +197,14 @@ try {
     process.chdir(root)
     await ensurePrograms(guestTools)
     const names = named.length > 0 ? named : [...kernels.keys()]
-    const files = tests.length > 0 ? tests : kernelTests()
+    const filesFor = (name) => (tests.length > 0 ? tests : kernelTests(name))
     tools = await fetchTools()
     if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
-    const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, files))
+    const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, filesFor(name)))
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),
     )
+    if (values.json) writeFileSync(values.json, JSON.stringify(outcomes))
     if (positionals.length === 0 && !failed) writeTable(outcomes)
     say(`\n${summary(outcomes)}`)
     process.exitCode = failed ? 1 : 0

@@ -71,22 +71,41 @@ describe('attachTracing', () => {
     '5.19',
   )
 
-  requiresFeature('trampolines', 'replaces a function of another program', async () => {
-    using target = loadOnly('attach-freplace', [])
-    using object = loadOnly('attach-freplace', ['other_answer'], (opened) => {
+  /** A program with a function, and one to take that function's place. */
+  function loadFreplace() {
+    const target = loadOnly('attach-freplace', [])
+    const object = loadOnly('attach-freplace', ['other_answer'], (opened) => {
       opened.program('ask').autoload = false
       opened.program('other_answer').setAttachTarget('answer', target.program('ask').fd)
     })
-    const packet = { data: new Uint8Array(64) }
+    return { target, object }
+  }
+  const packet = { data: new Uint8Array(64) }
+
+  requiresFeature('trampolines', 'replaces a function of another program', async () => {
+    const freplace = loadFreplace()
+    using target = freplace.target
+    using object = freplace.object
     expect((await target.program('ask').testRun(packet)).retval).toBe(1)
     using link = object.program('other_answer').attachFreplace()
     expect((await target.program('ask').testRun(packet)).retval).toBe(2)
     link.close()
     expect((await target.program('ask').testRun(packet)).retval).toBe(1)
-    if (!kernelIs('5.10')) return
-    using _again = object.program('other_answer').attachFreplace(target.program('ask'), 'answer')
-    expect((await target.program('ask').testRun(packet)).retval).toBe(2)
   })
+
+  requiresFeature(
+    'trampolines',
+    'replaces it again, named at attach',
+    async () => {
+      const freplace = loadFreplace()
+      using target = freplace.target
+      using object = freplace.object
+      object.program('other_answer').attachFreplace().close()
+      using _again = object.program('other_answer').attachFreplace(target.program('ask'), 'answer')
+      expect((await target.program('ask').testRun(packet)).retval).toBe(2)
+    },
+    '5.10',
+  )
 })
 
 describe('setAttachTarget', () => {

@@ -94,6 +94,7 @@ describe('the tarball', () => {
         'dist/lib',
         'dist/types',
         'dist/examples',
+        'dist/include',
         'prebuilds',
         'binding',
         'deps',
