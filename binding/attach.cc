@@ -15,16 +15,9 @@
 #include "program.h"
 #include "util/call.h"
 #include "util/compat.h"
+#include "util/options.h"
 
 namespace {
-
-template <class Options>
-Options Empty() {
-  Options options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
-  return options;
-}
 
 // Runs one of libbpf's attach functions.
 template <class Attach>

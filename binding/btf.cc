@@ -13,6 +13,7 @@
 
 #include "addon.h"
 #include "util/call.h"
+#include "util/options.h"
 
 namespace {
 
@@ -206,9 +207,7 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
   auto* handle = args.handle<Btf>(0);
   uint32_t id = args.u32(1);
   Bytes bytes = args.bytes(2);
-  btf_dump_type_data_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<btf_dump_type_data_opts>();
   auto indent = args.optionalString(3);
   options.skip_names = args.boolean(4);
   options.emit_zeroes = args.boolean(5);

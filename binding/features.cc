@@ -9,6 +9,7 @@
 
 #include "addon.h"
 #include "util/call.h"
+#include "util/options.h"
 
 namespace {
 
@@ -93,9 +94,7 @@ enum How {
 
 // Gives a descriptor, or a negative errno.
 int Attach(int program, bpf_attach_type type, How how) {
-  bpf_link_create_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_link_create_opts>();
   const unsigned long offset = 0;
   switch (how) {
     case kLinkToNoFd:
@@ -145,9 +144,7 @@ napi_value ProbeLoad(napi_env env, napi_callback_info info) {
   auto probe = [=] {
     // Programs that are long have no log: what is asked there is whether they load.
     char log[8192] = "";
-    bpf_prog_load_opts options;
-    memset(&options, 0, sizeof(options));
-    options.sz = sizeof(options);
+    auto options = Empty<bpf_prog_load_opts>();
     options.expected_attach_type = attach_type;
     options.attach_btf_id = btf_id;
     options.prog_flags = flags;

@@ -9,6 +9,7 @@
 #include "link.h"
 #include "util/call.h"
 #include "util/descriptor.h"
+#include "util/options.h"
 
 Map::~Map() { Close(); }
 
@@ -418,9 +419,7 @@ napi_value LookupBatch(napi_env env, napi_callback_info info) {
   if (!Fits(keys, map->key_size, *count)) args.Reject(3, "is too short");
   if (!Fits(values, map->value_size, *count)) args.Reject(4, "is too short");
   if (!args.ok()) return nullptr;
-  bpf_map_batch_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_map_batch_opts>();
   options.elem_flags = flags;
   auto* lookup = take ? bpf_map_lookup_and_delete_batch : bpf_map_lookup_batch;
   int error =
@@ -440,9 +439,7 @@ napi_value UpdateBatch(napi_env env, napi_callback_info info) {
   if (!Fits(keys, map->key_size, *count)) args.Reject(1, "is too short");
   if (!Fits(values, map->value_size, *count)) args.Reject(2, "is too short");
   if (!args.ok()) return nullptr;
-  bpf_map_batch_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_map_batch_opts>();
   options.elem_flags = flags;
   int error = bpf_map_update_batch(map->fd(), keys.data, values.data, count, &options);
   return error == 0 ? Undefined(env) : Throw(env, "bpf_map_update_batch", error);
@@ -546,9 +543,7 @@ napi_value Create(napi_env env, napi_callback_info info) {
   uint32_t key_size = args.u32(2);
   uint32_t value_size = args.u32(3);
   uint32_t max_entries = args.u32(4);
-  bpf_map_create_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_map_create_opts>();
   options.map_flags = args.u32(5);
   options.map_extra = args.bigint(6);
   options.numa_node = args.u32(7);
@@ -594,9 +589,7 @@ napi_value FromId(napi_env env, napi_callback_info info) {
 napi_value FromPin(napi_env env, napi_callback_info info) {
   Args args(env, info);
   std::string path = args.string(0);
-  struct bpf_obj_get_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<struct bpf_obj_get_opts>();
   options.file_flags = args.u32(1);
   if (!args.ok()) return nullptr;
   int fd = -1;

@@ -2,14 +2,13 @@
 
 #include <bpf/btf.h>
 
-#include <cstring>
-
 #include "addon.h"
 #include "link.h"
 #include "map.h"
 #include "program.h"
 #include "util/call.h"
 #include "util/compat.h"
+#include "util/options.h"
 
 namespace {
 
@@ -38,9 +37,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
     if (state.kernel_log == nullptr) return Throw(env, "calloc", -ENOMEM);
   }
 
-  bpf_object_open_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_object_open_opts>();
   options.object_name = OrNull(name);
   options.pin_root_path = OrNull(pin_root_path);
   options.kconfig = OrNull(kconfig);

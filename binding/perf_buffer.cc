@@ -14,6 +14,7 @@
 #include "event_source.h"
 #include "map.h"
 #include "util/call.h"
+#include "util/options.h"
 
 namespace {
 
@@ -68,9 +69,7 @@ class PerfBuffer : public EventSource {
     } else {
       attr.wakeup_events = wakeup_events;
     }
-    perf_buffer_raw_opts options;
-    memset(&options, 0, sizeof(options));
-    options.sz = sizeof(options);
+    auto options = Empty<perf_buffer_raw_opts>();
     options.cpu_cnt = 1;
     options.cpus = &cpu;
     options.map_keys = &cpu;

@@ -6,6 +6,7 @@
 
 #include "addon.h"
 #include "util/call.h"
+#include "util/options.h"
 
 namespace {
 
@@ -79,9 +80,7 @@ napi_value XdpQuery(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int ifindex = args.i32(0);
   if (!args.ok()) return nullptr;
-  bpf_xdp_query_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_xdp_query_opts>();
   if (!Call(env, "bpf_xdp_query", [&] { return bpf_xdp_query(ifindex, 0, &options); })) return nullptr;
   auto result = Napi::Object::New(env);
   result["attachMode"] = uint32_t{options.attach_mode};

@@ -2,34 +2,24 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include <cstring>
-
 #include "addon.h"
 #include "program.h"
 #include "util/call.h"
 #include "util/compat.h"
+#include "util/options.h"
 
 namespace {
 
 // The first three arguments of each function: which interface, which side, and for BPF_TC_CUSTOM which
 // parent.
 bpf_tc_hook Hook(Args& args) {
-  bpf_tc_hook hook;
-  memset(&hook, 0, sizeof(hook));
-  hook.sz = sizeof(hook);
+  auto hook = Empty<bpf_tc_hook>();
   hook.ifindex = args.i32(0);
   // With BPF_TC_QDISC libbpf reads the name of one.
   hook.attach_point =
       static_cast<bpf_tc_attach_point>(args.integer(1, 0, BPF_TC_INGRESS | BPF_TC_EGRESS | BPF_TC_CUSTOM));
   hook.parent = args.u32(2);
   return hook;
-}
-
-bpf_tc_opts Empty() {
-  bpf_tc_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
-  return options;
 }
 
 napi_value ToJs(napi_env env, const bpf_tc_opts& options) {
@@ -54,7 +44,7 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
   auto* program = args.handle<Program>(3);
-  bpf_tc_opts options = Empty();
+  bpf_tc_opts options = Empty<bpf_tc_opts>();
   options.handle = args.u32(4);
   options.priority = args.u32(5);
   options.flags = args.boolean(6) ? BPF_TC_F_REPLACE : 0;
@@ -69,7 +59,7 @@ napi_value Attach(napi_env env, napi_callback_info info) {
 napi_value Detach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
-  bpf_tc_opts options = Empty();
+  bpf_tc_opts options = Empty<bpf_tc_opts>();
   options.handle = args.u32(3);
   options.priority = args.u32(4);
   if (!args.ok()) return nullptr;
@@ -80,7 +70,7 @@ napi_value Detach(napi_env env, napi_callback_info info) {
 napi_value Query(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
-  bpf_tc_opts options = Empty();
+  bpf_tc_opts options = Empty<bpf_tc_opts>();
   options.handle = args.u32(3);
   options.priority = args.u32(4);
   if (!args.ok()) return nullptr;

@@ -4,10 +4,9 @@
 #include <linux/bpf.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "addon.h"
 #include "util/call.h"
+#include "util/options.h"
 
 namespace {
 
@@ -20,9 +19,7 @@ int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const 
   instructions[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
   instructions[0].imm = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
   instructions[1].code = BPF_JMP | BPF_EXIT;
-  bpf_prog_load_opts options;
-  memset(&options, 0, sizeof(options));
-  options.sz = sizeof(options);
+  auto options = Empty<bpf_prog_load_opts>();
   options.expected_attach_type = attach_type;
   if (sleepable) options.prog_flags = BPF_F_SLEEPABLE;
   if (GoesToBtf(type) && target != nullptr) {
@@ -39,9 +36,7 @@ int Attach(int program, bpf_prog_type type, bpf_attach_type attach_type, const c
     return bpf_link_create(program, 0, attach_type, nullptr);
   }
   if (type == BPF_PROG_TYPE_KPROBE) {
-    bpf_link_create_opts options;
-    memset(&options, 0, sizeof(options));
-    options.sz = sizeof(options);
+    auto options = Empty<bpf_link_create_opts>();
     options.kprobe_multi.syms = &target;
     options.kprobe_multi.cnt = 1;
     return bpf_link_create(program, 0, attach_type, &options);

@@ -116,10 +116,10 @@ async function run(
   return said()
 }
 
-const sendUdp = (port: number, address = '127.0.0.1'): Promise<void> =>
+const sendUdp = (port: number, address = '127.0.0.1', text = 'x'): Promise<void> =>
   new Promise((resolve) => {
     const socket = createSocket('udp4')
-    socket.send('x', port, address, () => socket.close(() => resolve()))
+    socket.send(text, port, address, () => socket.close(() => resolve()))
   })
 
 /** Connects, sends a text, and gives what comes first. */
@@ -148,10 +148,10 @@ describe('examples of tracing', () => {
   })
 
   it('profile', async () => {
-    const script = 'const end = Date.now() + 1500; while (Date.now() < end);'
-    const busy = spawn(process.execPath, ['-e', script, 'busy'], { stdio: 'ignore' })
-    const said = await runToEnd('profile', ['1'])
-    await once(busy, 'close')
+    const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
+    const ended = once(busy, 'close')
+    const said = await runToEnd('profile', ['1']).finally(() => busy.kill())
+    await ended
     expect(said).toMatch(/^sampling [1-9]\d* CPUs for 1 s$/m)
     expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}node$/m)
   })
@@ -304,6 +304,18 @@ describe('examples of networks', () => {
       wanted: /^\d+ allowed, [1-9]\d* refused$/m,
       happen: () => execFileSync('sh', ['-c', inside, process.execPath, script]),
     })
+  })
+
+  it('tail-calls', async () => {
+    const said = await run('tail-calls', [], {
+      wanted: /^[1-9]\d* hellos, [1-9]\d* orders, [1-9]\d* refused$/m,
+      happen: async (said) => {
+        const port = Number(/port (\d+)/.exec(said)![1])
+        for (const text of ['hello', 'order', 'x']) await sendUdp(port, '127.0.0.1', text)
+      },
+    })
+    expect(said).toMatch(/^got 'hello'$/m)
+    expect(said).not.toContain("got 'x'")
   })
 
   requiresKernel('6.6', 'tcx-order', async () => {
