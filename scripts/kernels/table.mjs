@@ -61,6 +61,7 @@ ${newer.map(([name, { version, file }]) => `| ${version} | ${name.replaceAll('|'
 }
 
 function cell({ passed, skipped }) {
+  if (passed + skipped === 0) return ''
   if (passed === 0) return '–'
   return skipped === 0 ? '✓' : `${passed} of ${passed + skipped}`
 }
