@@ -434,7 +434,8 @@ export class Program {
   }
 
   /**
-   * Runs at a static probe (USDT) of a program or library; the object includes usdt.bpf.h. (`bpf_program__attach_usdt`, Linux 4.3)
+   * Runs at a static probe (USDT) of a program or library; the object includes usdt.bpf.h. (`bpf_program__attach_usdt`, Linux 4.3;
+   * before 5.15 libraries and position-independent programs in one process only, that of `pid`)
    *
    * @param binary - as for {@link attachUprobe}
    * @param provider - the first half of the probe's name, such as 'python'

@@ -25,7 +25,7 @@ function tables(outcomes) {
       const rows = isHook ? hooks : rest
       if (!rows.has(group)) rows.set(group, { file, cells: outcomes.map(() => ({ passed: 0, skipped: 0 })) })
       rows.get(group).cells[column][state]++
-      const [, what, version] = name.match(/^(.*) \(Linux ([\d.]+)\)$/) ?? []
+      const [, what, version] = name.match(/^(.*?) \(Linux ([\d.]+)\)(?: > |$)/) ?? []
       if (what) versions.set(what, { version, file })
     }
   })
@@ -36,7 +36,7 @@ function tables(outcomes) {
       `|---|${releases.map(() => '---|').join('')}`,
       ...[...rows]
         .sort(([, a], [, b]) => byFile(a, b))
-        .map(([group, { cells }]) => `| ${group} | ${cells.map(cell).join(' | ')} |`),
+        .map(([group, { cells }]) => `| ${shortened(group)} | ${cells.map(cell).join(' | ')} |`),
     ].join('\n')
   const number = (version) => version.split('.').reduce((sum, part) => sum * 1000 + Number(part), 0)
   const newer = [...versions].sort(
@@ -56,11 +56,15 @@ ${table(rest)}
 
 | Linux | | test |
 |---|---|---|
-${newer.map(([name, { version, file }]) => `| ${version} | ${name.replaceAll('|', '\\|')} | ${file} |`).join('\n')}
+${newer.map(([name, { version, file }]) => `| ${version} | ${name.replaceAll('|', '\\|')} | ${shortened(file)} |`).join('\n')}
 `
 }
 
+/** A file's name without what they all have. */
+const shortened = (name) => name.replace(/^test\//, '').replace(/\.test\.ts$/, '')
+
 function cell({ passed, skipped }) {
+  if (passed + skipped === 0) return ''
   if (passed === 0) return '–'
   return skipped === 0 ? '✓' : `${passed} of ${passed + skipped}`
 }

@@ -55,7 +55,7 @@ describe('attachTracing', () => {
       expect(retval).not.toBe(before)
       expect(link.info()).toMatchObject({ attachType: 'modify_return' })
     },
-    '6.0',
+    '6.2',
   )
 
   requiresFeature(

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { loadOnly, shop, useProgram } from './surroundings.js'
 
@@ -7,8 +8,9 @@ useTracefs()
 
 const program = useProgram(shop)
 
+// In all processes, of what is position-independent, as compilers make programs now: it needs cookies.
 describe('attachUsdt', () => {
-  it('runs at the probe, with its arguments and its cookie', () => {
+  requiresKernel('5.15', 'runs at the probe, with its arguments and its cookie', () => {
     using object = loadOnly('attach-usdt', ['on_probe'])
     using link = object.program('on_probe').attachUsdt(program(), 'shop', 'sold', { cookie: 12 })
     execFileSync(program())
@@ -19,18 +21,22 @@ describe('attachUsdt', () => {
     expect(object.bss.runs).toBe(3n)
   })
 
-  it('can be attached to several, again and again, and be closed on the pool', async () => {
-    using object = loadOnly('attach-usdt', ['on_probe'])
-    for (let i = 1; i <= 3; i++) {
-      const sold = object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
-      const closed = object.program('on_probe').attachUsdt(program(), 'shop', 'closed')
-      execFileSync(program())
-      expect(object.bss.runs).toBe(BigInt(4 * i))
-      await Promise.all([sold.closeAsync(), closed.closeAsync()])
-    }
-  })
+  requiresKernel(
+    '5.15',
+    'can be attached to several, again and again, and be closed on the pool',
+    async () => {
+      using object = loadOnly('attach-usdt', ['on_probe'])
+      for (let i = 1; i <= 3; i++) {
+        const sold = object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
+        const closed = object.program('on_probe').attachUsdt(program(), 'shop', 'closed')
+        execFileSync(program())
+        expect(object.bss.runs).toBe(BigInt(4 * i))
+        await Promise.all([sold.closeAsync(), closed.closeAsync()])
+      }
+    },
+  )
 
-  it('closes its object after links that are being closed', async () => {
+  requiresKernel('5.15', 'closes its object after links that are being closed', async () => {
     const object = loadOnly('attach-usdt', ['on_probe'])
     const link = object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
     const closing = link.closeAsync()

@@ -21,7 +21,9 @@ describe('a callback that throws at every tenth record', () => {
     const data = new Uint8Array(64)
     object.program('count').testRunSync({ data, repeat: 1000 })
     ${loop}
-    setTimeout(() => {
+    const timer = setInterval(() => {
+      if (seen.length < 1000) return
+      clearInterval(timer)
       ring.close()
       console.log(JSON.stringify({ seen, thrown }))
     }, 100)
