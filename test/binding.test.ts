@@ -154,12 +154,7 @@ describe('whatever is called', () => {
   it.each([1, 2])(
     'with whatever arguments, in whatever order, nothing crashes (seed %d)',
     async (seed) => {
-      const { status, signal, stderr, stdout } = await runScript('fuzz.mjs', [`${seed}`, '1500'], {
-        node: ['--expose-gc'],
-        // It attaches to whatever network devices there are.
-        under: ['unshare', '--net', '--mount'],
-        seconds: 60,
-      })
+      const { status, signal, stderr, stdout } = await runScript('fuzz.mjs', [`${seed}`, '1500'], { seconds: 60 })
       expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' })
       const { done, refused } = JSON.parse(stdout)
       expect(done).toBeGreaterThan(300)
