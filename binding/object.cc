@@ -8,6 +8,7 @@
 #include "link.h"
 #include "map.h"
 #include "program.h"
+#include "util/btf_check.h"
 #include "util/call.h"
 #include "util/compat.h"
 
@@ -57,7 +58,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   bool opened = Call(env, operation, [&] {
     state.object = from_bytes ? bpf_object__open_mem(copy.data(), copy.size(), &options)
                               : bpf_object__open_file(path.c_str(), &options);
-    return ErrorOf(state.object);
+    return state.object != nullptr ? BtfCheck::Run(bpf_object__btf(state.object)) : -errno;
   });
   return opened ? Wrap(env, object.release()) : nullptr;
 }

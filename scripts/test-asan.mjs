@@ -1,6 +1,5 @@
 // Runs the test suite, or the test files that are named, with an addon that was built with the address and undefined behaviour sanitizers:
-// libbpf, libelf and zlib in it too. LeakSanitizer looks at each process of Node.js that ends by itself.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// libbpf, libelf and zlib in it too. Before, LeakSanitizer looks at a process that has had one of everything.
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Failure, root, run, say, settings } from './run.mjs'
@@ -15,22 +14,11 @@ async function libraries() {
   return paths.map((path) => path.trim()).join(':')
 }
 
-/** `node` is called so by its own name only: the other programs that tests run have leaks of their own. */
-function optionsOf() {
-  const only = join(folder, 'options')
-  mkdirSync(only, { recursive: true })
-  writeFileSync(join(only, 'node'), 'detect_leaks=1\n')
-  return {
-    ASAN_OPTIONS: [
-      'detect_leaks=0',
-      `include_if_exists=${only}/%b`,
-      // Two copies of the addon in one process are no mistake.
-      'detect_odr_violation=0',
-      'detect_stack_use_after_return=1',
-    ].join(':'),
-    LSAN_OPTIONS: `suppressions=${lists}/leaks.txt:print_suppressions=0`,
-    UBSAN_OPTIONS: `suppressions=${lists}/undefined.txt:halt_on_error=1:print_stacktrace=1`,
-  }
+const options = {
+  // Two copies of the addon in one process are no mistake.
+  ASAN_OPTIONS: 'detect_leaks=0:detect_odr_violation=0',
+  LSAN_OPTIONS: `suppressions=${lists}/leaks.txt:print_suppressions=0`,
+  UBSAN_OPTIONS: `suppressions=${lists}/undefined.txt:halt_on_error=1:print_stacktrace=1`,
 }
 
 try {
@@ -41,17 +29,18 @@ try {
     ...['node_modules/cmake-js/bin/cmake-js', 'build', '--out', join(folder, 'build')],
     ...['--CDLIBBPF_NODE_SANITIZE=ON', '--log-level', 'error', '--parallel', jobs],
   ])
+  const env = {
+    LIBBPF_NODE_SLOWNESS: '4',
+    ...process.env,
+    ...options,
+    LIBBPF_NODE_PREBUILD: folder,
+    LD_PRELOAD: await libraries(),
+  }
   settings.verbose = true
+  const leaks = { ...env, ASAN_OPTIONS: 'detect_leaks=1' }
+  await run(process.execPath, ['test/sanitizers/leaks.mjs'], { env: leaks })
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--test-timeout', '120000']
-  await run(process.execPath, [...vitest, ...process.argv.slice(2)], {
-    env: {
-      LIBBPF_NODE_SLOWNESS: '4',
-      ...process.env,
-      ...optionsOf(),
-      LIBBPF_NODE_PREBUILD: folder,
-      LD_PRELOAD: await libraries(),
-    },
-  })
+  await run(process.execPath, [...vitest, ...process.argv.slice(2)], { env })
 } catch (error) {
   say(`asan: failed\n${error instanceof Failure ? error.message : error.stack}`)
   process.exitCode = 1

@@ -1,6 +1,7 @@
 // Bytes that libbpf is to read as BTF, to write as C, and to print values by.
 #include <bpf/btf.h>
 
+#include "../../binding/util/btf_check.h"
 #include "quiet.h"
 
 namespace {
@@ -11,7 +12,10 @@ void Ignore(void*, const char*, va_list) {}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   btf* types = btf__new(data, static_cast<uint32_t>(size));
-  if (types == nullptr) return 0;
+  if (types == nullptr || BtfCheck::Run(types) != 0) {
+    btf__free(types);
+    return 0;
+  }
   btf_dump* dump = btf_dump__new(types, Ignore, nullptr, nullptr);
   static const uint8_t value[4096] = {};
   for (uint32_t id = 1; id < btf__type_cnt(types); id++) {

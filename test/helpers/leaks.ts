@@ -20,7 +20,9 @@ export function bpfFds(): string[] {
 
 /** Memory that it shares with the kernel: rings, sections, arrays, as `mapping 7f12a000 bpf-map`. */
 function mappings(): string[] {
-  const lines = readFileSync('/proc/self/maps', 'utf8').matchAll(/^(\w+)-.* anon_inode:(\[?(?:bpf|perf_event).*)$/gm)
+  const lines = readFileSync('/proc/self/maps', 'utf8').matchAll(
+    /^(\w+)-.* anon_inode:(\[?(?:bpf|perf_event).*)$/gm,
+  )
   return [...lines].map(([, start, what]) => `mapping ${start} ${what}`)
 }
 

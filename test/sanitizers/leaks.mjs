@@ -13,7 +13,9 @@ const inVain = (work) => {
 }
 
 for (const ends of ['closed', 'forgotten']) {
-  const close = (...owners) => ends === 'closed' && owners.forEach((owner) => owner.close())
+  const close = (...owners) => {
+    if (ends === 'closed') for (const owner of owners) owner.close()
+  }
 
   setLogger(() => {}, 'debug')
   const maps = open('maps', { kernelLogSize: 1 << 16, kernelLogLevel: 1 })
@@ -31,7 +33,10 @@ for (const ends of ['closed', 'forgotten']) {
   const exec = open('exec')
   exec.loadSync()
   inVain(() => exec.attach())
-  exec.ringBuffer('events').on(() => {}).unref()
+  exec
+    .ringBuffer('events')
+    .on(() => {})
+    .unref()
   close(exec)
   const ring = open('ring')
   ring.loadSync()
