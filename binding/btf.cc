@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "util/btf_check.h"
 #include "util/call.h"
 #include "util/options.h"
 
@@ -68,7 +69,7 @@ napi_value New(napi_env env, napi_callback_info info) {
     auto size = static_cast<uint32_t>(bytes.size);
     state.types =
         base != nullptr ? btf__new_split(bytes.data, size, base->state->types) : btf__new(bytes.data, size);
-    return ErrorOf(state.types);
+    return state.types != nullptr ? BtfCheck::Run(state.types) : -errno;
   });
   return parsed ? WrapAccounted(env, std::move(handle)) : nullptr;
 }
@@ -83,7 +84,8 @@ napi_value Loaded(napi_env env, const char* operation, Btf* base, Load load) {
   BtfState& state = *handle->state;
   if (base != nullptr) state.base = base->state;
   bool loaded = Call(env, operation, [&] {
-    return ErrorOf(state.types = load(base != nullptr ? base->state->types : nullptr));
+    state.types = load(base != nullptr ? base->state->types : nullptr);
+    return state.types != nullptr ? BtfCheck::Run(state.types) : -errno;
   });
   return loaded ? WrapAccounted(env, std::move(handle)) : nullptr;
 }

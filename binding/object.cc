@@ -6,6 +6,7 @@
 #include "link.h"
 #include "map.h"
 #include "program.h"
+#include "util/btf_check.h"
 #include "util/call.h"
 #include "util/compat.h"
 #include "util/options.h"
@@ -49,10 +50,12 @@ napi_value Open(napi_env env, napi_callback_info info) {
   options.kernel_log_size = log_size;
 
   const char* operation = from_bytes ? "bpf_object__open_mem" : "bpf_object__open_file";
+  // Of memory that is shared another Worker may change what was checked already.
+  std::vector<uint8_t> copy(bytes.data, bytes.data + bytes.size);
   bool opened = Call(env, operation, [&] {
-    state.object = from_bytes ? bpf_object__open_mem(bytes.data, bytes.size, &options)
+    state.object = from_bytes ? bpf_object__open_mem(copy.data(), copy.size(), &options)
                               : bpf_object__open_file(path.c_str(), &options);
-    return ErrorOf(state.object);
+    return state.object != nullptr ? BtfCheck::Run(bpf_object__btf(state.object)) : -errno;
   });
   return opened ? Wrap(env, object.release()) : nullptr;
 }

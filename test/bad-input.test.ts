@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import {
   BpfError,
@@ -13,6 +14,7 @@ import {
   UserRingBuffer,
 } from 'libbpf-node'
 import { afterEach, describe, expect, it } from 'vitest'
+import { runChild } from './helpers/child.js'
 import { compile } from './helpers/compile.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
 import { useTracefs } from './helpers/privileged.js'
@@ -83,6 +85,25 @@ describe('opening', () => {
 
   it('no bytes at all says so', () => {
     expect(openingOf(new Uint8Array(0)).message).toMatch(/there are no bytes in it/)
+  })
+
+  it('one whose string table is marked as compressed is refused, and nobody waits for a lock', async () => {
+    const path = `${mkdtempSync(join(tmpdir(), 'libbpf-node-'))}/compressed.bpf.o`
+    const bytes = changed((bytes) => {
+      const view = new DataView(bytes.buffer)
+      const headers = Number(view.getBigUint64(0x28, true))
+      // SHF_COMPRESSED, in the flags of the section that e_shstrndx names.
+      bytes[headers + 64 * view.getUint16(0x3e, true) + 9]! |= 0x08
+    })
+    writeFileSync(path, bytes)
+    try {
+      const open = "import { BpfObject } from 'libbpf-node'; BpfObject.open(process.argv[1])"
+      const { status, stderr } = await runChild(open, [path])
+      expect(status).toBe(1)
+      expect(stderr).toMatch(/BpfError: open object .*: the file is damaged or was cut off/)
+    } finally {
+      rmSync(dirname(path), { recursive: true })
+    }
   })
 
   it('a detached array is like one without bytes', () => {

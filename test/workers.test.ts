@@ -2,6 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { runChild } from './helpers/child.js'
 import { objectPath } from './helpers/objects.js'
+import { slowness } from './helpers/slowness.js'
+
+/** A thousand by `npm run test:lifecycle`. */
+const terminations = Number(process.env.LIBBPF_NODE_TERMINATIONS ?? 200)
 
 /** In front of what a Worker runs. */
 const inWorker = `
@@ -173,9 +177,11 @@ describe('a Worker', () => {
     expect(stdout).toBe('true,true,true\nfalse,false,false\n')
   })
 
-  it('can be terminated at any moment, two hundred times', async () => {
-    const stdout = await expectToEnd(
-      `
+  it(
+    'can be terminated at any moment, again and again',
+    async () => {
+      const stdout = await expectToEnd(
+        `
       import { readdirSync, readlinkSync } from 'node:fs'
       const bodies = [
         "post('begun'); const o = open('exec'); o.load().then(() => { o.attach(); o.ringBuffer('events').on(() => {}) })",
@@ -187,7 +193,7 @@ describe('a Worker', () => {
         try { return readlinkSync('/proc/self/fd/' + fd).startsWith('anon_inode:') } catch { return false }
       }).length
       let before
-      for (let i = 0; i < 200; i += 2) {
+      for (let i = 0; i < ${terminations}; i += 2) {
         const pair = [work(bodies[i % 3]), work(bodies[(i + 1) % 3])]
         // Nine of ten get to their work, one is stopped while it starts.
         if (i % 20 !== 0) await Promise.all(pair.map(messageOf))
@@ -197,8 +203,10 @@ describe('a Worker', () => {
       }
       console.log(fds() - before)
     `,
-      60,
-    )
-    expect(stdout).toBe('0\n')
-  }, 70_000)
+        0.3 * terminations,
+      )
+      expect(stdout).toBe('0\n')
+    },
+    1000 * slowness * (0.3 * terminations + 10),
+  )
 })

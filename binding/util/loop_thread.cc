@@ -16,6 +16,8 @@ namespace {
 constexpr uint64_t kNsPerMs = 1'000'000;
 // What the eventfd is called in epoll: no handle has this number.
 constexpr uint64_t kInterrupt = 0;
+// Errors and the end epoll reports unasked: once, then, instead of all the time.
+constexpr uint32_t kNothing = EPOLLONESHOT;
 
 uint64_t Now() {
   timespec now;
@@ -57,7 +59,7 @@ class LoopThread::Handle final : public LoopHandle {
     active_ = false;
     armed_ = false;
     loop_.CountRefs();
-    if (kind_ == Kind::kPoll) Watch(0);
+    if (kind_ == Kind::kPoll) Watch(kNothing);
     std::lock_guard<std::mutex> lock(loop_.mutex_);
     if (kind_ == Kind::kTimer) {
       auto timer = std::find_if(loop_.timers_.begin(), loop_.timers_.end(),
@@ -191,7 +193,7 @@ LoopThread::Handle* LoopThread::Add(Kind kind, int fd, LoopOwner* owner) {
   if (!Begin()) return nullptr;
   uint64_t id = ++last_id_;
   auto* handle = new Handle(*this, kind, fd, owner, id);
-  if (kind == Kind::kPoll && handle->Watch(0, EPOLL_CTL_ADD) != 0) {
+  if (kind == Kind::kPoll && handle->Watch(kNothing, EPOLL_CTL_ADD) != 0) {
     delete handle;
     return nullptr;
   }

@@ -1,12 +1,13 @@
-// A setup file (vitest.config.ts): each test file has to end with what it began with: BPF descriptors of this process, and programs,
-// maps and links in the kernel.
+// A setup file (vitest.config.ts): each test file has to end with what it began with: this process's descriptors and mappings of BPF things,
+// and its threads; in the kernel programs, maps, links and BTF.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { ids } from 'libbpf-node'
+import { stat } from 'node:fs/promises'
+import { ids, maps, programs } from 'libbpf-node'
 import { afterAll, beforeAll } from 'vitest'
 import { slowness } from './slowness.js'
 import { until } from './until.js'
 
-const kinds = ['program', 'map', 'link'] as const
+const kinds = ['program', 'map', 'link', 'btf'] as const
 const bpfFile = /^anon_inode:\[?(bpf|btf|perf_event)/
 
 /** This process's descriptors of BPF things, as `fd 21 bpf-map`. */
@@ -17,7 +18,23 @@ export function bpfFds(): string[] {
   })
 }
 
-/** All programs, maps and links of the kernel, as `map 17`. */
+/** Memory that it shares with the kernel: rings, sections, arrays, as `mapping 7f12a000 bpf-map`. */
+function mappings(): string[] {
+  const lines = readFileSync('/proc/self/maps', 'utf8').matchAll(
+    /^(\w+)-.* anon_inode:(\[?(?:bpf|perf_event).*)$/gm,
+  )
+  return [...lines].map(([, start, what]) => `mapping ${start} ${what}`)
+}
+
+/** Its threads, but for the one that may wait for events as long as the environment lives (binding/util/loop_thread.cc). */
+function threads(): string[] {
+  return listDir('/proc/self/task').flatMap((tid) => {
+    const name = readOr('libbpf-node', () => readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim())
+    return name === 'libbpf-node' ? [] : [`thread ${tid} ${name}`]
+  })
+}
+
+/** All programs, maps, links and BTF of the kernel, as `map 17`. */
 function kernelIds(): string[] {
   return kinds.flatMap((kind) => [...ids(kind)].map((id) => `${kind} ${id}`))
 }
@@ -29,7 +46,7 @@ function heldByOthers(): Set<string> {
     for (const fd of listDir(`/proc/${pid}/fd`)) {
       if (!bpfFile.test(readOr('', () => readlinkSync(`/proc/${pid}/fd/${fd}`)))) continue
       const info = readOr('', () => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))
-      for (const [, kind, id] of info.matchAll(/^(prog|map|link)_id:\s*(\d+)$/gm)) {
+      for (const [, kind, id] of info.matchAll(/^(prog|map|link|btf)_id:\s*(\d+)$/gm)) {
         held.add(`${kind === 'prog' ? 'program' : kind} ${id}`)
       }
     }
@@ -37,19 +54,29 @@ function heldByOthers(): Set<string> {
   return held
 }
 
-let fdsBefore: string[] = []
+/** Programs and maps hold the BTF that they came with: where one is left it is named, and not its BTF. */
+function btfInUse(): Set<string> {
+  return new Set([...programs(), ...maps()].map(({ btfId }) => `btf ${btfId}`))
+}
+
+const own = () => [bpfFds(), mappings(), threads()]
+let ownBefore: string[][] = []
 let idsBefore: string[] = []
 
 function left(): string[] {
-  const fds = bpfFds()
-  const ours = fds.length === fdsBefore.length ? [] : fds.filter((fd) => !fdsBefore.includes(fd))
+  const ours = own().flatMap((now, i) => {
+    const before = ownBefore[i] ?? []
+    return now.length === before.length ? [] : now.filter((what) => !before.includes(what))
+  })
   const made = kernelIds().filter((id) => !idsBefore.includes(id))
-  const others = made.length > 0 ? heldByOthers() : new Set()
+  const others = made.length > 0 ? new Set([...heldByOthers(), ...btfInUse()]) : new Set()
   return [...ours, ...made.filter((id) => !others.has(id))]
 }
 
-beforeAll(() => {
-  fdsBefore = bpfFds()
+beforeAll(async () => {
+  // libuv starts the threads of its pool when there is work for the first time.
+  await Promise.all(Array.from({ length: 8 }, () => stat('/')))
+  ownBefore = own()
   idsBefore = kernelIds()
 })
 

@@ -30,7 +30,7 @@ for (let i = 0; i < Number(copies); i++) {
   if (process.env.DAMAGED_TRACE) process.stderr.write(`copy ${i}\n`)
   let object
   try {
-    object = BpfObject.open(damaged(i), { name: `damaged${i}`, pinRootPath: '/nonexistent' })
+    object = BpfObject.open(damaged(i), { name: `damaged${i}`, pinRootPath: '/proc/nothing' })
     tally.opened++
     for (const map of object.maps.values()) {
       // A size that was hit may be all of the machine's memory.

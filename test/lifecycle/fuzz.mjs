@@ -1,8 +1,8 @@
-// Calls the functions of types/binding.d.ts with arguments of every kind, right and wrong: `node --expose-gc fuzz.mjs SEED CALLS`. Ends with
+// Calls the functions of types/binding.d.ts with arguments of every kind, right and wrong: `node fuzz.mjs SEED CALLS`. Ends with
 // status 0, or with the crash that it looks for; the seed repeats it. FUZZ_TRACE names a file that gets each call before it is made.
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { openSync, readdirSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -10,10 +10,18 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const native = createRequire(import.meta.url)('node-gyp-build')(root)
 const [seed = '1', calls = '20000'] = process.argv.slice(-2)
 
-// Pinning makes folders before it finds that they are on no BPF file system.
-const scratch = mkdtempSync(`${tmpdir()}/libbpf-node-fuzz-`)
-process.chdir(scratch)
-process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+// It attaches to whatever network devices there are, pins to any path, and libbpf makes folders for that: both get a namespace, and names a
+// file system where there is nothing but pins.
+const bpffs = 0xcafe4a11
+if (statfsSync('.').type !== bpffs) {
+  const command = 'mount -t bpf bpf /mnt && cd /mnt && exec "$@"'
+  const again = [process.execPath, '--expose-gc', fileURLToPath(import.meta.url), seed, calls]
+  const { status, signal } = spawnSync('unshare', ['--net', '--mount', 'sh', '-c', command, 'sh', ...again], {
+    stdio: 'inherit',
+  })
+  if (signal) process.kill(process.pid, signal)
+  process.exit(status ?? 1)
+}
 
 // mulberry32
 let state = Number(seed) >>> 0
@@ -157,17 +165,18 @@ function gone() {
 const integers = [0, 1, 2, 3, 4, 7, 8, 16, 24, 64, 255, 4096]
 const huge = [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]
 const wrongNumbers = [-1, -(2 ** 31), 2 ** 32, 2 ** 53, 2 ** 64, 1e300, -0, 0.5, NaN, Infinity, -Infinity]
-// Nothing that a path here names may be there: some functions unlink it.
+// Nothing that a path here names may be there, or can be made: some functions unlink it.
 const strings = [
   '',
   'x',
-  '/nonexistent/fuzz',
+  'y/x',
+  '/proc/nothing/fuzz',
   '/proc/self/nothing',
   'a\0b',
   '\ud800',
   'x'.repeat(5000),
   '%s%n%d',
-  '../nonexistent',
+  '/proc/../proc/nothing',
   'CONFIG_HZ=1',
   'CONFIG_=\n=y',
   'syscall',
