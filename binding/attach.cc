@@ -45,7 +45,8 @@ napi_value Kprobe(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   std::string function = args.string(1);
-  auto options = Empty<bpf_kprobe_opts>();
+  bpf_kprobe_opts options;
+  Clear(options);
   options.offset = args.u53(2);
   options.retprobe = args.boolean(3);
   options.bpf_cookie = args.bigint(4);
@@ -60,7 +61,8 @@ napi_value Ksyscall(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   std::string name = args.string(1);
-  auto options = Empty<bpf_ksyscall_opts>();
+  bpf_ksyscall_opts options;
+  Clear(options);
   options.retprobe = args.boolean(2);
   options.bpf_cookie = args.bigint(3);
   if (!args.ok()) return nullptr;
@@ -115,7 +117,8 @@ struct Multi {
   int AttachKprobes() {
     std::vector<const char*> names = Symbols();
     std::vector<unsigned long> where = Longs(addresses);
-    auto options = Empty<bpf_kprobe_multi_opts>();
+    bpf_kprobe_multi_opts options;
+    Clear(options);
     options.syms = OrNull(names);
     options.addrs = OrNull(where);
     options.cookies = Cookies();
@@ -130,7 +133,8 @@ struct Multi {
     std::vector<const char*> names = Symbols();
     std::vector<unsigned long> where = Longs(addresses);
     std::vector<unsigned long> counters = Longs(ref_counters);
-    auto options = Empty<bpf_uprobe_multi_opts>();
+    bpf_uprobe_multi_opts options;
+    Clear(options);
     options.syms = OrNull(names);
     options.offsets = OrNull(where);
     options.ref_ctr_offsets = OrNull(counters);
@@ -221,7 +225,8 @@ napi_value Uprobe(napi_env env, napi_callback_info info) {
   std::string binary = args.string(2);
   auto symbol = args.optionalString(3);
   size_t offset = args.u53(4);
-  auto options = Empty<bpf_uprobe_opts>();
+  bpf_uprobe_opts options;
+  Clear(options);
   options.retprobe = args.boolean(5);
   options.ref_ctr_offset = args.u53(6);
   options.bpf_cookie = args.bigint(7);
@@ -240,7 +245,8 @@ napi_value Usdt(napi_env env, napi_callback_info info) {
   std::string binary = args.string(2);
   std::string provider = args.string(3);
   std::string name = args.string(4);
-  auto options = Empty<bpf_usdt_opts>();
+  bpf_usdt_opts options;
+  Clear(options);
   options.usdt_cookie = args.bigint(5);
   if (!args.ok()) return nullptr;
   LinkState link;
@@ -263,7 +269,8 @@ napi_value Tracepoint(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   std::string category = args.string(1);
   std::string name = args.string(2);
-  auto options = Empty<bpf_tracepoint_opts>();
+  bpf_tracepoint_opts options;
+  Clear(options);
   options.bpf_cookie = args.bigint(3);
   if (!args.ok()) return nullptr;
   return ToLink(env, program, "bpf_program__attach_tracepoint_opts", [&](bpf_program* attached) {
@@ -275,7 +282,8 @@ napi_value RawTracepoint(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   std::string name = args.string(1);
-  auto options = Empty<bpf_raw_tracepoint_opts>();
+  bpf_raw_tracepoint_opts options;
+  Clear(options);
   options.cookie = args.bigint(2);
   if (!args.ok()) return nullptr;
   return ToLink(env, program, "bpf_program__attach_raw_tracepoint_opts", [&](bpf_program* attached) {
@@ -286,7 +294,8 @@ napi_value RawTracepoint(napi_env env, napi_callback_info info) {
 napi_value Trace(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  auto options = Empty<bpf_trace_opts>();
+  bpf_trace_opts options;
+  Clear(options);
   options.cookie = args.bigint(1);
   if (!args.ok()) return nullptr;
   return ToLink(env, program, "bpf_program__attach_trace_opts",
@@ -324,7 +333,8 @@ napi_value PerfEvent(napi_env env, napi_callback_info info) {
   event.inherit = args.boolean(5);
   int pid = args.i32(6);
   int cpu = args.i32(7);
-  auto options = Empty<bpf_perf_event_opts>();
+  bpf_perf_event_opts options;
+  Clear(options);
   options.bpf_cookie = args.bigint(8);
   if (!args.ok()) return nullptr;
   int fd = -1;
@@ -348,7 +358,8 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   int target = args.i32(1);
   auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
-  auto options = Empty<bpf_link_create_opts>();
+  bpf_link_create_opts options;
+  Clear(options);
   options.flags = args.u32(3);
   int relative_fd = args.i32(4);
   uint32_t relative_id = args.u32(5);
@@ -425,7 +436,8 @@ napi_value Xdp(napi_env env, napi_callback_info info) {
   if (!attached) return nullptr;
   return ToUndoneLink(env, program, [attachment, ifindex, flags] {
     // Only if it is still ours that is there.
-    auto options = Empty<bpf_xdp_attach_opts>();
+    bpf_xdp_attach_opts options;
+    Clear(options);
     options.old_prog_fd = attachment->program;
     bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &options);
   });
@@ -434,7 +446,8 @@ napi_value Xdp(napi_env env, napi_callback_info info) {
 napi_value Netfilter(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  auto options = Empty<bpf_netfilter_opts>();
+  bpf_netfilter_opts options;
+  Clear(options);
   options.pf = args.u32(1);
   options.hooknum = args.u32(2);
   options.priority = args.i32(3);
@@ -447,7 +460,8 @@ napi_value Netfilter(napi_env env, napi_callback_info info) {
 // ---- Iterators
 
 napi_value IterOver(napi_env env, const Program* program, bpf_iter_link_info* over) {
-  auto options = Empty<bpf_iter_attach_opts>();
+  bpf_iter_attach_opts options;
+  Clear(options);
   options.link_info = over;
   options.link_info_len = over != nullptr ? sizeof(*over) : 0;
   return ToLink(env, program, "bpf_program__attach_iter",

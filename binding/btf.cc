@@ -209,7 +209,8 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
   auto* handle = args.handle<Btf>(0);
   uint32_t id = args.u32(1);
   Bytes bytes = args.bytes(2);
-  auto options = Empty<btf_dump_type_data_opts>();
+  btf_dump_type_data_opts options;
+  Clear(options);
   auto indent = args.optionalString(3);
   options.skip_names = args.boolean(4);
   options.emit_zeroes = args.boolean(5);

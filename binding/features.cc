@@ -94,7 +94,8 @@ enum How {
 
 // Gives a descriptor, or a negative errno.
 int Attach(int program, bpf_attach_type type, How how) {
-  auto options = Empty<bpf_link_create_opts>();
+  bpf_link_create_opts options;
+  Clear(options);
   const unsigned long offset = 0;
   switch (how) {
     case kLinkToNoFd:
@@ -144,7 +145,8 @@ napi_value ProbeLoad(napi_env env, napi_callback_info info) {
   auto probe = [=] {
     // Programs that are long have no log: what is asked there is whether they load.
     char log[8192] = "";
-    auto options = Empty<bpf_prog_load_opts>();
+    bpf_prog_load_opts options;
+    Clear(options);
     options.expected_attach_type = attach_type;
     options.attach_btf_id = btf_id;
     options.prog_flags = flags;

@@ -419,7 +419,8 @@ napi_value LookupBatch(napi_env env, napi_callback_info info) {
   if (!Fits(keys, map->key_size, *count)) args.Reject(3, "is too short");
   if (!Fits(values, map->value_size, *count)) args.Reject(4, "is too short");
   if (!args.ok()) return nullptr;
-  auto options = Empty<bpf_map_batch_opts>();
+  bpf_map_batch_opts options;
+  Clear(options);
   options.elem_flags = flags;
   auto* lookup = take ? bpf_map_lookup_and_delete_batch : bpf_map_lookup_batch;
   int error =
@@ -439,7 +440,8 @@ napi_value UpdateBatch(napi_env env, napi_callback_info info) {
   if (!Fits(keys, map->key_size, *count)) args.Reject(1, "is too short");
   if (!Fits(values, map->value_size, *count)) args.Reject(2, "is too short");
   if (!args.ok()) return nullptr;
-  auto options = Empty<bpf_map_batch_opts>();
+  bpf_map_batch_opts options;
+  Clear(options);
   options.elem_flags = flags;
   int error = bpf_map_update_batch(map->fd(), keys.data, values.data, count, &options);
   return error == 0 ? Undefined(env) : Throw(env, "bpf_map_update_batch", error);
@@ -543,7 +545,8 @@ napi_value Create(napi_env env, napi_callback_info info) {
   uint32_t key_size = args.u32(2);
   uint32_t value_size = args.u32(3);
   uint32_t max_entries = args.u32(4);
-  auto options = Empty<bpf_map_create_opts>();
+  bpf_map_create_opts options;
+  Clear(options);
   options.map_flags = args.u32(5);
   options.map_extra = args.bigint(6);
   options.numa_node = args.u32(7);
@@ -589,7 +592,8 @@ napi_value FromId(napi_env env, napi_callback_info info) {
 napi_value FromPin(napi_env env, napi_callback_info info) {
   Args args(env, info);
   std::string path = args.string(0);
-  auto options = Empty<struct bpf_obj_get_opts>();
+  struct bpf_obj_get_opts options;
+  Clear(options);
   options.file_flags = args.u32(1);
   if (!args.ok()) return nullptr;
   int fd = -1;

@@ -38,7 +38,9 @@ napi_value Open(napi_env env, napi_callback_info info) {
     if (state.kernel_log == nullptr) return Throw(env, "calloc", -ENOMEM);
   }
 
-  auto options = Empty<bpf_object_open_opts>();
+  bpf_object_open_opts options;
+
+  Clear(options);
   options.object_name = OrNull(name);
   options.pin_root_path = OrNull(pin_root_path);
   options.kconfig = OrNull(kconfig);

@@ -69,7 +69,8 @@ class PerfBuffer : public EventSource {
     } else {
       attr.wakeup_events = wakeup_events;
     }
-    auto options = Empty<perf_buffer_raw_opts>();
+    perf_buffer_raw_opts options;
+    Clear(options);
     options.cpu_cnt = 1;
     options.cpus = &cpu;
     options.map_keys = &cpu;

@@ -13,7 +13,8 @@ namespace {
 // The first three arguments of each function: which interface, which side, and for BPF_TC_CUSTOM which
 // parent.
 bpf_tc_hook Hook(Args& args) {
-  auto hook = Empty<bpf_tc_hook>();
+  bpf_tc_hook hook;
+  Clear(hook);
   hook.ifindex = args.i32(0);
   // With BPF_TC_QDISC libbpf reads the name of one.
   hook.attach_point =
@@ -44,7 +45,8 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
   auto* program = args.handle<Program>(3);
-  bpf_tc_opts options = Empty<bpf_tc_opts>();
+  bpf_tc_opts options;
+  Clear(options);
   options.handle = args.u32(4);
   options.priority = args.u32(5);
   options.flags = args.boolean(6) ? BPF_TC_F_REPLACE : 0;
@@ -59,7 +61,8 @@ napi_value Attach(napi_env env, napi_callback_info info) {
 napi_value Detach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
-  bpf_tc_opts options = Empty<bpf_tc_opts>();
+  bpf_tc_opts options;
+  Clear(options);
   options.handle = args.u32(3);
   options.priority = args.u32(4);
   if (!args.ok()) return nullptr;
@@ -70,7 +73,8 @@ napi_value Detach(napi_env env, napi_callback_info info) {
 napi_value Query(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
-  bpf_tc_opts options = Empty<bpf_tc_opts>();
+  bpf_tc_opts options;
+  Clear(options);
   options.handle = args.u32(3);
   options.priority = args.u32(4);
   if (!args.ok()) return nullptr;

@@ -19,7 +19,8 @@ int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const 
   instructions[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
   instructions[0].imm = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
   instructions[1].code = BPF_JMP | BPF_EXIT;
-  auto options = Empty<bpf_prog_load_opts>();
+  bpf_prog_load_opts options;
+  Clear(options);
   options.expected_attach_type = attach_type;
   if (sleepable) options.prog_flags = BPF_F_SLEEPABLE;
   if (GoesToBtf(type) && target != nullptr) {
@@ -36,7 +37,8 @@ int Attach(int program, bpf_prog_type type, bpf_attach_type attach_type, const c
     return bpf_link_create(program, 0, attach_type, nullptr);
   }
   if (type == BPF_PROG_TYPE_KPROBE) {
-    auto options = Empty<bpf_link_create_opts>();
+    bpf_link_create_opts options;
+    Clear(options);
     options.kprobe_multi.syms = &target;
     options.kprobe_multi.cnt = 1;
     return bpf_link_create(program, 0, attach_type, &options);

@@ -26,11 +26,14 @@ function mappings(): string[] {
   return [...lines].map(([, start, what]) => `mapping ${start} ${what}`)
 }
 
-/** Its threads, but for the one that may wait for events as long as the environment lives (binding/util/loop_thread.cc). */
+/** Threads that are not to end with a test: ours that waits as long as the environment lives (binding/util/loop_thread.cc), and a bundler's. */
+const lasting = ['libbpf-node', 'rolldown-worker']
+
+/** Its other threads. */
 function threads(): string[] {
   return listDir('/proc/self/task').flatMap((tid) => {
     const name = readOr('libbpf-node', () => readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim())
-    return name === 'libbpf-node' ? [] : [`thread ${tid} ${name}`]
+    return lasting.includes(name) ? [] : [`thread ${tid} ${name}`]
   })
 }
 

@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -203,14 +204,13 @@ describe('without an addon', () => {
   })
 
   it('nor its loader, the error names that', () => {
-    const hidden = join(folder, 'node_modules/node-gyp-build')
-    const away = join(folder, 'away-loader')
-    cpSync(hidden, away, { recursive: true })
-    rmSync(hidden, { recursive: true })
+    const hidden = [join(installed, 'prebuilds'), join(folder, 'node_modules/node-gyp-build')]
+    const away = (path: string) => `${path}-away`
+    for (const path of hidden) renameSync(path, away(path))
     try {
       expect(runScript('loader.mjs', load).stdout).toContain('its dependency node-gyp-build is not installed')
     } finally {
-      cpSync(away, hidden, { recursive: true })
+      for (const path of hidden) renameSync(away(path), path)
     }
   })
 
