@@ -1,4 +1,5 @@
 import { native } from './binding.js'
+import { isBytes } from './btf/bytes.js'
 
 /** How a map's keys or values are turned into bytes and back. A `Codec` of lib/btf is one. @internal */
 export interface ElementCodec<T = unknown> {
@@ -13,7 +14,7 @@ export function bytesCodec(what: string, size: number): ElementCodec<Uint8Array>
     encode: (value, view, offset = 0) => {
       // Maps without keys (queues) are asked for no key at all.
       if (value === undefined && size === 0) return
-      if (!(value instanceof Uint8Array)) throw new TypeError(`${what} is not a Uint8Array`)
+      if (!isBytes(value)) throw new TypeError(`${what} is not a Uint8Array`)
       if (value.length !== size)
         throw new RangeError(`${what} has ${value.length} bytes, the map's have ${size}`)
       new Uint8Array(view.buffer, view.byteOffset + offset, size).set(value)

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { LinkerHandle } from '../types/binding.js'
 import { native } from './binding.js'
+import { isBytes } from './btf/bytes.js'
 import { attempt, attemptAsync } from './call.js'
 import type { Subject } from './explain.js'
 
@@ -90,7 +91,7 @@ const finishing: Subject = { what: 'finish the linked object' }
 
 function toSource(source: LinkSource): string | Uint8Array {
   const from = source instanceof URL ? fileURLToPath(source) : source
-  if (typeof from === 'string' || from instanceof Uint8Array) return from
+  if (typeof from === 'string' || isBytes(from)) return from
   throw new TypeError('source is not a path, a URL or a Uint8Array')
 }
 

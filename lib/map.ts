@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { MapHandle, MemoryHandle } from '../types/binding.js'
 import { native } from './binding.js'
+import { isBytes } from './btf/bytes.js'
 import type { Codec } from './btf/codec.js'
 import type { Plan } from './btf/plan.js'
 import { attempt } from './call.js'
@@ -901,8 +902,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   sum<T>(this: BpfMap<K, T[]>, key: K): T | undefined {
     if (!perCpuTypes.includes(this.type)) throw this.#stateError('is not a per-CPU map', 'ENOTSUP')
     const values = this.get(key)
-    if (values instanceof Uint8Array)
-      throw this.#stateError('has no type to sum: its values are bytes', 'ENOTSUP')
+    if (isBytes(values)) throw this.#stateError('has no type to sum: its values are bytes', 'ENOTSUP')
     return values === undefined ? undefined : sumValues(values)
   }
 

@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { MapHandle, ObjectHandle } from '../types/binding.js'
 import { native } from './binding.js'
+import { isBytes } from './btf/bytes.js'
 import { type Codec, type CodecOptions, compile } from './btf/codec.js'
 import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
@@ -138,7 +139,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   protected constructor(source: string | URL | Uint8Array, options: OpenOptions, codecs: ReadyCodecs = {}) {
     this.#codecs = codecs
     const from = source instanceof URL ? fileURLToPath(source) : source
-    if (typeof from !== 'string' && !(from instanceof Uint8Array)) {
+    if (typeof from !== 'string' && !isBytes(from)) {
       throw new TypeError('source is not a path, a URL or a Uint8Array')
     }
     const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options

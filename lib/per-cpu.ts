@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { isBytes } from './btf/bytes.js'
 
 /**
  * The sum of values of the same type: numbers and bigints are added, structs and arrays member by member. What cannot be added (strings, bytes,
@@ -20,7 +21,7 @@ function sum(values: readonly unknown[]): unknown {
   if (typeof first === 'bigint') return (values as bigint[]).reduce((a, b) => a + b, 0n)
   if (Array.isArray(first)) return first.map((_, i) => sum(values.map((value) => (value as unknown[])[i])))
   if (typeof first === 'string' || typeof first === 'boolean') return values.find(Boolean) ?? first
-  if (first instanceof Uint8Array) {
+  if (isBytes(first)) {
     return (values as Uint8Array[]).find((bytes) => bytes.some((byte) => byte !== 0)) ?? first
   }
   if (typeof first === 'object' && first !== null) {

@@ -1,5 +1,6 @@
 import type { UserRingBufferHandle } from '../types/binding.js'
 import { native } from './binding.js'
+import { isBytes } from './btf/bytes.js'
 import type { Codec } from './btf/codec.js'
 import { attempt } from './call.js'
 import { BpfError } from './errors.js'
@@ -152,7 +153,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   #encode(sample: T): Uint8Array {
     if (this.#codec !== undefined) return this.#codec.encodeBytes(sample)
-    if (!(sample instanceof Uint8Array)) throw new TypeError('sample is not a Uint8Array')
+    if (!isBytes(sample)) throw new TypeError('sample is not a Uint8Array')
     return sample
   }
 
@@ -216,7 +217,7 @@ class PlaceReservation<T> implements Reservation<T> {
 
   write(value: T): this {
     const { bytes } = this
-    if (this.#codec === undefined && !(value instanceof Uint8Array)) {
+    if (this.#codec === undefined && !isBytes(value)) {
       throw new TypeError('value is not a Uint8Array')
     }
     const encoded = this.#codec?.encodeBytes(value) ?? (value as Uint8Array)

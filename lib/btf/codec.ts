@@ -1,3 +1,4 @@
+import { isBytes } from './bytes.js'
 import { compose } from './compose.js'
 import { type Frame, frameOf, type Raw } from './frame.js'
 import { generate } from './generate.js'
@@ -117,6 +118,6 @@ export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boo
 }
 
 function viewOf(bytes: Uint8Array): DataView {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError('the bytes must be given as a Uint8Array')
+  if (!isBytes(bytes)) throw new TypeError('the bytes must be given as a Uint8Array')
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,3 +1,4 @@
+import { isBytes } from './bytes.js'
 import { alignOf, resolve, sizeOf } from './layout.js'
 import { malformed } from './malformed.js'
 import { type NameBytes, NameIndex } from './names.js'
@@ -320,7 +321,7 @@ interface Header {
 }
 
 function readHeader(bytes: Uint8Array): Header {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError('BTF must be given as a Uint8Array')
+  if (!isBytes(bytes)) throw new TypeError('BTF must be given as a Uint8Array')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (bytes.length >= 4 && view.getUint32(0) === 0x7f454c46) {
     throw new Error("not BTF but a whole ELF file: give the bytes of its '.BTF' section")

@@ -1,3 +1,4 @@
+import { isBytes } from './bytes.js'
 import { badInteger, outOfRange, wrongType } from './fault.js'
 import type { BigPlan, BitsPlan, IntPlan, Plan } from './plan.js'
 import { encodeText, writeText } from './text.js'
@@ -191,7 +192,7 @@ export function writeBytes(
   value: unknown,
   path: string,
 ): void {
-  if (!(value instanceof Uint8Array)) wrongType(value, 'a Uint8Array', path)
+  if (!isBytes(value)) wrongType(value, 'a Uint8Array', path)
   if (flexible ? value.length > length : value.length !== length) {
     outOfRange(`${value.length} bytes given, ${length} needed`, path)
   }
@@ -210,7 +211,7 @@ export function putText(view: DataView, offset: number, length: number, value: u
     if (value.includes('\0')) outOfRange('a NUL would end the string early, give a Uint8Array', path)
     outOfRange(`a string of ${encodeText(value).length} bytes does not fit char[${length}]`, path)
   }
-  if (!(value instanceof Uint8Array)) wrongType(value, 'a string', path)
+  if (!isBytes(value)) wrongType(value, 'a string', path)
   if (value.length > length) outOfRange(`${value.length} bytes do not fit char[${length}]`, path)
   putBytes(view, offset, value)
 }
@@ -235,7 +236,7 @@ export function same(read: unknown, given: unknown, short: unknown): boolean {
   }
   if (typeof read === 'string') return read !== short && typeof given === 'string' && read.startsWith(given)
   if (typeof read !== 'object' || read === null || typeof given !== 'object' || given === null) return false
-  if (Array.isArray(read) || read instanceof Uint8Array) {
+  if (Array.isArray(read) || isBytes(read)) {
     return Array.from(given as ArrayLike<unknown>).every((item, i) => same(read[i], item, read[i]))
   }
   return Object.entries(read).every(([name, item]) => {
@@ -258,7 +259,7 @@ export function byteLength(plan: Plan, value: unknown): number {
   }
   if (plan.op === 'text' && plan.flexible && typeof value === 'string') return encodeText(value).length
   if (plan.op === 'text' || plan.op === 'bytes') {
-    return plan.flexible && value instanceof Uint8Array ? value.length : plan.length
+    return plan.flexible && isBytes(value) ? value.length : plan.length
   }
   if (plan.op === 'array') {
     if (plan.flexible && (Array.isArray(value) || ArrayBuffer.isView(value))) {
