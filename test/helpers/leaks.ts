@@ -2,7 +2,7 @@
 // and its threads; in the kernel programs, maps, links and BTF.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { ids, maps, programs } from 'libbpf-node'
+import { btfs, ids, maps, programs } from 'libbpf-node'
 import { afterAll, beforeAll } from 'vitest'
 import { slowness } from './slowness.js'
 import { until } from './until.js'
@@ -57,9 +57,14 @@ function heldByOthers(): Set<string> {
   return held
 }
 
-/** Programs and maps hold the BTF that they came with: where one is left it is named, and not its BTF. */
+/**
+ * BTF that is not to be named: programs and maps hold what they came with, so where one is left it is named itself; and the kernel loads modules
+ * when they are needed, which stay.
+ */
 function btfInUse(): Set<string> {
-  return new Set([...programs(), ...maps()].map(({ btfId }) => `btf ${btfId}`))
+  const modules = [...btfs()].filter(({ isKernel }) => isKernel).map(({ id }) => id)
+  const held = [...programs(), ...maps()].map(({ btfId }) => btfId)
+  return new Set([...modules, ...held].map((id) => `btf ${id}`))
 }
 
 const own = () => [bpfFds(), mappings(), threads()]
