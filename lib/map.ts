@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import type { MapHandle, MemoryHandle } from '../types/binding.js'
 import { native } from './binding.js'
@@ -217,7 +218,6 @@ function wrongSize(what: string, codec: { size: number } | undefined, size: numb
   return `the codec of its ${what}s is for ${codec.size} bytes, they have ${size}`
 }
 
-const EINVAL = 22
 const mapsOfMaps: readonly string[] = ['array_of_maps', 'hash_of_maps']
 
 const perCpuTypes: readonly string[] = [
@@ -1153,7 +1153,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
       what: `map '${this.name}': ${what}`,
       arguments: ['map', 'flags'],
       reason: ({ errno }) =>
-        errno === EINVAL && what === 'set' && mapsOfMaps.includes(this.type)
+        errno === constants.errno.EINVAL && what === 'set' && mapsOfMaps.includes(this.type)
           ? this.#innerReason()
           : undefined,
     })

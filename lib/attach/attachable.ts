@@ -55,15 +55,8 @@ export function subjectOf(program: Attachable, hook: Hook): Subject {
 
 /** Makes the link of one native call. */
 export function attachTo(program: Attachable, hook: Hook, call: () => LinkHandle): Link {
-  const subject = subjectOf(program, hook)
-  const dispatcher = dispatch(program, subject)
-  try {
-    const handle = attempt(subject, call)
-    return own(program, hook.target, handle, { dispatcher, attach: call })
-  } catch (error) {
-    dispatcher?.close()
-    throw error
-  }
+  // A call that always gives a handle.
+  return tryAttachTo(program, subjectOf(program, hook), hook.target, call)!
 }
 
 /** The same on libuv's pool. */
@@ -86,22 +79,26 @@ export async function attachToAsync(
 
 /** The link of what SEC() says; `undefined` where it doesn't say to what. */
 export function tryAttach(program: Attachable, section: string): Link | undefined {
-  const subject = {
-    ...program.subject,
-    what: `program '${program.name}': attach to SEC("${section}")`,
-    target: section,
-  }
+  const what = `program '${program.name}': attach to SEC("${section}")`
+  const subject = { ...program.subject, what, target: section }
+  return tryAttachTo(program, subject, section, () => native.programAttach(program.handle))
+}
+
+function tryAttachTo(
+  program: Attachable,
+  subject: Subject,
+  target: string,
+  attach: () => Attached,
+): Link | undefined {
   const dispatcher = dispatch(program, subject)
-  const attach = () => native.programAttach(program.handle)
+  let link: Link | undefined
   try {
     const handle = attempt(subject, attach)
-    if (handle !== undefined) return own(program, section, handle, { dispatcher, attach })
-  } catch (error) {
-    dispatcher?.close()
-    throw error
+    if (handle !== undefined) link = own(program, target, handle, { dispatcher, attach })
+  } finally {
+    if (link === undefined) dispatcher?.close()
   }
-  dispatcher?.close()
-  return undefined
+  return link
 }
 
 /** Puts the dispatcher of a replaceable program in its place. */

@@ -1,7 +1,7 @@
 import { Btf } from '../btf.js'
 import { btfs } from '../system.js'
 import { type Command, exitCodes } from './command.js'
-import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 
 const options = { json: { type: 'boolean' }, type: { type: 'string', multiple: true } } as const
 const verbs = ['list', 'show', 'dump'] as const
@@ -36,7 +36,6 @@ function list(json: boolean): number {
   const found = [...btfs({ holders: true })]
   if (json) printJson(found)
   else {
-    const right = (title: string) => ({ title, align: 'right' }) as const
     print(
       table(
         [right('id'), 'name', right('bytes'), 'held by'],

@@ -2,7 +2,7 @@ import type { AllFeatures } from '../features/features.js'
 import { type Answers, features } from '../features/features.js'
 import type { Machine } from '../features/machine.js'
 import { type Command, exitCodes } from './command.js'
-import { listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+import { listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 
 const options = { json: { type: 'boolean' }, missing: { type: 'boolean' } } as const
 const sections = [
@@ -61,7 +61,7 @@ function show(section: Section, all: AllFeatures, onlyMissing: boolean): string 
       return machineText(all.machine)
     case 'helpers':
       return table(
-        ['programs', { title: 'helpers', align: 'right' }],
+        ['programs', right('helpers')],
         Object.entries(all.helpers).map(([type, names]) => [type, names?.length ?? 'unknown']),
       )
     case 'kfuncs':

@@ -1,7 +1,7 @@
 import type { LinkInfo } from '../link-info.js'
 import { type Held, linkInfo, links } from '../system.js'
 import { type Command, exitCodes } from './command.js'
-import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 
 const options = { json: { type: 'boolean' } } as const
 
@@ -27,7 +27,6 @@ function list(json: boolean): number {
   const found = [...links({ holders: true })]
   if (json) printJson(found)
   else {
-    const right = (title: string) => ({ title, align: 'right' }) as const
     print(
       table(
         [right('id'), 'type', right('prog'), 'to', 'held by'],

@@ -12,6 +12,7 @@ import {
   parseOptions,
   print,
   printJson,
+  right,
   table,
 } from './output.js'
 
@@ -48,7 +49,6 @@ function list(json: boolean): number {
   const found = [...maps({ holders: true })]
   if (json) printJson(found)
   else {
-    const right = (title: string) => ({ title, align: 'right' }) as const
     print(
       table(
         [right('id'), 'type', 'name', right('key'), right('value'), right('entries'), 'held by'],

@@ -38,6 +38,8 @@ export interface Column {
   align?: 'right'
 }
 
+export const right = (title: string): Column => ({ title, align: 'right' })
+
 /** Lines of columns; the last one goes on in the next line where the width ends. */
 export function table(
   head: readonly (string | Column)[],

@@ -3,7 +3,7 @@ import type { ProgramInfo } from '../program.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../program-dump.js'
 import { type Held, programInfo, programs } from '../system.js'
 import { type Command, exitCodes, UsageError } from './command.js'
-import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
+import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 
 const options = { json: { type: 'boolean' }, opcodes: { type: 'boolean' } } as const
 const verbs = ['list', 'show', 'dump'] as const
@@ -41,14 +41,7 @@ function list(json: boolean): number {
   else {
     print(
       table(
-        [
-          { title: 'id', align: 'right' },
-          'type',
-          'name',
-          { title: 'bytes', align: 'right' },
-          'maps',
-          'held by',
-        ],
+        [right('id'), 'type', 'name', right('bytes'), 'maps', 'held by'],
         found.map((info) => [
           info.id,
           info.type,

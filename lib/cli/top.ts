@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProgramInfo } from '../program.js'
 import { enableStats, type Held, programs } from '../system.js'
 import { type Command, exitCodes, UsageError } from './command.js'
-import { columns, holderNames, parseOptions, print, printJson, table } from './output.js'
+import { columns, holderNames, parseOptions, print, printJson, right, table } from './output.js'
 
 const options = {
   json: { type: 'boolean' },
@@ -96,8 +96,6 @@ function compare(before: Measurement, now: Measurement): Usage[] {
   })
   return usage.sort((a, b) => b.cpu - a.cpu || b.runs - a.runs || a.id - b.id)
 }
-
-const right = (title: string) => ({ title, align: 'right' }) as const
 
 function show(usage: readonly Usage[], width = columns()): string {
   return table(

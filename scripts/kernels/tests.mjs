@@ -8,8 +8,8 @@ const elsewhere = [
   /^test\/(typings|typed-data|docs|shape|linker|binding)\.test/,
   /^test\/(codegen|package|arm64)\//,
   /^test\/btf\/(?!btf\.|kernel\.)/,
-  // Processes by the dozen, of three seconds each, in the same way on every kernel; npm and examples.
-  /^test\/(lifecycle|workers|readme|examples|events\/example-worker|cli\/system)\.test/,
+  // Processes by the dozen, of three seconds each, in the same way on every kernel; npm.
+  /^test\/(lifecycle|workers|readme|examples\/heads|events\/example-worker|cli\/system)\.test/,
   // JavaScript's memory and threads.
   /^test\/events\/(forgotten|workers)\.test/,
   // Count on time, on what happens while others are at work, or have events by the hundred thousand to show that the event loop goes on.
