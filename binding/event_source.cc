@@ -1,7 +1,6 @@
 #include "event_source.h"
 
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -113,16 +112,12 @@ int EventSource::Start(uint32_t limit, uint32_t interval_ms, bool wakeable) {
 // A ring is readable while there is anything in it, so that an interval would be for nothing. Behind an
 // edge-triggered epoll only the wake-up counts.
 int EventSource::WatchWakeUps() {
-  if (edge_ == nullptr) {
-    edge_fd_ = epoll_create1(EPOLL_CLOEXEC);
-    epoll_event event = {};
-    event.events = EPOLLIN | EPOLLET;
-    if (edge_fd_ < 0 || epoll_ctl(edge_fd_, EPOLL_CTL_ADD, fd_, &event) < 0) return -errno;
-    edge_ = LoopHandle::Poll(environment_, edge_fd_, this);
-    if (edge_ == nullptr) return -errno;
-    edge_->Ref(held_);
+  if (edge_.handle() == nullptr) {
+    int error = edge_.Open(environment_, fd_, EPOLLIN, this);
+    if (error < 0) return error;
+    edge_.handle()->Ref(held_);
   }
-  return edge_->Start();
+  return edge_.handle()->Start();
 }
 
 void EventSource::Watch() {
@@ -134,9 +129,8 @@ void EventSource::Watch() {
 }
 
 void EventSource::Woken(bool ended) {
-  epoll_event event;
-  // What is reported now is not reported again. Where the file tells only once it has told the loop.
-  if (edge_ != nullptr) epoll_wait(edge_fd_, &event, 1, 0);
+  // Where the file tells only once it has told the loop.
+  edge_.Take();
   if (ended) End();
   Ready();
 }
@@ -157,14 +151,14 @@ void EventSource::NextTurn() { idle_->Start(); }
 void EventSource::Stop() {
   if (started_) napi_reference_unref(env_, on_batch_, nullptr);
   started_ = false;
-  for (LoopHandle* handle : {poll_, timer_, idle_, edge_}) {
+  for (LoopHandle* handle : {poll_, timer_, idle_, edge_.handle()}) {
     if (handle != nullptr) handle->Stop();
   }
 }
 
 void EventSource::Ref(bool on) {
   held_ = on;
-  for (LoopHandle* handle : {poll_, timer_, idle_, edge_}) {
+  for (LoopHandle* handle : {poll_, timer_, idle_, edge_.handle()}) {
     if (handle != nullptr) handle->Ref(on);
   }
 }
@@ -184,9 +178,10 @@ void EventSource::Ready() {
   if (result != 0) {
     napi_value records = nullptr;
     napi_create_int64(env_, result, &records);
-    Report(records);
+    CallBack(env_, context_, on_batch_, 1, &records);
   } else if (ended_) {
-    Report(Undefined(env_));
+    napi_value end = Undefined(env_);
+    CallBack(env_, context_, on_batch_, 1, &end);
   }
   // The callback may have stopped or closed the source.
   if (poll_ == nullptr || !started_) return;
@@ -207,27 +202,15 @@ void EventSource::Ready() {
   }
 }
 
-void EventSource::Report(napi_value records) {
-  napi_value on_batch = nullptr;
-  napi_value result = nullptr;
-  napi_get_reference_value(env_, on_batch_, &on_batch);
-  napi_status status =
-      napi_make_callback(env_, context_, Napi::Env(env_).Global(), on_batch, 1, &records, &result);
-  if (status != napi_pending_exception) return;
-  napi_value error = nullptr;
-  if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
-}
-
 void EventSource::Close() {
   environment_.loop_owners.erase(this);
   started_ = false;
   Account(env_, 0);
-  for (LoopHandle** handle : {&poll_, &timer_, &idle_, &edge_}) {
+  for (LoopHandle** handle : {&poll_, &timer_, &idle_}) {
     if (*handle != nullptr) (*handle)->Close();
     *handle = nullptr;
   }
-  if (edge_fd_ >= 0) close(edge_fd_);
-  edge_fd_ = -1;
+  edge_.Close();
   Release();
   for (napi_ref* reference : {&on_batch_, &slab_}) {
     if (*reference != nullptr) napi_delete_reference(env_, *reference);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "util/edge.h"
 #include "util/environment.h"
 #include "util/handle.h"
 
@@ -64,7 +65,6 @@ class EventSource : public Handle, public LoopOwner {
   void Watch();
   int WatchWakeUps();
   void End();
-  void Report(napi_value records);
 
   Environment& environment_;
   napi_env env_;
@@ -74,8 +74,7 @@ class EventSource : public Handle, public LoopOwner {
   LoopHandle* poll_ = nullptr;
   LoopHandle* timer_ = nullptr;
   LoopHandle* idle_ = nullptr;
-  LoopHandle* edge_ = nullptr;
-  int edge_fd_ = -1;
+  EdgePoll edge_;
   int fd_ = -1;
   bool held_ = true;
   bool started_ = false;

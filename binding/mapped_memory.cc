@@ -98,22 +98,26 @@ uint8_t* Place(Args& args, Memory** memory, Bytes* bytes) {
   return nullptr;
 }
 
+// A page of an arena that cannot be had would be a SIGSEGV; by a system call it is an error.
+template <auto Copy>
+void CopyArena(napi_env env, const char* operation, uint8_t* place, Bytes bytes) {
+  iovec local = {bytes.data, bytes.size};
+  iovec remote = {place, bytes.size};
+  ssize_t copied = Copy(getpid(), &local, 1, &remote, 1, 0);
+  if (copied != static_cast<ssize_t>(bytes.size)) Throw(env, operation, copied < 0 ? -errno : -EFAULT);
+}
+
 napi_value Read(napi_env env, napi_callback_info info) {
   Args args(env, info);
   Memory* memory = nullptr;
   Bytes target;
   uint8_t* place = Place(args, &memory, &target);
   if (place == nullptr || target.size == 0) return nullptr;
-  if (!memory->arena) {
+  if (memory->arena) {
+    CopyArena<process_vm_readv>(env, "process_vm_readv", place, target);
+  } else {
     memcpy(target.data, place, target.size);
-    return nullptr;
   }
-  // A page of an arena that cannot be had would be a SIGSEGV; so it is an error.
-  iovec local = {target.data, target.size};
-  iovec remote = {place, target.size};
-  ssize_t copied = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
-  if (copied != static_cast<ssize_t>(target.size))
-    return Throw(env, "process_vm_readv", copied < 0 ? -errno : -EFAULT);
   return nullptr;
 }
 
@@ -125,15 +129,11 @@ napi_value Write(napi_env env, napi_callback_info info) {
   if (place == nullptr) return nullptr;
   if (!memory->writable) return Throw(env, "mmap", -EACCES);
   if (source.size == 0) return nullptr;
-  if (!memory->arena) {
+  if (memory->arena) {
+    CopyArena<process_vm_writev>(env, "process_vm_writev", place, source);
+  } else {
     memcpy(place, source.data, source.size);
-    return nullptr;
   }
-  iovec local = {source.data, source.size};
-  iovec remote = {place, source.size};
-  ssize_t copied = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
-  if (copied != static_cast<ssize_t>(source.size))
-    return Throw(env, "process_vm_writev", copied < 0 ? -errno : -EFAULT);
   return nullptr;
 }
 

@@ -39,7 +39,6 @@ napi_value Open(napi_env env, napi_callback_info info) {
   }
 
   bpf_object_open_opts options;
-
   Clear(options);
   options.object_name = OrNull(name);
   options.pin_root_path = OrNull(pin_root_path);

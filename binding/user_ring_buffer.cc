@@ -10,6 +10,7 @@
 #include "addon.h"
 #include "map.h"
 #include "util/call.h"
+#include "util/edge.h"
 
 namespace {
 
@@ -58,28 +59,19 @@ class UserRingBuffer : public Handle, public LoopOwner {
   // Calls `on_room` each time the program has woken the producer.
   int Watch(napi_value on_room) {
     Unwatch();
-    // The map is writable as long as there is any room, maybe less than is wanted. Behind an edge-triggered
-    // epoll only what happens counts.
-    epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll_fd_ < 0) return -errno;
-    epoll_event event = {};
-    event.events = EPOLLOUT | EPOLLET;
-    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, map_fd_, &event) < 0) return -errno;
-    poll_ = LoopHandle::Poll(environment_, epoll_fd_, this);
-    if (poll_ == nullptr) return -errno;
+    // The map is writable as long as there is any room, maybe less than is wanted; only what happens counts.
+    int error = edge_.Open(environment_, map_fd_, EPOLLOUT, this);
+    if (error < 0) return error;
     environment_.loop_owners.insert(this);
     napi_env env = environment_.env;
     napi_create_reference(env, on_room, 1, &on_room_);
     napi_async_init(env, nullptr, ToJs(env, "libbpf-node:room"), &context_);
-    return poll_->Start();
+    return edge_.handle()->Start();
   }
 
   void Unwatch() {
     environment_.loop_owners.erase(this);
-    if (poll_ != nullptr) poll_->Close();
-    poll_ = nullptr;
-    if (epoll_fd_ >= 0) close(epoll_fd_);
-    epoll_fd_ = -1;
+    edge_.Close();
     if (on_room_ != nullptr) napi_delete_reference(environment_.env, on_room_);
     on_room_ = nullptr;
     if (context_ != nullptr) napi_async_destroy(environment_.env, context_);
@@ -101,17 +93,8 @@ class UserRingBuffer : public Handle, public LoopOwner {
   void Woken(bool) override {
     napi_env env = environment_.env;
     Napi::HandleScope scope(env);
-    epoll_event event;
-    // What is reported now is not reported again. Readable without an event it was in vain.
-    if (epoll_wait(epoll_fd_, &event, 1, 0) <= 0) return;
-    napi_value on_room = nullptr;
-    napi_value result = nullptr;
-    napi_get_reference_value(env, on_room_, &on_room);
-    napi_status status =
-        napi_make_callback(env, context_, Napi::Env(env).Global(), on_room, 0, nullptr, &result);
-    if (status != napi_pending_exception) return;
-    napi_value error = nullptr;
-    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+    // Readable without an event it was in vain.
+    if (edge_.Take()) CallBack(env, context_, on_room_);
   }
 
  private:
@@ -121,8 +104,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
   std::unordered_map<uint32_t, Place> places_;
   uint32_t last_place_ = 0;
 
-  int epoll_fd_ = -1;
-  LoopHandle* poll_ = nullptr;
+  EdgePoll edge_;
   napi_ref on_room_ = nullptr;
   napi_async_context context_ = nullptr;
 };

@@ -1,3 +1,6 @@
+/** The kernel's own ENOTSUPP, which libc does not know and which comes out of bpf() all the same. @internal */
+export const ENOTSUPP = 524
+
 /** What an error was about. */
 export interface BpfErrorDetails {
   /** The errno's name ('EPERM', 'ENOTSUPP'), or 'ERR_BPF_CLOSED', 'ERR_BPF_BUSY', 'ERR_BPF_STATE', 'ERR_BPF_NOT_FOUND', 'ERR_BPF_MISMATCH', 'ERR_BPF_ITERATION'. */

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import type { NativeError } from '../types/binding.js'
 import { native } from './binding.js'
 import { type Capability, explainRefusal } from './capabilities.js'
-import { BpfError, type BpfErrorDetails, VerifierError } from './errors.js'
+import { BpfError, type BpfErrorDetails, ENOTSUPP, VerifierError } from './errors.js'
 import { hints } from './hints.js'
 import { findVerdicts, readVerdict, type Verdict } from './verifier-log.js'
 
@@ -61,7 +61,7 @@ const errnoNames = new Map<number, string>(
     .map(([name, errno]): [number, string] => [errno, name])
     .reverse(),
 )
-errnoNames.set(524, 'ENOTSUPP') // the kernel's own; libc does not know it
+errnoNames.set(ENOTSUPP, 'ENOTSUPP')
 // Linux has more than Node knows; these come out of bpf().
 errnoNames
   .set(77, 'EBADFD')

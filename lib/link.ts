@@ -6,7 +6,7 @@ import type { Attachable } from './attach/attachable.js'
 import { native } from './binding.js'
 import { attempt, attemptAsync } from './call.js'
 import type { Dispatcher } from './dispatcher.js'
-import { BpfError } from './errors.js'
+import { BpfError, ENOTSUPP } from './errors.js'
 import type { Subject } from './explain.js'
 import { type LinkInfo, toLinkInfo } from './link-info.js'
 import { type BpfMap, insideOfMap } from './map.js'
@@ -299,7 +299,7 @@ export class Link implements Disposable, AsyncDisposable {
 
   readonly #whyNotSupported = ({ errno }: NativeError): string | undefined => {
     const { EINVAL, EOPNOTSUPP, EBADF } = constants.errno
-    if (errno === EOPNOTSUPP || errno === 524) {
+    if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
       return native.linkFd(this.#handle) < 0 ? noLink : 'links of this kind cannot do that'
     }
     return (errno === EINVAL || errno === EBADF) && native.linkFd(this.#handle) < 0 ? noLink : undefined
@@ -313,11 +313,7 @@ export class Link implements Disposable, AsyncDisposable {
 }
 
 /** What kernels say of an update that a kind of link does not know. */
-const noUpdate = new Set<number>([
-  constants.errno.EINVAL,
-  constants.errno.EOPNOTSUPP,
-  524, // ENOTSUPP
-])
+const noUpdate = new Set<number>([constants.errno.EINVAL, constants.errno.EOPNOTSUPP, ENOTSUPP])
 
 function whyNoLink({ errno }: NativeError): string | undefined {
   return errno === constants.errno.EINVAL ? 'it is something else than a link' : undefined

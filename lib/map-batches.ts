@@ -1,5 +1,7 @@
+import { constants } from 'node:os'
 import type { MapHandle } from '../types/binding.js'
 import { native } from './binding.js'
+import { ENOTSUPP } from './errors.js'
 
 /** A piece of a map as the kernel gave it: keys one after the other, and values. The bytes are overwritten by the next piece. */
 export interface RawBatch {
@@ -14,9 +16,9 @@ export interface BatchSizes {
   value: number
 }
 
-const ENOSPC = 28
+const { EINVAL, ENOSPC, EOPNOTSUPP } = constants.errno
 /** The kernel, or this type of map, knows no batches: EINVAL before Linux 5.6, ENOTSUPP for some types. */
-const unsupported = new Set([22, 95, 524])
+const unsupported = new Set<number>([EINVAL, EOPNOTSUPP, ENOTSUPP])
 
 function errnoOf(error: unknown): number | undefined {
   return error instanceof Error && 'errno' in error ? Number(error.errno) : undefined

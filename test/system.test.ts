@@ -14,7 +14,7 @@ import {
 } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { bpftoolJson, comparesWithBpftool } from './helpers/bpftool.js'
-import { copyForEveryone, runChild } from './helpers/child.js'
+import { asNobody, copyForEveryone, runChild } from './helpers/child.js'
 import { kernelIs } from './helpers/kernel.js'
 import { load } from './helpers/objects.js'
 
@@ -81,14 +81,7 @@ describe('programs()', () => {
 
   it('name the missing capability', async () => {
     using copy = copyForEveryone()
-    const under = [
-      'setpriv',
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      '--bounding-set=-all',
-      '--inh-caps=-all',
-    ]
+    const under = asNobody()
     const child = await runChild(
       `import { programs } from 'libbpf-node'
        try { [...programs()] } catch (error) { console.log(error.code, error.message) }`,

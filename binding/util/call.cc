@@ -18,3 +18,14 @@ napi_value Throw(napi_env env, const char* operation, int error, const std::stri
   napi_throw(env, NativeError(env, operation, error, log));
   return nullptr;
 }
+
+void CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc,
+              const napi_value* argv) {
+  napi_value callee = nullptr;
+  napi_value result = nullptr;
+  napi_get_reference_value(env, function, &callee);
+  napi_status status = napi_make_callback(env, context, Napi::Env(env).Global(), callee, argc, argv, &result);
+  if (status != napi_pending_exception) return;
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}

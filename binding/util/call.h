@@ -22,6 +22,10 @@ napi_value NativeError(napi_env env, const char* operation, int error, const std
 // Throws a NativeError; the value that a native function then returns.
 napi_value Throw(napi_env env, const char* operation, int error, const std::string& log = {});
 
+// Calls a function of JavaScript from the event loop. What it throws is an uncaught exception.
+void CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc = 0,
+              const napi_value* argv = nullptr);
+
 // Runs `work`, which returns a negative errno when it failed, and throws then. It may take the capture, to
 // see what was printed.
 template <class Work>

@@ -3,7 +3,7 @@ import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding
 import { native } from '../binding.js'
 import { attempt, attemptAsync } from '../call.js'
 import type { Dispatcher } from '../dispatcher.js'
-import { BpfError } from '../errors.js'
+import { BpfError, ENOTSUPP } from '../errors.js'
 import type { Subject } from '../explain.js'
 import { tooOldFor } from '../kernel-version.js'
 import { Link, type LinkSubject } from '../link.js'
@@ -41,7 +41,7 @@ const unknown = new Set<number>([
   constants.errno.EOPNOTSUPP,
   constants.errno.E2BIG,
   constants.errno.ENOPROTOOPT,
-  524, // ENOTSUPP
+  ENOTSUPP,
 ])
 
 export function subjectOf(program: Attachable, hook: Hook): Subject {

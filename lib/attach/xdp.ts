@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import type { LinkHandle } from '../../types/binding.js'
 import { native } from '../binding.js'
 import { attempt } from '../call.js'
-import { BpfError } from '../errors.js'
+import { BpfError, ENOTSUPP } from '../errors.js'
 import { kernelIsOlderThan } from '../kernel-version.js'
 import { Link, type LinkSubject } from '../link.js'
 import { attachTypeNumber } from '../names.js'
@@ -95,7 +95,7 @@ function whyNoXdp(errno: number, to: Interface, mode: XdpMode): string | undefin
   const { EBUSY, EEXIST, EINVAL, EOPNOTSUPP } = constants.errno
   if (errno === EINVAL && typeof to === 'number')
     return 'no interface has that index, or it does not take XDP'
-  if (errno === EOPNOTSUPP || errno === 524) {
+  if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
     return mode === 'generic' ? undefined : `its driver does not do ${mode} XDP`
   }
   if (errno !== EBUSY && errno !== EEXIST) return undefined

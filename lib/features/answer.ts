@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { type Capability, explainRefusal, isRefusedForGood } from '../capabilities.js'
+import { ENOTSUPP } from '../errors.js'
 import { errnoName } from '../explain.js'
 import { tooOldFor } from '../kernel-version.js'
 
@@ -15,8 +16,6 @@ export interface Answer {
 }
 
 const { EINVAL, E2BIG, EPERM, EACCES, EOPNOTSUPP } = constants.errno
-/** The kernel's own ENOTSUPP. */
-const ENOTSUPP = 524
 
 const refusals = new Set([0, EINVAL, E2BIG, EACCES, ENOTSUPP])
 

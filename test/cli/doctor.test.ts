@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { features } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { cli, libbpfNode, type Outcome } from '../codegen/helper.js'
-import { copyForEveryone } from '../helpers/child.js'
+import { asNobody, copyForEveryone } from '../helpers/child.js'
 import { requiresFeature } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
 
@@ -110,12 +110,7 @@ describe('doctor', () => {
   it('without privileges names the capabilities that lack, and says 1', async () => {
     using copy = copyForEveryone()
     const { status, stdout, stderr } = await run(
-      'setpriv',
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      '--bounding-set=-all',
-      '--inh-caps=-all',
+      ...asNobody(),
       process.execPath,
       `${copy.path}/dist/lib/cli/main.js`,
       'doctor',

@@ -4,7 +4,7 @@ import type { BpfObject } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { cli, libbpfNode } from '../codegen/helper.js'
 import { bpftoolJson, bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
-import { copyForEveryone, runChild } from '../helpers/child.js'
+import { asNobody, copyForEveryone, runChild } from '../helpers/child.js'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
@@ -243,20 +243,10 @@ describe('the command line', () => {
   it.each(['prog', 'map', 'link', 'btf', 'top'])('names the capability that %s lacks', async (name) => {
     using copy = copyForEveryone()
     const args = name === 'top' ? ['top'] : [name, 'list']
-    const child = spawn(
-      'setpriv',
-      [
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        '--bounding-set=-all',
-        '--inh-caps=-all',
-        process.execPath,
-        `${copy.path}/dist/lib/cli/main.js`,
-        ...args,
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    )
+    const [command, ...under] = asNobody()
+    const child = spawn(command, [...under, process.execPath, `${copy.path}/dist/lib/cli/main.js`, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     let errors = ''
     child.stderr.setEncoding('utf8').on('data', (piece: string) => {
       errors += piece

@@ -1,6 +1,6 @@
 import { tracePipe } from 'libbpf-node'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { copyForEveryone, runChild } from '../helpers/child.js'
+import { asNobody, copyForEveryone, runChild } from '../helpers/child.js'
 import { load } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { slowness } from '../helpers/slowness.js'
@@ -157,7 +157,7 @@ describe('without the right to read it', () => {
     using copy = copyForEveryone()
     const child = await runChild(readOne, [], {
       cwd: copy.path,
-      under: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+      under: asNobody(),
     })
     expect(child.stderr).toBe('')
     expect(JSON.parse(child.stdout)).toMatchObject({

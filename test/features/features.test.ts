@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { type Answer, features, setLogger } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { copyForEveryone, runChild } from '../helpers/child.js'
+import { asNobody, copyForEveryone, runChild } from '../helpers/child.js'
 import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
 
@@ -145,14 +145,7 @@ describe('without privileges', () => {
 
   it('features are unknown, and the reason names the capabilities', async () => {
     using copy = copyForEveryone()
-    const under = [
-      'setpriv',
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      '--bounding-set=-all',
-      '--inh-caps=-all',
-    ]
+    const under = asNobody()
     const child = await runChild(script, [], { cwd: copy.path, under })
     expect(child.stderr).toBe('')
     const { xdp, lru, helpers, link, capabilities } = JSON.parse(child.stdout)

@@ -66,6 +66,22 @@ export function runChild(
   })
 }
 
+/** A command that runs another as nobody, with these capabilities (`CAP_BPF`) and no others. */
+export function asNobody(...capabilities: string[]): [string, ...string[]] {
+  const set = onlyThese(capabilities)
+  const caps = [`--bounding-set=${set}`, `--inh-caps=${set}`, `--ambient-caps=${set}`]
+  return ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...caps]
+}
+
+/** A command that runs another as a root who has these capabilities only. */
+export const asLesserRoot = (...capabilities: string[]): [string, ...string[]] => [
+  'setpriv',
+  `--bounding-set=${onlyThese(capabilities)}`,
+]
+
+const onlyThese = (capabilities: string[]): string =>
+  ['-all', ...capabilities.map((name) => name.replace('CAP_', '+').toLowerCase())].join(',')
+
 /** A copy of the package, and what else is named, that every user may read: the repository may be in a folder that only one may enter. */
 export function copyForEveryone(...others: string[]): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), 'libbpf-node-'))

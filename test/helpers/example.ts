@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { afterAll, expect } from 'vitest'
-import { copyForEveryone } from './child.js'
+import { asLesserRoot, asNobody, copyForEveryone } from './child.js'
 import { until } from './until.js'
 
 /** What the head of an example says that it takes. */
@@ -14,14 +14,6 @@ export function takes(name: string, file = name): { capabilities: string[]; asRo
     /^\/\/ Takes (root with )?((?:CAP_\w+|, | and )+)\. Linux \d+\.\d+/m.exec(source) ?? []
   if (list === undefined) throw new Error(`the head of ${file}.ts does not say what it takes`)
   return { capabilities: list.match(/CAP_\w+/g)!, asRoot: root !== undefined }
-}
-
-/** A command that runs another with some capabilities only: as nobody, or as a root who has no others. */
-function withOnly(capabilities: string[], asRoot: boolean): [string, ...string[]] {
-  const set = ['-all', ...capabilities.map((name) => name.replace('CAP_', '+').toLowerCase())].join(',')
-  if (asRoot) return ['setpriv', `--bounding-set=${set}`]
-  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups']
-  return ['setpriv', ...nobody, `--inh-caps=${set}`, `--ambient-caps=${set}`]
 }
 
 interface Running {
@@ -61,10 +53,8 @@ export function useExamples(): Examples {
 
   function start(name: string, args: string[], without?: string, file = name): Running {
     const { capabilities, asRoot } = takes(name, file)
-    const [command, ...own] = withOnly(
-      capabilities.filter((one) => one !== without),
-      asRoot,
-    )
+    const left = capabilities.filter((one) => one !== without)
+    const [command, ...own] = asRoot ? asLesserRoot(...left) : asNobody(...left)
     const path = `${everyone.path}/dist/examples/${name}/${file}.js`
     const child = spawn(command, [...own, process.execPath, path, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
