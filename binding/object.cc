@@ -1,6 +1,7 @@
 #include "object.h"
 
 #include <bpf/btf.h>
+#include <sys/stat.h>
 
 #include "addon.h"
 #include "link.h"
@@ -58,7 +59,12 @@ napi_value Open(napi_env env, napi_callback_info info) {
                               : bpf_object__open_file(path.c_str(), &options);
     return state.object != nullptr ? BtfCheck::Run(bpf_object__btf(state.object)) : -errno;
   });
-  return opened ? Wrap(env, object.release()) : nullptr;
+  if (!opened) return nullptr;
+  struct stat file = {};
+  if (!from_bytes) stat(path.c_str(), &file);
+  // About what libbpf keeps: the file's sections and what it has made of them.
+  object->Account(env, static_cast<int64_t>(from_bytes ? copy.size() : file.st_size) + log_size);
+  return Wrap(env, object.release());
 }
 
 }  // namespace
@@ -88,6 +94,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
   auto* object = args.closable<Object>(0);
   if (!args.ok()) return nullptr;
   ObjectState& state = *object->state;
+  object->Account(env, 0);
   if (!state.Closable()) {
     state.doomed = true;
   } else {

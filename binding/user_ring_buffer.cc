@@ -26,7 +26,13 @@ class UserRingBuffer : public Handle, public LoopOwner {
   int Open(int map_fd) {
     map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
     if (map_fd_ < 0) return -errno;
-    return ErrorOf(ring_ = user_ring_buffer__new(map_fd_, nullptr));
+    ring_ = user_ring_buffer__new(map_fd_, nullptr);
+    if (ring_ == nullptr) return -errno;
+    bpf_map_info found = {};
+    uint32_t found_size = sizeof(found);
+    if (bpf_map_get_info_by_fd(map_fd_, &found, &found_size) == 0)
+      Account(environment_.env, found.max_entries);
+    return 0;
   }
 
   // Null, and errno is ENOSPC, where there is no room.
@@ -86,6 +92,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
     places_.clear();
     user_ring_buffer__free(ring_);
     ring_ = nullptr;
+    Account(environment_.env, 0);
     if (map_fd_ >= 0) close(map_fd_);
     map_fd_ = -1;
   }

@@ -1,5 +1,5 @@
 // Each stage of an object's life, ended in each way there is. What could crash runs in a child.
-import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { BpfObject, type Link } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { type ChildOptions, type ChildResult, runChild } from './helpers/child.js'
@@ -19,7 +19,7 @@ const bpfFds = (): string[] =>
 /** Runs a script with `open(name)` and `sleep`; whatever it does, it has to end with this status and say nothing on stderr. */
 async function expectToEnd(script: string, options: ChildOptions = {}, status = 0): Promise<string> {
   const result = await runChild(
-    `import { BpfObject, BpfMap, RingBuffer, Btf, setLogger, ids } from 'libbpf-node'
+    `import { BpfObject, BpfMap, RingBuffer, UserRingBuffer, Btf, setLogger, ids } from 'libbpf-node'
      import { setTimeout as sleep } from 'node:timers/promises'
      const open = (name) => BpfObject.open(process.argv[1].replace('NAME', name))
      ${script}`,
@@ -163,6 +163,25 @@ describe('garbage collection', () => {
       withGc,
     )
     expect(Number(stdout)).toBeLessThan(20)
+  })
+
+  it('lets V8 know of the memory of objects and user ring buffers, until they are closed', async () => {
+    const stdout = await expectToEnd(
+      `
+      const external = () => process.memoryUsage().external
+      const before = external()
+      const objects = [open('maps'), open('maps')]
+      const map = BpfMap.create({ type: 'user_ringbuf', keySize: 0, valueSize: 0, maxEntries: 1 << 20 })
+      const ring = new UserRingBuffer(map)
+      const during = external() - before
+      for (const closable of [...objects, ring, map]) closable.close()
+      console.log(JSON.stringify([during, external() - before]))
+    `,
+    )
+    const [during, after] = JSON.parse(stdout) as [number, number]
+    const { size } = statSync(objectPath('maps'))
+    expect(during).toBeGreaterThanOrEqual(2 * size + (1 << 20))
+    expect(after).toBeLessThan(size)
   })
 })
 
