@@ -93,7 +93,8 @@ function version(): number {
 // Who reads may have seen enough, as `head` has.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
-  process.exit(exitCodes.ok)
+  // What is decided by then stays so: what `doctor` found.
+  process.exit(process.exitCode ?? exitCodes.ok)
 })
 
 process.exitCode = await main(process.argv.slice(2))

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProgramInfo } from '../program.js'
 import { enableStats, type Held, programs } from '../system.js'
 import { type Command, exitCodes, UsageError } from './command.js'
-import { columns, holderNames, parseOptions, print, printJson, table } from './output.js'
+import { columns, expectNoMore, holderNames, parseOptions, print, printJson, table } from './output.js'
 
 const options = {
   json: { type: 'boolean' },
@@ -22,7 +22,8 @@ export const command: Command = {
 Needs CAP_SYS_ADMIN, and Linux 5.8.
 `,
   async run(args) {
-    const { values } = parseOptions(args, options)
+    const { values, positionals } = parseOptions(args, options)
+    expectNoMore(positionals)
     const seconds = Number(values.interval ?? 1)
     if (!(seconds > 0 && seconds <= 3600))
       throw new UsageError(`--interval ${values.interval}: it is a number of seconds up to 3600`)
