@@ -108,7 +108,8 @@ interface Entry {
 }
 
 function* entriesOf(map: ReturnType<typeof openMap>): Generator<Entry> {
-  const isArray = map.type.endsWith('array') && map.btfKeyTypeId === 0 && map.keySize === 4
+  const isArray =
+    (map.type.endsWith('array') || map.type === 'struct_ops') && map.btfKeyTypeId === 0 && map.keySize === 4
   for (const [key, value] of map) yield { key: isArray ? indexOf(key) : key, value }
 }
 
@@ -121,7 +122,7 @@ function* entryLines(map: ReturnType<typeof openMap>): Generator<string> {
   yield count === 1 ? '1 entry\n' : `${count} entries\n`
 }
 
-/** The key of an array is its index, whether BTF says so or not. */
+/** The key of an array, and of the one entry of a struct_ops map, is its index, whether BTF says so or not. */
 function indexOf(key: unknown): unknown {
   return key instanceof Uint8Array ? new Uint32Array(key.slice().buffer)[0] : key
 }
