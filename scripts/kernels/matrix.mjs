@@ -7,7 +7,7 @@ import { fetchKernel, kernels } from './fetch.mjs'
 import { guestTools, runInGuest } from './guest.mjs'
 import { writeTable } from './table.mjs'
 import { alone, kernelTests, maySkip } from './tests.mjs'
-import { fetchTools } from './tools.mjs'
+import { fetchBpftool, fetchTools } from './tools.mjs'
 
 const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
 
@@ -24,6 +24,7 @@ const slowness = 10
 // A test that takes longer is told.
 const slow = 20_000
 let tools
+let bpftool
 
 const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
 
@@ -121,6 +122,7 @@ async function round(kernel, files, outcome, retried) {
       LIBBPF_NODE_LOCKDOWN: '1',
       NO_COLOR: '1',
       ...(tools && { LIBBPF_NODE_OBJECTS: tools }),
+      ...(bpftool && { BPFTOOL: bpftool }),
     },
     signal: giveUp.signal,
     onOutput(text) {
@@ -207,6 +209,7 @@ try {
     const filesFor = (name) => (tests.length > 0 ? tests : kernelTests(name))
     tools = await fetchTools()
     if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
+    bpftool = process.env.BPFTOOL ?? (await fetchBpftool())
     const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, filesFor(name)))
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),
