@@ -134,11 +134,12 @@ class Screen {
   }
 
   #paint(): void {
-    const { columns: width = 80, rows = 24 } = process.stdout
+    // Some terminals say 0.
+    const rows = process.stdout.rows || 24
     const lines = show(this.#usage, Number.MAX_SAFE_INTEGER)
       .split('\n')
       .slice(0, rows - 1)
-      .map((line) => line.slice(0, width))
+      .map((line) => line.slice(0, columns()))
     // From the top; what is left of each old line goes.
     print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`)
   }

@@ -79,6 +79,13 @@ describe('libbpf-node top', () => {
         drawn((lines) => lines.length > 4 && widest(lines) > 40),
       )
 
+      // A terminal that does not know its size.
+      top.resize(0, 0)
+      await until(
+        'it is drawn as by default',
+        drawn((lines) => lines.length > 4 && widest(lines) <= 80),
+      )
+
       // Ctrl-C
       top.type('\x03')
       expect(await top.ended).toBe(0)
