@@ -76,6 +76,10 @@ describe('doctor of an object', () => {
       state: 'problem',
       says: 'it calls bpf_probe_read_kernel, which the kernel refuses because it is locked down: confidentiality',
     })
+    expect(find(object?.findings, 'load on_exec')).toMatchObject({
+      state: 'problem',
+      says: expect.stringContaining('(the kernel is locked down: confidentiality)'),
+    })
   })
 
   requiresFeature('lockdown', 'with a kprobe is told that it cannot be attached', async () => {
