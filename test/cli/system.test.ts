@@ -248,6 +248,7 @@ describe('the command line', () => {
     [['btf', 'show', '99999999999'], 'is no id'],
     [['features', 'nothing'], "there is no section 'nothing'"],
     [['features', '--nothing'], "'--nothing'"],
+    [['doctor', ''], 'OBJECT has no name'],
     [['doctor', 'a', 'b'], 'one OBJECT at a time'],
     [['top', '--interval', 'x'], 'a number of seconds'],
     [['trace', '--nothing'], "'--nothing'"],
