@@ -3,6 +3,7 @@ import type { NativeError } from '../types/binding.js'
 import { native } from './binding.js'
 import { type Capability, explainRefusal } from './capabilities.js'
 import { BpfError, type BpfErrorDetails, ENOTSUPP, VerifierError } from './errors.js'
+import { lockdownOfHelper } from './features/lockdown.js'
 import { hints } from './hints.js'
 import { findVerdicts, readVerdict, type Verdict } from './verifier-log.js'
 
@@ -89,13 +90,20 @@ function explainNative(error: NativeError, subject: Subject): BpfError {
     const reason = missing ?? verdict.reason
     const says =
       missing === undefined
-        ? `the verifier rejected program '${verdict.program}': ${reason}`
+        ? `the verifier rejected program '${verdict.program}': ${reason}${lockdownIn(reason)}`
         : `program '${verdict.program}' ${missing}`
     const where = source === undefined ? '' : `, at ${place(source.file, source.line)}'${source.text}'`
     const message = `${subject.what}: ${says}${where}`
     return new VerifierError(message, details, { ...verdict, reason })
   }
   return new BpfError(`${subject.what}: ${reasonOf(error, subject)} (${details.code})`, details)
+}
+
+/** Where a helper is missing that others have. */
+function lockdownIn(reason: string): string {
+  const [, helper = ''] = /(?:unknown func|cannot use helper) bpf_(\w+)#/.exec(reason) ?? []
+  const mode = lockdownOfHelper(helper)
+  return mode === undefined ? '' : ` (the kernel is locked down: ${mode})`
 }
 
 function place(file: string, line: number): string {

@@ -1,8 +1,10 @@
 import { native } from './binding.js'
 import { compile } from './btf/codec.js'
+import type { BtfTypes } from './btf/parse.js'
 import { Btf } from './btf.js'
 import { attempt } from './call.js'
 import { bytesCodec, type ElementCodec } from './codec.js'
+import { kernelTypes } from './features/kernel-types.js'
 import { BpfMap } from './map.js'
 
 /**
@@ -16,16 +18,19 @@ export function openMap<K = unknown, V = unknown>(id: number): BpfMap<K, V> {
     native.mapFromId(id),
   )
   return new BpfMap<K, V>(handle, undefined, (map) => {
-    const { btfId, btfKeyTypeId, btfValueTypeId } = map.info()
+    const { btfId, btfKeyTypeId, btfValueTypeId, btfVmlinuxValueTypeId } = map.info()
     using btf = btfId === 0 ? undefined : Btf.fromId(btfId)
-    const types = btf?.types
-    const element = (name: string, type: number, size: number): ElementCodec => {
+    const element = (name: string, types: BtfTypes | undefined, type: number, size: number): ElementCodec => {
       const codec = types === undefined || type === 0 ? undefined : compile(types, type, { name })
       return codec?.size === size ? codec : (bytesCodec(name, size) as ElementCodec)
     }
     return {
-      key: element('key', btfKeyTypeId, map.keySize),
-      value: element('value', btfValueTypeId, map.valueSize),
+      key: element('key', btf?.types, btfKeyTypeId, map.keySize),
+      // What struct_ops maps hold is the kernel's.
+      value:
+        btfVmlinuxValueTypeId === 0
+          ? element('value', btf?.types, btfValueTypeId, map.valueSize)
+          : element('value', kernelTypes(), btfVmlinuxValueTypeId, map.valueSize),
     }
   })
 }

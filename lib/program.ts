@@ -98,19 +98,19 @@ export interface ProgramInfo {
 export interface TestRunOptions {
   /** Packet data; socket and XDP programs want 14 bytes at least. */
   data?: Uint8Array
-  /** Room in bytes for the packet that the program leaves; the length of `data` and 256 by default. */
+  /** Room in bytes for the packet that the program leaves; the length of `data` and 256 by default, none for live frames. */
   dataOutSize?: number
   /** The context, as the kernel defines it for the program's type. */
   context?: Uint8Array
-  /** Room in bytes for the context that the program leaves; the length of `context` by default. */
+  /** Room in bytes for the context that the program leaves; the length of `context` by default, none for live frames. */
   contextOutSize?: number
   /** How often it runs; once by default. `duration` is the average. */
   repeat?: number
-  /** `BPF_F_TEST_*` of linux/bpf.h. */
+  /** `BPF_F_TEST_*` of linux/bpf.h: BPF_F_TEST_RUN_ON_CPU is 1 (Linux 5.10), BPF_F_TEST_XDP_LIVE_FRAMES 2 (5.18). */
   flags?: number
   /** The CPU for raw tracepoint programs with BPF_F_TEST_RUN_ON_CPU. */
   cpu?: number
-  /** Frames at a time for XDP with BPF_F_TEST_XDP_LIVE_FRAMES. */
+  /** Frames at a time for XDP with BPF_F_TEST_XDP_LIVE_FRAMES; 64 by default, 256 at most. */
   batchSize?: number
 }
 
@@ -652,13 +652,17 @@ export class Program {
   }
 }
 
+const BPF_F_TEST_XDP_LIVE_FRAMES = 2
+
 function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArguments {
   const { data, context, repeat = 0, flags = 0, cpu = 0, batchSize = 0 } = options
+  // Live frames go on to where the program sends them; nothing comes back.
+  const isGone = (flags & BPF_F_TEST_XDP_LIVE_FRAMES) !== 0
   // A program may make its packet longer; the kernel refuses when that does not fit.
-  const dataOutSize = options.dataOutSize ?? (data === undefined ? 0 : data.length + 256)
+  const dataOutSize = options.dataOutSize ?? (data === undefined || isGone ? 0 : data.length + 256)
   // 'syscall' programs leave their context where it came from, and the kernel wants to hear of no other place.
   const inPlace = programTypeName(native.programType(handle)) === 'syscall'
-  const contextOutSize = inPlace ? 0 : (options.contextOutSize ?? context?.length ?? 0)
+  const contextOutSize = inPlace ? 0 : (options.contextOutSize ?? (isGone ? 0 : (context?.length ?? 0)))
   return [handle, data, dataOutSize, context, contextOutSize, repeat, flags, cpu, batchSize]
 }
 

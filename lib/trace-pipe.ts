@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, read } from 'node:fs'
 import { constants as os } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BpfError } from './errors.js'
+import { lockdown } from './features/lockdown.js'
 import { whyNoTracefs } from './tracefs.js'
 
 const pipes = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trace_pipe']
@@ -19,7 +20,7 @@ const refusals: Record<string, string> = {
  * The lines that programs write with `bpf_printk`, of all programs on the machine, as they come. A line goes to one reader only.
  *
  * @param options - `signal` ends the iteration
- * @throws BpfError ENOENT when tracefs is not mounted, EACCES when it may not be read, EBUSY when it is read by somebody else
+ * @throws BpfError ENOENT when tracefs is not mounted, EACCES or EPERM when it may not be read, EBUSY when it is read by somebody else
  */
 export async function* tracePipe({
   signal,
@@ -61,7 +62,9 @@ function openPipe(): number {
     }
   }
   const errno = os.errno[code as keyof typeof os.errno]
-  const message = `read the trace pipe: ${refusals[code] ?? whyNoTracefs() ?? 'it cannot be opened'} (${code})`
+  const refusal =
+    code === 'EPERM' && lockdown() === 'confidentiality' ? 'the kernel is locked down' : refusals[code]
+  const message = `read the trace pipe: ${refusal ?? whyNoTracefs() ?? 'it cannot be opened'} (${code})`
   throw new BpfError(message, { code, errno, target: pipes[0] })
 }
 

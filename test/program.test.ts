@@ -21,6 +21,7 @@ describe('a program', () => {
         ['on_exec', 'raw_tp/sched_process_exec', 'raw_tracepoint', 'cgroup_inet_ingress', true],
         ['on_exit', '?raw_tp/sched_process_exit', 'raw_tracepoint', 'cgroup_inet_ingress', false],
         ['on_my_exec', '?tp_btf/sched_process_exec', 'tracing', 'trace_raw_tp', false],
+        ['which_cpu', '?raw_tp/sched_process_exec', 'raw_tracepoint', 'cgroup_inet_ingress', false],
         ['nowhere', '?raw_tp', 'raw_tracepoint', 'cgroup_inet_ingress', false],
         ['somewhere', '?tp_btf', 'tracing', 'trace_raw_tp', false],
         ['add', '?syscall', 'syscall', 'cgroup_inet_ingress', false],

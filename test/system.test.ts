@@ -9,18 +9,54 @@ import {
   links,
   mapInfo,
   maps,
+  openMap,
+  possibleCpus,
   programInfo,
   programs,
 } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { loadOnly, useVeth } from './attach/surroundings.js'
 import { bpftoolJson, comparesWithBpftool } from './helpers/bpftool.js'
 import { asNobody, copyForEveryone, runChild } from './helpers/child.js'
 import { kernelIs } from './helpers/kernel.js'
 import { load } from './helpers/objects.js'
+import { useCgroup, useTracefs } from './helpers/privileged.js'
 
 /** What bpftool says of those that this test has loaded. */
 function listed<T extends { id: number }>(kind: string, ids: number[]): T[] {
   return bpftoolJson<T[]>(kind, 'list').filter(({ id }) => ids.includes(id))
+}
+
+/** What bpftool says of an entry. */
+interface Dumped {
+  key: string[]
+  value?: string[] | { error: string }
+  values?: { value: string[] }[]
+}
+
+/** ['0x0a', '0x0b'] -> '0a0b' */
+const digits = (list: string[]): string => list.map((byte) => byte.slice(2)).join('')
+
+/** In the kernel's form: with room for 8 bytes at least for each CPU. */
+function valueIn({ value, values }: Dumped): string {
+  if (values === undefined) return digits(value as string[])
+  return values.map(({ value }) => digits(value).padEnd(Math.ceil(value.length / 8) * 16, '0')).join('')
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+/** Puts three entries into a map. */
+function fill(map: BpfMap): void {
+  const isPerCpu = map.type.includes('percpu')
+  const room = isPerCpu ? Math.ceil(map.valueSize / 8) * 8 : map.valueSize
+  for (const byte of [1, 2, 3]) {
+    // A prefix of 32 bits, where it is one.
+    const key = new Uint8Array(map.keySize).fill(map.type === 'lpm_trie' ? 0 : byte)
+    if (map.type === 'lpm_trie') key.set([32, 0, 0, 0, 10, 0, 0, byte])
+    const value = new Uint8Array(room * (isPerCpu ? possibleCpus() : 1))
+    for (let at = 0; at < value.length; at += room) value.fill(byte + at, at, at + map.valueSize)
+    map.raw.set(key, value)
+  }
 }
 
 const programIds = (object: BpfObject): number[] =>
@@ -114,6 +150,33 @@ describe('maps()', () => {
     }
   })
 
+  const filled = ['points', 'by_point', 'recent', 'cpu_hash', 'cpu_recent', 'routes', 'bytes']
+  const withEntries: [object: string, maps: string[], since?: string][] = [
+    ['maps', [...filled, 'numbers', 'cpu_array']],
+    ['globals', ['.bss', '.data', '.rodata', '.kconfig']],
+    ['tail-calls', ['jumps', 'plain']],
+    ['congestion', ['my_ops'], '5.13'],
+  ]
+  for (const [name, names, since = '0'] of withEntries) {
+    if (!kernelIs(since)) continue
+    comparesWithBpftool(`of ${name}.bpf.o hold what bpftool map dump shows, byte by byte`, () => {
+      using object = load(name)
+      for (const map of names.map((name) => object.map(name))) {
+        if (filled.includes(map.name)) fill(map)
+        using opened = openMap(map.id)
+        const ours = [...opened.raw].map(([key, value]) => [hex(key), hex(value)])
+        const theirs = bpftoolJson<Dumped[]>('map', 'dump', 'id', String(map.id))
+        // What an array of programs has not is an error to bpftool.
+        const present = theirs.filter(({ value }) => value === undefined || Array.isArray(value))
+        expect([map.name, ours]).toEqual([
+          map.name,
+          present.map((entry) => [digits(entry.key), valueIn(entry)]),
+        ])
+        expect(ours.length).toBe(filled.includes(map.name) ? 3 : present.length)
+      }
+    })
+  }
+
   it('have holders, unless nobody has them', () => {
     using map = BpfMap.create({ type: 'array', name: 'held', keySize: 4, valueSize: 4, maxEntries: 1 })
     const [found] = [...maps({ holders: true })].filter(({ id }) => id === map.id)
@@ -123,13 +186,42 @@ describe('maps()', () => {
 })
 
 describe('links()', () => {
+  useTracefs()
+  const cgroup = useCgroup()
+  const veth = useVeth()
+
   comparesWithBpftool('are those of bpftool link list', () => {
     using object = load('links')
-    using link = object.program('raw_tracepoint').attach()
-    const info = link.info()
-    expect([...links()]).toContainEqual(info)
-    const [theirs] = listed<Record<string, unknown> & { id: number }>('link', [info.id])
-    expect(theirs).toMatchObject({ id: info.id, type: info.type, prog_id: info.programId })
+    using net = loadOnly('attach-net', ['xdp_pass', 'dissect', 'tcx_egress', 'cgroup_egress'])
+    const made = [
+      object.program('raw_tracepoint').attach(),
+      object.program('tracing').attach(),
+      object.program('says_one').attach(),
+      net.program('xdp_pass').attachXdp(veth.name),
+      net.program('cgroup_egress').attachCgroup(cgroup()),
+      // A tracepoint is a link of the kernel's since 5.15.
+      ...(kernelIs('5.15') ? [object.program('tracepoint').attach()] : []),
+      ...(kernelIs('6.6') ? [net.program('tcx_egress').attachTcx(veth.name)] : []),
+    ]
+    const infos = made.map((link) => link.info())
+    const ids = infos.map(({ id }) => id)
+    expect([...links()].filter(({ id }) => ids.includes(id))).toEqual(infos)
+    const theirs = listed<Record<string, unknown> & { id: number }>('link', ids)
+    expect(theirs.map(({ id }) => id)).toEqual(ids)
+    for (const [i, info] of infos.entries()) {
+      const named = info as unknown as Record<string, unknown>
+      expect(theirs[i]).toMatchObject({ id: info.id, prog_id: info.programId })
+      // An older bpftool knows a newer kernel's by number.
+      if (typeof theirs[i]!.type === 'string') expect(theirs[i]!.type).toBe(info.type)
+      for (const [their, our] of [
+        ['tp_name', 'name'],
+        ['target_name', 'name'],
+        ['cgroup_id', 'cgroupId'],
+        ['ifindex', 'ifindex'],
+      ] as const) {
+        if (theirs[i]![their] !== undefined) expect(String(theirs[i]![their])).toBe(String(named[our]))
+      }
+    }
   })
 })
 
@@ -141,7 +233,10 @@ describe('btfs()', () => {
     const own = [...btfs()].filter(({ id, isKernel }) => isKernel || id === btfId)
     // The kernel's own has an id since 5.11.
     expect(own.length).toBeGreaterThanOrEqual(kernelIs('5.11') ? 2 : 1)
-    for (const { id, size } of own) expect(theirs.find((btf) => btf.id === id)?.size).toBe(size)
+    for (const { id, size, isKernel, name } of own) {
+      const their = theirs.find((btf) => btf.id === id)
+      expect([their?.size, their?.kernel ?? isKernel, their?.name ?? '']).toEqual([size, isKernel, name])
+    }
   })
 })
 

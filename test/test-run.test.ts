@@ -1,12 +1,42 @@
+import { createSocket } from 'node:dgram'
+import { readFileSync } from 'node:fs'
 import { BpfError, type BpfObject, type Program, type TestRunOptions, type TestRunResult } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { loadOnly, useVeth } from './attach/surroundings.js'
+import { onlineCpus } from './events/cpus.js'
 import { requiresKernel } from './helpers/kernel.js'
 import { load, open, thrownBy } from './helpers/objects.js'
+import { until } from './helpers/until.js'
 
 type Run = (program: Program, options?: TestRunOptions) => Promise<TestRunResult>
 
 const ethernet = new Uint8Array(60)
 ethernet.set([1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16, 0x08, 0x00, 0x45])
+
+const veth = useVeth()
+const BPF_F_TEST_RUN_ON_CPU = 1
+const BPF_F_TEST_XDP_LIVE_FRAMES = 2
+
+/** An Ethernet frame with UDP from the other end of the cable to a port of ours. */
+function datagram(port: number, text: string): Uint8Array {
+  const numbers = (list: string, radix = 10) => list.split(/[.:]/).map((word) => Number.parseInt(word, radix))
+  const frame = Buffer.alloc(42 + text.length)
+  frame.set(numbers(readFileSync(`/sys/class/net/${veth.name}/address`, 'utf8').trim(), 16))
+  frame.writeUInt16BE(0x0800, 12)
+  const ip = frame.subarray(14)
+  const addresses = [...numbers(veth.peer), ...numbers(veth.address)]
+  ip.set([0x45, 0, 0, 28 + text.length, 0, 0, 0, 0, 64, 17, 0, 0, ...addresses])
+  let sum = 0
+  for (let i = 0; i < 20; i += 2) sum += ip.readUInt16BE(i)
+  ip.writeUInt16BE(~((sum & 0xffff) + (sum >> 16)) & 0xffff, 10)
+  const udp = ip.subarray(20)
+  udp.writeUInt16BE(9, 0)
+  udp.writeUInt16BE(port, 2)
+  // Without a checksum.
+  udp.writeUInt16BE(8 + text.length, 4)
+  udp.write(text, 8)
+  return frame
+}
 
 /** With the 'syscall' program. */
 function loadAdd(): BpfObject {
@@ -84,6 +114,56 @@ describe.each<[string, Run]>([
     expect(result.retval).toBe(42)
     expect(sum.decodeBytes(result.context)).toEqual({ a: 2n ** 63n, b: 5n, total: 2n ** 63n + 5n })
     expect(result.data).toEqual(new Uint8Array())
+  })
+
+  requiresKernel('5.18', 'sends XDP frames on their way, so many at a time', async () => {
+    using object = loadOnly('attach-net', ['xdp_pass', 'xdp_other'])
+    // An interface where frames may seem to have come in has XDP.
+    using link = object.program('xdp_other').attachXdp(veth.name)
+    const socket = createSocket('udp4')
+    const received: string[] = []
+    socket.on('message', (message) => received.push(message.toString()))
+    await new Promise<void>((resolve) => socket.bind(0, veth.address, resolve))
+    try {
+      const data = datagram(socket.address().port, 'frame')
+      // struct xdp_md: data, data_end, data_meta, ingress_ifindex, ...
+      const context = new Uint8Array(Uint32Array.of(0, data.length, 0, link.ifindex, 0, 0).buffer)
+      await run(object.program('xdp_pass'), {
+        data,
+        context,
+        flags: BPF_F_TEST_XDP_LIVE_FRAMES,
+        repeat: 48,
+        batchSize: 16,
+      })
+      await until('all have come', () => received.length >= 48)
+      expect(received).toEqual(Array.from({ length: 48 }, () => 'frame'))
+      expect((object.bss.runs as bigint[])[0]).toBe(48n)
+    } finally {
+      socket.close()
+    }
+  })
+
+  requiresKernel(
+    '5.18',
+    'is refused by the kernel: frames at a time where none are sent, or too many',
+    async () => {
+      using object = loadOnly('attach-net', ['xdp_pass'])
+      const pass = object.program('xdp_pass')
+      await expect(run(pass, { data: ethernet, batchSize: 16 })).rejects.toMatchObject({ code: 'EINVAL' })
+      await expect(
+        run(pass, { data: ethernet, batchSize: 257, flags: BPF_F_TEST_XDP_LIVE_FRAMES }),
+      ).rejects.toMatchObject({ code: 'E2BIG' })
+    },
+  )
+
+  it('runs a raw tracepoint program on the CPU that is named', async () => {
+    using object = loadOnly('programs', ['which_cpu'])
+    const program = object.program('which_cpu')
+    for (const cpu of onlineCpus)
+      expect((await run(program, { cpu, flags: BPF_F_TEST_RUN_ON_CPU })).retval).toBe(cpu)
+    await expect(run(program, { cpu: 1 << 20, flags: BPF_F_TEST_RUN_ON_CPU })).rejects.toMatchObject({
+      code: 'ENXIO',
+    })
   })
 
   it.each<[string, string, TestRunOptions]>([

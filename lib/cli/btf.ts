@@ -1,7 +1,20 @@
+import { didYouMean } from '../btf/nearest.js'
 import { Btf } from '../btf.js'
 import { btfs } from '../system.js'
-import { type Command, exitCodes } from './command.js'
-import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import { type Command, exitCodes, Failed, UsageError } from './command.js'
+import {
+  expectNoMore,
+  holderNames,
+  idOf,
+  listing,
+  oneOf,
+  parseOptions,
+  print,
+  printJson,
+  printJsonArray,
+  right,
+  table,
+} from './output.js'
 
 const options = { json: { type: 'boolean' }, type: { type: 'string', multiple: true } } as const
 const verbs = ['list', 'show', 'dump'] as const
@@ -14,20 +27,25 @@ export const command: Command = {
   dump WHAT  C declarations, such as vmlinux.h; of an id, the kernel (vmlinux), a module, or a file of raw BTF
 
       --type NAME  dump: only this type, with what it needs; may be repeated
-      --json       list, show: for programs
+      --json       for programs; dump: an array of types, which refer to each other by id; with --type only these
 
 list, show, and dump of an id need CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [verb, what] = positionals
-    switch (oneOf('action', verbs, verb)) {
+    const [word, ...words] = positionals
+    const verb = oneOf('action', verbs, word)
+    const what = verb === 'list' ? undefined : words.shift()
+    expectNoMore(words)
+    if (values.type !== undefined && verb !== 'dump') throw new UsageError('--type is for dump')
+    const json = values.json === true
+    switch (verb) {
       case 'list':
-        return list(values.json === true)
+        return list(json)
       case 'show':
-        return show(idOf(what), values.json === true)
+        return show(idOf(what), json)
       case 'dump':
-        return dump(what, values.type)
+        return dump(what, values.type, json)
     }
   },
 }
@@ -62,9 +80,13 @@ function show(id: number, json: boolean): number {
   return exitCodes.ok
 }
 
-function dump(what: string | undefined, types: string[] | undefined): number {
+async function dump(what: string | undefined, names: string[] | undefined, json: boolean): Promise<number> {
   using btf = open(what)
-  print(btf.toC(types))
+  const missing = names?.find((name) => btf.types.find(name) === undefined)
+  if (missing !== undefined)
+    throw new Failed(`no type is named '${missing}'${didYouMean(missing, btf.types.names())}`)
+  if (!json) print(btf.toC(names))
+  else await printJsonArray(names?.map((name) => btf.types.get(name)) ?? btf.types)
   return exitCodes.ok
 }
 

@@ -22,6 +22,9 @@ export const exitCodes = {
 /** The arguments make no sense. The message says which; the help follows. */
 export class UsageError extends Error {}
 
+/** It didn't work. The message says why. */
+export class Failed extends Error {}
+
 /** For people: results go to stdout, everything else here. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`)

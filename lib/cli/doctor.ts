@@ -21,6 +21,7 @@ Exit code 1 when there is a problem: of the machine, or with OBJECT, of the obje
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [path] = positionals
+    if (path === '') throw new UsageError('OBJECT has no name')
     if (positionals.length > 1) throw new UsageError('one OBJECT at a time')
     const machine = features.machine()
     const checks = examineMachine(machine)

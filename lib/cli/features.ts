@@ -24,7 +24,7 @@ export const command: Command = {
   help: `SECTION is one of ${sections.join(', ')}; all of them without.
 Each is found out by trying it; 'since' is the version of Linux in which it began.
 
-      --json     for programs
+      --json     for programs; null is what cannot be told
       --missing  only what this kernel has not, or what cannot be told
 
 Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without, most cannot be told.
@@ -35,7 +35,7 @@ Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without, most cannot be told.
       positionals.length === 0 ? sections : positionals.map((word) => oneOf('section', sections, word))
     const all = await features.all()
     if (values.json) {
-      printJson(Object.fromEntries(wanted.map((section) => [keys[section], all[keys[section]]])))
+      printJson(Object.fromEntries(wanted.map((section) => [keys[section], plain(section, all)])))
     } else {
       print(wanted.map((section) => show(section, all, values.missing === true)).join('\n'))
     }
@@ -54,6 +54,13 @@ const keys = {
   helpers: 'helpers',
   kfuncs: 'kfuncs',
 } as const satisfies Record<Section, keyof AllFeatures>
+
+/** What cannot be told is null. */
+function plain(section: Section, all: AllFeatures): unknown {
+  if (section === 'kfuncs') return all.kfuncs ?? null
+  if (section !== 'helpers') return all[keys[section]]
+  return Object.fromEntries(Object.entries(all.helpers).map(([type, names]) => [type, names ?? null]))
+}
 
 function show(section: Section, all: AllFeatures, onlyMissing: boolean): string {
   switch (section) {

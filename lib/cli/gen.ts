@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { shortPath, type Target, targets } from '../codegen/clang.js'
 import { type Generated, type GenerateOptions, generate } from '../codegen/generate.js'
@@ -60,6 +60,7 @@ function parse(args: string[]): { asked: GenerateOptions; isCheck: boolean; isWa
   const { values, positionals } = parsed(own)
   const { target = 'bpf', check = false, watch = false } = values
   if (positionals.length === 0) throw new UsageError('no FILE is given')
+  if (values.output === '') throw new UsageError('--output names no FILE')
   if (!isTarget(target)) throw new UsageError(`--target ${target}: there are ${targets.join(', ')}`)
   if (check && watch) throw new UsageError('--check and --watch exclude each other')
   if (values.name !== undefined && !/^[A-Z_$][\w$]*$/.test(values.name)) {
@@ -124,10 +125,7 @@ function check(path: string, content: Uint8Array): number {
 }
 
 function isThere(path: string, content: Uint8Array): boolean {
-  try {
-    return Buffer.compare(readFileSync(path), content) === 0
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
+  // A pipe or a device is written to, never read.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false
+  return Buffer.compare(readFileSync(path), content) === 0
 }

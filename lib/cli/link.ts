@@ -1,7 +1,18 @@
 import type { LinkInfo } from '../link-info.js'
 import { type Held, linkInfo, links } from '../system.js'
 import { type Command, exitCodes } from './command.js'
-import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import {
+  expectNoMore,
+  holderNames,
+  idOf,
+  listing,
+  oneOf,
+  parseOptions,
+  print,
+  printJson,
+  right,
+  table,
+} from './output.js'
 
 const options = { json: { type: 'boolean' } } as const
 
@@ -17,9 +28,12 @@ Needs CAP_SYS_ADMIN. Programs that are attached without a link are not among the
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [verb, id] = positionals
+    const [word, ...words] = positionals
+    const verb = oneOf('action', ['list', 'show'] as const, word)
+    const id = verb === 'list' ? undefined : words.shift()
+    expectNoMore(words)
     const json = values.json === true
-    return oneOf('action', ['list', 'show'] as const, verb) === 'list' ? list(json) : show(idOf(id), json)
+    return verb === 'list' ? list(json) : show(idOf(id), json)
   },
 }
 

@@ -18,8 +18,8 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
 async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h') return help()
   if (name === '--version' || name === '-v') return version()
-  if (name === 'help' && args.length === 0) return help()
-  const wanted = name === 'help' ? (args[0] as string) : name
+  const wanted = name === 'help' ? (args[0] ?? 'help') : name
+  if (wanted === 'help') return help()
   if (!Object.hasOwn(commands, wanted)) {
     say(`libbpf-node: there is no command '${wanted}'\n`)
     say(await overview())
@@ -90,10 +90,13 @@ function version(): number {
   return exitCodes.ok
 }
 
-// Who reads may have seen enough, as `head` has.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(exitCodes.ok)
+  if (error.code !== 'EPIPE') {
+    say(`libbpf-node: ${error.message}`)
+    process.exit(exitCodes.failed)
+  }
+  // Who reads has seen enough, as `head` has. What is decided by then stays so: what `doctor` found.
+  process.exit(process.exitCode ?? exitCodes.ok)
 })
 
 process.exitCode = await main(process.argv.slice(2))

@@ -5,6 +5,7 @@ import { type Held, mapInfo, maps } from '../system.js'
 import { type Command, exitCodes } from './command.js'
 import {
   columns,
+  expectNoMore,
   holderNames,
   idOf,
   listing,
@@ -12,6 +13,8 @@ import {
   parseOptions,
   print,
   printJson,
+  printJsonArray,
+  printPieces,
   right,
   table,
 } from './output.js'
@@ -32,9 +35,12 @@ Needs CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [verb, id] = positionals
+    const [word, ...words] = positionals
+    const verb = oneOf('action', verbs, word)
+    const id = verb === 'list' ? undefined : words.shift()
+    expectNoMore(words)
     const json = values.json === true
-    switch (oneOf('action', verbs, verb)) {
+    switch (verb) {
       case 'list':
         return list(json)
       case 'show':
@@ -89,19 +95,34 @@ function show(id: number, json: boolean): number {
   return exitCodes.ok
 }
 
-function dump(id: number, json: boolean): number {
+async function dump(id: number, json: boolean): Promise<number> {
   using map = openMap(id)
-  const isArray = map.type.endsWith('array') && map.btfKeyTypeId === 0 && map.keySize === 4
-  const entries = [...map].map(([key, value]) => ({ key: isArray ? indexOf(key) : key, value }))
-  if (json) printJson(entries)
-  else {
-    for (const { key, value } of entries) print(`${shown(key)}: ${shown(value)}\n`)
-    print(entries.length === 1 ? '1 entry\n' : `${entries.length} entries\n`)
-  }
+  if (json) await printJsonArray(entriesOf(map))
+  else await printPieces(entryLines(map))
   return exitCodes.ok
 }
 
-/** The key of an array is its index, whether BTF says so or not. */
+interface Entry {
+  key: unknown
+  value: unknown
+}
+
+function* entriesOf(map: ReturnType<typeof openMap>): Generator<Entry> {
+  const isArray =
+    (map.type.endsWith('array') || map.type === 'struct_ops') && map.btfKeyTypeId === 0 && map.keySize === 4
+  for (const [key, value] of map) yield { key: isArray ? indexOf(key) : key, value }
+}
+
+function* entryLines(map: ReturnType<typeof openMap>): Generator<string> {
+  let count = 0
+  for (const { key, value } of entriesOf(map)) {
+    yield `${shown(key)}: ${shown(value)}\n`
+    count++
+  }
+  yield count === 1 ? '1 entry\n' : `${count} entries\n`
+}
+
+/** The key of an array, and of the one entry of a struct_ops map, is its index, whether BTF says so or not. */
 function indexOf(key: unknown): unknown {
   return key instanceof Uint8Array ? new Uint32Array(key.slice().buffer)[0] : key
 }

@@ -1,4 +1,5 @@
 // What sub-commands print: tables for people, JSON for programs. Both go to stdout.
+import { setImmediate as turn } from 'node:timers/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { UsageError } from './command.js'
 
@@ -20,6 +21,11 @@ export function oneOf<W extends string>(what: string, words: readonly W[], word:
   if (found !== undefined) return found
   const given = word === undefined ? `no ${what} is given` : `there is no ${what} '${word}'`
   throw new UsageError(`${given}: it is one of ${words.join(', ')}`)
+}
+
+/** Words that nothing would be done with. */
+export function expectNoMore(words: readonly string[]): void {
+  if (words.length > 0) throw new UsageError(`'${words[0]}' is one word too many`)
 }
 
 export function idOf(text: string | undefined): number {
@@ -47,7 +53,7 @@ export function table(
   width = columns(),
 ): string {
   const titles = head.map((column) => (typeof column === 'string' ? { title: column } : column) as Column)
-  const cells = rows.map((row) => titles.map((_, i) => String(row[i] ?? '')))
+  const cells = rows.map((row) => titles.map((_, i) => visible(String(row[i] ?? ''))))
   const widths = titles.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
   const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0)
   const room = Math.max(width - before, 16)
@@ -95,7 +101,7 @@ export function listing(pairs: readonly (readonly [string, string | number | big
   const width = Math.max(...shown.map(([name]) => name.length))
   return shown
     .map(([name, value]) => {
-      const lines = wrap(String(value), Math.max(columns() - width - 2, 16))
+      const lines = wrap(visible(String(value)), Math.max(columns() - width - 2, 16))
       return lines.map((line, i) => `${(i === 0 ? name : '').padEnd(width)}  ${line}`.trimEnd()).join('\n')
     })
     .join('\n')
@@ -104,6 +110,39 @@ export function listing(pairs: readonly (readonly [string, string | number | big
 
 export function print(text: string): void {
   process.stdout.write(text)
+}
+
+/** What others chose, such as a process's name, may hold what a terminal obeys: `?` instead. */
+export function visible(text: string): string {
+  return text.replace(/[^\P{Cc}\t]/gu, '?')
+}
+
+/** Piece by piece: all of a large map need not fit into a string, and nobody may want to see it to its end. */
+export async function printPieces(pieces: Iterable<string>): Promise<void> {
+  let text = ''
+  for (const piece of pieces) {
+    text += piece
+    if (text.length < 1 << 16) continue
+    print(text)
+    text = ''
+    // Time to hear that nobody reads on.
+    await turn()
+  }
+  print(text)
+}
+
+/** Like {@link printJson} of an array, element by element. */
+export async function printJsonArray(elements: Iterable<unknown>): Promise<void> {
+  await printPieces(jsonPieces(elements))
+}
+
+function* jsonPieces(elements: Iterable<unknown>): Generator<string> {
+  let before = '['
+  for (const element of elements) {
+    yield `${before}\n  ${JSON.stringify(element, plain, 2).replaceAll('\n', '\n  ')}`
+    before = ','
+  }
+  yield before === '[' ? '[]\n' : '\n]\n'
 }
 
 /** Bigints that a number holds are numbers, larger ones strings; bytes are hexadecimal digits. */

@@ -3,10 +3,23 @@ import type { ProgramInfo } from '../program.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../program-dump.js'
 import { type Held, programInfo, programs } from '../system.js'
 import { type Command, exitCodes, UsageError } from './command.js'
-import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import {
+  expectNoMore,
+  holderNames,
+  idOf,
+  listing,
+  oneOf,
+  parseOptions,
+  print,
+  printJson,
+  right,
+  table,
+  visible,
+} from './output.js'
 
 const options = { json: { type: 'boolean' }, opcodes: { type: 'boolean' } } as const
 const verbs = ['list', 'show', 'dump'] as const
+const forms = ['xlated', 'jited'] as const
 
 export const command: Command = {
   usage: 'list | show ID | dump xlated|jited ID',
@@ -23,14 +36,20 @@ Needs CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [verb, ...rest] = positionals
-    switch (oneOf('action', verbs, verb)) {
+    const [word, ...words] = positionals
+    const verb = oneOf('action', verbs, word)
+    const form = verb === 'dump' ? oneOf('form', forms, words.shift()) : undefined
+    const id = verb === 'list' ? undefined : words.shift()
+    expectNoMore(words)
+    if (values.opcodes && form !== 'xlated') throw new UsageError('--opcodes is for dump xlated')
+    const json = values.json === true
+    switch (verb) {
       case 'list':
-        return list(values.json === true)
+        return list(json)
       case 'show':
-        return show(idOf(rest[0]), values.json === true)
+        return show(idOf(id), json)
       case 'dump':
-        return dump(rest, values.json === true, values.opcodes === true)
+        return dump(form!, idOf(id), json, values.opcodes === true)
     }
   },
 }
@@ -91,10 +110,8 @@ function loadedAt({ loadTime }: ProgramInfo): string {
   return new Date(booted + Number(loadTime / 1_000_000n)).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function dump([what, id]: string[], json: boolean, opcodes: boolean): number {
-  const form = oneOf('form', ['xlated', 'jited'] as const, what)
-  const dumped = dumpProgram(idOf(id))
-  if (opcodes && form === 'jited') throw new UsageError('--opcodes is for xlated')
+function dump(form: (typeof forms)[number], id: number, json: boolean, opcodes: boolean): number {
+  const dumped = dumpProgram(id)
   if (json) printJson(dumped[form === 'xlated' ? 'instructions' : 'jited'])
   else if (form === 'xlated') print(xlated(dumped, opcodes))
   else print(jited(dumped))
@@ -106,7 +123,7 @@ function xlated({ instructions }: ProgramDump, opcodes: boolean): string {
   const lines: string[] = []
   for (const { function: name, source, index, text, bytes } of instructions) {
     if (name !== undefined) lines.push(`${name}:`)
-    if (source !== undefined) lines.push(`; ${source.text}`)
+    if (source !== undefined) lines.push(`; ${visible(source.text)}`)
     lines.push(`${String(index).padStart(4)}: ${text}`)
     if (opcodes) lines.push(`       ${hex(bytes)}`)
   }
@@ -126,7 +143,8 @@ function jitedFunction({ name, address, bytes, lines }: JitedFunction): string {
   const text = [`${name || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`]
   const starts = [...new Set([0, ...lines.map(({ offset }) => offset), bytes.length])].sort((a, b) => a - b)
   for (const [i, start] of starts.slice(0, -1).entries()) {
-    for (const { source } of lines.filter(({ offset }) => offset === start)) text.push(`; ${source.text}`)
+    for (const { source } of lines.filter(({ offset }) => offset === start))
+      text.push(`; ${visible(source.text)}`)
     for (let at = start; at < starts[i + 1]!; at += lineLength) {
       const end = Math.min(at + lineLength, starts[i + 1]!)
       text.push(`${at.toString(16).padStart(6)}: ${hex(bytes.subarray(at, end))}`)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProgramInfo } from '../program.js'
 import { enableStats, type Held, programs } from '../system.js'
 import { type Command, exitCodes, UsageError } from './command.js'
-import { columns, holderNames, parseOptions, print, printJson, right, table } from './output.js'
+import { columns, expectNoMore, holderNames, parseOptions, print, printJson, right, table } from './output.js'
 
 const options = {
   json: { type: 'boolean' },
@@ -22,7 +22,8 @@ export const command: Command = {
 Needs CAP_SYS_ADMIN, and Linux 5.8.
 `,
   async run(args) {
-    const { values } = parseOptions(args, options)
+    const { values, positionals } = parseOptions(args, options)
+    expectNoMore(positionals)
     const seconds = Number(values.interval ?? 1)
     if (!(seconds > 0 && seconds <= 3600))
       throw new UsageError(`--interval ${values.interval}: it is a number of seconds up to 3600`)
@@ -131,11 +132,12 @@ class Screen {
   }
 
   #paint(): void {
-    const { columns: width = 80, rows = 24 } = process.stdout
+    // Some terminals say 0.
+    const rows = process.stdout.rows || 24
     const lines = show(this.#usage, Number.MAX_SAFE_INTEGER)
       .split('\n')
       .slice(0, rows - 1)
-      .map((line) => line.slice(0, width))
+      .map((line) => line.slice(0, columns()))
     // From the top; what is left of each old line goes.
     print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`)
   }

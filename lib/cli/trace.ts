@@ -1,6 +1,6 @@
 import { tracePipe } from '../trace-pipe.js'
 import { type Command, exitCodes } from './command.js'
-import { parseOptions, print } from './output.js'
+import { expectNoMore, parseOptions, print, visible } from './output.js'
 
 const options = { json: { type: 'boolean' } } as const
 
@@ -14,11 +14,12 @@ export const command: Command = {
 Needs tracefs, and root or a group that may read it.
 `,
   async run(args) {
-    const { values } = parseOptions(args, options)
+    const { values, positionals } = parseOptions(args, options)
+    expectNoMore(positionals)
     const stop = new AbortController()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
     for await (const line of tracePipe({ signal: stop.signal })) {
-      print(values.json ? `${JSON.stringify(parse(line))}\n` : `${line}\n`)
+      print(values.json ? `${JSON.stringify(parse(line))}\n` : `${visible(line)}\n`)
     }
     return exitCodes.ok
   },

@@ -159,7 +159,9 @@ function spawned(
     }
     child.stdout.setEncoding('utf8').on('data', collect)
     child.stderr.setEncoding('utf8').on('data', collect)
-    child.on('error', (error) => reject(new CompileError(`${command}: ${error.message}`)))
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(new CompileError(`${command} cannot be run (${error.code})`)),
+    )
     child.on('close', (status, signal) =>
       resolve({ status: status ?? 128 + (signal === null ? 0 : constants.signals[signal]), output }),
     )

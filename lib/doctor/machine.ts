@@ -18,7 +18,7 @@ export function examineMachine(machine: Machine): Finding[] {
     unprivileged(machine),
     ...memlock(machine),
     ringbuf(),
-    kprobes(),
+    kprobes(machine),
     fentry(),
     lsm(machine),
     mount(
@@ -119,8 +119,8 @@ function lockdown({ lockdown }: Machine): Finding {
     case 'confidentiality':
       return problem(
         'lockdown',
-        'confidentiality: programs may not read kernel memory, tracing fails',
-        'boot with lockdown=integrity or without, or turn Secure Boot off',
+        'confidentiality: kprobes and bpf_probe_read_kernel (BPF_CORE_READ) are refused',
+        'boot with lockdown=integrity or without; or fentry and tp_btf, whose pointers are read without it',
       )
     case 'integrity':
       return note('lockdown', 'integrity: bpf_probe_write_user is refused, the rest works')
@@ -170,7 +170,9 @@ function ringbuf(): Finding {
   return note('ring buffer', `no: ${reason}`, 'libbpf-node.bpf.h takes a perf buffer instead')
 }
 
-function kprobes(): Finding {
+function kprobes({ lockdown }: Machine): Finding {
+  if (lockdown === 'confidentiality')
+    return note('kprobes', 'no: the kernel is locked down', 'fentry, tp_btf or raw tracepoints')
   if (hasKprobes()) return ok('kprobes', 'yes')
   return note(
     'kprobes',

@@ -6,6 +6,7 @@ import { disassembleFields } from '../disassemble.js'
 import { BpfError, VerifierError } from '../errors.js'
 import { features } from '../features/features.js'
 import { helperNumbers } from '../features/helpers.js'
+import { lockdownOfHelper } from '../features/lockdown.js'
 import { BpfObject } from '../object.js'
 import type { Program } from '../program.js'
 import { type Finding, note, ok, problem } from './finding.js'
@@ -102,7 +103,18 @@ function examineProgram(program: Program): Finding[] {
         ),
       )
     } else if (features.helper(type, name).answer === 'no') {
-      findings.push(problem(check, `it calls bpf_${name}, which programs of type ${type} may not`))
+      const mode = lockdownOfHelper(name)
+      findings.push(
+        mode === undefined
+          ? problem(check, `it calls bpf_${name}, which programs of type ${type} may not`)
+          : problem(
+              check,
+              `it calls bpf_${name}, which the kernel refuses because it is locked down: ${mode}`,
+              name === 'probe_write_user'
+                ? 'boot without lockdown'
+                : 'fentry or tp_btf, whose pointers are read without it; or lockdown=integrity',
+            ),
+      )
     }
   }
   return findings

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { hasKprobes, kernelFunctions } from '../attach/kallsyms.js'
 import { didYouMean } from '../btf/nearest.js'
 import { kernelTypes } from '../features/kernel-types.js'
+import { lockdown } from '../features/lockdown.js'
 import { missingTracefs, whyNoTracepoint } from '../tracefs.js'
 
 /** Why a section's target can't be attached to; `undefined` where it can, or where nothing can be told without trying. */
@@ -17,7 +18,7 @@ export function missingTarget(section: string): { says: string; fix?: string } |
       return noKprobe(target.replace(/\+\d+$|\+0x[0-9a-f]+$/i, ''))
     case 'ksyscall':
     case 'kretsyscall':
-      return hasKprobes() ? undefined : withoutKprobes
+      return withoutKprobes()
     case 'tp':
     case 'tracepoint':
       return noTracepoint(target)
@@ -46,13 +47,20 @@ export function missingTarget(section: string): { says: string; fix?: string } |
   }
 }
 
-const withoutKprobes = {
-  says: 'this kernel is built without kprobes',
-  fix: 'a kernel with CONFIG_KPROBES=y, or a tracepoint',
+function withoutKprobes(): { says: string; fix: string } | undefined {
+  if (!hasKprobes())
+    return {
+      says: 'this kernel is built without kprobes',
+      fix: 'a kernel with CONFIG_KPROBES=y, or a tracepoint',
+    }
+  if (lockdown() === 'confidentiality')
+    return { says: 'the kernel is locked down, and refuses kprobes', fix: 'fentry, or lockdown=integrity' }
+  return undefined
 }
 
 function noKprobe(name: string): { says: string; fix?: string } | undefined {
-  if (!hasKprobes()) return withoutKprobes
+  const without = withoutKprobes()
+  if (without !== undefined) return without
   const names = kernelFunctions()
   if (names.length === 0 || names.includes(name)) return undefined
   return { says: `there is no kernel function '${name}'${didYouMean(name, names)}` }

@@ -1,4 +1,5 @@
 // What programs may call: helpers by number, kernel functions (kfuncs) by BTF.
+import { constants } from 'node:os'
 import { native } from '../binding.js'
 import { didYouMean } from '../btf/nearest.js'
 import { capabilitiesFor } from '../capabilities.js'
@@ -7,6 +8,7 @@ import { type Answer, judge, no, unknown, yes } from './answer.js'
 import { ask, type Probe } from './ask.js'
 import { exit, instructions, result } from './instructions.js'
 import { kernelEnum, kernelTypes } from './kernel-types.js'
+import { lockdownOfHelper } from './lockdown.js'
 import { programType } from './types.js'
 
 let names: ReadonlyMap<string, number> | undefined
@@ -50,7 +52,7 @@ export function* helper(type: ProgramType, name: string): Probe<Answer> {
     id,
     id + 1,
   )
-  return judgeHelper(type, answer!)
+  return judgeHelper(type, name.replace(/^bpf_/, ''), answer!)
 }
 
 /** Each helper, for programs of a type. */
@@ -60,7 +62,7 @@ export function* helpers(type: ProgramType): Probe<Map<string, Answer>> {
   if (refused !== undefined) return new Map(all.map(([name]) => [name, refused]))
   const end = Math.max(...all.map(([, id]) => id)) + 1
   const answers = yield* ask(native.probeHelpers, native.probeHelpersAsync, programTypeNumber(type), 1, end)
-  return new Map(all.map(([name, id]) => [name, judgeHelper(type, answers[id - 1]!)]))
+  return new Map(all.map(([name, id]) => [name, judgeHelper(type, name, answers[id - 1]!)]))
 }
 
 /** libbpf takes every refusal that is not about the helper for a yes, so the type has to be there. */
@@ -71,9 +73,19 @@ function* withoutType(type: ProgramType): Probe<Answer | undefined> {
   return undefined
 }
 
-function judgeHelper(type: ProgramType, answer: number): Answer {
+function judgeHelper(type: ProgramType, name: string, answer: number): Answer {
   if (answer === 1) return yes(undefined)
-  if (answer === 0) return no(`the kernel has it not for programs of type ${type}`)
+  if (answer === 0) {
+    const mode = lockdownOfHelper(name)
+    return no(
+      mode === undefined
+        ? `the kernel has it not for programs of type ${type}`
+        : `the kernel is locked down: ${mode}`,
+    )
+  }
+  // libbpf doesn't ask: each iterator, each hook of LSM and each structure has its own.
+  if (answer === -constants.errno.EOPNOTSUPP)
+    return unknown(`for programs of type ${type} it depends on what they are attached to`)
   return judge(answer, capabilitiesFor([type]), undefined)
 }
 

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { type Capability, hasCapability } from '../capabilities.js'
+import { type Lockdown, lockdown } from './lockdown.js'
 
 /** The file systems that BPF programs and their loaders use. */
 export type MountType = 'bpf' | 'tracefs' | 'debugfs' | 'cgroup2' | 'securityfs'
@@ -31,7 +32,7 @@ export interface Machine {
   /** kernel.kptr_restrict */
   readonly kptrRestrict: number | undefined
   /** What the kernel is locked down to; 'none' where nothing is. */
-  readonly lockdown: 'none' | 'integrity' | 'confidentiality' | undefined
+  readonly lockdown: Lockdown | undefined
   /** The security modules that are active: `bpf` has to be among them for LSM programs to run. */
   readonly securityModules: readonly string[] | undefined
   /** Where file systems are mounted. */
@@ -98,13 +99,6 @@ function moduleNames(): string[] {
   } catch {
     return []
   }
-}
-
-/** The mode in use is in brackets. Without the file there is no lockdown, or securityfs is not mounted. */
-function lockdown(): Machine['lockdown'] {
-  const [, mode] = /\[(\w+)\]/.exec(read('/sys/kernel/security/lockdown') ?? '') ?? []
-  if (mode !== undefined) return mode as Machine['lockdown']
-  return existsSync('/sys/kernel/security/lsm') ? 'none' : undefined
 }
 
 function mounts(): Machine['mounts'] {

@@ -6,8 +6,8 @@ import { ensurePrograms } from '../tools.mjs'
 import { fetchKernel, kernels } from './fetch.mjs'
 import { guestTools, runInGuest } from './guest.mjs'
 import { writeTable } from './table.mjs'
-import { kernelTests, maySkip } from './tests.mjs'
-import { fetchTools } from './tools.mjs'
+import { alone, kernelTests, maySkip } from './tests.mjs'
+import { fetchBpftool, fetchTools } from './tools.mjs'
 
 const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
 
@@ -24,6 +24,7 @@ const slowness = 10
 // A test that takes longer is told.
 const slow = 20_000
 let tools
+let bpftool
 
 const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
 
@@ -40,12 +41,18 @@ async function runOn(name, files) {
     outcome.errors.push({ where: 'start', error: error.message })
     return outcome
   }
-  let left = files
   // The file at which a guest stopped is begun once more in a new one, and then lost.
   const retried = new Set()
-  while (left.length > 0) left = await round(outcome.kernel, left, outcome, retried)
+  for (let left of guestsOf(files)) {
+    while (left.length > 0) left = await round(outcome.kernel, left, outcome, retried)
+  }
   outcome.seconds = Math.round((Date.now() - begin) / 1000)
   return outcome
+}
+
+function guestsOf(files) {
+  const isAlone = (file) => alone.some((pattern) => pattern.test(file))
+  return [files.filter((file) => !isAlone(file)), ...files.filter(isAlone).map((file) => [file])]
 }
 
 async function round(kernel, files, outcome, retried) {
@@ -112,8 +119,10 @@ async function round(kernel, files, outcome, retried) {
     env: {
       LIBBPF_NODE_SLOWNESS: String(slowness),
       LIBBPF_NODE_CPU_HOTPLUG: '1',
+      LIBBPF_NODE_LOCKDOWN: '1',
       NO_COLOR: '1',
       ...(tools && { LIBBPF_NODE_OBJECTS: tools }),
+      ...(bpftool && { BPFTOOL: bpftool }),
     },
     signal: giveUp.signal,
     onOutput(text) {
@@ -200,6 +209,7 @@ try {
     const filesFor = (name) => (tests.length > 0 ? tests : kernelTests(name))
     tools = await fetchTools()
     if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
+    bpftool = process.env.BPFTOOL ?? (await fetchBpftool())
     const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, filesFor(name)))
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),

@@ -9,7 +9,7 @@ const elsewhere = [
   /^test\/(codegen|package|arm64)\//,
   /^test\/btf\/(?!btf\.|kernel\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm.
-  /^test\/(lifecycle|workers|readme|examples\/heads|events\/example-worker|cli\/system)\.test/,
+  /^test\/(lifecycle|workers|readme|examples\/heads|events\/example-worker|cli\/docs)\.test/,
   // JavaScript's memory and threads.
   /^test\/events\/(forgotten|workers)\.test/,
   // Count on time, on what happens while others are at work, or have events by the hundred thousand to show that the event loop goes on.
@@ -22,8 +22,11 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/(cli\/doctor|map-async|map-members|map-setters|object-options|program-setters|ring-buffer-process)\.test/,
+  /^test\/(cli\/(system|terminal)|map-async|map-members|map-setters|object-options|program-setters|ring-buffer-process)\.test/,
 ]
+
+/** Those that leave a kernel in another state than they found it in: each has a guest of its own. */
+export const alone = [/^test\/cli\/locked-down\.test/]
 
 /** The files for one of the kernels. */
 export function kernelTests(kernel) {
@@ -33,7 +36,7 @@ export function kernelTests(kernel) {
 
 /**
  * Whether a kernel may skip a test: it is older than the version in the test's name, or built without what the name
- * says, or the test is of kernels that are unlike Debian's, or wants bpftool, which nothing here installs.
+ * says, or the test is of kernels that are unlike Debian's, or wants bpftool, which may not be had.
  */
 export function maySkip({ release, config }, name) {
   const [, version] = name.match(/\(Linux ([\d.]+)\)/) ?? []

@@ -1,5 +1,7 @@
-// The BPF objects of real tools: those that BCC's libbpf-tools, as Debian compiled them, carry inside.
+// Debian's packages for the guests, unpacked and not installed: the BPF objects of real tools, and a bpftool to compare with.
+import { spawnSync } from 'node:child_process'
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,26 +16,49 @@ import { complaint, openSuite } from '../debian.mjs'
 import { run, say } from '../run.mjs'
 import { cache } from './fetch.mjs'
 
-const target = join(cache, 'tools')
+/** Returns the folder of the objects that BCC's libbpf-tools, as Debian compiled them, carry inside; undefined where they cannot be had. */
+export const fetchTools = () =>
+  fetchPackage('tools', 'libbpf-tools', ['bookworm', 'trixie'], (tree, folder) =>
+    extract(join(tree, 'usr/sbin'), folder),
+  )
 
-/** Returns the folder of the objects, or undefined where they cannot be had. */
-export async function fetchTools() {
+/**
+ * Returns the path of a bpftool with libbpf 1.5 or newer: older ones do not understand how kernels since 6.8 refuse helpers. Undefined where there is none
+ * that runs here.
+ */
+export async function fetchBpftool() {
+  const folder = await fetchPackage(
+    'bpftool',
+    'bpftool',
+    ['bookworm-backports', 'trixie'],
+    (tree, folder) => {
+      mkdirSync(folder)
+      copyFileSync(join(tree, 'usr/sbin/bpftool'), join(folder, 'bpftool'))
+    },
+  )
+  const program = folder && join(folder, 'bpftool')
+  return program && spawnSync(program, ['version']).status === 0 ? program : undefined
+}
+
+async function fetchPackage(name, debian, suites, make) {
+  const target = join(cache, name)
   if (existsSync(target)) return target
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'fetch-'))
   try {
-    for (const suite of ['bookworm', 'trixie']) {
-      say(`kernels: fetching libbpf-tools from Debian ${suite}`)
+    for (const suite of suites) {
+      say(`kernels: fetching ${debian} from Debian ${suite}`)
       const { files, apt, update } = openSuite(join(work, suite), suite, 'deb')
-      const got = apt('apt-get', 'download', 'libbpf-tools')
+      const got = apt('apt-get', 'download', debian)
       if (got.status !== 0) {
         say(`  not from ${suite}: ${complaint(got) ?? complaint(update)}`)
         continue
       }
-      for (const deb of readdirSync(files))
-        await run('dpkg-deb', ['-x', join(files, deb), join(work, 'tree')])
-      extract(join(work, 'tree/usr/sbin'), join(work, 'objects'))
-      if (!existsSync(target)) renameSync(join(work, 'objects'), target)
+      const tree = join(work, 'tree')
+      for (const deb of readdirSync(files)) await run('dpkg-deb', ['-x', join(files, deb), tree])
+      make(tree, join(work, name))
+      // Someone else may have been faster.
+      if (!existsSync(target)) renameSync(join(work, name), target)
       return target
     }
   } finally {

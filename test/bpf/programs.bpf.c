@@ -33,6 +33,10 @@ int BPF_PROG(on_my_exec, struct task_struct* task) {
   return 0;
 }
 
+// Test runs choose the CPU.
+SEC("?raw_tp/sched_process_exec")
+int which_cpu(void* ctx) { return bpf_get_smp_processor_id(); }
+
 // SEC() does not say which tracepoint.
 SEC("?raw_tp")
 int nowhere(void* ctx) { return 0; }

@@ -167,7 +167,7 @@ describe('doctor', () => {
     const locked = await inNamespace(fake('none integrity [confidentiality]'))
     expect(find(locked.checks, 'lockdown')).toMatchObject({
       state: 'problem',
-      says: expect.stringContaining('may not read kernel memory'),
+      says: expect.stringContaining('bpf_probe_read_kernel (BPF_CORE_READ) are refused'),
     })
     expect(locked.status).toBe(1)
     const free = await inNamespace(fake('[none] integrity confidentiality'))

@@ -1,8 +1,10 @@
 // prog, map, link, btf: what they print of programs that the test has loaded is what bpftool prints of them.
-import { spawn } from 'node:child_process'
-import type { BpfObject } from 'libbpf-node'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+import { BpfMap, type BpfObject, Btf } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { cli, libbpfNode } from '../codegen/helper.js'
+import { cli, libbpfNode, root } from '../codegen/helper.js'
 import { bpftoolJson, bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
 import { asNobody, copyForEveryone, runChild } from '../helpers/child.js'
 import { requiresKernel } from '../helpers/kernel.js'
@@ -121,6 +123,20 @@ describe('libbpf-node map', () => {
     expect(entry).toEqual({ key: 0, value: { executions: 0 } })
   })
 
+  it('dumps more entries than a line of text has room for', async () => {
+    const maxEntries = 3000
+    using map = BpfMap.create({ type: 'array', name: 'large', keySize: 4, valueSize: 512, maxEntries })
+    const all = await json<Entry[]>('map', 'dump', String(map.id))
+    expect(all.map(({ key }) => key)).toEqual(Array.from({ length: maxEntries }, (_, i) => i))
+    expect(await text('map', 'dump', String(map.id))).toMatch(/^3000 entries$/m)
+  })
+
+  requiresKernel('5.6', 'decodes what struct_ops maps hold', async () => {
+    using object = load('congestion')
+    const [entry] = await json<Entry[]>('map', 'dump', String(object.map('my_ops').id))
+    expect(entry).toMatchObject({ key: 0, value: { data: { name: expect.any(String) } } })
+  })
+
   it('says which cannot be dumped', async () => {
     using object = load('maps')
     const { status, stderr } = await libbpfNode(['map', 'dump', String(object.map('ring').id)])
@@ -155,10 +171,33 @@ describe('libbpf-node btf', () => {
     const { btfId } = object.program('on_exec').info()
     const ours = await text('btf', 'dump', String(btfId))
     const declared = (source: string) =>
-      [...source.matchAll(/^(?:struct|union|enum) (\w+) \{$/gm)].map(([, name]) => name)
+      // bpftool sorts since 7.5.
+      [...source.matchAll(/^(?:struct|union|enum) (\w+) \{$/gm)].map(([, name]) => name).sort()
     const theirs = bpftoolText('btf', 'dump', 'id', String(btfId), 'format', 'c')
     expect(declared(ours).length).toBeGreaterThan(0)
     expect(declared(ours)).toEqual(declared(theirs))
+  })
+
+  it('has all types as JSON, and the one that is named', async () => {
+    using object = load('exec')
+    const { btfId } = object.program('on_exec').info()
+    const types = await json<Listed[]>('btf', 'dump', String(btfId))
+    using btf = Btf.fromId(btfId)
+    expect(types.map(({ id, kind, name }) => [id, kind, name])).toEqual(
+      [...btf.types].map(({ id, kind, name }) => [id, kind, name]),
+    )
+    const struct = types.find(({ kind, name }) => kind === 'struct' && name !== '')
+    expect(await json('btf', 'dump', String(btfId), '--type', String(struct?.name))).toEqual([struct])
+  })
+
+  comparesWithBpftool('numbers types as bpftool does', async () => {
+    using object = load('exec')
+    const { btfId } = object.program('on_exec').info()
+    const ours = await json<Listed[]>('btf', 'dump', String(btfId))
+    const { types } = bpftoolJson<{ types: Listed[] }>('btf', 'dump', 'id', String(btfId))
+    expect(ours.map(({ id, name }) => [id, name])).toEqual(
+      types.map(({ id, name }) => [id, name === '(anon)' ? '' : name]),
+    )
   })
 
   it("lists the kernel's, and writes one type of it", async () => {
@@ -200,10 +239,16 @@ describe('the command line', () => {
     [['prog', 'show', '-1'], "'-1'"],
     [['prog', 'dump', 'source', '1'], "there is no form 'source': it is one of xlated, jited"],
     [['map', 'dump'], 'no ID is given'],
+    [['prog', 'list', '1'], "'1' is one word too many"],
+    [['map', 'dump', '1', '2'], "'2' is one word too many"],
+    [['top', 'quickly'], "'quickly' is one word too many"],
+    [['prog', 'list', '--opcodes'], '--opcodes is for dump xlated'],
+    [['btf', 'list', '--type', 'x'], '--type is for dump'],
     [['link', 'dump', '1'], "there is no action 'dump'"],
     [['btf', 'show', '99999999999'], 'is no id'],
     [['features', 'nothing'], "there is no section 'nothing'"],
     [['features', '--nothing'], "'--nothing'"],
+    [['doctor', ''], 'OBJECT has no name'],
     [['doctor', 'a', 'b'], 'one OBJECT at a time'],
     [['top', '--interval', 'x'], 'a number of seconds'],
     [['trace', '--nothing'], "'--nothing'"],
@@ -226,6 +271,10 @@ describe('the command line', () => {
     [
       ['link', 'show', '4294967295'],
       'libbpf-node link: open link 4294967295: there is none, or it is gone (ENOENT)\n',
+    ],
+    [
+      ['btf', 'dump', 'vmlinux', '--type', 'rhltable_no_such_thing'],
+      "libbpf-node btf: no type is named 'rhltable_no_such_thing'\n",
     ],
   ])('says 1 to %j, and why', async (args, message) => {
     expect(await libbpfNode(args)).toEqual({ status: 1, stdout: '', stderr: message })
@@ -256,10 +305,12 @@ describe('the command line', () => {
     expect(status).toBe(1)
   })
 
-  it('ends quietly when nobody reads on', async () => {
-    const child = spawn(process.execPath, [cli, 'btf', 'dump', 'vmlinux'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  it.each([
+    ['btf', 'dump', 'vmlinux'],
+    ['btf', 'dump', 'vmlinux', '--json'],
+    ['top', '--json', '--interval', '0.01'],
+  ])('ends quietly when nobody reads on: %s %s %s', async (...args) => {
+    const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
     child.stderr.setEncoding('utf8').on('data', (piece: string) => {
       errors += piece
@@ -271,5 +322,63 @@ describe('the command line', () => {
     })
     await until('it ends', () => status !== undefined)
     expect([status, errors]).toEqual([0, ''])
+  })
+
+  it("keeps doctor's verdict when nobody reads it", async () => {
+    const script = '"$@" 2>&1 | true; echo "${PIPESTATUS[0]}"'
+    const { stdout } = await promisify(execFile)('bash', [
+      '-c',
+      script,
+      'bash',
+      process.execPath,
+      cli,
+      'doctor',
+      '/no/such.bpf.o',
+    ])
+    expect(stdout).toBe('1\n')
+  })
+
+  it('says that there is no room for what it prints', async () => {
+    const script = '"$@" > /dev/full'
+    const { code, stderr } = await promisify(execFile)('sh', [
+      '-c',
+      script,
+      'sh',
+      process.execPath,
+      cli,
+      'map',
+      'list',
+    ]).then(
+      ({ stderr }) => ({ code: 0, stderr }),
+      (error: { code: number; stderr: string }) => error,
+    )
+    expect([code, stderr]).toEqual([1, 'libbpf-node: ENOSPC: no space left on device, write\n'])
+  })
+
+  it("shows no terminal's orders that a name holds", async () => {
+    const name = 'a\x1b[2Jb'
+    const script = `import { BpfMap } from 'libbpf-node'
+      import { writeFileSync } from 'node:fs'
+      writeFileSync('/proc/self/comm', process.argv[1])
+      globalThis.held = BpfMap.create({ type: 'array', name: 'held', keySize: 4, valueSize: 4, maxEntries: 1 })
+      console.log('ready')
+      setInterval(() => {}, 1000)`
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script, '--', name], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      await once(child.stdout, 'data')
+      expect(await text('map', 'list')).toContain(`a?[2Jb(${child.pid})`)
+    } finally {
+      child.kill()
+      await once(child, 'close')
+    }
+  })
+
+  it('helps with itself', async () => {
+    const help = await text('help', 'help')
+    expect(help).toMatch(/^Usage: libbpf-node COMMAND/)
+    expect(help).toBe(await text())
   })
 })

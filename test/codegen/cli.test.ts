@@ -44,6 +44,7 @@ describe('libbpf-node', () => {
       [['--check', '--watch', 'a.c'], 'exclude each other'],
       [['--name', 'not a name', 'a.c'], 'no name for a class'],
       [['--name', 'class', 'a.c'], 'they begin with a capital'],
+      [['--output', '', 'a.c'], '--output names no FILE'],
       [['--nothing', 'a.c'], "'--nothing'"],
     ] as const) {
       const { status, stderr, stdout } = await libbpfNode(['gen', ...args])
@@ -176,6 +177,18 @@ describe('libbpf-node gen', () => {
     expect(stderr).toContain('ENOENT')
     expect(stderr).not.toContain('    at ')
     expect(status).toBe(1)
+  })
+
+  it('says what cannot be written or run', async () => {
+    const source = path('main.bpf.c')
+    for (const [args, message] of [
+      [['-o', '/'], "EISDIR: illegal operation on a directory, open '/'"],
+      [['-o', '/dev/full'], 'ENOSPC: no space left on device, write'],
+      [['--clang', '/no/clang'], '/no/clang cannot be run (ENOENT)'],
+    ] as const) {
+      const { status, stdout, stderr } = await libbpfNode(['gen', source, ...args])
+      expect([status, stdout, stderr]).toEqual([1, '', `libbpf-node gen: ${message}\n`])
+    }
   })
 
   it('watches sources and headers, through errors, until it is ended', async () => {

@@ -8,6 +8,7 @@ interface Probed {
   map_types: Record<string, boolean>
   helpers: Record<string, string[]>
   misc: Record<string, boolean>
+  system_config: Record<string, number | string | null>
 }
 
 /** `have_xdp_prog_type: true` -> `xdp: true` */
@@ -60,6 +61,19 @@ describe('features agree with bpftool feature probe', () => {
         expect(own.length > 0).toBe(theirs.length > 0)
       }
     }
+  })
+
+  comparesWithBpftool('in how the machine is set up', () => {
+    const { jit, jitHarden, unprivilegedBpfDisabled } = all.machine
+    expect({
+      unprivileged_bpf_disabled: unprivilegedBpfDisabled,
+      bpf_jit_enable: ['off', 'on', 'debug'].indexOf(jit!),
+      bpf_jit_harden: jitHarden,
+    }).toEqual({
+      unprivileged_bpf_disabled: probed.system_config.unprivileged_bpf_disabled,
+      bpf_jit_enable: probed.system_config.bpf_jit_enable,
+      bpf_jit_harden: probed.system_config.bpf_jit_harden,
+    })
   })
 
   comparesWithBpftool('in instruction sets, loops and long programs', () => {

@@ -24,6 +24,10 @@ describe('features', () => {
       reason: 'the kernel has it not for programs of type socket_filter',
     })
     expect(answer(features.helper('tracing', 'map_lookup_elem'))).toBe('unknown')
+    expect(features.helper('struct_ops', 'map_lookup_elem')).toEqual({
+      answer: 'unknown',
+      reason: 'for programs of type struct_ops it depends on what they are attached to',
+    })
     const xdp = features.helpers('xdp')
     expect(xdp.get('redirect_map')?.answer).toBe('yes')
     expect(xdp.get('sk_assign')?.answer).toBe('no')

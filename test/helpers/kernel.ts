@@ -52,6 +52,11 @@ const features = {
     here: () =>
       process.env.LIBBPF_NODE_CPU_HOTPLUG === '1' && existsSync('/sys/devices/system/cpu/cpu1/online'),
   },
+  lockdown: {
+    missing:
+      'it is not locked down, which lasts until it boots, unless LIBBPF_NODE_LOCKDOWN=1 says that nobody else needs it',
+    here: () => process.env.LIBBPF_NODE_LOCKDOWN === '1' && existsSync('/sys/kernel/security/lockdown'),
+  },
   lsm: {
     missing: 'no BPF in /sys/kernel/security/lsm (boot with lsm=...,bpf), or hardened',
     here: () => runsLsm() && hasTrampolines(),

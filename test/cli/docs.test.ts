@@ -1,0 +1,68 @@
+// docs/cli.md says nothing that the commands do not know.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { libbpfNode, root } from '../codegen/helper.js'
+
+const text = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+
+interface Sample {
+  args: string[]
+  /** The first line of what it prints, in the document. */
+  first: string
+}
+
+const samples: Sample[] = [...text.matchAll(/^ {4}\$ libbpf-node (.*)\n(?: {4}(.*)\n)?/gm)].map(
+  ([, command = '', first = '']) => ({
+    args: command
+      .replace(/ +(#|>).*/, '')
+      .split(' ')
+      // Ids of this machine's there are not.
+      .map((word) => (/^\d+$/.test(word) ? '4294967295' : word)),
+    first,
+  }),
+)
+
+const columns = (line: string): string[] => line.trim().split(/ {2,}/)
+
+describe('docs/cli.md', () => {
+  it.each(samples)('can be asked: $args', async ({ args, first }) => {
+    const { status, stdout, stderr } = await libbpfNode(args)
+    expect(status, stderr).not.toBe(2)
+    // A table has the columns that are told.
+    if (/^ *id +/.test(first) && stdout !== '' && args.at(-1) !== '4294967295')
+      expect(columns(stdout.split('\n')[0]!)).toEqual(columns(first))
+  })
+
+  it('has a sample of each command that prints a table', () => {
+    const tables = samples.filter(({ first }) => /^ *id {2,}/.test(first)).map(({ args }) => args.join(' '))
+    expect(tables).toEqual(
+      expect.arrayContaining(['prog list', 'map list', 'link list', 'btf list', 'top --once']),
+    )
+  })
+
+  const helps = new Map<string, string>()
+  const commands = [...text.matchAll(/^\| `(\w+)/gm)].map(([, name]) => name!)
+  beforeAll(async () => {
+    const texts = await Promise.all(commands.map((name) => libbpfNode(['help', name])))
+    for (const [i, { stdout }] of texts.entries()) helps.set(commands[i]!, stdout)
+  })
+
+  it('lists the commands', async () => {
+    const { stdout } = await libbpfNode(['help'])
+    expect(commands).toEqual([...stdout.matchAll(/^ {2}(\w+) {2,}/gm)].map(([, name]) => name))
+  })
+
+  it('names no option that none of them has', () => {
+    const all = [...helps.values()].join('\n')
+    const options = new Set([...text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([option]) => option))
+    expect(options.size).toBeGreaterThan(4)
+    for (const option of options) expect(all).toContain(option)
+  })
+
+  it('names the sections of features', () => {
+    const [, sections = ''] = /Sections are (.*);/.exec(text) ?? []
+    const names = [...sections.matchAll(/`(\w+)`/g)].map(([, name]) => name)
+    expect(helps.get('features')).toContain(`SECTION is one of ${names.join(', ')};`)
+  })
+})

@@ -1,0 +1,118 @@
+// What looks and behaves otherwise on a terminal. script(1) makes one.
+import { execFileSync, spawn } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
+import { cli } from '../codegen/helper.js'
+import { requiresKernel } from '../helpers/kernel.js'
+import { load } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+
+const esc = '\x1b'
+
+/** `libbpf-node` on a terminal of its own, of 100 columns and 30 rows. */
+function onTerminal(args: string[], env: Record<string, string> = {}) {
+  const command = `stty cols 100 rows 30; tty; exec '${process.execPath}' '${cli}' ${args.join(' ')}`
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    env: { ...process.env, TERM: 'xterm', NO_COLOR: '', SHELL: '/bin/sh', ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    output += piece
+  })
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  return {
+    ended,
+    /** What came, without the line of `tty`. */
+    output: () => output.slice(output.indexOf('\n') + 1).replaceAll('\r\n', '\n'),
+    resize: (columns: number, rows: number) => {
+      const [terminal = ''] = output.split('\r\n')
+      execFileSync('stty', ['-F', terminal, 'cols', String(columns), 'rows', String(rows)])
+    },
+    type: (keys: string) => child.stdin.write(keys),
+  }
+}
+
+/** The lines of each picture that `top` has drawn to its end. */
+function pictures(output: string): string[][] {
+  return output
+    .split(`${esc}[H`)
+    .slice(1)
+    .filter((picture) => picture.includes(`${esc}[J`))
+    .map((picture) =>
+      picture
+        .slice(0, picture.indexOf(`${esc}[J`))
+        .replaceAll(`${esc}[K`, '')
+        .split('\n'),
+    )
+}
+
+describe('libbpf-node top', () => {
+  requiresKernel(
+    '5.8',
+    'fits its terminal, whatever size that is given, and leaves it as it was',
+    async () => {
+      using _object = load('programs')
+      const top = onTerminal(['top', '--interval', '0.1'])
+      const drawn = (is: (lines: string[]) => boolean) => () => {
+        const last = pictures(top.output()).at(-1)
+        return last !== undefined && is(last)
+      }
+      const widest = (lines: string[]) => Math.max(...lines.map(({ length }) => length))
+      await until(
+        'it is drawn',
+        drawn((lines) => lines.length > 4),
+      )
+      const [first] = pictures(top.output())
+      expect(first![0]).toMatch(/^ *id +type +name +runs\/s +ns\/run +cpu % +held by$/)
+      expect(first!.length).toBeGreaterThan(4)
+      expect(widest(first!)).toBeGreaterThan(40)
+      expect(widest(first!)).toBeLessThanOrEqual(100)
+
+      top.resize(31, 4)
+      await until(
+        'it is small',
+        drawn((lines) => lines.length <= 4 && widest(lines) <= 31),
+      )
+      top.resize(120, 40)
+      await until(
+        'it is large again',
+        drawn((lines) => lines.length > 4 && widest(lines) > 40),
+      )
+
+      // A terminal that does not know its size.
+      top.resize(0, 0)
+      const before = pictures(top.output()).length
+      await until('it is drawn anew, and again', () => pictures(top.output()).length > before + 2)
+      const last = pictures(top.output()).at(-1)!
+      expect(last.length).toBeGreaterThan(4)
+      expect(widest(last)).toBeGreaterThan(40)
+
+      // Ctrl-C
+      top.type('\x03')
+      expect(await top.ended).toBe(0)
+      const output = top.output()
+      expect(output.startsWith(`${esc}[?1049h${esc}[?25l`)).toBe(true)
+      // A terminal shows the key, too.
+      expect(output.replace('^C', '').endsWith(`${esc}[?25h${esc}[?1049l`)).toBe(true)
+    },
+  )
+
+  requiresKernel('5.8', 'measures once on a terminal that it is asked to leave alone', async () => {
+    using _object = load('programs')
+    const top = onTerminal(['top', '--once', '--interval', '0.1'])
+    expect(await top.ended).toBe(0)
+    expect(top.output()).not.toContain(esc)
+    expect(top.output()).toMatch(/^ *id +type +name/)
+  })
+})
+
+describe('libbpf-node doctor', () => {
+  it('has colours, and none where NO_COLOR is set', async () => {
+    const coloured = onTerminal(['doctor'])
+    const plain = onTerminal(['doctor'], { NO_COLOR: '1' })
+    expect([await coloured.ended, await plain.ended]).toEqual([0, 0])
+    expect(coloured.output()).toContain(`${esc}[32mok     ${esc}[0m  kernel`)
+    expect(plain.output()).not.toContain(esc)
+    expect(plain.output()).toMatch(/^ok {7}kernel/)
+  })
+})
