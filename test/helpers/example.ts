@@ -5,19 +5,23 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { afterAll, expect } from 'vitest'
 import { copyForEveryone } from './child.js'
+import { kernelIs } from './kernel.js'
 import { until } from './until.js'
 
-/** What the head of an example says that it takes. */
+/** What the head of an example says that it takes on this kernel. */
 export function takes(name: string, file = name): { capabilities: string[]; asRoot: boolean } {
   const source = readFileSync(new URL(`../../examples/${name}/${file}.ts`, import.meta.url), 'utf8')
   const [, root, list] =
     /^\/\/ Takes (root with )?((?:CAP_\w+|, | and )+)\. Linux \d+\.\d+/m.exec(source) ?? []
   if (list === undefined) throw new Error(`the head of ${file}.ts does not say what it takes`)
-  return { capabilities: list.match(/CAP_\w+/g)!, asRoot: root !== undefined }
+  const capabilities: string[] = list.match(/CAP_\w+/g)!
+  const [, version, more] = /; before (\d+\.\d+) with (CAP_\w+), too/.exec(source) ?? []
+  if (version !== undefined && more !== undefined && !kernelIs(version)) capabilities.push(more)
+  return { capabilities, asRoot: root !== undefined }
 }
 
 /** A command that runs another with some capabilities only: as nobody, or as a root who has no others. */
-function withOnly(capabilities: string[], asRoot: boolean): [string, ...string[]] {
+function withOnly(capabilities: string[], asRoot: boolean): string[] {
   const set = ['-all', ...capabilities.map((name) => name.replace('CAP_', '+').toLowerCase())].join(',')
   if (asRoot) return ['setpriv', `--bounding-set=${set}`]
   const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups']
@@ -40,11 +44,13 @@ interface Expected {
   happen: (said: string) => unknown
   complains?: RegExp
   file?: string
+  /** A command that runs it all. */
+  under?: string[]
 }
 
 interface Examples {
   /** Starts an example with the capabilities that its head names, but for one. */
-  start(name: string, args: string[], without?: string, file?: string): Running
+  start(name: string, args: string[], without?: string, file?: string, under?: string[]): Running
   /** An example that ends by itself. What it says. */
   runToEnd(name: string, args?: string[]): Promise<string>
   /**
@@ -59,12 +65,13 @@ export function useExamples(): Examples {
   const everyone = copyForEveryone('dist/examples')
   afterAll(() => everyone[Symbol.dispose]())
 
-  function start(name: string, args: string[], without?: string, file = name): Running {
+  function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
     const { capabilities, asRoot } = takes(name, file)
-    const [command, ...own] = withOnly(
+    const privileges = withOnly(
       capabilities.filter((one) => one !== without),
       asRoot,
     )
+    const [command = '', ...own] = [...under, ...privileges]
     const path = `${everyone.path}/dist/examples/${name}/${file}.js`
     const child = spawn(command, [...own, process.execPath, path, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -91,9 +98,9 @@ export function useExamples(): Examples {
   async function run(
     name: string,
     args: string[],
-    { ready = /Ctrl-C ends/, wanted, happen, complains = /^$/, file = name }: Expected,
+    { ready = /Ctrl-C ends/, wanted, happen, complains = /^$/, file = name, under = [] }: Expected,
   ): Promise<string> {
-    const { child, said, complained, ended } = start(name, args, undefined, file)
+    const { child, said, complained, ended } = start(name, args, undefined, file, under)
     const has = (what: RegExp) => () => {
       if (what.test(said())) return true
       if (child.exitCode !== null) throw new Error(`${name} has ended: ${said()}${complained()}`)
