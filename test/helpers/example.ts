@@ -8,16 +8,22 @@ import { copyForEveryone } from './child.js'
 import { kernelIs } from './kernel.js'
 import { until } from './until.js'
 
-/** What the head of an example says that it takes on this kernel. */
-export function takes(name: string, file = name): { capabilities: string[]; asRoot: boolean } {
+/** What the head of an example says that it takes, and what it takes besides because this kernel is older than others. */
+export function takes(
+  name: string,
+  file = name,
+): { capabilities: string[]; besides: string[]; asRoot: boolean } {
   const source = readFileSync(new URL(`../../examples/${name}/${file}.ts`, import.meta.url), 'utf8')
   const [, root, list] =
     /^\/\/ Takes (root with )?((?:CAP_\w+|, | and )+)\. Linux \d+\.\d+/m.exec(source) ?? []
   if (list === undefined) throw new Error(`the head of ${file}.ts does not say what it takes`)
-  const capabilities: string[] = list.match(/CAP_\w+/g)!
   const [, version, more] = /; before (\d+\.\d+) with (CAP_\w+), too/.exec(source) ?? []
-  if (version !== undefined && more !== undefined && !kernelIs(version)) capabilities.push(more)
-  return { capabilities, asRoot: root !== undefined }
+  const isOlder = version !== undefined && !kernelIs(version)
+  return {
+    capabilities: list.match(/CAP_\w+/g)!,
+    besides: isOlder ? [more!] : [],
+    asRoot: root !== undefined,
+  }
 }
 
 /** A command that runs another with some capabilities only: as nobody, or as a root who has no others. */
@@ -66,11 +72,8 @@ export function useExamples(): Examples {
   afterAll(() => everyone[Symbol.dispose]())
 
   function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
-    const { capabilities, asRoot } = takes(name, file)
-    const privileges = withOnly(
-      capabilities.filter((one) => one !== without),
-      asRoot,
-    )
+    const { capabilities, besides, asRoot } = takes(name, file)
+    const privileges = withOnly([...capabilities.filter((one) => one !== without), ...besides], asRoot)
     const [command = '', ...own] = [...under, ...privileges]
     const path = `${everyone.path}/dist/examples/${name}/${file}.js`
     const child = spawn(command, [...own, process.execPath, path, ...args], {
