@@ -22,9 +22,9 @@ const networking = new Set<string>([
   'sk_skb',
   'sk_msg',
   'sk_lookup',
-  'sk_reuseport',
   'flow_dissector',
   'netfilter',
+  'ext',
 ])
 const tracing = new Set<string>([
   'kprobe',

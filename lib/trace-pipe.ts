@@ -19,6 +19,9 @@ const refusals: Record<string, string> = {
 /**
  * The lines that programs write with `bpf_printk`, of all programs on the machine, as they come. A line goes to one reader only.
  *
+ * The first load of a program that prints, since the machine was started, switches printing on: on Linux 6.18 and updated older kernels some
+ * milliseconds after `load` has returned. What programs print until then is lost.
+ *
  * @param options - `signal` ends the iteration
  * @throws BpfError ENOENT when tracefs is not mounted, EACCES or EPERM when it may not be read, EBUSY when it is read by somebody else
  */

@@ -2,7 +2,7 @@ import { type BpfObject, interfaceIndex } from 'libbpf-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ip, loadOnly, useProgram, useVeth } from './attach/surroundings.js'
 import { runChild } from './helpers/child.js'
-import { requiresKernel } from './helpers/kernel.js'
+import { kernelIs, requiresKernel } from './helpers/kernel.js'
 import { objectPath, thrownBy } from './helpers/objects.js'
 import { until } from './helpers/until.js'
 
@@ -73,6 +73,25 @@ describe('devmap', () => {
       map: 'ports_by_name',
       code: expect.stringMatching(/EINVAL|ENODEV/),
     })
+  })
+})
+
+describe('generic XDP', () => {
+  it('says that it takes no maps with room for programs yet, or takes them', () => {
+    using object = loadRedirect()
+    try {
+      object.program('redirect').attachXdp(veth.name, { mode: 'generic' }).close()
+      expect(kernelIs('5.15')).toBe(true)
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EINVAL', message: expect.stringContaining('before Linux 5.15') })
+    }
+  })
+
+  it('wants a program for interfaces', () => {
+    using object = loadRedirect(['on_port'])
+    expect(() => object.program('on_port').attachXdp(veth.name, { mode: 'generic' })).toThrow(
+      'it is an xdp_devmap program, for the values of such a map and not for an interface',
+    )
   })
 })
 

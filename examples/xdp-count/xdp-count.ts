@@ -1,5 +1,5 @@
 // What comes to an interface, each second: node dist/examples/xdp-count/xdp-count.js eth0
-// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8.
+// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8; before 6.6 with CAP_PERFMON, too, to look into frames.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 

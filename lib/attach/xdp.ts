@@ -5,7 +5,7 @@ import { attempt } from '../call.js'
 import { BpfError, ENOTSUPP } from '../errors.js'
 import { kernelIsOlderThan } from '../kernel-version.js'
 import { Link, type LinkSubject } from '../link.js'
-import { attachTypeNumber } from '../names.js'
+import { attachTypeName, attachTypeNumber } from '../names.js'
 import { type Attachable, type Hook, subjectOf } from './attachable.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
@@ -58,7 +58,7 @@ export function attachXdp(program: Attachable, to: Interface, { mode }: XdpOptio
     const hook: Hook = {
       what: `XDP of '${to}' (${as})`,
       target: String(to),
-      reason: ({ errno }) => whyNoXdp(errno, to, as),
+      reason: ({ errno }) => whyNoXdp(errno, to, as, attachTypeName(program.attachType)),
     }
     const handle = attempt(subjectOf(program, hook), () => attachNumber(program, ifindex, flags[as]))
     const subject = { ...program.subject, target: String(to) }
@@ -91,10 +91,14 @@ function isDriversRefusal(errno: number): boolean {
   return ![EBUSY, EEXIST, EPERM, ENODEV].includes(errno)
 }
 
-function whyNoXdp(errno: number, to: Interface, mode: XdpMode): string | undefined {
+function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: string): string | undefined {
   const { EBUSY, EEXIST, EINVAL, EOPNOTSUPP } = constants.errno
+  if (errno === EINVAL && attachType !== 'xdp')
+    return `it is an ${attachType} program, for the values of such a map and not for an interface`
   if (errno === EINVAL && typeof to === 'number')
     return 'no interface has that index, or it does not take XDP'
+  if (errno === EINVAL && mode === 'generic' && kernelIsOlderThan('5.15'))
+    return 'before Linux 5.15 generic XDP takes no program with a devmap or cpumap whose values have room for programs (8 bytes; it takes 4)'
   if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
     return mode === 'generic' ? undefined : `its driver does not do ${mode} XDP`
   }

@@ -13,7 +13,7 @@ const elsewhere = [
   // JavaScript's memory and threads.
   /^test\/events\/(forgotten|workers)\.test/,
   // Count on time, on what happens while others are at work, or have events by the hundred thousand to show that the event loop goes on.
-  /^test\/(events\/(soak|budget|held)|ring-buffer-held|ring-buffer-readers|replace)\.test/,
+  /^test\/(events\/(soak|budget|held)|ring-buffer-held|ring-buffer-readers)\.test/,
 ]
 
 /**

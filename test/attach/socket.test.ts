@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
-import { loadOnly, useProgram, useVeth } from './surroundings.js'
+import { loadOnly, twoSockets, useProgram, useVeth } from './surroundings.js'
 
 /** Node.js does not tell it otherwise. */
 const fdOf = (socket: Socket | Server | TcpSocket): number =>
@@ -72,27 +72,7 @@ describe('attachSocket', () => {
 })
 
 describe('attachReuseport', () => {
-  // Two sockets of one port, as descriptors 10 and 11 of what it starts.
-  const twoSockets = useProgram(`
-#include <arpa/inet.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-int main(int argc, char** argv) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof(address);
-  for (int fd = 10; fd <= 11; fd++) {
-    int made = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
-    setsockopt(made, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-    if (bind(made, (struct sockaddr*)&address, sizeof(address)) != 0) return 1;
-    getsockname(made, (struct sockaddr*)&address, &size);
-    dup2(made, fd);
-    close(made);
-  }
-  execvp(argv[1], argv + 1);
-  return 1;
-}
-`)
+  const program = useProgram(twoSockets)
 
   requiresKernel('4.19', 'chooses the socket', async () => {
     const script = `
@@ -117,7 +97,7 @@ int main(int argc, char** argv) {
       sender.send('hello', sockets[0].address().port, '${host}')
     `
     for (const chosen of ['0', '1']) {
-      const result = await runChild(script, [objectPath('attach-net'), chosen], { under: [twoSockets()] })
+      const result = await runChild(script, [objectPath('attach-net'), chosen], { under: [program()] })
       expect(result).toMatchObject({ status: 0, stdout: `${chosen} hello 1n\n` })
     }
   })

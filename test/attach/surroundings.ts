@@ -145,3 +145,41 @@ int main(int argc, char** argv) {
   return connect(client, (struct sockaddr*)&address, size) != 0 ? 3 : 0;
 }
 `
+
+/** A C program that starts another with two UDP sockets of one port, as descriptors 10 and 11. */
+export const twoSockets = `
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  for (int fd = 10; fd <= 11; fd++) {
+    int made = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+    setsockopt(made, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    if (bind(made, (struct sockaddr*)&address, sizeof(address)) != 0) return 1;
+    getsockname(made, (struct sockaddr*)&address, &size);
+    dup2(made, fd);
+    close(made);
+  }
+  execvp(argv[1], argv + 1);
+  return 1;
+}
+`
+
+const nk = `lbn${process.pid % 10000}nk`
+/** Whether the kernel can make a netkit device. */
+export const netkit = {
+  since: '6.7',
+  missing: 'built without CONFIG_NETKIT',
+  here: () => {
+    try {
+      ip('link', 'add', nk, 'type', 'netkit')
+      ip('link', 'del', nk)
+      return true
+    } catch {
+      return false
+    }
+  },
+}

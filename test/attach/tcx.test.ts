@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
-import { ip, loadOnly, requires, useVeth } from './surroundings.js'
+import { ip, loadOnly, netkit, requires, useVeth } from './surroundings.js'
 
 const veth = useVeth()
 const load = () => loadOnly('attach-net', ['tc_first', 'tc_second', 'tc_third', 'tcx_egress'])
@@ -107,21 +107,6 @@ describe('attachTcx', () => {
     }
   })
 })
-
-/** Whether the kernel can make a netkit device. */
-const netkit = {
-  since: '6.7',
-  missing: 'built without CONFIG_NETKIT',
-  here: () => {
-    try {
-      ip('link', 'add', `${veth.name}nk`, 'type', 'netkit')
-      ip('link', 'del', `${veth.name}nk`)
-      return true
-    } catch {
-      return false
-    }
-  },
-}
 
 describe('attachNetkit', () => {
   requires(netkit, 'sees what leaves a netkit device', async () => {

@@ -17,6 +17,7 @@ describe('the head of an example', () => {
     'kprobe-multi': ['vfs_*', '0'],
     lsm: ['/sys/fs/cgroup'],
     netfilter: ['1'],
+    'sk-msg': ['/sys/fs/cgroup/no-such', '1'],
     usdt: ['libc.so.6', 'libc', 'setjmp'],
     worker: ['0'],
   }

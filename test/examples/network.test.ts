@@ -1,21 +1,27 @@
 // Each example of networks and sockets does what it says.
 import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { congested, useProgram, useVeth } from '../attach/surroundings.js'
+import { congested, ip, netkit, requires, twoSockets, useProgram, useVeth } from '../attach/surroundings.js'
 import { converse, useExamples } from '../helpers/example.js'
 import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { useCgroup } from '../helpers/privileged.js'
 
 const veth = useVeth()
 const cgroup = useCgroup()
-const { run } = useExamples()
+const { run, runToEnd } = useExamples()
 
 const sendUdp = (port: number, address = '127.0.0.1', text = 'x'): Promise<void> =>
   new Promise((resolve) => {
     const socket = createSocket('udp4')
     socket.send(text, port, address, () => socket.close(() => resolve()))
   })
+
+/** bash, and not sh, sends by writing to /dev/udp. */
+const inNetns = (command: string) => ip('netns', 'exec', veth.netns, 'bash', '-c', command)
 
 describe('examples of networks', () => {
   requiresKernel('5.10', 'sockmap', async () => {
@@ -102,5 +108,109 @@ describe('examples of networks', () => {
 
   it('xdp-count', async () => {
     await run('xdp-count', [veth.name], { wanted: /^IPv4: [1-9]/m, happen: () => veth.send() })
+  })
+
+  it('xdp-update', async () => {
+    let hangups = 0
+    const said = await run('xdp-update', [veth.name], {
+      // The first packets pass, later ones are dropped, and then again they pass.
+      wanted: /^it is shut.*^\d+ passed, [1-9]\d* dropped$.*^it is open/ms,
+      happen: (said) => {
+        veth.send()
+        const due = /, [1-9]\d* dropped$/m.test(said) ? 2 : /^[1-9]\d* passed/m.test(said) ? 1 : 0
+        if (hangups >= due) return
+        hangups++
+        process.kill(Number(/process (\d+)/.exec(said)![1]), 'SIGHUP')
+      },
+    })
+    const programs = [...said.matchAll(/^it is (?:open|shut): program (\d+)$/gm)].map(([, id]) => id)
+    expect(new Set(programs).size).toBe(2)
+  })
+
+  requires(netkit, 'netkit', async () => {
+    const name = `${veth.name}k`
+    const allowed = '10.212.1.1'
+    ip('link', 'add', name, 'type', 'netkit')
+    try {
+      const peer = /@([^:]+):/.exec(ip('-o', 'link', 'show', name))![1]!
+      ip('link', 'set', peer, 'netns', veth.netns)
+      ip('addr', 'add', `${allowed}/24`, 'dev', name)
+      ip('link', 'set', name, 'up')
+      ip('-n', veth.netns, 'addr', 'add', '10.212.1.2/24', 'dev', peer)
+      ip('-n', veth.netns, 'link', 'set', peer, 'up')
+      await run('netkit', [name, allowed], {
+        wanted: /^[1-9]\d* sent, [1-9]\d* dropped$/m,
+        happen: () => {
+          for (const to of [allowed, '10.212.1.3']) inNetns(`echo x > /dev/udp/${to}/4000`)
+        },
+      })
+    } finally {
+      ip('link', 'del', name)
+    }
+  })
+
+  requiresKernel('5.8', 'flow-dissector', async () => {
+    // Whoever spreads packets among CPUs asks for their flows.
+    inNetns(`echo 1 > /sys/class/net/${veth.peerName}/queues/rx-0/rps_cpus`)
+    await run('flow-dissector', [`/run/netns/${veth.netns}`], {
+      wanted: /^[1-9]\d* packets$/m,
+      happen: () => sendUdp(4000, veth.peer),
+    })
+  })
+
+  it('sk-msg', async () => {
+    const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
+    const script = `
+      const server = require('net').createServer((socket) => socket.end('answer')).listen(6902, '127.0.0.1', () => {
+        require('net').connect(6902, '127.0.0.1').on('data', (data) => {
+          process.stdout.write(data)
+          server.close()
+        })
+      })`
+    await run('sk-msg', [cgroup(), '6902'], {
+      wanted: /^[1-9]\d* bytes handed over$/m,
+      happen: () =>
+        expect(execFileSync('sh', ['-c', inside, process.execPath, script]).toString()).toBe('answer'),
+    })
+  })
+
+  requiresKernel('5.16', 'stream-parser', async () => {
+    let sent = false
+    const said = await run('stream-parser', ['8'], {
+      wanted: /whole: .*fourth--$/m,
+      happen: async (said) => {
+        if (sent) return
+        sent = true
+        const socket = connect(Number(/port (\d+)/.exec(said)![1]), '127.0.0.1')
+        await once(socket, 'data')
+        // A piece, which alone is not heard of; the rest of it with another; and two at once.
+        for (const text of ['fir', 'st---second--', 'third---fourth--']) {
+          socket.write(text)
+          await setTimeout(100)
+        }
+        socket.end()
+      },
+    })
+    const heard = [...said.matchAll(/^(\d) whole: (.*)$/gm)]
+    expect(heard.map(([, , text]) => text).join('')).toBe('first---second--third---fourth--')
+    for (const [, count, text] of heard) expect(text!.length).toBe(Number(count) * 8)
+  })
+
+  const socketsFor = useProgram(twoSockets)
+  it('reuseport', async () => {
+    const said = await run('reuseport', ['10', '11'], {
+      under: [socketsFor()],
+      wanted: /^server 1 got 'b'.*^[1-9]\d* given, [1-9]\d* refused$/ms,
+      happen: async (said) => {
+        const port = Number(/port (\d+)/.exec(said)![1])
+        for (const text of ['a', 'b', 'c']) await sendUdp(port, '127.0.0.1', text)
+      },
+    })
+    expect(said).toMatch(/^server 0 got 'a'$/m)
+    expect(said).not.toMatch(/server 0 got 'b'|server 1 got 'a'|got 'c'/)
+  })
+
+  requiresKernel('5.14', 'syscall', async () => {
+    expect(await runToEnd('syscall', ['6000'])).toMatch(/^looked at 6000 entries and removed 3000 in /)
   })
 })

@@ -5,15 +5,25 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { afterAll, expect } from 'vitest'
 import { asLesserRoot, asNobody, copyForEveryone } from './child.js'
+import { kernelIs } from './kernel.js'
 import { until } from './until.js'
 
-/** What the head of an example says that it takes. */
-export function takes(name: string, file = name): { capabilities: string[]; asRoot: boolean } {
+/** What the head of an example says that it takes, and what it takes besides because this kernel is older than others. */
+export function takes(
+  name: string,
+  file = name,
+): { capabilities: string[]; besides: string[]; asRoot: boolean } {
   const source = readFileSync(new URL(`../../examples/${name}/${file}.ts`, import.meta.url), 'utf8')
   const [, root, list] =
     /^\/\/ Takes (root with )?((?:CAP_\w+|, | and )+)\. Linux \d+\.\d+/m.exec(source) ?? []
   if (list === undefined) throw new Error(`the head of ${file}.ts does not say what it takes`)
-  return { capabilities: list.match(/CAP_\w+/g)!, asRoot: root !== undefined }
+  const [, version, more] = /; before (\d+\.\d+) with (CAP_\w+), too/.exec(source) ?? []
+  const isOlder = version !== undefined && !kernelIs(version)
+  return {
+    capabilities: list.match(/CAP_\w+/g)!,
+    besides: isOlder ? [more!] : [],
+    asRoot: root !== undefined,
+  }
 }
 
 interface Running {
@@ -32,11 +42,13 @@ interface Expected {
   happen: (said: string) => unknown
   complains?: RegExp
   file?: string
+  /** A command that runs it all. */
+  under?: string[]
 }
 
 interface Examples {
   /** Starts an example with the capabilities that its head names, but for one. */
-  start(name: string, args: string[], without?: string, file?: string): Running
+  start(name: string, args: string[], without?: string, file?: string, under?: string[]): Running
   /** An example that ends by itself. What it says. */
   runToEnd(name: string, args?: string[]): Promise<string>
   /**
@@ -51,10 +63,10 @@ export function useExamples(): Examples {
   const everyone = copyForEveryone('dist/examples')
   afterAll(() => everyone[Symbol.dispose]())
 
-  function start(name: string, args: string[], without?: string, file = name): Running {
-    const { capabilities, asRoot } = takes(name, file)
-    const left = capabilities.filter((one) => one !== without)
-    const [command, ...own] = asRoot ? asLesserRoot(...left) : asNobody(...left)
+  function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
+    const { capabilities, besides, asRoot } = takes(name, file)
+    const left = [...capabilities.filter((one) => one !== without), ...besides]
+    const [command = '', ...own] = [...under, ...(asRoot ? asLesserRoot(...left) : asNobody(...left))]
     const path = `${everyone.path}/dist/examples/${name}/${file}.js`
     const child = spawn(command, [...own, process.execPath, path, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -81,9 +93,9 @@ export function useExamples(): Examples {
   async function run(
     name: string,
     args: string[],
-    { ready = /Ctrl-C ends/, wanted, happen, complains = /^$/, file = name }: Expected,
+    { ready = /Ctrl-C ends/, wanted, happen, complains = /^$/, file = name, under = [] }: Expected,
   ): Promise<string> {
-    const { child, said, complained, ended } = start(name, args, undefined, file)
+    const { child, said, complained, ended } = start(name, args, undefined, file, under)
     const has = (what: RegExp) => () => {
       if (what.test(said())) return true
       if (child.exitCode !== null) throw new Error(`${name} has ended: ${said()}${complained()}`)
