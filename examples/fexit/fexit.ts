@@ -1,0 +1,21 @@
+// Files that processes ask for in vain, and why: node dist/examples/fexit/fexit.js
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, for arm64 6.0, and not hardened.
+import { getSystemErrorName } from 'node:util'
+import { BpfObject } from 'libbpf-node'
+
+interface Failure {
+  pid: number
+  comm: string
+  error: bigint
+  path: string
+}
+
+using obj = BpfObject.open(new URL('./fexit.bpf.o', import.meta.url))
+await obj.load()
+// A kprobe sees the arguments, a kretprobe the result; this sees both.
+obj.program('on_opened').attachTracing()
+console.log('watching; Ctrl-C ends')
+
+for await (const { pid, comm, error, path } of obj.ringBuffer<Failure>('failures', 'failure')) {
+  console.log(`${comm} (${pid}): ${getSystemErrorName(Number(error))} ${path}`)
+}
