@@ -20,6 +20,12 @@ export function kernelFunctions(matching?: string | RegExp): string[] {
   return names
 }
 
+/** The module that has a function; `undefined` for the kernel itself, and for none. */
+export function moduleOf(name: string): string | undefined {
+  const text = readFileSync('/proc/kallsyms', 'latin1')
+  return new RegExp(`^[0-9a-f]+ [tTwW] ${name}\\t\\[(\\w+)\\]$`, 'm').exec(text)?.[1]
+}
+
 function globToRegExp(glob: string): RegExp {
   const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`)

@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { closeSync, fsyncSync, openSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { shop, useProgram } from '../attach/surroundings.js'
@@ -36,6 +36,21 @@ describe('examples of tracing', () => {
     await ended
     expect(said).toMatch(/^sampling [1-9]\d* CPUs for 1 s$/m)
     expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}node$/m)
+  })
+
+  it('profile, where perf events take more than CAP_PERFMON (Debian)', async () => {
+    const level = '/proc/sys/kernel/perf_event_paranoid'
+    writeFileSync(level, '3')
+    try {
+      const { complained, ended } = start('profile', ['1'])
+      if ((await ended) === 0) expect(complained()).toBe('')
+      else
+        expect(complained()).toContain(
+          'kernel.perf_event_paranoid is 3, with which perf events take CAP_SYS_ADMIN',
+        )
+    } finally {
+      writeFileSync(level, '2')
+    }
   })
 
   it('uprobe', async () => {
