@@ -216,7 +216,7 @@ describe('examples of tracing', () => {
     try {
       await run('fmod-ret', [String(sleeping.pid)], {
         wanted: /^[1-9]\d* refused$/m,
-        happen: () => expect(() => sleeping.kill('SIGKILL')).toThrow('EPERM'),
+        happen: () => expect(() => process.kill(sleeping.pid!, 'SIGKILL')).toThrow('EPERM'),
       })
     } finally {
       sleeping.kill('SIGKILL')
