@@ -1,5 +1,5 @@
 // Files that processes ask for in vain, and why: node dist/examples/fexit/fexit.js
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, for arm64 6.0, and not hardened.
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, for arm64 6.4, and not hardened.
 import { getSystemErrorName } from 'node:util'
 import { BpfObject } from 'libbpf-node'
 

@@ -1,5 +1,5 @@
 // Guards a process against everybody's signals, root's too: node dist/examples/fmod-ret/fmod-ret.js PID
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, for arm64 6.0, and not hardened. What LSM programs do, without lsm=...,bpf.
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, for arm64 6.4, and not hardened. What LSM programs do, without lsm=...,bpf.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 
