@@ -22,8 +22,12 @@ export function kernelFunctions(matching?: string | RegExp): string[] {
 
 /** The module that has a function; `undefined` for the kernel itself, and for none. */
 export function moduleOf(name: string): string | undefined {
-  const text = readFileSync('/proc/kallsyms', 'latin1')
-  return new RegExp(`^[0-9a-f]+ [tTwW] ${name}\\t\\[(\\w+)\\]$`, 'm').exec(text)?.[1]
+  for (const [, found, module] of readFileSync('/proc/kallsyms', 'latin1').matchAll(
+    /^[0-9a-f]+ [tTwW] (\S+)\t\[(\w+)\]$/gm,
+  )) {
+    if (found === name) return module
+  }
+  return undefined
 }
 
 function globToRegExp(glob: string): RegExp {
