@@ -23,7 +23,7 @@ __attribute__((noinline)) int wanted(__u32 uid) {
   return yes;
 }
 
-SEC("raw_tp/sched_process_exec")
+SEC("tp/sched/sched_process_exec")
 int on_exec(void* ctx) {
   __u32 uid = bpf_get_current_uid_gid();
   if (!wanted(uid)) return 0;

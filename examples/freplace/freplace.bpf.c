@@ -1,4 +1,5 @@
-// Takes the place of wanted() in another program (execs.bpf.c), while that runs.
+// Takes the place of wanted() in another program (execs.bpf.c), while that runs. To say anything but 0 it has
+// to be one whose own result is anything: of a tracepoint, not of a raw one.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

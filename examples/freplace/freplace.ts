@@ -1,5 +1,5 @@
 // Executions of programs, with a filter as a plug-in: node dist/examples/freplace/freplace.js UID; kill -HUP its process puts it in, and takes it out
-// Takes CAP_SYS_ADMIN. Linux 5.10 with BTF, for arm64 6.0, and not hardened. Only with that the types of a loaded program can be read.
+// Takes CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH. Linux 5.10 with BTF, for arm64 6.0, not hardened, and with tracefs mounted. The first reads the types of a program that is loaded.
 import { BpfObject, type Link } from 'libbpf-node'
 
 interface Exec {
