@@ -17,7 +17,7 @@ struct {
   __uint(max_entries, 1 << 18);
 } failures SEC(".maps");
 
-SEC("fexit/do_filp_open")
+SEC("fexit")
 int BPF_PROG(on_opened, int folder, struct filename* name, const void* flags, long file) {
   // The kernel's pointers are errors there.
   if (file >= 0 || file < -4095) return 0;

@@ -11,10 +11,12 @@ interface Failure {
 }
 
 using obj = BpfObject.open(new URL('./fexit.bpf.o', import.meta.url))
+// The second is what newer kernels call it (7.2 does).
+const name = obj.program('on_opened').setAttachTarget(['do_filp_open', 'do_file_open'])
 await obj.load()
 // A kprobe sees the arguments, a kretprobe the result; this sees both.
 obj.program('on_opened').attachTracing()
-console.log('watching; Ctrl-C ends')
+console.log(`watching ${name}; Ctrl-C ends`)
 
 for await (const { pid, comm, error, path } of obj.ringBuffer<Failure>('failures', 'failure')) {
   console.log(`${comm} (${pid}): ${getSystemErrorName(Number(error))} ${path}`)
