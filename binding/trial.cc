@@ -1,8 +1,14 @@
 // A program that does nothing, loaded and attached and taken back: whether this kernel lets anybody.
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
 
 #include "addon.h"
 #include "util/call.h"
@@ -12,7 +18,49 @@ namespace {
 
 bool GoesToBtf(bpf_prog_type type) { return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM; }
 
-int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const char* target) {
+// The kernel's descriptor of a module's types.
+int OpenModule(const std::string& module) {
+  uint32_t id = 0;
+  while (bpf_btf_get_next_id(id, &id) == 0) {
+    int fd = bpf_btf_get_fd_by_id(id);
+    // It may have gone meanwhile.
+    if (fd < 0 && errno == ENOENT) continue;
+    if (fd < 0) return -errno;
+    char name[64] = "";
+    bpf_btf_info info;
+    memset(&info, 0, sizeof(info));
+    info.name = reinterpret_cast<uintptr_t>(name);
+    info.name_len = sizeof(name);
+    uint32_t size = sizeof(info);
+    if (bpf_btf_get_info_by_fd(fd, &info, &size) == 0 && info.kernel_btf && module == name) return fd;
+    close(fd);
+  }
+  return -errno;
+}
+
+int FindInModule(const std::string& module, const std::string& target, bpf_attach_type attach_type) {
+  btf* kernel = btf__load_vmlinux_btf();
+  if (!kernel) return -errno;
+  btf* types = btf__load_module_btf(module.c_str(), kernel);
+  int id = -errno;
+  if (types && attach_type == BPF_TRACE_RAW_TP) {
+    id = btf__find_by_name_kind(types, ("btf_trace_" + target).c_str(), BTF_KIND_TYPEDEF);
+  } else if (types) {
+    id = btf__find_by_name_kind(types, target.c_str(), BTF_KIND_FUNC);
+  }
+  btf__free(types);
+  btf__free(kernel);
+  return id;
+}
+
+struct Hook {
+  std::optional<std::string> name;
+  std::optional<std::string> module;
+
+  const char* c_str() const { return name ? name->c_str() : nullptr; }
+};
+
+int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const Hook& hook) {
   // Returns 0: for what is attached, that the rest goes on. Of some that are only loaded the verifier wants
   // a 1.
   bpf_insn instructions[2] = {};
@@ -23,12 +71,21 @@ int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const 
   Clear(options);
   options.expected_attach_type = attach_type;
   if (sleepable) options.prog_flags = BPF_F_SLEEPABLE;
-  if (GoesToBtf(type) && target != nullptr) {
-    int id = libbpf_find_vmlinux_btf_id(target, attach_type);
+  int module = -1;
+  if (GoesToBtf(type) && hook.name) {
+    int id = hook.module ? FindInModule(*hook.module, *hook.name, attach_type)
+                         : libbpf_find_vmlinux_btf_id(hook.c_str(), attach_type);
     if (id < 0) return id;
     options.attach_btf_id = static_cast<uint32_t>(id);
+    if (hook.module) {
+      module = OpenModule(*hook.module);
+      if (module < 0) return module;
+      options.attach_btf_obj_fd = static_cast<uint32_t>(module);
+    }
   }
-  return bpf_prog_load(type, "trial", "GPL", instructions, 2, &options);
+  int program = bpf_prog_load(type, "trial", "GPL", instructions, 2, &options);
+  if (module >= 0) close(module);
+  return program;
 }
 
 int Attach(int program, bpf_prog_type type, bpf_attach_type attach_type, const char* target) {
@@ -51,16 +108,15 @@ napi_value Trial(napi_env env, napi_callback_info info) {
   auto type = static_cast<bpf_prog_type>(args.u32(0));
   auto attach_type = static_cast<bpf_attach_type>(args.u32(1));
   bool sleepable = args.boolean(2);
-  auto target = args.optionalString(3);
+  Hook hook = {args.optionalString(3), args.optionalString(4)};
   if (!args.ok()) return nullptr;
   int program = -1;
-  bool loaded = Call(env, "bpf_prog_load", [&] {
-    return program = Load(type, attach_type, sleepable, target ? target->c_str() : nullptr);
-  });
+  bool loaded =
+      Call(env, "bpf_prog_load", [&] { return program = Load(type, attach_type, sleepable, hook); });
   if (!loaded) return nullptr;
-  if (target) {
+  if (hook.name) {
     Call(env, "bpf_link_create", [&] {
-      int link = Attach(program, type, attach_type, target->c_str());
+      int link = Attach(program, type, attach_type, hook.c_str());
       if (link > 0) close(link);
       return link;
     });

@@ -1,6 +1,7 @@
 import { native } from './binding.js'
 import { didYouMean } from './btf/nearest.js'
 import { BtfTypes } from './btf/parse.js'
+import { whyNoPerfEvent } from './perf-paranoid.js'
 import { whyNoTracepoint } from './tracefs.js'
 
 /** What an errno and libbpf's warnings mean, and what helps. The first that fits is used. */
@@ -74,6 +75,11 @@ export const hints: readonly Hint[] = [
   {
     log: /failed to determine tracepoint '([^/']+)\/([^']+)' perf event ID/,
     say: ([, category = '', name = '']) => whyNoTracepoint(category, name),
+  },
+  {
+    code: /^EACCES$/,
+    log: /perf_event_open\(\) failed|perf event: -EACCES/,
+    say: () => whyNoPerfEvent(),
   },
   { log: /failed to find kernel BTF type ID of '([^']+)'/, say: ([, name = '']) => noSuchHook(name) },
   {

@@ -260,7 +260,7 @@ export class Program {
    * Why this kernel would not have a program of this kind on the hook that SEC() or {@link setAttachTarget} names; `undefined` where it would.
    * Also before load. Tracing, LSM, raw tracepoint and kprobe.multi programs are tried, by one that does nothing on the same hook; of
    * kprobes and tracepoints it's looked whether they exist; of others whether the kernel knows the type (of freplace and struct_ops nothing). The program's own instructions are not
-   * tried, and functions of modules count as absent for fentry and its kin. See {@link BpfObject.choose}.
+   * tried. Functions of modules are found for fentry and its kin, too, with CAP_SYS_ADMIN, which their types take (Linux 5.11). See {@link BpfObject.choose}.
    */
   refusal(): BpfError | undefined {
     return refusalOf({

@@ -470,9 +470,15 @@ export interface Binding {
   ): LinkHandle
   /**
    * Loads a program that returns 0, attaches it to `target` and takes it back: binding/trial.cc. For tracing and LSM programs the target is looked up in
-   * the kernel's BTF (not in its modules'); raw tracepoints and kprobe.multi have one, too; others are only loaded, as all are without a target.
+   * the BTF of the kernel or of `module`; raw tracepoints and kprobe.multi have one, too; others are only loaded, as all are without a target.
    */
-  trial(programType: number, attachType: number, sleepable: boolean, target: string | undefined): void
+  trial(
+    programType: number,
+    attachType: number,
+    sleepable: boolean,
+    target: string | undefined,
+    module: string | undefined,
+  ): void
   /** `if_nametoindex`: of the network namespace that the thread is in, which /sys need not show. `undefined` for no such interface. */
   interfaceIndex(name: string): number | undefined
 

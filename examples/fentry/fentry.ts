@@ -10,7 +10,7 @@ interface Birth {
 }
 
 using obj = BpfObject.open(new URL('./fentry.bpf.o', import.meta.url))
-// Kernels that are hardened, or for arm64 before 6.0, have no fentry: there the second is loaded, and the first is not.
+// Kernels that are hardened, or for arm64 before 6.4, have no fentry: there the second is loaded, and the first is not.
 const { name, section } = obj.choose('by_fentry', 'by_kprobe')
 await obj.load()
 obj.attach()

@@ -20,7 +20,6 @@ let obj = open(firstUid)
 obj.programs.count.replaceable = true
 await obj.load()
 obj.attach()
-console.log(`process ${process.pid} counts executions of programs`)
 
 process.on('SIGHUP', async () => {
   firstUid = firstUid === 0 ? 1000 : 0
@@ -37,6 +36,7 @@ process.on('SIGHUP', async () => {
   }
 })
 
+console.log(`process ${process.pid} counts executions of programs`)
 const timer = setInterval(() => console.log(new Map(obj.maps.executions)), 1000)
 process.once('SIGINT', () => {
   clearInterval(timer)

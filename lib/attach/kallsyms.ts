@@ -20,6 +20,16 @@ export function kernelFunctions(matching?: string | RegExp): string[] {
   return names
 }
 
+/** The module that has a function; `undefined` for the kernel itself, and for none. */
+export function moduleOf(name: string): string | undefined {
+  for (const [, found, module] of readFileSync('/proc/kallsyms', 'latin1').matchAll(
+    /^[0-9a-f]+ [tTwW] (\S+)\t\[(\w+)\]$/gm,
+  )) {
+    if (found === name) return module
+  }
+  return undefined
+}
+
 function globToRegExp(glob: string): RegExp {
   const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`)

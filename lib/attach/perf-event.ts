@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { native } from '../binding.js'
 import type { Link } from '../link.js'
+import { whyNoPerfEvent } from '../perf-paranoid.js'
 import { type Attachable, attachTo, u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
 
@@ -131,7 +132,7 @@ function whyNoEvent({ errno, operation }: NativeError, type: number): string | u
   if (operation !== 'perf_event_open') return undefined
   const { ENOENT, ENODEV, EOPNOTSUPP, ESRCH, EACCES } = constants.errno
   if (errno === ESRCH) return 'no such process'
-  if (errno === EACCES) return 'not permitted: it takes CAP_PERFMON, or a lower kernel.perf_event_paranoid'
+  if (errno === EACCES) return whyNoPerfEvent()
   if (errno === ENOENT || errno === EOPNOTSUPP) {
     return type === 0
       ? "this machine has no such hardware counter (virtual machines often have none); 'cpu-clock' is there always"

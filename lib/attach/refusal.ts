@@ -3,13 +3,14 @@ import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { native } from '../binding.js'
 import { attempt } from '../call.js'
+import { missingCapabilities } from '../capabilities.js'
 import { BpfError } from '../errors.js'
 import { noSuchHook, noSuchTracepoint } from '../hints.js'
 import { tooOldFor } from '../kernel-version.js'
 import type { LinkSubject } from '../link.js'
 import { attachTypeName, type ProgramType, programTypeNumber } from '../names.js'
 import { whyNoTracepoint } from '../tracefs.js'
-import { hasKprobes, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
+import { hasKprobes, moduleOf, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
 
 /** What is tried of a program, which need not be in the kernel. */
 export interface Trial {
@@ -48,22 +49,36 @@ export function refusalOf(program: Trial): BpfError | undefined {
   const tryable = isMulti ? !/[*?]/.test(target ?? '*') : triedOnTarget.has(program.type)
   // What they are for is not in their section.
   if (program.type === 'struct_ops' || program.type === 'ext') return undefined
-  const reason = ({ errno }: NativeError): string | undefined => whyRefused(errno, program.type, target)
-  try {
-    attempt({ ...subject, reason }, () =>
-      native.trial(
-        programTypeNumber(program.type),
-        program.attachType,
-        kind.endsWith('.s') || program.type === 'syscall',
-        tryable ? target : undefined,
-      ),
-    )
-    return undefined
-  } catch (error) {
-    if (error instanceof BpfError) return error
-    throw error
+  const attempted = (target: string | undefined, module?: string): BpfError | undefined => {
+    const reason = ({ errno }: NativeError): string | undefined =>
+      whyRefused(errno, program.type, target, module)
+    try {
+      attempt({ ...subject, reason }, () =>
+        native.trial(
+          programTypeNumber(program.type),
+          program.attachType,
+          kind.endsWith('.s') || program.type === 'syscall',
+          target,
+          module,
+        ),
+      )
+      return undefined
+    } catch (error) {
+      if (error instanceof BpfError) return error
+      throw error
+    }
   }
+  const name = tryable ? target : undefined
+  if (program.type !== 'tracing' || name === undefined) return attempted(name)
+  // As libbpf looks it up: in a module that is named, or in the kernel and then in all its modules.
+  const [, given, symbol = name] = /^(\w+):(.+)$/.exec(name) ?? []
+  const refusal = given === undefined ? attempted(name) : undefined
+  if (given === undefined && !isAbsent(refusal)) return refusal
+  const module = given ?? moduleOf(attachType === 'trace_raw_tp' ? `__traceiter_${symbol}` : symbol)
+  return module === undefined ? refusal : attempted(symbol, module)
 }
+
+const isAbsent = (error: BpfError | undefined): boolean => error?.code === 'ENOENT' || error?.code === 'ESRCH'
 
 const triedOnTarget = new Set<ProgramType>(['tracing', 'lsm', 'raw_tracepoint'])
 
@@ -83,6 +98,8 @@ function whyNoHook(kind: string, target: string | undefined): string | undefined
   if (/^k(ret)?probe\.(multi|session)$/.test(kind)) {
     return tooOldFor(kind.endsWith('session') ? '6.10' : '5.18') ?? whyNoKprobeMulti()
   }
+  if (/^u(ret)?probe\.(multi|session)(\.s)?$/.test(kind))
+    return tooOldFor(kind.includes('session') ? '6.13' : '6.6')
   return /^lsm(\.s|_cgroup)?$/.test(kind) ? whyNoLsm() : undefined
 }
 
@@ -95,9 +112,18 @@ function whyNoLsm(): string | undefined {
   return `this kernel would not run it: of security modules it has ${active}; boot it with lsm=${active},bpf`
 }
 
-function whyRefused(errno: number, type: ProgramType, target: string | undefined): string | undefined {
+function whyRefused(
+  errno: number,
+  type: ProgramType,
+  target: string | undefined,
+  module: string | undefined,
+): string | undefined {
   const { ENOENT, ESRCH, EPERM } = constants.errno
-  if (errno === EPERM) return undefined
+  if (errno === EPERM) {
+    return module !== undefined && missingCapabilities(['CAP_SYS_ADMIN']).length > 0
+      ? `it is in module '${module}', whose types take CAP_SYS_ADMIN`
+      : undefined
+  }
   if ((errno === ENOENT || errno === ESRCH) && target !== undefined) {
     return type === 'raw_tracepoint' ? noSuchTracepoint(target) : noSuchHook(target)
   }

@@ -1,9 +1,10 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { BpfError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { kernelIs, requiresFeature } from '../helpers/kernel.js'
 import { open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
+import { requires } from './surroundings.js'
 
 useTracefs()
 
@@ -88,6 +89,38 @@ describe('refusal', () => {
     expect(trace.program('on_tracepoint').refusal()).toBeUndefined()
     using programs = open('programs')
     expect(programs.program('on_my_exec').refusal()).toBeUndefined()
+  })
+
+  const overlay = {
+    here: () => existsSync('/sys/kernel/btf/overlay') && existsSync('/sys/kernel/btf/9pnet'),
+    missing: 'overlayfs or 9p is no module that is loaded',
+    since: '5.11',
+  }
+  requires(overlay, 'is nothing for functions and tracepoints of modules either', async () => {
+    using object = open('attach-kernel')
+    const program = object.program('somewhere')
+    for (const name of ['ovl_permission', 'overlay:ovl_permission']) {
+      program.setAttachTarget(name)
+      expect(program.refusal()?.message).toBeUndefined()
+    }
+    expect(object.choose('nowhere', 'somewhere', 'by_kprobe')).toBe(program)
+    object.loadSync()
+    program.attachTracing().close()
+
+    using other = open('attach-kernel')
+    other.program('somewhere').expectedAttachType = 'trace_raw_tp'
+    other.program('somewhere').setAttachTarget('9p_client_req')
+    expect(other.program('somewhere').refusal()?.message).toBeUndefined()
+  })
+
+  it('is for uprobe.multi what a kernel is too old for', () => {
+    using object = open('attach-trace')
+    const old = { on_calls: '6.6', on_call_and_return: '6.13' }
+    for (const [name, version] of Object.entries(old)) {
+      const message = object.program(name).refusal()?.message
+      if (kernelIs(version)) expect(message).toBeUndefined()
+      else expect(message).toContain(`it came with Linux ${version}`)
+    }
   })
 
   requiresFeature('hardening', 'is what the kernel forbids', () => {

@@ -1,4 +1,5 @@
 import { mkdirSync, rmdirSync, statSync } from 'node:fs'
+import { type IterOptions, Pidfd } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { useCgroup } from '../helpers/privileged.js'
@@ -29,6 +30,17 @@ describe('attachIter', () => {
     using one = object.program('tasks').attachIter({ tid: process.pid })
     expect(await one.text()).toMatch(new RegExp(`^${process.pid} ${process.pid} \\S+\\n$`))
     expect(one.info()).toMatchObject({ name: 'task', tid: process.pid })
+  })
+
+  requiresKernel('6.1', 'goes over the threads of a process that a pidfd stands for', async () => {
+    using object = loadOnly('attach-iter', ['tasks'])
+    using task = Pidfd.open(process.pid)
+    using link = object.program('tasks').attachIter({ pidFd: task.fd })
+    const tasks = (await link.text()).trim().split('\n')
+    expect(tasks.length).toBeGreaterThan(4)
+    expect(tasks.every((task) => task.startsWith(`${process.pid} `))).toBe(true)
+    expect(link.info()).toMatchObject({ name: 'task', pid: process.pid })
+    expect(() => object.program('tasks').attachIter({ pidFd: task.fd, pid: process.pid })).toThrow(TypeError)
   })
 
   it('goes over the elements of a map, as bytes, as a stream and as records', async () => {
@@ -76,13 +88,18 @@ describe('attachIter', () => {
     mkdirSync(child)
     try {
       const ids = [cgroup(), child].map((path) => String(statSync(path).ino))
-      const read = async (cgroupOrder: 'descendants_pre' | 'descendants_post' | 'self_only') => {
-        using link = object.program('cgroups').attachIter({ cgroup: cgroup(), cgroupOrder })
+      const read = async (cgroupOrder: NonNullable<IterOptions['cgroupOrder']>, from = cgroup()) => {
+        using link = object.program('cgroups').attachIter({ cgroup: from, cgroupOrder })
         return (await link.text()).trim().split('\n')
       }
       expect(await read('descendants_pre')).toEqual(ids)
       expect(await read('descendants_post')).toEqual([...ids].reverse())
       expect(await read('self_only')).toEqual(ids.slice(0, 1))
+      // From below to the root of all, which a container does not see.
+      const up = await read('ancestors_up', child)
+      expect(up.slice(0, 2)).toEqual([...ids].reverse())
+      expect(up.length).toBeGreaterThan(2)
+      expect(await read('ancestors_up')).toEqual(up.slice(1))
       const cgroupId = statSync(cgroup(), { bigint: true }).ino
       using link = object.program('cgroups').attachIter({ cgroupId })
       expect((await link.text()).trim().split('\n')).toEqual(ids)

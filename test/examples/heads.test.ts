@@ -2,9 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { takes, useExamples } from '../helpers/example.js'
-import { useTracefs } from '../helpers/privileged.js'
+import { usePerfEvents, useTracefs } from '../helpers/privileged.js'
 
 useTracefs()
+usePerfEvents()
 const { start } = useExamples()
 
 describe('the head of an example', () => {
@@ -14,10 +15,15 @@ describe('the head of an example', () => {
   const args: Record<string, string[]> = {
     activity: ['--seconds', '1'],
     cgroup: ['/sys/fs/cgroup/no-such'],
+    'fmod-ret': ['0'],
+    freplace: ['0'],
     'kprobe-multi': ['vfs_*', '0'],
     lsm: ['/sys/fs/cgroup'],
+    'lsm-cgroup': ['/sys/fs/cgroup/no-such'],
     netfilter: ['1'],
     'sk-msg': ['/sys/fs/cgroup/no-such', '1'],
+    'uprobe-multi': ['libc.so.6', 'malloc'],
+    'uprobe-session': ['1', 'libc.so.6', 'malloc'],
     usdt: ['libc.so.6', 'libc', 'setjmp'],
     worker: ['0'],
   }
@@ -40,7 +46,9 @@ describe('the head of an example', () => {
     const sources = ['tracing', 'network'].map((name) =>
       readFileSync(new URL(`${name}.test.ts`, import.meta.url), 'utf8'),
     )
-    const tested = [...sources.join().matchAll(/run(?:ToEnd)?\('([\w-]+)'/g)].map(([, name]) => name!)
+    const tested = [...sources.join().matchAll(/(?:run|runToEnd|start)\('([\w-]+)'/g)].map(
+      ([, name]) => name!,
+    )
     expect(new Set(tested)).toEqual(new Set(examples))
   })
 })

@@ -2,16 +2,21 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { shop, useProgram } from '../attach/surroundings.js'
 import { converse, useExamples } from '../helpers/example.js'
-import { kernelIs, requiresFeature } from '../helpers/kernel.js'
-import { useTracefs } from '../helpers/privileged.js'
+import { kernelIs, requiresFeature, requiresKernel } from '../helpers/kernel.js'
+import { useCgroup, usePerfEvents, useTracefs } from '../helpers/privileged.js'
 
 useTracefs()
-const { run, runToEnd } = useExamples()
+usePerfEvents()
+const cgroup = useCgroup()
+const { start, run, runToEnd } = useExamples()
 
+const binding = (address: string) =>
+  `const s = require('net').createServer().on('error', (e) => process.stdout.write(e.code)).listen(0, '${address}', () => { process.stdout.write('bound'); s.close() })`
 const hurry = (): unknown => execFileSync('true')
 
 describe('examples of tracing', () => {
@@ -33,6 +38,21 @@ describe('examples of tracing', () => {
     expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}node$/m)
   })
 
+  it('profile, where perf events take more than CAP_PERFMON (Debian)', async () => {
+    const level = '/proc/sys/kernel/perf_event_paranoid'
+    writeFileSync(level, '3')
+    try {
+      const { complained, ended } = start('profile', ['1'])
+      if ((await ended) === 0) expect(complained()).toBe('')
+      else
+        expect(complained()).toContain(
+          'kernel.perf_event_paranoid is 3, with which perf events take CAP_SYS_ADMIN',
+        )
+    } finally {
+      writeFileSync(level, '2')
+    }
+  })
+
   it('uprobe', async () => {
     await run('uprobe', [], {
       ready: /watching \S*libc\.so\.6:getaddrinfo; /,
@@ -41,6 +61,66 @@ describe('examples of tracing', () => {
     })
     const own = new RegExp(`\\(${process.pid}\\) looks up own\\.example$`, 'm')
     await run('uprobe', [], { wanted: own, happen: () => lookup('own.example').catch(() => {}) })
+  })
+
+  it('uretprobe', async () => {
+    await run('uretprobe', [], {
+      ready: /watching \S*libc\.so\.6:getaddrinfo; /,
+      wanted: new RegExp(
+        `\\(${process.pid}\\): uretprobe\\.example (found|not found \\(-\\d+\\)) after \\d+\\.\\d ms$`,
+        'm',
+      ),
+      happen: () => lookup('uretprobe.example').catch(() => {}),
+    })
+  })
+
+  requiresKernel('6.6', 'uprobe-multi', async () => {
+    await run('uprobe-multi', ['libc.so.6', 'getppid', 'getaddrinfo'], {
+      ready: /watching 2 functions of \S*libc\.so\.6; /,
+      wanted: /^ *[1-9]\d* {2}getaddrinfo$/m,
+      happen: () => lookup('uprobe-multi.example').catch(() => {}),
+    })
+  })
+
+  requiresKernel('6.13', 'uprobe-session', async () => {
+    await run('uprobe-session', ['0', 'libc.so.6', 'getppid', 'getaddrinfo'], {
+      ready: /watching 2 functions of \S*libc\.so\.6; /,
+      wanted: new RegExp(`\\(${process.pid}\\): getaddrinfo took \\d+\\.\\d{3} ms$`, 'm'),
+      happen: () => lookup('uprobe-session.example').catch(() => {}),
+    })
+  })
+
+  it('raw-tracepoint', async () => {
+    const ended: Promise<unknown>[] = []
+    await run('raw-tracepoint', [], {
+      wanted: new RegExp(`\\(${process.pid}\\) sends SIGTERM to \\S+ \\(\\d+\\)$`, 'm'),
+      happen: () => {
+        const sleeping = spawn('sleep', ['1000'])
+        ended.push(once(sleeping, 'close'))
+        sleeping.kill()
+      },
+    })
+    await Promise.all(ended)
+  })
+
+  it('tp-btf', async () => {
+    const said = await runToEnd('tp-btf', ['1'])
+    expect(said).toMatch(/^watching for 1 s\n(< +\d+ us +[1-9]\d* {2}#+\n)+$/)
+  })
+
+  it('perf-counters', async () => {
+    const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
+    const gone = once(busy, 'close')
+    const { said, complained, ended } = start('perf-counters', ['1'])
+    const status = await ended
+    busy.kill()
+    await gone
+    if (status === 0) {
+      expect(said()).toMatch(/^ *[1-9]\d* million cycles, +\d+\.\d\d instructions in each {2}node \(\d+\)$/m)
+    } else {
+      // No counters, or not for us.
+      expect(complained()).toMatch(/^attach .*: this machine has no such hardware counter .*\n$/)
+    }
   })
 
   it('activity', async () => {
@@ -93,6 +173,104 @@ describe('examples of tracing', () => {
       await once(server, 'close')
     }
   })
+
+  requiresFeature('kprobes', 'kretprobe', async () => {
+    const server = createServer((socket) => socket.end('.')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    try {
+      const wanted = new RegExp(
+        `\\(${process.pid}\\) accepts a connection from 127\\.0\\.0\\.1 to port ${port}$`,
+        'm',
+      )
+      await run('kretprobe', [], { ready: /watching inet_csk_accept/, wanted, happen: () => converse(port) })
+    } finally {
+      server.close()
+      await once(server, 'close')
+    }
+  })
+
+  requiresFeature('kprobes', 'ksyscall', async () => {
+    const file = openSync(new URL(import.meta.url), 'r')
+    try {
+      await run('ksyscall', [], {
+        ready: /watching fsync/,
+        wanted: new RegExp(`\\(${process.pid}\\): fsync took \\d+\\.\\d{3} ms and returned 0$`, 'm'),
+        happen: () => fsyncSync(file),
+      })
+    } finally {
+      closeSync(file)
+    }
+  })
+
+  requiresFeature('trampolines', 'fexit', async () => {
+    await run('fexit', [], {
+      wanted: new RegExp(`\\(${process.pid}\\): ENOENT /no/such/file$`, 'm'),
+      happen: () => expect(() => openSync('/no/such/file', 'r')).toThrow('ENOENT'),
+    })
+  })
+
+  requiresFeature('trampolines', 'fmod-ret', async () => {
+    const sleeping = spawn('sleep', ['1000'])
+    const ended = once(sleeping, 'close')
+    try {
+      await run('fmod-ret', [String(sleeping.pid)], {
+        wanted: /^[1-9]\d* refused$/m,
+        happen: () => expect(() => process.kill(sleeping.pid!, 'SIGKILL')).toThrow('EPERM'),
+      })
+    } finally {
+      sleeping.kill('SIGKILL')
+      expect(await ended).toEqual([null, 'SIGKILL'])
+    }
+  })
+
+  requiresFeature('trampolines', 'freplace', async () => {
+    let asked = false
+    const asNobody = () => execFileSync('setpriv', ['--reuid=65534', '--clear-groups', 'true'])
+    const said = await run('freplace', ['65534'], {
+      ready: /process \d+ watches/,
+      wanted:
+        /^user 0 runs true \(\d+\)\n[\s\S]*now those of user 65534 only\n[\s\S]*user 65534 runs true \(\d+\)\n/m,
+      happen: (soFar) => {
+        hurry()
+        asNobody()
+        if (!asked && soFar.includes('user 0 runs true')) {
+          process.kill(Number(/process (\d+)/.exec(soFar)![1]), 'SIGHUP')
+          asked = true
+        }
+      },
+    })
+    // What was in the ring when it was put in is told behind.
+    expect(said).toMatch(/(user 65534 runs true \(\d+\)\n)+$/)
+  })
+
+  requiresFeature(
+    'lsm',
+    'lsm-cgroup',
+    async () => {
+      const bind = (address: string) =>
+        execFileSync(
+          'sh',
+          [
+            '-c',
+            'echo $$ > "$2/cgroup.procs"; exec "$0" -e "$1"',
+            process.execPath,
+            binding(address),
+            cgroup(),
+          ],
+          {
+            encoding: 'utf8',
+          },
+        )
+      const outcomes: string[] = []
+      await run('lsm-cgroup', [cgroup()], {
+        wanted: /^[1-9]\d* allowed, [1-9]\d* refused$/m,
+        happen: () => outcomes.push(bind('127.0.0.1') + bind('0.0.0.0')),
+      })
+      expect(new Set(outcomes)).toEqual(new Set(['boundEPERM']))
+    },
+    '6.0',
+  )
 
   requiresFeature('kprobes', 'fentry', async () => {
     await run('fentry', [], {

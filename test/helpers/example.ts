@@ -98,11 +98,12 @@ export function useExamples(): Examples {
     const { child, said, complained, ended } = start(name, args, undefined, file, under)
     const has = (what: RegExp) => () => {
       if (what.test(said())) return true
-      if (child.exitCode !== null) throw new Error(`${name} has ended: ${said()}${complained()}`)
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`${name} has ended: ${said()}${complained()}`)
       return false
     }
     try {
-      await until(`${name} says ${ready}`, has(ready), { seconds: 60 })
+      await until(`${name} says ${ready}`, has(ready), { seconds: 20 })
       const hasSaid = has(wanted)
       await until(
         `${name} says ${wanted}`,
@@ -110,7 +111,7 @@ export function useExamples(): Examples {
           if (!hasSaid()) await happen(said())
           return hasSaid()
         },
-        { seconds: 60 },
+        { seconds: 20 },
       )
     } finally {
       child.kill('SIGINT')

@@ -1,6 +1,6 @@
 // Surroundings that only root can make. Each is there while the tests of a file, or of a describe block, run.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
@@ -35,6 +35,19 @@ export function useTracefs(): void {
   })
   afterAll(() => {
     if (mounted) execFileSync('umount', ['--lazy', path])
+  })
+}
+
+/** Perf events for who has CAP_PERFMON, as kernels have them that are not Debian's: there, with 3, they take CAP_SYS_ADMIN. */
+export function usePerfEvents(): void {
+  const path = '/proc/sys/kernel/perf_event_paranoid'
+  let before = 0
+  beforeAll(() => {
+    before = Number(readFileSync(path, 'utf8'))
+    if (before > 2) writeFileSync(path, '2')
+  })
+  afterAll(() => {
+    if (before > 2) writeFileSync(path, String(before))
   })
 }
 

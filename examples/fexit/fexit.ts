@@ -1,0 +1,23 @@
+// Files that processes ask for in vain, and why: node dist/examples/fexit/fexit.js
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF, for arm64 6.4, and not hardened.
+import { getSystemErrorName } from 'node:util'
+import { BpfObject } from 'libbpf-node'
+
+interface Failure {
+  pid: number
+  comm: string
+  error: bigint
+  path: string
+}
+
+using obj = BpfObject.open(new URL('./fexit.bpf.o', import.meta.url))
+// The second is what newer kernels call it (7.2 does).
+const name = obj.program('on_opened').setAttachTarget(['do_filp_open', 'do_file_open'])
+await obj.load()
+// A kprobe sees the arguments, a kretprobe the result; this sees both.
+obj.program('on_opened').attachTracing()
+console.log(`watching ${name}; Ctrl-C ends`)
+
+for await (const { pid, comm, error, path } of obj.ringBuffer<Failure>('failures', 'failure')) {
+  console.log(`${comm} (${pid}): ${getSystemErrorName(Number(error))} ${path}`)
+}

@@ -1,0 +1,26 @@
+// How long processes wait for the C library to look up a host: node dist/examples/uretprobe/uretprobe.js [pid]
+// Takes CAP_SYS_ADMIN. Linux 5.8. CAP_BPF and CAP_PERFMON are enough before 6.16, and for attachUprobeMulti.
+import { BpfObject } from 'libbpf-node'
+
+interface Lookup {
+  pid: number
+  comm: string
+  host: string
+  took_ns: bigint
+  result: number
+}
+
+const [pid] = process.argv.slice(2)
+
+using obj = BpfObject.open(new URL('./uretprobe.bpf.o', import.meta.url))
+await obj.load()
+
+const where = { symbol: 'getaddrinfo', ...(pid === undefined ? {} : { pid: Number(pid) }) }
+obj.program('on_call').attachUprobe('libc.so.6', where)
+const link = obj.program('on_return').attachUprobe('libc.so.6', { ...where, retprobe: true })
+console.log(`watching ${link.target}; Ctrl-C ends`)
+
+for await (const { pid, comm, host, took_ns, result } of obj.ringBuffer<Lookup>('lookups', 'lookup')) {
+  const found = result === 0 ? 'found' : `not found (${result})`
+  console.log(`${comm} (${pid}): ${host} ${found} after ${(Number(took_ns) / 1e6).toFixed(1)} ms`)
+}
