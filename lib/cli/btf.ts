@@ -1,6 +1,6 @@
 import { Btf } from '../btf.js'
 import { btfs } from '../system.js'
-import { type Command, exitCodes } from './command.js'
+import { type Command, exitCodes, UsageError } from './command.js'
 import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
 
 const options = { json: { type: 'boolean' }, type: { type: 'string', multiple: true } } as const
@@ -65,8 +65,16 @@ function show(id: number, json: boolean): number {
 
 function dump(what: string | undefined, types: string[] | undefined): number {
   using btf = open(what)
-  print(btf.toC(types))
+  print(declarations(btf, types))
   return exitCodes.ok
+}
+
+function declarations(btf: Btf, types: string[] | undefined): string {
+  try {
+    return btf.toC(types)
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--type: ${error.message}`) : error
+  }
 }
 
 function open(what: string | undefined): Btf {

@@ -1,6 +1,6 @@
 // What sub-commands print: tables for people, JSON for programs. Both go to stdout.
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { UsageError, visible } from './command.js'
 
 /** Options of a sub-command, checked. */
 export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
@@ -45,7 +45,7 @@ export function table(
   width = columns(),
 ): string {
   const titles = head.map((column) => (typeof column === 'string' ? { title: column } : column) as Column)
-  const cells = rows.map((row) => titles.map((_, i) => String(row[i] ?? '')))
+  const cells = rows.map((row) => titles.map((_, i) => visible(String(row[i] ?? ''))))
   const widths = titles.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
   const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0)
   const room = Math.max(width - before, 16)
@@ -93,7 +93,7 @@ export function listing(pairs: readonly (readonly [string, string | number | big
   const width = Math.max(...shown.map(([name]) => name.length))
   return shown
     .map(([name, value]) => {
-      const lines = wrap(String(value), Math.max(columns() - width - 2, 16))
+      const lines = wrap(visible(String(value)), Math.max(columns() - width - 2, 16))
       return lines.map((line, i) => `${(i === 0 ? name : '').padEnd(width)}  ${line}`.trimEnd()).join('\n')
     })
     .join('\n')

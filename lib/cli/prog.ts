@@ -2,7 +2,7 @@ import { uptime } from 'node:os'
 import type { ProgramInfo } from '../program.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../program-dump.js'
 import { type Held, programInfo, programs } from '../system.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import { type Command, exitCodes, UsageError, visible } from './command.js'
 import { holderNames, idOf, listing, oneOf, parseOptions, print, printJson, table } from './output.js'
 
 const options = { json: { type: 'boolean' }, opcodes: { type: 'boolean' } } as const
@@ -113,7 +113,7 @@ function xlated({ instructions }: ProgramDump, opcodes: boolean): string {
   const lines: string[] = []
   for (const { function: name, source, index, text, bytes } of instructions) {
     if (name !== undefined) lines.push(`${name}:`)
-    if (source !== undefined) lines.push(`; ${source.text}`)
+    if (source !== undefined) lines.push(`; ${visible(source.text)}`)
     lines.push(`${String(index).padStart(4)}: ${text}`)
     if (opcodes) lines.push(`       ${hex(bytes)}`)
   }
@@ -133,7 +133,8 @@ function jitedFunction({ name, address, bytes, lines }: JitedFunction): string {
   const text = [`${name || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`]
   const starts = [...new Set([0, ...lines.map(({ offset }) => offset), bytes.length])].sort((a, b) => a - b)
   for (const [i, start] of starts.slice(0, -1).entries()) {
-    for (const { source } of lines.filter(({ offset }) => offset === start)) text.push(`; ${source.text}`)
+    for (const { source } of lines.filter(({ offset }) => offset === start))
+      text.push(`; ${visible(source.text)}`)
     for (let at = start; at < starts[i + 1]!; at += lineLength) {
       const end = Math.min(at + lineLength, starts[i + 1]!)
       text.push(`${at.toString(16).padStart(6)}: ${hex(bytes.subarray(at, end))}`)
