@@ -10,6 +10,7 @@
 #include "addon.h"
 #include "util/call.h"
 #include "util/compat.h"
+#include "util/elf_check.h"
 
 namespace {
 
@@ -72,6 +73,8 @@ struct Source {
   std::optional<std::vector<uint8_t>> bytes;
 
   int AddTo(LinkerState& state) {
+    int error = bytes ? ElfCheck::Run(bytes->data(), bytes->size()) : ElfCheck::Run(path.c_str());
+    if (error != 0) return error;
     return bytes ? bpf_linker__add_buf(state.linker, bytes->data(), bytes->size(), nullptr)
                  : bpf_linker__add_file(state.linker, path.c_str(), nullptr);
   }

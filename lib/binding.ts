@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Binding } from '../types/binding.js'
 import { packageRoot } from './package-root.js'
@@ -8,7 +8,7 @@ const require = createRequire(import.meta.url)
 function load(): Binding {
   const root = packageRoot()
   try {
-    return loadFromOrdinaryPlace(root) ?? require('node-gyp-build')(root)
+    return loadFromOrdinaryPlace(root) ?? loadFromElsewhere(root)
   } catch (cause) {
     throw new Error(explain(root, cause as NodeJS.ErrnoException), { cause })
   }
@@ -23,7 +23,7 @@ function loadFromOrdinaryPlace(root: string): Binding | undefined {
   const path = ['build/Release/libbpf_node.node', `prebuilds/linux-${process.arch}/libbpf-node.glibc.node`]
     .map((name) => `${root}/${name}`)
     .find(existsSync)
-  if (path === undefined) return undefined
+  if (path === undefined || whyDamaged(path) !== undefined) return undefined
   try {
     const module = { exports: {} }
     process.dlopen(module, path)
@@ -31,6 +31,35 @@ function loadFromOrdinaryPlace(root: string): Binding | undefined {
   } catch {
     // Not for this libc or this Node.js: node-gyp-build may know of another.
     return undefined
+  }
+}
+
+function loadFromElsewhere(root: string): Binding {
+  const path: string = require('node-gyp-build').resolve(root)
+  const why = whyDamaged(path)
+  if (why !== undefined) throw Object.assign(new Error(`${path} ${why}`), { code: 'ERR_DLOPEN_FAILED' })
+  return require(path)
+}
+
+/** EM_X86_64 and EM_AARCH64 of elf.h. */
+const machines: Readonly<Record<number, string>> = { 62: 'x64', 183: 'arm64' }
+
+/** What dlopen(3) would crash at, a file that was cut off, or calls a file that is not there, one for another machine. */
+function whyDamaged(path: string): string | undefined {
+  const fd = openSync(path, 'r')
+  try {
+    const header = Buffer.alloc(64)
+    const length = readSync(fd, header, 0, 64, 0)
+    if (length < 64 || header.readUInt32BE(0) !== 0x7f454c46) return 'is damaged: it is no ELF file'
+    const arch = machines[header.readUInt16LE(18)] ?? 'another machine'
+    if (Object.values(machines).includes(process.arch) && arch !== process.arch)
+      return `is for ${arch}, this is ${process.arch}`
+    // The table of sections is at the end.
+    const size = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60)
+    const { size: found } = fstatSync(fd)
+    return found < size ? `is damaged: it has ${found} bytes of at least ${size}` : undefined
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -51,7 +80,19 @@ function explain(root: string, cause: NodeJS.ErrnoException): string {
       libc === 'musl' && !existsSync('/etc/alpine-release') ? '; set LIBC=musl in the environment' : ''
     return `${failed}: ${cause.message}${other}; ${build}`
   }
-  return `${failed}: there is none in ${root}/prebuilds/${platform}-${arch} or ${root}/build/Release; ${build}`
+  const chosen = choices.filter((name) => process.env[name]).map((name) => `${name}=${process.env[name]}`)
+  const asked = chosen.length === 0 ? '' : `; the environment has ${chosen.join(', ')}`
+  const place = process.env.LIBBPF_NODE_PREBUILD || root
+  const folder = `${place}/prebuilds/${platform}-${arch}`
+  return `${failed}: there is none in ${folder} (${contents(folder)}) or ${place}/build/Release${asked}; ${build}`
+}
+
+function contents(folder: string): string {
+  try {
+    return readdirSync(folder).join(', ') || 'which is empty'
+  } catch {
+    return 'which does not exist'
+  }
 }
 
 /** The native functions, see types/binding.d.ts. Only `lib/` uses them. */

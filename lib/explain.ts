@@ -111,8 +111,11 @@ function place(file: string, line: number): string {
 }
 
 function findVerdict(log: string, subject: Subject): Verdict | undefined {
-  const printed = findVerdicts(log).at(-1)
-  if (printed !== undefined) return printed.reason === '' ? undefined : printed
+  const verdict = findVerdicts(log).at(-1) ?? inKernelLog(log, subject)
+  return verdict?.reason === '' ? undefined : verdict
+}
+
+function inKernelLog(log: string, subject: Subject): Verdict | undefined {
   const text = subject.kernelLog?.() ?? ''
   const program = /prog '([^']*)': BPF program load failed/.exec(log)?.[1]
   return text === '' || program === undefined ? undefined : readVerdict(program, text)

@@ -64,6 +64,11 @@ export const hints: readonly Hint[] = [
     log: /libbpf: (?:elf: )?(.*)/,
     say: ([, detail]) => `the file is damaged or was cut off: ${detail}`,
   },
+  {
+    code: /^LIBBPF_ERRNO__FORMAT$/,
+    operation: /^bpf_linker__add/,
+    say: () => 'the file is damaged: a relocation lies outside of what it is of',
+  },
   // ---- Programs and what they ask of the kernel
   {
     log: /prog '([^']+)': missing BPF prog type, check ELF section name '([^']+)'/,

@@ -104,10 +104,8 @@ function findHolders(): Map<string, Holder[]> {
       const target = readOr('', () => readlinkSync(`/proc/${pid}/fd/${fd}`))
       if (!/^anon_inode:\[?(bpf|btf)/.test(target)) continue
       const text = readOr('', () => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))
-      // A link tells the program's id, too, which is not the link's holder's for that.
-      const [, kind = '', id = ''] =
-        (/link/.test(target) ? /^(link)_id:\s*(\d+)$/m : /^(prog|map|btf)_id:\s*(\d+)$/m).exec(text) ?? []
-      if (kind !== '') own.add(`${kindOf[kind]} ${id}`)
+      const held = heldBy(target, text)
+      if (held !== undefined) own.add(held)
     }
     for (const key of own) {
       const list = found.get(key) ?? []
@@ -116,6 +114,14 @@ function findHolders(): Map<string, Holder[]> {
     }
   }
   return found
+}
+
+/** What a descriptor is of, by what it links to and what fdinfo says of it: `map 17`. @internal */
+export function heldBy(target: string, fdinfo: string): string | undefined {
+  // A link tells the program's id, too, which is not the link's holder's for that.
+  const [, kind, id] =
+    (/link/.test(target) ? /^(link)_id:\s*(\d+)$/m : /^(prog|map|btf)_id:\s*(\d+)$/m).exec(fdinfo) ?? []
+  return kind && `${kindOf[kind]} ${id}`
 }
 
 function namesIn(folder: string): string[] {

@@ -13,9 +13,9 @@ export interface Verdict {
 
 const frame = /prog '([^']*)': -- BEGIN PROG LOAD LOG --\n([\s\S]*?)-- END PROG LOAD LOG --/g
 // "; int x = *p; @ exec.bpf.c:12"; older kernels leave out the place.
-const sourceLine = /^\d*:? ?; (.*?)(?: @ (.+):(\d+))?$/
+const sourceLine = /^\d*:? ?; (?:(.*) @ ((?:(?! @ ).)+):(\d{1,7})|(.*))$/s
 // "12: (85) call ...", and what libbpf makes of those that it could not relocate: "12: <invalid CO-RE relocation>".
-const instructionLine = /^(\d+): (?:R\d.*; )?(?:\([0-9a-f]{2}\) |<)/
+const instructionLine = /^(\d{1,7}): (?:R\d.*; )?(?:\([0-9a-f]{2}\) |<)/
 
 /** The verifier logs among libbpf's messages, one for each program it tried. */
 export function findVerdicts(log: string): Verdict[] {
@@ -34,7 +34,7 @@ export function readVerdict(program: string, text: string): Verdict {
     // The compiler's own instructions come from line 0.
     else if (from !== null && from[3] === '0') continue
     else if (from !== null)
-      source = { file: from[2] ?? '', line: Number(from[3] ?? 0), text: from[1]!.trim() }
+      source = { file: from[2] ?? '', line: Number(from[3] ?? 0), text: (from[1] ?? from[4]!).trim() }
     else if (isReason(line)) reason = line.trim()
   }
   return { program, text, reason, instruction, source }

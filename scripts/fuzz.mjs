@@ -1,13 +1,34 @@
-// Looks for crashes with libFuzzer, for so many seconds each (60): what libbpf and libelf make of damaged object files and BTF. What it
-// finds stays in build/fuzz as crash-*, leak-* or timeout-*, and is run again by giving it to the program beside it.
+// Looks for crashes with libFuzzer: what libbpf and libelf make of damaged object files and BTF. What it finds stays in build/fuzz as
+// crash-*, leak-* or timeout-*, and is run again by giving it to the program beside it.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { Failure, root, run, say, settings } from './run.mjs'
-import { ensurePrograms } from './tools.mjs'
+import { ensurePrograms, programs } from './tools.mjs'
 
-const [seconds = '60'] = process.argv.slice(2)
+const fuzzers = { object: 'object', btf: 'btf', linker: 'object' }
+const help = `Usage: npm run fuzz -- [--seconds N] [--seed N]... [FUZZER...]
+
+FUZZER is one of ${Object.keys(fuzzers).join(', ')}; all of them without.
+
+  --seconds  how long each of them runs with each seed; 60 by default
+  --seed     can be given several times; a random one by default
+`
+
 const folder = join(root, 'build/fuzz')
+
+/** The version of a clang, and libFuzzer for it. */
+async function ensureClang() {
+  const version = [16, 17, 18, 19].find((version) => programs().has(`clang++-${version}`)) ?? 16
+  const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch]
+  const libraries = `/usr/lib/llvm-${version}/lib/clang/${version}/lib/linux`
+  await ensurePrograms({
+    [`clang++-${version}`]: `clang-${version}`,
+    [`${libraries}/libclang_rt.fuzzer-${machine}.a`]: `libclang-rt-${version}-dev`,
+  })
+  return version
+}
 
 /** Our own object files to begin with, and the BTF in them. */
 function writeCorpus() {
@@ -27,23 +48,47 @@ function writeCorpus() {
   }
 }
 
-try {
-  process.chdir(root)
-  await ensurePrograms({ 'clang++-16': 'clang-16' })
+async function fuzz(names, seconds, seeds) {
+  const version = await ensureClang()
   mkdirSync(folder, { recursive: true })
   writeCorpus()
   say('fuzz: building')
-  const env = { ...process.env, CC: 'clang-16', CXX: 'clang++-16' }
+  const env = { ...process.env, CC: `clang-${version}`, CXX: `clang++-${version}` }
   await run('cmake', ['-S', 'test/fuzz', '-B', folder], { env })
   await run('cmake', ['--build', folder, '--parallel'])
   settings.verbose = true
-  // libbpf 1.7's linker leaks the BTF of an object that it refuses.
-  const limits = [`-max_total_time=${seconds}`, '-timeout=30', '-max_len=60000', '-detect_leaks=0']
-  for (const [name, corpus] of Object.entries({ object: 'object', btf: 'btf', linker: 'object' })) {
-    say(`fuzz: ${name}`)
-    await run(join(folder, `fuzz-${name}`), [...limits, join('corpus', corpus)], { cwd: folder })
+  const limits = [`-max_total_time=${seconds}`, '-timeout=30', '-max_len=60000']
+  for (const seed of seeds) {
+    for (const name of names) {
+      say(`fuzz: ${name}`)
+      const options = [...limits, `-seed=${seed}`, join('corpus', fuzzers[name])]
+      // libbpf 1.7's linker leaks the BTF of an object that it refuses.
+      const leaks = name === 'linker' ? { ASAN_OPTIONS: 'detect_leaks=0' } : {}
+      await run(join(folder, `fuzz-${name}`), options, { cwd: folder, env: { ...env, ...leaks } })
+    }
   }
+}
+
+try {
+  process.chdir(root)
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '60' },
+      // 0 has libFuzzer choose one.
+      seed: { type: 'string', multiple: true, default: ['0'] },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const unknown = positionals.find((name) => !Object.hasOwn(fuzzers, name))
+  if (unknown) throw new Failure(`there is no fuzzer ${unknown}\n\n${help}`)
+  // For libFuzzer 0 seconds are forever.
+  if (!/^[1-9]\d*$/.test(values.seconds))
+    throw new Failure(`--seconds ${values.seconds}: how many?\n\n${help}`)
+  if (values.help) process.stdout.write(help)
+  else await fuzz(positionals.length > 0 ? positionals : Object.keys(fuzzers), values.seconds, values.seed)
 } catch (error) {
-  say(`fuzz: failed\n${error instanceof Failure ? error.message : error.stack}`)
+  const isOurs = error instanceof Failure || error.code?.startsWith('ERR_PARSE_ARGS')
+  say(`fuzz: failed\n${isOurs ? error.message : error.stack}`)
   process.exitCode = 1
 }

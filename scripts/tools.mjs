@@ -1,7 +1,7 @@
 // Finds the compilers and other programs that the build needs, and installs those that are missing: with apt,
 // as root or through sudo. For other systems it says which command does it.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, run, say } from './run.mjs'
 
@@ -92,10 +92,11 @@ export async function ensureClangFormat() {
   return find()
 }
 
-/** Makes sure that programs are there: name to Debian's package. */
+/** Makes sure that programs are there, or other files by their path: name to Debian's package. */
 export async function ensurePrograms(packages) {
   const present = programs()
-  const missing = Object.keys(packages).filter((name) => !present.has(name))
+  const isThere = (name) => (name.includes('/') ? existsSync(name) : present.has(name))
+  const missing = Object.keys(packages).filter((name) => !isThere(name))
   await install(missing.map((name) => packages[name]))
 }
 

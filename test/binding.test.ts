@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Binding, MapHandle, ObjectHandle } from '../types/binding.js'
+import { BtfWriter } from './btf/helper.js'
 import { type ChildOptions, runChild } from './helpers/child.js'
 import { objectPath, thrownBy } from './helpers/objects.js'
 
@@ -172,6 +173,28 @@ describe('BTF that libbpf would follow without end', () => {
       expect(opening(btfOf([info, 1]))).toMatchObject({ errno: 22 })
       expect(opening(btfOf([pointer, 2], [info, 1]))).toMatchObject({ errno: 22 })
     }
+  })
+
+  it('is refused: members without a size, by which it would divide', () => {
+    const make = (add: (btf: BtfWriter) => number): Uint8Array => {
+      const btf = new BtfWriter()
+      btf.record('struct', 's', 8, [['member', add(btf), 0]])
+      return btf.bytes()
+    }
+    native.btfClose(
+      native.btfNew(
+        make((btf) => btf.array(btf.int('int', 4), 2)),
+        undefined,
+      ),
+    )
+    const sizeless = [
+      () => 0,
+      (btf: BtfWriter) => btf.add('fwd', 'nothing', 0),
+      (btf: BtfWriter) => btf.add('func_proto', '', 0),
+      (btf: BtfWriter) => btf.int('int', 0),
+      (btf: BtfWriter) => btf.add('const', '', btf.array(btf.add('fwd', 'nothing', 0), 2)),
+    ]
+    for (const add of sizeless) expect(opening(make(add))).toMatchObject({ errno: 22 })
   })
 
   it('is refused: pointers to pointers by the thousand', () => {

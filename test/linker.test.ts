@@ -81,6 +81,36 @@ describe('Linker', () => {
     await expect(linker.finalize()).rejects.toMatchObject({ code: 'ERR_BPF_STATE' })
   })
 
+  it('refuses relocations of what is not there, before libbpf writes there', () => {
+    const path = join(folder, 'far.o')
+    for (const [field, value] of [
+      ['offset', 2n ** 40n],
+      ['offset', 2n ** 64n - 8n],
+      ['symbol', 2n ** 30n],
+    ] as const) {
+      const bytes = readFileSync(objectPath('hold'))
+      const u64 = (at: number) => Number(bytes.readBigUInt64LE(at))
+      const headers = Array.from({ length: bytes.readUInt16LE(60) }, (_, i) => u64(40) + i * 64)
+      // Relocations of code.
+      const relocations = headers.filter(
+        (at) =>
+          bytes.readUInt32LE(at + 4) === 9 && (u64(headers[bytes.readUInt32LE(at + 44)]! + 8) & 4) === 4,
+      )
+      expect(relocations.length).toBeGreaterThan(0)
+      for (const at of relocations) {
+        const first = u64(at + 24)
+        if (field === 'offset') bytes.writeBigUInt64LE(value, first)
+        else bytes.writeBigUInt64LE((value << 32n) | 1n, first + 8)
+      }
+      writeFileSync(path, bytes)
+      for (const source of [path, bytes]) {
+        const error = thrownBy(() => Linker.linkSync([source]))
+        expect(error).toMatchObject({ code: 'LIBBPF_ERRNO__FORMAT' })
+        expect((error as Error).message).toContain('a relocation lies outside of what it is of')
+      }
+    }
+  })
+
   it('refuses the same symbol twice', async () => {
     await expect(Linker.link([library, library])).rejects.toThrow(/conflicting/)
   })

@@ -1,5 +1,6 @@
 // What libbpf relies on in BTF and does not check when it reads it: whatever refers to itself, or is nested
-// too deeply, would have it run on until the stack ends, or for ever.
+// too deeply, would have it run on until the stack ends, or for ever; members without a size have it divide
+// by 0.
 #pragma once
 
 #include <bpf/btf.h>
@@ -64,11 +65,46 @@ class BtfCheck {
         break;
       case BTF_KIND_STRUCT:
       case BTF_KIND_UNION:
-        for (uint32_t i = 0; by_value_ && i < btf_vlen(type); i++) follow(btf_members(type)[i].type);
+        for (uint32_t i = 0; by_value_ && i < btf_vlen(type); i++) {
+          uint32_t member = btf_members(type)[i].type;
+          follow(member);
+          if (height <= kMost && !HasSize(member)) height = kEndless;
+        }
         break;
     }
     active_--;
     return heights_[id] = std::min(height, kEndless);
+  }
+
+  // Of a chain that is known to end. libbpf divides by the alignment of members, which is 0 of what has no
+  // size.
+  bool HasSize(uint32_t id) const {
+    for (;;) {
+      const btf_type* type = btf__type_by_id(types_, id);
+      switch (btf_kind(type)) {
+        case BTF_KIND_TYPEDEF:
+        case BTF_KIND_VOLATILE:
+        case BTF_KIND_CONST:
+        case BTF_KIND_RESTRICT:
+        case BTF_KIND_TYPE_TAG:
+          id = type->type;
+          break;
+        case BTF_KIND_ARRAY:
+          id = btf_array(type)->type;
+          break;
+        case BTF_KIND_PTR:
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+          return true;
+        case BTF_KIND_INT:
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64:
+        case BTF_KIND_FLOAT:
+          return type->size > 0;
+        default:
+          return false;
+      }
+    }
   }
 
   static constexpr uint32_t kMost = 256;

@@ -32,10 +32,13 @@ function findMapped(name: string, pid: number): string | undefined {
     // It has ended, or is not ours to look at: the kernel will say so.
     return undefined
   }
-  for (const [, path = ''] of maps.matchAll(/\s(\/.+)$/gm)) {
-    if (basename(path) === name) return `/proc/${pid}/root${path}`
-  }
-  return undefined
+  const path = pathsIn(maps).find((path) => basename(path) === name)
+  return path && `/proc/${pid}/root${path}`
+}
+
+/** Of the files that /proc/PID/maps names. @internal */
+export function pathsIn(maps: string): string[] {
+  return [...maps.matchAll(/\s(\/.+)$/gm)].map(([, path = '']) => path)
 }
 
 export function isReadable(path: string): boolean {

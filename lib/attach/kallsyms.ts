@@ -10,11 +10,16 @@ export function kernelFunctions(matching?: string | RegExp): string[] {
   if (matching !== undefined && typeof matching !== 'string' && !(matching instanceof RegExp)) {
     throw new TypeError('matching is neither a string nor a RegExp')
   }
+  return functionsIn(readFileSync('/proc/kallsyms', 'latin1'), matching)
+}
+
+/** What /proc/kallsyms says. @internal */
+export function functionsIn(text: string, matching?: string | RegExp): string[] {
   const wanted = typeof matching === 'string' ? globToRegExp(matching) : matching
   const names: string[] = []
-  for (const [, name = ''] of readFileSync('/proc/kallsyms', 'latin1').matchAll(
-    /^[0-9a-f]+ [tTwW] ([^\s]+)/gm,
-  )) {
+  for (const [, name = ''] of text.matchAll(/^[0-9a-f]+ [tTwW] ([^\s]+)/gm)) {
+    // An expression with the flag g goes on where it found the one before.
+    if (wanted !== undefined) wanted.lastIndex = 0
     if (wanted === undefined || wanted.test(name)) names.push(name)
   }
   return names
@@ -32,7 +37,8 @@ export function moduleOf(name: string): string | undefined {
 
 function globToRegExp(glob: string): RegExp {
   const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`)
+  // Several * in a row are one; as expressions they would try each way to share a name among them.
+  return new RegExp(`^${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`)
 }
 
 /** Whether the kernel has kprobes at all. */

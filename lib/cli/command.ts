@@ -25,7 +25,22 @@ export class UsageError extends Error {}
 /** It didn't work. The message says why. */
 export class Failed extends Error {}
 
+/** Errors of the system, and classes of our own: their message explains what is expected to go wrong. */
+export function isForPeople(error: Error): boolean {
+  return (
+    'syscall' in error ||
+    !['Error', 'TypeError', 'RangeError', 'ReferenceError', 'SyntaxError'].includes(error.constructor.name)
+  )
+}
+
 /** For people: results go to stdout, everything else here. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`)
+  process.stderr.write(`${line.split('\n').map(visible).join('\n')}\n`)
+}
+
+/** Names and lines that others have written may hold what a terminal obeys. */
+export function visible(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+  const control = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/g
+  return text.replace(control, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { type Command, exitCodes, say, UsageError } from './command.js'
+import { type Command, exitCodes, isForPeople, say, UsageError } from './command.js'
 
 /** The sub-commands. Each is read when it's needed: `--help` needs no native code. */
 const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
@@ -47,14 +47,6 @@ function failed(name: string, command: Command, error: unknown): number {
   const isExplained = error instanceof Error && isForPeople(error)
   say(`libbpf-node ${name}: ${isExplained ? error.message : ((error as Error)?.stack ?? error)}`)
   return exitCodes.failed
-}
-
-/** Errors of the system, and classes of our own. */
-function isForPeople(error: Error): boolean {
-  return (
-    'syscall' in error ||
-    !['Error', 'TypeError', 'RangeError', 'ReferenceError', 'SyntaxError'].includes(error.constructor.name)
-  )
 }
 
 async function help(): Promise<number> {

@@ -1,7 +1,7 @@
 // What sub-commands print: tables for people, JSON for programs. Both go to stdout.
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { UsageError } from './command.js'
+import { UsageError, visible } from './command.js'
 
 /** Options of a sub-command, checked. */
 export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
@@ -110,11 +110,6 @@ export function listing(pairs: readonly (readonly [string, string | number | big
 
 export function print(text: string): void {
   process.stdout.write(text)
-}
-
-/** What others chose, such as a process's name, may hold what a terminal obeys: `?` instead. */
-export function visible(text: string): string {
-  return text.replace(/[^\P{Cc}\t]/gu, '?')
 }
 
 /** Piece by piece: all of a large map need not fit into a string, and nobody may want to see it to its end. */

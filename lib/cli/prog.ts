@@ -2,7 +2,7 @@ import { uptime } from 'node:os'
 import type { ProgramInfo } from '../program.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../program-dump.js'
 import { type Held, programInfo, programs } from '../system.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import { type Command, exitCodes, UsageError, visible } from './command.js'
 import {
   expectNoMore,
   holderNames,
@@ -14,7 +14,6 @@ import {
   printJson,
   right,
   table,
-  visible,
 } from './output.js'
 
 const options = { json: { type: 'boolean' }, opcodes: { type: 'boolean' } } as const

@@ -1,6 +1,6 @@
 import { tracePipe } from '../trace-pipe.js'
-import { type Command, exitCodes } from './command.js'
-import { expectNoMore, parseOptions, print, visible } from './output.js'
+import { type Command, exitCodes, visible } from './command.js'
+import { expectNoMore, parseOptions, print } from './output.js'
 
 const options = { json: { type: 'boolean' } } as const
 
@@ -26,9 +26,9 @@ Needs tracefs, and root or a group that may read it.
 }
 
 /** `cat-17 [001] d..2. 12.345678: bpf_trace_printk: hello`; what looks otherwise is only a line. */
-function parse(line: string): Record<string, unknown> {
+export function parse(line: string): Record<string, unknown> {
   const [, comm, pid, cpu, seconds, text] =
-    /^\s*(.*)-(\d+)\s+(?:\(.*?\)\s+)?\[(\d+)\]\s+\S+\s+([\d.]+): bpf_trace_printk: (.*)$/.exec(line) ?? []
+    /^\s*(.*?)-(\d+)\s+(?:\(.*?\)\s+)?\[(\d+)\]\s+\S+\s+([\d.]+): bpf_trace_printk: (.*)$/s.exec(line) ?? []
   if (text === undefined) return { line }
   return { comm, pid: Number(pid), cpu: Number(cpu), seconds: Number(seconds), text }
 }

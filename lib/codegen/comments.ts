@@ -71,11 +71,15 @@ interface Declaration {
   readonly type: Commented | undefined
 }
 
+/** Clang takes no more brackets in each other. */
+const deepest = 256
+
 class Reader {
   readonly #tokens: readonly Token[]
   readonly #types: Map<string, Commented>
   readonly #globals: Map<string, string>
   #at = 0
+  #depth = 0
 
   constructor(source: string, types: Map<string, Commented>, globals: Map<string, string>) {
     this.#tokens = tokensOf(source)
@@ -146,12 +150,18 @@ class Reader {
     }
     if (!this.#is('{')) return undefined
     this.#next()
+    if (this.#depth === deepest) {
+      this.#skip()
+      return undefined
+    }
+    this.#depth++
     const type = { words: joined(before, this.#behind()), members: new Map<string, CommentedMember>() }
     while (this.#peek() !== end && !this.#is('}')) {
       if (kind === 'enum') this.#enumerator(type)
       else this.#member(type)
     }
     this.#next()
+    this.#depth--
     if (name !== undefined) this.#types.set(name, type)
     return type
   }

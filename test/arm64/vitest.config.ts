@@ -12,7 +12,12 @@ export default defineConfig({
   test: {
     ...base.test,
     root: fileURLToPath(new URL('../..', import.meta.url)),
-    include: ['test/arm64/*.test.ts', 'test/btf/{codec,layout,parse}.test.ts'],
+    include: [
+      'test/arm64/*.test.ts',
+      'test/btf/{codec,hostile,layout,parse}.test.ts',
+      'test/codegen/comments.test.ts',
+      'test/properties/{bytes,text}.test.ts',
+    ],
     // Emulated it is neither at once nor small.
     testNamePattern: /^(?!.*is ready at once and small)/,
     // The check for leaks asks the kernel.

@@ -369,7 +369,7 @@ describe('the command line', () => {
     })
     try {
       await once(child.stdout, 'data')
-      expect(await text('map', 'list')).toContain(`a?[2Jb(${child.pid})`)
+      expect(await text('map', 'list')).toContain(`a\\x1b[2Jb(${child.pid})`)
     } finally {
       child.kill()
       await once(child, 'close')

@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../binding/util/elf_check.h"
 #include "quiet.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (ElfCheck::Run(data, size) != 0) return 0;
   int fd = memfd_create("fuzz", MFD_CLOEXEC);
   bpf_linker* linker = bpf_linker__new_fd(fd, nullptr);
   if (linker != nullptr) {

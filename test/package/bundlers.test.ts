@@ -1,10 +1,20 @@
 // A user's program made one file by a bundler. The package stays outside of it, in node_modules, because its native addon is found from its own folder.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { rolldown } from 'rolldown'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type InputOptions, type OutputOptions, rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -33,14 +43,23 @@ function result(name: string) {
   return { status, stdout, stderr }
 }
 
+/** A configuration as docs/shipping.md has it. */
+async function documented<T>(name: string): Promise<T> {
+  const text = readFileSync(join(root, 'docs/shipping.md'), 'utf8')
+  const [, code] = new RegExp(`\`\`\`js\n(// ${name}[^]*?)\`\`\``).exec(text) ?? []
+  if (code === undefined) throw new Error(`docs/shipping.md has no ${name}`)
+  const path = join(folder, name)
+  writeFileSync(path, code)
+  return (await import(pathToFileURL(path).href)).default as T
+}
+
 describe('a bundled program', () => {
   it('of rolldown, whose options are those of rollup', async () => {
-    const bundle = await rolldown({
-      input: join(folder, 'main.js'),
-      external: [/^libbpf-node(\/|$)/],
-      platform: 'node',
-    })
-    await bundle.write({ file: join(folder, 'rolldown.js'), format: 'esm' })
+    const { output, ...options } = await documented<InputOptions & { output: OutputOptions }>(
+      'rollup.config.js',
+    )
+    const bundle = await rolldown({ ...options, cwd: folder, platform: 'node' })
+    await bundle.write({ ...output, file: join(folder, 'rolldown.js') })
     await bundle.close()
     expect(result('rolldown.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
   })
@@ -58,6 +77,37 @@ describe('a bundled program', () => {
       cwd: folder,
     })
     expect(result('esbuild.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
+  })
+
+  it.skipIf(!process.env.LIBBPF_NODE_WEBPACK)('of webpack (npm run test:bundlers)', async () => {
+    const webpack = createRequire(import.meta.url)(process.env.LIBBPF_NODE_WEBPACK ?? '') as (
+      options: object,
+      done: (error: Error | null, stats: { toString(options: object): string; hasErrors(): boolean }) => void,
+    ) => void
+    const { output, ...config } = await documented<{ output: object }>('webpack.config.js')
+    const path = join(folder, 'webpack')
+    const options = { ...config, mode: 'production', context: folder, entry: './main.js' }
+    await new Promise<void>((resolve, reject) => {
+      webpack({ ...options, output: { ...output, path, filename: 'main.mjs' } }, (error, stats) => {
+        if (error === null && !stats.hasErrors()) resolve()
+        else reject(error ?? new Error(stats.toString({ all: false, errors: true })))
+      })
+    })
+    expect(result('webpack/main.mjs')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
+  })
+
+  it('needs these files of the package', async () => {
+    const few = join(folder, 'few')
+    const copy = join(few, 'node_modules/libbpf-node')
+    for (const name of ['package.json', 'dist/lib/dispatcher.bpf.o', 'build/Release/libbpf_node.node']) {
+      cpSync(join(root, name), join(copy, name))
+    }
+    const isCode = (path: string): boolean => statSync(path).isDirectory() || path.endsWith('.js')
+    cpSync(join(root, 'dist/lib'), join(copy, 'dist/lib'), { recursive: true, filter: isCode })
+    for (const name of ['package.json', 'main.js', 'names.js', 'ring.bpf.o']) {
+      cpSync(join(folder, name), join(few, name))
+    }
+    expect(result('few/main.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
   })
 
   it('without the package outside says what is wrong', async () => {

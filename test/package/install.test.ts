@@ -194,9 +194,7 @@ describe('without an addon', () => {
 
       mkdirSync(dirname(join(installed, prebuild)), { recursive: true })
       writeFileSync(join(installed, prebuild), 'not an addon')
-      expect(runScript('damaged.mjs', load).stdout).toMatch(
-        /cannot load .*(invalid ELF header|file too short)/,
-      )
+      expect(runScript('damaged.mjs', load).stdout).toMatch(/cannot load .* is damaged: it is no ELF file/)
     } finally {
       rmSync(join(installed, 'prebuilds'), { recursive: true })
       cpSync(away, join(installed, 'prebuilds'), { recursive: true })

@@ -1,0 +1,96 @@
+// What is said where the addon cannot be loaded: a copy of the library with other addons than it should have.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { runChild } from '../helpers/child.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const addon = readFileSync(join(root, 'build/Release/libbpf_node.node'))
+const machine = `linux-${process.arch}`
+let folder = ''
+let prebuilds = ''
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'libbpf-node-loader-'))
+  prebuilds = join(folder, 'prebuilds', machine)
+  for (const name of ['package.json', 'dist/lib', 'node_modules/node-gyp-build']) {
+    cpSync(join(root, name), join(folder, name), { recursive: true })
+  }
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+beforeEach(() => {
+  rmSync(join(folder, 'prebuilds'), { recursive: true, force: true })
+  rmSync(join(folder, 'build'), { recursive: true, force: true })
+})
+
+function put(bytes: Uint8Array, name = 'libbpf-node.glibc.node', where = prebuilds): void {
+  mkdirSync(where, { recursive: true })
+  writeFileSync(join(where, name), bytes)
+}
+
+/** What comes out of the import: `loaded`, or why not. */
+async function loading(env: Record<string, string> = {}): Promise<string> {
+  const program = `await import(process.argv.at(-1)).then(() => console.log('loaded'), (error) => console.log(error.message))`
+  const { stdout, signal } = await runChild(program, [join(folder, 'dist/lib/index.js')], { env })
+  expect(signal).toBeNull()
+  expect(stdout).toMatch(
+    new RegExp(`^(loaded\n$|libbpf-node cannot load its native addon for ${machine}, .*, Node.js)`),
+  )
+  return stdout
+}
+
+describe('the addon', () => {
+  it('is loaded, and a damaged one that was built beside it says so', async () => {
+    put(addon)
+    expect(await loading()).toContain('loaded')
+    put(addon.subarray(0, 1000), 'libbpf_node.node', join(folder, 'build/Release'))
+    expect(await loading()).toContain(
+      'build/Release/libbpf_node.node is damaged: it has 1000 bytes of at least',
+    )
+    expect(await loading({ PREBUILDS_ONLY: '1' })).toContain('loaded')
+  })
+
+  it.each([
+    ['nothing', new Uint8Array(0), 'is damaged: it is no ELF file'],
+    [
+      'text',
+      Buffer.from('this is no addon, but a text that is long enough to be the header of one...'),
+      'is no ELF file',
+    ],
+    ['half of one', addon.subarray(0, addon.length >> 1), /is damaged: it has \d+ bytes of at least \d+/],
+    [
+      'one for another machine',
+      other(addon),
+      `is for ${process.arch === 'x64' ? 'arm64' : 'x64'}, this is ${process.arch}`,
+    ],
+    ['one of nobody', other(addon, 0), `is for another machine, this is ${process.arch}`],
+  ])('that is %s is called that', async (_, bytes, says) => {
+    put(bytes)
+    const message = await loading()
+    expect(message).toMatch(says)
+    expect(message).toContain(join(prebuilds, 'libbpf-node.glibc.node'))
+    expect(message).toContain(`'npm run build' in ${folder} builds one`)
+  })
+
+  it('that is missing is missing where it was looked for', async () => {
+    const message = await loading()
+    expect(message).toContain(
+      `there is none in ${prebuilds} (which does not exist) or ${folder}/build/Release`,
+    )
+    put(addon, 'libbpf-node.musl.node')
+    expect(await loading()).toContain(`there is none in ${prebuilds} (libbpf-node.musl.node)`)
+    put(addon)
+    expect(await loading({ LIBBPF_NODE_PREBUILD: '/nothing' })).toContain(
+      `there is none in /nothing/prebuilds/${machine} (which does not exist) or /nothing/build/Release; the environment has LIBBPF_NODE_PREBUILD=/nothing;`,
+    )
+  })
+})
+
+/** The same for a machine of another number. */
+function other(bytes: Uint8Array, number = process.arch === 'x64' ? 183 : 62): Uint8Array {
+  const copy = Uint8Array.from(bytes)
+  new DataView(copy.buffer).setUint16(18, number, true)
+  return copy
+}
