@@ -214,7 +214,8 @@ describe('testRun', () => {
     clearInterval(timer)
     expect(results.map(({ retval }) => retval)).toEqual([7, 7])
     expect(object.bss.runs).toBe(2_000_000n)
-    expect(ticks).toBeGreaterThan(5)
+    // On the event loop none would come.
+    expect(ticks).toBeGreaterThan(0)
   })
 
   it('ends in peace when its object is closed meanwhile', async () => {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { it } from 'vitest'
+import { requiresKernel } from './kernel.js'
 
 const bpftool = process.env.BPFTOOL ?? 'bpftool'
 
@@ -12,9 +13,10 @@ function isHere(): boolean {
   }
 }
 
-/** A comparison with bpftool; skipped where it is not installed. $BPFTOOL names another one than that on the PATH. */
-export const comparesWithBpftool = (name: string, test: () => void | Promise<void>): void => {
-  if (isHere()) it(name, test)
+/** A comparison with bpftool, of something that the kernel has since a version; skipped where bpftool is not installed. $BPFTOOL names another one than that on the PATH. */
+export const comparesWithBpftool = (name: string, test: () => void | Promise<void>, since = '0'): void => {
+  if (isHere() && since === '0') it(name, test)
+  else if (isHere()) requiresKernel(since, name, test)
   else it.skip(`${name} (bpftool is not installed)`, test)
 }
 
