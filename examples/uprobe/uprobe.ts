@@ -1,5 +1,5 @@
 // Host names that processes look up through the C library: node dist/examples/uprobe/uprobe.js [pid]
-// Takes CAP_SYS_ADMIN. Linux 5.8. CAP_BPF and CAP_PERFMON are enough before 6.16, and for attachUprobeMulti.
+// Takes CAP_SYS_ADMIN. Linux 5.8. CAP_BPF and CAP_PERFMON are enough for attachUprobeMulti, and before 6.16 (and its fixes for older kernels).
 import { BpfObject } from 'libbpf-node'
 
 interface Lookup {

@@ -1,5 +1,5 @@
 // How long processes wait for the C library to look up a host: node dist/examples/uretprobe/uretprobe.js [pid]
-// Takes CAP_SYS_ADMIN. Linux 5.8. CAP_BPF and CAP_PERFMON are enough before 6.16, and for attachUprobeMulti.
+// Takes CAP_SYS_ADMIN. Linux 5.8. CAP_BPF and CAP_PERFMON are enough for attachUprobeMulti, and before 6.16 (and its fixes for older kernels).
 import { BpfObject } from 'libbpf-node'
 
 interface Lookup {

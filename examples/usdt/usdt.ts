@@ -1,5 +1,6 @@
 // Visits to a static probe (USDT): node dist/examples/usdt/usdt.js libc.so.6 libc setjmp [pid]
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8. 'readelf -n FILE' lists the probes (stapsdt) of a file.
+// Takes CAP_SYS_ADMIN. Linux 5.8; before 5.15 libraries, and programs that are linked as PIE, take a pid. Since 6.6 CAP_BPF and CAP_PERFMON are enough.
+// 'readelf -n FILE' lists the probes (stapsdt) of a file.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 

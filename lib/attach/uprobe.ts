@@ -2,9 +2,7 @@ import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { native } from '../binding.js'
 import { missingCapabilities } from '../capabilities.js'
-import { kernelIsOlderThan } from '../kernel-version.js'
 import type { Link } from '../link.js'
-import { whyNoPerfEvent } from '../perf-paranoid.js'
 import { type Attachable, attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
 import { findBinary, pidNumber, whyNoBinary } from './binary.js'
 import { expectOne, type ProbeMode, probeModeNumber } from './kprobe.js'
@@ -127,8 +125,7 @@ export function whyNoUprobe(
   const file = whyNoBinary(path)
   if (file !== undefined) return file
   if (errno === constants.errno.EACCES && missingCapabilities(['CAP_SYS_ADMIN']).length > 0) {
-    if (kernelIsOlderThan('6.16')) return whyNoPerfEvent()
-    return 'not permitted, the process lacks CAP_SYS_ADMIN, which kernels since 6.16 want for single uprobes; attachUprobeMulti (Linux 6.6) takes CAP_PERFMON'
+    return 'not permitted, the process lacks CAP_SYS_ADMIN, which single uprobes take since Linux 6.16, in older kernels with its fixes, and where kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) takes CAP_PERFMON'
   }
   // Other things are missing, too, where tracefs is: of those libbpf warns.
   if (
