@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { NativeError } from '../types/binding.js'
 import { native } from './binding.js'
-import { type Capability, explainRefusal } from './capabilities.js'
+import { type Capability, explainRefusal, missingCapabilities } from './capabilities.js'
 import { BpfError, type BpfErrorDetails, ENOTSUPP, VerifierError } from './errors.js'
 import { lockdownOfHelper } from './features/lockdown.js'
 import { hints } from './hints.js'
@@ -90,7 +90,7 @@ function explainNative(error: NativeError, subject: Subject): BpfError {
     const reason = missing ?? verdict.reason
     const says =
       missing === undefined
-        ? `the verifier rejected program '${verdict.program}': ${reason}${lockdownIn(reason)}`
+        ? `the verifier rejected program '${verdict.program}': ${reason}${lockdownIn(reason)}${capabilityIn(reason)}`
         : `program '${verdict.program}' ${missing}`
     const where = source === undefined ? '' : `, at ${place(source.file, source.line)}'${source.text}'`
     const message = `${subject.what}: ${says}${where}`
@@ -104,6 +104,14 @@ function lockdownIn(reason: string): string {
   const [, helper = ''] = /(?:unknown func|cannot use helper) bpf_(\w+)#/.exec(reason) ?? []
   const mode = lockdownOfHelper(helper)
   return mode === undefined ? '' : ` (the kernel is locked down: ${mode})`
+}
+
+/** What the verifier forbids to programs without CAP_PERFMON only. */
+function capabilityIn(reason: string): string {
+  const forPrivileged = /pointer comparison prohibited|prohibited for !root|leaks addr/.test(reason)
+  return forPrivileged && missingCapabilities(['CAP_PERFMON']).length > 0
+    ? ' (the process lacks CAP_PERFMON, with which the verifier allows that)'
+    : ''
 }
 
 function place(file: string, line: number): string {

@@ -146,6 +146,17 @@ describe('without privileges', () => {
     expect(message).toContain(`not permitted, the process lacks ${missing} (run it as root`)
   })
 
+  it('what the verifier refuses for want of CAP_PERFMON says so', async () => {
+    const failure = await failsInChild('leaks-address', 'await obj.load()', without('perfmon'))
+    expect(failure).toMatchObject({
+      name: 'VerifierError',
+      message: expect.stringMatching(
+        /leaks addr .*\(the process lacks CAP_PERFMON, with which the verifier allows that\)/,
+      ),
+    })
+    load('leaks-address').close()
+  })
+
   it('what is listed of the kernel names CAP_SYS_ADMIN', async () => {
     const { message } = await failsInChild('exec', "[...bpf.ids('program')]", without())
     expect(message).toContain('the process lacks CAP_SYS_ADMIN')

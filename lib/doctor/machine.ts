@@ -18,6 +18,7 @@ export function examineMachine(machine: Machine): Finding[] {
     unprivileged(machine),
     ...memlock(machine),
     ringbuf(),
+    ...perfEvents(machine),
     kprobes(machine),
     fentry(),
     lsm(machine),
@@ -168,6 +169,18 @@ function ringbuf(): Finding {
   if (answer === 'yes') return ok('ring buffer', 'yes')
   if (answer === 'unknown') return note('ring buffer', `cannot be told: ${reason}`)
   return note('ring buffer', `no: ${reason}`, 'libbpf-node.bpf.h takes a perf buffer instead')
+}
+
+/** Kprobes, uprobes and tracepoints go through perf_event_open(). */
+function perfEvents({ perfEventParanoid = 0, capabilities }: Machine): Finding[] {
+  if (perfEventParanoid <= 2 || capabilities.CAP_SYS_ADMIN) return []
+  return [
+    note(
+      'perf events',
+      `kernel.perf_event_paranoid is ${perfEventParanoid}: single kprobes and uprobes, tracepoints and samples take CAP_SYS_ADMIN`,
+      'sysctl kernel.perf_event_paranoid=2, and CAP_PERFMON is enough; or raw tracepoints, fentry, kprobe.multi',
+    ),
+  ]
 }
 
 function kprobes({ lockdown }: Machine): Finding {

@@ -1,6 +1,6 @@
 // doctor, on this machine and in surroundings that are broken on purpose.
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { features } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { cli, libbpfNode, type Outcome } from '../codegen/helper.js'
@@ -128,6 +128,30 @@ describe('doctor', () => {
       state: 'note',
       says: expect.stringContaining('cannot be told'),
     })
+  })
+
+  it('says which perf events the capabilities are not enough for', async () => {
+    using copy = copyForEveryone()
+    const level = '/proc/sys/kernel/perf_event_paranoid'
+    const before = readFileSync(level, 'utf8')
+    writeFileSync(level, '3')
+    try {
+      const { stdout } = await run(
+        ...asNobody('CAP_BPF', 'CAP_PERFMON', 'CAP_NET_ADMIN'),
+        process.execPath,
+        `${copy.path}/dist/lib/cli/main.js`,
+        'doctor',
+        '--json',
+      )
+      const { checks } = JSON.parse(stdout) as Report
+      expect(find(checks, 'privileges')?.state).toBe('ok')
+      expect(find(checks, 'perf events')).toMatchObject({
+        state: 'note',
+        says: expect.stringMatching(/^kernel.perf_event_paranoid is 3: .* take CAP_SYS_ADMIN$/),
+      })
+    } finally {
+      writeFileSync(level, before)
+    }
   })
 
   it('without BTF says so, and says 1', async () => {

@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { shop, useProgram } from '../attach/surroundings.js'
+import { asNobody } from '../helpers/child.js'
 import { converse, useExamples } from '../helpers/example.js'
 import { kernelIs, requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { useCgroup, usePerfEvents, useTracefs } from '../helpers/privileged.js'
@@ -226,14 +227,14 @@ describe('examples of tracing', () => {
 
   requiresFeature('trampolines', 'freplace', async () => {
     let asked = false
-    const asNobody = () => execFileSync('setpriv', ['--reuid=65534', '--clear-groups', 'true'])
+    const [setpriv, ...nobody] = asNobody()
     const said = await run('freplace', ['65534'], {
       ready: /process \d+ watches/,
       wanted:
         /^user 0 runs true \(\d+\)\n[\s\S]*now those of user 65534 only\n[\s\S]*user 65534 runs true \(\d+\)\n/m,
       happen: (soFar) => {
         hurry()
-        asNobody()
+        execFileSync(setpriv, [...nobody, 'true'])
         if (!asked && soFar.includes('user 0 runs true')) {
           process.kill(Number(/process (\d+)/.exec(soFar)![1]), 'SIGHUP')
           asked = true
