@@ -57,7 +57,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   bool opened = Call(env, operation, [&] {
     state.object = from_bytes ? bpf_object__open_mem(copy.data(), copy.size(), &options)
                               : bpf_object__open_file(path.c_str(), &options);
-    return state.object != nullptr ? BtfCheck::Run(bpf_object__btf(state.object)) : -errno;
+    if (state.object == nullptr) return -errno;
+    return BtfCheck::Run(bpf_object__btf(state.object)) == 0 ? 0 : -LIBBPF_ERRNO__FORMAT;
   });
   return opened ? Wrap(env, object.release()) : nullptr;
 }

@@ -58,6 +58,13 @@ export const hints: readonly Hint[] = [
     say: () => "it declares maps but carries no BTF, or its BTF is damaged; compile it with 'clang -g'",
   },
   {
+    // Which libbpf does not say: it would not look.
+    code: /^LIBBPF_ERRNO__FORMAT$/,
+    operation: /^bpf_object__open/,
+    log: /^$/,
+    say: () => 'its BTF is damaged: types refer to themselves, or have no size',
+  },
+  {
     code: /^LIBBPF_ERRNO__FORMAT$/,
     operation: /^bpf_object__open/,
     log: /libbpf: (?:elf: )?(.*)/,
@@ -189,7 +196,7 @@ export const hints: readonly Hint[] = [
         : 'nothing of that kind is pinned there, or this user may not open it',
   },
   // ---- BTF
-  { code: /^EINVAL$/, operation: /^btf__new$/, say: () => 'these bytes are not BTF, or damaged' },
+  { code: /^EINVAL$/, operation: /^btf__(new|parse)/, say: () => 'these bytes are not BTF, or damaged' },
 ]
 
 const mapFailures: Record<string, string> = {

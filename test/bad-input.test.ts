@@ -14,6 +14,7 @@ import {
   UserRingBuffer,
 } from 'libbpf-node'
 import { afterEach, describe, expect, it } from 'vitest'
+import { Elf } from './btf/helper.js'
 import { runChild } from './helpers/child.js'
 import { compile } from './helpers/compile.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
@@ -71,6 +72,19 @@ describe('opening', () => {
 
   it('a folder says so', () => {
     expect(openingOf(tmpdir()).message).toMatch(/it is a folder/)
+  })
+
+  it('BTF that refers to itself says so', () => {
+    const bytes = new Uint8Array(readFileSync(objectPath('attach-cgroup')))
+    const btf = new Elf(bytes).section('.BTF')
+    const start = Buffer.from(bytes).indexOf(btf)
+    const view = new DataView(bytes.buffer, start)
+    // Its first type is a pointer.
+    expect(view.getUint32(24 + 4, true)).toBe(2 << 24)
+    view.setUint32(24 + 8, 1, true)
+    const error = openingOf(bytes)
+    expect(error.code).toBe('LIBBPF_ERRNO__FORMAT')
+    expect(error.message).toMatch(/its BTF is damaged: types refer to themselves/)
   })
 
   it.each([
