@@ -2,7 +2,7 @@ import type { Finding } from '../doctor/finding.js'
 import { examineMachine } from '../doctor/machine.js'
 import { examineObject } from '../doctor/object.js'
 import { features } from '../features/features.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import { type Command, exitCodes, UsageError, visible } from './command.js'
 import { columns, paint, parseOptions, print, printJson, wrap } from './output.js'
 
 const options = { json: { type: 'boolean' } } as const
@@ -39,7 +39,14 @@ Exit code 1 when there is a problem: of the machine, or with OBJECT, of the obje
 
 const colours = { ok: 'green', note: 'yellow', problem: 'red' } as const
 
-function show(findings: readonly Finding[]): string {
+function show(found: readonly Finding[]): string {
+  // An object's names may be anything.
+  const findings = found.map((finding) => ({
+    ...finding,
+    check: visible(finding.check),
+    says: visible(finding.says),
+    fix: finding.fix && visible(finding.fix),
+  }))
   const name = Math.max(...findings.map(({ check }) => check.length))
   const indent = ' '.repeat(9)
   return findings
