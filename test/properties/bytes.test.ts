@@ -77,7 +77,8 @@ describe('BTF', () => {
     for (let i = 0; i < 16; i++) {
       switch (below(8)) {
         case 0:
-          btf.int(name(), oneOf([1, 2, 4, 8, 16, 3]), below(8))
+          // No truth: of members that lie over each other it would be written as 1, whatever it was.
+          btf.int(name(), oneOf([1, 2, 4, 8, 16, 3]), below(4))
           break
         case 1:
           btf.array(id(), below(5))
