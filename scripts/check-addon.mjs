@@ -88,18 +88,19 @@ function shippedProblems(file, elf, libc) {
 
 // glibc's versions of symbols keep its list; of musl, everything that we use is written down.
 const muslSymbols = new Set(
-  `__errno_location __tls_get_addr abort access aligned_alloc atol basename bcmp bind bsearch calloc
-  ceilf close dgettext dirname dl_iterate_phdr dladdr epoll_create1 epoll_ctl faccessat fchmod
-  fclose fcntl feof fflush fgets fmemopen fopen fprintf fputc fread free fscanf fseek fstat ftell
-  ftruncate fwrite getenv geteuid getpagesize getpid getrlimit getsockname htons if_nametoindex
-  ioctl isalnum isblank lseek malloc memccpy memchr memcpy memfd_create memmove memrchr memset mkdir
-  mmap mremap msync munmap open posix_fallocate posix_memalign pread pthread_create pthread_join
+  `__errno_location __tls_get_addr abort access aligned_alloc atol basename bcmp bind bsearch
+  calloc ceilf clock_gettime close dgettext dirname dl_iterate_phdr dladdr epoll_create1 epoll_ctl
+  epoll_wait eventfd faccessat fchmod fclose fcntl feof fflush fgets fmemopen fopen fprintf fputc
+  fread free fscanf fseek fstat ftell ftruncate fwrite getenv geteuid getpagesize getpid getrlimit
+  getsockname htons if_nametoindex ioctl isalnum isblank lseek malloc memccpy memchr memcpy
+  memfd_create memmove memrchr memset mkdir mmap mremap msync munmap open posix_fallocate
+  posix_memalign pread process_vm_readv process_vm_writev pthread_create pthread_join
   pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_once pthread_rwlock_destroy
-  pthread_rwlock_init pthread_rwlock_rdlock pthread_rwlock_unlock pthread_rwlock_wrlock pwrite qsort
-  read readlink realloc realpath recvmsg send setrlimit setsockopt snprintf socket sprintf sscanf
-  statfs stderr strcasecmp strchr strcmp strcpy strdup strerror strerror_r strlen strncmp strndup
-  strnlen strpbrk strrchr strstr strtol strtoull syscall sysconf tdestroy time trunc uname unlink
-  vasprintf vfprintf vsnprintf write`.split(/\s+/),
+  pthread_rwlock_init pthread_rwlock_rdlock pthread_rwlock_unlock pthread_rwlock_wrlock
+  pthread_self pthread_setname_np pwrite qsort read readlink realloc realpath recvmsg send
+  setrlimit setsockopt snprintf socket sprintf sscanf statfs stderr strcasecmp strchr strcmp strcpy
+  strdup strerror strerror_r strlen strncmp strndup strnlen strpbrk strrchr strstr strtol strtoull
+  syscall sysconf tdestroy time trunc uname unlink vasprintf vfprintf vsnprintf write`.split(/\s+/),
 )
 const libcSymbols = {
   glibc: (name) => /@GLIBC_/.test(name) || name === '__tls_get_addr',
