@@ -1,5 +1,6 @@
 // Runs the kernel tests on each of Debian's kernels. See docs/kernels.md.
 import { writeFileSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../run.mjs'
 import { ensurePrograms } from '../tools.mjs'
@@ -9,12 +10,14 @@ import { writeTable } from './table.mjs'
 import { alone, kernelTests, maySkip } from './tests.mjs'
 import { fetchBpftool, fetchTools } from './tools.mjs'
 
+const atOnce = Math.max(1, Math.min(kernels.size, availableParallelism(), Math.floor(totalmem() / 2 ** 32)))
+
 const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
 
 Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all; then docs/kernels.md is
 written when all went well.
 
-  --at-once N  so many guests at a time (2)
+  --at-once N  so many guests at a time (${atOnce}: each takes a CPU and 3 GB)
   --json FILE  writes all results there, too
 `
 
@@ -192,7 +195,7 @@ try {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      'at-once': { type: 'string', default: '2' },
+      'at-once': { type: 'string', default: String(atOnce) },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },

@@ -6,12 +6,13 @@ import { files } from '../files.mjs'
 const elsewhere = [
   // Text, types, files and packages alone.
   /^test\/(typings|typed-data|docs|shape|linker|binding)\.test/,
-  /^test\/(codegen|package|arm64)\//,
-  /^test\/btf\/(?!btf\.|kernel\.)/,
+  /^test\/(codegen|package|arm64|properties)\//,
+  // The kernel's BTF is read in the same way wherever it comes from; that of the running kernel is enough.
+  /^test\/btf\/(?!btf\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm.
   /^test\/(lifecycle|workers|readme|examples\/heads|events\/example-worker|cli\/docs)\.test/,
   // JavaScript's memory and threads.
-  /^test\/events\/(forgotten|workers)\.test/,
+  /^test\/(realms|events\/(forgotten|workers))\.test/,
   // Count on time, on what happens while others are at work, or have events by the hundred thousand to show that the event loop goes on.
   /^test\/(events\/(soak|budget|held)|ring-buffer-held|ring-buffer-readers)\.test/,
 ]
