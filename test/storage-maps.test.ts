@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { BpfMap, type BpfObject, Pidfd } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { fdOf } from './helpers/fd-of.js'
 import { requiresKernel } from './helpers/kernel.js'
 import { open, thrownBy } from './helpers/objects.js'
 import { useCgroup } from './helpers/privileged.js'
@@ -83,7 +84,7 @@ describe('socket storage', () => {
     try {
       socket.bind(0, '127.0.0.1')
       await once(socket, 'listening')
-      const { fd } = (socket as unknown as { _handle: { fd: number } })._handle
+      const fd = fdOf(socket)
       expect(sockets.get(fd)).toBeUndefined()
       sockets.set(fd, 100n)
       // This process's own cgroup: the root has all.
@@ -187,7 +188,7 @@ describe('a sockhash', () => {
       const server = createServer()
       server.listen(0, '127.0.0.1')
       await once(server, 'listening')
-      const { fd } = (server as unknown as { _handle: { fd: number } })._handle
+      const fd = fdOf(server)
       map.set(key, new Uint8Array(BigUint64Array.of(BigInt(fd)).buffer))
       const cookie = new DataView(map.get(key)!.buffer).getBigUint64(0, true)
       expect(cookie).toBeGreaterThan(0n)

@@ -7,9 +7,9 @@ import { BpfObject, type Program } from 'libbpf-node'
 const socket = createSocket('udp4', (datagram) => console.log(`got '${datagram}'`))
 socket.bind(Number(process.argv[2] ?? 0), '127.0.0.1')
 await once(socket, 'listening')
-// Node.js has no other way to tell a socket's descriptor.
-process.noDeprecation = true
-const { fd } = (socket as unknown as { _handle: { fd: number } })._handle
+// Node.js has no other way to tell the descriptor of a socket for datagrams.
+const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol')!
+const { fd } = (socket as unknown as Record<symbol, { handle: { fd: number } }>)[state]!.handle
 
 using obj = BpfObject.open(new URL('./tail-calls.bpf.o', import.meta.url))
 await obj.load()

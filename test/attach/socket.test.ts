@@ -1,16 +1,13 @@
-import { createSocket, type Socket } from 'node:dgram'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { detachSocket, queryNetns, querySockmap } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
+import { fdOf } from '../helpers/fd-of.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
 import { loadOnly, twoSockets, useProgram, useVeth } from './surroundings.js'
-
-/** Node.js does not tell it otherwise. */
-const fdOf = (socket: Socket | Server | TcpSocket): number =>
-  (socket as unknown as { _handle: { fd: number } })._handle.fd
 
 const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
 const host = '127.0.0.1'
