@@ -26,6 +26,8 @@ export function bpftoolText(...args: string[]): string {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // Sanitizers are for our own: theirs lets bpftool read /proc/kallsyms for many minutes.
+    env: { ...process.env, LD_PRELOAD: '' },
   })
 }
 
