@@ -92,6 +92,7 @@ NAPI_MODULE_INIT() {
   DefineMapWalk(env, exports);
   DefineMappedMemory(env, exports);
   DefinePidfd(env, exports);
+  DefineDescriptor(env, exports);
   DefineLink(env, exports);
   DefineLinkInfo(env, exports);
   DefineEventSource(env, exports);

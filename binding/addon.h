@@ -15,6 +15,9 @@ struct Function {
 void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions);
 
 // One for each concept of libbpf, in the file of that name.
+// A descriptor for JavaScript, which closes it with descriptorClose, or else the end of the environment does.
+napi_value HandOut(napi_env env, int fd);
+
 void DefineQuery(napi_env env, napi_value exports);
 void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);
@@ -28,6 +31,7 @@ void DefineMap(napi_env env, napi_value exports);
 void DefineMapWalk(napi_env env, napi_value exports);
 void DefineMappedMemory(napi_env env, napi_value exports);
 void DefinePidfd(napi_env env, napi_value exports);
+void DefineDescriptor(napi_env env, napi_value exports);
 void DefineLink(napi_env env, napi_value exports);
 void DefineLinkInfo(napi_env env, napi_value exports);
 void DefineEventSource(napi_env env, napi_value exports);

@@ -256,7 +256,7 @@ napi_value IterCreate(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = -1;
   bool created = Call(env, "bpf_iter_create", [&] { return fd = bpf_iter_create(link->state->Fd()); });
-  return created ? ToJs(env, int32_t{fd}) : nullptr;
+  return created ? HandOut(env, fd) : nullptr;
 }
 
 napi_value UpdateMap(napi_env env, napi_callback_info info) {

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs'
 import { native } from './binding.js'
 import { attempt } from './call.js'
 
@@ -41,7 +40,7 @@ export class Pidfd implements Disposable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    closeSync(this.#fd)
+    native.descriptorClose(this.#fd)
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,5 @@
 // What the kernel made of a program: instructions and machine code, with the C lines that they come from.
-import { closeSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { ProgramDump as NativeDump } from '../types/binding.js'
 import { native } from './binding.js'
 import type { BtfTypes } from './btf/parse.js'
@@ -52,7 +52,7 @@ export function dumpProgram(id: number): ProgramDump {
   try {
     return attempt({ what }, () => dumpProgramFd(info, fd))
   } finally {
-    closeSync(fd)
+    native.descriptorClose(fd)
   }
 }
 

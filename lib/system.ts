@@ -1,5 +1,5 @@
 // What is in the kernel, whoever loaded it.
-import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { native } from './binding.js'
 import { Btf, type BtfInfo } from './btf.js'
 import { attempt } from './call.js'
@@ -37,7 +37,7 @@ export function programInfo(id: number): ProgramInfo {
       const { type, ...rest } = native.programFdInfo(fd)
       return { ...rest, type: programTypeName(type) }
     } finally {
-      closeSync(fd)
+      native.descriptorClose(fd)
     }
   })
 }
@@ -147,7 +147,7 @@ export function enableStats(): Disposable & { close(): void } {
   )
   let isOpen = true
   const close = (): void => {
-    if (isOpen) closeSync(fd)
+    if (isOpen) native.descriptorClose(fd)
     isOpen = false
   }
   return { close, [Symbol.dispose]: close }

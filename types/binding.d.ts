@@ -651,6 +651,13 @@ export interface Binding {
   /** `pidfd_open`: a descriptor that the caller has to close. */
   pidfdOpen(pid: number, flags: number): number
 
+  // ---- descriptors that others here return as numbers, for the caller to close: binding/descriptor.cc
+
+  /** At most `size` bytes; none at the end. EBADF of descriptors from elsewhere, here and below. */
+  descriptorRead(fd: number, size: number): Promise<Uint8Array<ArrayBuffer>>
+  /** What is not closed when its environment ends is closed then. */
+  descriptorClose(fd: number): void
+
   // ---- link: binding/link.cc
 
   /** `bpf_link__open`: a pinned link. */

@@ -1,5 +1,7 @@
 #include "environment.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -78,6 +80,8 @@ void Environment::End() {
   for (LoopOwner* owner : std::vector<LoopOwner*>(loop_owners.begin(), loop_owners.end())) owner->Close();
   for (const auto& link : links) link->Destroy();
   links.clear();
+  for (int fd : descriptors) close(fd);
+  descriptors.clear();
   loop_thread.reset();
   if (loop_handles == 0 && !frees_hook_) napi_remove_async_cleanup_hook(hook_);
 }

@@ -34,6 +34,9 @@ class Environment {
   // environment ends.
   std::unordered_set<std::shared_ptr<LinkState>> links;
 
+  // Descriptors that JavaScript has as numbers and has not closed yet.
+  std::unordered_set<int> descriptors;
+
   // Whoever has handles of the loop open registers here, and is told to close them when the environment ends.
   std::unordered_set<LoopOwner*> loop_owners;
   // Handles that libuv still knows: the environment waits for the last of them.

@@ -1,7 +1,6 @@
-import { closeSync, read } from 'node:fs'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
-import type { LinkHandle } from '../../types/binding.js'
+import type { LinkHandle, NativeError } from '../../types/binding.js'
 import { native } from '../binding.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../call.js'
@@ -53,7 +52,7 @@ export class IterLink extends Link {
       for (let chunk = await this.#read(fd); chunk.length > 0; chunk = await this.#read(fd)) yield chunk
       return undefined
     } finally {
-      closeSync(fd)
+      native.descriptorClose(fd)
     }
   }
 
@@ -103,18 +102,15 @@ export class IterLink extends Link {
     return undefined
   }
 
-  #read(fd: number): Promise<Uint8Array> {
-    const chunk = new Uint8Array(chunkSize)
-    return new Promise((resolve, reject) => {
-      const once = (): void =>
-        read(fd, chunk, 0, chunk.length, null, (error, length) => {
-          if (error === null) resolve(chunk.subarray(0, length))
-          // It has passed by a million elements without a word, and lets others run.
-          else if (error.code === 'EAGAIN') once()
-          else reject(explain(error, this.#subject))
-        })
-      once()
-    })
+  async #read(fd: number): Promise<Uint8Array> {
+    for (;;) {
+      try {
+        return await native.descriptorRead(fd, chunkSize)
+      } catch (error) {
+        // It has passed by a million elements without a word, and lets others run.
+        if ((error as NativeError).errno !== constants.errno.EAGAIN) throw explain(error, this.#subject)
+      }
+    }
   }
 }
 

@@ -1,0 +1,58 @@
+// Descriptors that JavaScript has as numbers. They are read and closed here: not every runtime's node:fs does
+// that with those that it has not opened, and Workers end without closing anything.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "addon.h"
+#include "util/call.h"
+
+napi_value HandOut(napi_env env, int fd) {
+  Environment::Of(env).descriptors.insert(fd);
+  return ToJs(env, int32_t{fd});
+}
+
+namespace {
+
+// Argument 0, if it was handed out; else -1, and the exception is thrown.
+int Descriptor(napi_env env, Args& args, const char* operation) {
+  int fd = args.i32(0);
+  if (!args.ok()) return -1;
+  if (Environment::Of(env).descriptors.count(fd) > 0) return fd;
+  Throw(env, operation, -EBADF);
+  return -1;
+}
+
+napi_value Read(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto bytes = std::make_shared<std::vector<uint8_t>>(static_cast<size_t>(args.integer(1, 1, 1 << 20)));
+  int fd = Descriptor(env, args, "read");
+  if (fd < 0) return nullptr;
+  // The number may be another's by the time that the pool comes to it.
+  int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return Throw(env, "read", -errno);
+  return CallAsync(
+      env, "read",
+      [own, bytes] {
+        ssize_t length = read(own, bytes->data(), bytes->size());
+        if (length < 0) return -errno;
+        bytes->resize(static_cast<size_t>(length));
+        return 0;
+      },
+      [own](int) { close(own); },
+      [bytes](napi_env env) { return CopyBytes(env, bytes->data(), bytes->size()); });
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int fd = Descriptor(env, args, "close");
+  if (fd < 0) return nullptr;
+  Environment::Of(env).descriptors.erase(fd);
+  close(fd);
+  return Undefined(env);
+}
+
+}  // namespace
+
+void DefineDescriptor(napi_env env, napi_value exports) {
+  Define(env, exports, {{"descriptorRead", Read}, {"descriptorClose", Close}});
+}
