@@ -33,6 +33,7 @@ const suiteForOthers = [
     'sizes',
   ].map((name) => `test/events/${name}.test.ts`),
   ...[
+    'attach/iter',
     'globals',
     'globals-live',
     'map',

@@ -11,7 +11,7 @@ const terminations = Number(process.env.LIBBPF_NODE_TERMINATIONS ?? 200)
 const inWorker = `
   import { parentPort } from 'node:worker_threads'
   import { setTimeout as sleep } from 'node:timers/promises'
-  const { BpfObject, BpfMap, setLogger } = await import('LIBBPF')
+  const { BpfObject, BpfMap, Pidfd, enableStats, setLogger } = await import('LIBBPF')
   const open = (name) => BpfObject.open('FOLDER' + name + '.bpf.o')
   const post = (message) => parentPort.postMessage(message)
 `
@@ -49,6 +49,21 @@ describe('the addon', () => {
     expect(await expectToEnd(`console.log(await messageOf(work(${JSON.stringify(loadAndPost)})))`)).toBe(
       '7\n',
     )
+  })
+
+  it('leaves none of the descriptors that JavaScript has as numbers when its Worker ends', async () => {
+    const body = `globalThis.held = [enableStats(), Pidfd.open(process.pid)]; post('open'); setInterval(() => {}, 1000)`
+    const stdout = await expectToEnd(`
+      const { readdirSync, readlinkSync } = await import('node:fs')
+      const ours = () => readdirSync('/proc/self/fd')
+        .filter((fd) => { try { return /pidfd|bpf/.test(readlinkSync('/proc/self/fd/' + fd)) } catch { return false } }).length
+      const worker = work(${JSON.stringify(body)})
+      await messageOf(worker)
+      const during = ours()
+      await worker.terminate()
+      console.log(during, ours())
+    `)
+    expect(stdout).toBe('2 0\n')
   })
 
   it('works in a Worker, then on the main thread, then in another Worker', async () => {
