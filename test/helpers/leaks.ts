@@ -26,8 +26,8 @@ function mappings(): string[] {
   return [...lines].map(([, start, what]) => `mapping ${start} ${what}`)
 }
 
-/** Threads that are not to end with a test: ours that waits as long as the environment lives (binding/util/loop_thread.cc), and a bundler's. */
-const lasting = ['libbpf-node', 'rolldown-worker']
+/** Threads that are not to end with a test: ours that waits as long as the environment lives (binding/util/loop_thread.cc), a bundler's, and Deno's for files. */
+const lasting = ['libbpf-node', 'rolldown-worker', 'deno']
 
 /** Its other threads. */
 function threads(): string[] {
