@@ -146,7 +146,8 @@ describe('generated from the sources of tools', () => {
       return stack !== undefined
     })
     expect(stack!.length).toBeGreaterThan(0)
-    expect(stack!.every((address) => address > 4096n)).toBe(true)
+    // The others are found by frame pointers, which not all code keeps.
+    expect(stack![0]).toBeGreaterThan(4096n)
   })
 
   it('net: packets by flow, on each CPU', async () => {
