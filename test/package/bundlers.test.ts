@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type InputOptions, type OutputOptions, rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ordinaryAddon } from '../helpers/child.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 let folder = ''
@@ -39,7 +40,12 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function result(name: string) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [name], { cwd: folder, encoding: 'utf8' })
+  const env = { ...process.env, ...ordinaryAddon }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [name], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 

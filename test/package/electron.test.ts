@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { runChild } from '../helpers/child.js'
+import { ordinaryAddon, runChild } from '../helpers/child.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const addon = join(root, 'build/Release/libbpf_node.node')
@@ -54,7 +54,9 @@ it('brings events, and reads maps, globals and BTF where they are refused', asyn
       Btf.fromKernel().toC().includes('struct task_struct {'))
     object.close()
   `
-  const { status, stdout, stderr } = await runChild(script, [], { env: { LD_PRELOAD: shim } })
+  const { status, stdout, stderr } = await runChild(script, [], {
+    env: { ...ordinaryAddon, LD_PRELOAD: shim },
+  })
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(stdout.trim()).toBe(`${(199 * 200) / 2} 7 7,0,0,0 200n true`)
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { runChild } from '../helpers/child.js'
+import { ordinaryAddon, runChild } from '../helpers/child.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const addon = readFileSync(join(root, 'build/Release/libbpf_node.node'))
@@ -33,10 +33,8 @@ function put(bytes: Uint8Array, name = 'libbpf-node.glibc.node', where = prebuil
 /** What comes out of the import: `loaded`, or why not. */
 async function loading(env: Record<string, string> = {}): Promise<string> {
   const program = `await import(process.argv.at(-1)).then(() => console.log('loaded'), (error) => console.log(error.message))`
-  // Whatever addon the tests are run with, such as that with sanitizers.
-  const plain = { LIBBPF_NODE_PREBUILD: '', LD_PRELOAD: '' }
   const { stdout, signal } = await runChild(program, [join(folder, 'dist/lib/index.js')], {
-    env: { ...plain, ...env },
+    env: { ...ordinaryAddon, ...env },
   })
   expect(signal).toBeNull()
   expect(stdout).toMatch(
