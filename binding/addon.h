@@ -14,10 +14,10 @@ struct Function {
 
 void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions);
 
-// One for each concept of libbpf, in the file of that name.
 // A descriptor for JavaScript, which closes it with descriptorClose, or else the end of the environment does.
 napi_value HandOut(napi_env env, int fd);
 
+// One for each concept of libbpf, in the file of that name.
 void DefineQuery(napi_env env, napi_value exports);
 void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);

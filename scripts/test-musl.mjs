@@ -33,24 +33,8 @@ try {
     ZIG_LOCAL_CACHE_DIR: join(root, 'build/prebuild/cache'),
   }
   const sources = ['test/package/musl-host.c', join(folder, 'stubs.c')]
-  await run(
-    zig,
-    [
-      'cc',
-      '-target',
-      'x86_64-linux-musl',
-      '-O2',
-      '-fno-sanitize=all',
-      '-dynamic',
-      '-rdynamic',
-      '-o',
-      host,
-      ...sources,
-    ],
-    {
-      env,
-    },
-  )
+  const flags = ['-target', 'x86_64-linux-musl', '-O2', '-fno-sanitize=all', '-dynamic', '-rdynamic']
+  await run(zig, ['cc', ...flags, '-o', host, ...sources], { env })
   const version = await run(loader, [host, join(root, prebuildOf(target))])
   if (version !== '8\n') throw new Failure(`the addon says that it is for Node-API ${version}`)
   say(`musl: loaded, with ${fromNode.length} functions of Node.js that fail`)

@@ -3,11 +3,10 @@ import { Btf } from '../btf.js'
 import { btfs } from '../system.js'
 import { type Command, exitCodes, Failed, UsageError } from './command.js'
 import {
-  expectNoMore,
+  actionOf,
   holderNames,
   idOf,
   listing,
-  oneOf,
   parseOptions,
   print,
   printJson,
@@ -33,10 +32,7 @@ list, show, and dump of an id need CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [word, ...words] = positionals
-    const verb = oneOf('action', verbs, word)
-    const what = verb === 'list' ? undefined : words.shift()
-    expectNoMore(words)
+    const [verb, what] = actionOf(verbs, positionals)
     if (values.type !== undefined && verb !== 'dump') throw new UsageError('--type is for dump')
     const json = values.json === true
     switch (verb) {

@@ -2,11 +2,10 @@ import type { LinkInfo } from '../link-info.js'
 import { type Held, linkInfo, links } from '../system.js'
 import { type Command, exitCodes } from './command.js'
 import {
-  expectNoMore,
+  actionOf,
   holderNames,
   idOf,
   listing,
-  oneOf,
   parseOptions,
   print,
   printJson,
@@ -28,10 +27,7 @@ Needs CAP_SYS_ADMIN. Programs that are attached without a link are not among the
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [word, ...words] = positionals
-    const verb = oneOf('action', ['list', 'show'] as const, word)
-    const id = verb === 'list' ? undefined : words.shift()
-    expectNoMore(words)
+    const [verb, id] = actionOf(['list', 'show'] as const, positionals)
     const json = values.json === true
     return verb === 'list' ? list(json) : show(idOf(id), json)
   },

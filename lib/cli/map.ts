@@ -4,12 +4,11 @@ import { openMap } from '../open-map.js'
 import { type Held, mapInfo, maps } from '../system.js'
 import { type Command, exitCodes } from './command.js'
 import {
+  actionOf,
   columns,
-  expectNoMore,
   holderNames,
   idOf,
   listing,
-  oneOf,
   parseOptions,
   print,
   printJson,
@@ -35,10 +34,7 @@ Needs CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [word, ...words] = positionals
-    const verb = oneOf('action', verbs, word)
-    const id = verb === 'list' ? undefined : words.shift()
-    expectNoMore(words)
+    const [verb, id] = actionOf(verbs, positionals)
     const json = values.json === true
     switch (verb) {
       case 'list':

@@ -28,6 +28,17 @@ export function expectNoMore(words: readonly string[]): void {
   if (words.length > 0) throw new UsageError(`'${words[0]}' is one word too many`)
 }
 
+/** `list`, or another action and what it is for. */
+export function actionOf<V extends string>(
+  verbs: readonly V[],
+  [word, ...words]: readonly string[],
+): [verb: V, what: string | undefined] {
+  const verb = oneOf('action', verbs, word)
+  const what = verb === 'list' ? undefined : words.shift()
+  expectNoMore(words)
+  return [verb, what]
+}
+
 export function idOf(text: string | undefined): number {
   if (text === undefined) throw new UsageError('no ID is given')
   const id = Number(text)

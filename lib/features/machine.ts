@@ -1,8 +1,9 @@
 // What a machine is set up with: read from /proc and /sys, where each may be hidden from this process.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { release } from 'node:os'
 import { type Capability, hasCapability } from '../capabilities.js'
 import { type Lockdown, lockdown } from './lockdown.js'
+import { read } from './read.js'
 
 /** The file systems that BPF programs and their loaders use. */
 export type MountType = 'bpf' | 'tracefs' | 'debugfs' | 'cgroup2' | 'securityfs'
@@ -71,14 +72,6 @@ export function machine(): Machine {
     seccomp: /^Seccomp:\s*2$/m.test(read('/proc/thread-self/status') ?? ''),
     container: container(),
     memlockLimit: memlockLimit(),
-  }
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
   }
 }
 

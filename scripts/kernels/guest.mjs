@@ -53,17 +53,8 @@ export async function runInGuest(kernel, command, options) {
     const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`, emptied)
     const args = [
       // One thread for all of a guest's CPUs: two that wait for each other's spinlocks on a busy host take half as long again.
-      ...[
-        '-accel',
-        'tcg,thread=single',
-        '-cpu',
-        'max,-pku',
-        '-smp',
-        String(cpus),
-        '-m',
-        memory,
-        '-nographic',
-      ],
+      ...['-accel', 'tcg,thread=single', '-cpu', 'max,-pku'],
+      ...['-smp', String(cpus), '-m', memory, '-nographic'],
       ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
       ...['-append', 'console=ttyS0 lsm=landlock,bpf panic=-1 mitigations=off tsc=unstable no_timer_check'],
       ...['-serial', `file:${join(work, 'console')}`],
