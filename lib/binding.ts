@@ -20,18 +20,21 @@ const choices = ['LIBBPF_NODE_PREBUILD', 'PREBUILDS_ONLY', 'LIBC', 'npm_config_a
 /** Where the addon nearly always is. node-gyp-build finds it, too, but takes 3 ms, a fifth of the whole import. */
 function loadFromOrdinaryPlace(root: string): Binding | undefined {
   if (choices.some((name) => process.env[name]) || existsSync('/etc/alpine-release')) return undefined
-  const path = ['build/Release/libbpf_node.node', `prebuilds/linux-${process.arch}/libbpf-node.glibc.node`]
-    .map((name) => `${root}/${name}`)
-    .find(existsSync)
-  if (path === undefined || whyDamaged(path) !== undefined) return undefined
-  try {
-    const module = { exports: {} }
-    process.dlopen(module, path)
-    return module.exports as Binding
-  } catch {
-    // Not for this libc or this Node.js: node-gyp-build may know of another.
-    return undefined
+  const built = 'build/Release/libbpf_node.node'
+  const prebuilt = ['glibc', 'musl'].map((libc) => `prebuilds/linux-${process.arch}/libbpf-node.${libc}.node`)
+  // glibc's needs a library that no other system has: on musl it fails to load, and the next does.
+  for (const name of existsSync(`${root}/${built}`) ? [built] : prebuilt) {
+    const path = `${root}/${name}`
+    if (!existsSync(path) || whyDamaged(path) !== undefined) continue
+    try {
+      const module = { exports: {} }
+      process.dlopen(module, path)
+      return module.exports as Binding
+    } catch {
+      // Not for this libc or this Node.js.
+    }
   }
+  return undefined
 }
 
 function loadFromElsewhere(root: string): Binding {
@@ -74,12 +77,7 @@ function explain(root: string, cause: NodeJS.ErrnoException): string {
     return `${failed}: its dependency node-gyp-build is not installed; run 'npm install', and with a bundler keep libbpf-node external`
   }
   const build = `'npm run build' in ${root} builds one, with a C++ compiler and cmake`
-  if (cause.code === 'ERR_DLOPEN_FAILED') {
-    // musl is recognised by a file of Alpine's; elsewhere it has to be named.
-    const other =
-      libc === 'musl' && !existsSync('/etc/alpine-release') ? '; set LIBC=musl in the environment' : ''
-    return `${failed}: ${cause.message}${other}; ${build}`
-  }
+  if (cause.code === 'ERR_DLOPEN_FAILED') return `${failed}: ${cause.message}; ${build}`
   const chosen = choices.filter((name) => process.env[name]).map((name) => `${name}=${process.env[name]}`)
   const asked = chosen.length === 0 ? '' : `; the environment has ${chosen.join(', ')}`
   const place = process.env.LIBBPF_NODE_PREBUILD || root

@@ -98,7 +98,7 @@ const muslSymbols = new Set(
   pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_once pthread_rwlock_destroy
   pthread_rwlock_init pthread_rwlock_rdlock pthread_rwlock_unlock pthread_rwlock_wrlock
   pthread_self pthread_setname_np pwrite qsort read readlink realloc realpath recvmsg send
-  setrlimit setsockopt snprintf socket sprintf sscanf statfs stderr strcasecmp strchr strcmp strcpy
+  setrlimit setsockopt snprintf socket sprintf sscanf stat statfs stderr strcasecmp strchr strcmp strcpy
   strdup strerror strerror_r strlen strncmp strndup strnlen strpbrk strrchr strstr strtol strtoull
   syscall sysconf tdestroy time trunc uname unlink vasprintf vfprintf vsnprintf write`.split(/\s+/),
 )

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { muslBun } from './musl-bun.mjs'
 import { npmPackage, pinnedVersions } from './npm-package.mjs'
 import { Failure, root, run, say } from './run.mjs'
 import { prebuildOf } from './targets.mjs'
@@ -14,7 +15,7 @@ const help = `Usage: npm run test:runtimes -- [--node VERSION]... [--no-suite] [
   --node      these versions (26, 22.23.3) and the suite, or the test files, on each; by default events on all and the suite
               on the oldest and the newest
   --no-suite  events only
-  --other     bun or deno instead; by default both, too
+  --other     bun or deno instead, by default both, too; or musl: Bun on musl, with the prebuilt addon for that
 `
 
 // The tests that both can run: those that start no process or Worker with Node.js's own flags, and expect nothing of how one ends. What else does
@@ -57,17 +58,43 @@ const suiteForOthers = [
   ].map((name) => `test/${name}.test.ts`),
 ].filter(existsSync)
 const others = {
-  bun: { name: '@oven/bun-linux-x64', command: 'bin/bun', args: [], vitest: ['--bun'] },
-  deno: { name: '@deno/linux-x64-glibc', command: 'deno', args: ['run', '--allow-all'], vitest: [] },
+  bun: {
+    start: () => fromPackage('@oven/bun-linux-x64', 'bin/bun'),
+    args: [],
+    vitest: ['--bun'],
+  },
+  deno: {
+    start: () => fromPackage('@deno/linux-x64-glibc', 'deno'),
+    args: ['run', '--allow-all'],
+    vitest: [],
+  },
+  // What a prebuilt addon for musl has to run in.
+  musl: {
+    async start() {
+      await run('scripts/prebuild', ['--target', 'linux-x64.musl'])
+      const { program, env } = await muslBun()
+      return { program, env: { ...env, LIBC: 'musl', PREBUILDS_ONLY: '1' } }
+    },
+    args: [],
+    vitest: ['--bun'],
+  },
 }
 
-async function testOther(runtime, { name, command, args, vitest }, files) {
+async function fromPackage(name, command) {
   const program = join(await npmPackage(name), command)
   chmodSync(program, 0o755)
-  say(`runtimes: ${(await run(program, [...args, 'scripts/runtime-smoke.mjs'])).trim()}`)
+  return { program, env: {} }
+}
+
+async function testOther(runtime, { start, args, vitest }, files) {
+  const { program, env: own } = await start()
+  const env = { ...process.env, ...own }
+  const where = runtime === 'musl' ? ' on musl, with the prebuilt addon' : ''
+  const smoke = [...args, 'scripts/runtime-smoke.mjs']
+  say(`runtimes: ${(await run(program, smoke, { env })).trim()}${where}`)
   if (!files) return
   const suite = [...args, ...vitest, 'node_modules/vitest/vitest.mjs', 'run', ...files]
-  const { status } = spawnSync(program, suite, { stdio: 'inherit' })
+  const { status } = spawnSync(program, suite, { stdio: 'inherit', env })
   if (status !== 0) throw new Failure(`tests failed on ${runtime}`)
 }
 
@@ -98,6 +125,8 @@ try {
     process.exit()
   }
   if (all.length === 0) throw new Failure(`scripts/npm-packages.json has no ${name}`)
+  const unknown = values.other?.find((runtime) => !(runtime in others))
+  if (unknown) throw new Failure(`${unknown} is none of ${Object.keys(others).join(', ')}`)
   const chosen = values.node?.map(versionOf)
   const prebuilt = existsSync(prebuildOf(`${process.platform}-${process.arch}.glibc`))
   for (const version of chosen ?? (values.other ? [] : all)) {
@@ -120,7 +149,7 @@ try {
   }
   if (process.arch === 'x64' && !chosen) {
     for (const [runtime, how] of Object.entries(others)) {
-      if (values.other && !values.other.includes(runtime)) continue
+      if (!(values.other ?? ['bun', 'deno']).includes(runtime)) continue
       const files = positionals.length > 0 ? positionals : suiteForOthers
       await testOther(runtime, how, values.suite ? files : undefined)
     }

@@ -81,7 +81,7 @@ describe('the addon', () => {
     expect(message).toContain(
       `there is none in ${prebuilds} (which does not exist) or ${folder}/build/Release`,
     )
-    put(addon, 'libbpf-node.musl.node')
+    put(other(addon), 'libbpf-node.musl.node')
     expect(await loading()).toContain(`there is none in ${prebuilds} (libbpf-node.musl.node)`)
     put(addon)
     expect(await loading({ LIBBPF_NODE_PREBUILD: '/nothing' })).toContain(

