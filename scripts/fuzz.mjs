@@ -1,13 +1,14 @@
-// Looks for crashes with libFuzzer: what libbpf and libelf make of damaged object files and BTF. What it finds stays in build/fuzz as
+// Looks for crashes with libFuzzer: what libbpf and libelf make of damaged object files, BTF, and
+// programs that something is attached to. What it finds stays in build/fuzz as
 // crash-*, leak-* or timeout-*, and is run again by giving it to the program beside it.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { ensurePrograms, programs } from './tools.mjs'
 
-const fuzzers = { object: 'object', btf: 'btf', linker: 'object' }
+const fuzzers = { object: 'object', btf: 'btf', linker: 'object', target: 'target' }
 const help = `Usage: npm run fuzz -- [--seconds N] [--seed N]... [FUZZER...]
 
 FUZZER is one of ${Object.keys(fuzzers).join(', ')}; all of them without.
@@ -53,9 +54,17 @@ async function fuzz(names, seconds, seeds) {
   mkdirSync(folder, { recursive: true })
   writeCorpus()
   say('fuzz: building')
-  const env = { ...process.env, CC: `clang-${version}`, CXX: `clang++-${version}` }
+  const usdt = join(root, 'dist/test/bpf/attach-usdt.bpf.o')
+  const env = {
+    ...process.env,
+    CC: `clang-${version}`,
+    CXX: `clang++-${version}`,
+    LIBBPF_NODE_FUZZ_USDT: usdt,
+  }
   await run('cmake', ['-S', 'test/fuzz', '-B', folder], { env })
   await run('cmake', ['--build', folder, '--parallel'])
+  mkdirSync(join(folder, 'corpus/target'), { recursive: true })
+  copyFileSync(join(folder, 'target.so'), join(folder, 'corpus/target/target.so'))
   settings.verbose = true
   const limits = [`-max_total_time=${seconds}`, '-timeout=30', '-max_len=60000']
   for (const seed of seeds) {

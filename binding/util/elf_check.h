@@ -5,13 +5,16 @@
 #include <bpf/libbpf.h>
 #include <elf.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <new>
 
 class ElfCheck {
  public:
@@ -26,13 +29,15 @@ class ElfCheck {
     if (fd < 0) return 0;
     struct stat status;
     bool is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
-    size_t size = is_file ? static_cast<size_t>(status.st_size) : 0;
-    void* data = is_file ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    // Not mapped: of a file that somebody cuts off meanwhile nothing may be read.
+    size_t expected = is_file ? static_cast<size_t>(status.st_size) : 0;
+    std::unique_ptr<uint8_t[]> data(new (std::nothrow) uint8_t[expected]);
+    size_t size = 0;
+    for (ssize_t length = 1; data && length > 0 && size < expected; size += static_cast<size_t>(length)) {
+      length = std::max<ssize_t>(0, read(fd, data.get() + size, expected - size));
+    }
     close(fd);
-    if (data == MAP_FAILED) return 0;
-    int result = Run(static_cast<const uint8_t*>(data), size);
-    munmap(data, size);
-    return result;
+    return data ? Run(data.get(), size) : -ENOMEM;
   }
 
  private:

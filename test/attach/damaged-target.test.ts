@@ -1,0 +1,106 @@
+// What is attached to may belong to anybody: nothing that is said in it may end the process, or keep it.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { compile } from '../helpers/compile.js'
+import { requiresKernel } from '../helpers/kernel.js'
+import { thrownBy } from '../helpers/objects.js'
+import { useTracefs } from '../helpers/privileged.js'
+import { loadOnly, shop, useProgram } from './surroundings.js'
+
+useTracefs()
+
+const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-damaged-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const program = useProgram(shop)
+
+/** A copy of a file, with what `change` makes of it: `section(name)` gives the header of a section. */
+function damaged(
+  original: string,
+  change: (file: Buffer, section: (name: string) => Buffer) => void,
+): string {
+  const file = readFileSync(original)
+  const headers = Number(file.readBigUInt64LE(40))
+  const header = (index: number) => file.subarray(headers + 64 * index, headers + 64 * (index + 1))
+  const names = Number(header(file.readUInt16LE(62)).readBigUInt64LE(24))
+  change(file, (name) => {
+    for (let i = 1; i < file.readUInt16LE(60); i++) {
+      const at = names + header(i).readUInt32LE(0)
+      if (file.toString('latin1', at, file.indexOf(0, at)) === name) return header(i)
+    }
+    throw new Error(`${original} has no section ${name}`)
+  })
+  const path = join(folder, 'damaged')
+  writeFileSync(path, file, { mode: 0o755 })
+  return path
+}
+
+const offsetOf = (section: Buffer) => Number(section.readBigUInt64LE(24))
+
+describe('a program whose symbols have no size', () => {
+  const path = () =>
+    damaged(program(), (_file, section) => {
+      for (const name of ['.symtab', '.dynsym']) section(name).writeBigUInt64LE(0n, 56)
+    })
+
+  it('has no function', () => {
+    using object = loadOnly('attach-trace', ['on_call'])
+    expect(() => object.program('on_call').attachUprobe(path(), { symbol: 'main' })).toThrow(
+      `it has no function 'main'`,
+    )
+  })
+
+  requiresKernel('6.6', 'has none for uprobe.multi', async () => {
+    using object = loadOnly('attach-trace', ['on_calls'])
+    const multi = object.program('on_calls')
+    await expect(multi.attachUprobeMulti(path(), { pattern: 'm*' })).rejects.toThrow('ENOENT')
+    await expect(multi.attachUprobeMulti(path(), { symbols: ['main'] })).rejects.toThrow('ENOENT')
+  })
+})
+
+it('a library whose versions lead in a circle has an end', () => {
+  const library = join(folder, 'library.so')
+  const script = join(folder, 'versions')
+  writeFileSync(script, 'A_1 { global: sell; };\nA_2 { } A_1;\n')
+  const flags = ['-shared', '-fPIC', '-nostdlib', `-Wl,--version-script=${script}`]
+  writeFileSync(library, compile('cc', flags, 'int sell(void) { return 1; }'))
+  const path = damaged(library, (file, section) => {
+    const first = offsetOf(section('.gnu.version_d'))
+    const second = first + file.readUInt32LE(first + 16)
+    file.writeInt32LE(first - second, second + 16)
+    // No definition is of the version that the symbol has.
+    for (const at of [first, second, second + file.readUInt32LE(first + 16)]) file.writeUInt16LE(77, at + 4)
+  })
+  using object = loadOnly('attach-trace', ['on_call'])
+  expect(() => object.program('on_call').attachUprobe(path, { symbol: 'sell@A_1' })).toThrow(
+    `it has no function 'sell@A_1'`,
+  )
+})
+
+describe('a USDT probe', () => {
+  const attach = (change: (file: Buffer, note: number) => void) => {
+    const path = damaged(program(), (file, section) => change(file, offsetOf(section('.note.stapsdt'))))
+    using object = loadOnly('attach-usdt', ['on_probe'])
+    return thrownBy(() => object.program('on_probe').attachUsdt(path, 'shop', 'sold'))
+  }
+
+  it('whose arguments have no end is invalid', () => {
+    const error = attach((file, note) => {
+      // The description ends before the arguments do.
+      const size = 24 + 'shop\0sold\0'.length
+      file.writeUInt32LE(size + 3, note + 4)
+    })
+    expect(error).toMatchObject({ code: 'EINVAL' })
+  })
+
+  it('whose argument has no last parenthesis is invalid', () => {
+    const error = attach((file, note) => {
+      const at = file.indexOf('sold\0', note) + 5
+      const end = file.indexOf(0, at)
+      file.fill(0, at, end).write('8@4(%rax', at)
+    })
+    expect(error).toMatchObject({ code: 'EINVAL' })
+  })
+})
