@@ -51,6 +51,17 @@ napi_value Open(napi_env env, napi_callback_info info) {
   options.kernel_log_buf = state.kernel_log;
   options.kernel_log_size = log_size;
 
+  // libbpf reads it when it loads, and follows types as far as they lead. What it cannot read, it says.
+  if (btf_custom_path) {
+    bool sound = Call(env, "btf__parse", [&] {
+      btf* types = btf__parse(btf_custom_path->c_str(), nullptr);
+      int error = BtfCheck::Run(types);
+      btf__free(types);
+      return error;
+    });
+    if (!sound) return nullptr;
+  }
+
   const char* operation = from_bytes ? "bpf_object__open_mem" : "bpf_object__open_file";
   // Of memory that is shared another Worker may change what was checked already.
   std::vector<uint8_t> copy(bytes.data, bytes.data + bytes.size);

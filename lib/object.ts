@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import type { MapHandle, ObjectHandle } from '../types/binding.js'
+import type { MapHandle, NativeError, ObjectHandle } from '../types/binding.js'
 import { native } from './binding.js'
 import { isBytes } from './btf/bytes.js'
 import { type Codec, type CodecOptions, compile } from './btf/codec.js'
@@ -151,6 +151,10 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       object: name,
       target: typeof from === 'string' ? from : undefined,
       arguments: openArguments,
+      reason: ({ operation }: NativeError) =>
+        operation === 'btf__parse'
+          ? `btfCustomPath ${btfCustomPath} is damaged: types refer to themselves, or have no size`
+          : undefined,
     }
     this.#handle = attempt(subject, () =>
       native.objectOpen(

@@ -14,7 +14,7 @@ import {
   UserRingBuffer,
 } from 'libbpf-node'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Elf } from './btf/helper.js'
+import { BtfWriter, Elf, inTemporaryDirectory } from './btf/helper.js'
 import { runChild } from './helpers/child.js'
 import { compile } from './helpers/compile.js'
 import { load, objectPath, open, thrownBy } from './helpers/objects.js'
@@ -257,6 +257,20 @@ describe('loading', () => {
     const loading = (btfCustomPath: string) => loadingOf('bad-core', undefined, { btfCustomPath }).message
     expect(loading('/nonexistent')).toContain('btfCustomPath /nonexistent cannot be read as BTF')
     expect(loading(path)).toContain(`${path} is not a file with BTF to relocate against`)
+  })
+
+  it('btfCustomPath to types that go round in circles is refused before libbpf follows them', () => {
+    const writer = new BtfWriter()
+    writer.record('struct', 'task_struct', 4, [['no_such_field', 2, 0]])
+    writer.add('typedef', 'a', 3)
+    writer.add('typedef', 'b', 2)
+    inTemporaryDirectory((folder) => {
+      const btfCustomPath = join(folder, 'circle.btf')
+      writeFileSync(btfCustomPath, writer.bytes())
+      expect(() => open('bad-core', { btfCustomPath })).toThrow(
+        `btfCustomPath ${btfCustomPath} is damaged: types refer to themselves`,
+      )
+    })
   })
 
   it('an error has the name of the object, the operation and what libbpf said', () => {
