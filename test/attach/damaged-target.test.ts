@@ -1,4 +1,5 @@
 // What is attached to may belong to anybody: nothing that is said in it may end the process, or keep it.
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,6 +39,15 @@ function damaged(
 }
 
 const offsetOf = (section: Buffer) => Number(section.readBigUInt64LE(24))
+
+it('a pipe in the place of a program is none', () => {
+  const path = join(folder, 'pipe')
+  execFileSync('mkfifo', [path])
+  using object = loadOnly('attach-trace', ['on_call'])
+  expect(() => object.program('on_call').attachUprobe(path, { symbol: 'main' })).toThrow()
+  using usdt = loadOnly('attach-usdt', ['on_probe'])
+  expect(() => usdt.program('on_probe').attachUsdt(path, 'shop', 'sold')).toThrow()
+})
 
 describe('a program whose symbols have no size', () => {
   const path = () =>

@@ -4,8 +4,8 @@ import { compile } from '../../lib/btf/codec.js'
 import { fieldsOf } from '../../lib/btf/layout.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
 import type { BtfStruct } from '../../lib/btf/types.js'
+import { randomOf } from '../helpers/random.js'
 import { DumpReader } from './dump-text.js'
-import { randomBytes } from './helper.js'
 
 const kernel = Btf.fromKernel()
 afterAll(() => kernel.close())
@@ -16,7 +16,7 @@ const structs = [...btf.ofKind('struct')].filter((struct) => struct.size <= 4096
  * Random bytes, of which none is 0: once libbpf has written the items of a byte array, it takes a 0 in any single byte for the end of a string, and leaves out
  * what follows.
  */
-const random = randomBytes(7)
+const random = randomOf(7).bytes
 const nonZero = (size: number) => random(size).map((byte) => byte || 1)
 
 /** What libbpf can't write: then there is nothing to compare. */

@@ -199,13 +199,3 @@ export class BtfWriter {
 export function kernelBtfBytes(): Uint8Array {
   return readFileSync('/sys/kernel/btf/vmlinux')
 }
-
-/** The same sequence of bytes in every run. */
-export function randomBytes(seed: number): (length: number) => Uint8Array {
-  let state = seed
-  return (length) =>
-    Uint8Array.from({ length }, () => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-      return state >>> 24
-    })
-}

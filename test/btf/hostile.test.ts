@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../lib/btf/codec.js'
 import { BtfTypes } from '../../lib/btf/parse.js'
-import { BtfWriter, compileBpf, randomBytes } from './helper.js'
+import { randomOf } from '../helpers/random.js'
+import { BtfWriter, compileBpf } from './helper.js'
 
 describe('bytes that are not BTF', () => {
   const sound = compileBpf('kinds.c').section('.BTF')
@@ -43,7 +44,7 @@ describe('bytes that are not BTF', () => {
   test('whatever is changed in sound BTF, there is an error or a result, and soon', {
     timeout: 120_000,
   }, () => {
-    const random = randomBytes(3)
+    const random = randomOf(3).bytes
     let errors = 0
     let results = 0
     for (let i = 0; i < 1500; i++) {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { type Codec, compile } from '../../lib/btf/codec.js'
 import { BtfTypes } from '../../lib/btf/parse.js'
 import type { BtfStruct } from '../../lib/btf/types.js'
-import { kernelBtfBytes, randomBytes } from './helper.js'
+import { randomOf } from '../helpers/random.js'
+import { kernelBtfBytes } from './helper.js'
 
 /**
  * Each struct of the running kernel that fits a page, with random bytes. (Agreement with libbpf's own dump of the same
@@ -69,7 +70,7 @@ describe('structs of the running kernel', () => {
   })
 
   test('decoded from random bytes and encoded, they are what they were', () => {
-    const random = randomBytes(1)
+    const random = randomOf(1).bytes
     const problems = wrong(structs, ({ id, size }, { decodeBytes, encodeBytes }) => {
       const bytes = random(size)
       const mask = new Uint8Array(size)
@@ -96,7 +97,7 @@ describe('structs of the running kernel', () => {
   })
 
   test('generated and composed codecs agree', () => {
-    const random = randomBytes(2)
+    const random = randomOf(2).bytes
     const some = structs.filter((_, i) => i % 4 === 0)
     const problems = wrong(some, ({ id, size }, composed) => {
       const generated = compile(btf, id, { generate: true })

@@ -9,10 +9,11 @@ import { type Codec, compile } from '../../lib/btf/codec.js'
 import { fieldsOf } from '../../lib/btf/layout.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
 import { gen, tsc, useFolder } from '../codegen/helper.js'
-import { Elf, randomBytes, runC } from './helper.js'
+import { randomOf } from '../helpers/random.js'
+import { Elf, runC } from './helper.js'
 
 const count = 40
-const random = randomBytes(20_25)
+const random = randomOf(20_25).bytes
 const dice = (sides: number): number => {
   const [a = 0, b = 0] = random(2)
   return (a * 256 + b) % sides

@@ -1,12 +1,13 @@
 // doctor, on this machine and in surroundings that are broken on purpose.
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { features } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { cli, libbpfNode, type Outcome } from '../codegen/helper.js'
 import { asNobody, copyForEveryone } from '../helpers/child.js'
 import { requiresFeature } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
+import { withoutPerfEvents } from '../helpers/privileged.js'
 
 interface Finding {
   check: string
@@ -130,12 +131,9 @@ describe('doctor', () => {
     })
   })
 
-  it('says which perf events the capabilities are not enough for', async () => {
-    using copy = copyForEveryone()
-    const level = '/proc/sys/kernel/perf_event_paranoid'
-    const before = readFileSync(level, 'utf8')
-    writeFileSync(level, '3')
-    try {
+  it('says which perf events the capabilities are not enough for', () =>
+    withoutPerfEvents(async () => {
+      using copy = copyForEveryone()
       const { stdout } = await run(
         ...asNobody('CAP_BPF', 'CAP_PERFMON', 'CAP_NET_ADMIN'),
         process.execPath,
@@ -149,10 +147,7 @@ describe('doctor', () => {
         state: 'note',
         says: expect.stringMatching(/^kernel.perf_event_paranoid is 3: .* take CAP_SYS_ADMIN$/),
       })
-    } finally {
-      writeFileSync(level, before)
-    }
-  })
+    }))
 
   it('without BTF says so, and says 1', async () => {
     const { status, checks } = await inNamespace('mount -t tmpfs none /sys/kernel/btf')

@@ -2,14 +2,14 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { shop, useProgram } from '../attach/surroundings.js'
 import { asNobody } from '../helpers/child.js'
 import { converse, useExamples } from '../helpers/example.js'
 import { kernelIs, requiresFeature, requiresKernel } from '../helpers/kernel.js'
-import { useCgroup, usePerfEvents, useTracefs } from '../helpers/privileged.js'
+import { useCgroup, usePerfEvents, useTracefs, withoutPerfEvents } from '../helpers/privileged.js'
 
 useTracefs()
 usePerfEvents()
@@ -39,20 +39,15 @@ describe('examples of tracing', () => {
     expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}(node|MainThread)$/m)
   })
 
-  it('profile, where perf events take more than CAP_PERFMON (Debian)', async () => {
-    const level = '/proc/sys/kernel/perf_event_paranoid'
-    writeFileSync(level, '3')
-    try {
+  it('profile, where perf events take more than CAP_PERFMON (Debian)', () =>
+    withoutPerfEvents(async () => {
       const { complained, ended } = start('profile', ['1'])
       if ((await ended) === 0) expect(complained()).toBe('')
       else
         expect(complained()).toContain(
           'kernel.perf_event_paranoid is 3, with which perf events take CAP_SYS_ADMIN',
         )
-    } finally {
-      writeFileSync(level, '2')
-    }
-  })
+    }))
 
   it('uprobe', async () => {
     await run('uprobe', [], {

@@ -38,17 +38,29 @@ export function useTracefs(): void {
   })
 }
 
+const paranoid = '/proc/sys/kernel/perf_event_paranoid'
+
 /** Perf events for who has CAP_PERFMON, as kernels have them that are not Debian's: there, with 3, they take CAP_SYS_ADMIN. */
 export function usePerfEvents(): void {
-  const path = '/proc/sys/kernel/perf_event_paranoid'
   let before = 0
   beforeAll(() => {
-    before = Number(readFileSync(path, 'utf8'))
-    if (before > 2) writeFileSync(path, '2')
+    before = Number(readFileSync(paranoid, 'utf8'))
+    if (before > 2) writeFileSync(paranoid, '2')
   })
   afterAll(() => {
-    if (before > 2) writeFileSync(path, String(before))
+    if (before > 2) writeFileSync(paranoid, String(before))
   })
+}
+
+/** Perf events as Debian has them, while `work` goes on. */
+export async function withoutPerfEvents(work: () => Promise<void>): Promise<void> {
+  const before = readFileSync(paranoid, 'utf8')
+  writeFileSync(paranoid, '3')
+  try {
+    await work()
+  } finally {
+    writeFileSync(paranoid, before)
+  }
 }
 
 /** A cgroup (version 2) of our own, without processes. Returns its folder. */
