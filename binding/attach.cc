@@ -8,8 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "addon.h"
 #include "link.h"
 #include "program.h"
@@ -324,7 +322,7 @@ napi_value PerfEvent(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   perf_event_attr event;
-  memset(&event, 0, sizeof(event));
+  Zero(event);
   event.size = sizeof(event);
   event.type = args.u32(1);
   event.config = args.bigint(2);
@@ -477,7 +475,8 @@ napi_value Iter(napi_env env, napi_callback_info info) {
 napi_value IterMap(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  bpf_iter_link_info over = {};
+  bpf_iter_link_info over;
+  Zero(over);
   over.map.map_fd = static_cast<uint32_t>(args.i32(1));
   return args.ok() ? IterOver(env, program, &over) : nullptr;
 }
@@ -485,7 +484,8 @@ napi_value IterMap(napi_env env, napi_callback_info info) {
 napi_value IterTask(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  bpf_iter_link_info over = {};
+  bpf_iter_link_info over;
+  Zero(over);
   over.task.tid = args.u32(1);
   over.task.pid = args.u32(2);
   over.task.pid_fd = args.u32(3);
@@ -495,7 +495,8 @@ napi_value IterTask(napi_env env, napi_callback_info info) {
 napi_value IterCgroup(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  bpf_iter_link_info over = {};
+  bpf_iter_link_info over;
+  Zero(over);
   over.cgroup.order = static_cast<bpf_cgroup_iter_order>(args.integer(1, 0, BPF_CGROUP_ITER_ANCESTORS_UP));
   over.cgroup.cgroup_fd = args.u32(2);
   over.cgroup.cgroup_id = args.bigint(3);

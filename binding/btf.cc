@@ -121,7 +121,7 @@ napi_value Info(napi_env env, napi_callback_info info) {
   uint32_t id = args.u32(0);
   if (!args.ok()) return nullptr;
   bpf_btf_info found;
-  memset(&found, 0, sizeof(found));
+  Zero(found);
   char name[64] = "";
   found.name = reinterpret_cast<uintptr_t>(name);
   found.name_len = sizeof(name);
@@ -132,7 +132,7 @@ napi_value Info(napi_env env, napi_callback_info info) {
     int error = bpf_btf_get_info_by_fd(fd, &found, &size);
     if (error == -E2BIG) {
       // Until Linux 5.11 there was no name, and no BTF but programs' own.
-      memset(&found, 0, sizeof(found));
+      Zero(found);
       size = offsetof(bpf_btf_info, name);
       error = bpf_btf_get_info_by_fd(fd, &found, &size);
     }

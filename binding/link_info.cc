@@ -9,15 +9,17 @@
 #include "link.h"
 #include "util/call.h"
 #include "util/compat.h"
+#include "util/options.h"
 
 namespace {
 
 struct Details {
-  bpf_link_info info = {};
+  bpf_link_info info;
   std::vector<char> name = std::vector<char>(PATH_MAX);
   std::vector<uint64_t> addresses, ref_counters, cookies;
 
   int Read(int fd) {
+    Zero(info);
     if (fd < 0) return -EOPNOTSUPP;
     int error = Fetch(fd);
     if (error != 0 || !MakeRoom()) return error;
@@ -40,7 +42,7 @@ struct Details {
   // Says where the kernel may write a second time. False where there is nothing more to ask for.
   bool MakeRoom() {
     const bpf_link_info first = info;
-    info = {};
+    Zero(info);
     auto room = static_cast<uint32_t>(name.size());
     switch (first.type) {
       case BPF_LINK_TYPE_RAW_TRACEPOINT:

@@ -122,7 +122,8 @@ int SetValueSize(bpf_map* map, uint32_t size) {
 int ReuseFd(Map& map, int fd) {
   // libbpf would put it in the place of a map that programs, and our buffers, were made for.
   if (map.object->tried || map.bound) return -EBUSY;
-  bpf_map_info info = {};
+  bpf_map_info info;
+  Zero(info);
   uint32_t size = sizeof(info);
   int error = bpf_map_get_info_by_fd(fd, &info, &size);
   if (error != 0) return error;
@@ -264,7 +265,8 @@ struct Sizes {
 };
 
 bool KnowSizes(napi_env env, const Map& map, Sizes* sizes) {
-  bpf_map_info info = {};
+  bpf_map_info info;
+  Zero(info);
   uint32_t size = sizeof(info);
   // Sizes are final once the map is in the kernel.
   if (map.fd() < 0) {
@@ -502,7 +504,8 @@ napi_value Info(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* map = args.handle<Map>(0);
   if (!args.ok()) return nullptr;
-  bpf_map_info found = {};
+  bpf_map_info found;
+  Zero(found);
   uint32_t size = sizeof(found);
   if (!Call(env, "bpf_map_get_info_by_fd",
             [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &size); })) {
@@ -529,7 +532,8 @@ napi_value Info(napi_env env, napi_callback_info info) {
 
 // A handle for a descriptor that is ours from here on.
 napi_value Adopt(napi_env env, int fd) {
-  bpf_map_info found = {};
+  bpf_map_info found;
+  Zero(found);
   uint32_t size = sizeof(found);
   bool is_map = Call(env, "bpf_map_get_info_by_fd",
                      [&] { return IsBpf("map", fd) ? bpf_map_get_info_by_fd(fd, &found, &size) : -EINVAL; });

@@ -9,6 +9,7 @@
 #include "addon.h"
 #include "map.h"
 #include "util/call.h"
+#include "util/options.h"
 
 namespace {
 
@@ -52,7 +53,8 @@ napi_value Mmap(napi_env env, napi_callback_info info) {
   auto* map = args.handle<Map>(0);
   bool writable = args.boolean(1);
   if (!args.ok()) return nullptr;
-  bpf_map_info found = {};
+  bpf_map_info found;
+  Zero(found);
   uint32_t found_size = sizeof(found);
   if (!Call(env, "bpf_map_get_info_by_fd",
             [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &found_size); })) {

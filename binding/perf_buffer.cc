@@ -20,7 +20,7 @@ namespace {
 
 perf_event_attr BpfOutput() {
   perf_event_attr attr;
-  memset(&attr, 0, sizeof(attr));
+  Zero(attr);
   attr.size = sizeof(attr);
   attr.config = PERF_COUNT_SW_BPF_OUTPUT;
   attr.type = PERF_TYPE_SOFTWARE;
@@ -187,7 +187,8 @@ class PerfRecorder : public Handle {
 
   int Open(int map_fd, int cpu, size_t pages) {
     // An array of numbers would take the descriptor as well.
-    bpf_map_info map = {};
+    bpf_map_info map;
+    Zero(map);
     uint32_t length = sizeof(map);
     if (bpf_map_get_info_by_fd(map_fd, &map, &length) < 0) return -errno;
     if (map.type != BPF_MAP_TYPE_PERF_EVENT_ARRAY) return -EINVAL;

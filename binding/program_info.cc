@@ -10,6 +10,7 @@
 #include "util/call.h"
 #include "util/compat.h"
 #include "util/descriptor.h"
+#include "util/options.h"
 
 namespace {
 
@@ -17,16 +18,17 @@ uint64_t Address(const void* memory) { return reinterpret_cast<uintptr_t>(memory
 
 // The arrays of bpf_prog_info: once for their sizes, once to have them filled.
 struct Dump {
-  bpf_prog_info info = {};
+  bpf_prog_info info;
   std::vector<uint8_t> xlated, jited, functions, lines;
   std::vector<uint64_t> addresses, jited_lines;
   std::vector<uint32_t> lengths;
 
   int Read(int fd) {
+    Zero(info);
     int error = Fetch(fd);
     if (error != 0) return error;
     const bpf_prog_info first = info;
-    info = {};
+    Zero(info);
     info.func_info_rec_size = first.func_info_rec_size;
     info.line_info_rec_size = first.line_info_rec_size;
     info.jited_line_info_rec_size = sizeof(uint64_t);
@@ -139,7 +141,8 @@ napi_value EnableStats(napi_env env, napi_callback_info info) {
 }  // namespace
 
 napi_value ProgramInfoOf(napi_env env, int fd) {
-  bpf_prog_info found = {};
+  bpf_prog_info found;
+  Zero(found);
   std::vector<uint32_t> map_ids;
   // Once for the number of maps, once for their ids.
   bool known = Call(env, "bpf_prog_get_info_by_fd", [&] {
@@ -147,7 +150,7 @@ napi_value ProgramInfoOf(napi_env env, int fd) {
     int error = bpf_prog_get_info_by_fd(fd, &found, &size);
     if (error != 0) return error;
     map_ids.resize(found.nr_map_ids);
-    found = {};
+    Zero(found);
     found.nr_map_ids = static_cast<uint32_t>(map_ids.size());
     found.map_ids = Address(map_ids.data());
     size = sizeof(found);

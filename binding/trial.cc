@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <string>
 
@@ -28,7 +27,7 @@ int OpenModule(const std::string& module) {
     if (fd < 0) return -errno;
     char name[64] = "";
     bpf_btf_info info;
-    memset(&info, 0, sizeof(info));
+    Zero(info);
     info.name = reinterpret_cast<uintptr_t>(name);
     info.name_len = sizeof(name);
     uint32_t size = sizeof(info);

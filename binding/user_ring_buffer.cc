@@ -11,6 +11,7 @@
 #include "map.h"
 #include "util/call.h"
 #include "util/edge.h"
+#include "util/options.h"
 
 namespace {
 
@@ -28,7 +29,8 @@ class UserRingBuffer : public Handle, public LoopOwner {
     if (map_fd_ < 0) return -errno;
     ring_ = user_ring_buffer__new(map_fd_, nullptr);
     if (ring_ == nullptr) return -errno;
-    bpf_map_info found = {};
+    bpf_map_info found;
+    Zero(found);
     uint32_t found_size = sizeof(found);
     if (bpf_map_get_info_by_fd(map_fd_, &found, &found_size) == 0)
       Account(environment_.env, found.max_entries);
