@@ -36,7 +36,7 @@ describe('examples of tracing', () => {
     const said = await runToEnd('profile', ['1']).finally(() => busy.kill())
     await ended
     expect(said).toMatch(/^sampling [1-9]\d* CPUs for 1 s$/m)
-    expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}(node|MainThread)$/m)
+    expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}(node|(node-)?MainThread)$/m)
   })
 
   it('profile, where perf events take more than CAP_PERFMON (Debian)', () =>
