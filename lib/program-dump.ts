@@ -167,9 +167,13 @@ function jitedOf(
 
 // ---- Names
 
-/** Names what is called: helpers by their distance from `__bpf_call_base`, other functions of the program by their number. */
+/**
+ * Names what is called: helpers by their distance from `__bpf_call_base`, or, where the JIT puts instructions in their place (arm64, riscv64), still
+ * by their number; other functions of the program by theirs.
+ */
 function callNames(dump: NativeDump): (fields: Fields) => string | undefined {
   const symbols = new Symbols()
+  const helpers = native.helperNames()
   return ({ src, offset, immediate }) => {
     if (src === 1) {
       if (dump.jitedAddresses.length === 0) return signed(offset)
@@ -178,6 +182,8 @@ function callNames(dump: NativeDump): (fields: Fields) => string | undefined {
       return `${signed(offset)}#${symbols.name(address) ?? `0x${address.toString(16)}`}`
     }
     if (immediate === 0) return undefined
+    const helper = src === 0 ? helpers[immediate] : undefined
+    if (helper !== undefined) return `bpf_${helper}`
     const address = BigInt.asUintN(64, symbols.callBase + BigInt(immediate))
     return symbols.name(address) ?? `0x${address.toString(16)}`
   }
