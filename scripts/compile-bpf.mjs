@@ -2,20 +2,25 @@
 // dist/test/bpf/b.bpf.o.
 import { existsSync, mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { files, fingerprint } from './files.mjs'
 import { Failure, run } from './run.mjs'
 
 // <bpf/usdt.bpf.h> wants <asm/errno.h>, which Debian keeps apart for each architecture.
-const multiarch = { x64: '/usr/include/x86_64-linux-gnu', arm64: '/usr/include/aarch64-linux-gnu' }[
-  process.arch
-]
-const targetArch = { x64: 'x86', arm64: 'arm64' }[process.arch]
+const multiarch = { x64: 'usr/include/x86_64-linux-gnu', arm64: 'usr/include/aarch64-linux-gnu' }
+const targetArch = { x64: 'x86', arm64: 'arm64' }
+
+/** For which machine, in which folder build/include/ and dist/ are, and where that machine's headers are. */
+const here = { arch: process.arch, folder: '', system: '/' }
 
 export const sources = () => ['lib', 'examples', 'test/bpf'].flatMap((folder) => files(folder, /\.bpf\.c$/))
 export const objectOf = (source) => `dist/${source.replace(/c$/, 'o')}`
 
-const headers = () => [...files('include', /\.h$/), 'build/include/vmlinux.h', 'deps/libbpf/.fetched']
+const headers = (folder = '') => [
+  ...files('include', /\.h$/),
+  join(folder, 'build/include/vmlinux.h'),
+  'deps/libbpf/.fetched',
+]
 const headersBeside = (source) => files(dirname(source), /\.h$/)
 
 /** Changes when any of the objects has to be compiled. */
@@ -25,19 +30,20 @@ export const inputs = () =>
 /**
  * Compiles what has changed. `previous` is what the last call returned: for each object, of what it was made.
  */
-export async function compileBpf(clang, previous = {}) {
-  const shared = [fingerprint(clang, ...headers()), targetArch]
+export async function compileBpf(clang, previous = {}, machine = here) {
+  const shared = [fingerprint(clang, ...headers(machine.folder)), targetArch[machine.arch]]
   const made = {}
   const todo = []
   for (const source of sources()) {
-    const object = objectOf(source)
+    const object = join(machine.folder, objectOf(source))
     made[object] = JSON.stringify([...shared, fingerprint(source, ...headersBeside(source))])
     if (made[object] !== previous[object] || !existsSync(object)) todo.push(source)
   }
   const failures = []
   const worker = async () => {
     for (let source = todo.pop(); source; source = todo.pop()) {
-      await compile(clang, source).catch((error) => failures.push(error.message))
+      const object = join(machine.folder, objectOf(source))
+      await compile(clang, source, object, machine).catch((error) => failures.push(error.message))
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
@@ -45,13 +51,14 @@ export async function compileBpf(clang, previous = {}) {
   return made
 }
 
-export function compile(clang, source, object = objectOf(source)) {
+export function compile(clang, source, object = objectOf(source), { arch, folder, system } = here) {
   mkdirSync(dirname(object), { recursive: true })
-  const include = ['include', 'build/include', 'deps/libbpf']
+  const include = ['include', join(folder, 'build/include'), 'deps/libbpf']
     .filter(existsSync)
     .map((folder) => `-I${folder}`)
-  if (existsSync(multiarch)) include.push('-idirafter', multiarch)
+  const asm = join(system, multiarch[arch])
+  if (existsSync(asm)) include.push('-idirafter', asm)
   // Version 3 instructions: kernels since 5.1. Source lines in BTF are named from the root of the repository.
-  const flags = ['-g', '-O2', '-Wall', '-target', 'bpf', '-mcpu=v3', `-D__TARGET_ARCH_${targetArch}`]
+  const flags = ['-g', '-O2', '-Wall', '-target', 'bpf', '-mcpu=v3', `-D__TARGET_ARCH_${targetArch[arch]}`]
   return run(clang, [...flags, '-fdebug-compilation-dir=.', ...include, '-c', source, '-o', object])
 }

@@ -19,9 +19,9 @@ export function archives() {
 
 /**
  * A suite, `type` is deb or deb-src. Returns what runs apt-get or apt-cache on it, in `folder`/files. `trusted` does without
- * signatures: an older release's keyring may lack the keys of a newer suite.
+ * signatures: an older release's keyring may lack the keys of a newer suite. `machine` is another than this one, as Debian names it.
  */
-export function openSuite(folder, suite, type, { trusted = false } = {}) {
+export function openSuite(folder, suite, type, { trusted = false, machine } = {}) {
   const files = join(folder, 'files')
   for (const name of ['lists/partial', 'cache/archives/partial', 'files']) {
     mkdirSync(join(folder, name), { recursive: true })
@@ -36,6 +36,7 @@ export function openSuite(folder, suite, type, { trusted = false } = {}) {
     `Dir::Cache=${folder}/cache`,
     'APT::Sandbox::User=root',
     'Acquire::Retries=3',
+    ...(machine ? [`APT::Architecture=${machine}`, `APT::Architectures=${machine}`] : []),
   ].flatMap((option) => ['-o', option])
   const apt = (tool, ...args) =>
     spawnSync(tool, [...settings, ...args], { cwd: files, encoding: 'utf8', maxBuffer: 1 << 26 })

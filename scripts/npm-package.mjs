@@ -16,9 +16,12 @@ export const pinnedVersions = (name) => Object.keys(pins[name] ?? {})
 /** Where a package is, or will be: as node_modules has it, in a folder for each version. */
 export const packageFolder = (name, version) => join(folder, `${name}@${version}`, 'node_modules', name)
 
-/** Fetches a package if it isn't there yet; returns its folder. The version can be left out if one is pinned. */
-export async function npmPackage(name, version = pinnedVersions(name).at(-1)) {
-  const expected = pins[name]?.[version]
+/** Fetches a package if it isn't there yet; returns its folder. The version can be left out if one is pinned. `expected` is the hash of one that isn't. */
+export async function npmPackage(
+  name,
+  version = pinnedVersions(name).at(-1),
+  expected = pins[name]?.[version],
+) {
   if (!expected) throw new Failure(`${name} ${version} is not in scripts/npm-packages.json`)
   const target = packageFolder(name, version)
   const marker = join(target, '.fetched')

@@ -14,6 +14,8 @@ import {
 import { join } from 'node:path'
 import { complaint, openSuite } from '../debian.mjs'
 import { Failure, root, run, say } from '../run.mjs'
+import { programs } from '../tools.mjs'
+import { prepareArm64 } from './arm64.mjs'
 
 export const cache = process.env.LIBBPF_NODE_KERNELS ?? join(root, 'build/kernels')
 
@@ -23,21 +25,56 @@ export const kernels = new Map([
   ['6.1', ['bookworm']],
   ['6.12', ['trixie', 'bookworm-backports']],
   ['newest', ['sid', 'trixie-backports']],
+  ['6.12-arm64', ['trixie']],
+  ['newest-arm64', ['sid', 'trixie-backports']],
 ])
 
-/** Fetches a kernel if it isn't there yet: `{ name, release, image, config, modules }`. */
+/** Debian's name of the machine that a kernel is for. */
+export const machineOf = (name) => (name.endsWith('-arm64') ? 'arm64' : 'amd64')
+
+/** Those that run when none is named: all that are for this machine. */
+export const ownKernels = [...kernels.keys()].filter((name) => machineOf(name) === 'amd64')
+
+/**
+ * Fetches a kernel if it isn't there yet: `{ name, machine, release, image, config, modules }`, and what its guests have: `{ node, path, busybox,
+ * layers, first }`. The layers are where a guest has which folder of this machine; `first` is a command that comes before all others.
+ */
 export async function fetchKernel(name) {
   if (process.arch !== 'x64')
     throw new Failure('the guests have this machine’s programs: it has to be an x86-64')
-  const folder = join(cache, name)
-  if (!existsSync(folder)) await download(name, folder)
+  const folder = await ensure(name)
+  const machine = machineOf(name)
   return {
     name,
+    machine,
     release: readFileSync(join(folder, 'release'), 'utf8'),
     image: join(folder, 'vmlinuz'),
     config: join(folder, 'config'),
     modules: join(folder, 'lib/modules'),
+    ...(await insides[machine]()),
   }
+}
+
+let arm64
+const insides = {
+  amd64: () => ({
+    node: process.execPath,
+    path: process.env.PATH,
+    busybox: programs().get('busybox'),
+    layers: [['/', '/']],
+    first: [],
+  }),
+  async arm64() {
+    // On every kernel the same, with the types of one: objects that are CO-RE need no others.
+    arm64 ??= ensure('6.12-arm64').then((folder) => prepareArm64(join(folder, 'vmlinuz'), cache))
+    return arm64
+  },
+}
+
+async function ensure(name) {
+  const folder = join(cache, name)
+  if (!existsSync(folder)) await download(name, folder)
+  return folder
 }
 
 async function download(name, target) {
@@ -49,7 +86,7 @@ async function download(name, target) {
   try {
     for (const suite of suites) {
       say(`kernels: fetching ${name} from Debian ${suite}`)
-      const problem = await fromSuite(join(work, suite), suite, join(work, 'kernel'))
+      const problem = await fromSuite(join(work, suite), suite, machineOf(name), join(work, 'kernel'))
       if (problem) say(`  not from ${suite}: ${problem}`)
       else {
         // Someone else may have been faster.
@@ -64,19 +101,19 @@ async function download(name, target) {
 }
 
 // What Debian's metapackage names, and what that is made of: newer ones have the image and the modules apart.
-function packagesOf(apt) {
+function packagesOf(apt, machine) {
   const dependencies = (name) =>
     [...apt('apt-cache', 'depends', '--important', name).stdout.matchAll(/^ *\|?Depends: (\S+)$/gm)].map(
       ([, dependency]) => dependency,
     )
-  const [image] = dependencies('linux-image-amd64').filter((name) => /^linux-image-\d/.test(name))
+  const [image] = dependencies(`linux-image-${machine}`).filter((name) => /^linux-image-\d/.test(name))
   if (!image) return []
   return [image, ...dependencies(image).filter((name) => /^linux-(base|binary|modules)-\d/.test(name))]
 }
 
-async function fromSuite(folder, suite, target) {
-  const { files, apt, update } = openSuite(folder, suite, 'deb')
-  const packages = packagesOf(apt)
+async function fromSuite(folder, suite, machine, target) {
+  const { files, apt, update } = openSuite(folder, suite, 'deb', { machine })
+  const packages = packagesOf(apt, machine)
   if (packages.length === 0) return complaint(update) ?? 'not there'
   const got = apt('apt-get', 'download', ...packages)
   if (got.status !== 0) return complaint(got) ?? 'apt-get download failed'

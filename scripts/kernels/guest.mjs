@@ -4,12 +4,12 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { run } from '../run.mjs'
-import { programs } from '../tools.mjs'
 import { moduleFiles } from './fetch.mjs'
 
 /** Program: Debian's package. */
 export const guestTools = {
   'qemu-system-x86_64': 'qemu-system-x86',
+  'qemu-system-aarch64': 'qemu-system-arm',
   busybox: 'busybox-static',
   modprobe: 'kmod',
   cpio: 'cpio',
@@ -20,6 +20,17 @@ export const guestTools = {
 
 // What it takes to reach the host's root and to say something. All others come from there.
 const bootModules = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
+const machines = {
+  amd64: {
+    qemu: ['qemu-system-x86_64', '-cpu', 'max,-pku'],
+    append: 'console=ttyS0 mitigations=off tsc=unstable no_timer_check',
+  },
+  arm64: {
+    // Pointers signed as the architecture has it, and wide vectors, cost an emulator much.
+    qemu: ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'max,pauth-impdef=on,sve=off'],
+    append: 'console=ttyAMA0 mitigations=off',
+  },
+}
 const unpackers = { '.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'] }
 // Guests end with us, see 'exit' below.
 for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(1))
@@ -37,26 +48,28 @@ export async function runInGuest(kernel, command, options) {
   process.once('exit', cleanUp)
   try {
     const lines = [
-      // This folder is the host's own.
+      // These folders are the host's own.
       `mkdir -p /boot /lib/modules/${kernel.release}`,
       `mount --bind ${quote(join(kernel.modules, kernel.release))} /lib/modules/${kernel.release}`,
-      ...Object.entries({ HOME: '/root', PATH: process.env.PATH, ...env }).map(
+      ...Object.entries({ HOME: '/root', PATH: kernel.path, ...env }).map(
         ([name, value]) => `export ${name}=${quote(value)}`,
       ),
       // libbpf reads it for externs named CONFIG_*.
       `cp ${quote(kernel.config)} /boot/config-${kernel.release}`,
+      kernel.first.map(quote).join(' '),
       `cd ${quote(cwd)}`,
       command.map(quote).join(' '),
     ]
-    const wanted = [cwd, kernel.modules, process.execPath, ...Object.values(env)]
-    const emptied = ['tmp', 'run'].filter((name) => !wanted.some((path) => path.startsWith(`/${name}/`)))
-    const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`, emptied)
+    const wanted = [cwd, kernel.modules, kernel.node, ...Object.values(env)]
+    const initrd = await makeInitrd(kernel, join(work, 'initrd'), `${lines.join('\n')}\n`, wanted)
+    const { qemu: emulator, append } = machines[kernel.machine]
     const args = [
+      ...emulator,
       // One thread for all of a guest's CPUs: two that wait for each other's spinlocks on a busy host take half as long again.
-      ...['-accel', 'tcg,thread=single', '-cpu', 'max,-pku'],
+      ...['-accel', 'tcg,thread=single'],
       ...['-smp', String(cpus), '-m', memory, '-nographic'],
       ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
-      ...['-append', 'console=ttyS0 lsm=landlock,bpf panic=-1 mitigations=off tsc=unstable no_timer_check'],
+      ...['-append', `lsm=landlock,bpf panic=-1 ${append}`],
       ...['-serial', `file:${join(work, 'console')}`],
       ...['-fsdev', 'local,id=root,path=/,security_model=none,multidevs=remap,readonly=on'],
       ...['-device', 'virtio-9p-pci,fsdev=root,mount_tag=host'],
@@ -82,14 +95,14 @@ export async function runInGuest(kernel, command, options) {
   }
 }
 
-async function makeInitrd(kernel, folder, command, emptied) {
+async function makeInitrd(kernel, folder, command, wanted) {
   for (const name of ['bin', 'modules']) mkdirSync(join(folder, name), { recursive: true })
-  copyFileSync(programs().get('busybox'), join(folder, 'bin/busybox'))
+  copyFileSync(kernel.busybox, join(folder, 'bin/busybox'))
   const here = import.meta.dirname
   copyFileSync(join(here, 'init.sh'), join(folder, 'init'))
   copyFileSync(join(here, 'start.sh'), join(folder, 'start.sh'))
   writeFileSync(join(folder, 'command.sh'), command)
-  writeFileSync(join(folder, 'emptied.list'), emptied.join('\n'))
+  writeFileSync(join(folder, 'layers.sh'), layersOf(kernel, wanted))
   const names = []
   for (const file of moduleFiles(kernel, bootModules)) {
     const [packed, extension] = file.match(/\.ko(\.\w+)$/) ?? []
@@ -106,9 +119,21 @@ async function makeInitrd(kernel, folder, command, emptied) {
   return initrd
 }
 
-function qemu(args, signal, onOutput) {
+// /tmp and /run: what the host keeps in these, a guest doesn't have, unless it is what it is here for.
+function layersOf({ layers: [[, first], ...others] }, wanted) {
+  const emptied = ['tmp', 'run'].filter(
+    (name) => first !== '/' || !wanted.some((path) => path.startsWith(`/${name}/`)),
+  )
+  return [
+    `layer '' ${quote(`/host${first}`)}`,
+    ...emptied.map((name) => `empty ${name}`),
+    ...others.map(([path, folder]) => `layer ${quote(path)} ${quote(`/host${folder}`)}`),
+  ].join('\n')
+}
+
+function qemu([program, ...args], signal, onOutput) {
   return new Promise((resolve, reject) => {
-    const child = spawn('qemu-system-x86_64', args, {
+    const child = spawn(program, args, {
       // An end of stdin would close the port.
       stdio: ['pipe', 'pipe', 'inherit'],
     })

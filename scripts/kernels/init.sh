@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first process in a guest: the host's root, read-only, under a layer of memory.
+# The first process in a guest: folders of the host, read-only, under layers of memory.
 set -e
 bb=/bin/busybox
 $bb mkdir -p /proc /sys /dev /host /layer /root
@@ -9,10 +9,16 @@ $bb mount -t sysfs sys /sys
 for module in $($bb cat /modules.list); do $bb insmod "/modules/$module"; done
 $bb mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host
 $bb mount -t tmpfs -o size=75% layer /layer
-$bb mkdir /layer/upper /layer/work
-$bb mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root
-# /tmp and /run: what the host keeps in these, a guest doesn't have, unless it is what it is here for.
-for name in $($bb cat /emptied.list); do $bb mount -t tmpfs "$name" "/root/$name"; done
+count=0
+layer() {
+  count=$((count + 1))
+  $bb mkdir -p "/layer/$count/upper" "/layer/$count/work" "/root$1"
+  $bb mount -t overlay -o "lowerdir=$2,upperdir=/layer/$count/upper,workdir=/layer/$count/work" root "/root$1"
+}
+empty() {
+  $bb mount -t tmpfs "$1" "/root/$1"
+}
+. /layers.sh
 $bb chmod 1777 /root/tmp
 $bb cp /start.sh /command.sh /root/run
 $bb umount /proc /sys

@@ -4,18 +4,21 @@ import { availableParallelism, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../run.mjs'
 import { ensurePrograms } from '../tools.mjs'
-import { fetchKernel, kernels } from './fetch.mjs'
+import { fetchKernel, kernels, machineOf, ownKernels } from './fetch.mjs'
 import { guestTools, runInGuest } from './guest.mjs'
 import { writeTable } from './table.mjs'
 import { alone, kernelTests, maySkip } from './tests.mjs'
 import { fetchBpftool, fetchTools } from './tools.mjs'
 
-const atOnce = Math.max(1, Math.min(kernels.size, availableParallelism(), Math.floor(totalmem() / 2 ** 32)))
+const atOnce = Math.max(
+  1,
+  Math.min(ownKernels.length, availableParallelism(), Math.floor(totalmem() / 2 ** 32)),
+)
 
 const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
 
-Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all; then docs/kernels.md is
-written when all went well.
+Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all that are for this machine;
+then docs/kernels.md is written when all went well.
 
   --at-once N  so many guests at a time (${atOnce}: each takes a CPU and 3 GB)
   --json FILE  writes all results there, too
@@ -26,8 +29,8 @@ const patience = 360_000
 const slowness = 10
 // A test that takes longer is told.
 const slow = 20_000
-let tools
-let bpftool
+// By machine: what we are compared with there, as the tests are told of it.
+const comparisons = new Map()
 
 const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
 
@@ -40,7 +43,7 @@ async function runOn(name, files) {
   } catch (error) {
     // The others go on.
     if (!(error instanceof Failure)) throw error
-    say(`${name.padEnd(7)}FAILED\n${error.message}\n`)
+    say(`${name.padEnd(13)}FAILED\n${error.message}\n`)
     outcome.errors.push({ where: 'start', error: error.message })
     return outcome
   }
@@ -53,13 +56,21 @@ async function runOn(name, files) {
   return outcome
 }
 
+async function fetchComparisons(machine) {
+  const tools = await fetchTools(machine)
+  if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
+  // The programs for another machine have one among them.
+  const bpftool = machine === 'amd64' ? (process.env.BPFTOOL ?? (await fetchBpftool())) : undefined
+  return { ...(tools && { LIBBPF_NODE_OBJECTS: tools }), ...(bpftool && { BPFTOOL: bpftool }) }
+}
+
 function guestsOf(files) {
   const isAlone = (file) => alone.some((pattern) => pattern.test(file))
   return [files.filter((file) => !isAlone(file)), ...files.filter(isAlone).map((file) => [file])]
 }
 
 async function round(kernel, files, outcome, retried) {
-  const tell = (text) => say(`${kernel.name.padEnd(7)}${text}`)
+  const tell = (text) => say(`${kernel.name.padEnd(13)}${text}`)
   const giveUp = new AbortController()
   const finished = new Set()
   let current = {}
@@ -113,7 +124,7 @@ async function round(kernel, files, outcome, retried) {
     }
   }
 
-  const command = [process.execPath, 'node_modules/vitest/vitest.mjs', 'run']
+  const command = [kernel.node, 'node_modules/vitest/vitest.mjs', 'run']
   const options = ['--no-isolate', '--no-file-parallelism', '--reporter', './scripts/kernels/reporter.mjs']
   const timeouts = [`--testTimeout=${30_000 * slowness}`, `--hookTimeout=${30_000 * slowness}`]
   let noise = ''
@@ -124,8 +135,7 @@ async function round(kernel, files, outcome, retried) {
       LIBBPF_NODE_CPU_HOTPLUG: '1',
       LIBBPF_NODE_LOCKDOWN: '1',
       NO_COLOR: '1',
-      ...(tools && { LIBBPF_NODE_OBJECTS: tools }),
-      ...(bpftool && { BPFTOOL: bpftool }),
+      ...comparisons.get(kernel.machine),
     },
     signal: giveUp.signal,
     onOutput(text) {
@@ -208,11 +218,10 @@ try {
       if (!kernels.has(name)) throw new Failure(`there is no kernel ${name}\n\n${help}`)
     process.chdir(root)
     await ensurePrograms(guestTools)
-    const names = named.length > 0 ? named : [...kernels.keys()]
+    const names = named.length > 0 ? named : ownKernels
     const filesFor = (name) => (tests.length > 0 ? tests : kernelTests(name))
-    tools = await fetchTools()
-    if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
-    bpftool = process.env.BPFTOOL ?? (await fetchBpftool())
+    for (const machine of new Set(names.map(machineOf)))
+      comparisons.set(machine, await fetchComparisons(machine))
     const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, filesFor(name)))
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),

@@ -17,9 +17,13 @@ import { run, say } from '../run.mjs'
 import { cache } from './fetch.mjs'
 
 /** Returns the folder of the objects that BCC's libbpf-tools, as Debian compiled them, carry inside; undefined where they cannot be had. */
-export const fetchTools = () =>
-  fetchPackage('tools', 'libbpf-tools', ['bookworm', 'trixie'], (tree, folder) =>
-    extract(join(tree, 'usr/sbin'), folder),
+export const fetchTools = (machine) =>
+  fetchPackage(
+    machine === 'amd64' ? 'tools' : `tools-${machine}`,
+    'libbpf-tools',
+    ['bookworm', 'trixie'],
+    (tree, folder) => extract(join(tree, 'usr/sbin'), folder),
+    machine,
   )
 
 /**
@@ -40,7 +44,7 @@ export async function fetchBpftool() {
   return program && spawnSync(program, ['version']).status === 0 ? program : undefined
 }
 
-async function fetchPackage(name, debian, suites, make) {
+async function fetchPackage(name, debian, suites, make, machine) {
   const target = join(cache, name)
   if (existsSync(target)) return target
   mkdirSync(cache, { recursive: true })
@@ -48,7 +52,7 @@ async function fetchPackage(name, debian, suites, make) {
   try {
     for (const suite of suites) {
       say(`kernels: fetching ${debian} from Debian ${suite}`)
-      const { files, apt, update } = openSuite(join(work, suite), suite, 'deb')
+      const { files, apt, update } = openSuite(join(work, suite), suite, 'deb', { machine })
       const got = apt('apt-get', 'download', debian)
       if (got.status !== 0) {
         say(`  not from ${suite}: ${complaint(got) ?? complaint(update)}`)

