@@ -1,5 +1,5 @@
 // Calls of kernel functions by name, over some seconds: node dist/examples/kprobe-multi/kprobe-multi.js 'vfs_*' [seconds]
-// Takes CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_DAC_READ_SEARCH. Linux 5.18 with CONFIG_FPROBE and tracefs mounted. The last two are for the names.
+// Takes CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_DAC_READ_SEARCH. Linux 5.18, for arm64 6.14, with CONFIG_FPROBE and tracefs mounted. The last two are for the names.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfObject } from 'libbpf-node'

@@ -1,5 +1,5 @@
 // Takes the network from the processes of a cgroup: node dist/examples/lsm/lsm.js /sys/fs/cgroup/GROUP
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8, booted with lsm=...,bpf. It touches no process outside of that cgroup.
+// Takes CAP_BPF and CAP_PERFMON. Linux 5.8, for arm64 6.4, booted with lsm=...,bpf. It touches no process outside of that cgroup.
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
