@@ -58,7 +58,9 @@ export function compile(clang, source, object = objectOf(source), { arch, folder
     .map((folder) => `-I${folder}`)
   const asm = join(system, multiarch[arch])
   if (existsSync(asm)) include.push('-idirafter', asm)
-  // Version 3 instructions: kernels since 5.1. Source lines in BTF are named from the root of the repository.
+  // Version 3 instructions: kernels since 5.1. Newer kernels' types have members that are a struct's name alone, which is Microsoft's C.
+  // Source lines in BTF are named from the root of the repository.
   const flags = ['-g', '-O2', '-Wall', '-target', 'bpf', '-mcpu=v3', `-D__TARGET_ARCH_${targetArch[arch]}`]
-  return run(clang, [...flags, '-fdebug-compilation-dir=.', ...include, '-c', source, '-o', object])
+  flags.push('-fms-extensions', '-Wno-microsoft-anon-tag', '-fdebug-compilation-dir=.')
+  return run(clang, [...flags, ...include, '-c', source, '-o', object])
 }

@@ -94,6 +94,8 @@ function flags(cwd: string, { target, includes, defines }: ClangOptions): string
   const arch = defines.some((define) => define.startsWith('__TARGET_ARCH_')) || targetArch === undefined
   return [
     ...['-g', '-O2', '-Wall', '-target', target, '-mcpu=v3'],
+    // For vmlinux.h of newer kernels, where members are a struct's name alone.
+    ...['-fms-extensions', '-Wno-microsoft-anon-tag'],
     ...['-fno-ident', '-fdebug-compilation-dir=.'],
     ...(arch ? [] : [`-D__TARGET_ARCH_${targetArch}`]),
     ...defines.map((define) => `-D${define}`),

@@ -6,27 +6,28 @@ import { basename, dirname, join } from 'node:path'
 import { run } from '../run.mjs'
 import { moduleFiles } from './fetch.mjs'
 
-/** Program: Debian's package. */
-export const guestTools = {
-  'qemu-system-x86_64': 'qemu-system-x86',
-  'qemu-system-aarch64': 'qemu-system-arm',
+/** What guests take here, for kernels of these machines; program: Debian's package. */
+export const guestTools = (kernelMachines) => ({
+  ...Object.fromEntries(kernelMachines.map((name) => [machines[name].qemu[0], machines[name].package])),
   busybox: 'busybox-static',
   modprobe: 'kmod',
   cpio: 'cpio',
   xz: 'xz-utils',
   zstd: 'zstd',
   'dpkg-deb': 'dpkg',
-}
+})
 
 // What it takes to reach the host's root and to say something. All others come from there.
 const bootModules = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
 const machines = {
   amd64: {
+    package: 'qemu-system-x86',
     qemu: ['qemu-system-x86_64', '-cpu', 'max,-pku'],
     append: 'console=ttyS0 mitigations=off tsc=unstable no_timer_check',
   },
   arm64: {
     // To sign pointers in the architecture's own way takes an emulator two fifths of its time, to have wide vectors a tenth.
+    package: 'qemu-system-arm',
     qemu: ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'max,pauth-impdef=on,sve=off'],
     append: 'console=ttyAMA0 mitigations=off',
   },

@@ -217,11 +217,11 @@ try {
     for (const name of named)
       if (!kernels.has(name)) throw new Failure(`there is no kernel ${name}\n\n${help}`)
     process.chdir(root)
-    await ensurePrograms(guestTools)
     const names = named.length > 0 ? named : ownKernels
+    const machines = [...new Set(names.map(machineOf))]
+    await ensurePrograms(guestTools(machines))
     const filesFor = (name) => (tests.length > 0 ? tests : kernelTests(name))
-    for (const machine of new Set(names.map(machineOf)))
-      comparisons.set(machine, await fetchComparisons(machine))
+    for (const machine of machines) comparisons.set(machine, await fetchComparisons(machine))
     const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, filesFor(name)))
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),

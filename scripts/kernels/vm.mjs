@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../run.mjs'
 import { ensurePrograms } from '../tools.mjs'
-import { fetchKernel, kernels } from './fetch.mjs'
+import { fetchKernel, kernels, machineOf } from './fetch.mjs'
 import { guestTools, runInGuest } from './guest.mjs'
 
 const help = `Usage: node scripts/kernels/vm.mjs [--checkout FOLDER] [--cpus N] [--memory 3G] [--seconds N] KERNEL -- COMMAND...
@@ -26,7 +26,7 @@ try {
   })
   if (positionals.length !== 1 || command.length === 0) throw new Failure(help)
   process.chdir(root)
-  await ensurePrograms(guestTools)
+  await ensurePrograms(guestTools([machineOf(positionals[0])]))
   const kernel = await fetchKernel(positionals[0])
   const { status, console } = await runInGuest(kernel, command, {
     cwd: values.checkout,

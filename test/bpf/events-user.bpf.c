@@ -3,12 +3,12 @@
 
 #include <bpf/bpf_helpers.h>
 
-struct command {
+struct user_command {
   __u32 kind;
   __u64 value;
   char name[16];
 };
-struct command* for_btf __attribute__((unused));
+struct user_command* for_btf __attribute__((unused));
 
 struct {
   __uint(type, BPF_MAP_TYPE_USER_RINGBUF);
@@ -24,7 +24,7 @@ struct {
 
 __u64 samples;
 __u64 sum;
-struct command last;
+struct user_command last;
 // How many samples a run takes at the most.
 __u32 limit = 1 << 20;
 // BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP.

@@ -35,12 +35,12 @@ describe('a user ring buffer', () => {
 
   test('brings values of a type to a program', () => {
     using object = load('events-user')
-    using ring = object.userRingBuffer<Command>('commands', 'command')
+    using ring = object.userRingBuffer<Command>('commands', 'user_command')
     const command = { kind: 7, value: 2n ** 63n + 1n, name: 'reload' }
     ring.submit(command)
     expect(drain(object)).toBe(1)
     expect(object.bss.last).toEqual(command)
-    expect(() => ring.submit({ ...command, kind: -1 })).toThrow('command.kind')
+    expect(() => ring.submit({ ...command, kind: -1 })).toThrow('user_command.kind')
     expect(drain(object)).toBe(0)
   })
 
@@ -351,11 +351,11 @@ describe('a reservation', () => {
 
   test('has the size of the type, and takes its values', () => {
     using object = load('events-user')
-    using ring = object.userRingBuffer<Command>('commands', 'command')
+    using ring = object.userRingBuffer<Command>('commands', 'user_command')
     const command = { kind: 7, value: 2n ** 63n + 1n, name: 'reload' }
     const reserved = ring.reserve()!
     expect(reserved.bytes.length).toBe(32)
-    expect(() => reserved.write({ ...command, kind: -1 })).toThrow('command.kind')
+    expect(() => reserved.write({ ...command, kind: -1 })).toThrow('user_command.kind')
     reserved.write(command).submit()
     expect(drain(object)).toBe(1)
     expect(object.bss.last).toEqual(command)
