@@ -480,7 +480,9 @@ describe('what is no map, object or id of ours', () => {
   it('is named by an object, too', async () => {
     using opened = open('exec')
     using typed = open('events-user')
-    expect(() => typed.codec('user_commandd')).toThrow("has no type 'user_commandd'; did you mean 'user_command'?")
+    expect(() => typed.codec('user_commandd')).toThrow(
+      "has no type 'user_commandd'; did you mean 'user_command'?",
+    )
     expect(() => opened.ringBuffer('events')).toThrow(
       "read a ring buffer of object 'exec': it is not loaded yet",
     )
