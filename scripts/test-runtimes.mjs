@@ -131,11 +131,14 @@ try {
   const prebuilt = existsSync(prebuildOf(`${process.platform}-${process.arch}.glibc`))
   for (const version of chosen ?? (values.other ? [] : all)) {
     const node = join(await npmPackage(name, version), 'bin/node')
-    const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+    const env = {
+      ...process.env,
+      PATH: `${dirname(node)}${delimiter}${process.env.PATH}`,
+      // For copies of the package, too.
+      ...(prebuilt && { LIBBPF_NODE_PREBUILD: root, PREBUILDS_ONLY: '1' }),
+    }
     const addon = prebuilt ? 'the prebuilt addon' : 'the addon that was built here (no prebuilds/)'
-    const output = await run(node, ['scripts/runtime-smoke.mjs'], {
-      env: { ...env, ...(prebuilt && { PREBUILDS_ONLY: '1' }) },
-    })
+    const output = await run(node, ['scripts/runtime-smoke.mjs'], { env })
     say(`runtimes: ${output.trim()}, with ${addon}`)
     if (!values.suite || !(chosen ?? [all[0], all.at(-1)]).includes(version)) continue
     say(`runtimes: ${version}: the test suite`)

@@ -66,8 +66,8 @@ export function runChild(
   })
 }
 
-/** The environment in which the addon from its ordinary place is loaded, whatever one the tests are run with: that with sanitizers. */
-export const ordinaryAddon = { LIBBPF_NODE_PREBUILD: '', LD_PRELOAD: '' }
+/** The environment in which the addon from its ordinary place is loaded, whatever one the tests are run with: that with sanitizers, or a prebuilt one. */
+export const ordinaryAddon = { LIBBPF_NODE_PREBUILD: '', PREBUILDS_ONLY: '', LD_PRELOAD: '' }
 
 /** A command that runs another as nobody, with these capabilities (`CAP_BPF`) and no others. */
 export function asNobody(...capabilities: string[]): [string, ...string[]] {
