@@ -15,7 +15,8 @@ useTracefs()
 const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-damaged-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const program = useProgram(shop)
+// Not position-independent: before Linux 5.15 libbpf wants to know in which process probes of others are.
+const program = useProgram(shop, ['-no-pie'])
 
 /** A copy of a file, with what `change` makes of it: `section(name)` gives the header of a section. */
 function damaged(
