@@ -654,7 +654,7 @@ export interface Binding {
   // ---- descriptors that others here return as numbers, for the caller to close: binding/descriptor.cc
 
   /** At most `size` bytes; none at the end. EBADF of descriptors from elsewhere, here and below. */
-  descriptorRead(fd: number, size: number): Promise<Uint8Array<ArrayBuffer>>
+  descriptorRead(fd: number, size: number): Promise<Uint8Array>
   /** What is not closed when its environment ends is closed then. */
   descriptorClose(fd: number): void
 
