@@ -123,9 +123,7 @@ int ReuseFd(Map& map, int fd) {
   // libbpf would put it in the place of a map that programs, and our buffers, were made for.
   if (map.object->tried || map.bound) return -EBUSY;
   bpf_map_info info;
-  Zero(info);
-  uint32_t size = sizeof(info);
-  int error = bpf_map_get_info_by_fd(fd, &info, &size);
+  int error = ReadMapInfo(fd, info);
   if (error != 0) return error;
   // libbpf takes any file for a map.
   if (!IsBpf("map", fd)) return -EINVAL;
@@ -266,16 +264,12 @@ struct Sizes {
 
 bool KnowSizes(napi_env env, const Map& map, Sizes* sizes) {
   bpf_map_info info;
-  Zero(info);
-  uint32_t size = sizeof(info);
   // Sizes are final once the map is in the kernel.
   if (map.fd() < 0) {
     napi_throw_error(env, "ERR_BPF_STATE", "the map is not in the kernel");
     return false;
   }
-  if (!Call(env, "bpf_map_get_info_by_fd", [&] { return bpf_map_get_info_by_fd(map.fd(), &info, &size); })) {
-    return false;
-  }
+  if (!Call(env, "bpf_map_get_info_by_fd", [&] { return ReadMapInfo(map.fd(), info); })) return false;
   sizes->key = info.key_size;
   sizes->value = info.value_size;
   switch (info.type) {
@@ -505,12 +499,7 @@ napi_value Info(napi_env env, napi_callback_info info) {
   auto* map = args.handle<Map>(0);
   if (!args.ok()) return nullptr;
   bpf_map_info found;
-  Zero(found);
-  uint32_t size = sizeof(found);
-  if (!Call(env, "bpf_map_get_info_by_fd",
-            [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &size); })) {
-    return nullptr;
-  }
+  if (!Call(env, "bpf_map_get_info_by_fd", [&] { return ReadMapInfo(map->fd(), found); })) return nullptr;
   auto result = Napi::Object::New(env);
   result["type"] = found.type;
   result["id"] = found.id;
@@ -533,10 +522,8 @@ napi_value Info(napi_env env, napi_callback_info info) {
 // A handle for a descriptor that is ours from here on.
 napi_value Adopt(napi_env env, int fd) {
   bpf_map_info found;
-  Zero(found);
-  uint32_t size = sizeof(found);
   bool is_map = Call(env, "bpf_map_get_info_by_fd",
-                     [&] { return IsBpf("map", fd) ? bpf_map_get_info_by_fd(fd, &found, &size) : -EINVAL; });
+                     [&] { return IsBpf("map", fd) ? ReadMapInfo(fd, found) : -EINVAL; });
   if (is_map) return Wrap(env, new Map(fd, found));
   close(fd);
   return nullptr;

@@ -7,6 +7,14 @@
 #include <utility>
 
 #include "object.h"
+#include "util/options.h"
+
+// What the kernel says of a map. Negative errno where it says nothing.
+inline int ReadMapInfo(int fd, bpf_map_info& found) {
+  Zero(found);
+  uint32_t size = sizeof(found);
+  return bpf_map_get_info_by_fd(fd, &found, &size);
+}
 
 // A map of an object, or one that only has a descriptor.
 class Map : public Handle {

@@ -9,7 +9,6 @@
 #include "addon.h"
 #include "map.h"
 #include "util/call.h"
-#include "util/options.h"
 
 namespace {
 
@@ -54,12 +53,7 @@ napi_value Mmap(napi_env env, napi_callback_info info) {
   bool writable = args.boolean(1);
   if (!args.ok()) return nullptr;
   bpf_map_info found;
-  Zero(found);
-  uint32_t found_size = sizeof(found);
-  if (!Call(env, "bpf_map_get_info_by_fd",
-            [&] { return bpf_map_get_info_by_fd(map->fd(), &found, &found_size); })) {
-    return nullptr;
-  }
+  if (!Call(env, "bpf_map_get_info_by_fd", [&] { return ReadMapInfo(map->fd(), found); })) return nullptr;
   auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   bool arena = found.type == BPF_MAP_TYPE_ARENA;
   size_t stride = arena ? page : (size_t{found.value_size} + 7) & ~size_t{7};

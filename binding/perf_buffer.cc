@@ -188,9 +188,8 @@ class PerfRecorder : public Handle {
   int Open(int map_fd, int cpu, size_t pages) {
     // An array of numbers would take the descriptor as well.
     bpf_map_info map;
-    Zero(map);
-    uint32_t length = sizeof(map);
-    if (bpf_map_get_info_by_fd(map_fd, &map, &length) < 0) return -errno;
+    int error = ReadMapInfo(map_fd, map);
+    if (error != 0) return error;
     if (map.type != BPF_MAP_TYPE_PERF_EVENT_ARRAY) return -EINVAL;
     perf_event_attr attr = BpfOutput();
     attr.write_backward = 1;

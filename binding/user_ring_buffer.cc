@@ -11,7 +11,6 @@
 #include "map.h"
 #include "util/call.h"
 #include "util/edge.h"
-#include "util/options.h"
 
 namespace {
 
@@ -30,10 +29,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
     ring_ = user_ring_buffer__new(map_fd_, nullptr);
     if (ring_ == nullptr) return -errno;
     bpf_map_info found;
-    Zero(found);
-    uint32_t found_size = sizeof(found);
-    if (bpf_map_get_info_by_fd(map_fd_, &found, &found_size) == 0)
-      Account(environment_.env, found.max_entries);
+    if (ReadMapInfo(map_fd_, found) == 0) Account(environment_.env, found.max_entries);
     return 0;
   }
 
