@@ -4,10 +4,8 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -19,6 +17,7 @@ import { npmPackage } from '../npm-package.mjs'
 import { Failure, root, run, say } from '../run.mjs'
 import { prebuildOf } from '../targets.mjs'
 import { ensureTools } from '../tools.mjs'
+import { cache, cached } from './cache.mjs'
 
 // What init, Node.js and the tests load or call; what these need comes with them.
 const debs =
@@ -27,9 +26,8 @@ const target = 'linux-arm64.glibc'
 const own = 'build/arm64'
 
 /** Makes it all, with the types of this kernel; see fetchKernel. */
-export async function prepareArm64(image, cache) {
-  const userland = join(cache, 'userland-arm64')
-  if (!existsSync(userland)) await fetchUserland(userland, cache)
+export async function prepareArm64(image) {
+  const userland = await cached('userland-arm64', fetchUserland)
   await run('scripts/prebuild', ['--target', target])
   await makeOwn(image, userland)
   return {
@@ -45,31 +43,26 @@ export async function prepareArm64(image, cache) {
   }
 }
 
-async function fetchUserland(folder, cache) {
-  const work = mkdtempSync(join(cache, 'fetch-'))
-  try {
-    say('kernels: fetching programs for arm64 from Debian trixie')
-    const { apt, update } = openSuite(work, 'trixie', 'deb', { machine: 'arm64' })
-    // As if nothing were installed, so that all that they need is fetched, too.
-    const options = ['-o', 'Dir::State::status=/dev/null', '-y', '--no-install-recommends', '--download-only']
-    const got = apt('apt-get', 'install', ...options, ...debs.split(' '))
-    if (got.status !== 0) throw new Failure(complaint(got) ?? complaint(update) ?? got.stderr)
-    const files = join(work, 'cache/archives')
-    const tree = join(work, 'tree')
-    // That one has /bin, /lib and /sbin, links to what is in /usr.
-    const isFirst = (name) => name.startsWith('base-files_')
-    const fetched = readdirSync(files).filter((name) => name.endsWith('.deb'))
-    for (const deb of fetched.sort((a, b) => isFirst(b) - isFirst(a)))
-      await run('dpkg-deb', ['-x', join(files, deb), tree])
-    // What their installation would make.
-    for (const name of ['passwd', 'group'])
-      copyFileSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, 'etc', name))
-    for (const [name, program] of Object.entries({ awk: 'mawk', cc: 'gcc' }))
-      symlinkSync(program, join(tree, 'usr/bin', name))
-    if (!existsSync(folder)) renameSync(tree, folder)
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+async function fetchUserland(work) {
+  say('kernels: fetching programs for arm64 from Debian trixie')
+  const { apt, update } = openSuite(work, 'trixie', 'deb', { machine: 'arm64' })
+  // As if nothing were installed, so that all that they need is fetched, too.
+  const options = ['-o', 'Dir::State::status=/dev/null', '-y', '--no-install-recommends', '--download-only']
+  const got = apt('apt-get', 'install', ...options, ...debs.split(' '))
+  if (got.status !== 0) throw new Failure(complaint(got) ?? complaint(update) ?? got.stderr)
+  const files = join(work, 'cache/archives')
+  const tree = join(work, 'tree')
+  // That one has /bin, /lib and /sbin, links to what is in /usr.
+  const isFirst = (name) => name.startsWith('base-files_')
+  const fetched = readdirSync(files).filter((name) => name.endsWith('.deb'))
+  for (const deb of fetched.sort((a, b) => isFirst(b) - isFirst(a)))
+    await run('dpkg-deb', ['-x', join(files, deb), tree])
+  // What their installation would make.
+  for (const name of ['passwd', 'group'])
+    copyFileSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, 'etc', name))
+  for (const [name, program] of Object.entries({ awk: 'mawk', cc: 'gcc' }))
+    symlinkSync(program, join(tree, 'usr/bin', name))
+  return tree
 }
 
 /** The addon, libbpf for C, the kernel's types, the BPF objects, and the native parts of vitest. */

@@ -1,23 +1,20 @@
-// Debian's kernels, unpacked and not installed, in build/kernels, or where LIBBPF_NODE_KERNELS says.
+// Debian's kernels, unpacked and not installed.
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { complaint, openSuite } from '../debian.mjs'
-import { Failure, root, run, say } from '../run.mjs'
+import { Failure, run, say } from '../run.mjs'
 import { programs } from '../tools.mjs'
 import { prepareArm64 } from './arm64.mjs'
-
-export const cache = process.env.LIBBPF_NODE_KERNELS ?? join(root, 'build/kernels')
+import { cached } from './cache.mjs'
 
 /** The kernels of the matrix, and the suites that have them; the first that does is taken. */
 export const kernels = new Map([
@@ -66,38 +63,25 @@ const insides = {
   }),
   async arm64() {
     // On every kernel the same, with the types of one: objects that are CO-RE need no others.
-    arm64 ??= ensure('6.12-arm64').then((folder) => prepareArm64(join(folder, 'vmlinuz'), cache))
+    arm64 ??= ensure('6.12-arm64').then((folder) => prepareArm64(join(folder, 'vmlinuz')))
     return arm64
   },
 }
 
 async function ensure(name) {
-  const folder = join(cache, name)
-  if (!existsSync(folder)) await download(name, folder)
-  return folder
-}
-
-async function download(name, target) {
   const suites = kernels.get(name)
   if (!suites)
     throw new Failure(`there is no kernel ${name}; the kernels are ${[...kernels.keys()].join(', ')}`)
-  mkdirSync(cache, { recursive: true })
-  const work = mkdtempSync(join(cache, 'fetch-'))
-  try {
+  return cached(name, async (work) => {
+    const made = join(work, 'kernel')
     for (const suite of suites) {
       say(`kernels: fetching ${name} from Debian ${suite}`)
-      const problem = await fromSuite(join(work, suite), suite, machineOf(name), join(work, 'kernel'))
-      if (problem) say(`  not from ${suite}: ${problem}`)
-      else {
-        // Someone else may have been faster.
-        if (!existsSync(target)) renameSync(join(work, 'kernel'), target)
-        return
-      }
+      const problem = await fromSuite(join(work, suite), suite, machineOf(name), made)
+      if (!problem) return made
+      say(`  not from ${suite}: ${problem}`)
     }
     throw new Failure(`kernel ${name} is nowhere to be had`)
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+  })
 }
 
 // What Debian's metapackage names, and what that is made of: newer ones have the image and the modules apart.

@@ -1,20 +1,10 @@
 // Debian's packages for the guests, unpacked and not installed: the BPF objects of real tools, and a bpftool to compare with.
 import { spawnSync } from 'node:child_process'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { complaint, openSuite } from '../debian.mjs'
 import { run, say } from '../run.mjs'
-import { cache } from './fetch.mjs'
+import { cached } from './cache.mjs'
 
 /** Returns the folder of the objects that BCC's libbpf-tools, as Debian compiled them, carry inside; undefined where they cannot be had. */
 export const fetchTools = (machine) =>
@@ -44,12 +34,8 @@ export async function fetchBpftool() {
   return program && spawnSync(program, ['version']).status === 0 ? program : undefined
 }
 
-async function fetchPackage(name, debian, suites, make, machine) {
-  const target = join(cache, name)
-  if (existsSync(target)) return target
-  mkdirSync(cache, { recursive: true })
-  const work = mkdtempSync(join(cache, 'fetch-'))
-  try {
+function fetchPackage(name, debian, suites, make, machine) {
+  return cached(name, async (work) => {
     for (const suite of suites) {
       say(`kernels: fetching ${debian} from Debian ${suite}`)
       const { files, apt, update } = openSuite(join(work, suite), suite, 'deb', { machine })
@@ -60,15 +46,12 @@ async function fetchPackage(name, debian, suites, make, machine) {
       }
       const tree = join(work, 'tree')
       for (const deb of readdirSync(files)) await run('dpkg-deb', ['-x', join(files, deb), tree])
-      make(tree, join(work, name))
-      // Someone else may have been faster.
-      if (!existsSync(target)) renameSync(join(work, name), target)
-      return target
+      const made = join(work, name)
+      make(tree, made)
+      return made
     }
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
-  return undefined
+    return undefined
+  })
 }
 
 function extract(programs, folder) {
