@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { Elf } from '../btf/helper.js'
 import { compile } from '../helpers/compile.js'
 import { requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
@@ -18,28 +19,23 @@ afterAll(() => rmSync(folder, { recursive: true }))
 // Not position-independent: before Linux 5.15 libbpf wants to know in which process probes of others are.
 const program = useProgram(shop, ['-no-pie'])
 
-/** A copy of a file, with what `change` makes of it: `section(name)` gives the header of a section. */
+/** A copy of a file, with what `change` makes of it: `header(name)` gives that of a section. */
 function damaged(
   original: string,
-  change: (file: Buffer, section: (name: string) => Buffer) => void,
+  change: (file: Buffer, header: (name: string) => DataView) => void,
 ): string {
   const file = readFileSync(original)
-  const headers = Number(file.readBigUInt64LE(40))
-  const header = (index: number) => file.subarray(headers + 64 * index, headers + 64 * (index + 1))
-  const names = Number(header(file.readUInt16LE(62)).readBigUInt64LE(24))
+  const elf = new Elf(file)
   change(file, (name) => {
-    for (let i = 1; i < file.readUInt16LE(60); i++) {
-      const at = names + header(i).readUInt32LE(0)
-      if (file.toString('latin1', at, file.indexOf(0, at)) === name) return header(i)
-    }
-    throw new Error(`${original} has no section ${name}`)
+    const { buffer, byteOffset, length } = elf.header(name)
+    return new DataView(buffer, byteOffset, length)
   })
   const path = join(folder, 'damaged')
   writeFileSync(path, file, { mode: 0o755 })
   return path
 }
 
-const offsetOf = (section: Buffer) => Number(section.readBigUInt64LE(24))
+const offsetOf = (header: DataView) => Number(header.getBigUint64(24, true))
 
 it('a pipe in the place of a program is none', () => {
   const path = join(folder, 'pipe')
@@ -52,8 +48,8 @@ it('a pipe in the place of a program is none', () => {
 
 describe('a program whose symbols have no size', () => {
   const path = () =>
-    damaged(program(), (_file, section) => {
-      for (const name of ['.symtab', '.dynsym']) section(name).writeBigUInt64LE(0n, 56)
+    damaged(program(), (_file, header) => {
+      for (const name of ['.symtab', '.dynsym']) header(name).setBigUint64(56, 0n, true)
     })
 
   it('has no function', () => {
@@ -77,8 +73,8 @@ it('a library whose versions lead in a circle has an end', () => {
   writeFileSync(script, 'A_1 { global: sell; };\nA_2 { } A_1;\n')
   const flags = ['-shared', '-fPIC', '-nostdlib', `-Wl,--version-script=${script}`]
   writeFileSync(library, compile('cc', flags, 'int sell(void) { return 1; }'))
-  const path = damaged(library, (file, section) => {
-    const first = offsetOf(section('.gnu.version_d'))
+  const path = damaged(library, (file, header) => {
+    const first = offsetOf(header('.gnu.version_d'))
     const second = first + file.readUInt32LE(first + 16)
     file.writeInt32LE(first - second, second + 16)
     // No definition is of the version that the symbol has.
@@ -92,7 +88,7 @@ it('a library whose versions lead in a circle has an end', () => {
 
 describe('a USDT probe', () => {
   const attach = (change: (file: Buffer, note: number) => void) => {
-    const path = damaged(program(), (file, section) => change(file, offsetOf(section('.note.stapsdt'))))
+    const path = damaged(program(), (file, header) => change(file, offsetOf(header('.note.stapsdt'))))
     using object = loadOnly('attach-usdt', ['on_probe'])
     return thrownBy(() => object.program('on_probe').attachUsdt(path, 'shop', 'sold'))
   }

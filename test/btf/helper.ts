@@ -54,6 +54,8 @@ export function runC(source: string): string {
 }
 
 interface Section {
+  /** Where its header is. */
+  at: number
   name: string
   offset: number
   size: number
@@ -76,6 +78,7 @@ export class Elf {
     const headers = Array.from({ length: count }, (_, i) => table + i * 64)
     const names = this.#u64(headers[this.#view.getUint16(0x3e, this.#littleEndian)]! + 24)
     this.#sections = headers.map((at) => ({
+      at,
       name: this.#string(names + this.#u32(at)),
       offset: this.#u64(at + 24),
       size: this.#u64(at + 32),
@@ -85,6 +88,12 @@ export class Elf {
 
   get btf(): BtfTypes {
     return new BtfTypes(this.section('.BTF'))
+  }
+
+  /** Of a section, in the file itself. */
+  header(name: string): Uint8Array {
+    const { at } = this.#find(name)
+    return this.#bytes.subarray(at, at + 64)
   }
 
   section(name: string): Uint8Array {
