@@ -3,14 +3,14 @@
  *
  * @packageDocumentation
  */
-import { native } from './binding.js'
-import { attempt } from './call.js'
+
+import { attempt } from './errors/attempt.js'
+import { native } from './native/binding.js'
 
 export type { Anchor, AnchorOptions, AnchorTarget } from './attach/anchor.js'
 export type { CgroupOptions } from './attach/cgroup.js'
 export { type Interface, interfaceIndex } from './attach/interface.js'
 export { IterLink, type IterOptions } from './attach/iter.js'
-export { kernelFunctions } from './attach/kallsyms.js'
 export type { KprobeMultiOptions, KprobeOptions, KsyscallOptions, ProbeMode } from './attach/kprobe.js'
 export type { NetfilterFamily, NetfilterHook, NetfilterOptions } from './attach/netfilter.js'
 export { onlineCpus, type PerfEventName, type PerfEventOptions } from './attach/perf-event.js'
@@ -29,24 +29,42 @@ export type { CookieOption } from './attach/tracepoint.js'
 export type { UprobeMultiOptions, UprobeOptions } from './attach/uprobe.js'
 export type { UsdtOptions } from './attach/usdt.js'
 export { queryXdp, XdpLink, type XdpMode, type XdpOptions, type XdpState } from './attach/xdp.js'
+export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf/btf.js'
 export type { Codec, CodecOptions } from './btf/codec.js'
 export { BtfTypes } from './btf/parse.js'
 export type * from './btf/types.js'
-export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf.js'
-export { disassemble, type Instruction } from './disassemble.js'
-export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors.js'
-export { EventReader, type EventReaderOptions } from './event-reader.js'
-export type { DrainCallback } from './event-source.js'
+export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors/errors.js'
+export { PerfBuffer, type PerfBufferOptions } from './events/perf-buffer.js'
+export { EventReader, type EventReaderOptions } from './events/reader.js'
+export type { DrainCallback } from './events/record-source.js'
+export { RingBuffer, type RingBufferOptions } from './events/ring-buffer.js'
+export { tracePipe } from './events/trace-pipe.js'
+export { type Reservation, UserRingBuffer, type UserRingBufferOptions } from './events/user-ring-buffer.js'
 export type { Answer } from './features/answer.js'
 export { type AllFeatures, type Answers, features } from './features/features.js'
 export type { Machine, MountType } from './features/machine.js'
 export type { Isa, VerifierFeature } from './features/verifier.js'
-export type { Globals } from './globals.js'
-export { BPF_F_INNER_MAP } from './inner-maps.js'
-export { type ExchangeKind, Link } from './link.js'
-export type * from './link-info.js'
-export { Linker, type LinkSource } from './linker.js'
-export { type Logger, type LogLevel, setLogger } from './log.js'
+export { ids, type Kind } from './kernel/ids.js'
+export {
+  btfs,
+  enableStats,
+  type Held,
+  type Holder,
+  type ListOptions,
+  linkInfo,
+  links,
+  mapInfo,
+  maps,
+  programInfo,
+  programs,
+} from './kernel/inventory.js'
+export { PIDFD_THREAD, Pidfd } from './kernel/pidfd.js'
+export { type ExchangeKind, Link } from './links/link.js'
+export type * from './links/link-info.js'
+export { kernelFunctions } from './machine/kallsyms.js'
+export type { RawBatch } from './maps/bulk.js'
+export { BPF_F_INNER_MAP } from './maps/inner-maps.js'
+export type { MapLayout } from './maps/layout.js'
 export {
   BPF_ANY,
   BPF_EXIST,
@@ -60,43 +78,26 @@ export {
   type MapOptions,
   type MapTypes,
   type PinOptions,
-} from './map.js'
-export type { RawBatch } from './map-batches.js'
-export type { MapLayout } from './map-layout.js'
-export { MappedArena, MappedArray } from './mapped-array.js'
-export type { AttachType, LinkType, MapType, ProgramType } from './names.js'
-export { BpfObject, BpfObject as Object, type OpenOptions } from './object.js'
-export { openMap } from './open-map.js'
-export { sumValues } from './per-cpu.js'
-export { PerfBuffer, type PerfBufferOptions } from './perf-buffer.js'
-export { PIDFD_THREAD, Pidfd } from './pidfd.js'
-export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './program.js'
+} from './maps/map.js'
+export { MappedArena, MappedArray } from './maps/mapped-array.js'
+export { openMap } from './maps/open-map.js'
+export { sumValues } from './maps/per-cpu.js'
+export { type Logger, type LogLevel, setLogger } from './native/log.js'
+export type { AttachType, LinkType, MapType, ProgramType } from './native/type-names.js'
+export type { Globals } from './objects/globals.js'
+export { Linker, type LinkSource } from './objects/linker.js'
+export { BpfObject, BpfObject as Object, type OpenOptions } from './objects/object.js'
+export type { Replacement, ReplaceOptions } from './objects/replace.js'
+export type { Shape } from './objects/shape.js'
+export type { StructOps } from './objects/struct-ops.js'
+export { disassemble, type Instruction } from './programs/disassemble.js'
 export {
   type DumpedInstruction,
   dumpProgram,
   type JitedFunction,
   type ProgramDump,
-} from './program-dump.js'
-export { ids, type Kind } from './query.js'
-export type { Replacement, ReplaceOptions } from './replace.js'
-export { RingBuffer, type RingBufferOptions } from './ring-buffer.js'
-export type { Shape } from './shape.js'
-export type { StructOps } from './struct-ops.js'
-export {
-  btfs,
-  enableStats,
-  type Held,
-  type Holder,
-  type ListOptions,
-  linkInfo,
-  links,
-  mapInfo,
-  maps,
-  programInfo,
-  programs,
-} from './system.js'
-export { tracePipe } from './trace-pipe.js'
-export { type Reservation, UserRingBuffer, type UserRingBufferOptions } from './user-ring-buffer.js'
+} from './programs/dump.js'
+export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './programs/program.js'
 
 /** The version of the libbpf inside, such as 'v1.7'. (`libbpf_version_string`) */
 export function libbpfVersion(): string {

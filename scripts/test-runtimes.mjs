@@ -20,8 +20,10 @@ const help = `Usage: npm run test:runtimes -- [--node VERSION]... [--no-suite] [
 
 // The tests that both can run: those that start no process or Worker with Node.js's own flags, and expect nothing of how one ends. What else does
 // not hold there is in docs/shipping.md.
-const suiteForOthers = [
-  ...[
+const suiteForOthers = Object.entries({
+  attach: ['iter'],
+  docs: ['typed-data'],
+  events: [
     'budget',
     'consume',
     'held',
@@ -30,33 +32,14 @@ const suiteForOthers = [
     'perf-buffer',
     'perf-overwritable',
     'portable',
+    'ring-buffer',
     'several-rings',
     'sizes',
-  ].map((name) => `test/events/${name}.test.ts`),
-  ...[
-    'attach/iter',
-    'globals',
-    'globals-live',
-    'map',
-    'map-batches',
-    'map-cidr',
-    'map-members',
-    'map-setters',
-    'map-types',
-    'mapped-array',
-  ].map((name) => `test/${name}.test.ts`),
-  ...[
-    'object',
-    'object-load',
-    'object-options',
-    'per-cpu',
-    'pin',
-    'program',
-    'ring-buffer',
-    'test-run',
-    'typed-data',
-  ].map((name) => `test/${name}.test.ts`),
-].filter(existsSync)
+  ],
+  maps: ['map', 'cidr', 'members', 'setters', 'types', 'mapped-array', 'per-cpu'],
+  objects: ['globals', 'globals-live', 'object', 'object-load', 'object-options', 'pin'],
+  programs: ['program', 'test-run'],
+}).flatMap(([folder, names]) => names.map((name) => `test/${folder}/${name}.test.ts`))
 const others = {
   bun: {
     start: () => fromPackage('@oven/bun-linux-x64', 'bin/bun'),

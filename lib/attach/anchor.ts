@@ -1,7 +1,7 @@
-import { native } from '../binding.js'
-import { Link } from '../link.js'
-import type { Program } from '../program.js'
-import { handleOfProgram } from '../program-handle.js'
+import { Link } from '../links/link.js'
+import { native } from '../native/binding.js'
+import { handleOfProgram } from '../native/handles.js'
+import type { Program } from '../programs/program.js'
 import { u64 } from './attachable.js'
 
 /** One of the programs that are attached to the same: by itself, by its link, or by the id of either. */

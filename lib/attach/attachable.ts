@@ -1,12 +1,12 @@
 import { constants } from 'node:os'
 import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding.js'
-import { native } from '../binding.js'
-import { attempt, attemptAsync } from '../call.js'
-import type { Dispatcher } from '../dispatcher.js'
-import { BpfError, ENOTSUPP } from '../errors.js'
-import type { Subject } from '../explain.js'
-import { tooOldFor } from '../kernel-version.js'
-import { Link, type LinkSubject } from '../link.js'
+import { attempt, attemptAsync } from '../errors/attempt.js'
+import { BpfError, ENOTSUPP } from '../errors/errors.js'
+import type { Subject } from '../errors/explain.js'
+import { Link, type LinkSubject } from '../links/link.js'
+import { tooOldFor } from '../machine/kernel-version.js'
+import { native } from '../native/binding.js'
+import type { Dispatcher } from '../objects/dispatcher.js'
 
 /** What the attach functions need of a program that is in the kernel. */
 export interface Attachable {

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
-import { native } from '../binding.js'
-import { didYouMean } from '../btf/nearest.js'
-import { attempt } from '../call.js'
-import { BpfError } from '../errors.js'
+import { attempt } from '../errors/attempt.js'
+import { BpfError } from '../errors/errors.js'
+import { didYouMean } from '../errors/nearest.js'
+import { native } from '../native/binding.js'
 import { expectString } from './attachable.js'
 
 /** A network interface by its name or its index. */

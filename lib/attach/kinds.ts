@@ -1,4 +1,4 @@
-import type { AttachType, ProgramType } from '../names.js'
+import type { AttachType, ProgramType } from '../native/type-names.js'
 
 /** What a method attaches. */
 interface Takes {

@@ -1,9 +1,10 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { BpfError } from '../errors.js'
-import { tooOldFor } from '../kernel-version.js'
-import type { Link } from '../link.js'
-import { whyNoTracefs } from '../tracefs.js'
+import { BpfError } from '../errors/errors.js'
+import type { Link } from '../links/link.js'
+import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from '../machine/kallsyms.js'
+import { tooOldFor } from '../machine/kernel-version.js'
+import { whyNoTracefs } from '../machine/tracefs.js'
+import { native } from '../native/binding.js'
 import {
   type Attachable,
   attachTo,
@@ -14,7 +15,6 @@ import {
   u64,
   u64s,
 } from './attachable.js'
-import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from './kallsyms.js'
 
 /**
  * How libbpf makes a probe: `default`, the newest way that the kernel has; `legacy`, through tracefs (needed before Linux 4.17); `perf`, a perf event without

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import type { Link } from '../link.js'
+import type { Link } from '../links/link.js'
+import { native } from '../native/binding.js'
 import { type Attachable, attachTo, type Hook } from './attachable.js'
 
 const families = { ipv4: 2, ipv6: 10 } as const

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import type { Link } from '../link.js'
-import { attachTypeName } from '../names.js'
+import type { Link } from '../links/link.js'
+import { native } from '../native/binding.js'
+import { attachTypeName } from '../native/type-names.js'
 import { type Attachable, attachTo, type Hook } from './attachable.js'
 import { withFd } from './file.js'
 

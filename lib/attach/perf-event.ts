@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
-import { native } from '../binding.js'
-import type { Link } from '../link.js'
-import { whyNoPerfEvent } from '../perf-paranoid.js'
+import type { Link } from '../links/link.js'
+import { whyNoPerfEvent } from '../machine/perf-paranoid.js'
+import { native } from '../native/binding.js'
 import { type Attachable, attachTo, u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
 

@@ -1,7 +1,7 @@
-import { native } from '../binding.js'
-import { attempt } from '../call.js'
-import type { BpfMap } from '../map.js'
-import { type AttachType, attachTypeNumber } from '../names.js'
+import { attempt } from '../errors/attempt.js'
+import type { BpfMap } from '../maps/map.js'
+import { native } from '../native/binding.js'
+import { type AttachType, attachTypeNumber } from '../native/type-names.js'
 import { withFd } from './file.js'
 import { type Interface, interfaceIndex } from './interface.js'
 

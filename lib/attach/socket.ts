@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { attempt } from '../call.js'
+import { attempt } from '../errors/attempt.js'
+import { native } from '../native/binding.js'
 import { type Attachable, type Hook, subjectOf } from './attachable.js'
 
 const reason: NonNullable<Hook['reason']> = ({ errno }) => {

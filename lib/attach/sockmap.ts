@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { kernelIsOlderThan } from '../kernel-version.js'
-import type { Link } from '../link.js'
-import { type BpfMap, handleOfMap } from '../map.js'
-import { attachTypeName } from '../names.js'
+import type { Link } from '../links/link.js'
+import { kernelIsOlderThan } from '../machine/kernel-version.js'
+import { type BpfMap, handleOfMap } from '../maps/map.js'
+import { native } from '../native/binding.js'
+import { attachTypeName } from '../native/type-names.js'
 import { type Attachable, attachTo, type Hook } from './attachable.js'
 
 export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>): Link {

@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
 import type { TcFilter as Filter, NativeError } from '../../types/binding.js'
-import { native } from '../binding.js'
-import { attempt } from '../call.js'
-import { BpfError } from '../errors.js'
-import type { Program } from '../program.js'
-import { handleOfProgram } from '../program-handle.js'
+import { attempt } from '../errors/attempt.js'
+import { BpfError } from '../errors/errors.js'
+import { native } from '../native/binding.js'
+import { handleOfProgram } from '../native/handles.js'
+import type { Program } from '../programs/program.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
 /** Packets that come, that go, or those of a class, by its number (`major << 16 | minor`). */

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { noSuchTracepoint } from '../hints.js'
-import type { Link } from '../link.js'
+import { noSuchTracepoint } from '../errors/hints.js'
+import type { Link } from '../links/link.js'
+import { native } from '../native/binding.js'
 import { type Attachable, attachTo, u64 } from './attachable.js'
 
 export interface CookieOption {

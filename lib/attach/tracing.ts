@@ -1,7 +1,7 @@
-import { native } from '../binding.js'
-import type { Link } from '../link.js'
-import type { Program } from '../program.js'
-import { handleOfProgram } from '../program-handle.js'
+import type { Link } from '../links/link.js'
+import { native } from '../native/binding.js'
+import { handleOfProgram } from '../native/handles.js'
+import type { Program } from '../programs/program.js'
 import { type Attachable, attachTo, u64 } from './attachable.js'
 import type { CookieOption } from './tracepoint.js'
 

@@ -1,4 +1,4 @@
-import { didYouMean } from './nearest.js'
+import { didYouMean } from '../errors/nearest.js'
 
 /**
  * What is wrong with a value, and where. The code that finds it knows only the member at hand; each record and array

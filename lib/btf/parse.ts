@@ -1,8 +1,8 @@
+import { didYouMean } from '../errors/nearest.js'
 import { isBytes } from './bytes.js'
 import { alignOf, resolve, sizeOf } from './layout.js'
 import { malformed } from './malformed.js'
 import { type NameBytes, NameIndex } from './names.js'
-import { didYouMean } from './nearest.js'
 import { readText } from './text.js'
 import {
   type BtfKind,

@@ -1,6 +1,6 @@
-import { didYouMean } from '../btf/nearest.js'
-import { Btf } from '../btf.js'
-import { btfs } from '../system.js'
+import { Btf } from '../btf/btf.js'
+import { didYouMean } from '../errors/nearest.js'
+import { btfs } from '../kernel/inventory.js'
 import { type Command, exitCodes, Failed, UsageError } from './command.js'
 import {
   actionOf,

@@ -1,5 +1,5 @@
-import type { LinkInfo } from '../link-info.js'
-import { type Held, linkInfo, links } from '../system.js'
+import { type Held, linkInfo, links } from '../kernel/inventory.js'
+import type { LinkInfo } from '../links/link-info.js'
 import { type Command, exitCodes } from './command.js'
 import {
   actionOf,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ProgramInfo } from '../program.js'
-import { enableStats, type Held, programs } from '../system.js'
+import { enableStats, type Held, programs } from '../kernel/inventory.js'
+import type { ProgramInfo } from '../programs/program.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { columns, expectNoMore, holderNames, parseOptions, print, printJson, right, table } from './output.js'
 

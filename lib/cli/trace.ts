@@ -1,4 +1,4 @@
-import { tracePipe } from '../trace-pipe.js'
+import { tracePipe } from '../events/trace-pipe.js'
 import { type Command, exitCodes, visible } from './command.js'
 import { expectNoMore, parseOptions, print } from './output.js'
 

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join, relative, resolve } from 'node:path'
-import { Btf } from '../btf.js'
-import { packageRoot } from '../package-root.js'
+import { Btf } from '../btf/btf.js'
+import { packageRoot } from '../native/package-root.js'
 
 /** The byte orders that BPF code is compiled for; `bpf` is this machine's. */
 export const targets = ['bpf', 'bpfel', 'bpfeb'] as const

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { Linker, type LinkSource } from '../linker.js'
+import { Linker, type LinkSource } from '../objects/linker.js'
 import { type ClangOptions, compile } from './clang.js'
 import { readComments } from './comments.js'
 import { generateModule } from './module.js'

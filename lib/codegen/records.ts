@@ -1,4 +1,4 @@
-import type { BpfObject } from '../object.js'
+import type { BpfObject } from '../objects/object.js'
 import type { DeclTags } from './tags.js'
 
 /** Types of maps that records come through. */

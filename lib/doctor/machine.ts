@@ -1,9 +1,10 @@
 // What this machine can and cannot do, check by check.
-import { hasKprobes } from '../attach/kallsyms.js'
-import type { Capability } from '../capabilities.js'
+
 import { features } from '../features/features.js'
 import type { Machine } from '../features/machine.js'
-import { kernelIsOlderThan } from '../kernel-version.js'
+import type { Capability } from '../machine/capabilities.js'
+import { hasKprobes } from '../machine/kallsyms.js'
+import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import { type Finding, note, ok, problem } from './finding.js'
 
 export function examineMachine(machine: Machine): Finding[] {

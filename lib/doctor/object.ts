@@ -1,14 +1,14 @@
 // Whether an object will load here, which privileges it needs, and what of it will not work.
 
-import { native } from '../binding.js'
-import { type Capability, capabilitiesFor, missingCapabilities } from '../capabilities.js'
-import { disassembleFields } from '../disassemble.js'
-import { BpfError, VerifierError } from '../errors.js'
+import { BpfError, VerifierError } from '../errors/errors.js'
 import { features } from '../features/features.js'
 import { helperNumbers } from '../features/helpers.js'
-import { lockdownOfHelper } from '../features/lockdown.js'
-import { BpfObject } from '../object.js'
-import type { Program } from '../program.js'
+import { type Capability, capabilitiesFor, missingCapabilities } from '../machine/capabilities.js'
+import { lockdownOfHelper } from '../machine/lockdown.js'
+import { native } from '../native/binding.js'
+import { BpfObject } from '../objects/object.js'
+import { disassembleFields } from '../programs/disassemble.js'
+import type { Program } from '../programs/program.js'
 import { type Finding, note, ok, problem } from './finding.js'
 import { missingTarget } from './targets.js'
 

@@ -1,10 +1,10 @@
 // Whether what a program's section names is there to attach to.
 import { existsSync } from 'node:fs'
-import { hasKprobes, kernelFunctions } from '../attach/kallsyms.js'
-import { didYouMean } from '../btf/nearest.js'
-import { kernelTypes } from '../features/kernel-types.js'
-import { lockdown } from '../features/lockdown.js'
-import { missingTracefs, whyNoTracepoint } from '../tracefs.js'
+import { didYouMean } from '../errors/nearest.js'
+import { hasKprobes, kernelFunctions } from '../machine/kallsyms.js'
+import { kernelTypes } from '../machine/kernel-types.js'
+import { lockdown } from '../machine/lockdown.js'
+import { missingTracefs, whyNoTracepoint } from '../machine/tracefs.js'
 
 /** Why a section's target can't be attached to; `undefined` where it can, or where nothing can be told without trying. */
 export function missingTarget(section: string): { says: string; fix?: string } | undefined {

@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { type Capability, explainRefusal, isRefusedForGood } from '../capabilities.js'
-import { ENOTSUPP } from '../errors.js'
-import { errnoName } from '../explain.js'
-import { tooOldFor } from '../kernel-version.js'
+import { ENOTSUPP } from '../errors/errors.js'
+import { errnoName } from '../errors/explain.js'
+import { type Capability, explainRefusal, isRefusedForGood } from '../machine/capabilities.js'
+import { tooOldFor } from '../machine/kernel-version.js'
+import { native } from '../native/binding.js'
 
 /** Whether this kernel can do something. */
 export interface Answer {

@@ -1,19 +1,19 @@
 // Whether the kernel has an attach type: a program for it is loaded, and attached to what does not exist. The errno tells whether the kernel looked for that.
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { capabilitiesFor } from '../capabilities.js'
-import { tooOldFor } from '../kernel-version.js'
+import { capabilitiesFor } from '../machine/capabilities.js'
+import { kernelEnum, kernelTypes } from '../machine/kernel-types.js'
+import { tooOldFor } from '../machine/kernel-version.js'
+import { native } from '../native/binding.js'
 import {
   type AttachType,
   attachTypeNumber,
   type LinkType,
   type ProgramType,
   programTypeNumber,
-} from '../names.js'
+} from '../native/type-names.js'
 import { type Answer, judge, no, unknown, yes } from './answer.js'
 import { ask, type Probe } from './ask.js'
 import { exit, instructions, result } from './instructions.js'
-import { kernelEnum, kernelTypes } from './kernel-types.js'
 import { attachTypesSince, linkTypesSince } from './since.js'
 
 const { EAFNOSUPPORT, EBADF, EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP } = constants.errno

@@ -7,7 +7,7 @@ import {
   mapTypes,
   type ProgramType,
   programTypes,
-} from '../names.js'
+} from '../native/type-names.js'
 import type { Answer } from './answer.js'
 import { type Probe, run, runSync } from './ask.js'
 import { attachType, linkType } from './attach.js'

@@ -1,14 +1,14 @@
 // What programs may call: helpers by number, kernel functions (kfuncs) by BTF.
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { didYouMean } from '../btf/nearest.js'
-import { capabilitiesFor } from '../capabilities.js'
-import { type ProgramType, programTypeNumber } from '../names.js'
+import { didYouMean } from '../errors/nearest.js'
+import { capabilitiesFor } from '../machine/capabilities.js'
+import { kernelEnum, kernelTypes } from '../machine/kernel-types.js'
+import { lockdownOfHelper } from '../machine/lockdown.js'
+import { native } from '../native/binding.js'
+import { type ProgramType, programTypeNumber } from '../native/type-names.js'
 import { type Answer, judge, no, unknown, yes } from './answer.js'
 import { ask, type Probe } from './ask.js'
 import { exit, instructions, result } from './instructions.js'
-import { kernelEnum, kernelTypes } from './kernel-types.js'
-import { lockdownOfHelper } from './lockdown.js'
 import { programType } from './types.js'
 
 let names: ReadonlyMap<string, number> | undefined

@@ -1,9 +1,9 @@
 // What a machine is set up with: read from /proc and /sys, where each may be hidden from this process.
 import { existsSync, readdirSync } from 'node:fs'
 import { release } from 'node:os'
-import { type Capability, hasCapability } from '../capabilities.js'
-import { type Lockdown, lockdown } from './lockdown.js'
-import { read } from './read.js'
+import { type Capability, hasCapability } from '../machine/capabilities.js'
+import { type Lockdown, lockdown } from '../machine/lockdown.js'
+import { read } from '../machine/read.js'
 
 /** The file systems that BPF programs and their loaders use. */
 export type MountType = 'bpf' | 'tracefs' | 'debugfs' | 'cgroup2' | 'securityfs'

@@ -1,5 +1,5 @@
 // The version of Linux in which each began, as far as the kernel's history says it. What a distribution carries back is older.
-import type { AttachType, LinkType, MapType, ProgramType } from '../names.js'
+import type { AttachType, LinkType, MapType, ProgramType } from '../native/type-names.js'
 
 export const programTypesSince: Partial<Record<ProgramType, string>> = {
   socket_filter: '3.19',

@@ -1,7 +1,7 @@
 // What the verifier takes: instruction sets and the size of programs, each tried by a tiny program.
 import { constants } from 'node:os'
-import { native } from '../binding.js'
-import { programTypeNumber } from '../names.js'
+import { native } from '../native/binding.js'
+import { programTypeNumber } from '../native/type-names.js'
 import { type Answer, judge } from './answer.js'
 import { ask, type Probe } from './ask.js'
 import { exit, instructions, result } from './instructions.js'

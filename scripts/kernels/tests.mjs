@@ -5,16 +5,16 @@ import { files } from '../files.mjs'
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
 const elsewhere = [
   // Text, types, files and packages alone.
-  /^test\/(typings|typed-data|docs|shape|linker|binding)\.test/,
+  /^test\/(docs\/(typed-data|pages|readme|cli)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties)\//,
   // The kernel's BTF is read in the same way wherever it comes from; that of the running kernel is enough.
-  /^test\/btf\/(?!btf\.)/,
+  /^test\/btf\/(?!btf\.|kernel-btf\.)/,
   // Processes by the dozen, of three seconds each, in the same way on every kernel; npm.
-  /^test\/(lifecycle|workers|readme|examples\/heads|events\/example-worker|cli\/docs)\.test/,
+  /^test\/(native\/(lifecycle|workers)|examples\/heads|events\/example-worker)\.test/,
   // JavaScript's memory and threads.
-  /^test\/(realms|events\/(forgotten|workers))\.test/,
+  /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Count on time, on what happens while others are at work, or have events by the hundred thousand to show that the event loop goes on.
-  /^test\/(events\/(soak|budget|held)|ring-buffer-held|ring-buffer-readers)\.test/,
+  /^test\/events\/(soak|budget|held|ring-buffer-held|ring-buffer-readers)\.test/,
 ]
 
 /**
@@ -23,7 +23,7 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/(cli\/(system|terminal)|map-async|map-members|map-setters|object-options|program-setters|ring-buffer-process)\.test/,
+  /^test\/(cli\/(system|terminal)|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/ring-buffer-process)\.test/,
 ]
 
 /** Those that leave a kernel in another state than they found it in: each has a guest of its own. */

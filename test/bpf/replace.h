@@ -1,4 +1,4 @@
-// Two versions of an agent, and one that the verifier rejects (test/replace.test.ts). What they count is kept
+// Two versions of an agent, and one that the verifier rejects (test/objects/replace.test.ts). What they count is kept
 // by both in one map.
 #include "vmlinux.h"
 

@@ -1,5 +1,5 @@
 // Runs a command as root of a user namespace of its own, where FOLDER is a BPF file system that everything is
-// delegated to: token FOLDER COMMAND ... (test/token.test.ts). Needs Linux 6.9.
+// delegated to: token FOLDER COMMAND ... (test/objects/token.test.ts). Needs Linux 6.9.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

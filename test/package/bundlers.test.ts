@@ -105,7 +105,11 @@ describe('a bundled program', () => {
   it('needs these files of the package', async () => {
     const few = join(folder, 'few')
     const copy = join(few, 'node_modules/libbpf-node')
-    for (const name of ['package.json', 'dist/lib/dispatcher.bpf.o', 'build/Release/libbpf_node.node']) {
+    for (const name of [
+      'package.json',
+      'dist/lib/objects/dispatcher.bpf.o',
+      'build/Release/libbpf_node.node',
+    ]) {
       cpSync(join(root, name), join(copy, name))
     }
     const isCode = (path: string): boolean => statSync(path).isDirectory() || path.endsWith('.js')

@@ -1,0 +1,24 @@
+import { flushLog } from '../native/log.js'
+import { explain, type Subject } from './explain.js'
+
+/** Makes a native call: its failure becomes a BpfError about the subject, its messages go to the logger. */
+export function attempt<T>(subject: Subject, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw explain(error, subject)
+  } finally {
+    flushLog()
+  }
+}
+
+/** The same for a call that returns a Promise. */
+export async function attemptAsync<T>(subject: Subject, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw explain(error, subject)
+  } finally {
+    flushLog()
+  }
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs'
+import type { ProgramType } from '../native/type-names.js'
+
+/** Bits of a capability set, as in linux/capability.h. */
+const bits = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const
+export type Capability = keyof typeof bits
+
+const networking = new Set<string>([
+  'sched_cls',
+  'sched_act',
+  'xdp',
+  'cgroup_sock',
+  'cgroup_sock_addr',
+  'cgroup_device',
+  'cgroup_sysctl',
+  'cgroup_sockopt',
+  'lwt_in',
+  'lwt_out',
+  'lwt_xmit',
+  'lwt_seg6local',
+  'sock_ops',
+  'sk_skb',
+  'sk_msg',
+  'sk_lookup',
+  'flow_dissector',
+  'netfilter',
+  'ext',
+])
+const tracing = new Set<string>([
+  'kprobe',
+  'tracepoint',
+  'perf_event',
+  'raw_tracepoint',
+  'raw_tracepoint_writable',
+  'tracing',
+  'lsm',
+  'struct_ops',
+  'ext',
+])
+
+/** What loading or attaching programs of these types takes (Linux 5.8 and newer; before, CAP_SYS_ADMIN). */
+export function capabilitiesFor(types: Iterable<ProgramType>): Capability[] {
+  const needed = new Set<Capability>(['CAP_BPF'])
+  for (const type of types) {
+    if (networking.has(type)) needed.add('CAP_NET_ADMIN')
+    if (tracing.has(type)) needed.add('CAP_PERFMON')
+  }
+  return [...needed]
+}
+
+function readStatus(field: string): string {
+  const status = readFileSync('/proc/thread-self/status', 'utf8')
+  return new RegExp(`^${field}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? ''
+}
+
+/** Whether this thread has a capability, in its user namespace. */
+export function hasCapability(capability: Capability): boolean {
+  return ((BigInt(`0x${readStatus('CapEff')}`) >> BigInt(bits[capability])) & 1n) === 1n
+}
+
+/** Those of `needed` that this thread does not have. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. */
+export function missingCapabilities(needed: readonly Capability[]): Capability[] {
+  const isAdmin = hasCapability('CAP_SYS_ADMIN')
+  return needed.filter((c) => !hasCapability(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
+}
+
+/** Whether what the kernel said EPERM to lacks nothing: no privilege would change its mind. */
+export function isRefusedForGood(needed: readonly Capability[]): boolean {
+  try {
+    return missingCapabilities(needed).length === 0 && readStatus('Seccomp') !== '2'
+  } catch {
+    return false
+  }
+}
+
+function isInitialUserNamespace(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/thread-self/uid_map', 'utf8'))
+}
+
+/** Why the kernel may have said EPERM, and what helps, in half a sentence. `otherwise` is what it is when nothing is lacking. */
+export function explainRefusal(
+  needed: readonly Capability[],
+  otherwise = 'this kernel forbids it (lockdown, hardening or a security module)',
+): string {
+  try {
+    const lacking = missingCapabilities(needed)
+    if (lacking.length > 0) {
+      return `not permitted, the process lacks ${lacking.join(' and ')} (run it as root or give it these capabilities)`
+    }
+    if (readStatus('Seccomp') === '2') {
+      return 'not permitted although the process has the capabilities: it runs under a seccomp filter, which may forbid bpf()'
+    }
+    if (!isInitialUserNamespace()) {
+      return 'not permitted although the process has the capabilities, which count in its user namespace only: it takes those of the first one (a privileged container), or a BPF token (option bpfTokenPath, Linux 6.9)'
+    }
+  } catch {
+    return `not permitted (it takes ${needed.join(' and ')})`
+  }
+  return `not permitted although the process has ${needed.join(' and ')}: ${otherwise}`
+}

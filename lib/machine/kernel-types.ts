@@ -1,0 +1,34 @@
+import { BtfTypes } from '../btf/parse.js'
+import { native } from '../native/binding.js'
+
+let read: { types: BtfTypes | undefined } | undefined
+
+/** The running kernel's BTF, read once; `undefined` where it has none, or this process may not read it. */
+export function kernelTypes(): BtfTypes | undefined {
+  read ??= { types: load() }
+  return read.types
+}
+
+function load(): BtfTypes | undefined {
+  try {
+    const btf = native.btfLoadKernel()
+    try {
+      return new BtfTypes(native.btfBytes(btf))
+    } finally {
+      native.btfClose(btf)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** The enumerators of one of the kernel's enums by name, without a prefix. */
+export function kernelEnum(name: string, prefix: string): Map<string, number> | undefined {
+  const type = kernelTypes()?.find(name, 'enum')
+  if (type === undefined) return undefined
+  return new Map(
+    type.values
+      .filter((value) => value.name.startsWith(prefix))
+      .map((value) => [value.name.slice(prefix.length), value.value]),
+  )
+}

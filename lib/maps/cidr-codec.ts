@@ -1,0 +1,94 @@
+import { isIPv4, isIPv6 } from 'node:net'
+import { endianness } from 'node:os'
+import type { ElementCodec } from './element-codec.js'
+
+const littleEndian = endianness() === 'LE'
+/** The `__u32 prefixlen` that a key of an LPM trie begins with. */
+const headSize = 4
+
+/**
+ * Keys of an LPM trie as text: `10.1.0.0/16`, `2001:db8::/32`; an address alone is a host. They are read with their length, hosts too, and IPv6 in its
+ * short form.
+ *
+ * @param keySize - 8 for IPv4, 20 for IPv6
+ * @internal
+ */
+export function cidrCodec(keySize: number): ElementCodec<string> {
+  const size = keySize - headSize
+  return {
+    decode: (view, offset = 0) => {
+      const bytes = new Uint8Array(view.buffer, view.byteOffset + offset + headSize, size)
+      return `${textOf(bytes)}/${view.getUint32(offset, littleEndian)}`
+    },
+    encode: (value, view, offset = 0) => {
+      const { address, length } = parseCidr(value, size)
+      view.setUint32(offset, length, littleEndian)
+      new Uint8Array(view.buffer, view.byteOffset + offset + headSize, size).set(address)
+    },
+  }
+}
+
+/** Whether keys of so many bytes can be networks. @internal */
+export function isCidrSize(keySize: number): boolean {
+  return keySize === headSize + 4 || keySize === headSize + 16
+}
+
+function parseCidr(text: unknown, size: number): { address: Uint8Array; length: number } {
+  if (typeof text !== 'string') throw new TypeError(`key is not a network as text, such as '10.1.0.0/16'`)
+  const [host = '', suffix, ...rest] = text.split('/')
+  const version = isIPv4(host) ? 4 : isIPv6(host) && !host.includes('%') ? 6 : 0
+  if (version === 0 || rest.length > 0) {
+    throw new RangeError(`key '${text}' is neither an address nor a network such as '10.1.0.0/16'`)
+  }
+  const wanted = size === 4 ? 4 : 6
+  if (version !== wanted)
+    throw new RangeError(`key '${text}' is IPv${version}, the map's keys are IPv${wanted}`)
+  const bits = size * 8
+  const length = suffix === undefined ? bits : /^\d{1,3}$/.test(suffix) ? Number(suffix) : -1
+  if (length < 0 || length > bits) throw new RangeError(`key '${text}': the length is not 0 to ${bits}`)
+  const address = version === 4 ? ipv4Bytes(host) : ipv6Bytes(host)
+  const network = masked(address, length)
+  if (network.some((byte, i) => byte !== address[i])) {
+    throw new RangeError(
+      `key '${text}' has bits behind its length: the network is ${textOf(network)}/${length}`,
+    )
+  }
+  return { address, length }
+}
+
+function masked(address: Uint8Array, length: number): Uint8Array {
+  return address.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - i * 8))))
+}
+
+function ipv4Bytes(text: string): Uint8Array {
+  return Uint8Array.from(text.split('.'), Number)
+}
+
+/** Of an address that is known to be well-formed. */
+function ipv6Bytes(text: string): Uint8Array {
+  const bytesOf = (part: string): number[] =>
+    part === ''
+      ? []
+      : part.split(':').flatMap((group) => {
+          if (group.includes('.')) return [...ipv4Bytes(group)]
+          const value = Number.parseInt(group, 16)
+          return [value >> 8, value & 0xff]
+        })
+  const [head = '', tail = ''] = text.split('::')
+  const before = bytesOf(head)
+  const after = bytesOf(tail)
+  return Uint8Array.from([
+    ...before,
+    ...new Array<number>(16 - before.length - after.length).fill(0),
+    ...after,
+  ])
+}
+
+function textOf(address: Uint8Array): string {
+  if (address.length === 4) return address.join('.')
+  const view = new DataView(address.buffer, address.byteOffset, 16)
+  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16))
+  if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return `::ffff:${address.subarray(12).join('.')}`
+  // Not SocketAddress: Bun's does not shorten.
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+}

@@ -1,0 +1,31 @@
+import { endianness } from 'node:os'
+import type { ElementCodec } from './element-codec.js'
+
+const littleEndian = endianness() === 'LE'
+
+/**
+ * The values of maps that hold maps or programs: a descriptor goes in, an id comes out.
+ *
+ * @param fdOf - the descriptor of what is to be put in
+ * @param read - what the id stands for
+ * @internal
+ */
+export function descriptorCodec(
+  fdOf: (value: unknown) => number,
+  read: (id: number) => unknown,
+): ElementCodec {
+  return {
+    decode: (view, offset = 0) => read(view.getUint32(offset, littleEndian)),
+    encode: (value, view, offset = 0) => {
+      const fd = typeof value === 'number' ? value : fdOf(value)
+      if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff)
+        throw new RangeError(`value ${fd} is no descriptor`)
+      view.setUint32(offset, fd, littleEndian)
+    },
+  }
+}
+
+/** The descriptor that was encoded last. @internal */
+export function descriptorIn(view: DataView): number {
+  return view.getInt32(0, littleEndian)
+}

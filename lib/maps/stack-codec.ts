@@ -1,0 +1,36 @@
+import { endianness } from 'node:os'
+import type { ElementCodec } from './element-codec.js'
+
+const littleEndian = endianness() === 'LE'
+
+/** `BPF_F_STACK_BUILD_ID`: the values are build ids and offsets, not addresses. */
+export const BPF_F_STACK_BUILD_ID = 1 << 5
+
+/** Numbers of stacks, as `bpf_get_stackid` returns them. @internal */
+export const stackIdCodec: ElementCodec = {
+  decode: (view, offset = 0) => view.getUint32(offset, littleEndian),
+  encode: (value, view, offset = 0) => {
+    if (typeof value !== 'number') throw new TypeError('key is not the number of a stack')
+    if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
+      throw new RangeError(`key ${value} is not the number of a stack`)
+    view.setUint32(offset, value, littleEndian)
+  },
+}
+
+/** The addresses of a stack, the innermost first, as many as there are. @internal */
+export function stackCodec(size: number): ElementCodec {
+  return {
+    decode: (view, offset = 0) => {
+      const addresses: bigint[] = []
+      for (let at = 0; at < size; at += 8) {
+        const address = view.getBigUint64(offset + at, littleEndian)
+        if (address === 0n) break
+        addresses.push(address)
+      }
+      return addresses
+    },
+    encode: () => {
+      throw new TypeError('stacks are written by programs only')
+    },
+  }
+}

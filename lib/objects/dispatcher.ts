@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ProgramHandle } from '../../types/binding.js'
+import { handleOfProgram } from '../native/handles.js'
+import { packageRoot } from '../native/package-root.js'
+import type { Program } from '../programs/program.js'
+import type { BpfObject } from './object.js'
+
+/** As dispatcher.bpf.c has it. */
+const placeholder = Buffer.from(`dispatcher${'x'.repeat(400)}`)
+
+/** A program in a hook that jumps to another one: see {@link Program.replaceable}. @internal */
+export interface Dispatcher {
+  readonly handle: ProgramHandle
+  /** From the next event on it jumps there: with one system call, for each event to the old one or to the new one. */
+  pointTo(programFd: number): void
+  close(): void
+}
+
+/**
+ * Loads an dispatcher for programs of a section.
+ *
+ * @param open - BpfObject.open
+ * @param prepare - sets what the section does not say
+ * @internal
+ */
+export function loadDispatcher(
+  open: (bytes: Uint8Array, name: string) => BpfObject,
+  section: string,
+  prepare: (dispatcher: Program) => void,
+): Dispatcher {
+  const object = open(withSection(section.replace(/^\?/, '')), 'dispatcher')
+  try {
+    const program = object.program('dispatcher')
+    prepare(program)
+    object.loadSync()
+    const slot = object.map('slot')
+    return {
+      handle: handleOfProgram(program),
+      pointTo: (fd) => slot.raw.set(new Uint8Array(4), new Uint8Array(Uint32Array.of(fd).buffer)),
+      close: () => object.close(),
+    }
+  } catch (error) {
+    object.close()
+    throw error
+  }
+}
+
+/** The section's name stands in the symbol table and in BTF; a shorter one leaves the rest of its place empty. */
+function withSection(section: string): Uint8Array {
+  const name = Buffer.alloc(placeholder.length)
+  if (name.write(section) > placeholder.length - 1) throw new RangeError(`SEC("${section}") is too long`)
+  const bytes = readFileSync(join(packageRoot(), 'dist/lib/objects/dispatcher.bpf.o'))
+  for (let at = bytes.indexOf(placeholder); at >= 0; at = bytes.indexOf(placeholder, at)) name.copy(bytes, at)
+  return bytes
+}

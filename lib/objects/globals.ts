@@ -1,0 +1,112 @@
+import { defineLive, type Live, live, type Memory, sealed } from '../btf/live-memory.js'
+import type { BtfTypes } from '../btf/parse.js'
+import { type Plan, Planner } from '../btf/plan.js'
+import type { BtfDatasec } from '../btf/types.js'
+import { byteLength } from '../btf/values.js'
+import { BpfError } from '../errors/errors.js'
+import type { BpfMap } from '../maps/map.js'
+
+/**
+ * The global variables of one section, by name; each is what its type in BTF makes it. Structs and arrays are live: `data.config.limit = 5` writes those
+ * four bytes. Strings and byte arrays are copies, to be assigned whole.
+ */
+export type Globals = Record<string, unknown>
+
+/** What globals need of their object. @internal */
+export interface GlobalsOwner {
+  readonly name: string
+  readonly types: BtfTypes
+  /** Load was tried: `.rodata` is as it is from then on. */
+  readonly loadTried: boolean
+}
+
+/**
+ * Makes an object with a property for each variable in the section that the map holds. Reading one reads the section's memory, before load the
+ * initial value; assigning to one writes it.
+ *
+ * @internal
+ */
+export function globalsOf(owner: GlobalsOwner, map: BpfMap): Globals {
+  const { types } = owner
+  const section = sectionOf(types, map)
+  const globals = {}
+  if (section === undefined) return globals
+  const memory: Memory = {
+    littleEndian: types.littleEndian,
+    read: (offset, target) => map.readMemory(offset, target),
+    write: (offset, source, path) => {
+      const reason = whyReadOnly(section.name, owner.loadTried, path)
+      if (reason !== undefined) {
+        throw new BpfError(`object '${owner.name}': ${section.name} is read-only${reason}`, {
+          code: 'ERR_BPF_STATE',
+          object: owner.name,
+          map: map.name,
+        })
+      }
+      map.writeMemory(offset, source)
+    },
+  }
+  const planner = new Planner(types, false)
+  for (const { typeId, offset, size } of section.variables) {
+    const variable = types.resolve(typeId)
+    // Two functions may each have a static variable of that name: only the first can be told by it.
+    if (variable.kind !== 'var' || Object.hasOwn(globals, variable.name)) continue
+    const isLast = offset + size === section.size
+    const room = () => (isLast ? map.valueSize - offset : size)
+    defineLive(
+      globals,
+      variable.name,
+      variableAt(memory, variable.name, offset, room, () => planner.plan(typeId)),
+    )
+  }
+  return sealed(globals)
+}
+
+/** The section's variables in BTF. By name where libbpf has forgotten which it is: it does when the map was made longer, and not to its liking. */
+function sectionOf(types: BtfTypes, map: BpfMap): BtfDatasec | undefined {
+  const type = types.resolve(map.btfValueTypeId)
+  if (type.kind === 'datasec') return type
+  return types.find(map.name.slice(Math.max(0, map.name.indexOf('.'))), 'datasec')
+}
+
+function whyReadOnly(section: string, loadTried: boolean, path: string): string | undefined {
+  if (section === '.kconfig') return ": the kernel says what is in it, and the option 'kconfig'"
+  const variable = path.split(/[.[]/)[0]
+  if (section.startsWith('.rodata') && loadTried) return ` once the object is loaded, set ${variable} before`
+  return undefined
+}
+
+/**
+ * A variable. The last one of a section is as long as the map's value lets it be: arrays grow with `map.valueSize`.
+ *
+ * @param room - how many bytes there are now
+ */
+function variableAt(
+  memory: Memory,
+  name: string,
+  offset: number,
+  room: () => number,
+  planOf: () => Plan,
+): Live {
+  let made: { size: number; value: Live } | undefined
+  const current = (): Live => {
+    const size = room()
+    if (made?.size !== size) made = { size, value: live(memory, resized(planOf(), size), offset, name) }
+    return made.value
+  }
+  return { get: () => current().get(), set: (value) => current().set(value) }
+}
+
+/** An array with as many items as there is room for. */
+function resized(plan: Plan, size: number): Plan {
+  if (byteLength(plan, undefined) === size) return plan
+  switch (plan.op) {
+    case 'array':
+      return plan.stride === 0 ? plan : { ...plan, length: Math.floor(size / plan.stride), flexible: false }
+    case 'text':
+    case 'bytes':
+      return { ...plan, length: size, flexible: false }
+    default:
+      return plan
+  }
+}

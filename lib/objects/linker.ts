@@ -1,0 +1,101 @@
+import { writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { LinkerHandle } from '../../types/binding.js'
+import { isBytes } from '../btf/bytes.js'
+import { attempt, attemptAsync } from '../errors/attempt.js'
+import type { Subject } from '../errors/explain.js'
+import { native } from '../native/binding.js'
+
+/** A path, a file: URL, or the bytes of a compiled object. */
+export type LinkSource = string | URL | Uint8Array
+
+/**
+ * Makes one BPF object of several, as `bpftool gen object` does: `extern` functions, maps and variables of one are those that another defines.
+ * What comes out carries no DWARF, so linking a single object strips it.
+ *
+ * @example
+ * const bytes = await Linker.link(['main.bpf.o', 'library.bpf.o'])
+ * using obj = BpfObject.open(bytes)
+ */
+export class Linker implements Disposable {
+  readonly #handle: LinkerHandle
+
+  /** (`bpf_linker__new_fd`, libbpf 1.6) */
+  constructor() {
+    this.#handle = attempt({ what: 'make a linker' }, () => native.linkerNew())
+  }
+
+  /** Links objects, on libuv's pool; what a `Linker` does in one call. */
+  static async link(sources: Iterable<LinkSource>): Promise<Uint8Array> {
+    using linker = new Linker()
+    for (const source of sources) await linker.add(source)
+    return await linker.finalize()
+  }
+
+  /** Like {@link link}, and waits. */
+  static linkSync(sources: Iterable<LinkSource>): Uint8Array {
+    using linker = new Linker()
+    for (const source of sources) linker.addSync(source)
+    return linker.finalizeSync()
+  }
+
+  /**
+   * Adds an object, on libuv's pool; nothing else can be done with the linker until it has ended. (`bpf_linker__add_file`,
+   * `bpf_linker__add_buf`)
+   *
+   * @throws BpfError when it isn't a BPF object, has another byte order, or contradicts one before it; the linker can then only be closed
+   */
+  async add(source: LinkSource): Promise<this> {
+    const from = toSource(source)
+    await attemptAsync(adding(from), () => native.linkerAdd(this.#handle, from))
+    return this
+  }
+
+  /** Like {@link add}, and waits. */
+  addSync(source: LinkSource): this {
+    const from = toSource(source)
+    attempt(adding(from), () => native.linkerAddSync(this.#handle, from))
+    return this
+  }
+
+  /**
+   * The linked object, on libuv's pool. Once; then the linker can only be closed. (`bpf_linker__finalize`)
+   *
+   * @param path - where to write it, too
+   */
+  async finalize(path?: string | URL): Promise<Uint8Array> {
+    const bytes = await attemptAsync(finishing, () => native.linkerFinalize(this.#handle))
+    if (path !== undefined) await writeFile(path, bytes)
+    return bytes
+  }
+
+  /** Like {@link finalize}, and waits. */
+  finalizeSync(path?: string | URL): Uint8Array {
+    const bytes = attempt(finishing, () => native.linkerFinalizeSync(this.#handle))
+    if (path !== undefined) writeFileSync(path, bytes)
+    return bytes
+  }
+
+  /** Lets go of it. While it works: as soon as that has ended. Closing twice is fine. (`bpf_linker__free`) */
+  close(): void {
+    native.linkerClose(this.#handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+const finishing: Subject = { what: 'finish the linked object' }
+
+function toSource(source: LinkSource): string | Uint8Array {
+  const from = source instanceof URL ? fileURLToPath(source) : source
+  if (typeof from === 'string' || isBytes(from)) return from
+  throw new TypeError('source is not a path, a URL or a Uint8Array')
+}
+
+function adding(source: string | Uint8Array): Subject {
+  if (typeof source !== 'string') return { what: `link an object of ${source.length} bytes` }
+  return { what: `link object '${source}'`, target: source }
+}

@@ -1,0 +1,87 @@
+import { BpfError } from '../errors/errors.js'
+import type { Exchange, ExchangeKind, Link } from '../links/link.js'
+import { differences, layoutOf } from '../maps/layout.js'
+import type { BpfMap } from '../maps/map.js'
+import { native } from '../native/binding.js'
+import type { BpfObject } from './object.js'
+
+export interface ReplaceOptions {
+  /**
+   * The names of the maps that are taken over. By default those that both versions have, but for those of global variables: each version has
+   * its own of these.
+   */
+  maps?: Iterable<string>
+}
+
+/** What {@link BpfObject.replace} did. */
+export interface Replacement {
+  /** The maps that were taken over. */
+  maps: string[]
+  /** The links, and how another program came into each. */
+  links: { link: Link; kind: ExchangeKind }[]
+  /** Nanoseconds from the first link's change to the last one's. */
+  duration: bigint
+}
+
+/** @internal */
+export async function replace(
+  old: BpfObject,
+  next: BpfObject,
+  { maps }: ReplaceOptions,
+): Promise<Replacement> {
+  const links = [...old.links]
+  const exchange = links.map((link) => planExchange(old, next, link))
+  const shared = [...(maps ?? commonMaps(old, next))]
+  for (const name of shared) takeOver(old.map(name), next.map(name))
+  await next.load()
+
+  const done: Exchange[] = []
+  const begin = process.hrtime.bigint()
+  try {
+    for (const step of exchange) done.push(await step())
+  } catch (error) {
+    for (const step of done.reverse()) step.undo()
+    throw error
+  }
+  const closing = done.map((step) => step.finish()).filter((handle) => handle !== undefined)
+  if (closing.length > 0) await native.linkCloseAsync(closing)
+  const duration = process.hrtime.bigint() - begin
+  return { maps: shared, links: done.map(({ link, kind }) => ({ link, kind })), duration }
+}
+
+/** What will put the new version of a link's program in its place. */
+function planExchange(old: BpfObject, next: BpfObject, link: Link): () => Promise<Exchange> {
+  if (link.program === undefined) {
+    const [before, after] = [old.map(link.target!), next.map(link.target!)]
+    return async () => link.exchangeMap(before, after)
+  }
+  const [before, after] = [old.program(link.program), next.program(link.program)]
+  if (before.type !== after.type || before.expectedAttachType !== after.expectedAttachType) {
+    const kinds = [before, after].map((p) => `${p.type} (${p.expectedAttachType})`)
+    throw new BpfError(
+      `replace object '${old.name}': its program '${before.name}' is of type ${kinds[0]}, the new one of ${kinds[1]}`,
+      { code: 'ERR_BPF_STATE', object: old.name, program: before.name },
+    )
+  }
+  return () => link.exchange(before, after)
+}
+
+function commonMaps(old: BpfObject, next: BpfObject): string[] {
+  const isShared = (map: BpfMap<unknown, unknown> | undefined) =>
+    map !== undefined && !map.isInternal && map.type !== 'struct_ops' && map.autocreate
+  return [...old.maps.keys()].filter((name) => isShared(old.maps.get(name)) && isShared(next.maps.get(name)))
+}
+
+function takeOver(from: BpfMap<unknown, unknown>, to: BpfMap<unknown, unknown>): void {
+  const wanted = layoutOf(to)
+  // 0: as many as there are CPUs, which libbpf finds out when it makes the map.
+  if (wanted.maxEntries === 0) wanted.maxEntries = from.maxEntries
+  const list = differences(layoutOf(from), wanted)
+  if (list.length > 0) {
+    throw new BpfError(
+      `take over map '${from.name}': it has ${list.join(', ')}; the option 'maps' says which maps are taken over`,
+      { code: 'ERR_BPF_MISMATCH', map: from.name },
+    )
+  }
+  to.reuse(from)
+}

@@ -1,0 +1,80 @@
+// docs/typed-data.md: one program, read in three ways, each as it stands there.
+import { execFile, spawn } from 'node:child_process'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { gen, root, tsc, useFolder } from '../codegen/helper.js'
+import { until } from '../helpers/until.js'
+
+const doc = readFileSync(join(root, 'docs/typed-data.md'), 'utf8')
+const folder = useFolder()
+
+/** The code blocks of a language below a heading. */
+function blocks(heading: string, language: string): string[] {
+  const [, section = ''] = doc.split(`\n## ${heading}\n`)
+  const [own = ''] = section.split('\n## ')
+  return [...own.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
+    ([, text]) => text!,
+  )
+}
+
+const [source] = /^```c\n([\s\S]*?)^```/m.exec(doc)?.slice(1) ?? []
+
+/** Variables of objects without a shape are `obj.rodata.name` there. */
+const lenient = { noPropertyAccessFromIndexSignature: false }
+
+const ways = [
+  ['Bytes', 'by-bytes'],
+  ['BTF at run time', 'by-btf'],
+  ['Generated code', 'by-code'],
+] as const
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'exec.bpf.c'), source!)
+  await gen(join(folder, 'exec.bpf.c'))
+  await gen(join(folder, 'exec.bpf.c'), '--external', '-o', join(folder, 'outside.skel.ts'))
+  copyFileSync(join(folder, 'outside.bpf.o'), join(folder, 'exec.bpf.o'))
+  for (const [heading, name] of ways) writeFileSync(join(folder, `${name}.ts`), blocks(heading, 'ts')[0]!)
+  expect(await tsc(folder, lenient)).toBe('')
+})
+
+/** Runs one of them until it has printed a line about a command of its name. */
+async function firstLine(name: string): Promise<string> {
+  const child = spawn(process.execPath, [`${name}.js`], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const command = join(folder, name)
+  copyFileSync('/bin/true', command)
+  const lines = () => output.split('\n').slice(0, -1)
+  try {
+    await until(`${name} is printed`, async () => {
+      await promisify(execFile)(command)
+      if (child.exitCode !== null) throw new Error(output)
+      return lines().some((line) => line.includes(name))
+    })
+  } finally {
+    child.kill()
+    await new Promise((resolve) => child.on('exit', resolve))
+  }
+  return lines().find((line) => line.includes(name))!
+}
+
+describe('docs/typed-data.md', () => {
+  it.each(ways)('%s: prints what was executed', async (_, name) => {
+    expect(await firstLine(name)).toMatch(new RegExp(`^\\d+n \\d+ 1 '?${name}'? \\d+n$`))
+  })
+
+  it('has a shape that says what it says', async () => {
+    const shape = blocks('BTF at run time', 'ts')[1]!
+    const wrong = /^(.*)\/\/ an error$/m
+    expect(shape).toMatch(wrong)
+    const code = `import { BpfObject, type BpfMap } from 'libbpf-node'\n${shape.replace(wrong, '// @ts-expect-error\n$1')}`
+    writeFileSync(join(folder, 'shape.ts'), code)
+    expect(await tsc(folder, lenient)).toBe('')
+  })
+})

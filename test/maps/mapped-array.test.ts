@@ -1,0 +1,203 @@
+import { BpfMap, type BpfObject, type MappedArray } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
+import { load, open, thrownBy } from '../helpers/objects.js'
+
+interface Counter {
+  packets: bigint
+  limits: number[]
+  name: string
+}
+
+const mmapable = 1 << 10
+const count = (object: BpfObject): number =>
+  object.program('count').testRunSync({ data: new Uint8Array(64) }).retval
+
+function mapCounters(object: BpfObject): MappedArray<Counter> {
+  return object.map<number, Counter>('counters').mmap()
+}
+
+describe('a mapped array', () => {
+  it('is memory that programs read and write', () => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    expect(counters.length).toBe(3)
+    const { items } = counters
+    items[1]!.limits[1] = 77
+    expect(count(object)).toBe(77)
+    count(object)
+    expect(items[1]!.packets).toBe(2n)
+    expect(items[1]).toMatchObject({ packets: 2n, name: 'x' })
+    expect(counters.get(1)).toEqual({ packets: 2n, limits: [0, 77], name: 'x' })
+    expect(object.map<number, Counter>('counters').get(1)).toEqual(counters.get(1))
+    expect([...counters].map(({ packets }) => packets)).toEqual([0n, 2n, 0n])
+  })
+
+  it('is written whole, too, and item by item', () => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    const value = { packets: 2n ** 64n - 1n, limits: [1, 2], name: 'ab' }
+    expect(counters.set(2, value)).toBe(counters)
+    expect(object.map<number, Counter>('counters').get(2)).toEqual(value)
+    counters.items[0] = value
+    expect(counters.get(0)).toEqual(value)
+    counters.items[0]!.name = 'é'
+    expect(counters.get(0)).toEqual({ ...value, name: 'é' })
+    expect(counters.get(1)).toEqual({ packets: 0n, limits: [0, 0], name: '' })
+  })
+
+  it('has each value at 8 bytes, over several pages', () => {
+    using object = load('mapped')
+    const map = object.map<number, number>('numbers')
+    using numbers = map.mmap()
+    map.set(1999, 0xffff_ffff).set(1, 7)
+    expect(numbers.get(1999)).toBe(0xffff_ffff)
+    expect(numbers.items[1]).toBe(7)
+    numbers.set(1998, 5)
+    expect(map.get(1998)).toBe(5)
+    expect([...numbers].reduce((a, b) => a + b)).toBe(0xffff_ffff + 12)
+  })
+
+  it.each([-1, 3, 1.5, Number.NaN, 2 ** 53, undefined, '1'])('has no value %s', (index) => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    const value = { packets: 1n, limits: [1, 2], name: '' }
+    expect(thrownBy(() => counters.get(index as number))).toBeInstanceOf(RangeError)
+    expect(thrownBy(() => counters.set(index as number, value))).toBeInstanceOf(RangeError)
+  })
+
+  it('checks what is written: nothing of a bad value gets there', () => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    expect(() => counters.set(0, { packets: 1n, limits: [1, -1], name: '' })).toThrow('value.limits[1]')
+    expect(() => {
+      counters.items[0]!.packets = -1n
+    }).toThrow('counters[0].packets')
+    expect(counters.get(0)).toEqual({ packets: 0n, limits: [0, 0], name: '' })
+    expect(() => {
+      counters.items[3] = counters.get(0)
+    }).toThrow(RangeError)
+  })
+
+  it('outlives its object, until it is closed', () => {
+    const object = load('mapped')
+    const counters = mapCounters(object)
+    const { items } = counters
+    count(object)
+    object.close()
+    expect(items[1]!.packets).toBe(1n)
+    counters.close()
+    counters.close()
+    expect(thrownBy(() => counters.get(1))).toMatchObject({ code: 'ERR_BPF_CLOSED', map: 'counters' })
+    expect(thrownBy(() => items[1]!.packets)).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    expect(
+      thrownBy(() => {
+        items[1]!.packets = 1n
+      }),
+    ).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  it('of a frozen map can only be read', () => {
+    using object = load('mapped')
+    const map = object.map<number, number>('numbers')
+    map.set(3, 4)
+    expect(map.isFrozen).toBe(false)
+    map.freeze()
+    expect(map.isFrozen).toBe(true)
+    const error = thrownBy(() => map.mmap())
+    expect(error).toMatchObject({ code: 'EPERM', map: 'numbers', operation: 'mmap' })
+    expect((error as Error).message).toContain('mmap({ writable: false })')
+    using numbers = map.mmap({ writable: false })
+    expect(numbers.get(3)).toBe(4)
+    expect(thrownBy(() => numbers.set(3, 5))).toMatchObject({ code: 'EACCES' })
+    expect(
+      thrownBy(() => {
+        numbers.items[3] = 5
+      }),
+    ).toMatchObject({ code: 'EACCES' })
+    expect(numbers.get(3)).toBe(4)
+  })
+
+  it('that is mapped for writing keeps its map from being frozen', () => {
+    using object = load('mapped')
+    const map = object.map<number, number>('numbers')
+    const numbers = map.mmap()
+    expect(thrownBy(() => map.freeze())).toMatchObject({ code: 'EBUSY' })
+    numbers.close()
+    map.freeze()
+  })
+
+  it('is only made of arrays that say so', () => {
+    using object = load('mapped')
+    const error = thrownBy(() => object.map('plain').mmap())
+    expect(error).toMatchObject({ code: 'ENOTSUP', map: 'plain' })
+    expect((error as Error).message).toContain('BPF_F_MMAPABLE')
+    using before = open('mapped')
+    expect(() => before.map('counters').mmap()).toThrow('is not in the kernel')
+  })
+
+  it('without types has bytes', () => {
+    using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 3, maxEntries: 2, flags: mmapable })
+    using bytes = map.mmap()
+    bytes.set(1, Uint8Array.of(1, 2, 3))
+    expect(map.get(Uint8Array.of(1, 0, 0, 0))).toEqual(Uint8Array.of(1, 2, 3))
+    bytes.items[0] = Uint8Array.of(4, 5, 6)
+    expect(bytes.items[0]).toEqual(Uint8Array.of(4, 5, 6))
+    expect(() => bytes.set(0, new Uint8Array(4))).toThrow(RangeError)
+  })
+})
+
+describe('an arena', () => {
+  const pages = { type: 'arena', keySize: 0, valueSize: 0, maxEntries: 4, flags: mmapable } as const
+
+  requiresKernel('6.9', 'is made, mapped, written and read', () => {
+    using map = BpfMap.create(pages)
+    expect(map.info()).toMatchObject({ type: 'arena', maxEntries: 4 })
+    using arena = map.mmapArena()
+    expect(arena.size).toBe(4 * 4096)
+    arena.write(4094, Uint8Array.of(1, 2, 3, 4))
+    expect(arena.read(4093, 6)).toEqual(Uint8Array.of(0, 1, 2, 3, 4, 0))
+    expect(arena.read(3 * 4096, 4096)).toEqual(new Uint8Array(4096))
+    expect(thrownBy(() => arena.read(4 * 4096 - 1, 2))).toBeInstanceOf(RangeError)
+    expect(thrownBy(() => arena.write(-1, new Uint8Array(1)))).toBeInstanceOf(RangeError)
+    arena.close()
+    expect(thrownBy(() => arena.read(0, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  requiresKernel('6.9', 'is mapped once', () => {
+    using map = BpfMap.create(pages)
+    using _ = map.mmapArena()
+    expect(() => map.mmapArena()).toThrow('an arena is mapped once')
+  })
+
+  requiresKernel('6.9', 'that has no page where it is touched is an error, not the end', () => {
+    using map = BpfMap.create({ ...pages, flags: mmapable | (1 << 17) }) // BPF_F_SEGV_ON_FAULT
+    using arena = map.mmapArena()
+    expect(thrownBy(() => arena.read(0, 1))).toMatchObject({ code: 'EFAULT' })
+    expect(thrownBy(() => arena.write(0, Uint8Array.of(1)))).toMatchObject({ code: 'EFAULT' })
+  })
+
+  requiresKernel('6.9', 'of an object is where libbpf has mapped it, and goes with the object', () => {
+    const object = load('arena')
+    using arena = object.map('arena').mmapArena()
+    arena.write(4096, Uint8Array.of(9))
+    using again = object.map('arena').mmapArena()
+    expect(again.read(4096, 1)).toEqual(Uint8Array.of(9))
+    object.close()
+    expect(thrownBy(() => arena.read(4096, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+  })
+
+  requiresKernel('6.9', 'has what a program wrote into it', () => {
+    using object = load('arena')
+    using arena = object.map('arena').mmapArena()
+    const context = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+    expect(object.program('fill').testRunSync({ context }).retval).toBe(0)
+    expect(arena.read(8, 8)).toEqual(context)
+    expect(arena.read(0, 8)).toEqual(new Uint8Array(8))
+  })
+
+  it('is no array', () => {
+    using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1, flags: mmapable })
+    expect(thrownBy(() => map.mmapArena())).toMatchObject({ code: 'ENOTSUP' })
+  })
+})

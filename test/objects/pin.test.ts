@@ -1,0 +1,210 @@
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { BpfMap, type BpfObject } from 'libbpf-node'
+import { afterEach, describe, expect, it } from 'vitest'
+import { open, thrownBy } from '../helpers/objects.js'
+import { useBpffs } from '../helpers/privileged.js'
+
+const bpffs = useBpffs()
+
+/** pinned.bpf.c without the map that pins itself. */
+function loadUnpinned(): BpfObject {
+  const object = open('pinned')
+  object.map('shared').pinPath = undefined
+  object.loadSync()
+  return object
+}
+
+afterEach(() => {
+  for (const name of readdirSync(bpffs())) rmSync(bpffs(name), { recursive: true })
+})
+
+describe('a map', () => {
+  it('is pinned to a path, found there, and unpinned', () => {
+    using object = loadUnpinned()
+    const map = object.map<number, bigint>('private')
+    map.set(0, 5n)
+    expect(map.isPinned).toBe(false)
+    map.pin(bpffs('map'))
+    expect(map.isPinned).toBe(true)
+    expect(map.pinPath).toBe(bpffs('map'))
+    using pinned = BpfMap.fromPin(bpffs('map'))
+    expect(pinned.id).toBe(map.id)
+    expect([...pinned.get(new Uint8Array(4))!]).toEqual([5, 0, 0, 0, 0, 0, 0, 0])
+    map.unpin()
+    expect(map.isPinned).toBe(false)
+    expect(existsSync(bpffs('map'))).toBe(false)
+    expect(pinned.id).toBe(map.id)
+  })
+
+  it('outlives its object when it is pinned', () => {
+    const object = loadUnpinned()
+    object.map('private').pin(bpffs('map'))
+    const { id } = object.map('private')
+    object.close()
+    using pinned = BpfMap.fromPin(bpffs('map'))
+    expect(pinned.id).toBe(id)
+    pinned.unpin(bpffs('map'))
+  })
+
+  it('is pinned by load to its pin path, and taken from there by the next', () => {
+    using first = open('pinned')
+    first.map('shared').pinPath = bpffs('one')
+    first.loadSync()
+    expect(first.map('shared').isPinned).toBe(true)
+    using second = open('pinned')
+    second.map('shared').pinPath = bpffs('one')
+    second.loadSync()
+    expect(second.map('shared').id).toBe(first.map('shared').id)
+    first.map('shared').unpin()
+    expect(thrownBy(() => second.map('shared').unpin())).toMatchObject({ code: 'ENOENT', map: 'shared' })
+  })
+
+  it('at its pin path has to be like it', () => {
+    using other = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    other.pin(bpffs('shared'))
+    using object = open('pinned', { pinRootPath: bpffs() })
+    const error = thrownBy(() => object.loadSync())
+    expect(error).toMatchObject({ operation: 'bpf_object__load' })
+    expect((error as Error).message).toContain(
+      `map 'shared' does not fit what is pinned at ${bpffs('shared')}, which has value size 4 bytes instead of 8; `,
+    )
+    other.unpin(bpffs('shared'))
+  })
+
+  it('that does not fit is told by all its differences', async () => {
+    using other = BpfMap.create({ type: 'hash', keySize: 8, valueSize: 4, maxEntries: 7, flags: 1 })
+    other.pin(bpffs('other'))
+    using object = open('pinned')
+    object.map('shared').pinPath = undefined
+    object.map('private').pinPath = bpffs('other')
+    const error: unknown = await object.load().catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'EINVAL', object: 'pinned' })
+    expect((error as Error).message).toContain(
+      'which has type hash instead of array, key size 8 bytes instead of 4, value size 4 bytes instead of 8, maxEntries 7 instead of 1, flags 0x1 instead of 0x0',
+    )
+    other.unpin(bpffs('other'))
+  })
+
+  it('is opened only if it is what is expected', () => {
+    using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    map.pin(bpffs('map'))
+    const error = thrownBy(() => BpfMap.fromPin(bpffs('map'), { expect: { type: 'hash', maxEntries: 2 } }))
+    expect(error).toMatchObject({ code: 'ERR_BPF_MISMATCH', target: bpffs('map') })
+    expect((error as Error).message).toContain('it has type array instead of hash, maxEntries 1 instead of 2')
+    using found = BpfMap.fromPin(bpffs('map'), { expect: { type: 'array', keySize: 4 } })
+    expect(found.id).toBe(map.id)
+    map.unpin(bpffs('map'))
+  })
+
+  it('without an object is pinned, too, and needs a path', () => {
+    using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    map.pin(bpffs('lonely'))
+    using pinned = BpfMap.fromPin(bpffs('lonely'))
+    expect(pinned.id).toBe(map.id)
+    map.unpin(bpffs('lonely'))
+    expect(thrownBy(() => map.pin())).toMatchObject({ code: 'EINVAL' })
+    expect(thrownBy(() => map.unpin())).toMatchObject({ code: 'EINVAL' })
+  })
+
+  it('is opened for reading or for writing only by flags', () => {
+    using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    map.pin(bpffs('map'))
+    const key = new Uint8Array(4)
+    using reader = BpfMap.fromPin(bpffs('map'), { flags: 8 }) // BPF_F_RDONLY
+    expect(reader.get(key)).toEqual(new Uint8Array(4))
+    expect(thrownBy(() => reader.set(key, key))).toMatchObject({ code: 'EPERM' })
+    using writer = BpfMap.fromPin(bpffs('map'), { flags: 16 }) // BPF_F_WRONLY
+    writer.set(key, Uint8Array.of(1, 2, 3, 4))
+    expect(thrownBy(() => writer.get(key))).toMatchObject({ code: 'EPERM' })
+    map.unpin(bpffs('map'))
+  })
+
+  it('is not to be pinned where something is, nor where there is no BPF file system', () => {
+    using object = loadUnpinned()
+    const map = object.map('private')
+    map.pin(bpffs('map'))
+    using other = loadUnpinned()
+    expect(thrownBy(() => other.map('private').pin(bpffs('map')))).toMatchObject({ code: 'EEXIST' })
+    map.unpin()
+    using third = loadUnpinned()
+    expect(() => third.map('private').pin('/tmp/map')).toThrow('/tmp/map is not on a BPF file system')
+  })
+})
+
+describe('a program', () => {
+  it('is pinned and unpinned', () => {
+    using object = loadUnpinned()
+    const program = object.program('count')
+    program.pin(bpffs('program'))
+    expect(existsSync(bpffs('program'))).toBe(true)
+    expect(thrownBy(() => program.pin(bpffs('program')))).toMatchObject({
+      code: 'EEXIST',
+      program: 'count',
+      target: bpffs('program'),
+    })
+    // A program is no map.
+    expect(thrownBy(() => BpfMap.fromPin(bpffs('program')))).toMatchObject({ code: 'EINVAL' })
+    program.unpin(bpffs('program'))
+    expect(existsSync(bpffs('program'))).toBe(false)
+    expect(thrownBy(() => program.unpin(bpffs('program')))).toMatchObject({ code: 'ENOENT' })
+  })
+})
+
+describe('an object', () => {
+  it('pins its maps and programs into a folder', () => {
+    using object = loadUnpinned()
+    object.pin(bpffs('object'))
+    expect(readdirSync(bpffs('object')).sort()).toEqual(['count', 'pass', 'private', 'shared'])
+    using map = BpfMap.fromPin(bpffs('object/shared'))
+    expect(map.id).toBe(object.map('shared').id)
+    object.unpin(bpffs('object'))
+    // libbpf leaves the folder.
+    expect(readdirSync(bpffs('object'))).toEqual([])
+  })
+
+  it('pins its maps, its programs', () => {
+    using object = loadUnpinned()
+    object.pinMaps(bpffs('maps'))
+    object.pinPrograms(bpffs('programs'))
+    expect(readdirSync(bpffs('maps')).sort()).toEqual(['private', 'shared'])
+    expect(readdirSync(bpffs('programs')).sort()).toEqual(['count', 'pass'])
+    object.unpinMaps(bpffs('maps'))
+    object.unpinPrograms(bpffs('programs'))
+    expect(readdirSync(bpffs('maps'))).toEqual([])
+    expect(readdirSync(bpffs('programs'))).toEqual([])
+  })
+
+  it('pins to their pin paths the maps that have one', () => {
+    using object = loadUnpinned()
+    object.map('private').pinPath = bpffs('here')
+    object.pinMaps()
+    expect(readdirSync(bpffs())).toEqual(['here'])
+    object.unpinMaps()
+  })
+
+  it('leaves nothing behind when it cannot pin all', () => {
+    using blocker = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    using object = loadUnpinned()
+    blocker.pin(bpffs('shared'))
+    expect(thrownBy(() => object.pinMaps(bpffs()))).toMatchObject({ code: 'EEXIST', object: 'pinned' })
+    expect(readdirSync(bpffs())).toEqual(['shared'])
+    blocker.unpin(bpffs('shared'))
+  })
+
+  it('says that a folder is not on a BPF file system', () => {
+    using object = loadUnpinned()
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-pin-'))
+    expect(() => object.pin(folder)).toThrow(/is not on a BPF file system/)
+    expect(readdirSync(folder)).toEqual([])
+    rmdirSync(folder)
+  })
+})
+
+describe('load', () => {
+  it('is done before anything is pinned', () => {
+    using object = open('pinned')
+    expect(() => object.map('private').pin(bpffs('x'))).toThrow('load the object first')
+  })
+})

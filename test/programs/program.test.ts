@@ -1,0 +1,149 @@
+import { execFileSync } from 'node:child_process'
+import { uptime } from 'node:os'
+import { BpfError, ids } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
+import { load, open, thrownBy } from '../helpers/objects.js'
+
+describe('a program', () => {
+  it('is what SEC() says', () => {
+    using object = open('programs')
+    expect(
+      [...object.programs.values()].map(({ name, section, type, expectedAttachType, autoload }) => ({
+        name,
+        section,
+        type,
+        expectedAttachType,
+        autoload,
+      })),
+    ).toEqual(
+      [
+        ['on_exec', 'raw_tp/sched_process_exec', 'raw_tracepoint', 'cgroup_inet_ingress', true],
+        ['on_exit', '?raw_tp/sched_process_exit', 'raw_tracepoint', 'cgroup_inet_ingress', false],
+        ['on_my_exec', '?tp_btf/sched_process_exec', 'tracing', 'trace_raw_tp', false],
+        ['which_cpu', '?raw_tp/sched_process_exec', 'raw_tracepoint', 'cgroup_inet_ingress', false],
+        ['nowhere', '?raw_tp', 'raw_tracepoint', 'cgroup_inet_ingress', false],
+        ['somewhere', '?tp_btf', 'tracing', 'trace_raw_tp', false],
+        ['add', '?syscall', 'syscall', 'cgroup_inet_ingress', false],
+        ['swap_macs', 'xdp', 'xdp', 'xdp', true],
+        ['grow', 'xdp', 'xdp', 'xdp', true],
+        ['mark', 'tc', 'sched_cls', 'cgroup_inet_ingress', true],
+        ['length', 'socket', 'socket_filter', 'cgroup_inet_ingress', true],
+      ].map(([name, section, type, expectedAttachType, autoload]) => ({
+        name,
+        section: String(section).replace('?', ''),
+        type,
+        expectedAttachType,
+        autoload,
+      })),
+    )
+  })
+
+  it('has its instructions, 8 bytes each, before and after load', () => {
+    using object = open('programs')
+    const program = object.program('length')
+    expect(program.instructions.length).toBe(8 * program.instructionCount)
+    // r0 = *(u32 *)(r1 + 0); exit
+    expect([...program.instructions]).toEqual([0x61, 0x10, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])
+    object.loadSync()
+    expect(program.instructionCount).toBe(2)
+  })
+
+  it('is in the kernel after load, which says the same of it', () => {
+    using object = load('programs')
+    const program = object.program('mark')
+    expect(program.loaded).toBe(true)
+    expect(program.fd).toBeGreaterThan(2)
+    expect([...ids('program')]).toContain(program.id)
+    const info = program.info()
+    expect(info).toMatchObject({
+      type: 'sched_cls',
+      id: program.id,
+      name: 'mark',
+      // libbpf binds .rodata to all programs.
+      mapIds: expect.arrayContaining([object.map('.bss').id, object.map('.rodata').id]),
+      createdByUid: 0,
+      ifindex: 0,
+      gplCompatible: true,
+      runCount: 0n,
+    })
+    expect(info.tag).toMatch(/^[0-9a-f]{16}$/)
+    expect(info.xlatedSize).toBeGreaterThan(0)
+    expect(info.xlatedSize % 8).toBe(0)
+    expect(info.btfId).toBeGreaterThan(0)
+    expect(info.loadTime).toBeGreaterThan(0n)
+    expect(info.loadTime).toBeLessThan(BigInt(Math.ceil(uptime()) + 1) * 1_000_000_000n)
+  })
+
+  requiresKernel('5.16', 'says how many instructions the verifier looked at', () => {
+    using object = load('programs')
+    expect(object.program('length').info().verifiedInstructions).toBe(2)
+  })
+
+  it('has the tag of its instructions: the same in another object', () => {
+    using one = load('programs')
+    using two = load('programs')
+    expect(one.program('length').info().tag).toBe(two.program('length').info().tag)
+    expect(one.program('length').id).not.toBe(two.program('length').id)
+    expect(one.program('length').info().tag).not.toBe(one.program('mark').info().tag)
+  })
+
+  it('is gone from the kernel after unload, and its object is not', () => {
+    using object = load('programs')
+    const program = object.program('mark')
+    const { id } = program
+    program.unload()
+    expect(program.loaded).toBe(false)
+    expect(() => program.fd).toThrow("program 'mark' is not in the kernel")
+    expect(object.program('length').loaded).toBe(true)
+    expect(program.name).toBe('mark')
+    expect(id).toBeGreaterThan(0)
+  })
+})
+
+describe('attach', () => {
+  it('runs the program when what it is attached to happens', () => {
+    using object = load('programs')
+    using link = object.program('on_exec').attach()
+    expect(link.program).toBe('on_exec')
+    const before = object.bss.executions as bigint
+    execFileSync('true')
+    expect(object.bss.executions).toBeGreaterThan(before)
+  })
+
+  it('sees only our own children through a BTF tracepoint that looks at task_struct', () => {
+    using object = open('programs')
+    object.rodata.parent = process.pid
+    object.program('on_exec').autoload = false
+    object.program('on_my_exec').autoload = true
+    object.loadSync()
+    object.attach()
+    expect(object.bss.executions).toBe(0n)
+    for (let i = 0; i < 3; i++) execFileSync('true')
+    expect(object.bss.executions).toBe(3n)
+  })
+
+  it('says that SEC() does not say to what', () => {
+    using object = open('programs')
+    object.program('nowhere').autoload = true
+    object.loadSync()
+    for (const name of ['nowhere', 'swap_macs', 'mark']) {
+      const program = object.program(name)
+      expect(program.tryAttach()).toBeUndefined()
+      const error = thrownBy(() => program.attach())
+      expect(error).toBeInstanceOf(BpfError)
+      expect(error).toMatchObject({ code: 'ENOTSUP', program: name, operation: 'bpf_program__attach' })
+      expect((error as Error).message).toContain(`SEC("${program.section}") does not say to what`)
+    }
+  })
+
+  requiresKernel('6.10', 'is there twice when it is done twice', () => {
+    using object = load('programs')
+    using one = object.program('on_exec').attach()
+    using two = object.program('on_exec').attach()
+    expect(one.info().id).not.toBe(two.info().id)
+    const before = object.bss.executions as bigint
+    execFileSync('true')
+    expect((object.bss.executions as bigint) - before).toBeGreaterThanOrEqual(2n)
+  })
+})
