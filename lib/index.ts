@@ -13,7 +13,7 @@ export { type Interface, interfaceIndex } from './attach/interface.js'
 export { IterLink, type IterOptions } from './attach/iter.js'
 export type { KprobeMultiOptions, KprobeOptions, KsyscallOptions, ProbeMode } from './attach/kprobe.js'
 export type { NetfilterFamily, NetfilterHook, NetfilterOptions } from './attach/netfilter.js'
-export { onlineCpus, type PerfEventName, type PerfEventOptions } from './attach/perf-event.js'
+export type { PerfEventName, PerfEventOptions } from './attach/perf-event.js'
 export {
   type Attached,
   queryCgroup,
@@ -61,6 +61,7 @@ export {
 export { PIDFD_THREAD, Pidfd } from './kernel/pidfd.js'
 export { type ExchangeKind, Link } from './links/link.js'
 export type * from './links/link-info.js'
+export { onlineCpus } from './machine/cpus.js'
 export { kernelFunctions } from './machine/kallsyms.js'
 export type { RawBatch } from './maps/bulk.js'
 export { BPF_F_INNER_MAP } from './maps/inner-maps.js'
@@ -97,7 +98,9 @@ export {
   type JitedFunction,
   type ProgramDump,
 } from './programs/dump.js'
-export { Program, type ProgramInfo, type TestRunOptions, type TestRunResult } from './programs/program.js'
+export type { ProgramInfo } from './programs/info.js'
+export { Program } from './programs/program.js'
+export type { TestRunOptions, TestRunResult } from './programs/test-run.js'
 
 /** The version of the libbpf inside, such as 'v1.7'. (`libbpf_version_string`) */
 export function libbpfVersion(): string {

@@ -1,6 +1,6 @@
 import { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
-import { handleOfProgram } from '../native/handles.js'
+import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 import { u64 } from './attachable.js'
 
@@ -51,7 +51,7 @@ function targetNumbers(target: AnchorTarget): { flags: number; fd: number; id: n
   if (target instanceof Link) return { flags: BPF_F_LINK, fd: target.fd, id: 0 }
   if ('programId' in target) return { flags: BPF_F_ID, fd: 0, id: target.programId }
   if ('linkId' in target) return { flags: BPF_F_LINK | BPF_F_ID, fd: 0, id: target.linkId }
-  return { flags: 0, fd: native.programFd(handleOfProgram(target)), id: 0 }
+  return { flags: 0, fd: native.programFd(programHandles.of(target)), id: 0 }
 }
 
 /** Why a place in the list was refused. */

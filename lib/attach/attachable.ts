@@ -3,25 +3,10 @@ import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding
 import { attempt, attemptAsync } from '../errors/attempt.js'
 import { BpfError, ENOTSUPP } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
-import { Link, type LinkSubject } from '../links/link.js'
+import type { Attachable, Attached, Dispatcher } from '../links/attachment.js'
+import { Link } from '../links/link.js'
 import { tooOldFor } from '../machine/kernel-version.js'
 import { native } from '../native/binding.js'
-import type { Dispatcher } from '../objects/dispatcher.js'
-
-/** What the attach functions need of a program that is in the kernel. */
-export interface Attachable {
-  /** What goes into the hook: the program, its dispatcher, or what takes its place later. Calls read it when they are made. */
-  handle: ProgramHandle
-  readonly name: string
-  readonly fd: number
-  /** What SEC() or a setter says: the kernel's number. */
-  readonly attachType: number
-  readonly subject: LinkSubject
-  /** Keeps a link until it's closed, or closes it with the object. */
-  own<L extends Link>(make: (onClose: () => void) => L): L
-  /** For a replaceable program. */
-  readonly dispatch?: (() => Dispatcher) | undefined
-}
 
 /** What a program is being attached to. */
 export interface Hook {
@@ -130,8 +115,6 @@ function own(
   }
   return program.own((onClose) => new Link(handle, { ...program.subject, target }, onClose, reattach))
 }
-
-type Attached = LinkHandle | undefined
 
 function closedMeanwhile(subject: Subject): BpfError {
   return new BpfError(`${subject.what}: its object was closed meanwhile`, {

@@ -1,10 +1,11 @@
 import { constants } from 'node:os'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import { native } from '../native/binding.js'
 import { attachTypeName } from '../native/type-names.js'
 import { type AnchorOptions, anchorNumbers, whyNoPlace } from './anchor.js'
-import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { attachTo, type Hook } from './attachable.js'
 import { withFd } from './file.js'
 
 /** Anchors: Linux 6.17. */

@@ -4,10 +4,12 @@ import type { LinkHandle, NativeError } from '../../types/binding.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { explain, type Subject } from '../errors/explain.js'
+import type { Attachable } from '../links/attachment.js'
 import { Link } from '../links/link.js'
-import { type BpfMap, handleOfMap } from '../maps/map.js'
+import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
-import { type Attachable, type Hook, subjectOf, u64 } from './attachable.js'
+import { mapHandles } from '../native/handles.js'
+import { type Hook, subjectOf, u64 } from './attachable.js'
 import { withFd } from './file.js'
 
 const orders = ['self_only', 'descendants_pre', 'descendants_post', 'ancestors_up'] as const
@@ -147,7 +149,7 @@ function attachOver(program: Attachable, options: IterOptions, subject: Subject)
   const ways = [map !== undefined, tid !== 0, pid !== 0, pidFd !== 0, overCgroup].filter(Boolean)
   if (ways.length > 1) throw new TypeError('an iterator goes over one thing: map, tid, pid, pidFd or cgroup')
   if (map !== undefined) {
-    handleOfMap(map)
+    mapHandles.of(map)
     const { fd } = map
     return attempt(subject, () => native.programAttachIterMap(program.handle, fd))
   }

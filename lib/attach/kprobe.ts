@@ -1,20 +1,12 @@
 import { constants } from 'node:os'
 import { BpfError } from '../errors/errors.js'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from '../machine/kallsyms.js'
 import { tooOldFor } from '../machine/kernel-version.js'
 import { whyNoTracefs } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
-import {
-  type Attachable,
-  attachTo,
-  attachToAsync,
-  expectLength,
-  expectString,
-  type Hook,
-  u64,
-  u64s,
-} from './attachable.js'
+import { attachTo, attachToAsync, expectLength, expectString, type Hook, u64, u64s } from './attachable.js'
 
 /**
  * How libbpf makes a probe: `default`, the newest way that the kernel has; `legacy`, through tracefs (needed before Linux 4.17); `perf`, a perf event without

@@ -1,7 +1,8 @@
 import { constants } from 'node:os'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
-import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { attachTo, type Hook } from './attachable.js'
 
 const families = { ipv4: 2, ipv6: 10 } as const
 const hooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const

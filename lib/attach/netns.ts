@@ -1,8 +1,9 @@
 import { constants } from 'node:os'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
 import { attachTypeName } from '../native/type-names.js'
-import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { attachTo, type Hook } from './attachable.js'
 import { withFd } from './file.js'
 
 /** The network namespace that this process is in. */

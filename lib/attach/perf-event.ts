@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
+import { onlineCpus } from '../machine/cpus.js'
 import { whyNoPerfEvent } from '../machine/perf-paranoid.js'
 import { native } from '../native/binding.js'
-import { type Attachable, attachTo, u64 } from './attachable.js'
+import { attachTo, u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
 
 const hardware = [
@@ -103,22 +104,6 @@ export function attachPerfEventOnCpus(
     throw error
   }
   return links
-}
-
-/** The numbers of the CPUs that are online: not always 0, 1, 2... */
-export function onlineCpus(): number[] {
-  return cpusIn(readFileSync('/sys/devices/system/cpu/online', 'utf8'))
-}
-
-/** '0-2,4' @internal */
-export function cpusIn(list: string): number[] {
-  return list
-    .trim()
-    .split(',')
-    .flatMap((range) => {
-      const [first = 0, last = first] = range.split('-').map(Number)
-      return Array.from({ length: last - first + 1 }, (_, i) => first + i)
-    })
 }
 
 function eventNumbers(event: PerfEventOptions['event']): { type: number; config: bigint } {

@@ -1,7 +1,8 @@
 import { constants } from 'node:os'
 import { attempt } from '../errors/attempt.js'
+import type { Attachable } from '../links/attachment.js'
 import { native } from '../native/binding.js'
-import { type Attachable, type Hook, subjectOf } from './attachable.js'
+import { type Hook, subjectOf } from './attachable.js'
 
 const reason: NonNullable<Hook['reason']> = ({ errno }) => {
   const { ENOTSOCK, EBADF, EINVAL } = constants.errno

@@ -1,13 +1,15 @@
 import { constants } from 'node:os'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
-import { type BpfMap, handleOfMap } from '../maps/map.js'
+import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
+import { mapHandles } from '../native/handles.js'
 import { attachTypeName } from '../native/type-names.js'
-import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { attachTo, type Hook } from './attachable.js'
 
 export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>): Link {
-  handleOfMap(map)
+  mapHandles.of(map)
   const type = program.attachType
   const hook: Hook = {
     what: `${attachTypeName(type)} of map '${map.name}'`,

@@ -3,7 +3,7 @@ import type { TcFilter as Filter, NativeError } from '../../types/binding.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { native } from '../native/binding.js'
-import { handleOfProgram } from '../native/handles.js'
+import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
@@ -70,7 +70,7 @@ export class TcHook {
         this.#ifindex,
         this.#point,
         this.#parent,
-        handleOfProgram(program),
+        programHandles.of(program),
         handle,
         priority,
         replace,

@@ -1,8 +1,9 @@
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
 import { attachTypeName, attachTypeNumber } from '../native/type-names.js'
 import { type AnchorOptions, anchorNumbers, whyNoPlace } from './anchor.js'
-import { type Attachable, attachTo, type Hook } from './attachable.js'
+import { attachTo, type Hook } from './attachable.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
 export interface TcxOptions extends AnchorOptions {

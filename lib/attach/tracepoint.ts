@@ -1,8 +1,9 @@
 import { constants } from 'node:os'
 import { noSuchTracepoint } from '../errors/hints.js'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
-import { type Attachable, attachTo, u64 } from './attachable.js'
+import { attachTo, u64 } from './attachable.js'
 
 export interface CookieOption {
   /** What `bpf_get_attach_cookie()` returns in the program; 0 by default. */

@@ -1,8 +1,9 @@
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
-import { handleOfProgram } from '../native/handles.js'
+import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
-import { type Attachable, attachTo, u64 } from './attachable.js'
+import { attachTo, u64 } from './attachable.js'
 import type { CookieOption } from './tracepoint.js'
 
 /** Cookies: Linux 5.19. */
@@ -29,7 +30,11 @@ export function attachFreplace(
     throw new TypeError('a target program and the name of its function go together')
   }
   const fd =
-    target === undefined ? 0 : typeof target === 'number' ? target : native.programFd(handleOfProgram(target))
+    target === undefined
+      ? 0
+      : typeof target === 'number'
+        ? target
+        : native.programFd(programHandles.of(target))
   const what = name === undefined ? `SEC("${section}")` : `function '${name}' of the program with fd ${fd}`
   return attachTo(program, { what, target: name ?? section, since: '5.10' }, () =>
     native.programAttachFreplace(program.handle, fd, name),

@@ -1,9 +1,10 @@
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { missingCapabilities } from '../machine/capabilities.js'
 import { native } from '../native/binding.js'
-import { type Attachable, attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
+import { attachTo, attachToAsync, expectLength, type Hook, u64, u64s } from './attachable.js'
 import { findBinary, pidNumber, whyNoBinary } from './binary.js'
 import { expectOne, type ProbeMode, probeModeNumber } from './kprobe.js'
 

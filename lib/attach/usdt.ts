@@ -1,7 +1,8 @@
 import { constants } from 'node:os'
+import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
-import { type Attachable, attachTo, type Hook, u64 } from './attachable.js'
+import { attachTo, type Hook, u64 } from './attachable.js'
 import { findBinary, pidNumber } from './binary.js'
 import { whyNoUprobe } from './uprobe.js'
 

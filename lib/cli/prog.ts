@@ -1,7 +1,7 @@
 import { uptime } from 'node:os'
 import { type Held, programInfo, programs } from '../kernel/inventory.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../programs/dump.js'
-import type { ProgramInfo } from '../programs/program.js'
+import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
 import {
   expectNoMore,

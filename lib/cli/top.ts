@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { enableStats, type Held, programs } from '../kernel/inventory.js'
-import type { ProgramInfo } from '../programs/program.js'
+import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { columns, expectNoMore, holderNames, parseOptions, print, printJson, right, table } from './output.js'
 

@@ -1,10 +1,11 @@
 import type { PerfRecorderHandle } from '../../types/binding.js'
-import { onlineCpus } from '../attach/perf-event.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
-import { type BpfMap, expectMap, handleOfMap } from '../maps/map.js'
+import { onlineCpus } from '../machine/cpus.js'
+import { type BpfMap, expectMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
+import { mapHandles } from '../native/handles.js'
 import { beginToConsume, endToConsume, expectNoConsumer } from './one-consumer.js'
 import { EventReader, type EventReaderOptions } from './reader.js'
 import type { EventSource } from './record-source.js'
@@ -198,7 +199,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
 
   #open(cpu: number): CpuBuffer {
     const { pages = 64, wakeupEvents = 1, watermark = 0, overwritable } = this.#options
-    const map = handleOfMap(this.#map)
+    const map = mapHandles.of(this.#map)
     if (overwritable !== true) {
       const source = this.addSource((onBatch) =>
         native.perfBufferNew(map, cpu, pages, wakeupEvents, watermark, onBatch),

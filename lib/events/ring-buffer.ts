@@ -1,7 +1,8 @@
 import type { Codec } from '../btf/codec.js'
 import { BpfError } from '../errors/errors.js'
-import { type BpfMap, expectMap, handleOfMap } from '../maps/map.js'
+import { type BpfMap, expectMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
+import { mapHandles } from '../native/handles.js'
 import { beginToConsume, endToConsume, expectNoConsumer } from './one-consumer.js'
 import { EventReader, type EventReaderOptions } from './reader.js'
 import type { EventSource } from './record-source.js'
@@ -37,7 +38,7 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
   /** Reads one more map, whose records are of the same type. All are read in turn, a batch each. */
   add(map: BpfMap<unknown, unknown>, lost?: BpfMap<number, bigint[]>): this {
     const id = expectNoConsumer('ring buffer', expectMap(map))
-    const source = this.addSource((onBatch) => native.ringBufferNew(handleOfMap(map), onBatch))
+    const source = this.addSource((onBatch) => native.ringBufferNew(mapHandles.of(map), onBatch))
     this.#rings.push({ id, map, lost, source })
     beginToConsume(id, source.handle)
     return this

@@ -3,8 +3,9 @@ import { isBytes } from '../btf/bytes.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
-import { type BpfMap, expectMap, handleOfMap } from '../maps/map.js'
+import { type BpfMap, expectMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
+import { mapHandles } from '../native/handles.js'
 
 export interface UserRingBufferOptions<T = unknown> {
   /** Makes bytes of the samples; without it they are given as bytes. */
@@ -41,7 +42,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     this.#name = expectMap(map).name
     this.#codec = options.codec
     map.fd
-    this.#handle = this.#do('open', () => native.userRingBufferNew(handleOfMap(map)))
+    this.#handle = this.#do('open', () => native.userRingBufferNew(mapHandles.of(map)))
   }
 
   /**

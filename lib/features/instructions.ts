@@ -1,6 +1,4 @@
-import { endianness } from 'node:os'
-
-const isLittle = endianness() === 'LE'
+import { littleEndian } from '../machine/byte-order.js'
 
 /** BPF instructions as bytes: code, destination, source, offset, immediate. */
 export function instructions(...list: readonly [number, number, number, number, number][]): Uint8Array {
@@ -8,9 +6,9 @@ export function instructions(...list: readonly [number, number, number, number, 
   const view = new DataView(bytes.buffer)
   for (const [i, [code, dst, src, offset, immediate]] of list.entries()) {
     bytes[i * 8] = code
-    bytes[i * 8 + 1] = isLittle ? (src << 4) | dst : (dst << 4) | src
-    view.setInt16(i * 8 + 2, offset, isLittle)
-    view.setInt32(i * 8 + 4, immediate, isLittle)
+    bytes[i * 8 + 1] = littleEndian ? (src << 4) | dst : (dst << 4) | src
+    view.setInt16(i * 8 + 2, offset, littleEndian)
+    view.setInt32(i * 8 + 4, immediate, littleEndian)
   }
   return bytes
 }

@@ -8,7 +8,7 @@ import type { LinkInfo } from '../links/link-info.js'
 import { BpfMap, type MapInfo } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { programTypeName } from '../native/type-names.js'
-import type { ProgramInfo } from '../programs/program.js'
+import type { ProgramInfo } from '../programs/info.js'
 import { ids, type Kind } from './ids.js'
 
 /** A process that holds a descriptor of something. */

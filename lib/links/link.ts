@@ -1,29 +1,22 @@
 import { statfsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
-import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding.js'
-import type { Attachable } from '../attach/attachable.js'
+import type { LinkHandle, NativeError } from '../../types/binding.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
 import { BpfError, ENOTSUPP } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
-import { type BpfMap, insideOfMap } from '../maps/map.js'
+import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
-import { attachableOf } from '../native/handles.js'
-import type { Dispatcher } from '../objects/dispatcher.js'
+import { mapHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
+import {
+  type Attachable,
+  attachableMaps,
+  attachablePrograms,
+  type LinkSubject,
+  type Reattach,
+} from './attachment.js'
 import { type LinkInfo, toLinkInfo } from './link-info.js'
-
-/** What a link is about, for its errors. @internal */
-export type LinkSubject = Omit<Subject, 'what'>
-
-/** How a link was made, to make one like it of another program. @internal */
-export interface Reattach {
-  dispatcher: Dispatcher | undefined
-  /** Attaches another program to the same hook. */
-  attach: (program: ProgramHandle) => Attached | Promise<Attached>
-}
-
-type Attached = LinkHandle | undefined
 
 /**
  * How another program came into a link's place: the kernel `updated` the link; its dispatcher was `switched`; or the new one was attached before
@@ -174,7 +167,7 @@ export class Link implements Disposable, AsyncDisposable {
    * (`bpf_link__update_program`, Linux 5.7)
    */
   update(program: Program): void {
-    const to = attachableOf(program)
+    const to = attachablePrograms.of(program)
     const dispatcher = this.#reattach?.dispatcher
     // Says so where it is not in the kernel.
     program.fd
@@ -205,7 +198,7 @@ export class Link implements Disposable, AsyncDisposable {
       if (this.pinPath !== undefined) throw this.#refusal('it is pinned, and its kind cannot be updated')
     }
     const reattach = this.#reattach
-    const to = attachableOf(program)
+    const to = attachablePrograms.of(program)
     const subject = {
       ...this.#subject,
       ...to.subject,
@@ -228,7 +221,8 @@ export class Link implements Disposable, AsyncDisposable {
 
   /** The same for struct_ops. (`bpf_link__update_map`, Linux 6.4) */
   updateMap(map: BpfMap<unknown, unknown>): void {
-    const { handle, subject, owner } = insideOfMap(map)
+    const { subject, own } = attachableMaps.of(map)
+    const handle = mapHandles.of(map)
     this.#do(
       `update to map '${map.name}'`,
       () => native.linkUpdateMap(this.#handle, handle),
@@ -237,7 +231,7 @@ export class Link implements Disposable, AsyncDisposable {
           ? 'only links of struct_ops maps are updated so, to others of SEC(".struct_ops.link") for the same'
           : undefined,
     )
-    if (owner !== undefined) this.#moveTo({ subject, own: (make) => owner.own(make) })
+    if (own !== undefined) this.#moveTo({ subject, own })
     this.#subject = { ...subject, target: map.name }
   }
 

@@ -1,8 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import { endianness } from 'node:os'
+import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 
-const littleEndian = endianness() === 'LE'
 /** The `__u32 prefixlen` that a key of an LPM trie begins with. */
 const headSize = 4
 

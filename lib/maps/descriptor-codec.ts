@@ -1,7 +1,5 @@
-import { endianness } from 'node:os'
+import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
-
-const littleEndian = endianness() === 'LE'
 
 /**
  * The values of maps that hold maps or programs: a descriptor goes in, an id comes out.

@@ -7,12 +7,13 @@ import type { Plan } from '../btf/plan.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { explain, type Subject } from '../errors/explain.js'
-import { Link, type LinkSubject } from '../links/link.js'
+import { attachableMaps, type LinkSubject, type Owner } from '../links/attachment.js'
+import { Link } from '../links/link.js'
 import type { Capability } from '../machine/capabilities.js'
 import { native } from '../native/binding.js'
-import { handleOfProgram } from '../native/handles.js'
+import { mapHandles, programHandles } from '../native/handles.js'
 import { type MapType, mapTypeName, mapTypeNumber } from '../native/type-names.js'
-import type { Program, ProgramOwner } from '../programs/program.js'
+import type { Program } from '../programs/program.js'
 import {
   asyncBatches,
   type BatchSizes,
@@ -156,24 +157,9 @@ const createArguments = [
   'ifindex',
 ]
 
-/** What stays inside of a map, for those who need it. @internal */
-export interface MapInside {
-  readonly handle: MapHandle
-  readonly subject: LinkSubject
-  readonly owner: ProgramOwner | undefined
-}
-
-let read: (map: BpfMap<unknown, unknown>) => MapInside
-
-/** @internal */
-export function insideOfMap(map: BpfMap<unknown, unknown>): MapInside {
-  if (!(map instanceof BpfMap)) throw new TypeError('map is not a BpfMap of libbpf-node')
-  return read(map)
-}
-
 /** A map of ours, which the type checker may not have looked at. @internal */
 export function expectMap<M extends BpfMap<unknown, unknown>>(map: M): M {
-  insideOfMap(map)
+  mapHandles.of(map)
   return map
 }
 
@@ -189,16 +175,11 @@ export function declaredLayout(handle: MapHandle): MapLayout {
   }
 }
 
-/** The native handle of a map. @internal */
-export function handleOfMap(map: BpfMap<unknown, unknown>): MapHandle {
-  return insideOfMap(map).handle
-}
-
 /** Keys and values as they are. */
 function rawCodecs(map: BpfMap<unknown, unknown>): MapCodecs {
   return {
     key: bytesCodec('key', map.keySize) as ElementCodec,
-    value: bytesCodec('value', native.mapValueBytes(handleOfMap(map))) as ElementCodec,
+    value: bytesCodec('value', native.mapValueBytes(mapHandles.of(map))) as ElementCodec,
   }
 }
 
@@ -209,7 +190,7 @@ function fdOfMap(value: unknown): number {
 
 function fdOfProgram(value: unknown): number {
   const program = value as Program
-  handleOfProgram(program)
+  programHandles.of(program)
   return program.fd
 }
 
@@ -252,7 +233,7 @@ interface Shared {
  */
 export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable {
   readonly #handle: MapHandle
-  readonly #owner: ProgramOwner | undefined
+  readonly #owner: Owner | undefined
   readonly #codecs: CodecsOf | undefined
   #inner: InnerDeclaration | undefined
   #key!: ElementCodec
@@ -266,11 +247,14 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> implements Disposable
   readonly name: string
 
   static {
-    read = (map) => ({ handle: map.#handle, subject: map.#subject, owner: map.#owner })
+    mapHandles.register((map) => (#handle in map ? map.#handle : undefined))
+    attachableMaps.register((map) =>
+      #handle in map ? { subject: map.#subject, own: map.#owner?.own } : undefined,
+    )
   }
 
   /** Use {@link BpfObject.map}, or one of the static methods. @internal */
-  constructor(handle: MapHandle, owner?: ProgramOwner, codecs?: CodecsOf, inner?: InnerDeclaration) {
+  constructor(handle: MapHandle, owner?: Owner, codecs?: CodecsOf, inner?: InnerDeclaration) {
     this.#handle = handle
     this.#owner = owner
     this.#codecs = codecs

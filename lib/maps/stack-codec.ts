@@ -1,7 +1,5 @@
-import { endianness } from 'node:os'
+import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
-
-const littleEndian = endianness() === 'LE'
 
 /** `BPF_F_STACK_BUILD_ID`: the values are build ids and offsets, not addresses. */
 export const BPF_F_STACK_BUILD_ID = 1 << 5

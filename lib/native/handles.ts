@@ -1,32 +1,26 @@
-import type { ProgramHandle } from '../../types/binding.js'
-import type { Attachable } from '../attach/attachable.js'
-import type { Program } from '../programs/program.js'
+import type { MapHandle, ProgramHandle } from '../../types/binding.js'
 
-/** What stays inside of a program, for those who need it. @internal */
-export interface ProgramInside {
-  readonly handle: ProgramHandle
-  readonly attachable: () => Attachable
+/** How one room reaches what another room's class keeps inside, without importing the class. */
+export interface Registry<Inside> {
+  /** Called once, by the module that declares the class. */
+  register(read: (object: object) => Inside | undefined): void
+  /** @throws TypeError if `object` is not an instance of the class */
+  of(object: object): Inside
 }
 
-let read: (program: Program) => ProgramInside | undefined = () => undefined
-
-/** Called by program.ts. Apart from it, so that what programs are attached with need not import them. */
-export function registerPrograms(insideOf: typeof read): void {
-  read = insideOf
+export function registry<Inside>(mistake: string): Registry<Inside> {
+  let read: (object: object) => Inside | undefined = () => undefined
+  return {
+    register(reader) {
+      read = reader
+    },
+    of(object) {
+      const inside = read(object)
+      if (inside === undefined) throw new TypeError(mistake)
+      return inside
+    },
+  }
 }
 
-/** The native handle of a program. @internal */
-export function handleOfProgram(program: Program): ProgramHandle {
-  return insideOf(program).handle
-}
-
-/** What links need of a program that they are moved to. @internal */
-export function attachableOf(program: Program): Attachable {
-  return insideOf(program).attachable()
-}
-
-function insideOf(program: Program): ProgramInside {
-  const inside = read(program)
-  if (inside === undefined) throw new TypeError('program is not a Program of libbpf-node')
-  return inside
-}
+export const programHandles = registry<ProgramHandle>('program is not a Program of libbpf-node')
+export const mapHandles = registry<MapHandle>('map is not a BpfMap of libbpf-node')

@@ -1,21 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ProgramHandle } from '../../types/binding.js'
-import { handleOfProgram } from '../native/handles.js'
+import type { Dispatcher } from '../links/attachment.js'
+import { programHandles } from '../native/handles.js'
 import { packageRoot } from '../native/package-root.js'
 import type { Program } from '../programs/program.js'
 import type { BpfObject } from './object.js'
 
 /** As dispatcher.bpf.c has it. */
 const placeholder = Buffer.from(`dispatcher${'x'.repeat(400)}`)
-
-/** A program in a hook that jumps to another one: see {@link Program.replaceable}. @internal */
-export interface Dispatcher {
-  readonly handle: ProgramHandle
-  /** From the next event on it jumps there: with one system call, for each event to the old one or to the new one. */
-  pointTo(programFd: number): void
-  close(): void
-}
 
 /**
  * Loads an dispatcher for programs of a section.
@@ -36,7 +28,7 @@ export function loadDispatcher(
     object.loadSync()
     const slot = object.map('slot')
     return {
-      handle: handleOfProgram(program),
+      handle: programHandles.of(program),
       pointTo: (fd) => slot.raw.set(new Uint8Array(4), new Uint8Array(Uint32Array.of(fd).buffer)),
       close: () => object.close(),
     }

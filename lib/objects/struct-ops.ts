@@ -4,7 +4,7 @@ import { Planner } from '../btf/plan.js'
 import { BpfError } from '../errors/errors.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
-import { handleOfProgram } from '../native/handles.js'
+import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 
 /** The initial value of a struct_ops map, by member: functions are programs, the rest is as for global variables. */
@@ -80,7 +80,7 @@ function memoryOf(owner: StructOpsOwner, map: BpfMap<unknown, unknown>): Memory 
 
 /** A member whose pointer is that of a program. */
 function programAt({ name, programs }: StructOpsOwner, pointer: Live, path: string): Live {
-  const pointerOf = (program: Program) => native.programPointer(handleOfProgram(program))
+  const pointerOf = (program: Program) => native.programPointer(programHandles.of(program))
   return {
     get() {
       const value = pointer.get()

@@ -9,7 +9,7 @@ import { BpfError, type SourceLine } from '../errors/errors.js'
 import { programInfo } from '../kernel/inventory.js'
 import { native } from '../native/binding.js'
 import { disassemble, type Fields, type Instruction } from './disassemble.js'
-import type { ProgramInfo } from './program.js'
+import type { ProgramInfo } from './info.js'
 
 /** One instruction of a program in the kernel. */
 export interface DumpedInstruction extends Instruction {

@@ -1,9 +1,5 @@
-import type {
-  TestRunResult as NativeTestRunResult,
-  ProgramHandle,
-  TestRunArguments,
-} from '../../types/binding.js'
-import { type Attachable, tryAttach } from '../attach/attachable.js'
+import type { ProgramHandle } from '../../types/binding.js'
+import { tryAttach } from '../attach/attachable.js'
 import { attachCgroup, type CgroupOptions } from '../attach/cgroup.js'
 import type { Interface } from '../attach/interface.js'
 import { attachIter, type IterLink, type IterOptions } from '../attach/iter.js'
@@ -39,12 +35,13 @@ import { attachXdp, type XdpLink, type XdpOptions } from '../attach/xdp.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
+import { type Attachable, attachablePrograms, type Dispatcher, type Owner } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { capabilitiesFor } from '../machine/capabilities.js'
 import { tooOldFor } from '../machine/kernel-version.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
-import { registerPrograms } from '../native/handles.js'
+import { programHandles } from '../native/handles.js'
 import {
   type AttachType,
   attachTypeName,
@@ -53,92 +50,18 @@ import {
   programTypeName,
   programTypeNumber,
 } from '../native/type-names.js'
-import type { Dispatcher } from '../objects/dispatcher.js'
 import { dumpProgramFd, type ProgramDump } from './dump.js'
+import type { ProgramInfo } from './info.js'
+import { type TestRunOptions, type TestRunResult, testRun, testRunSync } from './test-run.js'
 
 /** What `Program` needs of the object that it belongs to. @internal */
-export interface ProgramOwner {
-  readonly name: string
-  /** Keeps a link until it's closed, or closes it with the object. */
-  own<L extends Link>(make: (onClose: () => void) => L): L
-  /** The descriptor of its BTF in the kernel, after load; negative where it has none. */
-  btfFd(): number
+export interface ProgramOwner extends Owner {
   /** Loads a dispatcher for {@link Program.replaceable}. */
   dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
 }
 
-/** What the kernel says of a loaded program. */
-export interface ProgramInfo {
-  type: ProgramType
-  id: number
-  /** At most 15 characters: the kernel keeps no more. */
-  name: string
-  /** 8 bytes as hexadecimal digits; programs with the same instructions have the same. */
-  tag: string
-  /** Bytes of machine code; 0 without the JIT, or where it's hidden from this process. */
-  jitedSize: number
-  /** Bytes of BPF instructions after the verifier's rewriting. */
-  xlatedSize: number
-  /** Nanoseconds since boot. */
-  loadTime: bigint
-  createdByUid: number
-  /** Ids of the maps that it uses. */
-  mapIds: number[]
-  ifindex: number
-  gplCompatible: boolean
-  btfId: number
-  /** 0 unless statistics are on (sysctl kernel.bpf_stats_enabled). */
-  runTimeNs: bigint
-  runCount: bigint
-  recursionMisses: bigint
-  /** Linux 5.16 */
-  verifiedInstructions: number
-}
-
-export interface TestRunOptions {
-  /** Packet data; socket and XDP programs want 14 bytes at least. */
-  data?: Uint8Array
-  /** Room in bytes for the packet that the program leaves; the length of `data` and 256 by default, none for live frames. */
-  dataOutSize?: number
-  /** The context, as the kernel defines it for the program's type. */
-  context?: Uint8Array
-  /** Room in bytes for the context that the program leaves; the length of `context` by default, none for live frames. */
-  contextOutSize?: number
-  /** How often it runs; once by default. `duration` is the average. */
-  repeat?: number
-  /** `BPF_F_TEST_*` of linux/bpf.h: BPF_F_TEST_RUN_ON_CPU is 1 (Linux 5.10), BPF_F_TEST_XDP_LIVE_FRAMES 2 (5.18). */
-  flags?: number
-  /** The CPU for raw tracepoint programs with BPF_F_TEST_RUN_ON_CPU. */
-  cpu?: number
-  /** Frames at a time for XDP with BPF_F_TEST_XDP_LIVE_FRAMES; 64 by default, 256 at most. */
-  batchSize?: number
-}
-
-export interface TestRunResult {
-  /** What the program returned. */
-  retval: number
-  /** Nanoseconds a run, on average. */
-  duration: number
-  /** The packet as the program left it. */
-  data: Uint8Array
-  /** The context as the program left it; without `contextOutSize` as long as the one that was given. */
-  context: Uint8Array
-}
-
 /** Bytes at a time; the kernel keeps no more than 100 000 of them. */
 const streamChunk = 1 << 16
-
-const testRunArguments = [
-  'program',
-  'data',
-  'dataOutSize',
-  'context',
-  'contextOutSize',
-  'repeat',
-  'flags',
-  'cpu',
-  'batchSize',
-]
 
 /** A program of a {@link BpfObject}. It lives as long as its object. */
 export class Program {
@@ -153,11 +76,8 @@ export class Program {
   #attachTarget: readonly [name: string, fd: number] | undefined
 
   static {
-    registerPrograms((program) =>
-      program instanceof Program
-        ? { handle: program.#handle, attachable: () => program.#attachable }
-        : undefined,
-    )
+    programHandles.register((program) => (#handle in program ? program.#handle : undefined))
+    attachablePrograms.register((program) => (#handle in program ? program.#attachable : undefined))
   }
 
   /** Use {@link BpfObject.program}. @internal */
@@ -593,24 +513,13 @@ export class Program {
    */
   async testRun(options: TestRunOptions = {}): Promise<TestRunResult> {
     this.fd
-    const subject = this.#testRunSubject
-    return toResult(
-      options,
-      await attemptAsync(subject, () => native.programTestRun(...toArguments(this.#handle, options))),
-    )
+    return testRun(this.#handle, this.#subject, options)
   }
 
   /** Like {@link testRun}, and waits. */
   testRunSync(options: TestRunOptions = {}): TestRunResult {
     this.fd
-    return toResult(
-      options,
-      attempt(this.#testRunSubject, () => native.programTestRunSync(...toArguments(this.#handle, options))),
-    )
-  }
-
-  get #testRunSubject(): Subject {
-    return { ...this.#subject, what: `program '${this.name}': test run`, arguments: testRunArguments }
+    return testRunSync(this.#handle, this.#subject, options)
   }
 
   /** Itself, for one of the methods, if that takes programs of its kind. */
@@ -626,7 +535,7 @@ export class Program {
       fd: this.fd,
       attachType: native.programExpectedAttachType(this.#handle),
       subject: this.#subject,
-      own: (make) => this.#owner.own(make),
+      own: this.#owner.own,
       dispatch: this.#replaceable ? () => this.#dispatch() : undefined,
     }
   }
@@ -650,33 +559,4 @@ export class Program {
   #do<T>(what: string, call: () => T, target?: string): T {
     return attempt({ ...this.#subject, target, what: `program '${this.name}': ${what}` }, call)
   }
-}
-
-const BPF_F_TEST_XDP_LIVE_FRAMES = 2
-
-function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArguments {
-  const { data, context, repeat = 0, flags = 0, cpu = 0, batchSize = 0 } = options
-  // Live frames go on to where the program sends them; nothing comes back.
-  const isGone = (flags & BPF_F_TEST_XDP_LIVE_FRAMES) !== 0
-  // A program may make its packet longer; the kernel refuses when that does not fit.
-  const dataOutSize = options.dataOutSize ?? (data === undefined || isGone ? 0 : data.length + 256)
-  // 'syscall' programs leave their context where it came from, and the kernel wants to hear of no other place.
-  const inPlace = programTypeName(native.programType(handle)) === 'syscall'
-  const contextOutSize = inPlace ? 0 : (options.contextOutSize ?? (isGone ? 0 : (context?.length ?? 0)))
-  return [handle, data, dataOutSize, context, contextOutSize, repeat, flags, cpu, batchSize]
-}
-
-function toResult(options: TestRunOptions, result: NativeTestRunResult): TestRunResult {
-  const { retval, duration, dataOut, contextOut } = result
-  return { retval, duration, data: dataOut, context: atFullLength(options, contextOut) }
-}
-
-// An older kernel's structure may be shorter than that of the program's types; it takes the rest when that is zero, and gives nothing
-// back for it.
-function atFullLength({ context, contextOutSize }: TestRunOptions, left: Uint8Array): Uint8Array {
-  if (context === undefined || contextOutSize !== undefined || left.length === 0) return left
-  if (left.length >= context.length) return left
-  const full = new Uint8Array(context.length)
-  full.set(left)
-  return full
 }

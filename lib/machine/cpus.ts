@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+
+/** The numbers of the CPUs that are online: not always 0, 1, 2... */
+export function onlineCpus(): number[] {
+  return cpusIn(readFileSync('/sys/devices/system/cpu/online', 'utf8'))
+}
+
+/** '0-2,4' @internal */
+export function cpusIn(list: string): number[] {
+  return list
+    .trim()
+    .split(',')
+    .flatMap((range) => {
+      const [first = 0, last = first] = range.split('-').map(Number)
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+    })
+}
