@@ -1,5 +1,5 @@
-// Two versions of an agent, and one that the verifier rejects (test/objects/replace.test.ts). What they count is kept
-// by both in one map.
+// Two versions of an agent, and one that the verifier rejects (test/objects/replace.test.ts). What they count
+// is kept by both in one map.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>
