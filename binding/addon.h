@@ -4,6 +4,8 @@
 
 #include <initializer_list>
 
+#include "util/unique_fd.h"
+
 // A function of types/binding.d.ts. `data` reaches it as Args::data(): by custom the name of the libbpf
 // function behind it, for errors.
 struct Function {
@@ -15,7 +17,7 @@ struct Function {
 void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions);
 
 // A descriptor for JavaScript, which closes it with descriptorClose, or else the end of the environment does.
-napi_value HandOut(napi_env env, int fd);
+napi_value HandOut(napi_env env, UniqueFd fd);
 
 // One for each concept of libbpf, in the file of that name.
 void DefineQuery(napi_env env, napi_value exports);

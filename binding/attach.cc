@@ -26,9 +26,9 @@ napi_value ToLink(napi_env env, const Program* program, const char* operation, A
 }
 
 // For what the kernel makes a link of, and libbpf no bpf_link with these options.
-napi_value ToFdLink(napi_env env, const Program* program, int fd) {
+napi_value ToFdLink(napi_env env, const Program* program, UniqueFd fd) {
   LinkState link;
-  link.fd = fd;
+  link.fd = std::move(fd);
   link.object = program->object;
   return WrapLink(env, std::move(link));
 }
@@ -44,7 +44,7 @@ napi_value Kprobe(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   std::string function = args.string(1);
   bpf_kprobe_opts options;
-  Clear(options);
+  InitOptions(options);
   options.offset = args.u53(2);
   options.retprobe = args.boolean(3);
   options.bpf_cookie = args.bigint(4);
@@ -60,7 +60,7 @@ napi_value Ksyscall(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   std::string name = args.string(1);
   bpf_ksyscall_opts options;
-  Clear(options);
+  InitOptions(options);
   options.retprobe = args.boolean(2);
   options.bpf_cookie = args.bigint(3);
   if (!args.ok()) return nullptr;
@@ -116,7 +116,7 @@ struct Multi {
     std::vector<const char*> names = Symbols();
     std::vector<unsigned long> where = Longs(addresses);
     bpf_kprobe_multi_opts options;
-    Clear(options);
+    InitOptions(options);
     options.syms = OrNull(names);
     options.addrs = OrNull(where);
     options.cookies = Cookies();
@@ -132,7 +132,7 @@ struct Multi {
     std::vector<unsigned long> where = Longs(addresses);
     std::vector<unsigned long> counters = Longs(ref_counters);
     bpf_uprobe_multi_opts options;
-    Clear(options);
+    InitOptions(options);
     options.syms = OrNull(names);
     options.offsets = OrNull(where);
     options.ref_ctr_offsets = OrNull(counters);
@@ -224,7 +224,7 @@ napi_value Uprobe(napi_env env, napi_callback_info info) {
   auto symbol = args.optionalString(3);
   size_t offset = args.u53(4);
   bpf_uprobe_opts options;
-  Clear(options);
+  InitOptions(options);
   options.retprobe = args.boolean(5);
   options.ref_ctr_offset = args.u53(6);
   options.bpf_cookie = args.bigint(7);
@@ -244,7 +244,7 @@ napi_value Usdt(napi_env env, napi_callback_info info) {
   std::string provider = args.string(3);
   std::string name = args.string(4);
   bpf_usdt_opts options;
-  Clear(options);
+  InitOptions(options);
   options.usdt_cookie = args.bigint(5);
   if (!args.ok()) return nullptr;
   LinkState link;
@@ -268,7 +268,7 @@ napi_value Tracepoint(napi_env env, napi_callback_info info) {
   std::string category = args.string(1);
   std::string name = args.string(2);
   bpf_tracepoint_opts options;
-  Clear(options);
+  InitOptions(options);
   options.bpf_cookie = args.bigint(3);
   if (!args.ok()) return nullptr;
   return ToLink(env, program, "bpf_program__attach_tracepoint_opts", [&](bpf_program* attached) {
@@ -281,7 +281,7 @@ napi_value RawTracepoint(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   std::string name = args.string(1);
   bpf_raw_tracepoint_opts options;
-  Clear(options);
+  InitOptions(options);
   options.cookie = args.bigint(2);
   if (!args.ok()) return nullptr;
   return ToLink(env, program, "bpf_program__attach_raw_tracepoint_opts", [&](bpf_program* attached) {
@@ -293,7 +293,7 @@ napi_value Trace(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   bpf_trace_opts options;
-  Clear(options);
+  InitOptions(options);
   options.cookie = args.bigint(1);
   if (!args.ok()) return nullptr;
   return ToLink(env, program, "bpf_program__attach_trace_opts",
@@ -332,20 +332,20 @@ napi_value PerfEvent(napi_env env, napi_callback_info info) {
   int pid = args.i32(6);
   int cpu = args.i32(7);
   bpf_perf_event_opts options;
-  Clear(options);
+  InitOptions(options);
   options.bpf_cookie = args.bigint(8);
   if (!args.ok()) return nullptr;
-  int fd = -1;
+  UniqueFd fd;
   bool opened = Call(env, "perf_event_open", [&] {
-    return ErrnoOf(
-        fd = static_cast<int>(syscall(SYS_perf_event_open, &event, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
+    fd.Reset(static_cast<int>(syscall(SYS_perf_event_open, &event, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
+    return ErrnoOf(fd.get());
   });
   if (!opened) return nullptr;
   napi_value link = ToLink(env, program, "bpf_program__attach_perf_event_opts", [&](bpf_program* attached) {
-    return bpf_program__attach_perf_event_opts(attached, fd, &options);
+    return bpf_program__attach_perf_event_opts(attached, fd.get(), &options);
   });
-  // The link owns it from then on.
-  if (link == nullptr) close(fd);
+  // The link owns it from now on.
+  if (link != nullptr) fd.Release();
   return link;
 }
 
@@ -357,7 +357,7 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
   int target = args.i32(1);
   auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
   bpf_link_create_opts options;
-  Clear(options);
+  InitOptions(options);
   options.flags = args.u32(3);
   int relative_fd = args.i32(4);
   uint32_t relative_id = args.u32(5);
@@ -376,24 +376,17 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
     }
     return fd = bpf_link_create(bpf_program__fd(program->get()), target, type, &options);
   });
-  return attached ? ToFdLink(env, program, fd) : nullptr;
+  return attached ? ToFdLink(env, program, UniqueFd(fd)) : nullptr;
 }
-
-int Duplicate(int fd) { return ErrnoOf(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
 // A program that is attached by its descriptor, and no link. Has copies of the descriptors to take it back
 // with.
 class Attachment {
  public:
   Attachment(int program, int target)
-      : program(Duplicate(program)), target(target < 0 ? target : Duplicate(target)) {}
-  Attachment(const Attachment&) = delete;
-  ~Attachment() {
-    if (program >= 0) close(program);
-    if (target >= 0) close(target);
-  }
-  const int program;
-  const int target;
+      : program(UniqueFd::Duplicate(program)), target(UniqueFd::Duplicate(target)) {}
+  const UniqueFd program;
+  const UniqueFd target;
 };
 
 napi_value ToUndoneLink(napi_env env, const Program* program, std::function<void()> undo) {
@@ -412,12 +405,13 @@ napi_value ProgAttach(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   auto attachment = std::make_shared<Attachment>(bpf_program__fd(program->get()), target);
   bool attached = Call(env, "bpf_prog_attach", [&] {
-    if (attachment->program < 0 || attachment->target < 0) return -EBADF;
-    return bpf_prog_attach(attachment->program, attachment->target, type, flags);
+    if (!attachment->program.IsOpen() || !attachment->target.IsOpen()) return -EBADF;
+    return bpf_prog_attach(attachment->program.get(), attachment->target.get(), type, flags);
   });
   if (!attached) return nullptr;
-  return ToUndoneLink(
-      env, program, [attachment, type] { bpf_prog_detach2(attachment->program, attachment->target, type); });
+  return ToUndoneLink(env, program, [attachment, type] {
+    bpf_prog_detach2(attachment->program.get(), attachment->target.get(), type);
+  });
 }
 
 napi_value Xdp(napi_env env, napi_callback_info info) {
@@ -428,15 +422,15 @@ napi_value Xdp(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   auto attachment = std::make_shared<Attachment>(bpf_program__fd(program->get()), -1);
   bool attached = Call(env, "bpf_xdp_attach", [&] {
-    if (attachment->program < 0) return -EBADF;
-    return bpf_xdp_attach(ifindex, attachment->program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
+    if (!attachment->program.IsOpen()) return -EBADF;
+    return bpf_xdp_attach(ifindex, attachment->program.get(), flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
   });
   if (!attached) return nullptr;
   return ToUndoneLink(env, program, [attachment, ifindex, flags] {
     // Only if it is still ours that is there.
     bpf_xdp_attach_opts options;
-    Clear(options);
-    options.old_prog_fd = attachment->program;
+    InitOptions(options);
+    options.old_prog_fd = attachment->program.get();
     bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &options);
   });
 }
@@ -445,7 +439,7 @@ napi_value Netfilter(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   bpf_netfilter_opts options;
-  Clear(options);
+  InitOptions(options);
   options.pf = args.u32(1);
   options.hooknum = args.u32(2);
   options.priority = args.i32(3);
@@ -459,7 +453,7 @@ napi_value Netfilter(napi_env env, napi_callback_info info) {
 
 napi_value IterOver(napi_env env, const Program* program, bpf_iter_link_info* over) {
   bpf_iter_attach_opts options;
-  Clear(options);
+  InitOptions(options);
   options.link_info = over;
   options.link_info_len = over != nullptr ? sizeof(*over) : 0;
   return ToLink(env, program, "bpf_program__attach_iter",

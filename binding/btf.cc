@@ -1,7 +1,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <unistd.h>
 
 #include <cstdarg>
 #include <cstddef>
@@ -12,9 +11,10 @@
 #include <vector>
 
 #include "addon.h"
-#include "util/btf_check.h"
+#include "guard/btf_check.h"
 #include "util/call.h"
 #include "util/options.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -126,17 +126,16 @@ napi_value Info(napi_env env, napi_callback_info info) {
   found.name = reinterpret_cast<uintptr_t>(name);
   found.name_len = sizeof(name);
   bool known = Call(env, "bpf_btf_get_info_by_fd", [&] {
-    int fd = bpf_btf_get_fd_by_id(id);
-    if (fd < 0) return fd;
+    UniqueFd fd(bpf_btf_get_fd_by_id(id));
+    if (!fd.IsOpen()) return fd.get();
     uint32_t size = sizeof(found);
-    int error = bpf_btf_get_info_by_fd(fd, &found, &size);
+    int error = bpf_btf_get_info_by_fd(fd.get(), &found, &size);
     if (error == -E2BIG) {
       // Until Linux 5.11 there was no name, and no BTF but programs' own.
       Zero(found);
       size = offsetof(bpf_btf_info, name);
-      error = bpf_btf_get_info_by_fd(fd, &found, &size);
+      error = bpf_btf_get_info_by_fd(fd.get(), &found, &size);
     }
-    close(fd);
     return error;
   });
   if (!known) return nullptr;
@@ -210,7 +209,7 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
   uint32_t id = args.u32(1);
   Bytes bytes = args.bytes(2);
   btf_dump_type_data_opts options;
-  Clear(options);
+  InitOptions(options);
   auto indent = args.optionalString(3);
   options.skip_names = args.boolean(4);
   options.emit_zeroes = args.boolean(5);

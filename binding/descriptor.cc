@@ -1,14 +1,17 @@
 // Descriptors that JavaScript has as numbers. They are read and closed here: not every runtime's node:fs does
 // that with those that it has not opened, and Workers end without closing anything.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "addon.h"
 #include "util/call.h"
 
-napi_value HandOut(napi_env env, int fd) {
-  Environment::Of(env).descriptors.insert(fd);
-  return ToJs(env, int32_t{fd});
+napi_value HandOut(napi_env env, UniqueFd fd) {
+  int number = fd.get();
+  UniqueFd& held = Environment::Of(env).descriptors[number];
+  // If others have closed an earlier descriptor of this number, it must not be closed again.
+  held.Release();
+  held = std::move(fd);
+  return ToJs(env, int32_t{number});
 }
 
 namespace {
@@ -28,18 +31,17 @@ napi_value Read(napi_env env, napi_callback_info info) {
   int fd = Descriptor(env, args, "read");
   if (fd < 0) return nullptr;
   // The number may be another's by the time that the pool comes to it.
-  int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (own < 0) return Throw(env, "read", -errno);
+  UniqueFd own = UniqueFd::Duplicate(fd);
+  if (!own.IsOpen()) return Throw(env, "read", own.get());
   return CallAsync(
       env, "read",
-      [own, bytes] {
-        ssize_t length = read(own, bytes->data(), bytes->size());
+      [own = std::move(own), bytes] {
+        ssize_t length = read(own.get(), bytes->data(), bytes->size());
         if (length < 0) return -errno;
         bytes->resize(static_cast<size_t>(length));
         return 0;
       },
-      [own](int) { close(own); },
-      [bytes](napi_env env) { return CopyBytes(env, bytes->data(), bytes->size()); });
+      [](int) {}, [bytes](napi_env env) { return CopyBytes(env, bytes->data(), bytes->size()); });
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {
@@ -47,7 +49,6 @@ napi_value Close(napi_env env, napi_callback_info info) {
   int fd = Descriptor(env, args, "close");
   if (fd < 0) return nullptr;
   Environment::Of(env).descriptors.erase(fd);
-  close(fd);
   return Undefined(env);
 }
 

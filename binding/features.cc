@@ -2,7 +2,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "addon.h"
 #include "util/call.h"
 #include "util/options.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -95,7 +95,7 @@ enum How {
 // Gives a descriptor, or a negative errno.
 int Attach(int program, bpf_attach_type type, How how) {
   bpf_link_create_opts options;
-  Clear(options);
+  InitOptions(options);
   const unsigned long offset = 0;
   switch (how) {
     case kLinkToNoFd:
@@ -146,7 +146,7 @@ napi_value ProbeLoad(napi_env env, napi_callback_info info) {
     // Programs that are long have no log: what is asked there is whether they load.
     char log[8192] = "";
     bpf_prog_load_opts options;
-    Clear(options);
+    InitOptions(options);
     options.expected_attach_type = attach_type;
     options.attach_btf_id = btf_id;
     options.prog_flags = flags;
@@ -156,14 +156,13 @@ napi_value ProbeLoad(napi_env env, napi_callback_info info) {
       options.log_level = 1;
     }
     Loaded loaded;
-    int fd = bpf_prog_load(type, nullptr, "GPL", insns.data(), insns.size(), &options);
-    loaded.load = fd < 0 ? fd : 0;
+    UniqueFd program(bpf_prog_load(type, nullptr, "GPL", insns.data(), insns.size(), &options));
+    loaded.load = program.IsOpen() ? 0 : program.get();
     loaded.log = log;
-    if (fd < 0) return loaded;
-    int link = Attach(fd, attach_type, how);
+    if (!program.IsOpen()) return loaded;
+    int link = Attach(program.get(), attach_type, how);
     loaded.attach = link < 0 ? link : 0;
-    if (link > 0) close(link);
-    close(fd);
+    UniqueFd attached(link > 0 ? link : -1);
     return loaded;
   };
   return Answer<Loaded>(env, args, probe, [](napi_env env, const Loaded& loaded) {

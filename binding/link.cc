@@ -1,7 +1,6 @@
 #include "link.h"
 
 #include <bpf/bpf.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@
 LinkState LinkState::Take() {
   LinkState taken = std::move(*this);
   link = nullptr;
-  fd = -1;
   undo = nullptr;
   return taken;
 }
@@ -27,9 +25,16 @@ void LinkState::Destroy() {
   LinkState taken = Take();
   auto lock = taken.usdt ? std::unique_lock(taken.object->attaching) : std::unique_lock<std::mutex>();
   bpf_link__destroy(taken.link);
-  if (taken.disconnected) return;
-  if (taken.fd >= 0) close(taken.fd);
-  if (taken.undo) taken.undo();
+  if (taken.disconnected) {
+    taken.fd.Release();
+  } else if (taken.undo) {
+    taken.undo();
+  }
+}
+
+static void DestroyLinks(Environment& environment) {
+  for (const auto& link : environment.links) link->Destroy();
+  environment.links.clear();
 }
 
 napi_value WrapLink(napi_env env, LinkState link) {
@@ -101,9 +106,9 @@ napi_value Open(napi_env env, napi_callback_info info) {
   return opened ? WrapLink(env, link, nullptr) : nullptr;
 }
 
-napi_value WrapFd(napi_env env, int fd) {
+napi_value WrapFd(napi_env env, UniqueFd fd) {
   LinkState link;
-  link.fd = fd;
+  link.fd = std::move(fd);
   return WrapLink(env, std::move(link));
 }
 
@@ -111,12 +116,14 @@ napi_value FromFd(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int fd = args.i32(0);
   if (!args.ok()) return nullptr;
-  int copy = -1;
+  UniqueFd copy;
   bool opened = Call(env, "fcntl", [&] {
     int error = ExpectLink(fd);
-    return error != 0 ? error : ErrnoOf(copy = fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (error != 0) return error;
+    copy = UniqueFd::Duplicate(fd);
+    return copy.get();
   });
-  return opened ? WrapFd(env, copy) : nullptr;
+  return opened ? WrapFd(env, std::move(copy)) : nullptr;
 }
 
 napi_value FromId(napi_env env, napi_callback_info info) {
@@ -125,7 +132,7 @@ napi_value FromId(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = -1;
   bool opened = Call(env, "bpf_link_get_fd_by_id", [&] { return fd = bpf_link_get_fd_by_id(id); });
-  return opened ? WrapFd(env, fd) : nullptr;
+  return opened ? WrapFd(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {
@@ -178,7 +185,7 @@ napi_value Do(napi_env env, napi_callback_info info) {
 
 int Detach(LinkState& state) {
   if (state.link != nullptr) return bpf_link__detach(state.link);
-  return state.fd >= 0 ? bpf_link_detach(state.fd) : -EOPNOTSUPP;
+  return state.fd.IsOpen() ? bpf_link_detach(state.fd.get()) : -EOPNOTSUPP;
 }
 
 int Disconnect(LinkState& state) {
@@ -198,14 +205,14 @@ int Unpin(LinkState& state) {
 
 int Pin(LinkState& state, const std::string& path) {
   if (state.link != nullptr) return bpf_link__pin(state.link, path.c_str());
-  if (state.fd < 0) return -EOPNOTSUPP;
+  if (!state.fd.IsOpen()) return -EOPNOTSUPP;
   if (!state.pin_path.empty()) return -EBUSY;
   // As libbpf does it.
   size_t slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0) {
     if (mkdir(path.substr(0, slash).c_str(), 0700) != 0 && errno != EEXIST) return -errno;
   }
-  int error = bpf_obj_pin(state.fd, path.c_str());
+  int error = bpf_obj_pin(state.fd.get(), path.c_str());
   if (error == 0) state.pin_path = path;
   return error;
 }
@@ -242,8 +249,8 @@ napi_value UpdateProgram(napi_env env, napi_callback_info info) {
   LinkState& state = *link->state;
   bool updated = Call(env, "bpf_link__update_program", [&] {
     if (state.link != nullptr) return bpf_link__update_program(state.link, program->get());
-    if (state.fd < 0) return -EOPNOTSUPP;
-    return bpf_link_update(state.fd, bpf_program__fd(program->get()), nullptr);
+    if (!state.fd.IsOpen()) return -EOPNOTSUPP;
+    return bpf_link_update(state.fd.get(), bpf_program__fd(program->get()), nullptr);
   });
   // The object that it came from can be closed now.
   if (updated && state.object) state.object = program->object;
@@ -256,7 +263,7 @@ napi_value IterCreate(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = -1;
   bool created = Call(env, "bpf_iter_create", [&] { return fd = bpf_iter_create(link->state->Fd()); });
-  return created ? HandOut(env, fd) : nullptr;
+  return created ? HandOut(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value UpdateMap(napi_env env, napi_callback_info info) {
@@ -276,6 +283,7 @@ napi_value UpdateMap(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void DefineLink(napi_env env, napi_value exports) {
+  Environment::Of(env).destroy_links = DestroyLinks;
   Define(env, exports,
          {
              {"linkOpen", Open},

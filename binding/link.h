@@ -9,6 +9,7 @@
 
 #include "object.h"
 #include "util/environment.h"
+#include "util/unique_fd.h"
 
 // What keeps a program attached, and the object that it points into. The environment owns it, see
 // Environment::links.
@@ -20,15 +21,15 @@ struct LinkState {
   // It belongs to the object's USDT manager, too, see ObjectState::attaching.
   bool usdt = false;
   // a link of the kernel's that no function of libbpf makes a bpf_link of,
-  int fd = -1;
+  UniqueFd fd;
   std::string pin_path;
   // or what takes back an attachment for which the kernel has no link.
   std::function<void()> undo;
   // To be left attached; a bpf_link knows it itself.
   bool disconnected = false;
 
-  bool IsOpen() const { return link != nullptr || fd >= 0 || undo; }
-  int Fd() const { return link != nullptr ? bpf_link__fd(link) : fd; }
+  bool IsOpen() const { return link != nullptr || fd.IsOpen() || undo; }
+  int Fd() const { return link != nullptr ? bpf_link__fd(link) : fd.get(); }
   // Leaves an empty state behind: what is taken can be destroyed on another thread.
   LinkState Take();
   void Destroy();

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "addon.h"
+#include "guard/elf_check.h"
 #include "util/call.h"
 #include "util/compat.h"
-#include "util/elf_check.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -21,12 +22,11 @@ struct LinkerState {
   void Free() {
     bpf_linker__free(linker);
     linker = nullptr;
-    if (fd >= 0) close(fd);
-    fd = -1;
+    fd.Reset();
   }
 
   bpf_linker* linker = nullptr;
-  int fd = -1;
+  UniqueFd fd;
   bool busy = false;
   // Closed while it was busy.
   bool doomed = false;
@@ -50,9 +50,9 @@ napi_value New(napi_env env, napi_callback_info) {
   auto handle = std::make_unique<Linker>();
   LinkerState& state = *handle->state;
   bool made = Call(env, "bpf_linker__new", [&] {
-    state.fd = memfd_create("libbpf-node-linker", MFD_CLOEXEC);
-    if (state.fd < 0) return -errno;
-    return ErrorOf(state.linker = bpf_linker__new_fd(state.fd, nullptr));
+    state.fd.Reset(memfd_create("libbpf-node-linker", MFD_CLOEXEC));
+    if (!state.fd.IsOpen()) return -errno;
+    return ErrorOf(state.linker = bpf_linker__new_fd(state.fd.get(), nullptr));
   });
   return made ? Wrap(env, handle.release()) : nullptr;
 }
@@ -128,11 +128,11 @@ napi_value Add(napi_env env, napi_callback_info info) {
 int Finalize(LinkerState& state, std::vector<uint8_t>& output) {
   int error = bpf_linker__finalize(state.linker);
   if (error != 0) return error;
-  off_t size = lseek(state.fd, 0, SEEK_END);
+  off_t size = lseek(state.fd.get(), 0, SEEK_END);
   if (size < 0) return -errno;
   output.resize(static_cast<size_t>(size));
   for (size_t at = 0; at < output.size();) {
-    ssize_t count = pread(state.fd, output.data() + at, output.size() - at, static_cast<off_t>(at));
+    ssize_t count = pread(state.fd.get(), output.data() + at, output.size() - at, static_cast<off_t>(at));
     if (count < 0) return -errno;
     if (count == 0) return -EIO;
     at += static_cast<size_t>(count);

@@ -19,8 +19,7 @@ void Map::Close() {
     buffer = nullptr;
   }
   bound = false;
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
+  fd_.Reset();
 }
 
 namespace {
@@ -138,10 +137,11 @@ int ReuseFd(Map& map, int fd) {
 int SetInnerMapFd(Map& map, int fd) {
   if (map.object->tried) return -EBUSY;
   // libbpf keeps the number only, until load.
-  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return -errno;
-  map.object->held.push_back(copy);
-  return bpf_map__set_inner_map_fd(map.get(), copy);
+  UniqueFd copy = UniqueFd::Duplicate(fd);
+  if (!copy.IsOpen()) return copy.get();
+  int held = copy.get();
+  map.object->held.push_back(std::move(copy));
+  return bpf_map__set_inner_map_fd(map.get(), held);
 }
 
 // The two that take a descriptor; `data` is the function's name.
@@ -416,7 +416,7 @@ napi_value LookupBatch(napi_env env, napi_callback_info info) {
   if (!Fits(values, map->value_size, *count)) args.Reject(4, "is too short");
   if (!args.ok()) return nullptr;
   bpf_map_batch_opts options;
-  Clear(options);
+  InitOptions(options);
   options.elem_flags = flags;
   auto* lookup = take ? bpf_map_lookup_and_delete_batch : bpf_map_lookup_batch;
   int error =
@@ -437,7 +437,7 @@ napi_value UpdateBatch(napi_env env, napi_callback_info info) {
   if (!Fits(values, map->value_size, *count)) args.Reject(2, "is too short");
   if (!args.ok()) return nullptr;
   bpf_map_batch_opts options;
-  Clear(options);
+  InitOptions(options);
   options.elem_flags = flags;
   int error = bpf_map_update_batch(map->fd(), keys.data, values.data, count, &options);
   return error == 0 ? Undefined(env) : Throw(env, "bpf_map_update_batch", error);
@@ -520,13 +520,11 @@ napi_value Info(napi_env env, napi_callback_info info) {
 }
 
 // A handle for a descriptor that is ours from here on.
-napi_value Adopt(napi_env env, int fd) {
+napi_value Adopt(napi_env env, UniqueFd fd) {
   bpf_map_info found;
   bool is_map = Call(env, "bpf_map_get_info_by_fd",
-                     [&] { return IsBpf("map", fd) ? ReadMapInfo(fd, found) : -EINVAL; });
-  if (is_map) return Wrap(env, new Map(fd, found));
-  close(fd);
-  return nullptr;
+                     [&] { return IsBpf("map", fd.get()) ? ReadMapInfo(fd.get(), found) : -EINVAL; });
+  return is_map ? Wrap(env, new Map(std::move(fd), found)) : nullptr;
 }
 
 napi_value Create(napi_env env, napi_callback_info info) {
@@ -537,7 +535,7 @@ napi_value Create(napi_env env, napi_callback_info info) {
   uint32_t value_size = args.u32(3);
   uint32_t max_entries = args.u32(4);
   bpf_map_create_opts options;
-  Clear(options);
+  InitOptions(options);
   options.map_flags = args.u32(5);
   options.map_extra = args.bigint(6);
   options.numa_node = args.u32(7);
@@ -559,16 +557,19 @@ napi_value Create(napi_env env, napi_callback_info info) {
     options.btf_fd = options.btf_key_type_id = options.btf_value_type_id = 0;
     return create();
   });
-  return created ? Adopt(env, fd) : nullptr;
+  return created ? Adopt(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value FromFd(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int fd = args.i32(0);
   if (!args.ok()) return nullptr;
-  int copy = -1;
-  bool copied = Call(env, "fcntl", [&] { return ErrnoOf(copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)); });
-  return copied ? Adopt(env, copy) : nullptr;
+  UniqueFd copy;
+  bool copied = Call(env, "fcntl", [&] {
+    copy = UniqueFd::Duplicate(fd);
+    return copy.get();
+  });
+  return copied ? Adopt(env, std::move(copy)) : nullptr;
 }
 
 napi_value FromId(napi_env env, napi_callback_info info) {
@@ -577,19 +578,19 @@ napi_value FromId(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = -1;
   bool opened = Call(env, "bpf_map_get_fd_by_id", [&] { return fd = bpf_map_get_fd_by_id(id); });
-  return opened ? Adopt(env, fd) : nullptr;
+  return opened ? Adopt(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value FromPin(napi_env env, napi_callback_info info) {
   Args args(env, info);
   std::string path = args.string(0);
   struct bpf_obj_get_opts options;
-  Clear(options);
+  InitOptions(options);
   options.file_flags = args.u32(1);
   if (!args.ok()) return nullptr;
   int fd = -1;
   bool opened = Call(env, "bpf_obj_get", [&] { return fd = bpf_obj_get_opts(path.c_str(), &options); });
-  return opened ? Adopt(env, fd) : nullptr;
+  return opened ? Adopt(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

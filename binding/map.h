@@ -8,6 +8,7 @@
 
 #include "object.h"
 #include "util/options.h"
+#include "util/unique_fd.h"
 
 // What the kernel says of a map. Negative errno where it says nothing.
 inline int ReadMapInfo(int fd, bpf_map_info& found) {
@@ -24,7 +25,8 @@ class Map : public Handle {
   Map(std::shared_ptr<ObjectState> object, bpf_map* map, bpf_map* outer = nullptr)
       : Handle(kKind), object(std::move(object)), map_(map), outer_(outer) {}
   // Owns the descriptor.
-  Map(int fd, const bpf_map_info& info) : Handle(kKind), map_(nullptr), fd_(fd), info_(info) {}
+  Map(UniqueFd fd, const bpf_map_info& info)
+      : Handle(kKind), map_(nullptr), fd_(std::move(fd)), info_(info) {}
   ~Map() override;
 
   const char* Refusal() const override {
@@ -35,7 +37,7 @@ class Map : public Handle {
         return "ERR_BPF_CLOSED";
       return refusal;
     }
-    return fd_ < 0 ? "ERR_BPF_CLOSED" : nullptr;
+    return fd_.IsOpen() ? nullptr : "ERR_BPF_CLOSED";
   }
   void Close();
 
@@ -43,7 +45,7 @@ class Map : public Handle {
   bpf_map* get() const { return map_; }
   bool is_inner() const { return outer_ != nullptr; }
   int fd() const {
-    if (map_ == nullptr) return fd_;
+    if (map_ == nullptr) return fd_.get();
     // libbpf would name its placeholder for a map that load was told to leave out, and crash on an inner map.
     return outer_ == nullptr && bpf_map__autocreate(map_) ? bpf_map__fd(map_) : -1;
   }
@@ -63,6 +65,6 @@ class Map : public Handle {
  private:
   bpf_map* map_;
   bpf_map* outer_ = nullptr;
-  int fd_ = -1;
+  UniqueFd fd_;
   bpf_map_info info_ = {};
 };

@@ -1,7 +1,4 @@
 // Entries of a map, many at a time, read on libuv's pool.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -9,6 +6,7 @@
 #include "addon.h"
 #include "map.h"
 #include "util/call.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -19,10 +17,7 @@ using Memory = std::unique_ptr<uint8_t, Free>;
 
 // All that a batch needs is its own: the map may be closed meanwhile, and buffers of JavaScript detached.
 struct Batch {
-  ~Batch() {
-    if (fd >= 0) close(fd);
-  }
-  int fd = -1;
+  UniqueFd fd;
   bool first = false;
   bool more = false;
   uint32_t count = 0;
@@ -63,21 +58,18 @@ napi_value LookupBatchAsync(napi_env env, napi_callback_info info) {
   batch->values = Allocate(room, batch->value_size);
   if (!batch->cursor || !batch->keys || !batch->values) return Throw(env, "bpf_map_lookup_batch", -ENOMEM);
   if (cursor) memcpy(batch->cursor.get(), cursor->data, cursor->size);
-  batch->fd = fcntl(map->fd(), F_DUPFD_CLOEXEC, 0);
-  if (batch->fd < 0) return Throw(env, "fcntl", -errno);
+  batch->fd = UniqueFd::Duplicate(map->fd());
+  if (!batch->fd.IsOpen()) return Throw(env, "fcntl", batch->fd.get());
   return CallAsync(
       env, "bpf_map_lookup_batch",
       [batch] {
         uint8_t* cursor = batch->cursor.get();
-        int error = bpf_map_lookup_batch(batch->fd, batch->first ? nullptr : cursor, cursor,
+        int error = bpf_map_lookup_batch(batch->fd.get(), batch->first ? nullptr : cursor, cursor,
                                          batch->keys.get(), batch->values.get(), &batch->count, nullptr);
         batch->more = error == 0;
         return error == -ENOENT ? 0 : error;
       },
-      [batch](int) {
-        close(batch->fd);
-        batch->fd = -1;
-      },
+      [](int) {},
       [batch](napi_env env) {
         auto result = Napi::Object::New(env);
         result["count"] = batch->count;

@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 
 #include "addon.h"
+#include "guard/btf_check.h"
 #include "link.h"
 #include "map.h"
 #include "program.h"
-#include "util/btf_check.h"
 #include "util/call.h"
 #include "util/compat.h"
 #include "util/options.h"
@@ -40,7 +40,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   }
 
   bpf_object_open_opts options;
-  Clear(options);
+  InitOptions(options);
   options.object_name = OrNull(name);
   options.pin_root_path = OrNull(pin_root_path);
   options.kconfig = OrNull(kconfig);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <bpf/libbpf.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "util/handle.h"
+#include "util/unique_fd.h"
 
 // A bpf_object and what must live as long as it. Shared by the handles of the object, its programs, maps and
 // links, so that none of them can outlive the memory it points into.
@@ -21,7 +21,6 @@ struct ObjectState {
   void Close() {
     bpf_object__close(object);
     object = nullptr;
-    for (int fd : held) close(fd);
     held.clear();
   }
 
@@ -39,7 +38,7 @@ struct ObjectState {
   // It failed, and libbpf cannot take the same object a second time.
   bool failed = false;
   // Descriptors of which libbpf was told the numbers.
-  std::vector<int> held;
+  std::vector<UniqueFd> held;
   // For kernel_log_buf; libbpf keeps a pointer to it until the load has ended.
   char* kernel_log = nullptr;
 

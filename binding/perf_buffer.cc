@@ -1,6 +1,5 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 #include "map.h"
 #include "util/call.h"
 #include "util/options.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -60,8 +60,8 @@ class PerfBuffer : public EventSource {
            napi_value on_batch) {
     // A descriptor of our own: the map's goes when its object is closed, and its number to something else,
     // while libbpf takes the buffer out of the map at the end.
-    map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
-    if (map_fd_ < 0) return -errno;
+    map_fd_ = UniqueFd::Duplicate(map_fd);
+    if (!map_fd_.IsOpen()) return map_fd_.get();
     perf_event_attr attr = BpfOutput();
     if (watermark > 0) {
       attr.watermark = 1;
@@ -70,11 +70,11 @@ class PerfBuffer : public EventSource {
       attr.wakeup_events = wakeup_events;
     }
     perf_buffer_raw_opts options;
-    Clear(options);
+    InitOptions(options);
     options.cpu_cnt = 1;
     options.cpus = &cpu;
     options.map_keys = &cpu;
-    buffer_ = perf_buffer__new_raw(map_fd_, pages, &attr, Event, this, &options);
+    buffer_ = perf_buffer__new_raw(map_fd_.get(), pages, &attr, Event, this, &options);
     if (buffer_ == nullptr) return -errno;
     void* memory = nullptr;
     perf_buffer__buffer(buffer_, 0, &memory, &size_);
@@ -112,11 +112,10 @@ class PerfBuffer : public EventSource {
     perf_buffer__free(buffer_);
     buffer_ = nullptr;
     page_ = nullptr;
-    if (map_fd_ >= 0) close(map_fd_);
-    map_fd_ = -1;
+    map_fd_.Reset();
   }
 
-  int map_fd_ = -1;
+  UniqueFd map_fd_;
   perf_buffer* buffer_ = nullptr;
   perf_event_mmap_page* page_ = nullptr;
   size_t size_ = 0;
@@ -193,24 +192,25 @@ class PerfRecorder : public Handle {
     if (map.type != BPF_MAP_TYPE_PERF_EVENT_ARRAY) return -EINVAL;
     perf_event_attr attr = BpfOutput();
     attr.write_backward = 1;
-    fd_ = static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC));
-    if (fd_ < 0) return -errno;
+    fd_.Reset(static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
+    if (!fd_.IsOpen()) return -errno;
     page_size_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     size_ = pages * page_size_;
     // That it cannot be written to from here is what makes it overwritable.
-    void* memory = mmap(nullptr, page_size_ + size_, PROT_READ, MAP_SHARED, fd_, 0);
+    void* memory = mmap(nullptr, page_size_ + size_, PROT_READ, MAP_SHARED, fd_.get(), 0);
     if (memory == MAP_FAILED) return -errno;
     page_ = static_cast<perf_event_mmap_page*>(memory);
-    if (ioctl(fd_, PERF_EVENT_IOC_ENABLE, 0) < 0) return -errno;
+    if (ioctl(fd_.get(), PERF_EVENT_IOC_ENABLE, 0) < 0) return -errno;
     key_ = cpu;
-    if (bpf_map_update_elem(map_fd, &key_, &fd_, BPF_ANY) < 0) return -errno;
-    map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
-    return map_fd_ < 0 ? -errno : 0;
+    int event = fd_.get();
+    if (bpf_map_update_elem(map_fd, &key_, &event, BPF_ANY) < 0) return -errno;
+    map_fd_ = UniqueFd::Duplicate(map_fd);
+    return map_fd_.IsOpen() ? 0 : map_fd_.get();
   }
 
   size_t size() const { return size_; }
-  int Pause(bool on) { return ErrnoOf(ioctl(fd_, PERF_EVENT_IOC_PAUSE_OUTPUT, on ? 1 : 0)); }
-  int64_t time_on_cpu() const { return TimeOnCpu(fd_); }
+  int Pause(bool on) { return ErrnoOf(ioctl(fd_.get(), PERF_EVENT_IOC_PAUSE_OUTPUT, on ? 1 : 0)); }
+  int64_t time_on_cpu() const { return TimeOnCpu(fd_.get()); }
 
   // The records, oldest first, each as in a slab. Only while output is paused do they hold together.
   std::vector<uint8_t> Records() const {
@@ -246,12 +246,10 @@ class PerfRecorder : public Handle {
   }
 
   void Close() {
-    if (map_fd_ >= 0) bpf_map_delete_elem(map_fd_, &key_);
+    if (map_fd_.IsOpen()) bpf_map_delete_elem(map_fd_.get(), &key_);
     if (page_ != nullptr) munmap(page_, page_size_ + size_);
-    for (int* fd : {&fd_, &map_fd_}) {
-      if (*fd >= 0) close(*fd);
-      *fd = -1;
-    }
+    fd_.Reset();
+    map_fd_.Reset();
     page_ = nullptr;
   }
 
@@ -265,8 +263,8 @@ class PerfRecorder : public Handle {
     memcpy(static_cast<uint8_t*>(to) + first, data, size - first);
   }
 
-  int fd_ = -1;
-  int map_fd_ = -1;
+  UniqueFd fd_;
+  UniqueFd map_fd_;
   int key_ = 0;
   size_t page_size_ = 0;
   size_t size_ = 0;

@@ -19,7 +19,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   int fd = -1;
   bool opened = Call(env, "pidfd_open",
                      [&] { return ErrnoOf(fd = static_cast<int>(syscall(SYS_pidfd_open, pid, flags))); });
-  return opened ? HandOut(env, fd) : nullptr;
+  return opened ? HandOut(env, UniqueFd(fd)) : nullptr;
 }
 
 }  // namespace

@@ -78,10 +78,11 @@ napi_value SetAttachTarget(napi_env env, napi_callback_info info) {
     if (IsObjectLoaded(program->get())) return -EBUSY;
     if (fd <= 0) return bpf_program__set_attach_target(program->get(), fd, name.c_str());
     // libbpf keeps the number only, until load.
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) return -errno;
-    program->object->held.push_back(copy);
-    return bpf_program__set_attach_target(program->get(), copy, name.c_str());
+    UniqueFd copy = UniqueFd::Duplicate(fd);
+    if (!copy.IsOpen()) return copy.get();
+    int held = copy.get();
+    program->object->held.push_back(std::move(copy));
+    return bpf_program__set_attach_target(program->get(), held, name.c_str());
   });
   return Undefined(env);
 }
@@ -149,15 +150,12 @@ struct TestRun {
   // Far above what the kernel takes; memory that is not there must not end the process.
   static constexpr int64_t kMost = 16 << 20;
 
-  int fd = -1;
+  UniqueFd fd;
   std::vector<uint8_t> data, data_out, context, context_out;
   bpf_test_run_opts options = {};
 
   TestRun() = default;
   TestRun(const TestRun&) = delete;
-  ~TestRun() {
-    if (fd >= 0) close(fd);
-  }
 
   int Run() {
     // Null where there is none: the kernel refuses an empty buffer for the types that take no data.
@@ -171,7 +169,7 @@ struct TestRun {
     options.ctx_size_in = static_cast<uint32_t>(context.size());
     options.ctx_out = in(context_out);
     options.ctx_size_out = static_cast<uint32_t>(context_out.size());
-    return bpf_prog_test_run_opts(fd, &options);
+    return bpf_prog_test_run_opts(fd.get(), &options);
   }
 
   napi_value Result(napi_env env) {
@@ -216,7 +214,8 @@ std::shared_ptr<TestRun> PrepareTestRun(napi_env env, napi_callback_info info) {
   run->options.cpu = cpu;
   run->options.batch_size = batch_size;
   bool copied = Call(env, "bpf_prog_test_run_opts", [&] {
-    return ErrnoOf(run->fd = fcntl(bpf_program__fd(program->get()), F_DUPFD_CLOEXEC, 0));
+    run->fd = UniqueFd::Duplicate(bpf_program__fd(program->get()));
+    return run->fd.get();
   });
   return copied ? run : nullptr;
 }

@@ -104,7 +104,7 @@ napi_value FdById(napi_env env, napi_callback_info info) {
   int fd = -1;
   if (!args.ok()) return nullptr;
   bool opened = Call(env, "bpf_prog_get_fd_by_id", [&] { return fd = bpf_prog_get_fd_by_id(id); });
-  return opened ? HandOut(env, fd) : nullptr;
+  return opened ? HandOut(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value FdInfo(napi_env env, napi_callback_info info) {
@@ -134,8 +134,8 @@ napi_value EnableStats(napi_env env, napi_callback_info info) {
   auto type = static_cast<bpf_stats_type>(args.u32(0));
   int fd = -1;
   if (!args.ok()) return nullptr;
-  return Call(env, "bpf_enable_stats", [&] { return fd = bpf_enable_stats(type); }) ? HandOut(env, fd)
-                                                                                    : nullptr;
+  bool enabled = Call(env, "bpf_enable_stats", [&] { return fd = bpf_enable_stats(type); });
+  return enabled ? HandOut(env, UniqueFd(fd)) : nullptr;
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ napi_value XdpQuery(napi_env env, napi_callback_info info) {
   int ifindex = args.i32(0);
   if (!args.ok()) return nullptr;
   bpf_xdp_query_opts options;
-  Clear(options);
+  InitOptions(options);
   if (!Call(env, "bpf_xdp_query", [&] { return bpf_xdp_query(ifindex, 0, &options); })) return nullptr;
   auto result = Napi::Object::New(env);
   result["attachMode"] = uint32_t{options.attach_mode};

@@ -1,12 +1,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "addon.h"
 #include "event_source.h"
 #include "map.h"
 #include "util/call.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -18,13 +17,13 @@ class RingBuffer : public EventSource {
 
   int Open(int map_fd, napi_value on_batch) {
     // A descriptor of our own: the map's goes when its object is closed.
-    fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
-    if (fd_ < 0) return -errno;
-    rings_ = ring_buffer__new(fd_, Copy, this, nullptr);
+    map_fd_ = UniqueFd::Duplicate(map_fd);
+    if (!map_fd_.IsOpen()) return map_fd_.get();
+    rings_ = ring_buffer__new(map_fd_.get(), Copy, this, nullptr);
     if (rings_ == nullptr) return -errno;
     ring_ = ring_buffer__ring(rings_, 0);
     // The map is watched itself, not libbpf's epoll descriptor around it: one wake-up less in the kernel.
-    return EventSource::Open(fd_, ring__size(ring_), on_batch);
+    return EventSource::Open(map_fd_.get(), ring__size(ring_), on_batch);
   }
 
   ring* get() const { return ring_; }
@@ -46,11 +45,10 @@ class RingBuffer : public EventSource {
     ring_buffer__free(rings_);
     rings_ = nullptr;
     ring_ = nullptr;
-    if (fd_ >= 0) close(fd_);
-    fd_ = -1;
+    map_fd_.Reset();
   }
 
-  int fd_ = -1;
+  UniqueFd map_fd_;
   ring_buffer* rings_ = nullptr;
   ring* ring_ = nullptr;
 };

@@ -14,7 +14,7 @@ namespace {
 // parent.
 bpf_tc_hook Hook(Args& args) {
   bpf_tc_hook hook;
-  Clear(hook);
+  InitOptions(hook);
   hook.ifindex = args.i32(0);
   // With BPF_TC_QDISC libbpf reads the name of one.
   hook.attach_point =
@@ -46,7 +46,7 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   bpf_tc_hook hook = Hook(args);
   auto* program = args.handle<Program>(3);
   bpf_tc_opts options;
-  Clear(options);
+  InitOptions(options);
   options.handle = args.u32(4);
   options.priority = args.u32(5);
   options.flags = args.boolean(6) ? BPF_TC_F_REPLACE : 0;
@@ -62,7 +62,7 @@ napi_value Detach(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
   bpf_tc_opts options;
-  Clear(options);
+  InitOptions(options);
   options.handle = args.u32(3);
   options.priority = args.u32(4);
   if (!args.ok()) return nullptr;
@@ -74,7 +74,7 @@ napi_value Query(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bpf_tc_hook hook = Hook(args);
   bpf_tc_opts options;
-  Clear(options);
+  InitOptions(options);
   options.handle = args.u32(3);
   options.priority = args.u32(4);
   if (!args.ok()) return nullptr;

@@ -3,7 +3,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
@@ -12,29 +11,29 @@
 #include "addon.h"
 #include "util/call.h"
 #include "util/options.h"
+#include "util/unique_fd.h"
 
 namespace {
 
 bool GoesToBtf(bpf_prog_type type) { return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM; }
 
-// The kernel's descriptor of a module's types.
-int OpenModule(const std::string& module) {
+// The kernel's descriptor of a module's types, or a negative errno.
+UniqueFd OpenModule(const std::string& module) {
   uint32_t id = 0;
   while (bpf_btf_get_next_id(id, &id) == 0) {
-    int fd = bpf_btf_get_fd_by_id(id);
+    UniqueFd fd(bpf_btf_get_fd_by_id(id));
     // It may have gone meanwhile.
-    if (fd < 0 && errno == ENOENT) continue;
-    if (fd < 0) return -errno;
+    if (fd.get() == -ENOENT) continue;
+    if (!fd.IsOpen()) return fd;
     char name[64] = "";
     bpf_btf_info info;
     Zero(info);
     info.name = reinterpret_cast<uintptr_t>(name);
     info.name_len = sizeof(name);
     uint32_t size = sizeof(info);
-    if (bpf_btf_get_info_by_fd(fd, &info, &size) == 0 && info.kernel_btf && module == name) return fd;
-    close(fd);
+    if (bpf_btf_get_info_by_fd(fd.get(), &info, &size) == 0 && info.kernel_btf && module == name) return fd;
   }
-  return -errno;
+  return UniqueFd(-errno);
 }
 
 int FindInModule(const std::string& module, const std::string& target, bpf_attach_type attach_type) {
@@ -67,10 +66,10 @@ int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const 
   instructions[0].imm = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
   instructions[1].code = BPF_JMP | BPF_EXIT;
   bpf_prog_load_opts options;
-  Clear(options);
+  InitOptions(options);
   options.expected_attach_type = attach_type;
   if (sleepable) options.prog_flags = BPF_F_SLEEPABLE;
-  int module = -1;
+  UniqueFd module;
   if (GoesToBtf(type) && hook.name) {
     int id = hook.module ? FindInModule(*hook.module, *hook.name, attach_type)
                          : libbpf_find_vmlinux_btf_id(hook.c_str(), attach_type);
@@ -78,13 +77,11 @@ int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const 
     options.attach_btf_id = static_cast<uint32_t>(id);
     if (hook.module) {
       module = OpenModule(*hook.module);
-      if (module < 0) return module;
-      options.attach_btf_obj_fd = static_cast<uint32_t>(module);
+      if (!module.IsOpen()) return module.get();
+      options.attach_btf_obj_fd = static_cast<uint32_t>(module.get());
     }
   }
-  int program = bpf_prog_load(type, "trial", "GPL", instructions, 2, &options);
-  if (module >= 0) close(module);
-  return program;
+  return bpf_prog_load(type, "trial", "GPL", instructions, 2, &options);
 }
 
 int Attach(int program, bpf_prog_type type, bpf_attach_type attach_type, const char* target) {
@@ -94,7 +91,7 @@ int Attach(int program, bpf_prog_type type, bpf_attach_type attach_type, const c
   }
   if (type == BPF_PROG_TYPE_KPROBE) {
     bpf_link_create_opts options;
-    Clear(options);
+    InitOptions(options);
     options.kprobe_multi.syms = &target;
     options.kprobe_multi.cnt = 1;
     return bpf_link_create(program, 0, attach_type, &options);
@@ -109,18 +106,19 @@ napi_value Trial(napi_env env, napi_callback_info info) {
   bool sleepable = args.boolean(2);
   Hook hook = {args.optionalString(3), args.optionalString(4)};
   if (!args.ok()) return nullptr;
-  int program = -1;
-  bool loaded =
-      Call(env, "bpf_prog_load", [&] { return program = Load(type, attach_type, sleepable, hook); });
+  UniqueFd program;
+  bool loaded = Call(env, "bpf_prog_load", [&] {
+    program.Reset(Load(type, attach_type, sleepable, hook));
+    return program.get();
+  });
   if (!loaded) return nullptr;
   if (hook.name) {
     Call(env, "bpf_link_create", [&] {
-      int link = Attach(program, type, attach_type, hook.c_str());
-      if (link > 0) close(link);
+      int link = Attach(program.get(), type, attach_type, hook.c_str());
+      UniqueFd attached(link > 0 ? link : -1);
       return link;
     });
   }
-  close(program);
   return Undefined(env);
 }
 

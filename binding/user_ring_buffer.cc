@@ -1,8 +1,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <unordered_map>
@@ -11,6 +9,7 @@
 #include "map.h"
 #include "util/call.h"
 #include "util/edge.h"
+#include "util/unique_fd.h"
 
 namespace {
 
@@ -24,12 +23,12 @@ class UserRingBuffer : public Handle, public LoopOwner {
   const char* Refusal() const override { return ring_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
 
   int Open(int map_fd) {
-    map_fd_ = fcntl(map_fd, F_DUPFD_CLOEXEC, 0);
-    if (map_fd_ < 0) return -errno;
-    ring_ = user_ring_buffer__new(map_fd_, nullptr);
+    map_fd_ = UniqueFd::Duplicate(map_fd);
+    if (!map_fd_.IsOpen()) return map_fd_.get();
+    ring_ = user_ring_buffer__new(map_fd_.get(), nullptr);
     if (ring_ == nullptr) return -errno;
     bpf_map_info found;
-    if (ReadMapInfo(map_fd_, found) == 0) Account(environment_.env, found.max_entries);
+    if (ReadMapInfo(map_fd_.get(), found) == 0) Account(environment_.env, found.max_entries);
     return 0;
   }
 
@@ -64,7 +63,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
   int Watch(napi_value on_room) {
     Unwatch();
     // The map is writable as long as there is any room, maybe less than is wanted; only what happens counts.
-    int error = edge_.Open(environment_, map_fd_, EPOLLOUT, this);
+    int error = edge_.Open(environment_, map_fd_.get(), EPOLLOUT, this);
     if (error < 0) return error;
     environment_.loop_owners.insert(this);
     napi_env env = environment_.env;
@@ -91,8 +90,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
     user_ring_buffer__free(ring_);
     ring_ = nullptr;
     Account(environment_.env, 0);
-    if (map_fd_ >= 0) close(map_fd_);
-    map_fd_ = -1;
+    map_fd_.Reset();
   }
 
   void Woken(bool) override {
@@ -104,7 +102,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
 
  private:
   Environment& environment_;
-  int map_fd_ = -1;
+  UniqueFd map_fd_;
   user_ring_buffer* ring_ = nullptr;
   std::unordered_map<uint32_t, Place> places_;
   uint32_t last_place_ = 0;

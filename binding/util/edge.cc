@@ -1,7 +1,6 @@
 #include "edge.h"
 
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -9,9 +8,9 @@
 int EdgePoll::Open(Environment& environment, int fd, uint32_t events, LoopOwner* owner) {
   epoll_event event = {};
   event.events = events | EPOLLET;
-  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_fd_ >= 0 && epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0)
-    handle_ = LoopHandle::Poll(environment, epoll_fd_, owner);
+  epoll_fd_.Reset(epoll_create1(EPOLL_CLOEXEC));
+  if (epoll_fd_.IsOpen() && epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) == 0)
+    handle_ = LoopHandle::Poll(environment, epoll_fd_.get(), owner);
   if (handle_ != nullptr) return 0;
   int error = -errno;
   Close();
@@ -20,12 +19,11 @@ int EdgePoll::Open(Environment& environment, int fd, uint32_t events, LoopOwner*
 
 bool EdgePoll::Take() {
   epoll_event event;
-  return handle_ != nullptr && epoll_wait(epoll_fd_, &event, 1, 0) > 0;
+  return handle_ != nullptr && epoll_wait(epoll_fd_.get(), &event, 1, 0) > 0;
 }
 
 void EdgePoll::Close() {
   if (handle_ != nullptr) handle_->Close();
   handle_ = nullptr;
-  if (epoll_fd_ >= 0) close(epoll_fd_);
-  epoll_fd_ = -1;
+  epoll_fd_.Reset();
 }

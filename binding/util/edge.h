@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "loop.h"
+#include "unique_fd.h"
 
 class EdgePoll {
  public:
@@ -22,6 +23,6 @@ class EdgePoll {
   void Close();
 
  private:
-  int epoll_fd_ = -1;
+  UniqueFd epoll_fd_;
   LoopHandle* handle_ = nullptr;
 };

@@ -1,12 +1,8 @@
 #include "environment.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-
-#include "../link.h"
 
 namespace {
 
@@ -78,9 +74,7 @@ void Environment::Deliver(const std::vector<LogMessage>& messages) {
 void Environment::End() {
   ending_ = true;
   for (LoopOwner* owner : std::vector<LoopOwner*>(loop_owners.begin(), loop_owners.end())) owner->Close();
-  for (const auto& link : links) link->Destroy();
-  links.clear();
-  for (int fd : descriptors) close(fd);
+  if (destroy_links != nullptr) destroy_links(*this);
   descriptors.clear();
   loop_thread.reset();
   if (loop_handles == 0 && !frees_hook_) napi_remove_async_cleanup_hook(hook_);

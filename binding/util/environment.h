@@ -5,12 +5,14 @@
 #include <napi.h>
 
 #include <memory>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "log.h"
 #include "loop.h"
 #include "loop_thread.h"
+#include "unique_fd.h"
 
 struct LinkState;
 
@@ -33,9 +35,11 @@ class Environment {
   // Links are owned here and not by their JavaScript object: one that is forgotten stays attached until the
   // environment ends.
   std::unordered_set<std::shared_ptr<LinkState>> links;
+  // Destroys and forgets all of them. Set by link.cc, which knows what a link is.
+  void (*destroy_links)(Environment& environment) = nullptr;
 
   // Descriptors that JavaScript has as numbers and has not closed yet.
-  std::unordered_set<int> descriptors;
+  std::unordered_map<int, UniqueFd> descriptors;
 
   // Whoever has handles of the loop open registers here, and is told to close them when the environment ends.
   std::unordered_set<LoopOwner*> loop_owners;

@@ -80,7 +80,7 @@ class LoopThread::Handle final : public LoopHandle {
 
   void Close() override {
     Stop();
-    if (kind_ == Kind::kPoll) epoll_ctl(loop_.epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);
+    if (kind_ == Kind::kPoll) epoll_ctl(loop_.epoll_fd_.get(), EPOLL_CTL_DEL, fd_, nullptr);
     loop_.handles_.erase(id_);
     delete this;
   }
@@ -91,7 +91,7 @@ class LoopThread::Handle final : public LoopHandle {
     epoll_event event = {};
     event.events = events;
     event.data.u64 = id_;
-    return epoll_ctl(loop_.epoll_fd_, operation, fd_, &event) < 0 ? -errno : 0;
+    return epoll_ctl(loop_.epoll_fd_.get(), operation, fd_, &event) < 0 ? -errno : 0;
   }
 
   void Woken(bool ended) {
@@ -160,19 +160,16 @@ LoopThread::~LoopThread() {
   }
   if (run_turn_ != nullptr) napi_delete_reference(env_, run_turn_);
   if (wake_ != nullptr) napi_release_threadsafe_function(wake_, napi_tsfn_abort);
-  for (int fd : {epoll_fd_, event_fd_}) {
-    if (fd >= 0) close(fd);
-  }
 }
 
 bool LoopThread::Open() {
-  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (epoll_fd_ < 0 || event_fd_ < 0) return false;
+  epoll_fd_.Reset(epoll_create1(EPOLL_CLOEXEC));
+  event_fd_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_fd_.IsOpen() || !event_fd_.IsOpen()) return false;
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u64 = kInterrupt;
-  return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd_, &event) == 0;
+  return epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, event_fd_.get(), &event) == 0;
 }
 
 bool LoopThread::Begin() {
@@ -272,7 +269,7 @@ void LoopThread::Dispatch() {
 void LoopThread::Interrupt() {
   uint64_t one = 1;
   // Full it wakes the thread just as well.
-  [[maybe_unused]] ssize_t written = write(event_fd_, &one, sizeof(one));
+  [[maybe_unused]] ssize_t written = write(event_fd_.get(), &one, sizeof(one));
 }
 
 // Reports the timers that are due. Milliseconds until the next one, -1 without.
@@ -297,7 +294,7 @@ void LoopThread::Run() {
   pthread_setname_np(pthread_self(), "libbpf-node");
   epoll_event events[64];
   while (true) {
-    int count = epoll_wait(epoll_fd_, events, 64, UntilNextTimer(Now()));
+    int count = epoll_wait(epoll_fd_.get(), events, 64, UntilNextTimer(Now()));
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (quits_) return;
@@ -305,7 +302,7 @@ void LoopThread::Run() {
     for (int i = 0; i < count; i++) {
       if (events[i].data.u64 == kInterrupt) {
         uint64_t times;
-        [[maybe_unused]] ssize_t taken = read(event_fd_, &times, sizeof(times));
+        [[maybe_unused]] ssize_t taken = read(event_fd_.get(), &times, sizeof(times));
       } else {
         Tell(events[i].data.u64, (events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) != 0);
       }

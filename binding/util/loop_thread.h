@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "loop.h"
+#include "unique_fd.h"
 
 class LoopThread {
  public:
@@ -52,8 +53,8 @@ class LoopThread {
   napi_env env_;
   napi_threadsafe_function wake_ = nullptr;
   bool is_ref_ = true;
-  int epoll_fd_ = -1;
-  int event_fd_ = -1;
+  UniqueFd epoll_fd_;
+  UniqueFd event_fd_;
   pthread_t thread_;
   bool runs_ = false;
 

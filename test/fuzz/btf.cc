@@ -1,7 +1,7 @@
 // Bytes that libbpf is to read as BTF, to write as C, and to print values by.
 #include <bpf/btf.h>
 
-#include "../../binding/util/btf_check.h"
+#include "../../binding/guard/btf_check.h"
 #include "quiet.h"
 
 namespace {

@@ -3,7 +3,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "../../binding/util/btf_check.h"
+#include "../../binding/guard/btf_check.h"
 #include "quiet.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

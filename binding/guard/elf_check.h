@@ -16,6 +16,8 @@
 #include <memory>
 #include <new>
 
+#include "../util/unique_fd.h"
+
 class ElfCheck {
  public:
   // Negative where libbpf must not see it. What is no ELF file it may: it says so.
@@ -25,18 +27,17 @@ class ElfCheck {
   }
 
   static int Run(const char* path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return 0;
+    UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd.IsOpen()) return 0;
     struct stat status;
-    bool is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+    bool is_file = fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
     // Not mapped: of a file that somebody cuts off meanwhile nothing may be read.
     size_t expected = is_file ? static_cast<size_t>(status.st_size) : 0;
     std::unique_ptr<uint8_t[]> data(new (std::nothrow) uint8_t[expected]);
     size_t size = 0;
     for (ssize_t length = 1; data && length > 0 && size < expected; size += static_cast<size_t>(length)) {
-      length = std::max<ssize_t>(0, read(fd, data.get() + size, expected - size));
+      length = std::max<ssize_t>(0, read(fd.get(), data.get() + size, expected - size));
     }
-    close(fd);
     return data ? Run(data.get(), size) : -ENOMEM;
   }
 
