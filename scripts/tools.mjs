@@ -110,8 +110,12 @@ async function install(packages) {
     throw new Failure(`these packages are missing; as root: apt-get install ${packages.join(' ')}`)
   }
   say(`setup: tools: installing ${packages.join(', ')} with apt${isRoot ? '' : ' (sudo)'}`)
+  // sudo drops them.
+  const proxies = Object.entries(process.env)
+    .filter(([name]) => /_proxy$/i.test(name))
+    .map(([name, value]) => `${name}=${value}`)
   const apt = (...args) => {
-    const command = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', '-y', ...args]
+    const command = ['env', 'DEBIAN_FRONTEND=noninteractive', ...proxies, 'apt-get', '-q', '-y', ...args]
     return isRoot ? run(command[0], command.slice(1)) : run('sudo', command)
   }
   // A third party's broken repository must not stop us.

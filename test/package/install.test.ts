@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ordinaryAddon } from '../helpers/child.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const machine = `${process.platform}-${process.arch}`
@@ -77,7 +78,8 @@ beforeAll(() => {
     symlinkSync(execFileSync('which', [program], { encoding: 'utf8' }).trim(), join(folder, 'bin', program))
   }
   symlinkSync(process.execPath, join(folder, 'bin/node'))
-  env = { PATH: join(folder, 'bin'), HOME: process.env.HOME }
+  // Everything else is passed on: npm may need proxies, a registry or extra certificate authorities from the environment.
+  env = { ...process.env, ...ordinaryAddon, PATH: join(folder, 'bin') }
   writeFileSync(join(folder, 'package.json'), '{"name":"user","private":true}')
   const install = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball]
   const result = run(process.execPath, [npm, ...install])
