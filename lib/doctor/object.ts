@@ -1,6 +1,6 @@
 // Whether an object will load here, which privileges it needs, and what of it will not work.
-
-import { BpfError, VerifierError } from '../errors/errors.js'
+import { types } from 'node:util'
+import { VerifierError } from '../errors/errors.js'
 import { features } from '../features/features.js'
 import { helperNumbers } from '../features/helpers.js'
 import { type Capability, capabilitiesFor, missingCapabilities } from '../machine/capabilities.js'
@@ -174,7 +174,7 @@ function fixOf(error: Error): string | undefined {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof BpfError || error instanceof Error) return error.message
+  if (types.isNativeError(error)) return error.message
   return String(error)
 }
 

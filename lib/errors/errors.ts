@@ -42,6 +42,16 @@ export class BpfError extends Error {
     this.target = details.target
     this.log = details.log ?? ''
   }
+
+  /**
+   * The form that `JSON.stringify` writes: `name`, `message`, `code`, `errno`, `operation`, and those of `object`, `program`, `map`, `target` and
+   * `log` that are set. The stack and the cause are left out.
+   */
+  toJSON(): Record<string, unknown> {
+    const { name, message, code, errno, operation, object, program, map, target } = this
+    // JSON.stringify leaves out what is undefined.
+    return { name, message, code, errno, operation, object, program, map, target, log: this.log || undefined }
+  }
 }
 
 /** Where a rejected program was in its C source. */
@@ -78,5 +88,11 @@ export class VerifierError extends BpfError {
     this.reason = verdict.reason
     this.instruction = verdict.instruction
     this.source = verdict.source
+  }
+
+  /** {@link BpfError.toJSON} with `reason`, `instruction`, `source` and `verifierLog`; `log`, which repeats the verifier's log, is left out. */
+  override toJSON(): Record<string, unknown> {
+    const { reason, instruction, source, verifierLog } = this
+    return { ...super.toJSON(), log: undefined, reason, instruction, source, verifierLog }
   }
 }

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { types } from 'node:util'
 import type { NativeError } from '../../types/binding.js'
 import { type Capability, explainRefusal, missingCapabilities } from '../machine/capabilities.js'
 import { lockdownOfHelper } from '../machine/lockdown.js'
@@ -32,7 +33,8 @@ const closed: Record<string, string> = {
 
 /** Turns what native code threw into a BpfError about the subject, and says of misuse what it was; foreign errors stay as they are. */
 export function explain(error: unknown, subject: Subject): unknown {
-  if (!(error instanceof Error) || error instanceof BpfError) return error
+  // In a sandbox (Jest, vm contexts) native errors are made outside: they are no instances of its Error.
+  if (!types.isNativeError(error) || error instanceof BpfError) return error
   const { code } = error as { code?: string }
   if (isNative(error)) return explainNative(error, subject)
   if (code?.startsWith('ERR_BPF_')) {
@@ -47,7 +49,7 @@ export function explain(error: unknown, subject: Subject): unknown {
 function explainMisuse(error: Error, code: string, subject: Subject): Error {
   const [, number, is] = /^native argument (\d+) (.*)$/.exec(error.message) ?? []
   if (number === undefined) return error
-  const Misuse = error instanceof RangeError ? RangeError : TypeError
+  const Misuse = error.name === 'RangeError' ? RangeError : TypeError
   const name = subject.arguments?.[Number(number)] ?? 'the value'
   return Object.assign(new Misuse(`${subject.what}: ${name} ${is}`), { code })
 }

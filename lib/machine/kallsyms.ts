@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { types } from 'node:util'
 import { didYouMean } from '../errors/nearest.js'
 
 /**
@@ -7,7 +8,7 @@ import { didYouMean } from '../errors/nearest.js'
  * @param matching - which of them: a name with the wildcards * and ?, or an expression; all without
  */
 export function kernelFunctions(matching?: string | RegExp): string[] {
-  if (matching !== undefined && typeof matching !== 'string' && !(matching instanceof RegExp)) {
+  if (matching !== undefined && typeof matching !== 'string' && !types.isRegExp(matching)) {
     throw new TypeError('matching is neither a string nor a RegExp')
   }
   return functionsIn(readFileSync('/proc/kallsyms', 'latin1'), matching)

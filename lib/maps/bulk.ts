@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { types } from 'node:util'
 import type { MapHandle } from '../../types/binding.js'
 import { ENOTSUPP } from '../errors/errors.js'
 import { native } from '../native/binding.js'
@@ -21,7 +22,7 @@ const { EINVAL, ENOSPC, EOPNOTSUPP } = constants.errno
 const unsupported = new Set<number>([EINVAL, EOPNOTSUPP, ENOTSUPP])
 
 function errnoOf(error: unknown): number | undefined {
-  return error instanceof Error && 'errno' in error ? Number(error.errno) : undefined
+  return types.isNativeError(error) && 'errno' in error ? Number(error.errno) : undefined
 }
 
 /** Whether the error says that single calls have to do instead. @internal */

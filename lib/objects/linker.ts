@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import type { LinkerHandle } from '../../types/binding.js'
-import { isBytes } from '../btf/bytes.js'
+import { ownBytes } from '../btf/bytes.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
 import type { Subject } from '../errors/explain.js'
 import { native } from '../native/binding.js'
+import { type ObjectSource, toPathOrBytes } from './source.js'
 
-/** A path, a file: URL, or the bytes of a compiled object. */
-export type LinkSource = string | URL | Uint8Array
+/** A path, a `file:` URL, or the bytes of a compiled object. */
+export type LinkSource = ObjectSource
 
 /**
  * Makes one BPF object of several, as `bpftool gen object` does: `extern` functions, maps and variables of one are those that another defines.
@@ -47,14 +47,14 @@ export class Linker implements Disposable {
    * @throws BpfError when it isn't a BPF object, has another byte order, or contradicts one before it; the linker can then only be closed
    */
   async add(source: LinkSource): Promise<this> {
-    const from = toSource(source)
+    const from = toPathOrBytes(source)
     await attemptAsync(adding(from), () => native.linkerAdd(this.#handle, from))
     return this
   }
 
   /** Like {@link add}, and waits. */
   addSync(source: LinkSource): this {
-    const from = toSource(source)
+    const from = toPathOrBytes(source)
     attempt(adding(from), () => native.linkerAddSync(this.#handle, from))
     return this
   }
@@ -65,14 +65,14 @@ export class Linker implements Disposable {
    * @param path - where to write it, too
    */
   async finalize(path?: string | URL): Promise<Uint8Array> {
-    const bytes = await attemptAsync(finishing, () => native.linkerFinalize(this.#handle))
+    const bytes = ownBytes(await attemptAsync(finishing, () => native.linkerFinalize(this.#handle)))
     if (path !== undefined) await writeFile(path, bytes)
     return bytes
   }
 
   /** Like {@link finalize}, and waits. */
   finalizeSync(path?: string | URL): Uint8Array {
-    const bytes = attempt(finishing, () => native.linkerFinalizeSync(this.#handle))
+    const bytes = ownBytes(attempt(finishing, () => native.linkerFinalizeSync(this.#handle)))
     if (path !== undefined) writeFileSync(path, bytes)
     return bytes
   }
@@ -88,12 +88,6 @@ export class Linker implements Disposable {
 }
 
 const finishing: Subject = { what: 'finish the linked object' }
-
-function toSource(source: LinkSource): string | Uint8Array {
-  const from = source instanceof URL ? fileURLToPath(source) : source
-  if (typeof from === 'string' || isBytes(from)) return from
-  throw new TypeError('source is not a path, a URL or a Uint8Array')
-}
 
 function adding(source: string | Uint8Array): Subject {
   if (typeof source !== 'string') return { what: `link an object of ${source.length} bytes` }

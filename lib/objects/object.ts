@@ -1,7 +1,5 @@
 import { constants } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import type { MapHandle, NativeError, ObjectHandle } from '../../types/binding.js'
-import { isBytes } from '../btf/bytes.js'
 import { type Codec, type CodecOptions, compile } from '../btf/codec.js'
 import { BtfTypes } from '../btf/parse.js'
 import { Planner } from '../btf/plan.js'
@@ -41,6 +39,7 @@ import type {
   Shape,
   StructOpsOf,
 } from './shape.js'
+import { type ObjectSource, toPathOrBytes } from './source.js'
 import { type StructOps, structOpsOf } from './struct-ops.js'
 
 /** libbpf's `bpf_object_open_opts`. */
@@ -128,20 +127,14 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * @param source - a path, a file: URL, or the file's bytes
    * @throws BpfError when it is not a BPF object of this machine's byte order
    */
-  static open<S extends Shape = Shape>(
-    source: string | URL | Uint8Array,
-    options: OpenOptions = {},
-  ): BpfObject<S> {
+  static open<S extends Shape = Shape>(source: ObjectSource, options: OpenOptions = {}): BpfObject<S> {
     return new BpfObject<S>(source, options)
   }
 
   /** Use {@link open}. @internal */
-  protected constructor(source: string | URL | Uint8Array, options: OpenOptions, codecs: ReadyCodecs = {}) {
+  protected constructor(source: ObjectSource, options: OpenOptions, codecs: ReadyCodecs = {}) {
     this.#codecs = codecs
-    const from = source instanceof URL ? fileURLToPath(source) : source
-    if (typeof from !== 'string' && !isBytes(from)) {
-      throw new TypeError('source is not a path, a URL or a Uint8Array')
-    }
+    const from = toPathOrBytes(source)
     const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
     const { kernelLogLevel = 0, kernelLogSize = 0 } = options
     this.#btfCustomPath = btfCustomPath

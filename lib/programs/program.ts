@@ -32,7 +32,8 @@ import {
 } from '../attach/uprobe.js'
 import { attachUsdt, type UsdtOptions } from '../attach/usdt.js'
 import { attachXdp, type XdpLink, type XdpOptions } from '../attach/xdp.js'
-import { attempt, attemptAsync } from '../errors/attempt.js'
+import { ownBytes } from '../btf/bytes.js'
+import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
 import { type Attachable, attachablePrograms, type Dispatcher, type Owner } from '../links/attachment.js'
@@ -213,7 +214,7 @@ export class Program {
 
   /** A copy of the instructions, 8 bytes each. (`bpf_program__insns`) */
   get instructions(): Uint8Array {
-    return this.#do('read the instructions', () => native.programInsns(this.#handle))
+    return ownBytes(this.#do('read the instructions', () => native.programInsns(this.#handle)))
   }
 
   /** Whether it is in the kernel. */

@@ -3,6 +3,7 @@ import type {
   ProgramHandle,
   TestRunArguments,
 } from '../../types/binding.js'
+import { ownBytes } from '../btf/bytes.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
 import type { Subject } from '../errors/explain.js'
 import type { LinkSubject } from '../links/attachment.js'
@@ -16,7 +17,10 @@ export interface TestRunOptions {
   dataOutSize?: number
   /** The context, as the kernel defines it for the program's type. */
   context?: Uint8Array
-  /** Room in bytes for the context that the program leaves; the length of `context` by default, none for live frames. */
+  /**
+   * Room in bytes for the context that the program leaves. By default the length of `context`, and 0 where the kernel returns no context: for raw
+   * tracepoint and `syscall` programs and for live frames.
+   */
   contextOutSize?: number
   /** How often it runs; once by default. `duration` is the average. */
   repeat?: number
@@ -85,15 +89,19 @@ function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArg
   const isGone = (flags & BPF_F_TEST_XDP_LIVE_FRAMES) !== 0
   // A program may make its packet longer; the kernel refuses when that does not fit.
   const dataOutSize = options.dataOutSize ?? (data === undefined || isGone ? 0 : data.length + 256)
-  // 'syscall' programs leave their context where it came from, and the kernel wants to hear of no other place.
-  const inPlace = programTypeName(native.programType(handle)) === 'syscall'
-  const contextOutSize = inPlace ? 0 : (options.contextOutSize ?? (isGone ? 0 : (context?.length ?? 0)))
+  const type = programTypeName(native.programType(handle))
+  // 'syscall' programs change their context in place, and the kernel refuses a second buffer.
+  const inPlace = type === 'syscall'
+  const returnsContext = !isGone && !type.startsWith('raw_tracepoint')
+  const contextOutSize = inPlace
+    ? 0
+    : (options.contextOutSize ?? (returnsContext ? (context?.length ?? 0) : 0))
   return [handle, data, dataOutSize, context, contextOutSize, repeat, flags, cpu, batchSize]
 }
 
 function toResult(options: TestRunOptions, result: NativeTestRunResult): TestRunResult {
   const { retval, duration, dataOut, contextOut } = result
-  return { retval, duration, data: dataOut, context: atFullLength(options, contextOut) }
+  return { retval, duration, data: ownBytes(dataOut), context: atFullLength(options, ownBytes(contextOut)) }
 }
 
 // An older kernel's structure may be shorter than that of the program's types; it takes the rest when that is zero, and gives nothing

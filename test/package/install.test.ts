@@ -196,7 +196,9 @@ describe('without an addon', () => {
 
       mkdirSync(dirname(join(installed, prebuild)), { recursive: true })
       writeFileSync(join(installed, prebuild), 'not an addon')
-      expect(runScript('damaged.mjs', load).stdout).toMatch(/cannot load .* is damaged: it is no ELF file/)
+      expect(runScript('damaged.mjs', load).stdout).toMatch(
+        /cannot load .* is damaged: it is not an ELF file/,
+      )
     } finally {
       rmSync(join(installed, 'prebuilds'), { recursive: true })
       cpSync(away, join(installed, 'prebuilds'), { recursive: true })

@@ -55,19 +55,19 @@ describe('the addon', () => {
   })
 
   it.each([
-    ['nothing', new Uint8Array(0), 'is damaged: it is no ELF file'],
+    ['nothing', new Uint8Array(0), 'is damaged: it is not an ELF file'],
     [
       'text',
       Buffer.from('this is no addon, but a text that is long enough to be the header of one...'),
-      'is no ELF file',
+      'is not an ELF file',
     ],
     ['half of one', addon.subarray(0, addon.length >> 1), /is damaged: it has \d+ bytes of at least \d+/],
     [
       'one for another machine',
       other(addon),
-      `is for ${process.arch === 'x64' ? 'arm64' : 'x64'}, this is ${process.arch}`,
+      `is built for ${process.arch === 'x64' ? 'arm64' : 'x64'}, and this machine is ${process.arch}`,
     ],
-    ['one of nobody', other(addon, 0), `is for another machine, this is ${process.arch}`],
+    ['one of nobody', other(addon, 0), `is built for another machine, and this machine is ${process.arch}`],
   ])('that is %s is called that', async (_, bytes, says) => {
     put(bytes)
     const message = await loading()
@@ -79,14 +79,52 @@ describe('the addon', () => {
   it('that is missing is missing where it was looked for', async () => {
     const message = await loading()
     expect(message).toContain(
-      `there is none in ${prebuilds} (which does not exist) or ${folder}/build/Release`,
+      `no file for it in ${prebuilds} (which does not exist) or ${folder}/build/Release`,
     )
     put(other(addon), 'libbpf-node.musl.node')
-    expect(await loading()).toContain(`there is none in ${prebuilds} (libbpf-node.musl.node)`)
+    expect(await loading()).toContain(`no file for it in ${prebuilds} (libbpf-node.musl.node)`)
     put(addon)
     expect(await loading({ LIBBPF_NODE_PREBUILD: '/nothing' })).toContain(
-      `there is none in /nothing/prebuilds/${machine} (which does not exist) or /nothing/build/Release; the environment has LIBBPF_NODE_PREBUILD=/nothing;`,
+      `no file for it in /nothing/prebuilds/${machine} (which does not exist) or /nothing/build/Release; the environment has LIBBPF_NODE_PREBUILD=/nothing;`,
     )
+  })
+})
+
+describe('an import that Node.js restricts', () => {
+  const [major = 0] = process.versions.node.split('.').map(Number)
+  const permission = major >= 23 ? '--permission' : '--experimental-permission'
+  const load = (...node: string[]) =>
+    runChild(
+      `await import(process.argv.at(-1)).then(() => console.log('loaded'), (error) => console.log(error.message))`,
+      [join(folder, 'dist/lib/index.js')],
+      { env: ordinaryAddon, node: ['--no-warnings', ...node] },
+    )
+
+  it('reads nothing outside of the package', async () => {
+    put(addon)
+    const { stdout } = await load(permission, '--allow-addons', `--allow-fs-read=${folder}/*`)
+    expect(stdout).toBe('loaded\n')
+  })
+
+  it('names the option that allows addons', async () => {
+    put(addon)
+    const restricted = await load(permission, '--allow-fs-read=*')
+    expect(restricted.stdout).toMatch(/native addons are disabled; run node with --allow-addons/)
+    expect((await load('--no-addons')).stdout).toMatch(/without --no-addons/)
+  })
+})
+
+describe('code that was copied without its package.json', () => {
+  it('says so instead of searching forever', async () => {
+    const bare = mkdtempSync(join(tmpdir(), 'libbpf-node-bare-'))
+    try {
+      cpSync(join(root, 'dist/lib'), join(bare, 'lib'), { recursive: true })
+      const script = `await import(process.argv.at(-1)).catch((error) => console.log(error.message))`
+      const { stdout } = await runChild(script, [join(bare, 'lib/index.js')], { seconds: 5, cwd: bare })
+      expect(stdout).toContain(`libbpf-node cannot find its package.json above ${bare}/lib`)
+    } finally {
+      rmSync(bare, { recursive: true, force: true })
+    }
   })
 })
 

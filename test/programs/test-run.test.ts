@@ -178,6 +178,23 @@ describe.each<[string, Run]>([
     expect((error as Error).message).toMatch(new RegExp(`^program '${name}': test run: `))
   })
 
+  requiresKernel(
+    '5.10',
+    'runs raw tracepoint programs with a context, and returns that context',
+    async () => {
+      using object = open('programs')
+      object.program('which_cpu').autoload = true
+      object.loadSync()
+      const context = new Uint8Array(24).fill(5)
+      const result = await run(object.program('which_cpu'), { context })
+      expect(onlineCpus).toContain(result.retval)
+      expect(result.context).toEqual(context)
+      await expect(run(object.program('which_cpu'), { context, contextOutSize: 24 })).rejects.toMatchObject({
+        code: 'EINVAL',
+      })
+    },
+  )
+
   requiresKernel('5.14', 'is refused by the kernel: a packet for a program that takes none', async () => {
     using object = loadAdd()
     await expect(run(object.program('add'), { data: ethernet })).rejects.toMatchObject({ code: 'EINVAL' })
