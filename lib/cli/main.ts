@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   top: () => import('./top.js'),
   trace: () => import('./trace.js'),
   gen: () => import('./gen.js'),
+  init: () => import('./init.js'),
 }
 
 async function main([name, ...args]: string[]): Promise<number> {

@@ -31,11 +31,14 @@ export interface Compiled {
 /** The compiler refused. The message is what it said, and its command. */
 export class CompileError extends Error {}
 
-const versions = Array.from({ length: 20 }, (_, i) => `clang-${33 - i}`)
-const machine = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64', s390x: 's390x' }[
+/** The names under which clang is looked for, in this order. */
+export const clangs = ['clang', ...Array.from({ length: 20 }, (_, i) => `clang-${33 - i}`)]
+export const machine = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64', s390x: 's390x' }[
   process.arch as string
 ]
-const targetArch = { x64: 'x86', arm64: 'arm64', riscv64: 'riscv', s390x: 's390' }[process.arch as string]
+export const targetArch = { x64: 'x86', arm64: 'arm64', riscv64: 'riscv', s390x: 's390' }[
+  process.arch as string
+]
 
 /**
  * Compiles a BPF program. Where it includes a `vmlinux.h` that isn't found, it gets that of the running kernel.
@@ -141,9 +144,7 @@ function kernelTypes(): string {
 
 function findClang(): string {
   const folders = (process.env.PATH ?? '').split(delimiter)
-  const found = ['clang', ...versions].find((name) =>
-    folders.some((folder) => existsSync(join(folder, name))),
-  )
+  const found = clangs.find((name) => folders.some((folder) => existsSync(join(folder, name))))
   if (found !== undefined) return found
   throw new CompileError('there is no clang on the PATH: install one, or name it with --clang')
 }

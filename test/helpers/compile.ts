@@ -17,15 +17,20 @@ function runs(command: string): boolean {
   }
 }
 
-/** Compiles C source, and gives what came out. `libraries` are linked. */
+export function compiler(kind: keyof typeof compilers): string {
+  const command = compilers[kind].find(runs)
+  if (command === undefined) throw new Error(`these tests need one of ${compilers[kind].join(', ')}`)
+  return command
+}
+
+/** Compiles C source and returns the result, linked with `libraries`. */
 export function compile(
   kind: keyof typeof compilers,
   options: string[],
   source: string,
   libraries: string[] = [],
 ): Uint8Array {
-  const command = compilers[kind].find(runs)
-  if (command === undefined) throw new Error(`these tests need one of ${compilers[kind].join(', ')}`)
+  const command = compiler(kind)
   const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
   try {
     const out = join(folder, 'out')

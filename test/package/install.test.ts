@@ -7,37 +7,18 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ordinaryAddon } from '../helpers/child.js'
+import { npmProgram, type Pack, packPackage, prebuild, root } from '../helpers/tarball.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const machine = `${process.platform}-${process.arch}`
-const prebuild = `prebuilds/${machine}/libbpf-node.glibc.node`
-
-/** npm's own program, to be run without a PATH. */
-function npmProgram(): string {
-  const found = (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, 'npm'))
-    .find(existsSync)
-  if (found === undefined) throw new Error('this test needs npm')
-  return realpathSync(found)
-}
-
-interface Pack {
-  filename: string
-  size: number
-  files: { path: string; size: number }[]
-}
 
 let folder = ''
 let installed = ''
@@ -55,24 +36,8 @@ function runScript(name: string, source: string, extraEnv: NodeJS.ProcessEnv = {
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'libbpf-node-package-'))
-  const npm = npmProgram()
-  const options = ['--json', '--ignore-scripts', '--loglevel=error']
-  pack = JSON.parse(
-    execFileSync(process.execPath, [npm, 'pack', ...options, '--pack-destination', folder], {
-      cwd: root,
-      encoding: 'utf8',
-    }),
-  )[0]
-  let tarball = join(folder, pack.filename)
-  if (!existsSync(join(root, prebuild))) {
-    execFileSync('tar', ['-x', '-f', tarball, '-C', folder])
-    mkdirSync(dirname(join(folder, 'package', prebuild)), { recursive: true })
-    cpSync(join(root, 'build/Release/libbpf_node.node'), join(folder, 'package', prebuild))
-    tarball = join(folder, 'with-addon.tgz')
-    execFileSync('tar', ['-c', '-z', '-f', tarball, '-C', folder, 'package'])
-    rmSync(join(folder, 'package'), { recursive: true })
-  }
-
+  const packed = packPackage(folder)
+  pack = packed.pack
   mkdirSync(join(folder, 'bin'))
   for (const program of ['sh', 'env']) {
     symlinkSync(execFileSync('which', [program], { encoding: 'utf8' }).trim(), join(folder, 'bin', program))
@@ -81,8 +46,15 @@ beforeAll(() => {
   // Everything else is passed on: npm may need proxies, a registry or extra certificate authorities from the environment.
   env = { ...process.env, ...ordinaryAddon, PATH: join(folder, 'bin') }
   writeFileSync(join(folder, 'package.json'), '{"name":"user","private":true}')
-  const install = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball]
-  const result = run(process.execPath, [npm, ...install])
+  const install = [
+    'install',
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    packed.tarball,
+  ]
+  const result = run(process.execPath, [npmProgram(), ...install])
   if (result.status !== 0) throw new Error(`npm install: ${result.stderr}`)
   installed = join(folder, 'node_modules/libbpf-node')
 }, 120_000)
@@ -104,6 +76,7 @@ describe('the tarball', () => {
         'include',
         'docs',
         'scripts',
+        'template',
       ],
       ...['CMakeLists.txt', 'package.json', 'README.md', 'LICENSE', 'NOTICE', 'CHANGELOG.md', 'SECURITY.md'],
     ]

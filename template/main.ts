@@ -1,0 +1,9 @@
+// `npm run build` writes hello.skel.ts: hello.bpf.c, compiled, with a type for everything in it.
+import { Hello } from './hello.skel.js'
+
+await using hello = Hello.open()
+await hello.load()
+const events = hello.events()
+hello.attach()
+console.log('Waiting for programs to start. Press Ctrl-C to stop.')
+for await (const { pid, comm } of events) console.log(`${comm} (${pid})`)
