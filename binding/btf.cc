@@ -2,15 +2,14 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include <cstdarg>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "addon.h"
+#include "btf_dump.h"
 #include "guard/btf_check.h"
 #include "util/call.h"
 #include "util/options.h"
@@ -18,7 +17,7 @@
 
 namespace {
 
-// Shared, because split BTF points into its base.
+// Shared, because split BTF refers to the types of its base.
 struct BtfState {
   ~BtfState() {
     btf_dump__free(data_dump);
@@ -26,7 +25,7 @@ struct BtfState {
   }
 
   btf* types = nullptr;
-  // Made when it's first needed: for a kernel's types that takes milliseconds.
+  // Created on first use, because it takes milliseconds for the types of a kernel.
   btf_dump* data_dump = nullptr;
   std::string dumped;
   std::shared_ptr<BtfState> base;
@@ -41,7 +40,7 @@ class Btf : public Handle {
   std::shared_ptr<BtfState> state;
 };
 
-// With what its types take, which for a kernel are megabytes.
+// Tells V8 how much memory the types take: megabytes for the types of a kernel.
 napi_value WrapAccounted(napi_env env, std::unique_ptr<Btf> handle) {
   uint32_t size = 0;
   btf__raw_data(handle->state->types, &size);
@@ -74,10 +73,10 @@ napi_value New(napi_env env, napi_callback_info info) {
   return parsed ? WrapAccounted(env, std::move(handle)) : nullptr;
 }
 
-// A base may be left out: undefined.
+// The base is optional: undefined means none.
 Btf* OptionalBase(Args& args, size_t i) { return args.is(i, napi_undefined) ? nullptr : args.handle<Btf>(i); }
 
-// Types that libbpf reads from somewhere, split where there is a base.
+// Types that `load` reads. If there is a base, they are split BTF.
 template <class Load>
 napi_value Loaded(napi_env env, const char* operation, Btf* base, Load load) {
   auto handle = std::make_unique<Btf>();
@@ -131,7 +130,7 @@ napi_value Info(napi_env env, napi_callback_info info) {
     uint32_t size = sizeof(found);
     int error = bpf_btf_get_info_by_fd(fd.get(), &found, &size);
     if (error == -E2BIG) {
-      // Until Linux 5.11 there was no name, and no BTF but programs' own.
+      // Before Linux 5.11 there was no name, and all BTF in the kernel belonged to programs.
       Zero(found);
       size = offsetof(bpf_btf_info, name);
       error = bpf_btf_get_info_by_fd(fd.get(), &found, &size);
@@ -157,21 +156,14 @@ napi_value RawBytes(napi_env env, napi_callback_info info) {
   return bytes != nullptr ? CopyBytes(env, bytes, size) : Throw(env, "btf__raw_data", -errno);
 }
 
-void Append(void* text, const char* format, va_list arguments) {
-  char* piece = nullptr;
-  int length = vasprintf(&piece, format, arguments);
-  if (length < 0) return;
-  static_cast<std::string*>(text)->append(piece, static_cast<size_t>(length));
-  free(piece);
-}
-
 napi_value ToC(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* handle = args.handle<Btf>(0);
   if (!args.ok()) return nullptr;
   const btf* types = handle->state->types;
   std::vector<uint32_t> ids;
-  if (args.is(1, napi_undefined)) {
+  bool is_everything = args.is(1, napi_undefined);
+  if (is_everything) {
     for (uint32_t id = 1; id < btf__type_cnt(types); id++) ids.push_back(id);
   } else {
     napi_typedarray_type type;
@@ -186,21 +178,13 @@ napi_value ToC(napi_env env, napi_callback_info info) {
     ids.assign(wanted, wanted + count);
   }
   std::string text;
-  bool dumped = Call(env, "btf_dump__dump_type", [&] {
-    std::unique_ptr<btf_dump, void (*)(btf_dump*)> dump(btf_dump__new(types, Append, &text, nullptr),
-                                                        btf_dump__free);
-    if (!dump) return -errno;
-    for (uint32_t id : ids) {
-      int error = btf_dump__dump_type(dump.get(), id);
-      if (error != 0) return error;
-    }
-    return 0;
-  });
+  bool dumped =
+      Call(env, "btf_dump__dump_type", [&] { return AppendDeclarations(types, ids, is_everything, text); });
   return dumped ? ToJs(env, text) : nullptr;
 }
 
-// libbpf reads a bitfield's whole type, which may go on beyond the data, and checks alignment against the
-// data's address.
+// libbpf reads the whole type of a bitfield, which may extend beyond the data, and checks alignment against
+// the address of the data. The data is therefore copied to an aligned place with some room after it.
 constexpr size_t kSlack = 16;
 
 napi_value DumpData(napi_env env, napi_callback_info info) {
@@ -222,9 +206,9 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
   state.dumped.clear();
   bool dumped = Call(env, "btf_dump__dump_type_data", [&] {
     if (state.data_dump == nullptr)
-      state.data_dump = btf_dump__new(state.types, Append, &state.dumped, nullptr);
+      state.data_dump = btf_dump__new(state.types, AppendFormatted, &state.dumped, nullptr);
     if (state.data_dump == nullptr) return -errno;
-    // libbpf looks for zeroes before it looks how many bytes there are.
+    // libbpf looks for zeroes before it checks how many bytes there are.
     int64_t size = btf__resolve_size(state.types, id);
     if (size < 0) return static_cast<int>(size);
     if (static_cast<uint64_t>(size) > bytes.size) return -E2BIG;

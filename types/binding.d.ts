@@ -782,7 +782,10 @@ export interface Binding {
   btfParse(path: string, base: BtfHandle | undefined): BtfHandle
   /** A copy of the raw bytes. */
   btfBytes(btf: BtfHandle): Uint8Array
-  /** C declarations of all types, or of those named with what they need, by `btf_dump`. */
+  /**
+   * `btf_dump__dump_type`: C declarations of these types and of the types that they need. Without ids, all types and the
+   * prototypes of all kfuncs.
+   */
   btfToC(btf: BtfHandle, ids: Uint32Array | undefined): string
   /**
    * `btf_dump__dump_type_data`: a value as C would write it. On one line, or with an `indent` for each level; with `skipNames` without the names of members

@@ -1,6 +1,5 @@
-// What libbpf relies on in BTF and does not check when it reads it: whatever refers to itself, or is nested
-// too deeply, would have it run on until the stack ends, or for ever; members without a size have it divide
-// by 0.
+// libbpf relies on some properties of BTF that it does not check when it reads it. A type that refers to
+// itself or is nested too deeply would make it loop forever or overflow the stack.
 #pragma once
 
 #include <bpf/btf.h>
@@ -12,15 +11,47 @@
 
 class BtfCheck {
  public:
-  // Negative errno where the types cannot be used. Null has none.
+  // Returns a negative errno if libbpf must not use the types. Null is fine: an object may have no BTF.
   static int Run(const btf* types) {
     if (types == nullptr) return 0;
     bool sound = BtfCheck(types, false).All() && BtfCheck(types, true).All();
     return sound ? 0 : -EINVAL;
   }
 
+  // Whether values of a type have a size. They do not if the compiler wrote type 0 because BTF cannot express
+  // the type, as for `_Atomic int`. Only for types that passed Run, because it follows references to their
+  // end.
+  static bool HasSize(const btf* types, uint32_t id) {
+    for (;;) {
+      const btf_type* type = btf__type_by_id(types, id);
+      switch (btf_kind(type)) {
+        case BTF_KIND_TYPEDEF:
+        case BTF_KIND_VOLATILE:
+        case BTF_KIND_CONST:
+        case BTF_KIND_RESTRICT:
+        case BTF_KIND_TYPE_TAG:
+          id = type->type;
+          break;
+        case BTF_KIND_ARRAY:
+          id = btf_array(type)->type;
+          break;
+        case BTF_KIND_PTR:
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+          return true;
+        case BTF_KIND_INT:
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64:
+        case BTF_KIND_FLOAT:
+          return type->size > 0;
+        default:
+          return false;
+      }
+    }
+  }
+
  private:
-  // A struct may contain pointers to itself, so structs and pointers are followed one kind at a time.
+  // A struct may contain pointers to itself, so one pass follows struct members and another follows pointers.
   BtfCheck(const btf* types, bool by_value)
       : types_(types), by_value_(by_value), heights_(btf__type_cnt(types), kNew) {}
 
@@ -31,7 +62,8 @@ class BtfCheck {
     return true;
   }
 
-  // How many types follow one another from here; more than kMost where that never ends, or leads to no type.
+  // The length of the longest chain of types that starts here. It is more than kMost if the chain never ends
+  // or refers to an id that does not exist.
   uint32_t HeightOf(uint32_t id) {
     if (id >= heights_.size()) return kEndless;
     if (heights_[id] == kActive || active_ > kMost) return kEndless;
@@ -59,52 +91,17 @@ class BtfCheck {
         follow(btf_array(type)->type);
         break;
       case BTF_KIND_FUNC_PROTO:
-        // libbpf 1.7 sees to it that parameters have a type, and not that what is returned has one.
+        // libbpf 1.7 checks that the types of parameters exist, but does not check the return type.
         follow(type->type);
         for (uint32_t i = 0; i < btf_vlen(type); i++) follow(btf_params(type)[i].type);
         break;
       case BTF_KIND_STRUCT:
       case BTF_KIND_UNION:
-        for (uint32_t i = 0; by_value_ && i < btf_vlen(type); i++) {
-          uint32_t member = btf_members(type)[i].type;
-          follow(member);
-          if (height <= kMost && !HasSize(member)) height = kEndless;
-        }
+        for (uint32_t i = 0; by_value_ && i < btf_vlen(type); i++) follow(btf_members(type)[i].type);
         break;
     }
     active_--;
     return heights_[id] = std::min(height, kEndless);
-  }
-
-  // Of a chain that is known to end. libbpf divides by the alignment of members, which is 0 of what has no
-  // size.
-  bool HasSize(uint32_t id) const {
-    for (;;) {
-      const btf_type* type = btf__type_by_id(types_, id);
-      switch (btf_kind(type)) {
-        case BTF_KIND_TYPEDEF:
-        case BTF_KIND_VOLATILE:
-        case BTF_KIND_CONST:
-        case BTF_KIND_RESTRICT:
-        case BTF_KIND_TYPE_TAG:
-          id = type->type;
-          break;
-        case BTF_KIND_ARRAY:
-          id = btf_array(type)->type;
-          break;
-        case BTF_KIND_PTR:
-        case BTF_KIND_STRUCT:
-        case BTF_KIND_UNION:
-          return true;
-        case BTF_KIND_INT:
-        case BTF_KIND_ENUM:
-        case BTF_KIND_ENUM64:
-        case BTF_KIND_FLOAT:
-          return type->size > 0;
-        default:
-          return false;
-      }
-    }
   }
 
   static constexpr uint32_t kMost = 256;

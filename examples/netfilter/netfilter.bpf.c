@@ -1,4 +1,6 @@
 // A firewall rule: no UDP to one port.
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>

@@ -1,4 +1,6 @@
 // A congestion control for TCP: Reno, the kernel's own, that counts connections and losses.
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,7 @@
 // Calls of a library's functions that take long: one program for the call and its return, with a number that
 // it keeps between them.
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -4,37 +4,45 @@ import { attempt } from '../errors/attempt.js'
 import type { Subject } from '../errors/explain.js'
 import { didYouMean } from '../errors/nearest.js'
 import { native } from '../native/binding.js'
+import type { Codec, CodecOptions } from './codec.js'
 import { BtfTypes } from './parse.js'
 import { Planner } from './plan.js'
 
-/** What the kernel says of BTF that it has. */
+/** What the kernel reports about a BTF object that it holds. */
 export interface BtfInfo {
   id: number
-  /** 'vmlinux', or a module's name; '' for what came with programs and maps. */
+  /** `'vmlinux'`, or the name of a module; `''` for BTF that was loaded with programs and maps. */
   name: string
-  /** The kernel's own, or a module's. */
+  /** Whether it belongs to the kernel or to a module. */
   isKernel: boolean
-  /** Bytes. */
+  /** Size in bytes. */
   size: number
 }
 
 export interface BtfOptions {
-  /** What split BTF continues: the kernel's BTF for that of a module. It may be closed before what is on top of it. */
+  /** The BTF that split BTF extends: the kernel's for the BTF of a module. You may close it before the split BTF. */
   base?: Btf
 }
 
 export interface DumpOptions {
-  /** Puts each member on a line of its own, with this before it for each level; without it all is on one line. */
+  /** Puts each member on its own line, indented with this string once per level. Without it, the result is one line. */
   indent?: string
-  /** Whether members and types are named, as they are by default. */
+  /** Whether to write the names of members and types. The default is `true`. */
   names?: boolean
-  /** Shows members that are 0, too. */
+  /** Whether to write members that are 0, too. The default is `false`. */
   zeroes?: boolean
 }
 
 let handleOf: (btf: Btf | undefined) => BtfHandle | undefined
 
-/** Type information: of the kernel, of its modules and programs, or from bytes. */
+/**
+ * BPF Type Format (BTF): the types of the kernel, of a kernel module, or of an object file.
+ *
+ * @example
+ * using btf = Btf.fromKernel()
+ * const task = btf.codec<{ pid: number; comm: string }>('task_struct')
+ * await writeFile('vmlinux.h', btf.toC())
+ */
 export class Btf implements Disposable {
   readonly #handle: BtfHandle
   readonly #base: BtfTypes | undefined
@@ -49,15 +57,21 @@ export class Btf implements Disposable {
     this.#base = base
   }
 
-  /** The running kernel's. (`btf__load_vmlinux_btf`, Linux with CONFIG_DEBUG_INFO_BTF) */
+  /**
+   * Loads the BTF of the running kernel. (`btf__load_vmlinux_btf`)
+   *
+   * @throws BpfError ENOENT if the kernel was built without CONFIG_DEBUG_INFO_BTF
+   */
   static fromKernel(): Btf {
     return new Btf(attempt({ what: "load the kernel's BTF" }, () => native.btfLoadKernel()))
   }
 
   /**
-   * A kernel module's, with the kernel's below it. (`btf__load_module_btf`, Linux 5.11 with CONFIG_DEBUG_INFO_BTF_MODULES)
+   * Loads the BTF of a kernel module. It includes the types of the kernel. (`btf__load_module_btf`, Linux 5.11 with
+   * CONFIG_DEBUG_INFO_BTF_MODULES)
    *
-   * @param name - as in /sys/kernel/btf: with `_` for `-`
+   * @param name - the module's name as in /sys/kernel/btf, where `-` is written as `_`
+   * @throws BpfError ENOENT if the module is not loaded or has no BTF
    */
   static fromModule(name: string, options: BtfOptions = {}): Btf {
     return Btf.#onKernel(options.base, (base) =>
@@ -68,8 +82,10 @@ export class Btf implements Disposable {
   }
 
   /**
-   * By the kernel's number for it, such as `btfId` in what `info()` of a map or program says. That of a module has the kernel's
-   * below it. (`btf__load_from_kernel_by_id_split`, Linux 4.18; CAP_SYS_ADMIN)
+   * Loads BTF by its id in the kernel, such as `btfId` in the `info()` of a map or program. The BTF of a module includes
+   * the types of the kernel. (`btf__load_from_kernel_by_id_split`, Linux 4.18; requires CAP_SYS_ADMIN)
+   *
+   * @throws BpfError ENOENT if no BTF has this id
    */
   static fromId(id: number, options: BtfOptions = {}): Btf {
     const { isKernel, name } = Btf.info(id)
@@ -79,12 +95,21 @@ export class Btf implements Disposable {
     return new Btf(load(handleOf(options.base)), options.base?.types)
   }
 
-  /** What the kernel says of BTF with that number; `ids('btf')` lists them. (`bpf_btf_get_info_by_fd`, Linux 4.18; CAP_SYS_ADMIN) */
+  /**
+   * Returns what the kernel reports about the BTF with this id; `ids('btf')` lists the ids. (`bpf_btf_get_info_by_fd`,
+   * Linux 4.18; requires CAP_SYS_ADMIN)
+   *
+   * @throws BpfError ENOENT if no BTF has this id
+   */
   static info(id: number): BtfInfo {
     return attempt(subjectOfId(id, 'read the info of'), () => native.btfInfo(id))
   }
 
-  /** From raw BTF: a `.BTF` section, a file of /sys/kernel/btf. (`btf__new`, `btf__new_split`) */
+  /**
+   * Reads raw BTF: the contents of a `.BTF` section, or of a file in /sys/kernel/btf. (`btf__new`, `btf__new_split`)
+   *
+   * @throws BpfError EINVAL if the bytes are not valid BTF, or are split BTF and no base is given
+   */
   static fromBytes(bytes: Uint8Array, options: BtfOptions = {}): Btf {
     const { base } = options
     return new Btf(
@@ -94,8 +119,10 @@ export class Btf implements Disposable {
   }
 
   /**
-   * From a file: raw BTF, such as those of /sys/kernel/btf, or an ELF file that carries it, such as an object or a vmlinux. Those of modules need the
-   * kernel's as a base. (`btf__parse`, `btf__parse_split`)
+   * Reads BTF from a file: raw BTF like the files in /sys/kernel/btf, or an ELF file that contains BTF, such as an object
+   * file or a vmlinux. The BTF of a module needs the kernel's BTF as its base. (`btf__parse`, `btf__parse_split`)
+   *
+   * @throws BpfError if the file cannot be read, or contains no valid BTF
    */
   static fromFile(path: string, options: BtfOptions = {}): Btf {
     const { base } = options
@@ -111,20 +138,42 @@ export class Btf implements Disposable {
     try {
       return new Btf(load(base.#handle), base.types)
     } finally {
-      // The native side keeps what it stands on.
+      // The native side keeps the base alive as long as it is needed.
       if (given === undefined) base.close()
     }
   }
 
-  /** Its types, to look up and to make codecs of. */
+  /**
+   * Makes a codec that reads and writes values of a type. A short form of `btf.types.codec`; the codec can still be used
+   * after {@link close}.
+   *
+   * @example
+   * const task = btf.codec<{ pid: number; comm: string }>('task_struct')
+   * const { pid, comm } = task.decodeBytes(bytes)
+   *
+   * @param type - the type's name in C, without `struct` or `union`, or its id
+   * @throws RangeError that suggests similar names, if no type has this name or id
+   * @throws TypeError if the type has no values, or has a member whose type BTF cannot express
+   */
+  codec<T = Record<string, unknown>>(type: string | number, options?: CodecOptions): Codec<T> {
+    return this.types.codec<T>(type, options)
+  }
+
+  /** The types, to look up and to make codecs from. */
   get types(): BtfTypes {
     this.#types ??= new BtfTypes(native.btfBytes(this.#handle), this.#base)
     return this.#types
   }
 
   /**
-   * C declarations, as BPF programs include them for `vmlinux.h`: of all types, or of some with what they need. Accesses to their members are
-   * relocated (CO-RE) unless BPF_NO_PRESERVE_ACCESS_INDEX is defined. (`btf_dump__dump_type`)
+   * Writes C declarations, which BPF programs include as `vmlinux.h`. Accesses to members are relocated (CO-RE) unless
+   * BPF_NO_PRESERVE_ACCESS_INDEX is defined. (`btf_dump__dump_type`)
+   *
+   * Without `names` you get all types and the prototypes of all kfuncs, as from `bpftool btf dump file vmlinux format c`.
+   * A source file that declares kfuncs itself defines BPF_NO_KFUNC_PROTOTYPES before it includes them.
+   *
+   * @param names - the types to declare, with all types that they need; all types by default
+   * @throws RangeError that suggests similar names, if there is no such type
    */
   toC(names?: Iterable<string>): string {
     const ids = names === undefined ? undefined : Uint32Array.from(names, (name) => this.types.get(name).id)
@@ -133,26 +182,24 @@ export class Btf implements Disposable {
   }
 
   /**
-   * A value as C would write it, for people to look at: `(struct event){.pid = (int)1,}`. A codec of `types` gives one to work with.
-   * (`btf_dump__dump_type_data`)
+   * Writes a value in the form of a C initializer, for people to read: `(struct event){.pid = (int)1,}`. Use {@link codec}
+   * to get a value to work with. (`btf_dump__dump_type_data`)
    *
-   * @param type - a struct's, union's or other type's name, or its id
+   * @param type - the type's name in C, without `struct` or `union`, or its id
+   * @throws BpfError E2BIG if there are fewer bytes than the type has
    */
   dumpData(type: string | number, bytes: Uint8Array, options: DumpOptions = {}): string {
     const { indent, names = true, zeroes = false } = options
     const { types } = this
-    const id =
-      typeof type === 'number'
-        ? type
-        : (types.find(type, 'struct') ?? types.find(type, 'union') ?? types.get(type)).id
-    // It checks that no member lies outside of its struct, which libbpf doesn't.
+    const id = typeof type === 'number' ? type : types.valueType(type).id
+    // Checks that no member lies outside of its struct, which libbpf does not check.
     new Planner(types, false).plan(id)
     return attempt({ what: `write ${bytes.length} bytes as type ${type}` }, () =>
       native.btfDumpData(this.#handle, id, bytes, indent, !names, zeroes),
     )
   }
 
-  /** Frees the native side; `types` can be used on. Closing twice is fine. */
+  /** Frees the native memory. `types` and codecs can still be used. Closing twice is fine. */
   close(): void {
     native.btfClose(this.#handle)
   }
@@ -164,7 +211,7 @@ export class Btf implements Disposable {
 
 const folder = '/sys/kernel/btf'
 
-/** Says which modules there are, if not this one. */
+/** Says that there is no such module, and suggests similar names. */
 function moduleHint(name: string): string {
   if (!existsSync(folder) || existsSync(`${folder}/${name}`)) return ''
   return `, which is not in ${folder}${didYouMean(name, readdirSync(folder))}`

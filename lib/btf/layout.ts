@@ -2,16 +2,16 @@ import { malformed } from './malformed.js'
 import type { BtfTypes } from './parse.js'
 import type { BtfArray, BtfDatasec, BtfStruct, BtfType, BtfUnion } from './types.js'
 
-/** How long a chain of typedefs, qualifiers and array dimensions may be: what libbpf allows. */
+/** The longest chain of typedefs, qualifiers and array dimensions. libbpf has the same limit. */
 const chainLimit = 32
 
-/** How deep records may be nested. */
+/** How deep structs and unions may be nested. */
 const depthLimit = 64
 
-/** How many members a record may have, with those of all anonymous ones: far more than any C has. */
+/** How many members a struct or union may have, including those of anonymous ones inside it. No real C comes close. */
 const memberLimit = 1 << 20
 
-/** What is left of {@link memberLimit}. Records within one record share it. */
+/** What is left of {@link memberLimit}. A record and the records inside it share one budget. */
 export interface MemberBudget {
   left: number
 }
@@ -20,7 +20,7 @@ export function memberBudget(): MemberBudget {
   return { left: memberLimit }
 }
 
-/** The type behind typedefs, `const`, `volatile`, `restrict` and type tags. */
+/** Returns the type behind typedefs, `const`, `volatile`, `restrict` and type tags. */
 export function resolve(btf: BtfTypes, id: number): BtfType {
   let type = btf.type(id)
   for (let i = 0; i <= chainLimit; i++) {
@@ -36,17 +36,17 @@ export function resolve(btf: BtfTypes, id: number): BtfType {
         return type
     }
   }
-  throw malformed(`type ${id} refers to itself, or through more than ${chainLimit} others`)
+  throw malformed(`type ${id} refers to itself, or to a chain of more than ${chainLimit} types`)
 }
 
-/** A type in words, for messages: `struct event`. */
+/** Describes a type for messages, for example `struct event`. */
 export function describe(type: BtfType): string {
   if (type.kind === 'void') return 'void'
   return type.name === '' ? `anonymous ${type.kind}` : `${type.kind} ${type.name}`
 }
 
-/** The element behind all dimensions of an array, and how many of them there are. */
-function elements(btf: BtfTypes, array: BtfArray): { type: BtfType; count: number } {
+/** Returns the element type behind all dimensions of an array, and the number of elements. */
+export function elements(btf: BtfTypes, array: BtfArray): { type: BtfType; count: number } {
   let type: BtfType = array
   let count = 1
   for (let i = 0; i < chainLimit; i++) {
@@ -57,13 +57,13 @@ function elements(btf: BtfTypes, array: BtfArray): { type: BtfType; count: numbe
   throw malformed(`array ${array.id} refers to itself, or has more than ${chainLimit} dimensions`)
 }
 
-/** The type of what is at hand: a variable's own type, not behind further variables. */
+/** Returns the type of the value: for a variable, the type that it is declared with. */
 function valueType(btf: BtfTypes, id: number): BtfType {
   const type = resolve(btf, id)
   return type.kind === 'var' ? resolve(btf, type.typeId) : type
 }
 
-/** Size in bytes. */
+/** Returns the size of a type in bytes. */
 export function sizeOf(btf: BtfTypes, id: number): number {
   return sizeOfValue(btf, valueType(btf, id))
 }
@@ -83,7 +83,7 @@ function sizeOfValue(btf: BtfTypes, type: BtfType): number {
     case 'array': {
       const { type: element, count } = elements(btf, type)
       const size = count * sizeOfValue(btf, element)
-      if (!(size <= 0xffffffff)) throw malformed(`array ${type.id} has more than 4 GiB`)
+      if (!(size <= 0xffffffff)) throw malformed(`array ${type.id} is larger than 4 GiB`)
       return size
     }
     default:
@@ -91,20 +91,21 @@ function sizeOfValue(btf: BtfTypes, type: BtfType): number {
   }
 }
 
-/** Alignment in bytes, as far as BTF tells. */
+/** Returns the alignment of a type in bytes, as far as BTF records it. */
 export function alignOf(btf: BtfTypes, id: number): number {
   return align(btf, valueType(btf, id).id, new Map(), 0)
 }
 
 function align(btf: BtfTypes, id: number, known: Map<number, number>, depth: number): number {
-  if (depth > depthLimit) throw malformed(`type ${id} is nested in itself, or deeper than ${depthLimit}`)
+  if (depth > depthLimit)
+    throw malformed(`type ${id} contains itself, or is nested deeper than ${depthLimit} levels`)
   const type = resolve(btf, id)
   switch (type.kind) {
     case 'int':
     case 'enum':
     case 'enum64':
     case 'float':
-      // Only 128 bits are aligned to more than a register.
+      // Only 128-bit integers are aligned to more than a register.
       return Math.min(type.size, type.size === 16 ? 2 * btf.pointerSize : btf.pointerSize)
     case 'ptr':
       return btf.pointerSize
@@ -133,35 +134,35 @@ function alignOfRecord(
   let largest = 1
   for (const member of type.members) {
     const own = align(btf, member.typeId, known, depth + 1)
-    // What isn't placed where its type belongs is packed.
+    // A member that is not at a multiple of its alignment means that the record is packed.
     if (member.bitfieldSize === 0 && member.bitOffset % (8 * own) !== 0) return 1
     largest = Math.max(largest, own)
   }
   return type.size % largest === 0 ? largest : 1
 }
 
-/** A named member at its place in the record, at whatever depth of anonymous structs and unions it's declared. */
+/** A named member of a record. It may be declared in an anonymous struct or union inside the record. */
 export interface Field {
   readonly kind: 'field'
   readonly name: string
   readonly typeId: number
-  /** From the start of the outermost record, in bits. */
+  /** Distance from the start of the outermost record in bits. */
   readonly bitOffset: number
-  /** Width in bits, or 0 when it isn't a bitfield. */
+  /** Width in bits; 0 if the member is not a bitfield. */
   readonly bitfieldSize: number
-  /** Nothing comes after it: if it's an array of no length, it takes what the record has left. */
+  /** No member follows. If this one is an array without a length, it extends to the end of the record. */
   readonly last: boolean
 }
 
-/** What is declared together: a record, or an anonymous one inside it. */
+/** The members of a record, or of an anonymous struct or union inside it. */
 export interface Group {
   readonly kind: 'struct' | 'union'
   readonly members: readonly (Field | Group)[]
 }
 
 /**
- * The members of a struct, union or datasec with the nesting of its anonymous structs and unions, which an encoder needs:
- * of a union's members one is given.
+ * Returns the members of a struct, union or datasec. Anonymous structs and unions stay groups of their own, because an
+ * encoder needs to know which members share a union.
  */
 export function groupOf(
   btf: BtfTypes,
@@ -173,7 +174,7 @@ export function groupOf(
 
   const nested = (inner: BtfStruct | BtfUnion, start: number, last: boolean, depth: number): Group => {
     if (depth > depthLimit)
-      throw malformed(`${describe(type)} contains itself, or is nested deeper than ${depthLimit}`)
+      throw malformed(`${describe(type)} contains itself, or is nested deeper than ${depthLimit} levels`)
     const members: (Field | Group)[] = []
     for (const [i, { name, typeId, bitOffset: offset, bitfieldSize }] of inner.members.entries()) {
       if (--budget.left < 0) throw malformed(`${describe(type)} has more than ${memberLimit} members`)
@@ -186,10 +187,10 @@ export function groupOf(
         continue
       }
       const anonymous = resolve(btf, typeId)
-      // Anything else without a name is padding.
+      // Every other member without a name is padding.
       if (anonymous.kind !== 'struct' && anonymous.kind !== 'union') continue
       if (bitOffset % 8 !== 0)
-        throw malformed(`an anonymous ${anonymous.kind} of ${describe(type)} starts inside a byte`)
+        throw malformed(`an anonymous ${anonymous.kind} of ${describe(type)} does not start at a whole byte`)
       members.push(nested(anonymous, bitOffset, isLast, depth + 1))
     }
     return { kind: inner.kind, members }
@@ -197,12 +198,7 @@ export function groupOf(
   return nested(type, 0, true, 0)
 }
 
-/** The members of a struct, union or datasec by name: members of anonymous structs and unions are its own, as in C. */
-export function fieldsOf(btf: BtfTypes, type: BtfStruct | BtfUnion | BtfDatasec): Field[] {
-  return fieldsIn(groupOf(btf, type))
-}
-
-/** The fields of a group and of the groups in it. */
+/** Returns the fields of a group and of all groups inside it. */
 export function fieldsIn(group: Group): Field[] {
   return group.members.flatMap((member) => (member.kind === 'field' ? [member] : fieldsIn(member)))
 }
@@ -212,10 +208,10 @@ function variablesOf(btf: BtfTypes, section: BtfDatasec): Field[] {
   for (const { typeId, offset } of section.variables) {
     const variable = btf.type(typeId)
     if (variable.kind !== 'var')
-      throw malformed(`${describe(section)} holds ${describe(variable)}, not a variable`)
+      throw malformed(`${describe(section)} contains ${describe(variable)}, which is not a variable`)
     const name = variable.name
     if (fields.has(name)) {
-      // Two functions may each have a static variable of that name: only the first can be told by it.
+      // Two functions can each have a static variable with this name. Only the first is accessible.
       if (variable.linkage === 'static') continue
       throw malformed(`${describe(section)} has two variables named '${name}'`)
     }

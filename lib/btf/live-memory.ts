@@ -4,25 +4,25 @@ import { raise } from './fault.js'
 import type { ArrayPlan, FieldPlan, Plan } from './plan.js'
 import { byteLength } from './values.js'
 
-/** Bytes that somebody else changes, too. @internal */
+/** Memory that BPF programs may change at any time. @internal */
 export interface Memory {
   readonly littleEndian: boolean
   read(offset: number, target: Uint8Array): void
-  /** `path` is what is written: `config.limits[2]`. */
+  /** `path` names what is written, for example `config.limits[2]`. */
   write(offset: number, source: Uint8Array, path: string): void
 }
 
-/** A value in memory. Reading it reads the memory, assigning to it writes just its bytes. @internal */
+/** A value in such memory. Reading it reads the memory; assigning to it writes only its own bytes. @internal */
 export interface Live {
   get(): unknown
   set(value: unknown): void
 }
 
 /**
- * What stands for a value that lies in memory. A struct, union or array is an object or array whose members and items are live again; everything
- * else, strings and byte arrays too, is read as a copy.
+ * Makes the accessor of a value in memory. A struct or union is an object whose members are live, an array has live
+ * items. Everything else is read as a copy, including strings and byte arrays.
  *
- * @param path - what it is called in errors
+ * @param path - the name of the value in errors
  * @internal
  */
 export function live(memory: Memory, plan: Plan, offset: number, path: string): Live {
@@ -34,7 +34,7 @@ export function live(memory: Memory, plan: Plan, offset: number, path: string): 
   return { get, set }
 }
 
-/** An object with a live property for each field. @internal */
+/** Makes an object with a live property for each field. @internal */
 export function liveRecord(
   memory: Memory,
   fields: readonly FieldPlan[],
@@ -53,13 +53,26 @@ export function defineLive(record: object, name: string, { get, set }: Live): vo
   Object.defineProperty(record, name, { enumerable: true, get, set })
 }
 
-/** Nothing can be added, and it shows its values when it's printed. @internal */
+/** Seals the object, and makes `console.log` print its values instead of its accessors. @internal */
 export function sealed(record: object): Record<string, unknown> {
-  Object.defineProperty(record, inspect.custom, { value: () => ({ ...record }) })
+  Object.defineProperty(record, inspect.custom, { value: () => printable(record) })
   return Object.seal(record) as Record<string, unknown>
 }
 
-/** An array whose items are read and written where they lie. It has a length for good. */
+/** The values of an object to print. The message of the error takes the place of a value that cannot be read. */
+function printable(record: object): Record<string, unknown> {
+  const values: Record<string, unknown> = {}
+  for (const name of Object.keys(record)) {
+    try {
+      values[name] = (record as Record<string, unknown>)[name]
+    } catch (error) {
+      values[name] = `<${(error as Error).message}>`
+    }
+  }
+  return values
+}
+
+/** An array whose items are read from and written to memory. Its length cannot change. */
 function liveArray(memory: Memory, plan: ArrayPlan, offset: number, path: string): unknown[] {
   const { item, length, stride } = plan
   const at = (index: number): Live => live(memory, item, offset + index * stride, `${path}[${index}]`)
@@ -88,7 +101,7 @@ function liveArray(memory: Memory, plan: ArrayPlan, offset: number, path: string
     deleteProperty: () => false,
     preventExtensions: () => false,
   })
-  // Not through the proxy: printing looks at what is behind it.
+  // Defined on the target, because printing ignores the proxy.
   Object.defineProperty(target, inspect.custom, { value: () => [...proxy], configurable: true })
   return proxy
 }
@@ -104,7 +117,7 @@ function accessorOf(plan: Plan, littleEndian: boolean): Accessor {
   return accessor
 }
 
-/** A value that is read as a copy, and written whole. */
+/** A value that is read as a copy and written as a whole. */
 function cell(memory: Memory, plan: Plan, offset: number, path: string): Live {
   const buffer = once(() => {
     const bytes = new Uint8Array(byteLength(plan, undefined))
@@ -118,7 +131,7 @@ function cell(memory: Memory, plan: Plan, offset: number, path: string): Live {
     },
     set(value) {
       const { bytes, view, accessor } = buffer()
-      // The bits beside a bitfield stay; padding becomes 0.
+      // The bits around a bitfield stay. Padding becomes 0.
       if (plan.op === 'bits') memory.read(offset, bytes)
       else bytes.fill(0)
       try {

@@ -1,7 +1,7 @@
-/** BTF that contradicts itself. */
+/** The BTF is damaged or contradicts itself. */
 class MalformedBtf extends Error {}
 
-/** The error for it. */
+/** Makes the error for damaged BTF. */
 export function malformed(what: string): Error {
   return new MalformedBtf(`malformed BTF: ${what}`)
 }

@@ -1,5 +1,6 @@
 import { didYouMean } from '../errors/nearest.js'
 import { isBytes } from './bytes.js'
+import { type Codec, type CodecOptions, compile } from './codec.js'
 import { alignOf, resolve, sizeOf } from './layout.js'
 import { malformed } from './malformed.js'
 import { type NameBytes, NameIndex } from './names.js'
@@ -17,45 +18,53 @@ const magic = 0xeb9f
 const headerSize = 24
 const commonSize = 12
 
-/** Bytes after the first 12 of a type: a fixed part, and one for each of its `vlen` members. By kind number. */
+/** What follows the first 12 bytes of a type: a fixed part, then one part for each of its `vlen` members. Indexed by kind. */
 const fixedSize = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0]
 const memberSize = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12]
 
 const linkages: readonly BtfLinkage[] = ['static', 'global', 'extern']
 
-/** How many decoded types are kept. Bounds the heap of someone who looks at all of a kernel's types by id. */
+/** How many decoded types are kept. This bounds the heap when a caller walks all types of a kernel by id. */
 const cacheLimit = 1 << 14
 
 const longNames = ['long int', 'long unsigned int', 'long', 'unsigned long', 'unsigned long int']
 
+/** The kinds whose types have values, in the order in which {@link BtfTypes.codec} looks for a name. */
+const valueKinds = ['struct', 'union', 'enum', 'enum64', 'typedef', 'int', 'float', 'datasec'] as const
+
+/** Enumerators from here on up are taken for negative numbers where BTF does not say whether an enum is signed. */
+const smallestLikelyNegative = 2 ** 32 - 2 ** 15
+
 /**
- * The types in BTF bytes: a `.BTF` section or a file of `/sys/kernel/btf`. Making one only finds where each type starts;
- * a type is decoded when it's asked for. The bytes are kept, not copied: don't change them.
+ * The types in BTF bytes: the `.BTF` section of an object file, or a file in `/sys/kernel/btf`. The constructor only
+ * finds where each type starts; a type is decoded when you ask for it. The bytes are kept, not copied, so do not change
+ * them.
  */
 export class BtfTypes implements Iterable<BtfType> {
-  /** The BTF that this one continues (split BTF, such as a kernel module's), if any. */
+  /** The BTF that this one extends, if it is split BTF like that of a kernel module. */
   readonly base: BtfTypes | undefined
   readonly littleEndian: boolean
-  /** One more than the highest id: counts `void` and the types of the base. */
+  /** One more than the highest id. The count includes `void` and the types of the base. */
   readonly typeCount: number
 
-  /** Only the type section: nothing outside of it can be read by mistake. */
+  /** Covers the type section only, so that nothing outside of it can be read by mistake. */
   readonly #view: DataView
   readonly #strings: Uint8Array
-  /** Offset of the first string here; those before are the base's. */
+  /** The offset of the first string in this BTF. Lower offsets are strings of the base. */
   readonly #firstString: number
-  /** Id of the first type here; those before are the base's. */
+  /** The id of the first type in this BTF. Lower ids are types of the base. */
   readonly #firstId: number
   /** Where each type starts in the type section. */
   readonly #offsets: Uint32Array
   readonly #cache = new Map<number, BtfType>()
   #names: NameIndex | undefined
   #pointerSize: 4 | 8 | undefined
+  #hasSigns: boolean | undefined
 
   /**
-   * @param bytes - the BTF, of either endianness
-   * @param base - what split BTF continues: the kernel's BTF for that of a module
-   * @throws Error when the bytes aren't sound BTF
+   * @param bytes - the BTF, in either byte order
+   * @param base - the BTF that split BTF extends: the kernel's for the BTF of a module
+   * @throws Error if the bytes are not valid BTF
    */
   constructor(bytes: Uint8Array, base?: BtfTypes) {
     const header = readHeader(bytes)
@@ -66,7 +75,7 @@ export class BtfTypes implements Iterable<BtfType> {
     this.#firstString = base === undefined ? 0 : base.#firstString + base.#strings.length
     this.#firstId = base?.typeCount ?? 1
     if (base !== undefined && base.littleEndian !== this.littleEndian) {
-      throw malformed('split BTF has another byte order than its base')
+      throw malformed('split BTF and its base have different byte orders')
     }
     if (this.#strings.length === 0 ? base === undefined : this.#strings.at(-1) !== 0) {
       throw malformed('the string section does not end with a NUL')
@@ -80,7 +89,12 @@ export class BtfTypes implements Iterable<BtfType> {
     this.typeCount = this.#firstId + this.#offsets.length
   }
 
-  /** The type with that id. It's decoded anew when it hasn't been asked for lately, so compare ids, not objects. */
+  /**
+   * Returns the type with this id. A type that has not been used for a while is decoded again, so compare ids and not
+   * objects.
+   *
+   * @throws RangeError if no type has this id
+   */
   type(id: number): BtfType {
     if (!Number.isInteger(id) || id < 0 || id >= this.typeCount) {
       throw new RangeError(`no BTF type has id ${id}: the highest is ${this.typeCount - 1}`)
@@ -95,7 +109,7 @@ export class BtfTypes implements Iterable<BtfType> {
     return type
   }
 
-  /** The first type of that name, and of that kind if one is given. */
+  /** Returns the first type with this name and, if given, this kind. Returns undefined if there is none. */
   find<K extends BtfKind = BtfKind>(name: string, kind?: K): BtfTypeOf<K> | undefined {
     const inBase = this.base?.find(name, kind)
     if (inBase !== undefined || name === '') return inBase
@@ -107,9 +121,9 @@ export class BtfTypes implements Iterable<BtfType> {
   }
 
   /**
-   * Like {@link find}, for a type that must be there.
+   * Like {@link find}, but throws if there is no such type.
    *
-   * @throws Error that suggests the nearest names
+   * @throws RangeError that suggests similar names
    */
   get<K extends BtfKind = BtfKind>(name: string, kind?: K): BtfTypeOf<K> {
     const type = this.find(name, kind)
@@ -117,12 +131,42 @@ export class BtfTypes implements Iterable<BtfType> {
     throw new RangeError(`no BTF ${kind ?? 'type'} is named '${name}'${didYouMean(name, this.names(kind))}`)
   }
 
-  /** The text at an offset of the string section, as line information of programs names it. */
+  /**
+   * Makes a codec that reads and writes values of a type: a struct, union, enum, typedef or another type that has values.
+   * If several types share the name, a struct is preferred, then a union, an enum and a typedef.
+   *
+   * @example
+   * const task = btf.codec<{ pid: number; comm: string }>('task_struct')
+   * const { pid, comm } = task.decodeBytes(bytes)
+   *
+   * @param type - the type's name in C, without `struct` or `union`, or its id
+   * @throws RangeError that suggests similar names, if no type has this name or id
+   * @throws TypeError if the type has no values, or has a member whose type BTF cannot express
+   */
+  codec<T = Record<string, unknown>>(type: string | number, options?: CodecOptions): Codec<T> {
+    return compile<T>(this, typeof type === 'number' ? this.type(type).id : this.valueType(type).id, options)
+  }
+
+  /**
+   * Returns the type that {@link codec} uses for a name.
+   *
+   * @throws RangeError that suggests similar names
+   * @internal
+   */
+  valueType(name: string): BtfType {
+    for (const kind of valueKinds) {
+      const type = this.find(name, kind)
+      if (type !== undefined) return type
+    }
+    return this.get(name)
+  }
+
+  /** Returns the text at an offset of the string section. The line information of programs refers to text like this. */
   text(offset: number): string {
     return this.#string(offset)
   }
 
-  /** The names of all types, or of those of one kind, by id. */
+  /** Iterates over the names of all types, or of all types of one kind, in the order of their ids. */
   *names(kind?: BtfKind): Generator<string> {
     if (this.base !== undefined) yield* this.base.names(kind)
     for (let i = 0; i < this.#offsets.length; i++) {
@@ -132,7 +176,7 @@ export class BtfTypes implements Iterable<BtfType> {
     }
   }
 
-  /** All types of one kind, by id. Keeps none of them. */
+  /** Iterates over all types of one kind in the order of their ids. They are not kept in memory. */
   *ofKind<K extends BtfKind>(kind: K): Generator<BtfTypeOf<K>> {
     if (this.base !== undefined) yield* this.base.ofKind(kind)
     for (let i = 0; i < this.#offsets.length; i++) {
@@ -140,29 +184,29 @@ export class BtfTypes implements Iterable<BtfType> {
     }
   }
 
-  /** All types by id, those of the base first, without `void`. Keeps none of them. */
+  /** Iterates over all types but `void` in the order of their ids, so the base comes first. They are not kept in memory. */
   *[Symbol.iterator](): Generator<BtfType> {
     if (this.base !== undefined) yield* this.base
     for (let i = 0; i < this.#offsets.length; i++) yield this.#decode(this.#firstId + i)
   }
 
-  /** Size of a pointer in bytes: that of `long`, or 8 when nothing here is a `long`. */
+  /** The size of a pointer in bytes: the size of `long`, or 8 if the BTF has no `long`. */
   get pointerSize(): 4 | 8 {
     this.#pointerSize ??= this.base?.pointerSize ?? this.#sizeOfLong()
     return this.#pointerSize
   }
 
-  /** Size in bytes. */
+  /** Returns the size of a type in bytes. */
   sizeOf(id: number): number {
     return sizeOf(this, id)
   }
 
-  /** Alignment in bytes. BTF doesn't record `aligned(n)`: a struct may be placed more strictly than this says. */
+  /** Returns the alignment of a type in bytes. BTF does not record `aligned(n)`, so the real alignment may be larger. */
   alignOf(id: number): number {
     return alignOf(this, id)
   }
 
-  /** The type behind typedefs, `const`, `volatile`, `restrict` and type tags. */
+  /** Returns the type behind typedefs, `const`, `volatile`, `restrict` and type tags. */
   resolve(id: number): BtfType {
     return resolve(this, id)
   }
@@ -173,6 +217,29 @@ export class BtfTypes implements Iterable<BtfType> {
       if (size === 4 || size === 8) return size
     }
     return 8
+  }
+
+  /**
+   * Guesses the sign of an enum that does not have one. Compilers before clang 15 and pahole 1.24 never say that an enum
+   * is signed, so -1 looks like 4294967295. Flags such as `1U << 31` look different from small negative numbers.
+   */
+  #looksSigned(values: readonly { readonly value: number }[]): boolean {
+    const high = values.filter(({ value }) => value >= 2 ** 31)
+    return (
+      high.length > 0 && high.every(({ value }) => value >= smallestLikelyNegative) && !this.#recordsSigns
+    )
+  }
+
+  /** Whether any enum is signed or has 64 bits. If so, the compiler knows about signs, and an enum without one is unsigned. */
+  get #recordsSigns(): boolean {
+    this.#hasSigns ??=
+      (this.base === undefined ? false : this.base.#recordsSigns) ||
+      this.#offsets.some((at) => {
+        const info = this.#view.getUint32(at + 4, this.littleEndian)
+        const kind = kinds[(info >>> 24) & 0x1f]
+        return kind === 'enum64' || (kind === 'enum' && info >>> 31 === 1)
+      })
+    return this.#hasSigns
   }
 
   #kindOf(i: number): BtfKind {
@@ -247,11 +314,9 @@ export class BtfTypes implements Iterable<BtfType> {
         return { kind, id, name, size, members }
       }
       case 'enum': {
-        const values = each(8, (offset) => ({
-          name: this.#string(u32(offset)),
-          value: flag ? s32(offset + 4) : u32(offset + 4),
-        }))
-        return { kind, id, name, size, signed: flag, values }
+        const raw = each(8, (offset) => ({ name: this.#string(u32(offset)), value: u32(offset + 4) }))
+        const signed = flag || this.#looksSigned(raw)
+        return { kind, id, name, size, signed, values: signed ? raw.map(asSigned) : raw }
       }
       case 'enum64': {
         const values = each(12, (offset) => {
@@ -305,6 +370,10 @@ export class BtfTypes implements Iterable<BtfType> {
   }
 }
 
+function asSigned<T extends { readonly value: number }>(enumerator: T): T {
+  return { ...enumerator, value: enumerator.value | 0 }
+}
+
 function linkage(number: number): BtfLinkage {
   const name = linkages[number]
   if (name === undefined) throw malformed(`linkage ${number} is unknown`)
@@ -313,7 +382,7 @@ function linkage(number: number): BtfLinkage {
 
 interface Header {
   littleEndian: boolean
-  /** Offsets from the start of the bytes. */
+  /** `types` and `strings` are offsets from the start of the bytes. */
   types: number
   typesSize: number
   strings: number
@@ -324,7 +393,9 @@ function readHeader(bytes: Uint8Array): Header {
   if (!isBytes(bytes)) throw new TypeError('BTF must be given as a Uint8Array')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (bytes.length >= 4 && view.getUint32(0) === 0x7f454c46) {
-    throw new Error("not BTF but a whole ELF file: give the bytes of its '.BTF' section")
+    throw new Error(
+      "this is a whole ELF file, not BTF: pass the bytes of its '.BTF' section, or use Btf.fromFile",
+    )
   }
   if (bytes.length < headerSize) {
     throw malformed(`${bytes.length} bytes are too few for a header of ${headerSize}`)
@@ -351,7 +422,7 @@ function readHeader(bytes: Uint8Array): Header {
   return header
 }
 
-/** Finds where each type starts, and that each lies within the section. */
+/** Finds where each type starts, and checks that all of them lie within the section. */
 function indexTypes(view: DataView, littleEndian: boolean, firstId: number): Uint32Array {
   const offsets = new Uint32Array(Math.ceil(view.byteLength / commonSize))
   let count = 0

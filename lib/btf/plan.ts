@@ -1,11 +1,11 @@
-import { describe, fieldsIn, type Group, groupOf, memberBudget, resolve, sizeOf } from './layout.js'
+import { describe, elements, fieldsIn, type Group, groupOf, memberBudget, resolve, sizeOf } from './layout.js'
 import { malformed } from './malformed.js'
 import type { BtfTypes } from './parse.js'
 import type { BtfDatasec, BtfInt, BtfStruct, BtfType, BtfUnion } from './types.js'
 
 /**
- * A plan says what to read and write for a type, and nothing of how: source is generated from it (generate.ts) or
- * closures are composed (compose.ts). What BTF says of the layout has been checked when there is a plan.
+ * A plan describes what to read and write for a type, but not how: generate.ts turns it into source code, compose.ts
+ * into closures. Making the plan checks the layout, so the code made from a plan can trust it.
  */
 export type Plan =
   | IntPlan
@@ -18,37 +18,37 @@ export type Plan =
   | ArrayPlan
   | RecordPlan
 
-/** An integer of up to 32 bits: a number. */
+/** An integer of up to 32 bits, which becomes a number. */
 export interface IntPlan {
   readonly op: 'int'
   readonly size: 1 | 2 | 4
   readonly signed: boolean
 }
 
-/** An integer of more, or a pointer of any size: a bigint, or a number with a range check. */
+/** A larger integer, or a pointer of any size. It becomes a bigint, or a number with a range check. */
 export interface BigPlan {
   readonly op: 'big'
   readonly size: 4 | 8 | 16
   readonly signed: boolean
   readonly asNumber: boolean
-  /** A pointer that only programs set (kptr): the kernel passes over what user space writes there. */
+  /** A kptr, which only programs can set. The kernel ignores what user space writes to it. */
   readonly kernels?: true
 }
 
-/** A bitfield. The bytes that it lies in are read as one word and shifted to the right. */
+/** A bitfield. The bytes around it are read as one word, which is then shifted to the right. */
 export interface BitsPlan {
   readonly op: 'bits'
-  /** Bytes in the word: 1 to 9. */
+  /** The size of the word in bytes, from 1 to 9. */
   readonly bytes: number
   readonly shift: number
   readonly width: number
   readonly signed: boolean
   readonly as: 'number' | 'bigint' | 'boolean'
-  /** It's a number only on request, so it may be too large for one. */
+  /** The value may be too large for a number, so reading it as one needs a check. */
   readonly checked: boolean
 }
 
-/** Any byte but zeros is true. */
+/** A boolean. Any value but 0 is true. */
 export interface BoolPlan {
   readonly op: 'bool'
   readonly size: 1 | 2 | 4
@@ -59,14 +59,14 @@ export interface FloatPlan {
   readonly size: 4 | 8
 }
 
-/** `char[length]`: a string. */
+/** `char[length]`, which becomes a string. */
 export interface TextPlan {
   readonly op: 'text'
   readonly length: number
   readonly flexible: boolean
 }
 
-/** `u8[length]`, and what JavaScript has no value for: a Uint8Array. */
+/** `u8[length]`, or a value that JavaScript has no type for. It becomes a Uint8Array. */
 export interface BytesPlan {
   readonly op: 'bytes'
   readonly length: number
@@ -77,37 +77,37 @@ export interface ArrayPlan {
   readonly op: 'array'
   readonly item: Plan
   readonly length: number
-  /** Size of an item in bytes. */
+  /** The size of an item in bytes. */
   readonly stride: number
-  /** It takes what the record has left; `length` is 0. */
+  /** The array extends to the end of the record; `length` is 0. */
   readonly flexible: boolean
 }
 
 export interface RecordPlan {
   readonly op: 'record'
-  /** In words: `struct event`. */
+  /** The name for messages, for example `struct event`. */
   readonly name: string
   readonly size: number
   readonly union: boolean
-  /** All fields by name, in order of declaration. */
+  /** All fields in the order of their declaration. */
   readonly fields: readonly FieldPlan[]
-  /** The same fields as they are nested in anonymous structs and unions. */
+  /** The same fields, nested in their anonymous structs and unions. */
   readonly members: readonly MemberPlan[]
-  /** Something in it is flexible. */
+  /** One of the fields is flexible. */
   readonly flexible: boolean
-  /** The kernel keeps it, and shows and takes zeros: a lock, a timer. */
+  /** A lock, a timer and so on, which belongs to the kernel. User space reads zeros and cannot write it. */
   readonly kernels?: true
 }
 
 export interface FieldPlan {
   readonly kind: 'field'
   readonly name: string
-  /** From the start of the record, in bytes. */
+  /** Distance from the start of the record in bytes. */
   readonly offset: number
   readonly plan: Plan
 }
 
-/** An anonymous struct or union. */
+/** The members of an anonymous struct or union. */
 export interface GroupPlan {
   readonly kind: 'struct' | 'union'
   readonly members: readonly MemberPlan[]
@@ -115,7 +115,7 @@ export interface GroupPlan {
 
 export type MemberPlan = FieldPlan | GroupPlan
 
-/** The named members in an anonymous struct or union, or the one that isn't in one. */
+/** Returns the fields of a group, or the field itself. */
 export function fieldsOfMember(member: MemberPlan): readonly FieldPlan[] {
   return member.kind === 'field' ? [member] : member.members.flatMap(fieldsOfMember)
 }
@@ -124,13 +124,13 @@ export function isFlexible(plan: Plan): boolean {
   return 'flexible' in plan && plan.flexible
 }
 
-/** A member that may be left out: its length is that of what is given, or the kernel alone writes it. */
+/** Whether a value may leave out this member: a flexible array is then empty, and some members only the kernel writes. */
 export function isOptional(plan: Plan): boolean {
   if ((plan.op === 'record' || plan.op === 'big') && plan.kernels) return true
   return plan.op !== 'record' && isFlexible(plan)
 }
 
-/** Structs in values of maps that the kernel shows as zeros, and does not take from user space. */
+/** Structs in map values that user space reads as zeros and cannot write. */
 const kernels = new Set([
   'bpf_spin_lock',
   'bpf_res_spin_lock',
@@ -144,17 +144,17 @@ const kernels = new Set([
   'bpf_refcount',
 ])
 
-/** How deep records and arrays may be nested in each other. */
+/** How deep records and arrays may be nested. */
 const depthLimit = 64
 
-/** How many values one record may decode into: one of 2^24 numbers takes 128 MB. */
+/** How many values one record may decode into. An array of 2^24 numbers takes 128 MB. */
 const valueLimit = 1 << 24
 
-/** Makes plans for the types of one BTF. A record that occurs many times has one plan. */
+/** Makes plans for the types of one BTF. A record that occurs several times shares one plan. */
 export class Planner {
   readonly #btf: BtfTypes
   readonly #asNumber: boolean
-  /** By type id, and whether it's the end of the outermost record. */
+  /** Keyed by the type id and whether the record is at the end of the outermost record. */
   readonly #records = new Map<string, RecordPlan>()
   readonly #measures = new Map<RecordPlan, Measure>()
   readonly #budget = memberBudget()
@@ -164,10 +164,19 @@ export class Planner {
     this.#asNumber = asNumber
   }
 
-  /** The plan for a value of that type that stands alone. */
+  /**
+   * Makes the plan for a value of this type.
+   *
+   * @throws TypeError if the type has no values, or a member's type cannot be expressed in BTF
+   */
   plan(typeId: number): Plan {
     const type = resolve(this.#btf, typeId)
-    const plan = this.#plan(type.kind === 'var' ? type.typeId : typeId, true, 0)
+    const valueId = type.kind === 'var' ? type.typeId : typeId
+    if (isUnknown(this.#btf, valueId)) {
+      const { name } = type.kind === 'var' ? type : this.#btf.type(typeId)
+      throw new TypeError(`BTF does not describe the type of '${name || 'void'}': ${unknownType}`)
+    }
+    const plan = this.#plan(valueId, true, 0)
     if (this.#measure(plan).values > valueLimit) {
       throw new RangeError(`${describe(type)} has more than ${valueLimit} values: read it as bytes`)
     }
@@ -177,7 +186,7 @@ export class Planner {
   #plan(typeId: number, last: boolean, depth: number): Plan {
     const type = resolve(this.#btf, typeId)
     if (depth > depthLimit)
-      throw malformed(`${describe(type)} contains itself, or is nested deeper than ${depthLimit}`)
+      throw malformed(`${describe(type)} contains itself, or is nested deeper than ${depthLimit} levels`)
     switch (type.kind) {
       case 'int':
         return this.#int(type)
@@ -222,7 +231,10 @@ export class Planner {
     const size = type.size
     if (size === 1 || size === 2 || size === 4) return { op: 'int', size, signed }
     if (size === 8 || size === 16) return { op: 'big', size, signed, asNumber: this.#asNumber }
-    throw malformed(`${describe(type)} has ${size} bytes`)
+    if (size === 0 && type.kind === 'enum') {
+      throw new TypeError(`${describe(type)} has no values: it is declared but not defined`)
+    }
+    throw malformed(`${describe(type)} has a size of ${size} bytes`)
   }
 
   #array(id: number, itemId: number, length: number, last: boolean, depth: number): Plan {
@@ -234,8 +246,8 @@ export class Planner {
     }
     const item = this.#plan(itemId, false, depth + 1)
     const stride = sizeOf(this.#btf, itemId)
-    if (length > 0) sizeOf(this.#btf, id) // complains about 4 GiB
-    // Items of no size would go on for ever.
+    if (length > 0) sizeOf(this.#btf, id) // throws if the array is larger than 4 GiB
+    // A flexible array of items without a size would never end.
     return { op: 'array', item, length, stride, flexible: flexible && stride > 0 }
   }
 
@@ -288,18 +300,25 @@ export class Planner {
     const oldBitfield = type.kind === 'int' && (type.bits !== type.size * 8 || type.bitOffset !== 0)
     if (field.bitfieldSize > 0 || oldBitfield) {
       if (!isNumber)
-        throw malformed(`bitfield '${field.name}' of ${describe(record)} is no integer but ${describe(type)}`)
+        throw malformed(
+          `bitfield '${field.name}' of ${describe(record)} is not an integer but ${describe(type)}`,
+        )
       return this.#bits(type, field.bitOffset, field.bitfieldSize, record.size)
     }
     if (field.bitOffset % 8 !== 0) {
       if (isNumber) return this.#bits(type, field.bitOffset, type.size * 8, record.size)
-      throw malformed(`member '${field.name}' of ${describe(record)} starts inside a byte`)
+      throw malformed(`member '${field.name}' of ${describe(record)} does not start at a whole byte`)
+    }
+    if (isUnknown(this.#btf, field.typeId)) {
+      throw new TypeError(
+        `${describe(record)} cannot be read or written as a value, because BTF does not describe the type of its member '${field.name}': ${unknownType}`,
+      )
     }
     const plan = this.#plan(field.typeId, last, depth + 1)
     return { offset: field.bitOffset / 8, plan, size: sizeOf(this.#btf, field.typeId) }
   }
 
-  /** A bitfield; `width` 0 means that the type itself has it. */
+  /** Makes the plan for a bitfield. If `width` is 0, the type has the width, as old compilers wrote it. */
   #bits(
     type: BtfType & { size: number },
     bitOffset: number,
@@ -313,8 +332,9 @@ export class Planner {
     }
     let offset = Math.floor(first / 8)
     let bytes = Math.ceil((first + bits) / 8) - offset
-    if (offset + bytes > recordSize) throw malformed(`a bitfield lies outside of its ${recordSize} bytes`)
-    // A word is read at once where there is room for one: further on, or else further back.
+    if (offset + bytes > recordSize)
+      throw malformed(`a bitfield lies outside of its struct of ${recordSize} bytes`)
+    // Reads a whole word if the record has room for it: first behind the bitfield, otherwise before it.
     const word = bytes === 3 ? 4 : bytes > 4 && bytes < 8 ? 8 : bytes
     if (offset + word <= recordSize) bytes = word
     else if (word <= recordSize) {
@@ -346,16 +366,25 @@ export class Planner {
   }
 }
 
+/** Explains type 0 where a value is expected. */
+const unknownType = 'clang leaves out what BTF cannot express, such as _Atomic types'
+
+/** Whether BTF has type 0, which is `void`, for a value or for the items of an array. */
+function isUnknown(btf: BtfTypes, typeId: number): boolean {
+  const type = resolve(btf, typeId)
+  return (type.kind === 'array' ? elements(btf, type).type : type).kind === 'void'
+}
+
 interface Measure {
-  /** How many values it decodes into; a string or byte array counts by its size. */
+  /** How many values it decodes into. A string or byte array counts by its size. */
   readonly values: number
-  /** How many records and arrays are nested in it. */
+  /** How many levels of records and arrays are nested in it. */
   readonly depth: number
 }
 
 /**
- * Compilers and pahole don't agree on how to say that an integer is a character: clang never does, gcc says it of
- * `signed char` too. The name is sure: C's text is `char`, whatever its sign, and `signed char` is a small number.
+ * Whether an array of this type is text. Compilers disagree on marking an integer as a character: clang never does, gcc
+ * also marks `signed char`. The name is reliable: text in C is `char`, and `signed char` is a small number.
  */
 function isText(type: BtfInt): boolean {
   return type.name === 'char' || (type.char && type.name !== 'signed char' && type.name !== 'unsigned char')

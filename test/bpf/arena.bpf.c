@@ -1,5 +1,7 @@
 // An arena that a program writes into (test/mapped-array.test.ts). clang 16 knows no address spaces, so the
 // cast is the instruction itself.
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,7 @@
 // What is traced: tracepoints, functions of programs and of the kernel, clocks
 // (test/attach/{tracepoint,uprobe,kprobe,perf-event}.test.ts).
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>

@@ -1,4 +1,6 @@
 // The same on Linux 6.18, where the function has another name, and an argument that the verifier fills.
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,4 +1,6 @@
 // Writes a line into its stream, on Linux 7.0 and newer (test/dump.test.ts).
+// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+#define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,11 +1,11 @@
 import { BpfError, Btf } from 'libbpf-node'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compile } from '../../lib/btf/codec.js'
-import { fieldsOf } from '../../lib/btf/layout.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
 import type { BtfStruct } from '../../lib/btf/types.js'
 import { randomOf } from '../helpers/random.js'
 import { DumpReader } from './dump-text.js'
+import { fieldsOf } from './helper.js'
 
 const kernel = Btf.fromKernel()
 afterAll(() => kernel.close())

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { type Field, fieldsIn, groupOf } from '../../lib/btf/layout.js'
 import { BtfTypes } from '../../lib/btf/parse.js'
-import { type BtfKind, kinds } from '../../lib/btf/types.js'
+import { type BtfKind, type BtfStruct, kinds } from '../../lib/btf/types.js'
 
 /** Does something in a directory that is gone afterwards. */
 export function inTemporaryDirectory<T>(work: (directory: string) => T): T {
@@ -204,7 +205,12 @@ export class BtfWriter {
   }
 }
 
-/** The running kernel's BTF. */
+/** The members of a struct, including those of its anonymous structs and unions. */
+export function fieldsOf(btf: BtfTypes, struct: BtfStruct): Field[] {
+  return fieldsIn(groupOf(btf, struct))
+}
+
+/** The BTF of the running kernel. */
 export function kernelBtfBytes(): Uint8Array {
   return readFileSync('/sys/kernel/btf/vmlinux')
 }

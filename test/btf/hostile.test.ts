@@ -18,7 +18,7 @@ describe('bytes that are not BTF', () => {
   test.each<[string, Uint8Array, string]>([
     ['nothing', new Uint8Array(0), '0 bytes are too few for a header'],
     ['text', Buffer.from('this is not BTF, is it? really'), 'not BTF'],
-    ['a whole ELF file', Buffer.from('\x7fELF and so on'), "give the bytes of its '.BTF' section"],
+    ['a whole ELF file', Buffer.from('\x7fELF and so on'), "pass the bytes of its '.BTF' section"],
     ['a cut header', sound.subarray(0, 23), '23 bytes are too few'],
     ['a cut end', sound.subarray(0, sound.length - 1), 'the strings go beyond the end'],
     [
@@ -125,7 +125,7 @@ describe('types that contradict themselves', () => {
       ['head', 2, 0],
     ])
     expect(compiled(id)).toThrow('struct snake contains itself')
-    expect(() => writer.btf.alignOf(id)).toThrow(/nested in itself/)
+    expect(() => writer.btf.alignOf(id)).toThrow(/type 2 contains itself/)
   })
 
   test('a struct that contains itself without a name, or in an array', () => {
@@ -171,10 +171,12 @@ describe('types that contradict themselves', () => {
     const int = fresh()
     const bits = (typeId: number, offset: number, width: number) =>
       writer.add('struct', 's', 4, [writer.string('b'), typeId, (width << 24) | offset], 1, true)
-    expect(compiled(bits(int, 31, 2))).toThrow('a bitfield lies outside of its 4 bytes')
+    expect(compiled(bits(int, 31, 2))).toThrow('a bitfield lies outside of its struct of 4 bytes')
     expect(compiled(bits(int, 0, 33))).toThrow('int int has a bitfield of 33 bits')
     const pointer = writer.add('ptr', '', 0)
-    expect(compiled(bits(pointer, 0, 3))).toThrow("bitfield 'b' of struct s is no integer but anonymous ptr")
+    expect(compiled(bits(pointer, 0, 3))).toThrow(
+      "bitfield 'b' of struct s is not an integer but anonymous ptr",
+    )
     expect(compiled(bits(pointer, 4, 0))).toThrow("member 'b' of struct s starts inside a byte")
   })
 
@@ -190,15 +192,15 @@ describe('types that contradict themselves', () => {
 
   test('integers that there are not', () => {
     fresh()
-    expect(compiled(writer.int('odd', 3))).toThrow('int odd has 3 bytes')
-    expect(compiled(writer.int('none', 0))).toThrow('int none has 0 bytes')
+    expect(compiled(writer.int('odd', 3))).toThrow('int odd has a size of 3 bytes')
+    expect(compiled(writer.int('none', 0))).toThrow('int none has a size of 0 bytes')
     expect(compiled(writer.int('wide', 4, 0, 40))).toThrow('int wide has a bitfield of 40 bits')
   })
 
   test('sections of what is no variable', () => {
     const int = fresh()
     expect(compiled(writer.add('datasec', '.x', 4, [int, 0, 4], 1))).toThrow(
-      'datasec .x holds int int, not a variable',
+      'datasec .x contains int int, which is not a variable',
     )
     const variable = writer.add('var', 'v', int, [1])
     expect(compiled(writer.add('datasec', '.y', 4, [variable, 4, 4], 1))).toThrow(
@@ -212,8 +214,8 @@ describe('types that would take for ever', () => {
     const writer = new BtfWriter()
     let id = writer.int('int', 4)
     for (let i = 0; i < 20; i++) id = writer.array(id, 0xffffffff)
-    expect(() => writer.btf.sizeOf(id)).toThrow('has more than 4 GiB')
-    expect(() => compile(writer.btf, id)).toThrow('has more than 4 GiB')
+    expect(() => writer.btf.sizeOf(id)).toThrow('is larger than 4 GiB')
+    expect(() => compile(writer.btf, id)).toThrow('is larger than 4 GiB')
   })
 
   test('arrays of too many values, of nothing too', () => {

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../lib/btf/codec.js'
-import { fieldsOf } from '../../lib/btf/layout.js'
-import { compileBpf, pathOf, runC } from './helper.js'
+import { compileBpf, fieldsOf, pathOf, runC } from './helper.js'
 
 const btf = compileBpf('nasty.c').btf
 const source = readFileSync(pathOf('nasty.c'), 'utf8')

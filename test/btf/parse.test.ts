@@ -172,7 +172,7 @@ describe('split BTF', () => {
 
   test('needs its base, in the same byte order', () => {
     expect(() => new BtfTypes(split.bytes())).toThrow('is this split BTF without its base?')
-    expect(() => new BtfTypes(new BtfWriter(false).bytes(), base)).toThrow('another byte order')
+    expect(() => new BtfTypes(new BtfWriter(false).bytes(), base)).toThrow('different byte orders')
   })
 })
 

@@ -6,11 +6,10 @@ import { pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Codec, compile } from '../../lib/btf/codec.js'
-import { fieldsOf } from '../../lib/btf/layout.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
 import { gen, tsc, useFolder } from '../codegen/helper.js'
 import { randomOf } from '../helpers/random.js'
-import { Elf, runC } from './helper.js'
+import { Elf, fieldsOf, runC } from './helper.js'
 
 const count = 40
 const random = randomOf(20_25).bytes
