@@ -113,7 +113,7 @@ int AppendKfuncs(const btf* types, btf_dump* dump, std::string& text) {
     if (std::find(fast.begin(), fast.end(), id) != fast.end()) text += "__bpf_fastcall ";
     text += "extern ";
     btf_dump_emit_type_decl_opts options;
-    Clear(options);
+    InitOptions(options);
     options.field_name = btf__name_by_offset(types, func->name_off);
     int error = btf_dump__emit_type_decl(dump, func->type, &options);
     if (error != 0) return error;

@@ -177,7 +177,7 @@ describe('types that contradict themselves', () => {
     expect(compiled(bits(pointer, 0, 3))).toThrow(
       "bitfield 'b' of struct s is not an integer but anonymous ptr",
     )
-    expect(compiled(bits(pointer, 4, 0))).toThrow("member 'b' of struct s starts inside a byte")
+    expect(compiled(bits(pointer, 4, 0))).toThrow("member 'b' of struct s does not start at a whole byte")
   })
 
   test('two members of one name', () => {
