@@ -89,7 +89,8 @@ NAPI_MODULE_INIT() {
   DefineTc(env, exports);
   DefineSocket(env, exports);
   DefineMap(env, exports);
-  DefineMapWalk(env, exports);
+  DefineMapDeclaration(env, exports);
+  DefineMapElements(env, exports);
   DefineMappedMemory(env, exports);
   DefinePidfd(env, exports);
   DefineDescriptor(env, exports);

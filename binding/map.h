@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "object.h"
+#include "util/args.h"
 #include "util/options.h"
 #include "util/unique_fd.h"
 
@@ -68,3 +69,7 @@ class Map : public Handle {
   UniqueFd fd_;
   bpf_map_info info_ = {};
 };
+
+// The bpf_map of argument 0, or null with an exception if it is not the map of an object. lib/ checks that
+// first, so users never see this error.
+bpf_map* Declared(napi_env env, Args& args);

@@ -64,26 +64,25 @@ export { type ExchangeKind, Link } from './links/link.js'
 export type * from './links/link-info.js'
 export { onlineCpus } from './machine/cpus.js'
 export { kernelFunctions } from './machine/kallsyms.js'
-export type { RawBatch } from './maps/bulk.js'
+export type { RawBatch } from './maps/batches.js'
 export { BPF_F_INNER_MAP } from './maps/inner-maps.js'
 export type { MapLayout } from './maps/layout.js'
+export { BpfMap, BpfMap as Map } from './maps/map.js'
+export { MappedArena, MappedArray } from './maps/mapped-array.js'
+export { openMap } from './maps/open-map.js'
+export { sumValues } from './maps/per-cpu.js'
 export {
   BPF_ANY,
   BPF_EXIST,
   BPF_F_LOCK,
   BPF_NOEXIST,
-  BpfMap,
-  BpfMap as Map,
   type InnerMap,
   type InnerMapOptions,
   type MapInfo,
   type MapOptions,
   type MapTypes,
   type PinOptions,
-} from './maps/map.js'
-export { MappedArena, MappedArray } from './maps/mapped-array.js'
-export { openMap } from './maps/open-map.js'
-export { sumValues } from './maps/per-cpu.js'
+} from './maps/types.js'
 export { type Logger, type LogLevel, setLogger } from './native/log.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './native/type-names.js'
 export type { Globals } from './objects/globals.js'

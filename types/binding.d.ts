@@ -507,7 +507,7 @@ export interface Binding {
   socketDetach(socketFd: number): void
   reuseportDetach(socketFd: number): void
 
-  // ---- map: binding/map.cc
+  // ---- map: binding/map_declaration.cc
 
   mapName(map: MapHandle): string
   mapType(map: MapHandle): number

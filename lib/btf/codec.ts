@@ -96,10 +96,25 @@ export function titleOf(btf: BtfTypes, typeId: number, plan: Plan): { root: stri
   }
 }
 
+const ownCodecs = new WeakSet<object>()
+
+/** Whether a codec was made by this package. Such a codec keeps nothing of the view that it is given. @internal */
+export function isOwnCodec(codec: object): boolean {
+  return ownCodecs.has(codec)
+}
+
+/** @throws TypeError if what a user gives as a codec is not one @internal */
+export function expectCodec(what: string, codec: unknown): asserts codec is Codec {
+  const { size, decode, encode } = (codec ?? {}) as Partial<Codec>
+  const isCodec = Number.isSafeInteger(size) && typeof decode === 'function' && typeof encode === 'function'
+  if (isCodec && size! >= 0) return
+  throw new TypeError(`${what} is not a codec: it needs a size in bytes and the functions decode and encode`)
+}
+
 /** Puts a codec together. @internal */
 export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boolean): Codec<T> {
   const { decode, encode } = raw
-  return {
+  const codec: Codec<T> = {
     typeId,
     size: frame.size,
     flexible,
@@ -115,6 +130,9 @@ export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boo
       return bytes
     },
   }
+  // Frozen, because nobody may put another function in.
+  ownCodecs.add(Object.freeze(codec))
+  return codec
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { type Held, mapInfo, maps } from '../kernel/inventory.js'
-import type { MapInfo } from '../maps/map.js'
 import { openMap } from '../maps/open-map.js'
+import type { MapInfo } from '../maps/types.js'
 import { type Command, exitCodes } from './command.js'
 import {
   actionOf,

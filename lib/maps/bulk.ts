@@ -1,116 +1,167 @@
-import { constants } from 'node:os'
-import { types } from 'node:util'
-import type { MapHandle } from '../../types/binding.js'
-import { ENOTSUPP } from '../errors/errors.js'
 import { native } from '../native/binding.js'
-
-/** A piece of a map as the kernel gave it: keys one after the other, and values. The bytes are overwritten by the next piece. */
-export interface RawBatch {
-  readonly count: number
-  readonly keys: Uint8Array
-  readonly values: Uint8Array
-}
-
-/** How long a bound map's keys and values are. @internal */
-export interface BatchSizes {
-  key: number
-  value: number
-}
-
-const { EINVAL, ENOSPC, EOPNOTSUPP } = constants.errno
-/** The kernel, or this type of map, knows no batches: EINVAL before Linux 5.6, ENOTSUPP for some types. */
-const unsupported = new Set<number>([EINVAL, EOPNOTSUPP, ENOTSUPP])
-
-function errnoOf(error: unknown): number | undefined {
-  return types.isNativeError(error) && 'errno' in error ? Number(error.errno) : undefined
-}
-
-/** Whether the error says that single calls have to do instead. @internal */
-export function knowsNoBatches(error: unknown): boolean {
-  return unsupported.has(errnoOf(error) ?? 0)
-}
-
-/** The kernel would read nothing at a time for ever. */
-function checkSize(size: number): void {
-  if (typeof size !== 'number') throw new TypeError('size is not a number')
-  if (!Number.isInteger(size) || size < 1 || size > 0xffff_ffff)
-    throw new RangeError(`size ${size} is not a number of entries`)
-}
+import type { MapType } from '../native/type-names.js'
+import { batchSize, isEndless, kernelBatches, lacksBatches, walkKeys } from './batches.js'
+import { deleteBytes, type Elements, setBytes } from './elements.js'
 
 /**
- * The entries in pieces, by the kernel's own cursor, so that what is deleted meanwhile does not disturb it. `take` deletes them. A piece grows as long as
- * a bucket of the hash does not fit.
- *
- * @internal
+ * Types whose keys or values are file descriptors. Those entries are not collected into batches: the caller may close a
+ * descriptor as soon as the next entry is asked for, and its number then means another file.
  */
-export function* rawBatches(
-  handle: MapHandle,
-  sizes: BatchSizes,
-  size: number,
-  take: boolean,
-): Generator<RawBatch, undefined> {
-  checkSize(size)
-  const cursor = new Uint8Array(Math.max(sizes.key, 4))
-  const count = new Uint32Array(1)
-  let room = size
-  let keys = new Uint8Array(room * sizes.key)
-  let values = new Uint8Array(room * sizes.value)
-  let isFirst = true
-  for (let more = true; more; ) {
-    count[0] = room
-    try {
-      more = native.mapLookupBatch(handle, cursor, isFirst, keys, values, count, 0, take)
-    } catch (error) {
-      if (errnoOf(error) !== ENOSPC) throw error
-      room *= 2
-      keys = new Uint8Array(room * sizes.key)
-      values = new Uint8Array(room * sizes.value)
-      continue
-    }
-    isFirst = false
-    if (count[0]! > 0) yield { count: count[0]!, keys, values }
-  }
+const holdDescriptors: readonly MapType[] = [
+  'prog_array',
+  'perf_event_array',
+  'cgroup_array',
+  'array_of_maps',
+  'hash_of_maps',
+  'devmap',
+  'devmap_hash',
+  'cpumap',
+  'xskmap',
+  'sockmap',
+  'sockhash',
+  'reuseport_sockarray',
+  'sk_storage',
+  'inode_storage',
+  'task_storage',
+  'cgrp_storage',
+]
+
+function roomFor(map: Elements, sizes = map.buffers.sizes): number {
+  return holdDescriptors.includes(map.type) ? 1 : batchSize(sizes, map.maxEntries)
 }
 
-/**
- * The same on libuv's pool, but for taking entries out: what was read would be lost where nobody asks for the next piece.
- *
- * @internal
- */
-export async function* asyncBatches(handle: MapHandle, size: number): AsyncGenerator<RawBatch, undefined> {
-  checkSize(size)
-  let room = size
-  let cursor: Uint8Array | undefined
-  for (let more = true; more; ) {
-    let batch: RawBatch
-    try {
-      const read = await native.mapLookupBatchAsync(handle, cursor, room)
-      ;({ more, cursor } = read)
-      batch = read
-    } catch (error) {
-      if (errnoOf(error) !== ENOSPC) throw error
-      room *= 2
-      continue
-    }
-    if (batch.count > 0) yield batch
-  }
+/** Sets entries in batches. If an entry cannot be encoded or set, those before it are set. @internal */
+export function setMany(
+  map: Elements,
+  entries: Iterable<readonly [key: unknown, value: unknown]>,
+  flags: number,
+): void {
+  const { sizes } = map.buffers
+  const room = roomFor(map)
+  const keys = new Uint8Array(room * sizes.key)
+  const values = new Uint8Array(room * sizes.value)
+  const keyView = new DataView(keys.buffer)
+  const valueView = new DataView(values.buffer)
+  collect(
+    entries,
+    room,
+    ([key, value], at) => {
+      map.key.encode(key, keyView, at * sizes.key)
+      map.value.encode(value, valueView, at * sizes.value)
+    },
+    (count) => updateBatch(map, keys, values, count, flags),
+  )
 }
 
-/**
- * Deletes keys; those that are not there are passed over.
- *
- * @returns how many were deleted
- * @internal
- */
-export function deleteBatch(handle: MapHandle, keys: Uint8Array, size: number, keySize: number): number {
+/** Deletes keys in batches, and returns how many of them existed. @internal */
+export function deleteMany(map: Elements, keys: Iterable<unknown>): number {
+  const { key } = map.buffers.sizes
+  const room = roomFor(map, { key, value: 0 })
+  const bytes = new Uint8Array(room * key)
+  const view = new DataView(bytes.buffer)
   let deleted = 0
-  for (let at = 0; at < size; at++) {
-    const count = Uint32Array.of(size - at)
-    const isAll = native.mapDeleteBatch(handle, keys.subarray(at * keySize), count)
-    deleted += count[0]!
-    if (isAll) break
-    // On to the one behind the one that is not there.
-    at += count[0]!
+  collect(
+    keys,
+    room,
+    (one, at) => map.key.encode(one, view, at * key),
+    (count) => {
+      deleted += deleteKeys(map, bytes, count, 'deleteMany')
+    },
+  )
+  return deleted
+}
+
+/** Deletes all entries that exist when it begins. Entries that are added meanwhile may be deleted, too. @internal */
+export function clear(map: Elements): void {
+  const taken = kernelBatches(map, true, 'clear')
+  let step = taken.next()
+  while (!step.done) step = taken.next()
+  if (step.value === undefined) return
+  // If others disturb the walk, delete what it has found and try again, but not forever.
+  for (let isDone = false, left = 16; !isDone && left > 0; left--) {
+    const keys: Uint8Array[] = []
+    isDone = true
+    try {
+      for (const key of walkKeys(map)) keys.push(key)
+    } catch (error) {
+      if (!isEndless(error)) throw error
+      isDone = false
+    }
+    deleteKeys(map, Buffer.concat(keys), keys.length, 'clear')
+  }
+}
+
+/**
+ * Encodes items one after the other, and writes them whenever `room` of them have come. Items before one that cannot be
+ * encoded are written.
+ */
+function collect<T>(
+  items: Iterable<T>,
+  room: number,
+  encode: (item: T, at: number) => void,
+  write: (count: number) => void,
+): void {
+  let count = 0
+  const flush = (): void => {
+    const full = count
+    count = 0
+    if (full > 0) write(full)
+  }
+  try {
+    for (const item of items) {
+      encode(item, count)
+      if (++count === room) flush()
+    }
+  } finally {
+    flush()
+  }
+}
+
+function updateBatch(
+  map: Elements,
+  keys: Uint8Array,
+  values: Uint8Array,
+  count: number,
+  flags: number,
+): void {
+  const { key, value } = map.buffers.sizes
+  const done = Uint32Array.of(count)
+  try {
+    try {
+      native.mapUpdateBatch(map.handle, keys, values, done, flags)
+    } catch (error) {
+      if (!lacksBatches(error)) throw error
+      // The kernel leaves the number as it is if it has no batches, or else says how far it came.
+      for (let i = done[0]! < count ? done[0]! : 0; i < count; i++) {
+        const oneKey = keys.subarray(i * key, (i + 1) * key)
+        setBytes(map, oneKey, values.subarray(i * value, (i + 1) * value), flags)
+      }
+    }
+  } catch (error) {
+    throw map.explain(error, 'setMany')
+  }
+}
+
+/** Deletes the first `count` keys, and returns how many of them existed. */
+function deleteKeys(map: Elements, keys: Uint8Array, count: number, what: string): number {
+  const size = map.buffers.sizes.key
+  let deleted = 0
+  try {
+    for (let at = 0; at < count; at++) {
+      const done = Uint32Array.of(count - at)
+      try {
+        const isAll = native.mapDeleteBatch(map.handle, keys.subarray(at * size), done)
+        deleted += done[0]!
+        if (isAll) break
+        // It stopped at a key that does not exist. Continue behind it.
+        at += done[0]!
+      } catch (error) {
+        if (!lacksBatches(error)) throw error
+        for (; at < count; at++) if (deleteBytes(map, keys.subarray(at * size, (at + 1) * size))) deleted++
+      }
+    }
+  } catch (error) {
+    throw map.explain(error, what)
   }
   return deleted
 }

@@ -2,12 +2,12 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 
-/** The `__u32 prefixlen` that a key of an LPM trie begins with. */
+/** The size of the `__u32 prefixlen` at the beginning of a key, in bytes. */
 const headSize = 4
 
 /**
- * Keys of an LPM trie as text: `10.1.0.0/16`, `2001:db8::/32`; an address alone is a host. They are read with their length, hosts too, and IPv6 in its
- * short form.
+ * Keys of an LPM trie as text: `10.1.0.0/16`, `2001:db8::/32`. An address without a length is a host. Decoded keys always have
+ * a length, and IPv6 addresses are in their short form.
  *
  * @param keySize - 8 for IPv4, 20 for IPv6
  * @internal
@@ -27,13 +27,13 @@ export function cidrCodec(keySize: number): ElementCodec<string> {
   }
 }
 
-/** Whether keys of so many bytes can be networks. @internal */
+/** Whether keys of this size can be networks. @internal */
 export function isCidrSize(keySize: number): boolean {
   return keySize === headSize + 4 || keySize === headSize + 16
 }
 
 function parseCidr(text: unknown, size: number): { address: Uint8Array; length: number } {
-  if (typeof text !== 'string') throw new TypeError(`key is not a network as text, such as '10.1.0.0/16'`)
+  if (typeof text !== 'string') throw new TypeError(`key is not a string such as '10.1.0.0/16'`)
   const [host = '', suffix, ...rest] = text.split('/')
   const version = isIPv4(host) ? 4 : isIPv6(host) && !host.includes('%') ? 6 : 0
   if (version === 0 || rest.length > 0) {
@@ -41,15 +41,16 @@ function parseCidr(text: unknown, size: number): { address: Uint8Array; length: 
   }
   const wanted = size === 4 ? 4 : 6
   if (version !== wanted)
-    throw new RangeError(`key '${text}' is IPv${version}, the map's keys are IPv${wanted}`)
+    throw new RangeError(`key '${text}' is IPv${version}, but the map's keys are IPv${wanted}`)
   const bits = size * 8
   const length = suffix === undefined ? bits : /^\d{1,3}$/.test(suffix) ? Number(suffix) : -1
-  if (length < 0 || length > bits) throw new RangeError(`key '${text}': the length is not 0 to ${bits}`)
+  if (length < 0 || length > bits)
+    throw new RangeError(`key '${text}': the prefix length is not between 0 and ${bits}`)
   const address = version === 4 ? ipv4Bytes(host) : ipv6Bytes(host)
   const network = masked(address, length)
   if (network.some((byte, i) => byte !== address[i])) {
     throw new RangeError(
-      `key '${text}' has bits behind its length: the network is ${textOf(network)}/${length}`,
+      `key '${text}' has bits set after its prefix length: the network is ${textOf(network)}/${length}`,
     )
   }
   return { address, length }
@@ -63,7 +64,7 @@ function ipv4Bytes(text: string): Uint8Array {
   return Uint8Array.from(text.split('.'), Number)
 }
 
-/** Of an address that is known to be well-formed. */
+/** The address must be well-formed. */
 function ipv6Bytes(text: string): Uint8Array {
   const bytesOf = (part: string): number[] =>
     part === ''
@@ -88,6 +89,6 @@ function textOf(address: Uint8Array): string {
   const view = new DataView(address.buffer, address.byteOffset, 16)
   const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16))
   if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return `::ffff:${address.subarray(12).join('.')}`
-  // Not SocketAddress: Bun's does not shorten.
+  // Bun's SocketAddress does not shorten addresses, but its URL does.
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }

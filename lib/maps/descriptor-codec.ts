@@ -2,10 +2,10 @@ import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 
 /**
- * The values of maps that hold maps or programs: a descriptor goes in, an id comes out.
+ * The values of maps that hold maps or programs. The kernel takes a descriptor, and returns an id.
  *
- * @param fdOf - the descriptor of what is to be put in
- * @param read - what the id stands for
+ * @param fdOf - returns the descriptor of a map or program
+ * @param read - returns what an id stands for
  * @internal
  */
 export function descriptorCodec(
@@ -17,13 +17,13 @@ export function descriptorCodec(
     encode: (value, view, offset = 0) => {
       const fd = typeof value === 'number' ? value : fdOf(value)
       if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff)
-        throw new RangeError(`value ${fd} is no descriptor`)
+        throw new RangeError(`value ${fd} is not a descriptor`)
       view.setUint32(offset, fd, littleEndian)
     },
   }
 }
 
-/** The descriptor that was encoded last. @internal */
+/** The descriptor in an encoded value. @internal */
 export function descriptorIn(view: DataView): number {
   return view.getInt32(0, littleEndian)
 }

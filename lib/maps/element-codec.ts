@@ -1,22 +1,23 @@
 import { isBytes } from '../btf/bytes.js'
+import { type Codec, expectCodec, isOwnCodec } from '../btf/codec.js'
 import { native } from '../native/binding.js'
 
-/** How a map's keys or values are turned into bytes and back. A `Codec` of lib/btf is one. @internal */
+/** Turns a map's keys or values into bytes and back. A `Codec` of lib/btf is one. @internal */
 export interface ElementCodec<T = unknown> {
   decode(view: DataView, offset?: number): T
   encode(value: T, view: DataView, offset?: number): void
 }
 
-/** Bytes as they are, copied. @internal */
+/** Bytes, copied. @internal */
 export function bytesCodec(what: string, size: number): ElementCodec<Uint8Array> {
   return {
     decode: (view, offset = 0) => new Uint8Array(view.buffer, view.byteOffset + offset, size).slice(),
     encode: (value, view, offset = 0) => {
-      // Maps without keys (queues) are asked for no key at all.
+      // Maps without keys (queues) need none.
       if (value === undefined && size === 0) return
       if (!isBytes(value)) throw new TypeError(`${what} is not a Uint8Array`)
       if (value.length !== size)
-        throw new RangeError(`${what} has ${value.length} bytes, the map's have ${size}`)
+        throw new RangeError(`${what} has ${value.length} bytes, but the map's ${what}s have ${size}`)
       new Uint8Array(view.buffer, view.byteOffset + offset, size).set(value)
     },
   }
@@ -33,8 +34,36 @@ export function perCpuCodec<T>(one: ElementCodec<T>, size: number): ElementCodec
       if (!Array.isArray(values))
         throw new TypeError('value is not an array with an element for each possible CPU')
       if (values.length !== cpus)
-        throw new RangeError(`value has ${values.length} elements, there are ${cpus} possible CPUs`)
-      for (const [cpu, value] of values.entries()) one.encode(value, view, offset + cpu * stride)
+        throw new RangeError(
+          `value has ${values.length} elements, but this machine has ${cpus} possible CPUs`,
+        )
+      // The array's own length can change: an element may be a getter.
+      for (let cpu = 0; cpu < cpus; cpu++) one.encode(values[cpu] as T, view, offset + cpu * stride)
+    },
+  }
+}
+
+/**
+ * A codec that a user gives for the keys or values of a map. One that is not ours works on copies: it may keep the view
+ * that it is given, or transfer its buffer, to which native code has a pointer.
+ *
+ * @throws TypeError if it is not a codec
+ * @internal
+ */
+export function givenCodec<T>(what: string, codec: Codec<T>): ElementCodec<T> {
+  expectCodec(`the codec of the ${what}s`, codec)
+  if (isOwnCodec(codec)) return codec
+  const { size } = codec
+  return {
+    decode(view, offset = 0) {
+      const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice()
+      return codec.decode(new DataView(bytes.buffer), 0)
+    },
+    encode(value, view, offset = 0) {
+      const bytes = new Uint8Array(size)
+      codec.encode(value, new DataView(bytes.buffer), 0)
+      if (bytes.length !== size) throw new TypeError(`the codec of the ${what}s detached its buffer`)
+      new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** What the kernel tells of a map only in /proc/self/fdinfo. @internal */
+/** What the kernel reports about a map only in /proc/self/fdinfo. @internal */
 export function kernelFacts(fd: number): { memlock: number; frozen: boolean } {
   return factsIn(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))
 }

@@ -1,15 +1,18 @@
-import type { MapType } from '../native/type-names.js'
+import type { MapHandle } from '../../types/binding.js'
+import { native } from '../native/binding.js'
+import { type MapType, mapTypeName } from '../native/type-names.js'
 
-/** What a map is made by. */
+/** The properties with which a map is created. */
 export interface MapLayout {
   type: MapType
   /** Bytes. */
   keySize: number
-  /** Bytes; of a per-CPU map, for one CPU. */
+  /** Bytes; for a per-CPU map, the size of one CPU's value. */
   valueSize: number
   maxEntries: number
   /** `BPF_F_*` of linux/bpf.h. */
   flags: number
+  /** Type-specific extra value, such as the number of hash functions of a bloom filter. */
   extra: bigint
 }
 
@@ -23,7 +26,8 @@ const words: readonly [name: keyof MapLayout, say: string, unit: string][] = [
 ]
 
 /**
- * Every difference, in words: `key size 8 bytes instead of 4`. Nothing where `found` is as `wanted`; what `wanted` leaves out is not looked at.
+ * Describes every difference in words: `key size 8 bytes instead of 4`. The list is empty if `found` is as `wanted`.
+ * Properties that `wanted` leaves out are not compared.
  *
  * @internal
  */
@@ -40,4 +44,26 @@ function shown(name: keyof MapLayout, layout: Partial<MapLayout>): string {
 /** @internal */
 export function layoutOf({ type, keySize, valueSize, maxEntries, flags, extra }: MapLayout): MapLayout {
   return { type, keySize, valueSize, maxEntries, flags, extra }
+}
+
+/** The layout of a map that is declared in an object or exists in the kernel. @internal */
+export function declaredLayout(handle: MapHandle): MapLayout {
+  return {
+    type: mapTypeName(native.mapType(handle)),
+    keySize: native.mapKeySize(handle),
+    valueSize: native.mapValueSize(handle),
+    maxEntries: native.mapMaxEntries(handle),
+    flags: native.mapFlags(handle),
+    extra: native.mapExtra(handle),
+  }
+}
+
+/** The layout of the map behind a descriptor. Throws an error of native code if it is not a map. @internal */
+export function layoutOfFd(fd: number): MapLayout {
+  const handle = native.mapFromFd(fd)
+  try {
+    return declaredLayout(handle)
+  } finally {
+    native.mapClose(handle)
+  }
 }

@@ -3,10 +3,12 @@ import { live } from '../btf/live-memory.js'
 import type { Plan } from '../btf/plan.js'
 import { attempt } from '../errors/attempt.js'
 import type { Subject } from '../errors/explain.js'
+import { attachableMaps } from '../links/attachment.js'
 import { native } from '../native/binding.js'
+import { mapHandles } from '../native/handles.js'
 import type { ElementCodec } from './element-codec.js'
 
-/** What a mapped array needs to know of its map. @internal */
+/** What a mapped array needs to know about its map. @internal */
 export interface MappedType {
   readonly name: string
   readonly maxEntries: number
@@ -17,22 +19,29 @@ export interface MappedType {
   readonly littleEndian: boolean
 }
 
-const memoryArguments = ['memory', 'index', 'value']
+/** Room for one value. */
+interface Scratch {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+}
+
+const memoryArguments = ['memory', 'offset', 'bytes']
 
 /**
- * The values of an array with `BPF_F_MMAPABLE`, in memory that programs see, too: reading and writing takes no system call. It outlives its map, and holds it
- * in the kernel until it's closed.
+ * The values of an array with `BPF_F_MMAPABLE` in memory that programs use, too. Reading and writing them takes no system call.
+ * The mapping stays usable when the map is closed, and keeps the map in the kernel until you close the mapping.
  *
- * Nothing is atomic but what the machine makes so: an aligned number of up to 8 bytes is read and written at once, a struct is not.
+ * Only what the machine makes atomic is atomic: an aligned number of up to 8 bytes is read and written at once, a struct is
+ * not.
  */
 export class MappedArray<V> implements Disposable {
   readonly #handle: MemoryHandle
   readonly #type: MappedType
   readonly #stride: number
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
+  /** Missing while a value is encoded or decoded: code of the caller that runs then may use the array, too. */
+  #scratch: Scratch | undefined
   #items: V[] | undefined
-  /** How many values there are: the map's `maxEntries`. */
+  /** The number of values: the map's `maxEntries`. */
   readonly length: number
 
   /** Use {@link BpfMap.mmap}. @internal */
@@ -41,27 +50,35 @@ export class MappedArray<V> implements Disposable {
     this.#type = type
     this.length = type.maxEntries
     this.#stride = paddedTo8(type.valueSize)
-    this.#bytes = new Uint8Array(type.valueSize)
-    this.#view = new DataView(this.#bytes.buffer)
   }
 
-  /** A value, as a copy. @throws RangeError where there is none */
+  /** A copy of a value. @throws RangeError if the index is not one of the array */
   get(index: number): V {
-    this.#read(this.#offsetOf(index), this.#bytes)
-    return this.#type.value.decode(this.#view, 0) as V
+    const offset = this.#offsetOf(index)
+    return this.#withScratch(({ bytes, view }) => {
+      this.#read(offset, bytes)
+      return this.#type.value.decode(view, 0) as V
+    })
   }
 
-  /** Writes a value whole. @throws RangeError where there is none; BpfError EACCES where it is mapped read-only */
+  /**
+   * Writes a whole value.
+   *
+   * @throws RangeError if the index is not one of the array
+   * @throws BpfError EACCES if the array is mapped for reading only
+   */
   set(index: number, value: V): this {
     const offset = this.#offsetOf(index)
-    this.#type.value.encode(value, this.#view, 0)
-    this.#write(offset, this.#bytes)
+    this.#withScratch(({ bytes, view }) => {
+      this.#type.value.encode(value, view, 0)
+      this.#write(offset, bytes)
+    })
     return this
   }
 
   /**
-   * The values where they lie: `items[3].packets` reads those 8 bytes, assigning to it writes them. Strings and byte arrays are copies, to be assigned
-   * whole. For loops {@link get} is faster.
+   * The values as live objects: `items[3].packets` reads those 8 bytes, and assigning to it writes them. Strings and byte
+   * arrays are copies, which you assign as a whole. In loops, {@link get} is faster.
    */
   get items(): V[] {
     if (this.#items === undefined) {
@@ -83,12 +100,12 @@ export class MappedArray<V> implements Disposable {
     return this.#items
   }
 
-  /** The values, each as a copy. */
+  /** The values as copies. */
   *[Symbol.iterator](): Generator<V, undefined> {
     for (let i = 0; i < this.length; i++) yield this.get(i)
   }
 
-  /** Gives the memory back; using it afterwards throws ERR_BPF_CLOSED. Twice is fine. */
+  /** Unmaps the memory. Using it afterwards throws ERR_BPF_CLOSED. You can call it twice. */
   close(): void {
     native.memoryClose(this.#handle)
   }
@@ -97,9 +114,26 @@ export class MappedArray<V> implements Disposable {
     this.close()
   }
 
+  #withScratch<T>(use: (scratch: Scratch) => T): T {
+    const scratch = this.#scratch ?? this.#newScratch()
+    this.#scratch = undefined
+    try {
+      return use(scratch)
+    } finally {
+      this.#scratch = scratch
+    }
+  }
+
+  #newScratch(): Scratch {
+    const bytes = new Uint8Array(this.#type.valueSize)
+    return { bytes, view: new DataView(bytes.buffer) }
+  }
+
   #offsetOf(index: number): number {
     if (Number.isInteger(index) && index >= 0 && index < this.length) return index * this.#stride
-    throw new RangeError(`map '${this.#type.name}': there is no value ${index}, it has ${this.length}`)
+    throw new RangeError(
+      `map '${this.#type.name}': index ${index} does not exist, because the array has ${this.length} values`,
+    )
   }
 
   #read(offset: number, target: Uint8Array): void {
@@ -119,7 +153,7 @@ export class MappedArray<V> implements Disposable {
 export class MappedArena implements Disposable {
   readonly #handle: MemoryHandle
   readonly #map: string
-  /** Bytes: the map's `maxEntries` are pages. */
+  /** Bytes. The map's `maxEntries` counts pages. */
   readonly size: number
 
   /** Use {@link BpfMap.mmapArena}. @internal */
@@ -130,26 +164,31 @@ export class MappedArena implements Disposable {
   }
 
   /**
-   * A copy of bytes. A page that no program has allocated comes to be by reading it.
+   * Copies bytes out of the arena. Reading a page that is not allocated allocates it.
    *
-   * @throws BpfError EFAULT for such a page with the flag BPF_F_SEGV_ON_FAULT
+   * @throws BpfError EFAULT for such a page in an arena with the flag BPF_F_SEGV_ON_FAULT
    */
   read(offset: number, length: number): Uint8Array {
+    const what = `read ${length} bytes at ${offset}`
+    if (!Number.isInteger(length))
+      throw new TypeError(`map '${this.#map}': ${what}: length is not an integer`)
+    if (length < 0 || length > this.size) {
+      const message = `map '${this.#map}': ${what}: length is out of range, the arena has ${this.size} bytes`
+      throw new RangeError(message)
+    }
     const bytes = new Uint8Array(length)
-    attempt(memorySubject(this.#map, `read ${length} bytes at ${offset}`), () =>
-      native.memoryRead(this.#handle, offset, bytes),
-    )
+    attempt(memorySubject(this.#map, what), () => native.memoryRead(this.#handle, offset, bytes))
     return bytes
   }
 
-  /** Copies bytes into it. */
+  /** Copies bytes into the arena. Writing to a page that is not allocated allocates it. */
   write(offset: number, bytes: Uint8Array): void {
     attempt(memorySubject(this.#map, `write at ${offset}`), () =>
       native.memoryWrite(this.#handle, offset, bytes),
     )
   }
 
-  /** As {@link MappedArray.close}. The memory of an object's arena is libbpf's, and goes with the object. */
+  /** Unmaps the arena. The memory of an object's arena belongs to libbpf, and is unmapped with the object. */
   close(): void {
     native.memoryClose(this.#handle)
   }
@@ -159,12 +198,22 @@ export class MappedArena implements Disposable {
   }
 }
 
-/** Why a map cannot be mapped, by errno. @internal */
-export const mmapReasons: Record<number, string> = {
+/** Why a map cannot be mapped, by errno. */
+const mmapReasons: Record<number, string> = {
   1: 'it is frozen or read-only: mmap({ writable: false }) maps it for reading',
-  16: 'it is mapped already, and an arena is mapped once',
-  22: 'it is mapped already, and an arena is mapped once',
-  95: 'only arrays with the flag BPF_F_MMAPABLE (Linux 5.5) and arenas (Linux 6.9) can be',
+  16: 'it is mapped already, and an arena can be mapped only once',
+  22: 'it is mapped already, and an arena can be mapped only once',
+  95: 'only arrays with the flag BPF_F_MMAPABLE (Linux 5.5) and arenas (Linux 6.9) can be mapped',
+}
+
+/** Maps the memory of a map. @internal */
+export function mapMemory(map: { readonly name: string }, writable: boolean): MemoryHandle {
+  const subject = {
+    ...attachableMaps.of(map).subject,
+    what: `map '${map.name}': mmap`,
+    reason: ({ errno }: { errno: number }) => mmapReasons[errno],
+  }
+  return attempt(subject, () => native.mapMmap(mapHandles.of(map), writable))
 }
 
 function paddedTo8(size: number): number {
@@ -178,7 +227,7 @@ function memorySubject(map: string, what: string): Subject {
     arguments: memoryArguments,
     reason: ({ errno }) => {
       if (errno === 13) return 'it is mapped for reading only'
-      return errno === 14 ? 'a page of the arena is not there' : undefined
+      return errno === 14 ? 'a page of the arena is not allocated' : undefined
     },
   }
 }

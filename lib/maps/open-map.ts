@@ -8,10 +8,8 @@ import { bytesCodec, type ElementCodec } from './element-codec.js'
 import { BpfMap } from './map.js'
 
 /**
- * A map that somebody else made, its keys and values decoded by the BTF that it came with; bytes where it has none.
- * (`bpf_map_get_fd_by_id`, Linux 4.13; CAP_SYS_ADMIN)
- *
- * @param id - the kernel's number for it
+ * Opens a map of another process by its id. Keys and values have the types of the BTF that the map was created with; without
+ * BTF they are bytes. (`bpf_map_get_fd_by_id`, Linux 4.13; requires CAP_SYS_ADMIN)
  */
 export function openMap<K = unknown, V = unknown>(id: number): BpfMap<K, V> {
   const handle = attempt({ what: `open the map with id ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
@@ -26,7 +24,7 @@ export function openMap<K = unknown, V = unknown>(id: number): BpfMap<K, V> {
     }
     return {
       key: element('key', btf?.types, btfKeyTypeId, map.keySize),
-      // What struct_ops maps hold is the kernel's.
+      // The values of struct_ops maps have a type of the kernel.
       value:
         btfVmlinuxValueTypeId === 0
           ? element('value', btf?.types, btfValueTypeId, map.valueSize)

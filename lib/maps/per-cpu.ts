@@ -2,16 +2,16 @@ import { inspect } from 'node:util'
 import { isBytes } from '../btf/bytes.js'
 
 /**
- * The sum of values of the same type: numbers and bigints are added, structs and arrays member by member. What cannot be added (strings, bytes,
- * booleans) is that of the first value whose own isn't empty: of the first CPU that has one.
+ * Adds values of the same type. Numbers and bigints are added, structs and arrays member by member. Strings, bytes and booleans
+ * cannot be added: the result has the first one that is not empty.
  *
  * @example
  * sumValues([{ packets: 1n, name: '' }, { packets: 2n, name: 'eth0' }])  // { packets: 3n, name: 'eth0' }
  *
- * @throws RangeError when there are no values
+ * @throws RangeError if there are no values
  */
 export function sumValues<T>(values: readonly T[]): T {
-  if (values.length === 0) throw new RangeError('there are no values to sum')
+  if (values.length === 0) throw new RangeError('there are no values to add')
   return sum(values) as T
 }
 
@@ -32,5 +32,5 @@ function sum(values: readonly unknown[]): unknown {
       ]),
     )
   }
-  throw new TypeError(`${inspect(first)} cannot be summed`)
+  throw new TypeError(`${inspect(first)} cannot be added`)
 }

@@ -1,10 +1,10 @@
 import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 
-/** `BPF_F_STACK_BUILD_ID`: the values are build ids and offsets, not addresses. */
+/** Flag for stack traces: the values are build ids and offsets, not addresses. */
 export const BPF_F_STACK_BUILD_ID = 1 << 5
 
-/** Numbers of stacks, as `bpf_get_stackid` returns them. @internal */
+/** The keys of stack traces: numbers that `bpf_get_stackid` returns. @internal */
 export const stackIdCodec: ElementCodec = {
   decode: (view, offset = 0) => view.getUint32(offset, littleEndian),
   encode: (value, view, offset = 0) => {
@@ -15,7 +15,7 @@ export const stackIdCodec: ElementCodec = {
   },
 }
 
-/** The addresses of a stack, the innermost first, as many as there are. @internal */
+/** The addresses of a stack, the innermost first, without unused slots. @internal */
 export function stackCodec(size: number): ElementCodec {
   return {
     decode: (view, offset = 0) => {
@@ -28,7 +28,7 @@ export function stackCodec(size: number): ElementCodec {
       return addresses
     },
     encode: () => {
-      throw new TypeError('stacks are written by programs only')
+      throw new TypeError('only programs can write stack traces')
     },
   }
 }

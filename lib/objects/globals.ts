@@ -5,6 +5,7 @@ import type { BtfDatasec } from '../btf/types.js'
 import { byteLength } from '../btf/values.js'
 import { BpfError } from '../errors/errors.js'
 import type { BpfMap } from '../maps/map.js'
+import { sectionMemory } from '../maps/section-memory.js'
 
 /**
  * The global variables of one section, by name; each is what its type in BTF makes it. Structs and arrays are live: `data.config.limit = 5` writes those
@@ -31,9 +32,10 @@ export function globalsOf(owner: GlobalsOwner, map: BpfMap): Globals {
   const section = sectionOf(types, map)
   const globals = {}
   if (section === undefined) return globals
+  const bytes = sectionMemory(map)
   const memory: Memory = {
     littleEndian: types.littleEndian,
-    read: (offset, target) => map.readMemory(offset, target),
+    read: bytes.read,
     write: (offset, source, path) => {
       const reason = whyReadOnly(section.name, owner.loadTried, path)
       if (reason !== undefined) {
@@ -43,7 +45,7 @@ export function globalsOf(owner: GlobalsOwner, map: BpfMap): Globals {
           map: map.name,
         })
       }
-      map.writeMemory(offset, source)
+      bytes.write(offset, source)
     },
   }
   const planner = new Planner(types, false)

@@ -3,6 +3,7 @@ import type { BtfTypes } from '../btf/parse.js'
 import { Planner } from '../btf/plan.js'
 import { BpfError } from '../errors/errors.js'
 import type { BpfMap } from '../maps/map.js'
+import { sectionMemory } from '../maps/section-memory.js'
 import { native } from '../native/binding.js'
 import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
@@ -65,15 +66,16 @@ function memoryOf(owner: StructOpsOwner, map: BpfMap<unknown, unknown>): Memory 
       { code: 'ERR_BPF_STATE', object: owner.name, map: map.name },
     )
   }
+  const bytes = sectionMemory(map)
   return {
     littleEndian: owner.types.littleEndian,
     read(offset, target) {
       expectOpen()
-      map.readMemory(offset, target)
+      bytes.read(offset, target)
     },
     write(offset, source) {
       expectOpen()
-      map.writeMemory(offset, source)
+      bytes.write(offset, source)
     },
   }
 }

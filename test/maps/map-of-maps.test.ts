@@ -70,7 +70,7 @@ describe('a map of maps', () => {
     const error = thrownBy(() => outer.set(2, hash))
     expect(error).toMatchObject({ code: 'EINVAL', map: 'outer' })
     expect((error as Error).message).toContain(
-      'that map is not like those that it is declared to hold: type hash instead of array',
+      'that map differs from the declaration of the inner maps: type hash instead of array',
     )
     using array = inner(1)
     outer.set(2, array)

@@ -225,11 +225,11 @@ describe('raw', () => {
   })
 
   it.each<[string, Uint8Array, Uint8Array, string]>([
-    ['a short key', bytes(1, 2), bytes(1, 2, 3, 4, 5), "key has 2 bytes, the map's have 3"],
-    ['a long key', bytes(1, 2, 3, 4), bytes(1, 2, 3, 4, 5), "key has 4 bytes, the map's have 3"],
-    ['an empty key', bytes(), bytes(1, 2, 3, 4, 5), "key has 0 bytes, the map's have 3"],
-    ['a short value', bytes(1, 2, 3), bytes(1, 2, 3, 4), "value has 4 bytes, the map's have 5"],
-    ['a long value', bytes(1, 2, 3), new Uint8Array(6), "value has 6 bytes, the map's have 5"],
+    ['a short key', bytes(1, 2), bytes(1, 2, 3, 4, 5), "key has 2 bytes, but the map's keys have 3"],
+    ['a long key', bytes(1, 2, 3, 4), bytes(1, 2, 3, 4, 5), "key has 4 bytes, but the map's keys have 3"],
+    ['an empty key', bytes(), bytes(1, 2, 3, 4, 5), "key has 0 bytes, but the map's keys have 3"],
+    ['a short value', bytes(1, 2, 3), bytes(1, 2, 3, 4), "value has 4 bytes, but the map's values have 5"],
+    ['a long value', bytes(1, 2, 3), new Uint8Array(6), "value has 6 bytes, but the map's values have 5"],
   ])('answers %s with a RangeError that names the sizes', (_, key, value, message) => {
     using object = load('maps')
     const map = object.map('bytes')
@@ -374,7 +374,7 @@ describe('BpfMap', () => {
     ]) {
       const error = thrownBy(set)
       expect(error).toMatchObject({ code: 'ERR_BPF_STATE' })
-      expect((error as Error).message).toContain('belongs to no object: it is as it was made')
+      expect((error as Error).message).toContain('does not belong to an object: its properties are fixed')
     }
   })
 

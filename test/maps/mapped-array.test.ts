@@ -167,7 +167,7 @@ describe('an arena', () => {
   requiresKernel('6.9', 'is mapped once', () => {
     using map = BpfMap.create(pages)
     using _ = map.mmapArena()
-    expect(() => map.mmapArena()).toThrow('an arena is mapped once')
+    expect(() => map.mmapArena()).toThrow('an arena can be mapped only once')
   })
 
   requiresKernel('6.9', 'that has no page where it is touched is an error, not the end', () => {

@@ -29,7 +29,7 @@ describe('a per-CPU value', () => {
     )
     expect(map.valueSize).toBe(4)
     expect(() => map.raw.set(Uint8Array.of(1, 0, 0, 0), new Uint8Array(4))).toThrow(
-      new RangeError(`value has 4 bytes, the map's have ${8 * cpus}`),
+      new RangeError(`value has 4 bytes, but the map's values have ${8 * cpus}`),
     )
   })
 

@@ -337,7 +337,9 @@ describe('maps', () => {
   it('refuse keys and values of a wrong size or type', () => {
     object = load('maps')
     const { raw } = object.map('points')
-    expect(() => raw.get(new Uint8Array(3))).toThrow(new RangeError("key has 3 bytes, the map's have 4"))
+    expect(() => raw.get(new Uint8Array(3))).toThrow(
+      new RangeError("key has 3 bytes, but the map's keys have 4"),
+    )
     expect(() => raw.set(new Uint8Array(4), new Uint8Array(25))).toThrow(RangeError)
     expect(() => raw.get('text' as never)).toThrow(TypeError)
     const points = object.map<number, object>('points')
