@@ -1,4 +1,4 @@
-// Compiles the BPF programs: examples/a/a.bpf.c becomes dist/examples/a/a.bpf.o, test/bpf/b.bpf.c becomes
+// Compiles BPF programs: examples/a/a.bpf.c becomes dist/examples/a/a.bpf.o, test/bpf/b.bpf.c becomes
 // dist/test/bpf/b.bpf.o.
 import { existsSync, mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -6,14 +6,23 @@ import { dirname, join } from 'node:path'
 import { files, fingerprint } from './files.mjs'
 import { Failure, run } from './run.mjs'
 
-// <bpf/usdt.bpf.h> wants <asm/errno.h>, which Debian keeps apart for each architecture.
+// <bpf/usdt.bpf.h> includes <asm/errno.h>, which Debian keeps in a folder for each architecture.
 const multiarch = { x64: 'usr/include/x86_64-linux-gnu', arm64: 'usr/include/aarch64-linux-gnu' }
 const targetArch = { x64: 'x86', arm64: 'arm64' }
 
-/** For which machine, in which folder build/include/ and dist/ are, and where that machine's headers are. */
+/** The machine to compile for, the folder that has build/include/ and gets dist/, and where the machine's headers are. */
 const here = { arch: process.arch, folder: '', system: '/' }
 
-export const sources = () => ['lib', 'examples', 'test/bpf'].flatMap((folder) => files(folder, /\.bpf\.c$/))
+const main = 'examples/activity/'
+const bpfFiles = (...folders) => folders.flatMap((folder) => files(folder, /\.bpf\.c$/))
+const groups = {
+  bpf: () => bpfFiles('lib', main),
+  examples: () => bpfFiles('examples').filter((file) => !file.startsWith(main)),
+  tests: () => bpfFiles('test/bpf'),
+}
+
+/** The BPF programs that a step of scripts/setup compiles, or all of them. */
+export const sources = (group) => (group ? groups[group]() : Object.values(groups).flatMap((find) => find()))
 export const objectOf = (source) => `dist/${source.replace(/c$/, 'o')}`
 
 const headers = (folder = '') => [
@@ -23,18 +32,18 @@ const headers = (folder = '') => [
 ]
 const headersBeside = (source) => files(dirname(source), /\.h$/)
 
-/** Changes when any of the objects has to be compiled. */
-export const inputs = () =>
-  fingerprint(...sources().flatMap((source) => [source, ...headersBeside(source)]), ...headers())
+/** Changes when one of the objects has to be compiled again. */
+export const inputs = (sources) =>
+  fingerprint(...sources.flatMap((source) => [source, ...headersBeside(source)]), ...headers())
 
 /**
- * Compiles what has changed. `previous` is what the last call returned: for each object, of what it was made.
+ * Compiles what has changed. `previous` is what the last call returned: a fingerprint of the inputs of each object.
  */
-export async function compileBpf(clang, previous = {}, machine = here) {
+export async function compileBpf(clang, sources, previous = {}, machine = here) {
   const shared = [fingerprint(clang, ...headers(machine.folder)), targetArch[machine.arch]]
   const made = {}
   const todo = []
-  for (const source of sources()) {
+  for (const source of sources) {
     const object = join(machine.folder, objectOf(source))
     made[object] = JSON.stringify([...shared, fingerprint(source, ...headersBeside(source))])
     if (made[object] !== previous[object] || !existsSync(object)) todo.push(source)
@@ -58,8 +67,8 @@ export function compile(clang, source, object = objectOf(source), { arch, folder
     .map((folder) => `-I${folder}`)
   const asm = join(system, multiarch[arch])
   if (existsSync(asm)) include.push('-idirafter', asm)
-  // Version 3 instructions: kernels since 5.1. Newer kernels' types have members that are a struct's name alone, which is Microsoft's C.
-  // Source lines in BTF are named from the root of the repository.
+  // Version 3 of the instruction set works since Linux 5.1. The types of newer kernels have unnamed struct members,
+  // a Microsoft extension. Paths of source lines in BTF are relative to the root of the repository.
   const flags = ['-g', '-O2', '-Wall', '-target', 'bpf', '-mcpu=v3', `-D__TARGET_ARCH_${targetArch[arch]}`]
   flags.push('-fms-extensions', '-Wno-microsoft-anon-tag', '-fdebug-compilation-dir=.')
   return run(clang, [...flags, ...include, '-c', source, '-o', object])

@@ -1,5 +1,5 @@
-// Prepares everything, step by step. A step is skipped when nothing that it reads has changed; that is written
-// down in build/setup/.
+// Prepares the repository step by step. A step is skipped when nothing that it reads has changed since the last
+// time, which is recorded in build/setup/. Steps that do not need each other run at the same time.
 import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, release } from 'node:os'
@@ -13,19 +13,22 @@ import { ensureTools, fingerprint as toolsFingerprint } from './tools.mjs'
 
 const help = `Usage: scripts/setup [--only STEP,...] [--force] [--verbose]
 
-Prepares all that npm start and npm test need. Steps that have nothing to do are skipped.
+Prepares the repository for npm start, npm test and the other scripts. Steps that have nothing to do are skipped.
 
-  tools    compilers, cmake and clang; missing ones are installed with apt
-  npm      npm ci
-  deps     the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS names a folder of tarballs
-  addon    build/Release/libbpf_node.node
-  headers  dist/include/bpf, libbpf's headers for BPF programs
-  ts       dist/, compiled from TypeScript
-  vmlinux  build/include/vmlinux.h, the running kernel's types
-  bpf      dist/**/*.bpf.o, compiled from examples/ and test/bpf/
+  tools     compilers, cmake and clang; apt installs those that are missing
+  npm       npm ci
+  deps      the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS may name a folder of tarballs
+  addon     build/Release/libbpf_node.node
+  headers   dist/include/bpf, libbpf's headers for BPF programs
+  ts        dist/, compiled from TypeScript
+  vmlinux   build/include/vmlinux.h, the types of the running kernel
+  bpf       the BPF programs that npm start needs: those of lib/ and examples/activity/
+  examples  the BPF programs of the other examples
+  tests     the BPF programs of test/bpf/
 
-  --only   these steps and those that they need
-  --force  even if nothing has changed
+  --only     run these steps and those that they need
+  --force    run them even if nothing has changed
+  --verbose  show the output of every command
 `
 
 const addon = 'build/Release/libbpf_node.node'
@@ -121,7 +124,7 @@ const steps = {
     needs: ['addon', 'ts'],
     title: `writing ${vmlinux} from the kernel's BTF`,
     inputs() {
-      // The time of a file in /sys says nothing.
+      // The modification time of a file in /sys means nothing.
       if (!existsSync(kernelBtf)) return release()
       const btf = readFileSync(kernelBtf)
       return [release(), btf.length, createHash('sha256').update(btf.subarray(0, 65536)).digest('hex')]
@@ -140,16 +143,26 @@ const steps = {
     },
   },
 
-  bpf: {
-    needs: ['tools', 'deps', 'vmlinux'],
-    title: 'compiling BPF programs',
-    inputs: () => [stamp('tools').value, bpfInputs(), ...fingerprint('scripts/compile-bpf.mjs')],
-    outputs: () => sources().map(objectOf),
-    run: (previous) => compileBpf(stamp('tools').value, previous),
-  },
+  bpf: bpfStep('bpf', 'compiling the BPF programs of lib/ and examples/activity/'),
+  examples: bpfStep('examples', 'compiling the BPF programs of the examples'),
+  tests: bpfStep('tests', 'compiling the BPF programs of the tests'),
 }
 
-// tsc doesn't copy declarations that were written by hand.
+function bpfStep(group, title) {
+  return {
+    needs: ['tools', 'deps', 'vmlinux'],
+    title,
+    inputs: () => [
+      stamp('tools').value,
+      bpfInputs(sources(group)),
+      ...fingerprint('scripts/compile-bpf.mjs'),
+    ],
+    outputs: () => sources(group).map(objectOf),
+    run: (previous) => compileBpf(stamp('tools').value, sources(group), previous),
+  }
+}
+
+// tsc does not copy declarations that were written by hand.
 const declarations = () =>
   files('types', /\.d\.ts$/).map((file) => [file, join('dist/types', basename(file))])
 
@@ -176,24 +189,36 @@ function parse() {
   return { ...values, only }
 }
 
-const withNeeds = (names) => new Set(names.flatMap((name) => [...withNeeds(steps[name].needs), name]))
-
 const forced = (name) => options.force && options.only.includes(name)
+
+const started = new Map()
+
+/** Runs a step, after those that it needs. */
+function ensure(name) {
+  if (!started.has(name))
+    started.set(
+      name,
+      Promise.all(steps[name].needs.map(ensure)).then(() => execute(name)),
+    )
+  return started.get(name)
+}
 
 async function execute(name) {
   const step = steps[name]
   const { key, value } = stamp(name)
   const isCurrent = () => key === digest(step) && step.outputs().every(existsSync)
   if (!forced(name) && isCurrent()) return
+  const began = performance.now()
   if (step.title) say(`setup: ${name}: ${step.title}`)
   const before = digest(step)
-  writeFileSync(stampFile(name), JSON.stringify({ value })) // without a key: the step has to run again
+  writeFileSync(stampFile(name), JSON.stringify({ value })) // without a key: until it succeeds, the step has to run again
   const result = await step.run(forced(name) ? undefined : value)
-  // What tools reads is what it installs; the other steps must run again if a file changed meanwhile.
+  // 'tools' changes what it reads by installing it; other steps must run again if a file changed meanwhile.
   writeFileSync(
     stampFile(name),
     JSON.stringify({ key: name === 'tools' ? digest(step) : before, value: result }),
   )
+  if (step.title) say(`setup: ${name}: done in ${((performance.now() - began) / 1000).toFixed(1)} s`)
 }
 
 let options
@@ -204,7 +229,16 @@ try {
   else {
     process.chdir(root)
     mkdirSync('build/setup', { recursive: true })
-    for (const name of withNeeds(options.only)) await execute(name)
+    if (!existsSync(stampFile('addon'))) {
+      say(
+        'setup: the first time takes about a minute on two cores and 300 MB; later runs only do what has changed',
+      )
+    }
+    // Every step that has been started ends before we report the first failure.
+    const results = await Promise.allSettled(options.only.map(ensure))
+    await Promise.allSettled(started.values())
+    const failure = results.find(({ status }) => status === 'rejected')
+    if (failure) throw failure.reason
   }
 } catch (error) {
   const isOurs = error instanceof Failure || error.code?.startsWith('ERR_PARSE_ARGS')

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { compileBpf } from '../compile-bpf.mjs'
+import { compileBpf, sources } from '../compile-bpf.mjs'
 import { complaint, openSuite } from '../debian.mjs'
 import { npmPackage } from '../npm-package.mjs'
 import { Failure, root, run, say } from '../run.mjs'
@@ -89,7 +89,7 @@ async function makeOwn(image, userland) {
   const stamp = join(own, 'bpf.json')
   const previous = existsSync(stamp) ? JSON.parse(readFileSync(stamp, 'utf8')) : {}
   const machine = { arch: 'arm64', folder: own, system: userland }
-  writeFileSync(stamp, JSON.stringify(await compileBpf(await ensureTools(), previous, machine)))
+  writeFileSync(stamp, JSON.stringify(await compileBpf(await ensureTools(), sources(), previous, machine)))
 }
 
 /** The packages that npm leaves out on this machine, by name. */
