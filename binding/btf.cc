@@ -11,6 +11,7 @@
 #include "addon.h"
 #include "btf_dump.h"
 #include "guard/btf_check.h"
+#include "guard/readable_file.h"
 #include "util/call.h"
 #include "util/options.h"
 #include "util/unique_fd.h"
@@ -94,7 +95,12 @@ napi_value Parse(napi_env env, napi_callback_info info) {
   std::string path = args.string(0);
   Btf* base = OptionalBase(args, 1);
   if (!args.ok()) return nullptr;
-  return Loaded(env, "btf__parse", base, [&](btf* types) { return btf__parse_split(path.c_str(), types); });
+  return Loaded(env, "btf__parse", base, [&](btf* types) {
+    int error = ExpectReadable(path.c_str());
+    if (error == 0) return btf__parse_split(path.c_str(), types);
+    errno = -error;
+    return static_cast<btf*>(nullptr);
+  });
 }
 
 napi_value LoadModule(napi_env env, napi_callback_info info) {
@@ -192,16 +198,17 @@ napi_value DumpData(napi_env env, napi_callback_info info) {
   auto* handle = args.handle<Btf>(0);
   uint32_t id = args.u32(1);
   Bytes bytes = args.bytes(2);
+  OwnedBytes copy = OwnedBytes::Zeroed(bytes.size + kSlack);
   btf_dump_type_data_opts options;
   InitOptions(options);
   auto indent = args.optionalString(3);
   options.skip_names = args.boolean(4);
   options.emit_zeroes = args.boolean(5);
+  if (copy.failed()) args.Reject(2, "needs more memory than there is");
   if (!args.ok()) return nullptr;
   options.compact = !indent;
   options.indent_str = indent ? indent->c_str() : nullptr;
   BtfState& state = *handle->state;
-  std::vector<uint64_t> copy((bytes.size + kSlack + 7) / 8);
   if (bytes.size > 0) memcpy(copy.data(), bytes.data, bytes.size);
   state.dumped.clear();
   bool dumped = Call(env, "btf_dump__dump_type_data", [&] {

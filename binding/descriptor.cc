@@ -27,21 +27,20 @@ int Descriptor(napi_env env, Args& args, const char* operation) {
 
 napi_value Read(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  auto bytes = std::make_shared<std::vector<uint8_t>>(static_cast<size_t>(args.integer(1, 1, 1 << 20)));
+  auto bytes = std::make_shared<OwnedBytes>(args.room(1, 1, 1 << 20));
   int fd = Descriptor(env, args, "read");
   if (fd < 0) return nullptr;
   // The number may be another's by the time that the pool comes to it.
   UniqueFd own = UniqueFd::Duplicate(fd);
   if (!own.IsOpen()) return Throw(env, "read", own.get());
+  auto length = std::make_shared<ssize_t>(0);
   return CallAsync(
       env, "read",
-      [own = std::move(own), bytes] {
-        ssize_t length = read(own.get(), bytes->data(), bytes->size());
-        if (length < 0) return -errno;
-        bytes->resize(static_cast<size_t>(length));
-        return 0;
+      [own = std::move(own), bytes, length] {
+        return ErrnoOf(static_cast<int>(*length = read(own.get(), bytes->data(), bytes->size())));
       },
-      [](int) {}, [bytes](napi_env env) { return CopyBytes(env, bytes->data(), bytes->size()); });
+      [](int) {},
+      [bytes, length](napi_env env) { return CopyBytes(env, bytes->data(), static_cast<size_t>(*length)); });
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

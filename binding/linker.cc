@@ -9,6 +9,7 @@
 
 #include "addon.h"
 #include "guard/elf_check.h"
+#include "guard/readable_file.h"
 #include "util/call.h"
 #include "util/compat.h"
 #include "util/unique_fd.h"
@@ -70,10 +71,11 @@ std::shared_ptr<LinkerState> Usable(napi_env env, Args& args) {
 
 struct Source {
   std::string path;
-  std::optional<std::vector<uint8_t>> bytes;
+  std::optional<OwnedBytes> bytes;
 
   int AddTo(LinkerState& state) {
-    int error = bytes ? ElfCheck::Run(bytes->data(), bytes->size()) : ElfCheck::Run(path.c_str());
+    int error = bytes ? 0 : ExpectReadable(path.c_str());
+    if (error == 0) error = bytes ? ElfCheck::Run(bytes->data(), bytes->size()) : ElfCheck::Run(path.c_str());
     if (error != 0) return error;
     return bytes ? bpf_linker__add_buf(state.linker, bytes->data(), bytes->size(), nullptr)
                  : bpf_linker__add_file(state.linker, path.c_str(), nullptr);
@@ -84,8 +86,7 @@ struct Source {
 // Bytes are copied: the caller's may change while the pool reads them.
 Source SourceOf(Args& args, size_t i) {
   if (args.is(i, napi_string)) return {args.string(i), std::nullopt};
-  Bytes bytes = args.bytes(i);
-  return {"", std::vector<uint8_t>(bytes.data, bytes.data + bytes.size)};
+  return {"", args.copy(i)};
 }
 
 napi_value AddSync(napi_env env, napi_callback_info info) {
@@ -125,12 +126,13 @@ napi_value Add(napi_env env, napi_callback_info info) {
       [](napi_env env) { return Undefined(env); });
 }
 
-int Finalize(LinkerState& state, std::vector<uint8_t>& output) {
+int Finalize(LinkerState& state, OwnedBytes& output) {
   int error = bpf_linker__finalize(state.linker);
   if (error != 0) return error;
   off_t size = lseek(state.fd.get(), 0, SEEK_END);
   if (size < 0) return -errno;
-  output.resize(static_cast<size_t>(size));
+  output = OwnedBytes::Zeroed(static_cast<size_t>(size));
+  if (output.failed()) return -ENOMEM;
   for (size_t at = 0; at < output.size();) {
     ssize_t count = pread(state.fd.get(), output.data() + at, output.size() - at, static_cast<off_t>(at));
     if (count < 0) return -errno;
@@ -147,7 +149,7 @@ napi_value FinalizeSync(napi_env env, napi_callback_info info) {
   auto state = Usable(env, args);
   if (!state) return nullptr;
   state->over = true;
-  std::vector<uint8_t> output;
+  OwnedBytes output;
   if (!Call(env, kFinalize, [&] { return Finalize(*state, output); })) return nullptr;
   return CopyBytes(env, output.data(), output.size());
 }
@@ -157,7 +159,7 @@ napi_value FinalizeAsync(napi_env env, napi_callback_info info) {
   auto state = Usable(env, args);
   if (!state) return nullptr;
   state->over = true;
-  auto output = std::make_shared<std::vector<uint8_t>>();
+  auto output = std::make_shared<OwnedBytes>();
   return OnPool(
       env, kFinalize, state, [state, output] { return Finalize(*state, *output); },
       [output](napi_env env) { return CopyBytes(env, output->data(), output->size()); });

@@ -5,6 +5,7 @@
 
 #include "addon.h"
 #include "link.h"
+#include "pins.h"
 #include "util/call.h"
 #include "util/descriptor.h"
 #include "util/options.h"
@@ -46,7 +47,7 @@ napi_value Pin(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   const char* target = path ? path->c_str() : nullptr;
   if (map->get() != nullptr) {
-    Call(env, "bpf_map__pin", [&] { return bpf_map__pin(map->get(), target); });
+    Call(env, "bpf_map__pin", [&] { return PinMap(map->get(), target); });
   } else {
     Call(env, "bpf_obj_pin", [&] { return target != nullptr ? bpf_obj_pin(map->fd(), target) : -EINVAL; });
   }

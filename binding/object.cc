@@ -5,8 +5,10 @@
 
 #include "addon.h"
 #include "guard/btf_check.h"
+#include "guard/readable_file.h"
 #include "link.h"
 #include "map.h"
+#include "pins.h"
 #include "program.h"
 #include "util/call.h"
 #include "util/compat.h"
@@ -16,10 +18,14 @@ namespace {
 
 const char* OrNull(const std::optional<std::string>& text) { return text ? text->c_str() : nullptr; }
 
+// The kernel accepts no longer log, and refuses the BTF first, without a word about the log.
+constexpr int64_t kMostLog = UINT32_MAX >> 2;
+
 napi_value Open(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bool from_bytes = !args.is(0, napi_string);
-  Bytes bytes = from_bytes ? args.bytes(0) : Bytes{};
+  // A copy: another Worker may change memory that is shared after it was checked.
+  OwnedBytes bytes = from_bytes ? args.copy(0) : OwnedBytes();
   std::string path = from_bytes ? std::string() : args.string(0);
   auto name = args.optionalString(1);
   auto pin_root_path = args.optionalString(2);
@@ -28,16 +34,12 @@ napi_value Open(napi_env env, napi_callback_info info) {
   auto token_path = args.optionalString(5);
   bool relaxed_maps = args.boolean(6);
   uint32_t log_level = args.u32(7);
-  // The kernel takes no more, and refuses the BTF first, without a word of the log.
-  auto log_size = static_cast<uint32_t>(args.integer(8, 0, UINT32_MAX >> 2));
   if (!args.ok()) return nullptr;
 
   auto object = std::make_unique<Object>();
   ObjectState& state = *object->state;
-  if (log_size > 0) {
-    state.kernel_log = static_cast<char*>(calloc(log_size, 1));
-    if (state.kernel_log == nullptr) return Throw(env, "calloc", -ENOMEM);
-  }
+  state.kernel_log = args.room(8, 0, kMostLog);
+  if (!args.ok()) return nullptr;
 
   bpf_object_open_opts options;
   InitOptions(options);
@@ -48,14 +50,16 @@ napi_value Open(napi_env env, napi_callback_info info) {
   options.bpf_token_path = OrNull(token_path);
   options.relaxed_maps = relaxed_maps;
   options.kernel_log_level = log_level;
-  options.kernel_log_buf = state.kernel_log;
-  options.kernel_log_size = log_size;
+  options.kernel_log_buf = reinterpret_cast<char*>(state.kernel_log.data());
+  options.kernel_log_size = static_cast<uint32_t>(state.kernel_log.size());
 
   // libbpf reads it when it loads, and follows types as far as they lead. What it cannot read, it says.
   if (btf_custom_path) {
     bool sound = Call(env, "btf__parse", [&] {
+      int error = ExpectReadable(btf_custom_path->c_str());
+      if (error < 0) return error;
       btf* types = btf__parse(btf_custom_path->c_str(), nullptr);
-      int error = BtfCheck::Run(types);
+      error = BtfCheck::Run(types);
       btf__free(types);
       return error;
     });
@@ -63,10 +67,10 @@ napi_value Open(napi_env env, napi_callback_info info) {
   }
 
   const char* operation = from_bytes ? "bpf_object__open_mem" : "bpf_object__open_file";
-  // Of memory that is shared another Worker may change what was checked already.
-  std::vector<uint8_t> copy(bytes.data, bytes.data + bytes.size);
   bool opened = Call(env, operation, [&] {
-    state.object = from_bytes ? bpf_object__open_mem(copy.data(), copy.size(), &options)
+    int error = from_bytes ? 0 : ExpectReadable(path.c_str());
+    if (error < 0) return error;
+    state.object = from_bytes ? bpf_object__open_mem(bytes.data(), bytes.size(), &options)
                               : bpf_object__open_file(path.c_str(), &options);
     if (state.object == nullptr) return -errno;
     return BtfCheck::Run(bpf_object__btf(state.object)) == 0 ? 0 : -LIBBPF_ERRNO__FORMAT;
@@ -75,7 +79,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   struct stat file = {};
   if (!from_bytes) stat(path.c_str(), &file);
   // About what libbpf keeps: the file's sections and what it has made of them.
-  object->Account(env, static_cast<int64_t>(from_bytes ? copy.size() : file.st_size) + log_size);
+  object->Account(env, static_cast<int64_t>(from_bytes ? bytes.size() : file.st_size) +
+                           static_cast<int64_t>(state.kernel_log.size()));
   return Wrap(env, object.release());
 }
 
@@ -191,8 +196,8 @@ napi_value KernelLog(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* object = args.handle<Object>(0);
   if (!args.ok()) return nullptr;
-  const char* log = object->state->kernel_log;
-  return ToJs(env, log != nullptr ? log : "");
+  const OwnedBytes& log = object->state->kernel_log;
+  return ToJs(env, log.size() > 0 ? reinterpret_cast<char*>(log.data()) : "");
 }
 
 // The six calls that pin: `data` is the function's name. `Optional` is whether libbpf takes a null path.
@@ -232,11 +237,11 @@ void DefineObject(napi_env env, napi_value exports) {
           {"objectKernelLog", KernelLog},
           {"objectTokenFd", Get<bpf_object__token_fd>},
           {"objectBtfFd", Get<bpf_object__btf_fd>},
-          {"objectPin", WithPath<bpf_object__pin, false>, "bpf_object__pin"},
+          {"objectPin", WithPath<PinObject, false>, "bpf_object__pin"},
           {"objectUnpin", WithPath<bpf_object__unpin, false>, "bpf_object__unpin"},
-          {"objectPinMaps", WithPath<bpf_object__pin_maps, true>, "bpf_object__pin_maps"},
+          {"objectPinMaps", WithPath<PinMaps, true>, "bpf_object__pin_maps"},
           {"objectUnpinMaps", WithPath<bpf_object__unpin_maps, true>, "bpf_object__unpin_maps"},
-          {"objectPinPrograms", WithPath<bpf_object__pin_programs, false>, "bpf_object__pin_programs"},
+          {"objectPinPrograms", WithPath<PinPrograms, false>, "bpf_object__pin_programs"},
           {"objectUnpinPrograms", WithPath<bpf_object__unpin_programs, false>, "bpf_object__unpin_programs"},
       });
 }

@@ -8,15 +8,13 @@
 #include <vector>
 
 #include "util/handle.h"
+#include "util/owned_bytes.h"
 #include "util/unique_fd.h"
 
 // A bpf_object and what must live as long as it. Shared by the handles of the object, its programs, maps and
 // links, so that none of them can outlive the memory it points into.
 struct ObjectState {
-  ~ObjectState() {
-    Close();
-    free(kernel_log);
-  }
+  ~ObjectState() { Close(); }
 
   void Close() {
     bpf_object__close(object);
@@ -40,7 +38,7 @@ struct ObjectState {
   // Descriptors of which libbpf was told the numbers.
   std::vector<UniqueFd> held;
   // For kernel_log_buf; libbpf keeps a pointer to it until the load has ended.
-  char* kernel_log = nullptr;
+  OwnedBytes kernel_log;
 
   bool Closable() const { return !busy && users == 0; }
 

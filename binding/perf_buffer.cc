@@ -213,7 +213,7 @@ class PerfRecorder : public Handle {
   int64_t time_on_cpu() const { return TimeOnCpu(fd_.get()); }
 
   // The records, oldest first, each as in a slab. Only while output is paused do they hold together.
-  std::vector<uint8_t> Records() const {
+  OwnedBytes Records() const {
     uint64_t head = __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE);
     struct Found {
       uint64_t data;
@@ -235,7 +235,8 @@ class PerfRecorder : public Handle {
       }
       at += header.size;
     }
-    std::vector<uint8_t> records(total);
+    OwnedBytes records = OwnedBytes::Zeroed(total);
+    if (records.failed()) return records;
     uint8_t* to = records.data();
     for (auto found = newest_first.rbegin(); found != newest_first.rend(); ++found) {
       memcpy(to, &found->length, sizeof(found->length));
@@ -296,7 +297,11 @@ napi_value RecorderRecords(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* recorder = args.handle<PerfRecorder>(0);
   if (!args.ok()) return nullptr;
-  std::vector<uint8_t> records = recorder->Records();
+  OwnedBytes records = recorder->Records();
+  if (records.failed()) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "the records need more memory than there is");
+    return nullptr;
+  }
   return CopyBytes(env, records.data(), records.size());
 }
 

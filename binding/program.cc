@@ -145,47 +145,48 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   return WrapLink(env, std::move(link));
 }
 
-// A test run owns copies of all it needs: on the pool, the object may be closed meanwhile.
+// A test run owns copies of everything that it needs: while it runs on the pool, the object may be closed.
 struct TestRun {
-  // Far above what the kernel takes; memory that is not there must not end the process.
+  // More than any kernel accepts.
   static constexpr int64_t kMost = 16 << 20;
 
   UniqueFd fd;
-  std::vector<uint8_t> data, data_out, context, context_out;
+  OwnedBytes data, data_out, context, context_out;
   bpf_test_run_opts options = {};
 
-  TestRun() = default;
-  TestRun(const TestRun&) = delete;
-
   int Run() {
-    // Null where there is none: the kernel refuses an empty buffer for the types that take no data.
-    auto in = [](std::vector<uint8_t>& bytes) { return bytes.empty() ? nullptr : bytes.data(); };
     options.sz = sizeof(options);
-    options.data_in = in(data);
+    options.data_in = data.data();
     options.data_size_in = static_cast<uint32_t>(data.size());
-    options.data_out = in(data_out);
+    options.data_out = data_out.data();
     options.data_size_out = static_cast<uint32_t>(data_out.size());
-    options.ctx_in = in(context);
+    options.ctx_in = context.data();
     options.ctx_size_in = static_cast<uint32_t>(context.size());
-    options.ctx_out = in(context_out);
+    options.ctx_out = context_out.data();
     options.ctx_size_out = static_cast<uint32_t>(context_out.size());
     return bpf_prog_test_run_opts(fd.get(), &options);
   }
 
+  // Null, with an exception, if there is no memory for it.
   napi_value Result(napi_env env) {
+    // 'syscall' programs change their context in place; other programs without a second buffer leave it as it
+    // was.
+    bool in_place = context_out.size() == 0;
+    napi_value left = in_place
+                          ? CopyBytes(env, context.data(), context.size())
+                          : CopyBytes(env, context_out.data(), Written(context_out, options.ctx_size_out));
+    if (left == nullptr) return nullptr;
+    napi_value packet = CopyBytes(env, data_out.data(), Written(data_out, options.data_size_out));
+    if (packet == nullptr) return nullptr;
     auto result = Napi::Object::New(env);
     result["retval"] = options.retval;
     result["duration"] = options.duration;
-    result["dataOut"] =
-        Napi::Value(env, CopyBytes(env, data_out.data(), Written(data_out, options.data_size_out)));
-    // Without a place of its own the context is where it came from: 'syscall' programs change it there.
-    std::vector<uint8_t>& left = context_out.empty() ? context : context_out;
-    size_t size = context_out.empty() ? context.size() : Written(context_out, options.ctx_size_out);
-    result["contextOut"] = Napi::Value(env, CopyBytes(env, left.data(), size));
+    result["dataOut"] = Napi::Value(env, packet);
+    result["contextOut"] = Napi::Value(env, left);
     return result;
   }
 
-  static size_t Written(const std::vector<uint8_t>& room, uint32_t size) {
+  static size_t Written(const OwnedBytes& room, uint32_t size) {
     return size < room.size() ? size : room.size();
   }
 };
@@ -193,26 +194,16 @@ struct TestRun {
 std::shared_ptr<TestRun> PrepareTestRun(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
-  auto data = args.optionalBytes(1);
-  auto data_out_size = static_cast<uint32_t>(args.integer(2, 0, TestRun::kMost));
-  auto context = args.optionalBytes(3);
-  auto context_out_size = static_cast<uint32_t>(args.integer(4, 0, TestRun::kMost));
-  uint32_t repeat = args.u32(5);
-  uint32_t flags = args.u32(6);
-  uint32_t cpu = args.u32(7);
-  uint32_t batch_size = args.u32(8);
-  if (data && data->size > TestRun::kMost) args.Reject(1, "is too long");
-  if (context && context->size > TestRun::kMost) args.Reject(3, "is too long");
-  if (!args.ok()) return nullptr;
   auto run = std::make_shared<TestRun>();
-  if (data) run->data.assign(data->data, data->data + data->size);
-  if (context) run->context.assign(context->data, context->data + context->size);
-  run->data_out.resize(data_out_size);
-  run->context_out.resize(context_out_size);
-  run->options.repeat = static_cast<int>(repeat);
-  run->options.flags = flags;
-  run->options.cpu = cpu;
-  run->options.batch_size = batch_size;
+  run->data = args.optionalCopy(1, TestRun::kMost);
+  run->data_out = args.room(2, 0, TestRun::kMost);
+  run->context = args.optionalCopy(3, TestRun::kMost);
+  run->context_out = args.room(4, 0, TestRun::kMost);
+  run->options.repeat = static_cast<int>(args.u32(5));
+  run->options.flags = args.u32(6);
+  run->options.cpu = args.u32(7);
+  run->options.batch_size = args.u32(8);
+  if (!args.ok()) return nullptr;
   bool copied = Call(env, "bpf_prog_test_run_opts", [&] {
     run->fd = UniqueFd::Duplicate(bpf_program__fd(program->get()));
     return run->fd.get();

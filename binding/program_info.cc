@@ -119,7 +119,7 @@ napi_value StreamRead(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int fd = args.i32(0);
   uint32_t stream = args.u32(1);
-  std::vector<uint8_t> room(static_cast<size_t>(args.integer(2, 1, 1 << 20)));
+  OwnedBytes room = args.room(2, 1, 1 << 20);
   int length = 0;
   if (!args.ok()) return nullptr;
   bool done = Call(env, "bpf_prog_stream_read", [&] {

@@ -3,6 +3,14 @@
 #include <cmath>
 #include <cstring>
 
+namespace {
+
+constexpr const char* kNoMemory = "needs more memory than there is";
+// Bytes that are allocated without asking first.
+constexpr size_t kAlwaysFits = 1 << 16;
+
+}  // namespace
+
 bool Args::is(size_t i, napi_valuetype type) const {
   napi_valuetype actual;
   return napi_typeof(env_, values_[i], &actual) == napi_ok && actual == type;
@@ -68,6 +76,11 @@ std::string Args::StringOf(size_t i, napi_value from) {
     Mistype(i, "a string");
     return {};
   }
+  // A std::string that cannot be allocated ends the process.
+  if (length > kAlwaysFits && OwnedBytes::Zeroed(length + 1).failed()) {
+    Reject(i, kNoMemory);
+    return {};
+  }
   std::string value(length + 1, '\0');
   napi_get_value_string_utf8(env_, from, value.data(), value.size(), &length);
   value.resize(length);
@@ -98,6 +111,25 @@ Bytes Args::bytes(size_t i) {
 std::optional<Bytes> Args::optionalBytes(size_t i) {
   if (is(i, napi_undefined)) return std::nullopt;
   return bytes(i);
+}
+
+OwnedBytes Args::copy(size_t i, size_t most) {
+  Bytes given = bytes(i);
+  if (ok_ && given.size > most) Reject(i, "is too long");
+  if (!ok_) return {};
+  OwnedBytes copy = OwnedBytes::CopyOf(given.data, given.size);
+  if (copy.failed()) Reject(i, kNoMemory);
+  return copy;
+}
+
+OwnedBytes Args::optionalCopy(size_t i, size_t most) {
+  return is(i, napi_undefined) ? OwnedBytes() : copy(i, most);
+}
+
+OwnedBytes Args::room(size_t i, int64_t least, int64_t most) {
+  OwnedBytes bytes = OwnedBytes::Zeroed(static_cast<size_t>(integer(i, least, most)));
+  if (bytes.failed()) Reject(i, kNoMemory);
+  return bytes;
 }
 
 napi_value Args::function(size_t i) {
@@ -178,12 +210,26 @@ napi_value Undefined(napi_env env) {
   return result;
 }
 
+// napi_create_arraybuffer ends the process if it cannot allocate. JavaScript's own constructor throws a
+// RangeError, but takes longer.
+static napi_status NewArrayBuffer(napi_env env, size_t size, void** data, napi_value* buffer) {
+  if (size <= kAlwaysFits) return napi_create_arraybuffer(env, size, data, buffer);
+  napi_value global = nullptr;
+  napi_value constructor = nullptr;
+  napi_value length = nullptr;
+  napi_get_global(env, &global);
+  napi_get_named_property(env, global, "ArrayBuffer", &constructor);
+  napi_create_double(env, static_cast<double>(size), &length);
+  napi_status status = napi_new_instance(env, constructor, 1, &length, buffer);
+  return status == napi_ok ? napi_get_arraybuffer_info(env, *buffer, data, nullptr) : status;
+}
+
 static napi_value CopyArray(napi_env env, napi_typedarray_type type, const void* data, size_t count,
                             size_t size) {
   void* copy = nullptr;
   napi_value buffer = nullptr;
   napi_value result = nullptr;
-  if (napi_create_arraybuffer(env, size, &copy, &buffer) != napi_ok) return nullptr;
+  if (NewArrayBuffer(env, size, &copy, &buffer) != napi_ok) return nullptr;
   if (size > 0) memcpy(copy, data, size);
   napi_create_typedarray(env, type, count, buffer, 0, &result);
   return result;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "handle.h"
+#include "owned_bytes.h"
 
 struct Bytes {
   uint8_t* data = nullptr;
@@ -72,6 +73,12 @@ class Args {
   std::optional<std::string> optionalString(size_t i);
   Bytes bytes(size_t i);
   std::optional<Bytes> optionalBytes(size_t i);
+  // A copy of a Uint8Array, for work that outlives the call; of `most` bytes at most.
+  OwnedBytes copy(size_t i, size_t most = SIZE_MAX);
+  // Empty for undefined.
+  OwnedBytes optionalCopy(size_t i, size_t most);
+  // As many zeroed bytes as the argument says.
+  OwnedBytes room(size_t i, int64_t least, int64_t most);
   napi_value function(size_t i);
   // Copies of an array of strings, of a BigUint64Array.
   std::optional<std::vector<std::string>> optionalStrings(size_t i);

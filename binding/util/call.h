@@ -94,7 +94,16 @@ napi_value CallAsync(napi_env env, const char* operation, Work work, Always alwa
           napi_reject_deferred(env, ended->deferred,
                                NativeError(env, ended->operation, ended->result, ended->warnings));
         } else {
-          napi_resolve_deferred(env, ended->deferred, ended->done(env));
+          napi_value value = ended->done(env);
+          napi_value error = nullptr;
+          bool thrown = false;
+          napi_is_exception_pending(env, &thrown);
+          if (thrown && napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+            // There was no memory for the result.
+            napi_reject_deferred(env, ended->deferred, error);
+          } else {
+            napi_resolve_deferred(env, ended->deferred, value);
+          }
         }
         napi_delete_async_work(env, ended->handle);
       },

@@ -27,6 +27,16 @@ export const hints: readonly Hint[] = [
     say: () => 'the file may not be read by this user',
   },
   {
+    code: /^EISDIR$/,
+    operation: /^(bpf_object__open_file|bpf_linker__add_file|btf__parse)$/,
+    say: () => 'it is a directory',
+  },
+  {
+    code: /^ESPIPE$/,
+    operation: /^(bpf_object__open_file|bpf_linker__add_file|btf__parse)$/,
+    say: () => 'it is a pipe or a device; only a regular file can be read',
+  },
+  {
     log: /elf: failed to open .+ as ELF file/,
     say: () => 'it is a folder, or another thing that cannot be read as a file',
   },

@@ -15,7 +15,8 @@ export function registry<Inside>(mistake: string): Registry<Inside> {
       read = reader
     },
     of(object) {
-      const inside = read(object)
+      const isObject = typeof object === 'object' && object !== null
+      const inside = isObject ? read(object) : undefined
       if (inside === undefined) throw new TypeError(mistake)
       return inside
     },

@@ -84,6 +84,9 @@ const codecKinds = ['struct', 'union', 'enum', 'enum64', 'typedef'] as const
 /** Codecs that were made before, by the id of their type: generated ones. Each is made for a name in errors. @internal */
 export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
 
+/** A file that cannot be read at all; any other failure means that its BTF is damaged. */
+const unreadable = new Set<number>([constants.errno.EISDIR, constants.errno.EIO, constants.errno.ESPIPE])
+
 /** Programs may only read the map. */
 const BPF_F_RDONLY_PROG = 1 << 7
 
@@ -145,8 +148,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       object: name,
       target: typeof from === 'string' ? from : undefined,
       arguments: openArguments,
-      reason: ({ operation }: NativeError) =>
-        operation === 'btf__parse'
+      reason: ({ operation, errno }: NativeError) =>
+        operation === 'btf__parse' && !unreadable.has(errno)
           ? `btfCustomPath ${btfCustomPath} is damaged: types refer to themselves, or have no size`
           : undefined,
     }

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -15,7 +16,7 @@ import {
 } from 'libbpf-node'
 import { afterEach, describe, expect, it } from 'vitest'
 import { BtfWriter, Elf, inTemporaryDirectory } from '../btf/helper.js'
-import { runChild } from '../helpers/child.js'
+import { ordinaryAddon, runChild } from '../helpers/child.js'
 import { compile } from '../helpers/compile.js'
 import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
@@ -70,8 +71,25 @@ describe('opening', () => {
     expect(openingOf(pathToFileURL('/nonexistent/a.bpf.o')).message).toBe(error.message)
   })
 
-  it('a folder says so', () => {
-    expect(openingOf(tmpdir()).message).toMatch(/it is a folder/)
+  it('a directory, a pipe or an unreadable file says so, and leaves no descriptor behind', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const descriptors = () => readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    for (const [path, says] of [
+      [folder, /it is a directory \(EISDIR\)/],
+      [pipe, /it is a pipe or a device; only a regular file can be read/],
+      ['/dev/zero', /it is a pipe or a device/],
+      ['/proc/self/mem', /Input\/output error \(EIO\)/],
+    ] as const) {
+      expect(openingOf(path).message).toMatch(says)
+      expect(failureOf(() => Linker.linkSync([path])).message).toMatch(says)
+      expect(failureOf(() => open('maps', { btfCustomPath: path })).message).toMatch(says)
+      expect(failureOf(() => Btf.fromFile(path)).message).toMatch(says)
+    }
+    expect(descriptors()).toBe(before)
+    rmSync(folder, { recursive: true })
   })
 
   it('BTF that refers to itself says so', () => {
@@ -88,7 +106,6 @@ describe('opening', () => {
   })
 
   it.each([
-    ['an empty file', '/dev/null'],
     ['text', new URL('../../package.json', import.meta.url)],
     ['bytes of text', new TextEncoder().encode('this is no object file, it is text')],
   ])('%s says how object files are made', (_, source) => {
@@ -174,7 +191,7 @@ describe('opening', () => {
     expect(thrownBy(() => BpfObject.open('a\0b'))).toBeInstanceOf(TypeError)
     expect(thrownBy(() => BpfObject.open(5 as never))).toMatchObject({
       name: 'TypeError',
-      message: 'source is not a path, a URL or a Uint8Array',
+      message: 'source is not a path, a file: URL or a Uint8Array',
     })
     expect(thrownBy(() => BpfObject.open(new URL('https://example.org/a.bpf.o')))).toBeInstanceOf(TypeError)
   })
@@ -435,6 +452,32 @@ describe('others', () => {
     object = load('ring')
     expect(() => object?.ringBuffer('not_a_ring')).toThrow(/the map is not of type ringbuf/)
     expect(() => new RingBuffer({} as never)).toThrow(TypeError)
+  })
+
+  it('a test run that needs more memory than there is throws a RangeError', async () => {
+    // What the process has, and 300 MiB: enough for Node.js, and for some of the runs.
+    const script = `
+      import { execFileSync } from 'node:child_process'
+      import { readFileSync } from 'node:fs'
+      import { BpfObject } from 'libbpf-node'
+      const object = BpfObject.open(process.argv.at(-1))
+      object.loadSync()
+      const program = object.program('mark')
+      const data = new Uint8Array(64)
+      await program.testRun({ data })
+      const size = 1024 * Number(/VmSize:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])
+      execFileSync('prlimit', ['--pid', process.pid, '--as=' + (size + (300 << 20))])
+      const runs = Array.from({ length: 40 }, () => program.testRun({ data, dataOutSize: 16 << 20 }))
+      const results = await Promise.allSettled(runs)
+      console.log(JSON.stringify(results.map(({ reason }) => reason?.name + ': ' + reason?.message)))`
+    const { stdout, stderr } = await runChild(script, [objectPath('programs')], { env: ordinaryAddon })
+    expect(stderr).toBe('')
+    expect(new Set(JSON.parse(stdout))).toEqual(
+      new Set([
+        'undefined: undefined',
+        "RangeError: program 'mark': test run: dataOutSize needs more memory than there is",
+      ]),
+    )
   })
 
   it('a test run refuses sizes that no kernel takes', async () => {

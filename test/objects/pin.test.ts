@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BpfMap, type BpfObject } from 'libbpf-node'
@@ -130,6 +130,68 @@ describe('a map', () => {
     map.unpin()
     using third = loadUnpinned()
     expect(() => third.map('private').pin('/tmp/map')).toThrow('/tmp/map is not on a BPF file system')
+  })
+})
+
+describe('BpfMap.pin', () => {
+  it('can be tried again at another path after it failed', () => {
+    using object = loadUnpinned()
+    const map = object.map('private')
+    expect(() => map.pin('/tmp/map')).toThrow('/tmp/map is not on a BPF file system')
+    expect(map.pinPath).toBeUndefined()
+    map.pin(bpffs('map'))
+    expect(map.isPinned).toBe(true)
+    map.unpin()
+  })
+
+  it('keeps the pin path that was set before it failed', () => {
+    using object = loadUnpinned()
+    const map = object.map('private')
+    using blocker = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    blocker.pin(bpffs('taken'))
+    map.pinPath = bpffs('taken')
+    expect(thrownBy(() => map.pin())).toMatchObject({ code: 'EEXIST' })
+    expect(map.pinPath).toBe(bpffs('taken'))
+    blocker.unpin(bpffs('taken'))
+    map.pin()
+    map.unpin()
+  })
+})
+
+describe('BpfObject.pin', () => {
+  const pinned = (): string[] => readdirSync(bpffs('object')).sort()
+
+  it('fails for the second time, and leaves the pins of the first', () => {
+    using object = loadUnpinned()
+    object.pin(bpffs('object'))
+    expect(thrownBy(() => object.pin(bpffs('object')))).toMatchObject({ code: 'EEXIST', object: 'pinned' })
+    expect(pinned()).toEqual(['count', 'pass', 'private', 'shared'])
+    object.unpin(bpffs('object'))
+    expect(pinned()).toEqual([])
+  })
+
+  it('leaves the pins of pinMaps and pinPrograms when it fails', () => {
+    using object = loadUnpinned()
+    object.pinMaps(bpffs('object'))
+    object.program('pass').pin(bpffs('object/pass'))
+    expect(thrownBy(() => object.pin(bpffs('object')))).toMatchObject({ code: 'EEXIST' })
+    expect(thrownBy(() => object.pinPrograms(bpffs('object')))).toMatchObject({ code: 'EEXIST' })
+    expect(pinned()).toEqual(['pass', 'private', 'shared'])
+    object.unpinMaps(bpffs('object'))
+    object.program('pass').unpin(bpffs('object/pass'))
+  })
+
+  it('removes its own pins when it fails, and can be tried again elsewhere', () => {
+    using object = loadUnpinned()
+    using blocker = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    mkdirSync(bpffs('object'))
+    blocker.pin(bpffs('object/pass'))
+    expect(thrownBy(() => object.pin(bpffs('object')))).toMatchObject({ code: 'EEXIST' })
+    expect(pinned()).toEqual(['pass'])
+    expect([...object.maps.values()].map((map) => map.pinPath)).toEqual([undefined, undefined])
+    object.pin(bpffs('elsewhere'))
+    object.unpin(bpffs('elsewhere'))
+    blocker.unpin(bpffs('object/pass'))
   })
 })
 
