@@ -10,14 +10,16 @@
  * - `Uint8Array`s that are passed in are only read or written during the call, unless a function says otherwise.
  */
 
-/** What native code throws when libbpf or the kernel says no. `lib/errors.ts` turns it into a BpfError. */
+/** What native code throws when libbpf or the kernel refuses a call. `lib/errors/explain.ts` turns it into a BpfError. */
 export interface NativeError extends Error {
   /** Positive errno: the kernel's (1 to 524) or libbpf's own (4000 and up). */
   errno: number
   /** The libbpf function that failed, e.g. `bpf_object__load`. */
   operation: string
-  /** What libbpf printed during the call, one message a line, warnings only; verifier logs whole. */
+  /** The warnings that libbpf printed during the call. Of a long message, such as a verifier log, the first line and the last 64 KiB. */
   log: string
+  /** The same warnings in full; set only where `log` leaves something out. */
+  longLog?: LongLogHandle
 }
 
 declare const kind: unique symbol
@@ -34,6 +36,7 @@ export type PerfRecorderHandle = Handle<'perf recorder'>
 export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
 export type LinkerHandle = Handle<'linker'>
+export type LongLogHandle = Handle<'long log'>
 /** Memory of a map, mapped. */
 export type MemoryHandle = Handle<'mapped memory'>
 
@@ -239,6 +242,8 @@ export interface Binding {
   initialize(log: (level: LogLevel, message: string) => void): void
   /** The most talkative level that reaches `log`; -1 for none. Errors carry warnings whatever it is. */
   setLogLevel(level: LogLevel | -1): void
+  /** The text of a long log: of one beyond 512 MiB, its end. */
+  longLogText(log: LongLogHandle): string
   /** `libbpf_version_string`, e.g. `v1.7`. */
   libbpfVersion(): string
   /** `libbpf_num_possible_cpus`. */

@@ -2,7 +2,7 @@
 
 #include <bpf/libbpf.h>
 
-napi_value NativeError(napi_env env, const char* operation, int error, const std::string& log) {
+napi_value NativeError(napi_env env, const char* operation, int error, Warnings warnings) {
   int number = -error;
   char text[128];
   libbpf_strerror(number, text, sizeof(text));
@@ -10,12 +10,19 @@ napi_value NativeError(napi_env env, const char* operation, int error, const std
   napi_create_error(env, nullptr, ToJs(env, std::string(operation) + ": " + text), &result);
   napi_set_named_property(env, result, "errno", ToJs(env, number));
   napi_set_named_property(env, result, "operation", ToJs(env, operation));
-  napi_set_named_property(env, result, "log", ToJs(env, log));
+  if (warnings.IsLong()) {
+    napi_set_named_property(env, result, "log", ToJs(env, warnings.Excerpt()));
+    auto* whole = new LongLog(warnings.TakeText());
+    whole->Account(env, static_cast<int64_t>(whole->text.size()));
+    napi_set_named_property(env, result, "longLog", Wrap(env, whole));
+  } else {
+    napi_set_named_property(env, result, "log", ToJs(env, warnings.TakeText()));
+  }
   return result;
 }
 
-napi_value Throw(napi_env env, const char* operation, int error, const std::string& log) {
-  napi_throw(env, NativeError(env, operation, error, log));
+napi_value Throw(napi_env env, const char* operation, int error, Warnings warnings) {
+  napi_throw(env, NativeError(env, operation, error, std::move(warnings)));
   return nullptr;
 }
 

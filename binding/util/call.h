@@ -1,5 +1,5 @@
-// One call of libbpf: its messages captured, its failure turned into a NativeError, on this thread or on
-// libuv's pool.
+// Calls libbpf on this thread or on libuv's pool, captures the messages that it prints, and turns a failure
+// into a NativeError.
 #pragma once
 
 #include <cerrno>
@@ -12,21 +12,21 @@
 #include "environment.h"
 #include "log.h"
 
-// What libbpf's pointer functions leave behind: null and errno.
+// For libbpf functions that return a pointer: on failure they return null and set errno.
 inline int ErrorOf(const void* pointer) { return pointer != nullptr ? 0 : -errno; }
-// What system calls leave behind: -1 and errno. libbpf's integer functions return -errno already.
+// For system calls: on failure they return -1 and set errno. libbpf's integer functions return -errno.
 inline int ErrnoOf(int result) { return result < 0 ? -errno : result; }
 
-napi_value NativeError(napi_env env, const char* operation, int error, const std::string& log);
+napi_value NativeError(napi_env env, const char* operation, int error, Warnings warnings);
 
-// Throws a NativeError; the value that a native function then returns.
-napi_value Throw(napi_env env, const char* operation, int error, const std::string& log = {});
+// Throws a NativeError, and gives the value that the native function then returns.
+napi_value Throw(napi_env env, const char* operation, int error, Warnings warnings = {});
 
-// Calls a function of JavaScript from the event loop. What it throws is an uncaught exception.
+// Calls a JavaScript function from the event loop. If it throws, that is an uncaught exception.
 void CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc = 0,
               const napi_value* argv = nullptr);
 
-// Runs `work`, which returns a negative errno when it failed, and throws then. It may take the capture, to
+// Runs `work`, and throws when it returns a negative errno. `work` may take the capture as its argument, to
 // see what was printed.
 template <class Work>
 bool Call(napi_env env, const char* operation, Work&& work) {
@@ -38,15 +38,14 @@ bool Call(napi_env env, const char* operation, Work&& work) {
   } else {
     result = work();
   }
-  std::string warnings = result < 0 ? capture.Warnings() : std::string();
   environment.Deliver(capture.TakeMessages());
-  if (result < 0) Throw(env, operation, result, warnings);
+  if (result < 0) Throw(env, operation, result, capture.TakeWarnings());
   return result >= 0;
 }
 
-// The same on libuv's pool: returns a Promise of what `done(env)` makes, on the main thread again, of a
-// success. `always(result)` runs there first, whatever came out. The functions may own what the work needs;
-// they live until the Promise is settled.
+// Runs `work` on libuv's pool and returns a Promise. Back on the main thread, `always(result)` runs first,
+// whatever the result is. After a success the Promise resolves to what `done(env)` returns. The functions may
+// own what the work needs: they live until the Promise is settled.
 template <class Work, class Always, class Done>
 napi_value CallAsync(napi_env env, const char* operation, Work work, Always always, Done done) {
   struct Task {
@@ -58,7 +57,7 @@ napi_value CallAsync(napi_env env, const char* operation, Work work, Always alwa
     napi_async_work handle;
     napi_deferred deferred;
     int result;
-    std::string warnings;
+    Warnings warnings;
     std::vector<LogMessage> messages;
   };
   Environment& environment = Environment::Of(env);
@@ -81,18 +80,18 @@ napi_value CallAsync(napi_env env, const char* operation, Work work, Always alwa
         auto* running = static_cast<Task*>(data);
         LogCapture capture(running->log_level);
         running->result = running->work();
-        if (running->result < 0) running->warnings = capture.Warnings();
+        if (running->result < 0) running->warnings = capture.TakeWarnings();
         running->messages = capture.TakeMessages();
       },
       [](napi_env env, napi_status, void* data) {
-        // No status is looked at here: when the environment is ending every call fails, and nobody waits any
-        // more.
+        // The status of these calls does not matter: they only fail when the environment is ending, and then
+        // nothing waits for the Promise any more.
         std::unique_ptr<Task> ended(static_cast<Task*>(data));
         ended->always(ended->result);
         Environment::Of(env).Deliver(ended->messages);
         if (ended->result < 0) {
           napi_reject_deferred(env, ended->deferred,
-                               NativeError(env, ended->operation, ended->result, ended->warnings));
+                               NativeError(env, ended->operation, ended->result, std::move(ended->warnings)));
         } else {
           napi_value value = ended->done(env);
           napi_value error = nullptr;

@@ -18,6 +18,7 @@ enum class Kind : uint64_t {
   kBtf,
   kLinker,
   kMappedMemory,
+  kLongLog,
 };
 
 class Handle {

@@ -2,51 +2,62 @@
 
 #include <bpf/libbpf.h>
 
-#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
-#include <cstring>
-#include <utility>
 
 namespace {
 
 // The innermost capture of this thread.
 thread_local LogCapture* current = nullptr;
 
-bool IsVerifierLog(const char* text) { return strstr(text, "PROG LOAD LOG --") != nullptr; }
-
 }  // namespace
 
 struct LogSink {
   static int Print(libbpf_print_level level, const char* format, va_list arguments) {
     LogCapture* capture = current;
-    if (capture == nullptr) return 0;
-    // A program that loads leaves its verifier log (when its log level asks for one) as a debug message.
-    if (level > std::max<int>(LIBBPF_WARN, capture->level_) && !IsVerifierLog(format)) return 0;
+    bool is_warning = level == LIBBPF_WARN;
+    bool is_wanted = capture != nullptr && level <= capture->level_;
+    if (capture == nullptr || !(is_warning || is_wanted)) return 0;
     va_list again;
     va_copy(again, arguments);
     int length = vsnprintf(nullptr, 0, format, arguments);
     if (length > 0) {
-      std::string text(static_cast<size_t>(length) + 1, '\0');
-      vsnprintf(text.data(), text.size(), format, again);
+      std::string& text = capture->warnings_.text_;
+      size_t start = text.size();
+      // Printed in place: a second copy of a verifier log would be expensive.
+      text.resize(start + static_cast<size_t>(length) + 1);
+      vsnprintf(text.data() + start, static_cast<size_t>(length) + 1, format, again);
       text.pop_back();
-      capture->messages_.push_back({level, std::move(text)});
+      if (is_wanted) capture->messages_.push_back({level, text.substr(start)});
+      if (is_warning) {
+        capture->warnings_.starts_.push_back(start);
+      } else {
+        text.resize(start);
+      }
     }
     va_end(again);
     return length;
   }
 };
 
+std::string Warnings::Excerpt() const {
+  std::string excerpt;
+  for (size_t i = 0; i < starts_.size(); i++) {
+    size_t start = starts_[i];
+    size_t end = i + 1 < starts_.size() ? starts_[i + 1] : text_.size();
+    if (end - start > kEnd) {
+      size_t line = text_.find('\n', start);
+      size_t rest = text_.find('\n', end - kEnd);
+      if (line < rest) excerpt.append(text_, start, line + 1 - start);
+      if (rest < end) start = rest + 1;
+    }
+    excerpt.append(text_, start, end - start);
+  }
+  return excerpt;
+}
+
 LogCapture::LogCapture(int level) : level_(level), outer_(current) { current = this; }
 
 LogCapture::~LogCapture() { current = outer_; }
-
-std::string LogCapture::Warnings() const {
-  std::string all;
-  for (const LogMessage& message : messages_) {
-    if (message.level == LIBBPF_WARN || IsVerifierLog(message.text.c_str())) all += message.text;
-  }
-  return all;
-}
 
 void LogCapture::Install() { libbpf_set_print(LogSink::Print); }

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
+import { errnoName } from '../errors/errno.js'
 import { BpfError } from '../errors/errors.js'
-import { errnoName } from '../errors/explain.js'
 
 /** Runs `use` with the descriptor that it's given, or with one of its own of the path. */
 export function withFd<T>(file: string | number, what: string, use: (fd: number) => T): T {

@@ -1,35 +1,58 @@
-/** The kernel's own ENOTSUPP, which libc does not know and which comes out of bpf() all the same. @internal */
-export const ENOTSUPP = 524
+import type { BpfErrorCode } from './codes.js'
 
-/** What an error was about. */
+export { ENOTSUPP } from './errno.js'
+
+/** What an error is about. */
 export interface BpfErrorDetails {
-  /** The errno's name ('EPERM', 'ENOTSUPP'), or 'ERR_BPF_CLOSED', 'ERR_BPF_BUSY', 'ERR_BPF_STATE', 'ERR_BPF_NOT_FOUND', 'ERR_BPF_MISMATCH', 'ERR_BPF_ITERATION'. */
-  code: string
-  /** The positive errno; 0 where no system call was made. */
+  /** One of the library's own codes, or the name of an errno ('EPERM', 'ENOTSUPP', 'LIBBPF_ERRNO__FORMAT'). */
+  code: BpfErrorCode | (string & {})
+  /** The positive errno; 0 when no system call was made. */
   errno?: number
   /** The libbpf function that failed. */
   operation?: string
-  /** Names of the object, program, map that it was about. */
+  /** The name of the object. */
   object?: string | undefined
+  /** The name of the program. */
   program?: string | undefined
+  /** The name of the map. */
   map?: string | undefined
-  /** What it was to be attached to. */
+  /** What the program was to be attached to, or the path of the file. */
   target?: string | undefined
-  /** Everything that libbpf warned of during the call. */
-  log?: string
+  /** The warnings that libbpf printed during the call, or a function that reads them. */
+  log?: string | (() => string)
 }
 
-/** libbpf or the kernel said no, or a handle is in a state in which that cannot be done. `message` says what, why and what helps. */
+/**
+ * libbpf or the kernel refused an operation, or the operation is not possible in the current state.
+ *
+ * `message` is one sentence that says what failed, why, and what to do about it. `code` is for programs: one of
+ * {@link BpfErrorCode}, or the name of an errno.
+ *
+ * @example
+ * try {
+ *   await obj.load()
+ * } catch (error) {
+ *   if (error instanceof BpfError && error.code === 'EPERM') console.error('please run this as root')
+ *   else throw error
+ * }
+ */
 export class BpfError extends Error {
   override readonly name: string = 'BpfError'
-  readonly code: string
+  /** One of the library's own codes, or the name of an errno: 'ERR_BPF_CLOSED', 'EPERM', 'ENOTSUPP'. */
+  readonly code: BpfErrorCode | (string & {})
+  /** The positive errno, the kernel's (1 to 524) or libbpf's own (4000 and up); 0 when no system call was made. */
   readonly errno: number
+  /** The libbpf function that failed, such as 'bpf_object__load'; '' when none was called. */
   readonly operation: string
+  /** The name of the object that the error is about. */
   readonly object: string | undefined
+  /** The name of the program that the error is about. */
   readonly program: string | undefined
+  /** The name of the map that the error is about. */
   readonly map: string | undefined
+  /** What the program was to be attached to, or the path of the file. */
   readonly target: string | undefined
-  readonly log: string
+  readonly #log: string | (() => string)
 
   constructor(message: string, details: BpfErrorDetails) {
     super(message)
@@ -40,7 +63,12 @@ export class BpfError extends Error {
     this.program = details.program
     this.map = details.map
     this.target = details.target
-    this.log = details.log ?? ''
+    this.#log = details.log ?? ''
+  }
+
+  /** The warnings that libbpf printed during the call; '' when there are none. A long one is kept outside of the heap and copied on each read. */
+  get log(): string {
+    return typeof this.#log === 'string' ? this.#log : this.#log()
   }
 
   /**
@@ -54,40 +82,47 @@ export class BpfError extends Error {
   }
 }
 
-/** Where a rejected program was in its C source. */
+/** A line of C source. */
 export interface SourceLine {
+  /** The file's name as the compiler was given it; '' before Linux 6.10. */
   file: string
+  /** The number of the line; 0 before Linux 6.10. */
   line: number
+  /** The line itself. */
   text: string
 }
 
 /** The verifier rejected a program. */
 export class VerifierError extends BpfError {
   override readonly name = 'VerifierError'
-  /** The verifier's log, whole. */
-  readonly verifierLog: string
-  /** The verifier's last word. */
+  /** Why, in the verifier's words: what its log says after the last instruction. */
   readonly reason: string
-  /** The index of the instruction it stopped at. */
+  /** The index of the instruction that the verifier stopped at; `undefined` when the reason is about the whole program, or the log has no instructions. */
   readonly instruction: number | undefined
-  /** The C line of that instruction; needs an object compiled with -g. */
+  /** The C line of that instruction. The object must be compiled with `-g`. */
   readonly source: SourceLine | undefined
+  readonly #verifierLog: string | (() => string)
 
   constructor(
     message: string,
     details: BpfErrorDetails,
     verdict: {
-      text: string
+      text: string | (() => string)
       reason: string
       instruction?: number | undefined
       source?: SourceLine | undefined
     },
   ) {
     super(message, details)
-    this.verifierLog = verdict.text
+    this.#verifierLog = verdict.text
     this.reason = verdict.reason
     this.instruction = verdict.instruction
     this.source = verdict.source
+  }
+
+  /** The verifier's whole log. A long one is kept outside of the heap and copied on each read. */
+  get verifierLog(): string {
+    return typeof this.#verifierLog === 'string' ? this.#verifierLog : this.#verifierLog()
   }
 
   /** {@link BpfError.toJSON} with `reason`, `instruction`, `source` and `verifierLog`; `log`, which repeats the verifier's log, is left out. */

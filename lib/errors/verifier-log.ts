@@ -1,51 +1,83 @@
 import type { SourceLine } from './errors.js'
 
-/** What a verifier log says of a program. */
+/** What the verifier log of a rejected program says. */
 export interface Verdict {
-  program: string
-  /** The log, whole. */
-  text: string
-  /** Its last sentence. */
+  /** The sentences after the last instruction, on one line; '' where there are none. */
   reason: string
+  /** The instruction that the verifier stopped at. */
   instruction: number | undefined
+  /** The C line of that instruction. */
   source: SourceLine | undefined
 }
 
-const frame = /prog '([^']*)': -- BEGIN PROG LOAD LOG --\n([\s\S]*?)-- END PROG LOAD LOG --/g
-// "; int x = *p; @ exec.bpf.c:12"; older kernels leave out the place.
+// "; int x = *p; @ exec.bpf.c:12"; kernels before 6.10 leave out the file and the line.
 const sourceLine = /^\d*:? ?; (?:(.*) @ ((?:(?! @ ).)+):(\d{1,7})|(.*))$/s
-// "12: (85) call ...", and what libbpf makes of those that it could not relocate: "12: <invalid CO-RE relocation>".
+// "12: (85) call ...", or "12: <invalid CO-RE relocation>", which libbpf puts in place of a call that it could not relocate.
 const instructionLine = /^(\d{1,7}): (?:R\d.*; )?(?:\([0-9a-f]{2}\) |<)/
+/** Where the verifier goes on to another path or function. What stands above belongs to something else. */
+const turn =
+  /^(?:from \d+ to |\d+: (?:frame\d+: )?R\d|\d+: safe|(?:Validating |func#\d|Func#\d|Live regs|\s*\d+: [.0-9]{10})|(?:caller|callee|returning from callee|to caller at \d+):?)/
+/** Statistics, register states and the search for precise registers. They stand between sentences, and after the last one. */
+const aside =
+  /^(?:$|processed \d+ insns|verification time|stack depth|insns_processed|max_states|(?:cur|old) state:|(?:frame\d+: )?R\d+(?:_\w+)?=|fp-?\d+|mark_precise|last_idx|regs=|parent |propagating |\(\d+\) (?:frame \d+|live stack) |func '\S+' arg\d+ has btf_id|-- )/
+/** Found out when all instructions were looked at, so the last one has nothing to do with it. */
+const aboutWholeProgram =
+  /^combined stack size|^the call stack of|^tail_calls are not allowed when call stack/
+/** More sentences than these never belong together. */
+const mostSentences = 4
 
-/** The verifier logs among libbpf's messages, one for each program it tried. */
-export function findVerdicts(log: string): Verdict[] {
-  return [...log.matchAll(frame)].map(([, program, text]) => readVerdict(program!, text!))
-}
+/** How far back from its end a log is read. */
+export const readFromEnd = 64 << 10
 
-/** Reads one program's verifier log. */
-export function readVerdict(program: string, text: string): Verdict {
-  let reason = ''
+/** Reads the verdict from the end of a verifier log, at whatever level the log was written. */
+export function readVerdict(log: string): Verdict {
+  // Some sentences lack their line end.
+  const text = log
+    .slice(-readFromEnd)
+    .replace(/(?<!\n|^)(?=processed \d+ insns \(limit|verification time \d+ usec)/g, '\n')
+  const lines = text.split('\n')
+  const sentences: string[] = []
+  let isBlock = true
   let instruction: number | undefined
   let source: SourceLine | undefined
-  for (const line of text.split('\n')) {
+  for (const line of lines.reverse()) {
     const at = instructionLine.exec(line)
-    const from = sourceLine.exec(line)
-    if (at !== null) instruction = Number(at[1])
-    // The compiler's own instructions come from line 0.
-    else if (from !== null && from[3] === '0') continue
-    else if (from !== null)
-      source = { file: from[2] ?? '', line: Number(from[3] ?? 0), text: (from[1] ?? from[4]!).trim() }
-    else if (isReason(line)) reason = line.trim()
+    const from = at === null ? sourceLine.exec(line) : null
+    if (at !== null) {
+      instruction ??= Number(at[1])
+      isBlock = false
+    } else if (from !== null) {
+      // The compiler's own instructions come from line 0.
+      if (from[3] !== '0') source ??= sourceOf(from)
+    } else if (!isBlock || aside.test(line.trim())) {
+      // Nothing to learn here.
+    } else if (turn.test(line)) {
+      isBlock = sentences.length === 0
+    } else if (sentences.length < mostSentences) {
+      sentences.unshift(line.trim())
+    }
+    if (!isBlock && instruction !== undefined && source !== undefined) break
   }
-  return { program, text, reason, instruction, source }
+  const reason = sentences.join('; ')
+  if (aboutWholeProgram.test(reason)) return { reason, instruction: undefined, source: undefined }
+  const [, named] = /\binsn (\d{1,7})\b/.exec(reason) ?? []
+  return { reason, instruction: named === undefined ? instruction : Number(named), source }
 }
 
-/** Statistics, states of registers and hints on branches stand in the log, too, after or between sentences. */
-function isReason(line: string): boolean {
-  return (
-    line.trim() !== '' &&
-    !/^(processed \d+ insns|verification time|stack depth|max_states|from \d+ to|\d+: R\d|R\d+[_=(]|mark_precise|last_idx|regs=|parent |fp-?\d|Func#|Validating |arg#\d+ |func#\d+ |-- |BPF program is too large)/.test(
-      line,
-    )
-  )
+function sourceOf([, text, file, line, bare]: RegExpExecArray): SourceLine {
+  return { file: file ?? '', line: Number(line ?? 0), text: (text ?? bare!).trim() }
+}
+
+/** The program that failed to load, by what libbpf says. */
+export function rejectedProgram(warnings: string): string | undefined {
+  return /prog '([^'\n]*)': (?:BPF program load failed|failed to load): /.exec(warnings)?.[1]
+}
+
+/** The verifier log of a program in what libbpf printed; `undefined` where it printed none. */
+export function verifierLogOf(program: string, warnings: string): string | undefined {
+  const begin = `prog '${program}': -- BEGIN PROG LOAD LOG --\n`
+  const start = warnings.lastIndexOf(begin)
+  if (start < 0) return undefined
+  const end = warnings.indexOf('-- END PROG LOAD LOG --', start)
+  return warnings.slice(start + begin.length, end < 0 ? undefined : end)
 }

@@ -1,6 +1,5 @@
 import { constants } from 'node:os'
-import { ENOTSUPP } from '../errors/errors.js'
-import { errnoName } from '../errors/explain.js'
+import { ENOTSUPP, errnoName } from '../errors/errno.js'
 import { type Capability, explainRefusal, isRefusedForGood } from '../machine/capabilities.js'
 import { tooOldFor } from '../machine/kernel-version.js'
 import { native } from '../native/binding.js'

@@ -151,7 +151,7 @@ describe('without privileges', () => {
     expect(failure).toMatchObject({
       name: 'VerifierError',
       message: expect.stringMatching(
-        /leaks addr .*\(the process lacks CAP_PERFMON, with which the verifier allows that\)/,
+        /leaks addr .*\(the process lacks CAP_PERFMON, with which the verifier allows it\)/,
       ),
     })
     load('leaks-address').close()

@@ -7,7 +7,7 @@ import { parse as parseTrace } from '../../lib/cli/trace.js'
 import { readComments } from '../../lib/codegen/comments.js'
 import { BpfError, VerifierError } from '../../lib/errors/errors.js'
 import { explain } from '../../lib/errors/explain.js'
-import { findVerdicts, readVerdict } from '../../lib/errors/verifier-log.js'
+import { readVerdict, rejectedProgram, verifierLogOf } from '../../lib/errors/verifier-log.js'
 import { heldBy } from '../../lib/kernel/inventory.js'
 import { cpusIn } from '../../lib/machine/cpus.js'
 import { functionsIn } from '../../lib/machine/kallsyms.js'
@@ -19,11 +19,8 @@ const frame = (program: string, text: string): string =>
   `libbpf: prog '${program}': -- BEGIN PROG LOAD LOG --\n${text}-- END PROG LOAD LOG --\n`
 
 const instructions = ['(85) call bpf_get_current_task#35', 'R1_w=ctx() ; (b7) r0 = 0', '(95) exit']
-const asides = [
-  '0: R1=ctx() R10=fp0',
-  'processed 6 insns (limit 1000000) max_states_per_insn 0',
-  'from 5 to 7:',
-]
+const asides = ['processed 6 insns (limit 1000000) max_states_per_insn 0', 'old state: R1=ctx() R10=fp0', '']
+const paths = ['0: R1=ctx() R10=fp0', 'from 5 to 7:']
 const reasons = [
   "R0 invalid mem access 'map_value_or_null'",
   'R1 !read_ok',
@@ -32,58 +29,92 @@ const reasons = [
 const code = ['return *value;', 'bpf_printk("%s @ %d", a, b);', 'if (a) // @ x.c:3', 'x = y; z = 1;', '{']
 const files = ['exec.bpf.c', './a b/exec.bpf.c', '/src/é.h']
 
-describe("the verifier's log", () => {
-  it('is read as it was written', () => {
+describe('readVerdict', () => {
+  it('finds the sentences after the last instruction, that instruction and its line in C', () => {
     times(500, ({ below, oneOf, several }) => {
-      const wanted = {
-        reason: '',
-        instruction: undefined as number | undefined,
-        source: undefined as unknown,
-      }
+      let sentences: string[] = []
+      let isNewPath = false
+      let instruction: number | undefined
+      let source: unknown
       const lines = several(20, () => {
         switch (below(4)) {
           case 0:
-            wanted.instruction = below(1_000_000)
-            return `${wanted.instruction}: ${oneOf(instructions)}`
-          case 1:
-            wanted.source = { file: oneOf(files), line: 1 + below(100_000), text: oneOf(code) }
-            return `; ${(wanted.source as { text: string }).text} @ ${(wanted.source as { file: string }).file}:${(wanted.source as { line: number }).line}`
-          case 2:
-            wanted.reason = oneOf(reasons)
-            return wanted.reason
-          default:
-            return oneOf(asides)
+            instruction = below(1_000_000)
+            sentences = []
+            return `${instruction}: ${oneOf(instructions)}`
+          case 1: {
+            const line = { file: oneOf(files), line: 1 + below(100_000), text: oneOf(code) }
+            source = line
+            return `; ${line.text} @ ${line.file}:${line.line}`
+          }
+          case 2: {
+            if (isNewPath) sentences = []
+            isNewPath = false
+            const sentence = oneOf(reasons)
+            sentences.push(sentence)
+            return sentence
+          }
+          default: {
+            const aside = oneOf([...asides, ...paths])
+            isNewPath ||= paths.includes(aside)
+            return aside
+          }
         }
       })
       const text = lines.map((line) => `${line}\n`).join('')
-      const [verdict, ...more] = findVerdicts(`libbpf: before\n${frame('on_exec', text)}libbpf: after\n`)
-      expect(more).toEqual([])
-      expect(verdict).toEqual({ program: 'on_exec', text, ...wanted })
+      const warnings = `libbpf: before\n${frame('other', '0: (95) exit\n')}${frame('on_exec', text)}libbpf: after\n`
+      expect(verifierLogOf('on_exec', warnings)).toBe(text)
+      expect(readVerdict(text)).toEqual({ reason: sentences.slice(-4).join('; '), instruction, source })
     })
   })
 
-  it('gives something well-formed whatever is in it', () => {
+  it('finds the last sentence when statistics follow on the same line', () => {
+    for (const end of [
+      'processed 6 insns (limit 1000000) max_states_per_insn 0',
+      'verification time 3 usec',
+    ]) {
+      expect(
+        readVerdict(`3: (85) call bpf_tail_call#12\nexpected prog array map for tail call${end}\n`).reason,
+      ).toBe('expected prog array map for tail call')
+    }
+  })
+
+  it('gives something well-formed for any text', () => {
     times(500, (random) => {
       const text = logOf(random)
-      for (const { reason, instruction, source } of [...findVerdicts(text), readVerdict('p', text)]) {
-        expect(text).toContain(reason)
-        expect(reason).toBe(reason.trim())
-        expect(instruction === undefined || Number.isSafeInteger(instruction)).toBe(true)
-        expect(source === undefined || Number.isSafeInteger(source.line)).toBe(true)
-      }
+      const { reason, instruction, source } = readVerdict(text)
+      for (const sentence of reason.split('; ')) expect(text).toContain(sentence)
+      expect(reason).toBe(reason.trim())
+      expect(instruction === undefined || Number.isSafeInteger(instruction)).toBe(true)
+      expect(source === undefined || Number.isSafeInteger(source.line)).toBe(true)
+      rejectedProgram(text)
+      verifierLogOf('a', text)
     })
   })
 
-  it('is read soon when it is long and repeats itself', () => {
-    for (const piece of [' @ ', '; a @ b:1', ': ', '0: (', ' (', "prog '", '; ', 'R1_w=; ']) {
+  it('takes little time for long lines, and for logs of hundreds of megabytes', () => {
+    for (const piece of [
+      ' @ ',
+      '; a @ b:1',
+      ': ',
+      '0: (',
+      ' (',
+      "prog '",
+      '; ',
+      'R1_w=; ',
+      'processed 1 insns ',
+    ]) {
       const line = piece.repeat(20_000)
-      readVerdict('p', `; ${line}\n5: R1${line}\n`)
+      readVerdict(`; ${line}\n5: R1${line}\n`)
       explain(
         nativeError(`libbpf: ${line}\nfailed to resolve CO-RE relocation <x> [1] ${line}\n`, 22),
         subject,
       )
     }
-    expect(findVerdicts(frame('p', '1: (95) exit\n').repeat(5_000))).toHaveLength(5_000)
+    const log = '1: (95) exit\n'.repeat(20_000_000)
+    const start = performance.now()
+    readVerdict(log)
+    expect(performance.now() - start).toBeLessThan(1000)
   })
 })
 
@@ -96,7 +127,9 @@ function nativeError(log: string, errno: number, operation = 'bpf_object__load')
 /** A log of pieces of logs. */
 function logOf({ below, oneOf, several, text }: Random): string {
   const piece = () =>
-    below(3) === 0 ? text(40) : oneOf([...instructions, ...asides, ...reasons, ...code, ...warnings])
+    below(3) === 0
+      ? text(40)
+      : oneOf([...instructions, ...asides, ...paths, ...reasons, ...code, ...warnings])
   return several(12, () => `${oneOf(['', '; ', '7: ', 'libbpf: '])}${piece()}\n`).join('')
 }
 
