@@ -1,6 +1,6 @@
 // libbpf prints through one function for the whole process, on whichever thread called it. A LogCapture
-// collects what libbpf prints on its own thread while the capture exists. So every call gets its own messages,
-// and Workers do not see each other's.
+// collects what libbpf prints on its own thread while the capture exists. So every call gets its own
+// messages, and Workers do not see each other's.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ struct LogMessage {
   std::string text;
 };
 
-// The warnings of one call, one after the other. A rejected program's verifier log is one of them and can have
-// hundreds of megabytes.
+// The warnings of one call, one after the other. A rejected program's verifier log is one of them and can
+// have hundreds of megabytes.
 class Warnings {
  public:
   bool empty() const { return text_.empty(); }
