@@ -1,5 +1,5 @@
 import { type Held, linkInfo, links } from '../kernel/inventory.js'
-import type { LinkInfo } from '../links/link-info.js'
+import { isGone, type LinkInfo } from '../links/link-info.js'
 import { type Command, exitCodes } from './command.js'
 import {
   actionOf,
@@ -73,9 +73,10 @@ function target(info: LinkInfo): string {
     name,
     path,
     attachType,
-    ifindex !== undefined ? `interface ${ifindex}` : undefined,
-    cgroupId !== undefined ? `cgroup ${cgroupId}` : undefined,
-    netnsInode !== undefined ? `netns ${netnsInode}` : undefined,
+    ifindex ? `interface ${ifindex}` : undefined,
+    cgroupId ? `cgroup ${cgroupId}` : undefined,
+    netnsInode ? `netns ${netnsInode}` : undefined,
+    isGone(info) ? 'gone' : undefined,
     mapId !== undefined ? `map ${mapId}` : undefined,
   ]
   return where.filter((word) => word !== undefined && word !== '').join(' ')

@@ -178,6 +178,15 @@ export type LinkInfo =
   | SockmapLinkInfo
   | OtherLinkInfo
 
+/** Whether the interface, cgroup or network namespace of the link no longer exists, or the link was detached: the kernel then reports 0 for it. */
+export function isGone(info: LinkInfo): boolean {
+  return (
+    ('ifindex' in info && info.ifindex === 0) ||
+    (info.type === 'cgroup' && info.cgroupId === 0n) ||
+    ('netnsInode' in info && info.netnsInode === 0)
+  )
+}
+
 /** BPF_PERF_EVENT_* of linux/bpf.h. */
 const events = ['unspec', 'uprobe', 'uretprobe', 'kprobe', 'kretprobe', 'tracepoint', 'event'] as const
 

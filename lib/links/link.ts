@@ -292,7 +292,9 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   readonly #whyNotSupported = ({ errno }: NativeError): string | undefined => {
-    const { EINVAL, EOPNOTSUPP, EBADF } = constants.errno
+    const { EINVAL, EOPNOTSUPP, EBADF, ENOLINK } = constants.errno
+    if (errno === ENOLINK)
+      return 'its target (interface, cgroup, network namespace) is gone, or the link was detached'
     if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
       return native.linkFd(this.#handle) < 0 ? noLink : 'links of this kind cannot do that'
     }

@@ -15,11 +15,13 @@ export interface ReplaceOptions {
 
 /** What {@link BpfObject.replace} did. */
 export interface Replacement {
-  /** The maps that were taken over. */
+  /** The names of the maps that were taken over. */
   maps: string[]
-  /** The links, and how another program came into each. */
+  /** The links that now run the new version's program, and how each was moved. */
   links: { link: Link; kind: ExchangeKind }[]
-  /** Nanoseconds from the first link's change to the last one's. */
+  /** The links whose target (interface, cgroup, network namespace) no longer exists. They stay with the old object. */
+  gone: Link[]
+  /** Nanoseconds from the change of the first link to the change of the last one. */
   duration: bigint
 }
 
@@ -29,16 +31,23 @@ export async function replace(
   next: BpfObject,
   { maps }: ReplaceOptions,
 ): Promise<Replacement> {
-  const links = [...old.links]
-  const exchange = links.map((link) => planExchange(old, next, link))
+  const steps = [...old.links].map((link) => [link, planExchange(old, next, link)] as const)
   const shared = [...(maps ?? commonMaps(old, next))]
   for (const name of shared) takeOver(old.map(name), next.map(name))
   await next.load()
 
   const done: Exchange[] = []
+  const gone: Link[] = []
   const begin = process.hrtime.bigint()
   try {
-    for (const step of exchange) done.push(await step())
+    for (const [link, exchange] of steps) {
+      try {
+        done.push(await exchange())
+      } catch (error) {
+        if (!(error instanceof BpfError && error.code === 'ENOLINK')) throw error
+        gone.push(link)
+      }
+    }
   } catch (error) {
     for (const step of done.reverse()) step.undo()
     throw error
@@ -46,7 +55,7 @@ export async function replace(
   const closing = done.map((step) => step.finish()).filter((handle) => handle !== undefined)
   if (closing.length > 0) await native.linkCloseAsync(closing)
   const duration = process.hrtime.bigint() - begin
-  return { maps: shared, links: done.map(({ link, kind }) => ({ link, kind })), duration }
+  return { maps: shared, links: done.map(({ link, kind }) => ({ link, kind })), gone, duration }
 }
 
 /** What will put the new version of a link's program in its place. */

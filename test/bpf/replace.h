@@ -59,4 +59,7 @@ int executions(void* ctx) {
   return 0;
 }
 
+SEC("?cgroup_skb/egress")
+int egress(struct __sk_buff* skb) { return 1; }
+
 char LICENSE[] SEC("license") = "GPL";

@@ -1,15 +1,25 @@
 // BpfObject.replace: under load, and where it fails.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdirSync, rmdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type BpfMap, BpfObject, type ExchangeKind, queryXdp, VerifierError } from 'libbpf-node'
+import {
+  type BpfMap,
+  BpfObject,
+  type CgroupLinkInfo,
+  type ExchangeKind,
+  queryXdp,
+  VerifierError,
+} from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { ip, useProgram, useVeth } from '../attach/surroundings.js'
-import { objectPath, open } from '../helpers/objects.js'
-import { useTracefs } from '../helpers/privileged.js'
+import { requiresKernel } from '../helpers/kernel.js'
+import { objectPath, open, thrownBy } from '../helpers/objects.js'
+import { useCgroup, useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 
 const veth = useVeth()
+const cgroup = useCgroup()
 useTracefs()
 
 /**
@@ -55,7 +65,7 @@ int main(int argc, char** argv) {
 `)
 
 interface Counts {
-  programs: 'packets' | 'calls' | 'probe' | 'executions'
+  programs: 'packets' | 'calls' | 'probe' | 'executions' | 'egress'
   maps: { counts: BpfMap<number, bigint[]> }
 }
 
@@ -213,6 +223,40 @@ describe('replace', () => {
     second.close()
     expect(queryXdp(veth.name).programId).toBe(programId)
   })
+
+  requiresKernel(
+    '5.9',
+    'moves the other links when an interface or a cgroup is gone, and reports the dead ones',
+    async () => {
+      const [doomed, folder] = [`lbn${process.pid % 10000}c`, `${cgroup()}/doomed`]
+      ip('link', 'add', doomed, 'type', 'veth', 'peer', 'name', `${doomed}p`)
+      mkdirSync(folder)
+      using first = version(1, ['packets', 'egress'])
+      await first.load()
+      using onInterface = first.program('packets').attachXdp(doomed)
+      using live = first.program('packets').attachXdp(veth.name)
+      using onCgroup = first.program('egress').attachCgroup(folder)
+      ip('link', 'del', doomed)
+      rmdirSync(folder)
+      expect(onInterface.info()).toMatchObject({ type: 'xdp', ifindex: 0 })
+      await until('the cgroup is gone', () => (onCgroup.info() as CgroupLinkInfo).cgroupId === 0n)
+      using second = version(2, ['packets', 'egress'])
+      expect(thrownBy(() => onInterface.update(first.program('packets')))).toMatchObject({
+        code: 'ENOLINK',
+        message: expect.stringContaining('its target (interface, cgroup, network namespace) is gone'),
+      })
+      const { links, gone } = await first.replace(second)
+      expect(links).toEqual([{ link: live, kind: 'updated' }])
+      expect(new Set(gone)).toEqual(new Set([onInterface, onCgroup]))
+      expect(queryXdp(veth.name).programId).toBe(second.program('packets').id)
+      expect(new Set(first.links)).toEqual(new Set(gone))
+      expect([...second.links]).toEqual([live])
+      const cli = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url))
+      const stdout = execFileSync(process.execPath, [cli, 'link', 'list'], { encoding: 'utf8' })
+      expect(stdout).toMatch(new RegExp(`^ *${onInterface.info().id} .* gone `, 'm'))
+      expect(stdout).toMatch(new RegExp(`^ *${onCgroup.info().id} .* cgroup_inet_egress gone `, 'm'))
+    },
+  )
 
   it('says what does not fit before anything is loaded', async () => {
     using first = version(1, ['packets'])
