@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ring buffers that count what they lose. The kernel does not: bpf_ringbuf_reserve() just returns NULL.
+ * Ring buffers that count lost records. The kernel does not count them: bpf_ringbuf_reserve() returns NULL,
+ * and the record is gone.
  *
  *     LIBBPF_NODE_RINGBUF(events, 1 << 20);
  *
@@ -10,18 +11,18 @@
  *     ...
  *     libbpf_node_submit(events, e);
  *
- * In Node.js `obj.ringBuffer('events', 'event').lost` is what was lost, of all CPUs. Where nothing is lost,
- * it costs nothing: the counter is only touched when there was no room.
+ * In Node.js, `obj.ringBuffer('events', 'event').lost` is the number of lost records on all CPUs. The counter
+ * is only touched when the ring is full, so it costs nothing otherwise.
  *
- * The reader is woken when it has read all that was there before; while it is busy nobody wakes it, which is
- * what the kernel does without flags. With a steady stream of events that is nearly one wake-up an event. Two
- * definitions before this is included make it less:
+ * A program wakes up the reader when the reader has read everything before the new record. This is also what
+ * the kernel does without flags. With a steady stream of events, it means almost one wake-up per event. To
+ * have fewer wake-ups, define one of these before you include this header:
  *
- * - LIBBPF_NODE_NO_WAKEUP: never. The reader looks by itself (`interval` in its options).
- * - LIBBPF_NODE_WAKE_BYTES: when so many bytes wait to be read, say a quarter of the ring. The reader looks
- * by itself and is woken early in a burst (`interval` and `wakeable` in its options). The interval is needed:
- *   what is less than that wakes nobody, and of records that are submitted at the same moment on several CPUs
- *   none may be the one that passes the mark.
+ * - LIBBPF_NODE_NO_WAKEUP: never wake up the reader. It polls (`interval` in its options).
+ * - LIBBPF_NODE_WAKE_BYTES: wake up the reader when this many bytes are waiting, for example a quarter of the
+ *   ring. The reader polls and is woken up early in a burst (`interval` and `wakeable` in its options). The
+ *   interval is required: a few bytes alone do not wake up the reader, and neither do records that several
+ * CPUs submit at the same moment, because then none of them may pass the limit.
  */
 #ifndef LIBBPF_NODE_BPF_H
 #define LIBBPF_NODE_BPF_H
@@ -32,8 +33,8 @@
 #define LIBBPF_NODE_FLAGS(name, size) 1 /* BPF_RB_NO_WAKEUP */
 #define LIBBPF_NODE_OUTPUT_FLAGS LIBBPF_NODE_FLAGS
 #elif defined(LIBBPF_NODE_WAKE_BYTES)
-/* `waiting` is what waits to be read with the record in question, which takes `taken` bytes: the one that
- * passes the mark wakes. */
+/* `waiting` is the number of unread bytes, including this record of `taken` bytes. The record that passes the
+ * limit wakes up the reader. */
 static __attribute__((always_inline, unused)) unsigned long long libbpf_node_flags(unsigned long long waiting,
                                                                                    unsigned long long taken) {
   return waiting - (LIBBPF_NODE_WAKE_BYTES) < taken ? 2 /* BPF_RB_FORCE_WAKEUP */ : 1 /* BPF_RB_NO_WAKEUP */;
@@ -41,7 +42,7 @@ static __attribute__((always_inline, unused)) unsigned long long libbpf_node_fla
 #define LIBBPF_NODE_IN_RING(size) ((((unsigned long long)(size) + 7) & ~7ULL) + 8)
 #define LIBBPF_NODE_FLAGS(name, size) \
   libbpf_node_flags(bpf_ringbuf_query(&name, 0 /* BPF_RB_AVAIL_DATA */), LIBBPF_NODE_IN_RING(size))
-/* What is copied is not in the ring yet. */
+/* The record is not in the ring yet. */
 #define LIBBPF_NODE_OUTPUT_FLAGS(name, size)                                                         \
   libbpf_node_flags(bpf_ringbuf_query(&name, 0 /* BPF_RB_AVAIL_DATA */) + LIBBPF_NODE_IN_RING(size), \
                     LIBBPF_NODE_IN_RING(size))
@@ -51,41 +52,39 @@ static __attribute__((always_inline, unused)) unsigned long long libbpf_node_fla
 #endif
 
 /*
- * Says of which type a map's records are, behind its declaration; `libbpf-node gen` reads it. The type has to
- * be mentioned by a global as well, or clang leaves it out of BTF. Needs clang 14.
+ * Declares the type of a map's records, for `libbpf-node gen`. Write it after the map. clang emits BTF only
+ * for types that a global refers to, so add a pointer to the type. Requires clang 14.
  *
- *     struct {
- *       ...
- *     } events SEC(".maps") LIBBPF_NODE_RECORD(struct event);
+ *     LIBBPF_NODE_RINGBUF(events, 1 << 20) LIBBPF_NODE_RECORD(struct event);
  *     struct event *unused_event __attribute__((unused));
  */
 #define LIBBPF_NODE_RECORD(type) __attribute__((btf_decl_tag("record:" #type)))
 
-/* Documentation of a type, member, variable or map, for generated code. */
+/* Documents a type, member, variable or map in generated code. */
 #define LIBBPF_NODE_DOC(text) __attribute__((btf_decl_tag("doc:" text)))
 
-/* A ring buffer map of `bytes` (a power of two, and of pages), and the array in which its losses are counted.
- */
+/* A ring buffer of `bytes`, which must be a power of two and a multiple of the page size, and the array that
+ * counts its lost records. The ring buffer comes last, so that attributes after the macro apply to it. */
 #define LIBBPF_NODE_RINGBUF(name, bytes)     \
-  struct {                                   \
-    __uint(type, BPF_MAP_TYPE_RINGBUF);      \
-    __uint(max_entries, bytes);              \
-  } name SEC(".maps");                       \
   struct {                                   \
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
     __uint(max_entries, 1);                  \
     __type(key, unsigned int);               \
     __type(value, unsigned long long);       \
-  } name##_lost SEC(".maps")
+  } name##_lost SEC(".maps");                \
+  struct {                                   \
+    __uint(type, BPF_MAP_TYPE_RINGBUF);      \
+    __uint(max_entries, bytes);              \
+  } name SEC(".maps")
 
 static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost) {
   unsigned int zero = 0;
   unsigned long long* count = bpf_map_lookup_elem(lost, &zero);
-  if (count) /* Programs of one CPU interrupt each other. */
+  if (count) /* Atomic, because programs on one CPU can interrupt each other. */
     __sync_fetch_and_add(count, 1);
 }
 
-/* Room for a record of `type`, or NULL. */
+/* Reserves room for a record of `type`. NULL if the ring is full. */
 #define libbpf_node_reserve(name, type)                          \
   ({                                                             \
     type* record_ = bpf_ringbuf_reserve(&name, sizeof(type), 0); \
@@ -98,7 +97,8 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
 #define libbpf_node_discard(name, record) \
   bpf_ringbuf_discard(record, LIBBPF_NODE_FLAGS(name, sizeof(*(record))))
 
-/* Copies a record of `size` bytes, which need not be a constant, into the ring; 0, or a negative errno. */
+/* Copies a record of `size` bytes into the ring; the size need not be constant. Returns 0 or a negative
+ * errno. */
 #define libbpf_node_output(name, data, size)                                                   \
   ({                                                                                           \
     long error_ = bpf_ringbuf_output(&name, data, size, LIBBPF_NODE_OUTPUT_FLAGS(name, size)); \
@@ -107,8 +107,9 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
   })
 
 /*
- * The same program for kernels without ring buffers, before Linux 5.8, where the records go through a perf
- * buffer. Node.js decides which when it loads the object; `obj.events('events', 'event')` reads either.
+ * For programs that also run on kernels without ring buffers, which are those before Linux 5.8. There, the
+ * records go through a perf buffer. The choice is made in Node.js when the object is loaded, and
+ * `obj.events('events', 'event')` reads from both.
  *
  *     LIBBPF_NODE_EVENTS(events, 1 << 20, struct event);
  *
@@ -118,16 +119,16 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
  *     ...
  *     libbpf_node_events_submit(ctx, events, e, struct event);
  */
-#define LIBBPF_NODE_EVENTS(name, bytes, record_type)            \
-  const volatile unsigned char name##_use_perf = 0;             \
-  LIBBPF_NODE_RINGBUF(name, bytes);                             \
-  /* Where records are made on their way into a perf buffer. */ \
-  struct {                                                      \
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                    \
-    __uint(max_entries, 1);                                     \
-    __type(key, unsigned int);                                  \
-    __type(value, record_type);                                 \
-  } name##_heap SEC(".maps")
+#define LIBBPF_NODE_EVENTS(name, bytes, record_type)                 \
+  const volatile unsigned char name##_use_perf = 0;                  \
+  /* A record is built here before it is copied to a perf buffer. */ \
+  struct {                                                           \
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                         \
+    __uint(max_entries, 1);                                          \
+    __type(key, unsigned int);                                       \
+    __type(value, record_type);                                      \
+  } name##_heap SEC(".maps");                                        \
+  LIBBPF_NODE_RINGBUF(name, bytes)
 
 #define libbpf_node_events_reserve(name, record_type)     \
   ({                                                      \
@@ -140,12 +141,12 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
     event_;                                               \
   })
 
-#define libbpf_node_events_submit(ctx, name, record, record_type)                                     \
-  do {                                                                                                \
-    if (name##_use_perf)                                                                              \
-      bpf_perf_event_output(ctx, &name, 0xffffffffULL /* this CPU's */, record, sizeof(record_type)); \
-    else                                                                                              \
-      libbpf_node_submit(name, record);                                                               \
+#define libbpf_node_events_submit(ctx, name, record, record_type)                                   \
+  do {                                                                                              \
+    if (name##_use_perf)                                                                            \
+      bpf_perf_event_output(ctx, &name, 0xffffffffULL /* this CPU */, record, sizeof(record_type)); \
+    else                                                                                            \
+      libbpf_node_submit(name, record);                                                             \
   } while (0)
 
 #endif

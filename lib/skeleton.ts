@@ -1,5 +1,5 @@
 /**
- * What code that `libbpf-node gen` has written stands on. Not to be imported by hand.
+ * The run-time support for code that `libbpf-node gen` generates. Do not import it yourself.
  *
  * @packageDocumentation
  */
@@ -27,45 +27,48 @@ export type { BpfMap } from './maps/map.js'
 export type { Globals } from './objects/globals.js'
 export type { OpenOptions } from './objects/object.js'
 
-/** What a codec's code doesn't say of its type. */
+/** What a generated codec needs besides its code. */
 export interface CodecSpec {
   /** The type's id in the object's BTF. */
   readonly typeId: number
   readonly size: number
-  /** What a value is called in errors. */
+  /** The name of a value in errors, for example `event`. */
   readonly name: string
-  /** What the type is called in errors. */
+  /** The name of the type in errors, for example `struct event`. */
   readonly words: string
-  /** Of a type that ends in a flexible array: where that is. */
+  /** For a type that ends in a flexible array: where the array is. */
   readonly plan?: Plan
 }
 
 const fixed: Plan = { op: 'bytes', length: 0, flexible: false }
 
-/** Makes a codec of generated code. */
+/** Makes a codec from generated code. */
 export function codec<T>(spec: CodecSpec, make: (frame: Frame) => Raw): Codec<T> {
   const { typeId, size, name, words, plan } = spec
   const frame = frameOf(plan ?? fixed, size, name, words)
   return codecOf<T>(typeId, make(frame), frame, plan !== undefined)
 }
 
-/** An object that is part of the code. */
+/** Returns the object that the code contains. */
 export function embedded(base64: string): () => Uint8Array {
   return () => Buffer.from(base64, 'base64')
 }
 
 /**
- * An object in a file of its own.
+ * Reads the object from a file of its own.
  *
- * @param sha256 - the file's hash in hex: with another object the generated types and codecs would be wrong
+ * @param file - where the file is: a URL in an ES module, a path in a CommonJS module
+ * @param sha256 - the hash of the file in hex. The generated types and codecs are wrong for any other object
+ * @throws BpfError ERR_BPF_STALE when the object is opened and the file has another hash
  */
-export function external(url: URL, sha256: string): () => Uint8Array {
+export function external(file: URL | string, sha256: string): () => Uint8Array {
   return () => {
-    const bytes = readFileSync(url)
+    const bytes = readFileSync(file)
     if (createHash('sha256').update(bytes).digest('hex') === sha256) return bytes
+    const path = file instanceof URL ? fileURLToPath(file) : file
     throw new BpfError(
-      `open object '${fileURLToPath(url)}': the code was generated from another one, run libbpf-node gen again`,
-      { code: 'ERR_BPF_STALE', target: fileURLToPath(url) },
+      `open object '${path}': the code was generated from another version of this file, so run libbpf-node gen again`,
+      { code: 'ERR_BPF_STALE', target: path },
     )
   }
 }
@@ -75,24 +78,31 @@ export interface SkeletonDefinition {
   readonly name: string
   readonly object: () => Uint8Array
   readonly codecs: ReadyCodecs
-  /** The C type of the records of the map `events`, where there is such a map: generated classes read others by methods of their own. */
+  /** The C type of the records of the map `events`, if it is known. Other maps with records have methods of their own. */
   readonly events?: string
 }
 
-/** A {@link BpfObject} that knows its file. */
-export interface SkeletonObject<S extends Shape> extends BpfObject<S> {
-  events: BpfObject<S>['events'] & ((options?: EventReaderOptions) => EventReader<RecordOf<S, 'events'>>)
+/**
+ * A {@link BpfObject} that comes with its object file.
+ *
+ * @typeParam E - the type of the records of the map `events`; `never` if the object has no such map
+ */
+export interface SkeletonObject<S extends Shape, E = RecordOf<S, 'events'>> extends BpfObject<S> {
+  events: BpfObject<S>['events'] &
+    ([E] extends [never] ? unknown : (options?: EventReaderOptions) => EventReader<E>)
 }
 
-/** What a generated class extends. */
-export interface SkeletonClass<S extends Shape> {
-  new (options?: OpenOptions): SkeletonObject<S>
-  /** Opens the object that the code was generated from. Asks nothing of the kernel. */
+/** The base class of a generated class. */
+export interface SkeletonClass<S extends Shape, E = RecordOf<S, 'events'>> {
+  new (options?: OpenOptions): SkeletonObject<S, E>
+  /** Opens the object that the code was generated from. This needs no privileges and does not involve the kernel. */
   open<T>(this: new (options?: OpenOptions) => T, options?: OpenOptions): T
 }
 
-/** The base class for an object. `define` is called when it is opened: what it gives is declared after the class. */
-export function skeleton<S extends Shape>(define: () => SkeletonDefinition): SkeletonClass<S> {
+/** Makes the base class for an object. It calls `define` when the object is opened, because the codecs are declared after the class. */
+export function skeleton<S extends Shape, E = RecordOf<S, 'events'>>(
+  define: () => SkeletonDefinition,
+): SkeletonClass<S, E> {
   class Skeleton extends BpfObject<S> {
     constructor(options: OpenOptions = {}) {
       const { name, object, codecs } = define()
@@ -100,7 +110,7 @@ export function skeleton<S extends Shape>(define: () => SkeletonDefinition): Ske
     }
   }
   const { events: read } = BpfObject.prototype
-  // BpfObject's own methods have the same names and take other arguments.
+  // Methods of BpfObject have the same names, but take other arguments.
   Object.defineProperties(Skeleton, {
     open: {
       value(this: new (options?: OpenOptions) => unknown, options?: OpenOptions) {
@@ -116,5 +126,5 @@ export function skeleton<S extends Shape>(define: () => SkeletonDefinition): Ske
       },
     },
   })
-  return Skeleton as unknown as SkeletonClass<S>
+  return Skeleton as unknown as SkeletonClass<S, E>
 }

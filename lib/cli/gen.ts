@@ -1,7 +1,7 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { shortPath, type Target, targets } from '../codegen/clang.js'
-import { type Generated, type GenerateOptions, generate } from '../codegen/generate.js'
+import { type Generated, type GenerateOptions, generate, generateEach } from '../codegen/generate.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 import { watch } from './watch.js'
 
@@ -10,6 +10,7 @@ const options = {
   name: { type: 'string' },
   record: { type: 'string', multiple: true },
   type: { type: 'string', multiple: true },
+  each: { type: 'boolean' },
   external: { type: 'boolean' },
   check: { type: 'boolean' },
   watch: { type: 'boolean' },
@@ -22,51 +23,66 @@ const options = {
 export const command: Command = {
   usage: '[OPTIONS] FILE... [-- CLANG-ARGUMENTS]',
   summary: 'Write TypeScript for a BPF object: a class with typed programs, maps, variables and events',
-  help: `FILE is C, which is compiled with clang, or a compiled object; several are linked. exec.bpf.c becomes exec.skel.ts.
+  help: `FILE is C source, which is compiled with clang, or a compiled object. exec.bpf.c becomes exec.skel.ts. Several
+files are linked into one object, unless you use --each.
 
-  -o, --output FILE      where the TypeScript goes; beside the first FILE by default
-      --name CLASS       the class's name; otherwise the file's
-      --record MAP=TYPE  the C type of the records that come through a ring buffer or perf event array; a
+  -o, --output FILE      the TypeScript file to write; by default beside the first FILE
+      --name CLASS       the name of the class; by default it is made from the file name
+      --each             write one TypeScript file for each FILE
+      --record MAP=TYPE  the C type of the records of a ring buffer or perf event array; a
                          btf_decl_tag("record:TYPE") on the map does the same
-      --type TYPE        generate a C type that nothing else mentions
-      --external         leave the object in a file beside the TypeScript, instead of in it
-      --check            write nothing, and fail when what is there is out of date
-      --watch            do it again whenever a source or header changes
-  -I, --include FOLDER   where clang looks for headers; libbpf's are found without, and so is the kernel's vmlinux.h
+      --type TYPE        also generate this C type, which nothing else needs
+      --external         write the object to a file beside the TypeScript file, instead of into it
+      --check            write nothing, and exit with status 1 if a file is out of date
+      --watch            generate again whenever a source or header changes
+  -I, --include FOLDER   where clang looks for headers; libbpf's headers and the kernel's vmlinux.h are always found
   -D, --define NAME[=VALUE]
-      --target TARGET    bpf (this machine's byte order), bpfel or bpfeb
-      --clang PROGRAM    the compiler; $CLANG by default, or what is on the PATH
+      --target TARGET    bpf (the byte order of this machine), bpfel or bpfeb
+      --clang PROGRAM    the compiler; by default $CLANG, otherwise the first clang on the PATH
 
-An object's code depends on the compiler's version: use one for --check that wrote what is checked.
+The compiled code depends on the version of clang: run --check with the version that wrote the files.
 `,
   async run(args) {
-    const { asked, isCheck, isWatch } = parse(args)
-    if (isCheck) return report(await generate(asked), check)
-    if (isWatch) return watch(async () => (await generated(asked)).sources)
-    await generated(asked)
+    const { asked, isEach, isCheck, isWatch } = parse(args)
+    const make = async () => (isEach ? await generateEach(asked) : await generate(asked))
+    if (isCheck) return report(await make(), check)
+    const update = async () => {
+      const made = await make()
+      report(made, write)
+      return made.sources
+    }
+    if (isWatch) return watch(update)
+    await update()
     return exitCodes.ok
   },
 }
 
-async function generated(asked: GenerateOptions): Promise<Generated> {
-  const result = await generate(asked)
-  report(result, write)
-  return result
+interface Asked {
+  asked: GenerateOptions
+  isEach: boolean
+  isCheck: boolean
+  isWatch: boolean
 }
 
-function parse(args: string[]): { asked: GenerateOptions; isCheck: boolean; isWatch: boolean } {
+function parse(args: string[]): Asked {
   const dashes = args.indexOf('--')
   const [own, more] = dashes < 0 ? [args, []] : [args.slice(0, dashes), args.slice(dashes + 1)]
-  const { values, positionals } = parsed(own)
-  const { target = 'bpf', check = false, watch = false } = values
-  if (positionals.length === 0) throw new UsageError('no FILE is given')
-  if (values.output === '') throw new UsageError('--output names no FILE')
-  if (!isTarget(target)) throw new UsageError(`--target ${target}: there are ${targets.join(', ')}`)
-  if (check && watch) throw new UsageError('--check and --watch exclude each other')
+  const { values, positionals } = parsed(own.map(fileOrOption))
+  const { target = 'bpf', each = false, check = false, watch = false } = values
+  if (positionals.length === 0) throw new UsageError('a FILE is required')
+  if (values.output === '') throw new UsageError('--output requires the name of a file')
+  if (!isTarget(target)) throw new UsageError(`--target ${target}: the targets are ${targets.join(', ')}`)
+  if (check && watch) throw new UsageError('--check and --watch cannot be used together')
+  if (each && (values.output !== undefined || values.name !== undefined)) {
+    throw new UsageError('--each writes several files, so it cannot be used with --output or --name')
+  }
   if (values.name !== undefined && !/^[A-Z_$][\w$]*$/.test(values.name)) {
-    throw new UsageError(`--name ${values.name}: that is no name for a class: they begin with a capital`)
+    throw new UsageError(
+      `--name ${values.name}: the name of a class must be an identifier that begins with a capital letter`,
+    )
   }
   return {
+    isEach: each,
     isCheck: check,
     isWatch: watch,
     asked: {
@@ -85,6 +101,11 @@ function parse(args: string[]): { asked: GenerateOptions; isCheck: boolean; isWa
   }
 }
 
+/** A file such as `-.bpf.c`, which the shell puts in for `*.bpf.c`, is not an option. */
+function fileOrOption(word: string): string {
+  return /^-.*\.[cho]$/.test(word) && existsSync(word) ? `./${word}` : word
+}
+
 function parsed(args: string[]) {
   try {
     return parseArgs({ args, options, allowPositionals: true })
@@ -99,11 +120,11 @@ function isTarget(target: string): target is Target {
 
 function recordOf(text: string): [string, string] {
   const [, map, type] = /^([^=]+)=(.+)$/.exec(text) ?? []
-  if (map === undefined || type === undefined) throw new UsageError(`--record ${text}: it wants MAP=TYPE`)
+  if (map === undefined || type === undefined) throw new UsageError(`--record ${text}: the form is MAP=TYPE`)
   return [map, type]
 }
 
-/** Shows warnings, then does something with each file. */
+/** Prints the warnings, then calls `each` for every file. Returns the highest exit code. */
 function report({ files, warnings }: Generated, each: (path: string, content: Uint8Array) => number): number {
   if (warnings !== '') process.stderr.write(warnings)
   const codes = [...files].map(([path, content]) => each(path, Buffer.from(content)))
@@ -111,7 +132,7 @@ function report({ files, warnings }: Generated, each: (path: string, content: Ui
 }
 
 function write(path: string, content: Uint8Array): number {
-  // Whoever watches the file need not look when nothing has changed.
+  // A file that has not changed is not written again, so that nothing is rebuilt.
   if (isThere(path, content)) return exitCodes.ok
   writeFileSync(path, content)
   say(`wrote ${shortPath(path)}`)
@@ -125,7 +146,7 @@ function check(path: string, content: Uint8Array): number {
 }
 
 function isThere(path: string, content: Uint8Array): boolean {
-  // A pipe or a device is written to, never read.
+  // A pipe or device is only written to, never read.
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false
   return Buffer.compare(readFileSync(path), content) === 0
 }

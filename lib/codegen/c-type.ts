@@ -1,15 +1,15 @@
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfType } from '../btf/types.js'
 
-/** How deep declarations are written out. */
+/** How deep a declaration is written; what is deeper becomes `...`. */
 const depthLimit = 16
 
-/** A type as C would declare it, on one line: `const struct event *[4]`. */
+/** Writes a type as C declares it, on one line: `const struct event *[4]`. */
 export function cType(btf: BtfTypes, id: number): string {
   return write(btf, id, '', 0)
 }
 
-/** `inner` is what has been written already: stars and dimensions. */
+/** `inner` is the part that has been written already: stars and dimensions. */
 function write(btf: BtfTypes, id: number, inner: string, depth: number): string {
   if (depth > depthLimit) return '...'
   const type = btf.type(id)
@@ -54,7 +54,7 @@ function write(btf: BtfTypes, id: number, inner: string, depth: number): string 
   }
 }
 
-/** What is below qualifiers, if it's not too deep. */
+/** Returns the type behind qualifiers. */
 function unqualified(btf: BtfTypes, id: number, depth: number): BtfType {
   const type = btf.type(id)
   const isQualifier = type.kind === 'const' || type.kind === 'volatile' || type.kind === 'restrict'

@@ -5,30 +5,30 @@ import { basename, delimiter, dirname, join, relative, resolve } from 'node:path
 import { Btf } from '../btf/btf.js'
 import { packageRoot } from '../native/package-root.js'
 
-/** The byte orders that BPF code is compiled for; `bpf` is this machine's. */
+/** The targets to compile for. `bpf` has the byte order of this machine. */
 export const targets = ['bpf', 'bpfel', 'bpfeb'] as const
 export type Target = (typeof targets)[number]
 
 export interface ClangOptions {
-  /** The compiler; otherwise $CLANG, or the first that is on the PATH. */
+  /** The compiler. The default is $CLANG, otherwise the first clang on the PATH. */
   readonly clang?: string | undefined
   readonly target: Target
-  /** What `-I` and `-D` are given. */
+  /** The arguments of `-I` and `-D`. */
   readonly includes: readonly string[]
   readonly defines: readonly string[]
-  /** Further arguments, as they are. */
+  /** More arguments for clang, unchanged. */
   readonly more: readonly string[]
 }
 
 export interface Compiled {
   readonly object: Uint8Array
-  /** The files that it depends on: its source and the headers that are included. */
+  /** The files that the object depends on: its source and all headers. */
   readonly files: readonly string[]
-  /** What the compiler warned of. */
+  /** The warnings of the compiler. */
   readonly warnings: string
 }
 
-/** The compiler refused. The message is what it said, and its command. */
+/** The compiler failed. The message contains its output and its command line. */
 export class CompileError extends Error {}
 
 /** The names under which clang is looked for, in this order. */
@@ -41,7 +41,7 @@ export const targetArch = { x64: 'x86', arm64: 'arm64', riscv64: 'riscv', s390x:
 ]
 
 /**
- * Compiles a BPF program. Where it includes a `vmlinux.h` that isn't found, it gets that of the running kernel.
+ * Compiles a BPF program. If it includes a `vmlinux.h` that does not exist, the types of the running kernel are used.
  *
  * @throws CompileError
  */
@@ -50,7 +50,13 @@ export async function compile(source: string, options: ClangOptions): Promise<Co
   try {
     const first = await run(source, options, folder)
     if (first.status !== 0 && first.output.includes("'vmlinux.h' file not found")) {
-      writeFileSync(join(folder, 'vmlinux.h'), kernelTypes())
+      const header = join(folder, 'vmlinux.h')
+      writeFileSync(header, kernelTypes())
+      const second = await run(source, options, folder)
+      // The source may declare kfuncs itself, and differently.
+      if (second.status === 0 || !second.output.includes('conflicting types for'))
+        return result(second, folder)
+      writeFileSync(header, `#define BPF_NO_KFUNC_PROTOTYPES\n${kernelTypes()}`)
       return result(await run(source, options, folder), folder)
     }
     return result(first, folder)
@@ -69,7 +75,7 @@ interface Run {
 async function run(source: string, options: ClangOptions, folder: string): Promise<Run> {
   const wanted = options.clang ?? process.env.CLANG ?? findClang()
   const command = wanted.includes('/') ? resolve(wanted) : wanted
-  // From where the source is: its lines and the headers' are then named as seen from there, and the object is the same wherever that lies.
+  // Runs in the folder of the source: paths in the object are then relative, so it is the same wherever the folder is.
   const cwd = dirname(resolve(source))
   const args = [...flags(cwd, options), ...options.more]
   args.push(
@@ -79,7 +85,7 @@ async function run(source: string, options: ClangOptions, folder: string): Promi
     '-MF',
     join(folder, 'files'),
     '-c',
-    basename(source),
+    operand(basename(source)),
     '-o',
     join(folder, 'object'),
   )
@@ -97,7 +103,7 @@ function flags(cwd: string, { target, includes, defines }: ClangOptions): string
   const arch = defines.some((define) => define.startsWith('__TARGET_ARCH_')) || targetArch === undefined
   return [
     ...['-g', '-O2', '-Wall', '-target', target, '-mcpu=v3'],
-    // For vmlinux.h of newer kernels, where members are a struct's name alone.
+    // vmlinux.h of newer kernels has members that consist of a struct's name only.
     ...['-fms-extensions', '-Wno-microsoft-anon-tag'],
     ...['-fno-ident', '-fdebug-compilation-dir=.'],
     ...(arch ? [] : [`-D__TARGET_ARCH_${targetArch}`]),
@@ -107,7 +113,7 @@ function flags(cwd: string, { target, includes, defines }: ClangOptions): string
   ]
 }
 
-/** libbpf's headers and our own, and the system's that clang doesn't look for when it compiles for BPF. */
+/** The headers of libbpf and of this package, and those of the system that clang ignores when it compiles for BPF. */
 function ownIncludes(cwd: string): string[] {
   const root = packageRoot()
   const folders = [join(root, 'include'), join(root, 'dist/include')].map((folder) => relative(cwd, folder))
@@ -125,7 +131,7 @@ function result({ status, output, command, cwd }: Run, folder: string): Compiled
   }
 }
 
-/** The files that a makefile rule names. */
+/** Returns the files in a makefile rule. */
 function dependencies(rule: string, cwd: string): string[] {
   const names = rule.slice(rule.indexOf(':') + 1).replaceAll('\\\n', ' ')
   return (names.match(/(?:\\ |\S)+/g) ?? []).map((name) => resolve(cwd, name.replaceAll('\\ ', ' ')))
@@ -133,20 +139,30 @@ function dependencies(rule: string, cwd: string): string[] {
 
 let vmlinux: string | undefined
 
-/** The running kernel's `vmlinux.h`. It takes a second, and doesn't change. */
+/** Returns `vmlinux.h` for the running kernel. Writing it takes a second, so it is kept. */
 function kernelTypes(): string {
-  if (vmlinux === undefined) {
+  if (vmlinux !== undefined) return vmlinux
+  try {
     using btf = Btf.fromKernel()
     vmlinux = btf.toC()
+    return vmlinux
+  } catch (error) {
+    throw new CompileError(
+      `there is no vmlinux.h to include, and it cannot be made from this kernel's BTF (${(error as Error).message}). Run 'npx libbpf-node btf dump vmlinux > vmlinux.h' on a machine whose kernel has BTF (CONFIG_DEBUG_INFO_BTF), and put the file beside the source or into a folder that you name with -I`,
+    )
   }
-  return vmlinux
+}
+
+/** A file name that clang does not take for an option. */
+function operand(name: string): string {
+  return name.startsWith('-') ? `./${name}` : name
 }
 
 function findClang(): string {
   const folders = (process.env.PATH ?? '').split(delimiter)
   const found = clangs.find((name) => folders.some((folder) => existsSync(join(folder, name))))
   if (found !== undefined) return found
-  throw new CompileError('there is no clang on the PATH: install one, or name it with --clang')
+  throw new CompileError('clang is not on the PATH: install it, or name it with --clang')
 }
 
 function spawned(
@@ -175,7 +191,7 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** A path as one would write it here. */
+/** Returns a path relative to the current folder if it is inside of it. */
 export function shortPath(path: string): string {
   const short = relative(process.cwd(), path)
   return short.startsWith('..') ? path : short

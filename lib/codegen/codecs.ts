@@ -8,11 +8,11 @@ import type { TypeWriter } from './types.js'
 
 interface Codec {
   readonly plan: Plan
-  /** The TypeScript type of its values. */
+  /** The TypeScript type of the values. */
   readonly type: string
 }
 
-/** The codecs that a file will have, as code: what lib/btf/codec.ts would make when the program runs. */
+/** Writes the codecs of a module as code. lib/btf/codec.ts makes the same codecs at run time. */
 export class CodecWriter {
   readonly #btf: BtfTypes
   readonly #planner: Planner
@@ -29,7 +29,23 @@ export class CodecWriter {
     return this.#planner.plan(typeId)
   }
 
-  /** Adds the codec of a type, and gives its TypeScript type. `place` names types that have no name. */
+  /** Why a type has no codec; undefined if it has one. Type 0 means that no type is given. */
+  refusal(typeId: number): string | undefined {
+    if (typeId === 0) return undefined
+    try {
+      this.#planner.plan(typeId)
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  /** Whether {@link source} exports codecs. */
+  get hasExports(): boolean {
+    return [...this.#codecs.values()].some(({ plan }) => plan.op === 'record')
+  }
+
+  /** Adds the codec of a type and returns its TypeScript type. A type without a name is named after `place`. */
   add(typeId: number, place: string): string {
     let codec = this.#codecs.get(typeId)
     if (codec === undefined) {
@@ -40,7 +56,7 @@ export class CodecWriter {
     return codec.type
   }
 
-  /** The functions, the table of codecs by type id, and those that are exported: of the types with a name. */
+  /** Writes the functions, the table of codecs by type id, and the exported codecs of structs and unions. */
   source(): string {
     const generator = new Generator(this.#btf.littleEndian, {
       typed: true,
@@ -58,7 +74,7 @@ export class CodecWriter {
     const helpers = generator.helpers()
     return [
       ...(helpers === '' ? [] : [`${helpers}\n`]),
-      `/** By the type's id in the object's BTF. */\nconst codecs = {${entries.join('')}\n}\n`,
+      `/** Keyed by the type's id in the object's BTF. */\nconst codecs = {${entries.join('')}\n}\n`,
       ...exported,
     ].join('\n')
   }
@@ -73,7 +89,7 @@ export class CodecWriter {
   }
 }
 
-/** As much of a plan as tells how long a value is. */
+/** Reduces a plan to the parts that determine how long a value is. */
 function flexibleParts(plan: Plan): Plan {
   if (plan.op === 'array') return { ...plan, item: { op: 'bytes', length: 0, flexible: false } }
   if (plan.op !== 'record') return plan

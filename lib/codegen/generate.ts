@@ -1,44 +1,45 @@
-import { readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { BpfError } from '../errors/errors.js'
 import { Linker, type LinkSource } from '../objects/linker.js'
-import { type ClangOptions, compile } from './clang.js'
+import { BpfObject } from '../objects/object.js'
+import { type ClangOptions, CompileError, compile } from './clang.js'
 import { readComments } from './comments.js'
 import { generateModule } from './module.js'
 import { GenerateError } from './records.js'
 
 export interface GenerateOptions extends ClangOptions {
-  /** `.bpf.c` and `.bpf.o` files; several are linked. */
+  /** `.bpf.c` and `.bpf.o` files. Several are linked into one object. */
   readonly inputs: readonly string[]
-  /** Where the TypeScript goes; beside the first input by default. */
+  /** The TypeScript file; by default it is written beside the first input. */
   readonly output?: string | undefined
   readonly className?: string | undefined
   readonly records: ReadonlyMap<string, string>
   readonly types: readonly string[]
-  /** Leaves the object in a file beside the TypeScript. */
+  /** Writes the object to a file beside the TypeScript file. */
   readonly external: boolean
 }
 
 export interface Generated {
-  /** What has to be written, by path. */
+  /** The files to write, by path. */
   readonly files: ReadonlyMap<string, string | Uint8Array>
-  /** What it was made of. */
+  /** The files that they were made from. */
   readonly sources: readonly string[]
   readonly warnings: string
 }
 
-/** Makes the TypeScript for an object, and the object where that is to be a file. Writes nothing. */
+/** Generates the TypeScript for an object, and the object if it goes to a file of its own. Writes no files. */
 export async function generate(options: GenerateOptions): Promise<Generated> {
   const [first] = options.inputs
   if (first === undefined) throw new GenerateError('there is nothing to generate from')
   const parts = await Promise.all(options.inputs.map((input) => partOf(input, options)))
-  // Also a single one: that leaves DWARF behind, which nobody reads and which is most of an object.
-  const object = await Linker.link(parts.map((part) => part.object))
+  const object = await link(parts)
   const output = options.output ?? join(dirname(first), `${stem(first)}.skel.ts`)
   const name = stem(output)
   const external = options.external ? `${name}.bpf.o` : undefined
   const beside = external === undefined ? undefined : join(dirname(output), external)
   if (beside !== undefined && options.inputs.some((input) => join(input) === beside)) {
-    throw new GenerateError(`--external would overwrite ${beside}: give another name with --output`)
+    throw new GenerateError(`--external would overwrite ${beside}: choose another name with --output`)
   }
   const text = generateModule({
     object,
@@ -54,6 +55,7 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
     records: options.records,
     types: options.types,
     external,
+    isCommonJs: isCommonJs(output),
   })
   return {
     files: new Map<string, string | Uint8Array>([
@@ -65,25 +67,123 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
   }
 }
 
+/** Generates the TypeScript for each input on its own, so `output` and `className` must not be set. Writes no files. */
+export async function generateEach(options: GenerateOptions): Promise<Generated> {
+  const all = await Promise.all(options.inputs.map((input) => generateOne(input, options)))
+  const files = new Map<string, string | Uint8Array>()
+  for (const [i, one] of all.entries()) {
+    for (const [path, content] of one.files) {
+      if (files.has(path))
+        throw new GenerateError(`${options.inputs[i]}: another input is written to ${path}, too`)
+      files.set(path, content)
+    }
+  }
+  return {
+    files,
+    sources: [...new Set(all.flatMap((one) => one.sources))].sort(),
+    warnings: all.map((one) => one.warnings).join(''),
+  }
+}
+
+async function generateOne(input: string, options: GenerateOptions): Promise<Generated> {
+  try {
+    return await generate({ ...options, inputs: [input] })
+  } catch (error) {
+    // What clang printed names the file already.
+    if (error instanceof CompileError) throw error
+    throw new GenerateError(`${input}: ${(error as Error).message}`)
+  }
+}
+
 interface Part {
+  readonly input: string
   readonly object: LinkSource
   readonly files: readonly string[]
   readonly warnings: string
 }
 
 async function partOf(input: string, options: ClangOptions): Promise<Part> {
-  if (/\.(c|h)$/.test(input)) return compile(input, options)
-  // By its name: errors tell it.
-  return { object: input, files: [input], warnings: '' }
+  if (/\.(c|h)$/.test(input)) return { input, ...(await compile(input, options)) }
+  return { input, object: input, files: [input], warnings: '' }
 }
 
-/** C that somebody has written: objects have no comments, and neither do the kernel's types. */
+/** Makes one object from the parts. */
+async function link(parts: readonly Part[]): Promise<Uint8Array> {
+  using linker = new Linker()
+  try {
+    for (const { object } of parts) await linker.add(object)
+    return await linker.finalize()
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error
+    // A single object needs no linking. It is only done to drop the DWARF, which is most of an object.
+    if (parts.length === 1) {
+      const { object } = parts[0]!
+      if (opens(object)) return bytesOf(object)
+      throw error
+    }
+    throw new GenerateError(await conflict(parts, error))
+  }
+}
+
+/** Finds the first part that cannot be linked with those before it, and says why. */
+async function conflict(parts: readonly Part[], error: BpfError): Promise<string> {
+  for (let count = 1; count <= parts.length; count++) {
+    const some = parts.slice(0, count)
+    try {
+      await Linker.link(some.map((part) => part.object))
+    } catch (thrown) {
+      const inputs = some.map((part) => part.input)
+      const last = inputs.pop()!
+      // libbpf calls an object in memory by its address.
+      const message = (thrown as Error).message
+        .replace(/^link an object of \d+ bytes: /, '')
+        .replaceAll(/mem:0x[0-9a-f]+\+\d+/g, last)
+      const others = inputs.length === 0 ? '' : ` with ${inputs.join(', ')}`
+      return `cannot link ${last}${others}: ${message}; use --each if each file is an object of its own`
+    }
+  }
+  return error.message
+}
+
+function opens(object: LinkSource): boolean {
+  try {
+    BpfObject.open(object).close()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function bytesOf(source: LinkSource): Uint8Array {
+  return typeof source === 'string' || source instanceof URL ? readFileSync(source) : source
+}
+
+/** C files with comments worth reading: objects have none, and those of the kernel's types are not ours. */
 function isOwnSource(file: string): boolean {
   return /\.(c|h)$/.test(file) && basename(file) !== 'vmlinux.h'
 }
 
-/** `exec` of `some/where/exec.bpf.c`. */
+/** Returns `exec` for `some/where/exec.bpf.c`. */
 function stem(path: string): string {
   const [name = ''] = basename(path).split('.')
   return name === '' ? 'object' : name
+}
+
+/** Whether TypeScript and Node.js treat this file as a CommonJS module: by its extension, otherwise by the nearest package.json. */
+function isCommonJs(path: string): boolean {
+  const extension = extname(path)
+  if (extension === '.cts' || extension === '.mts') return extension === '.cts'
+  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
+    const file = join(folder, 'package.json')
+    if (existsSync(file)) return typeOf(file) !== 'module'
+    if (folder === dirname(folder)) return true
+  }
+}
+
+function typeOf(packageJson: string): unknown {
+  try {
+    return (JSON.parse(readFileSync(packageJson, 'utf8')) as { type?: unknown }).type
+  } catch {
+    return undefined
+  }
 }

@@ -1,33 +1,34 @@
 /**
- * Names from C, or from whoever made the object file: they become parts of a program, so nothing here trusts them to be identifiers.
+ * Names from C become parts of a program. An object file may contain any name, so nothing here trusts a name to be an
+ * identifier.
  */
 
 const identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u
 
-/** A type's name: `task_info` becomes `TaskInfo`. */
+/** Makes the name of a type: `task_info` becomes `TaskInfo`. */
 export function pascal(name: string): string {
   const words = name.split(/[^\p{ID_Continue}]+|_+/u).filter((word) => word !== '')
   const joined = words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join('')
   return identifier.test(joined) ? joined : `_${joined}`
 }
 
-/** A member's name as it stands in an interface, a class or an object literal. `constructor` means something else there when it isn't quoted. */
+/** Writes a member's name for an interface, class or object literal. `constructor` needs quotes, because it has a meaning in a class. */
 export function property(name: string): string {
   return identifier.test(name) && name !== 'constructor' ? name : JSON.stringify(name)
 }
 
-/** A string literal in the style of the rest. */
+/** Writes a string literal, with single quotes if possible. */
 export function literal(text: string): string {
   const json = JSON.stringify(text)
   return /['\\]/.test(json) || text.includes('"') ? json : `'${text}'`
 }
 
-/** Text that can't end the comment that it stands in. */
+/** Makes text safe for a comment: it cannot end the comment. */
 export function inComment(text: string): string {
   return text.replace(/\s+/gu, ' ').replaceAll('*/', '*\\/').trim()
 }
 
-/** A doc comment at some depth; nothing for no lines. */
+/** Writes a doc comment; nothing if there are no lines. */
 export function doc(lines: readonly string[], indent = ''): string {
   const safe = lines.map(inComment).filter((line) => line !== '')
   if (safe.length === 0) return ''
@@ -35,7 +36,7 @@ export function doc(lines: readonly string[], indent = ''): string {
   return `${indent}/**\n${safe.map((line) => `${indent} * ${line}\n`).join('')}${indent} */\n`
 }
 
-/** What generated code refers to: a type of that name would hide it. Also words that can't name a type. */
+/** Names that generated code uses, which a type must not hide, and words that cannot name a type. */
 const reserved = [
   ...[
     'Array',
@@ -76,11 +77,16 @@ const reserved = [
   ...['RingBuffer', 'RingBufferOptions', 'UserRingBuffer', 'Infinity', 'NaN'],
 ]
 
-/** Names that are given once. */
+/** Hands out each name only once. */
 export class Names {
-  readonly #taken = new Set(reserved)
+  readonly #taken: Set<string>
 
-  /** The first of the names that is free, or the last with a number. */
+  /** @param taken - names that are never handed out */
+  constructor(taken: Iterable<string> = reserved) {
+    this.#taken = new Set(taken)
+  }
+
+  /** Returns the first of these names that is free, otherwise the last one with a number. */
   take(...wanted: [string, ...string[]]): string {
     const last = wanted.at(-1)!
     let name = wanted.find((one) => !this.#taken.has(one)) ?? last

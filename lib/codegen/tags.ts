@@ -1,6 +1,6 @@
 import type { BtfTypes } from '../btf/parse.js'
 
-/** What `btf_decl_tag` attributes say, by what they are on. */
+/** The `btf_decl_tag` attributes in BTF, by the type or member that they are on. */
 export class DeclTags {
   readonly #byTarget = new Map<string, string[]>()
 
@@ -14,18 +14,18 @@ export class DeclTags {
     }
   }
 
-  /** The tags of a type, variable or function, or of one of its members. */
+  /** Returns the tags of a type, variable or function, or of one of its members. */
   of(typeId: number, component = -1): readonly string[] {
     return this.#byTarget.get(`${typeId} ${component}`) ?? []
   }
 
-  /** The value of a `name:value` tag. */
+  /** Returns the value of a `name:value` tag. */
   value(name: string, typeId: number, component = -1): string | undefined {
     const tag = this.of(typeId, component).find((one) => one.startsWith(`${name}:`))
     return tag?.slice(name.length + 1).trim()
   }
 
-  /** What they say to a reader: the text of `doc:` tags, or else of a comment in the source, then others as they are. */
+  /** Returns documentation: the text of `doc:` tags, otherwise the comment in the source, followed by all other tags. */
   words(typeId: number, component = -1, comment = ''): string[] {
     const tags = this.of(typeId, component).filter((tag) => !tag.startsWith('record:'))
     const docs = tags.filter((tag) => tag.startsWith('doc:')).map((tag) => tag.slice(4).trim())

@@ -6,28 +6,28 @@ import type { Commented, Comments } from './comments.js'
 import { doc, type Names, pascal, property } from './names.js'
 import type { DeclTags } from './tags.js'
 
-/** A member with what C says of it. */
+/** A member, as C declares it. */
 interface Member {
   readonly typeId: number
   readonly bitOffset: number
   readonly bitfieldSize: number
-  /** The record that declares it, and its number there. */
+  /** The record that declares it, and its index there. */
   readonly ownerId: number
   readonly index: number
 }
 
 /**
- * TypeScript for the types that codecs read and write. Each type is what its {@link Plan} decodes into; BTF adds names, enums and comments. A type
- * is declared once, under a name that doesn't depend on anything declared after it.
+ * Writes TypeScript types for the values that codecs read and write. A type describes what its {@link Plan} decodes into;
+ * BTF adds names, enums and comments. Each type is declared once, and its name does not depend on later declarations.
  */
 export class TypeWriter {
   readonly #btf: BtfTypes
   readonly #names: Names
   readonly #tags: DeclTags
   readonly #comments: Comments
-  /** Of types without a name, by id: what the source says where they are declared. */
+  /** The comments of types without a name, by the type's id. */
   readonly #nested = new Map<number, Commented>()
-  /** By id of the struct, union or enum. */
+  /** Declared names, by the id of the struct, union or enum. */
   readonly #declared = new Map<number, string>()
   readonly #records = new Map<RecordPlan, string>()
   readonly #declarations: string[] = []
@@ -41,25 +41,29 @@ export class TypeWriter {
     this.#typedefs = typedefsOf(btf)
   }
 
-  /** What has been declared, in order. */
+  /** The declarations, in order. */
   get declarations(): readonly string[] {
     return this.#declarations
   }
 
-  /** The name of the type that a record has been declared as. */
+  /** Returns the name under which a record was declared. */
   nameOf(plan: RecordPlan): string | undefined {
     return this.#records.get(plan)
   }
 
   /**
-   * The TypeScript type of a value.
+   * Returns the TypeScript type of a value.
    *
-   * @param place - names the type if C doesn't
+   * @param place - the name for a type that has none in C
    */
   typeOf(typeId: number, plan: Plan, place: string): string {
     const type = this.#btf.resolve(typeId)
     if (type.kind === 'var') return this.typeOf(type.typeId, plan, place)
-    if (type.kind === 'enum' || type.kind === 'enum64') return this.#enum(type, place)
+    if (type.kind === 'enum' || type.kind === 'enum64') {
+      const name = this.#enum(type, place)
+      // The values of a 64-bit enum are bigints, but a narrow bitfield decodes into a number.
+      return plan.op === 'bits' && type.size > 4 && plan.as === 'number' ? 'number' : name
+    }
     switch (plan.op) {
       case 'int':
       case 'float':
@@ -91,7 +95,7 @@ export class TypeWriter {
     const name = this.#names.take(pascal(wanted), `${pascal(wanted)}${pascal(type.kind)}`)
     this.#declared.set(type.id, name)
     this.#records.set(plan, name)
-    // Its place in the file is before those that it refers to.
+    // Reserves the place in the file, so that a type comes before the types that it refers to.
     const at = this.#declarations.push('') - 1
     const members = type.kind === 'datasec' ? new Map<string, Member>() : membersOf(this.#btf, type)
     const commented = this.#commented(type)
@@ -129,7 +133,7 @@ export class TypeWriter {
     const name = this.#names.take(pascal(wanted), `${pascal(wanted)}Enum`)
     this.#declared.set(type.id, name)
     const isBig = type.size > 4
-    // The kernel may know more values than this says, and flags are combined.
+    // The kernel may have values that are not in this list, and flags are combined.
     const any = isBig ? 'bigint' : 'number'
     const values = new Map(type.values.map(({ name, value }) => [name, `${value}${isBig ? 'n' : ''}`]))
     const commented = this.#commented(type)
@@ -159,7 +163,7 @@ export class TypeWriter {
   }
 }
 
-/** A type alias is not needed where a name is taken from C's typedef: that of the lowest id, so that it doesn't depend on who asks first. */
+/** Names of typedefs for types without a name of their own. If there are several, the lowest id wins, so that the result is stable. */
 function typedefsOf(btf: BtfTypes): Map<number, string> {
   const names = new Map<number, string>()
   for (const typedef of btf.ofKind('typedef')) {
@@ -169,13 +173,13 @@ function typedefsOf(btf: BtfTypes): Map<number, string> {
   return names
 }
 
-/** What an array has items of, through several dimensions. */
+/** Returns the id of the element type behind all dimensions of an array. */
 function elementOf(btf: BtfTypes, typeId: number): number {
   const type = btf.resolve(typeId)
   return type.kind === 'array' ? elementOf(btf, type.typeId) : type.id
 }
 
-/** The members of a record by name, with those of its anonymous structs and unions: where they are declared. */
+/** Returns the members of a record by name, including those of its anonymous structs and unions. */
 function membersOf(btf: BtfTypes, record: BtfStruct | BtfUnion): Map<string, Member> {
   const found = new Map<string, Member>()
   const add = (owner: BtfStruct | BtfUnion, start: number) => {
@@ -193,7 +197,7 @@ function membersOf(btf: BtfTypes, record: BtfStruct | BtfUnion): Map<string, Mem
   return found
 }
 
-/** Says which members share their bytes. */
+/** Describes which members share their bytes. */
 function unions(plan: RecordPlan): string[] {
   const names = (member: MemberPlan): string[] =>
     member.kind === 'field' ? [member.name] : member.members.flatMap(names)
@@ -204,7 +208,7 @@ function unions(plan: RecordPlan): string[] {
   const all = shared({ kind: plan.union ? 'union' : 'struct', members: plan.members })
   return all
     .filter((list) => list.includes(','))
-    .map((list) => `These share their bytes, and one of them is enough to write it: ${list}.`)
+    .map((list) => `These members share their bytes, so a value to write needs only one of them: ${list}.`)
 }
 
 function computed(name: string): string {

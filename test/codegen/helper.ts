@@ -13,7 +13,8 @@ export interface Outcome {
   stderr: string
 }
 
-function run(program: string, args: string[], cwd = root): Promise<Outcome> {
+/** Runs a program and waits for its end. */
+export function run(program: string, args: string[], cwd = root): Promise<Outcome> {
   return new Promise((resolve) => {
     execFile(program, args, { cwd, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr })
@@ -26,13 +27,13 @@ export function libbpfNode(args: string[], cwd?: string): Promise<Outcome> {
   return run(process.execPath, [cli, ...args], cwd)
 }
 
-/** `libbpf-node gen`, which has to work. */
+/** Runs `libbpf-node gen`, which must succeed. */
 export async function gen(...args: string[]): Promise<void> {
   const { status, stderr } = await libbpfNode(['gen', ...args])
   if (status !== 0) throw new Error(stderr)
 }
 
-/** Whatever strictness TypeScript has. */
+/** All strictness that TypeScript has. */
 const strict = {
   strict: true,
   noUncheckedIndexedAccess: true,
@@ -55,11 +56,11 @@ const strict = {
   types: ['node'],
 }
 
-/** Compiles the TypeScript in a folder to JavaScript beside it; what tsc complains of. */
-export async function tsc(folder: string, options: object = {}): Promise<string> {
+/** Compiles the TypeScript files in a folder to JavaScript beside them. Returns the errors. */
+export async function tsc(folder: string, options: object = {}, include = ['*.ts']): Promise<string> {
   writeFileSync(
     join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: { ...strict, ...options }, include: ['*.ts'] }),
+    JSON.stringify({ compilerOptions: { ...strict, ...options }, include }),
   )
   const { stdout } = await run(process.execPath, [
     join(root, 'node_modules/typescript/bin/tsc'),
@@ -69,7 +70,7 @@ export async function tsc(folder: string, options: object = {}): Promise<string>
   return stdout
 }
 
-/** What biome, with the settings of this repository, complains of in some files of a folder. */
+/** Checks files with biome and the settings of this repository. Returns the errors. */
 export async function biome(folder: string, ...files: string[]): Promise<string> {
   const { files: _, ...settings } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
   writeFileSync(join(folder, 'biome.json'), JSON.stringify(settings))
@@ -81,7 +82,7 @@ export async function biome(folder: string, ...files: string[]): Promise<string>
   return status === 0 ? '' : stdout + stderr
 }
 
-/** A folder inside of the repository, where 'libbpf-node' is found. */
+/** Makes a folder inside the repository, where 'libbpf-node' can be imported. It is removed after the tests. */
 export function useFolder(): string {
   mkdirSync(join(root, 'build'), { recursive: true })
   const folder = mkdtempSync(join(root, 'build', 'codegen-'))
