@@ -5,7 +5,7 @@ import { files } from '../files.mjs'
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
 const elsewhere = [
   // Text, types, files and packages alone.
-  /^test\/(docs\/(typed-data|pages|readme|cli)|objects\/(shape|linker)|native\/binding)\.test/,
+  /^test\/(docs\/(typed-data|pages|links|readme|cli)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties)\//,
   // The kernel's BTF is read in the same way wherever it comes from; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
@@ -23,7 +23,7 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/(cli\/(system|terminal)|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/ring-buffer-process)\.test/,
+  /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/ring-buffer-process)\.test/,
 ]
 
 /** Those that leave a kernel in another state than they found it in: each has a guest of its own. */

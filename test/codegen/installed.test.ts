@@ -1,11 +1,10 @@
 // What a user of the package has: no deps/, no build/, nothing compiled on the spot but by `gen`.
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -14,7 +13,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { until } from '../helpers/until.js'
 import { root, tsc } from './helper.js'
 
 const run = promisify(execFile)
@@ -90,41 +88,6 @@ it('generates, compiles and runs from nothing but the package', async () => {
   expect(await tsc(app)).toBe('')
   const { stdout } = await run(process.execPath, ['main.js'], { cwd: app })
   expect(stdout).toBe('true\n')
-}, 120_000)
-
-it('does what README.md says under "Typed, in fifty lines"', async () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const [, section = ''] = readme.split('\n## Typed, in fifty lines\n')
-  const block = (language: string): string =>
-    new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(section)![1]!
-  const own = join(folder, 'readme')
-  mkdirSync(own)
-  symlinkSync(join(app, 'node_modules'), join(own, 'node_modules'))
-  writeFileSync(join(own, 'package.json'), '{ "private": true, "type": "module" }')
-  writeFileSync(join(own, 'ended.bpf.c'), block('c'))
-  writeFileSync(join(own, 'main.ts'), block('ts'))
-  await run('npx', ['libbpf-node', 'gen', 'ended.bpf.c'], { cwd: own })
-  expect(readFileSync(join(own, 'ended.skel.ts'), 'utf8')).toContain('* As wait(2) has it.\n')
-  expect(await tsc(own)).toBe('')
-
-  const child = spawn(process.execPath, ['main.js'], { cwd: own, stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-  })
-  try {
-    // A command with a name that nobody else has.
-    const command = join(own, 'readme-typed')
-    copyFileSync('/bin/sh', command)
-    await until('its end is printed', async () => {
-      await run(command, ['-c', 'sleep 0.1; exit 7']).catch(() => {})
-      return output.includes('readme-typed')
-    })
-  } finally {
-    child.kill()
-    await new Promise((resolve) => child.on('exit', resolve))
-  }
-  expect(output).toMatch(/^readme-typed \(\d+\) lived [\d.]+ ms and ended with 7$/m)
 }, 120_000)
 
 it.each([

@@ -1,9 +1,11 @@
-// The TypeScript in the documents that is no whole program says nothing that the types contradict. README.md and docs/typed-data.md are run: see
-// readme.test.ts, codegen/installed.test.ts and typed-data.test.ts.
-import { readFileSync, writeFileSync } from 'node:fs'
+// Checks the TypeScript in pages that show pieces and not whole programs. Other tests run what can be run: cookbook.test.ts, readme.test.ts
+// and typed-data.test.ts.
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { root, tsc, useFolder } from '../codegen/helper.js'
+import { describe, expect, it } from 'vitest'
+import { tsc, useFolder } from '../codegen/helper.js'
+import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
 
@@ -28,11 +30,22 @@ const lenient = {
   noPropertyAccessFromIndexSignature: false,
 }
 
-it.each(['guide', 'maps'])('docs/%s.md', async (name) => {
-  const text = readFileSync(join(root, 'docs', `${name}.md`), 'utf8')
-  const pieces = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code)
-  expect(pieces.length).toBeGreaterThan(3)
-  const functions = pieces.map((code, i) => `export async function piece${i}() {\n${code}}\n`)
-  writeFileSync(join(folder, `${name}.ts`), known + functions.join(''))
-  expect(await tsc(folder, lenient)).toBe('')
+describe('TypeScript in the documentation', () => {
+  it.each(['attaching', 'events', 'guide', 'maps'])('docs/%s.md agrees with the types', async (name) => {
+    const pieces = codeBlocks(readPage(`docs/${name}.md`), 'ts')
+    expect(pieces.length).toBeGreaterThan(1)
+    const functions = pieces.map((code, i) => `export async function piece${i}() {\n${code}}\n`)
+    writeFileSync(join(folder, `${name}.ts`), known + functions.join(''))
+    expect(await tsc(folder, lenient)).toBe('')
+  })
+
+  it('docs/hooks.md has a program that prints the parameters of a kernel function', async () => {
+    const [program = ''] = codeBlocks(readPage('docs/hooks.md'), 'ts')
+    writeFileSync(join(folder, 'parameters.ts'), program)
+    expect(await tsc(folder, lenient)).toBe('')
+    const printed = execFileSync(process.execPath, [join(folder, 'parameters.js'), 'vfs_read'], {
+      encoding: 'utf8',
+    })
+    expect(codeBlocks(readPage('docs/hooks.md'), 'text')).toContain(printed)
+  })
 })

@@ -1,65 +1,77 @@
+// The first program of README.md, in an empty project with nothing but the packed package.
 import { execFile, spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { root, tsc } from '../codegen/helper.js'
+import { packPackage } from '../helpers/tarball.js'
 import { until } from '../helpers/until.js'
+import { codeBlocks, readPage, sectionOf } from './blocks.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
-/** Inside of the repository, where 'libbpf-node' is found. */
-mkdirSync(join(root, 'build'), { recursive: true })
-const folder = mkdtempSync(join(root, 'build', 'readme-'))
+const run = promisify(execFile)
+const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-readme-'))
+const app = join(folder, 'app')
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function block(language: string): string {
-  const [, text] = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'm').exec(readme) ?? []
-  if (text === undefined) throw new Error(`README.md has no ${language} block`)
-  return text
-}
+const section = sectionOf(readPage('README.md'), '## A first program')
 
-it('has a first program that works when pasted', async () => {
-  writeFileSync(join(folder, 'hello.bpf.c'), block('c'))
-  writeFileSync(join(folder, 'hello.ts'), block('ts'))
-  const clang = await findClang()
-  const includes = ['include', 'build/include', 'deps/libbpf'].map((path) => `-I${join(root, path)}`)
-  const object = join(folder, 'hello.bpf.o')
-  const flags = ['-g', '-O2', '-target', 'bpf', '-mcpu=v3']
-  await promisify(execFile)(clang, [...flags, ...includes, '-c', join(folder, 'hello.bpf.c'), '-o', object])
-  // What it says is also JavaScript.
-  copyFileSync(join(folder, 'hello.ts'), join(folder, 'hello.js'))
+beforeAll(async () => {
+  mkdirSync(app)
+  const { tarball } = packPackage(folder)
+  // Tests do not use the registry.
+  const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', app]
+  await run('npm', pack, { cwd: join(root, 'node_modules/node-gyp-build') })
+  const dependencies = readdirSync(app).map((name) => join(app, name))
+  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }')
+  const install = ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund']
+  await run('npm', [...install, tarball, ...dependencies], { cwd: app })
+  symlinkSync(join(root, 'node_modules/@types'), join(app, 'node_modules/@types'))
+}, 120_000)
 
-  const child = spawn(process.execPath, [join(folder, 'hello.js')], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-  })
-  try {
-    // A command with a name that nobody else has.
-    const name = 'readme-first'
-    const command = join(mkdtempSync(join(tmpdir(), 'readme-')), name)
-    copyFileSync('/bin/true', command)
-    await promisify(execFile)('chmod', ['+x', command])
-    await until('the event is printed', async () => {
-      await promisify(execFile)(command)
-      return output.includes(`comm: '${name}'`)
+describe('README.md', () => {
+  it('has a first program that runs when pasted into an empty project', async () => {
+    writeFileSync(join(app, 'hello.bpf.c'), codeBlocks(section, 'c')[0]!)
+    writeFileSync(join(app, 'main.ts'), codeBlocks(section, 'ts')[0]!)
+    await run('npx', ['libbpf-node', 'gen', 'hello.bpf.c'], { cwd: app })
+    expect(await tsc(app)).toBe('')
+
+    const child = spawn(process.execPath, ['main.js'], { cwd: app, stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
     })
-  } finally {
-    child.kill()
-    await new Promise((resolve) => child.on('exit', resolve))
-  }
-  expect(output).toMatch(/^\{ pid: \d+, comm: 'readme-first' \}$/m)
-})
+    try {
+      // A name that nothing else on the machine has.
+      const command = join(app, 'readme-first')
+      copyFileSync('/bin/true', command)
+      await until('the event is printed', async () => {
+        await run(command)
+        return output.includes('readme-first')
+      })
+    } finally {
+      child.kill()
+      await new Promise((resolve) => child.on('exit', resolve))
+    }
+    const shape = /^Waiting for programs to start\. Press Ctrl-C to stop\.\n(?:.*\n)*?[\w-]+ \(\d+\)$/m
+    expect(output).toMatch(shape)
+    expect(codeBlocks(section, '')[0]).toMatch(shape)
+  }, 120_000)
 
-async function findClang(): Promise<string> {
-  for (const clang of ['clang-16', 'clang-17', 'clang-18', 'clang-19', 'clang']) {
-    const found = await promisify(execFile)(clang, ['--version']).then(
-      () => true,
-      () => false,
-    )
-    if (found) return clang
-  }
-  throw new Error('there is no clang')
-}
+  it.each([
+    ['c', 'hello.bpf.c'],
+    ['ts', 'main.ts'],
+  ])('shows the %s file that libbpf-node init writes', (language, file) => {
+    expect(codeBlocks(section, language)).toEqual([readFileSync(join(root, 'template', file), 'utf8')])
+  })
+})

@@ -75,10 +75,12 @@ describe('the tarball', () => {
         'deps',
         'include',
         'docs',
+        'examples',
         'scripts',
         'template',
       ],
-      ...['CMakeLists.txt', 'package.json', 'README.md', 'LICENSE', 'NOTICE', 'CHANGELOG.md', 'SECURITY.md'],
+      ...['CMakeLists.txt', 'package.json', 'LICENSE', 'NOTICE'],
+      ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
     ]
     expect([...top].filter((name) => !known.includes(name))).toEqual([])
     const strangers =

@@ -1,0 +1,29 @@
+// The settings of TypeDoc, for pages that VitePress shows.
+import { join } from 'node:path'
+import { root } from '../scripts/run.mjs'
+
+export const typedocOptions = (out) => ({
+  entryPoints: ['lib/index.ts', 'lib/skeleton.ts'].map((path) => join(root, path)),
+  tsconfig: join(root, 'tsconfig.json'),
+  plugin: [join(root, 'build/site/node_modules/typedoc-plugin-markdown/dist/index.js')],
+  out,
+  name: 'API reference',
+  readme: 'none',
+  excludeInternal: true,
+  excludePrivate: true,
+  excludeExternals: true,
+  disableSources: true,
+  hideGenerator: true,
+  hidePageHeader: true,
+  hideBreadcrumbs: true,
+  entryFileName: 'index',
+  useCodeBlocks: true,
+  expandObjects: false,
+  parametersFormat: 'table',
+  interfacePropertiesFormat: 'table',
+  typeDeclarationFormat: 'table',
+  sanitizeComments: true,
+  validation: { invalidLink: true, notExported: false },
+  treatValidationWarningsAsErrors: false,
+  logLevel: 'Warn',
+})

@@ -1,0 +1,231 @@
+// Extracts every recipe from docs/cookbook.md, compiles it as a reader would, and runs it against the kernel.
+import { execFileSync, spawn } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { shop, useProgram } from '../attach/surroundings.js'
+import { gen, tsc, useFolder } from '../codegen/helper.js'
+import { requiresFeature } from '../helpers/kernel.js'
+import { useBpffs, useCgroup, useTracefs } from '../helpers/privileged.js'
+import { slowness } from '../helpers/slowness.js'
+import { until } from '../helpers/until.js'
+import { codeBlocks, readPage } from './blocks.js'
+
+interface Recipe {
+  /** What every line of the sample in the page looks like. */
+  sample: RegExp
+  /** A line that the program has to print. */
+  wanted: RegExp
+  /** Called again and again until the program has printed it. */
+  happen?: () => unknown
+  args?: () => string[]
+  needs?: 'kprobes' | 'trampolines' | 'lsm'
+}
+
+useTracefs()
+const bpffs = useBpffs()
+const cgroup = useCgroup()
+const folder = useFolder()
+
+/** A program with a USDT probe, at a fixed address: before Linux 5.15 others require a pid. */
+const selling = useProgram(shop, ['-no-pie'])
+
+/** Commands with names that nothing else on the machine has. */
+const command = join(folder, 'cookbook-true')
+const busy = join(folder, 'cookbook-busy')
+const inCgroup = (script: string) =>
+  execFileSync('sh', [
+    '-c',
+    `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`,
+    process.execPath,
+    script,
+  ])
+
+const recipes: Record<string, Recipe> = {
+  exec: {
+    sample: /^\d+ of user \d+ runs \/\S+$/,
+    wanted: /^\d+ of user 0 runs \S+cookbook-true$/m,
+    happen: () => execFileSync(command),
+  },
+  opens: {
+    sample: /^\w+ \(\d+\) opens \/\S+$/,
+    wanted: /^cat \(\d+\) opens \/etc\/hostname$/m,
+    happen: () => execFileSync('cat', ['/etc/hostname']),
+  },
+  syscalls: {
+    sample: /^system call \d+: \d+ times$/,
+    wanted: /^system call \d+: [1-9]\d* times$/m,
+  },
+  latency: { sample: /^< \d+ us: \d+ system calls$/, wanted: /^< \d+ us: [1-9]\d* system calls$/m },
+  exits: {
+    sample: /^\S+ \(\d+\) lived [\d.]+ ms and exited with \d+$/,
+    wanted: /^cookbook-busy \(\d+\) lived [\d.]+ ms and exited with 7$/m,
+    happen: () => spawn(busy, ['-c', 'exit 7']),
+  },
+  signals: {
+    sample: /^\w+ \(\d+\) sends \d+ to \d+$/,
+    wanted: new RegExp(`^\\S+ \\(${process.pid}\\) sends 28 to ${process.pid}$`, 'm'),
+    happen: () => process.kill(process.pid, 'SIGWINCH'),
+  },
+  connects: {
+    sample: /^\d+ connects to [\d.]+:\d+$/,
+    wanted: new RegExp(`^${process.pid} connects to 127\\.0\\.0\\.1:9$`, 'm'),
+    happen: () => connect(9, '127.0.0.1').on('error', () => {}),
+    needs: 'kprobes',
+  },
+  failures: {
+    sample: /^\d+: \/\S+: E\w+$/,
+    wanted: /^\d+: \/no-such-file-in-the-cookbook: ENOENT$/m,
+    happen: () => expect(() => readFileSync('/no-such-file-in-the-cookbook')).toThrow(),
+    needs: 'trampolines',
+  },
+  lookups: {
+    sample: /^\w+ \(\d+\) looks up \S+$/,
+    wanted: new RegExp(`\\(${process.pid}\\) looks up cookbook\\.example$`, 'm'),
+    happen: () => lookup('cookbook.example').catch(() => {}),
+  },
+  sales: {
+    sample: /^\w+ sold for -?\d+$/,
+    wanted: /^apples sold for -42$/m,
+    args: () => [selling()],
+    happen: () => execFileSync(selling()),
+  },
+  profile: {
+    sample: /^\d+ samples in \w+$/,
+    wanted: /^[1-9]\d* samples in cookbook-busy$/m,
+    happen: () => execFileSync(busy, ['-c', 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done']),
+  },
+  tasks: {
+    sample: /^\w+ \(\d+\), child of \d+: \d+ KiB$/,
+    wanted: new RegExp(`^\\S.* \\(${process.pid}\\), child of ${process.ppid}: [1-9]\\d+ KiB$`, 'm'),
+  },
+  blocklist: {
+    sample: /^eth0, native mode$|^\d+ packets passed, \d+ dropped$/,
+    wanted: /^[1-9]\d* packets passed, [1-9]\d* dropped$/m,
+    args: () => ['lo', '127.9.0.0/16'],
+    happen: () => {
+      connect({ port: 9, host: '127.0.0.1', localAddress: '127.8.0.1' }).on('error', () => {})
+      const dropped = connect({ port: 9, host: '127.0.0.1', localAddress: '127.9.0.1' }).on('error', () => {})
+      setTimeout(() => dropped.destroy(), 100)
+    },
+  },
+  egress: {
+    sample: /^\d+ connections allowed, \d+ refused$/,
+    wanted: /^0 connections allowed, [1-9]\d* refused$/m,
+    args: () => [cgroup()],
+    happen: () => inCgroup(`require('net').connect(9, '127.0.0.1').on('error', () => {})`),
+  },
+  guard: {
+    sample: /^\d+ signals refused$/,
+    wanted: /^[1-9]\d* signals refused$/m,
+    args: () => [String(process.pid)],
+    happen: () =>
+      expect(() => execFileSync('kill', ['-WINCH', String(process.pid)], { stdio: 'ignore' })).toThrow(),
+    needs: 'lsm',
+  },
+  busy: { sample: /^\d+ events read, \d+ lost$/, wanted: /^[1-9]\d* events read, [1-9]\d* lost$/m },
+  settings: { sample: /^off: 0$|^on: true$/, wanted: /^off: 0\non: true$/m },
+  counter: {
+    sample: /^\d+ programs were executed since the first run$/,
+    wanted: /^\d+ programs were executed since the first run$/m,
+    args: () => [bpffs('counter')],
+  },
+  decide: { sample: /^IPv4: 2, IPv6: 1$/, wanted: /^IPv4: 2, IPv6: 1$/m },
+  debug: {
+    sample: /bpf_trace_printk: executed, pid \d+$/,
+    wanted: /bpf_trace_printk: executed, pid \d+$/m,
+    happen: () => execFileSync(command),
+  },
+}
+
+/** The recipes of the page, by the name of their files. */
+const sections = new Map(
+  readPage('docs/cookbook.md')
+    .split(/^(?=## )/m)
+    .slice(1)
+    .map((section) => [/^`(\w+)\.bpf\.c`:$/m.exec(section)?.[1] ?? section, section]),
+)
+
+/** In an emulated guest only what this repository's own machine cannot run: compiling takes a minute there. */
+const here = Object.entries(recipes).filter(([, { needs }]) => slowness === 1 || needs !== undefined)
+
+beforeAll(async () => {
+  copyFileSync('/bin/true', command)
+  copyFileSync('/bin/sh', busy)
+  for (const [name] of here) {
+    const section = sections.get(name) ?? ''
+    writeFileSync(join(folder, `${name}.bpf.c`), codeBlocks(section, 'c')[0] ?? '')
+    writeFileSync(join(folder, `${name}.ts`), codeBlocks(section, 'ts')[0] ?? '')
+  }
+  const names = here.map(([name]) => name)
+  const work = async (): Promise<void> => {
+    for (let name = names.pop(); name !== undefined; name = names.pop())
+      await gen(join(folder, `${name}.bpf.c`))
+  }
+  await Promise.all([work(), work()])
+  expect(await tsc(folder)).toBe('')
+}, 120_000 * slowness)
+
+/** Runs a compiled recipe until it has printed what is wanted. */
+async function runRecipe(name: string, { wanted, happen, args = () => [] }: Recipe): Promise<string> {
+  const child = spawn(process.execPath, [`${name}.js`, ...args()], { cwd: folder, stdio: 'pipe' })
+  const closed = new Promise<void>((resolve) => child.on('close', () => resolve()))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  try {
+    await until(
+      `${name} prints ${wanted}`,
+      async () => {
+        if (wanted.test(output)) return true
+        if (child.exitCode !== null) throw new Error(`${name} exited with ${child.exitCode}: ${output}`)
+        await happen?.()
+        return false
+      },
+      { seconds: 20 },
+    )
+  } finally {
+    child.kill('SIGKILL')
+    await closed
+  }
+  return output
+}
+
+describe('docs/cookbook.md', () => {
+  it('has twenty recipes, and a test of each', () => {
+    expect([...sections.keys()]).toEqual(Object.keys(recipes))
+    expect(sections.size).toBe(20)
+  })
+
+  it.each(Object.entries(recipes))('the sample of recipe %s looks like its output', (name, { sample }) => {
+    const [text = ''] = codeBlocks(sections.get(name)!, '')
+    const lines = text.split('\n').slice(0, -1)
+    expect(lines.length).toBeGreaterThan(0)
+    for (const line of lines) expect(line).toMatch(sample)
+  })
+
+  for (const [name, recipe] of here) {
+    const title = `recipe ${name} prints what the page shows`
+    const run = async (): Promise<void> => {
+      expect(await runRecipe(name, recipe)).toMatch(recipe.wanted)
+    }
+    if (recipe.needs === undefined) it(title, run)
+    else requiresFeature(recipe.needs, title, run)
+  }
+
+  if (slowness === 1) {
+    it('recipe counter goes on counting when its process has ended', async () => {
+      const count = async () => Number(/^\d+/m.exec(await runRecipe('counter', recipes.counter!))?.[0])
+      const before = await count()
+      execFileSync(command)
+      execFileSync(command)
+      expect(await count()).toBeGreaterThanOrEqual(before + 2)
+    })
+    afterAll(() => rmSync(bpffs('counter'), { recursive: true, force: true }))
+  }
+})
