@@ -101,6 +101,7 @@ NAPI_MODULE_INIT() {
   DefineProgramInfo(env, exports);
   DefineAttach(env, exports);
   DefineTrial(env, exports);
+  DefineHookNames(env, exports);
   DefineTc(env, exports);
   DefineSocket(env, exports);
   DefineMap(env, exports);

@@ -27,6 +27,7 @@ void DefineProgram(napi_env env, napi_value exports);
 void DefineProgramInfo(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);
 void DefineTrial(napi_env env, napi_value exports);
+void DefineHookNames(napi_env env, napi_value exports);
 void DefineTc(napi_env env, napi_value exports);
 void DefineSocket(napi_env env, napi_value exports);
 void DefineMap(napi_env env, napi_value exports);

@@ -1,12 +1,15 @@
-// Program and hook make a link. What the options of libbpf's attach functions point to lives in the function
-// that calls them.
+// Attaches programs to hooks, which makes links. Everything that the options of libbpf's attach functions
+// point to lives in the function that calls them.
 #include <bpf/bpf.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/perf_event.h>
 #include <net/if.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "addon.h"
 #include "link.h"
@@ -15,9 +18,13 @@
 #include "util/compat.h"
 #include "util/options.h"
 
+// Internal to libbpf; deps/libbpf-elf.c defines it. Missing if the system's libbpf is linked.
+extern "C" __attribute__((weak)) int elf_resolve_syms_offsets(const char* path, int count, const char** names,
+                                                              unsigned long** offsets, int type);
+
 namespace {
 
-// Runs one of libbpf's attach functions.
+// Calls one of libbpf's attach functions and wraps the link that it returns.
 template <class Attach>
 napi_value ToLink(napi_env env, const Program* program, const char* operation, Attach attach) {
   bpf_link* link = nullptr;
@@ -25,7 +32,7 @@ napi_value ToLink(napi_env env, const Program* program, const char* operation, A
   return attached ? WrapLink(env, link, program->object) : nullptr;
 }
 
-// For what the kernel makes a link of, and libbpf no bpf_link with these options.
+// For links that libbpf has no bpf_link for with these options, only a descriptor.
 napi_value ToFdLink(napi_env env, const Program* program, UniqueFd fd) {
   LinkState link;
   link.fd = std::move(fd);
@@ -69,7 +76,7 @@ napi_value Ksyscall(napi_env env, napi_callback_info info) {
   });
 }
 
-// What an attachment to many functions needs, on the pool, too.
+// The arguments of attaching to many functions. The pool uses them, too.
 struct Multi {
   std::shared_ptr<ObjectState> object;
   bpf_program* program = nullptr;
@@ -102,7 +109,7 @@ struct Multi {
   static std::vector<unsigned long> Longs(const std::optional<std::vector<uint64_t>>& from) {
     return from ? std::vector<unsigned long>(from->begin(), from->end()) : std::vector<unsigned long>();
   }
-  // Null where there is none: libbpf looks at that, and at no length.
+  // Null if it is empty: libbpf checks the pointer, not a length.
   template <class T>
   static T* OrNull(std::vector<T>& array) {
     return array.empty() ? nullptr : array.data();
@@ -127,9 +134,34 @@ struct Multi {
     return ErrorOf(link = bpf_program__attach_kprobe_multi_opts(program, Pattern(), &options));
   }
 
-  int AttachUprobes() {
+  // Turns the symbols into file offsets. bpf_program__attach_uprobe_multi would do that, too, but it attaches
+  // a function with two names twice, so that the program runs twice per call.
+  int Locate(std::vector<unsigned long>& where) const {
     std::vector<const char*> names = Symbols();
+    unsigned long* offsets = nullptr;
+    int error = elf_resolve_syms_offsets(binary.c_str(), static_cast<int>(names.size()), names.data(),
+                                         &offsets, STT_FUNC);
+    if (error != 0) return error;
+    where.assign(offsets, offsets + names.size());
+    free(offsets);
+    std::vector<unsigned long> unique = where;
+    std::sort(unique.begin(), unique.end());
+    unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
+    if (unique.size() == where.size()) return 0;
+    if (cookies || ref_counters) return -EEXIST;
+    where = std::move(unique);
+    return 0;
+  }
+
+  int AttachUprobes() {
     std::vector<unsigned long> where = Longs(addresses);
+    std::vector<const char*> names;
+    if (symbols && elf_resolve_syms_offsets != nullptr) {
+      int error = Locate(where);
+      if (error != 0) return error;
+    } else {
+      names = Symbols();
+    }
     std::vector<unsigned long> counters = Longs(ref_counters);
     bpf_uprobe_multi_opts options;
     InitOptions(options);
@@ -137,7 +169,7 @@ struct Multi {
     options.offsets = OrNull(where);
     options.ref_ctr_offsets = OrNull(counters);
     options.cookies = Cookies();
-    options.cnt = count();
+    options.cnt = names.empty() ? where.size() : names.size();
     options.retprobe = retprobe;
     if (!SetSession(options, session, 0)) return -EOPNOTSUPP;
     return ErrorOf(link =
@@ -184,7 +216,7 @@ std::shared_ptr<Multi> TakeUprobeMulti(napi_env env, napi_callback_info info) {
   return multi;
 }
 
-// `data` is the function's name.
+// `data` is the name of the libbpf function.
 template <auto Take, int (Multi::*Attach)()>
 napi_value MultiSync(napi_env env, napi_callback_info info) {
   std::shared_ptr<Multi> multi = Take(env, info);
@@ -202,7 +234,7 @@ napi_value MultiAsync(napi_env env, napi_callback_info info) {
   return CallAsync(
       env, operation, [multi] { return ((*multi).*Attach)(); },
       [multi, env](int) {
-        // Closed meanwhile: nobody could detach it.
+        // The object was closed meanwhile, so nobody could ever detach this link.
         if (multi->object->doomed || Environment::Of(env).ending()) {
           bpf_link__destroy(multi->link);
           multi->link = nullptr;
@@ -326,7 +358,7 @@ napi_value PerfEvent(napi_env env, napi_callback_info info) {
   event.size = sizeof(event);
   event.type = args.u32(1);
   event.config = args.bigint(2);
-  event.sample_period = args.bigint(3);  // a union with the frequency
+  event.sample_period = args.bigint(3);  // shares a union with the frequency
   event.freq = args.boolean(4);
   event.inherit = args.boolean(5);
   int pid = args.i32(6);
@@ -349,7 +381,7 @@ napi_value PerfEvent(napi_env env, napi_callback_info info) {
   return link;
 }
 
-// ---- Whatever has a descriptor, or an ifindex
+// ---- Targets with a descriptor or an ifindex
 
 napi_value LinkCreate(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -367,7 +399,7 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
   bool attached = Call(env, "bpf_link_create", [&] {
     if (type == BPF_TCX_INGRESS || type == BPF_TCX_EGRESS || type == BPF_NETKIT_PRIMARY ||
         type == BPF_NETKIT_PEER) {
-      // A union of two structs that are the same.
+      // options.netkit has the same layout, in a union with options.tcx.
       options.tcx.relative_fd = static_cast<uint32_t>(relative_fd);
       options.tcx.relative_id = relative_id;
       options.tcx.expected_revision = revision;
@@ -379,8 +411,8 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
   return attached ? ToFdLink(env, program, UniqueFd(fd)) : nullptr;
 }
 
-// A program that is attached by its descriptor, and no link. Has copies of the descriptors to take it back
-// with.
+// A program that was attached by its descriptor, without a kernel link. Keeps copies of both descriptors for
+// detaching it.
 class Attachment {
  public:
   Attachment(int program, int target)
@@ -427,7 +459,7 @@ napi_value Xdp(napi_env env, napi_callback_info info) {
   });
   if (!attached) return nullptr;
   return ToUndoneLink(env, program, [attachment, ifindex, flags] {
-    // Only if it is still ours that is there.
+    // Only if this program is still the attached one.
     bpf_xdp_attach_opts options;
     InitOptions(options);
     options.old_prog_fd = attachment->program.get();

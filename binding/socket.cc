@@ -1,4 +1,4 @@
-// Programs that a socket itself holds.
+// Programs that are attached to a socket itself.
 #include <sys/socket.h>
 
 #include "addon.h"

@@ -1,4 +1,4 @@
-// Classifiers of traffic control: libbpf's bpf_tc_* speak netlink.
+// Classifiers of traffic control. libbpf's bpf_tc_* functions use netlink.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -10,13 +10,13 @@
 
 namespace {
 
-// The first three arguments of each function: which interface, which side, and for BPF_TC_CUSTOM which
-// parent.
+// Reads the first three arguments of each function: the interface, the attach point and, for BPF_TC_CUSTOM,
+// the parent.
 bpf_tc_hook Hook(Args& args) {
   bpf_tc_hook hook;
   InitOptions(hook);
   hook.ifindex = args.i32(0);
-  // With BPF_TC_QDISC libbpf reads the name of one.
+  // Excludes BPF_TC_QDISC, for which libbpf would read the name of a qdisc.
   hook.attach_point =
       static_cast<bpf_tc_attach_point>(args.integer(1, 0, BPF_TC_INGRESS | BPF_TC_EGRESS | BPF_TC_CUSTOM));
   hook.parent = args.u32(2);
@@ -31,7 +31,7 @@ napi_value ToJs(napi_env env, const bpf_tc_opts& options) {
   return result;
 }
 
-// bpf_tc_hook_create and bpf_tc_hook_destroy; `data` is which.
+// Calls bpf_tc_hook_create or bpf_tc_hook_destroy, whichever is in `data`.
 template <int (*Work)(bpf_tc_hook*)>
 napi_value OnHook(napi_env env, napi_callback_info info) {
   Args args(env, info);

@@ -771,6 +771,14 @@ export interface Binding {
   /** Discards what is reserved. Twice is fine. */
   userRingBufferClose(ring: UserRingBufferHandle): void
 
+  // ---- Names of hooks: binding/hook_names.cc
+
+  /**
+   * The kernel functions, LSM hooks and raw tracepoints in the kernel's BTF whose letters differ from those of `wanted` in at most
+   * `limit`, and those whose names start with `wanted` and a dot.
+   */
+  kernelHooksLike(wanted: string, limit: number, onlyTracepoints: boolean): string[]
+
   // ---- BTF: binding/btf.cc
 
   /** `btf__load_vmlinux_btf`. */

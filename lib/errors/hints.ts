@@ -1,8 +1,7 @@
-import { BtfTypes } from '../btf/parse.js'
 import { whyNoPerfEvent } from '../machine/perf-paranoid.js'
 import { whyNoTracepoint } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
-import { didYouMean } from './nearest.js'
+import { didYouMean, editLimit } from './nearest.js'
 
 /** What an errno and libbpf's warnings mean, and what helps. The first that fits is used. */
 export interface Hint {
@@ -102,6 +101,16 @@ export const hints: readonly Hint[] = [
     code: /^EACCES$/,
     log: /perf_event_open\(\) failed|perf event: -EACCES/,
     say: () => whyNoPerfEvent(),
+  },
+  {
+    log: /prog '([^']+)': no BTF-based attach target is specified/,
+    say: ([, program]) =>
+      `program '${program}' has no target: name it in SEC(), such as SEC("fentry/vfs_read"), or call setAttachTarget() before loading`,
+  },
+  {
+    log: /prog '([^']+)': attach program FD is not set/,
+    say: ([, program]) =>
+      `program '${program}' replaces a function of another BPF program: name that program with setAttachTarget() before loading`,
   },
   { log: /failed to find kernel BTF type ID of '([^']+)'/, say: ([, name = '']) => noSuchHook(name) },
   {
@@ -227,34 +236,21 @@ const sections =
     ' ',
   )
 
-/** What fentry, tp_btf and lsm programs there could be instead. */
+/** Says that the kernel lacks the target of a fentry, tp_btf or lsm program, and what exists instead. */
 export function noSuchHook(name: string): string {
-  return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooks())}`
+  return `no such kernel function or hook '${name}'${didYouMean(name, kernelHooksLike(name, false))}`
 }
 
-/** What raw tracepoints there are. */
+/** Says that the kernel lacks a raw tracepoint, and what exists instead. */
 export function noSuchTracepoint(name: string): string {
-  return `no such raw tracepoint${didYouMean(name, rawTracepoints(kernelTypes()))}`
+  return `no such raw tracepoint${didYouMean(name, kernelHooksLike(name, true))}`
 }
 
-function kernelTypes(): BtfTypes {
-  const btf = native.btfLoadKernel()
+function kernelHooksLike(name: string, onlyTracepoints: boolean): string[] {
   try {
-    return new BtfTypes(native.btfBytes(btf))
-  } finally {
-    native.btfClose(btf)
+    return native.kernelHooksLike(name, editLimit(name), onlyTracepoints)
+  } catch {
+    // Without BTF, or without memory for it, there is no proposal.
+    return []
   }
-}
-
-function* rawTracepoints(types: BtfTypes): Generator<string> {
-  for (const name of types.names('typedef')) {
-    if (name.startsWith('btf_trace_')) yield name.slice('btf_trace_'.length)
-  }
-}
-
-/** What fentry, tp_btf and lsm programs can attach to. */
-function* kernelHooks(): Generator<string> {
-  const types = kernelTypes()
-  for (const name of types.names('func')) yield name.replace(/^bpf_lsm_/, '')
-  yield* rawTracepoints(types)
 }

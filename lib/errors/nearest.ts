@@ -20,12 +20,17 @@ function distance(a: string, b: string, limit: number): number {
   return last[b.length]!
 }
 
-/** Up to three of `names` that `wanted` may be a slip for, nearest first. */
+/**
+ * Up to three of `names` that `wanted` may be a slip for, nearest first. Functions that the compiler made from one of that
+ * name, such as `wanted.isra.0` or `wanted.cold`, come before all others.
+ */
 export function nearest(wanted: string, names: Iterable<string>): string[] {
-  const limit = Math.min(3, Math.ceil(wanted.length / 3))
+  const limit = editLimit(wanted)
   const found = new Map<string, number>()
   for (const name of names) {
-    if (Math.abs(name.length - wanted.length) > limit || found.has(name)) continue
+    if (found.has(name)) continue
+    if (name.startsWith(`${wanted}.`)) found.set(name, 0)
+    if (Math.abs(name.length - wanted.length) > limit) continue
     const d = distance(wanted, name, limit)
     if (d <= limit) found.set(name, d)
   }
@@ -34,6 +39,9 @@ export function nearest(wanted: string, names: Iterable<string>): string[] {
     .slice(0, 3)
     .map(([name]) => name)
 }
+
+/** How many edits a slip may be away from the right name. */
+export const editLimit = (wanted: string): number => Math.min(3, Math.ceil(wanted.length / 3))
 
 /** `"; did you mean 'x' or 'y'?"`, or nothing when no name is near. */
 export function didYouMean(wanted: string, names: Iterable<string>): string {
