@@ -4,20 +4,20 @@ import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 import { u64 } from './attachable.js'
 
-/** One of the programs that are attached to the same: by itself, by its link, or by the id of either. */
+/** Another program at the same hook: the program itself, its link, or the id of either. */
 export type AnchorTarget = Link | Program | { readonly programId: number } | { readonly linkId: number }
 
-/** Where among the programs of a hook: `first`, `last`, or beside another. */
+/** The position among the programs of a hook: `first`, `last`, or next to another program. */
 export type Anchor = 'first' | 'last' | { readonly before: AnchorTarget } | { readonly after: AnchorTarget }
 
 export interface AnchorOptions {
-  /** Where among the programs that are there; last by default. */
+  /** The position among the programs that are already attached; last by default. */
   anchor?: Anchor
-  /** Fails with ESTALE unless the list of programs is the one that the query gave with this revision. */
+  /** Fails with ESTALE if the list of programs has changed since the query that returned this revision. */
   revision?: bigint
 }
 
-/** The kernel's words for it. */
+/** The same as numbers for the kernel. */
 export interface AnchorNumbers {
   flags: number
   fd: number
@@ -37,7 +37,7 @@ export function anchorNumbers({ anchor, revision = 0n }: AnchorOptions): AnchorN
     return { ...numbers, flags: anchor === 'first' ? BPF_F_BEFORE : BPF_F_AFTER }
   }
   if (typeof anchor !== 'object' || anchor === null || 'before' in anchor === 'after' in anchor) {
-    throw new TypeError("anchor is none of 'first', 'last', { before } and { after }")
+    throw new TypeError("anchor must be 'first', 'last', { before } or { after }")
   }
   const isBefore = 'before' in anchor
   const beside = targetNumbers(isBefore ? anchor.before : anchor.after)
@@ -46,7 +46,7 @@ export function anchorNumbers({ anchor, revision = 0n }: AnchorOptions): AnchorN
 
 function targetNumbers(target: AnchorTarget): { flags: number; fd: number; id: number } {
   if (typeof target !== 'object' || target === null) {
-    throw new TypeError('what it is anchored to is none of a Link, a Program, { programId } and { linkId }')
+    throw new TypeError('anchor: before and after must be a Link, a Program, { programId } or { linkId }')
   }
   if (target instanceof Link) return { flags: BPF_F_LINK, fd: target.fd, id: 0 }
   if ('programId' in target) return { flags: BPF_F_ID, fd: 0, id: target.programId }
@@ -54,13 +54,13 @@ function targetNumbers(target: AnchorTarget): { flags: number; fd: number; id: n
   return { flags: 0, fd: native.programFd(programHandles.of(target)), id: 0 }
 }
 
-/** Why a place in the list was refused. */
+/** Explains why the kernel refused a position in the list. */
 export function whyNoPlace(errno: number): string | undefined {
   const words: Record<number, string> = {
-    2: 'the program that it was to stand beside is not attached there (any more)',
+    2: 'the program given as anchor is not attached there (any more)',
     17: 'this program is attached there already',
-    34: 'there is no room for more programs, or the first or last place is taken',
-    116: 'the list of programs has changed since the revision that was given; query it again',
+    34: 'there is no room for another program, or the first or last position is taken',
+    116: 'the list of programs has changed since the given revision; query it again',
   }
   return words[errno]
 }

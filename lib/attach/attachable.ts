@@ -6,7 +6,9 @@ import type { Subject } from '../errors/explain.js'
 import type { Attachable, Attached, Dispatcher } from '../links/attachment.js'
 import { Link } from '../links/link.js'
 import { tooOldFor } from '../machine/kernel-version.js'
-import { native } from '../native/binding.js'
+
+/** Says why attaching failed; `undefined` leaves it to the generic hints. */
+export type Reason = (error: NativeError) => string | undefined
 
 /** What a program is being attached to. */
 export interface Hook {
@@ -14,13 +16,12 @@ export interface Hook {
   what: string
   /** For the error and the link. */
   target: string
-  /** The Linux version that this came with. */
-  since?: string
-  /** Why it failed, in words; `undefined` leaves it to what holds for all. */
-  reason?: (error: NativeError) => string | undefined
+  /** The first Linux version that has this hook. */
+  since?: string | undefined
+  reason?: Reason | undefined
 }
 
-/** What kernels say of what they don't know. */
+/** How kernels answer a request that they do not know. */
 const unknown = new Set<number>([
   constants.errno.EINVAL,
   constants.errno.EOPNOTSUPP,
@@ -34,17 +35,30 @@ export function subjectOf(program: Attachable, hook: Hook): Subject {
     ...program.subject,
     what: `attach program '${program.name}' to ${hook.what}`,
     target: hook.target,
-    reason: (error) => hook.reason?.(error) ?? (unknown.has(error.errno) ? tooOldFor(hook.since) : undefined),
+    reason: reasonOf(hook),
+  }
+}
+
+export function reasonOf({ reason, since }: Pick<Hook, 'reason' | 'since'>): Reason {
+  return (error) => {
+    let why: string | undefined
+    try {
+      why = reason?.(error)
+    } catch {
+      // Reasons look into /proc and /sys. If that fails, for example without free descriptors, the error itself
+      // remains.
+    }
+    return why ?? (unknown.has(error.errno) ? tooOldFor(since) : undefined)
   }
 }
 
 /** Makes the link of one native call. */
 export function attachTo(program: Attachable, hook: Hook, call: () => LinkHandle): Link {
-  // A call that always gives a handle.
+  // This call always returns a handle, so there is a link.
   return tryAttachTo(program, subjectOf(program, hook), hook.target, call)!
 }
 
-/** The same on libuv's pool. */
+/** Like {@link attachTo}, on libuv's pool. */
 export async function attachToAsync(
   program: Attachable,
   hook: Hook,
@@ -62,14 +76,8 @@ export async function attachToAsync(
   }
 }
 
-/** The link of what SEC() says; `undefined` where it doesn't say to what. */
-export function tryAttach(program: Attachable, section: string): Link | undefined {
-  const what = `program '${program.name}': attach to SEC("${section}")`
-  const subject = { ...program.subject, what, target: section }
-  return tryAttachTo(program, subject, section, () => native.programAttach(program.handle))
-}
-
-function tryAttachTo(
+/** Makes the link of one native call; `undefined` if the call returns no handle. */
+export function tryAttachTo(
   program: Attachable,
   subject: Subject,
   target: string,
@@ -86,7 +94,7 @@ function tryAttachTo(
   return link
 }
 
-/** Puts the dispatcher of a replaceable program in its place. */
+/** For a replaceable program, attaches its dispatcher instead. */
 function dispatch(program: Attachable, subject: Subject): Dispatcher | undefined {
   if (program.dispatch === undefined) return undefined
   const dispatcher = program.dispatch()
@@ -108,8 +116,8 @@ function own(
 ): Link {
   const reattach = {
     dispatcher,
-    attach: (by: ProgramHandle) => {
-      program.handle = by
+    attach: (successor: ProgramHandle) => {
+      program.handle = successor
       return attach()
     },
   }
@@ -123,7 +131,7 @@ function closedMeanwhile(subject: Subject): BpfError {
   })
 }
 
-/** A number of 64 bits, as the native side wants it. */
+/** Converts an unsigned 64-bit number for the native side. */
 export function u64(name: string, value: bigint | number = 0n): bigint {
   if (typeof value !== 'bigint' && !Number.isInteger(value)) throw new TypeError(`${name} is not an integer`)
   const number = BigInt(value)
@@ -138,14 +146,14 @@ export function u64s(
   return values === undefined ? undefined : BigUint64Array.from([...values].map((value) => u64(name, value)))
 }
 
-/** Checks what the type checker would not let through. */
+/** Checks an argument of callers who write JavaScript. */
 export function expectString(name: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') throw new TypeError(`${name} is not a string`)
 }
 
-/** Checks an array that goes with another, element by element. */
+/** Checks an array that has one element per function. */
 export function expectLength(name: string, array: ArrayLike<unknown> | undefined, length: number): void {
   if (array !== undefined && array.length !== length) {
-    throw new RangeError(`${name} are ${array.length}, but there are ${length} functions`)
+    throw new RangeError(`${name} has ${array.length} elements for ${length} functions`)
   }
 }

@@ -1,45 +1,50 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
-import { basename } from 'node:path'
+import { accessSync, constants } from 'node:fs'
+import { constants as os } from 'node:os'
+import { BpfError } from '../errors/errors.js'
+import type { Attachable } from '../links/attachment.js'
 import { expectString } from './attachable.js'
+import { findMappedFile } from './mapped-file.js'
 
 const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm64'] ?? process.arch
 
 /**
- * The file of a program or library that is named as a loader would name it: `libc.so.6`, `bash`. With a process, what it has mapped under
- * that name, in its own mount namespace (a container's). A path stays as it is, and so does a name that is found nowhere.
+ * Finds a program or library that is named as a shell or the loader would name it: `bash`, `libc.so.6`.
+ *
+ * With a process, the result is the file that the process has mapped, even if that was replaced on disk or is in a
+ * container;
+ * an error says why not. Without one, a path stays as it is, and so does a name that is not found.
  */
-export function findBinary(name: string, pid: number | undefined): string {
-  expectString('binary', name)
-  if (name.includes('/')) return name
-  const mapped = pid === undefined ? undefined : findMapped(name, pid)
-  if (mapped !== undefined) return mapped
-  const isLibrary = name.endsWith('.so') || name.includes('.so.')
-  const folders = isLibrary
+export function findBinary(program: Attachable, binary: string, pid: number | undefined): string {
+  expectString('binary', binary)
+  // Paths in /proc are explicit, and archives (app.apk!/lib.so) are not mapped as such.
+  if (pid !== undefined && !/^\/proc\/|!\//.test(binary)) {
+    const where = `process ${pid}, '${binary}'`
+    return findMappedFile(binary, pid, (why, code) => {
+      throw new BpfError(`attach program '${program.name}' to ${where}: ${why} (${code})`, {
+        ...program.subject,
+        code,
+        errno: os.errno[code],
+        operation: 'open',
+        target: binary,
+      })
+    })
+  }
+  return binary.includes('/') ? binary : (searchedBinary(binary) ?? binary)
+}
+
+/** Looks where libbpf does, and in the folders of Debian's and Alpine's libraries. */
+function searchedBinary(name: string): string | undefined {
+  const folders = isLibrary(name)
     ? `${process.env.LD_LIBRARY_PATH ?? ''}:/usr/lib64:/usr/lib:/lib/${machine}-linux-gnu:/usr/lib/${machine}-linux-gnu:/lib`
     : `${process.env.PATH ?? ''}:/usr/bin:/usr/sbin`
-  for (const folder of folders.split(':')) {
-    const path = `${folder}/${name}`
-    if (folder !== '' && isReadable(path)) return path
-  }
-  return name
+  return folders
+    .split(':')
+    .filter((folder) => folder !== '')
+    .map((folder) => `${folder}/${name}`)
+    .find(isReadable)
 }
 
-function findMapped(name: string, pid: number): string | undefined {
-  let maps = ''
-  try {
-    maps = readFileSync(`/proc/${pid}/maps`, 'utf8')
-  } catch {
-    // It has ended, or is not ours to look at: the kernel will say so.
-    return undefined
-  }
-  const path = pathsIn(maps).find((path) => basename(path) === name)
-  return path && `/proc/${pid}/root${path}`
-}
-
-/** Of the files that /proc/PID/maps names. @internal */
-export function pathsIn(maps: string): string[] {
-  return [...maps.matchAll(/\s(\/.+)$/gm)].map(([, path = '']) => path)
-}
+const isLibrary = (name: string): boolean => name.endsWith('.so') || name.includes('.so.')
 
 export function isReadable(path: string): boolean {
   try {
@@ -50,17 +55,19 @@ export function isReadable(path: string): boolean {
   }
 }
 
-/** Why nothing can be attached in that file, where it is the file's fault. */
+/** Says why nothing can be attached in a file if the file itself is the reason. */
 export function whyNoBinary(binary: string): string | undefined {
   if (!binary.includes('/')) {
-    return `no program or library of that name is on ${binary.includes('.so') ? 'the library path' : 'PATH'}`
+    if (searchedBinary(binary) !== undefined) return undefined
+    return `no program or library of that name is on ${isLibrary(binary) ? 'the library path' : 'PATH'}`
   }
-  return isReadable(binary.split('!/')[0]!) ? undefined : `${binary} is not there, or cannot be read`
+  const [file = ''] = binary.split('!/')
+  return isReadable(file) ? undefined : `${file} does not exist or cannot be read`
 }
 
-/** libbpf's way to say which process: -1 is all of them. */
+/** Turns a process id into libbpf's form, in which -1 means all processes. */
 export function pidNumber(pid: number | undefined): number {
   if (pid === undefined) return -1
-  if (!Number.isInteger(pid) || pid <= 0) throw new TypeError(`pid is not the number of a process: ${pid}`)
+  if (!Number.isInteger(pid) || pid <= 0) throw new TypeError(`pid is not a process id: ${pid}`)
   return pid
 }

@@ -8,13 +8,16 @@ import { type AnchorOptions, anchorNumbers, whyNoPlace } from './anchor.js'
 import { attachTo, type Hook } from './attachable.js'
 import { withFd } from './file.js'
 
-/** Anchors: Linux 6.17. */
+/** Anchors require Linux 6.17. */
 export interface CgroupOptions extends AnchorOptions {
-  /** Runs before the programs of child cgroups, not after them. (Linux 6.15) */
+  /** Runs before the programs of child cgroups instead of after them. (Linux 6.15) */
   preorder?: boolean
   /**
-   * Attaches in the way from before links, and says what programs of cgroups below may do: nothing (`none`), take this one's place there (`override`), run with
-   * it (`multi`). Unless it is closed it stays when the process ends, as long as the cgroup. Without it a link, which is always `multi`.
+   * Attaches without a kernel link, as before Linux 5.7. The value says what child cgroups may do: attach no program
+   * (`none`), replace this
+   * program for themselves (`override`), or run their own in addition (`multi`). The program stays attached after the
+   * process ends, until it is closed
+   * or the cgroup is removed. Without this option a link is made, which allows `multi`.
    */
   allow?: 'none' | 'override' | 'multi'
 }
@@ -29,10 +32,10 @@ export function attachCgroup(program: Attachable, cgroup: string | number, optio
   const hasPlace = flags !== 0 || place.id !== 0 || place.revision !== 0n
   const allow = options.allow ?? (kernelIsOlderThan('5.7') ? 'multi' : undefined)
   if (allow !== undefined && !(allow in allows)) {
-    throw new TypeError(`allow '${allow}' does not exist; there are ${Object.keys(allows).join(', ')}`)
+    throw new TypeError(`allow '${allow}' does not exist; choose from ${Object.keys(allows).join(', ')}`)
   }
   if (options.allow !== undefined && hasPlace) {
-    throw new TypeError('allow attaches without a link, and so without anchor, revision and preorder')
+    throw new TypeError('allow attaches without a link, so anchor, revision and preorder cannot be given')
   }
   const type = program.attachType
   const target = String(cgroup)
@@ -41,16 +44,16 @@ export function attachCgroup(program: Attachable, cgroup: string | number, optio
     target,
     ...(hasPlace ? { since: '6.17' } : {}),
     reason: ({ errno }) => {
-      if (errno === constants.errno.EBADF) return 'it is no folder of a cgroup 2 file system'
+      if (errno === constants.errno.EBADF) return 'it is not a folder of a cgroup v2 file system'
       if (errno === constants.errno.EPERM) {
-        return 'not permitted: it takes CAP_NET_ADMIN, and no cgroup above may forbid it (a program there that was attached to be the only one)'
+        return "not permitted: CAP_NET_ADMIN is required, and no parent cgroup may have a program that was attached with allow 'none'"
       }
       return whyNoPlace(errno)
     },
   }
   return withFd(cgroup, `attach program '${program.name}' to ${hook.what}`, (fd) =>
     attachTo(program, hook, () => {
-      // Links came with 5.7. This is as near as one gets before.
+      // Before Linux 5.7 there are no links for cgroups; `multi` comes closest.
       if (allow !== undefined) return native.programProgAttach(program.handle, fd, type, allows[allow])
       return native.programLinkCreate(program.handle, fd, type, flags, place.fd, place.id, place.revision)
     }),

@@ -5,14 +5,14 @@ import { didYouMean } from '../errors/nearest.js'
 import { native } from '../native/binding.js'
 import { expectString } from './attachable.js'
 
-/** A network interface by its name or its index. */
+/** A network interface, by its name or its index. */
 export type Interface = string | number
 
-/** In the network namespace that this thread is in. */
+/** Looks an interface up in the network namespace of this thread. */
 export function interfaceIndex(wanted: Interface): number {
   if (typeof wanted === 'number') {
     if (Number.isInteger(wanted) && wanted > 0) return wanted
-    throw new TypeError(`interface is neither a name nor an index: ${wanted}`)
+    throw new TypeError(`interface must be a name or an index: ${wanted}`)
   }
   expectString('interface', wanted)
   const index = attempt({ what: 'look up an interface', arguments: ['interface'] }, () =>

@@ -14,28 +14,30 @@ import { withFd } from './file.js'
 
 const orders = ['self_only', 'descendants_pre', 'descendants_post', 'ancestors_up'] as const
 
-/** What an iterator goes over, where its program does not go over all there is. At most one of these. */
+/** Limits what an iterator goes over. At most one of these can be given; without any, it goes over everything. */
 export interface IterOptions {
-  /** The elements of a map or sockmap, or the sockets of a socket storage. (Linux 5.9) */
+  /** The elements of a map or sockmap, or the sockets of a socket storage map. (Linux 5.9) */
   map?: BpfMap<unknown, unknown>
-  /** One thread's tasks, files or memory areas, by its number. (Linux 6.1) */
+  /** The task, files or memory areas of one thread, by its id. (Linux 6.1) */
   tid?: number
-  /** The threads of a process. (Linux 6.1) */
+  /** The same for all threads of a process. (Linux 6.1) */
   pid?: number
-  /** The same by a descriptor of pidfd_open(). (Linux 6.1) */
+  /** Like `pid`, but with a descriptor from pidfd_open(). (Linux 6.1) */
   pidFd?: number
-  /** A cgroup by its path or descriptor. (Linux 6.1) */
+  /** A cgroup, by its path or descriptor. (Linux 6.1) */
   cgroup?: string | number
-  /** A cgroup by its id. (Linux 6.1) */
+  /** A cgroup, by its id. (Linux 6.1) */
   cgroupId?: bigint
-  /** Which cgroups, seen from that one; `descendants_pre` by default: parents before their children. */
+  /**
+   * Which cgroups, relative to that one; `descendants_pre` by default, which visits parents before their children.
+   */
   cgroupOrder?: (typeof orders)[number]
 }
 
-/** Bytes of a read. The kernel gives no more than it holds in a buffer of 8 pages. */
+/** Bytes per read. The kernel returns at most its buffer of 8 pages at a time. */
 const chunkSize = 1 << 16
 
-/** An iterator program: it runs when it is read. Each reading goes over everything anew. */
+/** An attached iterator program. It runs when it is read, and each reading starts from the beginning. */
 export class IterLink extends Link {
   readonly #handle: LinkHandle
   readonly #subject: Subject
@@ -47,7 +49,7 @@ export class IterLink extends Link {
     this.#subject = { ...subject, what: `read iterator '${subject.program}'` }
   }
 
-  /** What the program writes, as bytes. (`bpf_iter_create`) */
+  /** Runs the program and yields what it writes, as bytes. (`bpf_iter_create`) */
   async *bytes(): AsyncGenerator<Uint8Array, undefined> {
     const fd = attempt(this.#subject, () => native.linkIterCreate(this.#handle))
     try {
@@ -58,13 +60,13 @@ export class IterLink extends Link {
     }
   }
 
-  /** The same as a stream. */
+  /** Like {@link bytes}, as a stream. */
   stream(): Readable {
-    // Loaded when it's wanted: that takes longer than the rest of Node's modules that are used here.
+    // Loaded on demand: node:stream takes longer to load than all other modules that this package uses.
     return process.getBuiltinModule('node:stream').Readable.from(this.bytes(), { objectMode: false })
   }
 
-  /** What the program writes, as text, all of it. */
+  /** Runs the program and returns everything that it writes, as text. */
   async text(): Promise<string> {
     const decoder = new TextDecoder()
     let text = ''
@@ -72,7 +74,7 @@ export class IterLink extends Link {
     return text + decoder.decode()
   }
 
-  /** What the program writes, line by line. */
+  /** Runs the program and yields what it writes, line by line, without the newlines. */
   async *lines(): AsyncGenerator<string, undefined> {
     const decoder = new TextDecoder()
     let rest = ''
@@ -87,9 +89,9 @@ export class IterLink extends Link {
   }
 
   /**
-   * What the program writes with `bpf_seq_write()`, as records of one type.
+   * Runs the program and decodes what it writes with `bpf_seq_write()` as records of one type.
    *
-   * @param codec - such as `obj.codec('entry')`; all records are as long as it says
+   * @param codec - for example `obj.codec('entry')`; each record has the size of the codec
    */
   async *records<T>(codec: Codec<T>): AsyncGenerator<T, undefined> {
     const { size } = codec
@@ -109,7 +111,7 @@ export class IterLink extends Link {
       try {
         return await native.descriptorRead(fd, chunkSize)
       } catch (error) {
-        // It has passed by a million elements without a word, and lets others run.
+        // The kernel answers EAGAIN after a million elements without output, so that others can run.
         if ((error as NativeError).errno !== constants.errno.EAGAIN) throw explain(error, this.#subject)
       }
     }
@@ -129,25 +131,31 @@ export function attachIter(program: Attachable, section: string, options: IterOp
     what: `iterator ${section}`,
     target: section,
     since: isOverAll ? '5.8' : options.map === undefined ? '6.1' : '5.9',
-    reason: ({ errno }) => {
-      if (errno === constants.errno.ESRCH) return 'no such process'
-      const { EBADF, EINVAL } = constants.errno
-      return (errno === EBADF || errno === EINVAL) && isOverAll
-        ? 'it goes over the elements of a map: the option map has to say of which'
-        : undefined
-    },
+    reason: (error) => (isOverAll ? whyNoIter(error, section) : noProcess(error)),
   }
   const subject = subjectOf(program, hook)
   const handle = attachOver(program, options, subject)
   return program.own((onClose) => new IterLink(handle, { ...subject }, onClose))
 }
 
+/** Explains a failure to attach an iterator without options. */
+export function whyNoIter(error: NativeError, section: string): string | undefined {
+  const { EBADF, EINVAL } = constants.errno
+  if (error.errno === EBADF) return 'this iterator goes over the elements of a map: use attachIter({ map })'
+  return error.errno === EINVAL && /\/cgroup$/.test(section)
+    ? 'this iterator goes over cgroups: use attachIter({ cgroup, cgroupOrder })'
+    : noProcess(error)
+}
+
+const noProcess = ({ errno }: NativeError): string | undefined =>
+  errno === constants.errno.ESRCH ? 'no such process' : undefined
+
 function attachOver(program: Attachable, options: IterOptions, subject: Subject): LinkHandle {
   const { map, tid = 0, pid = 0, pidFd = 0, cgroup, cgroupId = 0n } = options
   const overTask = tid !== 0 || pid !== 0 || pidFd !== 0
   const overCgroup = cgroup !== undefined || cgroupId !== 0n || options.cgroupOrder !== undefined
   const ways = [map !== undefined, tid !== 0, pid !== 0, pidFd !== 0, overCgroup].filter(Boolean)
-  if (ways.length > 1) throw new TypeError('an iterator goes over one thing: map, tid, pid, pidFd or cgroup')
+  if (ways.length > 1) throw new TypeError('only one of map, tid, pid, pidFd and cgroup can be given')
   if (map !== undefined) {
     mapHandles.of(map)
     const { fd } = map
@@ -155,7 +163,8 @@ function attachOver(program: Attachable, options: IterOptions, subject: Subject)
   }
   if (overTask) return attempt(subject, () => native.programAttachIterTask(program.handle, tid, pid, pidFd))
   if (!overCgroup) return attempt(subject, () => native.programAttachIter(program.handle))
-  if (cgroup !== undefined && cgroupId !== 0n) throw new TypeError('cgroup and cgroupId exclude each other')
+  if (cgroup !== undefined && cgroupId !== 0n)
+    throw new TypeError('only one of cgroup and cgroupId can be given')
   const order = orders.indexOf(options.cgroupOrder ?? 'descendants_pre') + 1
   if (order === 0) throw new TypeError(`cgroupOrder is none of ${orders.join(', ')}`)
   const id = u64('cgroupId', cgroupId)

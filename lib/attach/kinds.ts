@@ -1,13 +1,13 @@
 import type { AttachType, ProgramType } from '../native/type-names.js'
 
-/** What a method attaches. */
+/** Which programs a method attaches. */
 interface Takes {
   types: readonly ProgramType[]
-  /** Of those types only programs for these; any without. */
+  /** Only programs with one of these attach types; any if it is missing. */
   attachTypes?: readonly AttachType[]
-  /** Not programs for these. */
+  /** No programs with these attach types. */
   not?: readonly AttachType[]
-  /** How such a program is declared, where the types do not say it. */
+  /** The section of such a program, if the program type alone does not tell it apart. */
   section?: string
 }
 
@@ -16,7 +16,7 @@ const uprobeMulti = ['trace_uprobe_multi', 'trace_uprobe_session'] as const
 const probe: Takes = { types: ['kprobe'], not: [...kprobeMulti, ...uprobeMulti] }
 const classifier: Takes = { types: ['sched_cls'] }
 
-/** Which programs each method is for. The kernel says EINVAL to others, and takes some for what they are not. */
+/** The kernel answers EINVAL to other programs, and accepts some of them as something that they are not. */
 const takes = {
   attachKprobe: probe,
   attachKsyscall: probe,
@@ -31,7 +31,7 @@ const takes = {
     attachTypes: uprobeMulti,
     section: 'uprobe.multi',
   },
-  // libbpf makes it a uprobe.multi program where the kernel has these.
+  // libbpf loads it as a uprobe.multi program if the kernel knows them.
   attachUsdt: { types: ['kprobe'], not: kprobeMulti },
   attachTracepoint: { types: ['tracepoint'] },
   attachRawTracepoint: { types: ['raw_tracepoint', 'raw_tracepoint_writable'] },
@@ -76,25 +76,74 @@ interface Kind {
   expectedAttachType: AttachType
 }
 
-/** Refuses a program that is for another method, and says for which. */
+/** Refuses a program that belongs to another method, and names that method. */
 export function expectKind(method: AttachMethod, program: Kind): void {
   if (isFor(method, program)) return
   const { types, section }: Takes = takes[method]
   const { name, type } = program
   const wanted =
-    section !== undefined && types.includes(type) ? `SEC("${section}") and its kin` : types.join(', ')
+    section !== undefined && types.includes(type)
+      ? `SEC("${section}") and related sections`
+      : types.join(', ')
   throw new TypeError(
-    `program '${name}' is SEC("${program.section}") of type ${type}, and ${method}() takes ${wanted}${otherWays(program)}`,
+    `program '${name}' is SEC("${program.section}") of type ${type}, but ${method}() is for ${wanted}${proposal(program)}`,
   )
 }
 
-/** "; use attachXdp()", or nothing where no method is for it. */
-export function otherWays(program: Kind): string {
-  const ways = Object.keys(takes)
-    .filter((method) => isFor(method as AttachMethod, program))
-    .map((method) => `${method}()`)
-  if (ways.length === 0) return ''
-  return `; use ${ways.length === 1 ? ways[0] : `${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}`}`
+/** Says why attach() has nothing to attach the program to, and what to do instead. */
+export function whyNoTarget(program: Kind): string {
+  const { section, type, expectedAttachType } = program
+  if (expectedAttachType === 'xdp_devmap' || expectedAttachType === 'xdp_cpumap') {
+    return `SEC("${section}") programs are not attached; set the program as a value of a ${expectedAttachType.slice(4)}`
+  }
+  const instead = notAttached[type]
+  if (instead !== undefined) return `SEC("${section}") programs are not attached; ${instead}`
+  return `SEC("${section}") does not name a target${proposal(program)}`
+}
+
+const route = (direction: string) =>
+  `pin the program and give it to a route: 'ip route add ... encap bpf ${direction} pinned PATH ...'`
+
+/** What to do with programs that run without being attached, or that other tools attach. */
+const notAttached: Partial<Record<ProgramType, string>> = {
+  syscall: 'run the program with testRun()',
+  struct_ops: 'attach their map with attachStructOps()',
+  lwt_in: route('in'),
+  lwt_out: route('out'),
+  lwt_xmit: route('xmit'),
+  lwt_seg6local:
+    "pin the program and give it to a route: 'ip -6 route add ... encap seg6local action End.BPF endpoint object-pinned PATH ...'",
+  sched_act: "pin the program and give it to a filter: 'tc filter add ... action bpf object-pinned PATH'",
+  lirc_mode2: "pin the program and use 'ir-keytable'",
+}
+
+/** "; use attachXdp()", or nothing if no method fits. */
+function proposal(program: Kind): string {
+  const methods = Object.keys(takes).filter((method) => isFor(method as AttachMethod, program))
+  const bySection = methodOf(program.section)
+  const fitting = bySection !== undefined && methods.includes(bySection) ? [bySection] : methods
+  const calls = fitting.map((method) => `${method}()`)
+  if (calls.length === 0) return ''
+  return `; use ${calls.length === 1 ? calls[0] : `${calls.slice(0, -1).join(', ')} or ${calls.at(-1)}`}`
+}
+
+/** The method for a section, where several methods are for programs of one type. */
+function methodOf(section: string): AttachMethod | undefined {
+  const [, kind = ''] = /^([a-z_]+?)(?:\.s)?(?:\/|$)/.exec(section) ?? []
+  const methods: Record<string, AttachMethod> = {
+    kprobe: 'attachKprobe',
+    kretprobe: 'attachKprobe',
+    ksyscall: 'attachKsyscall',
+    kretsyscall: 'attachKsyscall',
+    uprobe: 'attachUprobe',
+    uretprobe: 'attachUprobe',
+    usdt: 'attachUsdt',
+    tcx: 'attachTcx',
+    netkit: 'attachNetkit',
+    sk_reuseport: 'attachReuseport',
+    socket: 'attachSocket',
+  }
+  return methods[kind]
 }
 
 function isFor(method: AttachMethod, { type, expectedAttachType }: Kind): boolean {

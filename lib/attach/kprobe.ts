@@ -1,5 +1,7 @@
 import { constants } from 'node:os'
+import type { NativeError } from '../../types/binding.js'
 import { BpfError } from '../errors/errors.js'
+import { didYouMean } from '../errors/nearest.js'
 import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { hasKprobes, kernelFunctions, whyNoKprobeMulti, whyNoProbe } from '../machine/kallsyms.js'
@@ -9,50 +11,57 @@ import { native } from '../native/binding.js'
 import { attachTo, attachToAsync, expectLength, expectString, type Hook, u64, u64s } from './attachable.js'
 
 /**
- * How libbpf makes a probe: `default`, the newest way that the kernel has; `legacy`, through tracefs (needed before Linux 4.17); `perf`, a perf event without
- * a link; `link`, a perf event with one (Linux 5.15).
+ * How libbpf makes a probe: `default` takes the newest way that the kernel knows; `legacy` goes through tracefs
+ * (needed before
+ * Linux 4.17); `perf` opens a perf event without a link; `link` opens a perf event with a link (Linux 5.15).
  */
 export type ProbeMode = 'default' | 'legacy' | 'perf' | 'link'
 const modes: readonly ProbeMode[] = ['default', 'legacy', 'perf', 'link']
 
 export function probeModeNumber(mode: ProbeMode): number {
   const number = modes.indexOf(mode)
-  if (number < 0) throw new TypeError(`probe mode '${mode}' does not exist; there are ${modes.join(', ')}`)
+  if (number < 0) throw new TypeError(`probe mode '${mode}' does not exist; choose from ${modes.join(', ')}`)
   return number
 }
 
 export interface KprobeOptions {
-  /** Runs when the function returns. */
+  /** Runs the program when the function returns instead of when it is called. */
   retprobe?: boolean
-  /** Bytes from the function's beginning; 0 by default. Where an instruction begins, and not with `retprobe`. */
+  /**
+   * Bytes from the beginning of the function; 0 by default. It must be the start of an instruction; not with
+   * `retprobe`.
+   */
   offset?: number
-  /** What `bpf_get_attach_cookie()` returns in the program; 0 by default. (Linux 5.15) */
+  /** The value of `bpf_get_attach_cookie()` in the program; 0 by default. (Linux 5.15) */
   cookie?: bigint | number
   /** `default` by default. */
   mode?: ProbeMode
 }
 
 export interface KsyscallOptions {
-  /** Runs when the system call returns. */
+  /** Runs the program when the system call returns instead of when it is called. */
   retprobe?: boolean
-  /** What `bpf_get_attach_cookie()` returns in the program; 0 by default. (Linux 5.15) */
+  /** The value of `bpf_get_attach_cookie()` in the program; 0 by default. (Linux 5.15) */
   cookie?: bigint | number
 }
 
-/** Many functions at once; one of `pattern`, `symbols` and `addresses` says which. */
+/** Selects the functions with one of `pattern`, `symbols` and `addresses`. */
 export interface KprobeMultiOptions {
-  /** Names with the wildcards * and ?. Takes tracefs, unless it has none of them. */
+  /** A name with the wildcards * and ?. Requires tracefs if it has wildcards. */
   pattern?: string
   symbols?: readonly string[]
-  /** As /proc/kallsyms has them for who may see them. */
+  /** As in /proc/kallsyms, which shows them to privileged users. */
   addresses?: Iterable<bigint | number>
-  /** For each of `symbols` or `addresses` what `bpf_get_attach_cookie()` returns. */
+  /** The value of `bpf_get_attach_cookie()` for each of `symbols` or `addresses`. */
   cookies?: Iterable<bigint | number>
-  /** Runs when a function returns. */
+  /** Runs the program when a function returns instead of when it is called. */
   retprobe?: boolean
-  /** Runs when a function is entered, and where it returned 0 then, when it returns. SEC("kprobe.session"), Linux 6.10 */
+  /**
+   * Runs the program when a function is called and, if it returned 0 then, when the function returns.
+   * SEC("kprobe.session"), Linux 6.10
+   */
   session?: boolean
-  /** Fails where `pattern` has more than one match. */
+  /** Fails if `pattern` matches more than one function. */
   uniqueMatch?: boolean
 }
 
@@ -81,7 +90,7 @@ export function attachKprobe(
     const hook: Hook = {
       what: `${what} '${symbol}'${offset === 0 ? '' : `+${offset}`}`,
       target: symbol,
-      reason: ({ errno }) => (absent.has(errno) ? whyNoProbe(symbol) : undefined),
+      reason: (error) => whyNoKprobe(error, symbol),
     }
     try {
       return attachTo(program, hook, () =>
@@ -93,8 +102,12 @@ export function attachKprobe(
       if (!hasKprobes()) break
     }
   }
-  // Of the first: the one that was hoped for.
+  // The error of the first candidate, which the caller would have liked best.
   throw failure
+}
+
+export function whyNoKprobe({ errno }: NativeError, symbol: string): string | undefined {
+  return absent.has(errno) ? whyNoProbe(symbol) : undefined
 }
 
 export function attachKsyscall(
@@ -106,13 +119,17 @@ export function attachKsyscall(
   const hook: Hook = {
     what: `system call '${name}'`,
     target: name,
-    reason: ({ errno }) => {
-      if (!absent.has(errno)) return undefined
-      if (!hasKprobes()) return whyNoProbe(name)
-      return `this kernel has no system call of that name`
-    },
+    reason: (error) => whyNoKsyscall(error, name),
   }
   return attachTo(program, hook, () => native.programAttachKsyscall(program.handle, name, retprobe, bits))
+}
+
+export function whyNoKsyscall({ errno }: NativeError, name: string): string | undefined {
+  if (!absent.has(errno)) return undefined
+  if (!hasKprobes()) return whyNoProbe(name)
+  const entries = /^__(?:x64|arm64)_sys_/
+  const names = kernelFunctions(entries).map((entry) => entry.replace(entries, ''))
+  return `this kernel has no system call of that name${didYouMean(name, names)}`
 }
 
 export function attachKprobeMulti(program: Attachable, options: KprobeMultiOptions): Promise<Link> {
@@ -132,32 +149,42 @@ function prepareMulti(options: KprobeMultiOptions) {
   const cookies = u64s('cookies', options.cookies)
   expectOne({ pattern, symbols, addresses })
   expectLength('cookies', cookies, symbols?.length ?? addresses?.length ?? 0)
-  if (retprobe && session) throw new TypeError('retprobe and session exclude each other')
+  if (retprobe && session) throw new TypeError('only one of retprobe and session can be given')
   const count = symbols?.length ?? addresses?.length
   const since = session ? '6.10' : '5.18'
   const hook: Hook = {
     what: pattern !== undefined ? `kprobes '${pattern}'` : `kprobes of ${count} functions`,
     target: pattern ?? symbols?.join(' ') ?? `${count} addresses`,
     since,
-    reason: ({ errno }) => {
-      if (!absent.has(errno) && errno !== constants.errno.EOPNOTSUPP) return undefined
-      const lacking = tooOldFor(since) ?? whyNoKprobeMulti()
-      if (lacking !== undefined) return lacking
-      if (errno !== constants.errno.ENOENT && errno !== constants.errno.ESRCH) return undefined
-      const noTracefs = pattern === undefined ? undefined : whyNoTracefs()
-      if (noTracefs !== undefined) return noTracefs
-      if (symbols === undefined) return 'no kernel function that can be probed matches'
-      const known = new Set(kernelFunctions())
-      const missing = symbols.find((symbol) => !known.has(symbol))
-      return missing === undefined ? undefined : `'${missing}': ${whyNoProbe(missing)}`
-    },
+    reason: (error) => whyNoKprobes(error, since, { pattern, symbols }),
   }
   return [hook, pattern, symbols, addresses, cookies, retprobe, session, uniqueMatch] as const
 }
 
-/** Which functions are meant is said in one way only, and they are not none. */
+/** Explains a failure to attach to many kernel functions. */
+export function whyNoKprobes(
+  { errno }: NativeError,
+  since: string,
+  { pattern, symbols }: { pattern?: string | undefined; symbols?: readonly string[] | undefined },
+): string | undefined {
+  if (!absent.has(errno) && errno !== constants.errno.EOPNOTSUPP) return undefined
+  const lacking = tooOldFor(since) ?? whyNoKprobeMulti()
+  if (lacking !== undefined) return lacking
+  if (errno !== constants.errno.ENOENT && errno !== constants.errno.ESRCH) return undefined
+  const noTracefs = pattern === undefined ? undefined : whyNoTracefs()
+  if (noTracefs !== undefined) return noTracefs
+  if (symbols === undefined) return 'no kernel function that can be probed matches'
+  // The kernel looks each name up once, so it misses the second one.
+  const twice = symbols.find((symbol, i) => symbols.indexOf(symbol) < i)
+  if (twice !== undefined) return `'${twice}' is in the list twice`
+  const known = new Set(kernelFunctions())
+  const missing = symbols.find((symbol) => !known.has(symbol))
+  return missing === undefined ? undefined : `'${missing}': ${whyNoProbe(missing)}`
+}
+
+/** Checks that the functions are selected in exactly one way, and that there is at least one. */
 export function expectOne(ways: Record<string, { readonly length: number } | undefined>): void {
   const given = Object.values(ways).filter((way) => way !== undefined)
   if (given.length === 1 && given[0]!.length > 0) return
-  throw new TypeError(`one of ${Object.keys(ways).join(', ')} has to say which functions`)
+  throw new TypeError(`exactly one of ${Object.keys(ways).join(', ')} is required, and it must not be empty`)
 }

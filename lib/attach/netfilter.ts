@@ -13,9 +13,12 @@ export type NetfilterHook = keyof typeof hooks
 export interface NetfilterOptions {
   family: NetfilterFamily
   hook: NetfilterHook
-  /** Lower ones run first: -2^31 + 1 to 2^31 - 2; connection tracking has -200, filters 0. 0 by default. */
+  /**
+   * Programs with lower priorities run first: -2^31 + 1 to 2^31 - 2. Connection tracking has -200, filters have 0. 0
+   * by default.
+   */
   priority?: number
-  /** Sees whole packets, not fragments; `priority` has to be above -400 then. (Linux 6.6) */
+  /** Reassembles fragments before the program sees them; requires a `priority` above -400. (Linux 6.6) */
   defragment?: boolean
 }
 
@@ -26,14 +29,15 @@ export function attachNetfilter(program: Attachable, options: NetfilterOptions):
   const family = numberOf('netfilter family', families, options.family)
   const hook = numberOf('netfilter hook', hooks, options.hook)
   const where: Hook = {
-    what: `netfilter's ${options.hook} of ${options.family}, priority ${priority}`,
+    what: `netfilter hook '${options.hook}' of ${options.family} with priority ${priority}`,
     target: options.hook,
     since: defragment ? '6.6' : '6.4',
     reason: ({ errno }) => {
       if (errno === constants.errno.EBUSY || errno === constants.errno.EEXIST)
-        return 'another program has that priority'
-      if (errno === constants.errno.ERANGE) return 'the priority is not between -2^31 + 1 and 2^31 - 2'
-      if (errno === constants.errno.EAFNOSUPPORT) return 'this kernel is built without it'
+        return 'another program already has that priority'
+      if (errno === constants.errno.ERANGE) return 'the priority must be between -2^31 + 1 and 2^31 - 2'
+      if (errno === constants.errno.EAFNOSUPPORT)
+        return 'this kernel is built without netfilter for that family'
       return undefined
     },
   }
@@ -51,7 +55,7 @@ export function attachNetfilter(program: Attachable, options: NetfilterOptions):
 function numberOf<Name extends string>(what: string, numbers: Record<Name, number>, name: Name): number {
   const number = numbers[name]
   if (number === undefined) {
-    throw new TypeError(`${what} '${name}' does not exist; there are ${Object.keys(numbers).join(', ')}`)
+    throw new TypeError(`${what} '${name}' does not exist; choose from ${Object.keys(numbers).join(', ')}`)
   }
   return number
 }

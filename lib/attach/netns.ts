@@ -6,7 +6,7 @@ import { attachTypeName } from '../native/type-names.js'
 import { attachTo, type Hook } from './attachable.js'
 import { withFd } from './file.js'
 
-/** The network namespace that this process is in. */
+/** The network namespace of this process. */
 const own = '/proc/self/ns/net'
 
 export function attachNetns(program: Attachable, netns: string | number = own): Link {
@@ -18,7 +18,9 @@ export function attachNetns(program: Attachable, netns: string | number = own): 
     reason: ({ errno }) => {
       const { EEXIST, E2BIG, EINVAL } = constants.errno
       if (errno === EEXIST || errno === E2BIG) return 'a program is attached there already'
-      return errno === EINVAL ? 'it is no network namespace, or none that this hook knows' : undefined
+      return errno === EINVAL
+        ? 'it is not a network namespace, or this hook is not available in it'
+        : undefined
     },
   }
   return withFd(netns, `attach program '${program.name}' to ${hook.what}`, (fd) =>

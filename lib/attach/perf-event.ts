@@ -35,23 +35,26 @@ const software = [
   'cgroup-switches',
 ] as const
 
-/** What the kernel counts under a name; the hardware's counters are often missing in virtual machines. */
+/** The events that have a name. Virtual machines often lack the hardware counters. */
 export type PerfEventName = (typeof hardware)[number] | (typeof software)[number]
 
 export interface PerfEventOptions {
-  /** What is counted: a name, or `type` and `config` of `struct perf_event_attr`. */
+  /** The event: a name, or `type` and `config` of `struct perf_event_attr`. */
   event: PerfEventName | { type: number; config: bigint | number }
-  /** Runs each so many events; for the clocks, nanoseconds. One of `period` and `frequency`. */
+  /**
+   * Runs the program once per this number of events, or nanoseconds for the clocks. Give either `period` or
+   * `frequency`.
+   */
   period?: bigint | number
-  /** Runs about so many times a second on each CPU that is not idle. */
+  /** Runs the program about this many times a second on each busy CPU. */
   frequency?: number
-  /** Only this process; without it all of them (which needs `cpu`). */
+  /** Limits the event to this process; otherwise `cpu` is required. */
   pid?: number
-  /** Only on this CPU; with `pid`, on all of them without it. */
+  /** Limits the event to this CPU; otherwise `pid` is required. */
   cpu?: number
-  /** Counts in what the process forks from now on, too. */
+  /** Also counts in child processes that start later. */
   inherit?: boolean
-  /** What `bpf_get_attach_cookie()` returns in the program; 0 by default. (Linux 5.15) */
+  /** The value of `bpf_get_attach_cookie()` in the program; 0 by default. (Linux 5.15) */
   cookie?: bigint | number
 }
 
@@ -59,13 +62,13 @@ export function attachPerfEvent(program: Attachable, options: PerfEventOptions):
   const { period, frequency, pid, cpu, inherit = false } = options
   const { type, config } = eventNumbers(options.event)
   if ((period === undefined) === (frequency === undefined)) {
-    throw new TypeError('one of period and frequency has to say how often')
+    throw new TypeError('either period or frequency is required')
   }
   if (pid === undefined && cpu === undefined) {
-    throw new TypeError('pid or cpu has to say where; attachPerfEventOnCpus() takes all CPUs')
+    throw new TypeError('pid or cpu is required; attachPerfEventOnCpus() attaches to all CPUs')
   }
   if (cpu !== undefined && (!Number.isInteger(cpu) || cpu < 0))
-    throw new TypeError(`cpu is not the number of one: ${cpu}`)
+    throw new TypeError(`cpu is not a CPU number: ${cpu}`)
   const every = u64('period or frequency', period ?? frequency)
   if (every === 0n) throw new RangeError('period or frequency is 0')
   const cookie = u64('cookie', options.cookie)
@@ -108,7 +111,7 @@ export function attachPerfEventOnCpus(
 
 function eventNumbers(event: PerfEventOptions['event']): { type: number; config: bigint } {
   if (typeof event !== 'string' && !Number.isInteger(event?.type)) {
-    throw new TypeError('event is neither a name nor { type, config }')
+    throw new TypeError('event must be a name or { type, config }')
   }
   if (typeof event !== 'string') return { type: event.type, config: u64('config', event.config) }
   for (const [type, names] of [hardware, software].entries()) {
@@ -116,7 +119,7 @@ function eventNumbers(event: PerfEventOptions['event']): { type: number; config:
     if (config >= 0) return { type, config: BigInt(config) }
   }
   throw new TypeError(
-    `perf event '${event}' does not exist; there are ${[...hardware, ...software].join(', ')}`,
+    `perf event '${event}' does not exist; choose from ${[...hardware, ...software].join(', ')}`,
   )
 }
 
@@ -127,7 +130,7 @@ function whyNoEvent({ errno, operation }: NativeError, type: number): string | u
   if (errno === EACCES) return whyNoPerfEvent()
   if (errno === ENOENT || errno === EOPNOTSUPP) {
     return type === 0
-      ? "this machine has no such hardware counter (virtual machines often have none); 'cpu-clock' is there always"
+      ? "this machine has no such hardware counter (virtual machines often have none); 'cpu-clock' always exists"
       : 'this kernel does not know the event'
   }
   return errno === ENODEV ? 'no such CPU, or it is offline' : undefined

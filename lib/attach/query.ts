@@ -5,33 +5,36 @@ import { type AttachType, attachTypeNumber } from '../native/type-names.js'
 import { withFd } from './file.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
-/** What is attached to one hook. */
+/** The programs that are attached to one hook. */
 export interface Attached {
-  /** In the order in which they run. */
+  /** The programs, in the order in which they run. */
   programs: { programId: number; linkId: number | undefined }[]
-  /** Changes with each change of the list; see {@link AnchorOptions.revision}. 0n where the kernel has none. */
+  /**
+   * Changes whenever the list changes; see {@link AnchorOptions.revision}. 0n if the kernel has no revisions for this
+   * hook.
+   */
   revision: bigint
-  /** Cgroups before Linux 5.7: what the first program allowed those after it: BPF_F_ALLOW_*. */
+  /** For cgroups: the BPF_F_ALLOW_* flags that the programs were attached with. */
   attachFlags: number
 }
 
 const BPF_F_QUERY_EFFECTIVE = 1 << 0
 
-/** What runs on packets of an interface. (`bpf_prog_query_opts`, Linux 6.6) */
+/** Lists the TCX programs of an interface. (`bpf_prog_query_opts`, Linux 6.6) */
 export function queryTcx(of: Interface, direction: 'ingress' | 'egress'): Attached {
   return query(interfaceIndex(of), `tcx_${direction}`, String(of), 0)
 }
 
-/** The same of a netkit device. (Linux 6.7) */
+/** Lists the programs of a netkit device. (`bpf_prog_query_opts`, Linux 6.7) */
 export function queryNetkit(of: Interface, side: 'primary' | 'peer'): Attached {
   return query(interfaceIndex(of), `netkit_${side}`, String(of), 0)
 }
 
 /**
- * What is attached to a cgroup. (`bpf_prog_query_opts`, Linux 4.15)
+ * Lists the programs of a cgroup. (`bpf_prog_query_opts`, Linux 4.15)
  *
- * @param cgroup - its folder, or a descriptor of it
- * @param options - `effective`: what runs there, with what the cgroups above hand down
+ * @param cgroup - the folder of the cgroup, or a descriptor of it
+ * @param options - `effective`: also lists the programs of parent cgroups that run there
  */
 export function queryCgroup(
   cgroup: string | number,
@@ -42,12 +45,12 @@ export function queryCgroup(
   return withFd(cgroup, `query ${type} of ${cgroup}`, (fd) => query(fd, type, String(cgroup), flags))
 }
 
-/** What is attached to a network namespace. (Linux 5.8, `sk_lookup` 5.9) */
+/** Lists the programs of a network namespace. (`bpf_prog_query_opts`, Linux 5.8, `sk_lookup` 5.9) */
 export function queryNetns(netns: string | number, type: 'sk_lookup' | 'flow_dissector'): Attached {
   return withFd(netns, `query ${type} of ${netns}`, (fd) => query(fd, type, String(netns), 0))
 }
 
-/** What is attached to a sockmap or sockhash. (Linux 5.18) */
+/** Lists the programs of a sockmap or sockhash. (`bpf_prog_query_opts`, Linux 5.18) */
 export function querySockmap(
   map: BpfMap<unknown, unknown>,
   type: 'sk_skb_stream_parser' | 'sk_skb_stream_verdict' | 'sk_skb_verdict' | 'sk_msg_verdict',

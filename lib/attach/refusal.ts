@@ -12,21 +12,22 @@ import { whyNoTracepoint } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
 import { attachTypeName, type ProgramType, programTypeNumber } from '../native/type-names.js'
 
-/** What is tried of a program, which need not be in the kernel. */
+/** The parts of a program that are tried. The program need not be loaded. */
 export interface Trial {
   readonly name: string
   readonly section: string
   readonly type: ProgramType
-  /** The kernel's number. */
+  /** The kernel's number of the attach type. */
   readonly attachType: number
-  /** What a setter said instead of SEC(). */
+  /** The target from setAttachTarget(), which takes precedence over SEC(). */
   readonly target: string | undefined
   readonly subject: LinkSubject
 }
 
 /**
- * Why this kernel would not have a program of that kind on that hook. Tries it with a program that does nothing, where that is
- * safe, and looks the hook up where not.
+ * Finds out why this kernel would refuse a program of that kind at that hook. Where that is safe, it attaches a
+ * program that does nothing;
+ * elsewhere it only looks the hook up.
  */
 export function refusalOf(program: Trial): BpfError | undefined {
   const [, kind = '', named] = /^([^/]+)(?:\/(.+))?$/.exec(program.section) ?? []
@@ -47,7 +48,7 @@ export function refusalOf(program: Trial): BpfError | undefined {
   const attachType = attachTypeName(program.attachType)
   const isMulti = attachType === 'trace_kprobe_multi' || attachType === 'trace_kprobe_session'
   const tryable = isMulti ? !/[*?]/.test(target ?? '*') : triedOnTarget.has(program.type)
-  // What they are for is not in their section.
+  // Their section does not name the target.
   if (program.type === 'struct_ops' || program.type === 'ext') return undefined
   const attempted = (target: string | undefined, module?: string): BpfError | undefined => {
     const reason = ({ errno }: NativeError): string | undefined =>
@@ -70,7 +71,7 @@ export function refusalOf(program: Trial): BpfError | undefined {
   }
   const name = tryable ? target : undefined
   if (program.type !== 'tracing' || name === undefined) return attempted(name)
-  // As libbpf looks it up: in a module that is named, or in the kernel and then in all its modules.
+  // The same order as libbpf's: in the module that is named; otherwise in the kernel, then in its modules.
   const [, given, symbol = name] = /^(\w+):(.+)$/.exec(name) ?? []
   const refusal = given === undefined ? attempted(name) : undefined
   if (given === undefined && !isAbsent(refusal)) return refusal
@@ -82,7 +83,7 @@ const isAbsent = (error: BpfError | undefined): boolean => error?.code === 'ENOE
 
 const triedOnTarget = new Set<ProgramType>(['tracing', 'lsm', 'raw_tracepoint'])
 
-/** Where a look is enough. */
+/** Looks up the hooks for which that is enough. */
 function whyNoHook(kind: string, target: string | undefined): string | undefined {
   if (/^(k(ret)?probe|k(ret)?syscall)$/.test(kind)) {
     if (!hasKprobes() || kind.endsWith('syscall') || target === undefined) {
@@ -103,13 +104,13 @@ function whyNoHook(kind: string, target: string | undefined): string | undefined
   return /^lsm(\.s|_cgroup)?$/.test(kind) ? whyNoLsm() : undefined
 }
 
-/** Without its name in this list the kernel attaches BPF's LSM programs, and never runs them. */
+/** If "bpf" is not in this list, the kernel attaches LSM programs but never runs them. */
 function whyNoLsm(): string | undefined {
   const list = '/sys/kernel/security/lsm'
   if (!existsSync(list)) return undefined
   const active = readFileSync(list, 'utf8').trim()
   if (active.split(',').includes('bpf')) return undefined
-  return `this kernel would not run it: of security modules it has ${active}; boot it with lsm=${active},bpf`
+  return `this kernel would not run it, because bpf is not among its security modules (${active}); boot with lsm=${active},bpf`
 }
 
 function whyRefused(
@@ -121,14 +122,14 @@ function whyRefused(
   const { ENOENT, ESRCH, EPERM } = constants.errno
   if (errno === EPERM) {
     return module !== undefined && missingCapabilities(['CAP_SYS_ADMIN']).length > 0
-      ? `it is in module '${module}', whose types take CAP_SYS_ADMIN`
+      ? `it is in module '${module}', and reading the types of a module requires CAP_SYS_ADMIN`
       : undefined
   }
   if ((errno === ENOENT || errno === ESRCH) && target !== undefined) {
     return type === 'raw_tracepoint' ? noSuchTracepoint(target) : noSuchHook(target)
   }
   if (target === undefined && (type === 'tracing' || type === 'lsm')) {
-    return 'nothing says to what: SEC() or setAttachTarget() has to'
+    return 'the target is missing: name it in SEC() or with setAttachTarget()'
   }
-  return `this kernel does not take ${type} programs${target === undefined ? '' : ' there'}`
+  return `this kernel does not support ${type} programs${target === undefined ? '' : ' there'}`
 }

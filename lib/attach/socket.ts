@@ -6,9 +6,9 @@ import { type Hook, subjectOf } from './attachable.js'
 
 const reason: NonNullable<Hook['reason']> = ({ errno }) => {
   const { ENOTSOCK, EBADF, EINVAL } = constants.errno
-  if (errno === ENOTSOCK || errno === EBADF) return 'it is not the descriptor of a socket'
+  if (errno === ENOTSOCK || errno === EBADF) return 'it is not a socket'
   return errno === EINVAL
-    ? 'the socket, or a filter that is locked in it, does not take the program'
+    ? 'the socket does not support it, or its filter is locked (SO_LOCK_FILTER)'
     : undefined
 }
 
@@ -23,14 +23,16 @@ export function attachReuseport(program: Attachable, socketFd: number): void {
   attempt(subjectOf(program, hook), () => native.programAttachReuseport(program.handle, socketFd))
 }
 
-/** Takes the filter off a socket. (SO_DETACH_BPF) */
+/** Removes the program that filters a socket. (SO_DETACH_BPF) */
 export function detachSocket(socketFd: number): void {
   attempt({ what: `detach the filter of the socket with fd ${socketFd}` }, () =>
     native.socketDetach(socketFd),
   )
 }
 
-/** Takes the program off the socket's SO_REUSEPORT group. (SO_DETACH_REUSEPORT_BPF, Linux 5.3) */
+/**
+ * Removes the program that selects sockets in the socket's SO_REUSEPORT group. (SO_DETACH_REUSEPORT_BPF, Linux 5.3)
+ */
 export function detachReuseport(socketFd: number): void {
   attempt({ what: `detach the program of the SO_REUSEPORT group of the socket with fd ${socketFd}` }, () =>
     native.reuseportDetach(socketFd),

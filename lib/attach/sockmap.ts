@@ -17,13 +17,13 @@ export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>
     reason: ({ errno }) => {
       const { EINVAL, EBUSY, EOPNOTSUPP } = constants.errno
       if (errno === EINVAL || errno === EOPNOTSUPP)
-        return 'the map is no sockmap or sockhash, or SEC() does not say what for'
+        return 'the map is not a sockmap or sockhash, or SEC() does not name the attach type, such as SEC("sk_skb/stream_verdict")'
       return errno === EBUSY ? 'a program is attached there already' : undefined
     },
   }
   const { fd } = map
   return attachTo(program, hook, () => {
-    // Links came with 6.10; before, it stays when the process ends, as long as the map does.
+    // Before Linux 6.10 there are no links for sockmaps: the program stays attached as long as the map exists.
     if (kernelIsOlderThan('6.10')) return native.programProgAttach(program.handle, fd, type, 0)
     return native.programLinkCreate(program.handle, fd, type, 0, 0, 0, 0n)
   })

@@ -7,23 +7,24 @@ import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
-/** Packets that come, that go, or those of a class, by its number (`major << 16 | minor`). */
+/** Incoming packets, outgoing packets, or those of a class, by its number (`major << 16 | minor`). */
 export type TcPoint = 'ingress' | 'egress' | { readonly parent: number }
 
 export interface TcOptions {
-  /** The filter's number among those of its priority; the kernel chooses by default. */
+  /** The number of the filter among those of its priority; by default, the kernel chooses one. */
   handle?: number
-  /** Lower ones run first: 1 to 65535; the kernel chooses by default. */
+  /** Filters with lower priorities run first: 1 to 65535; by default, the kernel chooses one. */
   priority?: number
-  /** Takes the place of the filter with this `handle` and `priority`, atomically. */
+  /** Atomically replaces the filter with this `handle` and `priority`. */
   replace?: boolean
 }
 
 const points = { ingress: 1, egress: 2, both: 3 } as const
 
 /**
- * The clsact qdisc of an interface: where classifiers of traffic control hang. Kernels since 6.6 have TCX, which needs none and has links:
- * {@link Program.attachTcx}.
+ * The clsact qdisc of an interface, to which traffic control attaches classifiers. On Linux 6.6 and newer, prefer
+ * TCX, which needs no qdisc and has
+ * links: {@link Program.attachTcx}.
  */
 export class TcHook {
   readonly interface: Interface
@@ -34,7 +35,7 @@ export class TcHook {
 
   constructor(on: Interface, point: TcPoint) {
     const isPoint = point === 'ingress' || point === 'egress' || Number.isInteger(point?.parent)
-    if (!isPoint) throw new TypeError(`point is none of 'ingress', 'egress' and { parent }`)
+    if (!isPoint) throw new TypeError(`point must be 'ingress', 'egress' or { parent }`)
     this.interface = on
     this.point = point
     this.#ifindex = interfaceIndex(on)
@@ -42,10 +43,13 @@ export class TcHook {
     this.#parent = typeof point === 'string' ? 0 : point.parent
   }
 
-  /** Makes the clsact qdisc, for both directions. (`bpf_tc_hook_create`, Linux 4.5) @returns false where it is there already */
+  /**
+   * Creates the clsact qdisc, for both directions. (`bpf_tc_hook_create`, Linux 4.5) @returns false if it exists
+   * already
+   */
   create(): boolean {
     try {
-      this.#do('make the clsact qdisc', () => native.tcHookCreate(this.#ifindex, points.both, 0))
+      this.#do('create the clsact qdisc', () => native.tcHookCreate(this.#ifindex, points.both, 0))
       return true
     } catch (error) {
       if (error instanceof BpfError && error.errno === constants.errno.EEXIST) return false
@@ -53,17 +57,17 @@ export class TcHook {
     }
   }
 
-  /** Takes all filters off, whoever attached them. (`bpf_tc_hook_destroy`) */
+  /** Removes all filters, including those that others have attached. (`bpf_tc_hook_destroy`) */
   flush(): void {
-    this.#do('take off all filters', () => native.tcHookDestroy(this.#ifindex, this.#point, this.#parent))
+    this.#do('remove all filters', () => native.tcHookDestroy(this.#ifindex, this.#point, this.#parent))
   }
 
-  /** Removes the clsact qdisc, and with it the filters of both directions. (`bpf_tc_hook_destroy`) */
+  /** Removes the clsact qdisc and with it the filters of both directions. (`bpf_tc_hook_destroy`) */
   destroy(): void {
     this.#do('remove the clsact qdisc', () => native.tcHookDestroy(this.#ifindex, points.both, 0))
   }
 
-  /** (`bpf_tc_attach`) The filter stays when the process ends. */
+  /** Attaches a program as a filter, which stays after the process ends. (`bpf_tc_attach`) */
   attach(program: Program, { handle = 0, priority = 0, replace = false }: TcOptions = {}): TcFilter {
     const filter = this.#do(`attach program '${program.name}'`, () =>
       native.tcAttach(
@@ -79,7 +83,7 @@ export class TcHook {
     return new TcFilter(this, filter)
   }
 
-  /** The filter with this number and priority; `undefined` where there is none. (`bpf_tc_query`) */
+  /** Finds the filter with this number and priority; `undefined` if it does not exist. (`bpf_tc_query`) */
   query(handle: number, priority: number): { programId: number } | undefined {
     try {
       const { programId } = this.#do('query a filter', () =>
@@ -92,10 +96,10 @@ export class TcHook {
     }
   }
 
-  /** Takes one filter off. (`bpf_tc_detach`) @returns false where there is none */
+  /** Removes one filter. (`bpf_tc_detach`) @returns false if it does not exist */
   detach(handle: number, priority: number): boolean {
     try {
-      this.#do('take off a filter', () =>
+      this.#do('remove a filter', () =>
         native.tcDetach(this.#ifindex, this.#point, this.#parent, handle, priority),
       )
       return true
@@ -119,7 +123,7 @@ export class TcHook {
   }
 }
 
-/** A classifier on a {@link TcHook}. It's no link: it stays until it's closed, also when the process has ended. */
+/** A classifier on a {@link TcHook}. Unlike a link, it stays attached after the process ends, until it is closed. */
 export class TcFilter implements Disposable {
   readonly hook: TcHook
   readonly handle: number
@@ -135,13 +139,13 @@ export class TcFilter implements Disposable {
     this.programId = programId
   }
 
-  /** Puts another program in its place, atomically. */
+  /** Atomically replaces the program of this filter. */
   replace(program: Program): TcFilter {
     const { handle, priority } = this
     return this.hook.attach(program, { handle, priority, replace: true })
   }
 
-  /** Takes it off. Closing twice is fine, and so is one that is gone. */
+  /** Removes the filter. Closing it twice is fine, and so is closing one that was removed already. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -153,7 +157,7 @@ export class TcFilter implements Disposable {
   }
 }
 
-/** No such filter, no filters of that priority, no clsact qdisc, no interface. */
+/** The filter, any filter of its priority, the clsact qdisc or the interface does not exist. */
 function isAbsent(errno: number): boolean {
   const { ENOENT, EINVAL, ENODEV } = constants.errno
   return errno === ENOENT || errno === EINVAL || errno === ENODEV
@@ -164,8 +168,8 @@ function whyNot({ errno, operation }: NativeError): string | undefined {
   if (errno === ENODEV) return 'no such interface'
   if (operation === 'bpf_tc_attach') {
     if (errno === EEXIST)
-      return 'a filter with that handle and priority is there; the option replace takes its place'
-    if (errno === EINVAL || errno === ENOENT) return 'there is no clsact qdisc; create() makes it'
+      return 'a filter with that handle and priority exists; set the option replace to replace it'
+    if (errno === EINVAL || errno === ENOENT) return 'there is no clsact qdisc; call create() first'
   }
   if (operation === 'bpf_tc_hook_destroy' && (errno === EINVAL || errno === ENOENT))
     return 'there is no clsact qdisc'

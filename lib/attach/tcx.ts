@@ -7,12 +7,15 @@ import { attachTo, type Hook } from './attachable.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
 export interface TcxOptions extends AnchorOptions {
-  /** Packets that come or that go; what SEC("tcx/ingress") or SEC("tcx/egress") says by default. */
+  /** Incoming or outgoing packets; by default, SEC("tcx/ingress") or SEC("tcx/egress") decides. */
   direction?: 'ingress' | 'egress'
 }
 
 export interface NetkitOptions extends AnchorOptions {
-  /** The device itself, or its peer in the other namespace; what SEC("netkit/primary") or SEC("netkit/peer") says by default. */
+  /**
+   * The device itself or its peer in the other namespace; by default, SEC("netkit/primary") or SEC("netkit/peer")
+   * decides.
+   */
   side?: 'primary' | 'peer'
 }
 
@@ -38,7 +41,7 @@ function attachBeside(
   const name = attachTypeName(type)
   if (!name.startsWith(what.toLowerCase())) {
     throw new TypeError(
-      `program '${program.name}' does not say which side of ${what}: an option or its SEC() has to`,
+      `program '${program.name}': the ${what === 'TCX' ? 'direction' : 'side'} is required as an option, because its SEC() does not name one`,
     )
   }
   const ifindex = interfaceIndex(to)
@@ -49,7 +52,7 @@ function attachBeside(
     since,
     reason: ({ errno }) =>
       errno === 19 || (what === 'netkit' && (errno === 6 || errno === 22))
-        ? `it is no ${what === 'netkit' ? 'netkit' : 'such'} device of this network namespace`
+        ? `this network namespace has no such ${what === 'netkit' ? 'netkit device' : 'interface'}`
         : whyNoPlace(errno),
   }
   return attachTo(program, hook, () =>

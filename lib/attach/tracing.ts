@@ -6,7 +6,7 @@ import type { Program } from '../programs/program.js'
 import { attachTo, u64 } from './attachable.js'
 import type { CookieOption } from './tracepoint.js'
 
-/** Cookies: Linux 5.19. */
+/** Cookies require Linux 5.19. */
 export function attachTracing(program: Attachable, section: string, { cookie }: CookieOption): Link {
   const bits = u64('cookie', cookie)
   return attachTo(program, { what: `SEC("${section}")`, target: section, since: '5.5' }, () =>
@@ -27,7 +27,7 @@ export function attachFreplace(
   name: string | undefined,
 ): Link {
   if ((target === undefined) !== (name === undefined)) {
-    throw new TypeError('a target program and the name of its function go together')
+    throw new TypeError('a target program and the name of its function must be given together')
   }
   const fd =
     target === undefined

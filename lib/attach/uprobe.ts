@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import type { Attachable } from '../links/attachment.js'
@@ -9,57 +10,68 @@ import { findBinary, pidNumber, whyNoBinary } from './binary.js'
 import { expectOne, type ProbeMode, probeModeNumber } from './kprobe.js'
 
 export interface UprobeOptions {
-  /** The function; `malloc@GLIBC_2.2.5` for one of several versions. */
+  /** The function's name, or for one of its versions `memcpy@GLIBC_2.14`. */
   symbol?: string
-  /** Bytes from the function's beginning, without `symbol` from the file's; 0 by default. */
+  /** Bytes from the beginning of the function or, without `symbol`, of the file; 0 by default. */
   offset?: number
-  /** Only in this process; without it in all, those that start later too. */
+  /** Limits the probe to this process; otherwise it runs in all processes, including those that start later. */
   pid?: number
-  /** Runs when the function returns. */
+  /** Runs the program when the function returns instead of when it is called. */
   retprobe?: boolean
-  /** Where in the file a counter stands that the kernel raises while the probe is there (a USDT semaphore), in bytes. (Linux 4.20) */
+  /**
+   * The file offset, in bytes, of a 16-bit counter that the kernel increments while the probe is attached (a USDT
+   * semaphore). (Linux 4.20)
+   */
   refCtrOffset?: number
-  /** What `bpf_get_attach_cookie()` returns in the program; 0 by default. (Linux 5.15) */
+  /** The value of `bpf_get_attach_cookie()` in the program; 0 by default. (Linux 5.15) */
   cookie?: bigint | number
   /** `default` by default. */
   mode?: ProbeMode
 }
 
-/** Many functions of a file at once; one of `pattern`, `symbols` and `offsets` says which. */
+/** Selects the functions of a file with one of `pattern`, `symbols` and `offsets`. */
 export interface UprobeMultiOptions {
-  /** Names with the wildcards * and ?. */
+  /** A name with the wildcards * and ?. A function with several names is attached once. */
   pattern?: string
+  /**
+   * Names as for {@link UprobeOptions.symbol}. Two names of one function count as one, and cannot have cookies or
+   * counters.
+   */
   symbols?: readonly string[]
-  /** Bytes from the file's beginning. */
+  /** Bytes from the beginning of the file. */
   offsets?: Iterable<bigint | number>
-  /** For each of `symbols` or `offsets` where its counter stands, see {@link UprobeOptions.refCtrOffset}. */
+  /** The counter for each of `symbols` or `offsets`, see {@link UprobeOptions.refCtrOffset}. */
   refCtrOffsets?: Iterable<bigint | number>
-  /** For each of `symbols` or `offsets` what `bpf_get_attach_cookie()` returns. */
+  /** The value of `bpf_get_attach_cookie()` for each of `symbols` or `offsets`. */
   cookies?: Iterable<bigint | number>
-  /** Only in this process; without it in all. */
+  /** Limits the probes to this process; otherwise they run in all processes. */
   pid?: number
-  /** Runs when a function returns. */
+  /** Runs the program when a function returns instead of when it is called. */
   retprobe?: boolean
-  /** Runs when a function is entered, and where it returned 0 then, when it returns. SEC("uprobe.session"), Linux 6.13 */
+  /**
+   * Runs the program when a function is called and, if it returned 0 then, when the function returns.
+   * SEC("uprobe.session"), Linux 6.13
+   */
   session?: boolean
 }
 
 export function attachUprobe(program: Attachable, binary: string, options: UprobeOptions): Link {
   const { symbol, offset = 0, retprobe = false, refCtrOffset = 0, mode = 'default' } = options
-  if (symbol === undefined && options.offset === undefined)
-    throw new TypeError('symbol or offset has to say where')
+  if (symbol === undefined && options.offset === undefined) {
+    throw new TypeError('symbol or offset is required')
+  }
   const pid = pidNumber(options.pid)
   const cookie = u64('cookie', options.cookie)
   const number = probeModeNumber(mode)
-  const path = findBinary(binary, options.pid)
+  const path = findBinary(program, binary, options.pid)
   const place = symbol === undefined ? `${offset}` : offset === 0 ? symbol : `${symbol}+${offset}`
   const hook: Hook = {
     what: `${retprobe ? 'uretprobe' : 'uprobe'} '${place}' of ${path}`,
     target: `${path}:${place}`,
     reason: (error) =>
       refCtrOffset !== 0 && mode === 'legacy' && error.errno === constants.errno.EINVAL
-        ? "probes of mode 'legacy' have no counters (refCtrOffset)"
-        : whyNoUprobe(error, path, symbol),
+        ? "probes in mode 'legacy' cannot have a counter (refCtrOffset)"
+        : whyNoUprobe(error, path),
   }
   return attachTo(program, hook, () =>
     native.programAttachUprobe(
@@ -81,7 +93,7 @@ export function attachUprobeMulti(
   binary: string,
   options: UprobeMultiOptions,
 ): Promise<Link> {
-  const [hook, ...args] = prepareMulti(binary, options)
+  const [hook, ...args] = prepareMulti(program, binary, options)
   return attachToAsync(program, hook, () => native.programAttachUprobeMulti(program.handle, ...args))
 }
 
@@ -90,11 +102,11 @@ export function attachUprobeMultiSync(
   binary: string,
   options: UprobeMultiOptions,
 ): Link {
-  const [hook, ...args] = prepareMulti(binary, options)
+  const [hook, ...args] = prepareMulti(program, binary, options)
   return attachTo(program, hook, () => native.programAttachUprobeMultiSync(program.handle, ...args))
 }
 
-function prepareMulti(binary: string, options: UprobeMultiOptions) {
+function prepareMulti(program: Attachable, binary: string, options: UprobeMultiOptions) {
   const { pattern, retprobe = false, session = false } = options
   const symbols = options.symbols === undefined ? undefined : [...options.symbols]
   const offsets = u64s('offsets', options.offsets)
@@ -104,37 +116,49 @@ function prepareMulti(binary: string, options: UprobeMultiOptions) {
   expectOne({ pattern, symbols, offsets })
   expectLength('refCtrOffsets', refCtrOffsets, count)
   expectLength('cookies', cookies, count)
-  if (retprobe && session) throw new TypeError('retprobe and session exclude each other')
-  const path = findBinary(binary, options.pid)
-  const which = pattern === undefined ? `${count} functions` : `'${pattern}'`
+  if (retprobe && session) throw new TypeError('only one of retprobe and session can be given')
+  const pid = pidNumber(options.pid)
+  const path = findBinary(program, binary, options.pid)
+  const which =
+    pattern !== undefined
+      ? `'${pattern}'`
+      : symbols !== undefined && count <= 3
+        ? symbols.map((symbol) => `'${symbol}'`).join(', ')
+        : `${count} functions`
   const hook: Hook = {
     what: `uprobes of ${which} of ${path}`,
     target: path,
     since: session ? '6.13' : '6.6',
-    reason: (error) => whyNoUprobe(error, path, pattern ?? symbols?.join(', ')),
+    reason: (error) => whyNoUprobe(error, path),
   }
-  const pid = pidNumber(options.pid)
   return [hook, pid, path, pattern, symbols, offsets, refCtrOffsets, cookies, retprobe, session] as const
 }
 
-export function whyNoUprobe(
-  { errno, log }: NativeError,
-  path: string,
-  symbol: string | undefined,
-): string | undefined {
-  if (errno === constants.errno.ESRCH) return 'no such process'
+/** Explains a failure to attach to a program or library. */
+export function whyNoUprobe({ errno, log }: NativeError, path: string): string | undefined {
+  const { EACCES, EEXIST, ENOENT, ESRCH } = constants.errno
+  // The kernel says ESRCH without a warning of libbpf's, or with one about the attempt itself.
+  if (errno === ESRCH && (log === '' || /failed to (?:create|attach) .*ESRCH/.test(log)))
+    return 'no such process'
   const file = whyNoBinary(path)
   if (file !== undefined) return file
-  if (errno === constants.errno.EACCES && missingCapabilities(['CAP_SYS_ADMIN']).length > 0) {
-    return 'not permitted, the process lacks CAP_SYS_ADMIN, which single uprobes take since Linux 6.16, in older kernels with its fixes, and where kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) takes CAP_PERFMON'
+  if (errno === EACCES && missingCapabilities(['CAP_SYS_ADMIN']).length > 0) {
+    return 'not permitted: the process lacks CAP_SYS_ADMIN, which single uprobes require since Linux 6.16 (and in older kernels with that fix), and where kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) only requires CAP_PERFMON'
   }
-  // Other things are missing, too, where tracefs is: of those libbpf warns.
-  if (
-    symbol === undefined ||
-    errno !== constants.errno.ENOENT ||
-    (log !== '' && !/find symbol|in symtab/.test(log))
-  ) {
-    return undefined
+  if (errno === ENOENT && path.includes('!/') && !existsSync(path) && !log.includes('zip:')) {
+    return 'only attachUprobe() can look into archives'
   }
-  return `it has no function '${symbol}', or only in a symbol table that was stripped`
+  if (errno === EEXIST)
+    return 'two of these symbols are names of one function, which can have only one cookie and one counter'
+  return functionFault(log)
+}
+
+/** libbpf-elf.c says which functions cannot be attached to, and why. */
+function functionFault(log: string): string | undefined {
+  const faults = [...log.matchAll(/^libbpf: elf: '.*?' ((?:has|only imports|is not) .*)$/gm)].map(
+    ([, fault]) => `it ${fault}`,
+  )
+  if (faults.length === 0) return undefined
+  const shown = faults.slice(0, 3).join('; ')
+  return faults.length > 3 ? `${shown}; and ${faults.length - 3} more` : shown
 }

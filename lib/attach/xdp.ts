@@ -5,30 +5,37 @@ import { BpfError, ENOTSUPP } from '../errors/errors.js'
 import type { Attachable, LinkSubject } from '../links/attachment.js'
 import { Link } from '../links/link.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
+import { read } from '../machine/read.js'
 import { native } from '../native/binding.js'
 import { attachTypeName, attachTypeNumber } from '../native/type-names.js'
 import { type Hook, subjectOf } from './attachable.js'
 import { type Interface, interfaceIndex } from './interface.js'
 
-/** Who runs it: the `native` driver, the kernel's `generic` code after it made a packet of the frame, or the card itself (`offload`). */
+/**
+ * Where the program runs: in the driver (`native`), in the network stack (`generic`, slower, for every device), or on
+ * the network card (`offload`).
+ */
 export type XdpMode = 'native' | 'generic' | 'offload'
 
 export interface XdpOptions {
-  /** Only this mode. Without it native, and where the driver refuses, generic: {@link XdpLink.mode} tells. */
+  /**
+   * Uses only this mode. By default native is tried first, then generic; {@link XdpLink.mode} tells which one was
+   * used.
+   */
   mode?: XdpMode
 }
 
-/** What `bpf_xdp_query` says of an interface. Ids are 0 where no program is. */
+/** The XDP programs of an interface, from `bpf_xdp_query`. Ids are 0 where there is no program. */
 export interface XdpState {
-  /** `undefined` without a program. */
+  /** `undefined` if there is no program. */
   mode: XdpMode | 'several' | undefined
   programId: number
   nativeProgramId: number
   genericProgramId: number
   offloadProgramId: number
-  /** What the driver can do: NETDEV_XDP_ACT_* of linux/netdev.h; 0 before Linux 6.3. */
+  /** The features of the driver: NETDEV_XDP_ACT_* of linux/netdev.h; 0 before Linux 6.3. */
   features: bigint
-  /** Fragments of a zero-copy AF_XDP frame. */
+  /** The maximum number of fragments of a zero-copy AF_XDP frame. */
   zeroCopySegments: number
 }
 
@@ -36,9 +43,9 @@ export interface XdpState {
 const flags: Record<XdpMode, number> = { generic: 1 << 1, native: 1 << 2, offload: 1 << 3 }
 const attachModes = [undefined, 'native', 'generic', 'offload', 'several'] as const
 
-/** An XDP program on an interface. */
+/** The link of an XDP program on an interface. */
 export class XdpLink extends Link {
-  /** The mode that it runs in. */
+  /** The mode in which the program runs. */
   readonly mode: XdpMode
   readonly ifindex: number
 
@@ -53,7 +60,7 @@ export class XdpLink extends Link {
 export function attachXdp(program: Attachable, to: Interface, { mode }: XdpOptions): XdpLink {
   const ifindex = interfaceIndex(to)
   if (mode !== undefined && !(mode in flags)) {
-    throw new TypeError(`XDP mode '${mode}' does not exist; there are ${Object.keys(flags).join(', ')}`)
+    throw new TypeError(`XDP mode '${mode}' does not exist; choose from ${Object.keys(flags).join(', ')}`)
   }
   const attachAs = (as: XdpMode): XdpLink => {
     const hook: Hook = {
@@ -93,22 +100,31 @@ function isDriversRefusal(errno: number): boolean {
 }
 
 function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: string): string | undefined {
-  const { EBUSY, EEXIST, EINVAL, EOPNOTSUPP } = constants.errno
+  const { EBUSY, EEXIST, EINVAL, EOPNOTSUPP, ERANGE } = constants.errno
   if (errno === EINVAL && attachType !== 'xdp')
-    return `it is an ${attachType} program, for the values of such a map and not for an interface`
+    return `it is an ${attachType} program, which belongs into the values of such a map, not on an interface`
   if (errno === EINVAL && typeof to === 'number')
-    return 'no interface has that index, or it does not take XDP'
+    return 'no interface has that index, or it does not support XDP'
   if (errno === EINVAL && mode === 'generic' && kernelIsOlderThan('5.15'))
-    return 'before Linux 5.15 generic XDP takes no program with a devmap or cpumap whose values have room for programs (8 bytes; it takes 4)'
+    return 'before Linux 5.15 generic XDP does not support programs that use a devmap or cpumap with 8-byte values; use values of 4 bytes'
   if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
-    return mode === 'generic' ? undefined : `its driver does not do ${mode} XDP`
+    return mode === 'generic' ? undefined : `its driver does not support ${mode} XDP`
+  }
+  if (errno === ERANGE && mode === 'native') {
+    return `the MTU${mtuOf(to)} is too large for native XDP in this driver; lower it, or compile the program with SEC("xdp.frags")`
   }
   if (errno !== EBUSY && errno !== EEXIST) return undefined
   try {
     const { mode: there, programId } = queryXdp(to)
     if (there === undefined) return undefined
-    return `program ${programId} is in place already (${there}); one at a time`
+    return `program ${programId} is attached already (${there}), and only one can be`
   } catch {
-    return 'a program is in place already; one at a time'
+    return 'another program is attached already, and only one can be'
   }
+}
+
+/** " of 9000 bytes", or nothing if it cannot be read. */
+function mtuOf(to: Interface): string {
+  const mtu = typeof to === 'string' ? read(`/sys/class/net/${to}/mtu`)?.trim() : undefined
+  return mtu === undefined ? '' : ` of ${mtu} bytes`
 }

@@ -91,7 +91,7 @@ function programAt({ name, programs }: StructOpsOwner, pointer: Live, path: stri
     set(program) {
       if (program === undefined) return pointer.set(0n)
       const isOwn = [...programs.values()].some((one) => one === program)
-      if (!isOwn) throw new TypeError(`${path}: ${typeof program} is no program of object '${name}'`)
+      if (!isOwn) throw new TypeError(`${path}: expected a program of object '${name}'`)
       pointer.set(pointerOf(program as Program))
     },
   }

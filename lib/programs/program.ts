@@ -1,9 +1,8 @@
 import type { ProgramHandle } from '../../types/binding.js'
-import { tryAttach } from '../attach/attachable.js'
 import { attachCgroup, type CgroupOptions } from '../attach/cgroup.js'
 import type { Interface } from '../attach/interface.js'
 import { attachIter, type IterLink, type IterOptions } from '../attach/iter.js'
-import { type AttachMethod, expectKind, otherWays } from '../attach/kinds.js'
+import { type AttachMethod, expectKind, whyNoTarget } from '../attach/kinds.js'
 import {
   attachKprobe,
   attachKprobeMulti,
@@ -17,6 +16,7 @@ import { attachNetfilter, type NetfilterOptions } from '../attach/netfilter.js'
 import { attachNetns } from '../attach/netns.js'
 import { attachPerfEvent, attachPerfEventOnCpus, type PerfEventOptions } from '../attach/perf-event.js'
 import { refusalOf } from '../attach/refusal.js'
+import { tryAttach } from '../attach/section.js'
 import { attachReuseport, attachSocket } from '../attach/socket.js'
 import { attachSockmap } from '../attach/sockmap.js'
 import { type TcFilter, TcHook, type TcOptions, type TcPoint } from '../attach/tc.js'
@@ -287,10 +287,12 @@ export class Program {
   attach(): Link {
     const link = this.tryAttach()
     if (link !== undefined) return link
-    throw new BpfError(
-      `attach program '${this.name}': SEC("${this.section}") does not say to what${otherWays(this)}`,
-      { ...this.#subject, code: 'ENOTSUP', errno: 95, operation: 'bpf_program__attach' },
-    )
+    throw new BpfError(`attach program '${this.name}': ${whyNoTarget(this)}`, {
+      ...this.#subject,
+      code: 'ENOTSUP',
+      errno: 95,
+      operation: 'bpf_program__attach',
+    })
   }
 
   /** Like {@link attach}, but `undefined` where the section's name doesn't say to what. */
@@ -363,7 +365,7 @@ export class Program {
    * @param name - the second half
    */
   attachUsdt(binary: string, provider: string, name: string, options: UsdtOptions = {}): Link {
-    return attachUsdt(this.#attachableBy('attachUsdt'), binary, provider, name, options)
+    return attachUsdt(this.#attachableBy('attachUsdt'), this.section, binary, provider, name, options)
   }
 
   /** Runs at a tracepoint, such as 'sched', 'sched_switch'. (`bpf_program__attach_tracepoint_opts`, Linux 4.7; cookies 5.15) */

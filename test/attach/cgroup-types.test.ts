@@ -9,7 +9,9 @@ import { loadOnly, useProgram } from './surroundings.js'
 
 const cgroup = useCgroup()
 
-/** The programs of attach-cgroup.bpf.c in its order, what each is attached for, and since when. */
+/**
+ * The programs of attach-cgroup.bpf.c in its order, the attach type of each, and the first Linux version that has it.
+ */
 const types: [program: string, type: AttachType, since?: string][] = [
   ['skb_ingress', 'cgroup_inet_ingress'],
   ['skb_egress', 'cgroup_inet_egress'],
@@ -41,7 +43,7 @@ const types: [program: string, type: AttachType, since?: string][] = [
   ['sockops', 'cgroup_sock_ops'],
 ]
 
-// Does all of it, after it has gone into the cgroup that is named.
+// Moves itself into the cgroup that is named and then triggers every hook.
 const everything = useProgram(`
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -96,7 +98,7 @@ static void talk(int family) {
 
 static void talk_unix(const char* name) {
   address a = {.un = {.sun_family = AF_UNIX}}, from;
-  // In no file system.
+  // An abstract socket, which is in no file system.
   snprintf(a.un.sun_path + 1, sizeof(a.un.sun_path) - 1, "libbpf-node-%s-%d", name, getpid());
   socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(a.un.sun_path + 1), room = sizeof(from);
   char byte = 0;
@@ -130,7 +132,7 @@ const doEverything = (): void => {
   execFileSync(everything(), [`${cgroup()}/cgroup.procs`])
 }
 
-/** A container may be without IPv6. */
+/** Containers often have no IPv6. */
 const hasIpv6 = (): boolean =>
   existsSync('/proc/net/if_inet6') && /^0{31}1 /m.test(readFileSync('/proc/net/if_inet6', 'utf8'))
 
@@ -167,7 +169,7 @@ describe('attachCgroup with allow', () => {
     }
   }
 
-  it('none keeps others out, there and below', () => {
+  it("'none' refuses other programs in the cgroup and in its children", () => {
     using object = load()
     const [first, second] = [object.program('cgroup_egress'), object.program('cgroup_egress_second')]
     inChild((child) => {
@@ -175,7 +177,9 @@ describe('attachCgroup with allow', () => {
       expect(idsOf(cgroup())).toEqual([first.id])
       expect(thrownBy(() => second.attachCgroup(child))).toMatchObject({
         code: 'EPERM',
-        message: expect.stringContaining('a program there that was attached to be the only one'),
+        message: expect.stringContaining(
+          "no parent cgroup may have a program that was attached with allow 'none'",
+        ),
       })
       expect(link.fd).toBe(-1)
       link.close()
@@ -184,7 +188,7 @@ describe('attachCgroup with allow', () => {
     })
   })
 
-  it('override lets one below take its place there', () => {
+  it("'override' lets a program of a child cgroup replace it there", () => {
     using object = load()
     const [first, second] = [object.program('cgroup_egress'), object.program('cgroup_egress_second')]
     inChild((child) => {
@@ -198,7 +202,7 @@ describe('attachCgroup with allow', () => {
     })
   })
 
-  it('multi lets others run, too', () => {
+  it("'multi' lets programs of child cgroups run, too", () => {
     using object = load()
     const [first, second] = [object.program('cgroup_egress'), object.program('cgroup_egress_second')]
     inChild((child) => {
@@ -208,13 +212,13 @@ describe('attachCgroup with allow', () => {
     })
   })
 
-  it('goes with no place in an order, and has to be one of them', () => {
+  it('refuses an anchor beside allow, and unknown values of allow', () => {
     using object = load()
     const program = object.program('cgroup_egress')
     expect(() => program.attachCgroup(cgroup(), { allow: 'multi', anchor: 'first' })).toThrow(TypeError)
-    // @ts-expect-error not a way
+    // @ts-expect-error not a value of allow
     expect(() => program.attachCgroup(cgroup(), { allow: 'all' })).toThrow(
-      "allow 'all' does not exist; there are none, override, multi",
+      "allow 'all' does not exist; choose from none, override, multi",
     )
   })
 })

@@ -10,7 +10,7 @@ import { loadOnly } from './surroundings.js'
 const cgroup = useCgroup()
 const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
 
-/** Runs a script of Node's in the cgroup. */
+/** Runs a Node.js script in the cgroup. */
 const inside = (script: string): string =>
   execFileSync(
     'sh',
@@ -22,7 +22,7 @@ const inside = (script: string): string =>
 const sendOne = `const s = require('dgram').createSocket('udp4'); s.send('x', 4000, '127.0.0.1', () => s.close())`
 
 describe('attachCgroup', () => {
-  it('sees what the processes of the cgroup send', () => {
+  it('runs on the packets that processes of the cgroup send', () => {
     using object = loadOnly('attach-net', ['cgroup_egress'])
     using link = object.program('cgroup_egress').attachCgroup(cgroup())
     inside(sendOne)
@@ -32,7 +32,7 @@ describe('attachCgroup', () => {
     expect(runs(object)[0]).toBe(1n)
   })
 
-  it('forbids what the program forbids', () => {
+  it('blocks the packets that the program rejects', () => {
     using object = loadOnly('attach-net', ['no_discard'])
     using _link = object.program('no_discard').attachCgroup(cgroup())
     const connect = (port: number) =>
@@ -44,7 +44,7 @@ describe('attachCgroup', () => {
     expect(runs(object)[0]).toBe(2n)
   })
 
-  requiresKernel('5.8', 'takes a descriptor, and the link tells which cgroup', () => {
+  requiresKernel('5.8', 'accepts a descriptor, and the link knows the cgroup', () => {
     using object = loadOnly('attach-net', ['cgroup_egress'])
     const fd = openSync(cgroup(), 'r')
     try {
@@ -59,7 +59,7 @@ describe('attachCgroup', () => {
     }
   })
 
-  it('is found by the query', () => {
+  it('is listed by queryCgroup', () => {
     using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
     using _one = object.program('cgroup_egress').attachCgroup(cgroup())
     using _two = object.program('cgroup_egress_second').attachCgroup(cgroup())
@@ -71,7 +71,7 @@ describe('attachCgroup', () => {
     expect(queryCgroup(cgroup(), 'cgroup_inet_ingress').programs).toEqual([])
   })
 
-  requiresKernel('6.17', 'stands where the anchor says', () => {
+  requiresKernel('6.17', 'runs at the position that the anchor asks for', () => {
     using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
     using one = object.program('cgroup_egress').attachCgroup(cgroup())
     const { revision } = queryCgroup(cgroup(), 'cgroup_inet_egress')
@@ -83,10 +83,10 @@ describe('attachCgroup', () => {
     expect(object.bss.order).toBe(21n)
   })
 
-  it('says what is wrong with the cgroup', () => {
+  it('explains why a path is not usable as a cgroup', () => {
     using object = loadOnly('attach-net', ['cgroup_egress'])
     const program = object.program('cgroup_egress')
-    expect(() => program.attachCgroup('/tmp')).toThrow('/tmp: it is no folder of a cgroup 2 file system')
+    expect(() => program.attachCgroup('/tmp')).toThrow('/tmp: it is not a folder of a cgroup v2 file system')
     expect(thrownBy(() => program.attachCgroup('/no/such/cgroup'))).toMatchObject({
       code: 'ENOENT',
       message:

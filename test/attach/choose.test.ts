@@ -11,7 +11,7 @@ useTracefs()
 describe('choose', () => {
   const candidates = ['nowhere', 'by_fentry', 'by_kprobe', 'by_raw_tracepoint']
 
-  /** What runs, of those in that order. */
+  /** Chooses among programs, in that order, and returns the one that ran. */
   async function chooseAndRun(names: string[]): Promise<string> {
     using object = open('attach-kernel')
     object.rodata.wanted = process.pid
@@ -25,7 +25,7 @@ describe('choose', () => {
     return chosen.name
   }
 
-  it('keeps a program that this kernel runs, whatever kernel this is', async () => {
+  it('keeps a program that this kernel runs, whichever kernel this is', async () => {
     expect(candidates.slice(1)).toContain(await chooseAndRun(candidates))
   })
 
@@ -42,20 +42,20 @@ describe('choose', () => {
     expect(chosen).toBe('by_raw_tracepoint')
   })
 
-  it('says of each why not, when there is none', () => {
+  it('explains for each program why the kernel refuses it, if it refuses all', () => {
     using object = open('attach-kernel')
     const error = thrownBy(() => object.choose('nowhere', 'somewhere'))
     expect(error).toBeInstanceOf(BpfError)
     expect(error).toMatchObject({ code: 'ENOTSUP' })
     const { message } = error as BpfError
     expect(message).toContain("no such kernel function or hook 'no_such_function_at_all'")
-    // A hardened kernel says no before it looks at what.
+    // A hardened kernel refuses before it looks at the target.
     expect(message).toMatch(
-      /nothing says to what: SEC\(\) or setAttachTarget\(\) has to|this kernel forbids it/,
+      /the target is missing: name it in SEC\(\) or with setAttachTarget\(\)|this kernel forbids it/,
     )
   })
 
-  it('wants names of programs, before load', () => {
+  it('requires names of programs, before the object is loaded', () => {
     using object = open('attach-kernel')
     expect(() => object.choose()).toThrow(TypeError)
     expect(() => object.choose('by_kprob')).toThrow("did you mean 'by_kprobe'")
@@ -68,7 +68,7 @@ describe('choose', () => {
 })
 
 describe('refusal', () => {
-  it('is nothing for what the kernel runs, loaded or not, and does not hold anything', () => {
+  it('is undefined for a program that the kernel runs, loaded or not, and leaves no descriptors behind', () => {
     using object = open('attach-kernel')
     for (let i = 0; i < 3; i++) expect(object.program('by_raw_tracepoint').refusal()).toBeUndefined()
     using net = open('attach-net')
@@ -96,7 +96,7 @@ describe('refusal', () => {
     missing: 'overlayfs or 9p is no module that is loaded',
     since: '5.11',
   }
-  requires(overlay, 'is nothing for functions and tracepoints of modules either', async () => {
+  requires(overlay, 'is undefined for functions and tracepoints of modules, too', async () => {
     using object = open('attach-kernel')
     const program = object.program('somewhere')
     for (const name of ['ovl_permission', 'overlay:ovl_permission']) {
@@ -113,7 +113,7 @@ describe('refusal', () => {
     expect(other.program('somewhere').refusal()?.message).toBeUndefined()
   })
 
-  it('is for uprobe.multi what a kernel is too old for', () => {
+  it('explains that a kernel is too old for uprobe.multi', () => {
     using object = open('attach-trace')
     const old = { on_calls: '6.6', on_call_and_return: '6.13' }
     for (const [name, version] of Object.entries(old)) {
@@ -133,7 +133,7 @@ describe('refusal', () => {
     })
   })
 
-  it('can be had of closed objects no more', () => {
+  it('throws after the object was closed', () => {
     const object = open('attach-kernel')
     object.close()
     expect(() => object.program('by_fentry').refusal()).toThrow('closed')

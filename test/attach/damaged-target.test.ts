@@ -1,4 +1,5 @@
-// What is attached to may belong to anybody: nothing that is said in it may end the process, or keep it.
+// The program or library that a probe is attached to can belong to anyone: a damaged file must not crash or block
+// this process.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,10 +17,10 @@ useTracefs()
 const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-damaged-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-// Not position-independent: before Linux 5.15 libbpf wants to know in which process probes of others are.
+// Not position-independent: before Linux 5.15 libbpf can only attach USDT probes of others to a given process.
 const program = useProgram(shop, ['-no-pie'])
 
-/** A copy of a file, with what `change` makes of it: `header(name)` gives that of a section. */
+/** Makes a damaged copy of a file. `header(name)` returns the header of a section. */
 function damaged(
   original: string,
   change: (file: Buffer, header: (name: string) => DataView) => void,
@@ -37,7 +38,7 @@ function damaged(
 
 const offsetOf = (header: DataView) => Number(header.getBigUint64(24, true))
 
-it('a pipe in the place of a program is none', () => {
+it('attaching to a named pipe fails instead of waiting for a writer', () => {
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
   using object = loadOnly('attach-trace', ['on_call'])
@@ -46,20 +47,20 @@ it('a pipe in the place of a program is none', () => {
   expect(() => usdt.program('on_probe').attachUsdt(path, 'shop', 'sold')).toThrow()
 })
 
-describe('a program whose symbols have no size', () => {
+describe('attaching to a program whose symbol entries have size 0', () => {
   const path = () =>
     damaged(program(), (_file, header) => {
       for (const name of ['.symtab', '.dynsym']) header(name).setBigUint64(56, 0n, true)
     })
 
-  it('has no function', () => {
+  it('finds no function', () => {
     using object = loadOnly('attach-trace', ['on_call'])
     expect(() => object.program('on_call').attachUprobe(path(), { symbol: 'main' })).toThrow(
-      `it has no function 'main'`,
+      `it has no function 'main' among those that it exports`,
     )
   })
 
-  requiresKernel('6.6', 'has none for uprobe.multi', async () => {
+  requiresKernel('6.6', 'finds no function for uprobe.multi', async () => {
     using object = loadOnly('attach-trace', ['on_calls'])
     const multi = object.program('on_calls')
     await expect(multi.attachUprobeMulti(path(), { pattern: 'm*' })).rejects.toThrow('ENOENT')
@@ -67,7 +68,7 @@ describe('a program whose symbols have no size', () => {
   })
 })
 
-it('a library whose versions lead in a circle has an end', () => {
+it('attaching to a library whose list of versions is a circle fails instead of looping', () => {
   const library = join(folder, 'library.so')
   const script = join(folder, 'versions')
   writeFileSync(script, 'A_1 { global: sell; };\nA_2 { } A_1;\n')
@@ -77,7 +78,7 @@ it('a library whose versions lead in a circle has an end', () => {
     const first = offsetOf(header('.gnu.version_d'))
     const second = first + file.readUInt32LE(first + 16)
     file.writeInt32LE(first - second, second + 16)
-    // No definition is of the version that the symbol has.
+    // No definition has the version of the symbol.
     for (const at of [first, second, second + file.readUInt32LE(first + 16)]) file.writeUInt16LE(77, at + 4)
   })
   using object = loadOnly('attach-trace', ['on_call'])
@@ -86,14 +87,14 @@ it('a library whose versions lead in a circle has an end', () => {
   )
 })
 
-describe('a USDT probe', () => {
+describe('attaching to a USDT probe', () => {
   const attach = (change: (file: Buffer, note: number) => void) => {
     const path = damaged(program(), (file, header) => change(file, offsetOf(header('.note.stapsdt'))))
     using object = loadOnly('attach-usdt', ['on_probe'])
     return thrownBy(() => object.program('on_probe').attachUsdt(path, 'shop', 'sold'))
   }
 
-  it('whose arguments have no end is invalid', () => {
+  it('fails if its arguments do not end', () => {
     const error = attach((file, note) => {
       // The description ends before the arguments do.
       const size = 24 + 'shop\0sold\0'.length
@@ -102,7 +103,7 @@ describe('a USDT probe', () => {
     expect(error).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('whose argument has no last parenthesis is invalid', () => {
+  it('fails if an argument has no closing parenthesis', () => {
     const error = attach((file, note) => {
       const at = file.indexOf('sold\0', note) + 5
       const end = file.indexOf(0, at)

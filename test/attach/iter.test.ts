@@ -8,7 +8,7 @@ import { loadOnly } from './surroundings.js'
 const cgroup = useCgroup()
 
 describe('attachIter', () => {
-  it('goes over all tasks, when it is read, each time anew', async () => {
+  it('goes over all tasks each time it is read', async () => {
     using object = loadOnly('attach-iter', ['tasks'])
     using link = object.program('tasks').attachIter()
     for (let i = 0; i < 2; i++) {
@@ -24,7 +24,7 @@ describe('attachIter', () => {
     using object = loadOnly('attach-iter', ['tasks'])
     using link = object.program('tasks').attachIter({ pid: process.pid })
     const tasks = (await link.text()).trim().split('\n')
-    // libuv's and V8's.
+    // Threads of libuv and V8.
     expect(tasks.length).toBeGreaterThan(4)
     expect(tasks.every((task) => task.startsWith(`${process.pid} `))).toBe(true)
     using one = object.program('tasks').attachIter({ tid: process.pid })
@@ -32,7 +32,7 @@ describe('attachIter', () => {
     expect(one.info()).toMatchObject({ name: 'task', tid: process.pid })
   })
 
-  requiresKernel('6.1', 'goes over the threads of a process that a pidfd stands for', async () => {
+  requiresKernel('6.1', 'goes over the threads of a process given by a pidfd', async () => {
     using object = loadOnly('attach-iter', ['tasks'])
     using task = Pidfd.open(process.pid)
     using link = object.program('tasks').attachIter({ pidFd: task.fd })
@@ -46,7 +46,7 @@ describe('attachIter', () => {
   it('goes over the elements of a map, as bytes, as a stream and as records', async () => {
     using object = loadOnly('attach-iter', ['entries'])
     const numbers = object.map<number, number>('numbers')
-    // More than one read gives, and no whole number of records in it.
+    // More than one read returns, and a read does not end at the end of a record.
     const count = 9001
     for (let i = 0; i < count; i++) numbers.set(i, i * i)
     using link = object.program('entries').attachIter({ map: numbers })
@@ -67,7 +67,7 @@ describe('attachIter', () => {
     expect(streamed).toBe(8 * count)
   })
 
-  it('can be left in the middle', async () => {
+  it('closes its descriptor when the loop is left early', async () => {
     using object = loadOnly('attach-iter', ['entries'])
     const numbers = object.map<number, number>('numbers')
     for (let i = 0; i < 9000; i++) numbers.set(i, i)
@@ -82,7 +82,7 @@ describe('attachIter', () => {
     await new Promise((resolve) => stream.once('close', resolve))
   })
 
-  requiresKernel('6.1', 'goes over cgroups in the order that is asked for', async () => {
+  requiresKernel('6.1', 'goes over cgroups in the requested order', async () => {
     using object = loadOnly('attach-iter', ['cgroups'])
     const child = `${cgroup()}/child`
     mkdirSync(child)
@@ -95,7 +95,7 @@ describe('attachIter', () => {
       expect(await read('descendants_pre')).toEqual(ids)
       expect(await read('descendants_post')).toEqual([...ids].reverse())
       expect(await read('self_only')).toEqual(ids.slice(0, 1))
-      // From below to the root of all, which a container does not see.
+      // Up to the root of the hierarchy, which a container does not see.
       const up = await read('ancestors_up', child)
       expect(up.slice(0, 2)).toEqual([...ids].reverse())
       expect(up.length).toBeGreaterThan(2)
@@ -109,13 +109,15 @@ describe('attachIter', () => {
     }
   })
 
-  it('says what is missing, and what does not go together', () => {
+  it('explains missing and conflicting options', () => {
     using object = loadOnly('attach-iter', ['entries', 'tasks'])
-    expect(() => object.program('entries').attachIter()).toThrow('the option map has to say of which')
+    expect(() => object.program('entries').attachIter()).toThrow(
+      'this iterator goes over the elements of a map: use attachIter({ map })',
+    )
     expect(() => object.program('tasks').attachIter({ pid: 1, tid: 1 })).toThrow(TypeError)
   })
 
-  requiresKernel('6.1', 'gives nothing of a process that is not there', async () => {
+  requiresKernel('6.1', 'yields nothing for a process that does not exist', async () => {
     using object = loadOnly('attach-iter', ['tasks'])
     using link = object.program('tasks').attachIter({ pid: 2 ** 22 - 1 })
     expect(await link.text()).toBe('')

@@ -43,7 +43,7 @@ describe('attachKprobe', () => {
 
   requiresFeature('kprobes', 'can be made in each of the ways', () => {
     using object = load('on_kernel_call')
-    // Links: Linux 5.15.
+    // Links require Linux 5.15.
     const modes = ['default', 'legacy', 'perf', ...(kernelIs('5.15') ? ['link' as const] : [])] as const
     for (const mode of modes) {
       const before = (object.bss.seen as Seen).runs
@@ -71,7 +71,7 @@ describe('attachKprobe', () => {
   requiresFeature('kprobes', 'goes by an offset, too, where an instruction begins', () => {
     using object = load('on_kernel_call')
     const program = object.program('on_kernel_call')
-    // Which offsets those are depends on the compiler; of the first bytes some are.
+    // Where instructions start depends on the compiler; some of the first bytes are such places.
     const links = Array.from({ length: 16 }, (_, i) => i + 1).flatMap((offset) => {
       try {
         return [program.attachKprobe('iterate_dir', { offset })]
@@ -112,7 +112,7 @@ describe('attachKprobe', () => {
     expect(attach).toThrow(/kprobe 'iterate_dirr': no such kernel function; did you mean .*'iterate_dir'/)
   })
 
-  it('is attached, or the error says why not', () => {
+  it('attaches, or the error says why not', () => {
     using object = load('on_kernel_call')
     try {
       object.program('on_kernel_call').attachKprobe('iterate_dir').close()
@@ -126,7 +126,7 @@ describe('attachKprobe', () => {
     }
   })
 
-  it('wants a mode that exists, and a symbol', () => {
+  it('requires a known mode and a symbol', () => {
     using object = load('on_kernel_call')
     const program = object.program('on_kernel_call')
     // @ts-expect-error not a mode
@@ -156,7 +156,7 @@ describe('attachKsyscall', () => {
     using object = load('on_system_call')
     using link = object.program('on_system_call').attach()
     readdirSync('/')
-    // libuv reads folders by 32 KiB, libc by its own measure: it's the size of a buffer.
+    // The third argument is the size of a buffer: libuv reads folders with 32 KiB, libc with another size.
     expect((object.bss.seen as Seen & { argument: bigint }).argument).toBeGreaterThan(1000n)
     expect(link.target).toBe('ksyscall/getdents64')
   })
@@ -197,7 +197,7 @@ describe('attachKprobeMulti', () => {
     using link = object.program('on_kernel_calls').attachKprobeMultiSync(twoCookies)
     const info = link.info()
     expect(info).toMatchObject({ type: 'kprobe_multi', count: 2, flags: 0, missed: 0n })
-    // In the order of the addresses.
+    // The kernel sorts them by address.
     if (info.type === 'kprobe_multi' && kernelIs('6.9')) expect([...info.cookies].sort()).toEqual([1n, 2n])
   }
   requiresFeature('fprobe', 'tells of its functions', tellsOfFunctions, '6.6')
@@ -246,7 +246,7 @@ describe('attachKprobeMulti', () => {
     expect(attach({ pattern: 'no_such_function_*' })).toThrow('no kernel function that can be probed matches')
   })
 
-  it('is attached, or the error says why not', () => {
+  it('attaches, or the error says why not', () => {
     using object = load('on_kernel_calls')
     const program = object.program('on_kernel_calls')
     try {
@@ -259,11 +259,11 @@ describe('attachKprobeMulti', () => {
     }
   })
 
-  it('wants cookies as many as functions, and one way to say which', async () => {
+  it('requires one cookie per function, and exactly one way to select functions', async () => {
     using object = load('on_kernel_calls')
     const program = object.program('on_kernel_calls')
     await expect(program.attachKprobeMulti({ symbols: ['a', 'b'], cookies: [1] })).rejects.toThrow(
-      'cookies are 1, but there are 2 functions',
+      'cookies has 1 elements for 2 functions',
     )
     for (const options of [{}, { symbols: [] }, { pattern: 'a', symbols: ['a'] }]) {
       await expect(program.attachKprobeMulti(options)).rejects.toThrow(TypeError)
@@ -272,7 +272,7 @@ describe('attachKprobeMulti', () => {
 })
 
 describe('kernelFunctions', () => {
-  it('finds names with wildcards, and by expressions', () => {
+  it('filters names with wildcards and regular expressions', () => {
     expect(kernelFunctions('vfs_rea?')).toContain('vfs_read')
     expect(kernelFunctions('vfs_*')).toContain('vfs_write')
     expect(kernelFunctions(/^vfs_(read|write)$/).sort()).toEqual(['vfs_read', 'vfs_write'])

@@ -8,7 +8,7 @@ import { loadOnly } from './surroundings.js'
 
 const cgroup = useCgroup()
 
-/** Opens a UDP socket and closes it; the error's code when that fails. */
+/** Opens a UDP socket and closes it again. Returns the error's code if that fails. */
 async function open(): Promise<string | undefined> {
   const socket = createSocket('udp4')
   try {

@@ -1,4 +1,4 @@
-// Whoever attaches a program where it cannot go is told in words what it is, and where it could.
+// A program that is attached with the wrong method gets an error that says what it is and which method fits.
 import { BpfError, type BpfObject, Link, type Program } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
@@ -11,7 +11,7 @@ const cgroup = useCgroup()
 
 const sockets = (object: BpfObject) => object.map('sockets') as never
 
-/** Every method, with arguments that it would take. */
+/** Every method, with valid arguments. */
 const methods: Record<string, (program: Program, object: BpfObject) => unknown> = {
   attachKprobe: (program) => program.attachKprobe('vfs_read'),
   attachKsyscall: (program) => program.attachKsyscall('getpid'),
@@ -38,7 +38,7 @@ const methods: Record<string, (program: Program, object: BpfObject) => unknown> 
   attachReuseport: (program) => program.attachReuseport(0),
 }
 
-/** Programs, and the methods that are for them. */
+/** Programs and the methods that attach them. */
 const kinds: [file: string, program: string, methods: string[], since?: string][] = [
   ['attach-net', 'xdp_pass', ['attachXdp']],
   ['attach-net', 'tc_first', ['attachTcx', 'attachNetkit', 'attachTc']],
@@ -56,9 +56,12 @@ const kinds: [file: string, program: string, methods: string[], since?: string][
   ['attach-iter', 'tasks', ['attachIter']],
 ]
 
-describe('a program of another kind', () => {
+/** Programs whose section says more than their type. */
+const proposed: Record<string, string[]> = { on_call: ['attachUprobe'], cut: ['attachSocket'] }
+
+describe('a program with the wrong method', () => {
   for (const [file, name, ways, since = '4.19'] of kinds) {
-    requiresKernel(since, `is told so: ${name}`, () => {
+    requiresKernel(since, `is refused, and the right method is named: ${name}`, () => {
       using object = loadOnly(file, [name])
       using net = open('attach-net')
       const program = object.program(name)
@@ -69,24 +72,24 @@ describe('a program of another kind', () => {
         expect(error.message).toContain(
           `program '${name}' is SEC("${program.section}") of type ${program.type}`,
         )
-        expect(error.message).toContain(`and ${method}() takes`)
-        for (const way of ways) expect(error.message).toContain(`${way}()`)
+        expect(error.message).toContain(`but ${method}() is for `)
+        for (const way of proposed[name] ?? ways) expect(error.message).toContain(`${way}()`)
       }
       expect(object.links.size).toBe(0)
     })
   }
 
-  it('is told which method there is, when its section names no target', () => {
+  it('is told which method to use if its section names no target', () => {
     using object = loadOnly('attach-net', ['xdp_pass', 'cgroup_egress'])
     expect(() => object.program('xdp_pass').attach()).toThrow(
-      'attach program \'xdp_pass\': SEC("xdp") does not say to what; use attachXdp()',
+      'attach program \'xdp_pass\': SEC("xdp") does not name a target; use attachXdp()',
     )
     expect(() => object.program('cgroup_egress').attach()).toThrow('use attachCgroup()')
   })
 })
 
-describe('a program that is not in the kernel', () => {
-  it('is told so by each method, before load and after close', () => {
+describe('a program that is not loaded', () => {
+  it('is refused by every method, before load and after close', () => {
     const states: [code: string, message: string, end: (object: BpfObject) => void][] = [
       ['ERR_BPF_STATE', 'is not in the kernel: load the object first, with autoload on', () => {}],
       ['ERR_BPF_STATE', 'is not in the kernel', (object) => object.loadSync()],
@@ -108,7 +111,7 @@ describe('a program that is not in the kernel', () => {
 })
 
 describe('a link', () => {
-  it('says in words what it cannot do', () => {
+  it('explains what it cannot do without a kernel link', () => {
     using object = loadOnly('attach-net', ['xdp_pass', 'xdp_other', 'cgroup_egress', 'cgroup_egress_second'])
     using old = object.program('cgroup_egress').attachCgroup(cgroup(), { allow: 'multi' })
     const without = 'the program is attached without a link of the kernel'
@@ -124,7 +127,7 @@ describe('a link', () => {
     expect(() => old.update(undefined)).toThrow(TypeError)
   })
 
-  requiresKernel('5.7', 'is not updated to what cannot stand there', () => {
+  requiresKernel('5.7', 'is not updated to a program that does not fit', () => {
     using object = loadOnly('attach-net', ['xdp_pass', 'cgroup_egress'])
     using link = object.program('cgroup_egress').attachCgroup(cgroup())
     expect(() => link.update(object.program('xdp_pass'))).toThrow(
@@ -141,7 +144,7 @@ describe('a link', () => {
     )
   })
 
-  it('is no number of nonsense', () => {
+  it('is not opened by an invalid id or descriptor', () => {
     for (const number of [-1, 1.5, Number.NaN, 2 ** 40, '1', undefined] as number[]) {
       expect((thrownBy(() => Link.fromId(number)) as Error).message).toMatch(/^open link .*: id is /)
       if (number !== -1) expect((thrownBy(() => Link.fromFd(number)) as Error).message).toMatch(/: fd is /)

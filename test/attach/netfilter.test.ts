@@ -56,21 +56,21 @@ describe('attachNetfilter', () => {
     },
   )
 
-  requiresFeature('netfilter', 'has its priority alone', () => {
+  requiresFeature('netfilter', 'refuses a priority that another program has', () => {
     using object = loadOnly('attach-net', ['nf_accept'])
     const options = { family: 'ipv6', hook: 'output', priority: 7 } as const
     using _link = object.program('nf_accept').attachNetfilter(options)
     expect(() => object.program('nf_accept').attachNetfilter(options)).toThrow(
-      'another program has that priority',
+      'another program already has that priority',
     )
   })
 
-  requiresFeature('netfilter', 'wants a family and a hook that exist', () => {
+  requiresFeature('netfilter', 'requires a known family and hook', () => {
     using object = loadOnly('attach-net', ['nf_accept'])
     const program = object.program('nf_accept')
     // @ts-expect-error not a family
     expect(() => program.attachNetfilter({ family: 'ipx', hook: 'input' })).toThrow(
-      "netfilter family 'ipx' does not exist; there are ipv4, ipv6",
+      "netfilter family 'ipx' does not exist; choose from ipv4, ipv6",
     )
     // @ts-expect-error not a hook
     expect(() => program.attachNetfilter({ family: 'ipv4', hook: 'inputs' })).toThrow(TypeError)

@@ -1,5 +1,6 @@
-// What is done on kernels that have no links for a hook. Such kernels are rare, so this one says that it's older than it is (the personality UNAME26):
-// our side then takes the old way, and every kernel still has it.
+// Kernels without links for a hook. They are rare, so this kernel is made to report an old version (the personality
+// UNAME26): the library then
+// attaches in the old way, which every kernel still supports.
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
@@ -33,7 +34,7 @@ const inThePast = async (script: string, ...args: string[]) => {
 }
 
 describe('without links', () => {
-  it('a cgroup (Linux 5.7) has its program until it is closed, and others beside it', async () => {
+  it('a cgroup (Linux 5.7) keeps its program until it is closed, and others can be added', async () => {
     const seen = await inThePast(
       `
       const object = load('cgroup_egress', 'cgroup_egress_second')
@@ -58,7 +59,7 @@ describe('without links', () => {
     expect(seen).toEqual([true, -1, expect.stringContaining('without a link'), 1, 0])
   })
 
-  it('an interface (Linux 5.9) has its XDP program until it is closed, and one only', async () => {
+  it('an interface (Linux 5.9) keeps its only XDP program until it is closed', async () => {
     const seen = await inThePast(
       `
       const object = load('xdp_pass', 'xdp_other')
@@ -83,14 +84,14 @@ describe('without links', () => {
     expect(seen).toEqual([
       'native',
       true,
-      expect.stringContaining('is in place already (native)'),
+      expect.stringContaining('is attached already (native)'),
       0,
       'generic',
       0,
     ])
   })
 
-  it('a sockmap (Linux 6.10) has its program until it is closed', async () => {
+  it('a sockmap (Linux 6.10) keeps its program until it is closed', async () => {
     const seen = await inThePast(`
       import { connect, createServer } from 'node:net'
       import { once } from 'node:events'
@@ -114,7 +115,7 @@ describe('without links', () => {
     expect(seen).toEqual([-1, 'echo', 1])
   })
 
-  it('hooks that are younger say so', async () => {
+  it('newer hooks report that the kernel is too old', async () => {
     const seen = await inThePast(
       `
       const object = load('tcx_egress')
@@ -126,7 +127,7 @@ describe('without links', () => {
     `,
       veth.name,
     )
-    // A kernel that has the hook minds the revision.
+    // A kernel that has the hook checks the revision.
     expect(seen).toEqual([kernelIs('6.6') ? 'ESTALE' : 'EINVAL'])
   })
 })

@@ -21,7 +21,7 @@ function work(milliseconds: number): void {
 }
 
 describe('attachPerfEvent', () => {
-  it('samples a process by the clock', async () => {
+  it('samples a process with the clock', async () => {
     using object = load(process.pid)
     using link = object
       .program('on_tick')
@@ -49,7 +49,7 @@ describe('attachPerfEvent', () => {
     })
     const stacks = object.map<number, bigint[]>('stacks')
     const addresses = (id: bigint): bigint[] => stacks.get(Number(id))!
-    // The halves of the address space.
+    // Kernel addresses are in the upper half of the address space.
     const user = addresses(object.data.user_stack as bigint)
     const kernel = addresses(object.data.kernel_stack as bigint)
     expect(user.length).toBeGreaterThan(0)
@@ -58,7 +58,7 @@ describe('attachPerfEvent', () => {
     expect(kernel.every((address) => address >> 63n === 1n)).toBe(true)
   })
 
-  it('counts with the hardware, or says in words that there is no such counter', async () => {
+  it('counts with the hardware, or explains that there is no such counter', async () => {
     using object = load()
     try {
       using link = object
@@ -78,7 +78,7 @@ describe('attachPerfEvent', () => {
     }
   })
 
-  requiresKernel('5.15', 'gives the program a cookie', async () => {
+  requiresKernel('5.15', 'passes the cookie to the program', async () => {
     using object = load()
     using _link = object
       .program('on_tick')
@@ -101,13 +101,13 @@ describe('attachPerfEvent', () => {
     })
   })
 
-  requiresKernel('6.6', 'is told by the link', () => {
+  requiresKernel('6.6', 'is described by the info of its link', () => {
     using object = load()
     using link = object.program('on_tick').attachPerfEvent({ event: 'task-clock', period: 1e9, cpu: 0 })
     expect(link.info()).toMatchObject({ type: 'perf_event', event: 'event', perfConfig: 1n })
   })
 
-  it('detaches all when one fails', () => {
+  it('detaches all links if one CPU fails', () => {
     using object = load()
     const attach = () =>
       object.program('on_tick').attachPerfEventOnCpus({ event: 'cpu-clock', frequency: 99 }, [0, 100_000])
@@ -115,7 +115,7 @@ describe('attachPerfEvent', () => {
     expect(object.links.size).toBe(0)
   })
 
-  it('wants to know what, how often and where', () => {
+  it('requires an event, a period or frequency, and a process or CPU', () => {
     using object = load()
     const program = object.program('on_tick')
     const event = 'cpu-clock'

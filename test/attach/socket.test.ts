@@ -60,18 +60,16 @@ describe('attachSocket', () => {
     }
   })
 
-  it('wants a socket', () => {
+  it('refuses a descriptor that is not a socket', () => {
     using object = loadOnly('attach-net', ['cut'])
-    expect(() => object.program('cut').attachSocket(1_000_000)).toThrow(
-      'it is not the descriptor of a socket',
-    )
+    expect(() => object.program('cut').attachSocket(1_000_000)).toThrow('it is not a socket')
   })
 })
 
 describe('attachReuseport', () => {
   const program = useProgram(twoSockets)
 
-  requiresKernel('4.19', 'chooses the socket', async () => {
+  requiresKernel('4.19', 'selects the socket that receives', async () => {
     const script = `
       import { BpfObject } from 'libbpf-node'
       import { createSocket } from 'node:dgram'
@@ -125,10 +123,10 @@ describe('attachNetns', () => {
     }
   })
 
-  requiresKernel('5.9', 'says what is wrong', () => {
+  requiresKernel('5.9', 'explains why a descriptor is not a network namespace', () => {
     using object = loadOnly('attach-net', ['any_port'])
     expect(() => object.program('any_port').attachNetns('/proc/self/ns/mnt')).toThrow(
-      'it is no network namespace',
+      'it is not a network namespace',
     )
     expect(() => object.program('any_port').attachNetns('/run/netns/none')).toThrow(
       'cannot be opened (ENOENT)',
@@ -139,8 +137,8 @@ describe('attachNetns', () => {
 describe('a flow dissector', () => {
   const veth = useVeth()
 
-  // Attached to the first network namespace it would be the only one: so to another.
-  requiresKernel('5.8', 'looks into the packets of a network namespace', async () => {
+  // In the initial network namespace it would exclude all others, so another one is used.
+  requiresKernel('5.8', 'dissects the packets of a network namespace', async () => {
     const script = `
       import { BpfObject, queryNetns } from 'libbpf-node'
       const object = BpfObject.open(process.argv[1])
@@ -167,7 +165,7 @@ describe('a flow dissector', () => {
 })
 
 describe('attachSockmap', () => {
-  requiresKernel('5.10', 'gets what the sockets of the map receive', async () => {
+  requiresKernel('5.10', 'runs on what the sockets of the map receive', async () => {
     using object = loadOnly('attach-net', ['echo'])
     const sockets = object.map<number, bigint>('sockets')
     const server = await listen()
@@ -177,7 +175,7 @@ describe('attachSockmap', () => {
     try {
       using link = object.program('echo').attachSockmap(sockets as never)
       sockets.set(0, BigInt(fdOf(socket)))
-      // The kernel sends it back; Node.js, on the other end, does not hear of it.
+      // The kernel sends it back, so Node.js never sees it on the accepted socket.
       const answered = once(client, 'data')
       client.write('echo')
       expect(String((await answered)[0])).toBe('echo')
@@ -202,7 +200,7 @@ describe('attachSockmap', () => {
     }
   })
 
-  it('gets what they send, by sk_msg, until the link is closed', async () => {
+  it('runs on what the sockets send, with sk_msg, until the link is closed', async () => {
     using object = loadOnly('attach-net', ['on_message'])
     await withPair(async (client, server) => {
       const sockets = object.map<number, bigint>('sockets')
@@ -219,14 +217,14 @@ describe('attachSockmap', () => {
         expect(link.info()).toMatchObject({ type: 'sockmap', attachType: 'sk_msg_verdict' })
       }
       link.close()
-      // The socket has the program that was there when it came into the map.
+      // A socket keeps the program that was attached when it was put into the map.
       sockets.delete(0)
       await say('two')
       expect(runs(object)[2]).toBe(1n)
     })
   })
 
-  it('has a parser say where a message ends', async () => {
+  it('lets a parser find the end of each message', async () => {
     using object = loadOnly('attach-net', ['parse', 'echo'])
     await withPair(async (client, server) => {
       const sockets = object.map<number, bigint>('sockets')
@@ -241,8 +239,8 @@ describe('attachSockmap', () => {
     })
   })
 
-  // By links one at a time; before, the last one wins.
-  requiresKernel('6.10', 'says that a program is there already', () => {
+  // With links, only one program at a time; without them, the last one wins.
+  requiresKernel('6.10', 'explains that a program is attached already', () => {
     using object = loadOnly('attach-net', ['echo', 'any_verdict'])
     const sockets = object.map('sockets') as never
     using _link = object.program('echo').attachSockmap(sockets)
@@ -251,10 +249,10 @@ describe('attachSockmap', () => {
     )
   })
 
-  it('wants a sockmap', () => {
+  it('refuses a map that is not a sockmap', () => {
     using object = loadOnly('attach-net', ['echo'])
     expect(() => object.program('echo').attachSockmap(object.map('listeners') as never)).toThrow(
-      'the map is no sockmap or sockhash',
+      'the map is not a sockmap or sockhash',
     )
   })
 })

@@ -1,4 +1,4 @@
-// What the tests of attaching stand on: a network of our own, and a C program with probes.
+// What the tests of attaching need: a network of their own, and C programs to probe.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,18 +12,18 @@ export const ip = (...args: string[]): string =>
   execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 
 export interface Veth {
-  /** Our end of the pair, and its address. */
+  /** This end of the pair, and its address. */
   readonly name: string
   readonly address: string
-  /** The other end's, in a network namespace of its own. */
+  /** The address of the other end, which is in a network namespace of its own. */
   readonly peer: string
   readonly peerName: string
   readonly netns: string
-  /** Sends one UDP datagram from the other end to ours. */
+  /** Sends one UDP datagram from the other end to this one. */
   send(port?: number, text?: string): void
 }
 
-/** Two interfaces that are a cable, while the tests of a file run. */
+/** Creates a veth pair for the tests of a file. */
 export function useVeth(): Veth {
   const id = process.pid % 10000
   const name = `lbn${id}a`
@@ -55,7 +55,7 @@ export function useVeth(): Veth {
   return veth
 }
 
-/** An object with only these of its programs, in the kernel. */
+/** Loads an object with only these of its programs. */
 export function loadOnly(
   name: string,
   programs: string[],
@@ -73,7 +73,7 @@ export function loadOnly(
   }
 }
 
-/** A kernel that could do it may be built without. Says so, and skips the test there. */
+/** A test of something that a kernel may be built without. The title of a skipped test says what is missing. */
 export function requires(
   what: { here: () => boolean; missing: string; since?: string },
   name: string,
@@ -84,7 +84,9 @@ export function requires(
   else it.skip(`${name} (this kernel: ${what.missing})`, test)
 }
 
-/** Compiles a C program that everybody may run, while the tests of a file run. Returns a function that names it. */
+/**
+ * Compiles a C program, which every user may run, for the tests of a file. Returns a function that returns its path.
+ */
 export function useProgram(source: string, flags: string[] = []): () => string {
   let folder = ''
   beforeAll(() => {
@@ -104,7 +106,10 @@ export function useProgram(source: string, flags: string[] = []): () => string {
   return () => join(folder, 'program')
 }
 
-/** A C program with static probes: what sys/sdt.h makes of DTRACE_PROBE2(shop, sold, number, text), a nop and a note that says where it is. */
+/**
+ * A C program with static probes, as sys/sdt.h makes them of DTRACE_PROBE2(shop, sold, number, text): a nop, and a
+ * note with its address.
+ */
 export const shop = `
 #define PROBE(provider, name, number, text)                                                     \\
   __asm__ volatile("990: nop\\n"                                                                 \\
@@ -119,7 +124,7 @@ export const shop = `
     "_.stapsdt.base: .space 1\\n.size _.stapsdt.base,1\\n.popsection\\n.endif\\n"                    \\
     :: "r"((long)number), "r"(text))
 int main(int argc, char** argv) {
-  // A program cannot fetch memory that was never touched.
+  // BPF programs cannot read memory that was never touched.
   static const char text[] = "apples";
   if (*(volatile const char*)text == 0) return 1;
   for (long i = 0; i < 3; i++) PROBE("shop", "sold", -40 - i, text);
@@ -128,7 +133,9 @@ int main(int argc, char** argv) {
 }
 `
 
-/** A C program that makes a TCP connection to itself with the congestion control that is named, which Node.js cannot choose. */
+/**
+ * A C program that makes a TCP connection to itself with the given congestion control, which Node.js cannot choose.
+ */
 export const congested = `
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -6,7 +6,7 @@ const XDP_DROP = 1
 const XDP_PASS = 2
 
 describe('a tail call', () => {
-  it('jumps to the program that the map has, and goes on where there is none', async () => {
+  it('jumps to the program in the map, and continues if the slot is empty', async () => {
     using object = loadOnly('attach-net', ['before_jump', 'after_jump'])
     const jumps = object.map<number, number>('jumps')
     const run = async () => (await object.program('before_jump').testRun({ data: new Uint8Array(64) })).retval
@@ -19,7 +19,7 @@ describe('a tail call', () => {
     expect(await run()).toBe(XDP_DROP)
   })
 
-  it('takes programs of the same type only', () => {
+  it('refuses programs of another type', () => {
     using object = loadOnly('attach-net', ['before_jump', 'after_jump', 'cut'])
     const jumps = object.map<number, number>('jumps')
     expect(thrownBy(() => jumps.set(1, object.program('cut').fd))).toMatchObject({ code: 'EINVAL' })

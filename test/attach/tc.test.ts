@@ -9,7 +9,7 @@ const load = () => loadOnly('attach-net', ['tc_first', 'tc_second'])
 const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
 
 describe('attachTc', () => {
-  it('sees packets, until it is closed', async () => {
+  it('runs on incoming packets until it is closed', async () => {
     using object = load()
     const filter = object.program('tc_first').attachTc(veth.name, 'ingress')
     expect(filter.programId).toBe(object.program('tc_first').id)
@@ -21,7 +21,7 @@ describe('attachTc', () => {
     filter.hook.destroy()
   })
 
-  it('sees packets that leave', async () => {
+  it('runs on outgoing packets', async () => {
     using object = load()
     using filter = object.program('tc_second').attachTc(veth.name, 'egress', { handle: 3, priority: 5 })
     expect(filter).toMatchObject({ handle: 3, priority: 5 })
@@ -29,7 +29,7 @@ describe('attachTc', () => {
     await until('an answer was seen', () => runs(object)[1]! > 0n)
   })
 
-  it('is replaced without a gap', async () => {
+  it('is replaced atomically', async () => {
     using object = load()
     using filter = object.program('tc_first').attachTc(veth.name, 'ingress')
     const other = filter.replace(object.program('tc_second'))
@@ -42,26 +42,26 @@ describe('attachTc', () => {
     expect(runs(object)[0]).toBe(0n)
   })
 
-  it('says that the place is taken', () => {
+  it('refuses a handle and priority that are in use', () => {
     using object = load()
     using filter = object.program('tc_first').attachTc(veth.name, 'ingress', { handle: 1, priority: 1 })
     const again = () => filter.hook.attach(object.program('tc_second'), { handle: 1, priority: 1 })
     expect(thrownBy(again)).toMatchObject({ code: 'EEXIST', target: veth.name })
-    expect(again).toThrow('a filter with that handle and priority is there; the option replace')
+    expect(again).toThrow('a filter with that handle and priority exists; set the option replace')
   })
 })
 
 describe('a TcHook', () => {
-  it('is made once, and destroyed with all that hangs there', () => {
+  it('is created once, and destroyed with all of its filters', () => {
     using object = load()
     const hook = new TcHook(veth.name, 'ingress')
     try {
       hook.destroy()
     } catch {
-      // A test before this has left it, or not.
+      // An earlier test may have created it.
     }
     expect(() => hook.attach(object.program('tc_first'))).toThrow(
-      'there is no clsact qdisc; create() makes it',
+      'there is no clsact qdisc; call create() first',
     )
     expect(() => hook.destroy()).toThrow('there is no clsact qdisc')
     expect(hook.create()).toBe(true)

@@ -12,7 +12,7 @@ const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.
 const ingress = { direction: 'ingress' } as const
 
 describe('attachTcx', () => {
-  requiresKernel('6.6', 'sees packets in the direction that the options or SEC() say', async () => {
+  requiresKernel('6.6', 'runs on packets in the direction from the options or SEC()', async () => {
     using object = load()
     using link = object.program('tc_first').attachTcx(veth.name, ingress)
     using out = object.program('tcx_egress').attachTcx(veth.name)
@@ -21,11 +21,11 @@ describe('attachTcx', () => {
     expect(link.info()).toMatchObject({ type: 'tcx', attachType: 'tcx_ingress' })
     expect(out.info()).toMatchObject({ type: 'tcx', attachType: 'tcx_egress' })
     expect(() => object.program('tc_second').attachTcx(veth.name)).toThrow(
-      "program 'tc_second' does not say which side of TCX",
+      "program 'tc_second': the direction is required as an option",
     )
   })
 
-  requiresKernel('6.6', 'stands where the anchor says, and runs in that order', async () => {
+  requiresKernel('6.6', 'runs at the position that the anchor asks for', async () => {
     using object = load()
     const ids = ['tc_first', 'tc_second', 'tc_third'].map((name) => object.program(name).id)
     const order = () => queryTcx(veth.name, 'ingress').programs.map(({ programId }) => programId)
@@ -50,28 +50,32 @@ describe('attachTcx', () => {
     expect(order()).toEqual([ids[2], ids[1], ids[0]])
   })
 
-  requiresKernel('6.6', 'knows whether the list has changed since it was queried', () => {
+  requiresKernel('6.6', 'refuses if the list has changed since the given revision', () => {
     using object = load()
     const { revision } = queryTcx(veth.name, 'ingress')
     using _link = object.program('tc_first').attachTcx(veth.name, { ...ingress, revision })
     const error = thrownBy(() => object.program('tc_second').attachTcx(veth.name, { ...ingress, revision }))
     expect(error).toMatchObject({ code: 'ESTALE' })
-    expect((error as Error).message).toContain('has changed since the revision')
+    expect((error as Error).message).toContain('has changed since the given revision')
   })
 
-  requiresKernel('6.6', 'says that a program is there already, and that the anchor is not', () => {
-    using object = load()
-    const anchor = { before: object.program('tc_second') }
-    expect(() => object.program('tc_first').attachTcx(veth.name, { ...ingress, anchor })).toThrow(
-      'the program that it was to stand beside is not attached there',
-    )
-    using _link = object.program('tc_first').attachTcx(veth.name, ingress)
-    expect(() => object.program('tc_first').attachTcx(veth.name, ingress)).toThrow(
-      'this program is attached there already',
-    )
-  })
+  requiresKernel(
+    '6.6',
+    'explains that the program is attached already, and that the anchor is not attached',
+    () => {
+      using object = load()
+      const anchor = { before: object.program('tc_second') }
+      expect(() => object.program('tc_first').attachTcx(veth.name, { ...ingress, anchor })).toThrow(
+        'the program given as anchor is not attached there',
+      )
+      using _link = object.program('tc_first').attachTcx(veth.name, ingress)
+      expect(() => object.program('tc_first').attachTcx(veth.name, ingress)).toThrow(
+        'this program is attached there already',
+      )
+    },
+  )
 
-  requiresKernel('6.6', 'gives a link that can be had again by id and by descriptor', () => {
+  requiresKernel('6.6', 'returns a link that can be opened again by id and by descriptor', () => {
     using object = load()
     const link = object.program('tc_first').attachTcx(veth.name, ingress)
     const { id } = link.info()
@@ -80,7 +84,7 @@ describe('attachTcx', () => {
     expect(byId.info().id).toBe(id)
     expect(byFd.info().id).toBe(id)
     link.close()
-    // The others hold it.
+    // The other two still hold it.
     expect(queryTcx(veth.name, 'ingress').programs).toHaveLength(1)
     byFd.update(object.program('tc_second'))
     expect(byId.info().programId).toBe(object.program('tc_second').id)
@@ -89,7 +93,7 @@ describe('attachTcx', () => {
     expect(byId.info()).toMatchObject({ type: 'tcx', ifindex: 0 })
   })
 
-  requiresKernel('6.6', 'is detached with its interface', () => {
+  requiresKernel('6.6', 'is detached when its interface is deleted', () => {
     using object = load()
     const name = `${veth.name}br`
     ip('link', 'add', name, 'type', 'bridge')
@@ -98,7 +102,7 @@ describe('attachTcx', () => {
     expect(link.info()).toMatchObject({ ifindex: 0 })
   })
 
-  it('says that a kernel is too old, or attaches', () => {
+  it('attaches, or explains that the kernel is too old', () => {
     using object = load()
     try {
       object.program('tc_first').attachTcx(veth.name, ingress).close()
@@ -109,7 +113,7 @@ describe('attachTcx', () => {
 })
 
 describe('attachNetkit', () => {
-  requires(netkit, 'sees what leaves a netkit device', async () => {
+  requires(netkit, 'runs on packets that leave a netkit device', async () => {
     const name = `${veth.name}nk`
     ip('link', 'add', name, 'type', 'netkit')
     try {
@@ -138,10 +142,10 @@ describe('attachNetkit', () => {
     }
   })
 
-  requiresKernel('6.7', 'says that an interface is none', () => {
+  requiresKernel('6.7', 'refuses an interface that is not a netkit device', () => {
     using object = loadOnly('attach-net', ['netkit_primary'])
     expect(() => object.program('netkit_primary').attachNetkit(veth.name)).toThrow(
-      'it is no netkit device of this network namespace',
+      'this network namespace has no such netkit device',
     )
   })
 })

@@ -14,7 +14,7 @@ interface Seen {
 }
 
 describe('attachTracepoint', () => {
-  requiresKernel('5.15', 'runs the program, which reads its cookie', () => {
+  requiresKernel('5.15', 'runs the program, which can read its cookie', () => {
     using object = loadOnly('attach-trace', ['on_tracepoint'], (opened) => {
       opened.rodata.wanted = process.pid
     })
@@ -32,13 +32,13 @@ describe('attachTracepoint', () => {
     expect((object.bss.seen as Seen).runs).toBe(runs)
   })
 
-  requiresKernel('6.6', 'is told by the link', () => {
+  requiresKernel('6.6', 'is described by the info of its link', () => {
     using object = loadOnly('attach-trace', ['on_tracepoint'])
     using link = object.program('on_tracepoint').attachTracepoint('sched', 'sched_switch')
     expect(link.info()).toMatchObject({ type: 'perf_event', event: 'tracepoint', name: 'sched_switch' })
   })
 
-  it('names the nearest when there is none of that name', () => {
+  it('proposes similar names for one that does not exist', () => {
     using object = loadOnly('attach-trace', ['on_tracepoint'])
     const error = thrownBy(() => object.program('on_tracepoint').attachTracepoint('sched', 'sched_swich'))
     expect(error).toMatchObject({
@@ -50,14 +50,14 @@ describe('attachTracepoint', () => {
     })
   })
 
-  it('wants a program that is in the kernel', () => {
+  it('requires a loaded program', () => {
     using object = loadOnly('attach-trace', [])
     expect(() => object.program('on_tracepoint').attachTracepoint('sched', 'sched_switch')).toThrow(
       "program 'on_tracepoint' is not in the kernel",
     )
   })
 
-  it('takes cookies of 64 bits, and no others', () => {
+  it('accepts only cookies that fit 64 bits', () => {
     using object = loadOnly('attach-trace', ['on_tracepoint'])
     for (const cookie of [-1, 2n ** 64n]) {
       const attach = () =>
@@ -76,7 +76,7 @@ describe('attachRawTracepoint', () => {
     expect(link.info()).toMatchObject({ type: 'raw_tracepoint', name: 'sched_process_exec' })
   })
 
-  requiresKernel('6.10', 'runs the program, which reads its cookie', () => {
+  requiresKernel('6.10', 'runs the program, which can read its cookie', () => {
     using object = loadOnly('attach-trace', ['on_raw_tracepoint_with_cookie'])
     using _link = object
       .program('on_raw_tracepoint_with_cookie')
@@ -85,7 +85,7 @@ describe('attachRawTracepoint', () => {
     expect((object.bss.seen as Seen).cookie).toBe(5n)
   })
 
-  it('names the nearest when there is none of that name', () => {
+  it('proposes similar names for one that does not exist', () => {
     using object = loadOnly('attach-trace', ['on_raw_tracepoint'])
     const attach = () => object.program('on_raw_tracepoint').attachRawTracepoint('sched_process_exc')
     expect(attach).toThrow("no such raw tracepoint; did you mean 'sched_process_exec'")
@@ -100,7 +100,7 @@ describe('attachTracing', () => {
     expect((object.bss.seen as Seen).runs).toBeGreaterThan(0n)
   })
 
-  requiresKernel('6.10', 'runs a tp_btf program, which reads its cookie', () => {
+  requiresKernel('6.10', 'runs a tp_btf program, which can read its cookie', () => {
     using object = loadOnly('attach-trace', ['on_exec_with_cookie'])
     using _link = object.program('on_exec_with_cookie').attachTracing({ cookie: 9n })
     execFileSync('true')

@@ -42,7 +42,7 @@ describe('attachTracing', () => {
     if (kernelIs('5.8')) expect(exit.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fexit' })
   })
 
-  // Before, only of functions that errors may be injected into (CONFIG_FUNCTION_ERROR_INJECTION).
+  // Older kernels only allow functions that allow error injection (CONFIG_FUNCTION_ERROR_INJECTION).
   requiresFeature(
     'trampolines',
     'lets an fmod_ret program answer in the place of the function',
@@ -71,7 +71,7 @@ describe('attachTracing', () => {
     '5.19',
   )
 
-  /** A program with a function, and one to take that function's place. */
+  /** A program with a function, and one that replaces this function. */
   function loadFreplace() {
     const target = loadOnly('attach-freplace', [])
     const object = loadOnly('attach-freplace', ['other_answer'], (opened) => {
@@ -120,7 +120,7 @@ describe('setAttachTarget', () => {
     expect(runs(object)).toBeGreaterThan(0n)
   })
 
-  it('names the nearest to the first when there is none of them', () => {
+  it('proposes names similar to the first if none of them exists', () => {
     using object = open('attach-kernel')
     const set = (names: string[]) => object.program('somewhere').setAttachTarget(names)
     expect(thrownBy(() => set(['iterate_dirr', 'iterate_dirs_']))).toMatchObject({

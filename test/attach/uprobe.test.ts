@@ -17,7 +17,7 @@ const program = useProgram(`
 __attribute__((noinline)) int triple(int n) { __asm__(""); return 3 * n; }
 __attribute__((noinline)) int tripod(int n) { __asm__(""); return n + 3; }
 int main(int argc, char** argv) {
-  // With an argument: once for each line that comes.
+  // With an argument, it calls them once per line of input.
   do {
     printf("%d\\n", triple(7) + tripod(8));
     fflush(stdout);
@@ -41,7 +41,7 @@ const load = (name: string) => loadOnly('attach-trace', [name])
 const seenBy = (object: { bss: { [name: string]: unknown } }): Seen => object.bss.seen as Seen
 
 describe('attachUprobe', () => {
-  it('runs when the function is called, with its arguments', () => {
+  it('runs when the function is called, and can read its arguments', () => {
     using object = load('on_call')
     using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple' })
     execFileSync(program())
@@ -58,14 +58,14 @@ describe('attachUprobe', () => {
     expect(seenBy(object).runs).toBe(1n)
   })
 
-  requiresKernel('5.15', 'gives the program a cookie', () => {
+  requiresKernel('5.15', 'passes the cookie to the program', () => {
     using object = load('on_call')
     using _link = object.program('on_call').attachUprobe(program(), { symbol: 'tripod', cookie: 99 })
     execFileSync(program())
     expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 8n, cookie: 99n })
   })
 
-  requiresKernel('6.6', 'is told by the link, and goes by an offset, too', () => {
+  requiresKernel('6.6', 'is described by the info of its link, and attaches to an offset, too', () => {
     using object = load('on_call')
     using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple' })
     const info = link.info()
@@ -77,7 +77,7 @@ describe('attachUprobe', () => {
     expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 7n })
   })
 
-  it('can be made in each of the ways', () => {
+  it('attaches in each mode', () => {
     using object = load('on_call')
     let runs = 0n
     for (const mode of ['default', 'legacy', 'perf'] as const) {
@@ -88,7 +88,7 @@ describe('attachUprobe', () => {
     }
   })
 
-  it('finds a library by its name, and the functions in it, although it is stripped', () => {
+  it('finds a library by its name and its exported functions although it is stripped', () => {
     using object = loadOnly('attach-trace', ['on_call'], (opened) => {
       opened.rodata.wanted = process.pid
     })
@@ -98,7 +98,7 @@ describe('attachUprobe', () => {
     expect(link.target).toMatch(/^\/.*libc\.so\.6:getppid$/)
   })
 
-  it('sees one process only, and finds its library where it has it', async () => {
+  it('runs only for the given process, and finds the library that it has mapped', async () => {
     const one = spawn(program(), ['wait'])
     const two = spawn(program(), ['wait'])
     try {
@@ -119,8 +119,8 @@ describe('attachUprobe', () => {
     }
   })
 
-  it('goes into a file that another mount namespace has, by /proc/PID/root', async () => {
-    // A folder that is empty for everybody else.
+  it('attaches to a file of another mount namespace through /proc/PID/root', async () => {
+    // A folder that is empty in all other mount namespaces.
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
     const script = `mount -t tmpfs tmpfs ${folder} && cp ${program()} ${folder}/inside && exec ${folder}/inside wait`
     const child = spawn('unshare', ['--mount', 'sh', '-c', script])
@@ -133,7 +133,7 @@ describe('attachUprobe', () => {
       child.stdin.write('\n')
       await once(child.stdout, 'data')
       expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 7n })
-      // By its name, too, where the process has it mapped.
+      // The name is enough, because the process has the file mapped.
       using named = object.program('on_call').attachUprobe('inside', { symbol: 'tripod', pid: child.pid! })
       expect(named.target).toBe(`${path}:tripod`)
       child.stdin.write('\n')
@@ -146,9 +146,9 @@ describe('attachUprobe', () => {
     }
   })
 
-  requiresKernel('4.20', 'raises a counter in the process while it is there', () => {
+  requiresKernel('4.20', 'increments a counter in the process while it is attached', () => {
     using object = load('on_call')
-    // Its place in the file.
+    // The position of the counter in the file.
     const refCtrOffset = readFileSync(counting()).indexOf('the counter is here') + 20
     const counted = () => Number(execFileSync(counting(), { encoding: 'utf8' }))
     expect(counted()).toBe(0)
@@ -161,11 +161,11 @@ describe('attachUprobe', () => {
     expect(seenBy(object).runs).toBe(2n)
     const legacy = { symbol: 'main', refCtrOffset, mode: 'legacy' } as const
     expect(() => object.program('on_call').attachUprobe(counting(), legacy)).toThrow(
-      "probes of mode 'legacy' have no counters (refCtrOffset)",
+      "probes in mode 'legacy' cannot have a counter (refCtrOffset)",
     )
   })
 
-  requiresKernel('5.15', 'can be made by a perf event with a link', () => {
+  requiresKernel('5.15', 'attaches with a perf event and a link', () => {
     using object = load('on_call')
     using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple', mode: 'link' })
     execFileSync(program())
@@ -173,17 +173,19 @@ describe('attachUprobe', () => {
     expect(link.info()).toMatchObject({ type: 'perf_event' })
   })
 
-  it('says what is missing', () => {
+  it('explains a missing function, file or process', () => {
     using object = load('on_call')
     const attach = (binary: string, options: { symbol: string; pid?: number }) =>
       (thrownBy(() => object.program('on_call').attachUprobe(binary, options)) as Error).message
     expect(attach(program(), { symbol: 'quadruple' })).toContain("it has no function 'quadruple'")
-    expect(attach('/no/such/file', { symbol: 'f' })).toContain('/no/such/file is not there')
+    expect(attach('/no/such/file', { symbol: 'f' })).toContain(
+      '/no/such/file does not exist or cannot be read',
+    )
     expect(attach('libnone.so.1', { symbol: 'f' })).toContain('no program or library of that name')
     expect(attach(program(), { symbol: 'triple', pid: 2 ** 22 - 1 })).toContain('no such process')
   })
 
-  it('wants to know where', () => {
+  it('requires a symbol or an offset, and a valid process id', () => {
     using object = load('on_call')
     expect(() => object.program('on_call').attachUprobe(program(), {})).toThrow(TypeError)
     expect(() => object.program('on_call').attachUprobe(program(), { symbol: 'triple', pid: -1 })).toThrow(
@@ -193,7 +195,7 @@ describe('attachUprobe', () => {
 })
 
 describe('attachUprobeMulti', () => {
-  requiresKernel('6.6', 'attaches to all that match, on the pool', async () => {
+  requiresKernel('6.6', 'attaches to all functions that match a pattern', async () => {
     using object = load('on_calls')
     using link = await object.program('on_calls').attachUprobeMulti(program(), { pattern: 'trip*' })
     execFileSync(program())
@@ -201,7 +203,7 @@ describe('attachUprobeMulti', () => {
     expect(link.closed).toBe(false)
   })
 
-  requiresKernel('6.8', 'gives each function a cookie, and the link tells', () => {
+  requiresKernel('6.8', 'passes a cookie for each function, and the link knows all of them', () => {
     using object = load('on_calls')
     const symbols = ['triple', 'tripod']
     using link = object.program('on_calls').attachUprobeMultiSync(program(), { symbols, cookies: [5, 6] })
@@ -218,7 +220,7 @@ describe('attachUprobeMulti', () => {
     expect(seenBy(object).runs).toBe(3n)
   })
 
-  requiresKernel('6.6', 'finds functions of a stripped library', async () => {
+  requiresKernel('6.6', 'finds exported functions of a stripped library', async () => {
     using object = load('on_calls')
     using link = await object
       .program('on_calls')
@@ -228,7 +230,7 @@ describe('attachUprobeMulti', () => {
     expect(link.closed).toBe(false)
   })
 
-  requiresKernel('6.13', 'runs at both ends in a session', () => {
+  requiresKernel('6.13', 'runs at the call and at the return in a session', () => {
     using object = load('on_call_and_return')
     using _link = object
       .program('on_call_and_return')
@@ -238,14 +240,14 @@ describe('attachUprobeMulti', () => {
     expect(object.bss.returns).toBe(1n)
   })
 
-  requiresKernel('6.6', 'leaves nothing when the object is closed meanwhile', async () => {
+  requiresKernel('6.6', 'leaves nothing attached if the object is closed meanwhile', async () => {
     const object = load('on_calls')
     const attaching = object.program('on_calls').attachUprobeMulti(program(), { pattern: 'trip*' })
     object.close()
     await expect(attaching).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  requiresKernel('6.6', 'does not let go of the program meanwhile', async () => {
+  requiresKernel('6.6', 'refuses to unload the program while it is being attached', async () => {
     using object = load('on_calls')
     const attaching = object.program('on_calls').attachUprobeMulti(program(), { pattern: 'trip*' })
     expect(() => object.program('on_calls').unload()).toThrow(
@@ -255,7 +257,7 @@ describe('attachUprobeMulti', () => {
     expect(link.closed).toBe(false)
   })
 
-  it('wants arrays that fit together', async () => {
+  it('requires arrays of the same length', async () => {
     using object = open('attach-trace')
     object.program('on_calls').autoload = true
     object.loadSync()

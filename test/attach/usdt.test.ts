@@ -8,9 +8,10 @@ useTracefs()
 
 const program = useProgram(shop)
 
-// In all processes, of what is position-independent, as compilers make programs now: it needs cookies.
+// The target is position-independent, as compilers make programs today. To attach in all processes, libbpf needs
+// cookies.
 describe('attachUsdt', () => {
-  requiresKernel('5.15', 'runs at the probe, with its arguments and its cookie', () => {
+  requiresKernel('5.15', 'runs at the probe, and can read its arguments and its cookie', () => {
     using object = loadOnly('attach-usdt', ['on_probe'])
     using link = object.program('on_probe').attachUsdt(program(), 'shop', 'sold', { cookie: 12 })
     execFileSync(program())
@@ -21,22 +22,18 @@ describe('attachUsdt', () => {
     expect(object.bss.runs).toBe(3n)
   })
 
-  requiresKernel(
-    '5.15',
-    'can be attached to several, again and again, and be closed on the pool',
-    async () => {
-      using object = loadOnly('attach-usdt', ['on_probe'])
-      for (let i = 1; i <= 3; i++) {
-        const sold = object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
-        const closed = object.program('on_probe').attachUsdt(program(), 'shop', 'closed')
-        execFileSync(program())
-        expect(object.bss.runs).toBe(BigInt(4 * i))
-        await Promise.all([sold.closeAsync(), closed.closeAsync()])
-      }
-    },
-  )
+  requiresKernel('5.15', 'attaches to several probes, repeatedly, and closes links on the pool', async () => {
+    using object = loadOnly('attach-usdt', ['on_probe'])
+    for (let i = 1; i <= 3; i++) {
+      const sold = object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
+      const closed = object.program('on_probe').attachUsdt(program(), 'shop', 'closed')
+      execFileSync(program())
+      expect(object.bss.runs).toBe(BigInt(4 * i))
+      await Promise.all([sold.closeAsync(), closed.closeAsync()])
+    }
+  })
 
-  requiresKernel('5.15', 'closes its object after links that are being closed', async () => {
+  requiresKernel('5.15', 'closes its object only after its links are closed', async () => {
     const object = loadOnly('attach-usdt', ['on_probe'])
     const link = object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
     const closing = link.closeAsync()
@@ -45,12 +42,14 @@ describe('attachUsdt', () => {
     expect(object.closed).toBe(true)
   })
 
-  it('says what is missing', () => {
+  it('explains a missing probe or file', () => {
     using object = loadOnly('attach-usdt', ['on_probe'])
     const usdt = object.program('on_probe')
     expect(() => usdt.attachUsdt(program(), 'shop', 'robbed')).toThrow(
-      `to USDT probe 'shop:robbed' of ${program()}: it has no such probe; 'readelf -n ${program()}' lists those that it has (ENOENT)`,
+      `to USDT probe 'shop:robbed' of ${program()}: it has no such probe; 'readelf -n ${program()}' lists its probes (ENOENT)`,
     )
-    expect(() => usdt.attachUsdt('/no/such/file', 'shop', 'sold')).toThrow('/no/such/file is not there')
+    expect(() => usdt.attachUsdt('/no/such/file', 'shop', 'sold')).toThrow(
+      '/no/such/file does not exist or cannot be read',
+    )
   })
 })

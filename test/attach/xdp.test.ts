@@ -10,7 +10,7 @@ const load = () => loadOnly('attach-net', ['xdp_pass', 'xdp_other'])
 const runs = (object: { bss: { [name: string]: unknown } }): bigint[] => object.bss.runs as bigint[]
 
 describe('attachXdp', () => {
-  it('sees packets, natively where the driver can', async () => {
+  it('runs in the driver if it supports that', async () => {
     using object = load()
     using link = object.program('xdp_pass').attachXdp(veth.name)
     expect(link.mode).toBe('native')
@@ -23,7 +23,7 @@ describe('attachXdp', () => {
     expect(queryXdp(veth.name)).toMatchObject({ mode: undefined, programId: 0 })
   })
 
-  it('takes generic mode where it is asked for', async () => {
+  it('uses generic mode if that is requested', async () => {
     using object = load()
     using link = object.program('xdp_pass').attachXdp(link0(), { mode: 'generic' })
     expect(queryXdp(veth.name)).toMatchObject({
@@ -35,7 +35,7 @@ describe('attachXdp', () => {
     await until('a packet was seen', () => runs(object)[0]! > 0n)
   })
 
-  it('falls back to generic mode where the driver refuses', () => {
+  it('falls back to generic mode if the driver refuses', () => {
     const bridge = `${veth.name}br`
     ip('link', 'add', bridge, 'type', 'bridge')
     try {
@@ -44,17 +44,17 @@ describe('attachXdp', () => {
       expect(link.mode).toBe('generic')
       link.close()
       expect(() => object.program('xdp_pass').attachXdp(bridge, { mode: 'native' })).toThrow(
-        'its driver does not do native XDP',
+        'its driver does not support native XDP',
       )
       expect(() => object.program('xdp_pass').attachXdp(bridge, { mode: 'offload' })).toThrow(
-        'does not do offload XDP',
+        'does not support offload XDP',
       )
     } finally {
       ip('link', 'del', bridge)
     }
   })
 
-  it('is updated to another program without a gap', async () => {
+  it('is updated to another program atomically', async () => {
     using object = load()
     using link = object.program('xdp_pass').attachXdp(veth.name)
     link.update(object.program('xdp_other'))
@@ -63,17 +63,17 @@ describe('attachXdp', () => {
     await until('a packet was seen', () => runs(object)[1]! > 0n)
   })
 
-  it('says who is in place already', () => {
+  it('names the program that is attached already', () => {
     using object = load()
     using _link = object.program('xdp_pass').attachXdp(veth.name)
     const error = thrownBy(() => object.program('xdp_other').attachXdp(veth.name))
     expect(error).toMatchObject({
       code: 'EBUSY',
-      message: `attach program 'xdp_other' to XDP of '${veth.name}' (native): program ${object.program('xdp_pass').id} is in place already (native); one at a time (EBUSY)`,
+      message: `attach program 'xdp_other' to XDP of '${veth.name}' (native): program ${object.program('xdp_pass').id} is attached already (native), and only one can be (EBUSY)`,
     })
   })
 
-  it('names the nearest interface when there is none of that name', () => {
+  it('proposes similar names for an interface that does not exist', () => {
     using object = load()
     expect(() => object.program('xdp_pass').attachXdp(`${veth.name}x`)).toThrow(
       `no such network interface '${veth.name}x'; did you mean '${veth.name}'`,
@@ -84,14 +84,14 @@ describe('attachXdp', () => {
     expect(() => object.program('xdp_pass').attachXdp(veth.name, { mode: 'fast' })).toThrow(TypeError)
   })
 
-  it('tells what the driver can do', () => {
+  it('reports the features of the driver', () => {
     // NETDEV_XDP_ACT_BASIC
     if (kernelIs('6.3')) expect(queryXdp(veth.name).features & 1n).toBe(1n)
     else expect(queryXdp(veth.name).features).toBe(0n)
   })
 })
 
-/** By its index, for once. */
+/** The interface by its index instead of its name. */
 function link0(): number {
   return Number(ip('-o', 'link', 'show', veth.name).split(':')[0])
 }

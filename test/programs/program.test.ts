@@ -133,7 +133,7 @@ describe('attach', () => {
       const error = thrownBy(() => program.attach())
       expect(error).toBeInstanceOf(BpfError)
       expect(error).toMatchObject({ code: 'ENOTSUP', program: name, operation: 'bpf_program__attach' })
-      expect((error as Error).message).toContain(`SEC("${program.section}") does not say to what`)
+      expect((error as Error).message).toContain(`SEC("${program.section}") does not name a target`)
     }
   })
 

@@ -2,7 +2,7 @@
 // text comes something well-formed.
 import { isIPv6 } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { pathsIn } from '../../lib/attach/binary.js'
+import { mappedFilesIn } from '../../lib/attach/mapped-file.js'
 import { parse as parseTrace } from '../../lib/cli/trace.js'
 import { readComments } from '../../lib/codegen/comments.js'
 import { BpfError, VerifierError } from '../../lib/errors/errors.js'
@@ -247,15 +247,16 @@ describe('/proc', () => {
   })
 
   it('maps names files, with whatever is in their names', () => {
-    times(200, ({ below, oneOf, several, text }) => {
+    times(200, ({ oneOf, several, text }) => {
       const paths: string[] = []
+      let inode = 0
       const lines = several(20, () => {
-        const name = text(12).replace(/[\n\r/\u2028]/g, '')
+        const name = text(12).replace(/[\n/]/g, '')
         const what = oneOf(['', '[heap]', 'anon_inode:[perf_event]', `/usr/l b/${name}.so`])
         if (what.startsWith('/')) paths.push(what)
-        return `7f00-8000 r-xp 00000000 fe:00 ${below(1e6)}                  ${what}\n`
+        return `7f00-8000 r-xp 00000000 fe:00 ${++inode}                  ${what}\n`
       })
-      expect(pathsIn(lines.join(''))).toEqual(paths)
+      expect(mappedFilesIn(lines.join('')).map(({ path }) => path)).toEqual(paths)
     })
   })
 
