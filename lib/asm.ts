@@ -1,0 +1,19 @@
+/**
+ * BPF programs as data: instructions, and object files that are built without a compiler.
+ *
+ * @packageDocumentation
+ */
+export * from './asm/builders.js'
+export * as types from './asm/c-types.js'
+export { label, splice } from './asm/edit.js'
+export * from './asm/instruction.js'
+export type { AtomicOperation, Size } from './asm/isa.js'
+export type { MapDefinition } from './asm/map-definition.js'
+export {
+  buildObject,
+  type ExternDefinition,
+  type FunctionDefinition,
+  type GlobalDefinition,
+  type ObjectDefinition,
+  type ProgramDefinition,
+} from './asm/object-writer.js'

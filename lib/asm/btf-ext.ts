@@ -1,0 +1,71 @@
+// .BTF.ext: what stands beside the instructions of each section. Functions, lines of source, and CO-RE relocations.
+import { concat } from './strings.js'
+
+export interface FunctionInfo {
+  /** Bytes from the start of the section. */
+  readonly offset: number
+  /** The number of the function's FUNC in BTF. */
+  readonly typeId: number
+}
+
+/** Strings are offsets in BTF's string table. */
+export interface LineInfo {
+  readonly offset: number
+  readonly file: number
+  readonly text: number
+  readonly line: number
+  readonly column: number
+}
+
+export interface CoreInfo {
+  readonly offset: number
+  readonly typeId: number
+  readonly access: number
+  /** `enum bpf_core_relo_kind`. */
+  readonly kind: number
+}
+
+export interface SectionInfo {
+  /** The section's name, as an offset in BTF's string table. */
+  readonly name: number
+  readonly functions: readonly FunctionInfo[]
+  readonly lines: readonly LineInfo[]
+  readonly core: readonly CoreInfo[]
+}
+
+const headerSize = 32
+
+export function writeBtfExt(sections: readonly SectionInfo[], littleEndian: boolean): Uint8Array {
+  const functions = table(8, sections, ({ functions }) => functions.map((f) => [f.offset, f.typeId]))
+  const lines = table(16, sections, ({ lines }) =>
+    lines.map(({ offset, file, text, line, column }) => [offset, file, text, (line << 10) | column]),
+  )
+  const core = table(16, sections, ({ core }) => core.map((c) => [c.offset, c.typeId, c.access, c.kind]))
+  const header = new DataView(new ArrayBuffer(headerSize))
+  header.setUint16(0, 0xeb9f, littleEndian)
+  header.setUint8(2, 1)
+  let at = 0
+  header.setUint32(4, headerSize, littleEndian)
+  for (const [i, { length }] of [functions, lines, core].entries()) {
+    header.setUint32(8 + i * 8, at, littleEndian)
+    header.setUint32(12 + i * 8, length * 4, littleEndian)
+    at += length * 4
+  }
+  const words = [...functions, ...lines, ...core]
+  const view = new DataView(new ArrayBuffer(words.length * 4))
+  for (const [i, word] of words.entries()) view.setUint32(i * 4, word >>> 0, littleEndian)
+  return concat([new Uint8Array(header.buffer), new Uint8Array(view.buffer)])
+}
+
+/** The size of a record, then for each section its name, how many records it has, and these. */
+function table(
+  recordSize: number,
+  sections: readonly SectionInfo[],
+  records: (section: SectionInfo) => readonly (readonly number[])[],
+): number[] {
+  const words = sections.flatMap((section) => {
+    const own = records(section)
+    return own.length === 0 ? [] : [section.name, own.length, ...own.flat()]
+  })
+  return words.length === 0 ? [] : [recordSize, ...words]
+}

@@ -1,0 +1,343 @@
+// Builds object files without a compiler: what libbpf opens, links and loads as if clang had written it.
+import { littleEndian as machineIsLittle } from '../machine/byte-order.js'
+import { type FunctionInfo, type LineInfo, type SectionInfo, writeBtfExt } from './btf-ext.js'
+import { BtfWriter, type SectionVariable } from './btf-writer.js'
+import {
+  alignOf,
+  type CType,
+  type PrototypeType,
+  pointer,
+  prototype,
+  s32,
+  sizeOf,
+  voidType,
+} from './c-types.js'
+import { type ElfRelocation, type ElfSection, type ElfSymbol, writeElf } from './elf-writer.js'
+import { assemble, type Instruction, type SourceLine, slotsOf } from './instruction.js'
+import { BPF_PSEUDO_CALL, ldImm64Code } from './isa.js'
+import { definitionType, type MapDefinition, slotsOffset } from './map-definition.js'
+import { concat } from './strings.js'
+
+export interface ProgramDefinition {
+  /** What stands in SEC(), such as 'xdp' or 'raw_tp/sched_process_exec'. */
+  section: string
+  instructions: readonly Instruction[]
+  /** The C type of its function; `int (void *ctx)` by default. */
+  type?: PrototypeType
+}
+
+/** A function that programs call. */
+export interface FunctionDefinition {
+  instructions: readonly Instruction[]
+  type: PrototypeType
+  /** The verifier checks a global function once, without knowing its callers' arguments; a static one at each call. Static by default. */
+  linkage?: 'static' | 'global'
+}
+
+export interface GlobalDefinition {
+  type: CType
+  /** `.rodata` for constants, `.data` and `.bss` for variables, or another data section's name. By default `.data` with a value, else `.bss`. */
+  section?: string
+  /** The bytes of its initial value; zeros by default. */
+  value?: Uint8Array
+  /** Tags of `__attribute__((btf_decl_tag(...)))`. */
+  tags?: readonly string[]
+}
+
+/** What the kernel or its configuration defines. */
+export interface ExternDefinition {
+  kind: 'kconfig' | 'ksym' | 'kfunc'
+  /** The type of the variable, or the prototype of the function. */
+  type: CType
+  /** May be missing: its address is then 0. */
+  weak?: boolean
+}
+
+export interface ObjectDefinition {
+  /** The license, which the kernel asks for: 'GPL' for most helpers. */
+  license?: string
+  maps?: Readonly<Record<string, MapDefinition>>
+  programs?: Readonly<Record<string, ProgramDefinition>>
+  functions?: Readonly<Record<string, FunctionDefinition>>
+  globals?: Readonly<Record<string, GlobalDefinition>>
+  externs?: Readonly<Record<string, ExternDefinition>>
+  /** The byte order of the machine that it is for; this machine's by default. */
+  littleEndian?: boolean
+}
+
+interface Code {
+  readonly name: string
+  readonly instructions: readonly Instruction[]
+  readonly type: PrototypeType
+  readonly linkage: 'static' | 'global'
+}
+
+const programType = prototype(s32, { ctx: pointer(voidType) })
+
+/**
+ * Writes an object file: maps, programs, global variables, and their types as BTF.
+ *
+ * @returns the bytes of an ELF file, for `BpfObject.open`, a file, or the linker
+ * @throws RangeError or TypeError that names what does not fit together
+ */
+export function buildObject(definition: ObjectDefinition): Uint8Array {
+  return new ObjectWriter(definition).bytes()
+}
+
+class ObjectWriter {
+  readonly #definition: ObjectDefinition
+  readonly #littleEndian: boolean
+  readonly #btf: BtfWriter
+  readonly #sections: ElfSection[] = []
+  readonly #symbols: ElfSymbol[] = []
+  readonly #relocations: ElfRelocation[] = []
+  readonly #info: SectionInfo[] = []
+
+  constructor(definition: ObjectDefinition) {
+    this.#definition = definition
+    this.#littleEndian = definition.littleEndian ?? machineIsLittle
+    this.#btf = new BtfWriter(this.#littleEndian)
+  }
+
+  bytes(): Uint8Array {
+    const { license, programs = {}, functions = {} } = this.#definition
+    this.#expectUniqueNames()
+    const code = Object.entries(functions).map(([name, { linkage = 'static', ...rest }]) => {
+      return { name, linkage, ...rest }
+    })
+    if (code.length > 0) this.#codeSection('.text', code)
+    for (const [section, list] of bySection(programs)) this.#codeSection(section, list)
+    if (license !== undefined) this.#license(license)
+    this.#maps()
+    this.#globals()
+    this.#externs()
+    const ext = writeBtfExt(this.#info, this.#littleEndian)
+    this.#sections.push({ name: '.BTF', bytes: this.#btf.bytes(), content: 'other', align: 4 })
+    if (this.#info.length > 0)
+      this.#sections.push({ name: '.BTF.ext', bytes: ext, content: 'other', align: 4 })
+    return writeElf(this.#sections, this.#symbols, this.#relocations, this.#littleEndian)
+  }
+
+  #expectUniqueNames(): void {
+    const { maps = {}, programs = {}, functions = {}, globals = {}, externs = {} } = this.#definition
+    const seen = new Set<string>()
+    for (const name of [maps, programs, functions, globals, externs].flatMap((named) => Object.keys(named))) {
+      if (seen.has(name)) throw new RangeError(`two things of the object are called '${name}'`)
+      seen.add(name)
+    }
+  }
+
+  #codeSection(section: string, list: readonly Code[]): void {
+    const chunks: Uint8Array[] = []
+    const functions: FunctionInfo[] = []
+    const lines: LineInfo[] = []
+    const core: SectionInfo['core'][number][] = []
+    let at = 0
+    for (const { name, instructions, type, linkage } of list) {
+      const bytes = this.#assemble(section, at, name, instructions)
+      this.#symbols.push({
+        name,
+        type: 'function',
+        binding: linkage === 'static' ? 'local' : 'global',
+        section,
+        value: at,
+        size: bytes.length,
+      })
+      functions.push({ offset: at, typeId: this.#btf.function(name, type, linkage) })
+      let offset = at
+      // The verifier wants a line at the start of each function, as soon as there are any.
+      let line = instructions.find((instruction) => instruction.line !== undefined)?.line
+      if (line !== undefined) lines.push({ offset, ...this.#line(line) })
+      for (const instruction of instructions) {
+        if (instruction.line !== undefined && instruction.line !== line) {
+          line = instruction.line
+          lines.push({ offset, ...this.#line(line) })
+        }
+        if (instruction.core !== undefined) {
+          const { type, access, kind } = instruction.core
+          const typeId = typeof type === 'number' ? type : this.#btf.type(type)
+          core.push({ offset, typeId, access: this.#btf.strings.add(access), kind })
+        }
+        offset += slotsOf(instruction) * 8
+      }
+      chunks.push(bytes)
+      at = offset
+    }
+    this.#sections.push({ name: section, bytes: concat(chunks), content: 'code', align: 8 })
+    this.#info.push({ name: this.#btf.strings.add(section), functions, lines, core })
+  }
+
+  #line({ file, text, line, column }: SourceLine): Omit<LineInfo, 'offset'> {
+    const { strings } = this.#btf
+    return { file: strings.add(file), text: strings.add(text), line, column: Math.min(column, 1023) }
+  }
+
+  /** Assembles a function. What it names outside of itself becomes a relocation. */
+  #assemble(section: string, start: number, name: string, instructions: readonly Instruction[]): Uint8Array {
+    const labels = new Set(instructions.flatMap(({ labels = [] }) => labels))
+    let offset = start
+    const local = instructions.map((instruction) => {
+      const here = offset
+      offset += slotsOf(instruction) * 8
+      const { target, symbol, ...rest } = instruction
+      if (symbol !== undefined) return this.#refer(section, here, rest, symbol)
+      if (target === undefined || labels.has(target)) return instruction
+      if (!this.#isFunction(target)) {
+        throw new RangeError(`'${name}' goes to '${target}', which is neither a label in it nor a function`)
+      }
+      const isAddress = rest.code === ldImm64Code
+      this.#relocations.push({
+        section,
+        offset: here,
+        symbol: target,
+        type: isAddress ? 'R_BPF_64_64' : 'R_BPF_64_32',
+      })
+      return rest
+    })
+    try {
+      return assemble(local, { littleEndian: this.#littleEndian })
+    } catch (error) {
+      throw new RangeError(`'${name}': ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  #refer(
+    section: string,
+    offset: number,
+    instruction: Instruction,
+    { kind, name, offset: addend = 0 }: NonNullable<Instruction['symbol']>,
+  ): Instruction {
+    const { maps = {}, globals = {}, externs = {} } = this.#definition
+    const owner = { map: maps, data: globals, extern: externs, kfunc: externs }[kind]
+    if (!Object.hasOwn(owner, name)) {
+      throw new RangeError(`an instruction refers to the ${kind} '${name}', which the object does not have`)
+    }
+    const isCall = kind === 'kfunc'
+    this.#relocations.push({ section, offset, symbol: name, type: isCall ? 'R_BPF_64_32' : 'R_BPF_64_64' })
+    // libbpf makes a call of a kernel function of this when it finds that the symbol is the kernel's.
+    if (isCall) return { ...instruction, src: BPF_PSEUDO_CALL }
+    return kind === 'data' ? { ...instruction, imm: BigInt(addend) } : instruction
+  }
+
+  #isFunction(name: string): boolean {
+    const { programs = {}, functions = {} } = this.#definition
+    return Object.hasOwn(functions, name) || Object.hasOwn(programs, name)
+  }
+
+  #license(license: string): void {
+    const bytes = new TextEncoder().encode(`${license}\0`)
+    this.#sections.push({ name: 'license', bytes, content: 'data' })
+    const size = bytes.length
+    this.#symbols.push({
+      name: '_license',
+      type: 'object',
+      binding: 'global',
+      section: 'license',
+      value: 0,
+      size,
+    })
+  }
+
+  #maps(): void {
+    const maps = Object.entries(this.#definition.maps ?? {})
+    if (maps.length === 0) return
+    const variables: SectionVariable[] = []
+    let at = 0
+    for (const [name, map] of maps) {
+      const type = definitionType(name, map)
+      this.#symbols.push({
+        name,
+        type: 'object',
+        binding: 'global',
+        section: '.maps',
+        value: at,
+        size: type.size,
+      })
+      const id = this.#btf.variable(name, type, 'global')
+      for (const tag of map.tags ?? []) this.#btf.declTag(tag, id)
+      variables.push({ id, offset: at, size: type.size })
+      for (const [i, value] of (map.values ?? []).entries()) {
+        if (value === undefined) continue
+        const offset = at + slotsOffset(type) + i * 8
+        this.#relocations.push({ section: '.maps', offset, symbol: value, type: 'R_BPF_64_ABS64' })
+      }
+      at += type.size
+    }
+    this.#sections.push({ name: '.maps', bytes: new Uint8Array(at), content: 'data', align: 8 })
+    this.#btf.section('.maps', at, variables)
+  }
+
+  #globals(): void {
+    const sections = new Map<string, [string, GlobalDefinition][]>()
+    for (const [name, global] of Object.entries(this.#definition.globals ?? {})) {
+      const section = global.section ?? (global.value === undefined ? '.bss' : '.data')
+      sections.set(section, [...(sections.get(section) ?? []), [name, global]])
+    }
+    for (const [section, globals] of sections) this.#dataSection(section, globals)
+  }
+
+  #dataSection(section: string, globals: readonly [string, GlobalDefinition][]): void {
+    const variables: SectionVariable[] = []
+    const chunks: Uint8Array[] = []
+    let at = 0
+    let align = 1
+    for (const [name, { type, value, tags = [] }] of globals) {
+      const size = sizeOf(type)
+      if (value !== undefined && value.length !== size) {
+        throw new RangeError(`the value of '${name}' has ${value.length} bytes, its type has ${size}`)
+      }
+      const own = alignOf(type)
+      align = Math.max(align, own)
+      const padding = (own - (at % own)) % own
+      at += padding
+      chunks.push(new Uint8Array(padding), value ?? new Uint8Array(size))
+      this.#symbols.push({ name, type: 'object', binding: 'global', section, value: at, size })
+      const id = this.#btf.variable(name, type, 'global')
+      for (const tag of tags) this.#btf.declTag(tag, id)
+      variables.push({ id, offset: at, size })
+      at += size
+    }
+    const content = section.startsWith('.rodata')
+      ? 'constants'
+      : section.startsWith('.bss')
+        ? 'zeros'
+        : 'data'
+    this.#sections.push({ name: section, bytes: concat(chunks), content, align })
+    this.#btf.section(section, at, variables)
+  }
+
+  #externs(): void {
+    const sections = new Map<string, SectionVariable[]>()
+    for (const [name, { kind, type, weak = false }] of Object.entries(this.#definition.externs ?? {})) {
+      this.#symbols.push({
+        name,
+        type: 'none',
+        binding: weak ? 'weak' : 'global',
+        section: undefined,
+        value: 0,
+        size: 0,
+      })
+      const id =
+        type.kind === 'func_proto'
+          ? this.#btf.function(name, type, 'extern')
+          : this.#btf.variable(name, type, 'extern')
+      const section = kind === 'kconfig' ? '.kconfig' : '.ksyms'
+      const size = type.kind === 'func_proto' || isVoid(type) ? 0 : sizeOf(type)
+      sections.set(section, [...(sections.get(section) ?? []), { id, offset: 0, size }])
+    }
+    for (const [section, variables] of sections) this.#btf.section(section, 0, variables)
+  }
+}
+
+function isVoid(type: CType): boolean {
+  return type.kind === 'void' || ('to' in type && type.kind !== 'ptr' && isVoid(type.to))
+}
+
+function bySection(programs: Readonly<Record<string, ProgramDefinition>>): Map<string, Code[]> {
+  const sections = new Map<string, Code[]>()
+  for (const [name, { section, instructions, type = programType }] of Object.entries(programs)) {
+    const code = { name, instructions, type, linkage: 'global' as const }
+    sections.set(section, [...(sections.get(section) ?? []), code])
+  }
+  return sections
+}

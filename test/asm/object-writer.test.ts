@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { BpfObject } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import {
+  add,
+  buildObject,
+  call,
+  callFunction,
+  exit,
+  jeq,
+  label,
+  ldData,
+  ldMap,
+  ldx,
+  mov,
+  type ObjectDefinition,
+  r0,
+  r1,
+  r2,
+  r6,
+  r10,
+  st,
+  stx,
+  types,
+} from '../../lib/asm.js'
+
+const { u32, u64 } = types
+
+/** Counts its runs in a map and a variable, and calls a function. */
+const counting: ObjectDefinition = {
+  license: 'GPL',
+  maps: { counts: { type: 'array', maxEntries: 2, key: u32, value: u64 } },
+  globals: {
+    step: { section: '.rodata', type: u32, value: new Uint8Array(Uint32Array.of(3).buffer) },
+    total: { type: u64 },
+  },
+  functions: {
+    twice: {
+      type: types.prototype(u64, { value: u64 }),
+      instructions: [mov(r0, r1), add(r0, r1), exit()],
+    },
+  },
+  programs: {
+    count: {
+      section: 'syscall',
+      instructions: [
+        st('u32', r10, -4, 1),
+        mov(r2, r10),
+        add(r2, -4),
+        ldMap(r1, 'counts'),
+        call(1),
+        jeq(r0, 0, 'out'),
+        mov(r6, r0),
+        ldData(r1, 'step'),
+        ldx('u32', r1, r1),
+        callFunction('twice'),
+        ldx('u64', r1, r6),
+        add(r1, r0),
+        stx('u64', r6, 0, r1),
+        ldData(r2, 'total'),
+        stx('u64', r2, 0, r1),
+        label('out', mov(r0, 7)),
+        exit(),
+      ],
+    },
+  },
+}
+
+describe('buildObject', () => {
+  it('builds a program with a map, variables and a function that the kernel runs', () => {
+    using object = BpfObject.open(buildObject(counting))
+    expect(object.rodata.step).toBe(3)
+    object.loadSync()
+    const { retval } = object.program('count').testRunSync()
+    object.program('count').testRunSync()
+    expect(retval).toBe(7)
+    expect(object.map<number, bigint>('counts').get(1)).toBe(12n)
+    expect(object.bss.total).toBe(12n)
+  })
+
+  it('gives the same bytes for the same definition', () => {
+    expect(buildObject(counting)).toEqual(buildObject(counting))
+  })
+
+  it('writes what LLVM and bpftool read', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'asm-'))
+    try {
+      const path = join(folder, 'counting.bpf.o')
+      writeFileSync(path, buildObject(counting))
+      const text = execFileSync('llvm-objdump-16', ['-dr', path], { encoding: 'utf8' })
+      expect(text).toMatch(/call -?0x?1?/)
+      expect(text).toContain('R_BPF_64_64\tcounts')
+      const skeleton = execFileSync('bpftool', ['gen', 'skeleton', path], { encoding: 'utf8' })
+      expect(skeleton).toContain('struct bpf_program *count;')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
