@@ -1,4 +1,5 @@
 // .BTF.ext: what stands beside the instructions of each section. Functions, lines of source, and CO-RE relocations.
+import type { CoreRelocation, SourceLine } from './instruction.js'
 import { concat } from './strings.js'
 
 export interface FunctionInfo {
@@ -68,4 +69,52 @@ function table(
     return own.length === 0 ? [] : [section.name, own.length, ...own.flat()]
   })
   return words.length === 0 ? [] : [recordSize, ...words]
+}
+
+/** Reads what {@link writeBtfExt}, clang and libbpf's linker write. `text` gives a string of BTF by its offset. */
+export function readBtfExt(
+  bytes: Uint8Array,
+  text: (offset: number) => string,
+  littleEndian: boolean,
+): ReadSection[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const word = (at: number): number => view.getUint32(at, littleEndian)
+  const start = word(4)
+  const sections = new Map<string, ReadSection>()
+  const read = (field: number, add: (section: ReadSection, at: number) => void): void => {
+    if (field + 8 > start) return
+    const begin = start + word(field)
+    const end = begin + word(field + 4)
+    if (begin === end) return
+    const recordSize = word(begin)
+    for (let at = begin + 4; at < end; ) {
+      const name = text(word(at))
+      const section = sections.get(name) ?? { name, functions: [], lines: [], core: [] }
+      sections.set(name, section)
+      const count = word(at + 4)
+      at += 8
+      for (let i = 0; i < count; i++, at += recordSize) add(section, at)
+    }
+  }
+  read(8, ({ functions }, at) => functions.push({ offset: word(at), typeId: word(at + 4) }))
+  read(16, ({ lines }, at) => {
+    const place = word(at + 12)
+    const [offset, file, line, column] = [word(at), text(word(at + 4)), place >>> 10, place & 1023]
+    lines.push({ offset, line: { file, text: text(word(at + 8)), line, column } })
+  })
+  read(24, ({ core }, at) =>
+    core.push({
+      offset: word(at),
+      core: { type: word(at + 4), access: text(word(at + 8)), kind: word(at + 12) },
+    }),
+  )
+  return [...sections.values()]
+}
+
+/** What stands beside the instructions of a section. Offsets are bytes from its start. */
+export interface ReadSection {
+  readonly name: string
+  readonly functions: FunctionInfo[]
+  readonly lines: { readonly offset: number; readonly line: SourceLine }[]
+  readonly core: { readonly offset: number; readonly core: CoreRelocation }[]
 }
