@@ -1,4 +1,5 @@
 // One function for each instruction, in the kernel's names. The destination comes first, as in C's assignment.
+import { type HelperName, helperNumber } from './helper-names.js'
 import type { Instruction, SymbolReference } from './instruction.js'
 import {
   type AluOperation,
@@ -290,9 +291,12 @@ export const mayGoto = (target: string): Instruction => make({ code: BPF_JMP | j
 
 // Calls
 
-/** Calls a helper by its number. Arguments are in r1 to r5, the result in r0; r1 to r5 are gone afterwards. */
-export const call = (helper: number): Instruction =>
-  make({ code: BPF_JMP | jumpOperations.call, imm: helper })
+/** Calls a helper by its name or number. Arguments are in r1 to r5, the result in r0; r1 to r5 are gone afterwards. */
+export const call = (helper: number | HelperName | `bpf_${HelperName}`): Instruction =>
+  make({
+    code: BPF_JMP | jumpOperations.call,
+    imm: typeof helper === 'number' ? helper : helperNumber(helper),
+  })
 /** Calls a function of this program by its label. (Linux 4.16) */
 export const callFunction = (target: string): Instruction =>
   make({ code: BPF_JMP | jumpOperations.call, src: BPF_PSEUDO_CALL, imm: -1, target })

@@ -1,0 +1,374 @@
+import { constants } from 'node:os'
+import type { SymbolReference } from '../asm/instruction.js'
+import type { ObjectFile } from '../asm/object-reader.js'
+import { CompiledProgram } from './compiled.js'
+import { EmulatorError } from './fault.js'
+import type { Executor, Host } from './host.js'
+import { Interpreter } from './interpreter.js'
+import { EmulatedMap } from './maps.js'
+import { Memory, type Region } from './memory.js'
+import { atomicResult } from './operations.js'
+import { type LinkedFunction, link } from './program.js'
+import { mayReadUnwritten } from './registers.js'
+
+/**
+ * A helper or kernel function in JavaScript. It gets the five argument registers and returns r0. A number is extended with its sign; nothing is 0.
+ */
+export type Helper = (machine: Machine, ...args: bigint[]) => bigint | number | undefined
+
+export interface MachineOptions {
+  /** How many CPUs there are: the length of per-CPU values. 2 by default. */
+  cpus?: number
+  /**
+   * `compiled` runs programs as WebAssembly, `interpreted` one instruction after the other. By default they are compiled, unless one may read a register
+   * that it never wrote, which only the interpreter can find.
+   */
+  executor?: 'compiled' | 'interpreted'
+  /** How many instructions a run may take; 100 million by default. */
+  budget?: number
+}
+
+const stackSize = 512
+const deepest = 8
+const mayGotoRounds = 8 << 20
+
+/** What a program must give back before it ends. */
+export interface Reference {
+  /** Such as "record of ring buffer 'events'". */
+  readonly what: string
+  /** What gives it back: "bpf_ringbuf_submit or bpf_ringbuf_discard". */
+  readonly by: string
+  readonly place: { fn: number; index: number }
+}
+
+/** A program ends by a tail call: another one goes on in its place. */
+class TailCall {
+  readonly functionNumber: number
+  constructor(functionNumber: number) {
+    this.functionNumber = functionNumber
+  }
+}
+
+/** Memory, maps and functions of one object, and the state of the kernel that its programs can see. */
+export class Machine implements Host {
+  readonly memory = new Memory()
+  readonly object: ObjectFile
+  readonly functions: readonly LinkedFunction[]
+  readonly maps = new Map<string, EmulatedMap>()
+  readonly sections = new Map<string, Region>()
+  readonly externs = new Map<string, Region>()
+  readonly cpus: number
+  /** Helpers by number. */
+  readonly helpers = new Map<number, Helper>()
+  /** Kernel functions by name. */
+  readonly kernelFunctions = new Map<string, Helper>()
+  readonly references = new Map<bigint, Reference>()
+  /** The CPU that programs run on. */
+  cpu = 0
+
+  readonly #kernelNames: string[] = []
+  readonly #frames: Region[]
+  readonly #functionRegions: Region[]
+  readonly #mapsByRegion = new Map<number, EmulatedMap>()
+  readonly #options: MachineOptions
+  #executor: Executor | undefined
+  #depth = 0
+  #fn = 0
+  #index = 0
+  #left = 0
+  #mayGotos = 0
+  #context = 0n
+  #tailCalls = 0
+  /** Loads from the packet by ld_abs and ld_ind. */
+  packetBytes: (() => Uint8Array) | undefined
+
+  constructor(object: ObjectFile, options: MachineOptions = {}) {
+    if (!object.elf.littleEndian) throw new RangeError('objects for big-endian machines cannot be emulated')
+    this.object = object
+    this.#options = options
+    this.cpus = options.cpus ?? 2
+    this.#frames = Array.from({ length: deepest }, () =>
+      this.memory.region('stack', 'the stack', stackSize, { shadowed: true }),
+    )
+    for (const map of object.maps) this.addMap(new EmulatedMap(this.memory, map, this.cpus))
+    this.#makeSections()
+    this.#functionRegions = object.functions.map(({ name }) =>
+      this.memory.region('function', `function '${name}'`, 0),
+    )
+    this.functions = link(object.functions, {
+      symbol: (reference) => this.#symbol(reference),
+      functionAddress: (number) => this.memory.pointer(this.#functionRegions[number]!),
+    })
+  }
+
+  addMap(map: EmulatedMap): void {
+    this.maps.set(map.name, map)
+    this.#mapsByRegion.set(map.region.id, map)
+  }
+
+  #makeSections(): void {
+    const { elf, variables, externs, btf } = this.object
+    const names = new Set([
+      ...variables.map(({ section }) => section),
+      ...elf.sections.map(({ name }) => name).filter((name) => /^\.(rodata|data|bss)/.test(name)),
+    ])
+    for (const name of names) {
+      const section = elf.sections.find((section) => section.name === name)
+      if (section === undefined || section.size === 0) continue
+      const writable = !name.startsWith('.rodata')
+      const region = this.memory.region('global data', `the section ${name}`, section.size, { writable })
+      this.memory.bytes.set(section.bytes, region.base)
+      this.sections.set(name, region)
+    }
+    for (const { name, kind, typeId } of externs) {
+      if (kind === 'kfunc') continue
+      const size = kind === 'kconfig' ? btf!.sizeOf(typeId) : 8
+      this.externs.set(
+        name,
+        this.memory.region('global data', `extern '${name}'`, size, { writable: kind === 'ksym' }),
+      )
+    }
+  }
+
+  #symbol({ kind, name, offset = 0 }: SymbolReference): bigint {
+    switch (kind) {
+      case 'map': {
+        const map = this.maps.get(name)
+        if (map !== undefined) return this.memory.pointer(map.region)
+        break
+      }
+      case 'data': {
+        const variable = this.object.variables.find((variable) => variable.name === name)
+        const symbol = this.object.elf.symbols.find((symbol) => symbol.name === name)
+        const region = this.sections.get(variable?.section ?? symbol?.section ?? name)
+        if (region !== undefined)
+          return this.memory.pointer(region, (variable?.offset ?? symbol?.value ?? 0) + offset)
+        break
+      }
+      case 'extern': {
+        const region = this.externs.get(name)
+        if (region !== undefined) return this.memory.pointer(region)
+        break
+      }
+      case 'kfunc':
+        return BigInt(this.#kernelNames.push(name) - 1)
+    }
+    throw new RangeError(`the object refers to the ${kind} '${name}', which it does not have`)
+  }
+
+  /**
+   * Runs a program.
+   *
+   * @param context - what r1 is
+   * @returns r0, 64 bits
+   * @throws EmulatorError that says what the program did wrong, and where
+   */
+  run(name: string, context: bigint): bigint {
+    const number = this.functions.findIndex((fn) => fn.name === name)
+    if (number < 0) throw new RangeError(`program '${name}' does not exist`)
+    this.#left = this.#options.budget ?? 100_000_000
+    this.#context = context
+    this.#depth = 0
+    this.#tailCalls = 0
+    this.#mayGotos = 0
+    this.references.clear()
+    this.#executor ??= this.#chooseExecutor()
+    this.#executor.begin?.()
+    try {
+      const result = this.#runToEnd(number)
+      for (const { what, by, place } of this.references.values()) {
+        this.#fn = place.fn
+        this.#index = place.index
+        this.fault(`the program ended and kept a ${what}; ${by} has to follow`)
+      }
+      return result
+    } catch (error) {
+      if (!(error instanceof EmulatorError) || error.place !== undefined) throw error
+      throw new EmulatorError(error.reason, this.#place())
+    }
+  }
+
+  #runToEnd(number: number): bigint {
+    for (;;) {
+      try {
+        return this.call(number, [this.#context])
+      } catch (error) {
+        if (!(error instanceof TailCall)) throw error
+        number = error.functionNumber
+        this.#depth = 0
+      }
+    }
+  }
+
+  /** Calls a function of the program, for helpers that call back. */
+  call(functionNumber: number, args: readonly bigint[]): bigint {
+    return this.#executor!.call(functionNumber, args)
+  }
+
+  #chooseExecutor(): Executor {
+    const { executor } = this.#options
+    const programs = this.object.functions
+    const isUncertain = (fn: LinkedFunction): boolean =>
+      mayReadUnwritten(fn, programs[fn.number]!.isProgram ? 0b10 : 0b111110)
+    if (executor === 'interpreted' || (executor === undefined && this.functions.some(isUncertain))) {
+      return new Interpreter(this)
+    }
+    return new CompiledProgram(this, this.memory)
+  }
+
+  /** The function that a pointer to one is of, for helpers that call back. */
+  functionAt(pointer: bigint, what: string): number {
+    const found = this.memory.find(pointer)
+    const number = found ? this.#functionRegions.indexOf(found.region) : -1
+    if (number < 0) this.fault(`${what}: the callback is not a function of this program`)
+    return number
+  }
+
+  /** The map that a pointer to one is of. */
+  mapAt(pointer: bigint, what: string): EmulatedMap {
+    const found = this.memory.find(pointer)
+    const map = found && this.#mapsByRegion.get(found.region.id)
+    if (map === undefined) this.fault(`${what}: the argument is not a map`)
+    return map
+  }
+
+  /** Ends the running program and goes on with another one, if there are not too many. */
+  tailCall(functionNumber: number): void {
+    if (++this.#tailCalls > 33) return
+    throw new TailCall(functionNumber)
+  }
+
+  /** Something that the program has to give back. */
+  acquire(pointer: bigint, what: string, by: string): bigint {
+    this.references.set(pointer, { what, by, place: { fn: this.#fn, index: this.#index } })
+    return pointer
+  }
+
+  // ---- What running programs ask for
+
+  at(fn: number, index: number): void {
+    this.#fn = fn
+    this.#index = index
+  }
+
+  #place() {
+    const { name, ops } = this.functions[this.#fn]!
+    const line = ops[this.#index]?.line
+    return { function: name, index: this.#index, ...(line && { line }) }
+  }
+
+  fault(reason: string): never {
+    throw new EmulatorError(reason, this.#place())
+  }
+
+  enter(): Region {
+    const frame = this.#frames[this.#depth]
+    if (frame === undefined) this.fault(`more than ${deepest} functions are called in each other`)
+    this.#depth++
+    this.memory.bytes.fill(0, frame.shadow, frame.shadow + stackSize)
+    return frame
+  }
+
+  leave(): void {
+    this.#depth--
+  }
+
+  framePointer(stack: Region): bigint {
+    return this.memory.pointer(stack, stackSize)
+  }
+
+  spend(instructions: number): void {
+    this.#left -= instructions
+    if (this.#left < 0)
+      this.fault('the program ran longer than its budget of instructions: a loop without an end?')
+  }
+
+  mayGoto(): boolean {
+    return ++this.#mayGotos > mayGotoRounds
+  }
+
+  load(address: bigint, size: number): bigint {
+    const { region, offset } = this.memory.expect(address, 'load')
+    const value = region.retired === undefined ? region.virtual?.load(offset, size) : undefined
+    if (value !== undefined) return value
+    this.memory.expectAccess(region, offset, size, 'read', 'load')
+    if (region.virtual !== undefined)
+      this.fault(`load: ${region.name} has no field of ${size} bytes at ${offset}`)
+    if (region.shadow !== 0) this.memory.expectInitialized(region, offset, size, 'load')
+    return readNumber(this.memory.view, region.base + offset, size)
+  }
+
+  store(address: bigint, size: number, value: bigint): void {
+    const { region, offset } = this.memory.expect(address, 'store')
+    if (region.retired === undefined && region.virtual?.store(offset, size, value)) return
+    this.memory.expectAccess(region, offset, size, 'write', 'store')
+    if (region.virtual !== undefined)
+      this.fault(`store: ${region.name} has no field to write of ${size} bytes at ${offset}`)
+    if (region.shadow !== 0) this.memory.bytes.fill(1, region.shadow + offset, region.shadow + offset + size)
+    writeNumber(this.memory.view, region.base + offset, size, value)
+  }
+
+  atomic(address: bigint, size: number, operation: number, source: bigint, expected: bigint): bigint {
+    const old = this.load(address, size)
+    this.store(address, size, atomicResult(operation, (size * 8) as 32 | 64, old, source, expected))
+    return old
+  }
+
+  loadPacket(offset: number, size: number): bigint | undefined {
+    const packet = this.packetBytes?.()
+    if (packet === undefined) this.fault('this kind of program has no packet to load from')
+    if (offset < 0 || offset + size > packet.length) return undefined
+    let value = 0n
+    for (let i = 0; i < size; i++) value = (value << 8n) | BigInt(packet[offset + i]!)
+    return value
+  }
+
+  callHelper(number: number, args: readonly bigint[]): bigint {
+    const helper = this.helpers.get(number)
+    if (helper === undefined)
+      this.fault(`helper ${number} is not emulated: give a function for it in 'helpers'`)
+    return result(helper(this, ...args))
+  }
+
+  callKernel(number: bigint, args: readonly bigint[]): bigint {
+    const name = this.#kernelNames[Number(number)]!
+    const kernelFunction = this.kernelFunctions.get(name)
+    if (kernelFunction === undefined)
+      this.fault(`kernel function '${name}' is not emulated: give a function for it in 'kfuncs'`)
+    return result(kernelFunction(this, ...args))
+  }
+}
+
+const result = (value: bigint | number | undefined): bigint =>
+  BigInt.asUintN(64, typeof value === 'number' ? BigInt(value) : (value ?? 0n))
+
+export function readNumber(view: DataView, at: number, size: number): bigint {
+  switch (size) {
+    case 1:
+      return BigInt(view.getUint8(at))
+    case 2:
+      return BigInt(view.getUint16(at, true))
+    case 4:
+      return BigInt(view.getUint32(at, true))
+    default:
+      return view.getBigUint64(at, true)
+  }
+}
+
+export function writeNumber(view: DataView, at: number, size: number, value: bigint): void {
+  switch (size) {
+    case 1:
+      view.setUint8(at, Number(value & 0xffn))
+      break
+    case 2:
+      view.setUint16(at, Number(value & 0xffffn), true)
+      break
+    case 4:
+      view.setUint32(at, Number(value & 0xffff_ffffn), true)
+      break
+    default:
+      view.setBigUint64(at, value, true)
+  }
+}
+
+export const errno = constants.errno

@@ -1,0 +1,67 @@
+// An object's functions in the form that they run in: jumps are indexes, and what the object file names are addresses.
+import type { Instruction, SourceLine, SymbolReference } from '../asm/instruction.js'
+import { BPF_JMP, BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, jumpOperations, ldImm64Code } from '../asm/isa.js'
+import type { ObjectFunction } from '../asm/object-reader.js'
+
+/** One instruction. */
+export interface Op {
+  readonly code: number
+  readonly dst: number
+  readonly src: number
+  readonly offset: number
+  /** All 64 bits: of a 32-bit immediate with the sign extended. */
+  readonly imm: bigint
+  /** The index that a jump goes to, or the number of the function that is called; else -1. */
+  readonly to: number
+  readonly line: SourceLine | undefined
+}
+
+export interface LinkedFunction {
+  readonly name: string
+  readonly number: number
+  readonly ops: readonly Op[]
+}
+
+/** Gives the addresses that instructions refer to. */
+export interface Resolver {
+  symbol(reference: SymbolReference): bigint
+  /** The address of a function, for helpers that call back. */
+  functionAddress(number: number): bigint
+}
+
+export const callCode = BPF_JMP | jumpOperations.call
+
+/** @throws RangeError if an instruction names something that the object does not have */
+export function link(functions: readonly ObjectFunction[], resolver: Resolver): LinkedFunction[] {
+  const numbers = new Map(functions.map(({ name }, number) => [name, number]))
+  return functions.map(({ name, instructions }, number) => {
+    const labels = new Map(instructions.flatMap(({ labels = [] }, i) => labels.map((label) => [label, i])))
+    const ops = instructions.map((instruction) => linkOne(name, instruction, labels, numbers, resolver))
+    return { name, number, ops }
+  })
+}
+
+function linkOne(
+  name: string,
+  { code, dst, src, offset, imm, target, symbol, line }: Instruction,
+  labels: ReadonlyMap<string, number>,
+  functions: ReadonlyMap<string, number>,
+  resolver: Resolver,
+): Op {
+  const op = { code, dst, src, offset, imm: BigInt.asIntN(64, BigInt(imm)), to: -1, line }
+  if (symbol?.kind === 'kfunc') {
+    return { ...op, src: BPF_PSEUDO_KFUNC_CALL, imm: resolver.symbol(symbol) }
+  }
+  if (symbol !== undefined) return { ...op, src: 0, imm: BigInt.asIntN(64, resolver.symbol(symbol)) }
+  if (target === undefined) return op
+  const isCall = code === callCode && src === BPF_PSEUDO_CALL
+  if (!isCall && code !== ldImm64Code) {
+    const to = labels.get(target)
+    if (to === undefined) throw new RangeError(`'${name}' jumps to '${target}', which is not in it`)
+    return { ...op, to }
+  }
+  const to = functions.get(target)
+  if (to === undefined)
+    throw new RangeError(`'${name}' refers to the function '${target}', which the object does not have`)
+  return isCall ? { ...op, to } : { ...op, src: 0, imm: BigInt.asIntN(64, resolver.functionAddress(to)) }
+}

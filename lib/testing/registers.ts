@@ -1,0 +1,92 @@
+import {
+  aluOperations,
+  atomicOperations,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_LD,
+  BPF_LDX,
+  BPF_LOAD_ACQ,
+  BPF_ST,
+  BPF_STX,
+  BPF_X,
+  jumpOperations,
+  ldImm64Code,
+} from '../asm/isa.js'
+import { callCode, type LinkedFunction, type Op } from './program.js'
+
+/**
+ * Whether the function can read a register that it never wrote. The interpreter finds that out while it runs. Compiled programs have no way to
+ * tell, so a function for which it is possible is interpreted.
+ */
+export function mayReadUnwritten({ ops }: LinkedFunction, written: number): boolean {
+  const atEntry = new Map<number, number>()
+  const todo: [index: number, written: number][] = [[0, written | (1 << 10)]]
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    let [index, known] = next
+    const before = atEntry.get(index)
+    if (before !== undefined && (before & known) === before) continue
+    known = before === undefined ? known : before & known
+    atEntry.set(index, known)
+    const op = ops[index]
+    if (op === undefined) continue
+    if ((reads(op) & ~known) !== 0) return true
+    const after = (known & ~destroys(op)) | writes(op)
+    if (op.to >= 0 && op.code !== callCode) todo.push([op.to, after])
+    const isEnd = op.code === (BPF_JMP | jumpOperations.exit) || op.code === BPF_JMP || op.code === BPF_JMP32
+    if (!isEnd) todo.push([index + 1, after])
+  }
+  return false
+}
+
+const bit = (register: number): number => 1 << register
+const callerSaved = 0b111110
+
+function reads({ code, dst, src, imm }: Op): number {
+  const operation = code & 0xf0
+  const right = (code & BPF_X) !== 0 ? bit(src) : 0
+  switch (code & 7) {
+    case BPF_ALU:
+    case BPF_ALU64:
+      if (operation === aluOperations.mov) return right
+      return operation === aluOperations.neg || operation === aluOperations.end ? bit(dst) : bit(dst) | right
+    case BPF_LD:
+      return (code & 0xe0) === 0x40 ? bit(src) | bit(6) : code === ldImm64Code ? 0 : bit(6)
+    case BPF_LDX:
+      return bit(src)
+    case BPF_ST:
+      return bit(dst)
+    case BPF_STX:
+      if ((code & 0xe0) !== BPF_ATOMIC) return bit(dst) | bit(src)
+      if (Number(imm) === BPF_LOAD_ACQ) return bit(src)
+      return bit(dst) | bit(src) | (Number(imm) === atomicOperations.cmpxchg ? bit(0) : 0)
+    default:
+      if (code === callCode || operation === jumpOperations.ja || operation === jumpOperations.jcond) return 0
+      return operation === jumpOperations.exit ? bit(0) : bit(dst) | right
+  }
+}
+
+function writes({ code, dst, src, imm }: Op): number {
+  switch (code & 7) {
+    case BPF_ALU:
+    case BPF_ALU64:
+    case BPF_LDX:
+      return bit(dst)
+    case BPF_LD:
+      return code === ldImm64Code ? bit(dst) : bit(0)
+    case BPF_STX:
+      if ((code & 0xe0) !== BPF_ATOMIC) return 0
+      if (Number(imm) === BPF_LOAD_ACQ) return bit(dst)
+      if (Number(imm) === atomicOperations.cmpxchg) return bit(0)
+      return (Number(imm) & 1) !== 0 && Number(imm) < 0x100 ? bit(src) : 0
+    default:
+      return code === callCode ? bit(0) : 0
+  }
+}
+
+function destroys({ code }: Op): number {
+  const isPacketLoad = (code & 7) === BPF_LD && code !== ldImm64Code
+  return code === callCode || isPacketLoad ? callerSaved : 0
+}
