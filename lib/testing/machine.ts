@@ -1,11 +1,12 @@
-import { constants } from 'node:os'
+import { type HelperName, helperNames, helperNumber } from '../asm/helper-names.js'
 import type { SymbolReference } from '../asm/instruction.js'
 import type { ObjectFile } from '../asm/object-reader.js'
 import { CompiledProgram } from './compiled.js'
 import { EmulatorError } from './fault.js'
+import { allHelpers } from './helpers/index.js'
 import type { Executor, Host } from './host.js'
 import { Interpreter } from './interpreter.js'
-import { EmulatedMap } from './maps.js'
+import { EmulatedMap, keyText } from './maps.js'
 import { Memory, type Region } from './memory.js'
 import { atomicResult } from './operations.js'
 import { type LinkedFunction, link } from './program.js'
@@ -49,6 +50,31 @@ class TailCall {
   }
 }
 
+/** What programs can learn about the kernel that they run in. All of it may be changed between runs. */
+export interface Environment {
+  /** Nanoseconds: what the clocks of `bpf_ktime_get_*` say. It stands still unless it is set. */
+  time: bigint
+  /** The thread that is running, and its process. */
+  pid: number
+  tgid: number
+  uid: number
+  gid: number
+  /** The thread's name, 15 characters at most. */
+  comm: string
+  cgroupId: bigint
+  /** The cookie that the program was attached with. */
+  cookie: bigint
+  /** `bpf_get_prandom_u32`: 32 bits. */
+  random: () => number
+}
+
+/** A `struct bpf_timer`. */
+export interface Timer {
+  callback: number | undefined
+  /** When it fires, in the time of the environment; `undefined` if it is not started. */
+  due: bigint | undefined
+}
+
 /** Memory, maps and functions of one object, and the state of the kernel that its programs can see. */
 export class Machine implements Host {
   readonly memory = new Memory()
@@ -65,6 +91,20 @@ export class Machine implements Host {
   readonly references = new Map<bigint, Reference>()
   /** The CPU that programs run on. */
   cpu = 0
+  readonly environment: Environment
+  /** Lines of `bpf_printk`, without their line feeds. */
+  readonly printed: string[] = []
+  /** By the address of the `struct bpf_timer`. */
+  readonly timers = new Map<bigint, Timer>()
+  /** What a traced function was called with, for `bpf_get_func_arg`. */
+  arguments: readonly bigint[] = []
+  /** The address of the running thread's `struct task_struct`. */
+  currentTask: () => bigint = () => this.fault("there is no current task: give one as 'currentTask'")
+  /** Where the program sent its packet, by bpf_redirect or bpf_redirect_map. */
+  redirected: { ifindex: number } | { map: string; key: number } | undefined
+  readonly #records = new Map<string, readonly Uint8Array[]>()
+  /** Buffers that accept nothing more: helpers fail as when nobody reads. */
+  readonly full = new Set<string>()
 
   readonly #kernelNames: string[] = []
   readonly #frames: Region[]
@@ -87,10 +127,24 @@ export class Machine implements Host {
     this.object = object
     this.#options = options
     this.cpus = options.cpus ?? 2
+    this.environment = {
+      time: 1_000_000_000n,
+      pid: 1000,
+      tgid: 1000,
+      uid: 0,
+      gid: 0,
+      comm: 'test',
+      cgroupId: 1n,
+      cookie: 0n,
+      random: () => Math.floor(Math.random() * 0x1_0000_0000),
+    }
+    for (const [name, helper] of Object.entries(allHelpers))
+      this.helpers.set(helperNumber(name as HelperName), helper)
     this.#frames = Array.from({ length: deepest }, () =>
       this.memory.region('stack', 'the stack', stackSize, { shadowed: true }),
     )
     for (const map of object.maps) this.addMap(new EmulatedMap(this.memory, map, this.cpus))
+    this.#fillSlots()
     this.#makeSections()
     this.#functionRegions = object.functions.map(({ name }) =>
       this.memory.region('function', `function '${name}'`, 0),
@@ -104,6 +158,77 @@ export class Machine implements Host {
   addMap(map: EmulatedMap): void {
     this.maps.set(map.name, map)
     this.#mapsByRegion.set(map.region.id, map)
+  }
+
+  /** What maps of maps and program arrays have in them from the beginning. */
+  #fillSlots(): void {
+    for (const { name, values } of this.object.maps) {
+      const map = this.maps.get(name)!
+      for (const { slot, name } of values) {
+        map.innerMaps?.set(keyText(new Uint8Array(Uint32Array.of(slot).buffer)), this.maps.get(name)!)
+        map.programs?.set(
+          slot,
+          this.object.functions.findIndex((fn) => fn.name === name),
+        )
+      }
+    }
+  }
+
+  // ---- Records of ring buffers and perf buffers
+
+  emit(map: string, bytes: Uint8Array): void {
+    this.#records.set(map, [...this.emitted(map), bytes])
+  }
+
+  /** The records that nobody has taken yet. */
+  emitted(map: string): readonly Uint8Array[] {
+    return this.#records.get(map) ?? []
+  }
+
+  /** Takes the records, as a reader does. */
+  takeRecords(map: string): readonly Uint8Array[] {
+    const records = this.emitted(map)
+    this.#records.delete(map)
+    return records
+  }
+
+  isFull(map: string, size: number): boolean {
+    const used = this.emitted(map).reduce((sum, { length }) => sum + 8 + Math.ceil(length / 8) * 8, 0)
+    const room =
+      this.maps.get(map)!.type === 'ringbuf' ? this.maps.get(map)!.maxEntries : Number.POSITIVE_INFINITY
+    return this.full.has(map) || used + 8 + size > room
+  }
+
+  /** Lets time pass. Timers that are due fire in their order. */
+  advance(nanoseconds: bigint): void {
+    const end = this.environment.time + nanoseconds
+    for (;;) {
+      const due = [...this.timers].filter(([, { due }]) => due !== undefined && due <= end)
+      const [next] = due.sort(([, a], [, b]) => (a.due! < b.due! ? -1 : 1))
+      if (next === undefined) break
+      const [address, timer] = next
+      if (timer.due! > this.environment.time) this.environment.time = timer.due!
+      timer.due = undefined
+      this.#guarded(() => this.#fireTimer(address, timer.callback!))
+    }
+    this.environment.time = end
+  }
+
+  #fireTimer(address: bigint, callback: number): void {
+    const { region } = this.memory.expect(address, 'timer')
+    for (const map of this.maps.values()) {
+      const key = map.keyOfValue(region.base)
+      if (key === undefined) continue
+      const keyRegion = this.memory.region('map value', `a key of map '${map.name}'`, map.keySize)
+      this.memory.bytes.set(key, keyRegion.base)
+      const args = [
+        this.memory.pointer(map.region),
+        this.memory.pointer(keyRegion),
+        this.memory.pointer(region),
+      ]
+      this.call(callback, args)
+      return
+    }
   }
 
   #makeSections(): void {
@@ -166,15 +291,8 @@ export class Machine implements Host {
   run(name: string, context: bigint): bigint {
     const number = this.functions.findIndex((fn) => fn.name === name)
     if (number < 0) throw new RangeError(`program '${name}' does not exist`)
-    this.#left = this.#options.budget ?? 100_000_000
     this.#context = context
-    this.#depth = 0
-    this.#tailCalls = 0
-    this.#mayGotos = 0
-    this.references.clear()
-    this.#executor ??= this.#chooseExecutor()
-    this.#executor.begin?.()
-    try {
+    return this.#guarded(() => {
       const result = this.#runToEnd(number)
       for (const { what, by, place } of this.references.values()) {
         this.#fn = place.fn
@@ -182,6 +300,20 @@ export class Machine implements Host {
         this.fault(`the program ended and kept a ${what}; ${by} has to follow`)
       }
       return result
+    })
+  }
+
+  /** Begins a run, and says of what it does wrong where that is. */
+  #guarded<T>(run: () => T): T {
+    this.#left = this.#options.budget ?? 100_000_000
+    this.#depth = 0
+    this.#tailCalls = 0
+    this.#mayGotos = 0
+    this.references.clear()
+    this.#executor ??= this.#chooseExecutor()
+    this.#executor.begin?.()
+    try {
+      return run()
     } catch (error) {
       if (!(error instanceof EmulatorError) || error.place !== undefined) throw error
       throw new EmulatorError(error.reason, this.#place())
@@ -326,7 +458,7 @@ export class Machine implements Host {
   callHelper(number: number, args: readonly bigint[]): bigint {
     const helper = this.helpers.get(number)
     if (helper === undefined)
-      this.fault(`helper ${number} is not emulated: give a function for it in 'helpers'`)
+      this.fault(`helper ${nameOf(number)} is not emulated: give a function for it in 'helpers'`)
     return result(helper(this, ...args))
   }
 
@@ -338,6 +470,9 @@ export class Machine implements Host {
     return result(kernelFunction(this, ...args))
   }
 }
+
+const nameOf = (number: number): string =>
+  helperNames[number] ? `bpf_${helperNames[number]}` : String(number)
 
 const result = (value: bigint | number | undefined): bigint =>
   BigInt.asUintN(64, typeof value === 'number' ? BigInt(value) : (value ?? 0n))
@@ -370,5 +505,3 @@ export function writeNumber(view: DataView, at: number, size: number, value: big
       view.setBigUint64(at, value, true)
   }
 }
-
-export const errno = constants.errno

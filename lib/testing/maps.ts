@@ -35,6 +35,10 @@ export class EmulatedMap {
   readonly #freeValues: number[] = []
   /** The elements of a queue or stack. */
   readonly queue: Uint8Array[] = []
+  /** What is in a map of maps, by the bytes of the key. */
+  readonly innerMaps: Map<string, EmulatedMap> | undefined
+  /** The functions in a program array, by slot. */
+  readonly programs: Map<number, number> | undefined
 
   constructor(memory: Memory, declaration: ObjectMap, cpus: number) {
     this.#memory = memory
@@ -50,6 +54,8 @@ export class EmulatedMap {
     this.cpus = this.isPerCpu ? cpus : 1
     this.region = memory.region('map', `map '${this.name}'`, 0)
     if (this.isArray) this.#fill()
+    if (type === 'array_of_maps' || type === 'hash_of_maps') this.innerMaps = new Map()
+    if (type === 'prog_array') this.programs = new Map()
   }
 
   get isPerCpu(): boolean {
@@ -73,7 +79,7 @@ export class EmulatedMap {
     const start = this.#memory.allocate(this.#stride * this.cpus * this.maxEntries)
     for (let i = 0; i < this.maxEntries; i++) {
       const key = new Uint8Array(Uint32Array.of(i).buffer)
-      this.#entries.set(textOf(key), { key, base: start + i * this.#stride * this.cpus, regions: [] })
+      this.#entries.set(keyText(key), { key, base: start + i * this.#stride * this.cpus, regions: [] })
     }
   }
 
@@ -94,17 +100,17 @@ export class EmulatedMap {
   }
 
   #find(key: Uint8Array): Entry | undefined {
-    if (this.type !== 'lpm_trie') return this.#entries.get(textOf(key))
+    if (this.type !== 'lpm_trie') return this.#entries.get(keyText(key))
     const longest = prefixLength(key)
     for (let length = longest; length >= 0; length--) {
-      const entry = this.#entries.get(textOf(prefix(key, length)))
+      const entry = this.#entries.get(keyText(prefix(key, length)))
       if (entry !== undefined) return entry
     }
     return undefined
   }
 
   #touch(entry: Entry): void {
-    const key = textOf(entry.key)
+    const key = keyText(entry.key)
     this.#entries.delete(key)
     this.#entries.set(key, entry)
   }
@@ -115,7 +121,7 @@ export class EmulatedMap {
       if (prefixLength(key) > (this.keySize - 4) * 8) return -EINVAL
       key = prefix(key, prefixLength(key))
     }
-    const text = textOf(key)
+    const text = keyText(key)
     let entry = this.#entries.get(text)
     if (this.isArray && entry === undefined) return -E2BIG
     if ((flags & 3) === BPF_NOEXIST && entry !== undefined) return -EEXIST
@@ -144,9 +150,9 @@ export class EmulatedMap {
   delete(key: Uint8Array): number {
     if (this.isArray) return -EINVAL
     const exact = this.type === 'lpm_trie' ? prefix(key, prefixLength(key)) : key
-    const entry = this.#entries.get(textOf(exact))
+    const entry = this.#entries.get(keyText(exact))
     if (entry === undefined) return -ENOENT
-    this.#entries.delete(textOf(exact))
+    this.#entries.delete(keyText(exact))
     // A program that still has a pointer may use it to its end, as under RCU. So the memory is not given to another key.
     if (entry.regions.length === 0) this.#freeValues.push(entry.base)
     return 0
@@ -170,17 +176,26 @@ export class EmulatedMap {
     })
   }
 
+  /** The key whose value is at a place in the linear memory. */
+  keyOfValue(base: number): Uint8Array | undefined {
+    for (const entry of this.#entries.values()) {
+      if (base >= entry.base && base < entry.base + this.#stride * this.cpus) return entry.key
+    }
+    return undefined
+  }
+
   /** For bpf_for_each_map_elem: pointers to a key and a value. */
   *pointers(cpu: number): Generator<{ key: Uint8Array; value: bigint }> {
     for (const entry of [...this.#entries.values()]) {
-      if (this.#entries.get(textOf(entry.key)) === entry) {
+      if (this.#entries.get(keyText(entry.key)) === entry) {
         yield { key: entry.key, value: this.#pointer(entry, this.isPerCpu ? cpu : 0) }
       }
     }
   }
 }
 
-const textOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
+/** A key as the name of a property: a character for each byte. */
+export const keyText = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
 
 function prefixLength(key: Uint8Array): number {
   return new DataView(key.buffer, key.byteOffset).getUint32(0, true)

@@ -141,7 +141,10 @@ function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean)
           'xchg',
           'cmpxchg',
         ] as const)
-        return [atomic(operation, wide, r10, slot(wide === 'u32' ? 4 : 8), one(registers.slice(1)))]
+        const slotOf = slot(wide === 'u32' ? 4 : 8)
+        const change = atomic(operation, wide, r10, slotOf, one(registers.slice(1)))
+        // Linux 6.18 on x64 does not always clear the upper half of r0 when a 32-bit cmpxchg succeeds, against the instruction set's description.
+        return operation === 'cmpxchg' && wide === 'u32' ? [change, asm.mov32(r0, r0)] : [change]
       }
       case 9:
         if (!hasCalls) return [arithmetic()]

@@ -1,0 +1,341 @@
+import { readFileSync } from 'node:fs'
+import { type HelperName, helperNumber } from '../asm/helper-names.js'
+import { type ObjectFile, type ObjectFunction, readObject } from '../asm/object-reader.js'
+import { type Codec, compile } from '../btf/codec.js'
+import { type KernelValue, KernelValues } from './kernel-values.js'
+import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
+import type { EmulatedMap } from './maps.js'
+import { Packet, type SkbFields, skbContext, type XdpFields, xdpContext } from './packet-context.js'
+
+export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
+  /** The `struct task_struct` of the running thread, for `bpf_get_current_task` and its members. */
+  currentTask?: { readonly [member: string]: KernelValue }
+  /** Helpers that take the place of the emulated ones, or add to them, by name. */
+  helpers?: Readonly<Partial<Record<HelperName | `bpf_${HelperName}`, Helper>>>
+  /** Kernel functions by name. None is emulated without one. */
+  kfuncs?: Readonly<Record<string, Helper>>
+  /** Options of the kernel's configuration, and addresses of kernel symbols, by name. */
+  externs?: Readonly<Record<string, number | bigint>>
+}
+
+/** What a program is run with. Which of these there are depends on its kind. */
+export interface RunOptions {
+  /** For XDP, TC, socket filters and cgroup_skb: the packet. */
+  packet?: Uint8Array
+  /** Fields of `struct xdp_md`. */
+  xdp?: XdpFields
+  /** Fields of `struct __sk_buff`. */
+  skb?: SkbFields
+  /** For raw tracepoints, tp_btf, fentry, fexit and LSM: the arguments. An object is a kernel struct; its type is named by `types`. */
+  args?: readonly (number | bigint | KernelStruct)[]
+  /** The bytes of the context, for all other kinds. A `syscall` program may change them. */
+  context?: Uint8Array
+}
+
+/** A kernel struct as an argument: `struct('task_struct', { tgid: 42 })`. */
+export interface KernelStruct {
+  readonly struct: string
+  readonly value: { readonly [member: string]: KernelValue }
+}
+
+/** Names the type of a plain object that stands for a kernel struct. */
+export const struct = (name: string, value: { readonly [member: string]: KernelValue }): KernelStruct => ({
+  struct: name,
+  value,
+})
+
+export interface RunResult {
+  /** What the program returned, as 32 bits without a sign: test_run of the kernel gives the same. */
+  readonly retval: number
+  /** The return value's name, such as XDP_DROP, for programs that return an action. */
+  readonly action: string | undefined
+  /** The packet as the program left it. */
+  readonly packet: Uint8Array | undefined
+  /** The fields of `struct __sk_buff` as the program left them. */
+  readonly skb: SkbFields | undefined
+  /** The context's bytes as the program left them. */
+  readonly context: Uint8Array | undefined
+  /** Where the packet goes, by bpf_redirect or bpf_redirect_map. */
+  readonly redirected: Machine['redirected']
+}
+
+const xdpActions = ['XDP_ABORTED', 'XDP_DROP', 'XDP_PASS', 'XDP_TX', 'XDP_REDIRECT']
+const tcActions = [
+  'TC_ACT_OK',
+  'TC_ACT_RECLASSIFY',
+  'TC_ACT_SHOT',
+  'TC_ACT_PIPE',
+  'TC_ACT_STOLEN',
+  'TC_ACT_QUEUED',
+  'TC_ACT_REPEAT',
+  'TC_ACT_REDIRECT',
+  'TC_ACT_TRAP',
+]
+
+const isXdp = (section: string): boolean => /^xdp(?:[./_]|$)/.test(section)
+const isTc = (section: string): boolean => /^(?:tc|classifier|action|tcx|netkit)(?:\/|$)/.test(section)
+const hasSkb = (section: string): boolean =>
+  isTc(section) || /^(?:socket|cgroup_skb|cgroup\/skb|sk_skb|lwt_|flow_dissector)/.test(section)
+const hasArguments = (section: string): boolean =>
+  /^(?:raw_tp|raw_tracepoint|tp_btf|fentry|fexit|fmod_ret|lsm|iter)/.test(
+    section.replace(/\.(?:s|w)(?=\/|$)/, ''),
+  )
+
+/**
+ * Runs programs of an object file without a kernel and without privileges.
+ *
+ * It checks what programs do while they run: every access, every reservation. It is not the verifier, which checks all ways that a program can go, and
+ * accepts less.
+ *
+ * @example
+ * const emulator = Emulator.open('filter.bpf.o')
+ * const { action } = emulator.program('filter').run({ packet })
+ */
+export class Emulator {
+  readonly machine: Machine
+  readonly object: ObjectFile
+  readonly #values: KernelValues | undefined
+  readonly #programs = new Map<string, EmulatedProgram>()
+
+  /** @param source - a path, a file: URL, or the bytes of an object file */
+  static open(source: string | URL | Uint8Array, options: EmulatorOptions = {}): Emulator {
+    const bytes = source instanceof Uint8Array ? source : readFileSync(source)
+    return new Emulator(readObject(bytes), options)
+  }
+
+  private constructor(object: ObjectFile, options: EmulatorOptions) {
+    const {
+      currentTask,
+      helpers = {},
+      kfuncs = {},
+      externs = {},
+      cpus,
+      executor,
+      budget,
+      ...environment
+    } = options
+    this.object = object
+    this.machine = new Machine(object, {
+      ...(cpus !== undefined && { cpus }),
+      ...(executor !== undefined && { executor }),
+      ...(budget !== undefined && { budget }),
+    })
+    Object.assign(this.machine.environment, environment)
+    if (object.btf !== undefined) this.#values = new KernelValues(this.machine.memory, object.btf)
+    for (const [name, helper] of Object.entries(helpers))
+      this.machine.helpers.set(helperNumber(name as HelperName), helper!)
+    for (const [name, kfunc] of Object.entries(kfuncs)) this.machine.kernelFunctions.set(name, kfunc)
+    for (const [name, value] of Object.entries(externs)) this.#setExtern(name, value)
+    if (currentTask !== undefined) {
+      const address = this.kernel('task_struct', currentTask)
+      this.machine.currentTask = () => address
+    }
+    for (const fn of object.functions) {
+      if (fn.isProgram) this.#programs.set(fn.name, new EmulatedProgram(this, fn))
+    }
+  }
+
+  #setExtern(name: string, value: number | bigint): void {
+    const region = this.machine.externs.get(name)
+    if (region === undefined) throw new RangeError(`the object has no extern '${name}'`)
+    for (let i = 0, left = BigInt(value); i < region.size; i++, left >>= 8n) {
+      this.machine.memory.bytes[region.base + i] = Number(left & 0xffn)
+    }
+  }
+
+  get programs(): ReadonlyMap<string, EmulatedProgram> {
+    return this.#programs
+  }
+
+  /** @throws RangeError if the object has no such program */
+  program(name: string): EmulatedProgram {
+    const program = this.#programs.get(name)
+    if (program === undefined) throw new RangeError(`the object has no program '${name}'`)
+    return program
+  }
+
+  /** A map by its name, typed by BTF; bytes where it is declared with sizes only. */
+  map<K = unknown, V = unknown>(name: string): TestMap<K, V> {
+    const map = this.machine.maps.get(name)
+    if (map === undefined) throw new RangeError(`the object has no map '${name}'`)
+    return new TestMap<K, V>(this, map)
+  }
+
+  /** Takes the records that programs put into a ring buffer or perf buffer. @param type - the struct that they are */
+  events<T = Uint8Array>(map: string, type?: string): T[] {
+    const codec = type === undefined ? undefined : this.codec<T>(type)
+    return this.machine.takeRecords(map).map((bytes) => (codec ? codec.decodeBytes(bytes) : (bytes as T)))
+  }
+
+  /** Lines of `bpf_printk` since the last call. */
+  printed(): string[] {
+    return this.machine.printed.splice(0)
+  }
+
+  /** Reads a global variable. */
+  get<T = unknown>(variable: string): T {
+    const { codec, at } = this.#variable(variable)
+    return codec.decode(this.machine.memory.view, at, codec.size) as T
+  }
+
+  /** Writes a global variable, also one in `.rodata`. */
+  set(variable: string, value: unknown): void {
+    const { codec, at } = this.#variable(variable)
+    const bytes = codec.encodeBytes(value)
+    this.machine.memory.bytes.set(bytes, at)
+  }
+
+  #variable(name: string): { codec: Codec; at: number } {
+    const variable = this.object.variables.find((variable) => variable.name === name)
+    if (variable === undefined) throw new RangeError(`the object has no variable '${name}'`)
+    const region = this.machine.sections.get(variable.section)!
+    return { codec: compile(this.object.btf!, variable.typeId, { name }), at: region.base + variable.offset }
+  }
+
+  /** Reads and writes values of a type of the object. */
+  codec<T = unknown>(type: string): Codec<T> {
+    const btf = this.object.btf
+    const found = btf?.find(type, 'struct') ?? btf?.find(type, 'union') ?? btf?.find(type)
+    if (found === undefined) throw new RangeError(`the object's BTF has no type '${type}'`)
+    return compile<T>(btf!, found.id)
+  }
+
+  /** Puts a kernel struct into memory, as the object's BTF has it. Returns its address. */
+  kernel(type: string, value: { readonly [member: string]: KernelValue }): bigint {
+    if (this.#values === undefined)
+      throw new RangeError('the object has no BTF, which names the members of structs')
+    return this.#values.make(type, value)
+  }
+
+  /** Lets time pass. Timers that are due fire. */
+  advance(nanoseconds: bigint | number): void {
+    this.machine.advance(BigInt(nanoseconds))
+  }
+}
+
+export class EmulatedProgram {
+  readonly #emulator: Emulator
+  readonly #function: ObjectFunction
+
+  constructor(emulator: Emulator, fn: ObjectFunction) {
+    this.#emulator = emulator
+    this.#function = fn
+  }
+
+  get name(): string {
+    return this.#function.name
+  }
+
+  /** What stands in SEC(). */
+  get section(): string {
+    return this.#function.section
+  }
+
+  /**
+   * Runs the program once.
+   *
+   * @throws EmulatorError if it does something that a program must not do
+   */
+  run(options: RunOptions = {}): RunResult {
+    const { machine } = this.#emulator
+    const { name } = this
+    const section = this.section.replace(/^\?/, '')
+    machine.redirected = undefined
+    const packet = new Packet(machine, options.packet ?? new Uint8Array(0))
+    let skb: ReturnType<typeof skbContext> | undefined
+    let context: bigint
+    let at: number | undefined
+    if (isXdp(section)) context = xdpContext(machine, packet, options.xdp)
+    else if (hasSkb(section)) {
+      skb = skbContext(machine, packet, options.skb)
+      context = skb.pointer
+    } else {
+      const bytes =
+        hasArguments(section) && options.context === undefined ? this.#arguments(options) : options.context
+      const region = machine.memory.region('context', 'the context', bytes?.length ?? 0, { writable: true })
+      machine.memory.bytes.set(bytes ?? new Uint8Array(0), region.base)
+      at = region.base
+      context = machine.memory.pointer(region)
+    }
+    const retval = Number(BigInt.asUintN(32, machine.run(name, context)))
+    const hasPacket = isXdp(section) || skb !== undefined
+    return {
+      retval,
+      action: (isXdp(section) ? xdpActions : isTc(section) ? tcActions : [])[retval],
+      packet: hasPacket ? packet.bytes() : undefined,
+      skb: skb?.fields(),
+      context:
+        at === undefined ? undefined : machine.memory.bytes.slice(at, at + (options.context?.length ?? 0)),
+      redirected: machine.redirected,
+    }
+  }
+
+  #arguments({ args = [] }: RunOptions): Uint8Array {
+    const words = args.map((arg) =>
+      typeof arg === 'object'
+        ? this.#emulator.kernel(arg.struct, arg.value)
+        : BigInt.asUintN(64, BigInt(arg)),
+    )
+    this.#emulator.machine.arguments = words
+    return new Uint8Array(BigUint64Array.from(words).buffer)
+  }
+}
+
+/** A map of an {@link Emulator}, from the side of the tests. */
+export class TestMap<K = unknown, V = unknown> {
+  readonly #map: EmulatedMap
+  readonly #key: Codec<K> | undefined
+  readonly #value: Codec<V> | undefined
+
+  constructor(emulator: Emulator, map: EmulatedMap) {
+    this.#map = map
+    const { keyTypeId, valueTypeId } = map.declaration
+    const { btf } = emulator.object
+    if (btf && keyTypeId !== 0) this.#key = compile<K>(btf, keyTypeId)
+    if (btf && valueTypeId !== 0) this.#value = compile<V>(btf, valueTypeId)
+  }
+
+  get size(): number {
+    return this.#map.size
+  }
+
+  /** The value, or `undefined`. Of a per-CPU map, an array with one for each CPU. */
+  get(key: K): V | undefined {
+    const values = this.#map.get(this.#keyBytes(key))
+    return values && this.#values(values)
+  }
+
+  /** @throws RangeError that says why not, such as a map that is full */
+  set(key: K, value: V): this {
+    const values = this.#map.isPerCpu ? (value as unknown as V[]) : [value]
+    for (const [cpu, one] of values.entries()) {
+      const bytes = this.#value ? this.#value.encodeBytes(one) : (one as Uint8Array)
+      const error = this.#map.update(this.#keyBytes(key), bytes, 0, this.#map.isPerCpu ? cpu : undefined)
+      if (error !== 0) throw new RangeError(`map '${this.#map.name}' refuses the entry: errno ${-error}`)
+    }
+    return this
+  }
+
+  delete(key: K): boolean {
+    return this.#map.delete(this.#keyBytes(key)) === 0
+  }
+
+  *entries(): Generator<[K, V]> {
+    for (const { key, values } of this.#map.entries()) {
+      yield [this.#key ? this.#key.decodeBytes(key) : (key as K), this.#values(values)]
+    }
+  }
+
+  [Symbol.iterator](): Generator<[K, V]> {
+    return this.entries()
+  }
+
+  #keyBytes(key: K): Uint8Array {
+    return this.#key ? this.#key.encodeBytes(key) : (key as Uint8Array)
+  }
+
+  #values(bytes: Uint8Array[]): V {
+    const values = bytes.map((one) => (this.#value ? this.#value.decodeBytes(one) : (one as V)))
+    return this.#map.isPerCpu ? (values as V) : values[0]!
+  }
+}
