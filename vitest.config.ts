@@ -12,13 +12,12 @@ export default defineConfig({
     setupFiles: ['test/helpers/leaks.ts'],
     testTimeout: 30_000,
     // Tests see what is shipped.
-    alias: [
-      { find: /^libbpf-node$/, replacement: fileURLToPath(new URL('dist/lib/index.js', import.meta.url)) },
-      {
-        find: /^libbpf-node\/skeleton$/,
-        replacement: fileURLToPath(new URL('dist/lib/skeleton.js', import.meta.url)),
-      },
-    ],
+    alias: Object.entries({ '': 'index', '/skeleton': 'skeleton', '/asm': 'asm', '/testing': 'testing' }).map(
+      ([entry, file]) => ({
+        find: new RegExp(`^libbpf-node${entry}$`),
+        replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),
+      }),
+    ),
     server: { deps: { external: [/\/dist\/lib\//] } },
   },
 })

@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown'
 import { files } from './files.mjs'
 
 const folder = 'dist/lib'
-const entries = ['index', 'skeleton', 'cli/main']
+const entries = ['index', 'skeleton', 'asm', 'testing', 'cli/main']
 
 /**
  * `import` of a module of Node's own makes a second module around it, which reads all that it exports: 0.2 ms each, and node:fs has a
@@ -34,8 +34,19 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name].js',
   comments: { legal: true, jsdoc: false, annotation: false },
-  // What the library's entry needs is one file, not one for each set of entries that share it.
-  codeSplitting: { groups: [{ name: 'library', test: /\/dist\/lib\/(?!cli|codegen|skeleton)/ }] },
+  codeSplitting: {
+    groups: [
+      // What also runs where there is no native addon: types, and what is made of them.
+      {
+        name: 'types',
+        test: /\/dist\/lib\/(btf\/(?!btf\.js)|errors\/nearest|machine\/byte-order)/,
+        priority: 2,
+      },
+      { name: 'asm', test: /\/dist\/lib\/asm\//, priority: 1 },
+      // What the library's entry needs is one file, not one for each set of entries that share it.
+      { name: 'library', test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm|testing)/ },
+    ],
+  },
 })
 await bundle.close()
 // Somebody who imported one of the others would have a second library. Their declarations stay.

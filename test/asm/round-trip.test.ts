@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
-import { readElf } from '../../lib/asm/elf-reader.js'
 import {
   assemble,
   disassemble,
@@ -14,7 +12,9 @@ import {
   r0,
   r1,
   splice,
-} from '../../lib/asm.js'
+} from 'libbpf-node/asm'
+import { describe, expect, it } from 'vitest'
+import { readElf } from '../../lib/asm/elf-reader.js'
 
 const root = fileURLToPath(new URL('../../dist', import.meta.url))
 /** Another folder with objects, to try the same on. */

@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
 import {
   add,
   buildObject,
@@ -21,8 +20,9 @@ import {
   st,
   stx,
   types,
-} from '../../lib/asm.js'
-import { Emulator, EmulatorError, struct } from '../../lib/testing.js'
+} from 'libbpf-node/asm'
+import { Emulator, EmulatorError, struct } from 'libbpf-node/testing'
+import { describe, expect, it } from 'vitest'
 
 const example = (name: string): string =>
   fileURLToPath(new URL(`../../dist/examples/${name}/${name}.bpf.o`, import.meta.url))

@@ -1,7 +1,7 @@
 // Random programs that the verifier accepts: arithmetic, jumps forward, the stack, atomics, calls. They read their input from one variable and leave all
 // registers in another.
 
-import * as asm from '../../lib/asm.js'
+import * as asm from 'libbpf-node/asm'
 import {
   atomic,
   be,
@@ -37,7 +37,7 @@ import {
   st,
   stx,
   types,
-} from '../../lib/asm.js'
+} from 'libbpf-node/asm'
 
 const registers: Register[] = [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9]
 const stackWords = 8
