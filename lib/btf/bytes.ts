@@ -1,5 +1,6 @@
 /**
- * Whether it is a Uint8Array, or a Buffer, of whatever realm: what a test runner's sandbox or a `vm` context made is no instance of our Uint8Array.
+ * Whether a value is a Uint8Array or a Buffer. Unlike `instanceof`, this also works for values of another realm, such as
+ * the sandbox of a test runner or a `vm` context.
  *
  * @internal
  */
@@ -9,7 +10,8 @@ export function isBytes(value: unknown): value is Uint8Array {
 }
 
 /**
- * Returns bytes that native code made as a Uint8Array of this realm: in a sandbox, such as Jest's, they are otherwise no instance of its Uint8Array.
+ * Returns the same bytes as a Uint8Array of this realm. In a sandbox such as Jest's, arrays that native code makes are not
+ * instances of the sandbox's Uint8Array.
  *
  * @internal
  */

@@ -6,55 +6,59 @@ import { describe, resolve, sizeOf } from './layout.js'
 import type { BtfTypes } from './parse.js'
 import { isFlexible, type Plan, Planner } from './plan.js'
 
-/** How a codec is made. */
+/** Options for making a codec. */
 export interface CodecOptions {
   /**
-   * Integers of more than 32 bits are bigints, the default. With `false` they are numbers, and decoding one that a number
-   * can't hold is a RangeError. Encoding takes either in both cases. Pointers are always bigints.
+   * Whether integers of more than 32 bits are bigints. The default is `true`. With `false` they are numbers, and decoding
+   * one that is not a safe integer throws a RangeError. Encoding accepts both in either case. Pointers are always bigints.
    */
   readonly bigint?: boolean
-  /** What a value is called in errors (`event.pid: missing`); otherwise the type's name. */
+  /** The name of a value in errors, such as `event` in `event.pid: missing`. The default is the type's name. */
   readonly name?: string
-  /** Makes source code, the default where that is allowed, or with `false` composes closures: the same, slower. */
+  /**
+   * Whether to generate source code, which is the default where the environment allows it. With `false`, the codec is made
+   * of closures, which do the same but are slower.
+   */
   readonly generate?: boolean
 }
 
-/** Reads and writes values of one type. Its functions may be called on their own. */
+/** Reads and writes values of one type. Its functions do not need a `this`. */
 export interface Codec<T = unknown> {
-  /** The type that it was made for. */
+  /** The id of the type in its BTF. */
   readonly typeId: number
-  /** Size of the type in bytes; without the items of a flexible array. */
+  /** Size of the type in bytes, without the items of a flexible array. */
   readonly size: number
-  /** The type ends in a flexible array, so that its values may be longer than `size`. */
+  /** Whether the type ends in a flexible array, so that its values may be longer than `size`. */
   readonly flexible: boolean
 
   /**
    * Reads a value.
    *
-   * @param offset - where it starts in the view, in bytes; 0 by default
-   * @param length - how many bytes the record has. A flexible array reaches to its end, and is empty without it
-   * @throws RangeError when the record is shorter than the type
+   * @param offset - where the value starts in the view, in bytes; 0 by default
+   * @param length - how many bytes the record has. A flexible array extends to the end of the record. Without `length`, it
+   *   is empty
+   * @throws RangeError if the record is shorter than the type
    */
   readonly decode: (view: DataView, offset?: number, length?: number) => T
 
   /**
-   * Writes a value in place; all bytes that no member covers become 0. When it throws, what it has written is undefined.
+   * Writes a value in place. Bytes that no member covers become 0. If it throws, the contents of the bytes are undefined.
    *
-   * @throws TypeError or RangeError that says which member is wrong: `event.addr.port: 70000 does not fit u16`
+   * @throws TypeError or RangeError that names the member that is wrong: `event.addr.port: 70000 does not fit u16`
    */
   readonly encode: (value: T, view: DataView, offset?: number) => void
 
-  /** How many bytes `encode` writes for this value: `size`, but for flexible arrays. */
+  /** Returns how many bytes `encode` writes for this value. It is `size`, or more if there is a flexible array. */
   readonly byteLength: (value: T) => number
 
-  /** Reads a value from bytes that are all its own. */
+  /** Reads a value from bytes that contain nothing else. */
   readonly decodeBytes: (bytes: Uint8Array) => T
 
   /** Writes a value into new bytes. */
   readonly encodeBytes: (value: T) => Uint8Array
 }
 
-/** Making code from strings is allowed here. Electron's renderers and `--disallow-code-generation-from-strings` forbid it. */
+/** Whether code can be made from strings. Electron's renderers and `--disallow-code-generation-from-strings` forbid it. */
 const evalAllowed = (() => {
   try {
     return new Function('return true')() === true
@@ -66,16 +70,17 @@ const evalAllowed = (() => {
 /**
  * Makes the codec for a type.
  *
- * - Structs, unions and datasecs are plain objects, members of anonymous structs and unions their own. Of a union's
- *   members each is readable; one must be given to be written, or several that agree.
- * - Integers and enums of up to 32 bits, and bitfields of up to 32 bits, are numbers; larger ones and pointers bigints.
- *   `bool` is a boolean, floats are numbers.
- * - `char[N]` is a string: UTF-8 up to the first NUL. To write other bytes give a Uint8Array.
- * - Other arrays of unsigned bytes are Uint8Arrays (copies), as are floats that JavaScript doesn't have. Other arrays are
- *   arrays.
+ * - Structs, unions and sections are plain objects. Members of anonymous structs and unions belong to the object around
+ *   them. When you read a union, you get all its members. When you write one, give one member, or several that agree.
+ * - Integers, enums and bitfields of up to 32 bits are numbers. Larger ones and pointers are bigints. `bool` is a boolean,
+ *   and floats are numbers.
+ * - `char[N]` is a string: UTF-8 up to the first NUL. To write other bytes, give a Uint8Array.
+ * - Other arrays of unsigned bytes are Uint8Arrays, which are copies. So are floats of a size that JavaScript does not
+ *   have. All other arrays are arrays.
  *
- * @throws TypeError when the type has no values (a function, a forward declaration)
- * @throws Error when the BTF contradicts itself
+ * @throws TypeError if the type has no values (a function, a forward declaration), or has a member whose type BTF cannot
+ *   express
+ * @throws Error if the BTF contradicts itself
  */
 export function compile<T = unknown>(btf: BtfTypes, typeId: number, options: CodecOptions = {}): Codec<T> {
   const plan = new Planner(btf, options.bigint === false).plan(typeId)
@@ -86,7 +91,7 @@ export function compile<T = unknown>(btf: BtfTypes, typeId: number, options: Cod
   return codecOf<T>(typeId, make(plan, btf.littleEndian, frame), frame, isFlexible(plan))
 }
 
-/** What values of a type are called in errors, and what the type is. */
+/** Returns how errors call a value of a type, and the type itself. */
 export function titleOf(btf: BtfTypes, typeId: number, plan: Plan): { root: string; words: string } {
   const type = resolve(btf, typeId)
   const named = btf.type(typeId)
@@ -111,7 +116,7 @@ export function expectCodec(what: string, codec: unknown): asserts codec is Code
   throw new TypeError(`${what} is not a codec: it needs a size in bytes and the functions decode and encode`)
 }
 
-/** Puts a codec together. @internal */
+/** Assembles a codec. @internal */
 export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boolean): Codec<T> {
   const { decode, encode } = raw
   const codec: Codec<T> = {
@@ -136,6 +141,6 @@ export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boo
 }
 
 function viewOf(bytes: Uint8Array): DataView {
-  if (!isBytes(bytes)) throw new TypeError('the bytes must be given as a Uint8Array')
+  if (!isBytes(bytes)) throw new TypeError('the bytes must be a Uint8Array')
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -16,15 +16,15 @@ import {
 import { readText } from './text.js'
 import * as values from './values.js'
 
-/** `end` is where the record ends, for what takes all that is left of it. */
+/** `end` is where the record ends. A flexible array extends to it. */
 type Read = (view: DataView, offset: number, end: number) => unknown
 type Write = (view: DataView, offset: number, value: unknown, end: number) => void
 type Values = Readonly<Record<string, unknown>>
 type WriteMember = (view: DataView, offset: number, value: Values, end: number) => void
 
 /**
- * Makes a codec from closures: what generate.ts says in source, for where code can't be made from strings. Whoever
- * changes one changes the other; the tests compare them.
+ * Makes a codec from closures, for environments where code cannot be made from strings. It does the same as the source
+ * code of generate.ts, so change both together. Tests compare them.
  */
 export function compose(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   const composer = new Composer(littleEndian)
@@ -55,13 +55,13 @@ export function compose(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   }
 }
 
-/** Reads and writes a value where it lies, and nothing around it: for a bitfield the bits beside it stay. Faults are not errors yet. */
+/** Reads and writes a value in place. It leaves everything around the value alone, including the bits around a bitfield. It throws faults, not errors. */
 export interface Accessor {
   read(view: DataView, offset: number): unknown
   write(view: DataView, offset: number, value: unknown): void
 }
 
-/** The accessor of a value that is a part of something else. */
+/** Makes the accessor of a value that is part of something larger. */
 export function composeAccessor(plan: Plan, littleEndian: boolean): Accessor {
   const composer = new Composer(littleEndian)
   const read = composer.read(plan, '')
@@ -81,7 +81,7 @@ class Composer {
     this.#endian = littleEndian
   }
 
-  /** Reads a value. `path` is its place in what is around it: `.name` or ''. */
+  /** Makes a function that reads a value. `path` is the step to the value from what contains it: `.name` or ''. */
   read(plan: Plan, path: string): Read {
     const le = this.#endian
     switch (plan.op) {
@@ -138,7 +138,7 @@ class Composer {
       const record: Record<string, unknown> = {}
       for (const { name, offset, read } of fields) {
         const value = read(v, o + offset, end)
-        // Assigning to `__proto__` would set the prototype.
+        // An assignment to `__proto__` would set the prototype.
         if (name !== '__proto__') record[name] = value
         else
           Object.defineProperty(record, name, { value, enumerable: true, writable: true, configurable: true })
@@ -147,7 +147,7 @@ class Composer {
     }
   }
 
-  /** Writes a value. `path` is its place in what is around it: `.name` or ''. */
+  /** Makes a function that writes a value. `path` is the step to the value from what contains it: `.name` or ''. */
   write(plan: Plan, path: string): Write {
     const le = this.#endian
     switch (plan.op) {
@@ -276,7 +276,7 @@ class Composer {
   }
 }
 
-/** What has been made for a plan, or what is made now. */
+/** Returns what was made for a plan, or makes it now. */
 function once<T>(made: Map<Plan, T>, plan: Plan, make: () => T): T {
   let result = made.get(plan)
   if (result === undefined) {
@@ -286,7 +286,7 @@ function once<T>(made: Map<Plan, T>, plan: Plan, make: () => T): T {
   return result
 }
 
-/** Does something one step further down. */
+/** Does some work, and puts a step in front of the path of a fault. */
 function step<T>(path: string, work: () => T): T {
   try {
     return work()
@@ -301,7 +301,7 @@ function readInt({ size, signed }: IntPlan, le: boolean): Read {
   return signed ? (v, o) => v.getInt32(o, le) : (v, o) => v.getUint32(o, le)
 }
 
-/** Checks that a number fits, or throws the fault that says why not. */
+/** Makes a function that returns a number that fits, and throws a fault for everything else. */
 function integerCheck(bits: number, signed: boolean, name: string, path: string): (x: unknown) => number {
   const low = signed ? -(2 ** (bits - 1)) : 0
   const high = signed ? 2 ** (bits - 1) : 2 ** bits
@@ -313,7 +313,7 @@ function integerCheck(bits: number, signed: boolean, name: string, path: string)
 
 function writeInt(plan: IntPlan, le: boolean, path: string): Write {
   const check = integerCheck(plan.size * 8, plan.signed, values.integerName(plan), path)
-  // Setting wraps around, so that one setter does for both signs.
+  // The setters wrap around, so one setter works for both signs.
   if (plan.size === 1) return (v, o, x) => v.setUint8(o, check(x))
   if (plan.size === 2) return (v, o, x) => v.setUint16(o, check(x), le)
   return (v, o, x) => v.setUint32(o, check(x), le)

@@ -1,8 +1,9 @@
 import { didYouMean } from '../errors/nearest.js'
 
 /**
- * What is wrong with a value, and where. The code that finds it knows only the member at hand; each record and array
- * around it puts its own step in front while the fault passes through. At the top it becomes an error.
+ * Says what is wrong with a value, and where. The code that throws it knows only the member itself. Each record and array
+ * around the member adds its own step in front of the path while the fault passes through, and at the top the fault
+ * becomes an error.
  */
 class Fault {
   path: string
@@ -16,19 +17,19 @@ class Fault {
   }
 }
 
-/** Passes on what was thrown; a fault gets the step `.name` or `[index]` in front of its path. */
+/** Throws the same again. A fault gets the step `.name` or `[index]` in front of its path. */
 export function within(thrown: unknown, step: string): never {
   if (thrown instanceof Fault) thrown.path = step + thrown.path
   throw thrown
 }
 
-/** Turns a fault into the error that a user sees; `root` is what the whole value is called. */
+/** Turns a fault into an error. `root` is the name of the whole value. */
 export function raise(thrown: unknown, root: string): never {
   if (thrown instanceof Fault) throw new thrown.kind(`${root}${thrown.path}: ${thrown.text}`)
   throw thrown
 }
 
-/** Any value in a message. */
+/** Describes any value for a message. */
 function show(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -47,18 +48,18 @@ function show(value: unknown): string {
 
 const missing = 'missing'
 
-/** Not of the type that is needed; or missing. */
+/** Throws because a value is missing, or does not have the required type. */
 export function wrongType(value: unknown, needed: string, path: string): never {
   throw new Fault(TypeError, path, value === undefined ? missing : `${show(value)} is not ${needed}`)
 }
 
-/** Not a number or bigint that fits the integer type `name`. */
+/** Throws because a value is not a number or bigint that fits the integer type `name`. */
 export function badInteger(value: unknown, needed: string, name: string, path: string): never {
   if (typeof value === 'number' && !Number.isInteger(value)) {
     throw new Fault(RangeError, path, `${value} is not an integer`)
   }
   if (typeof value === 'number' && needed === 'a bigint' && !Number.isSafeInteger(value)) {
-    throw new Fault(RangeError, path, `${value} is not exact as a number, give a bigint`)
+    throw new Fault(RangeError, path, `${value} is too large for a number to be exact, so pass a bigint`)
   }
   if (typeof value === 'number' || (typeof value === 'bigint' && needed !== 'a number')) {
     throw new Fault(RangeError, path, `${value} does not fit ${name}`)
@@ -66,33 +67,37 @@ export function badInteger(value: unknown, needed: string, name: string, path: s
   wrongType(value, needed, path)
 }
 
-/** Of the right type, but not a value that can be stored. */
+/** Throws because a value of the right type cannot be stored. */
 export function outOfRange(text: string, path: string): never {
   throw new Fault(RangeError, path, text)
 }
 
-/** Throws if the value has a member that isn't known. */
+/** Throws if the value has a member that the type does not have. */
 export function checkMembers(value: object, known: ReadonlySet<string>): void {
   for (const name of Object.keys(value)) {
     if (!known.has(name)) throw new Fault(TypeError, `.${name}`, `no such member${didYouMean(name, known)}`)
   }
 }
 
-/** Passes on what was thrown; but that a member is missing may be due to another one with a slip in its name. */
+/** Throws the same again. But if a member is missing and another one is unknown, that is probably a typo, so it throws for the unknown one. */
 export function unlessUnknown(thrown: unknown, value: object, known: ReadonlySet<string>): never {
   if (thrown instanceof Fault && thrown.text === missing) checkMembers(value, known)
   throw thrown
 }
 
-/** No member of a union is given. */
+/** Throws because no member of a union is given. */
 export function noneGiven(names: readonly string[]): never {
-  throw new Fault(TypeError, '', `one of ${list(names, 'and')} is needed, they share a union`)
+  throw new Fault(TypeError, '', `one of ${list(names, 'and')} is required, because they share a union`)
 }
 
-/** Members of one union are given that can't all be true. */
+/** Throws because several members of a union are given, and their bytes differ. */
 export function conflict(value: Readonly<Record<string, unknown>>, names: readonly string[]): never {
   const given = names.filter((name) => value[name] !== undefined)
-  throw new Fault(TypeError, '', `${list(given, 'and')} share a union and do not agree: give one of them`)
+  throw new Fault(
+    TypeError,
+    '',
+    `${list(given, 'and')} share a union but do not agree: give only one of them`,
+  )
 }
 
 function list(names: readonly string[], word: string): string {

@@ -2,13 +2,13 @@ import { raise } from './fault.js'
 import { isFlexible, type Plan } from './plan.js'
 import { byteLength } from './values.js'
 
-/** What a plan is made into: the two functions that do the work. */
+/** The two functions that are made from a plan. */
 export interface Raw {
   decode(view: DataView, offset?: number, length?: number): unknown
   encode(value: unknown, view: DataView, offset?: number): void
 }
 
-/** What stands around the reading and writing of one type: sizes, and errors that call it by its name. */
+/** What the code for one type needs besides its plan: sizes, and errors with the type's name. */
 export interface Frame {
   readonly size: number
   byteLength(value: unknown): number
@@ -17,18 +17,22 @@ export interface Frame {
   raise(thrown: unknown): never
 }
 
-/** @param root - what a value is called in errors: `event`
- *  @param words - what the type is called in errors: `struct event` */
+/**
+ * @param root - the name of a value in errors: `event`
+ * @param words - the name of the type in errors: `struct event`
+ */
 export function frameOf(plan: Plan, size: number, root: string, words: string): Frame {
   return {
     size,
     byteLength: (value) => (isFlexible(plan) ? byteLength(plan, value) : size),
     tooShort(view, offset, length) {
-      throw new RangeError(`${words} has ${size} bytes, the record only ${bytesAt(view, offset, length)}`)
+      throw new RangeError(
+        `${words} has ${size} bytes, but the record has only ${bytesAt(view, offset, length)}`,
+      )
     },
     noRoom(view, offset, needed) {
       throw new RangeError(
-        `${words} needs ${needed} bytes, there is room for ${bytesAt(view, offset, undefined)}`,
+        `${words} needs ${needed} bytes, but there is only room for ${bytesAt(view, offset, undefined)}`,
       )
     },
     raise: (thrown) => raise(thrown, root),

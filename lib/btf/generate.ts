@@ -15,42 +15,42 @@ import {
 import { readText } from './text.js'
 import * as values from './values.js'
 
-/** What generated code calls, under the name `rt`. */
+/** The functions that generated code calls as `rt`. */
 const runtime = { ...fault, ...values, readText }
 
-/** An array this short is read without a loop. */
+/** The longest array that is read without a loop. */
 const unrolled = 8
 
-/** Makes a codec by generating its source: as fast as code written by hand for the type. */
+/** Makes a codec by generating its source. It is as fast as code that is written by hand for the type. */
 export function generate(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   const source = codecSource(plan, littleEndian, frame.size)
-  // Every name in the source has been through JSON.stringify, every other part is a number or one of our own words.
+  // Every name in the source went through JSON.stringify. Everything else is a number or a word of our own.
   return new Function('rt', 'frame', source)(runtime, frame) as Raw
 }
 
-/** JavaScript that returns a {@link Raw} codec; it calls the helpers in `rt` and in `frame`. */
+/** Writes JavaScript that returns a {@link Raw} codec. It calls functions of `rt` and `frame`. */
 export function codecSource(plan: Plan, littleEndian: boolean, size: number): string {
   const generator = new Generator(littleEndian)
   const raw = generator.raw(plan, size)
   return `'use strict'\n${generator.helpers()}\nreturn ${raw}`
 }
 
-/** What source is written for, when it isn't to be run at once: lib/codegen writes TypeScript into a file. */
+/** The style of the source. lib/codegen writes TypeScript into a file. */
 export interface SourceStyle {
-  /** With types. */
+  /** Whether to write types. */
   readonly typed: boolean
-  /** What functions for a record are called after `encode` and `decode`; they are numbered without. */
+  /** What follows `encode` and `decode` in the names of functions for a record. Without it, they are numbered. */
   readonly nameOf: (plan: RecordPlan) => string | undefined
 }
 
 const javascript: SourceStyle = { typed: false, nameOf: () => undefined }
 
-/** Writes codecs as source. Several that are written by one generator share the functions for the records in them. */
+/** Writes codecs as source. Codecs of one generator share the functions for records that occur in several of them. */
 export class Generator {
   readonly #endian: string
   readonly #style: SourceStyle
   readonly #functions: string[] = []
-  /** The names of the members of each record, as JSON. */
+  /** The names of each record's members, as JSON. */
   readonly #constants: string[] = []
   readonly #names = new Map<string, Map<Plan, string>>()
   readonly #bodies = new Map<string, string>()
@@ -61,7 +61,7 @@ export class Generator {
     this.#style = style
   }
 
-  /** An object literal with the functions of a {@link Raw} codec. `type` is that of its values, in typed source. */
+  /** Writes an object literal with the functions of a {@link Raw} codec. In typed source, `type` is the type of its values. */
   raw(plan: Plan, size: number, type = 'unknown'): string {
     const flexible = isFlexible(plan)
     const read = `return ${this.#read(plan, 'o', '""')}`
@@ -84,19 +84,18 @@ export class Generator {
 `
   }
 
-  /** What the literals of `raw` call. */
+  /** Writes the functions and constants that the literals of `raw` use. */
   helpers(): string {
     const set = `new Set${this.#typed('<string>')}`
     const constants = this.#constants.map((names, i) => `const known${i} = ${set}(${names})`)
     return [...constants, ...this.#functions].join('\n')
   }
 
-  /** Something that only typed source has. */
+  /** Returns the text in typed source, and nothing otherwise. */
   readonly #typed = (text: string): string => (this.#style.typed ? text : '')
 
   /**
-   * The name of the function that does `what` with a plan; made when it's first needed. `v` and `o` are its first parameters, where
-   * they are of use.
+   * Returns the name of the function that does `what` with a plan, and writes the function when it is first needed.
    */
   #function(what: string, plan: Plan, parameters: string[], body: () => string): string {
     const names = this.#names.get(what) ?? new Map<Plan, string>()
@@ -105,7 +104,7 @@ export class Generator {
     if (name === undefined) {
       const text = body()
       const source = `(${parameters.map((one) => this.#parameter(one, text)).join(', ')}) ${text}`
-      // A record that may be the last has a plan of its own, of which mostly nothing comes.
+      // A record at the end of another one has a plan of its own, but usually its source is the same.
       const key = `${what} ${plan.op === 'record' ? plan.name : ''} ${source}`
       name = this.#bodies.get(key)
       if (name === undefined) {
@@ -127,7 +126,7 @@ export class Generator {
     return name
   }
 
-  /** A parameter with its type. In typed source one that the body doesn't use says so by its name. */
+  /** Writes a parameter with its type. In typed source, the name of an unused parameter begins with `_`. */
   #parameter(name: string, body: string): string {
     if (!this.#style.typed) return name
     const type = name === 'v' ? 'DataView' : name === 'value' ? 'unknown' : 'number'
@@ -135,12 +134,12 @@ export class Generator {
     return `${isUsed ? '' : '_'}${name}: ${type}`
   }
 
-  /** The last argument of a DataView's method: a single byte has no order. */
+  /** Writes the last argument of a DataView's method. A single byte has no byte order. */
   #order(bytes: number): string {
     return bytes === 1 ? '' : `, ${this.#endian}`
   }
 
-  /** An expression for the value at offset `at`. `path` is source for its path in an error. */
+  /** Writes an expression for the value at offset `at`. `path` is source for its path in an error. */
   #read(plan: Plan, at: string, path: string): string {
     const le = this.#endian
     switch (plan.op) {
@@ -173,7 +172,7 @@ export class Generator {
     }
   }
 
-  /** In Node.js 20 and 22 DataView's own getter is a call, and takes twice as long as this: it's compiled to a few instructions. */
+  /** In Node.js 20 and 22, getBigUint64 is a call and takes twice as long as this, which compiles to a few instructions. */
   #read64(at: string, signed: boolean): string {
     const le = this.#endian
     const [low, high] = le === 'true' ? [at, add(at, 4)] : [add(at, 4), at]
@@ -229,7 +228,7 @@ export class Generator {
 
   readonly #failing = new Map<Plan, boolean>()
 
-  /** Decoding may fail: a number has been asked for that may be too large for one. */
+  /** Whether decoding can fail because a value may be too large for a number. */
   #canFail(plan: Plan): boolean {
     if (plan.op === 'array') return this.#canFail(plan.item)
     if (plan.op === 'big') return plan.asNumber
@@ -243,7 +242,7 @@ export class Generator {
     return result
   }
 
-  /** Statements that write the variable `x` at offset `at`. `step` is its place in what is around it: `.name` or ''. */
+  /** Writes statements that store the variable `x` at offset `at`. `step` leads to it from what contains it: `.name` or ''. */
   #write(plan: Plan, at: string, step: string): string {
     const le = this.#endian
     const path = JSON.stringify(step)
@@ -267,7 +266,7 @@ export class Generator {
       case 'bits':
         return this.#writeBits(plan, at, path)
       case 'bool': {
-        // A byte that isn't zero is true already: another member of a union may have written it.
+        // Another member of a union may have written a value that is not 0, which is true already.
         const [get, set] = [`getUint${plan.size * 8}`, `setUint${plan.size * 8}`]
         return `if (typeof x !== 'boolean') rt.wrongType(x, 'a boolean', ${path})
     if (!x || v.${get}(${at}${this.#order(plan.size)}) === 0) v.${set}(${at}, x ? 1 : 0${this.#order(plan.size)})`
@@ -380,7 +379,7 @@ export class Generator {
     }`
   }
 
-  /** A condition that a member is given, and isn't what has been written. */
+  /** Writes a condition: the member is given, but its value differs from what was written. */
   #isOther(field: FieldPlan): string {
     const read = this.#readField(field)
     const t = this.#typed(': unknown')
@@ -389,7 +388,7 @@ export class Generator {
   }
 }
 
-/** The parameters of a function that reads. Only what is flexible needs to know where the record ends. */
+/** The parameters of a function that reads. Only flexible types need the end of the record. */
 function placed(plan: Plan): string[] {
   return isFlexible(plan) ? ['v', 'o', 'end'] : ['v', 'o']
 }
@@ -399,12 +398,12 @@ function valued(plan: Plan): string[] {
   return isFlexible(plan) ? ['v', 'o', 'value', 'end'] : ['v', 'o', 'value']
 }
 
-/** A property's name in an object literal. Written plainly `__proto__` would set the prototype. */
+/** Writes a property's name in an object literal. `"__proto__"` would set the prototype, `["__proto__"]` does not. */
 function key(name: string): string {
   return name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
 }
 
-/** The member of `value`. */
+/** Writes an expression for a member of `value`. */
 function get(name: string): string {
   const quoted = JSON.stringify(name)
   return name in Object.prototype ? `rt.member(value, ${quoted})` : `value[${quoted}]`
@@ -418,17 +417,17 @@ function accessor({ signed, size }: IntPlan): string {
   return `${signed ? 'Int' : 'Uint'}${size * 8}`
 }
 
-/** It can be had with 32-bit arithmetic. */
+/** Whether 32-bit arithmetic is enough. */
 function isNarrow({ bytes, width }: BitsPlan): boolean {
   return (bytes === 1 || bytes === 2 || bytes === 4) && width <= 32
 }
 
-/** As many ones as the field has bits, as an int32. */
+/** As many one bits as the field has, as an int32. */
 function maskOf({ width }: BitsPlan): number {
   return width === 32 ? -1 : 2 ** width - 1
 }
 
-/** A condition that the number `x` is not an integer of so many bits. */
+/** Writes a condition: the number `x` is not an integer of this many bits. */
 function misfit(signed: boolean, bits: number): string {
   if (signed) return bits === 32 ? '(x | 0) !== x' : `x << ${32 - bits} >> ${32 - bits} !== x`
   return bits === 32 ? 'x >>> 0 !== x' : `(x & ${2 ** bits - 1}) !== x`

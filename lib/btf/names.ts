@@ -1,12 +1,12 @@
-/** Where a name lies: bytes that end at a NUL. */
+/** The place of a name, which ends at a NUL. */
 export interface NameBytes {
   readonly bytes: Uint8Array
   readonly start: number
 }
 
 /**
- * Finds entries by name without making a string of any name: a hash table over the bytes. For the 150,000 types of a
- * kernel that is 2 MB and a few milliseconds.
+ * Finds entries by name with a hash table over the bytes, so that no strings are made. For the 150,000 types of a kernel,
+ * it takes 2 MB and a few milliseconds.
  */
 export class NameIndex {
   readonly #heads: Uint32Array
@@ -14,12 +14,12 @@ export class NameIndex {
   readonly #mask: number
   readonly #nameOf: (index: number) => NameBytes | undefined
 
-  /** `nameOf` gives the name of entry 0 to `count - 1`, undefined for one that has none. */
+  /** @param nameOf - returns the name of the entries 0 to `count - 1`; undefined if the entry has none */
   constructor(count: number, nameOf: (index: number) => NameBytes | undefined) {
     const buckets = 2 ** Math.ceil(Math.log2(Math.max(count, 2)))
     this.#mask = buckets - 1
     this.#nameOf = nameOf
-    // Entries are stored as index + 1: 0 is the end of a chain. Backwards, so that a chain starts with the lowest.
+    // Entries are stored as index + 1, and 0 ends a chain. Going backwards makes each chain start with the lowest index.
     this.#heads = new Uint32Array(buckets)
     this.#next = new Uint32Array(count)
     for (let i = count - 1; i >= 0; i--) {
@@ -31,7 +31,7 @@ export class NameIndex {
     }
   }
 
-  /** Entries of that name, lowest first. */
+  /** Iterates over the entries with this name, lowest first. */
   *find(name: string): Generator<number> {
     const wanted = new TextEncoder().encode(`${name}\0`)
     const bucket = hash(wanted, 0) & this.#mask

@@ -174,7 +174,8 @@ export class Planner {
     const valueId = type.kind === 'var' ? type.typeId : typeId
     if (isUnknown(this.#btf, valueId)) {
       const { name } = type.kind === 'var' ? type : this.#btf.type(typeId)
-      throw new TypeError(`BTF does not describe the type of '${name || 'void'}': ${unknownType}`)
+      if (name === '') throw new TypeError('void has no values')
+      throw new TypeError(`BTF does not describe the type of '${name}': ${unknownType}`)
     }
     const plan = this.#plan(valueId, true, 0)
     if (this.#measure(plan).values > valueLimit) {

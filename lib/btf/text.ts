@@ -1,17 +1,17 @@
 /**
- * C strings. Valid UTF-8 becomes the string it says; a byte that isn't valid UTF-8 becomes a lone surrogate
- * U+DC80 to U+DCFF (as in Python's "surrogateescape") and turns into the same byte again when written. So a
- * key that was read can be looked up, whatever its bytes are.
+ * C strings. UTF-8 is decoded as usual. A byte that is not valid UTF-8 becomes a lone surrogate from U+DC80 to U+DCFF, as
+ * with Python's "surrogateescape", and becomes the same byte again when it is written. A key that was read can therefore
+ * be looked up, whatever its bytes are.
  */
 
 const fromCharCode = String.fromCharCode
 
-// The same few names (commands, interfaces) come by again and again. Handing out the string made last time costs half
-// as much as making one. A collision only replaces an entry.
+// A few names (of commands, of interfaces) occur again and again. Reusing the string from last time costs half as much as
+// making a new one. A collision only replaces an entry.
 const recent = new Array<string>(1024).fill('')
 const recentLength = 32
 
-// The same for the names that most records have, char[16]: known again by their four words, not by each character.
+// The same for char[16], which most records have. These names are compared by their four words, not character by character.
 const shortWords = new Int32Array(4 * 1024)
 const shortTexts = new Array<string>(1024).fill('')
 
@@ -20,7 +20,7 @@ export function readText(view: DataView, offset: number, size: number): string {
   return size === 16 ? readShort(view, offset) : readAny(view, offset, size)
 }
 
-/** Reads a char[16]. What is behind the NUL does not count: words are masked there. */
+/** Reads a char[16]. Bytes after the NUL do not count, so they are masked. */
 function readShort(view: DataView, offset: number): string {
   let a = view.getInt32(offset, true)
   let b = 0
@@ -68,12 +68,12 @@ function readShort(view: DataView, offset: number): string {
   return text
 }
 
-/** Has a bit set in the first byte of the word that is zero, and none below it; 0 where no byte is zero. */
+/** Sets a bit in the first zero byte of the word, and none below it. Returns 0 if no byte is zero. */
 function zerosIn(word: number): number {
   return (word - 0x01010101) & ~word & 0x80808080
 }
 
-/** The bytes before the first zero. */
+/** Makes a mask for the bytes before the first zero byte. */
 function below(zeros: number): number {
   return ((zeros & -zeros) >>> 7) - 1
 }
@@ -113,7 +113,7 @@ function readAny(view: DataView, offset: number, size: number): string {
   return text
 }
 
-/** The same for bytes of which some are not ASCII. */
+/** Reads a string that is not only ASCII. */
 function readUtf8(view: DataView, offset: number, size: number): string {
   let text = ''
   let i = 0
@@ -136,7 +136,7 @@ function readUtf8(view: DataView, offset: number, size: number): string {
 
 const smallest = [0, 0, 0x80, 0x800, 0x10000]
 
-/** The code point of a sequence of 2 to 4 bytes, or -1 when it isn't valid: cut short, overlong, a surrogate, too large. */
+/** Returns the code point of a sequence of 2 to 4 bytes; -1 if it is invalid: incomplete, overlong, a surrogate, or too large. */
 function sequence(view: DataView, offset: number, length: number): number {
   let point = view.getUint8(offset) & (0xff >> (length + 1))
   for (let i = 1; i < length; i++) {
@@ -149,8 +149,8 @@ function sequence(view: DataView, offset: number, length: number): number {
 }
 
 /**
- * Writes a string; false when it's longer than `size` bytes or has a NUL, which would end it early. No NUL is written
- * after it: the caller has zeroed the place.
+ * Writes a string. Returns false if it is longer than `size` bytes, or contains a NUL, which would end it early. It writes
+ * no NUL at the end, because the caller has filled the place with zeros.
  */
 export function writeText(view: DataView, offset: number, size: number, text: string): boolean {
   if (text.length > size) return false
@@ -171,10 +171,10 @@ function writeUtf8(view: DataView, offset: number, size: number, text: string): 
 }
 
 const encoder = new TextEncoder()
-// A lone low surrogate that stands for a byte. The lookbehind leaves alone the second half of a pair.
+// A lone low surrogate stands for a byte. The lookbehind excludes the second half of a pair.
 const escaped = /(?<![\ud800-\udbff])[\udc80-\udcff]/
 
-/** The bytes of a string, escaped ones included. */
+/** Returns the bytes of a string. Lone surrogates become the bytes that they stand for. */
 export function encodeText(text: string): Uint8Array {
   if (!escaped.test(text)) return encoder.encode(text)
   const parts: number[] = []

@@ -1,18 +1,18 @@
 /**
- * BTF as plain data: one interface per kind, told apart by `kind`.
+ * BTF types as plain data: one interface for each kind, and the property `kind` tells them apart.
  *
- * A reference to another type is that type's id (`typeId`); id 0 is `void`. A type without a name has `''`.
+ * A reference to another type is the id of that type (`typeId`). Id 0 is `void`. The name of a type without a name is `''`.
  */
 
-/** What every type has. */
+/** The properties of every type. */
 interface Common {
-  /** The type's number in its BTF; `void` is 0. */
+  /** The number of the type in its BTF. `void` is 0. */
   readonly id: number
   /** The name in C, or `''`. */
   readonly name: string
 }
 
-/** Id 0: what a `void *` points at, what a function without a result returns. */
+/** Id 0: the target of a `void *`, and the return type of a function that returns nothing. */
 export interface BtfVoid extends Common {
   readonly kind: 'void'
 }
@@ -22,12 +22,12 @@ export interface BtfInt extends Common {
   readonly kind: 'int'
   /** Size in bytes. */
   readonly size: number
-  /** Width in bits; less than `size * 8` only for the bitfields of old compilers. */
+  /** Width in bits. It is less than `size * 8` only for the bitfields of old compilers. */
   readonly bits: number
-  /** Where the value starts inside its bytes, in bits. */
+  /** Where the value starts in its bytes, in bits. */
   readonly bitOffset: number
   readonly signed: boolean
-  /** The encoding says character. Compilers disagree on when they say so. */
+  /** Whether the type is marked as a character. Compilers disagree on when to do that. */
   readonly char: boolean
   readonly bool: boolean
 }
@@ -38,25 +38,25 @@ export interface BtfPtr extends Common {
   readonly typeId: number
 }
 
-/** `typeId[length]`; an array of arrays for more dimensions. */
+/** `typeId[length]`. With more dimensions, it is an array of arrays. */
 export interface BtfArray extends Common {
   readonly kind: 'array'
   /** The type of an element. */
   readonly typeId: number
-  /** The type of an index: of no use but for C's sake. */
+  /** The type of an index, which does not matter for the layout. */
   readonly indexTypeId: number
-  /** Number of elements; 0 for a flexible array. */
+  /** The number of elements; 0 for a flexible array. */
   readonly length: number
 }
 
-/** A member of a struct or a union, as BTF has it: not flattened. */
+/** A member of a struct or a union, as in BTF. Members of anonymous structs and unions are not moved to the outer one. */
 export interface BtfMember {
   /** `''` for an anonymous struct or union. */
   readonly name: string
   readonly typeId: number
-  /** From the start of the struct, in bits. In big endian BTF bits count from the most significant one. */
+  /** Distance from the start of the struct in bits. In big-endian BTF, bits count from the most significant one. */
   readonly bitOffset: number
-  /** Width in bits, or 0 when the member isn't declared as a bitfield. */
+  /** Width in bits; 0 if the member is not a bitfield. */
   readonly bitfieldSize: number
 }
 
@@ -76,8 +76,9 @@ export interface BtfUnion extends Common {
 
 export interface BtfEnum extends Common {
   readonly kind: 'enum'
-  /** Size in bytes. */
+  /** Size in bytes; 0 if the enum is declared but not defined. */
   readonly size: number
+  /** Compilers before clang 15 do not record this. In their BTF, an enum with small negative values is taken for signed. */
   readonly signed: boolean
   readonly values: readonly { readonly name: string; readonly value: number }[]
 }
@@ -91,7 +92,7 @@ export interface BtfEnum64 extends Common {
   readonly values: readonly { readonly name: string; readonly value: bigint }[]
 }
 
-/** A struct or union that is declared and never defined here. */
+/** A struct or union that is declared but not defined. */
 export interface BtfFwd extends Common {
   readonly kind: 'fwd'
   readonly of: 'struct' | 'union'
@@ -117,12 +118,12 @@ export interface BtfRestrict extends Common {
   readonly typeId: number
 }
 
-/** How a function or variable is linked. */
+/** The linkage of a function or variable. */
 export type BtfLinkage = 'static' | 'global' | 'extern'
 
 export interface BtfFunc extends Common {
   readonly kind: 'func'
-  /** Its `func_proto`. */
+  /** The id of the function's `func_proto`. */
   readonly typeId: number
   readonly linkage: BtfLinkage
 }
@@ -131,7 +132,7 @@ export interface BtfFuncProto extends Common {
   readonly kind: 'func_proto'
   readonly returnTypeId: number
   readonly params: readonly { readonly name: string; readonly typeId: number }[]
-  /** Ends in `...`, which is not among `params`. */
+  /** Whether the parameters end in `...`, which is not in `params`. */
   readonly variadic: boolean
 }
 
@@ -141,12 +142,12 @@ export interface BtfVar extends Common {
   readonly linkage: BtfLinkage
 }
 
-/** A section of variables, such as `.rodata`. In an object that isn't linked yet sizes and offsets may be 0. */
+/** A section of variables, such as `.rodata`. Sizes and offsets may be 0 in an object file that is not linked yet. */
 export interface BtfDatasec extends Common {
   readonly kind: 'datasec'
   /** Size in bytes. */
   readonly size: number
-  /** Each `typeId` is a `var`; offset and size are bytes. */
+  /** Each `typeId` refers to a `var`. `offset` and `size` are in bytes. */
   readonly variables: readonly { readonly typeId: number; readonly offset: number; readonly size: number }[]
 }
 
@@ -160,17 +161,17 @@ export interface BtfFloat extends Common {
 export interface BtfDeclTag extends Common {
   readonly kind: 'decl_tag'
   readonly typeId: number
-  /** Index of the tagged member or parameter; -1 for the type itself. */
+  /** The index of the tagged member or parameter; -1 if the tag is on the type itself. */
   readonly componentIndex: number
-  /** An ordinary C attribute, not a `btf_decl_tag`. */
+  /** Whether this is an ordinary C attribute instead of a `btf_decl_tag`. */
   readonly attribute: boolean
 }
 
-/** `__attribute__((btf_type_tag("name")))` on what a pointer points at. */
+/** `__attribute__((btf_type_tag("name")))` on the target of a pointer. */
 export interface BtfTypeTag extends Common {
   readonly kind: 'type_tag'
   readonly typeId: number
-  /** An ordinary C attribute, not a `btf_type_tag`. */
+  /** Whether this is an ordinary C attribute instead of a `btf_type_tag`. */
   readonly attribute: boolean
 }
 
@@ -200,10 +201,10 @@ export type BtfType =
 /** The name of a kind. */
 export type BtfKind = BtfType['kind']
 
-/** The type that a kind stands for: `BtfTypeOf<'struct'>` is {@link BtfStruct}. */
+/** The type for a kind: `BtfTypeOf<'struct'>` is {@link BtfStruct}. */
 export type BtfTypeOf<K extends BtfKind> = Extract<BtfType, { readonly kind: K }>
 
-/** The kinds by their number in the format. */
+/** The kinds, by their number in BTF. */
 export const kinds: readonly BtfKind[] = [
   'void',
   'int',

@@ -4,18 +4,18 @@ import type { BigPlan, BitsPlan, IntPlan, Plan } from './plan.js'
 import { encodeText, writeText } from './text.js'
 
 /**
- * Reading and writing of what takes more than one DataView call. Generated and composed codecs share it. Each `path`
- * is that of the value within its record, for the error.
+ * Reads and writes values that need more than one DataView call. Generated and composed codecs share these functions.
+ * `path` is always the path of the value within its record, for errors.
  */
 
-/** What an integer type is called in messages. */
+/** Returns the name of an integer type for messages. */
 export function integerName(plan: IntPlan | BigPlan | BitsPlan): string {
   if (plan.op === 'bits')
     return `${plan.width} ${plan.signed ? 'signed ' : ''}bit${plan.width === 1 ? '' : 's'}`
   return `${plan.signed ? 's' : 'u'}${plan.size * 8}`
 }
 
-/** Zeroes a place, by doubles: the fastest way to write 8 bytes. */
+/** Fills bytes with zeros. Writing doubles is the fastest way to write 8 bytes. */
 export function zero(view: DataView, offset: number, size: number): void {
   const end = offset + size
   let i = offset
@@ -23,27 +23,28 @@ export function zero(view: DataView, offset: number, size: number): void {
   for (; i < end; i++) view.setUint8(i, 0)
 }
 
-/** A member of a value. One that every object inherits something for must be the value's own. */
+/** Returns a member of a value. For a name that every object inherits, such as `toString`, only an own property counts. */
 export function member(value: object, name: string): unknown {
   if (name in Object.prototype && !Object.hasOwn(value, name)) return undefined
   return (value as Record<string, unknown>)[name]
 }
 
-/** The value is an object with members. */
+/** Throws unless the value is an object with members. */
 export function checkObject(value: unknown): asserts value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) wrongType(value, 'an object', '')
 }
 
-/** The value is an array; of `length` items, unless that's -1. */
+/** Throws unless the value is an array with `length` items. With -1, any length is fine. */
 export function checkArray(value: unknown, length: number): ArrayLike<unknown> {
   if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value))
     wrongType(value, 'an array', '')
   const list = value as ArrayLike<unknown>
-  if (length >= 0 && list.length !== length) outOfRange(`${list.length} items given, ${length} needed`, '')
+  if (length >= 0 && list.length !== length)
+    outOfRange(`has ${list.length} items, but ${length} are required`, '')
   return list
 }
 
-/** 64 bits as a number. */
+/** Reads 64 bits as a number. */
 export function readSafe64(
   view: DataView,
   offset: number,
@@ -59,7 +60,7 @@ export function readSafe64(
   return safe(signed ? view.getBigInt64(offset, littleEndian) : view.getBigUint64(offset, littleEndian), path)
 }
 
-/** Writes 64 bits of which a number is the usual form. */
+/** Writes 64 bits, which are usually given as a number. */
 export function writeSafe64(
   view: DataView,
   offset: number,
@@ -77,11 +78,11 @@ export function writeSafe64(
   view.setUint32(littleEndian ? offset + 4 : offset, Math.floor(value / 4294967296), littleEndian)
 }
 
-/** A bigint as a number. */
+/** Converts a bigint to a number, or throws. */
 export function safe(value: bigint, path: string): number {
   const number = Number(value)
   if (!Number.isSafeInteger(number))
-    outOfRange(`${value} is too large for a number, read it as a bigint`, path)
+    outOfRange(`${value} is too large for a number: read it as a bigint`, path)
   return number
 }
 
@@ -98,7 +99,7 @@ export function write128(view: DataView, offset: number, value: bigint, littleEn
   view.setBigUint64(littleEndian ? offset + 8 : offset, BigInt.asUintN(64, value >> 64n), littleEndian)
 }
 
-/** A bigint of so many bits, also from a number. */
+/** Converts a bigint or number to a bigint of this many bits, or throws. */
 export function toBigInt(value: unknown, bits: number, signed: boolean, name: string, path: string): bigint {
   if (typeof value === 'bigint' || Number.isSafeInteger(value)) {
     const big = BigInt(value as number | bigint)
@@ -107,7 +108,7 @@ export function toBigInt(value: unknown, bits: number, signed: boolean, name: st
   badInteger(value, 'a bigint', name, path)
 }
 
-/** A word of any number of bytes. */
+/** Reads a word of any number of bytes. */
 function readWord(view: DataView, offset: number, bytes: number, littleEndian: boolean): bigint {
   if (bytes === 8) return view.getBigUint64(offset, littleEndian)
   let word = 0n
@@ -117,7 +118,7 @@ function readWord(view: DataView, offset: number, bytes: number, littleEndian: b
   return word
 }
 
-/** A bitfield in a word that isn't 1, 2 or 4 bytes, or one of more than 32 bits. */
+/** Reads a bitfield that has more than 32 bits, or is in a word that does not have 1, 2 or 4 bytes. */
 export function readBits(
   view: DataView,
   offset: number,
@@ -131,7 +132,7 @@ export function readBits(
   return signed ? BigInt.asIntN(width, word) : BigInt.asUintN(width, word)
 }
 
-/** Writes such a bitfield and leaves the bits around it. */
+/** Writes such a bitfield, and leaves the bits around it alone. */
 export function writeBits(
   view: DataView,
   offset: number,
@@ -151,7 +152,8 @@ export function writeBits(
 }
 
 /**
- * Writes a float. A NaN leaves a NaN that is there already: other members of a union may have written its bits.
+ * Writes a float. Writing a NaN over another NaN changes nothing, because another member of a union may have written its
+ * bits.
  */
 export function writeFloat(
   view: DataView,
@@ -175,7 +177,7 @@ export function writeFloat(
   }
 }
 
-/** A copy of some bytes. */
+/** Returns a copy of some bytes. */
 export function readBytes(view: DataView, offset: number, length: number): Uint8Array {
   if (length > 32) return new Uint8Array(view.buffer, view.byteOffset + offset, length).slice()
   const bytes = new Uint8Array(length)
@@ -183,7 +185,7 @@ export function readBytes(view: DataView, offset: number, length: number): Uint8
   return bytes
 }
 
-/** Writes bytes, of which there must be exactly `length`, or at most `length` if it's flexible. */
+/** Writes exactly `length` bytes. A flexible array may have fewer. */
 export function writeBytes(
   view: DataView,
   offset: number,
@@ -194,7 +196,7 @@ export function writeBytes(
 ): void {
   if (!isBytes(value)) wrongType(value, 'a Uint8Array', path)
   if (flexible ? value.length > length : value.length !== length) {
-    outOfRange(`${value.length} bytes given, ${length} needed`, path)
+    outOfRange(`has ${value.length} bytes, but ${length} are required`, path)
   }
   putBytes(view, offset, value)
 }
@@ -204,11 +206,11 @@ function putBytes(view: DataView, offset: number, value: Uint8Array): void {
   else for (let i = 0; i < value.length; i++) view.setUint8(offset + i, value[i]!)
 }
 
-/** Writes a string, or its bytes. What follows is zero already. */
+/** Writes a string, or the bytes of one. The place is already filled with zeros. */
 export function putText(view: DataView, offset: number, length: number, value: unknown, path: string): void {
   if (typeof value === 'string') {
     if (writeText(view, offset, length, value)) return
-    if (value.includes('\0')) outOfRange('a NUL would end the string early, give a Uint8Array', path)
+    if (value.includes('\0')) outOfRange('a NUL would end the string early: pass a Uint8Array', path)
     outOfRange(`a string of ${encodeText(value).length} bytes does not fit char[${length}]`, path)
   }
   if (!isBytes(value)) wrongType(value, 'a string', path)
@@ -216,22 +218,23 @@ export function putText(view: DataView, offset: number, length: number, value: u
   putBytes(view, offset, value)
 }
 
-/** How many bytes or items fit in before `end`. */
+/** Returns how many items of `stride` bytes fit before `end`. */
 export function room(offset: number, end: number, stride: number): number {
   return end > offset ? Math.floor((end - offset) / stride) : 0
 }
 
 /**
- * What was read is what was given. A number may stand for a bigint, and members that aren't given don't count. What is
- * flexible was read to the end of the record, which another member of its union may have set, so it may go on.
+ * Whether a value that was read equals the value that was given. A number equals the same bigint, and members that are
+ * not given are ignored. A flexible array was read to the end of the record, which another member of the union may have
+ * determined, so it may be longer than the given one.
  *
- * @param short - the same, read as if the record had nothing left for what is flexible: that tells which texts are.
- *   (An array that isn't flexible has its full length, that has been checked.)
+ * @param short - the value, read as if flexible arrays were empty. This shows which texts are flexible. (The length of
+ *   other arrays was checked before.)
  */
 export function same(read: unknown, given: unknown, short: unknown): boolean {
   if (Object.is(read, given)) return true
   if (typeof read === 'number' || typeof read === 'bigint') {
-    // biome-ignore lint/suspicious/noDoubleEquals: 5 stands for 5n, -0 for 0
+    // biome-ignore lint/suspicious/noDoubleEquals: 5 equals 5n, and -0 equals 0
     return (typeof given === 'number' || typeof given === 'bigint') && read == given
   }
   if (typeof read === 'string') return read !== short && typeof given === 'string' && read.startsWith(given)
@@ -245,7 +248,7 @@ export function same(read: unknown, given: unknown, short: unknown): boolean {
   })
 }
 
-/** How many bytes a value takes: more than the type's size when it has a flexible array with items. */
+/** Returns how many bytes a value takes. It is more than the type's size if a flexible array has items. */
 export function byteLength(plan: Plan, value: unknown): number {
   if (plan.op === 'record') {
     let length = plan.size

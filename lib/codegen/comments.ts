@@ -1,12 +1,12 @@
-/** What the comments of C source say, by what they stand at: BTF has none of them. */
+/** The comments in C source, by what they document. BTF contains no comments. */
 export interface Comments {
-  /** Structs, unions and enums by their name, or their typedef's. */
+  /** Comments of structs, unions and enums, by their name or the name of their typedef. */
   readonly types: ReadonlyMap<string, Commented>
-  /** Variables, maps and functions. */
+  /** Comments of variables, maps and functions. */
   readonly globals: ReadonlyMap<string, string>
 }
 
-/** A struct, union or enum, and what is said of it. */
+/** The comments of a struct, union or enum. */
 export interface Commented {
   readonly words: string
   readonly members: Map<string, CommentedMember>
@@ -14,13 +14,13 @@ export interface Commented {
 
 export interface CommentedMember {
   readonly words: string
-  /** Of a member whose type is declared with it. */
+  /** The comments of the member's type, if it is declared together with the member. */
   readonly type: Commented | undefined
 }
 
 /**
- * Reads the comments that stand before a declaration, with no empty line between, and behind it on its line. It knows as much of C as finds
- * declarations: macros are not expanded, and what it doesn't understand has no comment.
+ * Reads the comments directly before a declaration and those behind it on the same line. It knows just enough C to find
+ * declarations: it does not expand macros, and a declaration that it does not understand gets no comment.
  */
 export function readComments(sources: Iterable<string>): Comments {
   const types = new Map<string, Commented>()
@@ -32,7 +32,7 @@ export function readComments(sources: Iterable<string>): Comments {
 interface Token {
   readonly kind: 'comment' | 'word' | 'sign' | 'end'
   readonly text: string
-  /** The lines that it begins and ends in. */
+  /** The lines in which it begins and ends. */
   readonly line: number
   readonly last: number
   readonly column: number
@@ -51,7 +51,7 @@ const pattern = new RegExp(
   'gm',
 )
 
-/** Words, signs and comments: numbers, strings and the preprocessor's lines are of no interest. */
+/** Returns words, signs and comments. Numbers, strings and preprocessor lines are left out. */
 function tokensOf(source: string): Token[] {
   const tokens: Token[] = []
   let [line, start, at] = [1, 0, 0]
@@ -71,7 +71,7 @@ interface Declaration {
   readonly type: Commented | undefined
 }
 
-/** Clang takes no more brackets in each other. */
+/** How deep brackets may be nested. Clang has the same limit. */
 const deepest = 256
 
 class Reader {
@@ -94,7 +94,7 @@ class Reader {
         if (!isTypedef) this.#globals.set(name, words)
         else if (type !== undefined) this.#types.set(name, type)
       }
-      // One too many.
+      // A closing bracket without an opening one.
       if (this.#is('}')) this.#next()
     }
   }
@@ -114,7 +114,7 @@ class Reader {
       if (text === 'typedef') isTypedef = true
       else if (['struct', 'union', 'enum'].includes(text)) type = this.#type(text, before) ?? type
       else if (kind === 'word' && this.#is('(')) called = this.#called(text) ?? called
-      // Those that begin with `__` may stand behind a name: __kconfig, __hidden.
+      // Words that begin with `__` may follow a name: __kconfig, __hidden.
       else if (kind === 'word') name = text.startsWith('__') ? (name ?? text) : text
       else if (text === '(' || text === '[') this.#skip()
       else if (text === '{') {
@@ -131,7 +131,7 @@ class Reader {
     return { names, words: joined(before, this.#behind()), isTypedef, type }
   }
 
-  /** What a function or macro with arguments declares: of BPF_PROG(name, ...) its first. */
+  /** Returns the name that a function or a macro with arguments declares: the first argument of BPF_PROG(name, ...). */
   #called(word: string): string | undefined {
     this.#next()
     const isPointer = this.#is('*')
@@ -140,7 +140,7 @@ class Reader {
     return /^[A-Z][A-Z0-9_]*$/.test(word) ? first : word
   }
 
-  /** What follows `struct`, if it has its members here. */
+  /** Reads what follows `struct`, if it is a definition. */
   #type(kind: string, before: string): Commented | undefined {
     let name: string | undefined
     while (name === undefined && this.#peek().kind === 'word') {
@@ -169,7 +169,7 @@ class Reader {
   #member({ members }: Commented): void {
     const { names, words, type } = this.#declaration()
     for (const name of names) members.set(name, { words, type })
-    // Those of an anonymous struct are members of what it is in.
+    // Members of an anonymous struct belong to the struct around it.
     if (names.length === 0) for (const [name, member] of type?.members ?? []) members.set(name, member)
   }
 
@@ -183,7 +183,7 @@ class Reader {
 
   // ---- Tokens
 
-  /** The next one that is no comment. */
+  /** Returns the next token that is not a comment. */
   #peek(): Token {
     return this.#tokens[this.#index] ?? end
   }
@@ -204,7 +204,7 @@ class Reader {
     return this.#peek().text === sign
   }
 
-  /** Goes behind the bracket that closes the one that has been read. Gives the first word between them. */
+  /** Skips everything up to the bracket that closes the last one. Returns the first word in between. */
   #skip(): string | undefined {
     let first: string | undefined
     for (let depth = 1; depth > 0 && this.#peek() !== end; ) {
@@ -216,7 +216,7 @@ class Reader {
     return first
   }
 
-  /** Goes to one of these signs, or to what closes the declaration. */
+  /** Skips everything up to one of these signs, or up to the end of the declaration. */
   #skipTo(...signs: string[]): void {
     while (this.#peek() !== end && !this.#is('}') && !signs.includes(this.#peek().text)) {
       if ('([{'.includes(this.#next().text)) this.#skip()
@@ -225,7 +225,7 @@ class Reader {
 
   // ---- Comments
 
-  /** Those before the next token, if no empty line is between. */
+  /** Returns the comments before the next token, if there is no empty line in between. */
   #before(): string {
     const comments = this.#tokens.slice(this.#at, this.#index)
     let { line } = this.#peek()
@@ -237,7 +237,7 @@ class Reader {
     return wordsOf(comments.slice(from + 1))
   }
 
-  /** Those behind the last token, on its line; they go on below each other. */
+  /** Returns the comments behind the last token on its line, and their continuation in the lines below. */
   #behind(): string {
     const first = this.#at
     let { last: line, column } = this.#tokens[first - 1] ?? end
@@ -256,7 +256,7 @@ function joined(...words: string[]): string {
   return words.filter((one) => one !== '').join(' ')
 }
 
-/** The text of comments, without what is for tools or only decoration. */
+/** Returns the text of comments without decoration, and without lines for tools. */
 function wordsOf(comments: readonly Token[]): string {
   const lines = comments
     .flatMap(({ text }) => text.replace(/^\/(\*+|\/+)[!<]*|\*+\/$/g, '').split('\n'))

@@ -89,8 +89,8 @@ describe.each([
   describe.each([
     ['little', little],
     ['big', big],
-  ])('data that clang laid out, %s endian', (order, object) => {
-    test.each(Object.keys(expected))('struct %s', (name) => {
+  ])('data that clang laid out, %s-endian', (order, object) => {
+    test.each(Object.keys(expected))('reads and writes struct %s', (name) => {
       const bytes = object.variable(name)
       const { decodeBytes, encodeBytes, size } = codec(object.btf, name)
       expect(size).toBe(bytes.length)
@@ -98,7 +98,7 @@ describe.each([
       expect(encodeBytes(expected[name]!)).toEqual(bytes)
     })
 
-    test('struct nested: every member of every union', () => {
+    test('reads every member of every union in struct nested', () => {
       const bytes = object.variable('nested')
       const { decodeBytes, encodeBytes } = codec(object.btf, 'nested')
       const decoded = decodeBytes(bytes)
@@ -134,10 +134,10 @@ describe.each([
     })
   })
 
-  describe('values', () => {
+  describe('codec values', () => {
     const btf = little.btf
 
-    test('an offset into a larger view, in place', () => {
+    test('reads and writes in place, at an offset into a larger view', () => {
       const { decode, encode, size } = codec(btf, 'scalars')
       const buffer = new Uint8Array(size + 20).fill(0xee)
       const view = new DataView(buffer.buffer, 3)
@@ -147,14 +147,14 @@ describe.each([
       expect([...buffer.subarray(0, 10), ...buffer.subarray(10 + size)]).toEqual(Array(20).fill(0xee))
     })
 
-    test('padding becomes zero', () => {
+    test('writes zeros to padding', () => {
       const { decodeBytes, encode, size } = codec(btf, 'aligned')
       const bytes = new Uint8Array(size).fill(0xff)
       encode(decodeBytes(new Uint8Array(size)), new DataView(bytes.buffer), 0)
       expect(bytes).toEqual(new Uint8Array(size))
     })
 
-    test('byte arrays are copies', () => {
+    test('returns copies of byte arrays', () => {
       const bytes = little.variable('text')
       const decoded = codec<{ mac: Uint8Array; long_raw: Uint8Array }>(btf, 'text').decodeBytes(bytes)
       bytes.fill(0)
@@ -162,7 +162,7 @@ describe.each([
       expect(decoded.long_raw[0]).toBe(7)
     })
 
-    test('a number may stand for a bigint', () => {
+    test('accepts a number instead of a bigint', () => {
       const { encodeBytes, decodeBytes } = codec(btf, 'scalars')
       expect(decodeBytes(encodeBytes({ ...expected.scalars, g: 5, h: -6, pointer: 7 }))).toMatchObject({
         g: 5n,
@@ -171,13 +171,13 @@ describe.each([
       })
     })
 
-    test('a typed array may stand for an array of numbers', () => {
+    test('accepts a typed array instead of an array of numbers', () => {
       const { encodeBytes, decodeBytes } = codec(btf, 'text')
       const many = Uint32Array.from({ length: 12 }, (_, i) => i * 1000)
       expect(decodeBytes(encodeBytes({ ...expected.text, many })).many).toEqual([...many])
     })
 
-    test('floats: not a number, infinities, minus zero', () => {
+    test('keeps NaN, infinities and minus zero in floats', () => {
       const { encodeBytes, decodeBytes } = codec(btf, 'scalars')
       for (const x of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0]) {
         const decoded = decodeBytes(encodeBytes({ ...expected.scalars, single: x, twice: x }))
@@ -186,7 +186,7 @@ describe.each([
       }
     })
 
-    test('types that stand alone', () => {
+    test('reads and writes types that are not structs', () => {
       const int = btf.get('unsigned short', 'int').id
       expect(compile(btf, int, { generate }).encodeBytes(0x1234)).toEqual(Uint8Array.of(0x34, 0x12))
       expect(
@@ -206,7 +206,7 @@ describe.each([
     })
   })
 
-  describe('text', () => {
+  describe('codec text', () => {
     const writer = new BtfWriter()
     const char = writer.int('char', 1, 1)
     const name = writer.array(char, 12)
@@ -224,18 +224,18 @@ describe.each([
       },
     )
 
-    test('ends at a NUL', () => {
+    test('ends text at a NUL', () => {
       expect(lone.decodeBytes(Buffer.from('abc\0garbage!!'))).toBe('abc')
       expect(lone.decodeBytes(Buffer.from(`ü\0${'\xff'.repeat(10)}`, 'latin1'))).toBe('\udcfc')
     })
 
-    test('longer ones', () => {
+    test('reads and writes long text', () => {
       const text = 'x'.repeat(99)
       expect(longer.decodeBytes(longer.encodeBytes(text))).toBe(text)
       expect(longer.decodeBytes(longer.encodeBytes(`${text.slice(2)}é`))).toBe(`${text.slice(2)}é`)
     })
 
-    test('names that collide in the memory of recent names stay apart', () => {
+    test('keeps names apart that collide in the cache of recent names', () => {
       for (let i = 0; i < 5000; i++) {
         const text = (i * 7919).toString(36)
         if (lone.decodeBytes(lone.encodeBytes(text)) !== text) expect.unreachable(text)
@@ -243,7 +243,7 @@ describe.each([
       expect(lone.decodeBytes(lone.encodeBytes('last'))).toBe('last')
     })
 
-    test('any bytes come back as they were, and good UTF-8 as what it is', () => {
+    test('keeps any bytes, and decodes valid UTF-8', () => {
       let state = 1
       for (let i = 0; i < 3000; i++) {
         const bytes = Uint8Array.from({ length: 12 }, () => {
@@ -266,7 +266,7 @@ describe.each([
       }
     })
 
-    test('what does not fit', () => {
+    test('refuses text that does not fit', () => {
       expect(() => lone.encodeBytes('thirteen char')).toThrow(
         'value: a string of 13 bytes does not fit char[12]',
       )
@@ -284,13 +284,13 @@ describe.each([
     })
   })
 
-  describe('unions', () => {
+  describe('codec unions', () => {
     const btf = little.btf
     const { encodeBytes, decodeBytes } = codec(btf, 'nested')
     const addr = { port: 1, v4: 2 }
     const rest = { kind: 1, addr: [addr, addr], when: 0n, deep: 0, deeper: 0, number: { i: 0 }, nothing: {} }
 
-    test('one member is enough', () => {
+    test('needs only one member of a union', () => {
       expect(decodeBytes(encodeBytes({ ...rest, both: 0x01020304 }))).toMatchObject({
         low: 0x0304,
         high: 0x0102,
@@ -303,41 +303,41 @@ describe.each([
       })
     })
 
-    test('undefined counts as not given', () => {
+    test('ignores members that are undefined', () => {
       expect(decodeBytes(encodeBytes({ ...rest, both: 9, low: undefined, high: undefined }))).toMatchObject({
         both: 9,
       })
     })
 
-    test('several are fine when they agree', () => {
+    test('accepts several members that agree', () => {
       expect(decodeBytes(encodeBytes({ ...rest, both: 0x20001, low: 1, high: 2 }))).toMatchObject({
         both: 0x20001,
       })
     })
 
-    test('several that do not agree are ambiguous', () => {
+    test('refuses several members that do not agree', () => {
       expect(() => encodeBytes({ ...rest, both: 5, low: 1, high: 2 })).toThrow(
-        new TypeError('nested: low, high and both share a union and do not agree: give one of them'),
+        new TypeError('nested: low, high and both share a union but do not agree: give only one of them'),
       )
       expect(() => encodeBytes({ ...rest, both: 5, number: { f: 1, i: 1 } })).toThrow(
-        new TypeError('nested.number: f and i share a union and do not agree: give one of them'),
+        new TypeError('nested.number: f and i share a union but do not agree: give only one of them'),
       )
     })
 
-    test('none is too few', () => {
+    test('refuses a union without members', () => {
       expect(() => encodeBytes({ ...rest, both: 1, number: {} })).toThrow(
-        new TypeError('nested.number: one of f and i is needed, they share a union'),
+        new TypeError('nested.number: one of f and i is required, because they share a union'),
       )
       expect(() => encodeBytes(rest)).toThrow(
-        /^nested: one of low, high, both, first, pad and 2 more is needed/,
+        /^nested: one of low, high, both, first, pad and 2 more is required/,
       )
     })
 
-    test('half of an anonymous struct is too little', () => {
+    test('refuses half of an anonymous struct', () => {
       expect(() => encodeBytes({ ...rest, low: 1 })).toThrow(new TypeError('nested.high: missing'))
     })
 
-    test('text, truth and floats beside what shows their every bit', () => {
+    test('keeps every bit of text, booleans and floats that share a union with bytes', () => {
       const writer = new BtfWriter()
       const u8 = writer.int('unsigned char', 1)
       const text = writer.array(writer.int('char', 1, 1), 8)
@@ -367,10 +367,10 @@ describe.each([
     })
   })
 
-  describe('flexible arrays', () => {
+  describe('codec flexible arrays', () => {
     const btf = little.btf
 
-    test('in a union with what is longer, as in struct sockaddr', () => {
+    test('can share a union with something longer, as in struct sockaddr', () => {
       const writer = new BtfWriter()
       const family = writer.int('unsigned short', 2)
       const text = writer.array(writer.int('char', 1, 1), 0)
@@ -402,7 +402,7 @@ describe.each([
       { id: 3, tag: 4 },
     ]
 
-    test('take what the record has left', () => {
+    test('extend to the end of the record', () => {
       const { decode, decodeBytes, size, flexible } = codec(btf, 'flexible')
       expect(flexible).toBe(true)
       expect(size).toBe(8)
@@ -413,7 +413,7 @@ describe.each([
       expect(decode(view, 0)).toEqual({ count: 2, kind: 7, items: [] })
     })
 
-    test('are written from what is given', () => {
+    test('are as long as the given array', () => {
       const { encodeBytes, byteLength, encode } = codec(btf, 'flexible')
       expect(byteLength({ items })).toBe(14)
       expect(encodeBytes({ count: 2, kind: 7, items })).toEqual(
@@ -422,14 +422,14 @@ describe.each([
       expect(encodeBytes({ count: 0, kind: 7 })).toEqual(Uint8Array.of(0, 0, 0, 0, 7, 0, 0, 0))
       const view = new DataView(new ArrayBuffer(13))
       expect(() => encode({ count: 2, kind: 7, items }, view, 0)).toThrow(
-        new RangeError('struct flexible needs 14 bytes, there is room for 13'),
+        new RangeError('struct flexible needs 14 bytes, but there is only room for 13'),
       )
       expect(() => encodeBytes({ count: 2, kind: 7, items: [items[0], { id: 1, tag: 256 }] })).toThrow(
         new RangeError('flexible.items[1].tag: 256 does not fit u8'),
       )
     })
 
-    test('of text, and at the end of a member', () => {
+    test('can be text, and can end a nested struct', () => {
       const text = codec(btf, 'flexible_text')
       expect(text.encodeBytes({ length: 3, line: 'é!' })).toEqual(Uint8Array.of(3, 0, 0xc3, 0xa9, 0x21))
       expect(text.decodeBytes(Uint8Array.of(3, 0, 0xc3, 0xa9, 0x21))).toEqual({ length: 3, line: 'é!' })
@@ -440,7 +440,7 @@ describe.each([
       expect(end.decodeBytes(end.encodeBytes(value))).toEqual(value)
     })
 
-    test('an array of no length that is not at the end is empty', () => {
+    test('an array without a length is empty if it is not at the end', () => {
       const writer = new BtfWriter()
       const int = writer.int('int', 4, 1)
       const none = writer.array(int, 0)
@@ -452,15 +452,15 @@ describe.each([
       expect(marked.flexible).toBe(false)
       expect(marked.decodeBytes(new Uint8Array(100))).toEqual({ marker: [], value: 0 })
       expect(() => marked.encodeBytes({ marker: [1], value: 0 })).toThrow(
-        'marked.marker: 1 items given, 0 needed',
+        'marked.marker: has 1 items, but 0 are required',
       )
     })
   })
 
-  describe('numbers on request', () => {
+  describe('codec option bigint: false', () => {
     const numbers = (btf: BtfTypes, name: string) => codec(btf, name, { bigint: false })
 
-    test.each([little, big])('what a number can hold', ({ btf }) => {
+    test.each([little, big])('reads and writes safe integers as numbers', ({ btf }) => {
       const { encodeBytes, decodeBytes } = numbers(btf, 'scalars')
       const value = {
         ...expected.scalars,
@@ -476,9 +476,9 @@ describe.each([
       expect(numbers(btf, 'bits').encodeBytes(bits)).toEqual(codec(btf, 'bits').encodeBytes(expected.bits!))
     })
 
-    test('what it cannot is an error that says where', () => {
+    test('throws for other integers, and names the member', () => {
       expect(() => numbers(little.btf, 'scalars').decodeBytes(little.variable('scalars'))).toThrow(
-        new RangeError(`scalars.g: ${0xfedcba9876543210n} is too large for a number, read it as a bigint`),
+        new RangeError(`scalars.g: ${0xfedcba9876543210n} is too large for a number: read it as a bigint`),
       )
       expect(() => numbers(little.btf, 'wider').decodeBytes(little.variable('wider'))).toThrow(
         /^wider\.plus: \d+ is too large/,
@@ -499,7 +499,7 @@ describe.each([
     })
   })
 
-  describe('what is wrong and where', () => {
+  describe('codec errors', () => {
     const { btf } = little
     const scalars = codec(btf, 'scalars')
     const text = codec(btf, 'text')
@@ -524,7 +524,7 @@ describe.each([
       ['g', 2n ** 64n, RangeError, '18446744073709551616 does not fit u64'],
       ['g', -1n, RangeError, '-1 does not fit u64'],
       ['g', -1, RangeError, '-1 does not fit u64'],
-      ['g', 2 ** 53, RangeError, '9007199254740992 is not exact as a number, give a bigint'],
+      ['g', 2 ** 53, RangeError, '9007199254740992 is too large for a number to be exact, so pass a bigint'],
       ['g', 'x', TypeError, '"x" is not a bigint'],
       ['h', 2n ** 63n, RangeError, '9223372036854775808 does not fit s64'],
       ['yes', 1, TypeError, '1 is not a boolean'],
@@ -540,12 +540,12 @@ describe.each([
     })
 
     test.each<[string, unknown, string]>([
-      ['mac', new Uint8Array(5), 'text.mac: 5 bytes given, 6 needed'],
+      ['mac', new Uint8Array(5), 'text.mac: has 5 bytes, but 6 are required'],
       ['mac', [1, 2, 3, 4, 5, 6], 'text.mac: an array is not a Uint8Array'],
       ['name', 5, 'text.name: 5 is not a string'],
       ['name', 'seventeen letters', 'text.name: a string of 17 bytes does not fit char[16]'],
       ['lines', ['a', 'sixsix'], 'text.lines[1]: a string of 6 bytes does not fit char[5]'],
-      ['lines', ['a'], 'text.lines: 1 items given, 2 needed'],
+      ['lines', ['a'], 'text.lines: has 1 items, but 2 are required'],
       [
         'grid',
         [
@@ -577,7 +577,7 @@ describe.each([
       expect(() => codec(btf, 'bits').encodeBytes({ ...expected.bits, [name]: value })).toThrow(message)
     })
 
-    test('a member that is not known', () => {
+    test('name an unknown member and suggest a similar name', () => {
       expect(() => scalars.encodeBytes({ ...expected.scalars, qualifed: 1 })).toThrow(
         new TypeError("scalars.qualifed: no such member; did you mean 'qualified'?"),
       )
@@ -586,7 +586,7 @@ describe.each([
       expect(() => scalars.encodeBytes(without)).toThrow(new TypeError('scalars.qualified: missing'))
     })
 
-    test('not an object', () => {
+    test('name a value that is not an object', () => {
       for (const value of [5, null, 'x', [], undefined]) {
         expect(() => scalars.encodeBytes(value as unknown as Plain)).toThrow(TypeError)
       }
@@ -596,14 +596,14 @@ describe.each([
       )
     })
 
-    test('a name for the value', () => {
+    test('use the option name for the value', () => {
       const { encodeBytes } = codec(btf, 'scalars', { name: "map 'config' value" })
       expect(() => encodeBytes({ ...expected.scalars, c: -1 })).toThrow(
         "map 'config' value.c: -1 does not fit u16",
       )
     })
 
-    test('an error from within the value passes', () => {
+    test('pass on an error that a getter throws', () => {
       const value = {
         ...expected.scalars,
         get a(): number {
@@ -613,8 +613,8 @@ describe.each([
       expect(() => scalars.encodeBytes(value)).toThrow(new SyntaxError('mine'))
     })
 
-    test('records that are too short', () => {
-      const short = new RangeError('struct scalars has 88 bytes, the record only 80')
+    test('name the type of a record that is too short', () => {
+      const short = new RangeError('struct scalars has 88 bytes, but the record has only 80')
       expect(() => scalars.decodeBytes(new Uint8Array(80))).toThrow(short)
       const view = new DataView(new ArrayBuffer(88))
       expect(() => scalars.decode(view, 8)).toThrow(short)
@@ -623,12 +623,12 @@ describe.each([
       expect(() => scalars.decode(view, -1)).toThrow(RangeError)
       expect(() => scalars.decode(view, Number.NaN)).toThrow(RangeError)
       expect(() => scalars.encode(expected.scalars!, view, 1)).toThrow(
-        'struct scalars needs 88 bytes, there is room for 87',
+        'struct scalars needs 88 bytes, but there is only room for 87',
       )
       expect(scalars.decode(view, 0, 88)).toMatchObject({ a: 0 })
     })
 
-    test('what has no values', () => {
+    test('name a type without values', () => {
       const kinds = compileBpf('kinds.c').btf
       const id = (name: string) => kinds.get(name).id
       expect(() => compile(kinds, id('helper'), { generate })).toThrow(
@@ -641,14 +641,14 @@ describe.each([
     })
   })
 
-  describe('names that mean something to JavaScript', () => {
+  describe('codec members with names that have a meaning in JavaScript', () => {
     const names = [
       '__proto__',
       'constructor',
       'toString',
       'hasOwnProperty',
       'x"];throw 1//',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: that is the point
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the name contains it
       '`${1}`',
       "'\\",
       '\u2028',
@@ -667,7 +667,7 @@ describe.each([
     )
     const outer = writer.record('struct', 'outer', names.length, [['__proto__', record, 0]])
 
-    test('are members like others', () => {
+    test('are ordinary members', () => {
       const { decodeBytes, encodeBytes } = compile<Plain>(writer.btf, record, { generate })
       const bytes = Uint8Array.from(names, (_, i) => i + 1)
       const decoded = decodeBytes(bytes)
@@ -677,23 +677,23 @@ describe.each([
       expect(encodeBytes(decoded)).toEqual(bytes)
     })
 
-    test('a nested record named __proto__ is no prototype', () => {
+    test('do not set the prototype if the name is __proto__', () => {
       const { decodeBytes } = compile<Plain>(writer.btf, outer, { generate })
       const decoded = decodeBytes(new Uint8Array(names.length))
       expect(Object.getPrototypeOf(decoded)).toBe(Object.prototype)
       expect(Object.hasOwn(decoded, '__proto__')).toBe(true)
     })
 
-    test('what every object inherits is not given', () => {
+    test('are missing if they are only inherited', () => {
       const { encodeBytes } = compile<Plain>(writer.btf, record, { generate })
       expect(() => encodeBytes({})).toThrow('*/;throw 2.__proto__: missing')
       const choice = compile<Plain>(writer.btf, union, { generate })
-      expect(() => choice.encodeBytes({})).toThrow(/is needed, they share a union/)
+      expect(() => choice.encodeBytes({})).toThrow(/is required, because they share a union/)
       expect(choice.encodeBytes({ constructor: 5 })).toEqual(Uint8Array.of(5))
     })
   })
 
-  test('a section of variables', () => {
+  test('reads and writes a section of variables', () => {
     const writer = new BtfWriter()
     const u32 = writer.int('unsigned int', 4)
     const u64 = writer.int('unsigned long', 8)
@@ -706,7 +706,7 @@ describe.each([
     expect(encodeBytes({ first: 1, second: 2n })).toEqual(bytes)
   })
 
-  test('pointers of 32 bits, and bitfields of old compilers', () => {
+  test('reads and writes 32-bit pointers, and bitfields of old compilers', () => {
     const writer = new BtfWriter(false)
     const long = writer.int('long', 4, 1)
     const pointer = writer.add('ptr', '', long)

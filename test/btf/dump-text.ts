@@ -3,8 +3,8 @@ import { encodeText } from '../../lib/btf/text.js'
 import type { BtfEnum, BtfEnum64, BtfInt, BtfType } from '../../lib/btf/types.js'
 
 /**
- * Compares a value that we have decoded with what libbpf's `btf_dump__dump_type_data` writes of the same bytes, without names and with zeroes:
- * `{1,[2,3,],0x4,}`. Neither knows of the other; BTF says which part is which.
+ * Compares a value that our codec decoded with what libbpf's `btf_dump__dump_type_data` writes for the same bytes. The
+ * text has no names, but includes zeros: `{1,[2,3,],0x4,}`. BTF determines which part of it belongs to which member.
  */
 export class DumpReader {
   readonly #btf: BtfTypes
@@ -18,7 +18,7 @@ export class DumpReader {
     this.#text = text
   }
 
-  /** @param offset - in bits, from where libbpf was given the bytes */
+  /** @param offset - distance in bits from the start of the bytes that libbpf received */
   compare(typeId: number, value: unknown, path: string, offset = 0, bits = 0): void {
     const type = this.#btf.resolve(typeId)
     switch (type.kind) {
@@ -73,7 +73,7 @@ export class DumpReader {
     return token
   }
 
-  /** A signed enum's value that has no name: libbpf writes no comma after it, so that the next value goes on where it ends. */
+  /** Reads the value of an enum. libbpf writes no comma after a signed value without a name, so the next value follows directly. */
   #enumToken(type: BtfEnum | BtfEnum64, value: unknown): string {
     const number = String(value)
     if (!type.signed || !this.#text.startsWith(number, this.#at)) return this.#token()
@@ -98,7 +98,7 @@ export class DumpReader {
   }
 
   #sameEnum(type: BtfEnum | BtfEnum64, token: string, ours: bigint, offset: number, bits: number): boolean {
-    // libbpf shifts by 64 bits for enums that are not aligned, which C leaves undefined.
+    // libbpf shifts by 64 bits for unaligned enums, which is undefined in C.
     if (bits === 0 && offset % (type.size * 8) !== 0) return true
     const width = bits || type.size * 8
     const number = /^(-?\d+)(U?LL)?$/.exec(token)?.[1]
@@ -111,7 +111,7 @@ export class DumpReader {
 function sameInt(type: BtfInt, token: string, ours: bigint, bits: number): boolean {
   const theirs = token.startsWith("'") ? BigInt(token === "'\\0'" ? 0 : token.charCodeAt(1)) : BigInt(token)
   if (type.bool) return (theirs !== 0n) === (ours !== 0n)
-  // Of bitfields and 128 bits libbpf writes the bits, without a sign; and of chars whatever their sign.
+  // libbpf writes bitfields and 128-bit integers without their sign, and may write chars with another sign.
   const width = bits || type.size * 8
   return BigInt.asUintN(width, theirs) === BigInt.asUintN(width, ours)
 }

@@ -13,13 +13,13 @@ const btf = kernel.types as unknown as BtfTypes
 const structs = [...btf.ofKind('struct')].filter((struct) => struct.size <= 4096)
 
 /**
- * Random bytes, of which none is 0: once libbpf has written the items of a byte array, it takes a 0 in any single byte for the end of a string, and leaves out
- * what follows.
+ * Random bytes without zeros: after libbpf has written the items of a byte array, it takes a 0 in any single byte for the
+ * end of a string, and omits what follows.
  */
 const random = randomOf(7).bytes
 const nonZero = (size: number) => random(size).map((byte) => byte || 1)
 
-/** What libbpf can't write: then there is nothing to compare. */
+/** Types that libbpf cannot write, so that there is nothing to compare. */
 function dumped(struct: BtfStruct, bytes: Uint8Array): string | undefined {
   try {
     return kernel.dumpData(struct.id, bytes, { names: false, zeroes: true })
@@ -29,15 +29,15 @@ function dumped(struct: BtfStruct, bytes: Uint8Array): string | undefined {
   }
 }
 
-/** A bitfield that goes on beyond the bytes of its type, in a packed struct: libbpf reads no more than those. */
+/** A bitfield in a packed struct that extends beyond the bytes of its type. libbpf reads only the bytes of the type. */
 function isBeyondLibbpf(struct: BtfStruct): boolean {
   return fieldsOf(btf, struct).some(({ bitfieldSize, bitOffset, typeId }) => {
     return bitfieldSize > 0 && (bitOffset % 8) + bitfieldSize > btf.sizeOf(typeId) * 8
   })
 }
 
-describe('btf_dump__dump_type_data', () => {
-  test('reads the same in random bytes as we do, for the structs of the running kernel', () => {
+describe('Btf.dumpData', () => {
+  test('reads the same values as our codecs from random bytes, for the structs of the running kernel', () => {
     const problems: string[] = []
     let compared = 0
     let values = 0
@@ -51,7 +51,7 @@ describe('btf_dump__dump_type_data', () => {
       }
       const reader = new DumpReader(btf, text)
       try {
-        // Without a length: flexible arrays are empty to libbpf.
+        // No length is given, because flexible arrays are empty for libbpf.
         const value = compile(btf, struct.id, { generate: false }).decode(new DataView(bytes.buffer), 0)
         reader.compare(struct.id, value, struct.name)
         if (!reader.isAtEnd) problems.push(`${struct.name}: libbpf says more`)
@@ -67,7 +67,7 @@ describe('btf_dump__dump_type_data', () => {
     expect(left.length).toBeLessThan(structs.length / 50)
   }, 120_000)
 
-  test('is there to look at', () => {
+  test('writes one line, several lines, and values only', () => {
     const bytes = new Uint8Array(16)
     bytes[0] = 5
     expect(kernel.dumpData('timespec64', bytes)).toMatch(
@@ -79,7 +79,7 @@ describe('btf_dump__dump_type_data', () => {
     )
   })
 
-  test('says what is wrong', () => {
+  test('throws for too few bytes, unknown types and wrong arguments', () => {
     expect(() => kernel.dumpData('timespec64', new Uint8Array(3))).toThrow(/E2BIG/)
     expect(() => kernel.dumpData('timespec65', new Uint8Array(16))).toThrow("did you mean 'timespec64'")
     expect(() => kernel.dumpData(2 ** 31, new Uint8Array(16))).toThrow(RangeError)

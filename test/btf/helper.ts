@@ -7,7 +7,7 @@ import { type Field, fieldsIn, groupOf } from '../../lib/btf/layout.js'
 import { BtfTypes } from '../../lib/btf/parse.js'
 import { type BtfKind, type BtfStruct, kinds } from '../../lib/btf/types.js'
 
-/** Does something in a directory that is gone afterwards. */
+/** Does some work in a directory that is removed afterwards. */
 export function inTemporaryDirectory<T>(work: (directory: string) => T): T {
   const directory = mkdtempSync(join(tmpdir(), 'libbpf-node-btf-'))
   try {
@@ -21,7 +21,7 @@ export function pathOf(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url))
 }
 
-/** The first of these compilers that is installed. */
+/** Returns the first of these compilers that is installed. */
 function compiler(...names: string[]): string {
   const found = names.find((name) => {
     try {
@@ -45,7 +45,7 @@ export function compileBpf(file: string, target: 'bpfel' | 'bpfeb' = 'bpfel'): E
   })
 }
 
-/** Compiles C for the host and gives what the program prints. `headers` are included first. */
+/** Compiles and runs a C program on this machine, and returns what it prints. */
 export function runC(source: string): string {
   return inTemporaryDirectory((directory) => {
     const out = join(directory, 'out')
@@ -55,7 +55,7 @@ export function runC(source: string): string {
 }
 
 interface Section {
-  /** Where its header is. */
+  /** The offset of the section's header. */
   at: number
   name: string
   offset: number
@@ -63,7 +63,7 @@ interface Section {
   link: number
 }
 
-/** As much of a 64-bit ELF file as the tests need: sections by name, the bytes of a variable. */
+/** Reads as much of a 64-bit ELF file as the tests need: sections by name, and the bytes of variables. */
 export class Elf {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -91,7 +91,7 @@ export class Elf {
     return new BtfTypes(this.section('.BTF'))
   }
 
-  /** Of a section, in the file itself. */
+  /** Returns the header of a section, as a view into the file. */
   header(name: string): Uint8Array {
     const { at } = this.#find(name)
     return this.#bytes.subarray(at, at + 64)
@@ -137,7 +137,7 @@ export class Elf {
   }
 }
 
-/** Writes BTF by hand, sound or not: what no compiler would make. */
+/** Writes BTF by hand, valid or not, including BTF that no compiler would make. */
 export class BtfWriter {
   readonly #littleEndian: boolean
   readonly #words: number[] = []
@@ -145,7 +145,7 @@ export class BtfWriter {
   #strings: string
   #nextId: number
 
-  /** With a base its types and strings come first. */
+  /** @param base - writes split BTF that continues this one */
   constructor(littleEndian = true, base?: { typeCount: number; stringsSize: number }) {
     this.#littleEndian = littleEndian
     this.#stringStart = base?.stringsSize ?? 0
@@ -160,12 +160,12 @@ export class BtfWriter {
   string(text: string): number {
     if (text === '') return 0
     const start = this.stringsSize
-    // A character for each byte of UTF-8.
+    // One character for each byte of UTF-8.
     this.#strings += `${Buffer.from(text).toString('latin1')}\0`
     return start
   }
 
-  /** Adds a type and gives its id. `count` is how many members follow in `rest`. */
+  /** Adds a type and returns its id. `count` is the number of members in `rest`. */
   add(kind: BtfKind, name: string, sizeOrType: number, rest: number[] = [], count = 0, flag = false): number {
     const info = ((flag ? 1 << 31 : 0) | (kinds.indexOf(kind) << 24) | count) >>> 0
     this.#words.push(this.string(name), info, sizeOrType, ...rest)
@@ -180,7 +180,7 @@ export class BtfWriter {
     return this.add('array', '', 0, [typeId, typeId, length])
   }
 
-  /** Members are `[name, type, offset in bits]`. */
+  /** A member is `[name, type, offset in bits]`. */
   record(kind: 'struct' | 'union', name: string, size: number, members: [string, number, number][]): number {
     const rest = members.flatMap(([member, typeId, offset]) => [this.string(member), typeId, offset])
     return this.add(kind, name, size, rest, members.length)

@@ -4,10 +4,10 @@ import { BtfTypes } from '../../lib/btf/parse.js'
 import { randomOf } from '../helpers/random.js'
 import { BtfWriter, compileBpf } from './helper.js'
 
-describe('bytes that are not BTF', () => {
+describe('BtfTypes, for bytes that are not BTF', () => {
   const sound = compileBpf('kinds.c').section('.BTF')
 
-  /** Sound BTF with other 32-bit words in its header. */
+  /** Valid BTF with other 32-bit words in its header. */
   function withHeader(words: Record<number, number>): Uint8Array {
     const bytes = Uint8Array.from(sound)
     const view = new DataView(bytes.buffer)
@@ -37,11 +37,11 @@ describe('bytes that are not BTF', () => {
     expect(() => new BtfTypes(bytes)).toThrow(message)
   })
 
-  test('not bytes at all', () => {
+  test('refuses a value that is not a Uint8Array', () => {
     expect(() => new BtfTypes('vmlinux' as unknown as Uint8Array)).toThrow(TypeError)
   })
 
-  test('whatever is changed in sound BTF, there is an error or a result, and soon', {
+  test('reads BTF with any changed byte, or throws, in limited time', {
     timeout: 120_000,
   }, () => {
     const random = randomOf(3).bytes
@@ -83,7 +83,7 @@ describe('bytes that are not BTF', () => {
   })
 })
 
-describe('types that contradict themselves', () => {
+describe('types that contradict themselves are refused', () => {
   let writer = new BtfWriter()
   const compiled = (id: number) => () => compile(writer.btf, id)
   const fresh = () => {
@@ -91,7 +91,7 @@ describe('types that contradict themselves', () => {
     return writer.int('int', 4, 1)
   }
 
-  test('a typedef of itself', () => {
+  test('a typedef that refers to itself', () => {
     fresh()
     const id = writer.add('typedef', 'loop', 2)
     expect(() => writer.btf.resolve(id)).toThrow('malformed BTF: type 2 refers to itself')
@@ -100,7 +100,7 @@ describe('types that contradict themselves', () => {
     expect(compiled(id)).toThrow('refers to itself')
   })
 
-  test('an array of itself', () => {
+  test('an array that contains itself', () => {
     fresh()
     const id = writer.array(2, 2)
     expect(() => writer.btf.sizeOf(id)).toThrow('array 2 refers to itself')
@@ -108,7 +108,7 @@ describe('types that contradict themselves', () => {
     expect(compiled(id)).toThrow(/contains itself|refers to itself/)
   })
 
-  test('a variable in itself', () => {
+  test('a variable that refers to itself', () => {
     fresh()
     const variable = writer.add('var', 'v', 3, [1])
     const array = writer.array(variable, 2)
@@ -128,7 +128,7 @@ describe('types that contradict themselves', () => {
     expect(() => writer.btf.alignOf(id)).toThrow(/type 2 contains itself/)
   })
 
-  test('a struct that contains itself without a name, or in an array', () => {
+  test('a struct that contains itself as an anonymous member or in an array', () => {
     fresh()
     const anonymous = writer.record('struct', 'snake', 8, [
       ['', 2, 0],
@@ -148,7 +148,7 @@ describe('types that contradict themselves', () => {
     expect(() => writer.btf.alignOf(id)).toThrow('no BTF type has id 77')
   })
 
-  test('a name that lies outside of the strings', () => {
+  test('a name outside of the strings', () => {
     fresh()
     const id = writer.add('int', 'x', 4, [32])
     const bytes = writer.bytes()
@@ -167,7 +167,7 @@ describe('types that contradict themselves', () => {
     expect(compiled(outer)).toThrow("member 'm' lies outside of struct outer")
   })
 
-  test('a bitfield outside of its struct, too wide, or of something else', () => {
+  test('a bitfield outside of its struct, too wide, or without an integer type', () => {
     const int = fresh()
     const bits = (typeId: number, offset: number, width: number) =>
       writer.add('struct', 's', 4, [writer.string('b'), typeId, (width << 24) | offset], 1, true)
@@ -180,7 +180,7 @@ describe('types that contradict themselves', () => {
     expect(compiled(bits(pointer, 4, 0))).toThrow("member 'b' of struct s does not start at a whole byte")
   })
 
-  test('two members of one name', () => {
+  test('two members with the same name', () => {
     const int = fresh()
     const inner = writer.record('struct', '', 4, [['m', int, 0]])
     const id = writer.record('struct', 's', 8, [
@@ -190,14 +190,14 @@ describe('types that contradict themselves', () => {
     expect(compiled(id)).toThrow("struct s has two members named 'm'")
   })
 
-  test('integers that there are not', () => {
+  test('integers of sizes that do not exist', () => {
     fresh()
     expect(compiled(writer.int('odd', 3))).toThrow('int odd has a size of 3 bytes')
     expect(compiled(writer.int('none', 0))).toThrow('int none has a size of 0 bytes')
     expect(compiled(writer.int('wide', 4, 0, 40))).toThrow('int wide has a bitfield of 40 bits')
   })
 
-  test('sections of what is no variable', () => {
+  test('sections that contain something else than variables', () => {
     const int = fresh()
     expect(compiled(writer.add('datasec', '.x', 4, [int, 0, 4], 1))).toThrow(
       'datasec .x contains int int, which is not a variable',
@@ -209,8 +209,8 @@ describe('types that contradict themselves', () => {
   })
 })
 
-describe('types that would take for ever', () => {
-  test('arrays beyond 4 GiB', () => {
+describe('types that would take too long are refused', () => {
+  test('arrays larger than 4 GiB', () => {
     const writer = new BtfWriter()
     let id = writer.int('int', 4)
     for (let i = 0; i < 20; i++) id = writer.array(id, 0xffffffff)
@@ -218,7 +218,7 @@ describe('types that would take for ever', () => {
     expect(() => compile(writer.btf, id)).toThrow('is larger than 4 GiB')
   })
 
-  test('arrays of too many values, of nothing too', () => {
+  test('arrays of too many values, also of values without a size', () => {
     const writer = new BtfWriter()
     const many = writer.array(writer.int('int', 4), 0x3fffffff)
     expect(() => compile(writer.btf, many)).toThrow(
@@ -229,13 +229,13 @@ describe('types that would take for ever', () => {
     expect(() => compile(writer.btf, nothing)).toThrow('has more than 16777216 values')
   })
 
-  test('a flexible array of nothing is empty', () => {
+  test('but a flexible array of values without a size is empty', () => {
     const writer = new BtfWriter()
     const none = writer.array(writer.record('struct', 'empty', 0, []), 0)
     expect(compile(writer.btf, none).decodeBytes(new Uint8Array(10))).toEqual([])
   })
 
-  test.each(['named', 'anonymous'])('%s structs that double at each step', (how) => {
+  test.each(['named', 'anonymous'])('%s members that double at each level', (how) => {
     const writer = new BtfWriter()
     let id = writer.record('struct', '', 0, [])
     for (let i = 0; i < 60; i++) {
@@ -248,7 +248,7 @@ describe('types that would take for ever', () => {
     expect(() => compile(writer.btf, id)).toThrow(/has more than \d+ (values|members)/)
   })
 
-  test('structs nested a hundred thousand deep', () => {
+  test('structs that are nested a hundred thousand levels deep', () => {
     const writer = new BtfWriter()
     const ids = [writer.record('struct', 's', 0, [])]
     for (let i = 0; i < 100_000; i++) ids.push(writer.record('struct', 's', 0, [['m', ids[i]!, 0]]))
@@ -259,7 +259,7 @@ describe('types that would take for ever', () => {
     expect(compile(btf, ids[60]!).decodeBytes(new Uint8Array(0))).toHaveProperty('m.m.m.m')
   })
 
-  test('depth counts along all paths', () => {
+  test('structs that are nested too deep on only one path', () => {
     const writer = new BtfWriter()
     const ids = [writer.record('struct', 's', 0, [])]
     for (let i = 0; i < 100; i++) ids.push(writer.record('struct', 's', 0, [['m', ids[i]!, 0]]))

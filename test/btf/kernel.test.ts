@@ -6,15 +6,14 @@ import { randomOf } from '../helpers/random.js'
 import { kernelBtfBytes } from './helper.js'
 
 /**
- * Each struct of the running kernel that fits a page, with random bytes. (Agreement with libbpf's own dump of the same
- * bytes belongs here too: it walks `structs` in the same way.)
+ * Reads and writes random bytes as each struct of the running kernel that fits into a page.
  */
 const btf = new BtfTypes(kernelBtfBytes())
 const structs = [...btf.ofKind('struct')].filter((struct) => struct.size <= 4096)
 
 /**
- * The bits of a value that must survive decoding and encoding, told from BTF alone: all but padding, what follows the
- * NUL of a text, and the bits of a boolean but whether there are any. `little` endian only.
+ * Marks the bits that must survive decoding and encoding, according to BTF alone. These are all bits except padding, the
+ * bytes after the NUL of a text, and the bits of a boolean, which only count together. For little-endian BTF.
  */
 function markBits(typeId: number, start: number, bits: number, bytes: Uint8Array, mask: Uint8Array): void {
   const type = btf.resolve(typeId)
@@ -47,12 +46,12 @@ function markBits(typeId: number, start: number, bits: number, bytes: Uint8Array
   }
 }
 
-/** The bytes in hex, but for bits that are not in the mask. */
+/** Returns the bytes in hex, with 0 for the bits that are not in the mask. */
 function masked(bytes: Uint8Array, mask: Uint8Array): string {
   return Buffer.from(bytes.map((byte, i) => byte & mask[i]!)).toString('hex')
 }
 
-/** Wrong results by struct; each test expects none. */
+/** Returns a problem for each struct with a wrong result. Each test expects none. */
 function wrong(some: BtfStruct[], check: (struct: BtfStruct, codec: Codec) => string | undefined): string[] {
   return some.flatMap((struct) => {
     try {
@@ -65,11 +64,11 @@ function wrong(some: BtfStruct[], check: (struct: BtfStruct, codec: Codec) => st
 }
 
 describe('structs of the running kernel', () => {
-  test('there are thousands', () => {
+  test('include thousands', () => {
     expect(structs.length).toBeGreaterThan(3000)
   })
 
-  test('decoded from random bytes and encoded, they are what they were', () => {
+  test('are the same after decoding random bytes and encoding them again', () => {
     const random = randomOf(1).bytes
     const problems = wrong(structs, ({ id, size }, { decodeBytes, encodeBytes }) => {
       const bytes = random(size)
@@ -81,13 +80,13 @@ describe('structs of the running kernel', () => {
     expect(problems).toEqual([])
   })
 
-  test('padding is zero', () => {
+  test('have zeros as padding when they are encoded', () => {
     const problems = wrong(structs, ({ id, size }, { decode, encodeBytes }) => {
       const ones = new Uint8Array(size).fill(0xff)
       const covered = new Uint8Array(size)
-      // Nothing in these bytes ends a text, so all of it counts. A true boolean has only its lowest bit.
+      // No NUL ends a text, so all bytes count. A true boolean has only its lowest bit.
       markBits(id, 0, 0, ones, covered)
-      // Without a length: or else a flexible array would start in the padding at the end.
+      // No length is given, because a flexible array would otherwise start in the padding at the end.
       const encoded = encodeBytes(decode(new DataView(ones.buffer), 0))
       const outside = covered.map((byte) => ~byte)
       const left = Buffer.from(masked(encoded, outside), 'hex')
@@ -96,7 +95,7 @@ describe('structs of the running kernel', () => {
     expect(problems).toEqual([])
   })
 
-  test('generated and composed codecs agree', () => {
+  test('are read and written the same by generated and composed codecs', () => {
     const random = randomOf(2).bytes
     const some = structs.filter((_, i) => i % 4 === 0)
     const problems = wrong(some, ({ id, size }, composed) => {
@@ -110,7 +109,7 @@ describe('structs of the running kernel', () => {
     expect(problems).toEqual([])
   })
 
-  test('task_struct, with hundreds of members', () => {
+  test('include task_struct with its hundreds of members', () => {
     const task = btf.get('task_struct', 'struct')
     const codec = compile<Record<string, unknown>>(btf, task.id)
     const bytes = new Uint8Array(task.size)

@@ -1,4 +1,4 @@
-// One of every kind of type that clang puts into BTF.
+// A type of every kind that clang writes to BTF.
 
 #define tag(x) __attribute__((btf_decl_tag(x)))
 #define type_tag(x) __attribute__((btf_type_tag(x)))

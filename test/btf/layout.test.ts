@@ -7,10 +7,10 @@ const btf = compileBpf('nasty.c').btf
 const source = readFileSync(pathOf('nasty.c'), 'utf8')
 const structs = [...btf.ofKind('struct')].filter((struct) => struct.name !== '')
 
-/** Names of structs whose alignment BTF can't tell: it's given by `aligned(n)`. */
+/** Structs whose alignment comes from `aligned(n)`, which BTF does not record. */
 const overaligned = ['aligned']
 
-/** What a C program says: it prints a line of words for each question. */
+/** Returns the output of a C program that prints a line of words for each question. */
 function ask(questions: string[]): string[][] {
   const headers = '#include <stdio.h>\n#include <stddef.h>\n#include <string.h>\n'
   const output = runC(`${headers}${source}\nint main(void) {\n${questions.join('\n')}\nreturn 0;\n}\n`)
@@ -20,8 +20,8 @@ function ask(questions: string[]): string[][] {
     .map((line) => line.split(' '))
 }
 
-describe('against a C compiler', () => {
-  test('sizes and alignments', () => {
+describe('layout, compared with a C compiler', () => {
+  test('has the same sizes and alignments', () => {
     const answers = ask(
       structs.map(
         ({ name }) => `printf("${name} %zu %zu\\n", sizeof(struct ${name}), _Alignof(struct ${name}));`,
@@ -34,7 +34,7 @@ describe('against a C compiler', () => {
     expect(answers.map(([, size]) => size)).toEqual(ours.map(([, size]) => size))
   })
 
-  test('where each member lies, those of anonymous structs and unions too', () => {
+  test('has the same offsets of all members, including those of anonymous structs and unions', () => {
     const members = structs.flatMap((struct) =>
       fieldsOf(btf, struct)
         .filter((field) => field.bitfieldSize === 0)
@@ -58,7 +58,7 @@ describe('against a C compiler', () => {
     expect(ours).toEqual(answers)
   })
 
-  test.each(['bits', 'squeezed'])('which bits each member of struct %s has', (name) => {
+  test.each(['bits', 'squeezed'])('has the same bits for each member of struct %s', (name) => {
     const struct = btf.get(name, 'struct')
     const fields = fieldsOf(btf, struct)
     const answers = ask(
@@ -91,22 +91,22 @@ describe('against a C compiler', () => {
   })
 })
 
-describe('what has no size', () => {
+describe('sizeOf and alignOf', () => {
   const kinds = compileBpf('kinds.c').btf
 
   test.each([
     ['never_defined', 'fwd never_defined has no size'],
     ['helper', 'func helper has no size'],
-  ])('%s', (name, message) => {
+  ])('throw for %s', (name, message) => {
     expect(() => kinds.sizeOf(kinds.get(name).id)).toThrow(message)
     expect(() => kinds.alignOf(kinds.get(name).id)).toThrow(/has no alignment/)
   })
 
-  test('void', () => {
+  test('throw for void', () => {
     expect(() => kinds.sizeOf(0)).toThrow('void has no size')
   })
 
-  test('a variable has that of its type', () => {
+  test('return those of its type for a variable', () => {
     expect(kinds.sizeOf(kinds.get('first', 'var').id)).toBe(88)
     expect(kinds.alignOf(kinds.get('first', 'var').id)).toBe(8)
   })

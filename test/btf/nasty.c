@@ -1,6 +1,5 @@
-// Layouts that are easy to get wrong. Compiled for BPF (both byte orders, for BTF and data) and for the host
-// (layout.test.ts asks the host's compiler where everything lies). So: no headers, nothing that only one
-// target has.
+// Layouts that are easy to get wrong. Compiled for BPF in both byte orders, for BTF and data, and for the
+// host: layout.test.ts compares the layouts. There are no headers, and nothing that only one target has.
 
 typedef unsigned char u8;
 typedef signed char s8;
@@ -191,7 +190,7 @@ struct flexible_end {
   struct flexible tail;
 };
 
-// Makes the compilers describe what no variable has.
+// Makes the compilers describe types without variables.
 struct flexible* keep_flexible;
 struct flexible_text* keep_text;
 struct flexible_end* keep_end;

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { compile } from '../../lib/btf/codec.js'
 import { compileBpf, inTemporaryDirectory, pathOf } from './helper.js'
 
-/** Runs in a Node that must not make code from strings. The test's own runner needs to, so it's another process. */
+/** Runs in a process that must not make code from strings. The test runner itself needs to make code from strings. */
 const program = `
 import { readFileSync } from 'node:fs'
 import { BtfTypes } from './lib/btf/parse.js'
@@ -22,7 +22,7 @@ const text = JSON.stringify(value, (_, x) => typeof x === 'bigint' ? x + 'n' : x
 console.log(JSON.stringify({ forbidden, same, message, text }))
 `
 
-test('where code cannot be made from strings, codecs work the same', () => {
+test('codecs work the same where code cannot be made from strings', () => {
   const object = compileBpf('nasty.c')
   const root = pathOf('../..')
   const output = inTemporaryDirectory((directory) => {

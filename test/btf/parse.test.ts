@@ -3,15 +3,15 @@ import { BtfTypes } from '../../lib/btf/parse.js'
 import { kinds } from '../../lib/btf/types.js'
 import { BtfWriter, compileBpf, kernelBtfBytes } from './helper.js'
 
-describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (target) => {
+describe.each(['bpfel', 'bpfeb'] as const)('BtfTypes, of BTF that clang wrote for %s', (target) => {
   const btf = compileBpf('kinds.c', target).btf
 
-  test('the byte order and the size of a pointer are known', () => {
+  test('has the byte order and the size of a pointer', () => {
     expect(btf.littleEndian).toBe(target === 'bpfel')
     expect(btf.pointerSize).toBe(8)
   })
 
-  test('every kind occurs, by ascending id, as plain data', () => {
+  test('iterates over types of every kind by ascending id, as plain data', () => {
     const types = [...btf]
     expect(types.map((type) => type.id)).toEqual(types.map((_, i) => i + 1))
     expect(btf.typeCount).toBe(types.length + 1)
@@ -19,7 +19,7 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     expect(structuredClone(types)).toEqual(types)
   })
 
-  test('struct', () => {
+  test('reads structs', () => {
     const node = btf.get('node', 'struct')
     expect(node.size).toBe(88)
     expect(node.members.map(({ name, bitOffset, bitfieldSize }) => [name, bitOffset, bitfieldSize])).toEqual([
@@ -39,7 +39,7 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     ])
   })
 
-  test('int, float, array', () => {
+  test('reads integers, floats and arrays', () => {
     const id = expect.any(Number)
     const int = { kind: 'int', id, bitOffset: 0, char: false, bool: false }
     expect(btf.get('long')).toEqual({ ...int, name: 'long', size: 8, bits: 64, signed: true })
@@ -55,7 +55,7 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     expect(array).toMatchObject({ length: 8, typeId: btf.get('char').id })
   })
 
-  test('enums, with the sign of their values', () => {
+  test('reads enums with the sign of their values', () => {
     expect(btf.get('mood', 'enum')).toMatchObject({
       size: 4,
       signed: false,
@@ -68,12 +68,12 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     })
   })
 
-  test('forward declarations say of what', () => {
+  test('reads forward declarations of structs and unions', () => {
     expect(btf.get('never_defined')).toMatchObject({ kind: 'fwd', of: 'struct' })
     expect(btf.get('never_either')).toMatchObject({ kind: 'fwd', of: 'union' })
   })
 
-  test('functions, variadic ones too', () => {
+  test('reads functions, including variadic ones', () => {
     const helper = btf.get('helper', 'func')
     expect(helper.linkage).toBe('global')
     expect(btf.type(helper.typeId)).toMatchObject({
@@ -85,7 +85,7 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     expect(call?.params.map((param) => btf.resolve(param.typeId).kind)).toEqual(['int', 'ptr'])
   })
 
-  test('variables and their sections', () => {
+  test('reads variables and their sections', () => {
     expect(btf.get('hidden')).toMatchObject({ kind: 'var', linkage: 'static' })
     expect(btf.get('first')).toMatchObject({ kind: 'var', linkage: 'global' })
     expect(btf.get('elsewhere')).toMatchObject({ kind: 'var', linkage: 'extern' })
@@ -93,7 +93,7 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     expect(variables.map((variable) => btf.type(variable.typeId).name).sort()).toEqual(['first', 'hidden'])
   })
 
-  test('tags', () => {
+  test('reads tags', () => {
     const tags = [...btf.ofKind('decl_tag')]
     expect(tags.map((tag) => [tag.name, btf.type(tag.typeId).name, tag.componentIndex]).sort()).toEqual([
       ['arg', 'helper', 0],
@@ -104,7 +104,7 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
     expect(btf.get('user')).toMatchObject({ kind: 'type_tag', attribute: false })
   })
 
-  test('resolve goes through typedefs, qualifiers and tags', () => {
+  test('resolves typedefs, qualifiers and tags', () => {
     const hits = btf.get('node', 'struct').members.find((member) => member.name === 'hits')!
     expect(btf.type(hits.typeId).kind).toBe('const')
     expect(btf.resolve(hits.typeId)).toMatchObject({ kind: 'int', name: 'unsigned int' })
@@ -112,14 +112,14 @@ describe.each(['bpfel', 'bpfeb'] as const)('types that clang wrote for %s', (tar
   })
 })
 
-describe('looking up', () => {
+describe('BtfTypes look-up', () => {
   const writer = new BtfWriter()
   const int = writer.int('size_or_type', 4)
   const record = writer.record('struct', 'size_or_type', 4, [['größe', int, 0]])
   const typedef = writer.add('typedef', 'connection', record)
   const btf = writer.btf
 
-  test('by name finds the first, by kind the one of that kind', () => {
+  test('finds the first type with a name, or the one of a kind', () => {
     expect(btf.find('size_or_type')?.id).toBe(int)
     expect(btf.find('size_or_type', 'struct')?.id).toBe(record)
     expect(btf.find('connection')?.id).toBe(typedef)
@@ -129,24 +129,24 @@ describe('looking up', () => {
     expect(btf.find('')).toBeUndefined()
   })
 
-  test('what must be there and is not: the nearest names', () => {
+  test('suggests similar names if get() finds nothing', () => {
     expect(() => btf.get('conection')).toThrow("no BTF type is named 'conection'; did you mean 'connection'?")
     expect(() => btf.get('conection', 'struct')).toThrow("no BTF struct is named 'conection'")
     expect(() => btf.get('unlike')).toThrow(/'unlike'$/)
   })
 
-  test('names need not be ASCII', () => {
+  test('finds names that are not ASCII', () => {
     expect(btf.get('size_or_type', 'struct').members[0]?.name).toBe('größe')
   })
 
-  test('ids', () => {
+  test('throws for ids that do not exist', () => {
     expect(btf.type(0)).toEqual({ kind: 'void', id: 0, name: '' })
     for (const id of [-1, 4, 1.5, Number.NaN]) expect(() => btf.type(id)).toThrow(RangeError)
     expect(() => btf.type(4)).toThrow('no BTF type has id 4: the highest is 3')
   })
 })
 
-describe('split BTF', () => {
+describe('BtfTypes of split BTF', () => {
   const writer = new BtfWriter()
   const int = writer.int('base_int', 4)
   const base = writer.btf
@@ -154,7 +154,7 @@ describe('split BTF', () => {
   const record = split.record('struct', 'module_struct', 4, [['field', int, 0]])
   const btf = new BtfTypes(split.bytes(), base)
 
-  test('goes on where its base ends', () => {
+  test('continues with the ids after those of its base', () => {
     expect(record).toBe(2)
     expect(btf.typeCount).toBe(3)
     expect(btf.type(1)).toBe(base.type(1))
@@ -162,7 +162,7 @@ describe('split BTF', () => {
     expect([...btf].map((type) => type.name)).toEqual(['base_int', 'module_struct'])
   })
 
-  test('finds what is in either', () => {
+  test('finds types of the base and its own', () => {
     expect(btf.find('base_int')?.id).toBe(1)
     expect(btf.find('module_struct')?.id).toBe(2)
     expect(base.find('module_struct')).toBeUndefined()
@@ -170,16 +170,16 @@ describe('split BTF', () => {
     expect(btf.sizeOf(2)).toBe(4)
   })
 
-  test('needs its base, in the same byte order', () => {
+  test('needs its base, with the same byte order', () => {
     expect(() => new BtfTypes(split.bytes())).toThrow('is this split BTF without its base?')
     expect(() => new BtfTypes(new BtfWriter(false).bytes(), base)).toThrow('different byte orders')
   })
 })
 
-describe('the BTF of the running kernel', () => {
+describe('BtfTypes of the running kernel', () => {
   const bytes = kernelBtfBytes()
 
-  test('is small', () => {
+  test('needs little memory', () => {
     const before = process.memoryUsage()
     const btf = new BtfTypes(bytes)
     expect(btf.find('task_struct', 'struct')?.size).toBeGreaterThan(1000)
@@ -188,7 +188,7 @@ describe('the BTF of the running kernel', () => {
     expect(after.heapUsed - before.heapUsed).toBeLessThan(20e6)
   })
 
-  test('each type can be decoded, and refers to types that exist', () => {
+  test('decodes each type, and each refers to types that exist', () => {
     const btf = new BtfTypes(bytes)
     let count = 0
     let dangling = 0
@@ -202,7 +202,7 @@ describe('the BTF of the running kernel', () => {
     expect(dangling).toBe(0)
   })
 
-  test('a name finds what a search by hand finds', () => {
+  test('finds the same types by name as a linear search', () => {
     const btf = new BtfTypes(bytes)
     const first = new Map<string, number>()
     for (const type of btf) if (type.name !== '' && !first.has(type.name)) first.set(type.name, type.id)

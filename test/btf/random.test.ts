@@ -1,5 +1,5 @@
-// Types that nobody has thought of: random structs, laid out by clang, and what a C compiler, our two kinds of codecs and generated code make of
-// random bytes in them.
+// Random structs, laid out by clang. A C compiler, both kinds of codecs and generated code must agree on what random bytes in
+// them mean.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -33,7 +33,7 @@ const scalars = [
   ...['const volatile u16', 'int (*const)(void)', 'struct never *'],
 ]
 
-/** Members in C, by names that are not taken. */
+/** Writes members in C with unique names. */
 function members(prefix: string, known: number, depth: number): string {
   let text = ''
   for (let i = 0, n = 1 + dice(7); i < n; i++) {
@@ -71,13 +71,13 @@ function declare(type: string, name: string): string {
   return type.includes('(*const)') ? type.replace('(*const)', `(*${name})`) : `${type} ${name}`
 }
 
-/** Structs that may contain those before them, but for what would make them huge. */
+/** Structs that may contain earlier ones, with limits so that they do not become huge. */
 const structs = Array.from({ length: count }, (_, i) => {
   const attribute = oneOf(['', '', '__attribute__((packed)) '])
   const flexible = dice(5) === 0 ? `${oneOf(['u16', 'char', 'u8', 'pair_t', 's64'])} rest[];\n` : ''
   return `struct ${attribute}r${i} {\nu8 first;\n${members('f', flexible === '' ? (i < 12 ? 0 : 12) : 0, 0)}${flexible}};\n`
 })
-// One with a flexible array can be no member.
+// A struct with a flexible array cannot be a member.
 const inner = structs.map((text) => text.replace(/\w+ rest\[\];\n/, ''))
 const source = prelude + structs.map((text, i) => (i < 12 ? inner[i]! : text)).join('')
 const mentioned = structs.map((_, i) => `struct r${i} *keep${i};\n`).join('')
@@ -101,11 +101,11 @@ beforeAll(async () => {
 }, 120_000)
 
 const idOf = (btf: BtfTypes, i: number): number => btf.get(`r${i}`, 'struct').id
-/** Bytes as a record may have them: some longer than the struct, where it ends in a flexible array. */
+/** Random bytes for a record. They are longer than the struct if it ends in a flexible array. */
 const bytesFor = (codec: Codec): Uint8Array => random(codec.size + (codec.flexible ? 32 : 0))
 
 describe.each(['bpfel', 'bpfeb'])('random structs, %s', (target) => {
-  test('are read and written the same, whichever way', () => {
+  test('are read and written the same by all kinds of codecs', () => {
     const { btf, generated } = objects.get(target)!
     let ambiguous = 0
     for (const [i] of structs.entries()) {
@@ -127,24 +127,24 @@ describe.each(['bpfel', 'bpfeb'])('random structs, %s', (target) => {
   })
 })
 
-/** Faster than vitest's. */
+/** Compares values. This is faster than expect(). */
 function same(one: unknown, other: unknown, name: string): void {
   if (!isDeepStrictEqual(one, other)) expect(one, name).toEqual(other)
 }
 
-/** The bytes, or the error where a union has no member that shows its every bit: of text, truth and floats only. */
+/** Returns the bytes, or the error for a union that cannot be written: none of its members has every bit, as with text, booleans and floats. */
 function encode(codec: Codec, value: unknown): Uint8Array | string {
   try {
     return codec.encodeBytes(value)
   } catch (error) {
     const { message } = error as Error
-    expect(message).toMatch(/share a union and do not agree: give one of them$/)
+    expect(message).toMatch(/share a union but do not agree: give only one of them$/)
     return message
   }
 }
 
-describe('against a C compiler', () => {
-  test('where members lie, and what integers and bitfields are in random bytes', () => {
+describe('random structs, compared with a C compiler', () => {
+  test('have the same offsets, and the same integers and bitfields in random bytes', () => {
     const { btf } = objects.get('bpfel')!
     const wanted: [string, string][] = []
     const questions: string[] = []
@@ -165,7 +165,7 @@ describe('against a C compiler', () => {
         }
         const type = btf.resolve(typeId)
         const number = (value as Record<string, number | bigint>)[name]!
-        // A _Bool of any other byte than 0 and 1 is whatever C likes.
+        // A _Bool with a byte other than 0 and 1 is undefined in C.
         if (
           !['int', 'enum', 'enum64'].includes(type.kind) ||
           ('bool' in type && type.bool && bitfieldSize === 0)

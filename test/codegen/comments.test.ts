@@ -74,7 +74,7 @@ describe('readComments', () => {
   const members = (type: Commented | undefined) =>
     Object.fromEntries([...(type?.members ?? [])].map(([name, { words }]) => [name, words]))
 
-  it('reads what is before a declaration, and behind it', () => {
+  it('reads comments before and behind a declaration', () => {
     expect(types.get('client')?.words).toBe('Somebody who asks. In two lines.')
     expect(members(types.get('client'))).toEqual({
       pid: 'The process.',
@@ -89,12 +89,12 @@ describe('readComments', () => {
     expect(members(types.get('count_t'))).toEqual({ n: 'How many.' })
   })
 
-  it('knows members of what has no name', () => {
+  it('reads comments of members in types without a name', () => {
     const addr = types.get('client')?.members.get('addr')?.type
     expect(members(addr)).toEqual({ port: 'Network order. Really.', v4: 'Of old.', v6: '' })
   })
 
-  it('knows variables, maps and programs', () => {
+  it('reads comments of variables, maps and programs', () => {
     expect(Object.fromEntries([...globals].filter(([, words]) => words !== ''))).toEqual({
       period: 'Milliseconds.',
       LINUX_KERNEL_VERSION: "The kernel's.",
@@ -106,7 +106,7 @@ describe('readComments', () => {
     })
   })
 
-  it('ends, whatever it reads', () => {
+  it('ends for any input', () => {
     for (let i = 0; i < source.length; i += 3) {
       readComments([source.slice(i), source.slice(0, i), source.slice(0, i) + source.slice(i + 40)])
     }

@@ -1,4 +1,4 @@
-// What a user of the package has: no deps/, no build/, nothing compiled on the spot but by `gen`.
+// Uses the package as it is installed: without deps/ and build/. Only `gen` compiles anything.
 import { execFile } from 'node:child_process'
 import {
   copyFileSync,
@@ -20,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-installed-'))
 const app = join(folder, 'app')
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Whatever headers a program may want that are not the system's. */
+/** A program that includes all headers that do not come with the system. */
 const program = `#include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
@@ -68,13 +68,13 @@ beforeAll(async () => {
   mkdirSync(app)
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
   await run('npm', pack, { cwd: root })
-  // The registry is out of reach of tests.
+  // Tests cannot use the registry.
   await run('npm', pack, { cwd: join(root, 'node_modules/node-gyp-build') })
   writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }')
   const tarballs = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
   const install = ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund']
   await run('npm', [...install, ...tarballs.map((name) => join(folder, name))], { cwd: app })
-  // The addon of this machine: which one a tarball has is not the subject here.
+  // Uses the addon of this machine. These tests are not about the addon in the tarball.
   const addon = 'build/Release/libbpf_node.node'
   mkdirSync(join(app, 'node_modules/libbpf-node/build/Release'), { recursive: true })
   copyFileSync(join(root, addon), join(app, 'node_modules/libbpf-node', addon))
@@ -83,7 +83,7 @@ beforeAll(async () => {
   writeFileSync(join(app, 'main.ts'), main)
 }, 120_000)
 
-it('generates, compiles and runs from nothing but the package', async () => {
+it('the installed package generates, compiles and runs without anything else', async () => {
   await run('npx', ['libbpf-node', 'gen', 'foo.bpf.c'], { cwd: app })
   expect(await tsc(app)).toBe('')
   const { stdout } = await run(process.execPath, ['main.js'], { cwd: app })

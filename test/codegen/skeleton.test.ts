@@ -6,7 +6,7 @@ import { BpfError, BpfObject, type RingBuffer } from 'libbpf-node'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { biome, gen, root, tsc, useFolder } from './helper.js'
 
-/** As far as the tests use it; that its types are right is what main.ts below is for. */
+/** The part of the module that the tests use. main.ts below checks the types. */
 type Skeleton = BpfObject & { events(options?: object): RingBuffer<Record<string, unknown>> }
 interface Module {
   Skeleton: { open(options?: object): Skeleton }
@@ -21,7 +21,7 @@ let text = ''
 let complaints = ''
 let skeleton: Module
 
-/** A use of the class that says of each value which type it has to be. */
+/** Code that uses the class and declares the type of each value. */
 const main = `
 import { BpfObject, type BpfMap, type Link, type Program, type RingBuffer } from 'libbpf-node'
 import { Event, Outcome, Skeleton, type Await, type CounterT, type SkeletonShape } from './skeleton.skel.js'
@@ -84,7 +84,7 @@ beforeAll(async () => {
   skeleton = (await import(pathToFileURL(join(folder, 'skeleton.skel.js')).href)) as Module
 }, 60_000)
 
-/** Names that no C compiler would let through, but an object file may have: each ends a string, a comment or a line, or goes on as code. */
+/** Names that no C compiler accepts, but that an object file may contain. Each tries to end a string, a comment or a line, or to continue as code. */
 const hostile: readonly [name: string, instead: string][] = [
   ['urgent', '*/\n"\'x'],
   ['counter_t', '; throw 1'],
@@ -96,7 +96,7 @@ const hostile: readonly [name: string, instead: string][] = [
   ['doc:One execution.', 'doc:*/ throw 1 /* '],
 ]
 
-/** The object with these names in place of others that are as long. */
+/** Returns the object with these names in place of others of the same length. */
 function hostileObject(): Uint8Array {
   let text = readFileSync(join(root, 'dist/test/bpf/skeleton.bpf.o')).toString('latin1')
   for (const [name, instead] of hostile) {
@@ -113,23 +113,23 @@ function nastyTypes(): string[] {
 }
 
 describe('generated TypeScript', () => {
-  it('passes the strictest tsc, and so does what uses it', () => {
+  it('passes the strictest tsc, together with code that uses it', () => {
     expect(complaints).toBe('')
   })
 
-  it('passes our lint', async () => {
+  it('passes the linter of this repository', async () => {
     expect(await biome(folder, 'skeleton.skel.ts', 'nasty.skel.ts', 'big.skel.ts')).toBe('')
   }, 30_000)
 
-  it('is the same each time', async () => {
+  it('is the same for the same input', async () => {
     await gen(source, '-o', join(folder, 'again', '..', 'skeleton2.ts'), '--name', 'Skeleton')
     const again = readFileSync(join(folder, 'skeleton2.ts'), 'utf8')
-    // The object's name is that of the file.
+    // The object is named after the file.
     const renamed = (code: string) => code.replaceAll('skeleton2', 'skeleton')
     expect(renamed(again)).toBe(text)
   })
 
-  it('has no eval, and works where that is forbidden', () => {
+  it('contains no eval, and works where eval is forbidden', () => {
     expect(text).not.toMatch(/\beval\b|new Function/)
     const program = `
       import { Event } from ${JSON.stringify(pathToFileURL(join(folder, 'skeleton.skel.js')).href)}
@@ -143,7 +143,7 @@ describe('generated TypeScript', () => {
     expect(output.trim()).toBe('99')
   })
 
-  it('says what C says: offsets, types, documentation', () => {
+  it('documents offsets, C types and comments', () => {
     expect(text).toContain('/** enum outcome at byte 4 */\n  outcome: Outcome')
     expect(text).toContain('   * The process.\n   * int at byte 0\n')
     expect(text).toContain('* One execution.')
@@ -152,18 +152,18 @@ describe('generated TypeScript', () => {
     expect(text).toContain('Its name; *\\/ ends no comment.')
   })
 
-  it('names what has no name after the place where it is', () => {
+  it('names a type without a name after its place', () => {
     expect(text).toContain('export interface EventAddr {')
     expect(text).toContain('export interface CounterTInner {')
   })
 
-  it('gives no type or method a name that means something already', () => {
+  it('avoids names of types and methods that are taken', () => {
     expect(text).toContain('export interface ObjectStruct {')
     expect(text).toContain('export interface MapStruct {')
     expect(text).toContain('load_(options')
   })
 
-  it('takes whatever names an object has', async () => {
+  it('handles any name that an object may contain', async () => {
     const code = readFileSync(join(folder, 'hostile.skel.ts'), 'utf8')
     expect(code).toContain('"*/\\n\\"\'x": number')
     expect(code).not.toMatch(/^\s*(throw|; throw)/m)
@@ -183,15 +183,15 @@ describe('generated TypeScript', () => {
   })
 })
 
-describe('the generated class', () => {
-  it('is a BpfObject with another way to be opened', () => {
+describe('a generated class', () => {
+  it('is a BpfObject that is opened without a file', () => {
     using object = skeleton.Skeleton.open()
     expect(object).toBeInstanceOf(BpfObject)
     expect(object.name).toBe('skeleton')
     expect(object.rodata).toMatchObject({ min_ns: 5n, wanted: skeleton.Outcome.OUTCOME_FAILED })
   })
 
-  it('reads real events, through its own codecs', async () => {
+  it('reads real events with its own codecs', async () => {
     using object = skeleton.Skeleton.open({ name: 'renamed' })
     object.rodata.min_ns = 99n
     await object.load()
@@ -206,13 +206,13 @@ describe('the generated class', () => {
     }
     events.close()
     expect(object.bss.seen).toBeGreaterThan(0n)
-    // The base class's way of saying it is still there.
+    // The method of the base class still works.
     const again = object.events('events', 'event')
     expect(again.closed).toBe(false)
     again.close()
   })
 
-  it('reads and writes maps by names that JavaScript has for other things', () => {
+  it('reads and writes maps whose names have a meaning in JavaScript', () => {
     using object = skeleton.Skeleton.open()
     object.bss.object = { class: { constructor: 0, ['__proto__']: 0, function: 0, await: 0 }, yield: 42n }
     object.loadSync()
@@ -228,7 +228,7 @@ describe('the generated class', () => {
     expect(maps.size).toBe([...maps].length)
   })
 
-  it('has the same codecs as BTF gives when it is read at run time', () => {
+  it('has the same codecs as those made at run time', () => {
     using object = skeleton.Skeleton.open()
     using plain = BpfObject.open(join(root, 'dist/test/bpf/skeleton.bpf.o'))
     const [made, read] = [object.codec('event'), plain.codec('event')]
@@ -249,7 +249,7 @@ describe('the generated class', () => {
     }
   })
 
-  it('reads its object from a file beside it, which has to be the one it knows', async () => {
+  it('reads its object from a file beside it, and refuses another version of the file', async () => {
     const { Outside } = await import(pathToFileURL(join(folder, 'external.skel.js')).href)
     expect(() => Outside.open()).toThrow(/ENOENT/)
     copyFileSync(join(external, 'skeleton.bpf.o'), join(folder, 'skeleton.bpf.o'))

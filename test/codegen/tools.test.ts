@@ -1,4 +1,4 @@
-// Sources as people write them, in the style of well-known tools: generated, compiled, loaded, and their data decoded.
+// Sources in the style of well-known tools: generates code, compiles it, loads the programs and decodes their data.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ const sources = join(root, 'test/codegen/tools')
 const names = readdirSync(sources).filter((name) => name.endsWith('.bpf.c'))
 const records: Record<string, string[]> = { execsnoop: ['--record', 'events=struct event'] }
 
-/** What TypeScript has to know of maps that hold other things than values. */
+/** Checks the types of maps that do not contain plain values. */
 const use = `
 import type { BpfMap, Program } from 'libbpf-node'
 import type { HasMacs, Kinds } from './kinds.skel.js'
@@ -50,7 +50,7 @@ async function open(name: string, className: string): Promise<Tool> {
   return module[className].open() as Tool
 }
 
-/** The first record that is as wanted; `act` makes them. */
+/** Returns the first record that matches; `act` causes records. */
 async function first(reader: EventReader<Record_>, isWanted: (record: Record_) => boolean, act: () => void) {
   let found: Record_ | undefined
   reader.on((record) => {
@@ -64,16 +64,16 @@ async function first(reader: EventReader<Record_>, isWanted: (record: Record_) =
   return found!
 }
 
-describe('generated from the sources of tools', () => {
+describe('code generated from the sources of tools', () => {
   it('passes the strictest tsc', () => {
     expect(complaints).toBe('')
   })
 
-  it('passes our lint', async () => {
+  it('passes the linter of this repository', async () => {
     expect(await biome(folder, ...names.map((name) => name.replace('.bpf.c', '.skel.ts')))).toBe('')
   }, 60_000)
 
-  it('execsnoop: records as long as their arguments', async () => {
+  it('execsnoop: reads records that are as long as their arguments', async () => {
     using tool = await open('execsnoop', 'Execsnoop')
     Object.assign(tool.rodata, { targ_uid: process.getuid!() })
     await tool.load()
@@ -86,7 +86,7 @@ describe('generated from the sources of tools', () => {
       ({ comm }) => comm === 'a-command',
       () => execFileSync(command),
     )
-    // The kernel makes samples as long as fits 8 bytes, with whatever was there.
+    // The kernel pads samples to 8 bytes, with undefined contents.
     const args = (record.args as Uint8Array).subarray(0, record.args_size as number)
     expect(Buffer.from(args).toString()).toBe(`${command}\0`)
     expect(record).toMatchObject({ ppid: process.pid, args_count: 1, args_size: command.length + 1 })
@@ -128,7 +128,7 @@ describe('generated from the sources of tools', () => {
     expect(comm.length).toBeGreaterThan(0)
   })
 
-  it('profile: stacks, by their number', async () => {
+  it('profile: reads stacks by their id', async () => {
     using tool = await open('profile', 'Profile')
     await tool.load()
     tool.program('do_perf_event').attachPerfEventOnCpus({ event: 'cpu-clock', frequency: 997 })
@@ -146,11 +146,11 @@ describe('generated from the sources of tools', () => {
       return stack !== undefined
     })
     expect(stack!.length).toBeGreaterThan(0)
-    // The others are found by frame pointers, which not all code keeps.
+    // Other frames are found with frame pointers, which not all code has.
     expect(stack![0]).toBeGreaterThan(4096n)
   })
 
-  it('net: packets by flow, on each CPU', async () => {
+  it('net: counts packets by flow, for each CPU', async () => {
     using tool = await open('net', 'Net')
     Object.assign(tool.rodata, { drop: { a4: 0, port: 0x5100, proto: 0 } })
     await tool.load()
@@ -176,7 +176,7 @@ describe('generated from the sources of tools', () => {
     expect(tool.program('open').testRunSync({ data: packet() }).retval).toBe(4 + 30 + 4 + 0 + 1 + 5)
     const events = tool.map('events') as unknown as BpfMap<Record_, Record_>
     const key = {
-      // biome-ignore lint/suspicious/noThenProperty: as C has it
+      // biome-ignore lint/suspicious/noThenProperty: the name comes from C
       then: 1,
       toString: 2,
       valueOf: 3,

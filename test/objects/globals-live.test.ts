@@ -162,7 +162,7 @@ describe.each([
         () => {
           settings.limits = []
         },
-        'settings.limits: 0 items given, 3 needed',
+        'settings.limits: has 0 items, but 3 are required',
       ],
       [
         () => {
