@@ -72,24 +72,44 @@ function printable(record: object): Record<string, unknown> {
   return values
 }
 
+/** Methods that move items work on copies: a live item that is moved over another one also changes what is still to be moved. */
+const moving = new Set<string | symbol>(['copyWithin', 'reverse', 'sort'])
+/** Methods that change the length. Without this they would move items before they fail. */
+const refused = new Set<string | symbol>(['shift', 'splice', 'unshift'])
+
 /** An array whose items are read from and written to memory. Its length cannot change. */
 function liveArray(memory: Memory, plan: ArrayPlan, offset: number, path: string): unknown[] {
   const { item, length, stride } = plan
   const at = (index: number): Live => live(memory, item, offset + index * stride, `${path}[${index}]`)
-  const indexOf = (key: string | symbol): number => {
-    const index = typeof key === 'string' && /^(0|[1-9]\d*)$/.test(key) ? Number(key) : -1
-    if (index >= length) throw new RangeError(`${path}[${index}]: there are ${length} items`)
-    return index
+  const isIndex = (key: string | symbol) => {
+    if (typeof key !== 'string' || !/^\d+$/.test(key)) return false
+    if (/^0\d/.test(key)) throw new RangeError(`${path}['${key}']: that is not an index`)
+    return true
   }
-  const isItem = (key: string | symbol) =>
-    typeof key === 'string' && /^\d+$/.test(key) && Number(key) < length
+  const isItem = (key: string | symbol) => isIndex(key) && Number(key) < length
+  const method = (name: string | symbol): unknown => {
+    if (refused.has(name)) {
+      return () => {
+        throw new TypeError(`${path}.${String(name)}: the array always has ${length} items`)
+      }
+    }
+    if (!moving.has(name)) return undefined
+    return (...args: unknown[]) => {
+      const { get, set } = cell(memory, plan, offset, path)
+      const copies = get() as unknown[]
+      Reflect.apply(copies[name as 'sort'], copies, args)
+      set(copies)
+      return proxy
+    }
+  }
   const target = new Array<unknown>(length)
   const proxy = new Proxy(target, {
-    get: (_, key) => (isItem(key) ? at(Number(key)).get() : Reflect.get(target, key)),
+    get: (_, key) => (isItem(key) ? at(Number(key)).get() : (method(key) ?? Reflect.get(target, key))),
     set: (_, key, value) => {
-      const index = indexOf(key)
-      if (index >= 0) at(index).set(value)
-      return index >= 0
+      if (isItem(key)) at(Number(key)).set(value)
+      else if (isIndex(key)) throw new RangeError(`${path}[${String(key)}]: there are ${length} items`)
+      else return false
+      return true
     },
     has: (_, key) => isItem(key) || Reflect.has(target, key),
     ownKeys: () => [...target.keys()].map(String).concat('length'),
@@ -117,30 +137,42 @@ function accessorOf(plan: Plan, littleEndian: boolean): Accessor {
   return accessor
 }
 
-/** A value that is read as a copy and written as a whole. */
+/** A value that is read as a copy, and written whole. */
 function cell(memory: Memory, plan: Plan, offset: number, path: string): Live {
-  const buffer = once(() => {
+  const make = () => {
     const bytes = new Uint8Array(byteLength(plan, undefined))
     return { bytes, view: new DataView(bytes.buffer), accessor: accessorOf(plan, memory.littleEndian) }
-  })
+  }
+  type Buffer = ReturnType<typeof make>
+  let spare: Buffer | undefined
+  /** Lends a buffer. A getter in a value that is written can use this cell, too, and gets another one. */
+  const withBuffer = <T>(use: (buffer: Buffer) => T): T => {
+    const buffer = spare ?? make()
+    spare = undefined
+    try {
+      return use(buffer)
+    } finally {
+      spare = buffer
+    }
+  }
   return {
-    get() {
-      const { bytes, view, accessor } = buffer()
-      memory.read(offset, bytes)
-      return accessor.read(view, 0)
-    },
-    set(value) {
-      const { bytes, view, accessor } = buffer()
-      // The bits around a bitfield stay. Padding becomes 0.
-      if (plan.op === 'bits') memory.read(offset, bytes)
-      else bytes.fill(0)
-      try {
-        accessor.write(view, 0, value)
-      } catch (fault) {
-        raise(fault, path)
-      }
-      memory.write(offset, bytes, path)
-    },
+    get: () =>
+      withBuffer(({ bytes, view, accessor }) => {
+        memory.read(offset, bytes)
+        return accessor.read(view, 0)
+      }),
+    set: (value) =>
+      withBuffer(({ bytes, view, accessor }) => {
+        // The bits beside a bitfield stay; padding becomes 0.
+        if (plan.op === 'bits') memory.read(offset, bytes)
+        else bytes.fill(0)
+        try {
+          accessor.write(view, 0, value)
+        } catch (fault) {
+          raise(fault, path)
+        }
+        memory.write(offset, bytes, path)
+      }),
   }
 }
 
