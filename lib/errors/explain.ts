@@ -125,7 +125,7 @@ function reasonOf(error: NativeError, subject: Subject): string {
     if (sentence !== undefined) return sentence
   }
   if (errno === constants.errno.EPERM && subject.capabilities !== undefined) {
-    const changesElement = operation.startsWith('bpf_map_') && operation.endsWith('_elem')
+    const changesElement = /^bpf_map_.*_(elem|batch)$/.test(operation)
     return explainRefusal(
       subject.capabilities(),
       changesElement ? 'the map is frozen or read-only' : undefined,
