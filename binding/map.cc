@@ -93,7 +93,7 @@ napi_value Info(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// A handle for a descriptor that is ours from here on.
+// Makes a handle that owns the descriptor, if it is that of a map.
 napi_value Adopt(napi_env env, UniqueFd fd) {
   bpf_map_info found;
   bool is_map = Call(env, "bpf_map_get_info_by_fd",
@@ -127,7 +127,7 @@ napi_value Create(napi_env env, napi_callback_info info) {
   bool created = Call(env, "bpf_map_create", [&] {
     options.btf_fd = static_cast<uint32_t>(btf_fd);
     if (btf_fd >= 0 && create() >= 0) return fd;
-    // As libbpf does it: not every type of map may have types, nor every kernel's.
+    // Not every kind of map can have BTF types, nor every kernel. libbpf tries again without them, too.
     options.btf_fd = options.btf_key_type_id = options.btf_value_type_id = 0;
     return create();
   });

@@ -11,18 +11,18 @@
 #include "util/options.h"
 #include "util/unique_fd.h"
 
-// What the kernel says of a map. Negative errno where it says nothing.
+// Asks the kernel about a map. Returns 0 or a negative errno.
 inline int ReadMapInfo(int fd, bpf_map_info& found) {
   Zero(found);
   uint32_t size = sizeof(found);
   return bpf_map_get_info_by_fd(fd, &found, &size);
 }
 
-// A map of an object, or one that only has a descriptor.
+// A map of an object, or a map without an object that owns its descriptor.
 class Map : public Handle {
  public:
   static constexpr Kind kKind = Kind::kMap;
-  // `outer` is given for an inner map.
+  // For the declaration of inner maps, `outer` is the map of maps.
   Map(std::shared_ptr<ObjectState> object, bpf_map* map, bpf_map* outer = nullptr)
       : Handle(kKind), object(std::move(object)), map_(map), outer_(outer) {}
   // Owns the descriptor.
@@ -33,7 +33,7 @@ class Map : public Handle {
   const char* Refusal() const override {
     if (object) {
       const char* refusal = object->Refusal();
-      // libbpf drops an inner map when the object loads, or when another takes its place.
+      // libbpf frees the declaration when the object loads, or when another one replaces it.
       if (refusal == nullptr && outer_ != nullptr && bpf_map__inner_map(outer_) != map_)
         return "ERR_BPF_CLOSED";
       return refusal;
@@ -42,17 +42,19 @@ class Map : public Handle {
   }
   void Close();
 
-  // Null for a map without an object.
+  // Null for maps without an object.
   bpf_map* get() const { return map_; }
   bool is_inner() const { return outer_ != nullptr; }
   int fd() const {
     if (map_ == nullptr) return fd_.get();
-    // libbpf would name its placeholder for a map that load was told to leave out, and crash on an inner map.
+    // libbpf would return the descriptor of a placeholder for a map without autocreate, and crash on an inner
+    // map.
     return outer_ == nullptr && bpf_map__autocreate(map_) ? bpf_map__fd(map_) : -1;
   }
-  // Of a map without an object: what the kernel said when it was opened.
+  // For maps without an object: what the kernel reported when the map was opened.
   const bpf_map_info& info() const { return info_; }
-  // See mapBind in types/binding.d.ts. Null until then.
+  // The two buffers of mapBind, see types/binding.d.ts. The pointers stay valid because only our own
+  // JavaScript ever sees the buffers, and it does not detach them.
   uint8_t* key = nullptr;
   uint8_t* value = nullptr;
   size_t key_size = 0;

@@ -9,9 +9,9 @@
 
 namespace {
 
-// ---- Fields
+// ---- Properties
 
-// A field that libbpf keeps for an object's map, and the kernel for any.
+// A property that libbpf keeps for the maps of an object, and the kernel for all maps.
 template <auto Read, auto Field>
 napi_value Get(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -21,15 +21,15 @@ napi_value Get(napi_env env, napi_callback_info info) {
   return ToJs(env, static_cast<uint32_t>(map->info().*Field));
 }
 
-// The same for what changes it: libbpf's setters look at the object, and inner maps have none.
+// The same for setters. libbpf's setters read the map's object, which an inner map does not have.
 bpf_map* Settable(napi_env env, Args& args) {
   bpf_map* map = Declared(env, args);
   if (map == nullptr || !args.handle<Map>(0)->is_inner()) return map;
-  napi_throw_error(env, "ERR_BPF_STATE", "an inner map is as it was declared");
+  napi_throw_error(env, "ERR_BPF_STATE", "an inner map cannot be changed: it is as it was declared");
   return nullptr;
 }
 
-// A field that only an object's map has.
+// A property that only the maps of an object have.
 template <auto Read>
 napi_value GetDeclared(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -37,7 +37,7 @@ napi_value GetDeclared(napi_env env, napi_callback_info info) {
   return map != nullptr ? ToJs(env, Read(map)) : nullptr;
 }
 
-// libbpf's setters: `data` is the function's name.
+// Calls one of libbpf's setters. The function is registered with the setter's name.
 template <class T, int (*Write)(bpf_map*, T)>
 napi_value Set(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -74,8 +74,8 @@ napi_value Extra(napi_env env, napi_callback_info info) {
 uint32_t NumaNode(const bpf_map* map) { return bpf_map__numa_node(map); }
 uint32_t Ifindex(const bpf_map* map) { return bpf_map__ifindex(map); }
 
-// libbpf lets these be changed under a map whose memory it has mapped by the old values, and unmaps by the
-// new ones.
+// libbpf maps the memory of sections at open. It allows changes of their type and length all the same, and
+// would then unmap another size than it has mapped.
 bool HasMemory(const bpf_map* map) {
   size_t size = 0;
   return bpf_map__initial_value(map, &size) != nullptr;
@@ -90,18 +90,18 @@ int SetMaxEntries(bpf_map* map, uint32_t entries) {
 }
 
 int SetValueSize(bpf_map* map, uint32_t size) {
-  // The data of a struct_ops map stays as long as it was.
+  // libbpf does not resize the data of a struct_ops map.
   if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS) return -EINVAL;
   return bpf_map__set_value_size(map, size);
 }
 
 int ReuseFd(Map& map, int fd) {
-  // libbpf would put it in the place of a map that programs, and our buffers, were made for.
+  // libbpf would replace a map that programs and our buffers were made for.
   if (map.object->tried || map.bound) return -EBUSY;
   bpf_map_info info;
   int error = ReadMapInfo(fd, info);
   if (error != 0) return error;
-  // libbpf takes any file for a map.
+  // libbpf does not check what kind of file it is.
   if (!IsBpf("map", fd)) return -EINVAL;
   if (HasMemory(map.get()) &&
       (info.type != bpf_map__type(map.get()) || info.value_size != bpf_map__value_size(map.get()) ||
@@ -113,7 +113,7 @@ int ReuseFd(Map& map, int fd) {
 
 int SetInnerMapFd(Map& map, int fd) {
   if (map.object->tried) return -EBUSY;
-  // libbpf keeps the number only, until load.
+  // Until load, libbpf keeps only the number, and the user may close the descriptor.
   UniqueFd copy = UniqueFd::Duplicate(fd);
   if (!copy.IsOpen()) return copy.get();
   int held = copy.get();
@@ -121,7 +121,7 @@ int SetInnerMapFd(Map& map, int fd) {
   return bpf_map__set_inner_map_fd(map.get(), held);
 }
 
-// The two that take a descriptor; `data` is the function's name.
+// The two setters that take a descriptor. The function is registered with the setter's name.
 template <int (*Write)(Map&, int)>
 napi_value SetFd(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -150,9 +150,9 @@ napi_value InnerMap(napi_env env, napi_callback_info info) {
   return inner != nullptr ? Wrap(env, new Map(map->object, inner, map->get())) : Undefined(env);
 }
 
-// ---- Memory: the initial value before load, the mapped section after it
+// ---- Memory: the initial value before load, and then the mapped section
 
-// The memory that may be touched: libbpf's notion of its size goes wrong for the two kinds left out.
+// The memory that may be read and written. For arenas and loaded struct_ops maps libbpf reports a wrong size.
 uint8_t* MemoryOf(const ObjectState& object, bpf_map* map, size_t* size) {
   bool struct_ops = bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS;
   if (bpf_map__type(map) == BPF_MAP_TYPE_ARENA || (struct_ops && object.tried)) return nullptr;
@@ -168,8 +168,8 @@ napi_value InitialValue(napi_env env, napi_callback_info info) {
   return memory != nullptr ? CopyBytes(env, memory, size) : Undefined(env);
 }
 
-// libbpf's setter is for sections only; into a struct_ops map its users write themselves. What stands there
-// for a function has to be one of the object's programs, which libbpf checks when it loads.
+// libbpf's setter only works for sections. Its users write into a struct_ops map directly. Function pointers
+// in there have to be programs of the object, which libbpf checks when it loads.
 int WriteInitialValue(bpf_map* map, const Bytes& value) {
   if (bpf_map__type(map) != BPF_MAP_TYPE_STRUCT_OPS) {
     return bpf_map__set_initial_value(map, value.data, value.size);
@@ -190,8 +190,8 @@ napi_value SetInitialValue(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// The part of the memory that `offset` and the bytes of argument 2 name; null, without an exception, where
-// the map has none.
+// The part of the memory that argument 1, the offset, and the bytes of argument 2 name. Null if the map has
+// no memory; then there is no exception.
 uint8_t* Memory(napi_env env, Args& args, bpf_map** map, Bytes* bytes) {
   *map = Declared(env, args);
   uint64_t offset = args.u53(1);
@@ -222,7 +222,7 @@ napi_value MemoryWrite(napi_env env, napi_callback_info info) {
   Bytes source;
   uint8_t* memory = Memory(env, args, &map, &source);
   if (memory == nullptr) return ToJs(env, false);
-  // libbpf maps such sections read-only when it loads, and a write would be a SIGSEGV.
+  // libbpf maps such sections read-only when it loads, so a write would end in SIGSEGV.
   if (args.handle<Map>(0)->object->tried && (bpf_map__map_flags(map) & BPF_F_RDONLY_PROG) != 0) {
     return Throw(env, "bpf_map__initial_value", -EACCES);
   }

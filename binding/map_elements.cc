@@ -1,6 +1,4 @@
 // The elements of a map: looked up, updated, deleted and walked, one by one or in batches.
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 
 #include "addon.h"
@@ -13,16 +11,16 @@ namespace {
 
 // ---- Elements
 
-// How long keys and values are in a system call, by the kernel's own word: libbpf's may differ, and the
-// kernel writes what it thinks.
+// The sizes of keys and values in a system call, as the kernel knows them. It writes that many bytes,
+// whatever libbpf believes.
 struct Sizes {
   uint32_t key = 0;
   uint64_t value = 0;
 };
 
-bool KnowSizes(napi_env env, const Map& map, Sizes* sizes) {
+bool ReadSizes(napi_env env, const Map& map, Sizes* sizes) {
   bpf_map_info info;
-  // Sizes are final once the map is in the kernel.
+  // Before the map is in the kernel, its sizes can still change.
   if (map.fd() < 0) {
     napi_throw_error(env, "ERR_BPF_STATE", "the map is not in the kernel");
     return false;
@@ -48,7 +46,7 @@ napi_value ValueBytes(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* map = args.handle<Map>(0);
   Sizes sizes;
-  if (!args.ok() || !KnowSizes(env, *map, &sizes)) return nullptr;
+  if (!args.ok() || !ReadSizes(env, *map, &sizes)) return nullptr;
   napi_value result = nullptr;
   napi_create_int64(env, static_cast<int64_t>(sizes.value), &result);
   return result;
@@ -60,7 +58,7 @@ napi_value Bind(napi_env env, napi_callback_info info) {
   Bytes key = args.bytes(1);
   Bytes value = args.bytes(2);
   Sizes sizes;
-  if (!args.ok() || !KnowSizes(env, *map, &sizes)) return nullptr;
+  if (!args.ok() || !ReadSizes(env, *map, &sizes)) return nullptr;
   if (key.size != sizes.key) args.Reject(1, "is not as long as the map's key");
   if (value.size != sizes.value) args.Reject(2, "is not as long as the map's value");
   if (!args.ok()) return nullptr;
@@ -69,7 +67,7 @@ napi_value Bind(napi_env env, napi_callback_info info) {
     if (map->buffers[i] != nullptr) napi_delete_reference(env, map->buffers[i]);
     napi_create_reference(env, args[1 + i], 1, &map->buffers[i]);
   }
-  // The kernel wants no key at all for maps without one.
+  // For maps without keys, the kernel insists on a null pointer.
   map->key = key.size > 0 ? key.data : nullptr;
   map->value = value.size > 0 ? value.data : nullptr;
   map->key_size = key.size;
@@ -85,11 +83,11 @@ Map* Bound(napi_env env, Args& args) {
   return nullptr;
 }
 
-// Flags are given where they are not 0.
+// Callers leave out flags that are 0.
 uint64_t Flags(Args& args) { return args.count() > 1 ? args.u53(1) : 0; }
 
-// The end of a call for which a missing key is an answer. Success is `undefined`, which costs nothing. libbpf
-// prints nothing in these calls, so nothing is captured.
+// Ends a call in which a missing key is not an error. For success it returns `undefined`, which costs
+// nothing. libbpf prints nothing in these calls, so no messages are captured.
 napi_value Found(napi_env env, const char* operation, int error) {
   if (error == 0) return nullptr;
   return error == -ENOENT ? ToJs(env, false) : Throw(env, operation, error);
@@ -139,7 +137,8 @@ napi_value NextKey(napi_env env, napi_callback_info info) {
 
 // ---- Batches
 
-// Counts that go in and out: how many entries there is room for, or are given, and how many it came to.
+// A Uint32Array of one element. It holds the number of entries that are given or have room, and then the
+// number of entries that were processed.
 uint32_t* Count(napi_env env, Args& args, size_t i) {
   napi_typedarray_type type;
   size_t length = 0;
@@ -149,8 +148,13 @@ uint32_t* Count(napi_env env, Args& args, size_t i) {
       type == napi_uint32_array && length == 1) {
     return static_cast<uint32_t*>(data);
   }
-  args.Reject(i, "is not a Uint32Array of one");
+  args.Reject(i, "is not a Uint32Array of one element");
   return nullptr;
+}
+
+// The kernel stores the number of a bucket or a key in the cursor.
+size_t CursorSize(const Map& map) {
+  return map.key_size < sizeof(uint32_t) ? sizeof(uint32_t) : map.key_size;
 }
 
 bool Fits(const Bytes& bytes, size_t element, uint32_t count) {
@@ -168,8 +172,7 @@ napi_value LookupBatch(napi_env env, napi_callback_info info) {
   uint64_t flags = args.u53(6);
   bool take = args.boolean(7);
   if (!args.ok() || map == nullptr) return nullptr;
-  // The kernel keeps a bucket's number or a key in it.
-  if (cursor.size < sizeof(uint32_t) || cursor.size < map->key_size) args.Reject(1, "is too short");
+  if (cursor.size < CursorSize(*map)) args.Reject(1, "is too short");
   if (!Fits(keys, map->key_size, *count)) args.Reject(3, "is too short");
   if (!Fits(values, map->value_size, *count)) args.Reject(4, "is too short");
   if (!args.ok()) return nullptr;
@@ -216,12 +219,7 @@ napi_value DeleteBatch(napi_env env, napi_callback_info info) {
 
 // ---- Batches on libuv's thread pool
 
-struct Free {
-  void operator()(uint8_t* memory) const { free(memory); }
-};
-using Memory = std::unique_ptr<uint8_t, Free>;
-
-// All that a batch needs is its own: the map may be closed meanwhile, and buffers of JavaScript detached.
+// A batch owns everything that it needs: while it is read, the map may be closed.
 struct Batch {
   UniqueFd fd;
   bool first = false;
@@ -229,63 +227,58 @@ struct Batch {
   uint32_t count = 0;
   size_t key_size = 0;
   size_t value_size = 0;
-  size_t cursor_size = 0;
-  Memory cursor, keys, values;
-};
+  OwnedBytes cursor, keys, values;
 
-// Pages that nobody writes to cost nothing.
-Memory Allocate(size_t count, size_t size) {
-  return Memory(static_cast<uint8_t*>(calloc(count, size > 0 ? size : 1)));
-}
+  int Read() {
+    uint8_t* at = cursor.data();
+    int error =
+        bpf_map_lookup_batch(fd.get(), first ? nullptr : at, at, keys.data(), values.data(), &count, nullptr);
+    more = error == 0;
+    return error == -ENOENT ? 0 : error;
+  }
+
+  // Null, with an exception, if there is no memory for it.
+  napi_value Result(napi_env env) {
+    napi_value copies[] = {nullptr, nullptr, nullptr};
+    if ((copies[0] = CopyBytes(env, cursor.data(), cursor.size())) == nullptr ||
+        (copies[1] = CopyBytes(env, keys.data(), count * key_size)) == nullptr ||
+        (copies[2] = CopyBytes(env, values.data(), count * value_size)) == nullptr) {
+      return nullptr;
+    }
+    auto result = Napi::Object::New(env);
+    result["count"] = count;
+    result["more"] = more;
+    result["cursor"] = Napi::Value(env, copies[0]);
+    result["keys"] = Napi::Value(env, copies[1]);
+    result["values"] = Napi::Value(env, copies[2]);
+    return result;
+  }
+};
 
 napi_value LookupBatchAsync(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  auto* map = args.handle<Map>(0);
+  Map* map = Bound(env, args);
   auto cursor = args.optionalBytes(1);
   uint32_t room = args.u32(2);
-  if (!args.ok()) return nullptr;
-  if (!map->bound) {
-    napi_throw_error(env, "ERR_BPF_STATE", "the map has no buffers");
-    return nullptr;
-  }
+  if (!args.ok() || map == nullptr) return nullptr;
   auto batch = std::make_shared<Batch>();
   batch->first = !cursor;
   batch->count = room;
   batch->key_size = map->key_size;
   batch->value_size = map->value_size;
-  // The kernel keeps a bucket's number or a key in it.
-  batch->cursor_size = map->key_size < sizeof(uint32_t) ? sizeof(uint32_t) : map->key_size;
-  if (cursor && cursor->size != batch->cursor_size) {
-    args.Reject(1, "is not a cursor of this map");
-    return nullptr;
-  }
-  batch->cursor = Allocate(1, batch->cursor_size);
-  batch->keys = Allocate(room, batch->key_size);
-  batch->values = Allocate(room, batch->value_size);
-  if (!batch->cursor || !batch->keys || !batch->values) return Throw(env, "bpf_map_lookup_batch", -ENOMEM);
-  if (cursor) memcpy(batch->cursor.get(), cursor->data, cursor->size);
+  size_t cursor_size = CursorSize(*map);
+  if (cursor && cursor->size != cursor_size) args.Reject(1, "is not a cursor of this map");
+  batch->cursor = cursor ? OwnedBytes::CopyOf(cursor->data, cursor->size) : OwnedBytes::Zeroed(cursor_size);
+  batch->keys = OwnedBytes::Zeroed(room * batch->key_size);
+  batch->values = OwnedBytes::Zeroed(room * batch->value_size);
+  if (batch->cursor.failed() || batch->keys.failed() || batch->values.failed())
+    args.Reject(2, "needs more memory than there is");
+  if (!args.ok()) return nullptr;
   batch->fd = UniqueFd::Duplicate(map->fd());
   if (!batch->fd.IsOpen()) return Throw(env, "fcntl", batch->fd.get());
   return CallAsync(
-      env, "bpf_map_lookup_batch",
-      [batch] {
-        uint8_t* cursor = batch->cursor.get();
-        int error = bpf_map_lookup_batch(batch->fd.get(), batch->first ? nullptr : cursor, cursor,
-                                         batch->keys.get(), batch->values.get(), &batch->count, nullptr);
-        batch->more = error == 0;
-        return error == -ENOENT ? 0 : error;
-      },
-      [](int) {},
-      [batch](napi_env env) {
-        auto result = Napi::Object::New(env);
-        result["count"] = batch->count;
-        result["more"] = batch->more;
-        result["cursor"] = Napi::Value(env, CopyBytes(env, batch->cursor.get(), batch->cursor_size));
-        result["keys"] = Napi::Value(env, CopyBytes(env, batch->keys.get(), batch->count * batch->key_size));
-        result["values"] =
-            Napi::Value(env, CopyBytes(env, batch->values.get(), batch->count * batch->value_size));
-        return static_cast<napi_value>(result);
-      });
+      env, "bpf_map_lookup_batch", [batch] { return batch->Read(); }, [](int) {},
+      [batch](napi_env env) { return batch->Result(env); });
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The memory of maps that user space may map: arrays with BPF_F_MMAPABLE, and arenas. It is read and written
-// by copying: Electron allows no buffers of foreign memory.
+// The memory of maps that user space can map: arrays with BPF_F_MMAPABLE, and arenas. JavaScript gets copies,
+// because Electron does not allow ArrayBuffers on memory that V8 did not allocate.
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ namespace {
 class Memory : public Handle {
  public:
   static constexpr Kind kKind = Kind::kMappedMemory;
-  // Owns the mapping, unless `owner` does.
+  // Owns the mapping if there is no `owner`.
   Memory(uint8_t* start, size_t size, size_t mapped, bool writable, bool arena,
          std::shared_ptr<ObjectState> owner)
       : Handle(kKind),
@@ -62,7 +62,7 @@ napi_value Mmap(napi_env env, napi_callback_info info) {
   }
   size_t size = stride * found.max_entries;
   size_t mapped = (size + page - 1) & ~(page - 1);
-  // An arena lies at one address for good, and libbpf has mapped those of objects.
+  // An arena can be mapped only once, and libbpf has mapped those of objects.
   if (arena && map->get() != nullptr) {
     size_t ignored = 0;
     void* start = bpf_map__initial_value(map->get(), &ignored);
@@ -72,7 +72,7 @@ napi_value Mmap(napi_env env, napi_callback_info info) {
   int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   void* start = MAP_FAILED;
   bool done = Call(env, "mmap", [&] {
-    // The address that was asked for when the arena was made.
+    // The address that was requested when the arena was created.
     void* hint = arena ? reinterpret_cast<void*>(static_cast<uintptr_t>(found.map_extra)) : nullptr;
     start = mmap(hint, mapped, protection, MAP_SHARED | (hint != nullptr ? MAP_FIXED_NOREPLACE : 0),
                  map->fd(), 0);
@@ -82,7 +82,7 @@ napi_value Mmap(napi_env env, napi_callback_info info) {
   return Wrap(env, new Memory(static_cast<uint8_t*>(start), size, mapped, writable, arena, nullptr));
 }
 
-// Where `offset` and the bytes of argument 2 are.
+// The address of argument 1, the offset, if the bytes of argument 2 fit there.
 uint8_t* Place(Args& args, Memory** memory, Bytes* bytes) {
   *memory = args.handle<Memory>(0);
   uint64_t offset = args.u53(1);
@@ -94,7 +94,7 @@ uint8_t* Place(Args& args, Memory** memory, Bytes* bytes) {
   return nullptr;
 }
 
-// A page of an arena that cannot be had would be a SIGSEGV; by a system call it is an error.
+// Touching a page that cannot be allocated would be a SIGSEGV. In a system call it is an error.
 template <auto Copy>
 void CopyArena(napi_env env, const char* operation, uint8_t* place, Bytes bytes) {
   iovec local = {bytes.data, bytes.size};

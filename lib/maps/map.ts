@@ -660,7 +660,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     return explain(error, {
       ...attachableMaps.of(this).subject,
       what: `map '${this.name}': ${what}`,
-      arguments: ['map', 'flags', 'size'],
+      arguments: ['map', 'flags', 'a batch'],
       reason: (error) => this.#reason(error, what),
     })
   }

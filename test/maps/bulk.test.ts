@@ -218,8 +218,8 @@ describe('getters in keys and values', () => {
       map.close()
     }
     expect(thrownBy(() => map.setMany(entries()))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
-    using other = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4, maxEntries: 4 })
-    other.set(key(1), key(1)).set(key(2), key(2))
+    using other = hash()
+    for (let n = 0; n < 100; n++) other.set(key(n), key(n))
     const walk = (): void => {
       for (const _ of other.batches({ size: 1 })) other.close()
     }

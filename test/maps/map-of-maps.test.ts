@@ -54,7 +54,7 @@ describe('a map of maps', () => {
     ]) {
       const error = thrownBy(set)
       expect(error).toMatchObject({ code: 'ERR_BPF_STATE' })
-      expect((error as Error).message).toContain('an inner map is as it was declared')
+      expect((error as Error).message).toContain('an inner map cannot be changed: it is as it was declared')
     }
     expect(declared.maxEntries).toBe(2)
     expect(() => declared.fd).toThrow('is not in the kernel')

@@ -79,6 +79,35 @@ describe('a mapped array', () => {
     }).toThrow(RangeError)
   })
 
+  it('is written right when a getter writes another value meanwhile', () => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    const nested = { packets: 2n, limits: [3, 4], name: 'in' }
+    const value = {
+      packets: 1n,
+      get limits() {
+        counters.set(1, nested)
+        expect(counters.get(1)).toEqual(nested)
+        return [5, 6]
+      },
+      name: 'out',
+    }
+    counters.set(0, value)
+    expect(counters.get(0)).toEqual({ packets: 1n, limits: [5, 6], name: 'out' })
+    expect(counters.get(1)).toEqual(nested)
+    counters.items[2] = {
+      packets: 7n,
+      get limits() {
+        counters.items[2] = nested
+        counters.items[0]!.name = 'x'
+        return [8, 9]
+      },
+      name: 'c',
+    }
+    expect(counters.get(2)).toEqual({ packets: 7n, limits: [8, 9], name: 'c' })
+    expect(counters.get(0).name).toBe('x')
+  })
+
   it('outlives its object, until it is closed', () => {
     const object = load('mapped')
     const counters = mapCounters(object)
@@ -147,6 +176,67 @@ describe('a mapped array', () => {
   })
 })
 
+describe('MappedArray.items', () => {
+  const fill = (counters: MappedArray<Counter>): void => {
+    for (const i of [0, 1, 2]) counters.set(i, { packets: BigInt(i + 1), limits: [i, i], name: `n${i}` })
+  }
+  const packets = (counters: MappedArray<Counter>): bigint[] => [...counters].map(({ packets }) => packets)
+
+  it('can be reversed, sorted and moved like an array, although each item is live', () => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    fill(counters)
+    const { items } = counters
+    const first = items[0]!
+    expect(items.reverse()).toBe(items)
+    expect(packets(counters)).toEqual([3n, 2n, 1n])
+    expect(counters.get(2)).toEqual({ packets: 1n, limits: [0, 0], name: 'n0' })
+    // It stands for the place, not for the value that was there.
+    expect(first.packets).toBe(3n)
+    expect(items.sort((a, b) => Number(a.packets - b.packets))).toBe(items)
+    expect(packets(counters)).toEqual([1n, 2n, 3n])
+    expect(items.map(({ name }) => name)).toEqual(['n0', 'n1', 'n2'])
+    items.copyWithin(0, 1)
+    expect(packets(counters)).toEqual([2n, 3n, 3n])
+    items.fill(items[0]!)
+    expect(packets(counters)).toEqual([2n, 2n, 2n])
+    expect(items.toReversed()).toHaveLength(3)
+  })
+
+  it('leaves everything as it is when the length would change', () => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    fill(counters)
+    const { items } = counters
+    for (const change of [
+      () => items.shift(),
+      () => items.unshift(items[0]!),
+      () => items.splice(0, 1),
+      () => items.pop(),
+      () => {
+        items.length = 1
+      },
+    ]) {
+      expect(thrownBy(change)).toBeInstanceOf(TypeError)
+    }
+    expect(thrownBy(() => items.push(items[0]!))).toBeInstanceOf(RangeError)
+    expect(packets(counters)).toEqual([1n, 2n, 3n])
+  })
+
+  it.each(['01', '00', '007'])("refuses the index '%s'", (index) => {
+    using object = load('mapped')
+    using counters = mapCounters(object)
+    const items = counters.items as unknown as Record<string, unknown>
+    expect(thrownBy(() => items[index])).toBeInstanceOf(RangeError)
+    expect(
+      thrownBy(() => {
+        items[index] = counters.get(0)
+      }),
+    ).toBeInstanceOf(RangeError)
+    expect(items['9']).toBeUndefined()
+  })
+})
+
 describe('an arena', () => {
   const pages = { type: 'arena', keySize: 0, valueSize: 0, maxEntries: 4, flags: mmapable } as const
 
@@ -160,6 +250,11 @@ describe('an arena', () => {
     expect(arena.read(3 * 4096, 4096)).toEqual(new Uint8Array(4096))
     expect(thrownBy(() => arena.read(4 * 4096 - 1, 2))).toBeInstanceOf(RangeError)
     expect(thrownBy(() => arena.write(-1, new Uint8Array(1)))).toBeInstanceOf(RangeError)
+    for (const length of [Number.NaN, 1.5, '4' as unknown as number, undefined as unknown as number])
+      expect(thrownBy(() => arena.read(0, length))).toBeInstanceOf(TypeError)
+    for (const length of [-1, 2 ** 40, Number.MAX_SAFE_INTEGER])
+      expect(thrownBy(() => arena.read(0, length))).toBeInstanceOf(RangeError)
+    expect(thrownBy(() => arena.read(Number.NaN, 1))).toBeInstanceOf(TypeError)
     arena.close()
     expect(thrownBy(() => arena.read(0, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })

@@ -93,6 +93,44 @@ describe.each([
     })
   })
 
+  it('is written whole when a getter in the value writes it, too', () => {
+    using object = make()
+    const outer = {
+      ...initial,
+      get limit() {
+        object.data.settings = { ...initial, level: 77, deep: 77n }
+        expect(object.data.settings.level).toBe(77)
+        return { low: 5, high: 6 }
+      },
+    }
+    object.data.settings = outer
+    expect(object.data.settings).toEqual({ ...initial, limit: { low: 5, high: 6 } })
+    const { limits } = object.data.settings
+    limits[0] = {
+      get low() {
+        limits[1] = { low: 8, high: 9 }
+        return 7
+      },
+      high: 10,
+    }
+    expect(limits).toEqual([
+      { low: 7, high: 10 },
+      { low: 8, high: 9 },
+      { low: 3, high: 30 },
+    ])
+  })
+
+  it('has arrays of structs that can be reversed and sorted in place', () => {
+    using object = make()
+    const { limits } = object.data.settings
+    limits.reverse()
+    expect(limits.map(({ low }) => low)).toEqual([3, 2, 1])
+    limits.sort((a, b) => a.high - b.high)
+    expect(limits).toEqual(initial.limits)
+    object.data.settings.grid.reverse()
+    expect(object.data.settings.grid).toEqual([...initial.grid].reverse())
+  })
+
   it('keeps the bits beside a bitfield', () => {
     using object = make()
     const { settings } = object.data
