@@ -5,7 +5,7 @@ import { files } from '../files.mjs'
 /** Those that say nothing about a kernel, or cannot run in a guest, and why. */
 const elsewhere = [
   // Text, types, files and packages alone.
-  /^test\/(docs\/(typed-data|pages|links|readme|cli)|objects\/(shape|linker)|native\/binding)\.test/,
+  /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties)\//,
   // The kernel's BTF is read in the same way wherever it comes from; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,

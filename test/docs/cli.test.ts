@@ -1,4 +1,4 @@
-// docs/cli.md says nothing that the commands do not know.
+// Compares docs/cli.md with the commands: samples, options and lists.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -8,7 +8,7 @@ const text = readFileSync(join(root, 'docs/cli.md'), 'utf8')
 
 interface Sample {
   args: string[]
-  /** The first line of what it prints, in the document. */
+  /** The first line that it prints, according to the page. */
   first: string
 }
 
@@ -17,7 +17,7 @@ const samples: Sample[] = [...text.matchAll(/^ {4}\$ libbpf-node (.*)\n(?: {4}(.
     args: command
       .replace(/ +(#|>).*/, '')
       .split(' ')
-      // Ids of this machine's there are not.
+      // The ids in the page do not exist on this machine.
       .map((word) => (/^\d+$/.test(word) ? '4294967295' : word)),
     first,
   }),
@@ -26,15 +26,15 @@ const samples: Sample[] = [...text.matchAll(/^ {4}\$ libbpf-node (.*)\n(?: {4}(.
 const columns = (line: string): string[] => line.trim().split(/ {2,}/)
 
 describe('docs/cli.md', () => {
-  it.each(samples)('can be asked: $args', async ({ args, first }) => {
+  it.each(samples)('shows a command that is accepted: $args', async ({ args, first }) => {
     const { status, stdout, stderr } = await libbpfNode(args)
     expect(status, stderr).not.toBe(2)
-    // A table has the columns that are told.
+    // A table has the columns that the page shows.
     if (/^ *id +/.test(first) && stdout !== '' && args.at(-1) !== '4294967295')
       expect(columns(stdout.split('\n')[0]!)).toEqual(columns(first))
   })
 
-  it('has a sample of each command that prints a table', () => {
+  it('shows a sample of every command that prints a table', () => {
     const tables = samples.filter(({ first }) => /^ *id {2,}/.test(first)).map(({ args }) => args.join(' '))
     expect(tables).toEqual(
       expect.arrayContaining(['prog list', 'map list', 'link list', 'btf list', 'top --once']),
@@ -48,19 +48,19 @@ describe('docs/cli.md', () => {
     for (const [i, { stdout }] of texts.entries()) helps.set(commands[i]!, stdout)
   })
 
-  it('lists the commands', async () => {
+  it('lists every command', async () => {
     const { stdout } = await libbpfNode(['help'])
     expect(commands).toEqual([...stdout.matchAll(/^ {2}(\w+) {2,}/gm)].map(([, name]) => name))
   })
 
-  it('names no option that none of them has', () => {
+  it('mentions only options that a command has', () => {
     const all = [...helps.values()].join('\n')
     const options = new Set([...text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([option]) => option))
     expect(options.size).toBeGreaterThan(4)
     for (const option of options) expect(all).toContain(option)
   })
 
-  it('names the sections of features', () => {
+  it('lists the sections of features', () => {
     const [, sections = ''] = /Sections are (.*);/.exec(text) ?? []
     const names = [...sections.matchAll(/`(\w+)`/g)].map(([, name]) => name)
     expect(helps.get('features')).toContain(`SECTION is one of ${names.join(', ')};`)

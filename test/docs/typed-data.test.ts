@@ -1,4 +1,4 @@
-// docs/typed-data.md: one program, read in three ways, each as it stands there.
+// Runs the program of docs/typed-data.md, and reads it in the three ways that the page shows.
 import { execFile, spawn } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ function blocks(heading: string, language: string): string[] {
 
 const [source] = /^```c\n([\s\S]*?)^```/m.exec(doc)?.slice(1) ?? []
 
-/** Variables of objects without a shape are `obj.rodata.name` there. */
+/** The page writes `obj.rodata.name` for objects without a shape. */
 const lenient = { noPropertyAccessFromIndexSignature: false }
 
 const ways = [
@@ -39,7 +39,7 @@ beforeAll(async () => {
   expect(await tsc(folder, lenient)).toBe('')
 })
 
-/** Runs one of them until it has printed a line about a command of its name. */
+/** Runs one of the ways until it prints a line about a command with its name. */
 async function firstLine(name: string): Promise<string> {
   const child = spawn(process.execPath, [`${name}.js`], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -65,11 +65,11 @@ async function firstLine(name: string): Promise<string> {
 }
 
 describe('docs/typed-data.md', () => {
-  it.each(ways)('%s: prints what was executed', async (_, name) => {
+  it.each(ways)('the way "%s" prints executed programs', async (_, name) => {
     expect(await firstLine(name)).toMatch(new RegExp(`^\\d+n \\d+ 1 '?${name}'? \\d+n$`))
   })
 
-  it('has a shape that says what it says', async () => {
+  it('shows a shape that accepts and refuses what the comments say', async () => {
     const shape = blocks('BTF at run time', 'ts')[1]!
     const wrong = /^(.*)\/\/ an error$/m
     expect(shape).toMatch(wrong)

@@ -13,7 +13,7 @@ interface Line {
   exitCode?: number
 }
 
-/** Runs the example with --json, and `meanwhile` when it traces. */
+/** Runs the example with --json, and calls `meanwhile` once it is tracing. */
 async function trace(
   args: string[],
   meanwhile: () => void,
@@ -36,12 +36,12 @@ async function trace(
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Line)
-  if (status !== 0) throw new Error(`activity ended with ${status}: ${stderr}`)
+  if (status !== 0) throw new Error(`activity exited with ${status}: ${stderr}`)
   return { status, lines }
 }
 
 describe('examples/activity', () => {
-  it('shows a command that runs meanwhile with its parent, and its end', async () => {
+  it('prints an executed command with its parent, and its exit', async () => {
     let shell: number | undefined
     const { lines } = await trace(['--seconds', '2'], () => {
       shell = spawn('sh', ['-c', '/bin/sleep 0.1; exit 3'], { stdio: 'ignore' }).pid
@@ -52,7 +52,7 @@ describe('examples/activity', () => {
     expect(lines.at(-1)).toMatchObject({ kind: 'summary' })
   })
 
-  it('filters by the name of the command in the kernel', async () => {
+  it('filters by command name in the kernel with --comm', async () => {
     const { lines } = await trace(['--seconds', '1', '--comm', 'sleep'], () => {
       spawn('sh', ['-c', '/bin/sleep 0.1; /bin/true'], { stdio: 'ignore' })
     })

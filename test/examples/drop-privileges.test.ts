@@ -11,9 +11,9 @@ const program = fileURLToPath(
 )
 
 describe('examples/drop-privileges', () => {
-  it('reads events with no capability left in any thread', async () => {
+  it('reads events when no thread has a capability left', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-drop-'))
-    // A name that nobody else executes.
+    // A name that nothing else on the machine has.
     const command = join(folder, 'after-drop')
     copyFileSync('/bin/true', command)
     execFileSync('chmod', ['+x', command])

@@ -1,4 +1,4 @@
-// What the head of each example says that it takes is what it takes.
+// The first lines of an example name the capabilities that it requires, and no others.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { takes, useExamples } from '../helpers/example.js'
@@ -8,10 +8,10 @@ useTracefs()
 usePerfEvents()
 const { start } = useExamples()
 
-describe('the head of an example', () => {
+describe('the first lines of an example', () => {
   const examples = readdirSync(new URL('../../examples', import.meta.url))
   const mainOf = (name: string) => (name === 'worker' ? 'main' : name)
-  // Up to the first call that takes privileges: of what these attach to nothing is there.
+  // The examples get as far as the first call that requires privileges, as none of these targets exists.
   const args: Record<string, string[]> = {
     activity: ['--seconds', '1'],
     cgroup: ['/sys/fs/cgroup/no-such'],
@@ -28,13 +28,13 @@ describe('the head of an example', () => {
     worker: ['0'],
   }
 
-  // CAP_SYS_ADMIN stands for others, and those of users are not BPF's.
+  // CAP_SYS_ADMIN implies others, and the kernel names no capability when changing users fails.
   const named: Record<string, RegExp> = { CAP_SYS_ADMIN: /CAP_BPF/, CAP_SETUID: /EPERM/, CAP_SETGID: /EPERM/ }
 
-  it.each(examples)('%s: says what it takes, and not one capability too many', async (name) => {
+  it.each(examples)('%s requires each capability that it names', async (name) => {
     expect(existsSync(new URL(`../../examples/${name}/${mainOf(name)}.ts`, import.meta.url))).toBe(true)
     for (const capability of takes(name, mainOf(name)).capabilities) {
-      // Without it they show less, and work.
+      // Without these, examples work and show less.
       if (capability === 'CAP_DAC_READ_SEARCH' || capability === 'CAP_SYSLOG') continue
       const { complained, ended } = start(name, args[name] ?? [], capability, mainOf(name))
       expect(await ended, `${name} without ${capability}`).not.toBe(0)
@@ -42,7 +42,7 @@ describe('the head of an example', () => {
     }
   })
 
-  it('is looked at of each that is tested here', () => {
+  it('exist for every example that the other files test, and the reverse', () => {
     const sources = ['tracing', 'network'].map((name) =>
       readFileSync(new URL(`${name}.test.ts`, import.meta.url), 'utf8'),
     )

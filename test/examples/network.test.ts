@@ -1,4 +1,4 @@
-// Each example of networks and sockets does what it says.
+// Runs each network example with the privileges that its first lines name.
 import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -20,11 +20,11 @@ const sendUdp = (port: number, address = '127.0.0.1', text = 'x'): Promise<void>
     socket.send(text, port, address, () => socket.close(() => resolve()))
   })
 
-/** bash, and not sh, sends by writing to /dev/udp. */
+/** Runs a command in the network namespace. It is bash because sh cannot write to /dev/udp. */
 const inNetns = (command: string) => ip('netns', 'exec', veth.netns, 'bash', '-c', command)
 
-describe('examples of networks', () => {
-  requiresKernel('5.10', 'sockmap', async () => {
+describe('network examples', () => {
+  requiresKernel('5.10', 'sockmap echoes what it receives', async () => {
     await run('sockmap', [], {
       wanted: /^[1-9]\d* bytes echoed$/m,
       happen: async (said) => {
@@ -34,7 +34,7 @@ describe('examples of networks', () => {
     })
   })
 
-  it('tc-clsact', async () => {
+  it('tc-clsact counts packets, and drops them when told to', async () => {
     await run('tc-clsact', [veth.name], {
       wanted: /^[1-9]\d* bytes sent, 0 dropped$/m,
       happen: () => veth.send(),
@@ -45,14 +45,14 @@ describe('examples of networks', () => {
     })
   })
 
-  requiresFeature('netfilter', 'netfilter', async () => {
+  requiresFeature('netfilter', 'netfilter drops UDP packets to one port', async () => {
     await run('netfilter', ['4321'], {
       wanted: /^[1-9]\d* accepted, [1-9]\d* dropped$/m,
       happen: () => Promise.all([sendUdp(4321), sendUdp(4322)]),
     })
   })
 
-  requiresKernel('5.9', 'sk-lookup', async () => {
+  requiresKernel('5.9', 'sk-lookup accepts connections on a range of ports', async () => {
     await run('sk-lookup', ['6900', '6901'], {
       wanted: /^[1-9]\d* connections$/m,
       happen: async () => expect(await converse(6901)).toBe('this is port 6901\n'),
@@ -60,7 +60,7 @@ describe('examples of networks', () => {
   })
 
   const asking = useProgram(congested)
-  requiresKernel('6.4', 'tcp-congestion', async () => {
+  requiresKernel('6.4', 'tcp-congestion is used by sockets that ask for it', async () => {
     await run('tcp-congestion', [], {
       ready: /TCP has .*bpf_counted/,
       wanted: /^[1-9]\d* connections, \d+ losses$/m,
@@ -68,7 +68,7 @@ describe('examples of networks', () => {
     })
   })
 
-  it('cgroup', async () => {
+  it('cgroup refuses connections to other ports', async () => {
     const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
     const script = `require('net').connect(9, '127.0.0.1').on('error', () => {})`
     await run('cgroup', [cgroup(), '443'], {
@@ -77,7 +77,7 @@ describe('examples of networks', () => {
     })
   })
 
-  requiresFeature('lsm', 'lsm', async () => {
+  requiresFeature('lsm', 'lsm refuses sockets inside the cgroup', async () => {
     const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
     const script = `require('dgram').createSocket('udp4').on('error', () => {}).bind(0)`
     await run('lsm', [cgroup()], {
@@ -86,7 +86,7 @@ describe('examples of networks', () => {
     })
   })
 
-  it('tail-calls', async () => {
+  it('tail-calls lets known messages through and refuses others', async () => {
     const said = await run('tail-calls', [], {
       wanted: /^[1-9]\d* hellos, [1-9]\d* orders, [1-9]\d* refused$/m,
       happen: async (said) => {
@@ -98,7 +98,7 @@ describe('examples of networks', () => {
     expect(said).not.toContain("got 'x'")
   })
 
-  requiresKernel('6.6', 'tcx-order', async () => {
+  requiresKernel('6.6', 'tcx-order runs its programs in order', async () => {
     const said = await run('tcx-order', [veth.name, '4322'], {
       wanted: /^[1-9]\d* packets to port 4322$/m,
       happen: () => Promise.all([sendUdp(4322, veth.peer), sendUdp(4323, veth.peer)]),
@@ -106,14 +106,14 @@ describe('examples of networks', () => {
     expect(said).toMatch(new RegExp(`^egress of ${veth.name}, revision \\d+: programs \\d+, \\d+;`, 'm'))
   })
 
-  it('xdp-count', async () => {
+  it('xdp-count counts packets by protocol', async () => {
     await run('xdp-count', [veth.name], { wanted: /^IPv4: [1-9]/m, happen: () => veth.send() })
   })
 
-  it('xdp-update', async () => {
+  it('xdp-update switches programs on SIGHUP', async () => {
     let hangups = 0
     const said = await run('xdp-update', [veth.name], {
-      // The first packets pass, later ones are dropped, and then again they pass.
+      // The first packets pass, later ones are dropped, and then they pass again.
       wanted: /^it is shut.*^\d+ passed, [1-9]\d* dropped$.*^it is open/ms,
       happen: (said) => {
         veth.send()
@@ -127,7 +127,7 @@ describe('examples of networks', () => {
     expect(new Set(programs).size).toBe(2)
   })
 
-  requires(netkit, 'netkit', async () => {
+  requires(netkit, 'netkit lets packets through to one address only', async () => {
     const name = `${veth.name}k`
     const allowed = '10.212.1.1'
     ip('link', 'add', name, 'type', 'netkit')
@@ -149,8 +149,8 @@ describe('examples of networks', () => {
     }
   })
 
-  requiresKernel('5.8', 'flow-dissector', async () => {
-    // Whoever spreads packets among CPUs asks for their flows.
+  requiresKernel('5.8', 'flow-dissector sees the packets of a network namespace', async () => {
+    // The kernel dissects flows when it spreads packets over CPUs.
     inNetns(`echo 1 > /sys/class/net/${veth.peerName}/queues/rx-0/rps_cpus`)
     await run('flow-dissector', [`/run/netns/${veth.netns}`], {
       wanted: /^[1-9]\d* packets$/m,
@@ -158,7 +158,7 @@ describe('examples of networks', () => {
     })
   })
 
-  it('sk-msg', async () => {
+  it('sk-msg passes data between two sockets without TCP', async () => {
     const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
     const script = `
       const server = require('net').createServer((socket) => socket.end('answer')).listen(6902, '127.0.0.1', () => {
@@ -174,7 +174,7 @@ describe('examples of networks', () => {
     })
   })
 
-  requiresKernel('5.16', 'stream-parser', async () => {
+  requiresKernel('5.16', 'stream-parser delivers whole records only', async () => {
     let sent = false
     const said = await run('stream-parser', ['8'], {
       wanted: /whole: .*fourth--$/m,
@@ -183,7 +183,7 @@ describe('examples of networks', () => {
         sent = true
         const socket = connect(Number(/port (\d+)/.exec(said)![1]), '127.0.0.1')
         await once(socket, 'data')
-        // A piece, which alone is not heard of; the rest of it with another; and two at once.
+        // Half a record, which is not delivered; the rest of it with a whole one; and two at once.
         for (const text of ['fir', 'st---second--', 'third---fourth--']) {
           socket.write(text)
           await setTimeout(100)
@@ -197,7 +197,7 @@ describe('examples of networks', () => {
   })
 
   const socketsFor = useProgram(twoSockets)
-  it('reuseport', async () => {
+  it('reuseport gives each datagram to the server for it', async () => {
     const said = await run('reuseport', ['10', '11'], {
       under: [socketsFor()],
       wanted: /^server 1 got 'b'.*^[1-9]\d* given, [1-9]\d* refused$/ms,
@@ -210,7 +210,7 @@ describe('examples of networks', () => {
     expect(said).not.toMatch(/server 0 got 'b'|server 1 got 'a'|got 'c'/)
   })
 
-  requiresKernel('5.14', 'syscall', async () => {
+  requiresKernel('5.14', 'syscall removes old entries with one call', async () => {
     expect(await runToEnd('syscall', ['6000'])).toMatch(/^looked at 6000 entries and removed 3000 in /)
   })
 })

@@ -1,4 +1,5 @@
-// Each example of tracing does what it says. What activity, drop-privileges, replace and worker do beyond that has test files of its own.
+// Runs each tracing example with the privileges that its first lines name. activity, drop-privileges, replace and worker also
+// have test files of their own.
 import { execFileSync, spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
@@ -20,8 +21,8 @@ const binding = (address: string) =>
   `const s = require('net').createServer().on('error', (e) => process.stdout.write(e.code)).listen(0, '${address}', () => { process.stdout.write('bound'); s.close() })`
 const hurry = (): unknown => execFileSync('true')
 
-describe('examples of tracing', () => {
-  it('iter', async () => {
+describe('tracing examples', () => {
+  it('iter lists processes by size', async () => {
     const lines = (await runToEnd('iter')).trimEnd().split('\n')
     expect(lines.length).toBeGreaterThan(3)
     for (const line of lines) expect(line).toMatch(/^ +\d+ +\d+ +\d+ KiB {2}\S/)
@@ -30,7 +31,7 @@ describe('examples of tracing', () => {
     expect(sizes[0]).toBeGreaterThan(process.memoryUsage.rss() / 1024)
   })
 
-  it('profile', async () => {
+  it('profile finds a busy command', async () => {
     const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
     const ended = once(busy, 'close')
     const said = await runToEnd('profile', ['1']).finally(() => busy.kill())
@@ -39,7 +40,7 @@ describe('examples of tracing', () => {
     expect(said).toMatch(/^ *[1-9]\d*\.\d % {2}(node|(node-)?MainThread)$/m)
   })
 
-  it('profile, where perf events take more than CAP_PERFMON (Debian)', () =>
+  it('profile says what is missing when perf_event_paranoid is 3 (Debian)', () =>
     withoutPerfEvents(async () => {
       const { complained, ended } = start('profile', ['1'])
       if ((await ended) === 0) expect(complained()).toBe('')
@@ -49,7 +50,7 @@ describe('examples of tracing', () => {
         )
     }))
 
-  it('uprobe', async () => {
+  it('uprobe reports lookups of host names', async () => {
     await run('uprobe', [], {
       ready: /watching \S*libc\.so\.6:getaddrinfo; /,
       wanted: /^\S+ \(\d+\) looks up uprobe\.example$/m,
@@ -59,7 +60,7 @@ describe('examples of tracing', () => {
     await run('uprobe', [], { wanted: own, happen: () => lookup('own.example').catch(() => {}) })
   })
 
-  it('uretprobe', async () => {
+  it('uretprobe reports results and durations of lookups', async () => {
     await run('uretprobe', [], {
       ready: /watching \S*libc\.so\.6:getaddrinfo; /,
       wanted: new RegExp(
@@ -70,7 +71,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  requiresKernel('6.6', 'uprobe-multi', async () => {
+  requiresKernel('6.6', 'uprobe-multi counts the calls of many functions', async () => {
     await run('uprobe-multi', ['libc.so.6', 'getppid', 'getaddrinfo'], {
       ready: /watching 2 functions of \S*libc\.so\.6; /,
       wanted: /^ *[1-9]\d* {2}getaddrinfo$/m,
@@ -78,7 +79,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  requiresKernel('6.13', 'uprobe-session', async () => {
+  requiresKernel('6.13', 'uprobe-session measures calls with one program', async () => {
     await run('uprobe-session', ['0', 'libc.so.6', 'getppid', 'getaddrinfo'], {
       ready: /watching 2 functions of \S*libc\.so\.6; /,
       wanted: new RegExp(`\\(${process.pid}\\): getaddrinfo took \\d+\\.\\d{3} ms$`, 'm'),
@@ -86,7 +87,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  it('raw-tracepoint', async () => {
+  it('raw-tracepoint reports executions', async () => {
     const ended: Promise<unknown>[] = []
     await run('raw-tracepoint', [], {
       wanted: new RegExp(`\\(${process.pid}\\) sends SIGTERM to \\S+ \\(\\d+\\)$`, 'm'),
@@ -99,12 +100,12 @@ describe('examples of tracing', () => {
     await Promise.all(ended)
   })
 
-  it('tp-btf', async () => {
+  it('tp-btf prints a histogram of waiting times', async () => {
     const said = await runToEnd('tp-btf', ['1'])
     expect(said).toMatch(/^watching for 1 s\n(< +\d+ us +[1-9]\d* {2}#+\n)+$/)
   })
 
-  it('perf-counters', async () => {
+  it('perf-counters counts cycles and instructions, or says that it cannot', async () => {
     const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
     const gone = once(busy, 'close')
     const { said, complained, ended } = start('perf-counters', ['1'])
@@ -114,12 +115,12 @@ describe('examples of tracing', () => {
     if (status === 0) {
       expect(said()).toMatch(/^ *[1-9]\d* million cycles, +\d+\.\d\d instructions in each {2}node \(\d+\)$/m)
     } else {
-      // No counters, or not for us.
+      // Virtual machines often have no hardware counters.
       expect(complained()).toMatch(/^attach .*: this machine has no such hardware counter .*\n$/)
     }
   })
 
-  it('activity', async () => {
+  it('activity prints JSON lines', async () => {
     await run('activity', ['--json'], {
       ready: /^/,
       wanted: /"kind":"exec".*"comm":"true"[\s\S]*"kind":"open"/,
@@ -128,7 +129,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  it('worker', async () => {
+  it('worker reads a ring buffer in a Worker', async () => {
     await run('worker', [], {
       file: 'main',
       ready: /^/,
@@ -137,7 +138,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  it('replace', async () => {
+  it('replace switches versions on SIGHUP', async () => {
     let asked = false
     await run('replace', [], {
       ready: /process \d+ counts/,
@@ -149,7 +150,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  it('drop-privileges', async () => {
+  it('drop-privileges reads events without capabilities', async () => {
     await run('drop-privileges', [], {
       ready: /^uid 65534, capabilities 0+ 0+ 0+ 0+$/m,
       wanted: /^\d+ true, number [1-9]/m,
@@ -157,7 +158,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  requiresFeature('kprobes', 'kprobe', async () => {
+  requiresFeature('kprobes', 'kprobe reports connections', async () => {
     const server = createServer((socket) => socket.end('.')).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as { port: number }
@@ -170,7 +171,7 @@ describe('examples of tracing', () => {
     }
   })
 
-  requiresFeature('kprobes', 'kretprobe', async () => {
+  requiresFeature('kprobes', 'kretprobe reports results of a function', async () => {
     const server = createServer((socket) => socket.end('.')).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as { port: number }
@@ -186,7 +187,7 @@ describe('examples of tracing', () => {
     }
   })
 
-  requiresFeature('kprobes', 'ksyscall', async () => {
+  requiresFeature('kprobes', 'ksyscall measures a system call', async () => {
     const file = openSync(new URL(import.meta.url), 'r')
     try {
       await run('ksyscall', [], {
@@ -199,14 +200,14 @@ describe('examples of tracing', () => {
     }
   })
 
-  requiresFeature('trampolines', 'fexit', async () => {
+  requiresFeature('trampolines', 'fexit reports files that could not be opened', async () => {
     await run('fexit', [], {
       wanted: new RegExp(`\\(${process.pid}\\): ENOENT /no/such/file$`, 'm'),
       happen: () => expect(() => openSync('/no/such/file', 'r')).toThrow('ENOENT'),
     })
   })
 
-  requiresFeature('trampolines', 'fmod-ret', async () => {
+  requiresFeature('trampolines', 'fmod-ret answers in place of a function', async () => {
     const sleeping = spawn('sleep', ['1000'])
     const ended = once(sleeping, 'close')
     try {
@@ -220,7 +221,7 @@ describe('examples of tracing', () => {
     }
   })
 
-  requiresFeature('trampolines', 'freplace', async () => {
+  requiresFeature('trampolines', 'freplace replaces a function of another program', async () => {
     let asked = false
     const [setpriv, ...nobody] = asNobody()
     const said = await run('freplace', ['65534'], {
@@ -236,13 +237,13 @@ describe('examples of tracing', () => {
         }
       },
     })
-    // What was in the ring when it was put in is told behind.
+    // Records that were in the ring when the function was replaced come first.
     expect(said).toMatch(/(user 65534 runs true \(\d+\)\n)+$/)
   })
 
   requiresFeature(
     'lsm',
-    'lsm-cgroup',
+    'lsm-cgroup allows servers on loopback only',
     async () => {
       const bind = (address: string) =>
         execFileSync(
@@ -268,7 +269,7 @@ describe('examples of tracing', () => {
     '6.0',
   )
 
-  requiresFeature('kprobes', 'fentry', async () => {
+  requiresFeature('kprobes', 'fentry reports new tasks, by fentry or a kprobe', async () => {
     await run('fentry', [], {
       ready: /watching by_(fentry|kprobe), SEC/,
       wanted: new RegExp(`\\(${process.pid}\\) begins process \\d+$`, 'm'),
@@ -276,7 +277,7 @@ describe('examples of tracing', () => {
     })
   })
 
-  requiresFeature('fprobe', 'kprobe-multi', async () => {
+  requiresFeature('fprobe', 'kprobe-multi counts the calls of many functions', async () => {
     const said = await run('kprobe-multi', ['vfs_*', '1'], {
       ready: /counting \d* functions/,
       wanted: /\d+ {2}vfs_read$/m,
@@ -285,9 +286,9 @@ describe('examples of tracing', () => {
     if (kernelIs('6.6')) expect(said).toMatch(/counting [1-9]\d+ functions/)
   })
 
-  // Not where the loader likes: before Linux 5.15 that takes a pid.
+  // At a fixed address: before Linux 5.15, other programs require a pid.
   const selling = useProgram(shop, ['-no-pie'])
-  it('usdt', async () => {
+  it('usdt reports visits of a static probe', async () => {
     await run('usdt', [selling(), 'shop', 'sold'], {
       wanted: /^program \(\d+\): 3, last -42$/m,
       happen: () => execFileSync(selling()),
