@@ -2,12 +2,19 @@ import { readFileSync } from 'node:fs'
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import { type ObjectFile, type ObjectFunction, readObject } from '../asm/object-reader.js'
 import { type Codec, compile } from '../btf/codec.js'
+import type { BtfTypes } from '../btf/parse.js'
+import { relocate } from './core.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
 import type { EmulatedMap } from './maps.js'
 import { Packet, type SkbFields, skbContext, type XdpFields, xdpContext } from './packet-context.js'
 
 export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
+  /**
+   * The types of the kernel to run on, such as `Btf.fromKernel().types`: programs are relocated to them (CO-RE), and kernel structs are laid out by them. By
+   * default both go by the object's own types.
+   */
+  btf?: BtfTypes
   /** The `struct task_struct` of the running thread, for `bpf_get_current_task` and its members. */
   currentTask?: { readonly [member: string]: KernelValue }
   /** Helpers that take the place of the emulated ones, or add to them, by name. */
@@ -105,6 +112,7 @@ export class Emulator {
 
   private constructor(object: ObjectFile, options: EmulatorOptions) {
     const {
+      btf,
       currentTask,
       helpers = {},
       kfuncs = {},
@@ -115,13 +123,19 @@ export class Emulator {
       ...environment
     } = options
     this.object = object
-    this.machine = new Machine(object, {
-      ...(cpus !== undefined && { cpus }),
-      ...(executor !== undefined && { executor }),
-      ...(budget !== undefined && { budget }),
-    })
+    const isRelocated = btf !== undefined && object.btf !== undefined
+    const functions = isRelocated ? relocate(object.functions, object.btf, btf) : object.functions
+    this.machine = new Machine(
+      { ...object, functions },
+      {
+        ...(cpus !== undefined && { cpus }),
+        ...(executor !== undefined && { executor }),
+        ...(budget !== undefined && { budget }),
+      },
+    )
     Object.assign(this.machine.environment, environment)
-    if (object.btf !== undefined) this.#values = new KernelValues(this.machine.memory, object.btf)
+    const types = btf ?? object.btf
+    if (types !== undefined) this.#values = new KernelValues(this.machine.memory, types)
     for (const [name, helper] of Object.entries(helpers))
       this.machine.helpers.set(helperNumber(name as HelperName), helper!)
     for (const [name, kfunc] of Object.entries(kfuncs)) this.machine.kernelFunctions.set(name, kfunc)

@@ -2,6 +2,7 @@ import { type HelperName, helperNames, helperNumber } from '../asm/helper-names.
 import type { SymbolReference } from '../asm/instruction.js'
 import type { ObjectFile } from '../asm/object-reader.js'
 import { CompiledProgram } from './compiled.js'
+import { poisonedCall } from './core.js'
 import { EmulatorError } from './fault.js'
 import { allHelpers } from './helpers/index.js'
 import type { Executor, Host } from './host.js'
@@ -456,6 +457,7 @@ export class Machine implements Host {
   }
 
   callHelper(number: number, args: readonly bigint[]): bigint {
+    if (number === poisonedCall) this.fault('the kernel has no such type or member (CO-RE)')
     const helper = this.helpers.get(number)
     if (helper === undefined)
       this.fault(`helper ${nameOf(number)} is not emulated: give a function for it in 'helpers'`)
