@@ -62,10 +62,17 @@ const faults: Record<string, () => string> = {
   'infinite loop detected': () => message('raw_tp', 'for (;;) ;'),
   // Tracing programs have a stack of their own for each function since Linux 6.13.
   'combined stack size': () =>
-    message('xdp', 'volatile char large[300]; large[0] = 1; return other() + large[0];', {
-      before:
-        '__attribute__((noinline)) static int other(void) { volatile char more[300]; more[0] = 1; return more[0]; }',
-    }),
+    message(
+      'xdp',
+      'char large[300]; bpf_xdp_load_bytes(ctx, 0, large, 300); return other(ctx) + large[299];',
+      {
+        before: `__attribute__((noinline)) static int other(struct xdp_md *ctx) {
+  char more[300];
+  bpf_xdp_load_bytes(ctx, 0, more, 300);
+  return more[299];
+}`,
+      },
+    ),
   'program of this type cannot use helper': () => message('raw_tp', 'return bpf_redirect(1, 0);'),
   'cannot call GPL-restricted function': () =>
     message('raw_tp', 'char to[8]; return bpf_probe_read_kernel(to, 8, ctx);', { license: 'MIT' }),
