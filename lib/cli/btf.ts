@@ -1,7 +1,7 @@
 import { Btf } from '../btf/btf.js'
 import { didYouMean } from '../errors/nearest.js'
 import { btfs } from '../kernel/inventory.js'
-import { type Command, exitCodes, Failed, UsageError } from './command.js'
+import { type Command, exitCodes, Failed, UsageError, visible } from './command.js'
 import {
   actionOf,
   holderNames,
@@ -81,7 +81,7 @@ async function dump(what: string | undefined, names: string[] | undefined, json:
   const missing = names?.find((name) => btf.types.find(name) === undefined)
   if (missing !== undefined)
     throw new Failed(`no type is named '${missing}'${didYouMean(missing, btf.types.names())}`)
-  if (!json) print(btf.toC(names))
+  if (!json) print(btf.toC(names).split('\n').map(visible).join('\n'))
   else await printJsonArray(names?.map((name) => btf.types.get(name)) ?? btf.types)
   return exitCodes.ok
 }

@@ -3,6 +3,7 @@ import { examineMachine } from '../doctor/machine.js'
 import { examineObject } from '../doctor/object.js'
 import { features } from '../features/features.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
+import { machineForJson } from './features.js'
 import { columns, paint, parseOptions, print, printJson, wrap } from './output.js'
 
 const options = { json: { type: 'boolean' } } as const
@@ -28,7 +29,13 @@ Exit code 1 when there is a problem: of the machine, or with OBJECT, of the obje
     const object = path === undefined ? undefined : await examineObject(path)
     // A machine may lack what an object does not need.
     const isWell = (object?.findings ?? checks).every(({ state }) => state !== 'problem')
-    if (values.json) printJson({ ok: isWell, machine, checks, ...(object !== undefined && { object }) })
+    if (values.json)
+      printJson({
+        ok: isWell,
+        machine: machineForJson(machine),
+        checks,
+        ...(object !== undefined && { object }),
+      })
     else {
       print(show(checks))
       if (object !== undefined) print(`\n${show(object.findings)}`)

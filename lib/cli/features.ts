@@ -58,8 +58,15 @@ const keys = {
 /** What cannot be told is null. */
 function plain(section: Section, all: AllFeatures): unknown {
   if (section === 'kfuncs') return all.kfuncs ?? null
+  if (section === 'machine') return machineForJson(all.machine)
   if (section !== 'helpers') return all[keys[section]]
   return Object.fromEntries(Object.entries(all.helpers).map(([type, names]) => [type, names ?? null]))
+}
+
+/** JSON has no infinity. */
+export function machineForJson(machine: Machine): object {
+  const { memlockLimit } = machine
+  return { ...machine, memlockLimit: memlockLimit === Number.POSITIVE_INFINITY ? 'unlimited' : memlockLimit }
 }
 
 function show(section: Section, all: AllFeatures, onlyMissing: boolean): string {

@@ -1,8 +1,12 @@
 import { inspect } from 'node:util'
+import { Btf } from '../btf/btf.js'
+import type { BtfTypes } from '../btf/parse.js'
 import { type Held, mapInfo, maps } from '../kernel/inventory.js'
+import { kernelTypes } from '../machine/kernel-types.js'
 import { openMap } from '../maps/open-map.js'
 import type { MapInfo } from '../maps/types.js'
 import { type Command, exitCodes } from './command.js'
+import { eachElement, enumNamer } from './enum-names.js'
 import {
   actionOf,
   columns,
@@ -103,13 +107,37 @@ interface Entry {
   value: unknown
 }
 
-function* entriesOf(map: ReturnType<typeof openMap>): Generator<Entry> {
+function* entriesOf(map: OpenMap): Generator<Entry> {
   const isArray =
     (map.type.endsWith('array') || map.type === 'struct_ops') && map.btfKeyTypeId === 0 && map.keySize === 4
-  for (const [key, value] of map) yield { key: isArray ? indexOf(key) : key, value }
+  const { key: keyNamer, value: valueNamer } = namersOf(map)
+  for (const [key, value] of map) {
+    yield {
+      key: isArray ? indexOf(key) : (keyNamer?.(key) ?? key),
+      value: valueNamer?.(value) ?? value,
+    }
+  }
 }
 
-function* entryLines(map: ReturnType<typeof openMap>): Generator<string> {
+type OpenMap = ReturnType<typeof openMap>
+type Namer = ReturnType<typeof enumNamer>
+
+function namersOf(map: OpenMap): { key: Namer; value: Namer } {
+  const { btfId, btfKeyTypeId, btfValueTypeId, btfVmlinuxValueTypeId } = map.info()
+  using btf = btfId === 0 ? undefined : Btf.fromId(btfId)
+  const namer = (types: BtfTypes | undefined, type: number): Namer =>
+    types === undefined || type === 0 ? undefined : enumNamer(types, type)
+  const value =
+    btfVmlinuxValueTypeId === 0
+      ? namer(btf?.types, btfValueTypeId)
+      : namer(kernelTypes(), btfVmlinuxValueTypeId)
+  return {
+    key: namer(btf?.types, btfKeyTypeId),
+    value: map.type.includes('percpu') ? eachElement(value) : value,
+  }
+}
+
+function* entryLines(map: OpenMap): Generator<string> {
   let count = 0
   for (const { key, value } of entriesOf(map)) {
     yield `${shown(key)}: ${shown(value)}\n`

@@ -1,6 +1,7 @@
 // What sub-commands print: tables for people, JSON for programs. Both go to stdout.
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { jsonReplacer } from '../btf/json.js'
 import { UsageError, visible } from './command.js'
 
 /** Options of a sub-command, checked. */
@@ -57,7 +58,10 @@ export interface Column {
 
 export const right = (title: string): Column => ({ title, align: 'right' })
 
-/** Lines of columns; the last one goes on in the next line where the width ends. */
+/**
+ * Lines of columns that fit the width. Cells that are too long go on in the next line: first those of the last column, and
+ * those of other columns with text if the last one would become too narrow. Numbers stay whole.
+ */
 export function table(
   head: readonly (string | Column)[],
   rows: readonly (readonly (string | number | bigint | undefined)[])[],
@@ -65,23 +69,53 @@ export function table(
 ): string {
   const titles = head.map((column) => (typeof column === 'string' ? { title: column } : column) as Column)
   const cells = rows.map((row) => titles.map((_, i) => visible(String(row[i] ?? ''))))
-  const widths = titles.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
-  const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0)
-  const room = Math.max(width - before, 16)
+  const widths = widthsWithin(titles, cells, width)
   const line = (row: readonly string[]): string => {
-    const start = row.slice(0, -1).map((cell, i) => {
-      const padded = titles[i]!.align === 'right' ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)
-      return `${padded}  `
-    })
-    const last = row.at(-1)!
-    const text = titles.at(-1)!.align === 'right' ? last.padStart(widths.at(-1)!) : last
-    const pieces = text.length <= room ? [text] : wrap(last, room)
-    return pieces
-      .map((piece, i) => (i === 0 ? start.join('') : ' '.repeat(before)) + piece)
-      .map((l) => l.trimEnd())
-      .join('\n')
+    const pieces = row.map((cell, i) => wrap(cell, widths[i]!))
+    const height = Math.max(...pieces.map(({ length }) => length))
+    return Array.from({ length: height }, (_, i) =>
+      pieces
+        .map((cell, column) => {
+          const piece = cell[i] ?? ''
+          return titles[column]!.align === 'right'
+            ? piece.padStart(widths[column]!)
+            : piece.padEnd(widths[column]!)
+        })
+        .join('  ')
+        .trimEnd(),
+    ).join('\n')
   }
   return `${[titles.map(({ title }) => title), ...cells].map(line).join('\n')}\n`
+}
+
+/** Narrower than this, text columns are not made. */
+const narrow = 8
+
+/** The widths of columns, so that all of them fit into `width` if that is possible. */
+function widthsWithin(
+  titles: readonly Column[],
+  cells: readonly (readonly string[])[],
+  width: number,
+): number[] {
+  const widths = titles.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
+  const last = widths.length - 1
+  const least = (i: number, wanted: number): number =>
+    titles[i]!.align === 'right'
+      ? widths[i]!
+      : Math.max(titles[i]!.title.length, Math.min(wanted, widths[i]!))
+  const shrink = (i: number, to: number): void => {
+    const total = widths.reduce((sum, one) => sum + one + 2, -2)
+    widths[i] = Math.max(least(i, to), widths[i]! - Math.max(total - width, 0))
+  }
+  shrink(last, 2 * narrow)
+  // The widest column gives way first, character by character.
+  for (;;) {
+    const total = widths.reduce((sum, one) => sum + one + 2, -2)
+    const wide = widths.map((_, i) => i).filter((i) => widths[i]! > least(i, narrow))
+    const widest = wide.sort((a, b) => widths[b]! - widths[a]!)[0]
+    if (total <= width || widest === undefined) return widths
+    widths[widest]!--
+  }
 }
 
 /** Lines of whole words; a word that is longer than a line is broken. */
@@ -145,28 +179,23 @@ export async function printJsonArray(elements: Iterable<unknown>): Promise<void>
 function* jsonPieces(elements: Iterable<unknown>): Generator<string> {
   let before = '['
   for (const element of elements) {
-    yield `${before}\n  ${JSON.stringify(element, plain, 2).replaceAll('\n', '\n  ')}`
+    yield `${before}\n  ${toJson(element, 2).replaceAll('\n', '\n  ')}`
     before = ','
   }
   yield before === '[' ? '[]\n' : '\n]\n'
 }
 
-/** Bigints that a number holds are numbers, larger ones strings; bytes are hexadecimal digits. */
 export function printJson(value: unknown): void {
-  print(`${JSON.stringify(value, plain, 2)}\n`)
+  print(`${toJson(value, 2)}\n`)
 }
 
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') {
-    return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER
-      ? Number(value)
-      : String(value)
-  }
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
-  if (value instanceof BigUint64Array) return [...value]
-  if (value instanceof globalThis.Map) return Object.fromEntries(value)
-  if (value === Number.POSITIVE_INFINITY) return 'unlimited'
-  return value
+/** JSON as {@link jsonReplacer} defines it, without characters that control a terminal. */
+export function toJson(value: unknown, indent?: number): string {
+  // JSON.stringify escapes those below 0x20 itself.
+  return JSON.stringify(value, jsonReplacer, indent).replace(
+    /[\x7f-\x9f]/g,
+    (c) => `\\u00${c.charCodeAt(0).toString(16)}`,
+  )
 }
 
 const colours = { red: 31, green: 32, yellow: 33 } as const

@@ -55,7 +55,7 @@ Needs CAP_SYS_ADMIN.
 
 function list(json: boolean): number {
   const found = [...programs({ holders: true })]
-  if (json) printJson(found)
+  if (json) printJson(found.map(forJson))
   else {
     print(
       table(
@@ -77,7 +77,7 @@ function list(json: boolean): number {
 function show(id: number, json: boolean): number {
   const info: ProgramInfo & Held =
     [...programs({ holders: true })].find((info) => info.id === id) ?? programInfo(id)
-  if (json) printJson(info)
+  if (json) printJson(forJson(info))
   else {
     print(
       listing([
@@ -103,7 +103,9 @@ function show(id: number, json: boolean): number {
   return exitCodes.ok
 }
 
-/** The kernel tells nanoseconds since boot. */
+const forJson = (info: ProgramInfo): object => ({ ...info, loadTime: loadedAt(info) })
+
+/** The kernel says how many nanoseconds after booting the program was loaded. */
 function loadedAt({ loadTime }: ProgramInfo): string {
   const booted = Date.now() - uptime() * 1000
   return new Date(booted + Number(loadTime / 1_000_000n)).toISOString().replace(/\.\d+Z$/, 'Z')
@@ -121,9 +123,9 @@ function xlated({ instructions }: ProgramDump, opcodes: boolean): string {
   if (instructions.length === 0) return 'the kernel hides the instructions from this process\n'
   const lines: string[] = []
   for (const { function: name, source, index, text, bytes } of instructions) {
-    if (name !== undefined) lines.push(`${name}:`)
+    if (name !== undefined) lines.push(`${visible(name)}:`)
     if (source !== undefined) lines.push(`; ${visible(source.text)}`)
-    lines.push(`${String(index).padStart(4)}: ${text}`)
+    lines.push(`${String(index).padStart(4)}: ${visible(text)}`)
     if (opcodes) lines.push(`       ${hex(bytes)}`)
   }
   return `${lines.join('\n')}\n`
@@ -139,7 +141,7 @@ function jited({ jited }: ProgramDump): string {
 const lineLength = 16
 
 function jitedFunction({ name, address, bytes, lines }: JitedFunction): string {
-  const text = [`${name || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`]
+  const text = [`${visible(name) || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`]
   const starts = [...new Set([0, ...lines.map(({ offset }) => offset), bytes.length])].sort((a, b) => a - b)
   for (const [i, start] of starts.slice(0, -1).entries()) {
     for (const { source } of lines.filter(({ offset }) => offset === start))

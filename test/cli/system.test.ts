@@ -1,9 +1,14 @@
 // prog, map, link, btf: what they print of programs that the test has loaded is what bpftool prints of them.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BpfMap, type BpfObject, Btf } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { ip, loadOnly } from '../attach/surroundings.js'
+import { BtfWriter } from '../btf/helper.js'
 import { cli, libbpfNode, root } from '../codegen/helper.js'
 import { bpftoolJson, bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
 import { asNobody, copyForEveryone, runChild } from '../helpers/child.js'
@@ -54,7 +59,11 @@ describe('libbpf-node prog', () => {
     const shown = await text('prog', 'show', String(id))
     expect(shown).toMatch(new RegExp(`^id +${id}\nname +on_exec\ntype +\\S+\ntag +${tag}$`, 'm'))
     expect(shown).toContain(`(${process.pid})`)
-    expect(await json<Listed>('prog', 'show', String(id))).toMatchObject({ id, tag })
+    const described = await json<Listed>('prog', 'show', String(id))
+    expect(described).toMatchObject({ id, tag })
+    expect(Math.abs(Date.now() - Date.parse(described.loadTime as string))).toBeLessThan(60_000)
+    const listed = (await json<Listed[]>('prog', 'list')).find((one) => one.id === id)
+    expect(Date.parse(listed?.loadTime as string)).toBeCloseTo(Date.parse(described.loadTime as string), -4)
     expect(await text('prog', 'dump', 'jited', String(id))).toMatch(/on_exec|there is no machine code/)
     expect(await text('prog', 'dump', 'xlated', String(id), '--opcodes')).toMatch(
       /^ {7}([0-9a-f]{2} ){7}[0-9a-f]{2}$/m,
@@ -141,7 +150,9 @@ describe('libbpf-node map', () => {
     using object = load('maps')
     const { status, stderr } = await libbpfNode(['map', 'dump', String(object.map('ring').id)])
     expect(status).toBe(1)
-    expect(stderr).toBe("libbpf-node map: map 'ring' has no keys\n")
+    expect(stderr).toBe(
+      "libbpf-node map: map 'ring' has no keys, because it is a ring buffer: read it with RingBuffer\n",
+    )
   })
 })
 
@@ -165,7 +176,37 @@ describe('libbpf-node link', () => {
   })
 })
 
+describe('libbpf-node link list', () => {
+  requiresKernel('5.9', 'says that an interface is gone instead of naming interface 0', async () => {
+    const name = `lbn${process.pid % 10000}g`
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`)
+    using object = loadOnly('attach-net', ['xdp_pass'])
+    using link = object.program('xdp_pass').attachXdp(name)
+    const { id } = link.info()
+    const line = async () =>
+      (await text('link', 'list')).split('\n').find((line) => line.trim().startsWith(`${id} `))
+    expect(await line()).toMatch(/ interface [1-9]/)
+    ip('link', 'del', name)
+    await until('the kernel has detached it', async () => / gone\b/.test((await line()) ?? ''))
+  })
+})
+
 describe('libbpf-node btf', () => {
+  it('shows the control characters in the names of a file instead of obeying them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-btf-'))
+    try {
+      const writer = new BtfWriter()
+      writer.add('struct', 'a\x1b[2Jb\x9b2J', 0)
+      writeFileSync(join(folder, 'hostile.btf'), writer.bytes())
+      const source = await text('btf', 'dump', join(folder, 'hostile.btf'))
+      expect(source).toContain('struct a\\x1b[2Jb\\x9b2J {')
+      const { stdout } = await libbpfNode(['btf', 'dump', join(folder, 'hostile.btf'), '--json'])
+      expect(stdout).toContain('a\\u001b[2Jb\\u009b2J')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
   comparesWithBpftool('writes the C that bpftool writes', async () => {
     using object = load('exec')
     const { btfId } = object.program('on_exec').info()

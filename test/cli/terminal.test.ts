@@ -8,9 +8,9 @@ import { until } from '../helpers/until.js'
 
 const esc = '\x1b'
 
-/** `libbpf-node` on a terminal of its own, of 100 columns and 30 rows. */
-function onTerminal(args: string[], env: Record<string, string> = {}) {
-  const command = `stty cols 100 rows 30; tty; exec '${process.execPath}' '${cli}' ${args.join(' ')}`
+/** Runs `libbpf-node` on a terminal of its own with 30 rows. */
+function onTerminal(args: string[], env: Record<string, string> = {}, width = 100) {
+  const command = `stty cols ${width} rows 30; tty; exec '${process.execPath}' '${cli}' ${args.join(' ')}`
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     env: { ...process.env, TERM: 'xterm', NO_COLOR: '', SHELL: '/bin/sh', ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -103,6 +103,27 @@ describe('libbpf-node top', () => {
     expect(await top.ended).toBe(0)
     expect(top.output()).not.toContain(esc)
     expect(top.output()).toMatch(/^ *id +type +name/)
+  })
+})
+
+describe('tables on a narrow terminal', () => {
+  const widest = (text: string) => Math.max(...text.split('\n').map(({ length }) => length))
+
+  it.each([60, 80])('fit into %d columns', async (width) => {
+    using object = load('links')
+    using _link = object.program('raw_tracepoint').attach()
+    for (const what of ['prog', 'map', 'link', 'btf']) {
+      const list = onTerminal([what, 'list'], {}, width)
+      expect(await list.ended).toBe(0)
+      expect(widest(list.output())).toBeLessThanOrEqual(width)
+    }
+  })
+
+  requiresKernel('5.8', 'fit into 60 columns when top prints them once', async () => {
+    using _object = load('programs')
+    const top = onTerminal(['top', '--once', '--interval', '0.1'], {}, 60)
+    expect(await top.ended).toBe(0)
+    expect(widest(top.output())).toBeLessThanOrEqual(60)
   })
 })
 

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { cli } from '../codegen/helper.js'
+import { cli, libbpfNode } from '../codegen/helper.js'
+import { requiresKernel } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
@@ -41,4 +44,27 @@ describe('libbpf-node trace', () => {
       text: expect.stringContaining(text),
     })
   })
+
+  requiresKernel('6.6', 'names the process that reads the trace pipe already', async () => {
+    const first = spawn('cat', ['/sys/kernel/tracing/trace_pipe'], { stdio: 'ignore' })
+    try {
+      await until('the other process reads', () => readlinkOf(first.pid!).includes('trace_pipe'))
+      const { status, stderr } = await libbpfNode(['trace'])
+      expect(status).toBe(1)
+      expect(stderr).toContain(
+        `is being read by cat(${first.pid}), and the kernel allows one reader at a time`,
+      )
+    } finally {
+      first.kill()
+      await once(first, 'close')
+    }
+  })
 })
+
+/** What a process has open. */
+function readlinkOf(pid: number): string {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder)
+    .map((fd) => readlinkSync(`${folder}/${fd}`))
+    .join()
+}

@@ -5,7 +5,7 @@ import { BpfObject, type OpenOptions } from 'libbpf-node'
 /** The compiled form of test/bpf/NAME.bpf.c. */
 export function objectPath(name: string): string {
   const path = fileURLToPath(new URL(`../../dist/test/bpf/${name}.bpf.o`, import.meta.url))
-  if (!existsSync(path)) throw new Error(`${path} is missing: run scripts/setup --only bpf`)
+  if (!existsSync(path)) throw new Error(`${path} is missing: run scripts/setup --only tests`)
   return path
 }
 

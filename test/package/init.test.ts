@@ -11,7 +11,8 @@ let folder = ''
 let tarball = ''
 // `node` in the project's scripts is the one that runs the tests.
 const path = [dirname(process.execPath), process.env.PATH].join(delimiter)
-const env = { ...process.env, ...ordinaryAddon, PATH: path }
+// `npm test` passes on the settings of our .npmrc, which the project does not have.
+const env = { ...process.env, ...ordinaryAddon, PATH: path, npm_config_json: 'false' }
 
 function npm(cwd: string, ...args: string[]): string {
   const command = [npmProgram(), ...args]
