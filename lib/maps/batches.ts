@@ -38,7 +38,8 @@ const batchedKeys: readonly MapType[] = [
   'hash_of_maps',
 ]
 
-function errnoOf(error: unknown): number | undefined {
+/** @internal */
+export function errnoOf(error: unknown): number | undefined {
   return typeof error === 'object' && error !== null && 'errno' in error ? Number(error.errno) : undefined
 }
 

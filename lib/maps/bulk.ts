@@ -1,6 +1,7 @@
+import { constants } from 'node:os'
 import { native } from '../native/binding.js'
 import type { MapType } from '../native/type-names.js'
-import { batchSize, isEndless, kernelBatches, lacksBatches, walkKeys } from './batches.js'
+import { batchSize, errnoOf, isEndless, kernelBatches, lacksBatches, walkKeys } from './batches.js'
 import { deleteBytes, type Elements, setBytes } from './elements.js'
 
 /**
@@ -87,7 +88,17 @@ export function clear(map: Elements): void {
       if (!isEndless(error)) throw error
       isDone = false
     }
-    deleteKeys(map, Buffer.concat(keys), keys.length, 'clear')
+    if (map.type === 'sockmap') for (const key of keys) deleteSocket(map, key)
+    else deleteKeys(map, Buffer.concat(keys), keys.length, 'clear')
+  }
+}
+
+/** Every index is a key of a sockmap, but one without a socket cannot be deleted: EINVAL. */
+function deleteSocket(map: Elements, key: Uint8Array): void {
+  try {
+    deleteBytes(map, key)
+  } catch (error) {
+    if (errnoOf(error) !== constants.errno.EINVAL) throw map.explain(error, 'clear')
   }
 }
 

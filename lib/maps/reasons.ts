@@ -1,8 +1,9 @@
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
+import { ENOTSUPP } from '../errors/errors.js'
 import type { MapType } from '../native/type-names.js'
 
-const { E2BIG, EEXIST, EINVAL, ENOENT, ENOSPC } = constants.errno
+const { E2BIG, EBADF, EEXIST, EINVAL, ENOENT, ENOSPC, ENOTSOCK, EOPNOTSUPP } = constants.errno
 
 /** Types whose keys are indexes from 0 to `maxEntries` - 1. */
 const arrays: readonly MapType[] = [
@@ -19,40 +20,73 @@ const arrays: readonly MapType[] = [
   'reuseport_sockarray',
 ]
 
+/** Types whose keys are descriptors. */
+const storages: readonly MapType[] = ['sk_storage', 'inode_storage', 'task_storage', 'cgrp_storage']
+
+interface Facts {
+  readonly type: MapType
+  readonly maxEntries: number
+  readonly valueSize: number
+}
+
 /** Why the kernel refused an operation on elements, if the errno and the map's type tell. @internal */
-export function elementReason(
-  { errno, operation }: NativeError,
-  map: { type: MapType; maxEntries: number; valueSize: number },
-): string | undefined {
-  const [, action] = /^bpf_map_(lookup|update|delete)_(?:elem|batch)$/.exec(operation) ?? []
+export function elementReason({ errno, operation }: NativeError, map: Facts): string | undefined {
+  const [, action] = /^bpf_map_(lookup|update|delete|lookup_and_delete)_(?:elem|batch)$/.exec(operation) ?? []
+  if (action === undefined) return undefined
+  if (errno === EOPNOTSUPP || errno === ENOTSUPP) return `maps of type ${map.type} do not support this`
+  if (errno === EBADF) {
+    return `the ${storages.includes(map.type) ? 'key' : 'value'} is not a descriptor of the right kind`
+  }
+  if (action === 'update') return updateReason(errno, map)
+  if (action === 'delete') return deleteReason(errno, map)
+  if (errno === ENOSPC && /^(sock|reuseport)/.test(map.type)) {
+    return `reading a ${map.type} gives the cookies of its sockets, which have 8 bytes; its values are declared with ${map.valueSize}`
+  }
+  return undefined
+}
+
+function updateReason(errno: number, map: Facts): string | undefined {
   const isArray = arrays.includes(map.type)
-  switch (action) {
-    case 'update':
-      if (errno === EEXIST) return isArray ? 'an array has all its entries already' : 'the key exists already'
-      if (errno === ENOENT) return 'the key does not exist'
-      // Only LPM tries say ENOSPC.
-      if (errno === E2BIG || errno === ENOSPC) return isArray ? beyondEnd(map) : full(map)
-      return undefined
-    case 'delete':
-      if (errno === E2BIG) return beyondEnd(map)
-      if (errno === EINVAL && /^(percpu_)?array$/.test(map.type))
-        return 'the entries of an array cannot be deleted'
-      return undefined
-    case 'lookup':
-      if (errno === ENOSPC && /^(sock|reuseport)/.test(map.type)) {
-        return `reading a ${map.type} gives the cookies of its sockets, which have 8 bytes; its values are declared with ${map.valueSize}`
-      }
-      return undefined
+  switch (errno) {
+    case EEXIST:
+      return isArray ? 'the key exists already, like all keys of an array' : 'the key exists already'
+    case ENOENT:
+      return 'the key does not exist'
+    case ENOTSOCK:
+      return 'the value is not the descriptor of a socket that this map can hold'
+    case E2BIG:
+      return isArray ? beyondEnd(map) : full(map)
+    case ENOSPC:
+      // LPM tries.
+      return full(map)
     default:
       return undefined
   }
 }
 
-function beyondEnd({ maxEntries }: { maxEntries: number }): string {
+function deleteReason(errno: number, map: Facts): string | undefined {
+  if (errno === E2BIG) return beyondEnd(map)
+  if (errno !== EINVAL) return undefined
+  switch (map.type) {
+    case 'array':
+    case 'percpu_array':
+      return 'the entries of an array cannot be deleted'
+    case 'devmap':
+    case 'cpumap':
+    case 'xskmap':
+      return beyondEnd(map)
+    case 'sockmap':
+      return 'there is no socket under the key, or the key is beyond the end'
+    default:
+      return undefined
+  }
+}
+
+function beyondEnd({ maxEntries }: Facts): string {
   return `the key is beyond the end: the map has ${maxEntries} ${maxEntries === 1 ? 'entry' : 'entries'}`
 }
 
-function full({ maxEntries }: { maxEntries: number }): string {
+function full({ maxEntries }: Facts): string {
   return `the map is full: it has room for ${maxEntries} ${maxEntries === 1 ? 'entry' : 'entries'}`
 }
 

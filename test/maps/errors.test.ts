@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { BpfError, BpfMap } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
@@ -43,6 +44,26 @@ describe('the message of an operation that the kernel refuses', () => {
     expect((error as Error).message).toContain(
       `reading a ${type} gives the cookies of its sockets, which have 8 bytes; its values are declared with 4`,
     )
+  })
+
+  it('names what the type of the map cannot do', () => {
+    using trie = BpfMap.create({ type: 'lpm_trie', keySize: 8, valueSize: 4, maxEntries: 2, flags: 1 })
+    trie.set(Uint8Array.of(8, 0, 0, 0, 10, 0, 0, 0), key(1))
+    expect(() => [...trie.drain()]).toThrow('maps of type lpm_trie do not support this')
+    using sockets = BpfMap.create({ type: 'sockmap', keySize: 4, valueSize: 8, maxEntries: 2 })
+    const fd = openSync('/dev/null', 'r')
+    try {
+      expect(() => sockets.set(key(0), new Uint8Array(BigUint64Array.of(BigInt(fd)).buffer))).toThrow(
+        'the value is not the descriptor of a socket that this map can hold',
+      )
+    } finally {
+      closeSync(fd)
+    }
+    expect(() => sockets.delete(key(0))).toThrow('there is no socket under the key')
+    sockets.clear()
+    expect(sockets.size).toBe(0)
+    using devices = BpfMap.create({ type: 'devmap', keySize: 4, valueSize: 4, maxEntries: 2 })
+    expect(() => devices.delete(key(5))).toThrow('the key is beyond the end: the map has 2 entries')
   })
 
   requiresKernel('5.2', 'names a frozen map, for batches, too', () => {
