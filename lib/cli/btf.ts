@@ -20,20 +20,21 @@ const verbs = ['list', 'show', 'dump'] as const
 
 export const command: Command = {
   usage: 'list | show ID | dump ID|vmlinux|MODULE|FILE',
-  summary: 'The type information in the kernel, and as C declarations',
-  help: `  list       all of it: the kernel's own, of modules, and what came with programs and maps
-  show ID    one
-  dump WHAT  C declarations, such as vmlinux.h; of an id, the kernel (vmlinux), a module, or a file of raw BTF
+  summary: 'List the type information in the kernel, and print it as C declarations',
+  help: `  list       list all BTF: that of the kernel, of its modules, and of programs and maps
+  show ID    describe one BTF object
+  dump WHAT  print C declarations, such as vmlinux.h, of an id, the kernel (vmlinux), a module, or a file of raw BTF
 
-      --type NAME  dump: only this type, with what it needs; may be repeated
-      --json       for programs; dump: an array of types, which refer to each other by id; with --type only these
+      --type NAME  with dump: print only this type and what it needs; can be repeated
+      --json       print JSON; dump prints an array of types, which refer to each other by id, or only those of --type
 
-list, show, and dump of an id need CAP_SYS_ADMIN.
+list, show, and dump with an id require CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [verb, what] = actionOf(verbs, positionals)
-    if (values.type !== undefined && verb !== 'dump') throw new UsageError('--type is for dump')
+    if (values.type !== undefined && verb !== 'dump')
+      throw new UsageError('--type can only be used with dump')
     const json = values.json === true
     switch (verb) {
       case 'list':
@@ -69,7 +70,7 @@ function show(id: number, json: boolean): number {
         ['id', info.id],
         ['name', info.name || '(a program)'],
         ['bytes', info.size],
-        ['of the kernel', info.isKernel ? 'yes' : 'no'],
+        ['kernel or module', info.isKernel ? 'yes' : 'no'],
       ]),
     )
   }

@@ -1,31 +1,31 @@
-/** A sub-command of `libbpf-node`. */
+/** A command of `libbpf-node`. */
 export interface Command {
-  /** What comes after its name, for the first line of its help. */
+  /** Its arguments, for the first line of its help. */
   readonly usage: string
   /** What it does, in one line. */
   readonly summary: string
-  /** The rest of its help. */
+  /** The rest of the help. */
   readonly help: string
-  /** Does it. Gives the exit code; see {@link exitCodes}. */
+  /** Runs the command and returns the exit code; see {@link exitCodes}. */
   run(args: string[]): Promise<number>
 }
 
-/** What the command line tells a script. */
+/** The exit codes, for scripts. */
 export const exitCodes = {
   ok: 0,
-  /** It didn't work, or a check found something. */
+  /** The command failed, or a check found a problem. */
   failed: 1,
-  /** It can't be asked like that. */
+  /** A usage error. */
   usage: 2,
 } as const
 
-/** The arguments make no sense. The message says which; the help follows. */
+/** The arguments are wrong. The message says which; the usage line follows it. */
 export class UsageError extends Error {}
 
-/** It didn't work. The message says why. */
+/** The command failed. The message says why. */
 export class Failed extends Error {}
 
-/** Errors of the system, and classes of our own: their message explains what is expected to go wrong. */
+/** Whether the message of an error explains it: errors of system calls and of our own classes are expected. */
 export function isForPeople(error: Error): boolean {
   return (
     'syscall' in error ||
@@ -33,14 +33,14 @@ export function isForPeople(error: Error): boolean {
   )
 }
 
-/** For people: results go to stdout, everything else here. */
+/** Prints a message to stderr; only results go to stdout. */
 export function say(line: string): void {
   process.stderr.write(`${line.split('\n').map(visible).join('\n')}\n`)
 }
 
-/** Names and lines that others have written may hold what a terminal obeys. */
+/** Escapes control characters, because names and lines of others may contain sequences that a terminal would obey. */
 export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this function is about them
   const control = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/g
   return text.replace(control, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }

@@ -10,24 +10,25 @@ const options = { json: { type: 'boolean' } } as const
 
 export const command: Command = {
   usage: '[--json] [OBJECT]',
-  summary: 'What this machine can do with BPF, and whether an object loads here',
-  help: `Each line is a check: ok, note (something to know, that not everybody needs) or problem (something that is needed lacks), and what helps.
-With OBJECT, a compiled BPF object (exec.bpf.o), also which capabilities it needs, whether this kernel has its types of programs and maps,
-its helpers and what it attaches to, and which of its programs load; where it may, doctor tries that. Nothing stays loaded, nothing is attached.
+  summary: 'Check whether this machine is ready for BPF, and whether an object loads on it',
+  help: `Prints one line per check: ok, note (a limitation that does not concern everybody) or problem (a requirement is
+missing), and what helps. With OBJECT, a compiled BPF object such as exec.bpf.o, it also checks which capabilities the
+object requires, whether this kernel supports its types of programs and maps, its helpers and the targets it attaches to,
+and whether its programs load. It tries the load if it has the privileges. Nothing stays loaded, and nothing is attached.
 
-      --json  for programs
+      --json  print JSON
 
-Exit code 1 when there is a problem: of the machine, or with OBJECT, of the object.
+The exit code is 1 if there is a problem with the machine or, if OBJECT is given, with the object.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [path] = positionals
-    if (path === '') throw new UsageError('OBJECT has no name')
-    if (positionals.length > 1) throw new UsageError('one OBJECT at a time')
+    if (path === '') throw new UsageError('OBJECT is empty')
+    if (positionals.length > 1) throw new UsageError('only one OBJECT can be checked at a time')
     const machine = features.machine()
     const checks = examineMachine(machine)
     const object = path === undefined ? undefined : await examineObject(path)
-    // A machine may lack what an object does not need.
+    // An object may not need what the machine lacks.
     const isWell = (object?.findings ?? checks).every(({ state }) => state !== 'problem')
     if (values.json)
       printJson({
@@ -45,10 +46,10 @@ Exit code 1 when there is a problem: of the machine, or with OBJECT, of the obje
   },
 }
 
-const colours = { ok: 'green', note: 'yellow', problem: 'red' } as const
+const colors = { ok: 'green', note: 'yellow', problem: 'red' } as const
 
 function show(found: readonly Finding[]): string {
-  // An object's names may be anything.
+  // The names in an object can contain anything.
   const findings = found.map((finding) => ({
     ...finding,
     check: visible(finding.check),
@@ -65,7 +66,7 @@ function show(found: readonly Finding[]): string {
         isLong && room < 30
           ? [check, ...wrap(says, columns() - 11).map((l) => `  ${l}`)]
           : hanging(check.padEnd(name), says, room, name)
-      const first = `${paint(colours[state], state.padEnd(7))}  ${lines[0]}`
+      const first = `${paint(colors[state], state.padEnd(7))}  ${lines[0]}`
       const rest = lines.slice(1).map((line) => `${indent}${line}`)
       const fixes =
         fix === undefined
@@ -83,6 +84,6 @@ function hanging(head: string, text: string, room: number, indent: number): stri
 
 function verdict(isWell: boolean, path: string | undefined): string {
   if (path !== undefined)
-    return isWell ? 'The object loads here.' : 'The object does not load and attach here as it is.'
-  return isWell ? 'This machine is ready for BPF.' : 'Something that is needed lacks.'
+    return isWell ? 'The object loads here.' : 'The object cannot be loaded and attached here as it is.'
+  return isWell ? 'This machine is ready for BPF.' : 'A requirement is missing.'
 }

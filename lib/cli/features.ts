@@ -20,14 +20,14 @@ type Section = (typeof sections)[number]
 
 export const command: Command = {
   usage: '[--json] [--missing] [SECTION...]',
-  summary: 'What this kernel can do: types of programs and maps, helpers, ...',
-  help: `SECTION is one of ${sections.join(', ')}; all of them without.
-Each is found out by trying it; 'since' is the version of Linux in which it began.
+  summary: 'List what this kernel supports: types of programs and maps, helpers, ...',
+  help: `SECTION is one of ${sections.join(', ')}; without it, all sections are printed.
+Every feature is tested by trying it; 'since' is the version of Linux that introduced it.
 
-      --json     for programs; null is what cannot be told
-      --missing  only what this kernel has not, or what cannot be told
+      --json     print JSON; null means unknown
+      --missing  print only what is not supported or unknown
 
-Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without, most cannot be told.
+Requires CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without them, most answers are unknown.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
@@ -55,7 +55,7 @@ const keys = {
   kfuncs: 'kfuncs',
 } as const satisfies Record<Section, keyof AllFeatures>
 
-/** What cannot be told is null. */
+/** JSON has null for what is unknown. */
 function plain(section: Section, all: AllFeatures): unknown {
   if (section === 'kfuncs') return all.kfuncs ?? null
   if (section === 'machine') return machineForJson(all.machine)
@@ -79,7 +79,7 @@ function show(section: Section, all: AllFeatures, onlyMissing: boolean): string 
         Object.entries(all.helpers).map(([type, names]) => [type, names?.length ?? 'unknown']),
       )
     case 'kfuncs':
-      return `kernel functions for programs: ${all.kfuncs?.length ?? "unknown, the kernel's BTF does not mark them"}\n`
+      return `kernel functions that programs can call: ${all.kfuncs?.length ?? "unknown, because the kernel's BTF does not mark them"}\n`
     default:
       return answersText(section, all[keys[section]], onlyMissing)
   }
@@ -99,7 +99,7 @@ function machineText(machine: Machine): string {
   const held = Object.entries(capabilities).filter(([, has]) => has)
   return listing([
     ['kernel', `${machine.release} (${machine.architecture})`],
-    ['BTF', btf.vmlinux ? `yes, and of ${btf.modules.length} modules` : 'no'],
+    ['BTF', btf.vmlinux ? `yes, and for ${btf.modules.length} modules` : 'no'],
     ['JIT', machine.jit ?? 'unknown'],
     ['JIT hardening', machine.jitHarden ?? 'unknown'],
     ['unprivileged_bpf_disabled', machine.unprivilegedBpfDisabled ?? 'unknown'],
@@ -116,7 +116,7 @@ function machineText(machine: Machine): string {
     ],
     ['capabilities', held.map(([name]) => name).join(', ') || 'none'],
     ['seccomp filter', machine.seccomp ? 'yes' : 'no'],
-    ['container', machine.container ?? 'none seen'],
+    ['container', machine.container ?? 'none detected'],
     [
       'memlock limit',
       memlockLimit === undefined

@@ -22,7 +22,7 @@ const files: Readonly<Record<string, readonly [purpose: string, content: (folder
 
 export const command: Command = {
   usage: '[DIR]',
-  summary: 'Start a project: a program for the kernel, a program that reads its events, and their build',
+  summary: 'Create a project with a BPF program and a TypeScript program that reads its events',
   help: `Writes the files of a small project into DIR, or into the current folder. Files that already exist are kept.
 
 ${purposes(Object.keys(files))}`,

@@ -17,13 +17,13 @@ const options = { json: { type: 'boolean' } } as const
 
 export const command: Command = {
   usage: 'list | show ID',
-  summary: 'The links in the kernel: what is attached where',
-  help: `  list       all of them, with the processes that hold them
-  show ID    one
+  summary: 'List the links in the kernel: which program is attached where',
+  help: `  list       list all links, and the processes that hold them
+  show ID    describe one link
 
-      --json  for programs
+      --json  print JSON
 
-Needs CAP_SYS_ADMIN. Programs that are attached without a link are not among them.
+Requires CAP_SYS_ADMIN. Programs that are attached without a link are not listed.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
@@ -65,7 +65,7 @@ function show(id: number, json: boolean): number {
   return exitCodes.ok
 }
 
-/** What it is attached to, in a few words. */
+/** Describes the target of a link in a few words. */
 function target(info: LinkInfo): string {
   const { name, path, attachType, ifindex, cgroupId, netnsInode, mapId } = info as Record<string, unknown> &
     LinkInfo

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type Command, exitCodes, isForPeople, say, UsageError } from './command.js'
 
-/** The sub-commands. Each is read when it's needed: `--help` needs no native code. */
+/** The commands. Each module is loaded when it is needed, so `--version` loads no native code. */
 const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   doctor: () => import('./doctor.js'),
   features: () => import('./features.js'),
@@ -22,7 +22,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   const wanted = name === 'help' ? (args[0] ?? 'help') : name
   if (wanted === 'help') return help()
   if (!Object.hasOwn(commands, wanted)) {
-    say(`libbpf-node: there is no command '${wanted}'\n`)
+    say(`libbpf-node: unknown command '${wanted}'\n`)
     say(await overview())
     return exitCodes.usage
   }
@@ -44,7 +44,7 @@ function failed(name: string, command: Command, error: unknown): number {
     say(`libbpf-node ${name}: ${error.message}\n\nUsage: libbpf-node ${name} ${command.usage}`)
     return exitCodes.usage
   }
-  // What is expected to go wrong is explained by its message; a stack is for our own mistakes.
+  // An expected failure is explained by its message. A stack is shown for our own mistakes.
   const isExplained = error instanceof Error && isForPeople(error)
   say(`libbpf-node ${name}: ${isExplained ? error.message : ((error as Error)?.stack ?? error)}`)
   return exitCodes.failed
@@ -67,7 +67,8 @@ async function overview(): Promise<string> {
 
 ${lines.join('\n')}
 
-'libbpf-node help COMMAND' tells more. Exit codes: 0 it worked, 1 it didn't, 2 it can't be asked like that.`
+See 'libbpf-node help COMMAND' for the details of a command.
+The exit code is 0 for success, 1 for a failure and 2 for a usage error.`
 }
 
 function helpOf(name: string, command: Command): string {
@@ -75,7 +76,7 @@ function helpOf(name: string, command: Command): string {
 }
 
 function version(): number {
-  // From dist/lib/cli/. The library's own way to it would load the addon.
+  // Relative to dist/lib/cli/. The library's own function would load the addon.
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -88,7 +89,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     say(`libbpf-node: ${error.message}`)
     process.exit(exitCodes.failed)
   }
-  // Who reads has seen enough, as `head` has. What is decided by then stays so: what `doctor` found.
+  // The reader, such as `head`, has seen enough. An exit code that is already set stays, such as doctor's verdict.
   process.exit(process.exitCode ?? exitCodes.ok)
 })
 

@@ -27,14 +27,14 @@ const verbs = ['list', 'show', 'dump'] as const
 
 export const command: Command = {
   usage: 'list | show ID | dump ID',
-  summary: 'The maps in the kernel, and what is in them',
-  help: `  list       all of them, with the processes that hold them
-  show ID    one
-  dump ID    its entries, decoded by the BTF that it came with; bytes without
+  summary: 'List the maps in the kernel, and print their entries',
+  help: `  list       list all maps, and the processes that hold them
+  show ID    describe one map
+  dump ID    print its entries, decoded with the map's BTF; without BTF, as bytes
 
-      --json  for programs: an array of { key, value }; bytes are hexadecimal digits
+      --json  print JSON; dump prints an array of { key, value }, with bytes in hexadecimal
 
-Needs CAP_SYS_ADMIN.
+Requires CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
@@ -146,7 +146,7 @@ function* entryLines(map: OpenMap): Generator<string> {
   yield count === 1 ? '1 entry\n' : `${count} entries\n`
 }
 
-/** The key of an array, and of the one entry of a struct_ops map, is its index, whether BTF says so or not. */
+/** The key of an array, and of the only entry of a struct_ops map, is an index even if there is no BTF for it. */
 function indexOf(key: unknown): unknown {
   return key instanceof Uint8Array ? new Uint32Array(key.slice().buffer)[0] : key
 }

@@ -1,10 +1,10 @@
-// What sub-commands print: tables for people, JSON for programs. Both go to stdout.
+// What commands print to stdout: tables for people, JSON for programs.
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { jsonReplacer } from '../btf/json.js'
 import { UsageError, visible } from './command.js'
 
-/** Options of a sub-command, checked. */
+/** Parses the options of a command. */
 export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
   options: T,
@@ -16,20 +16,20 @@ export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
   }
 }
 
-/** One of a few words. */
+/** Checks that a word is one of `words`. */
 export function oneOf<W extends string>(what: string, words: readonly W[], word: string | undefined): W {
   const found = words.find((known) => known === word)
   if (found !== undefined) return found
-  const given = word === undefined ? `no ${what} is given` : `there is no ${what} '${word}'`
-  throw new UsageError(`${given}: it is one of ${words.join(', ')}`)
+  const problem = word === undefined ? `${what} missing` : `unknown ${what} '${word}'`
+  throw new UsageError(`${problem}; expected ${words.join(', ')}`)
 }
 
-/** Words that nothing would be done with. */
+/** Refuses arguments that are left over. */
 export function expectNoMore(words: readonly string[]): void {
-  if (words.length > 0) throw new UsageError(`'${words[0]}' is one word too many`)
+  if (words.length > 0) throw new UsageError(`unexpected argument '${words[0]}'`)
 }
 
-/** `list`, or another action and what it is for. */
+/** The action, `list` for example, and its argument. */
 export function actionOf<V extends string>(
   verbs: readonly V[],
   [word, ...words]: readonly string[],
@@ -41,18 +41,18 @@ export function actionOf<V extends string>(
 }
 
 export function idOf(text: string | undefined): number {
-  if (text === undefined) throw new UsageError('no ID is given')
+  if (text === undefined) throw new UsageError('ID missing')
   const id = Number(text)
-  if (!/^\d+$/.test(text) || id > 0xffffffff) throw new UsageError(`'${text}' is no id`)
+  if (!/^\d+$/.test(text) || id > 0xffffffff) throw new UsageError(`'${text}' is not a valid id`)
   return id
 }
 
-/** A terminal's width; 80 columns where there is none. */
+/** The width of the terminal; 80 without one. */
 export const columns = (): number => process.stdout.columns || 80
 
 export interface Column {
   title: string
-  /** Numbers look better at the right. */
+  /** For numbers. */
   align?: 'right'
 }
 
@@ -88,7 +88,7 @@ export function table(
   return `${[titles.map(({ title }) => title), ...cells].map(line).join('\n')}\n`
 }
 
-/** Narrower than this, text columns are not made. */
+/** Columns of text do not become narrower than this. */
 const narrow = 8
 
 /** The widths of columns, so that all of them fit into `width` if that is possible. */
@@ -118,7 +118,7 @@ function widthsWithin(
   }
 }
 
-/** Lines of whole words; a word that is longer than a line is broken. */
+/** Breaks text into lines between words, and words that are longer than a line anywhere. */
 export function wrap(text: string, width: number): string[] {
   const lines = ['']
   for (let word of text.split(' ')) {
@@ -140,7 +140,7 @@ export function wrap(text: string, width: number): string[] {
   return lines.at(-1) === '' && lines.length > 1 ? lines.slice(0, -1) : lines
 }
 
-/** Names and what they are, one a line. */
+/** One line per pair of a name and a value. */
 export function listing(pairs: readonly (readonly [string, string | number | bigint | undefined])[]): string {
   const shown = pairs.filter(([, value]) => value !== undefined && value !== '')
   const width = Math.max(...shown.map(([name]) => name.length))
@@ -157,7 +157,7 @@ export function print(text: string): void {
   process.stdout.write(text)
 }
 
-/** Piece by piece: all of a large map need not fit into a string, and nobody may want to see it to its end. */
+/** Prints piece by piece, because a large map may not fit into one string and the reader may stop early. */
 export async function printPieces(pieces: Iterable<string>): Promise<void> {
   let text = ''
   for (const piece of pieces) {
@@ -165,7 +165,7 @@ export async function printPieces(pieces: Iterable<string>): Promise<void> {
     if (text.length < 1 << 16) continue
     print(text)
     text = ''
-    // Time to hear that nobody reads on.
+    // Lets the event loop report that nobody reads any more.
     await turn()
   }
   print(text)
@@ -198,16 +198,16 @@ export function toJson(value: unknown, indent?: number): string {
   )
 }
 
-const colours = { red: 31, green: 32, yellow: 33 } as const
+const colors = { red: 31, green: 32, yellow: 33 } as const
 
-/** On a terminal, unless NO_COLOR is set. */
-export function paint(colour: keyof typeof colours, text: string): string {
+/** Colors text on a terminal, unless NO_COLOR is set. */
+export function paint(color: keyof typeof colors, text: string): string {
   const wanted =
     process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb'
-  return wanted ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text
+  return wanted ? `\x1b[${colors[color]}m${text}\x1b[0m` : text
 }
 
-/** 'node(17), agent(18)' */
+/** Formats processes as `node(17), agent(18)`. */
 export function holderNames(holders: readonly { pid: number; comm: string }[] | undefined): string {
   return (holders ?? []).map(({ comm, pid }) => `${comm}(${pid})`).join(', ')
 }

@@ -22,16 +22,16 @@ const forms = ['xlated', 'jited'] as const
 
 export const command: Command = {
   usage: 'list | show ID | dump xlated|jited ID',
-  summary: 'The programs in the kernel, and their instructions',
-  help: `  list              all of them, with the processes that hold them
-  show ID           one
-  dump xlated ID    its instructions as the verifier left them, with their C lines
-  dump jited ID     its machine code in hexadecimal digits, with addresses and C lines; there is no disassembler for it
+  summary: 'List the programs in the kernel, and print their instructions',
+  help: `  list              list all programs, and the processes that hold them
+  show ID           describe one program
+  dump xlated ID    print its instructions after verification, with the C source lines
+  dump jited ID     print its machine code in hexadecimal, with addresses and C source lines, without disassembly
 
-      --json        for programs
-      --opcodes     dump xlated: the bytes of each instruction, too
+      --json        print JSON
+      --opcodes     with dump xlated: print the bytes of each instruction, too
 
-Needs CAP_SYS_ADMIN.
+Requires CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
@@ -40,7 +40,8 @@ Needs CAP_SYS_ADMIN.
     const form = verb === 'dump' ? oneOf('form', forms, words.shift()) : undefined
     const id = verb === 'list' ? undefined : words.shift()
     expectNoMore(words)
-    if (values.opcodes && form !== 'xlated') throw new UsageError('--opcodes is for dump xlated')
+    if (values.opcodes && form !== 'xlated')
+      throw new UsageError('--opcodes can only be used with dump xlated')
     const json = values.json === true
     switch (verb) {
       case 'list':
@@ -85,9 +86,12 @@ function show(id: number, json: boolean): number {
         ['name', info.name],
         ['type', info.type],
         ['tag', info.tag],
-        ['licence', info.gplCompatible ? 'compatible with the GPL' : 'not compatible with the GPL'],
+        ['license', info.gplCompatible ? 'GPL compatible' : 'not GPL compatible'],
         ['instructions', `${info.xlatedSize / 8}, ${info.verifiedInstructions} verified`],
-        ['machine code', info.jitedSize > 0 ? `${info.jitedSize} bytes` : 'none, or hidden'],
+        [
+          'machine code',
+          info.jitedSize > 0 ? `${info.jitedSize} bytes` : 'none, or hidden from this process',
+        ],
         ['loaded', `${loadedAt(info)}, by user ${info.createdByUid}`],
         ['maps', info.mapIds.join(', ')],
         ['BTF', info.btfId || undefined],
@@ -137,7 +141,7 @@ function jited({ jited }: ProgramDump): string {
   return jited.map(jitedFunction).join('\n')
 }
 
-/** Bytes in a line. */
+/** Bytes per line. */
 const lineLength = 16
 
 function jitedFunction({ name, address, bytes, lines }: JitedFunction): string {

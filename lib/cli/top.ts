@@ -12,21 +12,22 @@ const options = {
 
 export const command: Command = {
   usage: '[--once] [--json] [--interval SECONDS]',
-  summary: 'What programs cost: runs, run time and share of a CPU, live',
-  help: `The busiest first, until Ctrl-C. The kernel counts while this runs, which costs each run of a program some nanoseconds.
+  summary: 'Show what programs cost: runs, run time and CPU usage, live',
+  help: `Shows the busiest programs first until you press Ctrl-C. Meanwhile the kernel collects statistics, which makes each run
+of a program some nanoseconds slower.
 
-  -i, --interval SECONDS  how long to measure; 1 by default
-      --once              measure once, print, end; so it is without a terminal
-      --json              for programs: one array a measurement
+  -i, --interval SECONDS  how long a measurement takes; 1 by default
+      --once              measure once, print and exit; the default without a terminal
+      --json              print one JSON array per measurement
 
-Needs CAP_SYS_ADMIN, and Linux 5.8.
+Requires CAP_SYS_ADMIN and Linux 5.8.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     expectNoMore(positionals)
     const seconds = Number(values.interval ?? 1)
     if (!(seconds > 0 && seconds <= 3600))
-      throw new UsageError(`--interval ${values.interval}: it is a number of seconds up to 3600`)
+      throw new UsageError(`--interval ${values.interval}: expected a number of seconds up to 3600`)
     const isOnce = values.once === true || process.stdout.isTTY !== true
     using _stats = enableStats()
     const stop = new AbortController()
@@ -61,11 +62,11 @@ interface Usage {
   id: number
   type: string
   name: string
-  /** Within the measurement. */
+  /** During the measurement. */
   runs: number
   runsPerSecond: number
   nanosecondsPerRun: number
-  /** Of one CPU, in per cent. */
+  /** Percent of one CPU. */
   cpu: number
   holders: Held['holders']
 }
@@ -77,7 +78,7 @@ function measure(): Measurement {
   }
 }
 
-/** What each did meanwhile. A program that is new has done all that it did. */
+/** What each program did between two measurements. All runs of a new program count. */
 function compare(before: Measurement, now: Measurement): Usage[] {
   const elapsed = Number(now.time - before.time)
   const usage = [...now.programs.values()].map((info) => {
@@ -114,13 +115,13 @@ function show(usage: readonly Usage[], width = columns()): string {
   )
 }
 
-/** A terminal's other screen, drawn anew when there is news or its size changes. */
+/** The alternate screen of a terminal, redrawn for every measurement and when its size changes. */
 class Screen {
   #usage: readonly Usage[] = []
   readonly #onResize = (): void => this.#paint()
 
   constructor(signal: AbortSignal) {
-    // The other screen, without a cursor.
+    // Switches to the alternate screen and hides the cursor.
     print('\x1b[?1049h\x1b[?25l')
     process.stdout.on('resize', this.#onResize)
     signal.addEventListener('abort', () => process.stdout.off('resize', this.#onResize))
@@ -132,13 +133,13 @@ class Screen {
   }
 
   #paint(): void {
-    // Some terminals say 0.
+    // Some terminals report 0.
     const rows = process.stdout.rows || 24
     const lines = show(this.#usage, Number.MAX_SAFE_INTEGER)
       .split('\n')
       .slice(0, rows - 1)
       .map((line) => line.slice(0, columns()))
-    // From the top; what is left of each old line goes.
+    // Draws from the top and erases the rest of each old line.
     print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`)
   }
 

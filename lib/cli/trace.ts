@@ -39,7 +39,7 @@ a part of the lines. Requires tracefs, and root or a group that may read it.
   },
 }
 
-/** Other processes that have opened the trace pipe, as far as this process may see. */
+/** The other processes that have opened the trace pipe, as far as this process can see. */
 function otherReaders(): { pid: number; comm: string }[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
   return pids.flatMap((pid) => {

@@ -2,12 +2,12 @@ import { type FSWatcher, watch as watchFolder } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { exitCodes, say } from './command.js'
 
-/** Editors write a file in several steps. */
+/** Editors write a file in several steps, so a change counts when nothing has happened for this long. */
 const settleMs = 50
 
 /**
- * Does something, and again whenever one of the files changes that it was made of, until SIGINT or SIGTERM. When it fails it says why, and waits
- * for a change of the files that it knew of before.
+ * Runs `work`, which returns the files that it has read, and runs it again whenever one of them changes, until SIGINT or
+ * SIGTERM. If it fails, prints why and waits for a change of the files that were known before.
  */
 export async function watch(work: () => Promise<readonly string[]>): Promise<number> {
   const watcher = new Watcher()
@@ -22,18 +22,18 @@ export async function watch(work: () => Promise<readonly string[]>): Promise<num
     try {
       watcher.follow(await work())
     } catch (error) {
-      // Without knowing any file there is nothing to wait for.
+      // If no file is known, there is nothing to wait for.
       if (!watcher.follows) throw error
       say(`libbpf-node: ${(error as Error).message}`)
     }
-    say('watching; Ctrl-C ends')
+    say('watching for changes; press Ctrl-C to stop')
     await Promise.race([watcher.change(), end])
   }
   watcher.close()
   return exitCodes.ok
 }
 
-/** Watches folders, not files: an editor replaces a file by another one. */
+/** Watches folders instead of files, because editors replace a file with a new one. */
 class Watcher {
   #files = new Set<string>()
   readonly #folders = new Map<string, FSWatcher>()
@@ -60,7 +60,7 @@ class Watcher {
     }
   }
 
-  /** Resolves when one of the files has changed, and is quiet. */
+  /** Resolves after one of the files has changed. */
   change(): Promise<void> {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined

@@ -1,4 +1,4 @@
-// doctor, on this machine and in surroundings that are broken on purpose.
+// doctor on this machine, and in environments that are broken on purpose.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { features } from 'libbpf-node'
@@ -47,7 +47,7 @@ async function doctor(args: string[] = [], expected = 0): Promise<Report> {
 const tracing = '/sys/kernel/tracing'
 const mountTracefs = `{ mountpoint -q ${tracing} || mount -t tracefs tracefs ${tracing}; }`
 
-/** In a mount namespace of its own, after a command of a shell. */
+/** Runs doctor in a mount namespace of its own, after a shell command. */
 async function inNamespace(before: string, args: string[] = []): Promise<Report & { status: number }> {
   const script = `${before} && exec "$@"`
   const { status, stdout, stderr } = await run(
@@ -70,8 +70,8 @@ async function inNamespace(before: string, args: string[] = []): Promise<Report 
 const find = (findings: Finding[], check: string): Finding | undefined =>
   findings.find((one) => one.check === check)
 
-describe('doctor', () => {
-  it('finds this machine ready, in lines of 80 columns', async () => {
+describe('libbpf-node doctor', () => {
+  it('finds this machine ready and prints lines of at most 80 columns', async () => {
     const { status, stdout, stderr } = await libbpfNode(['doctor'])
     expect([status, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^ok {7}BTF +the kernel carries its types: CO-RE works$/m)
@@ -80,7 +80,7 @@ describe('doctor', () => {
     expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80)
   })
 
-  it('has something to say about each subject, and a fix for what is not ok', async () => {
+  it('reports on every subject', async () => {
     const { ok, checks } = await doctor()
     expect(ok).toBe(true)
     expect(checks.map(({ check }) => check)).toEqual(
@@ -108,7 +108,7 @@ describe('doctor', () => {
     )
   })
 
-  it('without privileges names the capabilities that lack, and says 1', async () => {
+  it('names the missing capabilities and exits with status 1 if there are no privileges', async () => {
     using copy = copyForEveryone()
     const { status, stdout, stderr } = await run(
       ...asNobody(),
@@ -131,7 +131,7 @@ describe('doctor', () => {
     })
   })
 
-  it('says which perf events the capabilities are not enough for', () =>
+  it('says that perf events require CAP_SYS_ADMIN if kernel.perf_event_paranoid is 3', () =>
     withoutPerfEvents(async () => {
       using copy = copyForEveryone()
       const { stdout } = await run(
@@ -149,7 +149,7 @@ describe('doctor', () => {
       })
     }))
 
-  it('without BTF says so, and says 1', async () => {
+  it('exits with status 1 if the kernel has no BTF', async () => {
     const { status, checks } = await inNamespace('mount -t tmpfs none /sys/kernel/btf')
     expect(status).toBe(1)
     expect(find(checks, 'BTF')).toMatchObject({
@@ -160,7 +160,7 @@ describe('doctor', () => {
     expect(find(checks, 'fentry')?.state).toBe('note')
   })
 
-  it('without mounts says which command makes them', async () => {
+  it('suggests the mount commands for file systems that are not mounted', async () => {
     const { checks } = await inNamespace(
       'for path in $(awk \'$3 == "tracefs" || $3 == "bpf" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done',
     )
@@ -171,7 +171,7 @@ describe('doctor', () => {
     expect(find(checks, 'bpffs')).toMatchObject({ state: 'note', fix: 'mount -t bpf bpf /sys/fs/bpf' })
   })
 
-  it('sees what is mounted', async () => {
+  it('reports where tracefs is mounted', async () => {
     const { checks } = await inNamespace(mountTracefs)
     expect(find(checks, 'tracefs')).toEqual({
       check: 'tracefs',
@@ -180,7 +180,7 @@ describe('doctor', () => {
     })
   })
 
-  it('reads lockdown', async () => {
+  it('reports lockdown, and a problem for confidentiality', async () => {
     const fake = (mode: string) =>
       `mount -t tmpfs none /sys/kernel/security && echo '${mode}' > /sys/kernel/security/lockdown && echo capability,bpf > /sys/kernel/security/lsm`
     const locked = await inNamespace(fake('none integrity [confidentiality]'))
@@ -194,24 +194,24 @@ describe('doctor', () => {
   })
 })
 
-describe('doctor of an object', () => {
-  it('that loads, with what it needs', async () => {
+describe('libbpf-node doctor OBJECT', () => {
+  it('lists the capabilities of an object that loads', async () => {
     const { ok, object } = await doctor([objectPath('exec')])
     expect(ok).toBe(true)
     expect(object!.capabilities).toEqual(['CAP_BPF', 'CAP_PERFMON'])
     expect(find(object!.findings, 'load')).toEqual({ check: 'load', state: 'ok', says: 'its program loads' })
   })
 
-  it('that the verifier rejects: by which line', async () => {
+  it('names the source line that the verifier rejects', async () => {
     const { status, stdout } = await libbpfNode(['doctor', objectPath('bad-pointer')])
     expect(status).toBe(1)
-    // Kernels before 6.10 tell the line, and not its number.
+    // Kernels before 6.10 report the text of the line without its number.
     expect(stdout.replace(/\s+/g, ' ')).toMatch(
       /R0 invalid mem access 'map_value_or_null', at (bad-pointer\.bpf\.c:\d|'return \*value;')/,
     )
   })
 
-  it('whose struct this kernel has not', async () => {
+  it('reports a struct that this kernel does not have', async () => {
     const { object } = await doctor([objectPath('bad-core')], 1)
     expect(
       object!.findings
@@ -221,7 +221,7 @@ describe('doctor of an object', () => {
     ).toMatch(/needs .*which this kernel does not have/)
   })
 
-  it('whose target this kernel has not', async () => {
+  it('reports a kernel function that does not exist', async () => {
     const { object } = await doctor([objectPath('bad-function')], 1)
     expect(
       object!.findings
@@ -231,7 +231,7 @@ describe('doctor of an object', () => {
     ).toMatch(/no (such )?kernel function/)
   })
 
-  it('with tracepoints needs tracefs', async () => {
+  it('reports that tracepoints require tracefs', async () => {
     const unmount =
       'for path in $(awk \'$3 == "tracefs" || $3 == "debugfs" { print $2 }\' /proc/mounts | sort -r); do umount -l $path; done'
     const without = await inNamespace(unmount, [objectPath('links')])
@@ -245,7 +245,7 @@ describe('doctor of an object', () => {
     expect(find(mounted.object!.findings, 'program tracepoint')).toBeUndefined()
   })
 
-  requiresFeature('hardening', 'that a hardened kernel refuses', async () => {
+  requiresFeature('hardening', 'says that a hardened kernel forbids fentry programs', async () => {
     const { object } = await doctor([objectPath('fentry')], 1)
     expect(object!.findings.at(-1)).toMatchObject({
       state: 'problem',
@@ -253,7 +253,7 @@ describe('doctor of an object', () => {
     })
   })
 
-  it('without privileges names what lacks, and tries nothing', async () => {
+  it('names the missing capabilities and does not try to load if there are no privileges', async () => {
     using copy = copyForEveryone()
     const path = objectPath('exec')
     const { status, stdout } = await run(
@@ -278,7 +278,7 @@ describe('doctor of an object', () => {
     })
   })
 
-  it('that is none', async () => {
+  it('reports that the file does not exist', async () => {
     const { object } = await doctor(['/no/such.bpf.o'], 1)
     expect(object!.findings).toEqual([
       { check: 'object', state: 'problem', says: expect.stringContaining('there is no such file') },

@@ -1,4 +1,5 @@
-// doctor, features and trace on a kernel that is locked down, in the end as far as it goes. Nothing but a boot takes that back.
+// doctor, features and trace on a kernel that is locked down: first to integrity, then to confidentiality. Only a reboot
+// ends that.
 import { writeFileSync } from 'node:fs'
 import { describe, expect } from 'vitest'
 import { libbpfNode } from '../codegen/helper.js'
@@ -28,48 +29,56 @@ const find = (findings: Finding[] | undefined, check: string): Finding | undefin
 
 const lockDown = (mode: string): void => writeFileSync('/sys/kernel/security/lockdown', mode)
 
-describe('doctor', () => {
-  requiresFeature('lockdown', 'sees that a kernel is not locked down', async () => {
+describe('libbpf-node doctor', () => {
+  requiresFeature('lockdown', 'reports that the kernel is not locked down', async () => {
     const { status, checks } = await doctor()
     expect([status, find(checks, 'lockdown')]).toEqual([0, { check: 'lockdown', state: 'ok', says: 'none' }])
   })
 
-  requiresFeature('lockdown', 'knows integrity, which BPF hardly feels', async () => {
-    lockDown('integrity')
-    const { status, checks, object } = await doctor(objectPath('exec'))
-    expect(find(checks, 'lockdown')).toEqual({
-      check: 'lockdown',
-      state: 'note',
-      says: 'integrity: bpf_probe_write_user is refused, the rest works',
-    })
-    expect(find(checks, 'kprobes')?.state).toBe('ok')
-    expect([status, find(object?.findings, 'load')?.state]).toEqual([0, 'ok'])
-    const { stdout } = await libbpfNode(['features', 'helpers', '--json'])
-    const { kprobe } = (JSON.parse(stdout) as { helpers: Record<string, string[]> }).helpers
-    expect(kprobe).toContain('probe_read_kernel')
-    expect(kprobe).not.toContain('probe_write_user')
-  })
+  requiresFeature(
+    'lockdown',
+    'reports the mode integrity as a note, because almost all of BPF works',
+    async () => {
+      lockDown('integrity')
+      const { status, checks, object } = await doctor(objectPath('exec'))
+      expect(find(checks, 'lockdown')).toEqual({
+        check: 'lockdown',
+        state: 'note',
+        says: 'integrity: bpf_probe_write_user is refused, the rest works',
+      })
+      expect(find(checks, 'kprobes')?.state).toBe('ok')
+      expect([status, find(object?.findings, 'load')?.state]).toEqual([0, 'ok'])
+      const { stdout } = await libbpfNode(['features', 'helpers', '--json'])
+      const { kprobe } = (JSON.parse(stdout) as { helpers: Record<string, string[]> }).helpers
+      expect(kprobe).toContain('probe_read_kernel')
+      expect(kprobe).not.toContain('probe_write_user')
+    },
+  )
 
-  requiresFeature('lockdown', 'knows confidentiality, and says 1', async () => {
-    lockDown('confidentiality')
-    const { status, ok, checks } = await doctor()
-    expect([status, ok]).toEqual([1, false])
-    expect(find(checks, 'lockdown')).toMatchObject({
-      state: 'problem',
-      says: 'confidentiality: kprobes and bpf_probe_read_kernel (BPF_CORE_READ) are refused',
-      fix: expect.stringContaining('boot with lockdown=integrity'),
-    })
-    expect(find(checks, 'kprobes')).toMatchObject({
-      state: 'note',
-      says: 'no: the kernel is locked down',
-    })
-    expect(find(checks, 'fentry')?.state).toBe('ok')
-    expect(checks.filter(({ state }) => state === 'problem')).toHaveLength(1)
-  })
+  requiresFeature(
+    'lockdown',
+    'reports the mode confidentiality as a problem and exits with status 1',
+    async () => {
+      lockDown('confidentiality')
+      const { status, ok, checks } = await doctor()
+      expect([status, ok]).toEqual([1, false])
+      expect(find(checks, 'lockdown')).toMatchObject({
+        state: 'problem',
+        says: 'confidentiality: kprobes and bpf_probe_read_kernel (BPF_CORE_READ) are refused',
+        fix: expect.stringContaining('boot with lockdown=integrity'),
+      })
+      expect(find(checks, 'kprobes')).toMatchObject({
+        state: 'note',
+        says: 'no: the kernel is locked down',
+      })
+      expect(find(checks, 'fentry')?.state).toBe('ok')
+      expect(checks.filter(({ state }) => state === 'problem')).toHaveLength(1)
+    },
+  )
 })
 
-describe('doctor of an object', () => {
-  requiresFeature('lockdown', 'that reads kernel memory is told why it may not', async () => {
+describe('libbpf-node doctor OBJECT on a kernel locked down to confidentiality', () => {
+  requiresFeature('lockdown', 'says why an object may not read kernel memory', async () => {
     const { status, object } = await doctor(objectPath('exec'))
     expect(status).toBe(1)
     expect(find(object?.findings, 'program on_exec')).toMatchObject({
@@ -82,7 +91,7 @@ describe('doctor of an object', () => {
     })
   })
 
-  requiresFeature('lockdown', 'with a kprobe is told that it cannot be attached', async () => {
+  requiresFeature('lockdown', 'says that a kprobe cannot be attached', async () => {
     const { status, object } = await doctor(objectPath('kprobe'))
     expect(status).toBe(1)
     expect(find(object?.findings, 'program probe')).toMatchObject({
@@ -91,13 +100,13 @@ describe('doctor of an object', () => {
     })
   })
 
-  requiresFeature('lockdown', 'that reads through typed pointers loads', async () => {
+  requiresFeature('lockdown', 'loads an object that reads kernel memory through typed pointers', async () => {
     const { status, object } = await doctor(objectPath('fentry'))
     expect([status, find(object?.findings, 'load')?.state]).toEqual([0, 'ok'])
   })
 })
 
-describe('trace', () => {
+describe('libbpf-node trace on a kernel locked down to confidentiality', () => {
   requiresFeature('lockdown', 'says why the pipe cannot be read', async () => {
     const { status, stderr } = await libbpfNode(['trace'])
     expect([status, stderr]).toEqual([

@@ -1,4 +1,4 @@
-// prog, map, link, btf: what they print of programs that the test has loaded is what bpftool prints of them.
+// The commands prog, map, link, btf and top, compared with bpftool for objects that the tests have loaded.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -53,7 +53,7 @@ describe('libbpf-node prog', () => {
     expect(await text('prog', 'dump', 'xlated', id)).toBe(bpftoolText('prog', 'dump', 'xlated', 'id', id))
   })
 
-  it('shows one, as a list and as JSON', async () => {
+  it('describes one program, as text and as JSON', async () => {
     using object = load('exec')
     const { id, tag } = object.program('on_exec').info()
     const shown = await text('prog', 'show', String(id))
@@ -70,7 +70,7 @@ describe('libbpf-node prog', () => {
     )
   })
 
-  it('keeps to 80 columns without a terminal', async () => {
+  it('prints at most 80 columns without a terminal', async () => {
     using _object = load('programs')
     const lines = (await text('prog', 'list')).split('\n')
     expect(lines.length).toBeGreaterThan(2)
@@ -83,7 +83,7 @@ interface Entry {
   value: unknown
 }
 
-/** What bpftool makes of entries by their BTF. */
+/** An entry as bpftool decodes it. */
 interface Formatted {
   formatted: { key: unknown; value?: unknown; values?: { cpu: number; value: unknown }[] }
 }
@@ -121,7 +121,7 @@ describe('libbpf-node map', () => {
     expect(await json<Entry[]>('map', 'dump', String(perCpu.id))).toEqual(theirs)
   })
 
-  it('dumps bytes where there are no types, and variables by their names', async () => {
+  it('dumps bytes if the map has no BTF, and variables of a section by name', async () => {
     using object = load('maps')
     object.map<Uint8Array, Uint8Array>('bytes').set(Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 3, 4, 255))
     const id = String(object.map('bytes').id)
@@ -132,7 +132,7 @@ describe('libbpf-node map', () => {
     expect(entry).toEqual({ key: 0, value: { executions: 0 } })
   })
 
-  it('dumps more entries than a line of text has room for', async () => {
+  it('dumps a map that does not fit into one string', async () => {
     const maxEntries = 3000
     using map = BpfMap.create({ type: 'array', name: 'large', keySize: 4, valueSize: 512, maxEntries })
     const all = await json<Entry[]>('map', 'dump', String(map.id))
@@ -140,13 +140,13 @@ describe('libbpf-node map', () => {
     expect(await text('map', 'dump', String(map.id))).toMatch(/^3000 entries$/m)
   })
 
-  requiresKernel('6.4', 'decodes what struct_ops maps hold', async () => {
+  requiresKernel('6.4', 'decodes the value of a struct_ops map', async () => {
     using object = load('congestion')
     const [entry] = await json<Entry[]>('map', 'dump', String(object.map('my_ops').id))
     expect(entry).toMatchObject({ key: 0, value: { data: { name: expect.any(String) } } })
   })
 
-  it('says which cannot be dumped', async () => {
+  it('explains why a ring buffer cannot be dumped', async () => {
     using object = load('maps')
     const { status, stderr } = await libbpfNode(['map', 'dump', String(object.map('ring').id)])
     expect(status).toBe(1)
@@ -212,14 +212,14 @@ describe('libbpf-node btf', () => {
     const { btfId } = object.program('on_exec').info()
     const ours = await text('btf', 'dump', String(btfId))
     const declared = (source: string) =>
-      // bpftool sorts since 7.5.
+      // bpftool sorts types since version 7.5.
       [...source.matchAll(/^(?:struct|union|enum) (\w+) \{$/gm)].map(([, name]) => name).sort()
     const theirs = bpftoolText('btf', 'dump', 'id', String(btfId), 'format', 'c')
     expect(declared(ours).length).toBeGreaterThan(0)
     expect(declared(ours)).toEqual(declared(theirs))
   })
 
-  it('has all types as JSON, and the one that is named', async () => {
+  it('writes all types, or one type by name, as JSON', async () => {
     using object = load('exec')
     const { btfId } = object.program('on_exec').info()
     const types = await json<Listed[]>('btf', 'dump', String(btfId))
@@ -245,11 +245,11 @@ describe('libbpf-node btf', () => {
     '5.11',
   )
 
-  it("writes one type of the kernel's", async () => {
+  it('writes one type of the kernel as C', async () => {
     expect(await text('btf', 'dump', 'vmlinux', '--type', 'list_head')).toContain('struct list_head {')
   })
 
-  requiresKernel('5.11', "lists the kernel's", async () => {
+  requiresKernel('5.11', 'lists and describes the BTF of the kernel', async () => {
     expect(await text('btf', 'list')).toMatch(/^ *\d+ +vmlinux +\d+/m)
     const [first] = await json<Listed[]>('btf', 'list')
     expect(await json<Listed>('btf', 'show', String(first!.id))).toMatchObject({ id: first!.id })
@@ -257,7 +257,7 @@ describe('libbpf-node btf', () => {
 })
 
 describe('libbpf-node top', () => {
-  requiresKernel('5.8', 'measures once where there is no terminal', async () => {
+  requiresKernel('5.8', 'measures once without a terminal', async () => {
     using object = load('links')
     using _link = object.program('raw_tracepoint').attach()
     const { id } = object.program('raw_tracepoint')
@@ -266,7 +266,7 @@ describe('libbpf-node top', () => {
     void measured.then(() => {
       isOver = true
     })
-    // Something has to be executed while it measures.
+    // Programs have to start while it measures.
     while (!isOver) await runChild('')
     const { stdout, status } = await measured
     expect(status).toBe(0)
@@ -280,27 +280,27 @@ describe('libbpf-node top', () => {
 
 describe('the command line', () => {
   it.each([
-    [['prog'], 'no action is given: it is one of list, show, dump'],
-    [['prog', 'remove'], "there is no action 'remove'"],
-    [['prog', 'show'], 'no ID is given'],
-    [['prog', 'show', 'x'], "'x' is no id"],
+    [['prog'], 'action missing; expected list, show, dump'],
+    [['prog', 'remove'], "unknown action 'remove'"],
+    [['prog', 'show'], 'ID missing'],
+    [['prog', 'show', 'x'], "'x' is not a valid id"],
     [['prog', 'show', '-1'], "'-1'"],
-    [['prog', 'dump', 'source', '1'], "there is no form 'source': it is one of xlated, jited"],
-    [['map', 'dump'], 'no ID is given'],
-    [['prog', 'list', '1'], "'1' is one word too many"],
-    [['map', 'dump', '1', '2'], "'2' is one word too many"],
-    [['top', 'quickly'], "'quickly' is one word too many"],
-    [['prog', 'list', '--opcodes'], '--opcodes is for dump xlated'],
-    [['btf', 'list', '--type', 'x'], '--type is for dump'],
-    [['link', 'dump', '1'], "there is no action 'dump'"],
-    [['btf', 'show', '99999999999'], 'is no id'],
-    [['features', 'nothing'], "there is no section 'nothing'"],
+    [['prog', 'dump', 'source', '1'], "unknown form 'source'; expected xlated, jited"],
+    [['map', 'dump'], 'ID missing'],
+    [['prog', 'list', '1'], "unexpected argument '1'"],
+    [['map', 'dump', '1', '2'], "unexpected argument '2'"],
+    [['top', 'quickly'], "unexpected argument 'quickly'"],
+    [['prog', 'list', '--opcodes'], '--opcodes can only be used with dump xlated'],
+    [['btf', 'list', '--type', 'x'], '--type can only be used with dump'],
+    [['link', 'dump', '1'], "unknown action 'dump'"],
+    [['btf', 'show', '99999999999'], 'is not a valid id'],
+    [['features', 'nothing'], "unknown section 'nothing'"],
     [['features', '--nothing'], "'--nothing'"],
-    [['doctor', ''], 'OBJECT has no name'],
-    [['doctor', 'a', 'b'], 'one OBJECT at a time'],
+    [['doctor', ''], 'OBJECT is empty'],
+    [['doctor', 'a', 'b'], 'only one OBJECT'],
     [['top', '--interval', 'x'], 'a number of seconds'],
     [['trace', '--nothing'], "'--nothing'"],
-  ])('says 2 to %j, and what can be asked', async (args, message) => {
+  ])('exits with status 2 for %j and shows the usage', async (args, message) => {
     const { status, stdout, stderr } = await libbpfNode(args)
     expect(stderr).toContain(message)
     expect(stderr).toContain(`Usage: libbpf-node ${args[0]}`)
@@ -324,12 +324,12 @@ describe('the command line', () => {
       ['btf', 'dump', 'vmlinux', '--type', 'rhltable_no_such_thing'],
       "libbpf-node btf: no type is named 'rhltable_no_such_thing'\n",
     ],
-  ])('says 1 to %j, and why', async (args, message) => {
+  ])('exits with status 1 for %j and says why', async (args, message) => {
     expect(await libbpfNode(args)).toEqual({ status: 1, stdout: '', stderr: message })
   })
 
   it.each(['doctor', 'features', 'prog', 'map', 'link', 'btf', 'top', 'trace'])(
-    'helps with %s',
+    'shows the help of %s',
     async (name) => {
       const help = await text('help', name)
       expect(help).toMatch(new RegExp(`^Usage: libbpf-node ${name}`))
@@ -357,7 +357,7 @@ describe('the command line', () => {
     ['btf', 'dump', 'vmlinux'],
     ['btf', 'dump', 'vmlinux', '--json'],
     ['top', '--json', '--interval', '0.01'],
-  ])('ends quietly when nobody reads on: %s %s %s', async (...args) => {
+  ])('exits quietly when the reader closes the pipe: %s %s %s', async (...args) => {
     const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
     child.stderr.setEncoding('utf8').on('data', (piece: string) => {
@@ -372,7 +372,7 @@ describe('the command line', () => {
     expect([status, errors]).toEqual([0, ''])
   })
 
-  it("keeps doctor's verdict when nobody reads it", async () => {
+  it("keeps doctor's exit code when nobody reads its output", async () => {
     const script = '"$@" 2>&1 | true; echo "${PIPESTATUS[0]}"'
     const { stdout } = await promisify(execFile)('bash', [
       '-c',
@@ -386,7 +386,7 @@ describe('the command line', () => {
     expect(stdout).toBe('1\n')
   })
 
-  it('says that there is no room for what it prints', async () => {
+  it('reports that it cannot write its output', async () => {
     const script = '"$@" > /dev/full'
     const { code, stderr } = await promisify(execFile)('sh', [
       '-c',
@@ -403,7 +403,7 @@ describe('the command line', () => {
     expect([code, stderr]).toEqual([1, 'libbpf-node: ENOSPC: no space left on device, write\n'])
   })
 
-  it("shows no terminal's orders that a name holds", async () => {
+  it('escapes control characters in the names of processes', async () => {
     const name = 'a\x1b[2Jb'
     const script = `import { BpfMap } from 'libbpf-node'
       import { writeFileSync } from 'node:fs'
@@ -424,7 +424,7 @@ describe('the command line', () => {
     }
   })
 
-  it('helps with itself', async () => {
+  it('shows the list of commands for help, and without arguments', async () => {
     const help = await text('help', 'help')
     expect(help).toMatch(/^Usage: libbpf-node COMMAND/)
     expect(help).toBe(await text())

@@ -1,4 +1,4 @@
-// What looks and behaves otherwise on a terminal. script(1) makes one.
+// What is different on a terminal, which script(1) provides.
 import { execFileSync, spawn } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { cli } from '../codegen/helper.js'
@@ -22,7 +22,7 @@ function onTerminal(args: string[], env: Record<string, string> = {}, width = 10
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   return {
     ended,
-    /** What came, without the line of `tty`. */
+    /** The output without the line of `tty`. */
     output: () => output.slice(output.indexOf('\n') + 1).replaceAll('\r\n', '\n'),
     resize: (columns: number, rows: number) => {
       const [terminal = ''] = output.split('\r\n')
@@ -32,7 +32,7 @@ function onTerminal(args: string[], env: Record<string, string> = {}, width = 10
   }
 }
 
-/** The lines of each picture that `top` has drawn to its end. */
+/** The lines of each picture that `top` has drawn completely. */
 function pictures(output: string): string[][] {
   return output
     .split(`${esc}[H`)
@@ -49,7 +49,7 @@ function pictures(output: string): string[][] {
 describe('libbpf-node top', () => {
   requiresKernel(
     '5.8',
-    'fits its terminal, whatever size that is given, and leaves it as it was',
+    'fits a terminal of any size, follows a resize, and restores the screen',
     async () => {
       using _object = load('programs')
       const top = onTerminal(['top', '--interval', '0.1'])
@@ -79,10 +79,10 @@ describe('libbpf-node top', () => {
         drawn((lines) => lines.length > 4 && widest(lines) > 40),
       )
 
-      // A terminal that does not know its size.
+      // A terminal that does not know its size reports 0.
       top.resize(0, 0)
       const before = pictures(top.output()).length
-      await until('it is drawn anew, and again', () => pictures(top.output()).length > before + 2)
+      await until('it is drawn two more times', () => pictures(top.output()).length > before + 2)
       const last = pictures(top.output()).at(-1)!
       expect(last.length).toBeGreaterThan(4)
       expect(widest(last)).toBeGreaterThan(40)
@@ -92,12 +92,12 @@ describe('libbpf-node top', () => {
       expect(await top.ended).toBe(0)
       const output = top.output()
       expect(output.startsWith(`${esc}[?1049h${esc}[?25l`)).toBe(true)
-      // A terminal shows the key, too.
+      // The terminal echoes the key.
       expect(output.replace('^C', '').endsWith(`${esc}[?25h${esc}[?1049l`)).toBe(true)
     },
   )
 
-  requiresKernel('5.8', 'measures once on a terminal that it is asked to leave alone', async () => {
+  requiresKernel('5.8', 'prints one measurement without control sequences with --once', async () => {
     using _object = load('programs')
     const top = onTerminal(['top', '--once', '--interval', '0.1'])
     expect(await top.ended).toBe(0)
@@ -128,11 +128,11 @@ describe('tables on a narrow terminal', () => {
 })
 
 describe('libbpf-node doctor', () => {
-  it('has colours, and none where NO_COLOR is set', async () => {
-    const coloured = onTerminal(['doctor'])
+  it('uses colors unless NO_COLOR is set', async () => {
+    const colored = onTerminal(['doctor'])
     const plain = onTerminal(['doctor'], { NO_COLOR: '1' })
-    expect([await coloured.ended, await plain.ended]).toEqual([0, 0])
-    expect(coloured.output()).toContain(`${esc}[32mok     ${esc}[0m  kernel`)
+    expect([await colored.ended, await plain.ended]).toEqual([0, 0])
+    expect(colored.output()).toContain(`${esc}[32mok     ${esc}[0m  kernel`)
     expect(plain.output()).not.toContain(esc)
     expect(plain.output()).toMatch(/^ok {7}kernel/)
   })

@@ -11,7 +11,7 @@ import { until } from '../helpers/until.js'
 describe('libbpf-node trace', () => {
   useTracefs()
 
-  it('prints the lines of bpf_printk until it is told to end', async () => {
+  it('prints the lines of bpf_printk until SIGTERM', async () => {
     using object = load('events-trace')
     const { bss } = object
     bss.test = process.pid
@@ -61,7 +61,7 @@ describe('libbpf-node trace', () => {
   })
 })
 
-/** What a process has open. */
+/** The targets of all descriptors of a process. */
 function readlinkOf(pid: number): string {
   const folder = `/proc/${pid}/fd`
   return readdirSync(folder)
