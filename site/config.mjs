@@ -51,10 +51,12 @@ const guide = [
 
 // Interfaces and types are many, and are reached from the index, from links and by searching.
 const kinds = { classes: 'Classes', functions: 'Functions' }
+const others = readdirSync(`${pages}api`, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== 'index')
+  .map(({ name }) => ({ text: `libbpf-node/${name}`, link: `/api/${name}/` }))
 const api = [
-  { text: 'Everything that is exported', link: '/api/' },
+  { text: 'Entry points', items: [{ text: 'libbpf-node', link: '/api/index/' }, ...others] },
   ...Object.entries(kinds).map(([kind, text]) => ({ text, items: links(`api/index/${kind}`) })),
-  { text: 'libbpf-node/skeleton', link: '/api/skeleton/' },
 ]
 
 const icon = `data:image/svg+xml,${encodeURIComponent(

@@ -1,9 +1,15 @@
 // The settings of TypeDoc, for pages that VitePress shows.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../scripts/run.mjs'
 
+/** The sources of what package.json exports, the main entry point first. */
+const entryPoints = Object.values(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+  .map(({ types }) => types?.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts'))
+  .filter((path) => path !== undefined)
+
 export const typedocOptions = (out) => ({
-  entryPoints: ['lib/index.ts', 'lib/skeleton.ts'].map((path) => join(root, path)),
+  entryPoints: entryPoints.map((path) => join(root, path)),
   tsconfig: join(root, 'tsconfig.json'),
   plugin: [join(root, 'build/site/node_modules/typedoc-plugin-markdown/dist/index.js')],
   out,

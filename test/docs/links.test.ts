@@ -87,6 +87,14 @@ describe('links in the documentation', () => {
     }
   })
 
+  it('of docs/architecture.md name every room of lib/', () => {
+    const text = readPage('docs/architecture.md')
+    const rooms = readdirSync(join(root, 'lib'), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    )
+    expect(rooms.map(({ name }) => `lib/${name}`).filter((room) => !text.includes(`\`${room}\``))).toEqual([])
+  })
+
   it('answer thirty questions in CONTRIBUTING.md', () => {
     const questions = readPage('CONTRIBUTING.md').match(/^\| (?:Where|Which|What|How) .*\? \| /gm) ?? []
     expect(questions).toHaveLength(30)
