@@ -20,6 +20,7 @@ struct ObjectState {
     bpf_object__close(object);
     object = nullptr;
     held.clear();
+    kernel_log = OwnedBytes();
   }
 
   bpf_object* object = nullptr;

@@ -1,5 +1,5 @@
-// What stands in the hook of a replaceable program: it jumps to the program that the slot holds. lib/dispatcher.ts gives it the section's
-// name of that program.
+// The program that is attached in place of a replaceable one. It jumps to the program in the slot. dispatcher.ts gives it the section name of
+// that program.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>

@@ -6,14 +6,14 @@ import { packageRoot } from '../native/package-root.js'
 import type { Program } from '../programs/program.js'
 import type { BpfObject } from './object.js'
 
-/** As dispatcher.bpf.c has it. */
+/** The section name in dispatcher.bpf.c. */
 const placeholder = Buffer.from(`dispatcher${'x'.repeat(400)}`)
 
 /**
- * Loads an dispatcher for programs of a section.
+ * Loads a dispatcher for the programs of a section.
  *
  * @param open - BpfObject.open
- * @param prepare - sets what the section does not say
+ * @param prepare - sets what the section's name does not say
  * @internal
  */
 export function loadDispatcher(
@@ -38,7 +38,7 @@ export function loadDispatcher(
   }
 }
 
-/** The section's name stands in the symbol table and in BTF; a shorter one leaves the rest of its place empty. */
+/** The section's name is in the string tables of ELF and BTF. It replaces a longer placeholder, and zeros fill the rest. */
 function withSection(section: string): Uint8Array {
   const name = Buffer.alloc(placeholder.length)
   if (name.write(section) > placeholder.length - 1) throw new RangeError(`SEC("${section}") is too long`)

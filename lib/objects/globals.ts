@@ -8,22 +8,22 @@ import type { BpfMap } from '../maps/map.js'
 import { sectionMemory } from '../maps/section-memory.js'
 
 /**
- * The global variables of one section, by name; each is what its type in BTF makes it. Structs and arrays are live: `data.config.limit = 5` writes those
- * four bytes. Strings and byte arrays are copies, to be assigned whole.
+ * The global variables of one section by name, with the types from BTF. Structs and arrays are live: `data.config.limit = 5` writes just those four bytes.
+ * Strings and byte arrays are copies: assign a new one to change them.
  */
 export type Globals = Record<string, unknown>
 
-/** What globals need of their object. @internal */
+/** What global variables need from their object. @internal */
 export interface GlobalsOwner {
   readonly name: string
   readonly types: BtfTypes
-  /** Load was tried: `.rodata` is as it is from then on. */
+  /** Whether loading has begun. From then on `.rodata` cannot be changed. */
   readonly loadTried: boolean
 }
 
 /**
- * Makes an object with a property for each variable in the section that the map holds. Reading one reads the section's memory, before load the
- * initial value; assigning to one writes it.
+ * Creates an object with a property for each variable of the section that the map holds. Before load the properties read and write the
+ * initial values, and then the memory that the programs use.
  *
  * @internal
  */
@@ -51,7 +51,7 @@ export function globalsOf(owner: GlobalsOwner, map: BpfMap): Globals {
   const planner = new Planner(types, false)
   for (const { typeId, offset, size } of section.variables) {
     const variable = types.resolve(typeId)
-    // Two functions may each have a static variable of that name: only the first can be told by it.
+    // Two functions can each have a static variable with this name. Only the first one is reachable.
     if (variable.kind !== 'var' || Object.hasOwn(globals, variable.name)) continue
     const isLast = offset + size === section.size
     const room = () => (isLast ? map.valueSize - offset : size)
@@ -64,7 +64,7 @@ export function globalsOf(owner: GlobalsOwner, map: BpfMap): Globals {
   return sealed(globals)
 }
 
-/** The section's variables in BTF. By name where libbpf has forgotten which it is: it does when the map was made longer, and not to its liking. */
+/** The section's variables in BTF. libbpf forgets the type if the map was resized in a way that does not fit it; then the section is found by name. */
 function sectionOf(types: BtfTypes, map: BpfMap): BtfDatasec | undefined {
   const type = types.resolve(map.btfValueTypeId)
   if (type.kind === 'datasec') return type
@@ -72,16 +72,16 @@ function sectionOf(types: BtfTypes, map: BpfMap): BtfDatasec | undefined {
 }
 
 function whyReadOnly(section: string, loadTried: boolean, path: string): string | undefined {
-  if (section === '.kconfig') return ": the kernel says what is in it, and the option 'kconfig'"
+  if (section === '.kconfig') return ": its values come from the kernel and from the option 'kconfig'"
   const variable = path.split(/[.[]/)[0]
-  if (section.startsWith('.rodata') && loadTried) return ` once the object is loaded, set ${variable} before`
+  if (section.startsWith('.rodata') && loadTried) return ` once the object is loaded; set ${variable} before`
   return undefined
 }
 
 /**
- * A variable. The last one of a section is as long as the map's value lets it be: arrays grow with `map.valueSize`.
+ * One variable. The last variable of a section, if it is an array, grows when `map.valueSize` is increased.
  *
- * @param room - how many bytes there are now
+ * @param room - returns the current size in bytes
  */
 function variableAt(
   memory: Memory,
@@ -99,7 +99,7 @@ function variableAt(
   return { get: () => current().get(), set: (value) => current().set(value) }
 }
 
-/** An array with as many items as there is room for. */
+/** An array with as many items as fit into the size. */
 function resized(plan: Plan, size: number): Plan {
   if (byteLength(plan, undefined) === size) return plan
   switch (plan.op) {

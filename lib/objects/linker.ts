@@ -11,8 +11,8 @@ import { type ObjectSource, toPathOrBytes } from './source.js'
 export type LinkSource = ObjectSource
 
 /**
- * Makes one BPF object of several, as `bpftool gen object` does: `extern` functions, maps and variables of one are those that another defines.
- * What comes out carries no DWARF, so linking a single object strips it.
+ * Links several BPF objects into one, as `bpftool gen object` does. `extern` functions, maps and variables of one object are resolved to those that
+ * another one defines. The result has no DWARF, so linking a single object strips it.
  *
  * @example
  * const bytes = await Linker.link(['main.bpf.o', 'library.bpf.o'])
@@ -21,19 +21,19 @@ export type LinkSource = ObjectSource
 export class Linker implements Disposable {
   readonly #handle: LinkerHandle
 
-  /** (`bpf_linker__new_fd`, libbpf 1.6) */
+  /** Creates a linker without any objects. (`bpf_linker__new_fd`, libbpf 1.6) */
   constructor() {
     this.#handle = attempt({ what: 'make a linker' }, () => native.linkerNew())
   }
 
-  /** Links objects, on libuv's pool; what a `Linker` does in one call. */
+  /** Links objects in one call, on libuv's pool. Returns the bytes of the linked object. */
   static async link(sources: Iterable<LinkSource>): Promise<Uint8Array> {
     using linker = new Linker()
     for (const source of sources) await linker.add(source)
     return await linker.finalize()
   }
 
-  /** Like {@link link}, and waits. */
+  /** Like {@link link}, but blocks until it is done. */
   static linkSync(sources: Iterable<LinkSource>): Uint8Array {
     using linker = new Linker()
     for (const source of sources) linker.addSync(source)
@@ -41,10 +41,10 @@ export class Linker implements Disposable {
   }
 
   /**
-   * Adds an object, on libuv's pool; nothing else can be done with the linker until it has ended. (`bpf_linker__add_file`,
+   * Adds an object, on libuv's pool. Until that is done the linker throws ERR_BPF_BUSY. (`bpf_linker__add_file`,
    * `bpf_linker__add_buf`)
    *
-   * @throws BpfError when it isn't a BPF object, has another byte order, or contradicts one before it; the linker can then only be closed
+   * @throws BpfError if it is not a BPF object, has another byte order, or contradicts an earlier object; afterwards you can only close the linker
    */
   async add(source: LinkSource): Promise<this> {
     const from = toPathOrBytes(source)
@@ -52,7 +52,7 @@ export class Linker implements Disposable {
     return this
   }
 
-  /** Like {@link add}, and waits. */
+  /** Like {@link add}, but blocks until it is done. */
   addSync(source: LinkSource): this {
     const from = toPathOrBytes(source)
     attempt(adding(from), () => native.linkerAddSync(this.#handle, from))
@@ -60,9 +60,10 @@ export class Linker implements Disposable {
   }
 
   /**
-   * The linked object, on libuv's pool. Once; then the linker can only be closed. (`bpf_linker__finalize`)
+   * Finishes the linked object, on libuv's pool. This is possible once; afterwards you can only close the linker. (`bpf_linker__finalize`)
    *
-   * @param path - where to write it, too
+   * @param path - a file to write the object to
+   * @returns the bytes of the object
    */
   async finalize(path?: string | URL): Promise<Uint8Array> {
     const bytes = ownBytes(await attemptAsync(finishing, () => native.linkerFinalize(this.#handle)))
@@ -70,14 +71,14 @@ export class Linker implements Disposable {
     return bytes
   }
 
-  /** Like {@link finalize}, and waits. */
+  /** Like {@link finalize}, but blocks until it is done. */
   finalizeSync(path?: string | URL): Uint8Array {
     const bytes = ownBytes(attempt(finishing, () => native.linkerFinalizeSync(this.#handle)))
     if (path !== undefined) writeFileSync(path, bytes)
     return bytes
   }
 
-  /** Lets go of it. While it works: as soon as that has ended. Closing twice is fine. (`bpf_linker__free`) */
+  /** Releases the linker, or if it is busy, as soon as it is done. Closing twice is fine. (`bpf_linker__free`) */
   close(): void {
     native.linkerClose(this.#handle)
   }

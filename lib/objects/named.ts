@@ -1,8 +1,8 @@
 import type { Link } from '../links/link.js'
 
 /**
- * A Map whose entries are properties, too: `maps.counts` is `maps.get('counts')`. An entry with the name of something that every Map has
- * (`get`, `size`) can only be had with `get`. The properties are not enumerable: it is a Map to whoever looks at it.
+ * A Map whose entries are also properties: `maps.counts` is `maps.get('counts')`. An entry with the name of a member of Map (`get`, `size`) is only
+ * available with `get()`. The properties are not enumerable, so the object still prints and compares as a Map.
  *
  * @internal
  */
@@ -12,7 +12,7 @@ export function namedMap<T>(entries: Iterable<readonly [string, T]>): ReadonlyMa
   return map
 }
 
-/** A Set of links with a property for each program and struct_ops map: its last link that is open. @internal */
+/** A Set of links with a property for each program and struct_ops map, which holds its newest open link. @internal */
 export function namedLinks(programs: Iterable<string>, structOps: Iterable<string>): Set<Link> {
   const links = new Set<Link>()
   const define = (name: string, isOf: (link: Link) => boolean) => {

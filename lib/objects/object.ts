@@ -1,9 +1,8 @@
 import { constants } from 'node:os'
-import type { MapHandle, NativeError, ObjectHandle } from '../../types/binding.js'
+import type { NativeError, ObjectHandle } from '../../types/binding.js'
 import { type Codec, type CodecOptions, compile } from '../btf/codec.js'
 import { BtfTypes } from '../btf/parse.js'
-import { Planner } from '../btf/plan.js'
-import { attempt, attemptAsync } from '../errors/attempt.js'
+import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
 import { didYouMean } from '../errors/nearest.js'
@@ -12,15 +11,14 @@ import type { EventReader, EventReaderOptions } from '../events/reader.js'
 import { RingBuffer, type RingBufferOptions } from '../events/ring-buffer.js'
 import { UserRingBuffer } from '../events/user-ring-buffer.js'
 import { Link } from '../links/link.js'
-import { capabilitiesFor } from '../machine/capabilities.js'
-import { bytesCodec, type ElementCodec } from '../maps/element-codec.js'
-import { declaredLayout, differences, layoutOf } from '../maps/layout.js'
 import { BpfMap } from '../maps/map.js'
-import type { InnerDeclaration, MapCodecs } from '../maps/types.js'
 import { native } from '../native/binding.js'
 import { Program } from '../programs/program.js'
 import { loadDispatcher } from './dispatcher.js'
 import { type Globals, globalsOf } from './globals.js'
+import { loadSubject } from './load-errors.js'
+import { LoadState } from './load-state.js'
+import { codecsOf, innerDeclaration } from './map-codecs.js'
 import { namedLinks, namedMap } from './named.js'
 import { choosePortableMaps } from './portable-events.js'
 import { type Replacement, type ReplaceOptions, replace } from './replace.js'
@@ -43,25 +41,25 @@ import type {
 import { type ObjectSource, toPathOrBytes } from './source.js'
 import { type StructOps, structOpsOf } from './struct-ops.js'
 
-/** libbpf's `bpf_object_open_opts`. */
+/** Options for {@link BpfObject.open}. (`bpf_object_open_opts`) */
 export interface OpenOptions {
-  /** Instead of the file's name without its endings. */
+  /** The name of the object. By default the file's name without its extensions. */
   name?: string
-  /** Where maps with `LIBBPF_PIN_BY_NAME` are pinned; /sys/fs/bpf by default. */
+  /** Where maps declared with `LIBBPF_PIN_BY_NAME` are pinned. The default is `/sys/fs/bpf`. */
   pinRootPath?: string
-  /** Kernel configuration as `CONFIG_X=y` lines that add to, or replace, the running kernel's. */
+  /** Kernel configuration as lines of the form `CONFIG_X=y`. They are added to the running kernel's configuration, or override it. */
   kconfig?: string
-  /** A file with BTF to relocate against instead of the kernel's. */
+  /** A file with the BTF to relocate against, instead of the kernel's own. */
   btfCustomPath?: string
-  /** A delegated BPF file system to get a token from; '' for none. (Linux 6.9) */
+  /** A delegated BPF file system to get a token from; '' for no token. (Linux 6.9) */
   bpfTokenPath?: string
-  /** Skips map attributes that libbpf does not know. */
+  /** Ignores attributes in map definitions that libbpf does not know. */
   relaxedMaps?: boolean
-  /** What the verifier is asked to log: 1 branches, 2 instructions, 4 statistics. */
+  /** What the verifier logs: 1 for branches, 2 for every instruction, 4 for statistics. Add them up. */
   kernelLogLevel?: number
   /**
-   * Bytes for the kernel's log, read with {@link BpfObject.kernelLog}. Without it libbpf keeps a buffer that grows with the log, and
-   * a rejected program's whole log is in the error.
+   * The size of a buffer for the kernel's log, in bytes. You can then read the log with {@link BpfObject.kernelLog}. Without it libbpf uses a buffer
+   * that grows, and the log of a rejected program is in the error.
    */
   kernelLogSize?: number
 }
@@ -78,28 +76,19 @@ const openArguments = [
   'kernelLogSize',
 ]
 
-/** What there are codecs of, by name. */
-const codecKinds = ['struct', 'union', 'enum', 'enum64', 'typedef'] as const
-
-/** Codecs that were made before, by the id of their type: generated ones. Each is made for a name in errors. @internal */
-export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
-
-/** A file that cannot be read at all; any other failure means that its BTF is damaged. */
+/** Errors of a file that cannot be read at all. Any other one means that the BTF in it is damaged. */
 const unreadable = new Set<number>([constants.errno.EISDIR, constants.errno.EIO, constants.errno.ESPIPE])
 
-/** Programs may only read the map. */
-const BPF_F_RDONLY_PROG = 1 << 7
+/** The kinds of types that can have a codec by name. */
+const codecKinds = ['struct', 'union', 'enum', 'enum64', 'typedef'] as const
 
-/** Ids of types in the object's BTF; 0 for none. */
-interface ElementTypes {
-  key: number
-  value: number
-}
-
-type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
+/** Generated codecs by the id of their type. Each function makes one that uses the name in its errors. @internal */
+export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
 
 /**
- * A BPF object file: its programs, maps and global variables. Its life is libbpf's: open, set what is to be set, load, attach, close.
+ * A BPF object file with its programs, maps and global variables.
+ *
+ * An object has libbpf's life cycle: open it, configure it, load it into the kernel, attach its programs, and close it.
  *
  * @example
  * const obj = BpfObject.open('exec.bpf.o')
@@ -108,28 +97,29 @@ type State = 'open' | 'prepared' | 'loading' | 'loaded' | 'failed' | 'closed'
  * obj.attach()
  * for await (const e of obj.ringBuffer('events', 'event')) console.log(e)
  *
- * @typeParam S - what is in it, for the type checker: see {@link Shape}
+ * @typeParam S - describes the content for the type checker, see {@link Shape}
  */
 export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisposable {
   readonly #handle: ObjectHandle
+  readonly #state: LoadState
   readonly #links: Set<Link>
   readonly #globals = new Map<string, Globals>()
   readonly #codecs: ReadyCodecs
   readonly #btfCustomPath: string | undefined
   #structOps: Readonly<Record<string, StructOps>> | undefined
-  #state: State = 'open'
-  #loadTried = false
   #types: BtfTypes | undefined
+  /** The object's name, from the option `name` or the file's name. (`bpf_object__name`) */
   readonly name: string
-  /** In the file's order. */
+  /** The programs by name, in the order of the file. A program is also a property: `obj.programs.on_exec`. */
   readonly programs: Programs<S>
+  /** The maps by name, in the order of the file. A map is also a property: `obj.maps.events`. */
   readonly maps: Maps<S>
 
   /**
-   * Reads an object file. Asks nothing of the kernel. (`bpf_object__open_file`, `bpf_object__open_mem`)
+   * Opens an object file. Nothing is loaded into the kernel yet. (`bpf_object__open_file`, `bpf_object__open_mem`)
    *
-   * @param source - a path, a file: URL, or the file's bytes
-   * @throws BpfError when it is not a BPF object of this machine's byte order
+   * @param source - a path, a `file:` URL, or the bytes of the file
+   * @throws BpfError if it is not a BPF object, or has another byte order than this machine
    */
   static open<S extends Shape = Shape>(source: ObjectSource, options: OpenOptions = {}): BpfObject<S> {
     return new BpfObject<S>(source, options)
@@ -137,23 +127,12 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   /** Use {@link open}. @internal */
   protected constructor(source: ObjectSource, options: OpenOptions, codecs: ReadyCodecs = {}) {
-    this.#codecs = codecs
     const from = toPathOrBytes(source)
     const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
     const { kernelLogLevel = 0, kernelLogSize = 0 } = options
+    this.#codecs = codecs
     this.#btfCustomPath = btfCustomPath
-    const what = `open object ${name !== undefined ? `'${name}'` : typeof from === 'string' ? `'${from}'` : 'from bytes'}`
-    const subject = {
-      what,
-      object: name,
-      target: typeof from === 'string' ? from : undefined,
-      arguments: openArguments,
-      reason: ({ operation, errno }: NativeError) =>
-        operation === 'btf__parse' && !unreadable.has(errno)
-          ? `btfCustomPath ${btfCustomPath} is damaged: types refer to themselves, or have no size`
-          : undefined,
-    }
-    this.#handle = attempt(subject, () =>
+    this.#handle = attempt(openSubject(from, options), () =>
       native.objectOpen(
         from,
         name,
@@ -167,6 +146,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       ),
     )
     this.name = native.objectName(this.#handle)
+    this.#state = new LoadState(this.name)
     const owner = {
       name: this.name,
       own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
@@ -174,16 +154,18 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       dispatch: (section: string, prepare: (dispatcher: Program) => void) =>
         loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }
+    const object = this
+    const types = {
+      get types() {
+        return object.types
+      },
+      compile: (typeId: number, options: CodecOptions) => this.#compile(typeId, options),
+      btfFd: owner.btfFd,
+    }
     const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
     const maps = native.objectMaps(this.#handle).map((handle) => {
-      // Now: load forgets the types of maps that the kernel wants none for, such as sockmaps.
-      const types = { key: native.mapBtfKeyTypeId(handle), value: native.mapBtfValueTypeId(handle) }
-      return new BpfMap<unknown, unknown>(
-        handle,
-        owner,
-        native.mapIsInternal(handle) ? undefined : this.#codecsOfMap(types),
-        this.#innerDeclaration(handle, owner.btfFd),
-      )
+      const codecs = native.mapIsInternal(handle) ? undefined : codecsOf(types, handle)
+      return new BpfMap<unknown, unknown>(handle, owner, codecs, innerDeclaration(types, handle))
     })
     this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
     this.maps = namedMap(maps.map((map) => [map.name, map])) as Maps<S>
@@ -191,18 +173,22 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     this.#links = namedLinks(this.programs.keys(), structOps)
   }
 
-  /** @throws BpfError ERR_BPF_NOT_FOUND that names the nearest */
+  /**
+   * A program by its name in C.
+   *
+   * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
+   */
   program(name: ProgramName<S>): Program {
     return this.programs.get(name) ?? this.#notFound('program', name, this.programs.keys())
   }
 
   /**
-   * A map by its name in C; the maps of sections are called '.rodata', '.bss', and so on.
+   * A map by its name in C. The maps that hold the global variables have the names of their sections: '.rodata', '.bss'.
    *
-   * Keys and values are what their types in BTF make them (the type parameters are the caller's word for it), and bytes where the map was
-   * declared with sizes only.
+   * Keys and values have the types from the object's BTF, or are bytes if the map was declared with sizes only. The type parameters are unchecked
+   * assertions.
    *
-   * @throws BpfError ERR_BPF_NOT_FOUND that names the nearest
+   * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
    */
   map<N extends MapName<S>>(name: N): MapOf<S, N>
   map<K = Uint8Array, V = Uint8Array, W = V>(name: OtherMapName<S>): BpfMap<K, V, W>
@@ -217,22 +203,22 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   // ---- Global variables
 
-  /** The constants of `.rodata`, to be set before load. */
+  /** The constants in `.rodata`. Set them before load. */
   get rodata(): SectionOf<S, 'rodata'> {
     return this.#section('.rodata') as SectionOf<S, 'rodata'>
   }
 
-  /** The variables with an initial value; live after load. (Linux 5.5 for writing without a system call) */
+  /** The variables with an initial value. After load they are the programs' own memory. (Linux 5.5; before that each access is a system call) */
   get data(): SectionOf<S, 'data'> {
     return this.#section('.data') as SectionOf<S, 'data'>
   }
 
-  /** The variables without an initial value; live after load. */
+  /** The variables without an initial value. After load they are the programs' own memory, like {@link data}. */
   get bss(): SectionOf<S, 'bss'> {
     return this.#section('.bss') as SectionOf<S, 'bss'>
   }
 
-  /** The kernel configuration that programs ask for; known after load. */
+  /** The kernel configuration that the programs read, such as `CONFIG_HZ`. The values are known after load. */
   get kconfig(): SectionOf<S, 'kconfig'> {
     return this.#section('.kconfig') as SectionOf<S, 'kconfig'>
   }
@@ -253,7 +239,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
           name: this.name,
           types: this.types,
           get loadTried() {
-            return owner.#loadTried
+            return owner.#state.tried
           },
         },
         this.#map(section),
@@ -264,8 +250,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * The initial values of the struct_ops maps by name: what the kernel gets of a `struct tcp_congestion_ops`, to be changed before load. Functions are
-   * programs, or undefined.
+   * The initial values of the struct_ops maps by name, for example of a `struct tcp_congestion_ops`. Change them before load. A member that is a
+   * function holds a {@link Program} or `undefined`.
    *
    * @example obj.structOps.cubic.cong_avoid = obj.program('other_cong_avoid')
    */
@@ -279,7 +265,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
         },
         programs: this.programs,
         get loadTried() {
-          return owner.#loadTried
+          return owner.#state.tried
         },
       },
       this.maps.values(),
@@ -289,12 +275,12 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   // ---- Types
 
-  /** The object's BTF. @throws BpfError ERR_BPF_NOT_FOUND where it has none */
+  /** The types in the object's BTF. @throws BpfError ERR_BPF_NOT_FOUND if it has no BTF */
   get types(): BtfTypes {
     if (this.#types === undefined) {
       const bytes = this.#do('read the BTF', () => native.objectBtf(this.#handle))
       if (bytes === undefined) {
-        throw new BpfError(`object '${this.name}' carries no BTF: compile it with clang -g`, {
+        throw new BpfError(`object '${this.name}' has no BTF: compile it with clang -g`, {
           code: 'ERR_BPF_NOT_FOUND',
           object: this.name,
         })
@@ -304,7 +290,12 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return this.#types
   }
 
-  /** Reads and writes values of a type of the object: a struct, union, enum or typedef by its name in C. */
+  /**
+   * A codec that reads and writes values of one of the object's types: a struct, union, enum or typedef.
+   *
+   * @param type - the name in C, without `struct`
+   * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
+   */
   codec<T = Record<string, unknown>>(type: string, options?: CodecOptions): Codec<T> {
     const { types } = this
     const found = types.find(type, 'struct') ?? types.find(type, 'union') ?? types.find(type)
@@ -318,24 +309,25 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return (ready ?? compile(this.types, typeId, options)) as Codec<T>
   }
 
-  // ---- Life
+  // ---- Life cycle
 
-  /** Whether it is in the kernel. */
+  /** Whether the object is in the kernel. */
   get loaded(): boolean {
-    return this.#state === 'loaded'
+    return this.#state.is('loaded')
   }
 
+  /** Whether the object was closed. */
   get closed(): boolean {
-    return this.#state === 'closed'
+    return this.#state.is('closed')
   }
 
   /**
-   * Of several programs that do the same by different hooks keeps the first that this kernel lets in, and takes autoload from the others. For what not each
-   * kernel has: fentry with a kprobe behind it. Before load. (What `fentry_can_attach` is for in libbpf's tools.)
+   * Keeps the first of several equivalent programs that this kernel accepts, and disables autoload for the others. Use it before load, for hooks that not
+   * every kernel has: an fentry program with a kprobe program as the fallback.
    *
-   * @param names - in the order of preference
-   * @returns the program that is kept
-   * @throws BpfError ENOTSUP that says of each why not, see {@link Program.refusal}
+   * @param names - the programs, in the order of preference
+   * @returns the program that was kept
+   * @throws BpfError ENOTSUP that says for each program why it is not accepted, see {@link Program.refusal}
    *
    * @example
    * const { name } = obj.choose('unlink_fentry', 'unlink_kprobe')
@@ -343,8 +335,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * obj.attach()
    */
   choose(...names: ProgramName<S>[]): Program {
-    if (this.#state !== 'open' && this.#state !== 'prepared') throw this.#stateError('choose a program of')
-    if (names.length === 0) throw new TypeError('choose wants the names of programs')
+    this.#state.expect('choose a program of', 'open', 'prepared')
+    if (names.length === 0) throw new TypeError('choose needs at least one name of a program')
     const programs = names.map((name) => this.program(name))
     const refusals: string[] = []
     for (const program of programs) {
@@ -363,44 +355,46 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Everything of load but the programs' verification: maps exist and have descriptors. On libuv's pool. (`bpf_object__prepare`,
-   * libbpf 1.6)
+   * Does everything that {@link load} does except for loading the programs. The maps exist then and have descriptors. Runs on libuv's pool.
+   * (`bpf_object__prepare`, libbpf 1.6)
    */
   async prepare(): Promise<void> {
-    this.#beginLoading('prepare')
-    await this.#settle('prepared', () => native.objectPrepare(this.#handle))
+    this.#begin('prepare')
+    await this.#state.run('prepared', this.#loadSubject, () => native.objectPrepare(this.#handle))
   }
 
-  /** Like {@link prepare}, and waits. */
+  /** Like {@link prepare}, but blocks until it is done. */
   prepareSync(): void {
-    this.#beginLoading('prepare')
-    this.#settleSync('prepared', () => native.objectPrepareSync(this.#handle))
+    this.#begin('prepare')
+    this.#state.runSync('prepared', this.#loadSubject, () => native.objectPrepareSync(this.#handle))
   }
 
   /**
-   * Relocates, makes the maps, has the kernel verify the programs. On libuv's pool; until it ends nothing else can be done with the object
-   * (ERR_BPF_BUSY) but close it. (`bpf_object__load`)
+   * Relocates the object, creates its maps, and loads its programs, which the kernel verifies. Runs on libuv's pool. Until it is done you can only close
+   * the object; everything else throws ERR_BPF_BUSY. (`bpf_object__load`)
    *
-   * @throws VerifierError when the kernel rejects a program
-   * @throws BpfError for anything else; the object can then only be closed
+   * @throws VerifierError if the kernel rejects a program
+   * @throws BpfError for anything else that fails; afterwards you can only close the object
    */
   async load(): Promise<void> {
-    this.#beginLoading('load')
-    await this.#settle('loaded', () => native.objectLoad(this.#handle))
+    this.#begin('load')
+    await this.#state.run('loaded', this.#loadSubject, () => native.objectLoad(this.#handle))
   }
 
-  /** Like {@link load}, and waits. */
+  /** Like {@link load}, but blocks until it is done. */
   loadSync(): void {
-    this.#beginLoading('load')
-    this.#settleSync('loaded', () => native.objectLoadSync(this.#handle))
+    this.#begin('load')
+    this.#state.runSync('loaded', this.#loadSubject, () => native.objectLoadSync(this.#handle))
   }
 
   /**
-   * Attaches what is loaded and has autoattach on: each program to what its SEC() names, then the struct_ops maps. Those whose section does
-   * not say to what are left out. When one fails those before it are detached again. (libbpf's skeletons do the same.)
+   * Attaches every loaded program that has autoattach on to the hook that its SEC() names, and then the struct_ops maps. Programs whose section names no
+   * hook are skipped. If one fails, those that were attached before it are detached again. (libbpf's skeletons do the same.)
+   *
+   * @returns the new links; {@link links} has them, too
    */
   attach(): Link[] {
-    this.#expectLoaded('attach')
+    this.#state.expect('attach', 'loaded')
     const links: Link[] = []
     try {
       for (const program of this.programs.values()) {
@@ -418,40 +412,46 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Another version takes this one's place: it takes over the maps of the same names with what is in them, is loaded, and then its programs
-   * take the place of those of the same names in all links that are open. The links are then the other object's, this one's programs run no
-   * more, and readers of its maps go on. Where it is not loaded, or a link refuses, all stays as it was, and `next` has failed: close it.
+   * Replaces this object with another version of it while it runs. The new version takes over the maps of the same names with their content and is loaded.
+   * Then its programs take the place of the programs of the same names in all open links. These links belong to `next` from then on, this object's
+   * programs no longer run, and readers of its maps go on reading.
    *
-   * No event is lost. None is seen by both versions where the kernel updates links (XDP, TCX, cgroup and so on: see {@link Link.update}), and for
-   * programs that were attached with {@link Program.replaceable}; else the new program is attached before the old one is detached, and
-   * the events of that moment are seen by both.
+   * If loading fails or a link cannot be moved, nothing changes; close `next`. Links whose target no longer exists are reported in
+   * {@link Replacement.gone}.
    *
-   * @param next - open, and not loaded
-   * @throws VerifierError, BpfError as {@link load} and the methods that attach do; ERR_BPF_NOT_FOUND where `next` lacks a program that
-   * has a link; ERR_BPF_STATE where a map differs
+   * No event is lost. Each event is seen by exactly one version if the kernel can update the link (XDP, TCX, cgroup and others: see
+   * {@link Link.update}), or if the program was attached with {@link Program.replaceable}. Otherwise the new program is attached before the old
+   * one is detached, and both see the events in between.
+   *
+   * @param next - an object that is open and not loaded
+   * @throws VerifierError or BpfError as {@link load} and the attach methods do; ERR_BPF_NOT_FOUND if `next` lacks a program that has a link;
+   * ERR_BPF_MISMATCH if a map differs
+   *
    * @example
    * const next = BpfObject.open('exec-2.bpf.o')
    * await obj.replace(next)
    * obj.close()
    */
   async replace(next: BpfObject<Shape>, options: ReplaceOptions = {}): Promise<Replacement> {
-    this.#expectLoaded('replace')
+    this.#state.expect('replace', 'loaded')
     if (!(next instanceof BpfObject)) throw new TypeError('next is not a BpfObject of libbpf-node')
-    if (next.#state !== 'open') throw next.#stateError(`replace object '${this.name}' with`)
+    next.#state.expect(`replace object '${this.name}' with`, 'open')
     choosePortableMaps(next)
     return replace(this as BpfObject<Shape>, next, options)
   }
 
-  /** The links that are open, of this object's programs. */
+  /** The open links of this object's programs and struct_ops maps. */
   get links(): Links<S> {
     return this.#links as ReadonlySet<Link> as Links<S>
   }
 
   /**
-   * A consumer of one of the object's ring buffers, after load.
+   * Creates a consumer for one of the object's ring buffers. Load the object first. (Linux 5.8)
    *
-   * @param map - the map's name; `${map}_lost`, where there is one, counts what was lost
-   * @param type - the type of its records by its name in C; without it they are bytes
+   * If the object has a map with the name `${map}_lost`, the consumer counts the lost records with it.
+   *
+   * @param map - the name of the map
+   * @param type - the C type of its records; without it they are bytes
    */
   ringBuffer<N extends RecordName<S>>(
     map: N,
@@ -465,7 +465,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     options?: RingBufferOptions<T>,
   ): RingBuffer<T>
   ringBuffer<T>(map: string, type?: string, options: RingBufferOptions = {}): RingBuffer<T> | RingBuffer {
-    this.#expectLoaded('read a ring buffer of')
+    this.#state.expect('read a ring buffer of', 'loaded')
     const lost = this.maps.get(`${map}_lost`) as BpfMap<number, bigint[]> | undefined
     if (type === undefined)
       return new RingBuffer(this.#map(map), { lost, ...options } as RingBufferOptions<Uint8Array>)
@@ -473,8 +473,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * A consumer of a map that was declared with LIBBPF_NODE_EVENTS of `libbpf-node.bpf.h`: a ring buffer where the kernel has them (Linux 5.8),
-   * else a perf buffer. As {@link ringBuffer}.
+   * Creates a consumer for a map that is declared with `LIBBPF_NODE_EVENTS` of `libbpf-node.bpf.h`. The map is a ring buffer if the kernel has them
+   * (Linux 5.8), and a perf buffer otherwise. The parameters are those of {@link ringBuffer}.
    */
   events<N extends RecordName<S>>(
     map: N,
@@ -488,7 +488,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     type?: string,
     options: EventReaderOptions = {},
   ): EventReader<T> | EventReader<Uint8Array> {
-    this.#expectLoaded('read events of')
+    this.#state.expect('read events of', 'loaded')
     const isRing = this.#map(map).type === 'ringbuf'
     if (type === undefined) {
       return isRing ? this.ringBuffer(map, undefined, options) : this.perfBuffer(map, undefined, options)
@@ -496,7 +496,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return isRing ? this.ringBuffer<T>(map, type, options) : this.perfBuffer<T>(map, type, options)
   }
 
-  /** A consumer of one of the object's perf event arrays, after load; as {@link ringBuffer}. */
+  /** Creates a consumer for one of the object's perf event arrays. The parameters are those of {@link ringBuffer}. (Linux 4.4) */
   perfBuffer<N extends RecordName<S>>(
     map: N,
     type: string,
@@ -509,36 +509,41 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     options?: PerfBufferOptions<T>,
   ): PerfBuffer<T>
   perfBuffer<T>(map: string, type?: string, options: PerfBufferOptions = {}): PerfBuffer<T> | PerfBuffer {
-    this.#expectLoaded('read a perf buffer of')
+    this.#state.expect('read a perf buffer of', 'loaded')
     if (type === undefined) return new PerfBuffer(this.#map(map), options as PerfBufferOptions<Uint8Array>)
     return new PerfBuffer<T>(this.#map(map), { ...options, codec: this.codec<T>(type) })
   }
 
-  /** The producer of one of the object's user ring buffers, after load; as {@link ringBuffer}. */
+  /** Creates a producer for one of the object's user ring buffers. The parameters are those of {@link ringBuffer}. (Linux 6.1) */
   userRingBuffer<N extends RecordName<S>>(map: N, type: string): UserRingBuffer<RecordOf<S, N>>
   userRingBuffer(map: string): UserRingBuffer
   userRingBuffer<T = Record<string, unknown>>(map: string, type: string): UserRingBuffer<T>
   userRingBuffer<T>(map: string, type?: string): UserRingBuffer<T> | UserRingBuffer {
-    this.#expectLoaded('write to a user ring buffer of')
+    this.#state.expect('write to a user ring buffer of', 'loaded')
     if (type === undefined) return new UserRingBuffer<Uint8Array>(this.#map(map))
     return new UserRingBuffer<T>(this.#map(map), { codec: this.codec<T>(type) })
   }
 
-  /** Pins all maps to files, programs to folders of their names. (`bpf_object__pin`) */
+  /**
+   * Pins all maps and programs to files with their names in a directory of a BPF file system. If it fails, nothing stays pinned that was not pinned before.
+   * (`bpf_object__pin`)
+   */
   pin(path: string): void {
-    this.#expectLoaded('pin')
+    this.#state.expect('pin', 'loaded')
     this.#do(`pin to ${path}`, () => native.objectPin(this.#handle, path), path)
   }
 
-  /** (`bpf_object__unpin`) */
+  /** Removes the pins that {@link pin} made. (`bpf_object__unpin`) */
   unpin(path: string): void {
-    this.#expectLoaded('unpin')
+    this.#state.expect('unpin', 'loaded')
     this.#do(`unpin from ${path}`, () => native.objectUnpin(this.#handle, path), path)
   }
 
-  /** Into a folder, or without one those with a pin path to it. (`bpf_object__pin_maps`) */
+  /**
+   * Pins all maps into a directory. Without `path`, each map that has a {@link BpfMap.pinPath} is pinned there. (`bpf_object__pin_maps`)
+   */
   pinMaps(path?: string): void {
-    this.#expectLoaded('pin the maps of')
+    this.#state.expect('pin the maps of', 'loaded')
     this.#do(
       `pin the maps to ${path ?? 'their pin paths'}`,
       () => native.objectPinMaps(this.#handle, path),
@@ -546,9 +551,9 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     )
   }
 
-  /** (`bpf_object__unpin_maps`) */
+  /** Removes the pins that {@link pinMaps} made. (`bpf_object__unpin_maps`) */
   unpinMaps(path?: string): void {
-    this.#expectLoaded('unpin the maps of')
+    this.#state.expect('unpin the maps of', 'loaded')
     this.#do(
       `unpin the maps from ${path ?? 'their pin paths'}`,
       () => native.objectUnpinMaps(this.#handle, path),
@@ -556,46 +561,44 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     )
   }
 
-  /** (`bpf_object__pin_programs`) */
+  /** Pins all programs into a directory. (`bpf_object__pin_programs`) */
   pinPrograms(path: string): void {
-    this.#expectLoaded('pin the programs of')
+    this.#state.expect('pin the programs of', 'loaded')
     this.#do(`pin the programs to ${path}`, () => native.objectPinPrograms(this.#handle, path), path)
   }
 
-  /** (`bpf_object__unpin_programs`) */
+  /** Removes the pins that {@link pinPrograms} made. (`bpf_object__unpin_programs`) */
   unpinPrograms(path: string): void {
-    this.#expectLoaded('unpin the programs of')
+    this.#state.expect('unpin the programs of', 'loaded')
     this.#do(`unpin the programs from ${path}`, () => native.objectUnpinPrograms(this.#handle, path), path)
   }
 
-  /** What the kernel wrote into the buffer of {@link OpenOptions.kernelLogSize}. */
+  /** The log that the kernel wrote into the buffer of {@link OpenOptions.kernelLogSize}; '' without such a buffer. */
   get kernelLog(): string {
     return this.#do('read the kernel log', () => native.objectKernelLog(this.#handle))
   }
 
-  /** The descriptor of the BPF token that it loads with, if any. (`bpf_object__token_fd`) */
+  /** The descriptor of the BPF token that the object is loaded with, if it has one. (`bpf_object__token_fd`, Linux 6.9) */
   get tokenFd(): number | undefined {
     const fd = this.#do('read the token fd', () => native.objectTokenFd(this.#handle))
     return fd >= 0 ? fd : undefined
   }
 
   /**
-   * Detaches its links that are not pinned, then lets go of programs and maps. While it loads: as soon as that has ended, and load rejects with
-   * ERR_BPF_CLOSED. Closing twice is fine. (`bpf_object__close`)
+   * Detaches the programs, except for those with a pinned link, and releases programs and maps. You can close an object while it loads: it is then released
+   * when the kernel is done, and `load()` rejects with ERR_BPF_CLOSED. Closing twice is fine. (`bpf_object__close`)
    */
   close(): void {
-    if (this.#state === 'closed') return
-    this.#state = 'closed'
+    if (!this.#state.close()) return
     for (const link of [...this.#links]) link.close()
     native.objectClose(this.#handle)
   }
 
-  /** The same with its links closed on libuv's pool: hundreds of them would hold the event loop. */
+  /** Like {@link close}, but detaches on libuv's pool. Detaching hundreds of programs would block the event loop. */
   async closeAsync(): Promise<void> {
-    if (this.#state === 'closed') return
-    this.#state = 'closed'
+    if (!this.#state.close()) return
     const closing = Link.closeAll(this.#links)
-    // Natively it's closed when the last of them is.
+    // Native code waits for the last link before it releases the object.
     native.objectClose(this.#handle)
     await closing
   }
@@ -613,44 +616,12 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   #findMap(name: string): BpfMap<unknown, unknown> | undefined {
     const map = this.maps.get(name)
     if (map !== undefined || !name.startsWith('.')) return map
-    // The kernel's names are short, so libbpf calls the first sections 'obj.rodata', with a piece of the object's name in front.
+    // libbpf puts the beginning of the object's name in front: 'obj.rodata'.
     for (const [full, section] of this.maps) {
       if (section.isInternal && full.endsWith(name) && !full.slice(0, -name.length).includes('.'))
         return section
     }
     return undefined
-  }
-
-  /** Without BTF its keys and values are bytes. */
-  #codecsOfMap(types: ElementTypes): ((map: BpfMap<unknown, unknown>) => MapCodecs) | undefined {
-    if (types.key === 0 && types.value === 0) return undefined
-    return (map) => this.#mapCodecs(map, types)
-  }
-
-  /** Of a map of maps. Now, too: load lets go of it. */
-  #innerDeclaration(outer: MapHandle, btfFd: () => number): InnerDeclaration | undefined {
-    const inner = native.mapInnerMap(outer)
-    if (inner === undefined) return undefined
-    const types = { key: native.mapBtfKeyTypeId(inner), value: native.mapBtfValueTypeId(inner) }
-    return { layout: declaredLayout(inner), codecs: this.#codecsOfMap(types), btf: { ...types, fd: btfFd } }
-  }
-
-  #mapCodecs(map: BpfMap<unknown, unknown>, types: ElementTypes): MapCodecs {
-    // Bytes where there is no type, as for the keys of queues, or where the size was set to another before load.
-    const element = (name: string, type: number, size: number): ElementCodec => {
-      const codec = type === 0 ? undefined : this.#compile(type, { name })
-      return codec?.size === size ? codec : (bytesCodec(name, size) as ElementCodec)
-    }
-    const value = element('value', types.value, map.valueSize)
-    const isTyped = 'size' in value
-    return {
-      key: element('key', types.key, map.keySize),
-      value,
-      ...(isTyped && {
-        plan: () => new Planner(this.types, false).plan(types.value),
-        littleEndian: this.types.littleEndian,
-      }),
-    }
   }
 
   #own<L extends Link>(make: (onClose: () => void) => L): L {
@@ -659,92 +630,12 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return link
   }
 
-  #beginLoading(what: string): void {
-    const allowed = this.#state === 'open' || (this.#state === 'prepared' && what === 'load')
-    if (!allowed) throw this.#stateError(what)
-    if (this.#state === 'open') choosePortableMaps(this)
-    this.#loadTried = true
-    this.#state = 'loading'
-  }
-
-  async #settle(end: State, call: () => Promise<void>): Promise<void> {
-    try {
-      await attemptAsync(this.#loadSubject, call)
-    } catch (error) {
-      // Nothing can be asked of a closed object, its capabilities and logs neither.
-      if (this.#end('failed') === 'closed') throw this.#stateError('load')
-      throw error
-    }
-    if (this.#end(end) === 'closed') throw this.#stateError('load')
-  }
-
-  #settleSync(end: State, call: () => void): void {
-    try {
-      attempt(this.#loadSubject, call)
-    } catch (error) {
-      this.#end('failed')
-      throw error
-    }
-    // By a logger.
-    if (this.#end(end) === 'closed') throw this.#stateError('load')
-  }
-
-  /** It may have been closed meanwhile. */
-  #end(state: State): State {
-    if (this.#state !== 'closed') this.#state = state
-    return this.#state
+  #begin(what: 'prepare' | 'load'): void {
+    this.#state.begin(what, () => choosePortableMaps(this))
   }
 
   get #loadSubject(): Subject {
-    return {
-      what: `load object '${this.name}'`,
-      object: this.name,
-      capabilities: () =>
-        capabilitiesFor([...this.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
-      kernelLog: () => native.objectKernelLog(this.#handle),
-      reason: ({ log }) => this.#pinMismatch(log) ?? this.#btfFault(log),
-    }
-  }
-
-  #btfFault(log: string): string | undefined {
-    const isIt = /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
-    return isIt ? `btfCustomPath ${this.#btfCustomPath} cannot be read as BTF to relocate against` : undefined
-  }
-
-  /** Every difference between a map and what is pinned where it is to be. */
-  #pinMismatch(log: string): string | undefined {
-    const path = /couldn't reuse pinned map at '(.+)': parameter mismatch/.exec(log)?.[1]
-    const map = [...this.maps.values()].find(({ isInternal, pinPath }) => !isInternal && pinPath === path)
-    if (path === undefined || map === undefined) return undefined
-    try {
-      using pinned = BpfMap.fromPin(path)
-      const found = layoutOf(pinned)
-      // The kernel adds BPF_F_RDONLY_PROG to those by itself, and libbpf looks past it.
-      if (found.type.startsWith('devmap')) found.flags &= ~BPF_F_RDONLY_PROG
-      const list = differences(found, layoutOf(map))
-      if (list.length === 0) return undefined
-      return `map '${map.name}' does not fit what is pinned at ${path}, which has ${list.join(', ')}; remove the file, or set the map to be like it`
-    } catch {
-      // Gone meanwhile.
-      return undefined
-    }
-  }
-
-  #expectLoaded(what: string): void {
-    if (this.#state !== 'loaded') throw this.#stateError(what)
-  }
-
-  #stateError(what: string): BpfError {
-    const states: Record<State, [code: string, why: string]> = {
-      open: ['ERR_BPF_STATE', 'it is not loaded yet'],
-      prepared: ['ERR_BPF_STATE', 'it is prepared, but not loaded yet'],
-      loading: ['ERR_BPF_BUSY', 'it is loading; wait for load() to end'],
-      loaded: ['ERR_BPF_STATE', 'it is loaded already'],
-      failed: ['ERR_BPF_STATE', 'it failed to load; open it anew'],
-      closed: ['ERR_BPF_CLOSED', 'it is closed'],
-    }
-    const [code, why] = states[this.#state]
-    return new BpfError(`${what} object '${this.name}': ${why}`, { code, object: this.name })
+    return loadSubject(this, this.#btfCustomPath, () => native.objectKernelLog(this.#handle))
   }
 
   #notFound(what: string, name: string, names: Iterable<string>): never {
@@ -759,5 +650,20 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       { object: this.name, target, what: `object '${this.name}': ${what}`, capabilities: () => ['CAP_BPF'] },
       call,
     )
+  }
+}
+
+function openSubject(from: string | Uint8Array, { name, btfCustomPath }: OpenOptions): Subject {
+  const path = typeof from === 'string' ? from : undefined
+  const shown = name ?? path
+  return {
+    what: `open object ${shown === undefined ? 'from bytes' : `'${shown}'`}`,
+    object: name,
+    target: path,
+    arguments: openArguments,
+    reason: ({ operation, errno }: NativeError) =>
+      operation === 'btf__parse' && !unreadable.has(errno)
+        ? `btfCustomPath ${btfCustomPath} is damaged: types refer to themselves, or have no size`
+        : undefined,
   }
 }

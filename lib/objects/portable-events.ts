@@ -3,8 +3,8 @@ import { mapTypeNumber } from '../native/type-names.js'
 import type { BpfObject } from './object.js'
 
 /**
- * Makes perf event arrays of the maps that were declared with LIBBPF_NODE_EVENTS, where the kernel has no ring buffers, and tells their programs.
- * Whoever sets `${map}_use_perf` himself has them everywhere.
+ * Turns the maps that are declared with LIBBPF_NODE_EVENTS into perf event arrays if the kernel has no ring buffers, and tells the programs.
+ * Setting the variable `${map}_use_perf` to 1 forces perf event arrays on every kernel.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ export function choosePortableMaps(object: BpfObject): void {
     map.type = 'perf_event_array'
     map.keySize = 4
     map.valueSize = 4
-    // libbpf makes it as many as there are CPUs.
+    // libbpf then creates one entry for each CPU.
     map.maxEntries = 0
   }
 }

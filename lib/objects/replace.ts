@@ -5,11 +5,9 @@ import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import type { BpfObject } from './object.js'
 
+/** Options for {@link BpfObject.replace}. */
 export interface ReplaceOptions {
-  /**
-   * The names of the maps that are taken over. By default those that both versions have, but for those of global variables: each version has
-   * its own of these.
-   */
+  /** The names of the maps that are taken over. By default all maps that both versions have, except for those with global variables. */
   maps?: Iterable<string>
 }
 
@@ -58,7 +56,7 @@ export async function replace(
   return { maps: shared, links: done.map(({ link, kind }) => ({ link, kind })), gone, duration }
 }
 
-/** What will put the new version of a link's program in its place. */
+/** Returns the function that puts the new version of a link's program in its place. */
 function planExchange(old: BpfObject, next: BpfObject, link: Link): () => Promise<Exchange> {
   if (link.program === undefined) {
     const [before, after] = [old.map(link.target!), next.map(link.target!)]
@@ -68,7 +66,7 @@ function planExchange(old: BpfObject, next: BpfObject, link: Link): () => Promis
   if (before.type !== after.type || before.expectedAttachType !== after.expectedAttachType) {
     const kinds = [before, after].map((p) => `${p.type} (${p.expectedAttachType})`)
     throw new BpfError(
-      `replace object '${old.name}': its program '${before.name}' is of type ${kinds[0]}, the new one of ${kinds[1]}`,
+      `replace object '${old.name}': program '${before.name}' has type ${kinds[0]}, but the new one has type ${kinds[1]}`,
       { code: 'ERR_BPF_STATE', object: old.name, program: before.name },
     )
   }
@@ -83,12 +81,12 @@ function commonMaps(old: BpfObject, next: BpfObject): string[] {
 
 function takeOver(from: BpfMap<unknown, unknown>, to: BpfMap<unknown, unknown>): void {
   const wanted = layoutOf(to)
-  // 0: as many as there are CPUs, which libbpf finds out when it makes the map.
+  // 0 means one entry for each CPU. libbpf fills it in when it creates the map.
   if (wanted.maxEntries === 0) wanted.maxEntries = from.maxEntries
   const list = differences(layoutOf(from), wanted)
   if (list.length > 0) {
     throw new BpfError(
-      `take over map '${from.name}': it has ${list.join(', ')}; the option 'maps' says which maps are taken over`,
+      `take over map '${from.name}': it has ${list.join(', ')}; leave it out of the option 'maps' to give the new version a map of its own`,
       { code: 'ERR_BPF_MISMATCH', map: from.name },
     )
   }

@@ -5,8 +5,8 @@ import type { Globals } from './globals.js'
 import type { StructOps } from './struct-ops.js'
 
 /**
- * What an object holds, for the type checker: the type parameter of {@link BpfObject}. Nothing of it is looked at when the program runs, so it is
- * the caller's word; `libbpf-node gen` writes one that is true. What is left out is as without a shape.
+ * Describes what an object contains, for the type checker: it is the type parameter of {@link BpfObject}. Nothing checks it at run time; it is an unchecked
+ * assertion. `libbpf-node gen` generates one that is correct. Members that you leave out are typed as without a shape.
  *
  * @example
  * interface Exec {
@@ -20,78 +20,83 @@ import type { StructOps } from './struct-ops.js'
  * obj.maps.counts.get(1)
  */
 export interface Shape {
-  /** The programs' names, as a union of literals. */
+  /** The names of the programs, as a union of string literals. */
   programs?: string
-  /** The maps by name, each a `BpfMap` of its types of keys and values. */
+  /** The maps by name, each a `BpfMap` with the types of its keys and values. */
   maps?: object
-  /** The types of records, by the name of the ring buffer or perf event array that they come through. */
+  /** The types of the records, by the name of the ring buffer or perf event array that transports them. */
   records?: object
-  /** Variables by name, for each of these sections. */
+  /** The variables of the section `.rodata` by name. The next three are the same for their sections. */
   rodata?: object
   data?: object
   bss?: object
   kconfig?: object
-  /** The same for other sections, by the section's name: `{ '.data.custom': { limit: number } }`. */
+  /** The variables of other sections, by the name of the section: `{ '.data.custom': { limit: number } }`. */
   sections?: object
-  /** The struct_ops maps' members by the map's name; functions are `Program | undefined`. */
+  /** The members of the struct_ops maps, by the name of the map. Functions are `Program | undefined`. */
   structOps?: object
 }
 
 type NameIn<T> = Extract<keyof T, string>
 
-/** A program's name, whatever it is where the shape names none. */
+/** The name of a program; any string if the shape does not list the programs. */
 export type ProgramName<S extends Shape> = S extends { programs: infer P extends string } ? P : string
 
-/** The name of a map whose types the shape knows. */
+/** The name of a map that the shape describes. */
 export type MapName<S extends Shape> = S extends { maps: infer M extends object } ? NameIn<M> : never
 
-/** The name of any other map: of a section, where the shape names maps. */
+/** The name of any other map. If the shape describes maps, only those of sections are left. */
 export type OtherMapName<S extends Shape> = S extends { maps: object } ? `.${string}` : string
 
+/** The type of a map that the shape describes. */
 export type MapOf<S extends Shape, N extends string> = S extends { maps: infer M extends object }
   ? N extends keyof M
     ? M[N]
     : never
   : BpfMap<unknown, unknown>
 
-/** The name of a map whose records' type the shape knows. */
+/** The name of a map whose records the shape describes. */
 export type RecordName<S extends Shape> = S extends { records: infer R extends object } ? NameIn<R> : never
 
+/** The type of the records that come through a map. */
 export type RecordOf<S extends Shape, N extends string> = S extends { records: infer R extends object }
   ? N extends keyof R
     ? R[N]
     : never
   : unknown
 
-/** The variables of one of the sections that have their own property. */
+/** The type of the variables in one of the sections that {@link BpfObject} has a property for. */
 export type SectionOf<S extends Shape, N extends 'rodata' | 'data' | 'bss' | 'kconfig'> =
   S extends Record<N, infer G extends object> ? G : Globals
 
+/** The name of another section that the shape describes. */
 export type SectionName<S extends Shape> = S extends { sections: infer T extends object } ? NameIn<T> : never
 
+/** The type of the variables in another section. */
 export type OtherSectionOf<S extends Shape, N extends string> = S extends { sections: infer T extends object }
   ? N extends keyof T
     ? T[N]
     : never
   : Globals
 
+/** The type of {@link BpfObject.structOps}. */
 export type StructOpsOf<S extends Shape> = S extends { structOps: infer T extends object }
   ? T
   : Readonly<Record<string, StructOps>>
 
-/** Programs by name; those that the shape names are properties, too. */
+/** The programs by name. Those that the shape lists are also properties. */
 export type Programs<S extends Shape> = ReadonlyMap<string, Program> &
   (S extends { programs: infer P extends string }
     ? { readonly [N in Exclude<P, keyof ReadonlyMap<string, Program>>]: Program }
     : unknown)
 
-/** Maps by name; those that the shape names are properties, too. */
+/** The maps by name. Those that the shape describes are also properties. */
 export type Maps<S extends Shape> = ReadonlyMap<string, BpfMap<unknown, unknown>> &
   (S extends { maps: infer M extends object }
     ? { readonly [N in Exclude<keyof M, keyof ReadonlyMap<string, unknown>>]: M[N] }
     : unknown)
 
-/** The links that are open; by the name of a program or struct_ops map the last one that was made of it. */
+/** The open links. The name of a program or struct_ops map is a property with its newest link. */
 export type Links<S extends Shape> = ReadonlySet<Link> &
   (S extends { programs: infer P extends string }
     ? { readonly [N in Exclude<P, keyof ReadonlySet<Link>>]: Link | undefined }

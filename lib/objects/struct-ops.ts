@@ -8,19 +8,19 @@ import { native } from '../native/binding.js'
 import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 
-/** The initial value of a struct_ops map, by member: functions are programs, the rest is as for global variables. */
+/** The initial value of a struct_ops map by member. Functions are programs; everything else works like global variables. */
 export type StructOps = Record<string, unknown>
 
-/** What struct_ops need of their object. @internal */
+/** What struct_ops maps need from their object. @internal */
 export interface StructOpsOwner {
   readonly name: string
   readonly types: BtfTypes
   readonly programs: ReadonlyMap<string, Program>
-  /** Load was tried: the kernel has them. */
+  /** Whether loading has begun. From then on the kernel owns the values. */
   readonly loadTried: boolean
 }
 
-/** An object with an entry for each struct_ops map. @internal */
+/** Creates an object with a property for each struct_ops map. @internal */
 export function structOpsOf(
   owner: StructOpsOwner,
   maps: Iterable<BpfMap<unknown, unknown>>,
@@ -52,7 +52,7 @@ function membersOf(owner: StructOpsOwner, map: BpfMap<unknown, unknown>): Struct
   return sealed(record)
 }
 
-/** Whether a member is a function: in the initial value a program stands for it. @internal */
+/** Whether a member is a function. In the initial value such a member holds a program. @internal */
 export function isFunction(types: BtfTypes, typeId: number): boolean {
   const type = types.resolve(typeId)
   return type.kind === 'ptr' && types.resolve(type.typeId).kind === 'func_proto'
@@ -62,7 +62,7 @@ function memoryOf(owner: StructOpsOwner, map: BpfMap<unknown, unknown>): Memory 
   const expectOpen = () => {
     if (!owner.loadTried) return
     throw new BpfError(
-      `object '${owner.name}': struct_ops '${map.name}' is as it was once the object is loaded, read and set it before`,
+      `object '${owner.name}': struct_ops map '${map.name}' cannot be read or changed once the object is loaded; do it before`,
       { code: 'ERR_BPF_STATE', object: owner.name, map: map.name },
     )
   }
@@ -80,7 +80,7 @@ function memoryOf(owner: StructOpsOwner, map: BpfMap<unknown, unknown>): Memory 
   }
 }
 
-/** A member whose pointer is that of a program. */
+/** A member that points to a program. */
 function programAt({ name, programs }: StructOpsOwner, pointer: Live, path: string): Live {
   const pointerOf = (program: Program) => native.programPointer(programHandles.of(program))
   return {

@@ -62,7 +62,7 @@ describe('choose', () => {
     object.loadSync()
     expect(thrownBy(() => object.choose('by_kprobe'))).toMatchObject({
       code: 'ERR_BPF_STATE',
-      message: "choose a program of object 'attach-kernel': it is loaded already",
+      message: "choose a program of object 'attach-kernel': it is already loaded",
     })
   })
 })

@@ -181,7 +181,7 @@ describe('libbpf-node gen', () => {
   it('reports an object without BTF', async () => {
     const args = ['gen', 'test/btf/kinds.c', '-o', path('bare.ts'), '--', '-g0']
     const { status, stderr } = await libbpfNode(args, root)
-    expect(stderr).toContain('carries no BTF: compile it with clang -g')
+    expect(stderr).toContain('has no BTF: compile it with clang -g')
     expect(status).toBe(1)
   })
 

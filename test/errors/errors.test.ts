@@ -230,19 +230,19 @@ describe('a BpfError', () => {
     expect(() => object.attach()).toThrow(/it is not loaded yet/)
     expect(() => object.map('points').get(1 as never)).toThrow(/load the object first/)
     const loading = object.load()
-    expect(() => object.attach()).toThrow(/it is loading; wait for load\(\) to end/)
+    expect(() => object.attach()).toThrow(/it is loading; wait for load\(\) to finish/)
     expect(() => object.map('points').maxEntries).toThrow(/its object is loading on another thread/)
     await expect(object.load()).rejects.toMatchObject({ code: 'ERR_BPF_BUSY' })
     await loading
-    await expect(object.load()).rejects.toThrow(/it is loaded already/)
+    await expect(object.load()).rejects.toThrow(/it is already loaded/)
     object.close()
   })
 
   it('after a load that failed says that the object has to be opened anew', async () => {
     const object = open('bad-pointer')
     await expect(object.load()).rejects.toBeInstanceOf(VerifierError)
-    await expect(object.load()).rejects.toThrow(/it failed to load; open it anew/)
-    expect(() => object.attach()).toThrow(/it failed to load; open it anew/)
+    await expect(object.load()).rejects.toThrow(/it failed to load; open it again/)
+    expect(() => object.attach()).toThrow(/it failed to load; open it again/)
     object.close()
   })
 

@@ -1,4 +1,4 @@
-// What loads with libbpf in C loads with us, and what does not fails in the same way.
+// An object that loads with libbpf in C loads with us, and one that fails, fails in the same way.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,20 +15,20 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 function objectsIn(folder: string): string[] {
   return (
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      // That one's map would stay in /sys/fs/bpf, where a BPF file system is there.
+      // It pins its map in /sys/fs/bpf, where it would stay.
       .filter((name) => name.endsWith('.bpf.o') && name !== 'pinned.bpf.o')
       .map((name) => join(folder, name))
       .sort()
   )
 }
-/** Of other people's tools, in place of our own, which the other tests load: scripts/kernels fetches some. */
+/** The objects of other people's tools instead of our own, which the other tests load. scripts/kernels fetches some. */
 const tools = process.env.LIBBPF_NODE_OBJECTS
 const objects =
   tools === undefined
     ? [...objectsIn(`${root}dist/test/bpf`), ...objectsIn(`${root}dist/examples`)]
     : objectsIn(tools)
 
-/** How far an object came: `loaded`, or `open` or `load` and the errno. */
+/** The outcome for an object: `loaded`, or the failing step (`open` or `load`) with the errno. */
 async function outcomeOf(path: string): Promise<{ outcome: string; error?: BpfError }> {
   let object: BpfObject | undefined
   try {
@@ -43,8 +43,8 @@ async function outcomeOf(path: string): Promise<{ outcome: string; error?: BpfEr
   }
 }
 
-describe('each object file', () => {
-  // One process for all.
+describe('loading each object file', () => {
+  // One process loads them all.
   let inC: Map<string, string>
 
   beforeAll(() => {
@@ -63,18 +63,21 @@ describe('each object file', () => {
     }
   }, 60_000 * slowness)
 
-  it('is there', () => {
+  it('finds object files', () => {
     expect(objects.length).toBeGreaterThan(20)
     expect(inC.get(objectPath('exec'))).toBe('loaded')
     expect(inC.get(objectPath('bad-core'))).toMatch(/^load \d/)
   })
 
-  it.each(objects.map((path) => [relative(root, path), path] as const))('%s: as in C', async (_, path) => {
-    const { outcome, error } = await outcomeOf(path)
-    expect(outcome).toBe(inC.get(path))
-    if (error !== undefined) {
-      expect(error.log).toMatch(/libbpf: /)
-      expect(error.message.length).toBeGreaterThan(40)
-    }
-  })
+  it.each(objects.map((path) => [relative(root, path), path] as const))(
+    '%s: has the same outcome as in C',
+    async (_, path) => {
+      const { outcome, error } = await outcomeOf(path)
+      expect(outcome).toBe(inC.get(path))
+      if (error !== undefined) {
+        expect(error.log).toMatch(/libbpf: /)
+        expect(error.message.length).toBeGreaterThan(40)
+      }
+    },
+  )
 })

@@ -22,7 +22,7 @@ import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { slowness } from '../helpers/slowness.js'
 
-/** A good object file, to be made bad. */
+/** A good object file, which the tests damage. */
 const good = new Uint8Array(readFileSync(objectPath('maps')))
 
 function changed(change: (bytes: Uint8Array) => void): Uint8Array {
@@ -31,7 +31,7 @@ function changed(change: (bytes: Uint8Array) => void): Uint8Array {
   return bytes
 }
 
-/** Where a name stands among those of the sections. */
+/** The offset of a name in the string table of the sections. */
 function nameAt(bytes: Uint8Array, name: string): number {
   return Buffer.from(bytes).lastIndexOf(`${name}\0`)
 }
@@ -47,7 +47,7 @@ function failureOf(call: () => unknown): BpfError {
 
 const openingOf = (source: string | URL | Uint8Array): BpfError => failureOf(() => BpfObject.open(source))
 
-/** Loads an object, after a change, and returns how it fails. */
+/** Loads an object after a change, and returns the error. */
 function loadingOf(
   name: string,
   change: (object: BpfObject) => void = () => {},
@@ -62,8 +62,8 @@ function loadingOf(
   }
 }
 
-describe('opening', () => {
-  it('a file that is not there says so', () => {
+describe('BpfObject.open', () => {
+  it('says that the file does not exist', () => {
     const error = openingOf('/nonexistent/a.bpf.o')
     expect(error).toMatchObject({ code: 'ENOENT', errno: 2, operation: 'bpf_object__open_file' })
     expect(error.target).toBe('/nonexistent/a.bpf.o')
@@ -71,7 +71,7 @@ describe('opening', () => {
     expect(openingOf(pathToFileURL('/nonexistent/a.bpf.o')).message).toBe(error.message)
   })
 
-  it('a directory, a pipe or an unreadable file says so, and leaves no descriptor behind', () => {
+  it('refuses directories, pipes and unreadable files, and leaks no descriptor', () => {
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
@@ -92,7 +92,7 @@ describe('opening', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('BTF that refers to itself says so', () => {
+  it('refuses BTF whose types refer to themselves', () => {
     const bytes = new Uint8Array(readFileSync(objectPath('attach-cgroup')))
     const btf = new Elf(bytes).section('.BTF')
     const start = Buffer.from(bytes).indexOf(btf)
@@ -114,11 +114,11 @@ describe('opening', () => {
     expect(error.message).toMatch(/it is not an object file; 'clang -g -O2 -target bpf -c' makes one/)
   })
 
-  it('no bytes at all says so', () => {
+  it('refuses an empty Uint8Array', () => {
     expect(openingOf(new Uint8Array(0)).message).toMatch(/there are no bytes in it/)
   })
 
-  it('one whose string table is marked as compressed is refused, and nobody waits for a lock', async () => {
+  it('refuses a string table marked as compressed instead of waiting for a lock in libelf', async () => {
     const path = `${mkdtempSync(join(tmpdir(), 'libbpf-node-'))}/compressed.bpf.o`
     const bytes = changed((bytes) => {
       const view = new DataView(bytes.buffer)
@@ -137,39 +137,39 @@ describe('opening', () => {
     }
   })
 
-  it('a detached array is like one without bytes', () => {
+  it('treats a detached Uint8Array like an empty one', () => {
     const bytes = good.slice()
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
     expect(openingOf(bytes).code).toBe('EINVAL')
   })
 
-  it('a program for this machine says that it is for another', () => {
+  it('refuses an executable of this machine', () => {
     const error = openingOf(process.execPath)
     expect(error.code).toBe('LIBBPF_ERRNO__FORMAT')
     expect(error.message).toMatch(/it is an object file for another machine, or linked already/)
   })
 
-  it('an object file for another machine says so', () => {
+  it('refuses an object file for another machine', () => {
     // e_machine: x86-64
     const error = openingOf(changed((bytes) => bytes.set([62, 0], 18)))
     expect(error.message).toMatch(/it is an object file for another machine/)
   })
 
-  it('one with maps but without BTF says how it is compiled', () => {
+  it('says how to compile an object that has maps but no BTF', () => {
     const error = openingOf(changed((bytes) => bytes.set(Buffer.from('.XTF'), nameAt(bytes, '.BTF'))))
     expect(error.message).toMatch(
       /declares maps but carries no BTF, or its BTF is damaged; compile it with 'clang -g'/,
     )
   })
 
-  it('a file that was cut off is refused wherever it ends', () => {
+  it('refuses a file that is truncated at any position', () => {
     for (let length = 1; length < good.length; length += slowness + (length >> 5)) {
       const error = openingOf(good.subarray(0, length))
       expect(error.message, `${length} bytes`).toMatch(/it is not an object file|damaged|no BTF|ELF/)
     }
   })
 
-  it('reports misuse as TypeError or RangeError that names the option', () => {
+  it('throws a TypeError or RangeError that names the wrong option', () => {
     const opening = (options: object) => thrownBy(() => open('maps', options))
     const path = objectPath('maps')
     expect(opening({ kernelLogSize: 'much' })).toMatchObject({
@@ -197,8 +197,8 @@ describe('opening', () => {
   })
 })
 
-describe('loading', () => {
-  it('an object of the other byte order says so', () => {
+describe('BpfObject.load', () => {
+  it('refuses an object of the other byte order', () => {
     const bytes = compile('clang', ['-target', 'bpfeb', '-O2', '-c'], 'int f(void) { return 0; }')
     object = BpfObject.open(bytes)
     const error = failureOf(() => object?.loadSync())
@@ -206,26 +206,26 @@ describe('loading', () => {
     expect(error.message).toMatch(/compiled for machines of the other byte order/)
   })
 
-  it('names the type and field that a CO-RE relocation does not find', () => {
+  it('names the type and field that a CO-RE relocation cannot find', () => {
     const error = loadingOf('bad-core')
-    // Older kernels' verifiers give the line's text, and not its number.
+    // Older verifiers log the text of the line, but not its number.
     expect(error.message).toMatch(
       /program 'on_exec' needs struct task_struct\.no_such_field \(CO-RE byte_off\), which this kernel does not have, at (.*bad-core\.bpf\.c:\d+: |'struct )/,
     )
     expect(error.program).toBe('on_exec')
   })
 
-  it('names the type where all of it is missing', () => {
+  it('names the type if the whole type is missing', () => {
     expect(loadingOf('bad-core-type').message).toMatch(/needs struct no_such_type\.pid \(CO-RE byte_off\)/)
   })
 
-  it('a map that no memory holds names it', () => {
+  it('names a map that is too large for the memory', () => {
     const error = loadingOf('bad-huge-map')
     expect(error.code).toMatch(/^(ENOMEM|E2BIG)$/)
     expect(error.message).toMatch(/map 'huge' cannot be created: .*; lower its maxEntries or sizes/)
   })
 
-  it('a map whose values are larger than the kernel allows names it', () => {
+  it('names a map whose values are larger than the kernel allows', () => {
     for (const size of [2 ** 31, 2 ** 32 - 1]) {
       const error = loadingOf('maps', (object) => {
         object.map('points').valueSize = size
@@ -235,7 +235,7 @@ describe('loading', () => {
     }
   })
 
-  it('a map that makes no sense names it', () => {
+  it('names a map with an invalid definition', () => {
     const error = loadingOf('maps', (object) => {
       object.map('points').maxEntries = 0
     })
@@ -244,13 +244,13 @@ describe('loading', () => {
     )
   })
 
-  it('an unknown section proposes the nearest', () => {
+  it('proposes a similar section name for an unknown one', () => {
     expect(loadingOf('bad-section').message).toMatch(
       /SEC\("raw_tracepiont\/sched_process_exec"\) of program 'on_exec' names no program type that libbpf knows; did you mean 'raw_tracepoint'\?/,
     )
   })
 
-  it('an unknown kernel function or hook proposes the nearest', () => {
+  it('proposes a similar name for an unknown kernel function or hook', () => {
     const loading = (program: string) =>
       loadingOf('bad-function', (object) => {
         object.program(program).autoload = true
@@ -263,20 +263,20 @@ describe('loading', () => {
     )
   })
 
-  it('kernel configuration that is not there names it', () => {
+  it('names a kernel configuration option that is missing', () => {
     expect(loadingOf('bad-externs').message).toMatch(
       /the kernel's configuration does not set CONFIG_NO_SUCH_THING; give it in the option kconfig/,
     )
   })
 
-  it('btfCustomPath to nothing, or to nonsense, says so', () => {
+  it('says that btfCustomPath does not exist or is not BTF', () => {
     const path = fileURLToPath(new URL('../../package.json', import.meta.url))
     const loading = (btfCustomPath: string) => loadingOf('bad-core', undefined, { btfCustomPath }).message
     expect(loading('/nonexistent')).toContain('btfCustomPath /nonexistent cannot be read as BTF')
     expect(loading(path)).toContain(`${path} is not a file with BTF to relocate against`)
   })
 
-  it('btfCustomPath to types that go round in circles is refused before libbpf follows them', () => {
+  it('refuses BTF with circular types in btfCustomPath before libbpf follows them', () => {
     const writer = new BtfWriter()
     writer.record('struct', 'task_struct', 4, [['no_such_field', 2, 0]])
     writer.add('typedef', 'a', 3)
@@ -290,7 +290,7 @@ describe('loading', () => {
     })
   })
 
-  it('an error has the name of the object, the operation and what libbpf said', () => {
+  it('throws an error with the object, the operation and the messages of libbpf', () => {
     const error = loadingOf('bad-huge-map')
     expect(error).toMatchObject({ name: 'BpfError', object: 'bad-huge-map', operation: 'bpf_object__load' })
     expect(error.log).toMatch(/libbpf: map 'huge': failed to create/)
@@ -298,10 +298,10 @@ describe('loading', () => {
   })
 })
 
-describe('tracepoints', () => {
+describe('Program.attach of a tracepoint', () => {
   useTracefs()
 
-  it('that do not exist propose the nearest', () => {
+  it('proposes a similar name for a tracepoint that does not exist', () => {
     object = open('bad-function')
     object.program('on_exec').autoload = true
     object.loadSync()
@@ -311,8 +311,8 @@ describe('tracepoints', () => {
   })
 })
 
-describe('setting', () => {
-  it('text or fractions where a whole number belongs is a TypeError, too large a RangeError', () => {
+describe('setters', () => {
+  it('throw a TypeError for text and fractions, and a RangeError for integers that are too large', () => {
     object = open('maps')
     const map = object.map('points')
     const set = (value: unknown) =>
@@ -332,7 +332,7 @@ describe('setting', () => {
     expect(map.maxEntries).toBe(16)
   })
 
-  it('an unknown type is a TypeError', () => {
+  it('throw a TypeError for an unknown type', () => {
     object = open('maps')
     expect(() => Object.assign(object!.map('points'), { type: 'hsh' })).toThrow(
       /^map type 'hsh' does not exist; libbpf knows unspec, hash, /,
@@ -340,7 +340,7 @@ describe('setting', () => {
     expect(() => Object.assign(object!.map('points'), { type: 1 })).toThrow(TypeError)
   })
 
-  it('after load says that it is too late', () => {
+  it('say after load that it is too late', () => {
     object = load('maps')
     const set = () => {
       object!.map('points').maxEntries = 7
@@ -350,8 +350,8 @@ describe('setting', () => {
   })
 })
 
-describe('maps', () => {
-  it('refuse keys and values of a wrong size or type', () => {
+describe('BpfMap', () => {
+  it('refuses keys and values of a wrong size or type', () => {
     object = load('maps')
     const { raw } = object.map('points')
     expect(() => raw.get(new Uint8Array(3))).toThrow(
@@ -368,16 +368,16 @@ describe('maps', () => {
     expect(points.size).toBe(0)
   })
 
-  it('say what an errno means for them', () => {
+  it('explains what an errno means for the map', () => {
     object = load('maps')
     const points = object.map<number, object>('points')
     const point = { x: 1, y: 2, label: '' }
     points.set(1, point)
     expect(() => points.set(1, point, { flags: 1 })).toThrow(
-      "map 'points': set: the key is there already (EEXIST)",
+      "map 'points': set: the key exists already (EEXIST)",
     )
     expect(() => points.set(2, point, { flags: 2 })).toThrow(
-      "map 'points': set: there is no such key (ENOENT)",
+      "map 'points': set: the key does not exist (ENOENT)",
     )
     expect(() => points.set(2, point, { flags: 99 })).toThrow(
       /maps of this type cannot do that, or not with these flags/,
@@ -386,14 +386,14 @@ describe('maps', () => {
       expect.objectContaining({ name: 'TypeError', message: "map 'points': set: flags is not an integer" }),
     )
     for (let i = 0; i < 16; i++) points.set(i, point)
-    expect(() => points.set(16, point)).toThrow(/the map is full, or the key is beyond its end \(E2BIG\)/)
+    expect(() => points.set(16, point)).toThrow(/the map is full: it has room for 16 entries \(E2BIG\)/)
     points.freeze()
     expect(() => points.set(1, point)).toThrow(
       /not permitted although the process has CAP_BPF: the map is frozen or read-only/,
     )
   })
 
-  it('that are made on their own are checked alike', () => {
+  it('checks the options of BpfMap.create', () => {
     const create = (changes: object) =>
       thrownBy(() =>
         BpfMap.create({ type: 'hash', name: 'mine', keySize: 4, valueSize: 4, maxEntries: 1, ...changes }),
@@ -416,7 +416,7 @@ describe('maps', () => {
     expect(create({ extra: 5 })).toBeInstanceOf(TypeError)
   })
 
-  it('cannot be made of descriptors, ids and files that are not maps', () => {
+  it('refuses descriptors, ids and files that are not maps', () => {
     expect(() => BpfMap.fromFd(0)).toThrow(/it is not the descriptor of a BPF map/)
     expect(() => BpfMap.fromFd(1 << 30)).toThrow(/EBADF/)
     expect(() => BpfMap.fromFd(-1)).toThrow(/EBADF/)
@@ -428,8 +428,8 @@ describe('maps', () => {
   })
 })
 
-describe('others', () => {
-  it('a ring buffer refuses sizes that make no sense before it opens anything', () => {
+describe('rings and test runs', () => {
+  it('refuse invalid buffer sizes before they open anything', () => {
     object = load('ring')
     for (const options of [
       { slabSize: 2 ** 53 },
@@ -448,13 +448,13 @@ describe('others', () => {
     }
   })
 
-  it('a ring buffer of a map that is none says so', () => {
+  it('refuse a map that is not a ring buffer', () => {
     object = load('ring')
     expect(() => object?.ringBuffer('not_a_ring')).toThrow(/the map is not of type ringbuf/)
     expect(() => new RingBuffer({} as never)).toThrow(TypeError)
   })
 
-  it('a test run that needs more memory than there is throws a RangeError', async () => {
+  it('throw a RangeError if a test run needs more memory than there is', async () => {
     // What the process has, and 300 MiB: enough for Node.js, and for some of the runs.
     const script = `
       import { execFileSync } from 'node:child_process'
@@ -480,7 +480,7 @@ describe('others', () => {
     )
   })
 
-  it('a test run refuses sizes that no kernel takes', async () => {
+  it('refuse sizes of test runs that no kernel accepts', async () => {
     object = load('slow')
     const program = object.program('slow')
     expect(() => program.testRunSync({ dataOutSize: 2 ** 40 })).toThrow(
@@ -499,14 +499,14 @@ describe('others', () => {
     expect(() => program.testRunSync({ data: new Uint8Array((16 << 20) + 1) })).toThrow(RangeError)
   })
 
-  it('bytes that are not BTF say so', () => {
+  it('refuse bytes that are not BTF', () => {
     expect(() => Btf.fromBytes(new Uint8Array(30))).toThrow(/these bytes are not BTF, or damaged/)
     expect(() => Btf.fromBytes('x' as never)).toThrow(TypeError)
   })
 })
 
-describe('what is no map, object or id of ours', () => {
-  it('is named', () => {
+describe('an argument that is not a map, object or id', () => {
+  it('is reported by constructors and static methods', () => {
     const none = undefined as never
     for (const make of [
       () => new RingBuffer(none),
@@ -522,7 +522,7 @@ describe('what is no map, object or id of ours', () => {
     expect(() => Btf.fromId(2 ** 31)).toThrow('there is none, or it is gone')
   })
 
-  it('is named by an object, too', async () => {
+  it('is reported by methods of an object', async () => {
     using opened = open('exec')
     using typed = open('events-user')
     expect(() => typed.codec('user_commandd')).toThrow(

@@ -1,4 +1,4 @@
-// CO-RE: the same object reads the structures of each kernel, and what it reads is what /proc says.
+// CO-RE: one object reads the structures of every kernel, and finds the same as /proc.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
@@ -23,8 +23,8 @@ function statOf(pid: number): { comm: string; field(number: number): string } {
 const namespaceOf = (pid: number, kind: string): number =>
   Number(readlinkSync(`/proc/${pid}/ns/${kind}`).match(/\d+/)?.[0])
 
-it('reads of another process what /proc says of it', async () => {
-  // A user and a cgroup of its own, so that nothing is what it would be by chance.
+it('a CO-RE program reads the same about another process as /proc', async () => {
+  // The process has its own user and cgroup, so that no value can match by chance.
   const child = spawn('setpriv', ['--reuid=4321', '--clear-groups', 'sleep', '1000'], { stdio: 'ignore' })
   const ended = once(child, 'exit')
   const pid = child.pid as number

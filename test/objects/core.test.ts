@@ -1,4 +1,4 @@
-// CO-RE: relocation reads the kernel's BTF, or the file that it is given instead.
+// CO-RE: objects are relocated with the kernel's BTF, or with a file that is given instead.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,14 +16,14 @@ function save(name: string, bytes: Uint8Array): string {
   return path
 }
 
-/** What the program was told when it was loaded. */
+/** The results of the relocations, which the program stores when it is loaded. */
 function answers(btfCustomPath?: string): Record<string, unknown> {
   using object = load('core', btfCustomPath === undefined ? {} : { btfCustomPath })
   object.program('ask').testRunSync({ data: new Uint8Array(64) })
   return { ...object.bss }
 }
 
-/** Types of a kernel that there has never been. */
+/** Types of a kernel that does not exist. */
 function invented(): Uint8Array {
   const writer = new BtfWriter()
   const int = writer.int('int', 4, 1)
@@ -35,12 +35,12 @@ function invented(): Uint8Array {
   return writer.bytes()
 }
 
-/** The kernel's BTF with `tgid` of `struct task_struct` where `pid` is. */
+/** The kernel's BTF, with `tgid` of `struct task_struct` at the offset of `pid`. */
 function moved(): { bytes: Uint8Array; pidOffset: number } {
   const bytes = Uint8Array.from(kernelBtfBytes())
   const task = new BtfTypes(bytes).get('task_struct', 'struct')
   const [pid, tgid] = ['pid', 'tgid'].map((name) => task.members.find((member) => member.name === name)!)
-  // Members are 12 bytes: name, type, offset in bits. Those two stand one behind the other.
+  // A member has 12 bytes: name, type, offset in bits. These two are next to each other.
   const places = Uint32Array.of(pid!.bitOffset, tgid!.bitOffset)
   const view = new DataView(bytes.buffer)
   const at = [...bytes.keys()].filter(
@@ -62,7 +62,7 @@ describe('CO-RE', () => {
   const task = types.get('task_struct', 'struct')
   const tgid = task.members.find(({ name }) => name === 'tgid')!
 
-  it("reads the running kernel's types", () => {
+  it("uses the running kernel's types", () => {
     expect(answers()).toEqual({
       task_size: task.size,
       tgid_offset: tgid.bitOffset / 8,
@@ -71,7 +71,7 @@ describe('CO-RE', () => {
     })
   })
 
-  it('reads those of a file instead', () => {
+  it('uses the types of the file in btfCustomPath instead', () => {
     expect(answers(save('invented', invented()))).toEqual({
       task_size: 80,
       tgid_offset: 44,
@@ -80,13 +80,13 @@ describe('CO-RE', () => {
     })
   })
 
-  it("reads a copy of the kernel's, as it has been changed", () => {
+  it("uses a changed copy of the kernel's types", () => {
     const { bytes, pidOffset } = moved()
     expect(answers(save('moved', bytes))).toMatchObject({ task_size: task.size, tgid_offset: pidOffset })
     expect(pidOffset).not.toBe(tgid.bitOffset / 8)
   })
 
-  it('says what is wrong with the file', () => {
+  it('says what is wrong with the file in btfCustomPath', () => {
     for (const path of [join(folder, 'nothing'), save('no-btf', Buffer.from('no BTF at all'))]) {
       using object = open('core', { btfCustomPath: path })
       const error = thrownBy(() => object.loadSync())

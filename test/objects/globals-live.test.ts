@@ -67,12 +67,12 @@ describe.each([
   ['before load', open],
   ['after load', load],
 ])('a struct %s', (_, make) => {
-  it('is what C says', () => {
+  it('has the initial values from C', () => {
     using object = make()
     expect(object.data.settings).toEqual(initial)
   })
 
-  it('is written by member, at any depth, and nothing else is', () => {
+  it('writes a member at any depth, and nothing else', () => {
     using object = make()
     const { settings } = object.data
     settings.limit.high = 7
@@ -93,7 +93,7 @@ describe.each([
     })
   })
 
-  it('is written whole when a getter in the value writes it, too', () => {
+  it('is assigned as a whole even if a getter in the value assigns it, too', () => {
     using object = make()
     const outer = {
       ...initial,
@@ -131,7 +131,7 @@ describe.each([
     expect(object.data.settings.grid).toEqual([...initial.grid].reverse())
   })
 
-  it('keeps the bits beside a bitfield', () => {
+  it('keeps the bits next to a bitfield', () => {
     using object = make()
     const { settings } = object.data
     settings.mode = 31
@@ -141,7 +141,7 @@ describe.each([
     expect([settings.on, settings.mode, settings.shift]).toEqual([0, 31, -512])
   })
 
-  it('shares the bytes of a union', () => {
+  it('shares the bytes between the members of a union', () => {
     using object = make()
     const { settings } = object.data
     settings.word = 0x0a0b0c0d
@@ -150,7 +150,7 @@ describe.each([
     expect(settings.word).toBe(1)
   })
 
-  it('is written whole, also from itself and from a part of it', () => {
+  it('can be assigned as a whole, also from itself or a part of itself', () => {
     using object = make()
     object.data.settings.limit = { low: 5, high: 6 }
     object.data.settings.limits = [...object.data.settings.limits].reverse()
@@ -162,7 +162,7 @@ describe.each([
     ])
   })
 
-  it('takes nothing that does not fit, says what, and stays as it was', () => {
+  it('refuses values that do not fit, and stays unchanged', () => {
     using object = make()
     const { settings } = object.data
     for (const [attempt, message] of [
@@ -226,7 +226,7 @@ describe.each([
     expect(settings).toEqual(initial)
   })
 
-  it('takes no other members, and loses none', () => {
+  it('refuses new members, and members cannot be deleted', () => {
     using object = make()
     const { settings } = object.data
     expect(() => Object.assign(settings, { nothing: 1 })).toThrow(TypeError)
@@ -240,8 +240,8 @@ describe.each([
   })
 })
 
-describe('live globals', () => {
-  it('are what programs see and change', async () => {
+describe('live global variables', () => {
+  it('are shared with the programs', async () => {
     using object = open()
     object.rodata.fixed.level = 100
     await object.load()
@@ -272,21 +272,21 @@ describe('live globals', () => {
       const error = thrownBy(attempt)
       expect(error).toMatchObject({ code: 'ERR_BPF_STATE' })
       expect((error as Error).message).toContain(
-        '.rodata is read-only once the object is loaded, set fixed before',
+        '.rodata is read-only once the object is loaded; set fixed before',
       )
     }
   })
 
-  it('are never written in .kconfig', () => {
+  it('are always read-only in .kconfig', () => {
     using object = open()
     expect(() => {
       object.kconfig.LINUX_KERNEL_VERSION = 1
-    }).toThrow(".kconfig is read-only: the kernel says what is in it, and the option 'kconfig'")
+    }).toThrow(".kconfig is read-only: its values come from the kernel and from the option 'kconfig'")
     object.loadSync()
     expect(object.kconfig.LINUX_KERNEL_VERSION).toBeGreaterThan(0)
   })
 
-  it('are arrays to whoever looks', () => {
+  it('behave like arrays', () => {
     using object = open()
     const { limits, grid } = object.data.settings
     expect(Array.isArray(limits)).toBe(true)
@@ -309,7 +309,7 @@ describe('live globals', () => {
     expect(inspect(object.globals('.data.text'))).toBe("{ text: 'abc' }")
   })
 
-  it('are the same object each time', () => {
+  it('return the same object each time', () => {
     using object = open()
     expect(object.data.settings).toBe(object.data.settings)
     expect(object.data.settings.limits).toBe(object.data.settings.limits)
@@ -317,7 +317,7 @@ describe('live globals', () => {
 })
 
 describe('the last array of a section', () => {
-  it('is as long as the value of its map', () => {
+  it('grows with the value size of its map', () => {
     using object = open()
     const { histogram, count } = object.globals('.data.histogram')
     expect([histogram.length, count]).toEqual([1, 0])
@@ -336,7 +336,7 @@ describe('the last array of a section', () => {
     expect(variables.histogram.findIndex((bucket) => bucket > 0n)).toBe(999)
   })
 
-  it('may be text, or structs, and keeps what was in it', () => {
+  it('can be text or structs, and keeps its content when it grows', () => {
     using object = open()
     object.map('.data.text').valueSize = 64
     object.map('.bss.limits').valueSize = 10 * 8

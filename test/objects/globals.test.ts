@@ -3,8 +3,8 @@ import { load, open, thrownBy } from '../helpers/objects.js'
 
 const packet = { data: new Uint8Array(64) }
 
-describe('globals before load', () => {
-  it('are the initial values of C', () => {
+describe('global variables before load', () => {
+  it('have the initial values from C', () => {
     using object = open('globals')
     expect(object.rodata).toEqual({
       number: 7,
@@ -19,7 +19,7 @@ describe('globals before load', () => {
     expect(object.globals('.data.custom')).toEqual({ custom: 5 })
   })
 
-  it('are what programs see when they are set', () => {
+  it('are seen by programs when they were set', () => {
     using object = open('globals')
     object.rodata.number = 1000
     object.rodata.negative = -1n
@@ -39,7 +39,7 @@ describe('globals before load', () => {
     expect((object.bss.list as number[])[2]).toBe(object.kconfig.LINUX_KERNEL_VERSION)
   })
 
-  it('are the bytes of the section', () => {
+  it('read and write the bytes of the section', () => {
     using object = open('globals')
     object.rodata.number = 0x04030201
     const section = object.types.get('.rodata', 'datasec')
@@ -52,8 +52,8 @@ describe('globals before load', () => {
   })
 })
 
-describe('globals after load', () => {
-  it('are live: programs change them, and see them change', () => {
+describe('global variables after load', () => {
+  it('are shared with the programs in both directions', () => {
     using object = load('globals')
     const { data, bss } = object
     const calculate = object.program('calculate')
@@ -69,19 +69,19 @@ describe('globals after load', () => {
     expect(bss.sum).toBe(retval)
   })
 
-  it('say that .rodata is read-only, and what to set before', () => {
+  it('are read-only in .rodata, and the error says to set them before load', () => {
     using object = load('globals')
     const error = thrownBy(() => {
       object.rodata.number = 8
     })
     expect(error).toMatchObject({ code: 'ERR_BPF_STATE', object: 'globals' })
     expect((error as Error).message).toContain(
-      '.rodata is read-only once the object is loaded, set number before',
+      '.rodata is read-only once the object is loaded; set number before',
     )
     expect(object.rodata.number).toBe(7)
   })
 
-  it('know the configuration of the kernel, and do not change it', () => {
+  it('have the configuration of the kernel, and cannot change it', () => {
     using object = load('globals')
     expect(object.kconfig.LINUX_KERNEL_VERSION).toBeGreaterThan(0x050000)
     expect(() => {
@@ -89,15 +89,15 @@ describe('globals after load', () => {
     }).toThrow('.kconfig is read-only')
   })
 
-  it('are the entry of the map, too', () => {
+  it('are also the entry of the map', () => {
     using object = load('globals')
     object.globals('.data.custom').custom = 0x01020304
     expect([...object.map('.data.custom').get(new Uint8Array(4))!]).toEqual([4, 3, 2, 1])
   })
 })
 
-describe('globals', () => {
-  it('take no value that does not fit, and stay as they are', () => {
+describe('global variables', () => {
+  it('refuse values that do not fit, and stay unchanged', () => {
     using object = open('globals')
     for (const [name, value, message] of [
       ['number', 2 ** 32, /number: 4294967296 does not fit u32/],
@@ -114,7 +114,7 @@ describe('globals', () => {
     expect(object.rodata.comm).toBe('none')
   })
 
-  it('do not grow: an unknown name is an error', () => {
+  it('throw an error for an unknown name', () => {
     using object = open('globals')
     expect(() => {
       object.rodata.nothing = 1
@@ -122,13 +122,13 @@ describe('globals', () => {
     expect(object.rodata.nothing).toBeUndefined()
   })
 
-  it('are the same object each time', () => {
+  it('return the same object each time', () => {
     using object = open('globals')
     expect(object.bss).toBe(object.bss)
     expect(object.globals('.bss')).toBe(object.bss)
   })
 
-  it('name the section that is not there', () => {
+  it('throw an error that names a missing section', () => {
     using object = open('pinned')
     expect(() => object.rodata).toThrow("object 'pinned' has no map '.rodata'")
   })

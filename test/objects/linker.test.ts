@@ -11,7 +11,7 @@ const library = objectPath('linked-library')
 const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-linker-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** What the linked program makes of a packet of 64 bytes. */
+/** The return value of the linked program for a packet of 64 bytes. */
 async function calculate(bytes: Uint8Array): Promise<number> {
   using object = BpfObject.open(bytes, { name: 'linked' })
   await object.load()
@@ -22,18 +22,18 @@ async function calculate(bytes: Uint8Array): Promise<number> {
 const result = 64 * 2 * 10
 
 describe('Linker', () => {
-  it('makes an object of two, whose programs use what is in the other', async () => {
+  it("links two objects whose programs use each other's functions and variables", async () => {
     const bytes = await Linker.link([main, library])
     expect(await calculate(bytes)).toBe(result)
   })
 
-  it('takes paths, URLs and bytes, and waits on request', async () => {
+  it('accepts paths, URLs and bytes, also in linkSync', async () => {
     const bytes = Linker.linkSync([pathToFileURL(main), readFileSync(library)])
     expect(await calculate(bytes)).toBe(result)
     expect(bytes).toEqual(await Linker.link([readFileSync(main), library]))
   })
 
-  it('writes a file', async () => {
+  it('writes the linked object to a file', async () => {
     const path = join(folder, 'linked.bpf.o')
     using linker = new Linker()
     linker.addSync(main).addSync(library)
@@ -45,7 +45,7 @@ describe('Linker', () => {
     expect(readFileSync(`${path}2`)).toEqual(readFileSync(path))
   })
 
-  it('reads bytes at once: they may change while they are linked', async () => {
+  it('copies the bytes that it is given, so they can change while it works', async () => {
     using linker = new Linker()
     const bytes = readFileSync(main)
     const added = linker.add(bytes)
@@ -55,7 +55,7 @@ describe('Linker', () => {
     expect(await calculate(await linker.finalize())).toBe(result)
   })
 
-  it('strips DWARF of a single object', () => {
+  it('strips the DWARF of a single object', () => {
     const before = readFileSync(library)
     const after = Linker.linkSync([library])
     expect(before.includes('.debug_info')).toBe(true)
@@ -63,12 +63,12 @@ describe('Linker', () => {
     expect(after.length).toBeLessThan(before.length)
   })
 
-  it('leaves open what nobody defines: the object says so when it is opened', () => {
+  it('leaves undefined symbols to BpfObject.open, which names them', () => {
     const bytes = Linker.linkSync([main])
     expect(() => BpfObject.open(bytes)).toThrow(BpfError)
   })
 
-  it('names what does not fit, and can then only be closed', async () => {
+  it('names an object that does not fit, and can then only be closed', async () => {
     using linker = new Linker()
     const junk = join(folder, 'junk.o')
     writeFileSync(junk, 'not an object')
@@ -81,7 +81,7 @@ describe('Linker', () => {
     await expect(linker.finalize()).rejects.toMatchObject({ code: 'ERR_BPF_STATE' })
   })
 
-  it('refuses relocations of what is not there, before libbpf writes there', () => {
+  it('refuses relocations outside of their section, where libbpf would write', () => {
     const path = join(folder, 'far.o')
     for (const [field, value] of [
       ['offset', 2n ** 40n],
@@ -91,7 +91,7 @@ describe('Linker', () => {
       const bytes = readFileSync(objectPath('hold'))
       const u64 = (at: number) => Number(bytes.readBigUInt64LE(at))
       const headers = Array.from({ length: bytes.readUInt16LE(60) }, (_, i) => u64(40) + i * 64)
-      // Relocations of code.
+      // These relocations are in code.
       const relocations = headers.filter(
         (at) =>
           bytes.readUInt32LE(at + 4) === 9 && (u64(headers[bytes.readUInt32LE(at + 44)]! + 8) & 4) === 4,
@@ -111,28 +111,28 @@ describe('Linker', () => {
     }
   })
 
-  it('refuses the same symbol twice', async () => {
+  it('refuses a symbol that is defined twice', async () => {
     await expect(Linker.link([library, library])).rejects.toThrow(/conflicting/)
   })
 
-  it('finds no file that is not there', async () => {
+  it('says that a file does not exist', async () => {
     await expect(Linker.link([join(folder, 'nothing.o')])).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  it('takes no other values', async () => {
+  it('throws a TypeError for anything that is not a source', async () => {
     using linker = new Linker()
     expect(() => linker.addSync(7 as unknown as string)).toThrow(TypeError)
     await expect(linker.add(null as unknown as string)).rejects.toThrow(TypeError)
   })
 
-  it('does one thing at a time', async () => {
+  it('throws ERR_BPF_BUSY while it works', async () => {
     using linker = new Linker()
     const first = linker.add(main)
     await expect(linker.add(library)).rejects.toMatchObject({ code: 'ERR_BPF_BUSY' })
     await first
   })
 
-  it('is closed as soon as it has ended what it does', async () => {
+  it('is closed when it is done if close was called while it worked', async () => {
     const linker = new Linker()
     const adding = linker.add(main)
     linker.close()
@@ -141,7 +141,7 @@ describe('Linker', () => {
     expect(thrownBy(() => linker.addSync(library))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  it('leaves no descriptors', async () => {
+  it('leaks no descriptors', async () => {
     const open = () => readdirSync('/proc/self/fd').length
     const before = open()
     for (let i = 0; i < 5; i++) {

@@ -5,8 +5,8 @@ import { load, open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 
-describe('load', () => {
-  it('goes on off the event loop: a timer of 1 ms ticks while the verifier works', async () => {
+describe('BpfObject.load', () => {
+  it('does not block the event loop while the verifier works', async () => {
     using object = open('slow')
     let ticks = 0
     let loading = true
@@ -16,11 +16,11 @@ describe('load', () => {
     await object.load()
     loading = false
     clearInterval(timer)
-    // The verifier works on it for more than 100 ms.
+    // The verifier needs more than 100 ms for it.
     expect(ticks).toBeGreaterThan(10)
   })
 
-  it('blocks as loadSync: no timer ticks', () => {
+  it('blocks the event loop in its loadSync form', () => {
     using object = open('slow')
     let ticks = 0
     const timer = setInterval(() => ticks++, 1)
@@ -30,7 +30,7 @@ describe('load', () => {
     expect(object.loaded).toBe(true)
   })
 
-  it('lets several objects load at the same time', async () => {
+  it('loads several objects at the same time', async () => {
     using first = open('slow')
     using second = open('programs')
     using third = open('maps')
@@ -38,7 +38,7 @@ describe('load', () => {
     expect([first.loaded, second.loaded, third.loaded]).toEqual([true, true, true])
   })
 
-  it('refuses everything else with the object until it ends', async () => {
+  it('refuses everything else with ERR_BPF_BUSY until it is done', async () => {
     using object = open('slow')
     const program = object.program('slow')
     const map = object.map('.bss')
@@ -63,13 +63,13 @@ describe('load', () => {
     ['loadSync', async (object: BpfObject) => object.loadSync()],
     ['prepare', (object: BpfObject) => object.prepare()],
     ['prepareSync', async (object: BpfObject) => object.prepareSync()],
-  ])('is done once: %s says that it is loaded already', async (_, again) => {
+  ])('works once: afterwards %s says that the object is already loaded', async (_, again) => {
     using object = load('maps')
-    await expect(again(object)).rejects.toThrow("object 'maps': it is loaded already")
+    await expect(again(object)).rejects.toThrow("object 'maps': it is already loaded")
     await expect(again(object)).rejects.toMatchObject({ code: 'ERR_BPF_STATE' })
   })
 
-  it('says before it what takes a loaded object', () => {
+  it('is required by methods that need a loaded object', () => {
     using object = open('ring')
     for (const early of [
       () => object.attach(),
@@ -95,7 +95,7 @@ describe('load', () => {
     expect(() => map.freeze()).toThrow('load the object first')
   })
 
-  it('leaves out programs whose section begins with ?, and those with autoload off', () => {
+  it('skips programs whose section begins with ? or whose autoload is off', () => {
     using object = open('programs')
     expect(object.program('on_exit').autoload).toBe(false)
     expect(object.program('on_exec').autoload).toBe(true)
@@ -107,7 +107,7 @@ describe('load', () => {
     expect(() => object.program('on_exec').fd).toThrow('with autoload on')
   })
 
-  it('leaves out maps with autocreate off', () => {
+  it('skips maps whose autocreate is off', () => {
     using object = open('maps')
     object.map('points').autocreate = false
     object.loadSync()
@@ -116,7 +116,7 @@ describe('load', () => {
   })
 })
 
-describe('prepare', () => {
+describe('BpfObject.prepare', () => {
   it.each([
     ['prepare', (object: BpfObject) => object.prepare()],
     ['prepareSync', async (object: BpfObject) => object.prepareSync()],
@@ -135,7 +135,7 @@ describe('prepare', () => {
     expect(map.get(0)).toBe(42n)
   })
 
-  it('is too late for settings', () => {
+  it('makes setters throw', () => {
     using object = open('maps')
     object.prepareSync()
     expect(
@@ -146,10 +146,10 @@ describe('prepare', () => {
   })
 })
 
-describe('attach', () => {
+describe('BpfObject.attach', () => {
   useTracefs()
 
-  it('attaches what SEC() says to what, and returns the links', () => {
+  it('attaches the programs whose SEC() names a hook, and returns the links', () => {
     using object = open('programs')
     object.program('on_exit').autoload = true
     object.program('nowhere').autoload = true
@@ -159,7 +159,7 @@ describe('attach', () => {
     expect(object.links).toEqual(new Set(links))
   })
 
-  it('leaves out programs with autoattach off, and those that are not loaded', () => {
+  it('skips programs that are not loaded or whose autoattach is off', () => {
     using object = open('links')
     object.program('raw_tracepoint').autoattach = false
     object.program('tracepoint').autoload = false
@@ -167,8 +167,8 @@ describe('attach', () => {
     expect(object.attach().map((link) => link.program)).toEqual(['tracing', 'says_one', 'says_two'])
   })
 
-  // It has a raw tracepoint's program attached twice.
-  requiresKernel('6.10', 'detaches again what is attached when one fails', async () => {
+  // Earlier kernels attach a program to a raw tracepoint only once.
+  requiresKernel('6.10', 'detaches the first programs when a later one fails', async () => {
     using object = open('links')
     object.program('no_such_tracepoint').autoload = true
     object.loadSync()
@@ -179,7 +179,7 @@ describe('attach', () => {
     await until('the links are gone', () => [...ids('link')].length === linksBefore.length)
   })
 
-  it('is undone for all links by close', () => {
+  it('is undone by close', () => {
     const object = load('links')
     object.program('tracepoint').autoattach = false
     const links = [object.program('raw_tracepoint').attach(), object.program('tracing').attach()]

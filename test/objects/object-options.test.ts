@@ -9,25 +9,25 @@ import { useBpffs } from '../helpers/privileged.js'
 
 const packet = { data: new Uint8Array(64) }
 
-describe('name', () => {
-  it('takes the place of the file name, in libbpf and in the kernel', () => {
+describe('the option name', () => {
+  it('replaces the file name, in libbpf and in the kernel', () => {
     using object = load('globals', { name: 'other' })
     expect(object.name).toBe('other')
     expect(object.map('.rodata').name).toBe('other.rodata')
     expect(object.map('.rodata').info().name).toBe('other.rodata')
   })
 
-  it('is cut to 15 characters by libbpf', () => {
+  it('is truncated to 15 characters by libbpf', () => {
     using object = load('globals', { name: 'a_rather_long_name' })
     expect(object.name).toBe('a_rather_long_n')
     expect(object.map('.bss').info().name).toMatch(/^a_rather.*\.bss$/)
   })
 })
 
-describe('pinRootPath', () => {
+describe('the option pinRootPath', () => {
   const bpffs = useBpffs()
 
-  it('is where maps with LIBBPF_PIN_BY_NAME are pinned, and no others', () => {
+  it('is where maps with LIBBPF_PIN_BY_NAME are pinned, but no other maps', () => {
     using object = load('pinned', { pinRootPath: bpffs() })
     expect(object.map('shared').pinPath).toBe(bpffs('shared'))
     expect(object.map('shared').isPinned).toBe(true)
@@ -39,7 +39,7 @@ describe('pinRootPath', () => {
     expect(existsSync(bpffs('shared'))).toBe(false)
   })
 
-  it('is where a second object finds the map of the first', () => {
+  it('lets a second object reuse the map of the first', () => {
     using first = load('pinned', { pinRootPath: bpffs() })
     using second = load('pinned', { pinRootPath: bpffs() })
     expect(second.map('shared').id).toBe(first.map('shared').id)
@@ -51,14 +51,14 @@ describe('pinRootPath', () => {
     first.map('shared').unpin()
   })
 
-  it('has to be on a BPF file system', () => {
+  it('must be on a BPF file system', () => {
     using object = open('pinned', { pinRootPath: tmpdir() })
     expect(() => object.loadSync()).toThrow(/is not on a BPF file system/)
   })
 })
 
-describe('kconfig', () => {
-  it('adds to the configuration that programs read', () => {
+describe('the option kconfig', () => {
+  it('adds to the kernel configuration that programs read', () => {
     using object = open('globals', {
       kconfig: 'CONFIG_LIBBPF_NODE=30\nCONFIG_LIBBPF_NAME="zebra"\n',
     })
@@ -73,7 +73,7 @@ describe('kconfig', () => {
     expect((object.bss.bytes as Uint8Array)[2]).toBe('z'.charCodeAt(0))
   })
 
-  it('takes the place of what the running kernel says', () => {
+  it('overrides the configuration of the running kernel', () => {
     using changed = load('globals', { kconfig: 'CONFIG_BPF_SYSCALL=n\n' })
     expect(changed.kconfig.CONFIG_BPF_SYSCALL).toBe(false)
     using object = load('globals', { kconfig: '' })
@@ -81,13 +81,13 @@ describe('kconfig', () => {
     expect(object.kconfig.CONFIG_LIBBPF_NODE).toBe(0)
   })
 
-  it('is refused where a value does not fit', () => {
+  it('is refused if a value does not fit', () => {
     using object = open('globals', { kconfig: 'CONFIG_LIBBPF_NODE=y\n' })
     expect(thrownBy(() => object.loadSync())).toMatchObject({ operation: 'bpf_object__load' })
   })
 })
 
-describe('btfCustomPath', () => {
+describe('the option btfCustomPath', () => {
   const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-btf-'))
   afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -107,29 +107,29 @@ describe('btfCustomPath', () => {
     expect((error as Error).message).toContain(btfCustomPath)
   })
 
-  it('fails for a file that is not there', () => {
+  it('fails for a file that does not exist', () => {
     using object = open('exec', { btfCustomPath: join(folder, 'nothing') })
     expect(thrownBy(() => object.loadSync())).toMatchObject({ code: 'ENOENT', object: 'exec' })
   })
 })
 
-describe('relaxedMaps', () => {
-  it('lets maps have attributes that libbpf does not know', () => {
+describe('the option relaxedMaps', () => {
+  it('allows map attributes that libbpf does not know', () => {
     expect(() => open('relaxed').close()).toThrow(/colour/)
     using object = load('relaxed', { relaxedMaps: true })
     expect(object.map('map').info().maxEntries).toBe(1)
   })
 })
 
-describe('bpfTokenPath', () => {
+describe('the option bpfTokenPath', () => {
   const bpffs = useBpffs()
 
-  it("is none with ''", () => {
+  it("means no token if it is ''", () => {
     using object = load('maps', { bpfTokenPath: '' })
     expect(object.tokenFd).toBeUndefined()
   })
 
-  requiresKernel('6.9', 'has to be a BPF file system that delegates', () => {
+  requiresKernel('6.9', 'must be a BPF file system that delegates', () => {
     using object = open('maps', { bpfTokenPath: dirname(bpffs()) })
     const error = thrownBy(() => object.loadSync())
     expect(error).toMatchObject({ code: expect.stringMatching(/ENOENT|ENOTSUP|EPERM/) })
@@ -137,27 +137,27 @@ describe('bpfTokenPath', () => {
   })
 })
 
-describe('kernelLogLevel and kernelLogSize', () => {
-  it("fill kernelLog with the verifier's words on a program that loads", () => {
+describe('the options kernelLogLevel and kernelLogSize', () => {
+  it("fill kernelLog with the verifier's log of a program that loads", () => {
     using object = load('globals', { kernelLogLevel: 2, kernelLogSize: 1 << 20 })
     expect(object.kernelLog).toMatch(/^func#0 @0|^0: R1/m)
     expect(object.kernelLog).toMatch(/processed \d+ insns/)
   })
 
-  it('leave it empty at level 0', () => {
+  it('leave kernelLog empty at level 0', () => {
     using object = load('globals', { kernelLogSize: 1 << 20 })
     expect(object.kernelLog).toBe('')
     using without = load('globals')
     expect(without.kernelLog).toBe('')
   })
 
-  it('make a buffer that is too small an error', () => {
+  it('fail if the buffer is too small for the log', () => {
     using object = open('globals', { kernelLogLevel: 2, kernelLogSize: 200 })
     expect(thrownBy(() => object.loadSync())).toMatchObject({ code: 'ENOSPC' })
   })
 })
 
-describe('options that are no options', () => {
+describe('options of a wrong type or out of range', () => {
   it.each([
     ['name', 5],
     ['pinRootPath', {}],

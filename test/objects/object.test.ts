@@ -4,11 +4,11 @@ import { BpfError, BpfMap, BpfObject, Program } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
 
-describe('an object', () => {
+describe('BpfObject', () => {
   it.each([
     ['a path', objectPath('maps'), 'maps'],
     ['a file: URL', pathToFileURL(objectPath('maps')), 'maps'],
-    // libbpf makes a name of the address and size of the bytes.
+    // libbpf makes up a name from the address and size of the bytes.
     ['bytes', new Uint8Array(readFileSync(objectPath('maps'))), /^[0-9a-f]+-[0-9a-f]+$/],
     ['a Buffer', readFileSync(objectPath('maps')), /^[0-9a-f]+-[0-9a-f]+$/],
   ])('is opened from %s', (_, source, name) => {
@@ -27,13 +27,13 @@ describe('an object', () => {
     expect(object.loaded).toBe(true)
   })
 
-  it('asks nothing of the kernel when it is opened', () => {
+  it('loads nothing into the kernel when it is opened', () => {
     using object = open('programs')
     expect(object.loaded).toBe(false)
     expect([...object.programs.values()].some((program) => program.loaded)).toBe(false)
   })
 
-  it('has its programs, in the order of the file, and its maps by name', () => {
+  it('has its programs in the order of the file, and its maps by name', () => {
     using object = open('links')
     expect([...object.programs.keys()]).toEqual([
       'raw_tracepoint',
@@ -51,7 +51,7 @@ describe('an object', () => {
     expect(maps.map('points')).toBe(maps.maps.get('points'))
   })
 
-  it('finds the maps of sections by the section, whatever libbpf calls them', () => {
+  it('finds the maps of sections by the name of the section', () => {
     using object = open('globals')
     expect(object.map('.rodata').name).toBe('globals.rodata')
     expect(object.map('.data.custom').name).toBe('.data.custom')
@@ -70,7 +70,7 @@ describe('an object', () => {
     if (near !== undefined) expect((error as Error).message).toContain(`did you mean '${near}'`)
   })
 
-  it('makes codecs of its types', () => {
+  it('has codecs for its types', () => {
     using object = open('programs')
     const sum = object.codec<{ a: bigint; b: bigint; total: bigint }>('sum')
     expect(sum.size).toBe(24)
@@ -78,7 +78,7 @@ describe('an object', () => {
     expect(() => object.codec('summ')).toThrow("object 'programs' has no type 'summ'")
   })
 
-  it('is let go of by `using`', () => {
+  it('is closed by `using`', () => {
     let kept: BpfObject
     {
       using object = load('maps')
@@ -89,8 +89,8 @@ describe('an object', () => {
   })
 })
 
-describe('source that is no source', () => {
-  it.each([undefined, null, 5, {}, [1, 2]])('%s is a TypeError', (source) => {
+describe('the source of BpfObject.open', () => {
+  it.each([undefined, null, 5, {}, [1, 2]])('throws a TypeError if it is %s', (source) => {
     expect(() => BpfObject.open(source as unknown as string)).toThrow(TypeError)
   })
 })

@@ -8,7 +8,7 @@ import { useBpffs } from '../helpers/privileged.js'
 
 const bpffs = useBpffs()
 
-/** pinned.bpf.c without the map that pins itself. */
+/** Loads pinned.bpf.c without pinning the map that asks for it. */
 function loadUnpinned(): BpfObject {
   const object = open('pinned')
   object.map('shared').pinPath = undefined
@@ -20,8 +20,8 @@ afterEach(() => {
   for (const name of readdirSync(bpffs())) rmSync(bpffs(name), { recursive: true })
 })
 
-describe('a map', () => {
-  it('is pinned to a path, found there, and unpinned', () => {
+describe('a pinned map', () => {
+  it('can be opened from its path until it is unpinned', () => {
     using object = loadUnpinned()
     const map = object.map<number, bigint>('private')
     map.set(0, 5n)
@@ -38,7 +38,7 @@ describe('a map', () => {
     expect(pinned.id).toBe(map.id)
   })
 
-  it('outlives its object when it is pinned', () => {
+  it('outlives its object', () => {
     const object = loadUnpinned()
     object.map('private').pin(bpffs('map'))
     const { id } = object.map('private')
@@ -48,7 +48,7 @@ describe('a map', () => {
     pinned.unpin(bpffs('map'))
   })
 
-  it('is pinned by load to its pin path, and taken from there by the next', () => {
+  it('is pinned to its pin path by load, and reused by the next object', () => {
     using first = open('pinned')
     first.map('shared').pinPath = bpffs('one')
     first.loadSync()
@@ -61,19 +61,19 @@ describe('a map', () => {
     expect(thrownBy(() => second.map('shared').unpin())).toMatchObject({ code: 'ENOENT', map: 'shared' })
   })
 
-  it('at its pin path has to be like it', () => {
+  it('must match the declaration of the object that reuses it', () => {
     using other = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     other.pin(bpffs('shared'))
     using object = open('pinned', { pinRootPath: bpffs() })
     const error = thrownBy(() => object.loadSync())
     expect(error).toMatchObject({ operation: 'bpf_object__load' })
     expect((error as Error).message).toContain(
-      `map 'shared' does not fit what is pinned at ${bpffs('shared')}, which has value size 4 bytes instead of 8; `,
+      `map 'shared' does not match the map that is pinned at ${bpffs('shared')}, which has value size 4 bytes instead of 8; `,
     )
     other.unpin(bpffs('shared'))
   })
 
-  it('that does not fit is told by all its differences', async () => {
+  it('is reported with all differences if it does not match', async () => {
     using other = BpfMap.create({ type: 'hash', keySize: 8, valueSize: 4, maxEntries: 7, flags: 1 })
     other.pin(bpffs('other'))
     using object = open('pinned')
@@ -87,7 +87,7 @@ describe('a map', () => {
     other.unpin(bpffs('other'))
   })
 
-  it('is opened only if it is what is expected', () => {
+  it('is opened by fromPin only if it is as expected', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     map.pin(bpffs('map'))
     const error = thrownBy(() => BpfMap.fromPin(bpffs('map'), { expect: { type: 'hash', maxEntries: 2 } }))
@@ -98,7 +98,7 @@ describe('a map', () => {
     map.unpin(bpffs('map'))
   })
 
-  it('without an object is pinned, too, and needs a path', () => {
+  it('need not belong to an object, but then needs a path', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     map.pin(bpffs('lonely'))
     using pinned = BpfMap.fromPin(bpffs('lonely'))
@@ -108,7 +108,7 @@ describe('a map', () => {
     expect(thrownBy(() => map.unpin())).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('is opened for reading or for writing only by flags', () => {
+  it('can be opened for reading or writing only, with flags', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     map.pin(bpffs('map'))
     const key = new Uint8Array(4)
@@ -121,7 +121,7 @@ describe('a map', () => {
     map.unpin(bpffs('map'))
   })
 
-  it('is not to be pinned where something is, nor where there is no BPF file system', () => {
+  it('needs a free path on a BPF file system', () => {
     using object = loadUnpinned()
     const map = object.map('private')
     map.pin(bpffs('map'))
@@ -161,7 +161,7 @@ describe('BpfMap.pin', () => {
 describe('BpfObject.pin', () => {
   const pinned = (): string[] => readdirSync(bpffs('object')).sort()
 
-  it('fails for the second time, and leaves the pins of the first', () => {
+  it('fails the second time, and leaves the pins of the first time', () => {
     using object = loadUnpinned()
     object.pin(bpffs('object'))
     expect(thrownBy(() => object.pin(bpffs('object')))).toMatchObject({ code: 'EEXIST', object: 'pinned' })
@@ -195,8 +195,8 @@ describe('BpfObject.pin', () => {
   })
 })
 
-describe('a program', () => {
-  it('is pinned and unpinned', () => {
+describe('Program.pin', () => {
+  it('pins a program, and unpin removes the pin', () => {
     using object = loadUnpinned()
     const program = object.program('count')
     program.pin(bpffs('program'))
@@ -206,7 +206,7 @@ describe('a program', () => {
       program: 'count',
       target: bpffs('program'),
     })
-    // A program is no map.
+    // A program is not a map.
     expect(thrownBy(() => BpfMap.fromPin(bpffs('program')))).toMatchObject({ code: 'EINVAL' })
     program.unpin(bpffs('program'))
     expect(existsSync(bpffs('program'))).toBe(false)
@@ -214,19 +214,19 @@ describe('a program', () => {
   })
 })
 
-describe('an object', () => {
-  it('pins its maps and programs into a folder', () => {
+describe('BpfObject.pin, pinMaps and pinPrograms', () => {
+  it('pin maps and programs into one directory', () => {
     using object = loadUnpinned()
     object.pin(bpffs('object'))
     expect(readdirSync(bpffs('object')).sort()).toEqual(['count', 'pass', 'private', 'shared'])
     using map = BpfMap.fromPin(bpffs('object/shared'))
     expect(map.id).toBe(object.map('shared').id)
     object.unpin(bpffs('object'))
-    // libbpf leaves the folder.
+    // libbpf leaves the directory.
     expect(readdirSync(bpffs('object'))).toEqual([])
   })
 
-  it('pins its maps, its programs', () => {
+  it('pin maps and programs into two directories', () => {
     using object = loadUnpinned()
     object.pinMaps(bpffs('maps'))
     object.pinPrograms(bpffs('programs'))
@@ -238,7 +238,7 @@ describe('an object', () => {
     expect(readdirSync(bpffs('programs'))).toEqual([])
   })
 
-  it('pins to their pin paths the maps that have one', () => {
+  it('pin only the maps that have a pin path if no path is given', () => {
     using object = loadUnpinned()
     object.map('private').pinPath = bpffs('here')
     object.pinMaps()
@@ -246,7 +246,7 @@ describe('an object', () => {
     object.unpinMaps()
   })
 
-  it('leaves nothing behind when it cannot pin all', () => {
+  it('leave nothing behind when one pin fails', () => {
     using blocker = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     using object = loadUnpinned()
     blocker.pin(bpffs('shared'))
@@ -255,7 +255,7 @@ describe('an object', () => {
     blocker.unpin(bpffs('shared'))
   })
 
-  it('says that a folder is not on a BPF file system', () => {
+  it('say that a directory is not on a BPF file system', () => {
     using object = loadUnpinned()
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-pin-'))
     expect(() => object.pin(folder)).toThrow(/is not on a BPF file system/)
@@ -264,8 +264,8 @@ describe('an object', () => {
   })
 })
 
-describe('load', () => {
-  it('is done before anything is pinned', () => {
+describe('BpfMap.pin before load', () => {
+  it('says to load the object first', () => {
     using object = open('pinned')
     expect(() => object.map('private').pin(bpffs('x'))).toThrow('load the object first')
   })

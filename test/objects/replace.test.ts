@@ -1,4 +1,4 @@
-// BpfObject.replace: under load, and where it fails.
+// BpfObject.replace under load, and when it fails.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmdirSync } from 'node:fs'
@@ -23,8 +23,8 @@ const cgroup = useCgroup()
 useTracefs()
 
 /**
- * Waits for a line, makes events until there is another, and says how many they were. In bursts: the queue of a veth holds
- * 256 packets.
+ * A program that waits for a line, produces events until the next line, and prints their number. It sends packets in bursts of 128, because the
+ * queue of a veth holds 256.
  */
 const program = useProgram(`
 #include <linux/if_packet.h>
@@ -82,7 +82,7 @@ const counted = (object: BpfObject<Counts>): [number, number] => [
   sum(object.maps.counts.get(2)),
 ]
 
-/** A process that makes events from `go` until `stop`, which gives how many. */
+/** A process that produces events from `go` until `stop`, which returns their number. */
 function producer(command: string, args: string[]) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   let said = ''
@@ -101,7 +101,7 @@ function producer(command: string, args: string[]) {
   }
 }
 
-/** Replaces an object again and again while events are made, each time after it has counted. Gives the last version, and how many events there were. */
+/** Replaces an object repeatedly while events are produced, each time after it has counted some. Returns the last version and the number of events. */
 async function swapUnderLoad(
   first: BpfObject<Counts>,
   name: string,
@@ -123,13 +123,13 @@ async function swapUnderLoad(
   return { last, kinds, made: await stop() }
 }
 
-/** Packets that no XDP program saw: the queue had no room for them. */
+/** The number of packets that no XDP program saw, because the queue was full. */
 function droppedBefore(): number {
   const [link] = JSON.parse(ip('-n', veth.netns, '-j', '-s', 'link', 'show', veth.peerName))
   return link.stats64.tx.dropped
 }
 
-describe('replace', () => {
+describe('BpfObject.replace', () => {
   it('loses no packet and counts none twice', async () => {
     const sender = producer('ip', ['netns', 'exec', veth.netns, program(), 'packets', veth.peerName])
     const first = version(1, ['packets'])
@@ -152,7 +152,7 @@ describe('replace', () => {
       object.program('probe').attachUprobe(program(), { symbol: 'probed' }),
   }
   for (const name of ['calls', 'probe'] as const) {
-    it(`counts each of the ${name} once, through a dispatcher`, async () => {
+    it(`counts each of the ${name} once if the program is replaceable`, async () => {
       const caller = producer(program(), [name === 'calls' ? 'c' : 'u'])
       const first = version(1, [name], caller.pid)
       first.program(name).replaceable = true
@@ -168,7 +168,7 @@ describe('replace', () => {
     })
   }
 
-  it('loses nothing without a dispatcher: both see what happens in between', async () => {
+  it('loses no event if the program is not replaceable, but may count some twice', async () => {
     const caller = producer(program(), ['c'])
     const first = version(1, ['calls'], caller.pid)
     await first.load()
@@ -180,7 +180,7 @@ describe('replace', () => {
     expect(one + two).toBeGreaterThanOrEqual(made)
   })
 
-  it('lets readers of the old maps go on', async () => {
+  it('lets readers of the old maps go on reading', async () => {
     const first = version(1, ['executions'])
     await first.load()
     first.attach()
@@ -198,7 +198,7 @@ describe('replace', () => {
     expect(new Set(seen)).toEqual(new Set([2]))
   })
 
-  it('leaves all as it was when the new version is rejected', async () => {
+  it('changes nothing when the verifier rejects the new version', async () => {
     using first = version(1, ['packets'])
     await first.load()
     using link = first.program('packets').attachXdp(veth.name)
@@ -209,14 +209,14 @@ describe('replace', () => {
     expect([...first.links]).toEqual([link])
   })
 
-  it('puts the first links back when a later one refuses', async () => {
+  it('moves the first links back when a later one cannot be moved', async () => {
     using first = version(1, ['packets', 'calls'])
     await first.load()
     using xdp = first.program('packets').attachXdp(veth.name)
     using call = first.program('calls').attach()
     const { programId } = queryXdp(veth.name)
     using second = version(2, ['packets'])
-    // It is not loaded, so it cannot be attached.
+    // Its program 'calls' is not loaded, so it cannot be attached.
     await expect(first.replace(second)).rejects.toMatchObject({ code: 'ERR_BPF_STATE' })
     expect(queryXdp(veth.name).programId).toBe(programId)
     expect(new Set(first.links)).toEqual(new Set([xdp, call]))
@@ -226,7 +226,7 @@ describe('replace', () => {
 
   requiresKernel(
     '5.9',
-    'moves the other links when an interface or a cgroup is gone, and reports the dead ones',
+    'moves the live links when an interface or a cgroup is gone, and reports the dead ones',
     async () => {
       const [doomed, folder] = [`lbn${process.pid % 10000}c`, `${cgroup()}/doomed`]
       ip('link', 'add', doomed, 'type', 'veth', 'peer', 'name', `${doomed}p`)
@@ -258,7 +258,7 @@ describe('replace', () => {
     },
   )
 
-  it('says what does not fit before anything is loaded', async () => {
+  it('says what does not match before anything is loaded', async () => {
     using first = version(1, ['packets'])
     await first.load()
     first.program('packets').attachXdp(veth.name)
@@ -278,7 +278,7 @@ describe('replace', () => {
     await expect(first.replace(larger)).rejects.toMatchObject({ code: 'ERR_BPF_STATE' })
   })
 
-  it('moves a link that is updated to the object of its program', async () => {
+  it('leaves the link to the object of its new program', async () => {
     const first = version(1, ['packets'])
     await first.load()
     const link = first.program('packets').attachXdp(veth.name)
@@ -294,8 +294,8 @@ describe('replace', () => {
   })
 })
 
-describe('the example of replacing', () => {
-  it('switches on SIGHUP, and goes on counting', async () => {
+describe('the example replace', () => {
+  it('switches versions on SIGHUP and goes on counting', async () => {
     const example = fileURLToPath(new URL('../../dist/examples/replace/replace.js', import.meta.url))
     const child = spawn(process.execPath, [example], { stdio: ['ignore', 'pipe', 'inherit'] })
     let output = ''
@@ -306,7 +306,7 @@ describe('the example of replacing', () => {
     execFileSync('true')
     child.kill('SIGHUP')
     await until('it has switched', () => output.includes('now from user id 1000 on'))
-    // Root's executions are no longer counted, and the earlier ones are still there.
+    // Executions by root are no longer counted, but the earlier counts are kept.
     await until('it says what it counted', () => /now from.*Map\(\d+\) \{ 0 => \d+n/s.test(output))
     child.kill('SIGINT')
     const [status] = await once(child, 'exit')

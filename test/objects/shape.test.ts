@@ -1,4 +1,4 @@
-// What BpfObject.open<Shape>() knows. The types are checked by `npm run check`, the rest here.
+// BpfObject.open<Shape>(): `npm run check` checks the types, and these tests the behavior.
 import { BpfMap, BpfObject, type Program } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { objectPath } from '../helpers/objects.js'
@@ -17,7 +17,7 @@ interface Skeleton {
 const path = objectPath('skeleton')
 
 describe('an object with a shape', () => {
-  it('has programs and maps as properties, which are still Maps', () => {
+  it('has programs and maps as properties of its Maps', () => {
     using object = BpfObject.open<Skeleton>(path)
     const program: Program = object.programs.on_exec
     expect(program).toBe(object.program('on_exec'))
@@ -27,7 +27,7 @@ describe('an object with a shape', () => {
     expect(Object.keys(object.maps)).toEqual([])
   })
 
-  it('has maps with the names of what every Map has by map() and get()', () => {
+  it('has maps named like a member of Map only through map() and get()', () => {
     using object = BpfObject.open<Skeleton>(path)
     const count: number = object.maps.size
     expect(count).toBe([...object.maps.keys()].length)
@@ -35,7 +35,7 @@ describe('an object with a shape', () => {
     expect(object.maps.get('size')).toBe(sizes)
   })
 
-  it('types variables of sections, and leaves others as they were', () => {
+  it('has typed variables in the sections that the shape describes', () => {
     using object = BpfObject.open<Skeleton>(path)
     object.rodata.min_ns += 1n
     const limits: number[] = object.globals('.data.limits').limits
@@ -44,7 +44,7 @@ describe('an object with a shape', () => {
     expect([object.rodata.min_ns, other]).toEqual([6n, 3])
   })
 
-  it('has the last open link of each program', () => {
+  it('has the newest open link of each program', () => {
     using object = BpfObject.open<Skeleton>(path)
     object.loadSync()
     expect(object.links.on_exec).toBeUndefined()
@@ -59,7 +59,7 @@ describe('an object with a shape', () => {
     expect(object.links.on_exec).toBeUndefined()
   })
 
-  it('is refused what it does not have by the type checker', () => {
+  it('lets the type checker refuse unknown names', () => {
     using object = BpfObject.open<Skeleton>(path)
     const wrong = [
       // @ts-expect-error
@@ -78,7 +78,7 @@ describe('an object with a shape', () => {
     for (const attempt of wrong) expect(attempt).toThrow()
   })
 
-  it('goes wherever an object goes', async () => {
+  it('can be passed where any BpfObject is accepted', async () => {
     const nameOf = (object: BpfObject): string => object.name
     using object = BpfObject.open<Skeleton>(path)
     expect(nameOf(object)).toBe('skeleton')

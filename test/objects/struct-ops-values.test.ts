@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load, open, thrownBy } from '../helpers/objects.js'
 
-/** Makes a TCP connection in a network of its own, under a congestion control. */
+/** Opens a TCP connection with a congestion control, in a network namespace of its own. */
 function connectUnder(congestionControl: string): void {
   const program = `
     const { createServer, connect } = require('node:net')
@@ -22,8 +22,8 @@ function connectUnder(congestionControl: string): void {
   ])
 }
 
-describe('obj.structOps', () => {
-  it('has what C says, functions as programs', () => {
+describe('BpfObject.structOps', () => {
+  it('has the initial values from C, with programs as functions', () => {
     using object = open('congestion')
     const { my_ops } = object.structOps
     expect(my_ops).toMatchObject({ name: 'libbpf_slow', flags: 0, owner: 0n, list: { next: 0n, prev: 0n } })
@@ -34,7 +34,7 @@ describe('obj.structOps', () => {
     expect(none.structOps).toEqual({})
   })
 
-  it('is changed in the initial value, and nothing beside it', () => {
+  it('changes a member of the initial value and nothing else', () => {
     using object = open('congestion')
     const map = object.map('my_ops')
     const before = map.initialValue!
@@ -48,12 +48,12 @@ describe('obj.structOps', () => {
     expect(map.initialValue).not.toEqual(before)
   })
 
-  requiresKernel('6.4', 'is what the kernel gets: another name, flag and program', () => {
+  requiresKernel('6.4', 'passes a changed name, flag and program to the kernel', () => {
     using object = open('congestion')
     const name = `ln_${randomBytes(4).toString('hex')}`
     object.structOps.my_ops!.name = name
     object.structOps.my_ops!.init = object.program('fast_init')
-    // TCP_CONG_NON_RESTRICTED: another network may be set to it.
+    // TCP_CONG_NON_RESTRICTED: other network namespaces can use it.
     object.structOps.my_ops!.flags = 1
     object.loadSync()
     expect(object.program('fast_init').loaded).toBe(true)
@@ -65,7 +65,7 @@ describe('obj.structOps', () => {
     expect(object.bss.slow_connections).toBe(0)
   })
 
-  it('takes nothing that does not fit, and stays as it was', () => {
+  it('refuses values that do not fit, and stays unchanged', () => {
     using object = open('congestion')
     using other = open('congestion')
     const my_ops = object.structOps.my_ops!
@@ -73,7 +73,7 @@ describe('obj.structOps', () => {
     for (const wrong of ['fast_init', 5n, null, {}, other.program('fast_init')]) {
       expect(() => {
         my_ops.init = wrong
-      }).toThrow(/^my_ops\.init: .* no program of object 'congestion'$/)
+      }).toThrow(/^my_ops\.init: expected a program of object 'congestion'$/)
     }
     expect(() => {
       my_ops.name = 'a name of more than sixteen bytes'
@@ -90,19 +90,19 @@ describe('obj.structOps', () => {
     expect(object.map('my_ops').initialValue).toEqual(before)
   })
 
-  requiresKernel('6.4', 'leaves it to load to refuse a program of another kind', () => {
+  requiresKernel('6.4', 'accepts a program of another kind, which load then refuses', () => {
     using object = open('congestion')
     object.structOps.my_ops!.init = object.program('bystander')
     expect(thrownBy(() => object.loadSync())).toMatchObject({ operation: 'bpf_object__load' })
   })
 
-  requiresKernel('6.4', 'is over after load', () => {
+  requiresKernel('6.4', 'can no longer be read or changed after load', () => {
     using object = load('congestion')
     const { my_ops } = object.structOps
     expect(thrownBy(() => my_ops!.name)).toMatchObject({ code: 'ERR_BPF_STATE', map: 'my_ops' })
     expect(() => {
       my_ops!.name = 'x'
-    }).toThrow("struct_ops 'my_ops' is as it was once the object is loaded")
+    }).toThrow("struct_ops map 'my_ops' cannot be read or changed once the object is loaded")
   })
 
   it('is closed with its object', () => {

@@ -8,7 +8,7 @@ import { open, thrownBy } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
 
 const asking = useProgram(congested)
-/** Makes a connection with it. */
+/** Opens a connection with the congestion control. */
 const ask = () => execFileSync(asking(), ['libbpf_node'], { stdio: 'ignore' })
 
 /** Whether TCP knows the congestion control of struct-ops.bpf.c. */
@@ -22,8 +22,8 @@ function loadOps(): BpfObject {
   return object
 }
 
-describe('struct_ops', () => {
-  requiresKernel('6.4', 'are attached by attach, and there until their link is closed', async () => {
+describe('struct_ops maps', () => {
+  requiresKernel('6.4', 'are attached by attach until their link is closed', async () => {
     using object = loadOps()
     expect(object.map('one').autoattach).toBe(true)
     expect(isThere()).toBe(false)
@@ -35,7 +35,7 @@ describe('struct_ops', () => {
     await until('it is gone', () => !isThere())
   })
 
-  requiresKernel('6.4', 'are detached for good by detach, and the link stays, an empty shell', async () => {
+  requiresKernel('6.4', 'are detached by detach, which leaves an open link without effect', async () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()
     expect(isThere()).toBe(true)
@@ -45,7 +45,7 @@ describe('struct_ops', () => {
     expect(link.info()).toMatchObject({ type: 'struct_ops', mapId: 0 })
   })
 
-  requiresKernel('6.4', 'are put in the place of others by updateMap', () => {
+  requiresKernel('6.4', 'are replaced by updateMap', () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()
     const { id } = link.info()
@@ -54,23 +54,19 @@ describe('struct_ops', () => {
     expect(isThere()).toBe(true)
   })
 
-  requiresKernel(
-    '6.4',
-    'are what a socket uses that asks for them by name, until others take their place',
-    () => {
-      using object = loadOps()
-      using link = object.map('one').attachStructOps()
-      ask()
-      expect(object.bss.initialized).toEqual([1n, 0n])
-      link.updateMap(object.map('two'))
-      ask()
-      expect(object.bss.initialized).toEqual([1n, 1n])
-      link.close()
-      expect(() => ask()).toThrow('Command failed')
-    },
-  )
+  requiresKernel('6.4', 'are used by sockets that select them by name, until they are replaced', () => {
+    using object = loadOps()
+    using link = object.map('one').attachStructOps()
+    ask()
+    expect(object.bss.initialized).toEqual([1n, 0n])
+    link.updateMap(object.map('two'))
+    ask()
+    expect(object.bss.initialized).toEqual([1n, 1n])
+    link.close()
+    expect(() => ask()).toThrow('Command failed')
+  })
 
-  requiresKernel('5.6', 'load only with a map that has them, and say so', () => {
+  requiresKernel('5.6', 'are needed to load their programs, and the error says so', () => {
     using object = open('bad-struct-ops')
     expect(thrownBy(() => object.loadSync())).toMatchObject({
       code: 'EINVAL',
@@ -80,7 +76,7 @@ describe('struct_ops', () => {
     })
   })
 
-  requiresKernel('6.4', 'take each other’s place only', () => {
+  requiresKernel('6.4', 'can only replace maps of the same kind', () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()
     expect(thrownBy(() => link.update(object.program('ssthresh')))).toMatchObject({
@@ -89,14 +85,14 @@ describe('struct_ops', () => {
     expect(link.info()).toMatchObject({ mapId: object.map('one').id })
   })
 
-  requiresKernel('6.4', 'by a name that is there already are refused', () => {
+  requiresKernel('6.4', 'are refused if their name is already registered', () => {
     using object = loadOps()
     using link = object.map('one').attachStructOps()
     expect(thrownBy(() => object.map('two').attachStructOps())).toMatchObject({ map: 'two', code: 'EEXIST' })
     expect(link.info()).toMatchObject({ mapId: object.map('one').id })
   })
 
-  requiresKernel('6.4', 'are typed by the object until load, and can be changed', () => {
+  requiresKernel('6.4', 'have typed initial values that can be changed until load', () => {
     using object = open('struct-ops')
     const map = object.map('one')
     const ops = object.codec<{ name: string; init: bigint; cong_control: bigint }>('tcp_congestion_ops')
@@ -117,7 +113,7 @@ describe('struct_ops', () => {
     expect(() => ask()).toThrow('Command failed')
   })
 
-  requiresKernel('6.4', 'with a function that is none of the object are refused', () => {
+  requiresKernel('6.4', 'are refused with a function that is not a program of the object', () => {
     using object = open('struct-ops')
     const ops = object.codec<Record<string, unknown>>('tcp_congestion_ops')
     const map = object.map('one')

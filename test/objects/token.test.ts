@@ -1,4 +1,4 @@
-// In a user namespace, as in a container without privileges: with a BPF token and without.
+// Loading in a user namespace, as in an unprivileged container, with and without a BPF token.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { compile } from '../helpers/compile.js'
 import { requiresKernel } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
 
-/** Runs a script as root of a user namespace, where everything is delegated to a BPF file system. */
+/** Runs a script as root of a user namespace that has a BPF file system with everything delegated. */
 async function inNamespace(script: string, args: string[] = []): Promise<{ stdout: string; stderr: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
   try {
@@ -25,7 +25,7 @@ async function inNamespace(script: string, args: string[] = []): Promise<{ stdou
 }
 
 describe('a BPF token', () => {
-  requiresKernel('6.9', 'lets a container load programs and make maps', async () => {
+  requiresKernel('6.9', 'lets a container load programs and create maps', async () => {
     const { stdout, stderr } = await inNamespace(
       `import { BpfObject } from 'libbpf-node'
        const [, folder, path] = process.argv
@@ -39,7 +39,7 @@ describe('a BPF token', () => {
     expect({ stdout, stderr }).toEqual({ stdout: 'true true true\n', stderr: '' })
   })
 
-  requiresKernel('6.9', 'is what the error speaks of where there is none', async () => {
+  requiresKernel('6.9', 'is mentioned in the error if there is none', async () => {
     const { stdout } = await inNamespace(
       `import { BpfObject } from 'libbpf-node'
        const obj = BpfObject.open(process.argv[2], { bpfTokenPath: '' })

@@ -1,0 +1,53 @@
+import type { Subject } from '../errors/explain.js'
+import { capabilitiesFor } from '../machine/capabilities.js'
+import { differences, layoutOf } from '../maps/layout.js'
+import { BpfMap } from '../maps/map.js'
+import type { BpfObject } from './object.js'
+
+/** Programs can only read the map. */
+const BPF_F_RDONLY_PROG = 1 << 7
+
+/**
+ * What an error of loading is about.
+ *
+ * @param kernelLog - reads the buffer of the option `kernelLogSize`
+ * @internal
+ */
+export function loadSubject(
+  object: BpfObject,
+  btfCustomPath: string | undefined,
+  kernelLog: () => string,
+): Subject {
+  return {
+    what: `load object '${object.name}'`,
+    object: object.name,
+    capabilities: () =>
+      capabilitiesFor([...object.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
+    kernelLog,
+    reason: ({ log }) => pinMismatch(log, object.maps.values()) ?? unreadableBtf(log, btfCustomPath),
+  }
+}
+
+function unreadableBtf(log: string, path: string | undefined): string | undefined {
+  const isIt = /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
+  return isIt ? `btfCustomPath ${path} cannot be read as BTF to relocate against` : undefined
+}
+
+/** Lists every difference between a map and the map that is already pinned at its path. */
+function pinMismatch(log: string, maps: Iterable<BpfMap<unknown, unknown>>): string | undefined {
+  const path = /couldn't reuse pinned map at '(.+)': parameter mismatch/.exec(log)?.[1]
+  const map = [...maps].find(({ isInternal, pinPath }) => !isInternal && pinPath === path)
+  if (path === undefined || map === undefined) return undefined
+  try {
+    using pinned = BpfMap.fromPin(path)
+    const found = layoutOf(pinned)
+    // The kernel sets this flag on devmaps by itself, and libbpf ignores it.
+    if (found.type.startsWith('devmap')) found.flags &= ~BPF_F_RDONLY_PROG
+    const list = differences(found, layoutOf(map))
+    if (list.length === 0) return undefined
+    return `map '${map.name}' does not match the map that is pinned at ${path}, which has ${list.join(', ')}; remove that file, or declare the map like it`
+  } catch {
+    // The file was removed in the meantime.
+    return undefined
+  }
+}
