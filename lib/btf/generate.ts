@@ -21,6 +21,12 @@ const runtime = { ...fault, ...values, readText }
 /** The longest array that is read without a loop. */
 const unrolled = 8
 
+/**
+ * Records with this many members are made by a constructor. V8 makes a slow dictionary of an object literal with 128 or
+ * more members, but keeps what a constructor makes fast up to about 370.
+ */
+const large = { least: 128, most: 320 }
+
 /** Makes a codec by generating its source. It is as fast as code that is written by hand for the type. */
 export function generate(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   const source = codecSource(plan, littleEndian, frame.size)
@@ -54,6 +60,8 @@ export class Generator {
   readonly #constants: string[] = []
   readonly #names = new Map<string, Map<Plan, string>>()
   readonly #bodies = new Map<string, string>()
+  /** The names of constructors for large records, by their source. */
+  readonly #constructors = new Map<string, string>()
   readonly #taken = new Set<string>()
 
   constructor(littleEndian: boolean, style = javascript) {
@@ -214,8 +222,28 @@ export class Generator {
   }
 
   #recordReader(plan: RecordPlan): string {
+    if (isLarge(plan)) {
+      const parameters = placed(plan).join(', ')
+      return `{\n  return new ${this.#constructorOf(plan, parameters)}(${parameters})\n}`
+    }
     const members = plan.fields.map((field) => `${key(field.name)}: ${this.#readField(field)},`)
     return `{\n  return {\n    ${members.join('\n    ')}\n  }\n}`
+  }
+
+  /** Writes the constructor for a large record, and returns its name. */
+  #constructorOf(plan: RecordPlan, parameters: string): string {
+    const members = plan.fields.map(
+      (field) => `this[${JSON.stringify(field.name)}] = ${this.#readField(field)}`,
+    )
+    const type = this.#typed(`<${this.#style.nameOf(plan) ?? 'object'}>`)
+    const source = `rt.plainConstructor${type}(function (${parameters}) {\n  ${members.join('\n  ')}\n})`
+    let name = this.#constructors.get(source)
+    if (name === undefined) {
+      name = `Record${this.#constructors.size}`
+      this.#constructors.set(source, name)
+      this.#functions.push(`const ${name} = ${source}`)
+    }
+    return name
   }
 
   #readField({ name, offset, plan }: FieldPlan): string {
@@ -386,6 +414,14 @@ export class Generator {
     const short = isFlexible(field.plan) ? `((end${this.#typed(': number')}) => ${read})(0)` : 'read'
     return `(((read${t}, given${t}) => given !== undefined && !rt.same(read, given, ${short}))(${read}, ${get(field.name)}))`
   }
+}
+
+function isLarge({ fields }: RecordPlan): boolean {
+  const { length } = fields
+  // An assignment to a member that every object inherits may not make an own property.
+  return (
+    length >= large.least && length <= large.most && fields.every(({ name }) => !(name in Object.prototype))
+  )
 }
 
 /** The parameters of a function that reads. Only flexible types need the end of the record. */

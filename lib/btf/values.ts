@@ -29,6 +29,22 @@ export function member(value: object, name: string): unknown {
   return (value as Record<string, unknown>)[name]
 }
 
+/** Makes a constructor of plain objects from a function that assigns their members. */
+export function plainConstructor<T>(
+  fill: (this: Record<string, unknown>, view: DataView, offset: number, end: number) => void,
+): new (
+  view: DataView,
+  offset: number,
+  end?: number,
+) => T {
+  fill.prototype = Object.prototype
+  return fill as unknown as new (
+    view: DataView,
+    offset: number,
+    end?: number,
+  ) => T
+}
+
 /** Throws unless the value is an object with members. */
 export function checkObject(value: unknown): asserts value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) wrongType(value, 'an object', '')

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Codec, type CodecOptions, compile } from '../../lib/btf/codec.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
@@ -691,6 +692,43 @@ describe.each([
       expect(() => choice.encodeBytes({})).toThrow(/is required, because they share a union/)
       expect(choice.encodeBytes({ constructor: 5 })).toEqual(Uint8Array.of(5))
     })
+  })
+
+  test.each([127, 128, 320, 321])('reads a struct with %i members into a plain object', (count) => {
+    const writer = new BtfWriter()
+    const int = writer.int('int', 4, 1)
+    const names = Array.from({ length: count }, (_, i) => `member${i}`)
+    const id = writer.record(
+      'struct',
+      'large',
+      count * 4,
+      names.map((name, i) => [name, int, i * 32]),
+    )
+    const { decodeBytes, encodeBytes } = compile<Plain>(writer.btf, id, { generate })
+    const bytes = new Uint8Array(Int32Array.from(names, (_, i) => i - 5).buffer)
+    const value = decodeBytes(bytes)
+    expect(value).toStrictEqual(Object.fromEntries(names.map((name, i) => [name, i - 5])))
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
+    expect(Object.keys(value)).toEqual(names)
+    expect(inspect(value)).toMatch(/^\{\s+member0: -5,/)
+    expect(encodeBytes(value)).toEqual(bytes)
+  })
+
+  test('reads a large struct whose members have names that every object inherits', () => {
+    const writer = new BtfWriter()
+    const int = writer.int('int', 4, 1)
+    const names = ['__proto__', 'constructor', ...Array.from({ length: 150 }, (_, i) => `member${i}`)]
+    const id = writer.record(
+      'struct',
+      'large',
+      names.length * 4,
+      names.map((name, i) => [name, int, i * 32]),
+    )
+    const value = compile<Plain>(writer.btf, id, { generate }).decodeBytes(
+      new Uint8Array(Int32Array.from(names, (_, i) => i).buffer),
+    )
+    expect(Object.keys(value)).toEqual(names)
+    expect(Object.values(value)).toEqual(names.map((_, i) => i))
   })
 
   test('reads and writes a section of variables', () => {

@@ -53,6 +53,12 @@ const sources: Record<string, string> = {
     struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4); __type(key, enum wide); __type(value, struct bits); } values SEC(".maps");
     const volatile enum wide limit = W_BIG;
     SEC("socket") int run(void *ctx) { return limit != 0; }`,
+  many: `
+    #define M(n) int m##n;
+    #define M10(n) M(n##0) M(n##1) M(n##2) M(n##3) M(n##4) M(n##5) M(n##6) M(n##7) M(n##8) M(n##9)
+    struct large { M10(1) M10(2) M10(3) M10(4) M10(5) M10(6) M10(7) M10(8) M10(9) M10(10) M10(11) M10(12) M10(13) int rest[]; };
+    struct large *unused_large;
+    SEC("socket") int run(void *ctx) { return 0; }`,
   words: `
     /* A Program that fills its BpfMap and RingBuffer; PerfBuffer, Codec, UserRingBuffer, EventReader, EventReaderOptions. */
     const volatile int limit = 5; /* RingBufferOptions and PerfBufferOptions. */
@@ -150,6 +156,13 @@ describe('generated types', () => {
     const value = { a: 200, b: 1n << 40n, c: -1, d: 1n << 40n, e: [1n, 2n] }
     object.map<bigint, object>('values').set(1n, value)
     expect(object.map<bigint, object>('values').get(1n)).toEqual(value)
+  })
+
+  it('fit the constructors of large structs', async () => {
+    const { Large: codec } = await import(pathToFileURL(path('many.skel.js')).href)
+    const value = codec.decodeBytes(new Uint8Array(Int32Array.from({ length: 132 }, (_, i) => i).buffer))
+    expect(Object.values(value)).toEqual([...Array.from({ length: 130 }, (_, i) => i), [130, 131]])
+    expect(codec.decodeBytes(codec.encodeBytes(value))).toStrictEqual(value)
   })
 
   it('are not imported because of a word in a comment', () => {
