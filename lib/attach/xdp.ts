@@ -5,7 +5,6 @@ import { BpfError, ENOTSUPP } from '../errors/errors.js'
 import type { Attachable, LinkSubject } from '../links/attachment.js'
 import { Link } from '../links/link.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
-import { read } from '../machine/read.js'
 import { native } from '../native/binding.js'
 import { attachTypeName, attachTypeNumber } from '../native/type-names.js'
 import { type Hook, subjectOf } from './attachable.js'
@@ -111,7 +110,7 @@ function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: strin
     return mode === 'generic' ? undefined : `its driver does not support ${mode} XDP`
   }
   if (errno === ERANGE && mode === 'native') {
-    return `the MTU${mtuOf(to)} is too large for native XDP in this driver; lower it, or compile the program with SEC("xdp.frags")`
+    return 'the MTU of the interface (or of its peer, for veth) is too large for native XDP; lower it, or compile the program with SEC("xdp.frags")'
   }
   if (errno !== EBUSY && errno !== EEXIST) return undefined
   try {
@@ -121,10 +120,4 @@ function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: strin
   } catch {
     return 'another program is attached already, and only one can be'
   }
-}
-
-/** " of 9000 bytes", or nothing if it cannot be read. */
-function mtuOf(to: Interface): string {
-  const mtu = typeof to === 'string' ? read(`/sys/class/net/${to}/mtu`)?.trim() : undefined
-  return mtu === undefined ? '' : ` of ${mtu} bytes`
 }

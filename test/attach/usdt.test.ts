@@ -7,6 +7,8 @@ import { loadOnly, shop, useProgram } from './surroundings.js'
 useTracefs()
 
 const program = useProgram(shop)
+const unreadable = useProgram(shop.replace('-8@%0', '8@%%xmm0'))
+const many = useProgram(shop.replace('-8@%0 8@%1', '4@$1 '.repeat(13)))
 
 // The target is position-independent, as compilers make programs today. To attach in all processes, libbpf needs
 // cookies.
@@ -52,4 +54,32 @@ describe('attachUsdt', () => {
       '/no/such/file does not exist or cannot be read',
     )
   })
+
+  it('says which argument of a probe libbpf cannot parse, instead of denying the probe', () => {
+    using object = loadOnly('attach-usdt', ['on_probe'])
+    const usdt = object.program('on_probe')
+    // x86's registers; other machines do not have them at all.
+    expect(() => usdt.attachUsdt(unreadable(), 'shop', 'sold')).toThrow(
+      /the probe exists, but libbpf cannot parse its arguments: .*arg #0.*xmm0.* \(EINVAL\)$/,
+    )
+    expect(() => usdt.attachUsdt(many(), 'shop', 'sold')).toThrow(
+      /libbpf cannot parse its arguments: (too many USDT arguments|unrecognized arg)/,
+    )
+  })
+
+  requiresKernel(
+    '5.15',
+    'says that the map of specs is full, and attaches again when a link was closed',
+    () => {
+      using object = loadOnly('attach-usdt', ['on_probe'], (opened) => {
+        opened.map('__bpf_usdt_specs').maxEntries = 3
+      })
+      const attach = () => object.program('on_probe').attachUsdt(program(), 'shop', 'sold')
+      const links = Array.from({ length: 3 }, attach)
+      expect(attach).toThrow(/__bpf_usdt_specs is full.*BPF_USDT_MAX_SPEC_CNT.* \(E2BIG\)$/)
+      links.pop()!.close()
+      attach().close()
+      for (const link of links) link.close()
+    },
+  )
 })

@@ -54,6 +54,21 @@ describe('attachXdp', () => {
     }
   })
 
+  it('explains that the MTU is too large for native mode', () => {
+    using object = loadOnly('attach-net', ['xdp_pass'])
+    const mtu = (bytes: string) => ip('-n', veth.netns, 'link', 'set', veth.peerName, 'mtu', bytes)
+    mtu('9000')
+    try {
+      expect(() => object.program('xdp_pass').attachXdp(veth.name, { mode: 'native' })).toThrow(
+        'the MTU of the interface (or of its peer, for veth) is too large for native XDP; lower it, or compile the program with SEC("xdp.frags") (ERANGE)',
+      )
+      using link = object.program('xdp_pass').attachXdp(veth.name)
+      expect(link.mode).toBe('generic')
+    } finally {
+      mtu('1500')
+    }
+  })
+
   it('is updated to another program atomically', async () => {
     using object = load()
     using link = object.program('xdp_pass').attachXdp(veth.name)
