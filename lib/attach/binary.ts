@@ -55,10 +55,15 @@ export function isReadable(path: string): boolean {
   }
 }
 
-/** Says why nothing can be attached in a file if the file itself is the reason. */
-export function whyNoBinary(binary: string): string | undefined {
+/** Says why nothing can be attached in a file if the file itself is the reason. `log` has libbpf's warnings. */
+export function whyNoBinary(binary: string, log = ''): string | undefined {
   if (!binary.includes('/')) {
-    if (searchedBinary(binary) !== undefined) return undefined
+    const found = searchedBinary(binary)
+    if (found !== undefined) {
+      return /failed to resolve full path/.test(log)
+        ? `libbpf did not accept ${found}: it searches fewer folders, and programs must be executable (not on a noexec mount); give the full path`
+        : undefined
+    }
     return `no program or library of that name is on ${isLibrary(binary) ? 'the library path' : 'PATH'}`
   }
   const [file = ''] = binary.split('!/')

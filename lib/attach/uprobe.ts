@@ -140,7 +140,7 @@ export function whyNoUprobe({ errno, log }: NativeError, path: string): string |
   // The kernel says ESRCH without a warning of libbpf's, or with one about the attempt itself.
   if (errno === ESRCH && (log === '' || /failed to (?:create|attach) .*ESRCH/.test(log)))
     return 'no such process'
-  const file = whyNoBinary(path)
+  const file = whyNoBinary(path, log)
   if (file !== undefined) return file
   if (errno === EACCES && missingCapabilities(['CAP_SYS_ADMIN']).length > 0) {
     return 'not permitted: the process lacks CAP_SYS_ADMIN, which single uprobes require since Linux 6.16 (and in older kernels with that fix), and where kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) only requires CAP_PERFMON'

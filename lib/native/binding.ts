@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Binding } from '../../types/binding.js'
 import { packageRoot } from './package-root.js'
@@ -96,12 +96,34 @@ function explain(root: string, cause: NodeJS.ErrnoException): string {
     return `${failed}: its dependency node-gyp-build is not installed; run 'npm install', and with a bundler keep libbpf-node external`
   }
   const build = `'npm run build' in ${root} builds one, with a C++ compiler and CMake`
-  if (cause.code === 'ERR_DLOPEN_FAILED') return `${failed}: ${cause.message}; ${build}`
+  if (cause.code === 'ERR_DLOPEN_FAILED') {
+    const noexec = noexecMount(root)
+    return noexec === undefined
+      ? `${failed}: ${cause.message}; ${build}`
+      : `${failed}: ${cause.message}; ${noexec} is mounted with noexec, which forbids native addons: install the package elsewhere, or remount it with exec`
+  }
   const chosen = choices.filter((name) => process.env[name]).map((name) => `${name}=${process.env[name]}`)
   const asked = chosen.length === 0 ? '' : `; the environment has ${chosen.join(', ')}`
   const place = process.env.LIBBPF_NODE_PREBUILD || root
   const folder = `${place}/prebuilds/${platform}-${arch}`
   return `${failed}: no file for it in ${folder} (${contents(folder)}) or ${place}/build/Release${asked}; ${build}`
+}
+
+/** The mount point of a file system that must not contain code, if `path` is on one. */
+function noexecMount(path: string): string | undefined {
+  try {
+    const mounts = readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' '))
+    const above = mounts.filter(
+      ([, point]) => point !== undefined && `${path}/`.startsWith(point.replace(/\/?$/, '/')),
+    )
+    // The mount with the longest path contains it; of several at one path, the last one.
+    const [, point, , options = ''] = above.reduce((a, b) => (b[1]!.length >= a[1]!.length ? b : a))
+    return options.split(',').includes('noexec') ? point : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function libc(): string {

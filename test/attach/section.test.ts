@@ -1,4 +1,7 @@
 // Program.attach() goes by SEC(). A failure is explained in the same words as by the method for that hook.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { BpfError, Program } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
@@ -86,6 +89,22 @@ describe('Program.attach with a target that cannot be attached to', () => {
       // libbpf looks a name up itself, so only the method knows the path.
       expect(why.replace('libc.so.6', '')).toBe(reason(() => method(program)).replace(/\/\S*libc\.so\.6/, ''))
     })
+  }
+})
+
+it('Program.attach explains that libbpf does not take a program from PATH that is not executable', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-path-'))
+  const { PATH } = process.env
+  try {
+    writeFileSync(join(folder, 'libbpf-node-no-program'), '', { mode: 0o644 })
+    process.env.PATH = `${folder}:${PATH}`
+    using object = loadOnly('attach-section', ['uprobe_program'])
+    expect(() => object.program('uprobe_program').attach()).toThrow(
+      `libbpf did not accept ${folder}/libbpf-node-no-program: it searches fewer folders, and programs must be executable`,
+    )
+  } finally {
+    process.env.PATH = PATH
+    rmSync(folder, { recursive: true })
   }
 })
 

@@ -31,10 +31,11 @@ function put(bytes: Uint8Array, name = 'libbpf-node.glibc.node', where = prebuil
 }
 
 /** What comes out of the import: `loaded`, or why not. */
-async function loading(env: Record<string, string> = {}): Promise<string> {
+async function loading(env: Record<string, string> = {}, under: string[] = []): Promise<string> {
   const program = `await import(process.argv.at(-1)).then(() => console.log('loaded'), (error) => console.log(error.message))`
   const { stdout, signal } = await runChild(program, [join(folder, 'dist/lib/index.js')], {
     env: { ...ordinaryAddon, ...env },
+    under,
   })
   expect(signal).toBeNull()
   expect(stdout).toMatch(
@@ -52,6 +53,14 @@ describe('the addon', () => {
       'build/Release/libbpf_node.node is damaged: it has 1000 bytes of at least',
     )
     expect(await loading({ PREBUILDS_ONLY: '1' })).toContain('loaded')
+  })
+
+  it('on a file system that is mounted with noexec says so', async () => {
+    put(addon)
+    const mounted = `mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"`
+    expect(await loading({}, ['unshare', '--mount', 'sh', '-c', mounted, folder])).toContain(
+      `${folder} is mounted with noexec, which forbids native addons: install the package elsewhere`,
+    )
   })
 
   it.each([
