@@ -78,7 +78,9 @@ export interface SkeletonDefinition {
   readonly name: string
   readonly object: () => Uint8Array
   readonly codecs: ReadyCodecs
-  /** The C type of the records of the map `events`, if it is known. Other maps with records have methods of their own. */
+  /**
+   * The C type of the records of the map `events`, if it is known. Other maps with records have methods of their own.
+   */
   readonly events?: string
 }
 
@@ -99,7 +101,10 @@ export interface SkeletonClass<S extends Shape, E = RecordOf<S, 'events'>> {
   open<T>(this: new (options?: OpenOptions) => T, options?: OpenOptions): T
 }
 
-/** Makes the base class for an object. It calls `define` when the object is opened, because the codecs are declared after the class. */
+/**
+ * Makes the base class for an object. It calls `define` when the object is opened, because the codecs are declared
+ * after the class.
+ */
 export function skeleton<S extends Shape, E = RecordOf<S, 'events'>>(
   define: () => SkeletonDefinition,
 ): SkeletonClass<S, E> {

@@ -82,8 +82,8 @@ export class Btf implements Disposable {
   }
 
   /**
-   * Loads BTF by its id in the kernel, such as `btfId` in the `info()` of a map or program. The BTF of a module includes
-   * the types of the kernel. (`btf__load_from_kernel_by_id_split`, Linux 4.18; requires CAP_SYS_ADMIN)
+   * Loads BTF by its id in the kernel, such as `btfId` in the `info()` of a map or program. The BTF of a module
+   * includes the types of the kernel. (`btf__load_from_kernel_by_id_split`, Linux 4.18; requires CAP_SYS_ADMIN)
    *
    * @throws BpfError ENOENT if no BTF has this id
    */
@@ -119,8 +119,9 @@ export class Btf implements Disposable {
   }
 
   /**
-   * Reads BTF from a file: raw BTF like the files in /sys/kernel/btf, or an ELF file that contains BTF, such as an object
-   * file or a vmlinux. The BTF of a module needs the kernel's BTF as its base. (`btf__parse`, `btf__parse_split`)
+   * Reads BTF from a file: raw BTF like the files in /sys/kernel/btf, or an ELF file that contains BTF, such as an
+   * object file or a vmlinux. The BTF of a module needs the kernel's BTF as its base. (`btf__parse`,
+   * `btf__parse_split`)
    *
    * @throws BpfError if the file cannot be read, or contains no valid BTF
    */
@@ -144,8 +145,8 @@ export class Btf implements Disposable {
   }
 
   /**
-   * Makes a codec that reads and writes values of a type. A short form of `btf.types.codec`; the codec can still be used
-   * after {@link close}.
+   * Makes a codec that reads and writes values of a type. A short form of `btf.types.codec`; the codec can still be
+   * used after {@link close}.
    *
    * @example
    * const task = btf.codec<{ pid: number; comm: string }>('task_struct')
@@ -169,8 +170,8 @@ export class Btf implements Disposable {
    * Writes C declarations, which BPF programs include as `vmlinux.h`. Accesses to members are relocated (CO-RE) unless
    * BPF_NO_PRESERVE_ACCESS_INDEX is defined. (`btf_dump__dump_type`)
    *
-   * Without `names` you get all types and the prototypes of all kfuncs, as from `bpftool btf dump file vmlinux format c`.
-   * A source file that declares kfuncs itself defines BPF_NO_KFUNC_PROTOTYPES before it includes them.
+   * Without `names` you get all types and the prototypes of all kfuncs, as bpftool writes them. A source file that
+   * declares kfuncs itself must define BPF_NO_KFUNC_PROTOTYPES before it includes them.
    *
    * @param names - the types to declare, with all types that they need; all types by default
    * @throws RangeError that suggests similar names, if there is no such type
@@ -182,8 +183,8 @@ export class Btf implements Disposable {
   }
 
   /**
-   * Writes a value in the form of a C initializer, for people to read: `(struct event){.pid = (int)1,}`. Use {@link codec}
-   * to get a value to work with. (`btf_dump__dump_type_data`)
+   * Writes a value in the form of a C initializer, for people to read: `(struct event){.pid = (int)1,}`. To get a value
+   * to work with, use {@link codec}. (`btf_dump__dump_type_data`)
    *
    * @param type - the type's name in C, without `struct` or `union`, or its id
    * @throws BpfError E2BIG if there are fewer bytes than the type has

@@ -1,6 +1,6 @@
 /**
- * Whether a value is a Uint8Array or a Buffer. Unlike `instanceof`, this also works for values of another realm, such as
- * the sandbox of a test runner or a `vm` context.
+ * Whether a value is a Uint8Array or a Buffer. Unlike `instanceof`, this also works for values of another realm, such
+ * as the sandbox of a test runner or a `vm` context.
  *
  * @internal
  */
@@ -10,8 +10,8 @@ export function isBytes(value: unknown): value is Uint8Array {
 }
 
 /**
- * Returns the same bytes as a Uint8Array of this realm. In a sandbox such as Jest's, arrays that native code makes are not
- * instances of the sandbox's Uint8Array.
+ * Returns the same bytes as a Uint8Array of this realm. In a sandbox such as Jest's, arrays that native code makes are
+ * not instances of the sandbox's Uint8Array.
  *
  * @internal
  */

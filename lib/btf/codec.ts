@@ -9,15 +9,16 @@ import { isFlexible, type Plan, Planner } from './plan.js'
 /** Options for making a codec. */
 export interface CodecOptions {
   /**
-   * Whether integers of more than 32 bits are bigints. The default is `true`. With `false` they are numbers, and decoding
-   * one that is not a safe integer throws a RangeError. Encoding accepts both in either case. Pointers are always bigints.
+   * Whether integers of more than 32 bits are bigints. The default is `true`. With `false` they are numbers, and
+   * decoding one that is not a safe integer throws a RangeError. Encoding accepts both in either case. Pointers are
+   * always bigints.
    */
   readonly bigint?: boolean
   /** The name of a value in errors, such as `event` in `event.pid: missing`. The default is the type's name. */
   readonly name?: string
   /**
-   * Whether to generate source code, which is the default where the environment allows it. With `false`, the codec is made
-   * of closures, which do the same but are slower.
+   * Whether to generate source code, which is the default where the environment allows it. With `false`, the codec is
+   * made of closures, which do the same but are slower.
    */
   readonly generate?: boolean
 }
@@ -35,14 +36,15 @@ export interface Codec<T = unknown> {
    * Reads a value.
    *
    * @param offset - where the value starts in the view, in bytes; 0 by default
-   * @param length - how many bytes the record has. A flexible array extends to the end of the record. Without `length`, it
-   *   is empty
+   * @param length - how many bytes the record has. A flexible array extends to the end of the record. Without `length`,
+   *   it is empty
    * @throws RangeError if the record is shorter than the type
    */
   readonly decode: (view: DataView, offset?: number, length?: number) => T
 
   /**
-   * Writes a value in place. Bytes that no member covers become 0. If it throws, the contents of the bytes are undefined.
+   * Writes a value in place. Bytes that no member covers become 0. If it throws, the contents of the bytes are
+   * undefined.
    *
    * @throws TypeError or RangeError that names the member that is wrong: `event.addr.port: 70000 does not fit u16`
    */
@@ -58,7 +60,9 @@ export interface Codec<T = unknown> {
   readonly encodeBytes: (value: T) => Uint8Array
 }
 
-/** Whether code can be made from strings. Electron's renderers and `--disallow-code-generation-from-strings` forbid it. */
+/**
+ * Whether code can be made from strings. Electron's renderers and `--disallow-code-generation-from-strings` forbid it.
+ */
 const evalAllowed = (() => {
   try {
     return new Function('return true')() === true
@@ -72,14 +76,14 @@ const evalAllowed = (() => {
  *
  * - Structs, unions and sections are plain objects. Members of anonymous structs and unions belong to the object around
  *   them. When you read a union, you get all its members. When you write one, give one member, or several that agree.
- * - Integers, enums and bitfields of up to 32 bits are numbers. Larger ones and pointers are bigints. `bool` is a boolean,
- *   and floats are numbers.
+ * - Integers, enums and bitfields of up to 32 bits are numbers. Larger ones and pointers are bigints. `bool` is a
+ *   boolean, and floats are numbers.
  * - `char[N]` is a string: UTF-8 up to the first NUL. To write other bytes, give a Uint8Array.
  * - Other arrays of unsigned bytes are Uint8Arrays, which are copies. So are floats of a size that JavaScript does not
  *   have. All other arrays are arrays.
  *
- * @throws TypeError if the type has no values (a function, a forward declaration), or has a member whose type BTF cannot
- *   express
+ * @throws TypeError if the type has no values (a function, a forward declaration), or has a member whose type BTF
+ *   cannot express
  * @throws Error if the BTF contradicts itself
  */
 export function compile<T = unknown>(btf: BtfTypes, typeId: number, options: CodecOptions = {}): Codec<T> {

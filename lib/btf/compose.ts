@@ -55,7 +55,10 @@ export function compose(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
   }
 }
 
-/** Reads and writes a value in place. It leaves everything around the value alone, including the bits around a bitfield. It throws faults, not errors. */
+/**
+ * Reads and writes a value in place. It leaves everything around the value alone, including the bits around a bitfield.
+ * It throws faults, not errors.
+ */
 export interface Accessor {
   read(view: DataView, offset: number): unknown
   write(view: DataView, offset: number, value: unknown): void

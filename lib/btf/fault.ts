@@ -1,9 +1,9 @@
 import { didYouMean } from '../errors/nearest.js'
 
 /**
- * Says what is wrong with a value, and where. The code that throws it knows only the member itself. Each record and array
- * around the member adds its own step in front of the path while the fault passes through, and at the top the fault
- * becomes an error.
+ * Says what is wrong with a value, and where. The code that throws it knows only the member itself. Each record and
+ * array around the member adds its own step in front of the path while the fault passes through, and at the top the
+ * fault becomes an error.
  */
 class Fault {
   path: string
@@ -79,7 +79,10 @@ export function checkMembers(value: object, known: ReadonlySet<string>): void {
   }
 }
 
-/** Throws the same again. But if a member is missing and another one is unknown, that is probably a typo, so it throws for the unknown one. */
+/**
+ * Throws the same again. But if a member is missing and another one is unknown, that is probably a typo, so it throws
+ * for the unknown one.
+ */
 export function unlessUnknown(thrown: unknown, value: object, known: ReadonlySet<string>): never {
   if (thrown instanceof Fault && thrown.text === missing) checkMembers(value, known)
   throw thrown

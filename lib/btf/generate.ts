@@ -69,7 +69,10 @@ export class Generator {
     this.#style = style
   }
 
-  /** Writes an object literal with the functions of a {@link Raw} codec. In typed source, `type` is the type of its values. */
+  /**
+   * Writes an object literal with the functions of a {@link Raw} codec. In typed source, `type` is the type of its
+   * values.
+   */
   raw(plan: Plan, size: number, type = 'unknown'): string {
     const flexible = isFlexible(plan)
     const read = `return ${this.#read(plan, 'o', '""')}`
@@ -180,7 +183,9 @@ export class Generator {
     }
   }
 
-  /** In Node.js 20 and 22, getBigUint64 is a call and takes twice as long as this, which compiles to a few instructions. */
+  /**
+   * In Node.js 20 and 22, getBigUint64 is a call and takes twice as long as this, which compiles to a few instructions.
+   */
   #read64(at: string, signed: boolean): string {
     const le = this.#endian
     const [low, high] = le === 'true' ? [at, add(at, 4)] : [add(at, 4), at]
@@ -270,7 +275,10 @@ export class Generator {
     return result
   }
 
-  /** Writes statements that store the variable `x` at offset `at`. `step` leads to it from what contains it: `.name` or ''. */
+  /**
+   * Writes statements that store the variable `x` at offset `at`. `step` leads to it from what contains it: `.name` or
+   * ''.
+   */
   #write(plan: Plan, at: string, step: string): string {
     const le = this.#endian
     const path = JSON.stringify(step)

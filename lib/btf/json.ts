@@ -2,7 +2,8 @@ import { isBytes } from './bytes.js'
 
 /**
  * A replacer for `JSON.stringify`, for everything that this package hands out: events, map entries, infos and errors.
- * Without it, `JSON.stringify` throws at the first `bigint`, writes `{}` for an error, and writes byte arrays as objects.
+ * Without it, `JSON.stringify` throws at the first `bigint`, writes `{}` for an error, and writes byte arrays as
+ * objects.
  *
  * | Value | JSON |
  * |---|---|

@@ -72,7 +72,10 @@ function printable(record: object): Record<string, unknown> {
   return values
 }
 
-/** Methods that move items work on copies: a live item that is moved over another one also changes what is still to be moved. */
+/**
+ * Methods that move items work on copies: a live item that is moved over another one also changes what is still to be
+ * moved.
+ */
 const moving = new Set<string | symbol>(['copyWithin', 'reverse', 'sort'])
 /** Methods that change the length. Without this they would move items before they fail. */
 const refused = new Set<string | symbol>(['shift', 'splice', 'unshift'])

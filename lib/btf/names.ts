@@ -5,8 +5,8 @@ export interface NameBytes {
 }
 
 /**
- * Finds entries by name with a hash table over the bytes, so that no strings are made. For the 150,000 types of a kernel,
- * it takes 2 MB and a few milliseconds.
+ * Finds entries by name with a hash table over the bytes, so that no strings are made. For the 150,000 types of a
+ * kernel, it takes 2 MB and a few milliseconds.
  */
 export class NameIndex {
   readonly #heads: Uint32Array
@@ -19,7 +19,8 @@ export class NameIndex {
     const buckets = 2 ** Math.ceil(Math.log2(Math.max(count, 2)))
     this.#mask = buckets - 1
     this.#nameOf = nameOf
-    // Entries are stored as index + 1, and 0 ends a chain. Going backwards makes each chain start with the lowest index.
+    // Entries are stored as index + 1, and 0 ends a chain. Going backwards makes each chain start with the lowest
+    // index.
     this.#heads = new Uint32Array(buckets)
     this.#next = new Uint32Array(count)
     for (let i = count - 1; i >= 0; i--) {

@@ -18,7 +18,10 @@ const magic = 0xeb9f
 const headerSize = 24
 const commonSize = 12
 
-/** What follows the first 12 bytes of a type: a fixed part, then one part for each of its `vlen` members. Indexed by kind. */
+/**
+ * What follows the first 12 bytes of a type: a fixed part, then one part for each of its `vlen` members. Indexed by
+ * kind.
+ */
 const fixedSize = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0]
 const memberSize = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12]
 
@@ -132,8 +135,8 @@ export class BtfTypes implements Iterable<BtfType> {
   }
 
   /**
-   * Makes a codec that reads and writes values of a type: a struct, union, enum, typedef or another type that has values.
-   * If several types share the name, a struct is preferred, then a union, an enum and a typedef.
+   * Makes a codec that reads and writes values of a type: a struct, union, enum, typedef or another type that has
+   * values. If several types share the name, a struct is preferred, then a union, an enum and a typedef.
    *
    * @example
    * const task = btf.codec<{ pid: number; comm: string }>('task_struct')
@@ -184,7 +187,9 @@ export class BtfTypes implements Iterable<BtfType> {
     }
   }
 
-  /** Iterates over all types but `void` in the order of their ids, so the base comes first. They are not kept in memory. */
+  /**
+   * Iterates over all types but `void` in the order of their ids, so the base comes first. They are not kept in memory.
+   */
   *[Symbol.iterator](): Generator<BtfType> {
     if (this.base !== undefined) yield* this.base
     for (let i = 0; i < this.#offsets.length; i++) yield this.#decode(this.#firstId + i)
@@ -201,7 +206,9 @@ export class BtfTypes implements Iterable<BtfType> {
     return sizeOf(this, id)
   }
 
-  /** Returns the alignment of a type in bytes. BTF does not record `aligned(n)`, so the real alignment may be larger. */
+  /**
+   * Returns the alignment of a type in bytes. BTF does not record `aligned(n)`, so the real alignment may be larger.
+   */
   alignOf(id: number): number {
     return alignOf(this, id)
   }
@@ -220,8 +227,8 @@ export class BtfTypes implements Iterable<BtfType> {
   }
 
   /**
-   * Guesses the sign of an enum that does not have one. Compilers before clang 15 and pahole 1.24 never say that an enum
-   * is signed, so -1 looks like 4294967295. Flags such as `1U << 31` look different from small negative numbers.
+   * Guesses the sign of an enum that does not have one. Compilers before clang 15 and pahole 1.24 never say that an
+   * enum is signed, so -1 looks like 4294967295. Flags such as `1U << 31` look different from small negative numbers.
    */
   #looksSigned(values: readonly { readonly value: number }[]): boolean {
     const high = values.filter(({ value }) => value >= 2 ** 31)
@@ -230,7 +237,10 @@ export class BtfTypes implements Iterable<BtfType> {
     )
   }
 
-  /** Whether any enum is signed or has 64 bits. If so, the compiler knows about signs, and an enum without one is unsigned. */
+  /**
+   * Whether any enum is signed or has 64 bits. If so, the compiler knows about signs, and an enum without one is
+   * unsigned.
+   */
   get #recordsSigns(): boolean {
     this.#hasSigns ??=
       (this.base === undefined ? false : this.base.#recordsSigns) ||

@@ -124,7 +124,9 @@ export function isFlexible(plan: Plan): boolean {
   return 'flexible' in plan && plan.flexible
 }
 
-/** Whether a value may leave out this member: a flexible array is then empty, and some members only the kernel writes. */
+/**
+ * Whether a value may leave out this member: a flexible array is then empty, and some members only the kernel writes.
+ */
 export function isOptional(plan: Plan): boolean {
   if ((plan.op === 'record' || plan.op === 'big') && plan.kernels) return true
   return plan.op !== 'record' && isFlexible(plan)

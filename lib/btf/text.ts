@@ -1,17 +1,18 @@
 /**
- * C strings. UTF-8 is decoded as usual. A byte that is not valid UTF-8 becomes a lone surrogate from U+DC80 to U+DCFF, as
- * with Python's "surrogateescape", and becomes the same byte again when it is written. A key that was read can therefore
- * be looked up, whatever its bytes are.
+ * C strings. UTF-8 is decoded as usual. A byte that is not valid UTF-8 becomes a lone surrogate from U+DC80 to U+DCFF,
+ * as with Python's "surrogateescape", and becomes the same byte again when it is written. A key that was read can
+ * therefore be looked up, whatever its bytes are.
  */
 
 const fromCharCode = String.fromCharCode
 
-// A few names (of commands, of interfaces) occur again and again. Reusing the string from last time costs half as much as
-// making a new one. A collision only replaces an entry.
+// A few names (of commands, of interfaces) occur again and again. Reusing the string from last time costs half as much
+// as making a new one. A collision only replaces an entry.
 const recent = new Array<string>(1024).fill('')
 const recentLength = 32
 
-// The same for char[16], which most records have. These names are compared by their four words, not character by character.
+// The same for char[16], which most records have. These names are compared by their four words, not character by
+// character.
 const shortWords = new Int32Array(4 * 1024)
 const shortTexts = new Array<string>(1024).fill('')
 
@@ -136,7 +137,10 @@ function readUtf8(view: DataView, offset: number, size: number): string {
 
 const smallest = [0, 0, 0x80, 0x800, 0x10000]
 
-/** Returns the code point of a sequence of 2 to 4 bytes; -1 if it is invalid: incomplete, overlong, a surrogate, or too large. */
+/**
+ * Returns the code point of a sequence of 2 to 4 bytes; -1 if it is invalid: incomplete, overlong, a surrogate, or too
+ * large.
+ */
 function sequence(view: DataView, offset: number, length: number): number {
   let point = view.getUint8(offset) & (0xff >> (length + 1))
   for (let i = 1; i < length; i++) {
@@ -149,8 +153,8 @@ function sequence(view: DataView, offset: number, length: number): number {
 }
 
 /**
- * Writes a string. Returns false if it is longer than `size` bytes, or contains a NUL, which would end it early. It writes
- * no NUL at the end, because the caller has filled the place with zeros.
+ * Writes a string. Returns false if it is longer than `size` bytes, or contains a NUL, which would end it early. It
+ * writes no NUL at the end, because the caller has filled the place with zeros.
  */
 export function writeText(view: DataView, offset: number, size: number, text: string): boolean {
   if (text.length > size) return false

@@ -1,7 +1,8 @@
 /**
  * BTF types as plain data: one interface for each kind, and the property `kind` tells them apart.
  *
- * A reference to another type is the id of that type (`typeId`). Id 0 is `void`. The name of a type without a name is `''`.
+ * A reference to another type is the id of that type (`typeId`). Id 0 is `void`. The name of a type without a name is
+ * `''`.
  */
 
 /** The properties of every type. */
@@ -49,7 +50,9 @@ export interface BtfArray extends Common {
   readonly length: number
 }
 
-/** A member of a struct or a union, as in BTF. Members of anonymous structs and unions are not moved to the outer one. */
+/**
+ * A member of a struct or a union, as in BTF. Members of anonymous structs and unions are not moved to the outer one.
+ */
 export interface BtfMember {
   /** `''` for an anonymous struct or union. */
   readonly name: string
@@ -78,7 +81,9 @@ export interface BtfEnum extends Common {
   readonly kind: 'enum'
   /** Size in bytes; 0 if the enum is declared but not defined. */
   readonly size: number
-  /** Compilers before clang 15 do not record this. In their BTF, an enum with small negative values is taken for signed. */
+  /**
+   * Compilers before clang 15 do not record this. In their BTF, an enum with small negative values is taken for signed.
+   */
   readonly signed: boolean
   readonly values: readonly { readonly name: string; readonly value: number }[]
 }

@@ -23,7 +23,9 @@ export function zero(view: DataView, offset: number, size: number): void {
   for (; i < end; i++) view.setUint8(i, 0)
 }
 
-/** Returns a member of a value. For a name that every object inherits, such as `toString`, only an own property counts. */
+/**
+ * Returns a member of a value. For a name that every object inherits, such as `toString`, only an own property counts.
+ */
 export function member(value: object, name: string): unknown {
   if (name in Object.prototype && !Object.hasOwn(value, name)) return undefined
   return (value as Record<string, unknown>)[name]
@@ -168,8 +170,8 @@ export function writeBits(
 }
 
 /**
- * Writes a float. Writing a NaN over another NaN changes nothing, because another member of a union may have written its
- * bits.
+ * Writes a float. Writing a NaN over another NaN changes nothing, because another member of a union may have written
+ * its bits.
  */
 export function writeFloat(
   view: DataView,

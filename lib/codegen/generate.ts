@@ -169,7 +169,10 @@ function stem(path: string): string {
   return name === '' ? 'object' : name
 }
 
-/** Whether TypeScript and Node.js treat this file as a CommonJS module: by its extension, otherwise by the nearest package.json. */
+/**
+ * Whether TypeScript and Node.js treat this file as a CommonJS module: by its extension, otherwise by the nearest
+ * package.json.
+ */
 function isCommonJs(path: string): boolean {
   const extension = extname(path)
   if (extension === '.cts' || extension === '.mts') return extension === '.cts'

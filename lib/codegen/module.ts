@@ -34,7 +34,10 @@ export interface ModuleInput {
   readonly isCommonJs: boolean
 }
 
-/** Names that a generated class cannot use for its own members: those of every object, and names with a meaning in JavaScript. */
+/**
+ * Names that a generated class cannot use for its own members: those of every object, and names with a meaning in
+ * JavaScript.
+ */
 const memberNames = [
   ...Object.getOwnPropertyNames(BpfObject.prototype),
   ...Object.getOwnPropertyNames(Object.prototype),
@@ -269,7 +272,10 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
     return this.#tags.words(id, -1, this.#input.comments.globals.get(name))
   }
 
-  /** Adds types that nothing else needs: those from --type, and those that a global pointer refers to, which is how C code keeps a type in BTF. */
+  /**
+   * Adds types that nothing else needs: those from --type, and those that a global pointer refers to, which is how C
+   * code keeps a type in BTF.
+   */
   #mentioned(): void {
     for (const type of this.#input.types) this.#codecs.add(this.#typeId(type), type)
     for (const section of this.#datasecs.values()) {
@@ -370,8 +376,8 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
   }
 
   /**
-   * Chooses names for members of the class. A name that is taken gets `_` or a number at its end; names that are free go
-   * first, so that they stay as they are.
+   * Chooses names for members of the class. A name that is taken gets `_` or a number at its end; names that are free
+   * go first, so that they stay as they are.
    */
   #memberNames(wanted: readonly string[]): string[] {
     const chosen = [...wanted]

@@ -12,7 +12,10 @@ export function pascal(name: string): string {
   return identifier.test(joined) ? joined : `_${joined}`
 }
 
-/** Writes a member's name for an interface, class or object literal. `constructor` needs quotes, because it has a meaning in a class. */
+/**
+ * Writes a member's name for an interface, class or object literal. `constructor` needs quotes, because it has a
+ * meaning in a class.
+ */
 export function property(name: string): string {
   return identifier.test(name) && name !== 'constructor' ? name : JSON.stringify(name)
 }

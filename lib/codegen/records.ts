@@ -8,8 +8,8 @@ const carriers: readonly string[] = ['ringbuf', 'perf_event_array', 'user_ringbu
 export class GenerateError extends Error {}
 
 /**
- * Returns the C types of records by map. A type comes from `given`, otherwise from a `btf_decl_tag("record:struct event")`
- * on the map, otherwise, for a map of LIBBPF_NODE_EVENTS, from the values of `NAME_heap`.
+ * Returns the C types of records by map. A type comes from `given`, otherwise from a `btf_decl_tag("record:struct
+ * event")` on the map, otherwise, for a map of LIBBPF_NODE_EVENTS, from the values of `NAME_heap`.
  */
 export function recordTypes(
   object: BpfObject,

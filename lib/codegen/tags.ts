@@ -25,7 +25,9 @@ export class DeclTags {
     return tag?.slice(name.length + 1).trim()
   }
 
-  /** Returns documentation: the text of `doc:` tags, otherwise the comment in the source, followed by all other tags. */
+  /**
+   * Returns documentation: the text of `doc:` tags, otherwise the comment in the source, followed by all other tags.
+   */
   words(typeId: number, component = -1, comment = ''): string[] {
     const tags = this.of(typeId, component).filter((tag) => !tag.startsWith('record:'))
     const docs = tags.filter((tag) => tag.startsWith('doc:')).map((tag) => tag.slice(4).trim())

@@ -17,8 +17,9 @@ interface Member {
 }
 
 /**
- * Writes TypeScript types for the values that codecs read and write. A type describes what its {@link Plan} decodes into;
- * BTF adds names, enums and comments. Each type is declared once, and its name does not depend on later declarations.
+ * Writes TypeScript types for the values that codecs read and write. A type describes what its {@link Plan} decodes
+ * into; BTF adds names, enums and comments. Each type is declared once, and its name does not depend on later
+ * declarations.
  */
 export class TypeWriter {
   readonly #btf: BtfTypes
@@ -163,7 +164,10 @@ export class TypeWriter {
   }
 }
 
-/** Names of typedefs for types without a name of their own. If there are several, the lowest id wins, so that the result is stable. */
+/**
+ * Names of typedefs for types without a name of their own. If there are several, the lowest id wins, so that the result
+ * is stable.
+ */
 function typedefsOf(btf: BtfTypes): Map<number, string> {
   const names = new Map<number, string>()
   for (const typedef of btf.ofKind('typedef')) {

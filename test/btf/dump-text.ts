@@ -73,7 +73,10 @@ export class DumpReader {
     return token
   }
 
-  /** Reads the value of an enum. libbpf writes no comma after a signed value without a name, so the next value follows directly. */
+  /**
+   * Reads the value of an enum. libbpf writes no comma after a signed value without a name, so the next value follows
+   * directly.
+   */
   #enumToken(type: BtfEnum | BtfEnum64, value: unknown): string {
     const number = String(value)
     if (!type.signed || !this.#text.startsWith(number, this.#at)) return this.#token()

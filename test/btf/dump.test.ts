@@ -13,8 +13,8 @@ const btf = kernel.types as unknown as BtfTypes
 const structs = [...btf.ofKind('struct')].filter((struct) => struct.size <= 4096)
 
 /**
- * Random bytes without zeros: after libbpf has written the items of a byte array, it takes a 0 in any single byte for the
- * end of a string, and omits what follows.
+ * Random bytes without zeros: after libbpf has written the items of a byte array, it takes a 0 in any single byte for
+ * the end of a string, and omits what follows.
  */
 const random = randomOf(7).bytes
 const nonZero = (size: number) => random(size).map((byte) => byte || 1)

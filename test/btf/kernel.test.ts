@@ -12,8 +12,8 @@ const btf = new BtfTypes(kernelBtfBytes())
 const structs = [...btf.ofKind('struct')].filter((struct) => struct.size <= 4096)
 
 /**
- * Marks the bits that must survive decoding and encoding, according to BTF alone. These are all bits except padding, the
- * bytes after the NUL of a text, and the bits of a boolean, which only count together. For little-endian BTF.
+ * Marks the bits that must survive decoding and encoding, according to BTF alone. These are all bits except padding,
+ * the bytes after the NUL of a text, and the bits of a boolean, which only count together. For little-endian BTF.
  */
 function markBits(typeId: number, start: number, bits: number, bytes: Uint8Array, mask: Uint8Array): void {
   const type = btf.resolve(typeId)

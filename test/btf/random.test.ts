@@ -1,5 +1,5 @@
-// Random structs, laid out by clang. A C compiler, both kinds of codecs and generated code must agree on what random bytes in
-// them mean.
+// Random structs, laid out by clang. A C compiler, both kinds of codecs and generated code must agree on what random
+// bytes in them mean.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -132,7 +132,10 @@ function same(one: unknown, other: unknown, name: string): void {
   if (!isDeepStrictEqual(one, other)) expect(one, name).toEqual(other)
 }
 
-/** Returns the bytes, or the error for a union that cannot be written: none of its members has every bit, as with text, booleans and floats. */
+/**
+ * Returns the bytes, or the error for a union that cannot be written: none of its members has every bit, as with text,
+ * booleans and floats.
+ */
 function encode(codec: Codec, value: unknown): Uint8Array | string {
   try {
     return codec.encodeBytes(value)

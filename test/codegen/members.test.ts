@@ -1,4 +1,5 @@
-// Names and types in C that generated code must not trip over. Everything is compiled by the strictest tsc, and then run.
+// Names and types in C that generated code must not trip over. Everything is compiled by the strictest tsc, and then
+// run.
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -84,7 +84,10 @@ beforeAll(async () => {
   skeleton = (await import(pathToFileURL(join(folder, 'skeleton.skel.js')).href)) as Module
 }, 60_000)
 
-/** Names that no C compiler accepts, but that an object file may contain. Each tries to end a string, a comment or a line, or to continue as code. */
+/**
+ * Names that no C compiler accepts, but that an object file may contain. Each tries to end a string, a comment or a
+ * line, or to continue as code.
+ */
 const hostile: readonly [name: string, instead: string][] = [
   ['urgent', '*/\n"\'x'],
   ['counter_t', '; throw 1'],
