@@ -12,12 +12,16 @@ export default defineConfig({
     setupFiles: ['test/helpers/leaks.ts'],
     testTimeout: 30_000,
     // Tests see what is shipped.
-    alias: Object.entries({ '': 'index', '/skeleton': 'skeleton', '/asm': 'asm', '/testing': 'testing' }).map(
-      ([entry, file]) => ({
-        find: new RegExp(`^libbpf-node${entry}$`),
-        replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),
-      }),
-    ),
+    alias: Object.entries({
+      '': 'index',
+      '/skeleton': 'skeleton',
+      '/asm': 'asm',
+      '/testing': 'testing',
+      '/testing/vitest': 'testing/vitest',
+    }).map(([entry, file]) => ({
+      find: new RegExp(`^libbpf-node${entry}$`),
+      replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),
+    })),
     server: { deps: { external: [/\/dist\/lib\//] } },
   },
 })

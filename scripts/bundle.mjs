@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown'
 import { files } from './files.mjs'
 
 const folder = 'dist/lib'
-const entries = ['index', 'skeleton', 'asm', 'testing', 'cli/main']
+const entries = ['index', 'skeleton', 'asm', 'testing', 'testing/vitest', 'cli/main']
 
 /**
  * `import` of a module of Node's own makes a second module around it, which reads all that it exports: 0.2 ms each, and node:fs has a
@@ -25,6 +25,7 @@ const builtins = {
 const bundle = await rolldown({
   input: Object.fromEntries(entries.map((name) => [name, join(folder, `${name}.js`)])),
   platform: 'node',
+  external: ['vitest'],
   plugins: [builtins],
   logLevel: 'warn',
 })

@@ -197,10 +197,10 @@ function functionAt(elf: ElfFile, section: string, value: number): string | unde
 function* variablesOf(
   btf: BtfTypes,
   section: string,
-): Generator<{ name: string; typeId: number; offset: number }> {
-  for (const { typeId, offset } of btf.find(section, 'datasec')?.variables ?? []) {
+): Generator<{ name: string; typeId: number; offset: number; size: number }> {
+  for (const { typeId, offset, size } of btf.find(section, 'datasec')?.variables ?? []) {
     const variable = btf.type(typeId)
-    if (variable.kind === 'var') yield { name: variable.name, typeId: variable.typeId, offset }
+    if (variable.kind === 'var') yield { name: variable.name, typeId: variable.typeId, offset, size }
   }
 }
 
@@ -264,12 +264,12 @@ function lengthOf(btf: BtfTypes, type: BtfType | undefined): number {
 const notData = ['.maps', '.kconfig', '.ksyms']
 
 function* readVariables(elf: ElfFile, btf: BtfTypes): Generator<ObjectVariable> {
-  for (const { name: section, size } of elf.sections) {
-    if (notData.includes(section) || size === 0) continue
-    for (const { name, typeId, offset } of variablesOf(btf, section)) {
+  for (const { name: section, size: length } of elf.sections) {
+    if (notData.includes(section) || length === 0) continue
+    for (const { name, typeId, offset, size } of variablesOf(btf, section)) {
       // clang leaves the offsets to whoever links: the symbol has the place.
       const symbol = elf.symbols.find((s) => s.section === section && s.name === name)
-      yield { name, section, offset: symbol?.value ?? offset, size: btf.sizeOf(typeId), typeId }
+      yield { name, section, offset: symbol?.value ?? offset, size: symbol?.size ?? size, typeId }
     }
   }
 }

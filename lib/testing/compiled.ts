@@ -77,7 +77,10 @@ export class CompiledProgram implements Executor {
   constructor(host: Host, memory: Memory) {
     this.#host = host
     this.#memory = memory
-    const bytes = writeModule(imports, host.functions.map(compileFunction))
+    const bytes = writeModule(
+      imports,
+      host.functions.map((fn) => compileFunction(fn, host.countersAt(fn.number))),
+    )
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       m: { memory: memory.linear, ...Object.fromEntries(this.#imports().entries()) },
     })
@@ -151,8 +154,8 @@ export class CompiledProgram implements Executor {
   }
 }
 
-function compileFunction(fn: LinkedFunction): FunctionCode {
-  return { signature, locals, code: new Compiler(fn).compile() }
+function compileFunction(fn: LinkedFunction, counters: number | undefined): FunctionCode {
+  return { signature, locals, code: new Compiler(fn, counters).compile() }
 }
 
 interface Block {
@@ -212,12 +215,14 @@ const comparisons: Record<number, string> = {
 
 class Compiler {
   readonly #fn: LinkedFunction
+  readonly #counters: number | undefined
   readonly #blocks: Block[]
   readonly #code = new Code()
   #block = 0
 
-  constructor(fn: LinkedFunction) {
+  constructor(fn: LinkedFunction, counters: number | undefined) {
     this.#fn = fn
+    this.#counters = counters
     this.#blocks = blocksOf(fn)
   }
 
@@ -234,7 +239,10 @@ class Compiler {
       code.end()
       this.#block = i
       this.#spend(start, end - start)
-      for (let index = start; index < end; index++) this.#compile(this.#fn.ops[index]!, index)
+      for (let index = start; index < end; index++) {
+        if (this.#counters !== undefined) this.#count(this.#counters + index * 4)
+        this.#compile(this.#fn.ops[index]!, index)
+      }
     }
     code.end()
     return code.do('unreachable')
@@ -263,6 +271,10 @@ class Compiler {
     code.i32(0).memory('i32.load', budgetWord).i32(0).do('i32.lt_s').begin('if')
     this.#place(index).call(SPEND)
     code.end()
+  }
+
+  #count(at: number): void {
+    this.#code.i32(0).i32(0).memory('i32.load', at).i32(1).do('i32.add').memory('i32.store', at)
   }
 
   #compile(op: Op, index: number): void {

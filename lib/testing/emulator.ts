@@ -4,10 +4,20 @@ import { type ObjectFile, type ObjectFunction, readObject } from '../asm/object-
 import { type Codec, compile } from '../btf/codec.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { relocate } from './core.js'
+import { type Coverage, coverageOf } from './coverage.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
 import type { EmulatedMap } from './maps.js'
-import { Packet, type SkbFields, skbContext, type XdpFields, xdpContext } from './packet-context.js'
+import { Packet, skbContext, xdpContext } from './packet-context.js'
+import {
+  actionOf,
+  contextKind,
+  type RunOptions,
+  type RunResult,
+  type TestMap,
+  type TestObject,
+  type TestProgram,
+} from './test-object.js'
 
 export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   /**
@@ -25,69 +35,6 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   externs?: Readonly<Record<string, number | bigint>>
 }
 
-/** What a program is run with. Which of these there are depends on its kind. */
-export interface RunOptions {
-  /** For XDP, TC, socket filters and cgroup_skb: the packet. */
-  packet?: Uint8Array
-  /** Fields of `struct xdp_md`. */
-  xdp?: XdpFields
-  /** Fields of `struct __sk_buff`. */
-  skb?: SkbFields
-  /** For raw tracepoints, tp_btf, fentry, fexit and LSM: the arguments. An object is a kernel struct; its type is named by `types`. */
-  args?: readonly (number | bigint | KernelStruct)[]
-  /** The bytes of the context, for all other kinds. A `syscall` program may change them. */
-  context?: Uint8Array
-}
-
-/** A kernel struct as an argument: `struct('task_struct', { tgid: 42 })`. */
-export interface KernelStruct {
-  readonly struct: string
-  readonly value: { readonly [member: string]: KernelValue }
-}
-
-/** Names the type of a plain object that stands for a kernel struct. */
-export const struct = (name: string, value: { readonly [member: string]: KernelValue }): KernelStruct => ({
-  struct: name,
-  value,
-})
-
-export interface RunResult {
-  /** What the program returned, as 32 bits without a sign: test_run of the kernel gives the same. */
-  readonly retval: number
-  /** The return value's name, such as XDP_DROP, for programs that return an action. */
-  readonly action: string | undefined
-  /** The packet as the program left it. */
-  readonly packet: Uint8Array | undefined
-  /** The fields of `struct __sk_buff` as the program left them. */
-  readonly skb: SkbFields | undefined
-  /** The context's bytes as the program left them. */
-  readonly context: Uint8Array | undefined
-  /** Where the packet goes, by bpf_redirect or bpf_redirect_map. */
-  readonly redirected: Machine['redirected']
-}
-
-const xdpActions = ['XDP_ABORTED', 'XDP_DROP', 'XDP_PASS', 'XDP_TX', 'XDP_REDIRECT']
-const tcActions = [
-  'TC_ACT_OK',
-  'TC_ACT_RECLASSIFY',
-  'TC_ACT_SHOT',
-  'TC_ACT_PIPE',
-  'TC_ACT_STOLEN',
-  'TC_ACT_QUEUED',
-  'TC_ACT_REPEAT',
-  'TC_ACT_REDIRECT',
-  'TC_ACT_TRAP',
-]
-
-const isXdp = (section: string): boolean => /^xdp(?:[./_]|$)/.test(section)
-const isTc = (section: string): boolean => /^(?:tc|classifier|action|tcx|netkit)(?:\/|$)/.test(section)
-const hasSkb = (section: string): boolean =>
-  isTc(section) || /^(?:socket|cgroup_skb|cgroup\/skb|sk_skb|lwt_|flow_dissector)/.test(section)
-const hasArguments = (section: string): boolean =>
-  /^(?:raw_tp|raw_tracepoint|tp_btf|fentry|fexit|fmod_ret|lsm|iter)/.test(
-    section.replace(/\.(?:s|w)(?=\/|$)/, ''),
-  )
-
 /**
  * Runs programs of an object file without a kernel and without privileges.
  *
@@ -98,7 +45,7 @@ const hasArguments = (section: string): boolean =>
  * const emulator = Emulator.open('filter.bpf.o')
  * const { action } = emulator.program('filter').run({ packet })
  */
-export class Emulator {
+export class Emulator implements TestObject {
   readonly machine: Machine
   readonly object: ObjectFile
   readonly #values: KernelValues | undefined
@@ -120,6 +67,7 @@ export class Emulator {
       cpus,
       executor,
       budget,
+      coverage,
       ...environment
     } = options
     this.object = object
@@ -131,6 +79,7 @@ export class Emulator {
         ...(cpus !== undefined && { cpus }),
         ...(executor !== undefined && { executor }),
         ...(budget !== undefined && { budget }),
+        ...(coverage !== undefined && { coverage }),
       },
     )
     Object.assign(this.machine.environment, environment)
@@ -169,10 +118,10 @@ export class Emulator {
   }
 
   /** A map by its name, typed by BTF; bytes where it is declared with sizes only. */
-  map<K = unknown, V = unknown>(name: string): TestMap<K, V> {
+  map<K = unknown, V = unknown>(name: string): EmulatedTestMap<K, V> {
     const map = this.machine.maps.get(name)
     if (map === undefined) throw new RangeError(`the object has no map '${name}'`)
-    return new TestMap<K, V>(this, map)
+    return new EmulatedTestMap<K, V>(this, map)
   }
 
   /** Takes the records that programs put into a ring buffer or perf buffer. @param type - the struct that they are */
@@ -221,13 +170,21 @@ export class Emulator {
     return this.#values.make(type, value)
   }
 
+  /** How often each line ran, with the option `coverage`. */
+  coverage(): Coverage {
+    return coverageOf([this.machine])
+  }
+
+  /** Does nothing: an emulator holds nothing but memory. */
+  [Symbol.dispose](): void {}
+
   /** Lets time pass. Timers that are due fire. */
   advance(nanoseconds: bigint | number): void {
     this.machine.advance(BigInt(nanoseconds))
   }
 }
 
-export class EmulatedProgram {
+export class EmulatedProgram implements TestProgram {
   readonly #emulator: Emulator
   readonly #function: ObjectFunction
 
@@ -253,29 +210,29 @@ export class EmulatedProgram {
   run(options: RunOptions = {}): RunResult {
     const { machine } = this.#emulator
     const { name } = this
-    const section = this.section.replace(/^\?/, '')
+    const kind = contextKind(this.section)
     machine.redirected = undefined
     const packet = new Packet(machine, options.packet ?? new Uint8Array(0))
     let skb: ReturnType<typeof skbContext> | undefined
     let context: bigint
     let at: number | undefined
-    if (isXdp(section)) context = xdpContext(machine, packet, options.xdp)
-    else if (hasSkb(section)) {
+    if (kind === 'xdp') context = xdpContext(machine, packet, options.xdp)
+    else if (kind === 'skb') {
       skb = skbContext(machine, packet, options.skb)
       context = skb.pointer
     } else {
       const bytes =
-        hasArguments(section) && options.context === undefined ? this.#arguments(options) : options.context
+        kind === 'arguments' && options.context === undefined ? this.#arguments(options) : options.context
       const region = machine.memory.region('context', 'the context', bytes?.length ?? 0, { writable: true })
       machine.memory.bytes.set(bytes ?? new Uint8Array(0), region.base)
       at = region.base
       context = machine.memory.pointer(region)
     }
     const retval = Number(BigInt.asUintN(32, machine.run(name, context)))
-    const hasPacket = isXdp(section) || skb !== undefined
+    const hasPacket = kind === 'xdp' || kind === 'skb'
     return {
       retval,
-      action: (isXdp(section) ? xdpActions : isTc(section) ? tcActions : [])[retval],
+      action: actionOf(this.section, retval),
       packet: hasPacket ? packet.bytes() : undefined,
       skb: skb?.fields(),
       context:
@@ -296,7 +253,7 @@ export class EmulatedProgram {
 }
 
 /** A map of an {@link Emulator}, from the side of the tests. */
-export class TestMap<K = unknown, V = unknown> {
+export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> {
   readonly #map: EmulatedMap
   readonly #key: Codec<K> | undefined
   readonly #value: Codec<V> | undefined

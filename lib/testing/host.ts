@@ -6,6 +6,10 @@ export interface Host {
   readonly functions: readonly LinkedFunction[]
   /** Where the program is, for messages: set before a call of the machine. */
   at(functionNumber: number, index: number): void
+  /** Where the counters of a function's instructions are, if they are counted. */
+  countersAt(functionNumber: number): number | undefined
+  /** Adds 1 to a counter. */
+  count(at: number): void
   /** Begins a function: its stack. */
   enter(): Region
   leave(): void

@@ -65,11 +65,13 @@ class Frame {
 
   run(): bigint {
     const { ops, number } = this.#function
+    const counters = this.#host.countersAt(number)
     for (let index = 0; ; ) {
       const op = ops[index]
       this.#host.at(number, index)
       if (op === undefined) this.#host.fault('the program goes on beyond its last instruction')
       this.#host.spend(1)
+      if (counters !== undefined) this.#host.count(counters + index * 4)
       switch (op.code & 7) {
         case BPF_ALU:
         case BPF_ALU64:

@@ -28,6 +28,8 @@ export interface MachineOptions {
   executor?: 'compiled' | 'interpreted'
   /** How many instructions a run may take; 100 million by default. */
   budget?: number
+  /** Counts how often each instruction runs. */
+  coverage?: boolean
 }
 
 const stackSize = 512
@@ -107,6 +109,7 @@ export class Machine implements Host {
   /** Buffers that accept nothing more: helpers fail as when nobody reads. */
   readonly full = new Set<string>()
 
+  readonly #counters: (number | undefined)[] = []
   readonly #kernelNames: string[] = []
   readonly #frames: Region[]
   readonly #functionRegions: Region[]
@@ -154,6 +157,27 @@ export class Machine implements Host {
       symbol: (reference) => this.#symbol(reference),
       functionAddress: (number) => this.memory.pointer(this.#functionRegions[number]!),
     })
+  }
+
+  /** Where the counters of a function's instructions are in the linear memory; `undefined` without the option `coverage`. */
+  countersAt(functionNumber: number): number | undefined {
+    if (this.#options.coverage !== true) return undefined
+    const known = this.#counters[functionNumber]
+    if (known !== undefined) return known
+    const at = this.memory.allocate(this.functions[functionNumber]!.ops.length * 4)
+    this.#counters[functionNumber] = at
+    return at
+  }
+
+  count(at: number): void {
+    this.memory.view.setUint32(at, this.memory.view.getUint32(at, true) + 1, true)
+  }
+
+  /** How often each instruction of a function ran. */
+  counts(functionNumber: number): number[] {
+    const at = this.countersAt(functionNumber)
+    const { ops } = this.functions[functionNumber]!
+    return ops.map((_, i) => (at === undefined ? 0 : this.memory.view.getUint32(at + i * 4, true)))
   }
 
   addMap(map: EmulatedMap): void {

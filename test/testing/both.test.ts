@@ -1,0 +1,89 @@
+// The same tests in the emulator and in the kernel.
+import { fileURLToPath } from 'node:url'
+import {
+  add,
+  buildObject,
+  call,
+  exit,
+  ldMap,
+  ldx,
+  mov,
+  r0,
+  r1,
+  r2,
+  r3,
+  r6,
+  r10,
+  stx,
+  types,
+} from 'libbpf-node/asm'
+import {
+  Emulator,
+  ethernet,
+  ipv4,
+  openInKernel,
+  packet,
+  type TestObject,
+  tcp,
+  udp,
+} from 'libbpf-node/testing'
+import { describe, expect, it } from 'vitest'
+import 'libbpf-node/testing/vitest'
+
+const example = (name: string): string =>
+  fileURLToPath(new URL(`../../dist/examples/${name}/${name}.bpf.o`, import.meta.url))
+
+const ways: [string, (source: string | Uint8Array) => TestObject | Promise<TestObject>][] = [
+  ['the emulator', (source) => Emulator.open(source)],
+  ['the kernel', openInKernel],
+]
+
+describe.each(ways)('in %s', (_, open) => {
+  it('an XDP program counts frames by protocol', async () => {
+    using object = await open(example('xdp-count'))
+    const program = object.program('count')
+    for (const layers of [[udp()], [tcp()]]) {
+      const result = program.run({ packet: packet(ethernet(), ipv4(), ...layers, new Uint8Array(32)) })
+      expect(result).toReturn('XDP_PASS')
+      expect(result).toReturn(2)
+    }
+    const counts = object.map<number, bigint[]>('frames').get(0x0800)!
+    expect(counts.reduce((a, b) => a + b)).toBe(2n)
+  })
+
+  it('a syscall program submits records and changes its context', async () => {
+    const event = types.struct('event', { value: types.u64 })
+    const bytes = buildObject({
+      license: 'GPL',
+      maps: { events: { type: 'ringbuf', maxEntries: 4096 } },
+      globals: { unused: { type: types.pointer(event) } },
+      programs: {
+        p: {
+          section: 'syscall',
+          instructions: [
+            mov(r6, r1),
+            ldMap(r1, 'events'),
+            ldx('u64', r2, r6),
+            stx('u64', r10, -8, r2),
+            mov(r2, r10),
+            add(r2, -8),
+            mov(r3, 8),
+            mov({ register: 4 }, 0),
+            call('ringbuf_output'),
+            ldx('u64', r1, r6),
+            mov(r2, 5),
+            stx('u64', r6, 8, r2),
+            mov(r0, r1),
+            exit(),
+          ],
+        },
+      },
+    })
+    using object = await open(bytes)
+    const context = new Uint8Array(16)
+    context[0] = 77
+    expect(object.program('p').run({ context })).toReturn(77)
+    expect(object).toHaveSubmitted('events', 'event', [{ value: 77n }])
+    expect(object.events('events')).toEqual([])
+  })
+})
