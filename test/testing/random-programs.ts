@@ -72,6 +72,7 @@ export interface RandomOptions {
 const binary = ['add', 'sub', 'mul', 'div', 'mod', 'or', 'and', 'xor', 'lsh', 'rsh', 'arsh', 'mov'] as const
 const signedBinary = ['sdiv', 'smod'] as const
 type Binary = (dst: Register, src: Register | number) => Instruction
+const instructions = { ...asm } as unknown as Readonly<Record<string, Binary>>
 
 /** One program's instructions, from inputs in registers to the end of its random part. */
 function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean): Instruction[] {
@@ -103,7 +104,7 @@ function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean)
   const arithmetic = (): Instruction => {
     const name = one(isa === 4 && random.below(6) === 0 ? signedBinary : binary)
     const is32 = random.below(2) === 0
-    const make = asm[`${name}${is32 ? '32' : ''}` as 'add'] as Binary
+    const make = instructions[`${name}${is32 ? '32' : ''}`]!
     if (random.below(2) === 0) return make(register(), register())
     if (['lsh', 'rsh', 'arsh'].includes(name)) return make(register(), random.below(is32 ? 32 : 64))
     const value = number()
