@@ -6,6 +6,7 @@ import { Failure, root, run, say, settings } from '../scripts/run.mjs'
 import { brokenLinks } from './check-links.mjs'
 import { exampleNames, examplePage } from './examples.mjs'
 import { toSite } from './pages.mjs'
+import { entryPoints, typedocOptions } from './typedoc.mjs'
 
 const help = `Usage: npm run docs -- [--preview] [--verbose]
 
@@ -53,9 +54,16 @@ function copyPages() {
 /** The API reference: a page for each class, interface and function that is exported. */
 async function writeReference() {
   const typedoc = join(site, 'node_modules/typedoc/bin/typedoc')
-  const { typedocOptions } = await import('./typedoc.mjs')
   writeFileSync(join(site, 'typedoc.json'), JSON.stringify(typedocOptions(join(pages, 'api')), null, 2))
   await run(process.execPath, [typedoc, '--options', join(site, 'typedoc.json')], { cwd: root })
+  // TypeDoc calls an entry point by the name of its file.
+  const rows = entryPoints.map(({ name, source, folder }) => {
+    const page = join(pages, 'api', folder, 'index.md')
+    writeFileSync(page, readFileSync(page, 'utf8').replace(/^# .*$/m, `# ${name}`))
+    const [, summary = ''] = /^\/\*\*\n \* (.*)$/m.exec(readFileSync(join(root, source), 'utf8')) ?? []
+    return `| [\`${name}\`](${folder}/index.md) | ${summary} |\n`
+  })
+  writeFileSync(join(pages, 'api/index.md'), `# API reference\n\n| Import | |\n|---|---|\n${rows.join('')}`)
 }
 
 try {

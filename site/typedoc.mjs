@@ -1,15 +1,20 @@
 // The settings of TypeDoc, for pages that VitePress shows.
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { root } from '../scripts/run.mjs'
 
-/** The sources of what package.json exports, the main entry point first. */
-const entryPoints = Object.values(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
-  .map(({ types }) => types?.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts'))
-  .filter((path) => path !== undefined)
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** What users import, the main entry point first, with its source and its folder of the reference. */
+export const entryPoints = Object.entries(exports)
+  .filter(([, { types }]) => types !== undefined)
+  .map(([name, { types }]) => {
+    const source = types.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts')
+    return { name: name.replace('.', 'libbpf-node'), source, folder: basename(source, '.ts') }
+  })
 
 export const typedocOptions = (out) => ({
-  entryPoints: entryPoints.map((path) => join(root, path)),
+  entryPoints: entryPoints.map(({ source }) => join(root, source)),
   tsconfig: join(root, 'tsconfig.json'),
   plugin: [join(root, 'build/site/node_modules/typedoc-plugin-markdown/dist/index.js')],
   out,
