@@ -18,19 +18,17 @@ using Dump = std::unique_ptr<btf_dump, void (*)(btf_dump*)>;
 // A member of a struct or union whose type has no size.
 struct Unsized {
   uint32_t id;
-  uint16_t member;
+  uint32_t member;
   // The bytes up to the next member.
   uint32_t size;
 };
 
-uint32_t BytesAfter(const btf_type* type, uint16_t member) {
-  uint32_t start = btf_is_union(type) ? 0 : btf_member_bit_offset(type, member) / 8;
-  uint32_t end = type->size;
-  for (uint16_t i = 0; btf_is_struct(type) && i < btf_vlen(type); i++) {
-    uint32_t other = btf_member_bit_offset(type, i) / 8;
-    if (other > start) end = std::min(end, other);
-  }
-  return end > start ? end - start : 0;
+// Where the members of a struct start, in bytes and in ascending order.
+std::vector<uint32_t> StartsOf(const btf_type* type) {
+  std::vector<uint32_t> starts;
+  for (uint32_t i = 0; i < btf_vlen(type); i++) starts.push_back(btf_member_bit_offset(type, i) / 8);
+  std::sort(starts.begin(), starts.end());
+  return starts;
 }
 
 std::vector<Unsized> FindUnsized(const btf* types) {
@@ -38,8 +36,14 @@ std::vector<Unsized> FindUnsized(const btf* types) {
   for (uint32_t id = 1; id < btf__type_cnt(types); id++) {
     const btf_type* type = btf__type_by_id(types, id);
     if (!btf_is_composite(type)) continue;
-    for (uint16_t i = 0; i < btf_vlen(type); i++) {
-      if (!BtfCheck::HasSize(types, btf_members(type)[i].type)) found.push_back({id, i, BytesAfter(type, i)});
+    std::vector<uint32_t> starts;
+    for (uint32_t i = 0; i < btf_vlen(type); i++) {
+      if (BtfCheck::HasSize(types, btf_members(type)[i].type)) continue;
+      if (starts.empty() && btf_is_struct(type)) starts = StartsOf(type);
+      uint32_t start = btf_member_bit_offset(type, i) / 8;
+      auto next = std::upper_bound(starts.begin(), starts.end(), start);
+      uint32_t end = next != starts.end() ? std::min(*next, type->size) : type->size;
+      found.push_back({id, i, end > start ? end - start : 0});
     }
   }
   return found;
