@@ -114,12 +114,12 @@ export interface MapInfo {
   extra: bigint
 }
 
-/** Entries that were read on libuv's pool. */
+/** Entries that were read on libuv's thread pool. */
 export interface MapBatch {
   count: number
   /** False when these were the last. */
   more: boolean
-  /** Where the next batch goes on. */
+  /** Where the next batch continues. */
   cursor: Uint8Array
   /** `count` of them, one after the other. */
   keys: Uint8Array
@@ -538,46 +538,52 @@ export interface Binding {
   mapPinPath(map: MapHandle): string | undefined
   mapSetPinPath(map: MapHandle, path: string | undefined): void
   mapIsPinned(map: MapHandle): boolean
-  /** True for the maps that libbpf makes of sections (.rodata, .data, .bss, .kconfig). */
+  /** True for the maps that libbpf creates for sections (.rodata, .data, .bss, .kconfig). */
   mapIsInternal(map: MapHandle): boolean
   mapBtfKeyTypeId(map: MapHandle): number
   mapBtfValueTypeId(map: MapHandle): number
-  /** The inner map of a map of maps that was declared with one, until load. */
+  /** The declaration of the inner maps of a map of maps, until load. `undefined` if there is none. */
   mapInnerMap(map: MapHandle): MapHandle | undefined
   mapSetInnerMapFd(map: MapHandle, fd: number): void
   mapReuseFd(map: MapHandle, fd: number): void
   /** -1 before load. */
   mapFd(map: MapHandle): number
-  /** A copy of `bpf_map__initial_value`: after load, of the live memory. `undefined` where the map has no memory. */
+  /** A copy of `bpf_map__initial_value`; after load, of the live memory. `undefined` if the map has no memory. */
   mapInitialValue(map: MapHandle): Uint8Array | undefined
-  /** Only before load, and only as many bytes as the value has. */
+  /** Only before load. The value must have exactly the size of the map's value. */
   mapSetInitialValue(map: MapHandle, value: Uint8Array): void
-  /** Copies out of the map's memory. False where it has none (then a look-up of key 0 serves). */
+  /** Copies bytes out of the map's memory. False if it has none; then use a look-up of key 0. */
   mapMemoryRead(map: MapHandle, offset: number, target: Uint8Array): boolean
-  /** Copies into the map's memory; EACCES for memory that is read-only since load. False where it has none. */
+  /** Copies bytes into the map's memory. False if it has none. EACCES if load made it read-only. */
   mapMemoryWrite(map: MapHandle, offset: number, source: Uint8Array): boolean
 
-  /** Bytes that the value takes in a system call: a per-CPU map's is rounded up to 8 and there once for each possible CPU. */
+  // ---- map: binding/map_elements.cc
+
+  /** The size of a value in a system call. A per-CPU value is rounded up to 8 bytes, once for each possible CPU. */
   mapValueBytes(map: MapHandle): number
   /**
-   * Gives the map the two buffers that the calls below read and write, exactly `mapKeySize` and `mapValueBytes` long. They are kept,
-   * so they must never be detached, and nobody but the owner of the map may see them.
+   * Gives the map the two buffers that the calls below read and write, of exactly `mapKeySize` and `mapValueBytes` bytes. Native
+   * code keeps pointers to them, so they must never be detached: only code of this package may see them, no codec of a user.
    */
   mapBind(map: MapHandle, key: Uint8Array, value: Uint8Array): void
-  /** key -> value. False for ENOENT; what has been done is `undefined`, here and in the next four: a boolean would cost time. */
+  /**
+   * Reads the key from its buffer, and writes the value into the other one. False for ENOENT. Success is `undefined`, here and
+   * in the next four calls, because returning a boolean would cost time.
+   */
   mapLookup(map: MapHandle, flags?: number): false | undefined
-  /** key, value ->. */
+  /** Reads the key and the value from their buffers. */
   mapUpdate(map: MapHandle, flags?: number): void
-  /** key ->; false for ENOENT. */
+  /** Reads the key from its buffer. False for ENOENT. */
   mapDelete(map: MapHandle): false | undefined
-  /** key -> value, and the entry is gone; false for ENOENT. */
+  /** Like {@link mapLookup}, and deletes the entry. False for ENOENT. */
   mapLookupAndDelete(map: MapHandle, flags?: number): false | undefined
-  /** key -> the key after it, or with `first` the first one; false when there is none. */
+  /** Replaces the key in its buffer by the next key, or with `first` by the first key. False if there is none. */
   mapNextKey(map: MapHandle, first: boolean): false | undefined
   /**
-   * Fills `keys` and `values` with as many entries as `count[0]` says, from the kernel's cursor on or with `first` from the beginning, and leaves in it how
-   * many there were; `take` deletes them. False when these were the last. ENOSPC: a bucket of the hash has more than that. The cursor is
-   * as long as a key, 4 bytes at least. The map has to be bound, here and below.
+   * Reads up to `count[0]` entries into `keys` and `values`, from the kernel's cursor on, or with `first` from the beginning. Then
+   * `count[0]` is the number of entries that were read; `take` deletes them. False if these were the last entries. ENOSPC if a
+   * bucket of the hash table has more entries than that. The cursor has the size of a key, but at least 4 bytes. The map must be
+   * bound, here and below.
    */
   mapLookupBatch(
     map: MapHandle,
@@ -589,7 +595,7 @@ export interface Binding {
     flags: number,
     take: boolean,
   ): boolean
-  /** Sets as many entries as `count[0]` says, and leaves in it how many that were, also when it throws. */
+  /** Sets `count[0]` entries. Then `count[0]` is the number of entries that were set, also if it throws. */
   mapUpdateBatch(
     map: MapHandle,
     keys: Uint8Array,
@@ -597,13 +603,22 @@ export interface Binding {
     count: Uint32Array,
     flags: number,
   ): void
-  /** The same for deletion; false when it stopped at a key that is not there. */
+  /** The same for deletion. False if it stopped at a key that does not exist. */
   mapDeleteBatch(map: MapHandle, keys: Uint8Array, count: Uint32Array): boolean
+  /**
+   * `bpf_map_lookup_batch` on libuv's thread pool: reads up to `room` entries, from the cursor on, or without a cursor from the
+   * beginning. It fails like {@link mapLookupBatch}, and with a RangeError if there is no memory. The map must be bound, and can
+   * be closed meanwhile.
+   */
+  mapLookupBatchAsync(map: MapHandle, cursor: Uint8Array | undefined, room: number): Promise<MapBatch>
+
+  // ---- map: binding/map.cc
+
   mapFreeze(map: MapHandle): void
   mapPin(map: MapHandle, path: string | undefined): void
   mapUnpin(map: MapHandle, path: string | undefined): void
   mapInfo(map: MapHandle): MapInfo
-  /** `bpf_map_create`. The map belongs to the handle. With types from BTF where `btfFd` is not negative and the kernel takes them so, else without. */
+  /** `bpf_map_create`. The handle owns the map. If `btfFd` is not negative, the map has BTF types, unless the kernel refuses them. */
   mapCreate(
     type: number,
     name: string | undefined,
@@ -619,35 +634,27 @@ export interface Binding {
     btfKeyTypeId: number,
     btfValueTypeId: number,
   ): MapHandle
-  /** Of a copy of the descriptor, which the handle owns. */
+  /** The handle owns a duplicate of the descriptor. */
   mapFromFd(fd: number): MapHandle
   mapFromId(id: number): MapHandle
-  /** `bpf_obj_get`; flags BPF_F_RDONLY, BPF_F_WRONLY. EINVAL where the pin is not a map. */
+  /** `bpf_obj_get`; flags BPF_F_RDONLY, BPF_F_WRONLY. EINVAL if the pin is not a map. */
   mapFromPin(path: string, flags: number): MapHandle
   /** `bpf_map__attach_struct_ops`. */
   mapAttachStructOps(map: MapHandle): LinkHandle
-  /** Closes the descriptor of a map that no object owns; nothing for the maps of an object. */
+  /** Closes the descriptor of a map without an object. For the maps of an object it does nothing. */
   mapClose(map: MapHandle): void
-
-  // ---- map: binding/map_walk.cc
-
-  /**
-   * `bpf_map_lookup_batch` on libuv's pool: at most `room` entries, from the cursor on or without one from the beginning. Errors as
-   * {@link mapLookupBatch}. The map has to be bound, and may be closed meanwhile.
-   */
-  mapLookupBatchAsync(map: MapHandle, cursor: Uint8Array | undefined, room: number): Promise<MapBatch>
 
   // ---- mapped memory: binding/mapped_memory.cc
 
   /**
-   * Maps an array with BPF_F_MMAPABLE, whose values are each padded to 8 bytes, or an arena, whose `maxEntries` are pages. ENOTSUP for other maps. It outlives
-   * the map, but for the arenas of objects, which libbpf has mapped.
+   * Maps an array with BPF_F_MMAPABLE, whose values are each padded to 8 bytes, or an arena, whose `maxEntries` are pages. ENOTSUP
+   * for other maps. The mapping stays when the map is closed, except for the arena of an object, which libbpf has mapped.
    */
   mapMmap(map: MapHandle, writable: boolean): MemoryHandle
   /** Bytes. */
   memorySize(memory: MemoryHandle): number
   memoryRead(memory: MemoryHandle, offset: number, target: Uint8Array): void
-  /** EACCES where it was not mapped writable. */
+  /** EACCES if it is mapped for reading only. */
   memoryWrite(memory: MemoryHandle, offset: number, source: Uint8Array): void
   memoryClose(memory: MemoryHandle): void
 
