@@ -112,12 +112,21 @@ export function isOwnCodec(codec: object): boolean {
   return ownCodecs.has(codec)
 }
 
-/** @throws TypeError if what a user gives as a codec is not one @internal */
-export function expectCodec(what: string, codec: unknown): asserts codec is Codec {
-  const { size, decode, encode } = (codec ?? {}) as Partial<Codec>
-  const isCodec = Number.isSafeInteger(size) && typeof decode === 'function' && typeof encode === 'function'
-  if (isCodec && size! >= 0) return
-  throw new TypeError(`${what} is not a codec: it needs a size in bytes and the functions decode and encode`)
+/**
+ * Checks what a user gives as a codec.
+ *
+ * @param functions - those that will be called
+ * @throws TypeError if one of them is missing
+ * @internal
+ */
+export function expectCodec(
+  what: string,
+  codec: unknown,
+  functions: readonly ('decode' | 'encode' | 'encodeBytes')[],
+): asserts codec is Codec {
+  const given = (codec ?? {}) as Partial<Codec>
+  const missing = functions.find((name) => typeof given[name] !== 'function')
+  if (missing !== undefined) throw new TypeError(`${what} is not a codec: it has no function ${missing}`)
 }
 
 /** Assembles a codec. @internal */
@@ -139,7 +148,7 @@ export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boo
       return bytes
     },
   }
-  // Frozen, because nobody may put another function in.
+  // Frozen, so that nobody can replace its functions.
   ownCodecs.add(Object.freeze(codec))
   return codec
 }

@@ -1,6 +1,6 @@
 import type { UserRingBufferHandle } from '../../types/binding.js'
 import { isBytes } from '../btf/bytes.js'
-import type { Codec } from '../btf/codec.js'
+import { type Codec, expectCodec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { type BpfMap, expectMap } from '../maps/map.js'
@@ -40,6 +40,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   /** @param map - a map of type user_ringbuf, after load; (`user_ring_buffer__new`) */
   constructor(map: BpfMap<unknown, unknown>, options: UserRingBufferOptions<T> = {}) {
     this.#name = expectMap(map).name
+    if (options.codec !== undefined) expectCodec('codec', options.codec, ['encodeBytes'])
     this.#codec = options.codec
     map.fd
     this.#handle = this.#do('open', () => native.userRingBufferNew(mapHandles.of(map)))

@@ -51,9 +51,11 @@ export function perCpuCodec<T>(one: ElementCodec<T>, size: number): ElementCodec
  * @internal
  */
 export function givenCodec<T>(what: string, codec: Codec<T>): ElementCodec<T> {
-  expectCodec(`the codec of the ${what}s`, codec)
+  expectCodec(`the codec of the ${what}s`, codec, ['decode', 'encode'])
   if (isOwnCodec(codec)) return codec
   const { size } = codec
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new TypeError(`the codec of the ${what}s is not a codec: its size is not a number of bytes`)
   return {
     decode(view, offset = 0) {
       const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice()

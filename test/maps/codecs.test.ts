@@ -1,4 +1,4 @@
-import { BpfMap, type Codec, possibleCpus } from 'libbpf-node'
+import { BpfMap, type Codec, possibleCpus, UserRingBuffer } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load, thrownBy } from '../helpers/objects.js'
@@ -172,5 +172,16 @@ describe('an option that is not a codec', () => {
     )
     expect(error).toBeInstanceOf(RangeError)
     expect((error as Error).message).toContain('the codec of its values is for 8 bytes, but they have 4')
+  })
+})
+
+describe('the codec of a user ring buffer', () => {
+  requiresKernel('6.1', 'is refused when it is given, if it is not a codec', () => {
+    using map = BpfMap.create({ type: 'user_ringbuf', keySize: 0, valueSize: 0, maxEntries: 4096 })
+    for (const codec of ['u32', null, { encode: () => {} }]) {
+      const error = thrownBy(() => new UserRingBuffer(map, { codec: codec as unknown as Codec<never> }))
+      expect(error).toBeInstanceOf(TypeError)
+      expect((error as Error).message).toBe('codec is not a codec: it has no function encodeBytes')
+    }
   })
 })
