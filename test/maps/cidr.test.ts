@@ -7,8 +7,8 @@ const trie = (keySize: number): BpfMap =>
   BpfMap.create({ type: 'lpm_trie', keySize, valueSize: 4, maxEntries: 16, flags: noPrealloc })
 const value = (n: number): Uint8Array => Uint8Array.of(n, 0, 0, 0)
 
-describe('networks as keys', () => {
-  it('find the longest prefix, whatever the key is called in C', () => {
+describe('BpfMap.cidr', () => {
+  it('finds the longest prefix, whatever type the key has in C', () => {
     using object = load('maps')
     const routes = object.map<{ bits: number; address: Uint8Array }, number>('routes')
     const { cidr } = routes
@@ -24,12 +24,12 @@ describe('networks as keys', () => {
       ['10.0.0.0/8', 1],
       ['10.1.2.0/24', 2],
     ])
-    // Of the same map, with objects for keys.
+    // The same map with objects as keys.
     expect(routes.get({ bits: 32, address: Uint8Array.of(10, 1, 2, 3) })).toBe(2)
     expect(routes.cidr).toBe(cidr)
   })
 
-  it('are hosts where no length is given, and come with one', () => {
+  it('takes an address without a length as a host, and returns it with one', () => {
     using map = trie(8)
     map.cidr.set('10.1.2.3', value(1))
     expect([...map.cidr.keys()]).toEqual(['10.1.2.3/32'])
@@ -44,7 +44,7 @@ describe('networks as keys', () => {
     ['fe80::1:0/112', [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 'fe80::1:0/112'],
     ['1:2:3:4:5:6:7:8', [0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8], '1:2:3:4:5:6:7:8/128'],
     ['::ffff:10.0.0.0/104', [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10], '::ffff:10.0.0.0/104'],
-  ])('of IPv6: %s', (text, bytes, shown) => {
+  ])('reads and writes IPv6 networks: %s', (text, bytes, shown) => {
     using map = trie(20)
     map.cidr.set(text, value(1))
     const padded = [...bytes, ...new Array<number>(16 - bytes.length).fill(0)]
@@ -68,7 +68,7 @@ describe('networks as keys', () => {
     [8, '10.1.2.3/16', RangeError, 'the network is 10.1.0.0/16'],
     [8, '10.1.2.3/0', RangeError, 'the network is 0.0.0.0/0'],
     [8, 167772160, TypeError, "is not a string such as '10.1.0.0/16'"],
-  ])('of %i bytes that are none are refused: %s', (keySize, text, error, words) => {
+  ])('refuses for keys of %i bytes: %s', (keySize, text, error, words) => {
     using map = trie(keySize)
     const thrown = thrownBy(() => map.cidr.set(text as string, value(1)))
     expect(thrown).toBeInstanceOf(error)
@@ -76,14 +76,14 @@ describe('networks as keys', () => {
     expect(map.size).toBe(0)
   })
 
-  it('are for tries of addresses only', () => {
+  it('throws for maps that are not tries of addresses', () => {
     using hash = BpfMap.create({ type: 'hash', keySize: 8, valueSize: 4, maxEntries: 1 })
     expect(() => hash.cidr).toThrow(/type hash with keys of 8 bytes/)
     using other = trie(12)
     expect(() => other.cidr).toThrow(TypeError)
   })
 
-  it('of a closed map are refused', () => {
+  it('throws ERR_BPF_CLOSED for a closed map', () => {
     const map = trie(8)
     const { cidr } = map
     cidr.set('10.0.0.0/8', value(1))

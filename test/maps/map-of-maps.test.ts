@@ -8,13 +8,13 @@ const packet = { data: new Uint8Array(64) }
 
 type Inner = BpfMap<number, number>
 
-/** The id of the map under a key, which is opened and closed. */
+/** The id of the map under a key. The map is opened and closed. */
 function idAt<K>(outer: BpfMap<K, BpfMap>, key: K): number | undefined {
   using found = outer.get(key)
   return found?.id
 }
 
-/** An inner map like those that `outer` takes, with a value under key 1. */
+/** A map that `outer` accepts, with a value under key 1. */
 function inner(value: number): BpfMap {
   const map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 2 })
   map.set(Uint8Array.of(1, 0, 0, 0), Uint8Array.of(value, 0, 0, 0))
@@ -29,7 +29,7 @@ function openWithInner(): BpfObject {
 }
 
 describe('a map of maps', () => {
-  it('says until load what its maps are like', () => {
+  it('has the declaration of its inner maps until load', () => {
     using object = open('map-of-maps')
     const declared = object.map('outer').innerMap
     expect(declared).toMatchObject({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 2 })
@@ -37,7 +37,7 @@ describe('a map of maps', () => {
     expect(object.map('inner_one').innerMap).toBeUndefined()
   })
 
-  it('keeps its declaration: libbpf lets nobody change it', () => {
+  it('has an inner declaration that cannot be changed', () => {
     using object = open('map-of-maps')
     const declared = object.map('outer').innerMap!
     for (const set of [
@@ -61,7 +61,7 @@ describe('a map of maps', () => {
     expect(() => declared.get(new Uint8Array(4))).toThrow('is not in the kernel')
   })
 
-  it('takes maps like its inner map only', () => {
+  it('refuses maps that differ from the declaration', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
@@ -77,7 +77,7 @@ describe('a map of maps', () => {
     expect(idAt(outer, 2)).toBe(array.id)
   })
 
-  it('lets go of the declaration at load', () => {
+  it('drops the declaration at load', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     const declared = object.map('outer').innerMap!
@@ -86,7 +86,7 @@ describe('a map of maps', () => {
     expect(object.map('outer').innerMap).toBeUndefined()
   })
 
-  it('holds the maps that it was declared with', () => {
+  it('contains the maps of its C declaration', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
@@ -95,7 +95,7 @@ describe('a map of maps', () => {
     expect(outer.get(1)).toBeUndefined()
   })
 
-  it('is what programs look into', () => {
+  it('is read by programs', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
@@ -105,7 +105,7 @@ describe('a map of maps', () => {
     const first = inner(33)
     outer.set(1, first)
     expect(run()).toBe(33)
-    // The outer map holds it.
+    // The outer map keeps it in the kernel.
     first.close()
     expect(run()).toBe(33)
     using second = inner(44)
@@ -115,7 +115,7 @@ describe('a map of maps', () => {
     expect(run()).toBe(-1)
   })
 
-  it('without a declaration cannot be made unless setInnerMap says what is in it', () => {
+  it('needs setInnerMap if C declares no inner maps', () => {
     using refused = open('map-of-maps')
     expect(() => refused.loadSync()).toThrow("map 'outer_hash'")
     using object = open('map-of-maps')
@@ -135,14 +135,14 @@ describe('a map of maps', () => {
     )
   })
 
-  it('keeps the example that setInnerMap was given until load', () => {
-    // The example is closed by then.
+  it('keeps the example of setInnerMap until load, even if it is closed', () => {
+    // The example is closed already.
     using object = openWithInner()
     object.loadSync()
     expect(object.map('outer_hash').info().type).toBe('hash_of_maps')
   })
 
-  it('is the only kind of map that takes an inner map, and takes it once', () => {
+  it('is the only type of map with setInnerMap, which can be called once', () => {
     using object = open('map-of-maps')
     using example = inner(1)
     expect(thrownBy(() => object.map('inner_one').setInnerMap(example))).toMatchObject({ code: 'EINVAL' })
@@ -150,7 +150,7 @@ describe('a map of maps', () => {
     expect(thrownBy(() => object.map('outer_hash').setInnerMap(example))).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('is made without an object, too', () => {
+  it('can be created without an object', () => {
     using example = inner(1)
     using outer = BpfMap.create<Uint8Array, BpfMap>({
       type: 'array_of_maps',
@@ -161,7 +161,7 @@ describe('a map of maps', () => {
     })
     outer.set(new Uint8Array(4), example)
     expect(idAt(outer, new Uint8Array(4))).toBe(example.id)
-    // As the kernel has it: a descriptor goes in, an id comes out.
+    // The kernel takes a descriptor and returns an id.
     const id = outer.raw.get(new Uint8Array(4))!
     expect(new DataView(id.buffer).getUint32(0, true)).toBe(example.id)
     using made = outer.createInner()
@@ -171,7 +171,7 @@ describe('a map of maps', () => {
     ).toMatchObject({ code: expect.stringMatching(/EBADF|EINVAL/) })
   })
 
-  it('is too late for an inner map after load', () => {
+  it('refuses setInnerMap after load', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
@@ -183,7 +183,7 @@ describe('a map of maps', () => {
 })
 
 describe('the types of a map of maps', () => {
-  it('are those of its declaration, although the kernel knows none', () => {
+  it('are those of its declaration, although the kernel has no types for it', () => {
     using object = open('map-of-maps')
     object.map('outer_hash').autocreate = false
     object.loadSync()
@@ -200,7 +200,7 @@ describe('the maps in a map of maps', () => {
     return { object, outer: object.map<number, Inner, Inner | number>('outer') }
   }
 
-  it('have the types of their declaration, when they are gotten and when they are made', () => {
+  it('have the types of their declaration when they are read or created', () => {
     const { object, outer } = loadOuter()
     using _ = object
     using made = outer.createInner({ name: 'made' })
@@ -214,7 +214,7 @@ describe('the maps in a map of maps', () => {
     expect(object.program('through_outer').testRunSync(packet).retval).toBe(8)
   })
 
-  it('are closed by whoever got them, and stay in the map', () => {
+  it('stay in the outer map when the handle from get() is closed', () => {
     const { object, outer } = loadOuter()
     using _ = object
     const found = outer.get(0)!
@@ -223,7 +223,7 @@ describe('the maps in a map of maps', () => {
     expect(idAt(outer as unknown as BpfMap<number, BpfMap>, 0)).toBe(object.map('inner_one').id)
   })
 
-  it('are walked through', () => {
+  it('are iterated as open maps', () => {
     const { object, outer } = loadOuter()
     using _ = object
     using other = outer.createInner()
@@ -239,7 +239,7 @@ describe('the maps in a map of maps', () => {
     ])
   })
 
-  requiresKernel('5.15', 'fit where their values have a timer: the kernel is given their types', () => {
+  requiresKernel('5.15', 'can have values with a timer, because the kernel gets their types', () => {
     using object = load('map-of-timers')
     type Timed = { number: bigint }
     const outer = object.map<number, BpfMap<number, Timed>>('outer')
@@ -249,7 +249,7 @@ describe('the maps in a map of maps', () => {
     made.set(0, { number: 7n })
     using found = outer.get(1)!
     expect(found.get(0)).toMatchObject({ number: 7n })
-    // So does one that is declared by example.
+    // The same with a declaration by example.
     using other = BpfMap.create<Uint8Array, BpfMap>({
       type: 'hash_of_maps',
       keySize: 4,
@@ -264,12 +264,12 @@ describe('the maps in a map of maps', () => {
     expect(() => outer.set(2, plain as unknown as BpfMap<number, Timed>)).toThrow('EINVAL')
   })
 
-  it('may be of another length only where that is said', () => {
+  it('can have different lengths only with BPF_F_INNER_MAP', () => {
     const { object, outer } = loadOuter()
     using _ = object
     using long = outer.createInner({ maxEntries: 5 })
     expect(() => outer.set(1, long)).toThrow('maxEntries 5 instead of 2')
-    // It was declared without.
+    // The declaration does not have the flag.
     using flagged = outer.createInner({ maxEntries: 5, flags: BPF_F_INNER_MAP })
     expect(() => outer.set(1, flagged)).toThrow('flags 0x1000 instead of 0x0')
     using declared = BpfMap.create<Uint8Array, BpfMap>({
@@ -288,13 +288,13 @@ describe('the maps in a map of maps', () => {
     ['no map', { fd: 3 }, TypeError],
     ['nothing', undefined, TypeError],
     ['a number that is no descriptor', -1, RangeError],
-  ])('are maps: %s is refused', (_, value, error) => {
+  ])('cannot be replaced by %s', (_, value, error) => {
     const { object, outer } = loadOuter()
     using __ = object
     expect(thrownBy(() => outer.set(1, value as unknown as Inner))).toBeInstanceOf(error)
   })
 
-  it('cannot be closed ones, nor any descriptor', () => {
+  it('cannot be closed maps or descriptors of other files', () => {
     const { object, outer } = loadOuter()
     using _ = object
     const closed = outer.createInner()
@@ -303,7 +303,7 @@ describe('the maps in a map of maps', () => {
     expect(thrownBy(() => outer.set(1, 1))).toMatchObject({ code: expect.stringMatching(/EINVAL|EBADF/) })
   })
 
-  it('are known to nobody where the map of maps came by its id', () => {
+  it('cannot be created if the map of maps was opened by its id', () => {
     const { object, outer } = loadOuter()
     using _ = object
     using again = BpfMap.fromId<Uint8Array, BpfMap>(outer.id)
@@ -311,7 +311,7 @@ describe('the maps in a map of maps', () => {
     expect(idAt(again, new Uint8Array(4))).toBe(object.map('inner_one').id)
   })
 
-  it('need CAP_SYS_ADMIN to be opened', async () => {
+  it('require CAP_SYS_ADMIN to be opened', async () => {
     const script = `
       import { BpfMap, BpfObject } from 'libbpf-node'
       using object = BpfObject.open(process.argv[1])

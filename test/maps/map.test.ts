@@ -11,8 +11,8 @@ interface Point {
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
 
-describe('entries', () => {
-  it('are set, gotten, asked for, deleted, like those of an ES Map', () => {
+describe('the entries of a BpfMap', () => {
+  it('are set, read, checked and deleted like those of an ES Map', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     expect(points.get(1)).toBeUndefined()
@@ -28,7 +28,7 @@ describe('entries', () => {
     expect(points.size).toBe(1)
   })
 
-  it('have structs for keys, too', () => {
+  it('can have structs as keys', () => {
     using object = load('maps')
     const byPoint = object.map<Point, bigint>('by_point')
     byPoint.set({ x: 1, y: 2, label: 'a' }, 5n)
@@ -37,7 +37,7 @@ describe('entries', () => {
     expect([...byPoint.keys()]).toEqual([{ x: 1, y: 2, label: 'a' }])
   })
 
-  it('are iterated as keys, values, entries, and by forEach', () => {
+  it('are iterated by keys(), values(), entries() and forEach()', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     const all = Array.from({ length: 16 }, (_, i): [number, Point] => [i, { x: i, y: 0, label: `p${i}` }])
@@ -56,7 +56,7 @@ describe('entries', () => {
     expect(points.size).toBe(16)
   })
 
-  it('may be deleted while they are iterated', () => {
+  it('can be deleted while keys() runs', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     for (let i = 0; i < 16; i++) points.set(i, { x: i, y: 0, label: '' })
@@ -69,7 +69,7 @@ describe('entries', () => {
     expect(points.size).toBe(0)
   })
 
-  it('may be set while they are iterated', () => {
+  it('can be set while entries() runs', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     for (let i = 0; i < 16; i++) points.set(i, { x: i, y: 0, label: '' })
@@ -77,7 +77,7 @@ describe('entries', () => {
     expect([...points.values()].map(({ y }) => y)).toEqual(new Array(16).fill(1))
   })
 
-  it('are iterated within an iteration', () => {
+  it('can be iterated inside another iteration', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     for (let i = 0; i < 16; i++) points.set(i, { x: i, y: 0, label: '' })
@@ -89,7 +89,7 @@ describe('entries', () => {
     expect(pairs.size).toBe(16 * 16)
   })
 
-  it('are all removed by clear', () => {
+  it('are all deleted by clear()', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     for (let i = 0; i < 16; i++) points.set(i, { x: i, y: 0, label: '' })
@@ -97,7 +97,7 @@ describe('entries', () => {
     expect([...points]).toEqual([])
   })
 
-  it('are walked by hand with nextKey', () => {
+  it('can be walked with nextKey()', () => {
     using object = load('maps')
     const numbers = object.map<number, bigint>('numbers')
     expect(numbers.nextKey()).toBe(0)
@@ -112,10 +112,10 @@ describe('entries', () => {
   })
 })
 
-describe('flags of set', () => {
-  it('BPF_NOEXIST wants the key not to be there, BPF_EXIST to be there', () => {
+describe('the flags of BpfMap.set', () => {
+  it('BPF_NOEXIST refuses a key that exists, BPF_EXIST one that does not', () => {
     using object = load('maps')
-    // Not 'recent': a small LRU hash may throw out the key to make room for the same.
+    // Not the map 'recent': a small LRU hash may evict the key to make room for the same key.
     const points = object.map<number, Point>('points')
     const at = (x: number): Point => ({ x, y: 0, label: '' })
     expect(thrownBy(() => points.set(1, at(1), { flags: BPF_EXIST }))).toMatchObject({
@@ -130,7 +130,7 @@ describe('flags of set', () => {
     expect(points.get(1)?.x).toBe(2)
   })
 
-  it('that the kernel does not know are EINVAL', () => {
+  it('throw EINVAL if the kernel does not know them', () => {
     using object = load('maps')
     const recent = object.map<number, number>('recent')
     expect(thrownBy(() => recent.set(1, 1, { flags: 1 << 20 }))).toMatchObject({ code: 'EINVAL' })
@@ -138,8 +138,8 @@ describe('flags of set', () => {
   })
 })
 
-describe('lookupAndDelete', () => {
-  requiresKernel('5.14', 'takes an entry out of a hash', () => {
+describe('BpfMap.lookupAndDelete', () => {
+  requiresKernel('5.14', 'returns the value of an entry of a hash table and deletes it', () => {
     using object = load('maps')
     const recent = object.map<number, number>('recent')
     recent.set(5, 50)
@@ -148,7 +148,7 @@ describe('lookupAndDelete', () => {
     expect(recent.has(5)).toBe(false)
   })
 
-  it('is refused by arrays, whose entries are always there', () => {
+  it('throws for arrays, whose entries cannot be deleted', () => {
     using object = load('maps')
     const numbers = object.map<number, bigint>('numbers')
     expect(thrownBy(() => numbers.lookupAndDelete(0))).toMatchObject({ map: 'numbers' })
@@ -160,7 +160,7 @@ describe('lookupAndDelete', () => {
 })
 
 describe('a full map', () => {
-  it('is E2BIG, and keeps what it has', () => {
+  it('refuses another key with E2BIG and keeps its entries', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     for (let i = 0; i < 16; i++) points.set(i, { x: i, y: 0, label: '' })
@@ -169,7 +169,7 @@ describe('a full map', () => {
     expect(points.size).toBe(16)
   })
 
-  it('of the LRU kind lets go of the oldest', () => {
+  it('drops its oldest entries if it is an LRU hash', () => {
     using object = load('maps')
     const recent = object.map<number, number>('recent')
     for (let i = 0; i < 1000; i++) recent.set(i, i)
@@ -178,8 +178,8 @@ describe('a full map', () => {
   })
 })
 
-describe('raw', () => {
-  it('is the same map in bytes', () => {
+describe('BpfMap.raw', () => {
+  it('reads and writes the same map as bytes', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     points.set(0x04030201, { x: 1, y: -1, label: 'é' })
@@ -193,7 +193,7 @@ describe('raw', () => {
     expect(points.get(0x04030201)?.x).toBe(9)
   })
 
-  it('hands out copies: what is done to one changes neither the map nor the next', () => {
+  it('returns copies, so that changing one affects neither the map nor later results', () => {
     using object = load('maps')
     const { raw } = object.map<number, number>('recent')
     const key = bytes(1, 0, 0, 0)
@@ -208,7 +208,7 @@ describe('raw', () => {
     expect([...raw.keys()]).toEqual([key])
   })
 
-  it('takes Buffers, and parts of a larger buffer', () => {
+  it('accepts Buffers and views of a part of a larger buffer', () => {
     using object = load('maps')
     const { raw } = object.map('recent')
     const large = bytes(9, 9, 1, 2, 3, 4, 9, 9)
@@ -216,7 +216,7 @@ describe('raw', () => {
     expect([...raw.get(bytes(7, 0, 0, 0))!]).toEqual([1, 2, 3, 4])
   })
 
-  it('is what a map declared with sizes only is', () => {
+  it('looks like a map that is declared with sizes instead of types', () => {
     using object = load('maps')
     const map = object.map('bytes')
     map.set(bytes(1, 2, 3), bytes(1, 2, 3, 4, 5))
@@ -230,7 +230,7 @@ describe('raw', () => {
     ['an empty key', bytes(), bytes(1, 2, 3, 4, 5), "key has 0 bytes, but the map's keys have 3"],
     ['a short value', bytes(1, 2, 3), bytes(1, 2, 3, 4), "value has 4 bytes, but the map's values have 5"],
     ['a long value', bytes(1, 2, 3), new Uint8Array(6), "value has 6 bytes, but the map's values have 5"],
-  ])('answers %s with a RangeError that names the sizes', (_, key, value, message) => {
+  ])('throws a RangeError that names the sizes for %s', (_, key, value, message) => {
     using object = load('maps')
     const map = object.map('bytes')
     const error = thrownBy(() => map.set(key, value))
@@ -251,7 +251,7 @@ describe('raw', () => {
   })
 })
 
-describe('keys and values that are none', () => {
+describe('keys and values of the wrong type', () => {
   it.each<[unknown, unknown]>([
     ['1', 1],
     [1, '1'],
@@ -260,7 +260,7 @@ describe('keys and values that are none', () => {
     [1n, {}],
     [bytes(1, 0, 0, 0), '1'],
     [{}, 1],
-  ])('set(%o, %o) is a TypeError', (key, value) => {
+  ])('set(%o, %o) throws a TypeError', (key, value) => {
     using object = load('maps')
     const map = object.map<unknown, unknown>('recent')
     expect(thrownBy(() => map.set(key, value))).toBeInstanceOf(TypeError)
@@ -273,7 +273,7 @@ describe('keys and values that are none', () => {
     [0, 2 ** 32],
     [1.5, 0],
     [Number.NaN, 0],
-  ])('set(%d, %d) does not fit', (key, value) => {
+  ])('set(%d, %d) throws, because a number does not fit', (key, value) => {
     using object = load('maps')
     const map = object.map<number, number>('recent')
     expect(thrownBy(() => map.set(key, value))).toBeInstanceOf(Error)
@@ -281,7 +281,7 @@ describe('keys and values that are none', () => {
     expect(map.size).toBe(0)
   })
 
-  it('are named by their place', () => {
+  it('are named by their path in the error', () => {
     using object = load('maps')
     const points = object.map<number, unknown>('points')
     expect(() => points.set(1, { x: 1, y: 'two', label: '' })).toThrow(/^value\.y: /)
@@ -291,8 +291,8 @@ describe('keys and values that are none', () => {
   })
 })
 
-describe('a map', () => {
-  it('is what its declaration says, in libbpf and in the kernel', () => {
+describe('the properties of a map', () => {
+  it('are those of its declaration, in libbpf and in the kernel', () => {
     using object = load('maps')
     const points = object.map('points')
     const same = { type: 'hash', keySize: 4, valueSize: 24, maxEntries: 16, flags: 0, extra: 0n, ifindex: 0 }
@@ -305,13 +305,13 @@ describe('a map', () => {
     expect(id).toBe(points.id)
   })
 
-  it('stays its object’s when it is closed', () => {
+  it('stay readable when the map of an object is closed', () => {
     using object = load('maps')
     object.map('points').close()
     expect(object.map('points').info().maxEntries).toBe(16)
   })
 
-  requiresKernel('5.2', 'is read-only for user space after freeze', () => {
+  requiresKernel('5.2', 'include freeze(), which makes the map read-only for user space', () => {
     using object = load('maps')
     const numbers = object.map<number, bigint>('numbers')
     numbers.set(1, 10n)
@@ -324,8 +324,8 @@ describe('a map', () => {
   })
 })
 
-describe('BpfMap', () => {
-  it('makes a map without an object', () => {
+describe('a BpfMap without an object', () => {
+  it('is created with the given sizes', () => {
     using map = BpfMap.create({ type: 'hash', name: 'lonely', keySize: 2, valueSize: 3, maxEntries: 5 })
     expect(map.info()).toMatchObject({
       type: 'hash',
@@ -339,7 +339,7 @@ describe('BpfMap', () => {
     expect([...map]).toEqual([[bytes(1, 2), bytes(3, 4, 5)]])
   })
 
-  it('opens a map by its id and by its descriptor, and keeps what it opens', () => {
+  it('is opened by its id or descriptor, and keeps the map in the kernel', () => {
     using first = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     using byId = BpfMap.fromId(first.id)
     using byFd = BpfMap.fromFd(first.fd)
@@ -351,7 +351,7 @@ describe('BpfMap', () => {
     for (const map of [byId, byFd]) expect([...map.get(bytes(0, 0, 0, 0))!]).toEqual([1, 2, 3, 4])
   })
 
-  it('closes once and for all', () => {
+  it('throws ERR_BPF_CLOSED after close(), which can be called twice', () => {
     const map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     map.close()
     map.close()
@@ -360,7 +360,7 @@ describe('BpfMap', () => {
     expect(thrownBy(() => [...map.keys()])).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  it('cannot be told what it is once it is made', () => {
+  it('has no setters, because its properties are fixed', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
     for (const set of [
       () => {
@@ -386,7 +386,7 @@ describe('BpfMap', () => {
     ['fromPin', () => BpfMap.fromPin('/nowhere'), 'ENOENT'],
     ['create', () => BpfMap.create({ type: 'hash', keySize: 0, valueSize: 4, maxEntries: 1 }), 'EINVAL'],
     ['create', () => BpfMap.create({ type: 'array', keySize: 8, valueSize: 4, maxEntries: 1 }), 'EINVAL'],
-  ])('%s says what is wrong', (_, make, code) => {
+  ])('throws an error that names the cause for %s', (_, make, code) => {
     const error = thrownBy(make)
     expect(error).toBeInstanceOf(BpfError)
     expect(error).toMatchObject({ code })
@@ -400,14 +400,14 @@ describe('BpfMap', () => {
     ['flags', '0'],
     ['extra', 1],
     ['name', 7],
-  ])('create with %s: %j is a TypeError', (option, value) => {
+  ])('throws a TypeError if it is created with %s: %j', (option, value) => {
     const options = { type: 'hash', keySize: 4, valueSize: 4, maxEntries: 1, [option]: value } as const
     expect(thrownBy(() => BpfMap.create(options as never))).toBeInstanceOf(TypeError)
   })
 })
 
 describe('a map that is not loaded', () => {
-  it('has no entries to work with', () => {
+  it('throws for every operation on entries', () => {
     using object = open('maps')
     const points = object.map<number, Point>('points')
     expect(() => points.get(1)).toThrow("map 'points' is not in the kernel: load the object first")

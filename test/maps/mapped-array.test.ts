@@ -17,8 +17,8 @@ function mapCounters(object: BpfObject): MappedArray<Counter> {
   return object.map<number, Counter>('counters').mmap()
 }
 
-describe('a mapped array', () => {
-  it('is memory that programs read and write', () => {
+describe('BpfMap.mmap', () => {
+  it('maps memory that programs read and write', () => {
     using object = load('mapped')
     using counters = mapCounters(object)
     expect(counters.length).toBe(3)
@@ -33,7 +33,7 @@ describe('a mapped array', () => {
     expect([...counters].map(({ packets }) => packets)).toEqual([0n, 2n, 0n])
   })
 
-  it('is written whole, too, and item by item', () => {
+  it('writes whole values and single members', () => {
     using object = load('mapped')
     using counters = mapCounters(object)
     const value = { packets: 2n ** 64n - 1n, limits: [1, 2], name: 'ab' }
@@ -46,7 +46,7 @@ describe('a mapped array', () => {
     expect(counters.get(1)).toEqual({ packets: 0n, limits: [0, 0], name: '' })
   })
 
-  it('has each value at 8 bytes, over several pages', () => {
+  it('finds values that are padded to 8 bytes, over several pages', () => {
     using object = load('mapped')
     const map = object.map<number, number>('numbers')
     using numbers = map.mmap()
@@ -58,15 +58,18 @@ describe('a mapped array', () => {
     expect([...numbers].reduce((a, b) => a + b)).toBe(0xffff_ffff + 12)
   })
 
-  it.each([-1, 3, 1.5, Number.NaN, 2 ** 53, undefined, '1'])('has no value %s', (index) => {
-    using object = load('mapped')
-    using counters = mapCounters(object)
-    const value = { packets: 1n, limits: [1, 2], name: '' }
-    expect(thrownBy(() => counters.get(index as number))).toBeInstanceOf(RangeError)
-    expect(thrownBy(() => counters.set(index as number, value))).toBeInstanceOf(RangeError)
-  })
+  it.each([-1, 3, 1.5, Number.NaN, 2 ** 53, undefined, '1'])(
+    'throws a RangeError for the index %s',
+    (index) => {
+      using object = load('mapped')
+      using counters = mapCounters(object)
+      const value = { packets: 1n, limits: [1, 2], name: '' }
+      expect(thrownBy(() => counters.get(index as number))).toBeInstanceOf(RangeError)
+      expect(thrownBy(() => counters.set(index as number, value))).toBeInstanceOf(RangeError)
+    },
+  )
 
-  it('checks what is written: nothing of a bad value gets there', () => {
+  it('writes nothing of a value that is wrong', () => {
     using object = load('mapped')
     using counters = mapCounters(object)
     expect(() => counters.set(0, { packets: 1n, limits: [1, -1], name: '' })).toThrow('value.limits[1]')
@@ -79,7 +82,7 @@ describe('a mapped array', () => {
     }).toThrow(RangeError)
   })
 
-  it('is written right when a getter writes another value meanwhile', () => {
+  it('writes the right bytes when a getter in the value writes another value', () => {
     using object = load('mapped')
     using counters = mapCounters(object)
     const nested = { packets: 2n, limits: [3, 4], name: 'in' }
@@ -108,7 +111,7 @@ describe('a mapped array', () => {
     expect(counters.get(0).name).toBe('x')
   })
 
-  it('outlives its object, until it is closed', () => {
+  it('stays usable when the object is closed, until it is closed itself', () => {
     const object = load('mapped')
     const counters = mapCounters(object)
     const { items } = counters
@@ -126,7 +129,7 @@ describe('a mapped array', () => {
     ).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  it('of a frozen map can only be read', () => {
+  it('maps a frozen map for reading only', () => {
     using object = load('mapped')
     const map = object.map<number, number>('numbers')
     map.set(3, 4)
@@ -147,7 +150,7 @@ describe('a mapped array', () => {
     expect(numbers.get(3)).toBe(4)
   })
 
-  it('that is mapped for writing keeps its map from being frozen', () => {
+  it('prevents freeze() while the map is mapped for writing', () => {
     using object = load('mapped')
     const map = object.map<number, number>('numbers')
     const numbers = map.mmap()
@@ -156,7 +159,7 @@ describe('a mapped array', () => {
     map.freeze()
   })
 
-  it('is only made of arrays that say so', () => {
+  it('throws for maps without BPF_F_MMAPABLE', () => {
     using object = load('mapped')
     const error = thrownBy(() => object.map('plain').mmap())
     expect(error).toMatchObject({ code: 'ENOTSUP', map: 'plain' })
@@ -165,7 +168,7 @@ describe('a mapped array', () => {
     expect(() => before.map('counters').mmap()).toThrow('is not in the kernel')
   })
 
-  it('without types has bytes', () => {
+  it('has bytes as values if the map has no types', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 3, maxEntries: 2, flags: mmapable })
     using bytes = map.mmap()
     bytes.set(1, Uint8Array.of(1, 2, 3))
@@ -182,7 +185,7 @@ describe('MappedArray.items', () => {
   }
   const packets = (counters: MappedArray<Counter>): bigint[] => [...counters].map(({ packets }) => packets)
 
-  it('can be reversed, sorted and moved like an array, although each item is live', () => {
+  it('can be reversed, sorted and moved in place', () => {
     using object = load('mapped')
     using counters = mapCounters(object)
     fill(counters)
@@ -191,7 +194,7 @@ describe('MappedArray.items', () => {
     expect(items.reverse()).toBe(items)
     expect(packets(counters)).toEqual([3n, 2n, 1n])
     expect(counters.get(2)).toEqual({ packets: 1n, limits: [0, 0], name: 'n0' })
-    // It stands for the place, not for the value that was there.
+    // An item stands for its place, not for the value that was there.
     expect(first.packets).toBe(3n)
     expect(items.sort((a, b) => Number(a.packets - b.packets))).toBe(items)
     expect(packets(counters)).toEqual([1n, 2n, 3n])
@@ -203,7 +206,7 @@ describe('MappedArray.items', () => {
     expect(items.toReversed()).toHaveLength(3)
   })
 
-  it('leaves everything as it is when the length would change', () => {
+  it('refuses methods that would change the length, and changes nothing', () => {
     using object = load('mapped')
     using counters = mapCounters(object)
     fill(counters)
@@ -237,10 +240,10 @@ describe('MappedArray.items', () => {
   })
 })
 
-describe('an arena', () => {
+describe('BpfMap.mmapArena', () => {
   const pages = { type: 'arena', keySize: 0, valueSize: 0, maxEntries: 4, flags: mmapable } as const
 
-  requiresKernel('6.9', 'is made, mapped, written and read', () => {
+  requiresKernel('6.9', 'maps an arena, which can be written and read', () => {
     using map = BpfMap.create(pages)
     expect(map.info()).toMatchObject({ type: 'arena', maxEntries: 4 })
     using arena = map.mmapArena()
@@ -259,30 +262,34 @@ describe('an arena', () => {
     expect(thrownBy(() => arena.read(0, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  requiresKernel('6.9', 'is mapped once', () => {
+  requiresKernel('6.9', 'maps an arena only once', () => {
     using map = BpfMap.create(pages)
     using _ = map.mmapArena()
     expect(() => map.mmapArena()).toThrow('an arena can be mapped only once')
   })
 
-  requiresKernel('6.9', 'that has no page where it is touched is an error, not the end', () => {
+  requiresKernel('6.9', 'throws EFAULT, instead of crashing, for a page that is not allocated', () => {
     using map = BpfMap.create({ ...pages, flags: mmapable | (1 << 17) }) // BPF_F_SEGV_ON_FAULT
     using arena = map.mmapArena()
     expect(thrownBy(() => arena.read(0, 1))).toMatchObject({ code: 'EFAULT' })
     expect(thrownBy(() => arena.write(0, Uint8Array.of(1)))).toMatchObject({ code: 'EFAULT' })
   })
 
-  requiresKernel('6.9', 'of an object is where libbpf has mapped it, and goes with the object', () => {
-    const object = load('arena')
-    using arena = object.map('arena').mmapArena()
-    arena.write(4096, Uint8Array.of(9))
-    using again = object.map('arena').mmapArena()
-    expect(again.read(4096, 1)).toEqual(Uint8Array.of(9))
-    object.close()
-    expect(thrownBy(() => arena.read(4096, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
-  })
+  requiresKernel(
+    '6.9',
+    'uses the mapping of libbpf for the arena of an object, and ends with the object',
+    () => {
+      const object = load('arena')
+      using arena = object.map('arena').mmapArena()
+      arena.write(4096, Uint8Array.of(9))
+      using again = object.map('arena').mmapArena()
+      expect(again.read(4096, 1)).toEqual(Uint8Array.of(9))
+      object.close()
+      expect(thrownBy(() => arena.read(4096, 1))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
+    },
+  )
 
-  requiresKernel('6.9', 'has what a program wrote into it', () => {
+  requiresKernel('6.9', 'reads what a program wrote', () => {
     using object = load('arena')
     using arena = object.map('arena').mmapArena()
     const context = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
@@ -291,7 +298,7 @@ describe('an arena', () => {
     expect(arena.read(0, 8)).toEqual(new Uint8Array(8))
   })
 
-  it('is no array', () => {
+  it('throws for maps that are not arenas', () => {
     using map = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1, flags: mmapable })
     expect(thrownBy(() => map.mmapArena())).toMatchObject({ code: 'ENOTSUP' })
   })

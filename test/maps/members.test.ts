@@ -21,7 +21,7 @@ function loadLocks(): BpfObject {
 }
 
 describe('a value with a bpf_spin_lock', () => {
-  it('is set without it, and shows it as zero', () => {
+  it('is set without the lock, which reads as zero', () => {
     using object = loadLocks()
     const locks = object.map<number, Locked>('locks')
     locks.set(1, { a: 5, b: 6n })
@@ -39,16 +39,16 @@ describe('a value with a bpf_spin_lock', () => {
     expect(locks.get(1)).toMatchObject({ a: 7, b: 8n })
   })
 
-  it('keeps its lock, whatever is written there', () => {
+  it('keeps its lock when another value is written', () => {
     using object = loadLocks()
     const locks = object.map<number, Locked>('locks')
     locks.set(1, { a: 0, b: 0n }).set(1, { lock: { val: 1 }, a: 1, b: 1n }, { flags: BPF_F_LOCK })
-    // A lock that is held would hold this up for ever.
+    // If the lock were held, this would never return.
     expect(object.program('add').testRunSync(packet).retval).toBe(0)
     expect(locks.get(1)).toEqual({ lock: { val: 0 }, a: 2, b: 3n })
   })
 
-  it('of a map without one cannot be locked', () => {
+  it('is required for BPF_F_LOCK', () => {
     using object = load('maps')
     expect(
       thrownBy(() => object.map('numbers').raw.get(new Uint8Array(4), { flags: BPF_F_LOCK })),
@@ -57,7 +57,7 @@ describe('a value with a bpf_spin_lock', () => {
     })
   })
 
-  it('has its other members all', () => {
+  it('requires all other members', () => {
     using object = loadLocks()
     expect(() => object.map<number, unknown>('locks').set(1, { a: 1 })).toThrow('value.b: missing')
     expect(() => object.map<number, unknown>('locks').set(1, { a: 1, b: 1n, lock: 3 })).toThrow('value.lock')
@@ -65,33 +65,37 @@ describe('a value with a bpf_spin_lock', () => {
 })
 
 describe('a value with a bpf_timer', () => {
-  requiresKernel('5.15', 'shows it as zeros, and it fires although the value was set', async () => {
-    using object = open('map-members')
-    object.map('owners').autocreate = false
-    object.loadSync()
-    const timers = object.map<number, { timer?: unknown; fired: bigint }>('timers')
-    expect(object.program('arm').testRunSync(packet).retval).toBe(0)
-    await until('it fired', () => timers.get(1)!.fired === 1n)
-    const { timer } = timers.get(1)!
-    expect(
-      Object.values(timer as object)
-        .flat()
-        .every((word) => word === 0n),
-    ).toBe(true)
-    timers.set(1, { fired: 10n })
-    expect(object.program('arm').testRunSync(packet).retval).toBe(0)
-    await until('it fired again', () => timers.get(1)!.fired === 11n)
-  })
+  requiresKernel(
+    '5.15',
+    'reads the timer as zeros, and setting the value does not stop the timer',
+    async () => {
+      using object = open('map-members')
+      object.map('owners').autocreate = false
+      object.loadSync()
+      const timers = object.map<number, { timer?: unknown; fired: bigint }>('timers')
+      expect(object.program('arm').testRunSync(packet).retval).toBe(0)
+      await until('it fired', () => timers.get(1)!.fired === 1n)
+      const { timer } = timers.get(1)!
+      expect(
+        Object.values(timer as object)
+          .flat()
+          .every((word) => word === 0n),
+      ).toBe(true)
+      timers.set(1, { fired: 10n })
+      expect(object.program('arm').testRunSync(packet).retval).toBe(0)
+      await until('it fired again', () => timers.get(1)!.fired === 11n)
+    },
+  )
 })
 
 describe('a value with a kptr', () => {
-  requiresKernel('5.19', 'shows it as 0, and is set without it', () => {
+  requiresKernel('5.19', 'is set without the pointer, which reads as 0', () => {
     using object = open('map-members')
     object.loadSync()
     const owners = object.map<number, { task?: bigint; number: bigint }>('owners')
     owners.set(2, { number: 5n })
     expect(owners.get(2)).toEqual({ task: 0n, number: 5n })
-    // What user space writes there stays out.
+    // The kernel ignores what user space writes there.
     owners.set(2, { task: 0xffff_8880_0000_0000n, number: 6n })
     expect(owners.get(2)).toEqual({ task: 0n, number: 6n })
   })

@@ -17,7 +17,7 @@ describe('a per-CPU value', () => {
     expect(map.get(8)).toBeUndefined()
   })
 
-  it('is padded to 8 bytes for each CPU in raw, and zero there', () => {
+  it('is padded with zeros to 8 bytes for each CPU in raw', () => {
     using object = load('maps')
     const map = object.map<number, number[]>('cpu_hash')
     map.set(
@@ -33,7 +33,7 @@ describe('a per-CPU value', () => {
     )
   })
 
-  it('is what the program has put there, on the CPU that it ran on', () => {
+  it('has what a program wrote on the CPU that it ran on', () => {
     using object = load('maps')
     const map = object.map<number, { x: number; y: number; label: string }[]>('cpu_array')
     expect(map.get(0)).toEqual(eachCpu(() => ({ x: 0, y: 0, label: '' })))
@@ -50,7 +50,7 @@ describe('a per-CPU value', () => {
     ['a string', '11', TypeError],
     ['elements of another type', eachCpu(() => '1'), TypeError],
     ['a hole', new Array(cpus), TypeError],
-  ])('has to be whole: %s', (_, value, error) => {
+  ])('must have a value for each CPU: %s', (_, value, error) => {
     using object = load('maps')
     const map = object.map<number, unknown>('cpu_hash')
     expect(thrownBy(() => map.set(1, value))).toBeInstanceOf(error)
@@ -68,7 +68,7 @@ describe('a per-CPU value', () => {
     expect(map.get(1)).toBeUndefined()
   })
 
-  requiresKernel('5.14', 'is taken out for all CPUs by lookupAndDelete', () => {
+  requiresKernel('5.14', 'is read and deleted for all CPUs by lookupAndDelete', () => {
     using object = load('maps')
     const map = object.map<number, number[]>('cpu_hash')
     const values = eachCpu((cpu) => cpu)
@@ -77,7 +77,7 @@ describe('a per-CPU value', () => {
     expect(map.has(1)).toBe(false)
   })
 
-  it('of a map without types is bytes for all CPUs', () => {
+  it('is the bytes of all CPUs if the map has no types', () => {
     using map = BpfMap.create({ type: 'percpu_array', keySize: 4, valueSize: 3, maxEntries: 1 })
     const key = new Uint8Array(4)
     const value = Uint8Array.from(eachCpu((cpu) => [cpu, 1, 2, 0, 0, 0, 0, 0]).flat())

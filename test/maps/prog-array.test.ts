@@ -2,7 +2,7 @@ import { BpfMap, type BpfObject, type Program } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { load, thrownBy } from '../helpers/objects.js'
 
-/** Runs `jump` on a packet whose first control word is the slot. */
+/** Runs `jump` with a packet whose first control word is the slot. */
 function jump(object: BpfObject, slot: number): number {
   const context = new Uint8Array(192)
   new DataView(context.buffer).setUint32(48, slot, true) // __sk_buff.cb[0]
@@ -12,7 +12,7 @@ function jump(object: BpfObject, slot: number): number {
 const jumps = (object: BpfObject) => object.map<number, number, Program | number>('jumps')
 
 describe('a program array', () => {
-  it('is what tail calls go through: set, replaced, deleted', () => {
+  it('holds the programs of tail calls, which can be set, replaced and deleted', () => {
     using object = load('tail-calls')
     expect(jump(object, 0)).toBe(1)
     jumps(object).set(0, object.program('one'))
@@ -23,13 +23,13 @@ describe('a program array', () => {
     expect(jump(object, 0)).toBe(1)
   })
 
-  it('begins with what its declaration puts in', () => {
+  it('starts with the programs of its C declaration', () => {
     using object = load('tail-calls')
     expect(jump(object, 2)).toBe(102)
     expect([...jumps(object)]).toEqual([[2, object.program('two').id]])
   })
 
-  it('gives the ids of its programs', () => {
+  it('returns the ids of its programs', () => {
     using object = load('tail-calls')
     jumps(object).set(1, object.program('one'))
     expect(jumps(object).get(1)).toBe(object.program('one').id)
@@ -37,13 +37,13 @@ describe('a program array', () => {
     expect(jumps(object).has(3)).toBe(false)
   })
 
-  it('takes programs also where its values were declared as numbers', () => {
+  it('accepts programs also if its values are declared as numbers', () => {
     using object = load('tail-calls')
     object.map<number, number, Program>('plain').set(0, object.program('one'))
     expect(object.program('jump_plain').testRunSync({ data: new Uint8Array(64) }).retval).toBe(101)
   })
 
-  it('takes programs of one type only', () => {
+  it('accepts programs of one type only', () => {
     using object = load('tail-calls')
     expect(thrownBy(() => jumps(object).set(0, object.program('other')))).toMatchObject({
       code: 'EINVAL',
@@ -55,12 +55,12 @@ describe('a program array', () => {
     ['a name', 'one'],
     ['nothing', undefined],
     ['an object with an fd', { fd: 1 }],
-  ])('takes programs, not %s', (_, value) => {
+  ])('refuses %s as a value', (_, value) => {
     using object = load('tail-calls')
     expect(thrownBy(() => jumps(object).set(0, value as unknown as Program))).toBeInstanceOf(TypeError)
   })
 
-  it('is made without an object', () => {
+  it('can be created without an object', () => {
     using object = load('tail-calls')
     using map = BpfMap.create<Uint8Array, number, Program>({
       type: 'prog_array',
@@ -70,7 +70,7 @@ describe('a program array', () => {
     })
     map.set(new Uint8Array(4), object.program('one'))
     expect(map.get(new Uint8Array(4))).toBe(object.program('one').id)
-    // The map holds it, and lets go when nobody uses the map.
+    // The map keeps the program loaded until the last user closes the map.
     map.delete(new Uint8Array(4))
   })
 })

@@ -17,7 +17,7 @@ interface CpumapValue {
 }
 
 const veth = useVeth()
-/** A second cable, both ends here: what goes into one end comes out of the other. */
+/** A second pair of veth interfaces: packets that go into one end come out of the other. */
 const out = `lbr${process.pid % 10000}a`
 const end = `lbr${process.pid % 10000}b`
 
@@ -30,12 +30,12 @@ afterAll(() => {
   ip('link', 'del', out)
 })
 
-/** What goes into our end of the first cable is redirected, and counted where it comes out of the second. */
+/** Redirects packets from our end of the first pair, and counts them where they leave the second pair. */
 function loadRedirect(programs: string[] = []): BpfObject {
   return loadOnly('redirect', ['redirect', 'arrive', ...programs])
 }
 
-/** Sends until something is so: the first datagram may only ask for an address. */
+/** Sends until a condition holds. The first datagram may only trigger address resolution. */
 async function sendUntil(what: string, condition: () => boolean): Promise<void> {
   await until(what, () => {
     veth.send(4000)
@@ -43,8 +43,8 @@ async function sendUntil(what: string, condition: () => boolean): Promise<void> 
   })
 }
 
-// Generic XDP, which these tests go through, takes programs with maps that can hold programs since 5.15; drivers do since 5.8 and 5.9.
-describe('devmap', () => {
+// These tests use generic XDP. It accepts maps that can hold programs since Linux 5.15; drivers do since 5.8 and 5.9.
+describe('a devmap', () => {
   requiresKernel('5.15', 'sends packets out of another interface, through a program', async () => {
     using object = loadRedirect(['on_port'])
     const ports = object.map<number, DevmapValue>('ports')
@@ -60,24 +60,28 @@ describe('devmap', () => {
     expect(ports.get(1)).toBeUndefined()
   })
 
-  requiresKernel('5.15', 'by hash takes any number for a key, and an interface for a value', async () => {
-    using object = loadRedirect()
-    const ports = object.map<number, number>('ports_by_name')
-    ports.set(77, interfaceIndex(out))
-    expect([...ports]).toEqual([[77, interfaceIndex(out)]])
-    object.bss.way = 1
-    using _in = object.program('redirect').attachXdp(veth.name, { mode: 'generic' })
-    using _out = object.program('arrive').attachXdp(end, { mode: 'generic' })
-    await sendUntil('it arrived', () => (object.bss.arrived as bigint) > 0n)
-    expect(thrownBy(() => ports.set(1, 2 ** 31 - 1))).toMatchObject({
-      map: 'ports_by_name',
-      code: expect.stringMatching(/EINVAL|ENODEV/),
-    })
-  })
+  requiresKernel(
+    '5.15',
+    'of type devmap_hash accepts any number as a key, and an interface as a value',
+    async () => {
+      using object = loadRedirect()
+      const ports = object.map<number, number>('ports_by_name')
+      ports.set(77, interfaceIndex(out))
+      expect([...ports]).toEqual([[77, interfaceIndex(out)]])
+      object.bss.way = 1
+      using _in = object.program('redirect').attachXdp(veth.name, { mode: 'generic' })
+      using _out = object.program('arrive').attachXdp(end, { mode: 'generic' })
+      await sendUntil('it arrived', () => (object.bss.arrived as bigint) > 0n)
+      expect(thrownBy(() => ports.set(1, 2 ** 31 - 1))).toMatchObject({
+        map: 'ports_by_name',
+        code: expect.stringMatching(/EINVAL|ENODEV/),
+      })
+    },
+  )
 })
 
 describe('generic XDP', () => {
-  it('says that it takes no maps with room for programs yet, or takes them', () => {
+  it('refuses maps that can hold programs, with a reason, before Linux 5.15', () => {
     using object = loadRedirect()
     try {
       object.program('redirect').attachXdp(veth.name, { mode: 'generic' }).close()
@@ -87,7 +91,7 @@ describe('generic XDP', () => {
     }
   })
 
-  it('wants a program for interfaces', () => {
+  it('refuses programs for the values of a devmap', () => {
     using object = loadRedirect(['on_port'])
     expect(() => object.program('on_port').attachXdp(veth.name, { mode: 'generic' })).toThrow(
       'it is an xdp_devmap program',
@@ -95,8 +99,8 @@ describe('generic XDP', () => {
   })
 })
 
-describe('cpumap', () => {
-  requiresKernel('5.15', 'has packets go on on another CPU, through a program', async () => {
+describe('a cpumap', () => {
+  requiresKernel('5.15', 'moves packets to another CPU, through a program', async () => {
     using object = loadRedirect(['on_cpu'])
     const cpus = object.map<number, CpumapValue>('cpus')
     cpus.set(0, { qsize: 64, bpf_prog: { fd: object.program('on_cpu').fd } })
@@ -113,8 +117,8 @@ describe('cpumap', () => {
   })
 })
 
-describe('xskmap', () => {
-  // An XDP socket that is ready to receive, as descriptor 10 of what it starts.
+describe('an xskmap', () => {
+  // Runs a command with an XDP socket, ready to receive, as descriptor 10.
   const withSocket = useProgram(`
 #include <linux/if_xdp.h>
 #include <stdlib.h>
@@ -133,7 +137,7 @@ int main(int argc, char** argv) {
   return 5;
 }`)
 
-  requiresKernel('5.3', 'is what programs find sockets in', async () => {
+  requiresKernel('5.3', 'gives programs the sockets to redirect to', async () => {
     const script = `
       import { BpfObject } from 'libbpf-node'
       const object = BpfObject.open(process.argv[1])
@@ -149,7 +153,7 @@ int main(int argc, char** argv) {
     expect(result).toMatchObject({ status: 0, stdout: '2 4 true 2\n', stderr: '' })
   })
 
-  it('takes XDP sockets only, and cannot be read', () => {
+  it('accepts only XDP sockets, and cannot be read', () => {
     using object = loadRedirect()
     const xsks = object.map<number, number>('xsks')
     expect(thrownBy(() => xsks.get(0))).toMatchObject({ code: 'ENOTSUP' })

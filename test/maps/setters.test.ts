@@ -6,11 +6,11 @@ const noPrealloc = 1
 const numaNode = 4
 const zero = new Uint8Array(4)
 
-/** For tables of settings. */
+/** Access by name, for tables of settings. */
 const fieldsOf = (map: BpfMap): Record<string, unknown> => map as unknown as Record<string, unknown>
 
-describe('before load', () => {
-  it('type, sizes, maxEntries and flags are what the kernel makes', () => {
+describe('a map property that is set before load', () => {
+  it('type, sizes, maxEntries and flags take effect in the kernel', () => {
     using object = open('maps')
     const map = object.map('bytes')
     map.type = 'lru_hash'
@@ -31,7 +31,7 @@ describe('before load', () => {
     expect([...map]).toEqual([[new Uint8Array(8).fill(1), new Uint8Array(16).fill(2)]])
   })
 
-  it('flags are there in the kernel', () => {
+  it('flags are reported by the kernel', () => {
     using object = open('maps')
     expect(object.map('routes').flags).toBe(noPrealloc)
     object.map('points').flags = noPrealloc
@@ -39,7 +39,7 @@ describe('before load', () => {
     expect(object.map('points').info().flags).toBe(noPrealloc)
   })
 
-  it('numaNode is where the map is made: a node that does not exist is refused', () => {
+  it('numaNode must be a node that exists', () => {
     using object = open('maps')
     const points = object.map('points')
     points.flags = numaNode
@@ -53,7 +53,7 @@ describe('before load', () => {
     expect(() => refused.loadSync()).toThrow("map 'points'")
   })
 
-  it('ifindex is the device: one that offloads no maps refuses it', () => {
+  it('ifindex must be a device that can offload maps', () => {
     using object = open('maps')
     const points = object.map('points')
     expect(points.ifindex).toBe(0)
@@ -62,14 +62,14 @@ describe('before load', () => {
     expect(() => object.loadSync()).toThrow("map 'points'")
   })
 
-  it('extra is refused by maps that have no use for it', () => {
+  it('extra is refused for types without an extra value', () => {
     using object = open('maps')
     object.map('points').extra = 7n
     expect(object.map('points').extra).toBe(7n)
     expect(() => object.loadSync()).toThrow("map 'points'")
   })
 
-  it('maxEntries of a ring buffer is made a power of two of pages', () => {
+  it('maxEntries of a ring buffer is rounded up to a power of two of pages', () => {
     using object = open('maps')
     const ring = object.map('ring')
     ring.maxEntries = 5000
@@ -78,7 +78,7 @@ describe('before load', () => {
     expect(ring.info().maxEntries).toBe(8192)
   })
 
-  it('a value that is made longer than its type is bytes', () => {
+  it('valueSize turns values into bytes if they no longer fit their type', () => {
     using object = open('maps')
     const points = object.map('points')
     points.valueSize = 32
@@ -89,7 +89,7 @@ describe('before load', () => {
     expect((points as BpfMap<unknown, unknown>).get(1)).toEqual(new Uint8Array(32).fill(3))
   })
 
-  it('initialValue is what a section begins with', () => {
+  it('initialValue is the first content of a section', () => {
     using object = open('globals')
     const map = object.map('.data.custom')
     expect([...map.initialValue!]).toEqual([5, 0, 0, 0])
@@ -104,7 +104,7 @@ describe('before load', () => {
     ).toMatchObject({ code: 'EBUSY' })
   })
 
-  it('initialValue is of its size, a copy, and nothing that other maps have', () => {
+  it('initialValue is a copy of a fixed size, and other maps have none', () => {
     using object = open('globals')
     const map = object.map('.data.custom')
     map.initialValue!.fill(9)
@@ -123,7 +123,7 @@ describe('before load', () => {
     ).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('valueSize makes a section longer, up to which programs may reach', () => {
+  it('valueSize makes a section longer, and programs can use all of it', () => {
     using object = open('globals')
     const map = object.map('.data.custom')
     map.valueSize = 4096
@@ -134,7 +134,7 @@ describe('before load', () => {
     expect(map.get(zero)).toEqual(new Uint8Array(4096).fill(1))
   })
 
-  it('a section keeps its type and its number of entries: libbpf has mapped its memory', () => {
+  it('type and maxEntries of a section cannot be set, because libbpf has mapped its memory', () => {
     using object = open('globals')
     const map = object.map('.bss')
     expect(
@@ -151,7 +151,7 @@ describe('before load', () => {
     expect(map.info()).toMatchObject({ type: 'array', maxEntries: 1 })
   })
 
-  it('autoattach is for struct_ops only', () => {
+  it('autoattach exists only for struct_ops', () => {
     using object = open('maps')
     const map = object.map('points')
     expect(map.autoattach).toBe(false)
@@ -162,7 +162,7 @@ describe('before load', () => {
     ).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('pinPath is set, changed and taken away', () => {
+  it('pinPath can be set, changed and removed', () => {
     using object = open('maps')
     const map = object.map('points')
     expect(map.pinPath).toBeUndefined()
@@ -175,13 +175,13 @@ describe('before load', () => {
   })
 })
 
-describe('reuse', () => {
+describe('BpfMap.reuse', () => {
   const like = { type: 'hash', name: 'mine', keySize: 4, valueSize: 24, maxEntries: 16 } as const
 
   it.each([
     ['a map', (map: BpfMap): BpfMap | number => map],
     ['a descriptor', (map: BpfMap): BpfMap | number => map.fd],
-  ])('of %s makes load take that in its place', (_, what) => {
+  ])('with %s makes load use that map', (_, what) => {
     using mine = BpfMap.create(like)
     mine.set(Uint8Array.of(1, 0, 0, 0), new Uint8Array(24).fill(65))
     using object = open('maps')
@@ -193,7 +193,7 @@ describe('reuse', () => {
     expect(points.get(1)?.label).toBe('A'.repeat(16))
   })
 
-  it('outlives the map that it was given', () => {
+  it('keeps working when the given map is closed', () => {
     using object = open('maps')
     const mine = BpfMap.create(like)
     const { id } = mine
@@ -203,14 +203,14 @@ describe('reuse', () => {
     expect(object.map('points').id).toBe(id)
   })
 
-  it('takes the size of the map that is reused', () => {
+  it('takes over maxEntries of the given map', () => {
     using mine = BpfMap.create({ ...like, maxEntries: 1000 })
     using object = open('maps')
     object.map('points').reuse(mine)
     expect(object.map('points').maxEntries).toBe(1000)
   })
 
-  it('is how two objects share a map', () => {
+  it('lets two objects share a map', () => {
     using first = load('maps')
     using second = open('maps')
     second.map('numbers').reuse(first.map('numbers'))
@@ -230,7 +230,7 @@ describe('reuse', () => {
     })
   })
 
-  it('of a section refuses a map of another shape', () => {
+  it('of a section refuses a map with other sizes', () => {
     using object = open('globals')
     using other = BpfMap.create({ type: 'array', keySize: 4, valueSize: 1 << 16, maxEntries: 1 })
     expect(thrownBy(() => object.map('.bss').reuse(other))).toMatchObject({ code: 'ERR_BPF_MISMATCH' })
@@ -239,7 +239,7 @@ describe('reuse', () => {
     expect(thrownBy(() => object.map('.bss').reuse(long))).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('says every difference that programs would trip over', () => {
+  it('reports every difference that programs cannot deal with', () => {
     using object = open('maps')
     using other = BpfMap.create({ type: 'array', keySize: 4, valueSize: 8, maxEntries: 3 })
     const points = object.map('points')
@@ -252,7 +252,7 @@ describe('reuse', () => {
   })
 })
 
-describe('after load', () => {
+describe('a map after load', () => {
   it.each([
     ['type', 'array'],
     ['keySize', 8],
@@ -263,7 +263,7 @@ describe('after load', () => {
     ['numaNode', 1],
     ['ifindex', 1],
     ['autocreate', false],
-  ])('it is too late to set %s', (name, value) => {
+  ])('refuses to set %s', (name, value) => {
     using object = load('maps')
     const fields = fieldsOf(object.map('points'))
     const before = fields[name]
@@ -275,7 +275,7 @@ describe('after load', () => {
     expect(fields[name]).toEqual(before)
   })
 
-  it('it is too late to reuse another map', () => {
+  it('refuses to reuse another map', () => {
     using object = load('maps')
     const { id } = object.map('points')
     using other = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 24, maxEntries: 16 })
@@ -284,17 +284,17 @@ describe('after load', () => {
   })
 })
 
-describe('types that the kernel takes no part in', () => {
+describe('key and value types that the kernel does not store', () => {
   it('are known after load', () => {
     using object = load('maps')
     const events = object.map<number, number>('perf_events')
-    // A descriptor that is no perf event: had it been refused as a value, it would be a TypeError.
+    // The codec accepts the number, which is not the descriptor of a perf event. Otherwise this would be a TypeError.
     expect(thrownBy(() => events.set(0, 0xffff))).toMatchObject({ code: 'EBADF' })
     expect([...events.keys()]).toEqual([0, 1])
   })
 })
 
-describe('values that are none', () => {
+describe('map properties of the wrong type or range', () => {
   it.each([
     ['type', 'map', TypeError],
     ['keySize', '4', TypeError],
@@ -309,7 +309,7 @@ describe('values that are none', () => {
     ['pinPath', 7, TypeError],
     ['pinPath', 'a\0b', TypeError],
     ['initialValue', 'text', TypeError],
-  ])('%s = %o', (name, value, error) => {
+  ])('%s = %o throws and changes nothing', (name, value, error) => {
     using object = open('maps')
     const fields = fieldsOf(object.map('points'))
     const before = fields[name]

@@ -13,7 +13,7 @@ import { until } from '../helpers/until.js'
 
 const cgroup = useCgroup()
 
-/** test/bpf/storage.bpf.c with only these of its maps and programs. */
+/** Loads test/bpf/storage.bpf.c with only these of its maps and programs. */
 function loadOnly(maps: string[], programs: string[] = []): BpfObject {
   const object = open('storage')
   try {
@@ -33,7 +33,7 @@ const runInside = (): void => {
 }
 
 describe('task storage', () => {
-  requiresKernel('5.11', 'is set, read and deleted by pidfd, and is what programs see', async () => {
+  requiresKernel('5.11', 'is set, read and deleted by pidfd, and seen by programs', async () => {
     using object = loadOnly(['tasks'], ['on_call_of_task'])
     const tasks = object.map<number, bigint>('tasks')
     using task = Pidfd.open(process.pid)
@@ -48,7 +48,7 @@ describe('task storage', () => {
     expect(tasks.delete(task.fd)).toBe(false)
   })
 
-  requiresKernel('5.11', 'takes no other descriptor', () => {
+  requiresKernel('5.11', 'refuses other descriptors', () => {
     using object = loadOnly(['tasks'])
     const tasks = object.map<number, bigint>('tasks')
     expect(thrownBy(() => tasks.get(0))).toMatchObject({ map: 'tasks' })
@@ -57,7 +57,7 @@ describe('task storage', () => {
 })
 
 describe('a pidfd', () => {
-  it('is of a process that is there', () => {
+  it('can only be opened for a process that exists', () => {
     const error = thrownBy(() => Pidfd.open(2 ** 31 - 1)) as Error
     expect(error).toMatchObject({ code: 'ESRCH' })
     expect(error.message).toContain('there is no such process')
@@ -65,7 +65,7 @@ describe('a pidfd', () => {
     expect(thrownBy(() => Pidfd.open(0))).toMatchObject({ code: 'EINVAL' })
   })
 
-  it('is gone when it is closed', () => {
+  it('throws after it is closed', () => {
     const task = Pidfd.open(process.pid)
     const { fd } = task
     const path = `/proc/self/fdinfo/${fd}`
@@ -77,7 +77,7 @@ describe('a pidfd', () => {
 })
 
 describe('socket storage', () => {
-  requiresKernel('5.2', 'is by the descriptor of the socket', async () => {
+  requiresKernel('5.2', 'is accessed by the descriptor of the socket', async () => {
     using object = loadOnly(['sockets'], ['on_packet'])
     const sockets = object.map<number, bigint>('sockets')
     const socket = createSocket('udp4')
@@ -87,7 +87,7 @@ describe('socket storage', () => {
       const fd = fdOf(socket)
       expect(sockets.get(fd)).toBeUndefined()
       sockets.set(fd, 100n)
-      // This process's own cgroup: the root has all.
+      // The cgroup of this process: the root contains all.
       using _link = object.program('on_packet').attachCgroup(cgroup().replace(/\/[^/]*$/, ''))
       const { port } = socket.address()
       const received = once(socket, 'message')
@@ -103,7 +103,7 @@ describe('socket storage', () => {
 })
 
 describe('cgroup storage and inode storage', () => {
-  requiresKernel('6.2', 'of cgroups are by the descriptor of the folder', () => {
+  requiresKernel('6.2', 'of cgroups is accessed by the descriptor of the directory', () => {
     using object = loadOnly(['cgroups'])
     const map = object.map<number, bigint>('cgroups')
     const fd = openSync(cgroup(), 'r')
@@ -140,14 +140,14 @@ describe('cgroup storage and inode storage', () => {
     }
   })
 
-  it('have no keys to iterate', () => {
+  it('cannot be iterated', () => {
     using object = loadOnly(['sockets'])
     expect(thrownBy(() => [...object.map('sockets').keys()])).toMatchObject({ map: 'sockets' })
   })
 })
 
 describe('a cgroup array', () => {
-  requiresKernel('5.5', 'is what programs ask whether a task is under', () => {
+  requiresKernel('5.5', 'tells programs whether a task is in a cgroup', () => {
     using object = loadOnly(['watched'], ['on_exec'])
     const watched = object.map<number, number>('watched')
     using _link = object.program('on_exec').attach()
@@ -165,7 +165,7 @@ describe('a cgroup array', () => {
     expect(object.bss.inside).toBe(1n)
   })
 
-  it('takes cgroups only', () => {
+  it('accepts only cgroups', () => {
     using object = loadOnly(['watched'])
     const fd = openSync('/', 'r')
     try {
@@ -179,33 +179,29 @@ describe('a cgroup array', () => {
 })
 
 describe('a sockhash', () => {
-  requiresKernel(
-    '5.10',
-    'takes a descriptor, gives a cookie, and forgets the socket when it closes',
-    async () => {
-      using map = BpfMap.create({ type: 'sockhash', keySize: 2, valueSize: 8, maxEntries: 4 })
-      const key = Uint8Array.of(1, 2)
-      const server = createServer()
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const fd = fdOf(server)
-      map.set(key, new Uint8Array(BigUint64Array.of(BigInt(fd)).buffer))
-      const cookie = new DataView(map.get(key)!.buffer).getBigUint64(0, true)
-      expect(cookie).toBeGreaterThan(0n)
-      expect([...map.keys()]).toEqual([key])
-      server.close()
-      await once(server, 'close')
-      await until('it is forgotten', () => map.get(key) === undefined)
-      const file = openSync('/', 'r')
-      const noSocket = new Uint8Array(BigUint64Array.of(BigInt(file)).buffer)
-      expect(thrownBy(() => map.set(key, noSocket))).toMatchObject({ operation: 'bpf_map_update_elem' })
-      closeSync(file)
-    },
-  )
+  requiresKernel('5.10', 'stores descriptors, returns cookies, and drops a socket that closes', async () => {
+    using map = BpfMap.create({ type: 'sockhash', keySize: 2, valueSize: 8, maxEntries: 4 })
+    const key = Uint8Array.of(1, 2)
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const fd = fdOf(server)
+    map.set(key, new Uint8Array(BigUint64Array.of(BigInt(fd)).buffer))
+    const cookie = new DataView(map.get(key)!.buffer).getBigUint64(0, true)
+    expect(cookie).toBeGreaterThan(0n)
+    expect([...map.keys()]).toEqual([key])
+    server.close()
+    await once(server, 'close')
+    await until('it is forgotten', () => map.get(key) === undefined)
+    const file = openSync('/', 'r')
+    const noSocket = new Uint8Array(BigUint64Array.of(BigInt(file)).buffer)
+    expect(thrownBy(() => map.set(key, noSocket))).toMatchObject({ operation: 'bpf_map_update_elem' })
+    closeSync(file)
+  })
 })
 
 describe('stack traces', () => {
-  it('are arrays of addresses, as many as there are', async () => {
+  it('are read as arrays of addresses without unused slots', async () => {
     using object = loadOnly(['stacks'], ['on_call'])
     const stacks = object.map<number, bigint[]>('stacks')
     object.bss.watched_pid = process.pid

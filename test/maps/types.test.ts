@@ -6,11 +6,11 @@ import { load, open, thrownBy } from '../helpers/objects.js'
 const nothing = new Uint8Array()
 const noPrealloc = 1
 
-describe('queue and stack', () => {
+describe('a queue or stack', () => {
   it.each([
     ['queue', [1, 2, 3]],
     ['stack', [3, 2, 1]],
-  ])('%s gives back in its order', (name, order) => {
+  ])('a %s returns values in its order', (name, order) => {
     using object = load('maps')
     const map = object.map<Uint8Array | undefined, number>(name)
     for (const value of [1, 2, 3]) map.set(undefined, value)
@@ -19,13 +19,13 @@ describe('queue and stack', () => {
     expect(map.lookupAndDelete(undefined)).toBeUndefined()
   })
 
-  it('has no keys to iterate', () => {
+  it('cannot be iterated', () => {
     using object = load('maps')
     const queue = object.map('queue')
     expect(thrownBy(() => [...queue.keys()])).toMatchObject({ code: 'ENOTSUP', map: 'queue' })
   })
 
-  it('is full at maxEntries', () => {
+  it('throws E2BIG when it has maxEntries values', () => {
     using object = load('maps')
     const queue = object.map<undefined, number>('queue')
     for (let i = 0; i < 4; i++) queue.set(undefined, i)
@@ -33,7 +33,7 @@ describe('queue and stack', () => {
   })
 })
 
-describe('lpm_trie', () => {
+describe('an lpm_trie', () => {
   it('finds the longest prefix', () => {
     using object = load('maps')
     const routes = object.map<{ bits: number; address: Uint8Array }, number>('routes')
@@ -46,15 +46,15 @@ describe('lpm_trie', () => {
   })
 })
 
-describe('bloom_filter', () => {
-  requiresKernel('5.16', 'has extra hash functions, and knows what it has seen', () => {
+describe('a bloom_filter', () => {
+  requiresKernel('5.16', 'takes the number of hash functions as extra', () => {
     using object = open('bloom')
     const seen = object.map<Uint8Array | undefined, number>('seen')
     expect(seen.extra).toBe(3n)
     seen.extra = 5n
     object.loadSync()
     expect(seen.info().extra).toBe(5n)
-    // The kernel asks for values, not for keys.
+    // Bloom filters have values, but no keys.
     seen.set(undefined, 17)
     expect(thrownBy(() => seen.delete(undefined))).toMatchObject({ map: 'seen' })
   })
@@ -86,30 +86,30 @@ describe('BpfMap.create', () => {
     ['ringbuf', { keySize: 0, valueSize: 0, maxEntries: 4096 }],
   ]
 
-  it.each(kinds)('makes a map of type %s', (type, options) => {
+  it.each(kinds)('creates a map of type %s', (type, options) => {
     using map = BpfMap.create({ type, ...sizes, ...options })
     expect(map.info()).toMatchObject({ type, ...sizes, ...options })
     expect(map.type).toBe(type)
   })
 
-  requiresKernel('6.1', 'makes a map of type user_ringbuf', () => {
+  requiresKernel('6.1', 'creates a map of type user_ringbuf', () => {
     using map = BpfMap.create({ type: 'user_ringbuf', keySize: 0, valueSize: 0, maxEntries: 4096 })
     expect(map.type).toBe('user_ringbuf')
   })
 
-  requiresKernel('5.16', 'makes a bloom filter with extra', () => {
+  requiresKernel('5.16', 'creates a bloom filter with extra', () => {
     using map = BpfMap.create({ type: 'bloom_filter', keySize: 0, valueSize: 4, maxEntries: 10, extra: 4n })
     expect(map.info().extra).toBe(4n)
     map.set(nothing, Uint8Array.of(1, 2, 3, 4))
   })
 
-  it('gives the kernel the flags', () => {
+  it('passes the flags to the kernel', () => {
     using map = BpfMap.create({ type: 'hash', ...sizes, flags: noPrealloc })
     expect(map.info().flags).toBe(noPrealloc)
     expect(map.flags).toBe(noPrealloc)
   })
 
-  it('gives the kernel the NUMA node', () => {
+  it('passes the NUMA node to the kernel', () => {
     const numa = { type: 'hash', ...sizes, flags: 1 << 2 } as const
     using map = BpfMap.create({ ...numa, numaNode: 0 })
     expect(map.info().flags).toBe(1 << 2)
