@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "util/log.h"
+
 namespace {
 
 using Path = std::optional<std::string>;
@@ -87,7 +89,12 @@ int AddPrograms(Pins& pins, bpf_object* object, const char* folder) {
 int PinMap(bpf_map* map, const char* path) {
   Path before = PinPathOf(map);
   int error = bpf_map__pin(map, path);
-  if (error != 0) bpf_map__set_pin_path(map, OrNull(before));
+  if (error == 0) return 0;
+  // libbpf says neither which map nor where.
+  const char* pin = bpf_map__pin_path(map);
+  if (pin != nullptr)
+    LogCapture::Warn("map '" + std::string(bpf_map__name(map)) + "': failed to pin at '" + pin + "'");
+  bpf_map__set_pin_path(map, OrNull(before));
   return error;
 }
 

@@ -60,4 +60,10 @@ LogCapture::LogCapture(int level) : level_(level), outer_(current) { current = t
 
 LogCapture::~LogCapture() { current = outer_; }
 
+void LogCapture::Warn(const std::string& text) {
+  if (current == nullptr) return;
+  current->warnings_.starts_.push_back(current->warnings_.text_.size());
+  current->warnings_.text_ += text + "\n";
+}
+
 void LogCapture::Install() { libbpf_set_print(LogSink::Print); }

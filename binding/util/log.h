@@ -28,6 +28,7 @@ class Warnings {
 
  private:
   friend struct LogSink;
+  friend class LogCapture;
   static constexpr size_t kMost = 256 << 10;
   static constexpr size_t kEnd = 64 << 10;
 
@@ -47,6 +48,9 @@ class LogCapture {
   bool Silent() const { return warnings_.empty(); }
   Warnings TakeWarnings() { return std::move(warnings_); }
   std::vector<LogMessage> TakeMessages() { return std::move(messages_); }
+
+  // Adds a warning of our own to those of the call that runs on this thread.
+  static void Warn(const std::string& text);
 
   // Makes captures work. May be called any number of times, from any thread.
   static void Install();

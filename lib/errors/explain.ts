@@ -69,7 +69,7 @@ function explainNative(error: NativeError, subject: Subject): BpfError {
     errno,
     operation,
     log: longLog === undefined ? log : whole,
-    program: subject.program ?? rejected,
+    program: subject.program ?? rejected ?? /prog '([^'\n]+)': failed to pin at/.exec(log)?.[1],
     map: subject.map ?? (rejected === undefined ? failedMap(log) : undefined),
   }
   const rejection = rejected === undefined ? undefined : findRejection(rejected, error, subject, whole)
@@ -115,13 +115,14 @@ function reasonOf(error: NativeError, subject: Subject): string {
   const known = subject.reason?.(error)
   if (known !== undefined) return known
   const said = rootCause(log)
+  const code = errnoName(errno)
   for (const hint of hints) {
     // What libbpf said comes before what the errno may mean.
     if (hint.log === undefined && said !== undefined) continue
-    const code = hint.code?.exec(errnoName(errno))
-    const match = hint.log?.exec(log)
-    if (code === null || match === null || hint.operation?.test(operation) === false) continue
-    const sentence = hint.say((match ?? code)!, subject.target ?? '')
+    const isIt = hint.code?.test(code) !== false && hint.operation?.test(operation) !== false
+    const match = (hint.log ?? /^/).exec(log)
+    if (!isIt || match === null) continue
+    const sentence = hint.say(match, subject.target ?? '', code)
     if (sentence !== undefined) return sentence
   }
   if (errno === constants.errno.EPERM && subject.capabilities !== undefined) {

@@ -1,74 +1,82 @@
+import { release } from 'node:os'
 import { whyNoPerfEvent } from '../machine/perf-paranoid.js'
 import { whyNoTracepoint } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
 import { didYouMean, editLimit } from './nearest.js'
+import { notOnBpfFileSystem, whyNotOpened, whyNotPinned } from './pins.js'
 
-/** What an errno and libbpf's warnings mean, and what helps. The first that fits is used. */
+/** What libbpf's warnings, or an errno alone, mean and what to do about it. The first hint that fits is used. */
 export interface Hint {
-  /** Names of errno values; any without. */
+  /** The names of errno values; without it, any. */
   code?: RegExp
-  /** The libbpf function that failed; any without. */
+  /** The libbpf function that failed; without it, any. */
   operation?: RegExp
-  /** Looked for in libbpf's warnings. */
+  /** Searched for in libbpf's warnings. Without it the hint is a guess, which only counts when libbpf gave no reason. */
   log?: RegExp
-  /** The reason in words; `undefined` where it is not that after all. `target` is what the call was about. */
-  say: (match: RegExpExecArray, target: string) => string | undefined
+  /** The reason in words; `undefined` if the hint does not fit after all. `target` is what the call was about, `code` the errno's name. */
+  say: (match: RegExpExecArray, target: string, code: string) => string | undefined
 }
 
 export const hints: readonly Hint[] = [
   // ---- The file
-  {
-    log: /failed to open (?:file )?(.+): -ENOENT/,
-    say: () => 'there is no such file',
-  },
-  {
-    log: /elf: failed to open (.+): -EACCES/,
-    say: () => 'the file may not be read by this user',
-  },
+  { log: /(?:elf: failed to open|failed to open file) .+: -ENOENT/, say: () => 'the file does not exist' },
+  { log: /elf: failed to open .+: -EACCES/, say: () => 'this user may not read the file' },
   {
     code: /^EISDIR$/,
     operation: /^(bpf_object__open_file|bpf_linker__add_file|btf__parse)$/,
+    log: /^/,
     say: () => 'it is a directory',
   },
   {
     code: /^ESPIPE$/,
     operation: /^(bpf_object__open_file|bpf_linker__add_file|btf__parse)$/,
+    log: /^/,
     say: () => 'it is a pipe or a device; only a regular file can be read',
   },
   {
     log: /elf: failed to open .+ as ELF file/,
-    say: () => 'it is a folder, or another thing that cannot be read as a file',
+    say: () => 'it is a directory, or something else that cannot be read as a file',
   },
   {
     log: /failed to find BTF info for object/,
-    say: () => 'it carries no BTF: compile it with clang -g',
+    say: () => 'it has no BTF: compile it with clang -g',
   },
   {
     log: /is not a proper ELF object/,
-    say: () => "it is not an object file; 'clang -g -O2 -target bpf -c' makes one of C source",
+    say: () => "it is not an object file; 'clang -g -O2 -target bpf -c' compiles C source to one",
   },
   {
     code: /^EINVAL$/,
     operation: /^bpf_object__open_mem$/,
     log: /^$/,
-    say: () => 'there are no bytes in it',
+    say: () => 'it is empty',
   },
   {
     log: /is not a valid eBPF object file/,
     say: () =>
-      "it is an object file for another machine, or linked already; compile with 'clang -target bpf -c'",
+      "it is an object file for another machine, or one that is linked already; compile it with 'clang -target bpf -c'",
   },
   {
     log: /non-native endianness is unsupported/,
     say: () =>
-      "it was compiled for machines of the other byte order; 'clang -target bpf' takes this machine's",
+      "it was compiled for machines of the other byte order; 'clang -target bpf' compiles for this machine's",
+  },
+  {
+    log: /legacy map definitions in 'maps' section are not supported/,
+    say: () =>
+      'it defines maps in SEC("maps"), which libbpf 1.0 no longer reads; define them in SEC(".maps")',
+  },
+  {
+    log: /failed to find BTF for extern '([^']+)'/,
+    say: ([, name]) =>
+      `'${name}' is declared extern and not defined in this file: link this object with the one that defines it (Linker, or 'libbpf-node gen' with several files); a kernel function or variable must be declared with __ksym`,
   },
   {
     log: /BTF is required, but is missing or corrupted/,
-    say: () => "it declares maps but carries no BTF, or its BTF is damaged; compile it with 'clang -g'",
+    say: () => "it declares maps but has no BTF, or its BTF is damaged; compile it with 'clang -g'",
   },
   {
-    // Which libbpf does not say: it would not look.
+    // Our own check refuses these before libbpf sees them, so there is no warning.
     code: /^LIBBPF_ERRNO__FORMAT$/,
     operation: /^bpf_object__open/,
     log: /^$/,
@@ -78,19 +86,20 @@ export const hints: readonly Hint[] = [
     code: /^LIBBPF_ERRNO__FORMAT$/,
     operation: /^bpf_object__open/,
     log: /libbpf: (?:elf: )?(.*)/,
-    say: ([, detail]) => `the file is damaged or was cut off: ${detail}`,
+    say: ([, detail]) => `the file is damaged or cut off: ${detail}`,
   },
   {
     code: /^LIBBPF_ERRNO__FORMAT$/,
     operation: /^bpf_linker__add/,
-    say: () => 'the file is damaged: a relocation lies outside of what it is of',
+    log: /^/,
+    say: () => 'the file is damaged: it has a relocation outside of the section that it belongs to',
   },
   // ---- Programs and what they ask of the kernel
   {
     log: /prog '([^']+)': missing BPF prog type, check ELF section name '([^']+)'/,
     say: ([, program, section = '']) => {
-      const [kind = ''] = section.split('/')
-      return `SEC("${section}") of program '${program}' names no program type that libbpf knows${didYouMean(kind, sections)}`
+      const [kind = ''] = section.replace(/^\?/, '').split('/')
+      return `SEC("${section}") of program '${program}' is not a section name that libbpf knows${didYouMean(kind, sections)}`
     },
   },
   {
@@ -114,10 +123,15 @@ export const hints: readonly Hint[] = [
   },
   { log: /failed to find kernel BTF type ID of '([^']+)'/, say: ([, name = '']) => noSuchHook(name) },
   {
-    // libbpf prints nothing there.
+    // libbpf prints nothing then.
     code: /^ESRCH$/,
     operation: /^bpf_program__set_attach_target$/,
     say: (_, target) => noSuchHook(target),
+  },
+  {
+    log: /failed to open system Kconfig/,
+    say: () =>
+      `the programs ask for the kernel's configuration, and neither /boot/config-${release()} nor /proc/config.gz can be read; give all values that they ask for in the option kconfig, such as 'CONFIG_HZ=250'`,
   },
   {
     log: /extern '(CONFIG_\w+)' \(strong\): not resolved/,
@@ -125,40 +139,66 @@ export const hints: readonly Hint[] = [
       `the kernel's configuration does not set ${name}; give it in the option kconfig, or declare it __weak`,
   },
   {
-    log: /extern (?:\((?:func|var) ksym\) )?'([^']+)'.*: not (?:found|resolved)/,
-    say: ([, name]) => `this kernel has no '${name}' for programs; declare it __weak to load without it`,
+    log: /extern \(func ksym\) '([^']+)'.*: not found/,
+    say: ([, name]) =>
+      `this kernel has no function '${name}' for programs, in itself or in a loaded module; declare it __weak to load without it`,
+  },
+  {
+    log: /extern (?:\(var ksym\) )?'([^']+)'.*: not (?:found|resolved)/,
+    say: ([, name]) =>
+      `this kernel has no variable '${name}' for programs; declare it __weak to load without it`,
   },
   {
     log: /failed to get EHDR from (.+)/,
     say: ([, path]) => `${path} is not a file with BTF to relocate against`,
   },
   {
-    log: /failed to find valid kernel BTF|kernel BTF is missing/,
+    log: /struct_ops init_kern: struct (?:bpf_struct_ops_)?(\w+) is not found in kernel BTF/,
+    say: ([, name]) =>
+      `this kernel has no struct_ops of type ${name}: it is older, or built without it, or the module with it is not loaded`,
+  },
+  {
+    log: /struct_ops init_kern (\w+): Cannot find member (\w+) in kernel BTF/,
+    say: ([, type, member]) => `struct ${type} of this kernel has no member '${member}'; leave it zero`,
+  },
+  {
+    log: /failed to find valid kernel BTF|kernel BTF is missing|Error loading vmlinux BTF/,
     say: () =>
-      'this kernel carries no BTF (/sys/kernel/btf/vmlinux is missing); give it as the option btfCustomPath',
+      'this kernel has no BTF (/sys/kernel/btf/vmlinux is missing); give a file with it in the option btfCustomPath',
+  },
+  {
+    log: /-- BEGIN BTF LOAD LOG ---\n([\s\S]*?)-- END BTF LOAD LOG --[\s\S]*BTF is mandatory/,
+    say: ([, log = '']) => `the kernel refused its BTF: ${log.trim().split('\n').at(-1)}`,
   },
   {
     code: /^ENOSPC$/,
     operation: /^bpf_object__load$/,
     log: /BPF program load failed/,
     say: () =>
-      "the verifier's log does not fit into kernelLogSize; raise it, or leave it out to get the whole log",
+      "the verifier's log does not fit into kernelLogSize; make it larger, or leave it out to get the whole log",
+  },
+  {
+    code: /^E2BIG$/,
+    operation: /^bpf_object__load$/,
+    log: /BPF program load failed/,
+    say: () =>
+      'it has more instructions than the kernel accepts: a million, or 4096 without CAP_BPF and before Linux 5.2',
   },
   {
     log: /prog '([^']+)': SEC\("([^"]*)"\) program isn't referenced anywhere/,
     say: ([, program, section]) =>
-      `program '${program}' is in no struct_ops map, and the kernel takes it only with one; put it into one, or declare it SEC("?${section}"), which leaves it out until then`,
+      `program '${program}' is in no struct_ops map, and the kernel only accepts it with one; put it into one, or declare it SEC("?${section}"), which leaves it out until then`,
   },
   {
     code: /^EINVAL$/,
-    log: /prog '([^']+)': failed to load: -EINVAL/,
+    log: /prog '([^']+)': BPF program load failed: -EINVAL/,
     say: ([, program]) =>
       `the kernel refused program '${program}' and gave no reason: its type, attach type, flags or log level do not fit together, or are newer than this kernel`,
   },
   // ---- Maps
   {
     log: /specified path (\S+) is not on BPF FS/,
-    say: ([, path]) => `${path} is not on a BPF file system; 'mount -t bpf bpf /sys/fs/bpf' makes one`,
+    say: ([, path = '']) => notOnBpfFileSystem(path),
   },
   {
     log: /map '([^']+)': failed to create: -(E2BIG|ENOMEM|EINVAL)/,
@@ -167,7 +207,7 @@ export const hints: readonly Hint[] = [
   {
     code: /^(E2BIG|ENOMEM|EINVAL)$/,
     operation: /^bpf_map_create$/,
-    say: ([code = '']) => mapFailures[code],
+    say: (_match, _target, code) => mapFailures[code],
   },
   {
     log: /is not BPF_MAP_TYPE_(\w+)/,
@@ -176,10 +216,10 @@ export const hints: readonly Hint[] = [
   {
     code: /^EEXIST$/,
     operation: /^bpf_map__attach_struct_ops$/,
-    say: () => 'the kernel has one of that name already, from this map or another',
+    say: () => 'the kernel has a struct_ops of that name already, from this map or another one',
   },
-  { code: /^EEXIST$/, operation: /^bpf_map_update_elem$/, say: () => 'the key is there already' },
-  { code: /^ENOENT$/, operation: /^bpf_map_update_elem$/, say: () => 'there is no such key' },
+  { code: /^EEXIST$/, operation: /^bpf_map_update_elem$/, say: () => 'the key exists already' },
+  { code: /^ENOENT$/, operation: /^bpf_map_update_elem$/, say: () => 'the key does not exist' },
   {
     code: /^E2BIG$/,
     operation: /^bpf_map_update_elem$/,
@@ -188,12 +228,12 @@ export const hints: readonly Hint[] = [
   {
     code: /^EINVAL$/,
     operation: /^bpf_map_(lookup|update|delete|lookup_and_delete)_elem$/,
-    say: () => 'maps of this type cannot do that, or not with these flags',
+    say: () => 'maps of this type do not support that, or not with these flags',
   },
   {
     code: /^ENOTSUPP?$/,
     operation: /^bpf_map_(lookup|delete|lookup_and_delete)_elem$/,
-    say: () => 'maps of this type cannot do that',
+    say: () => 'maps of this type do not support that',
   },
   {
     code: /^EINVAL$/,
@@ -203,7 +243,7 @@ export const hints: readonly Hint[] = [
   {
     code: /^ENOENT$/,
     operation: /^bpf_btf_get_info_by_fd$|_get_fd_by_id$/,
-    say: () => 'there is none, or it is gone',
+    say: () => 'nothing with that id exists (any more)',
   },
   {
     code: /^EBUSY$/,
@@ -213,21 +253,39 @@ export const hints: readonly Hint[] = [
   // ---- Pins
   { log: /missing a path to pin|no path to unpin/, say: () => 'it has no pin path: give one' },
   {
-    code: /^(ENOENT|EACCES|EINVAL)$/,
-    operation: /^(bpf_obj_get|bpf_link__open)$/,
-    say: ([code]) =>
-      code === 'ENOENT'
-        ? 'there is no such file'
-        : 'nothing of that kind is pinned there, or this user may not open it',
+    log: /failed to (?:(?:auto-)?pin at '([^'\n]+)'|mkdir (.+): -)/,
+    say: ([, pin, folder = ''], _target, code) => {
+      const path = pin ?? folder
+      const why = whyNotPinned(path, code)
+      return why?.startsWith(path) ? why : why && `it cannot be pinned at ${path}: ${why}`
+    },
+  },
+  {
+    operation: /^bpf_(?:obj_pin|(?:map|program|link)__pin)$/,
+    log: /^$|failed to pin/,
+    say: (_, target, code) => whyNotPinned(target, code),
+  },
+  {
+    log: /couldn't retrieve pinned map '(.+)': -(\w+)/,
+    say: ([, path = '', code = '']) => {
+      const why = whyNotOpened(path, code)
+      return why && `the map at ${path} cannot be reused: ${why}`
+    },
+  },
+  {
+    operation: /^(?:bpf_obj_get|bpf_link__open)$/,
+    log: /^$|failed to open link at/,
+    say: (_, target, code) => whyNotOpened(target, code),
   },
   // ---- BTF
-  { code: /^EINVAL$/, operation: /^btf__(new|parse)/, say: () => 'these bytes are not BTF, or damaged' },
+  { code: /^EINVAL$/, operation: /^btf__(new|parse)/, say: () => 'these bytes are not BTF, or are damaged' },
 ]
 
+/** Only where nothing is known of the map: see lib/maps/limits.ts. */
 const mapFailures: Record<string, string> = {
   E2BIG: 'it is larger than the kernel allows; lower its maxEntries or sizes',
   ENOMEM: 'not enough memory; lower its maxEntries or sizes',
-  EINVAL: 'its type does not allow these sizes, maxEntries, flags or this name',
+  EINVAL: 'its type does not allow these sizes, maxEntries or flags, or this name',
 }
 
 /** The beginnings of section names, for those who mistyped one. */

@@ -3,7 +3,7 @@ import type { MapHandle, NativeError } from '../../types/binding.js'
 import { isBytes } from '../btf/bytes.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
-import { explain } from '../errors/explain.js'
+import { explain, type Subject } from '../errors/explain.js'
 import { attachableMaps, type Owner } from '../links/attachment.js'
 import type { Capability } from '../machine/capabilities.js'
 import { native } from '../native/binding.js'
@@ -18,6 +18,7 @@ import { bytesCodec, type ElementCodec, givenCodec, perCpuCodec } from './elemen
 import { type Buffers, bindBuffers, type Elements } from './elements.js'
 import { innerMismatch, innerOptions, isMapOfMaps } from './inner-maps.js'
 import { differences, layoutOf } from './layout.js'
+import { wrongLayout } from './limits.js'
 import { MappedArena, MappedArray, mapMemory } from './mapped-array.js'
 import { sumValues } from './per-cpu.js'
 import { declare, doWith, MapProperties, stateError } from './properties.js'
@@ -146,7 +147,11 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     const number = mapTypeNumber(type)
     const innerFd = options.innerMap === undefined ? 0 : options.innerMap.fd
     const what = `create ${type} map '${name ?? ''}'`
-    const map = BpfMap.#open<K, V, W>(what, createArguments, name, options, () =>
+    const reason = ({ errno }: NativeError) =>
+      errno === constants.errno.EINVAL
+        ? wrongLayout({ type, keySize, valueSize, maxEntries, flags }, name)
+        : undefined
+    const map = BpfMap.#open<K, V, W>(what, createArguments, { map: name, reason }, options, () =>
       native.mapCreate(
         number,
         name,
@@ -172,7 +177,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     fd: number,
     types: MapTypes<K, V> = {},
   ): BpfMap<K, V, W> {
-    return BpfMap.#open(`open the map of fd ${fd}`, ['fd'], undefined, types, () => native.mapFromFd(fd))
+    return BpfMap.#open(`open the map of fd ${fd}`, ['fd'], {}, types, () => native.mapFromFd(fd))
   }
 
   /** Opens a map by its id. (`bpf_map_get_fd_by_id`, Linux 4.13; requires CAP_SYS_ADMIN) */
@@ -184,7 +189,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   static #fromId<K, V, W>(what: string, id: number, types: MapTypes<K, V> = {}): BpfMap<K, V, W> {
-    return BpfMap.#open(what, ['id'], undefined, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
+    return BpfMap.#open(what, ['id'], {}, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
   }
 
   /**
@@ -200,7 +205,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     const { flags = 0, expect = {} } = options
     const what = `open the pinned map ${path}`
     const names = ['path', 'flags']
-    const map = BpfMap.#open<K, V, W>(what, names, undefined, options, () => native.mapFromPin(path, flags))
+    const map = BpfMap.#open<K, V, W>(what, names, { target: path }, options, () =>
+      native.mapFromPin(path, flags),
+    )
     const found = differences(layoutOf(map), expect)
     if (found.length === 0) return map
     map.close()
@@ -214,14 +221,14 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   static #open<K, V, W>(
     what: string,
     names: readonly string[],
-    name: string | undefined,
+    about: Partial<Subject>,
     { key, value }: MapTypes<K, V>,
     open: () => MapHandle,
     capability: Capability = 'CAP_BPF',
   ): BpfMap<K, V, W> {
     const keyCodec = key === undefined ? undefined : givenCodec('key', key)
     const valueCodec = value === undefined ? undefined : givenCodec('value', value)
-    const handle = attempt({ what, map: name, capabilities: () => [capability], arguments: names }, open)
+    const handle = attempt({ what, ...about, capabilities: () => [capability], arguments: names }, open)
     if (key === undefined && value === undefined) return new BpfMap(handle)
     const map = new BpfMap<K, V, W>(handle, undefined, (map) => {
       return {

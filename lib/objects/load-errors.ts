@@ -3,6 +3,7 @@ import { capabilitiesFor } from '../machine/capabilities.js'
 import { differences, layoutOf } from '../maps/layout.js'
 import { BpfMap } from '../maps/map.js'
 import type { BpfObject } from './object.js'
+import { whyUnsupported } from './unsupported.js'
 
 /** Programs can only read the map. */
 const BPF_F_RDONLY_PROG = 1 << 7
@@ -24,7 +25,10 @@ export function loadSubject(
     capabilities: () =>
       capabilitiesFor([...object.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
     kernelLog,
-    reason: ({ log }) => pinMismatch(log, object.maps.values()) ?? unreadableBtf(log, btfCustomPath),
+    reason: (error) =>
+      pinMismatch(error.log, object.maps.values()) ??
+      unreadableBtf(error.log, btfCustomPath) ??
+      whyUnsupported(error, object.programs, object.maps),
   }
 }
 

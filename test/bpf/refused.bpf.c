@@ -212,20 +212,27 @@ int stacks_too_large(struct __sk_buff* skb) {
     asm volatile("" : "+r"(n));                      \
     return next(n) + 1;                              \
   }
-static __attribute__((noinline)) int frame8(int n) {
+// Four frames that end in one of the same letter.
+#define FRAMES(letter, next)  \
+  FRAME(letter##4, next)      \
+  FRAME(letter##3, letter##4) \
+  FRAME(letter##2, letter##3) \
+  FRAME(letter##1, letter##2)
+static __attribute__((noinline)) int last_frame(int n) {
   asm volatile("" : "+r"(n));
   return n;
 }
-FRAME(frame7, frame8)
-FRAME(frame6, frame7)
-FRAME(frame5, frame6)
-FRAME(frame4, frame5)
-FRAME(frame3, frame4)
-FRAME(frame2, frame3)
-FRAME(frame1, frame2)
+FRAMES(frame_h, last_frame)
+FRAMES(frame_g, frame_h1)
+FRAMES(frame_f, frame_g1)
+FRAMES(frame_e, frame_f1)
+FRAMES(frame_d, frame_e1)
+FRAMES(frame_c, frame_d1)
+FRAMES(frame_b, frame_c1)
+FRAMES(frame_a, frame_b1)
 
 SEC("?socket")
-int frames_too_many(struct __sk_buff* skb) { return frame1(skb->len); }
+int frames_too_many(struct __sk_buff* skb) { return frame_a1(skb->len); }
 
 __attribute__((noinline)) int read_global(__u64* number) { return number ? *number : 0; }
 

@@ -35,7 +35,7 @@ const reasons: Readonly<Record<string, RegExp>> = {
   scalar_as_pointer: /^R1 invalid mem access '(inv|scalar)'$/,
   stack_below: /^invalid (stack|read from stack R10) off=-520 size=8$/,
   stack_above: /^invalid (stack|write to stack R10) off=8 size=8$/,
-  stack_misaligned: /^misaligned stack access off (\(0x0; 0x0\)|0)\+0\+-12 size 8$/,
+  stack_misaligned: /^misaligned stack access off ((\(0x0; 0x0\)|0)\+)?0\+-12 size 8$/,
   stack_variable: /^(invalid unbounded variable-offset read from stack R2|variable stack access var_off=.*)$/,
   stack_partial_fill: /^invalid size of register (fill|spill)$/,
   context_write: /^invalid bpf_context access off=0 size=4$/,
@@ -56,13 +56,13 @@ const reasons: Readonly<Record<string, RegExp>> = {
   value_index_any: /^math between map_value pointer and register with unbounded min value is not allowed$/,
   value_moved_far:
     /^(math between map_value pointer and 536870912 is not allowed|value 536870912 makes map_value pointer be out of bounds)$/,
-  value_misaligned_atomic: /^misaligned value access off (\(0x0; 0x0\)|0)\+0\+2 size 8$/,
+  value_misaligned_atomic: /^misaligned value access off ((\(0x0; 0x0\)|0)\+)?0\+2 size 8$/,
   map_write: /^only read from bpf_htab is supported$/,
   map_moved: /^R1 pointer arithmetic on map_ptr prohibited$/,
   read_only_map: /^write into map forbidden, value_size=8 off=0 size=8$/,
   map_of_other_type: /^cannot pass map_type 3 into func bpf_map_lookup_elem#1$/,
   tail_call_through_array:
-    /^(expected prog array map for tail call|cannot pass map_type 2 into func bpf_tail_call#12)$/,
+    /^(expected prog array map for tail call|cannot pass map_type 2 into func bpf_tail_call#12|kernel subsystem misconfigured verifier)$/,
   // Arguments of helpers
   map_expected: /^R1 type=ctx expected=map_ptr$/,
   key_expected: /^R2 type=(inv|scalar) expected=fp(, \w+)*$/,
@@ -84,14 +84,14 @@ const reasons: Readonly<Record<string, RegExp>> = {
   size_of_value:
     /^invalid access to map value, value_size=8 off=0 size=16; R1 min value is outside of the allowed memory range$/,
   sleeping_helper:
-    /^(helper call might sleep in a non-sleepable prog|(unknown func|.* cannot use helper) bpf_copy_from_user#148)$/,
+    /^(helper call might sleep in a non-sleepable prog|sleepable helper bpf_copy_from_user#148 in non-sleepable prog|(unknown func|.* cannot use helper) bpf_copy_from_user#148)$/,
   // Packets
   packet_unchecked:
-    /^invalid access to packet, off=0 size=1, R2\(id=0,off=0,r=0\); R2 offset is outside of the packet$/,
+    /^invalid access to packet, off=0 size=1, R2\(id=0,off=0,r=0\); R2 (offset is outside of the packet|min value is outside of the allowed memory range)$/,
   packet_beyond:
-    /^invalid access to packet, off=14 size=4, R2\(id=0,off=14,r=14\); R2 offset is outside of the packet$/,
+    /^invalid access to packet, off=14 size=4, R2\(id=0,off=14,r=14\); R2 (offset is outside of the packet|min value is outside of the allowed memory range)$/,
   packet_variable:
-    /^invalid access to packet, off=0 size=1, R2\(id=\d+,off=0,r=0\); R2 offset is outside of the packet$/,
+    /^invalid access to packet, off=0 size=1, R2\(id=\d+,off=0,r=0\); R2 (offset is outside of the packet|min value is outside of the allowed memory range)$/,
   packet_end_moved: /^R3 pointer arithmetic on pkt_end prohibited$/,
   packet_lost: /^R7 invalid mem access '(inv|scalar)'$/,
   packet_read_only: /^cannot write into packet$/,
@@ -111,8 +111,9 @@ const reasons: Readonly<Record<string, RegExp>> = {
     /^invalid access to memory, mem_size=8 off=8 size=8; R0 min value is outside of the allowed memory range$/,
   record_before:
     /^invalid access to memory, mem_size=8 off=-1 size=1; R0 min value is outside of the allowed memory range$/,
-  record_submitted_twice: /^R1 type=(inv|scalar) expected=(alloc_|ringbuf_)mem$/,
-  record_size_unknown: /^R2 is not a known constant'$/,
+  record_submitted_twice: /^R1 type=(inv|scalar) expected=(alloc_|ringbuf_)?mem$/,
+  record_size_unknown:
+    /^(R2 is not a known constant'|R2 unbounded size, use 'var &= const' or 'if \(var < const\)')$/,
   lock_kept:
     /^(BPF_EXIT instruction in main prog cannot be used inside bpf_spin_lock-ed region|bpf_spin_unlock is missing)$/,
   lock_taken_twice: /^(function calls are not allowed while holding a lock|bpf_spin_lock is already held)$/,
@@ -129,17 +130,19 @@ const reasons: Readonly<Record<string, RegExp>> = {
   struct_before: /^R1 is ptr_task_struct invalid negative access: off=-8$/,
   struct_write: /^only read is supported$/,
   argument_beyond:
-    /^func 'sched_process_exec' doesn't have \d-th argument; invalid bpf_context access off=72 size=8$/,
+    /^func 'sched_process_exec' doesn't have \d+-th argument; invalid bpf_context access off=72 size=8$/,
   argument_misaligned:
     /^func 'sched_process_exec' offset 4 is not multiple of 8; invalid bpf_context access off=4 size=4$/,
   // Functions
-  stacks_too_large: /^combined stack size of 2 calls is 608. Too large$/,
-  frames_too_many: /^the call stack of 9 frames is too deep ?!?$/,
+  stacks_too_large: /^combined stack size of 2 calls is (608|640). Too large$/,
+  frames_too_many:
+    /^(the call stack of \d+ frames is too deep ?!?|combined stack size of \d+ calls is \d+\. Too large)$/,
   global_function_argument:
-    /^R1 type=(inv|scalar) expected=fp; Caller passes invalid args into func#1( \('read_global'\))?$/,
-  global_function_body: /^R1 invalid mem access 'mem_or_null'$/,
+    /^(R1 type=(inv|scalar) expected=fp; Caller passes invalid args into func#1( \('read_global'\))?|(arg#0 type is not a struct; )?Arg#0 type PTR in read_global\(\) is not supported yet\.)$/,
+  global_function_body:
+    /^(R1 invalid mem access 'mem_or_null'|(arg#0 type is not a struct; )?Arg#0 type PTR in unchecked_global\(\) is not supported yet\.)$/,
   global_function_result:
-    /^Global function pointer_global\(\) doesn't return scalar. Only those are supported.(; Caller passes invalid args into func#1( \('pointer_global'\))?)?$/,
+    /^Global function pointer_global\(\) (doesn't return|return value not void or) scalar\. Only those are supported\.(; Caller passes invalid args into func#1( \('pointer_global'\))?)?$/,
   stack_returned: /^cannot return stack pointer to the caller$/,
   // Long programs
   million_instructions: /^BPF program is too large. Processed 1000001 insn$/,
@@ -159,18 +162,18 @@ const instructions: Readonly<Record<string, number | undefined>> = {
   frames_too_many: undefined,
 }
 
-function rejectionOf(program: string, level: number): VerifierError {
+function rejectionOf(program: string, level: number): VerifierError | string {
   const object = open('refused')
   try {
     Object.assign(object.program(program), { autoload: true, logLevel: level })
     object.loadSync()
   } catch (error) {
     if (error instanceof VerifierError) return error
-    throw new Error(`${program} at log level ${level}: ${error}`)
+    return `${program} at log level ${level}: ${error}`
   } finally {
     object.close()
   }
-  throw new Error(`${program} loads`)
+  return `${program} loads`
 }
 
 describe('the reason of a refused program', () => {
@@ -193,7 +196,12 @@ describe('the reason of a refused program', () => {
       for (const [program, wanted] of Object.entries(reasons)) {
         // It has a test of its own: the verifier takes seconds for it.
         if (program === 'million_instructions') continue
-        const { reason, instruction, message } = rejectionOf(program, level)
+        const rejection = rejectionOf(program, level)
+        if (typeof rejection === 'string') {
+          wrong.push(rejection)
+          continue
+        }
+        const { reason, instruction, message } = rejection
         if (!wanted.test(reason) || !message.includes(reason)) wrong.push(`${program}: ${reason}`)
         const hasInstructions = (level & 3) !== 0 || level === 0
         if (program in instructions && hasInstructions && instruction !== instructions[program])
