@@ -57,7 +57,7 @@ function wrongEntries({ type, maxEntries }: Omit<MapLayout, 'extra'>): string | 
   if (withoutEntries.includes(type)) {
     return maxEntries === 0 ? undefined : `maxEntries is ${maxEntries}, but maps of type ${type} require 0`
   }
-  if (maxEntries === 0) return 'maxEntries is 0: set it before load'
+  if (maxEntries === 0) return `maxEntries is 0, but maps of type ${type} require at least 1`
   const isPowerOfTwo = (maxEntries & (maxEntries - 1)) === 0
   return rings.includes(type) && (!isPowerOfTwo || maxEntries % pageSize !== 0)
     ? `maxEntries is ${maxEntries}, but the size of a ring buffer is a power of two and a multiple of the page size`

@@ -26,7 +26,10 @@ function whyNoMap(map: BpfMap<unknown, unknown>, errno: number): string | undefi
   const { name, type, keySize, valueSize, maxEntries } = map
   if (errno !== EINVAL && errno !== E2BIG && errno !== ENOMEM) return undefined
   const wrong = wrongLayout(map, name)
-  if (wrong !== undefined) return `map '${name}' cannot be created: ${wrong}`
+  if (wrong !== undefined) {
+    const help = maxEntries === 0 ? `; set map('${name}').maxEntries before load` : ''
+    return `map '${name}' cannot be created: ${wrong}${help}`
+  }
   const { answer, reason } = features.mapType(type)
   if (answer === 'no') return `map '${name}' is of type ${type}, which this kernel lacks: ${reason}`
   if (errno === EINVAL) return undefined

@@ -281,7 +281,7 @@ describe('libbpf-node doctor OBJECT', () => {
   it('reports that the file does not exist', async () => {
     const { object } = await doctor(['/no/such.bpf.o'], 1)
     expect(object!.findings).toEqual([
-      { check: 'object', state: 'problem', says: expect.stringContaining('there is no such file') },
+      { check: 'object', state: 'problem', says: expect.stringContaining('the file does not exist') },
     ])
   })
 })

@@ -310,15 +310,15 @@ describe('the command line', () => {
   it.each([
     [
       ['prog', 'show', '4294967295'],
-      'libbpf-node prog: read program 4294967295: there is none, or it is gone (ENOENT)\n',
+      'libbpf-node prog: read program 4294967295: nothing with that id exists (any more) (ENOENT)\n',
     ],
     [
       ['map', 'show', '4294967295'],
-      'libbpf-node map: open the map with id 4294967295: there is none, or it is gone (ENOENT)\n',
+      'libbpf-node map: open the map with id 4294967295: nothing with that id exists (any more) (ENOENT)\n',
     ],
     [
       ['link', 'show', '4294967295'],
-      'libbpf-node link: open link 4294967295: there is none, or it is gone (ENOENT)\n',
+      'libbpf-node link: open link 4294967295: nothing with that id exists (any more) (ENOENT)\n',
     ],
     [
       ['btf', 'dump', 'vmlinux', '--type', 'rhltable_no_such_thing'],

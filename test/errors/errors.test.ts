@@ -194,7 +194,7 @@ describe('where something is not mounted', () => {
       unmounted('/sys/fs/bpf'),
     )
     expect(message).toMatch(
-      /\/sys\/fs\/bpf\/libbpf-node-points is not on a BPF file system; 'mount -t bpf bpf \/sys\/fs\/bpf' makes one/,
+      /\/sys\/fs\/bpf\/libbpf-node-points is not on a BPF file system; 'mount -t bpf bpf \/sys\/fs\/bpf' mounts one/,
     )
   })
 })

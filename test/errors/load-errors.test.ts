@@ -124,7 +124,7 @@ describe('a map that the kernel refuses', () => {
   const NO_PREALLOC = 1
 
   it.each<[Partial<MapLayout>, string]>([
-    [{ maxEntries: 0 }, 'maxEntries is 0: set it before load'],
+    [{ maxEntries: 0 }, 'maxEntries is 0, but maps of type hash require at least 1'],
     [{ keySize: 0 }, 'the key has 0 bytes, but maps of type hash require at least one'],
     [{ valueSize: 0 }, 'the value has 0 bytes, but maps of type hash require at least one'],
     [{ type: 'array', keySize: 8 }, 'the key has 8 bytes, but maps of type array require 4'],
@@ -156,7 +156,7 @@ describe('a map that the kernel refuses', () => {
       ${program('socket')}`)
     expect(map).toBe('counts')
     expect(message).toBe(
-      "load object 'c': map 'counts' cannot be created: maxEntries is 0: set it before load (EINVAL)",
+      "load object 'c': map 'counts' cannot be created: maxEntries is 0, but maps of type hash require at least 1; set map('counts').maxEntries before load (EINVAL)",
     )
   })
 

@@ -95,7 +95,9 @@ describe('the verifier log', () => {
     const error = thrownBy(() => object.loadSync())
     object.close()
     expect(error).toMatchObject({ name: 'BpfError', code: 'ENOSPC' })
-    expect((error as Error).message).toMatch(/the verifier's log does not fit into kernelLogSize; raise it/)
+    expect((error as Error).message).toMatch(
+      /the verifier's log does not fit into kernelLogSize; make it larger/,
+    )
   })
 
   it('keeps what libbpf makes of a CO-RE relocation that failed', async () => {

@@ -100,10 +100,10 @@ describe('programs()', () => {
 
   it('say which there is none of', () => {
     expect(() => programInfo(0xffffffff)).toThrow(
-      'read program 4294967295: there is none, or it is gone (ENOENT)',
+      'read program 4294967295: nothing with that id exists (any more) (ENOENT)',
     )
-    expect(() => mapInfo(0xffffffff)).toThrow('there is none, or it is gone (ENOENT)')
-    expect(() => linkInfo(0xffffffff)).toThrow('there is none, or it is gone (ENOENT)')
+    expect(() => mapInfo(0xffffffff)).toThrow('nothing with that id exists (any more) (ENOENT)')
+    expect(() => linkInfo(0xffffffff)).toThrow('nothing with that id exists (any more) (ENOENT)')
   })
 
   it('leave nothing open', () => {

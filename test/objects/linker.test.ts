@@ -106,7 +106,7 @@ describe('Linker', () => {
       for (const source of [path, bytes]) {
         const error = thrownBy(() => Linker.linkSync([source]))
         expect(error).toMatchObject({ code: 'LIBBPF_ERRNO__FORMAT' })
-        expect((error as Error).message).toContain('a relocation lies outside of what it is of')
+        expect((error as Error).message).toContain('a relocation outside of the section that it belongs to')
       }
     }
   })

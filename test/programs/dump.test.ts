@@ -116,7 +116,7 @@ describe('dumpProgram', () => {
 
   it('says which program there is none of', () => {
     expect(() => dumpProgram(0xffffffff)).toThrow(
-      'read program 4294967295: there is none, or it is gone (ENOENT)',
+      'read program 4294967295: nothing with that id exists (any more) (ENOENT)',
     )
     expect(() => dumpProgram(-1)).toThrow(RangeError)
   })
