@@ -116,7 +116,7 @@ describe('BpfObject.open', () => {
     )
   })
 
-  it('no bytes at all says so', () => {
+  it('refuses an empty Uint8Array', () => {
     expect(openingOf(new Uint8Array(0)).message).toMatch(/it is empty/)
   })
 
@@ -502,7 +502,7 @@ describe('rings and test runs', () => {
     expect(() => program.testRunSync({ data: new Uint8Array((16 << 20) + 1) })).toThrow(RangeError)
   })
 
-  it('bytes that are not BTF say so', () => {
+  it('refuse bytes that are not BTF', () => {
     expect(() => Btf.fromBytes(new Uint8Array(30))).toThrow(/these bytes are not BTF, or are damaged/)
     expect(() => Btf.fromBytes('x' as never)).toThrow(TypeError)
   })
