@@ -1,30 +1,31 @@
-// What processes do: they start and end, open files, make TCP connections. One ring buffer takes records of
-// four kinds.
+// Records what processes do: they start and end, open files, and make TCP connections. One ring buffer has
+// the records of all four kinds.
 // clang-format off
-#include "vmlinux.h"  // has the types that the other headers need
+#include "vmlinux.h"  // has types that the other headers need
 // clang-format on
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-// vmlinux.h has the kernel's types, but no macros.
+// vmlinux.h has the types of the kernel, but no macros.
 #define AF_INET 2
 #define AF_INET6 10
 #define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define COMM_SIZE 16
-// A path may have 4096 bytes. Longer ones than these are cut: the room is taken in the ring, used or not.
+// Paths can have 4096 bytes, but longer ones than this are cut: a record always takes its full size in the
+// ring.
 #define PATH_SIZE 512
 
 char LICENSE[] SEC("license") = "GPL";
 
-// Set before loading. The verifier takes them for constants, so a filter that's off costs nothing.
+// Set before loading. They are constants for the verifier, so a filter that is off costs nothing.
 const volatile __u32 own_pid = 0;
 const volatile __u32 target_pid = 0;
 const volatile char target_comm[COMM_SIZE] = "";
 
-// Records that there was no room for. Read from outside while the programs run.
+// Records that found no room in the ring. User space reads this while the programs run.
 __u64 lost = 0;
 
 enum kind { KIND_EXEC = 1, KIND_EXIT, KIND_OPEN, KIND_CONNECT };
@@ -34,7 +35,7 @@ struct process {
   char comm[COMM_SIZE];
 };
 
-// Every record starts with it. `kind` comes first: a reader looks there to know the rest.
+// Every record starts with this header. `kind` comes first, because it tells the reader what follows.
 struct header {
   enum kind kind;
   struct process process;
@@ -50,7 +51,7 @@ struct exec_record {
 struct exit_record {
   struct header header;
   __u64 duration;  // ns, since the fork
-  __u32 status;    // as wait(2) has it
+  __u32 status;    // as in wait(2)
 };
 
 struct open_record {
@@ -63,14 +64,14 @@ struct open_record {
 
 struct connect_record {
   struct header header;
-  __u64 duration;    // ns, until it was made or failed
+  __u64 duration;    // ns, until it was established or failed
   __u8 address[16];  // IPv6, or IPv4 as ::ffff:a.b.c.d
   __u16 port;
   bool established;
-  __u32 error;  // errno; 0 if it wasn't established because the process gave up
+  __u32 error;  // errno; 0 if the process gave up before it was established
 };
 
-// clang leaves types out of BTF that no global mentions; a reader needs these.
+// clang emits BTF only for types that a global refers to; the reader needs these.
 const union {
   struct exec_record exec;
   struct exit_record exit;
@@ -78,7 +79,7 @@ const union {
   struct connect_record connect;
 }* record_types __attribute__((unused));
 
-// Room for 28,000 opens: half a second of a busy machine, on which the reader may have to wait for its turn.
+// Room for 28,000 opened files: half a second on a busy machine, where the reader may have to wait for a CPU.
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 16 << 20);
@@ -90,7 +91,7 @@ struct open_arguments {
   __u32 mode;
 };
 
-// Threads between entry to and exit from an open.
+// Threads that are in a system call that opens a file.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 8192);
@@ -98,8 +99,8 @@ struct {
   __type(value, struct open_arguments);
 } opening SEC(".maps");
 
-// Sockets between SYN and the answer. That comes in an interrupt, when some other task runs, so the record is
-// kept here with who asked.
+// Sockets that wait for the answer to a SYN. It arrives in an interrupt while another task may be running, so
+// the record with the connecting process is kept here.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 8192);
@@ -119,8 +120,8 @@ static __always_inline bool wanted(const struct header* header) {
   return true;
 }
 
-// Describes the process that a task is a thread of, by the thread that leads it: others may have names of
-// their own. False if nobody wants to know.
+// Describes the process of a task by its main thread, because other threads can have names of their own.
+// False if the process is filtered out.
 static __always_inline bool describe(struct header* header, enum kind kind, struct task_struct* task) {
   header->kind = kind;
   header->time = bpf_ktime_get_ns();
@@ -152,8 +153,8 @@ int BPF_PROG(process_exec, struct task_struct* task, pid_t old_pid, struct linux
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
   if (BPF_CORE_READ(task, flags) & PF_KTHREAD) return 0;
-  // Every thread comes by. The process ends with the one that leads it, unless that leaves the others behind
-  // (it called pthread_exit) or one of the others takes its place (it called exec).
+  // This runs for every thread. The process ends with its main thread, unless that thread leaves others
+  // behind (it called pthread_exit) or another one takes its place (which called exec).
   if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid)) return 0;
   bool last = BPF_CORE_READ(task, signal, live.counter) == 0;
   bool all_end = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
@@ -199,7 +200,7 @@ static __always_inline int open_left(long result) {
   record->flags = arguments->flags;
   record->mode = arguments->mode;
   record->result = result;
-  // Not read on entry: the page may not have been in memory then. Now the kernel has read it, so it is.
+  // Not read on entry, because the page may not have been in memory then. Now the kernel has read it.
   if (bpf_probe_read_user_str(record->path, PATH_SIZE, arguments->path) < 0) record->path[0] = 0;
   bpf_ringbuf_submit(record, 0);
 done:
@@ -233,8 +234,7 @@ int enter_openat2(struct trace_event_raw_sys_enter* ctx) {
 SEC("tp/syscalls/sys_exit_openat2")
 int exit_openat2(struct trace_event_raw_sys_exit* ctx) { return open_left(ctx->ret); }
 
-// A socket's way to a connection: CLOSE, then SYN_SENT in the task that connects, then ESTABLISHED or CLOSE
-// again.
+// The states of a connecting socket: CLOSE, SYN_SENT in the task that connects, then ESTABLISHED or CLOSE.
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, const struct sock* sk, int old_state, int new_state) {
   __u64 socket = (__u64)sk;

@@ -1,6 +1,7 @@
-// A live view of what the processes of this machine do. activity.bpf.c sees it happen, in the kernel; this loads that,
-// reads its records and prints them: node dist/examples/activity/activity.js [--help]
-// Takes CAP_BPF, CAP_PERFMON and CAP_DAC_READ_SEARCH. Linux 5.8. The last is for the files that are opened, which it shows where tracefs is mounted.
+// A live view of what the processes of this machine do. activity.bpf.c records events in the kernel; this program loads
+// it, reads the records and prints them: node dist/examples/activity/activity.js [--help]
+// Requires CAP_BPF, CAP_PERFMON and CAP_DAC_READ_SEARCH. Linux 5.8. Without the last one, opened files are not shown;
+// they also need tracefs to be mounted.
 import { BpfError, BpfObject } from 'libbpf-node'
 import { eventReader, type Kind } from './events.js'
 import { Lines } from './lines.js'
@@ -11,7 +12,7 @@ import { isThere, tracepoints } from './tracefs.js'
 async function main(options: Options): Promise<void> {
   using obj = BpfObject.open(new URL('./activity.bpf.o', import.meta.url))
 
-  // Constants to the verifier, so they are set before load.
+  // These are constants for the verifier, so they are set before the object is loaded.
   obj.rodata.own_pid = process.pid
   if (options.pid !== undefined) obj.rodata.target_pid = options.pid
   if (options.comm !== undefined) obj.rodata.target_comm = Buffer.from(options.comm).subarray(0, 15)
@@ -21,7 +22,7 @@ async function main(options: Options): Promise<void> {
   const ring = obj.ringBuffer('events')
   obj.attach()
   const started = performance.now()
-  process.stderr.write('activity: tracing; Ctrl-C ends\n')
+  process.stderr.write('activity: tracing; press Ctrl-C to stop\n')
 
   const output = options.json ? Lines.json() : process.stdout.isTTY ? new Screen() : Lines.text()
   const counts: Record<Kind, number> = { exec: 0, exit: 0, open: 0, connect: 0 }
@@ -42,13 +43,13 @@ async function main(options: Options): Promise<void> {
   output.end({ time: new Date(), kind: 'summary', events: counts, lost: lost(obj), durationMs })
 }
 
-/** Leaves out the programs for opens that this kernel or machine doesn't have, such as open(2) on ARM. */
+/** Disables programs for system calls that this kernel or architecture does not have, such as open(2) on ARM. */
 function chooseOpens(obj: BpfObject): void {
   let events: string | undefined
   try {
     events = tracepoints()
   } catch (error) {
-    process.stderr.write(`activity: files opened are not shown: ${(error as Error).message}\n`)
+    process.stderr.write(`activity: opened files are not shown: ${(error as Error).message}\n`)
   }
   for (const name of ['open', 'openat', 'openat2']) {
     const there = events !== undefined && isThere(`${events}/syscalls/sys_enter_${name}`)
@@ -57,20 +58,20 @@ function chooseOpens(obj: BpfObject): void {
   }
 }
 
-/** Records that found no room in the ring. A global variable of the BPF program, read while it runs. */
+/** The number of records that found no room in the ring: a global variable of the BPF program. */
 const lost = (obj: BpfObject) => Number(obj.bss.lost)
 
-/** Resolves when the time is up or somebody wants us to end. */
+/** Resolves when the time is up or on SIGINT or SIGTERM. */
 function end(seconds: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-    // Unref: after Ctrl-C nobody waits for it. Until then the ring keeps the process alive.
+    // Must not delay the end after Ctrl-C. Until then, the ring keeps the process alive.
     if (seconds !== undefined) setTimeout(resolve, seconds * 1000).unref()
   })
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // `| head` has read enough.
+  // A reader such as `head` has read enough.
   if (error.code === 'EPIPE') process.exit(0)
   throw error
 })

@@ -3,7 +3,7 @@ import { SocketAddress } from 'node:net'
 import { constants as os } from 'node:os'
 import type { BpfObject } from 'libbpf-node'
 
-// ---- What activity.bpf.c writes. The codecs know the layout from BTF; these say it to TypeScript.
+// ---- The records of activity.bpf.c. The codecs get the layout from BTF; these types describe it for TypeScript.
 
 interface Process {
   pid: number
@@ -45,13 +45,13 @@ interface ConnectRecord {
   error: number
 }
 
-// ---- What is made of it: what --json prints.
+// ---- The events that are made from them, as --json prints them.
 
 export const kinds = ['exec', 'exit', 'open', 'connect'] as const
 export type Kind = (typeof kinds)[number]
 
 interface Common {
-  /** Of a connection: when it was begun. */
+  /** For a connection, the time when it was started. */
   time: Date
   kind: Kind
   pid: number
@@ -59,13 +59,13 @@ interface Common {
   parent: Process
 }
 
-/** A process runs a program. */
+/** A process started a program. */
 export interface ExecEvent extends Common {
   kind: 'exec'
   filename: string
 }
 
-/** A process ended: one of `exitCode` and `signal` is null. */
+/** A process ended: either `exitCode` or `signal` is null. */
 export interface ExitEvent extends Common {
   kind: 'exit'
   exitCode: number | null
@@ -76,12 +76,12 @@ export interface ExitEvent extends Common {
 /** A process opened a file, or tried to. */
 export interface OpenEvent extends Common {
   kind: 'open'
-  /** As the process gave it: relative ones are so to a folder that isn't known here. */
+  /** The path that the process passed. It may be relative to a directory that is not known here. */
   path: string
   flags: string[]
-  /** Permissions of the file if the call makes it. */
+  /** The permissions of the file if the call creates it. */
   mode?: string
-  /** The file descriptor; it has either that or an error. */
+  /** The file descriptor; null if there is an error. */
   fd?: number
   error?: string
 }
@@ -92,7 +92,7 @@ export interface ConnectEvent extends Common {
   address: string
   port: number
   connected: boolean
-  /** Why not. There is none when the process gave up first. */
+  /** Why it failed; null if the process gave up first. */
   error?: string
   durationMs: number
 }
@@ -100,8 +100,8 @@ export interface ConnectEvent extends Common {
 export type ActivityEvent = ExecEvent | ExitEvent | OpenEvent | ConnectEvent
 
 /**
- * Makes the function that reads a record where it lies in the ring buffer's batch. Records differ in kind, so each kind
- * has its codec, and the u32 that every record begins with says which.
+ * Returns a function that reads a record directly from the batch of the ring buffer. Each kind of record has a codec,
+ * and the u32 at the start of every record is its kind.
  */
 export function eventReader(obj: BpfObject): (view: DataView, offset: number) => ActivityEvent {
   const exec = obj.codec<ExecRecord>('exec_record')
@@ -119,7 +119,8 @@ export function eventReader(obj: BpfObject): (view: DataView, offset: number) =>
   return (view, offset) => {
     const kind = view.getUint32(offset, true)
     const read = readers[kind]
-    if (read === undefined) throw new Error(`a record of kind ${kind}: is activity.bpf.o of another version?`)
+    if (read === undefined)
+      throw new Error(`a record of kind ${kind}: activity.bpf.o may be of another version`)
     return read(view, offset)
   }
 }
@@ -166,14 +167,14 @@ function connectEvent(record: ConnectRecord): ConnectEvent {
   }
 }
 
-/** The kernel's time is that of CLOCK_MONOTONIC, which `hrtime` reads too. */
+/** Converts the kernel's time, which is CLOCK_MONOTONIC like `hrtime`. */
 function wallClock(time: bigint): Date {
   return new Date(Date.now() - milliseconds(process.hrtime.bigint() - time))
 }
 
 const milliseconds = (nanoseconds: bigint) => Number(nanoseconds) / 1e6
 
-/** Names by number; of several for one number the first, such as EAGAIN of EAGAIN and EWOULDBLOCK. */
+/** Names by number. If several names have one number, the first counts: EAGAIN, not EWOULDBLOCK. */
 const byNumber = (numbers: object) =>
   new Map<number, string>(
     Object.entries(numbers)
@@ -186,8 +187,8 @@ const signalNames = byNumber(os.signals)
 const errorName = (errno: number) => errorNames.get(errno) ?? `errno ${errno}`
 
 const accessNames = ['O_RDONLY', 'O_WRONLY', 'O_RDWR']
-// In this order: O_TMPFILE has the bit of O_DIRECTORY, O_SYNC that of O_DSYNC. The first three are not in node:fs;
-// they are the same on x86 and ARM.
+// The order matters: O_TMPFILE includes the bit of O_DIRECTORY, and O_SYNC that of O_DSYNC. node:fs does not have the
+// first three; they are the same on x86 and ARM.
 const flagBits: [name: string, bits: number][] = [
   ['O_CLOEXEC', 0o2000000],
   ['O_PATH', 0o10000000],
@@ -217,7 +218,7 @@ function flagNames(flags: number): string[] {
   return names
 }
 
-/** The kernel's 16 bytes of an IPv6 address, or of an IPv4 one behind ::ffff. */
+/** Formats the 16 bytes of an IPv6 address, or of an IPv4 address mapped into ::ffff:0:0/96. */
 function addressText(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i]! << 8) | bytes[2 * i + 1]!).toString(16))
   const isIPv4 = bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((byte) => byte === 0)

@@ -1,16 +1,16 @@
 import { type ActivityEvent, type Kind, kinds, type OpenEvent } from './events.js'
 
-/** What the whole run saw, for its end. */
+/** The totals of a run. */
 export interface Summary {
   time: Date
   kind: 'summary'
   events: Record<Kind, number>
-  /** Events that there was no room for. */
+  /** Events that found no room in the ring. */
   lost: number
   durationMs: number
 }
 
-/** How wide the columns are; what comes after the last one has no limit. */
+/** The widths of the columns. The detail after them has no limit. */
 export interface Layout {
   time: number
   kind: number
@@ -20,12 +20,12 @@ export interface Layout {
 }
 
 export const wide: Layout = { time: 12, kind: 7, pid: 7, comm: 15, parent: 23 }
-/** For windows in which the last column would get too little. */
+/** For windows in which the detail would become too narrow. */
 export const narrow: Layout = { time: 0, kind: 7, pid: 7, comm: 11, parent: 16 }
 
 export const titles = (layout: Layout) => row(layout, 'TIME', 'EVENT', 'PID', 'COMMAND', 'PARENT')
 
-/** Everything but the last column, with a space behind it. */
+/** All columns before the detail, followed by a space. */
 export function columns(event: ActivityEvent, layout: Layout): string {
   const { time, kind, pid, comm, parent } = event
   return row(
@@ -49,7 +49,7 @@ function row(layout: Layout, time: string, kind: string, pid: string, comm: stri
   return `${cells.join(' ')} `
 }
 
-/** The last column. With a width paths are shortened to fit it. */
+/** The detail. Paths are shortened to `width` if it is given. */
 export function detail(event: ActivityEvent, width = Number.POSITIVE_INFINITY): string {
   switch (event.kind) {
     case 'exec':
@@ -81,7 +81,7 @@ const words: Record<string, string> = {
   O_DIRECTORY: 'directory',
 }
 
-/** In words, unless it's plain reading. */
+/** How the file was opened, unless it was for reading only. */
 function openHow({ flags }: OpenEvent): string {
   const how = flags.flatMap((flag) => words[flag] ?? [])
   return how.length > 0 ? ` (${how.join(', ')})` : ''
@@ -97,12 +97,12 @@ export function summaryLine({ events, lost, durationMs }: Summary): string {
   return `${counts}; ${lost} lost; ${duration(durationMs)}\n`
 }
 
-/** Names are anybody's to choose: nothing in them may get to the terminal as a command. */
+/** Replaces control characters, because names may contain sequences that a terminal would obey. */
 const printable = (text: string) => text.replace(/\p{C}/gu, '?')
 
 const cut = (text: string, width: number) => (text.length > width ? `${text.slice(0, width - 1)}…` : text)
 
-/** A path's end says most. */
+/** Shortens the middle of a path, because its end says most. */
 function shorten(path: string, width: number): string {
   if (path.length <= width) return path
   const room = Math.max(width - 1, 0)

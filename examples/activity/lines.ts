@@ -1,15 +1,15 @@
 import type { ActivityEvent } from './events.js'
 import { columns, detail, type Summary, summaryLine, wide } from './format.js'
 
-/** Where events go. */
+/** Receives events. */
 export interface Output {
   event(event: ActivityEvent): void
-  /** Called every now and then. */
+  /** Called regularly with the number of lost events. */
   lost(count: number): void
   end(summary: Summary): void
 }
 
-/** One line an event. */
+/** Prints one line per event. */
 export class Lines implements Output {
   readonly #format: (item: ActivityEvent | Summary) => string
   #waiting: string[] = []
@@ -29,7 +29,7 @@ export class Lines implements Output {
   }
 
   event(event: ActivityEvent): void {
-    // Events come in batches. One write for each of those, not one a line.
+    // Events arrive in batches, and each batch is written at once.
     if (this.#waiting.push(this.#format(event)) === 1) setImmediate(() => this.#flush())
   }
 

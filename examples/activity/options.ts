@@ -2,13 +2,13 @@ import { parseArgs } from 'node:util'
 
 export const usage = `Usage: activity [options]
 
-Shows what the processes of this machine do, as they do it: start and end, open files, make TCP connections.
+Shows what the processes of this machine do: they start and end, open files and make TCP connections.
 
-  --seconds N  ends after N seconds; without it Ctrl-C does
-  --pid N      only process N and the children that it starts itself
-  --comm NAME  only processes of that name (the kernel knows the first 15 bytes)
-  --json       one JSON object a line, the last one a summary
-  --help       prints this
+  --seconds N  stop after N seconds instead of on Ctrl-C
+  --pid N      show only process N and its direct children
+  --comm NAME  show only processes with this name (the kernel keeps 15 bytes of it)
+  --json       print one JSON object per line; the last one is a summary
+  --help       print this help
 `
 
 export interface Options {
@@ -19,7 +19,7 @@ export interface Options {
   help: boolean
 }
 
-/** @throws Error that says what is wrong with the arguments */
+/** @throws Error if an argument is wrong */
 export function parseOptions(args: string[]): Options {
   const { values } = parseArgs({
     args,
@@ -32,14 +32,14 @@ export function parseOptions(args: string[]): Options {
     },
   })
   const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
-  // A timer takes no more than 2^31 - 1 milliseconds: 24 days.
+  // Timers are limited to 2^31 - 1 milliseconds, about 24 days.
   if (seconds !== undefined && !(seconds > 0 && seconds <= 2_147_483)) {
-    throw new Error(`--seconds ${values.seconds}: not a number of seconds from 0 to 2147483`)
+    throw new Error(`--seconds ${values.seconds}: expected a number of seconds up to 2147483`)
   }
   const pid = values.pid === undefined ? undefined : Number(values.pid)
   if (pid !== undefined && !(Number.isInteger(pid) && pid > 0 && pid < 2 ** 31)) {
     throw new Error(`--pid ${values.pid}: not a process id`)
   }
-  if (values.comm === '') throw new Error('--comm: the name is empty')
+  if (values.comm === '') throw new Error('--comm: the name must not be empty')
   return { seconds, pid, comm: values.comm, json: values.json, help: values.help }
 }

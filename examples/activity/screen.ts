@@ -13,13 +13,13 @@ import {
 } from './format.js'
 import type { Output } from './lines.js'
 
-// Another screen than the shell's, no cursor, no wrapping of lines that are too long; and back.
+// Switches to the alternate screen without cursor and line wrapping, and back.
 const enter = '\x1b[?1049h\x1b[?25l\x1b[?7l'
 const leave = '\x1b[?7h\x1b[?25h\x1b[?1049l'
-// A terminal that knows these shows what is between them at once. Others ignore them.
+// Terminals that know these draw everything between them at once. Others ignore them.
 const beginFrame = '\x1b[?2026h\x1b[H'
 const endFrame = '\x1b[J\x1b[?2026l'
-// Before the new text, not behind it: there it would take the last column of a full line.
+// Erases the line before the new text. After it, it would erase the last column of a full line.
 const eraseLine = '\x1b[K'
 
 const colors = { exec: 'green', exit: 'magenta', open: 'blue', connect: 'cyan' } as const
@@ -47,11 +47,11 @@ export class Screen implements Output {
   constructor() {
     this.#timers = [
       setInterval(() => this.#measure(), 1000),
-      // Often enough to look live, seldom enough to be read.
+      // Fast enough to look live, slow enough to be readable.
       setInterval(() => this.#draw(), 200),
     ]
     process.stdout.on('resize', () => this.#draw())
-    // The terminal is given back whatever happens: before an error is printed, at exit, when Ctrl-Z stops us.
+    // The terminal is restored in any case: before an error is printed, at exit, and when Ctrl-Z stops us.
     process.on('uncaughtExceptionMonitor', () => this.#leave())
     process.on('exit', () => this.#leave())
     process.on('SIGTSTP', () => {
@@ -66,7 +66,7 @@ export class Screen implements Output {
     this.#counts[event.kind]++
     const rows = this.#recent[event.kind]
     rows.push({ order: this.#order++, event })
-    // Not at each event: that moves the whole array.
+    // Not for each event, because it moves the whole array.
     if (rows.length > 2000) rows.splice(0, 1000)
   }
 
@@ -98,10 +98,10 @@ export class Screen implements Output {
     this.#countsBefore = { ...this.#counts }
   }
 
-  /** One write a frame, each line over the one that was there before: nothing flickers. */
+  /** Draws a frame with one write, each line over the previous one, so that nothing flickers. */
   #draw(): void {
     if (!this.#on) return
-    // Some terminals don't know their size.
+    // Some terminals do not know their size.
     const width = process.stdout.columns || 80
     const height = process.stdout.rows || 24
     const layout = width >= 110 ? wide : narrow
@@ -124,7 +124,7 @@ export class Screen implements Output {
     parts.push(
       `lost ${this.#lost}`,
       duration(performance.now() - this.#started).replace(/\.\d+/, ''),
-      'Ctrl-C ends',
+      'Ctrl-C to stop',
     )
     let header = ''
     for (const part of parts) {
@@ -136,8 +136,8 @@ export class Screen implements Output {
   }
 
   /**
-   * The latest events, oldest first. A machine opens hundreds of files for each process that it starts, so half of the
-   * lines are kept for what isn't an open, as far as there is any.
+   * Returns the latest events, oldest first. There are hundreds of opened files for each process that starts, so half
+   * of the lines are reserved for other events.
    */
   #fit(lines: number): ActivityEvent[] {
     if (lines <= 0) return []

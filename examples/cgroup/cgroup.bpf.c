@@ -1,4 +1,4 @@
-// The processes of a cgroup may connect to one port only.
+// Allows the processes of a cgroup to connect to one port only.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>

@@ -1,5 +1,6 @@
-// Lets a cgroup connect to one port only: node dist/examples/cgroup/cgroup.js /sys/fs/cgroup/GROUP [port]
-// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8.
+// Restricts the processes of a cgroup to connections to one port:
+// node dist/examples/cgroup/cgroup.js /sys/fs/cgroup/GROUP [port]
+// Requires CAP_BPF and CAP_NET_ADMIN. Linux 5.8.
 import { once } from 'node:events'
 import { BpfObject, queryCgroup } from 'libbpf-node'
 
@@ -11,9 +12,11 @@ obj.rodata.allowed_port = Number(port)
 await obj.load()
 obj.program('connect4').attachCgroup(cgroup)
 
-// What runs there, with what the cgroups above hand down.
+// The programs that run for this cgroup, including those of its parents.
 const { programs } = queryCgroup(cgroup, 'cgroup_inet4_connect', { effective: true })
-console.log(`${cgroup}: port ${port} only; ${programs.length} program(s) decide; Ctrl-C ends`)
+console.log(
+  `${cgroup}: only port ${port} is allowed, checked by ${programs.length} program(s); press Ctrl-C to stop`,
+)
 
 const timer = setInterval(() => console.log(`${obj.bss.allowed} allowed, ${obj.bss.refused} refused`), 1000)
 await once(process, 'SIGINT')

@@ -9,7 +9,7 @@ struct event {
 
 struct event* for_btf __attribute__((unused));
 
-// Read by user space without a system call.
+// User space reads this from mapped memory, without a system call.
 __u64 executed;
 
 struct {

@@ -1,6 +1,7 @@
-// An agent that is root for as long as it takes to load and attach, and then nobody: it goes on reading events, and whoever takes it over has no
-// capability left: sudo node dist/examples/drop-privileges/drop-privileges.js [UID]
-// Takes root with CAP_BPF, CAP_PERFMON, CAP_SETUID and CAP_SETGID. Linux 5.8.
+// An agent that loads and attaches its programs as root, then becomes an unprivileged user and keeps reading events.
+// If someone takes over the process, it has no capabilities left:
+// sudo node dist/examples/drop-privileges/drop-privileges.js [UID]
+// Requires root with CAP_BPF, CAP_PERFMON, CAP_SETUID and CAP_SETGID. Linux 5.8.
 import { readFileSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
 
@@ -9,25 +10,25 @@ const uid = Number(process.argv[2] ?? 65534)
 using obj = BpfObject.open(new URL('./drop-privileges.bpf.o', import.meta.url))
 await obj.load()
 obj.attach()
-// Mapped while we may: from here on reading is no system call of BPF's.
+// The map is mapped while we have the privileges; later reads need no bpf() system call.
 using ring = obj.ringBuffer<{ pid: number; comm: string }>('events', 'event')
 
 dropPrivileges(uid)
 console.log(`uid ${process.getuid?.()}, capabilities ${capabilities().join(' ')}`)
 
-for await (const { pid, comm } of ring) console.log(`${pid} ${comm}, number ${obj.bss.executed}`)
+for await (const { pid, comm } of ring) console.log(`${pid} ${comm}, program number ${obj.bss.executed}`)
 
-/** The kernel takes all capabilities from a process, each of its threads, whose last user id that is root's goes. */
+/** Changes the user. When a process gives up its last root user id, the kernel removes the capabilities of its threads. */
 function dropPrivileges(uid: number): void {
   if (process.getuid?.() !== 0) throw new Error('start this as root')
   process.setgroups?.([])
   process.setgid?.(uid)
   process.setuid?.(uid)
-  // Not so with SECBIT_NO_SETUID_FIXUP, or where the user id was root's of a user namespace: see, rather than believe.
-  if (capabilities().some((set) => !/^0+$/.test(set))) throw new Error('there are capabilities left')
+  // That does not happen with SECBIT_NO_SETUID_FIXUP, or for the root of a user namespace, so we check.
+  if (capabilities().some((set) => !/^0+$/.test(set))) throw new Error('the process still has capabilities')
 }
 
-/** What the process may do (effective), could take (permitted), and hands on (inheritable, ambient). */
+/** The capabilities that are effective, permitted, inheritable and ambient. */
 function capabilities(): string[] {
   const status = readFileSync('/proc/self/status', 'utf8')
   return [...status.matchAll(/^Cap(?:Eff|Prm|Inh|Amb):\s*(\w+)$/gm)].map(([, set]) => set ?? '')

@@ -1,4 +1,4 @@
-// Processes and threads that begin, by fentry, and by a kprobe where the kernel has no fentry.
+// Reports new processes and threads with fentry, or with a kprobe if the kernel has no fentry.
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -29,7 +29,7 @@ static __always_inline int note(__u32 pid, __u32 tid) {
   return 0;
 }
 
-// Reads the memory of the kernel as C does, and costs less than a kprobe.
+// fentry programs read kernel memory like C code, and cost less than kprobes.
 SEC("fentry/wake_up_new_task")
 int BPF_PROG(by_fentry, struct task_struct* task) { return note(task->tgid, task->pid); }
 

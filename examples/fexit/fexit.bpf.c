@@ -1,4 +1,4 @@
-// Files that processes ask for in vain: a function's arguments together with its result.
+// Reports files that could not be opened: fexit programs see the arguments of a function and its result.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -19,7 +19,7 @@ struct {
 
 SEC("fexit")
 int BPF_PROG(on_opened, int folder, struct filename* name, const void* flags, long file) {
-  // The kernel's pointers are errors there.
+  // Pointers in this range are errors.
   if (file >= 0 || file < -4095) return 0;
   struct failure* failure = bpf_ringbuf_reserve(&failures, sizeof(*failure), 0);
   if (!failure) return 0;

@@ -1,4 +1,4 @@
-// Executions of programs. Which of them are told of others may decide.
+// Reports programs that are started. Another program can decide which of them.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -15,8 +15,8 @@ struct {
   __uint(max_entries, 1 << 16);
 } execs SEC(".maps");
 
-// A global function, which the kernel verifies by itself, and so can replace. The compiler must not see that
-// it always says 1, and looks at nothing.
+// A global function, which the kernel verifies separately and can therefore replace. The compiler must not
+// see that it always returns 1 and does not use its argument.
 __attribute__((noinline)) int wanted(__u32 uid) {
   int yes = 1;
   asm volatile("" : "+r"(yes) : "r"(uid));

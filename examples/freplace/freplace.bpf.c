@@ -1,5 +1,5 @@
-// Takes the place of wanted() in another program (execs.bpf.c), while that runs. To say anything but 0 it has
-// to be one whose own result is anything: of a tracepoint, not of a raw one.
+// Replaces wanted() in another program (execs.bpf.c) while that program runs. It may only return values that
+// the other program may return, which for a raw tracepoint is only 0.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

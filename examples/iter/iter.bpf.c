@@ -1,4 +1,4 @@
-// What ps prints, from inside the kernel: consistent, and without a file for each process.
+// Collects what ps prints inside the kernel: consistent, and without reading a file for each process.
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -16,7 +16,7 @@ struct process* for_btf __attribute__((unused));
 SEC("iter/task")
 int processes(struct bpf_iter__task* ctx) {
   struct task_struct* task = ctx->task;
-  // Threads are tasks, too.
+  // Threads are tasks, too; report each process once.
   if (!task || task->pid != task->tgid) return 0;
   struct process process = {
       .pid = task->tgid,

@@ -1,5 +1,5 @@
-// The processes of this machine, largest first: node dist/examples/iter/iter.js
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
+// Lists the processes of this machine, the largest first: node dist/examples/iter/iter.js
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
 import { BpfObject } from 'libbpf-node'
 
 interface Process {
@@ -14,7 +14,7 @@ using obj = BpfObject.open(new URL('./iter.bpf.o', import.meta.url))
 await obj.load()
 using link = obj.program('processes').attachIter()
 
-// Reading runs the program, once for each task.
+// Reading from the link runs the program once for each task.
 const processes: Process[] = []
 for await (const process of link.records(obj.codec<Process>('process'))) processes.push(process)
 

@@ -1,4 +1,4 @@
-// Which of many functions of the kernel are called, and how often.
+// Counts the calls of many kernel functions.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,7 @@
-// Calls of kernel functions by name, over some seconds: node dist/examples/kprobe-multi/kprobe-multi.js 'vfs_*' [seconds]
-// Takes CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_DAC_READ_SEARCH. Linux 5.18, for arm64 6.14, with CONFIG_FPROBE and tracefs mounted. The last two are for the names.
+// Counts the calls of kernel functions that match a pattern:
+// node dist/examples/kprobe-multi/kprobe-multi.js 'vfs_*' [seconds]
+// Requires CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_DAC_READ_SEARCH. Linux 5.18, for arm64 6.14, with CONFIG_FPROBE and
+// tracefs mounted. The last two are needed for the names of functions.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfObject } from 'libbpf-node'
@@ -8,7 +10,7 @@ const [pattern = 'vfs_*', seconds = '3'] = process.argv.slice(2)
 
 await using obj = BpfObject.open(new URL('./kprobe-multi.bpf.o', import.meta.url))
 await obj.load()
-// All of them with one call, which takes its time: on another thread.
+// Attaches to all of them with one call, which takes a while and so runs on another thread.
 const link = await obj.program('on_call').attachKprobeMulti({ pattern })
 const info = link.info()
 console.log(`counting ${info.type === 'kprobe_multi' ? info.count : ''} functions for ${seconds} s`)

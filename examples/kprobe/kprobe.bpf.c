@@ -1,4 +1,4 @@
-// TCP connections that processes of this machine start: at a function of the kernel, with its arguments.
+// Reports outgoing TCP connections, from the arguments of a kernel function.
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>

@@ -1,5 +1,5 @@
-// TCP connections that processes start, at a function of the kernel: node dist/examples/kprobe/kprobe.js
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with kprobes.
+// Reports outgoing TCP connections, with a probe in a kernel function: node dist/examples/kprobe/kprobe.js
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8 with kprobes.
 import { BpfObject } from 'libbpf-node'
 
 interface Connection {
@@ -12,9 +12,9 @@ interface Connection {
 using obj = BpfObject.open(new URL('./kprobe.bpf.o', import.meta.url))
 await obj.load()
 
-// Functions of the kernel come and go with its versions and compilers: the first that is there is taken.
+// Kernel functions differ between versions and compilers: the first name that exists is used.
 const link = obj.program('on_connect').attachKprobe(['tcp_v4_connect', '__tcp_v4_connect'])
-console.log(`watching ${link.target}; Ctrl-C ends`)
+console.log(`watching ${link.target}; press Ctrl-C to stop`)
 
 for await (const { pid, comm, address, port } of obj.ringBuffer<Connection>('connections', 'connection')) {
   console.log(`${comm} (${pid}) connects to ${address.join('.')}:${((port & 255) << 8) | (port >> 8)}`)

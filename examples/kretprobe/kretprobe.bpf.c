@@ -1,4 +1,4 @@
-// TCP connections that servers of this machine accept: what a function of the kernel returns.
+// Reports accepted TCP connections, from what a kernel function returns.
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>

@@ -1,5 +1,6 @@
-// TCP connections (IPv4) that servers accept, by what a function returns: node dist/examples/kretprobe/kretprobe.js
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with kprobes.
+// Reports accepted TCP connections (IPv4), from what a kernel function returns:
+// node dist/examples/kretprobe/kretprobe.js
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8 with kprobes.
 import { BpfObject } from 'libbpf-node'
 
 interface Connection {
@@ -12,7 +13,7 @@ interface Connection {
 using obj = BpfObject.open(new URL('./kretprobe.bpf.o', import.meta.url))
 await obj.load()
 const link = obj.program('on_accepted').attachKprobe('inet_csk_accept', { retprobe: true })
-console.log(`watching ${link.target}; Ctrl-C ends`)
+console.log(`watching ${link.target}; press Ctrl-C to stop`)
 
 for await (const { pid, comm, from, port } of obj.ringBuffer<Connection>('connections', 'connection')) {
   console.log(`${comm} (${pid}) accepts a connection from ${from.join('.')} to port ${port}`)

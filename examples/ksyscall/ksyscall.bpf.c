@@ -1,4 +1,4 @@
-// How long a system call takes, and what it returns.
+// Measures how long a system call takes, and reports what it returns.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

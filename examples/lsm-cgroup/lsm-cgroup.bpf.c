@@ -1,4 +1,4 @@
-// The servers of a cgroup can be reached from this machine only.
+// Lets the servers of a cgroup listen on the loopback interface only.
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -24,7 +24,7 @@ static bool is_loopback(struct sockaddr* address) {
   return half[0] == 0 && half[1] == bpf_cpu_to_be64(1);
 }
 
-// In a cgroup 1 is yes, and 0 is no.
+// For cgroup programs, 1 allows and 0 refuses.
 SEC("lsm_cgroup/socket_bind")
 int BPF_PROG(on_bind, struct socket* socket, struct sockaddr* address, int size) {
   bool yes = is_loopback(address);

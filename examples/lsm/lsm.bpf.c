@@ -1,4 +1,4 @@
-// The processes of one cgroup may make no sockets but those of the machine itself.
+// Lets the processes of a cgroup create AF_UNIX sockets only.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -12,7 +12,7 @@ __u64 allowed, refused;
 
 SEC("lsm/socket_create")
 int BPF_PROG(on_socket, int family, int type, int protocol, int kern, int verdict) {
-  // What another module has refused stays refused.
+  // Do not allow what another program has refused.
   if (verdict != 0 || kern || bpf_get_current_cgroup_id() != cgroup_id) return verdict;
   if (family == AF_UNIX) {
     __sync_fetch_and_add(&allowed, 1);

@@ -1,5 +1,6 @@
-// Takes the network from the processes of a cgroup: node dist/examples/lsm/lsm.js /sys/fs/cgroup/GROUP
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8, for arm64 6.4, booted with lsm=...,bpf. It touches no process outside of that cgroup.
+// Denies network access to the processes of a cgroup: node dist/examples/lsm/lsm.js /sys/fs/cgroup/GROUP
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8, for arm64 6.4, booted with lsm=...,bpf. Processes outside of the
+// cgroup are not affected.
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
@@ -10,12 +11,12 @@ if (cgroup === undefined) throw new Error('usage: lsm.js CGROUP')
 using obj = BpfObject.open(new URL('./lsm.bpf.o', import.meta.url))
 obj.rodata.cgroup_id = statSync(cgroup, { bigint: true }).ino
 
-// Kernels attach LSM programs that they would never run: better to hear of it than to feel safe.
+// Kernels also attach LSM programs that they will never run, so we check instead of feeling safe.
 const refusal = obj.program('on_socket').refusal()
 if (refusal !== undefined) throw refusal
 await obj.load()
 obj.program('on_socket').attachLsm()
-console.log(`${cgroup}: no sockets but AF_UNIX; Ctrl-C ends`)
+console.log(`${cgroup}: only AF_UNIX sockets are allowed; press Ctrl-C to stop`)
 
 const timer = setInterval(() => console.log(`${obj.bss.allowed} allowed, ${obj.bss.refused} refused`), 1000)
 await once(process, 'SIGINT')

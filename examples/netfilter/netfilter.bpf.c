@@ -1,5 +1,5 @@
-// A firewall rule: no UDP to one port.
-// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+// A firewall rule that drops UDP packets to one port.
+// This file declares the kfuncs that it calls, because their prototypes differ between kernels.
 #define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
@@ -18,7 +18,7 @@ __u64 accepted, dropped;
 SEC("netfilter")
 int no_udp(struct bpf_nf_ctx* ctx) {
   struct bpf_dynptr packet;
-  // Cleared: what is not is for programs with CAP_PERFMON only.
+  // Must be initialized: only programs with CAP_PERFMON may read uninitialized stack.
   struct iphdr ip_buffer = {}, *ip;
   struct udphdr udp_buffer = {}, *udp;
   if (bpf_dynptr_from_skb((struct __sk_buff*)ctx->skb, 0, &packet)) return NF_ACCEPT;

@@ -1,5 +1,5 @@
-// No UDP to one port, beside iptables and nftables: node dist/examples/netfilter/netfilter.js PORT
-// Takes CAP_BPF and CAP_NET_ADMIN. Linux 6.4 with CONFIG_NETFILTER_BPF_LINK.
+// Drops UDP packets to a port, independently of iptables and nftables: node dist/examples/netfilter/netfilter.js PORT
+// Requires CAP_BPF and CAP_NET_ADMIN. Linux 6.4 with CONFIG_NETFILTER_BPF_LINK.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 
@@ -9,9 +9,9 @@ if (port === undefined) throw new Error('usage: netfilter.js PORT')
 using obj = BpfObject.open(new URL('./netfilter.bpf.o', import.meta.url))
 obj.rodata.port = Number(port)
 await obj.load()
-// Before filters, which have priority 0. Each priority can be had once.
+// Runs before the filters of nftables, which have priority 0. Each priority can be used once.
 const link = obj.program('no_udp').attachNetfilter({ family: 'ipv4', hook: 'input', priority: -10 })
-console.log(`no UDP to port ${port}, link ${link.info().id}; Ctrl-C ends`)
+console.log(`dropping UDP to port ${port} with link ${link.info().id}; press Ctrl-C to stop`)
 
 const timer = setInterval(() => console.log(`${obj.bss.accepted} accepted, ${obj.bss.dropped} dropped`), 1000)
 await once(process, 'SIGINT')

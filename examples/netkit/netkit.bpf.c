@@ -1,4 +1,4 @@
-// What leaves a container by its end of a netkit device: IPv4 to one address, and nothing else.
+// Lets only IPv4 packets to one address leave a container through its netkit device.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>
@@ -13,7 +13,7 @@ __u64 sent, dropped;
 SEC("netkit/peer")
 int leave(struct __sk_buff* skb) {
   __u32 to = 0;
-  // A netkit device may have frames with Ethernet's header or without: both have one of the network.
+  // Packets of a netkit device may have an Ethernet header or not; all have a network header.
   bool may =
       skb->protocol == bpf_htons(0x0800) &&
       !bpf_skb_load_bytes_relative(skb, offsetof(struct iphdr, daddr), &to, sizeof(to), BPF_HDR_START_NET) &&

@@ -1,5 +1,6 @@
-// A container that can send to one address only, whatever it is root of: node dist/examples/netkit/netkit.js nk0 10.0.0.1
-// Takes CAP_BPF and CAP_NET_ADMIN. Linux 6.7 with CONFIG_NETKIT.
+// Lets a container send to one address only, even if it has root privileges inside:
+// node dist/examples/netkit/netkit.js nk0 10.0.0.1
+// Requires CAP_BPF and CAP_NET_ADMIN. Linux 6.7 with CONFIG_NETKIT.
 import { once } from 'node:events'
 import { BpfObject, queryNetkit } from 'libbpf-node'
 
@@ -9,10 +10,12 @@ using obj = BpfObject.open(new URL('./netkit.bpf.o', import.meta.url))
 obj.rodata.allowed = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
 await obj.load()
 
-// The device is here, its peer in the container, which cannot take the program off.
+// The device is on our side and its peer in the container, which cannot detach the program.
 obj.program('leave').attachNetkit(name)
 const { programs } = queryNetkit(name, 'peer')
-console.log(`peer of ${name}: to ${address} only; ${programs.length} program(s) decide; Ctrl-C ends`)
+console.log(
+  `peer of ${name}: only ${address} is allowed, checked by ${programs.length} program(s); press Ctrl-C to stop`,
+)
 
 const timer = setInterval(() => console.log(`${obj.bss.sent} sent, ${obj.bss.dropped} dropped`), 1000)
 await once(process, 'SIGINT')

@@ -1,4 +1,4 @@
-// Cycles and instructions of each process, as the CPU counts them.
+// Counts the CPU cycles and instructions of each process with hardware counters.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -24,7 +24,7 @@ static struct counts* current(void) {
   return bpf_map_lookup_elem(&processes, &pid);
 }
 
-// Each is run once in a million.
+// Each program runs once per million events.
 SEC("perf_event")
 int on_cycles(void* ctx) {
   struct counts* counts = current();

@@ -1,5 +1,5 @@
-// Instructions a cycle of each process, over some seconds: node dist/examples/perf-counters/perf-counters.js [seconds]
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8, on a CPU whose counters can be used: in virtual machines often not.
+// Counts the instructions per cycle of each process: node dist/examples/perf-counters/perf-counters.js [seconds]
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8, on a CPU with hardware counters, which virtual machines often lack.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfError, BpfObject } from 'libbpf-node'
 
@@ -30,6 +30,6 @@ const processes = [...obj.map<number, Counts>('processes')].sort(([, a], [, b]) 
 for (const [pid, { comm, cycles, instructions }] of processes.slice(0, 15)) {
   const each = cycles === 0n ? '' : (Number(instructions) / Number(cycles)).toFixed(2)
   console.log(
-    `${String(cycles).padStart(8)} million cycles, ${each.padStart(5)} instructions in each  ${comm} (${pid})`,
+    `${String(cycles).padStart(8)} million cycles, ${each.padStart(5)} instructions per cycle  ${comm} (${pid})`,
   )
 }

@@ -1,4 +1,4 @@
-// Which programs the CPUs are busy with: sampled by the clock, counted by name.
+// Samples the running programs with a clock, and counts them by name.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

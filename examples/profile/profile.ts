@@ -1,5 +1,5 @@
-// What the CPUs are busy with, over some seconds: node dist/examples/profile/profile.js [seconds]
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8.
+// Shows which programs keep the CPUs busy: node dist/examples/profile/profile.js [seconds]
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfObject } from 'libbpf-node'
 
@@ -7,7 +7,7 @@ const seconds = Number(process.argv[2] ?? 3)
 
 await using obj = BpfObject.open(new URL('./profile.bpf.o', import.meta.url))
 await obj.load()
-// 99 and not 100: not in step with what happens each so many milliseconds.
+// 99 Hz instead of 100 Hz, to stay out of step with timers.
 const links = obj.program('on_tick').attachPerfEventOnCpus({ event: 'cpu-clock', frequency: 99 })
 console.log(`sampling ${links.length} CPUs for ${seconds} s`)
 await sleep(seconds * 1000)

@@ -1,4 +1,4 @@
-// Signals, and who sends them: a tracepoint's arguments as the kernel has them.
+// Reports signals and their senders, from the raw arguments of a tracepoint.
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -23,7 +23,7 @@ SEC("raw_tp")
 int on_signal(struct bpf_raw_tracepoint_args* ctx) {
   struct kernel_siginfo* info = (void*)ctx->args[1];
   struct task_struct* task = (void*)ctx->args[2];
-  // 1 stands for the kernel itself, and it has the codes above 0.
+  // 1 means that the kernel sends the signal; codes above 0 do, too.
   if (info == (void*)1 || (info && BPF_CORE_READ(info, si_code) > 0)) return 0;
   struct signal* signal = bpf_ringbuf_reserve(&signals, sizeof(*signal), 0);
   if (!signal) return 0;

@@ -1,5 +1,5 @@
-// Signals that processes send to each other: node dist/examples/raw-tracepoint/raw-tracepoint.js
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
+// Reports signals that processes send to each other: node dist/examples/raw-tracepoint/raw-tracepoint.js
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
 import { constants } from 'node:os'
 import { BpfObject } from 'libbpf-node'
 
@@ -18,9 +18,9 @@ for (const [name, number] of Object.entries(constants.signals)) {
 
 using obj = BpfObject.open(new URL('./raw-tracepoint.bpf.o', import.meta.url))
 await obj.load()
-// By its name alone: unlike other tracepoints it takes no tracefs and no perf event.
+// Unlike other tracepoints, it needs only a name, neither tracefs nor a perf event.
 obj.program('on_signal').attachRawTracepoint('signal_generate')
-console.log('watching; Ctrl-C ends')
+console.log('watching; press Ctrl-C to stop')
 
 for await (const { number, pid, comm, sender, sender_comm } of obj.ringBuffer<Signal>('signals', 'signal')) {
   console.log(`${sender_comm} (${sender}) sends ${names.get(number) ?? number} to ${comm} (${pid})`)

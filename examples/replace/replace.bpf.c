@@ -1,4 +1,4 @@
-// Counts executions of programs by who is doing it: from which user id on is set before load.
+// Counts the programs that users start. The lowest user id to count is set before load.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,6 @@
-// An agent that takes new settings, or a new version, without missing an event: node dist/examples/replace/replace.js; kill -HUP its process
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8.
+// An agent that gets new settings or a new version without missing an event: node dist/examples/replace/replace.js
+// Send the process SIGHUP to replace its program.
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8.
 import { type BpfMap, BpfObject } from 'libbpf-node'
 
 interface Agent {
@@ -16,7 +17,7 @@ function open(firstUid: number): BpfObject<Agent> {
 
 let firstUid = 0
 let obj = open(firstUid)
-// A raw tracepoint has no atomic update: the dispatcher in front of the program has.
+// A raw tracepoint cannot be updated atomically, but the dispatcher in front of the program can.
 obj.programs.count.replaceable = true
 await obj.load()
 obj.attach()
@@ -28,15 +29,15 @@ process.on('SIGHUP', async () => {
     const { duration } = await obj.replace(next)
     obj.close()
     obj = next
-    console.log(`now from user id ${firstUid} on; switched in ${Number(duration) / 1e3} microseconds`)
+    console.log(`now counting from user id ${firstUid}; switched in ${Number(duration) / 1e3} microseconds`)
   } catch (error) {
-    // The old version goes on.
+    // The old version keeps running.
     next.close()
     console.error(error)
   }
 })
 
-console.log(`process ${process.pid} counts executions of programs`)
+console.log(`process ${process.pid} counts programs that are started`)
 const timer = setInterval(() => console.log(new Map(obj.maps.executions)), 1000)
 process.once('SIGINT', () => {
   clearInterval(timer)

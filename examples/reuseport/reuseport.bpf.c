@@ -1,4 +1,4 @@
-// Which of the sockets of one UDP port gets a datagram: its first byte says, as a connection id of QUIC does.
+// Selects the socket of a UDP port by the first byte of a datagram, as a connection id of QUIC would.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

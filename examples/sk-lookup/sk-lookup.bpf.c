@@ -1,4 +1,4 @@
-// A range of ports that one socket serves: it listens on none of them.
+// Sends connections to a range of ports to one socket, which listens on another port.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

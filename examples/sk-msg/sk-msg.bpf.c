@@ -1,4 +1,4 @@
-// What a server on 127.0.0.1 sends goes from its socket into the client's, not through TCP.
+// Moves what a server on 127.0.0.1 sends directly into the socket of the client, without TCP.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>
@@ -16,11 +16,11 @@ struct {
   __type(value, __u64);
 } sockets SEC(".maps");
 
-// A socket's key: its own port and that of the other end. It is one number because Linux 5.10, where
-// CAP_PERFMON lacks, refuses a structure that is written to the stack by halves.
+// The key of a socket: its own port and that of its peer. It is one number, because Linux 5.10 without
+// CAP_PERFMON refuses a struct that is written to the stack in two steps.
 static __u64 key_of(__u32 local, __u32 remote) { return (__u64)local << 32 | remote; }
 
-// Both ends of each connection to the server. A socket that is closed leaves the map by itself.
+// Both sockets of each connection to the server. A socket that is closed leaves the map by itself.
 SEC("sockops")
 int established(struct bpf_sock_ops* ctx) {
   __u32 local = ctx->local_port, remote = bpf_ntohl(ctx->remote_port);
@@ -36,10 +36,10 @@ SEC("sk_msg")
 int hand_over(struct sk_msg_md* msg) {
   __u64 other = key_of(bpf_ntohl(msg->remote_port), msg->local_port);
   __u32 size = msg->size;
-  // The client's end is in the map before the server's is there. The other way round it is not, and what then
-  // goes through TCP could be overtaken.
+  // The client's socket is in the map before the server's socket exists, so nothing has gone through TCP that
+  // could be overtaken. In the other direction that is not so.
   if (msg->local_port != port) return SK_PASS;
-  // A client of another cgroup is not in the map: that goes through TCP.
+  // If the client is not in the map, because it is in another cgroup, the data goes through TCP.
   if (bpf_msg_redirect_hash(msg, &sockets, &other, BPF_F_INGRESS) == SK_PASS)
     __sync_fetch_and_add(&handed_over, size);
   return SK_PASS;

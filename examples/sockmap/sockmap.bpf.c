@@ -1,4 +1,4 @@
-// What the sockets of the map receive goes back where it came from, and never to user space.
+// Sends everything that the sockets of the map receive back to the sender, without going through user space.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>
@@ -15,7 +15,7 @@ __u64 echoed;
 
 SEC("sk_skb/stream_verdict")
 int echo(struct __sk_buff* skb) {
-  // The other end's port tells our sockets apart.
+  // The port of the peer identifies the socket.
   __u32 port = bpf_ntohl(skb->remote_port);
   __sync_fetch_and_add(&echoed, skb->len);
   return bpf_sk_redirect_hash(skb, &sockets, &port, 0);

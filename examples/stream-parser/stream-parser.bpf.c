@@ -1,4 +1,4 @@
-// Keeps what comes to the sockets of the map until a whole record is there.
+// Holds back what the sockets of the map receive until a record is complete.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -13,12 +13,12 @@ struct {
 const volatile __u32 size = 1;
 __u64 records;
 
-// How long the next record is. It could look at the first bytes, if clients wait for an answer before they
-// send another: of several that have come at once the kernel does not say where each begins.
+// Returns the length of the next record. It may only depend on the first bytes of a record if clients wait
+// for an answer before they send the next one: the kernel does not say where each of several records begins.
 SEC("sk_skb/stream_parser")
 int how_long(struct __sk_buff* skb) { return size; }
 
-// What becomes of it: could as well be dropped, or sent on to another socket.
+// Decides what happens to a record: it could also be dropped, or redirected to another socket.
 SEC("sk_skb/stream_verdict")
 int whole(struct __sk_buff* skb) {
   __sync_fetch_and_add(&records, 1);

@@ -1,10 +1,11 @@
-// A server that is woken for whole records only, however they come: node dist/examples/stream-parser/stream-parser.js [bytes of a record] [port]
-// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.16.
+// Runs a server that is only woken for complete records:
+// node dist/examples/stream-parser/stream-parser.js [record size in bytes] [port]
+// Requires CAP_BPF and CAP_NET_ADMIN. Linux 5.16.
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { BpfObject } from 'libbpf-node'
 
-// Node.js has no other way to tell a socket's descriptor.
+// Node.js has no public way to get the descriptor of a socket.
 process.noDeprecation = true
 const fdOf = (socket: Socket) => (socket as unknown as { _handle: { fd: number } })._handle.fd
 const [size = '16', port = '0'] = process.argv.slice(2)
@@ -17,16 +18,16 @@ obj.program('how_long').attachSockmap(sockets)
 obj.program('whole').attachSockmap(sockets)
 
 const server = createServer((socket) => {
-  // The key is the client's port: one of its own for each. A socket that is closed leaves the map by itself.
+  // The client's port is unique, so it is the key. A socket that is closed leaves the map by itself.
   sockets.set(socket.remotePort!, BigInt(fdOf(socket)))
-  socket.on('data', (data) => console.log(`${data.length / Number(size)} whole: ${data}`))
+  socket.on('data', (data) => console.log(`${data.length / Number(size)} complete records: ${data}`))
   socket.on('error', () => socket.destroy())
-  // Who sends before is not heard: its socket is not in the map yet.
+  // The client must not send before this, because its socket is not in the map yet.
   socket.write('go ahead\n')
 })
 server.listen(Number(port), '127.0.0.1')
 await once(server, 'listening')
-console.log(`port ${(server.address() as AddressInfo).port} takes records; Ctrl-C ends`)
+console.log(`port ${(server.address() as AddressInfo).port} accepts records; press Ctrl-C to stop`)
 
 const timer = setInterval(() => console.log(`${obj.bss.records} records`), 1000)
 await once(process, 'SIGINT')

@@ -1,4 +1,4 @@
-// Takes out of a map what is older than a point of time, without a system call for each entry.
+// Removes the entries of a map that are older than a given time, without a system call for each entry.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

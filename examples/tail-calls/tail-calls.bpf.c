@@ -1,5 +1,5 @@
-// A socket's filter that leaves each kind of datagram to a program of its own: by its first byte, through an
-// array of programs.
+// A socket filter that calls a separate program for each kind of datagram, through an array of programs that
+// is indexed with the first byte.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -19,7 +19,8 @@ int dispatch(struct __sk_buff* skb) {
   if (bpf_skb_load_bytes(skb, sizeof(struct udphdr), &kind, sizeof(kind)) == 0) {
     bpf_tail_call(skb, &handlers, kind);
   }
-  // Here only when there is no program for it. Of the datagram the socket gets as many bytes as are returned.
+  // Only reached if there is no program for it. The socket gets as many bytes of the datagram as are
+  // returned.
   __sync_fetch_and_add(&refused, 1);
   return 0;
 }

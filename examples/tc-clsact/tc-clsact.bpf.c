@@ -1,4 +1,4 @@
-// Bytes that leave by an interface, and a limit: what goes beyond it is dropped.
+// Counts the bytes that leave through an interface, and drops packets beyond a limit.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,5 @@
-// A congestion control for TCP: Reno, the kernel's own, that counts connections and losses.
-// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+// A congestion control for TCP: Reno from the kernel, with counters for connections and losses.
+// This file declares the kfuncs that it calls, because their prototypes differ between kernels.
 #define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 

@@ -1,4 +1,4 @@
-// Two programs on one interface: the first marks packets to a port, the second counts what is marked.
+// Two programs for one interface: the first marks packets to a port, the second counts the marked ones.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>

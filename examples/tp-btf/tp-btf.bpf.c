@@ -1,5 +1,5 @@
-// How long tasks wait for a CPU, from waking up to running: at tracepoints, whose arguments are read as C
-// does.
+// Measures how long tasks wait for a CPU, from waking up to running. tp_btf programs read the arguments of
+// tracepoints like C code.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -12,7 +12,7 @@ struct {
   __type(value, __u64);
 } woken SEC(".maps");
 
-// How many waited for less than 1, 2, 4, 8... microseconds.
+// How many tasks waited for less than 1, 2, 4, 8... microseconds.
 __u64 slots[26];
 
 static int note(struct task_struct* task) {

@@ -1,5 +1,5 @@
-// How long tasks wait for a CPU, over some seconds: node dist/examples/tp-btf/tp-btf.js [seconds]
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
+// Shows how long tasks wait for a CPU: node dist/examples/tp-btf/tp-btf.js [seconds]
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8 with BTF.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfObject } from 'libbpf-node'
 

@@ -1,4 +1,4 @@
-// How often each of several functions of a program or library is called.
+// Counts the calls of several functions of a program or library.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -12,7 +12,7 @@ struct {
 
 SEC("uprobe.multi")
 int on_call(struct pt_regs* ctx) {
-  // Which of them it is.
+  // The cookie says which function was called.
   __u32 index = bpf_get_attach_cookie(ctx);
   __u64* count = bpf_map_lookup_elem(&calls, &index);
   if (count) __sync_fetch_and_add(count, 1);

@@ -1,5 +1,6 @@
-// How often functions of a library are called: node dist/examples/uprobe-multi/uprobe-multi.js libc.so.6 malloc calloc realloc free
-// Takes CAP_BPF and CAP_PERFMON. Linux 6.6.
+// Counts the calls of several functions of a library:
+// node dist/examples/uprobe-multi/uprobe-multi.js libc.so.6 malloc calloc realloc free
+// Requires CAP_BPF and CAP_PERFMON. Linux 6.6.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 
@@ -10,9 +11,9 @@ using obj = BpfObject.open(new URL('./uprobe-multi.bpf.o', import.meta.url))
 const calls = obj.map<number, bigint>('calls')
 calls.maxEntries = symbols.length
 await obj.load()
-// One link for all of them, and for each a number that the program gets.
+// One link for all of them, with a number for each that the program receives.
 const link = await obj.program('on_call').attachUprobeMulti(binary, { symbols, cookies: symbols.keys() })
-console.log(`watching ${symbols.length} functions of ${link.target}; Ctrl-C ends`)
+console.log(`watching ${symbols.length} functions of ${link.target}; press Ctrl-C to stop`)
 
 const timer = setInterval(() => {
   for (const [index, count] of calls) console.log(`${String(count).padStart(10)}  ${symbols[index]}`)

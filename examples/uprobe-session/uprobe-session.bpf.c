@@ -1,6 +1,5 @@
-// Calls of a library's functions that take long: one program for the call and its return, with a number that
-// it keeps between them.
-// This file declares the kfuncs that it calls: their prototypes differ from kernel to kernel.
+// Reports slow calls of library functions. One program runs for the call and its return, and keeps a number
+// in between. This file declares the kfuncs that it calls, because their prototypes differ between kernels.
 #define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 
@@ -23,7 +22,7 @@ struct {
 
 extern bool bpf_session_is_return(void) __ksym __weak;
 extern __u64* bpf_session_cookie(void) __ksym __weak;
-// The same since Linux 7.0. What follows three underscores is not part of a name.
+// The same function since Linux 7.0. Three underscores and what follows them are not part of the name.
 extern bool bpf_session_is_return___of(void* ctx) __ksym __weak;
 extern __u64* bpf_session_cookie___of(void* ctx) __ksym __weak;
 
@@ -41,7 +40,7 @@ int on_call(struct pt_regs* ctx) {
   __u64 *start = session_cookie(ctx), now = bpf_ktime_get_ns();
   if (!is_return(ctx)) {
     *start = now;
-    return 0;  // 1: that it returns is of no interest
+    return 0;  // 1 would skip the return
   }
   if (now - *start < at_least_ns) return 0;
   struct call* call = bpf_ringbuf_reserve(&calls, sizeof(*call), 0);

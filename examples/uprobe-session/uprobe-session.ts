@@ -1,5 +1,6 @@
-// Calls into a library that take long: node dist/examples/uprobe-session/uprobe-session.js MILLISECONDS libc.so.6 fsync getaddrinfo
-// Takes CAP_BPF and CAP_PERFMON. Linux 6.13.
+// Reports slow calls of library functions:
+// node dist/examples/uprobe-session/uprobe-session.js MILLISECONDS libc.so.6 fsync getaddrinfo
+// Requires CAP_BPF and CAP_PERFMON. Linux 6.13.
 import { BpfObject } from 'libbpf-node'
 
 interface Call {
@@ -19,7 +20,7 @@ obj.rodata.at_least_ns = BigInt(Number(milliseconds) * 1e6)
 await obj.load()
 const options = { symbols, cookies: symbols.keys(), session: true }
 const link = await obj.program('on_call').attachUprobeMulti(binary, options)
-console.log(`watching ${symbols.length} functions of ${link.target}; Ctrl-C ends`)
+console.log(`watching ${symbols.length} functions of ${link.target}; press Ctrl-C to stop`)
 
 for await (const call of obj.ringBuffer<Call>('calls', 'call')) {
   const took = `${(Number(call.took_ns) / 1e6).toFixed(3)} ms`

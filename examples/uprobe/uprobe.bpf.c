@@ -1,4 +1,4 @@
-// Which names processes look up, as they ask the C library.
+// Reports the host names that processes look up with the C library.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -1,4 +1,4 @@
-// How long processes wait for the C library to look up a name, and whether it finds it.
+// Measures how long the C library takes to look up a host name, and reports the result.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -13,7 +13,7 @@ struct lookup {
   char host[64];
 };
 
-// By thread: what goes on in it.
+// The look-up that is going on in each thread.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 10240);

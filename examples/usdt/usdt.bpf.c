@@ -1,4 +1,4 @@
-// Who comes by a static probe of a program or library, how often, and with what first argument.
+// Counts how often each process reaches a static probe, and keeps the first argument.
 #include "vmlinux.h"
 
 #include <bpf/usdt.bpf.h>

@@ -1,5 +1,6 @@
-// Visits to a static probe (USDT): node dist/examples/usdt/usdt.js libc.so.6 libc setjmp [pid]
-// Takes CAP_SYS_ADMIN. Linux 5.8; before 5.15 libraries, and programs that are linked as PIE, take a pid. Since 6.6 CAP_BPF and CAP_PERFMON are enough.
+// Counts how often processes reach a static probe (USDT): node dist/examples/usdt/usdt.js libc.so.6 libc setjmp [pid]
+// Requires CAP_SYS_ADMIN. Linux 5.8; before 5.15, libraries and position-independent executables require a pid. Since
+// 6.6, CAP_BPF and CAP_PERFMON are enough.
 // 'readelf -n FILE' lists the probes (stapsdt) of a file.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
@@ -13,7 +14,7 @@ using obj = BpfObject.open(new URL('./usdt.bpf.o', import.meta.url))
 await obj.load()
 const options = pid === undefined ? {} : { pid: Number(pid) }
 const link = obj.program('on_probe').attachUsdt(binary, provider, name, options)
-console.log(`watching ${link.target}; Ctrl-C ends`)
+console.log(`watching ${link.target}; press Ctrl-C to stop`)
 
 const visitors = obj.map<number, { comm: string; count: bigint; last: bigint }>('visitors')
 const timer = setInterval(() => {

@@ -1,6 +1,6 @@
-// A ring that is read in a Worker: events are handled while the main thread is busy with something else:
+// Reads a ring buffer in a Worker, so that events are handled while the main thread is busy with something else:
 // node dist/examples/worker/main.js [SECONDS]
-// Takes CAP_BPF and CAP_PERFMON. Linux 5.8.
+// Requires CAP_BPF and CAP_PERFMON. Linux 5.8.
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { BpfObject } from 'libbpf-node'
@@ -11,7 +11,7 @@ const seconds = Number(process.argv[2] ?? 5)
 using obj = BpfObject.open(new URL('./worker.bpf.o', import.meta.url))
 await obj.load()
 
-// A Worker shares the descriptors of its process. For another process it would be the id or a pin: BpfMap.fromId, BpfMap.fromPin.
+// A Worker shares the descriptors of its process. Another process would use BpfMap.fromId or BpfMap.fromPin.
 const workerData = { fd: obj.map('events').fd }
 const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData })
 await once(worker, 'message')
@@ -25,7 +25,7 @@ for (let second = 1; second <= seconds; second++) {
   const [{ counts, slowestMs }] = (await once(worker, 'message')) as [Report]
   const commands = [...counts].map(([comm, count]) => `${comm} ${count}`).join(', ')
   const slowest = counts.size > 0 ? `; the slowest was read after ${slowestMs.toFixed(1)} ms` : ''
-  console.log(`second ${second}, all of it busy: ${commands || 'nothing'} executed${slowest}`)
+  console.log(`second ${second}, spent busy: ${commands || 'nothing'} started${slowest}`)
 }
 
 await worker.terminate()

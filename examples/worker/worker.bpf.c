@@ -1,6 +1,6 @@
-// One record for each program that is executed.
+// Sends one record for each program that is started.
 #include "vmlinux.h"
-// Needs the types of vmlinux.h.
+// Needs types of vmlinux.h.
 #include "libbpf-node.bpf.h"
 
 struct execution {

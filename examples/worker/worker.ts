@@ -1,4 +1,4 @@
-// The Worker of main.ts: reads the ring, counts what was executed, and tells when it is asked.
+// The Worker of main.ts: reads the ring, counts the programs that were started, and reports on request.
 import { parentPort, workerData } from 'node:worker_threads'
 import { BpfMap, BpfObject, RingBuffer } from 'libbpf-node'
 
@@ -8,22 +8,22 @@ interface Execution {
   comm: string
 }
 
-/** What the main thread gets. */
+/** The report for the main thread. */
 export interface Report {
-  /** How often each command was executed. */
+  /** How often each command was started. */
   counts: Map<string, number>
-  /** Milliseconds between an execution and the time when its record was read, at the most. */
+  /** The longest time between the start of a program and reading its record, in milliseconds. */
   slowestMs: number
 }
 
 let report: Report = { counts: new Map(), slowestMs: 0 }
 
-// It is not loaded here: this is where the types of the records come from.
+// The object is not loaded here; it only provides the types of the records.
 const object = BpfObject.open(new URL('./worker.bpf.o', import.meta.url))
 const codec = object.codec<Execution>('execution')
 object.close()
 
-// The descriptor is copied, so this thread's map is closed on its own.
+// The descriptor is duplicated, so closing the map of this thread does not affect the other.
 const ring = new RingBuffer(BpfMap.fromFd(workerData.fd), { codec })
 ring.on(({ time, comm }) => {
   report.counts.set(comm, (report.counts.get(comm) ?? 0) + 1)

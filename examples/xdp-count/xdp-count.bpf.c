@@ -1,4 +1,4 @@
-// Counts the frames that come to an interface, by their protocol, before the network stack sees them.
+// Counts the packets that arrive at an interface by protocol, before the network stack sees them.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>

@@ -1,5 +1,6 @@
-// What comes to an interface, each second: node dist/examples/xdp-count/xdp-count.js eth0
-// Takes CAP_BPF and CAP_NET_ADMIN. Linux 5.8; before 6.6 with CAP_PERFMON, too, to look into frames.
+// Counts the packets that arrive at an interface by protocol, every second:
+// node dist/examples/xdp-count/xdp-count.js eth0
+// Requires CAP_BPF and CAP_NET_ADMIN. Linux 5.8; before 6.6 also CAP_PERFMON, to read packets.
 import { once } from 'node:events'
 import { BpfObject } from 'libbpf-node'
 
@@ -8,9 +9,9 @@ const [name = 'lo'] = process.argv.slice(2)
 
 using obj = BpfObject.open(new URL('./xdp-count.bpf.o', import.meta.url))
 await obj.load()
-// The driver runs it where it can, and else the kernel: slower, but everywhere.
+// The driver runs the program if it can; otherwise the kernel does, which is slower but works everywhere.
 const link = obj.program('count').attachXdp(name)
-console.log(`counting frames on ${name}, ${link.mode} XDP; Ctrl-C ends`)
+console.log(`counting packets on ${name}, ${link.mode} XDP; press Ctrl-C to stop`)
 
 const frames = obj.map<number, bigint[]>('frames')
 const timer = setInterval(() => {

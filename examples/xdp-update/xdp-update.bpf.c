@@ -1,4 +1,4 @@
-// A gate for an interface: the two programs that it can have.
+// The two programs for the gate of an interface.
 #include "vmlinux.h"
 
 #include <bpf/bpf_endian.h>
@@ -12,7 +12,7 @@ int open_gate(struct xdp_md* ctx) {
   return XDP_PASS;
 }
 
-// No UDP over IPv4.
+// Drops UDP over IPv4.
 SEC("xdp")
 int shut_gate(struct xdp_md* ctx) {
   struct ethhdr* eth = (void*)(long)ctx->data;

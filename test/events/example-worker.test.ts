@@ -30,8 +30,8 @@ describe('the example of a Worker', () => {
     const lines = (await output).trimEnd().split('\n')
     expect(lines.length).toBe(2)
     for (const [i, line] of lines.entries()) {
-      expect(line).toMatch(new RegExp(`^second ${i + 1}, all of it busy: .*\\bin-the-worker [1-9]`))
-      expect(line).toMatch(/executed; the slowest was read after \d+\.\d ms$/)
+      expect(line).toMatch(new RegExp(`^second ${i + 1}, spent busy: .*\\bin-the-worker [1-9]`))
+      expect(line).toMatch(/started; the slowest was read after \d+\.\d ms$/)
     }
   })
 })

@@ -34,7 +34,7 @@ describe('examples/drop-privileges', () => {
       }
       await until('an event is printed', () => {
         execFileSync(command)
-        return /^\d+ after-drop, number [1-9]/m.test(output)
+        return /^\d+ after-drop, program number [1-9]/m.test(output)
       })
     } finally {
       child.kill()

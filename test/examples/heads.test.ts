@@ -1,7 +1,7 @@
 // The first lines of an example name the capabilities that it requires, and no others.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { takes, useExamples } from '../helpers/example.js'
+import { requirementsOf, useExamples } from '../helpers/example.js'
 import { usePerfEvents, useTracefs } from '../helpers/privileged.js'
 
 useTracefs()
@@ -33,7 +33,7 @@ describe('the first lines of an example', () => {
 
   it.each(examples)('%s requires each capability that it names', async (name) => {
     expect(existsSync(new URL(`../../examples/${name}/${mainOf(name)}.ts`, import.meta.url))).toBe(true)
-    for (const capability of takes(name, mainOf(name)).capabilities) {
+    for (const capability of requirementsOf(name, mainOf(name)).capabilities) {
       // Without these, examples work and show less.
       if (capability === 'CAP_DAC_READ_SEARCH' || capability === 'CAP_SYSLOG') continue
       const { complained, ended } = start(name, args[name] ?? [], capability, mainOf(name))

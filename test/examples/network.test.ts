@@ -62,7 +62,7 @@ describe('network examples', () => {
   const asking = useProgram(congested)
   requiresKernel('6.4', 'tcp-congestion is used by sockets that ask for it', async () => {
     await run('tcp-congestion', [], {
-      ready: /TCP has .*bpf_counted/,
+      ready: /TCP can use .*bpf_counted/,
       wanted: /^[1-9]\d* connections, \d+ losses$/m,
       happen: () => execFileSync(asking(), ['bpf_counted']),
     })
@@ -103,7 +103,7 @@ describe('network examples', () => {
       wanted: /^[1-9]\d* packets to port 4322$/m,
       happen: () => Promise.all([sendUdp(4322, veth.peer), sendUdp(4323, veth.peer)]),
     })
-    expect(said).toMatch(new RegExp(`^egress of ${veth.name}, revision \\d+: programs \\d+, \\d+;`, 'm'))
+    expect(said).toMatch(new RegExp(`^egress on ${veth.name}, revision \\d+: programs \\d+, \\d+;`, 'm'))
   })
 
   it('xdp-count counts packets by protocol', async () => {
@@ -114,7 +114,7 @@ describe('network examples', () => {
     let hangups = 0
     const said = await run('xdp-update', [veth.name], {
       // The first packets pass, later ones are dropped, and then they pass again.
-      wanted: /^it is shut.*^\d+ passed, [1-9]\d* dropped$.*^it is open/ms,
+      wanted: /^the gate is shut.*^\d+ passed, [1-9]\d* dropped$.*^the gate is open/ms,
       happen: (said) => {
         veth.send()
         const due = /, [1-9]\d* dropped$/m.test(said) ? 2 : /^[1-9]\d* passed/m.test(said) ? 1 : 0
@@ -123,7 +123,7 @@ describe('network examples', () => {
         process.kill(Number(/process (\d+)/.exec(said)![1]), 'SIGHUP')
       },
     })
-    const programs = [...said.matchAll(/^it is (?:open|shut): program (\d+)$/gm)].map(([, id]) => id)
+    const programs = [...said.matchAll(/^the gate is (?:open|shut): program (\d+)$/gm)].map(([, id]) => id)
     expect(new Set(programs).size).toBe(2)
   })
 
@@ -168,7 +168,7 @@ describe('network examples', () => {
         })
       })`
     await run('sk-msg', [cgroup(), '6902'], {
-      wanted: /^[1-9]\d* bytes handed over$/m,
+      wanted: /^[1-9]\d* bytes bypassed TCP$/m,
       happen: () =>
         expect(execFileSync('sh', ['-c', inside, process.execPath, script]).toString()).toBe('answer'),
     })
@@ -177,7 +177,7 @@ describe('network examples', () => {
   requiresKernel('5.16', 'stream-parser delivers whole records only', async () => {
     let sent = false
     const said = await run('stream-parser', ['8'], {
-      wanted: /whole: .*fourth--$/m,
+      wanted: /records: .*fourth--$/m,
       happen: async (said) => {
         if (sent) return
         sent = true
@@ -191,7 +191,7 @@ describe('network examples', () => {
         socket.end()
       },
     })
-    const heard = [...said.matchAll(/^(\d) whole: (.*)$/gm)]
+    const heard = [...said.matchAll(/^(\d) complete records: (.*)$/gm)]
     expect(heard.map(([, , text]) => text).join('')).toBe('first---second--third---fourth--')
     for (const [, count, text] of heard) expect(text!.length).toBe(Number(count) * 8)
   })
@@ -200,7 +200,7 @@ describe('network examples', () => {
   it('reuseport gives each datagram to the server for it', async () => {
     const said = await run('reuseport', ['10', '11'], {
       under: [socketsFor()],
-      wanted: /^server 1 got 'b'.*^[1-9]\d* given, [1-9]\d* refused$/ms,
+      wanted: /^server 1 got 'b'.*^[1-9]\d* dispatched, [1-9]\d* refused$/ms,
       happen: async (said) => {
         const port = Number(/port (\d+)/.exec(said)![1])
         for (const text of ['a', 'b', 'c']) await sendUdp(port, '127.0.0.1', text)
@@ -211,6 +211,6 @@ describe('network examples', () => {
   })
 
   requiresKernel('5.14', 'syscall removes old entries with one call', async () => {
-    expect(await runToEnd('syscall', ['6000'])).toMatch(/^looked at 6000 entries and removed 3000 in /)
+    expect(await runToEnd('syscall', ['6000'])).toMatch(/^checked 6000 entries and removed 3000 in /)
   })
 })

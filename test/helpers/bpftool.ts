@@ -13,25 +13,28 @@ function isHere(): boolean {
   }
 }
 
-/** A comparison with bpftool, of something that the kernel has since a version; skipped where bpftool is not installed. $BPFTOOL names another one than that on the PATH. */
+/**
+ * A test that compares with bpftool, for something that the kernel has since a version. It is skipped if bpftool is not
+ * installed. $BPFTOOL can name another one than that on the PATH.
+ */
 export const comparesWithBpftool = (name: string, test: () => void | Promise<void>, since = '0'): void => {
   if (isHere() && since === '0') it(name, test)
   else if (isHere()) requiresKernel(since, name, test)
   else it.skip(`${name} (bpftool is not installed)`, test)
 }
 
-/** What bpftool prints. */
+/** Runs bpftool and returns its output. */
 export function bpftoolText(...args: string[]): string {
   return execFileSync(bpftool, args, {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Sanitizers are for our own: theirs lets bpftool read /proc/kallsyms for many minutes.
+    // A sanitizer is only for our addon: with it, bpftool would read /proc/kallsyms for many minutes.
     env: { ...process.env, LD_PRELOAD: '' },
   })
 }
 
-/** What `bpftool -j` prints. */
+/** Runs `bpftool -j` and returns its parsed output. */
 export function bpftoolJson<T>(...args: string[]): T {
   return JSON.parse(bpftoolText('-j', ...args)) as T
 }

@@ -16,20 +16,20 @@ export interface ChildResult {
 export interface ChildOptions {
   /** Options of node, such as --expose-gc. */
   node?: string[]
-  /** A command that runs node: `['setpriv', '--bounding-set=-bpf']`. */
+  /** A command that runs node, such as `['setpriv', '--bounding-set=-bpf']`. */
   under?: string[]
   env?: Record<string, string>
-  /** Where our package is found: a copy of it, see {@link copyForEveryone}. */
+  /** The folder in which our package is found; see {@link copyForEveryone}. */
   cwd?: string
-  /** The child is killed after that. */
+  /** The child is killed after this time. */
   seconds?: number
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * Runs an ES module in a process of its own, for what ends or upsets one. The script finds our package as 'libbpf-node', and `args`
- * in `process.argv` from index 1 on.
+ * Runs an ES module in a process of its own, for tests that end or disturb the process. The script can import our package
+ * as 'libbpf-node', and finds `args` in `process.argv` from index 1.
  */
 export function runChild(
   script: string,
@@ -66,17 +66,17 @@ export function runChild(
   })
 }
 
-/** The environment in which the addon from its ordinary place is loaded, whatever one the tests are run with: that with sanitizers, or a prebuilt one. */
+/** The environment that loads the addon from its usual place, even if the tests run with a sanitized or prebuilt one. */
 export const ordinaryAddon = { LIBBPF_NODE_PREBUILD: '', PREBUILDS_ONLY: '', LD_PRELOAD: '' }
 
-/** A command that runs another as nobody, with these capabilities (`CAP_BPF`) and no others. */
+/** A command that runs another one as nobody, with only these capabilities, such as `CAP_BPF`. */
 export function asNobody(...capabilities: string[]): [string, ...string[]] {
   const set = onlyThese(capabilities)
   const caps = [`--bounding-set=${set}`, `--inh-caps=${set}`, `--ambient-caps=${set}`]
   return ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...caps]
 }
 
-/** A command that runs another as a root who has these capabilities only. */
+/** A command that runs another one as root, with only these capabilities. */
 export const asLesserRoot = (...capabilities: string[]): [string, ...string[]] => [
   'setpriv',
   `--bounding-set=${onlyThese(capabilities)}`,
@@ -85,7 +85,7 @@ export const asLesserRoot = (...capabilities: string[]): [string, ...string[]] =
 const onlyThese = (capabilities: string[]): string =>
   ['-all', ...capabilities.map((name) => name.replace('CAP_', '+').toLowerCase())].join(',')
 
-/** A copy of the package, and what else is named, that every user may read: the repository may be in a folder that only one may enter. */
+/** Copies the package, and `others`, to where every user may read it. The repository may be in a private folder. */
 export function copyForEveryone(...others: string[]): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
   chmodSync(path, 0o755)

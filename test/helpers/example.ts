@@ -1,4 +1,4 @@
-// Examples as users run them: with no more privileges than their heads say that they take.
+// Runs examples as users do: with only the privileges that their first lines name.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -8,16 +8,16 @@ import { asLesserRoot, asNobody, copyForEveryone } from './child.js'
 import { kernelIs } from './kernel.js'
 import { until } from './until.js'
 
-/** What the head of an example says that it takes, and what it takes besides because this kernel is older than others. */
-export function takes(
+/** The capabilities that an example names in its first lines, and those that it also requires on a kernel this old. */
+export function requirementsOf(
   name: string,
   file = name,
 ): { capabilities: string[]; besides: string[]; asRoot: boolean } {
   const source = readFileSync(new URL(`../../examples/${name}/${file}.ts`, import.meta.url), 'utf8')
   const [, root, list] =
-    /^\/\/ Takes (root with )?((?:CAP_\w+|, | and )+)\. Linux \d+\.\d+/m.exec(source) ?? []
-  if (list === undefined) throw new Error(`the head of ${file}.ts does not say what it takes`)
-  const [, version, more] = /; before (\d+\.\d+) with (CAP_\w+), too/.exec(source) ?? []
+    /^\/\/ Requires (root with )?((?:CAP_\w+|, | and )+)\. Linux \d+\.\d+/m.exec(source) ?? []
+  if (list === undefined) throw new Error(`the first lines of ${file}.ts do not say what it requires`)
+  const [, version, more] = /; before (\d+\.\d+) also (CAP_\w+)/.exec(source) ?? []
   const isOlder = version !== undefined && !kernelIs(version)
   return {
     capabilities: list.match(/CAP_\w+/g)!,
@@ -30,30 +30,30 @@ interface Running {
   child: ChildProcess
   said: () => string
   complained: () => string
-  /** Its exit status, when it has ended. */
+  /** Resolves with the exit status. */
   ended: Promise<number | null>
 }
 
 interface Expected {
-  /** What it says when it is ready. */
+  /** The line that it prints when it is ready. */
   ready?: RegExp
   wanted: RegExp
-  /** Is called again and again until it has said what is wanted. */
+  /** Is called again and again until the example has printed what is wanted. */
   happen: (said: string) => unknown
   complains?: RegExp
   file?: string
-  /** A command that runs it all. */
+  /** A command that runs the example. */
   under?: string[]
 }
 
 interface Examples {
-  /** Starts an example with the capabilities that its head names, but for one. */
+  /** Starts an example with the capabilities that it names, except for `without`. */
   start(name: string, args: string[], without?: string, file?: string, under?: string[]): Running
-  /** An example that ends by itself. What it says. */
+  /** Runs an example that ends by itself, and returns its output. */
   runToEnd(name: string, args?: string[]): Promise<string>
   /**
-   * Starts an example with just the capabilities that its head names, waits until it has said a line like `ready`, makes something happen until it has said one like
-   * `wanted`, and ends it as Ctrl-C does. What it has said.
+   * Starts an example with only the capabilities that it names and waits until it prints a line like `ready`. Then makes
+   * something happen until it prints one like `wanted`, stops it with SIGINT, and returns its output.
    */
   run(name: string, args: string[], expected: Expected): Promise<string>
 }
@@ -64,7 +64,7 @@ export function useExamples(): Examples {
   afterAll(() => everyone[Symbol.dispose]())
 
   function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
-    const { capabilities, besides, asRoot } = takes(name, file)
+    const { capabilities, besides, asRoot } = requirementsOf(name, file)
     const left = [...capabilities.filter((one) => one !== without), ...besides]
     const [command = '', ...own] = [...under, ...(asRoot ? asLesserRoot(...left) : asNobody(...left))]
     const path = `${everyone.path}/dist/examples/${name}/${file}.js`
@@ -93,7 +93,7 @@ export function useExamples(): Examples {
   async function run(
     name: string,
     args: string[],
-    { ready = /Ctrl-C ends/, wanted, happen, complains = /^$/, file = name, under = [] }: Expected,
+    { ready = /Ctrl-C to stop/, wanted, happen, complains = /^$/, file = name, under = [] }: Expected,
   ): Promise<string> {
     const { child, said, complained, ended } = start(name, args, undefined, file, under)
     const has = (what: RegExp) => () => {
@@ -124,7 +124,7 @@ export function useExamples(): Examples {
   return { start, runToEnd, run }
 }
 
-/** Connects, sends a text, and gives what comes first. */
+/** Connects to a local port, sends a text, and returns the first data that arrives. */
 export async function converse(port: number, text = ''): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   try {

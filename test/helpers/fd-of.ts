@@ -5,7 +5,7 @@ interface Handle {
   fd: number
 }
 
-/** The descriptor of a socket, which Node.js does not tell. */
+/** The descriptor of a socket, for which Node.js has no public API. */
 export function fdOf(socket: Server | Socket | DatagramSocket): number {
   const { _handle } = socket as unknown as { _handle?: Handle }
   if (_handle !== undefined) return _handle.fd

@@ -12,12 +12,12 @@ const parse = (version: string): number => {
 /** Whether the running kernel is this version or newer. */
 export const kernelIs = (version: string): boolean => parse(release()) >= parse(version)
 
-/** A test of something that the kernel has since a version. Older kernels skip it; on that version and newer ones it runs. */
+/** A test of something that the kernel has since a version. It is skipped on older kernels. */
 export function requiresKernel(version: string, name: string, test: () => void | Promise<void>): void {
   it.skipIf(!kernelIs(version))(`${name} (Linux ${version})`, test)
 }
 
-/** A hardened kernel refuses what needs trampolines, whoever asks. */
+/** A hardened kernel refuses programs that need trampolines, even from root. */
 function hasTrampolines(): boolean {
   try {
     load('fentry').close()
@@ -28,16 +28,16 @@ function hasTrampolines(): boolean {
   }
 }
 
-/** Whether the kernel was built with a function: what it was built without has none. */
+/** Whether the kernel has a function. It lacks those of options that it was built without. */
 const hasFunction = (name: string): boolean => kernelFunctions(name).length > 0
 
-/** BPF's LSM programs are attached on every kernel that has them, and run where it was booted with them. */
+/** LSM programs can be attached on every kernel that knows them, but only run if it was booted with lsm=...,bpf. */
 function runsLsm(): boolean {
   const list = '/sys/kernel/security/lsm'
   return existsSync(list) && readFileSync(list, 'utf8').trim().split(',').includes('bpf')
 }
 
-/** What a kernel of any version may lack, because of how it was built or hardened, and how to see that. */
+/** What a kernel of any version may lack because of how it was built or hardened, and how to check. */
 const features = {
   kprobes: {
     missing: 'built without CONFIG_KPROBES',
@@ -75,7 +75,8 @@ const features = {
   },
 } as const
 
-/** A test of something that not every kernel is built with; skipped, and saying why, where it is not there, or older than `since`. */
+/** A test of something that not every kernel is built with. If it is missing, or the kernel is older than `since`, the test
+ * is skipped, and its name says why. */
 export function requiresFeature(
   feature: keyof typeof features,
   name: string,

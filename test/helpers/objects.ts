@@ -2,19 +2,19 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BpfObject, type OpenOptions } from 'libbpf-node'
 
-/** The compiled form of test/bpf/NAME.bpf.c. */
+/** The path of test/bpf/NAME.bpf.c, compiled. */
 export function objectPath(name: string): string {
   const path = fileURLToPath(new URL(`../../dist/test/bpf/${name}.bpf.o`, import.meta.url))
   if (!existsSync(path)) throw new Error(`${path} is missing: run scripts/setup --only tests`)
   return path
 }
 
-/** test/bpf/NAME.bpf.c, opened. */
+/** Opens test/bpf/NAME.bpf.c. */
 export function open(name: string, options?: OpenOptions): BpfObject {
   return BpfObject.open(objectPath(name), options)
 }
 
-/** test/bpf/NAME.bpf.c in the kernel. */
+/** Opens and loads test/bpf/NAME.bpf.c. */
 export function load(name: string, options?: OpenOptions): BpfObject {
   const object = open(name, options)
   try {
@@ -26,7 +26,7 @@ export function load(name: string, options?: OpenOptions): BpfObject {
   }
 }
 
-/** What a function throws; fails when it does not. */
+/** Returns what a function throws; fails if it throws nothing. */
 export function thrownBy(call: () => unknown): unknown {
   try {
     call()

@@ -1,4 +1,4 @@
-// Surroundings that only root can make. Each is there while the tests of a file, or of a describe block, run.
+// Environments that only root can create. Each exists while the tests of a file or of a describe block run.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 
 /**
- * A BPF file system of our own. Returns a function that names a file in an empty folder of it; without a name, the folder. In its root the kernel may have
- * put something of its own.
+ * Mounts a BPF file system. Returns a function that returns the path of a file in an empty folder of it, or of the folder
+ * itself. The kernel may put files of its own into the root.
  */
 export function useBpffs(): (name?: string) => string {
   let root = ''
@@ -24,7 +24,7 @@ export function useBpffs(): (name?: string) => string {
   return (name = '') => join(root, folder, name)
 }
 
-/** tracefs, for tracepoints: mounted where it is not, and unmounted again. */
+/** Mounts tracefs for tracepoints, unless it is mounted. */
 export function useTracefs(): void {
   const path = '/sys/kernel/tracing'
   let mounted = false
@@ -40,7 +40,7 @@ export function useTracefs(): void {
 
 const paranoid = '/proc/sys/kernel/perf_event_paranoid'
 
-/** Perf events for who has CAP_PERFMON, as kernels have them that are not Debian's: there, with 3, they take CAP_SYS_ADMIN. */
+/** Allows perf events with CAP_PERFMON. Debian's default for kernel.perf_event_paranoid, 3, requires CAP_SYS_ADMIN. */
 export function usePerfEvents(): void {
   let before = 0
   beforeAll(() => {
@@ -52,7 +52,7 @@ export function usePerfEvents(): void {
   })
 }
 
-/** Perf events as Debian has them, while `work` goes on. */
+/** Runs `work` with Debian's default, where perf events require CAP_SYS_ADMIN. */
 export async function withoutPerfEvents(work: () => Promise<void>): Promise<void> {
   const before = readFileSync(paranoid, 'utf8')
   writeFileSync(paranoid, '3')
@@ -63,7 +63,7 @@ export async function withoutPerfEvents(work: () => Promise<void>): Promise<void
   }
 }
 
-/** A cgroup (version 2) of our own, without processes. Returns its folder. */
+/** Creates a version 2 cgroup without processes. Returns a function that returns its folder. */
 export function useCgroup(): () => string {
   let path = ''
   beforeAll(() => {

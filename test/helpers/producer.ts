@@ -3,7 +3,7 @@ import { load, open } from './objects.js'
 
 const packet = new Uint8Array(64)
 
-/** test/bpf/ring.bpf.c in the kernel, with a ring of so many bytes. */
+/** Loads test/bpf/ring.bpf.c, optionally with a ring of `bytes`. */
 export function loadRing(bytes?: number): BpfObject {
   if (bytes === undefined) return load('ring')
   const object = open('ring')
@@ -12,7 +12,7 @@ export function loadRing(bytes?: number): BpfObject {
   return object
 }
 
-/** Has the program write so many records, numbered on from the last; the numbers of those that the ring had room for. */
+/** Makes the program write `count` numbered records. Returns the numbers of those that the ring had room for. */
 export function emit(object: BpfObject, count: number, size = 8): number[] {
   const { bss, data } = object
   data.size = size
@@ -21,7 +21,7 @@ export function emit(object: BpfObject, count: number, size = 8): number[] {
   return range(before, Number(bss.emitted))
 }
 
-/** Has the program reserve and throw away so many records. */
+/** Makes the program reserve and discard `count` records. */
 export function discard(object: BpfObject, count: number): void {
   object.program('discard').testRunSync({ data: packet, repeat: count })
 }
@@ -30,6 +30,6 @@ export function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i)
 }
 
-/** A record's number. */
+/** The number of a record. */
 export const numberOf = (record: Uint8Array): number =>
   Number(new DataView(record.buffer, record.byteOffset).getBigUint64(0, true))

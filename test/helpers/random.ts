@@ -1,12 +1,12 @@
-/** Chance, the same in each run. */
+/** Random values that are the same in each run. */
 export interface Random {
-  /** 0 to n - 1. */
+  /** An integer from 0 to n - 1. */
   below(n: number): number
   oneOf<T>(items: readonly T[]): T
-  /** Up to `most` of what `make` makes. */
+  /** An array of up to `most` values that `make` returns. */
   several<T>(most: number, make: () => T): T[]
   bytes(length: number): Uint8Array
-  /** Characters of all kinds: ASCII, those that a terminal obeys, ends of lines, halves of a pair. */
+  /** Text with ASCII, control characters, line ends and lone surrogates. */
   text(most: number): string
 }
 
@@ -32,10 +32,10 @@ export function randomOf(seed: number): Random {
   }
 }
 
-/** LIBBPF_NODE_PROPERTY_RUNS=100 tries a hundred times as many. */
+/** LIBBPF_NODE_PROPERTY_RUNS=100 runs a hundred times as many. */
 const factor = Number(process.env.LIBBPF_NODE_PROPERTY_RUNS ?? 1)
 
-/** Does something with chance of many kinds. What goes wrong says with which seed: `times(1, work, seed)` does it again. */
+/** Calls `work` with `count` seeds. An error names its seed, and `times(1, work, seed)` repeats that call. */
 export function times(count: number, work: (random: Random) => void, first = 1): void {
   for (let seed = first; seed < first + count * factor; seed++) {
     try {

@@ -25,8 +25,8 @@ export interface Pack {
 }
 
 /**
- * Packs the package as it would be published. If there is no prebuilt addon for this machine, the tarball contains the one
- * that was built here instead.
+ * Packs the package as it would be published. If there is no prebuilt addon for this machine, the tarball contains the
+ * one that was built here instead.
  */
 export function packPackage(folder: string): { pack: Pack; tarball: string } {
   const options = ['--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', folder]
