@@ -1,6 +1,17 @@
 /**
  * eBPF for Node.js: libbpf through Node-API, with types from BTF.
  *
+ * Import the names that you need, or the whole package. For the second form there are short names:
+ *
+ * ```ts
+ * import { BpfObject, BpfMap, listPrograms } from 'libbpf-node'
+ *
+ * import * as bpf from 'libbpf-node'
+ * bpf.Object.open('exec.bpf.o')
+ * ```
+ *
+ * `Object` and `Map` are for the second form only: as named imports they shadow JavaScript's own `Object` and `Map`.
+ *
  * @packageDocumentation
  */
 
@@ -46,19 +57,25 @@ export type { Answer } from './features/answer.js'
 export { type AllFeatures, type Answers, features } from './features/features.js'
 export type { Machine, MountType } from './features/machine.js'
 export type { Isa, VerifierFeature } from './features/verifier.js'
-export { ids, type Kind } from './kernel/ids.js'
+// Short names for `import * as bpf from 'libbpf-node'`: bpf.Object, bpf.Map, bpf.programs(). Do not import Object and Map by name,
+// because they would shadow JavaScript's own.
+export { type Kind, listIds, listIds as ids } from './kernel/ids.js'
 export {
-  btfs,
   enableStats,
   type Held,
   type Holder,
   type ListOptions,
   linkInfo,
-  links,
+  listBtfs,
+  listBtfs as btfs,
+  listLinks,
+  listLinks as links,
+  listMaps,
+  listMaps as maps,
+  listPrograms,
+  listPrograms as programs,
   mapInfo,
-  maps,
   programInfo,
-  programs,
 } from './kernel/inventory.js'
 export { PIDFD_THREAD, Pidfd } from './kernel/pidfd.js'
 export { type ExchangeKind, Link } from './links/link.js'
@@ -103,22 +120,22 @@ export type { ProgramInfo } from './programs/info.js'
 export { Program } from './programs/program.js'
 export type { TestRunOptions, TestRunResult } from './programs/test-run.js'
 
-/** The version of the libbpf inside, such as 'v1.7'. (`libbpf_version_string`) */
+/** The version of the built-in libbpf, such as 'v1.7'. (`libbpf_version_string`) */
 export function libbpfVersion(): string {
   return native.libbpfVersion()
 }
 
-/** How many CPUs there can ever be: the length of per-CPU values. (`libbpf_num_possible_cpus`) */
+/** The number of CPUs that the machine can ever have. Values of per-CPU maps have this many elements. (`libbpf_num_possible_cpus`) */
 export function possibleCpus(): number {
   return native.possibleCpus()
 }
 
 /**
- * How much memory libbpf may lock on kernels before 5.11, where maps and programs count against RLIMIT_MEMLOCK. Without this it lifts the
- * limit when it loads the first program. (`libbpf_set_memlock_rlim`)
+ * Sets the limit of locked memory (RLIMIT_MEMLOCK), which maps and programs count against before Linux 5.11. Unless you call this, libbpf removes
+ * the limit when it loads the first program. (`libbpf_set_memlock_rlim`)
  *
- * @param bytes - 0 leaves the limit alone
- * @throws BpfError EBUSY when libbpf has set it before
+ * @param bytes - 0 keeps the current limit
+ * @throws BpfError EBUSY if libbpf has set the limit before
  */
 export function setMemlockRlimit(bytes: number): void {
   attempt({ what: `set the memlock limit to ${bytes} bytes` }, () => native.setMemlockRlimit(bytes))

@@ -1,4 +1,5 @@
 // Format, lint and types of everything; with --format the format is put right instead of checked.
+import { checkReport } from './declarations.mjs'
 import { files } from './files.mjs'
 import { root, run, say } from './run.mjs'
 import { ensureClangFormat } from './tools.mjs'
@@ -13,6 +14,8 @@ const checks = {
       format ? ['check', '--write', '--colors=off', '.'] : ['ci', '--colors=off', '.'],
     ),
   types: () => run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']),
+  // docs/api-report.txt, so that a change of the public API is seen in review.
+  api: () => checkReport(format),
   async 'clang-format'() {
     const sources = [
       ...files('binding', /\.(cc|h)$/),

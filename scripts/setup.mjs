@@ -108,6 +108,7 @@ const steps = {
       fingerprint(
         'tsconfig.json',
         'scripts/bundle.mjs',
+        'scripts/declarations.mjs',
         'node_modules/.package-lock.json',
         ...['lib', 'types', 'examples'].flatMap((folder) => files(folder, /\.ts$/)),
       ),
@@ -115,6 +116,7 @@ const steps = {
     async run() {
       await node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')
       await node('scripts/bundle.mjs')
+      await node('scripts/declarations.mjs')
       mkdirSync('dist/types', { recursive: true })
       for (const [from, to] of declarations()) copyFileSync(from, to)
     },

@@ -1,6 +1,6 @@
 import { Btf } from '../btf/btf.js'
 import { didYouMean } from '../errors/nearest.js'
-import { btfs } from '../kernel/inventory.js'
+import { listBtfs } from '../kernel/inventory.js'
 import { type Command, exitCodes, Failed, UsageError, visible } from './command.js'
 import {
   actionOf,
@@ -48,7 +48,7 @@ list, show, and dump with an id require CAP_SYS_ADMIN.
 }
 
 function list(json: boolean): number {
-  const found = [...btfs({ holders: true })]
+  const found = [...listBtfs({ holders: true })]
   if (json) printJson(found)
   else {
     print(

@@ -1,4 +1,4 @@
-import { type Held, linkInfo, links } from '../kernel/inventory.js'
+import { type Held, linkInfo, listLinks } from '../kernel/inventory.js'
 import { isGone, type LinkInfo } from '../links/link-info.js'
 import { type Command, exitCodes } from './command.js'
 import {
@@ -34,7 +34,7 @@ Requires CAP_SYS_ADMIN. Programs that are attached without a link are not listed
 }
 
 function list(json: boolean): number {
-  const found = [...links({ holders: true })]
+  const found = [...listLinks({ holders: true })]
   if (json) printJson(found)
   else {
     print(
@@ -48,7 +48,8 @@ function list(json: boolean): number {
 }
 
 function show(id: number, json: boolean): number {
-  const info: LinkInfo & Held = [...links({ holders: true })].find((info) => info.id === id) ?? linkInfo(id)
+  const info: LinkInfo & Held =
+    [...listLinks({ holders: true })].find((info) => info.id === id) ?? linkInfo(id)
   if (json) {
     printJson(info)
     return exitCodes.ok

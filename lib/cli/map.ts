@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { Btf } from '../btf/btf.js'
 import type { BtfTypes } from '../btf/parse.js'
-import { type Held, mapInfo, maps } from '../kernel/inventory.js'
+import { type Held, listMaps, mapInfo } from '../kernel/inventory.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { openMap } from '../maps/open-map.js'
 import type { MapInfo } from '../maps/types.js'
@@ -52,7 +52,7 @@ Requires CAP_SYS_ADMIN.
 }
 
 function list(json: boolean): number {
-  const found = [...maps({ holders: true })]
+  const found = [...listMaps({ holders: true })]
   if (json) printJson(found)
   else {
     print(
@@ -74,7 +74,7 @@ function list(json: boolean): number {
 }
 
 function show(id: number, json: boolean): number {
-  const info: MapInfo & Held = [...maps({ holders: true })].find((info) => info.id === id) ?? mapInfo(id)
+  const info: MapInfo & Held = [...listMaps({ holders: true })].find((info) => info.id === id) ?? mapInfo(id)
   if (json) printJson(info)
   else {
     print(

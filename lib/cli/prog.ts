@@ -1,5 +1,5 @@
 import { uptime } from 'node:os'
-import { type Held, programInfo, programs } from '../kernel/inventory.js'
+import { type Held, listPrograms, programInfo } from '../kernel/inventory.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../programs/dump.js'
 import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
@@ -55,7 +55,7 @@ Requires CAP_SYS_ADMIN.
 }
 
 function list(json: boolean): number {
-  const found = [...programs({ holders: true })]
+  const found = [...listPrograms({ holders: true })]
   if (json) printJson(found.map(forJson))
   else {
     print(
@@ -77,7 +77,7 @@ function list(json: boolean): number {
 
 function show(id: number, json: boolean): number {
   const info: ProgramInfo & Held =
-    [...programs({ holders: true })].find((info) => info.id === id) ?? programInfo(id)
+    [...listPrograms({ holders: true })].find((info) => info.id === id) ?? programInfo(id)
   if (json) printJson(forJson(info))
   else {
     print(

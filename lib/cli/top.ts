@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { enableStats, type Held, programs } from '../kernel/inventory.js'
+import { enableStats, type Held, listPrograms } from '../kernel/inventory.js'
 import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { columns, expectNoMore, holderNames, parseOptions, print, printJson, right, table } from './output.js'
@@ -74,7 +74,7 @@ interface Usage {
 function measure(): Measurement {
   return {
     time: process.hrtime.bigint(),
-    programs: new Map([...programs({ holders: true })].map((info) => [info.id, info])),
+    programs: new Map([...listPrograms({ holders: true })].map((info) => [info.id, info])),
   }
 }
 

@@ -1,4 +1,4 @@
-// What is in the kernel, whoever loaded it.
+// Lists what is in the kernel, no matter which process loaded it.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { Btf, type BtfInfo } from '../btf/btf.js'
 import { attempt } from '../errors/attempt.js'
@@ -10,27 +10,28 @@ import type { MapInfo } from '../maps/types.js'
 import { native } from '../native/binding.js'
 import { programTypeName } from '../native/type-names.js'
 import type { ProgramInfo } from '../programs/info.js'
-import { ids, type Kind } from './ids.js'
+import { type Kind, listIds } from './ids.js'
 
-/** A process that holds a descriptor of something. */
+/** A process that has a descriptor of a program, map, link or BTF object. */
 export interface Holder {
   readonly pid: number
-  /** The first 15 characters of its name. */
+  /** The name of the process, at most 15 characters. */
   readonly comm: string
 }
 
-/** For `programs()` and its kin. */
+/** Options for {@link listPrograms}, {@link listMaps}, {@link listLinks} and {@link listBtfs}. */
 export interface ListOptions {
-  /** Whether to look which processes hold each: by all descriptors of all processes in /proc, which takes a while. */
+  /** Also find the processes that hold each one. This reads the descriptors of all processes in /proc, which takes a while. */
   holders?: boolean
 }
 
-/** What {@link ListOptions.holders} adds; those in other PID namespaces are not seen, pinned things may have none. */
+/** What the option {@link ListOptions.holders} adds. */
 export interface Held {
+  /** The processes that hold it. Processes in other PID namespaces are not found. Something that is only pinned or attached has no holder. */
   readonly holders?: readonly Holder[]
 }
 
-/** What the kernel says of a program. (`bpf_prog_get_info_by_fd`, Linux 4.13; CAP_SYS_ADMIN) */
+/** What the kernel reports about any program, given its id. (`bpf_prog_get_info_by_fd`, Linux 4.13; requires CAP_SYS_ADMIN) */
 export function programInfo(id: number): ProgramInfo {
   return attempt({ what: `read program ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () => {
     const fd = native.programFdById(id)
@@ -43,33 +44,43 @@ export function programInfo(id: number): ProgramInfo {
   })
 }
 
-/** What the kernel says of a map. (`bpf_map_get_info_by_fd`, Linux 4.13; CAP_SYS_ADMIN) */
+/** What the kernel reports about any map, given its id. (`bpf_map_get_info_by_fd`, Linux 4.13; requires CAP_SYS_ADMIN) */
 export function mapInfo(id: number): MapInfo {
   using map = BpfMap.fromId(id)
   return map.info()
 }
 
-/** What the kernel says of a link. (`bpf_link_get_info_by_fd`, Linux 5.8; CAP_SYS_ADMIN) */
+/** What the kernel reports about any link, given its id. (`bpf_link_get_info_by_fd`, Linux 5.8; requires CAP_SYS_ADMIN) */
 export function linkInfo(id: number): LinkInfo {
   using link = Link.fromId(id)
   return link.info()
 }
 
-/** All programs in the kernel, lowest id first. What goes away meanwhile is left out. (Linux 4.13; CAP_SYS_ADMIN) */
-export const programs = (options?: ListOptions): Generator<ProgramInfo & Held, undefined> =>
-  list('program', programInfo, options)
+/**
+ * Lists all programs in the kernel, including those of other processes, lowest id first. Programs that disappear while you iterate are skipped.
+ * (Linux 4.13; requires CAP_SYS_ADMIN)
+ *
+ * @example
+ * for (const { id, name, type } of listPrograms()) console.log(id, type, name)
+ */
+export function listPrograms(options?: ListOptions): Generator<ProgramInfo & Held, undefined> {
+  return list('program', programInfo, options)
+}
 
-/** All maps in the kernel. (Linux 4.13; CAP_SYS_ADMIN) */
-export const maps = (options?: ListOptions): Generator<MapInfo & Held, undefined> =>
-  list('map', mapInfo, options)
+/** Lists all maps in the kernel, like {@link listPrograms}. (Linux 4.13; requires CAP_SYS_ADMIN) */
+export function listMaps(options?: ListOptions): Generator<MapInfo & Held, undefined> {
+  return list('map', mapInfo, options)
+}
 
-/** All links in the kernel. (Linux 5.8; CAP_SYS_ADMIN) */
-export const links = (options?: ListOptions): Generator<LinkInfo & Held, undefined> =>
-  list('link', linkInfo, options)
+/** Lists all links in the kernel, like {@link listPrograms}. (Linux 5.8; requires CAP_SYS_ADMIN) */
+export function listLinks(options?: ListOptions): Generator<LinkInfo & Held, undefined> {
+  return list('link', linkInfo, options)
+}
 
-/** All BTF in the kernel: its own, of modules, and what came with programs and maps. (Linux 4.18; CAP_SYS_ADMIN) */
-export const btfs = (options?: ListOptions): Generator<BtfInfo & Held, undefined> =>
-  list('btf', Btf.info, options)
+/** Lists all BTF in the kernel, like {@link listPrograms}: its own, that of modules, programs and maps. (Linux 4.18; requires CAP_SYS_ADMIN) */
+export function listBtfs(options?: ListOptions): Generator<BtfInfo & Held, undefined> {
+  return list('btf', Btf.info, options)
+}
 
 function* list<T extends { id: number }>(
   kind: Kind,
@@ -77,7 +88,7 @@ function* list<T extends { id: number }>(
   { holders = false }: ListOptions = {},
 ): Generator<T & Held, undefined> {
   const held = holders ? findHolders() : undefined
-  for (const id of ids(kind)) {
+  for (const id of listIds(kind)) {
     let found: T
     try {
       found = info(id)
@@ -92,7 +103,7 @@ function* list<T extends { id: number }>(
 
 const kindOf: Readonly<Record<string, Kind>> = { prog: 'program', map: 'map', link: 'link', btf: 'btf' }
 
-/** Who holds descriptors, by `map 17`. */
+/** Finds the processes with descriptors. The keys look like `map 17`. */
 function findHolders(): Map<string, Holder[]> {
   const found = new Map<string, Holder[]>()
   for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -117,9 +128,9 @@ function findHolders(): Map<string, Holder[]> {
   return found
 }
 
-/** What a descriptor is of, by what it links to and what fdinfo says of it: `map 17`. @internal */
+/** Which object a descriptor refers to, as `map 17`. @internal */
 export function heldBy(target: string, fdinfo: string): string | undefined {
-  // A link tells the program's id, too, which is not the link's holder's for that.
+  // The fdinfo of a link also has the id of its program, which this process does not hold.
   const [, kind, id] =
     (/link/.test(target) ? /^(link)_id:\s*(\d+)$/m : /^(prog|map|btf)_id:\s*(\d+)$/m).exec(fdinfo) ?? []
   return kind && `${kindOf[kind]} ${id}`
@@ -129,7 +140,7 @@ function namesIn(folder: string): string[] {
   return readOr([], () => readdirSync(folder))
 }
 
-/** It may go while we look, or be hidden. */
+/** A process can end in the meantime, or be hidden from us. */
 function readOr<T>(fallback: T, read: () => T): T {
   try {
     return read()
@@ -139,11 +150,11 @@ function readOr<T>(fallback: T, read: () => T): T {
 }
 
 /**
- * Has the kernel count how often programs run, and for how long, until it's closed: see `runCount` and `runTimeNs` in what it says of a program. That costs each
- * run some nanoseconds. (`bpf_enable_stats`, Linux 5.8; CAP_SYS_ADMIN)
+ * Makes the kernel count the runs of all programs and their duration until you call `close()` on the result: see {@link ProgramInfo.runCount} and
+ * {@link ProgramInfo.runTimeNs}. This costs a few nanoseconds per run. (`bpf_enable_stats`, Linux 5.8; requires CAP_SYS_ADMIN)
  */
 export function enableStats(): Disposable & { close(): void } {
-  const fd = attempt({ what: 'switch statistics on', capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
+  const fd = attempt({ what: 'enable statistics', capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
     native.enableStats(0),
   )
   let isOpen = true

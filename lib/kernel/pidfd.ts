@@ -1,11 +1,11 @@
 import { attempt } from '../errors/attempt.js'
 import { native } from '../native/binding.js'
 
-/** `PIDFD_THREAD`: of any thread, not only of a process's first. (Linux 6.9) */
+/** Flag for {@link Pidfd.open}: the id is that of a thread, not of a process. (Linux 6.9) */
 export const PIDFD_THREAD = 0o200
 
 /**
- * A descriptor of a process: the key of a task storage map for system calls. (`pidfd_open`, Linux 5.3)
+ * A descriptor of a process. System calls use it as the key of a task storage map. (`pidfd_open`, Linux 5.3)
  *
  * @example
  * using task = Pidfd.open(pid)
@@ -19,24 +19,27 @@ export class Pidfd implements Disposable {
     this.#fd = fd
   }
 
-  /** @param flags - {@link PIDFD_THREAD} for a thread's id */
+  /**
+   * @param pid - the id of the process
+   * @param options - `flags`: {@link PIDFD_THREAD} if `pid` is the id of a thread
+   */
   static open(pid: number, { flags = 0 }: { flags?: number } = {}): Pidfd {
     const subject = {
       what: `open process ${pid}`,
       arguments: ['pid', 'flags'],
       reason: ({ errno }: { errno: number }) =>
-        errno === 3 ? 'there is no such process, or it has ended' : undefined,
+        errno === 3 ? 'the process does not exist, or has ended' : undefined,
     }
     return new Pidfd(attempt(subject, () => native.pidfdOpen(pid, flags)))
   }
 
-  /** @throws TypeError when it is closed */
+  /** The number of the descriptor. @throws TypeError if it is closed */
   get fd(): number {
     if (this.#closed) throw new TypeError('the pidfd is closed')
     return this.#fd
   }
 
-  /** Twice is fine. */
+  /** Closes the descriptor. Closing twice is fine. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

@@ -82,7 +82,7 @@ const unreadable = new Set<number>([constants.errno.EISDIR, constants.errno.EIO,
 /** The kinds of types that can have a codec by name. */
 const codecKinds = ['struct', 'union', 'enum', 'enum64', 'typedef'] as const
 
-/** Generated codecs by the id of their type. Each function makes one that uses the name in its errors. @internal */
+/** Generated codecs by the id of their type. Each function makes one that uses the name in its errors. */
 export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
 
 /**

@@ -21,7 +21,7 @@ export interface Fields {
   upper: number
 }
 
-/** What the names of functions and maps depend on. @internal */
+/** Names for what instructions refer to by number. @internal */
 export interface Words {
   /** Who is called: `bpf_map_lookup_elem`, or `+7` instructions from here. */
   call?(fields: Fields): string | undefined
@@ -50,8 +50,13 @@ const pseudo: Record<number, (fields: Fields) => string> = {
 
 const signed = (value: number): string => (value < 0 ? String(value) : `+${value}`)
 
-/** Reads instructions of this machine's byte order. */
-export function disassemble(code: Uint8Array, words: Words = {}): Instruction[] {
+/** Disassembles BPF instructions that have this machine's byte order. */
+export function disassemble(code: Uint8Array): Instruction[] {
+  return disassembleWith(code, {})
+}
+
+/** @internal */
+export function disassembleWith(code: Uint8Array, words: Words): Instruction[] {
   const view = new DataView(code.buffer, code.byteOffset, code.length - (code.length % 8))
   const list: Instruction[] = []
   for (let at = 0; at < view.byteLength; ) {

@@ -8,7 +8,7 @@ import { attempt } from '../errors/attempt.js'
 import { BpfError, type SourceLine } from '../errors/errors.js'
 import { programInfo } from '../kernel/inventory.js'
 import { native } from '../native/binding.js'
-import { disassemble, type Fields, type Instruction } from './disassemble.js'
+import { disassembleWith, type Fields, type Instruction } from './disassemble.js'
 import type { ProgramInfo } from './info.js'
 
 /** One instruction of a program in the kernel. */
@@ -124,7 +124,7 @@ function instructionsOf(
   const names = new Map(functions.map(({ index, name }) => [index, name]))
   const call = callNames(dump)
   let next = 0
-  return disassemble(dump.xlated, { call }).map((instruction) => {
+  return disassembleWith(dump.xlated, { call }).map((instruction) => {
     const name = names.get(instruction.index)
     let source: SourceLine | undefined
     // Lines of instructions that the verifier took out belong to the one that follows; the last of them is the nearest.

@@ -52,6 +52,7 @@ const firstFree = tableBase + maxRegions * entrySize
 const pageSize = 65536
 
 export class Memory {
+  /** @internal */
   readonly linear = new WebAssembly.Memory({ initial: Math.ceil(firstFree / pageSize) + 4 })
   readonly #regions: (Region | undefined)[] = [undefined]
   readonly #free: number[] = []

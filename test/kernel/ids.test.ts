@@ -37,7 +37,7 @@ describe('ids', () => {
 
   it('know their kinds', () => {
     expect(() => [...ids('prog' as Kind)]).toThrow(
-      "kind 'prog' does not exist; there are program, map, link, btf",
+      "kind 'prog' does not exist; the kinds are program, map, link, btf",
     )
   })
 })

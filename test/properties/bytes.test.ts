@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type Codec, compile } from '../../lib/btf/codec.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
 import { stackCodec, stackIdCodec } from '../../lib/maps/stack-codec.js'
-import { disassemble, disassembleFields } from '../../lib/programs/disassemble.js'
+import { disassemble, disassembleFields, disassembleWith } from '../../lib/programs/disassemble.js'
 import { BtfWriter, compileBpf, Elf } from '../btf/helper.js'
 import { type Random, times } from '../helpers/random.js'
 
@@ -22,7 +22,7 @@ describe('the disassembler', () => {
   it('says something of all bytes, and leaves none out', () => {
     times(500, ({ below, bytes }) => {
       const code = bytes(below(400))
-      const list = disassemble(code, { call: ({ src }) => (src === 0 ? 'helper' : undefined) })
+      const list = disassembleWith(code, { call: ({ src }) => (src === 0 ? 'helper' : undefined) })
       for (const { text } of list) {
         expect(text).toMatch(/^\([0-9a-f]{2}\) \S/)
         expect(text).not.toMatch(/undefined|NaN|\[object/)
