@@ -35,7 +35,7 @@ export function generate(plan: Plan, littleEndian: boolean, frame: Frame): Raw {
 }
 
 /** Writes JavaScript that returns a {@link Raw} codec. It calls functions of `rt` and `frame`. */
-export function codecSource(plan: Plan, littleEndian: boolean, size: number): string {
+function codecSource(plan: Plan, littleEndian: boolean, size: number): string {
   const generator = new Generator(littleEndian)
   const raw = generator.raw(plan, size)
   return `'use strict'\n${generator.helpers()}\nreturn ${raw}`

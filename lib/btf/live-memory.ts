@@ -34,8 +34,8 @@ export function live(memory: Memory, plan: Plan, offset: number, path: string): 
   return { get, set }
 }
 
-/** Makes an object with a live property for each field. @internal */
-export function liveRecord(
+/** Makes an object with a live property for each field. */
+function liveRecord(
   memory: Memory,
   fields: readonly FieldPlan[],
   offset: number,
