@@ -36,6 +36,9 @@ const sources: Record<string, string> = {
   hash: `
     struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4); __type(key, int); __type(value, int); } events SEC(".maps");
     SEC("socket") int run(void *ctx) { return 0; }`,
+  written: `
+    struct { __uint(type, BPF_MAP_TYPE_USER_RINGBUF); __uint(max_entries, 4096); } events SEC(".maps") LIBBPF_NODE_RECORD(struct event);
+    SEC("socket") int run(void *ctx) { return 0; }`,
   tagged: `
     /* Losses are counted. */
     LIBBPF_NODE_RINGBUF(events, 4096) LIBBPF_NODE_RECORD(struct event);
@@ -76,14 +79,18 @@ beforeAll(async () => {
   await gen(...files, '--each', '-I', join(folder, '../../include'))
   writeFileSync(
     path('use.ts'),
-    `import type { EventReader } from 'libbpf-node'
+    `import type { EventReader, UserRingBuffer } from 'libbpf-node'
 import { Hash } from './hash.skel.js'
 import { Tagged } from './tagged.skel.js'
 import { Untyped } from './untyped.skel.js'
+import { Written } from './written.skel.js'
 export const bytes = (object: Untyped): EventReader<Uint8Array> => object.events({ interval: 5 })
 export const records = (object: Tagged): EventReader<{ pid: number }> => object.events()
 // @ts-expect-error the map 'events' has no records, so a name is required
 export const wrong = (object: Hash) => object.events()
+export const writer = (object: Written): UserRingBuffer<{ pid: number }> => object.events_()
+// @ts-expect-error the map 'events' is written to, not read
+export const unread = (object: Written) => object.events()
 `,
   )
   expect(await tsc(folder)).toBe('')
