@@ -23,7 +23,7 @@ export function findBinary(program: Attachable, binary: string, pid: number | un
       throw new BpfError(`attach program '${program.name}' to ${where}: ${why} (${code})`, {
         ...program.subject,
         code,
-        errno: os.errno[code],
+        errno: os.errno[code as keyof typeof os.errno] ?? 0,
         operation: 'open',
         target: binary,
       })

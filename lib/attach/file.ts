@@ -10,20 +10,21 @@ export function withFd<T>(file: string | number, what: string, use: (fd: number)
   try {
     fd = openSync(file, constants.O_RDONLY)
   } catch (cause) {
-    const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 0)
-    // Not an error of the system: a path with a NUL byte.
-    if (errno === 0) throw cause
-    const code = errnoName(errno)
-    throw new BpfError(`${what}: ${file} cannot be opened (${code})`, {
-      code,
-      errno,
-      operation: 'open',
-      target: file,
-    })
+    throw unreadable(what, file, cause)
   }
   try {
     return use(fd)
   } finally {
     closeSync(fd)
   }
+}
+
+/** Turns an error of node:fs into a BpfError. */
+export function unreadable(what: string, path: string, cause: unknown): unknown {
+  const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 0)
+  // Not an error of the system: a path with a NUL byte.
+  if (errno === 0) return cause
+  const code = errnoName(errno)
+  const details = { code, errno, operation: 'open', target: path }
+  return new BpfError(`${what}: ${path} cannot be opened (${code})`, details)
 }

@@ -11,7 +11,7 @@ interface MappedFile {
 }
 
 /** Reports why a file cannot be found; the code is an errno's name. */
-export type Refuse = (why: string, code: 'ESRCH' | 'EACCES' | 'ENOENT' | 'EADDRNOTAVAIL') => never
+export type Refuse = (why: string, code: string) => never
 
 /**
  * Finds the file that a process has mapped, by its name or its path. That is not always the file which this process
@@ -26,12 +26,9 @@ export function findMappedFile(binary: string, pid: number, refuse: Refuse): str
   if (typeof files === 'string') {
     // An explicit path is used as it is. If the process does not exist, the kernel says so.
     if (isPath) return binary
-    return files === 'ENOENT' || files === 'ESRCH'
-      ? refuse('no such process', 'ESRCH')
-      : refuse(
-          `its memory map cannot be read (${files}): that requires CAP_SYS_PTRACE, or its user`,
-          'EACCES',
-        )
+    if (files === 'ENOENT' || files === 'ESRCH') return refuse('no such process', 'ESRCH')
+    const hint = files === 'EACCES' || files === 'EPERM' ? ', which requires CAP_SYS_PTRACE or its user' : ''
+    return refuse(`its memory map cannot be read${hint}`, files)
   }
   if (isPath && isMapped(binary, files)) return binary
   const found = isPath ? filesByPath(binary, pid, files) : filesByName(binary, pid, files)

@@ -7,6 +7,7 @@ import { whyNoPerfEvent } from '../machine/perf-paranoid.js'
 import { native } from '../native/binding.js'
 import { attachTo, u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
+import { unreadable } from './file.js'
 
 const hardware = [
   'cpu-cycles',
@@ -97,7 +98,7 @@ export function attachPerfEvent(program: Attachable, options: PerfEventOptions):
 export function attachPerfEventOnCpus(
   program: Attachable,
   options: Omit<PerfEventOptions, 'cpu'>,
-  cpus: Iterable<number> = onlineCpus(),
+  cpus: Iterable<number> = allCpus(program),
 ): Link[] {
   const links: Link[] = []
   try {
@@ -107,6 +108,15 @@ export function attachPerfEventOnCpus(
     throw error
   }
   return links
+}
+
+function allCpus(program: Attachable): number[] {
+  try {
+    return onlineCpus()
+  } catch (cause) {
+    const what = `attach program '${program.name}' to a perf event on all CPUs`
+    throw unreadable(what, '/sys/devices/system/cpu/online', cause)
+  }
 }
 
 function eventNumbers(event: PerfEventOptions['event']): { type: number; config: bigint } {

@@ -304,7 +304,7 @@ describe('without capabilities', () => {
 
   it('the files of a process of another user are not searched on PATH instead', () => {
     expect(found('node', process.ppid)).toBe(
-      'EACCES: its memory map cannot be read (EACCES): that requires CAP_SYS_PTRACE, or its user',
+      'EACCES: its memory map cannot be read, which requires CAP_SYS_PTRACE or its user',
     )
   })
 })

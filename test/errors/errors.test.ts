@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BpfError, BpfMap, BpfObject, ids, VerifierError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { nearest } from '../../lib/errors/nearest.js'
 import { asNobody, type ChildOptions, copyForEveryone, runChild } from '../helpers/child.js'
 import { compile } from '../helpers/compile.js'
 import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
@@ -270,6 +271,11 @@ describe('a BpfError', () => {
       expect((error as Error).message).toMatch(/^(load|open) [^\n]+$/)
       expect((error as Error).message.length).toBeLessThan(400)
     }
+  })
+
+  it('of a function proposes those that the compiler made from it, before similar names', () => {
+    const names = ['vfs_reed', 'vfs_read.isra.0', 'vfs_read.constprop.0.cold', 'vfs_readv', 'vfs_write']
+    expect(nearest('vfs_read', names)).toEqual(['vfs_read.isra.0', 'vfs_read.constprop.0.cold', 'vfs_reed'])
   })
 
   it('of a name that does not exist proposes the nearest', () => {
