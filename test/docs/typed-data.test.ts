@@ -1,25 +1,19 @@
 // Runs the program of docs/typed-data.md, and reads it in the three ways that the page shows.
 import { execFile, spawn } from 'node:child_process'
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { gen, root, tsc, useFolder } from '../codegen/helper.js'
+import { gen, tsc, useFolder } from '../codegen/helper.js'
 import { until } from '../helpers/until.js'
+import { codeBlocks, readPage, sectionOf } from './blocks.js'
 
-const doc = readFileSync(join(root, 'docs/typed-data.md'), 'utf8')
+const page = readPage('docs/typed-data.md')
 const folder = useFolder()
+const blocks = (heading: string, language: string): string[] =>
+  codeBlocks(sectionOf(page, `## ${heading}`), language)
 
-/** The code blocks of a language below a heading. */
-function blocks(heading: string, language: string): string[] {
-  const [, section = ''] = doc.split(`\n## ${heading}\n`)
-  const [own = ''] = section.split('\n## ')
-  return [...own.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
-    ([, text]) => text!,
-  )
-}
-
-const [source] = /^```c\n([\s\S]*?)^```/m.exec(doc)?.slice(1) ?? []
+const [source] = codeBlocks(page, 'c')
 
 /** The page writes `obj.rodata.name` for objects without a shape. */
 const lenient = { noPropertyAccessFromIndexSignature: false }
