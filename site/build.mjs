@@ -41,7 +41,7 @@ function copyPages() {
     cpSync(join(root, 'site', name), join(pages, '.vitepress', name))
   cpSync(join(root, 'site/theme'), join(pages, '.vitepress/theme'), { recursive: true })
   cpSync(join(root, 'site/index.md'), join(pages, 'index.md'))
-  for (const name of readdirSync(join(root, 'docs'))) {
+  for (const name of readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))) {
     writeFileSync(join(pages, name), toSite(readFileSync(join(root, 'docs', name), 'utf8'), 'docs'))
   }
   for (const name of ['README', 'SECURITY', 'CONTRIBUTING', 'CHANGELOG']) {
