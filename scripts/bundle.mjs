@@ -1,6 +1,7 @@
-// Makes few files of the compiled library, in the place of its entries: as forty modules it takes three times as long to import, and three
-// times the memory (npm run bench -- import). What the entries share is in chunks beside them, so that there is one library whoever is imported;
-// sub-commands of the command line are read when they are called.
+// Bundles the compiled library into few files, in place of its entry points: as many modules, it takes three times as
+// long to import and three times the memory (npm run bench -- import). Code that entry points share is in chunks, so
+// that there is one library whatever is imported. Each command of the command line has a chunk that is loaded on
+// demand.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -10,8 +11,8 @@ const folder = 'dist/lib'
 const entries = ['index', 'skeleton', 'asm', 'testing', 'testing/vitest', 'cli/main']
 
 /**
- * `import` of a module of Node's own makes a second module around it, which reads all that it exports: 0.2 ms each, and node:fs has a
- * getter that loads the streams. Asking for it costs 5 µs.
+ * An import of a built-in module creates a wrapper that reads all exports, which takes 0.2 ms each, and a getter of
+ * node:fs loads the streams. process.getBuiltinModule takes 5 µs.
  */
 const builtins = {
   name: 'builtins',
@@ -44,12 +45,12 @@ const { output } = await bundle.write({
         priority: 2,
       },
       { name: 'asm', test: /\/dist\/lib\/asm\//, priority: 1 },
-      // What the library's entry needs is one file, not one for each set of entries that share it.
+      // The library is one file, instead of one for each set of entry points that share it.
       { name: 'library', test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm|testing)/ },
     ],
   },
 })
 await bundle.close()
-// Somebody who imported one of the others would have a second library. Their declarations stay.
+// Removes the bundled modules: importing one of them would load a second library. Their declarations stay.
 const kept = new Set(output.map(({ fileName }) => join(folder, fileName)))
 for (const path of files(folder, /\.js$/)) if (!kept.has(path)) rmSync(path)

@@ -1,5 +1,6 @@
-// Checks a linked addon, for whatever machine it is: what it shows, what it takes from outside, which C library it runs
-// with. A prebuilt one, which has to load everywhere, is held to more. Called after each link with the addon's path.
+// Checks a linked addon for any machine: what it exports and imports, and which C library it runs with. A prebuilt
+// addon, which has to load everywhere, must meet more conditions. CMake calls this after linking, with the path of
+// the addon.
 import { execFileSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { argv, exit, stderr } from 'node:process'
@@ -10,17 +11,17 @@ const ours =
   /^(_?_?libelf|elf|gelf|eu_|bpf_|btf_|libbpf|ring_buffer_|perf_buffer_|user_ring_buffer_|gz|inflate|deflate|(un)?compress|crc32|adler32|zlib)/
 const fromNode = /^(napi_|node_api_|uv_(handle|is_active|close|ref|unref|poll|timer|idle)(_|$))/
 
-// What a prebuilt addon may need. glibc before 2.34 kept threads and dlopen in libraries of their own.
+// The libraries that a prebuilt addon may need. Before glibc 2.34, threads and dlopen were in separate libraries.
 const libraries = {
   glibc: /^(lib(c|m|dl|pthread)\.so\.\d|ld-linux-(x86-64|aarch64)\.so\.\d)$/,
   musl: /^libc\.so$/,
 }
-const newestGlibc = '2.28' // Debian 10, RHEL 8: what Node.js itself needs
+const newestGlibc = '2.28' // Debian 10, RHEL 8; Node.js itself needs it
 const largest = 1e6
 
 const byNumber = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 
-/** readelf's view of a file: the same for every architecture, where nm wants binutils for each. */
+/** Reads a file with readelf, which works for every architecture, unlike nm. */
 function read(file) {
   const readelf = (...args) =>
     execFileSync('readelf', ['-W', ...args, file], { encoding: 'utf8', maxBuffer: 1 << 28 })
@@ -43,10 +44,10 @@ function read(file) {
   }
 }
 
-/** What is wrong with any addon, built here or for others. */
+/** Returns the problems that no addon may have. */
 function problemsOf(elf) {
-  // All that comes from glibc and libstdc++ has a version. On musl nothing has one, and the sanitizers take
-  // functions of libc over without one: there only our own names can be looked for.
+  // Symbols of glibc and libstdc++ have versions. On musl they have none, and the sanitizers replace functions of
+  // libc with unversioned ones. In these cases we can only look for our own names.
   const versioned = elf.glibc.length > 0 && !elf.required.some((name) => name.startsWith('__asan_'))
   const isForeign = (name) => ours.test(name) || (versioned && !name.includes('@') && !fromNode.test(name))
   return [
@@ -57,11 +58,11 @@ function problemsOf(elf) {
   ]
 }
 
-/** What else is wrong with an addon that is shipped. */
+/** Returns the problems that an addon may not have if it is shipped. */
 function shippedProblems(file, elf, libc) {
   const { size } = statSync(file)
-  // Thread-local variables that are found through the loader have such a relocation each. A variable with neither is at an offset that only
-  // the program itself knows (local-exec), which a library must not count on.
+  // Thread-local variables that the loader places have one of these relocations. A variable without one is at a fixed
+  // offset from the thread pointer (local-exec), which only works in the main program.
   const hasTls = / TLS +0x/.test(elf.segments)
   const reachesTls = /DTPMOD64|TLSDESC/.test(elf.relocations)
   const allowed = libcSymbols[libc]
@@ -86,7 +87,7 @@ function shippedProblems(file, elf, libc) {
   ]
 }
 
-// glibc's versions of symbols keep its list; of musl, everything that we use is written down.
+// glibc's symbol versions tell what it has; for musl, this lists every symbol that we use.
 const muslSymbols = new Set(
   `__errno_location __tls_get_addr abort access aligned_alloc atol basename bcmp bind bsearch
   calloc ceilf clock_gettime close dgettext dirname dl_iterate_phdr dladdr epoll_create1 epoll_ctl
@@ -107,7 +108,7 @@ const libcSymbols = {
   musl: (name) => muslSymbols.has(name),
 }
 
-/** Returns what is wrong with an addon, and what is to be said about it. */
+/** Returns the problems of an addon, and a summary of what it needs. */
 export function checkAddon(file, { libc } = {}) {
   const elf = read(file)
   const problems = [...problemsOf(elf), ...(libc ? shippedProblems(file, elf, libc) : [])]

@@ -1,4 +1,4 @@
-// Format, lint and types of everything; with --format the format is put right instead of checked.
+// Checks the format, lint rules and types of everything. --format corrects the format instead.
 import { checkReport } from './declarations.mjs'
 import { files } from './files.mjs'
 import { root, run, say } from './run.mjs'

@@ -10,7 +10,9 @@ import { Failure, run } from './run.mjs'
 const multiarch = { x64: 'usr/include/x86_64-linux-gnu', arm64: 'usr/include/aarch64-linux-gnu' }
 const targetArch = { x64: 'x86', arm64: 'arm64' }
 
-/** The machine to compile for, the folder that has build/include/ and gets dist/, and where the machine's headers are. */
+/**
+ * The machine to compile for, the folder that has build/include/ and gets dist/, and where the machine's headers are.
+ */
 const here = { arch: process.arch, folder: '', system: '/' }
 
 const main = 'examples/activity/'

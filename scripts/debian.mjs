@@ -1,10 +1,10 @@
-// Debian's archive, whatever suites the system itself uses: apt with lists and caches of its own, which needs no
-// root and leaves the system's configuration alone. It looks where the system already gets Debian from.
+// Access to any suite of Debian, with separate lists and caches for apt, which needs no root and does not change the
+// configuration of the system. It uses the archives that the system already uses.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The addresses of the archives; none on a system without apt. */
+/** Returns the addresses of the archives; none on a system without apt. */
 export function archives() {
   const targets = spawnSync('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)'])
   if (targets.status !== 0) return []
@@ -18,8 +18,9 @@ export function archives() {
 }
 
 /**
- * A suite, `type` is deb or deb-src. Returns what runs apt-get or apt-cache on it, in `folder`/files. `trusted` does without
- * signatures: an older release's keyring may lack the keys of a newer suite. `machine` is another than this one, as Debian names it.
+ * Opens a suite; `type` is deb or deb-src. Returns a function that runs apt-get or apt-cache on it, in `folder`/files.
+ * `trusted` skips signatures, because the keyring of an older release may lack the keys of a newer suite. `machine` is
+ * Debian's name of another machine.
  */
 export function openSuite(folder, suite, type, { trusted = false, machine } = {}) {
   const files = join(folder, 'files')
@@ -43,5 +44,5 @@ export function openSuite(folder, suite, type, { trusted = false, machine } = {}
   return { files, apt, update: apt('apt-get', 'update') }
 }
 
-/** The first thing that apt found wrong. */
+/** Returns the first error that apt printed. */
 export const complaint = (result) => result.stderr.split('\n').find((line) => line.startsWith('E: '))

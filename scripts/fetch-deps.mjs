@@ -1,6 +1,6 @@
-// Fetches the sources of libbpf, libelf and zlib into deps/, as pinned in deps/versions.json. Wherever a
-// tarball comes from, it is its SHA-256 that decides. Tried in this order: a folder of tarballs, for machines
-// without a network; the upstream release; Debian's source packages, which keep the upstream tarballs.
+// Fetches the sources of libbpf, libelf and zlib into deps/, in the versions of deps/versions.json. A tarball is
+// accepted from any source if its SHA-256 is right. The sources, in this order: a folder of tarballs, for machines
+// without a network; the upstream release; Debian's source packages, which contain the upstream tarballs.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -26,7 +26,7 @@ const markerOf = (name) => join(root, 'deps', name, '.fetched')
 const isUnpacked = ({ name, version }) =>
   existsSync(markerOf(name)) && readFileSync(markerOf(name), 'utf8') === version
 
-// The file with the right hash, whatever its name.
+// Finds the file with the right hash; its name does not matter.
 function pick(folder, dep) {
   const tarballs = readdirSync(folder).filter((file) => /\.t(ar\.)?(gz|bz2|xz)$/.test(file))
   return tarballs
@@ -37,7 +37,7 @@ function pick(folder, dep) {
 async function fromFolder(deps) {
   const folder = process.env.LIBBPF_NODE_DEPS
   if (!folder) return []
-  if (!existsSync(folder)) throw new Error(`LIBBPF_NODE_DEPS=${folder}: no such folder`)
+  if (!existsSync(folder)) throw new Error(`LIBBPF_NODE_DEPS=${folder}: the folder does not exist`)
   return deps.map((dep) => ({ dep, file: pick(folder, dep), from: folder }))
 }
 
@@ -47,12 +47,12 @@ async function fromUpstream(deps) {
       const file = join(work, dep.url.split('/').at(-1))
       const from = new URL(dep.url).host
       try {
-        // Connecting gives up after 10 seconds by itself, the whole after two minutes.
+        // fetch gives up connecting after 10 seconds; this limits the whole download.
         const response = await fetch(dep.url, { signal: AbortSignal.timeout(120_000) })
         if (!response.ok) throw new Error(`HTTP status ${response.status}`)
         const bytes = Buffer.from(await response.arrayBuffer())
         if (!dep.sha256.includes(sha256(bytes)))
-          throw new Error(`SHA-256 is ${sha256(bytes)}, not ${dep.sha256}`)
+          throw new Error(`its SHA-256 is ${sha256(bytes)}, expected ${dep.sha256}`)
         writeFileSync(file, bytes)
         return { dep, file, from }
       } catch (error) {
@@ -63,7 +63,7 @@ async function fromUpstream(deps) {
   )
 }
 
-// The suites that have had these versions, the one that moves least first.
+// The suites that have had these versions, the most stable one first.
 const suites = ['trixie', 'sid', 'forky', 'trixie-backports']
 
 async function fromDebian(deps) {
@@ -76,7 +76,8 @@ async function fromDebian(deps) {
 }
 
 function fromSuite(suite, deps) {
-  const { files, apt, update } = openSuite(join(work, suite), suite, 'deb-src', { trusted: true }) // The hash is what counts.
+  // Signatures are not needed, because the hash is checked.
+  const { files, apt, update } = openSuite(join(work, suite), suite, 'deb-src', { trusted: true })
   return deps.flatMap((dep) => {
     const { source, version } = dep.debian
     const versions = apt('apt-cache', 'showsrc', source).stdout.matchAll(/^Version: (.+)$/gm)
@@ -86,7 +87,7 @@ function fromSuite(suite, deps) {
     const got = match && apt('apt-get', 'source', '--download-only', '--tar-only', `${source}=${match}`)
     const file = pick(files, dep)
     if (file) return { dep, file, from: `Debian ${suite}` }
-    const reason = complaint(got ?? update) ?? 'not there'
+    const reason = complaint(got ?? update) ?? 'it is not there'
     say(`  ${dep.name} ${dep.version}: not from Debian ${suite}: ${reason}`)
     return []
   })
@@ -97,7 +98,7 @@ function unpack({ dep, file, from }) {
   const temporary = `${target}.new`
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary)
-  // -m: files get the time of now, so that a change of version makes everything compile anew.
+  // -m sets the time of files to now, so that a change of the version recompiles everything.
   execFileSync('tar', ['-x', '-m', '-f', file, '-C', temporary, '--strip-components=1', '--no-same-owner'])
   if (dep.name === 'libbpf') symlinkSync('src', join(temporary, 'bpf')) // for #include <bpf/...>
   writeFileSync(join(temporary, '.fetched'), dep.version)
@@ -106,7 +107,7 @@ function unpack({ dep, file, from }) {
   say(`  ${dep.name} ${dep.version}: from ${from}`)
 }
 
-// Unpacks what it can get; returns the rest.
+// Unpacks what it can get, and returns the rest.
 async function obtain(deps) {
   let missing = deps.filter((dep) => !isUnpacked(dep))
   for (const source of [fromFolder, fromUpstream, fromDebian]) {
@@ -127,16 +128,18 @@ try {
   const stillMissing = await obtain(replaceable.map(({ name, fallback }) => ({ name, ...fallback })))
   const lost = missing.filter((dep) => !dep.fallback || stillMissing.some(({ name }) => name === dep.name))
   if (lost.length > 0) {
-    say(`Could not get ${lost.map((dep) => `${dep.name} ${dep.version}`).join(', ')}.`)
-    say('Put these tarballs into a folder, under any name, and run again with LIBBPF_NODE_DEPS=/that/folder:')
+    say(`Could not fetch ${lost.map((dep) => `${dep.name} ${dep.version}`).join(', ')}.`)
+    say(
+      'Put these tarballs into a folder, with any names, and run this again with LIBBPF_NODE_DEPS=/that/folder:',
+    )
     for (const dep of lost) say(`  ${dep.url}\n    SHA-256 ${dep.sha256.join(' or ')}`)
     process.exitCode = 1
   } else {
     for (const { name, version, fallback } of replaceable) {
       say(
-        `WARNING: ${name} ${version} is nowhere to be had: building with ${fallback.version}, which can do less.`,
+        `WARNING: ${name} ${version} could not be found: building with ${fallback.version}, which has fewer features.`,
       )
-      say(`WARNING: to change that, put its tarball into a folder and name it in LIBBPF_NODE_DEPS.`)
+      say(`WARNING: To use it, put its tarball into a folder and set LIBBPF_NODE_DEPS to the folder.`)
     }
   }
 } finally {

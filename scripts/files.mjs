@@ -1,8 +1,8 @@
-// Which files there are, and whether they have changed. Paths are relative to the root of the repository.
+// Finds files, and tells whether they have changed. Paths are relative to the root of the repository.
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The files below a folder whose names match, sorted; none if there is no such folder. */
+/** Returns the files below a folder whose names match, sorted; none if the folder does not exist. */
 export function files(folder, pattern) {
   if (!statSync(folder, { throwIfNoEntry: false })) return []
   return readdirSync(folder, { recursive: true })
@@ -11,7 +11,7 @@ export function files(folder, pattern) {
     .sort()
 }
 
-/** Differs when one of the files does. */
+/** Returns a value that changes when one of the files changes. */
 export const fingerprint = (...paths) =>
   paths.map((path) => {
     const stat = statSync(path, { throwIfNoEntry: false })

@@ -1,6 +1,6 @@
-// Looks for crashes with libFuzzer: what libbpf and libelf make of damaged object files, BTF, and
-// programs that something is attached to. What it finds stays in build/fuzz as
-// crash-*, leak-* or timeout-*, and is run again by giving it to the program beside it.
+// Looks for crashes of libbpf and libelf with libFuzzer: with damaged object files, BTF, and binaries that programs are
+// attached to. Findings stay in build/fuzz as crash-*, leak-* or timeout-*. To repeat one, pass it to the program
+// beside it.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -11,15 +11,15 @@ import { ensurePrograms, programs } from './tools.mjs'
 const fuzzers = { object: 'object', load: 'object', btf: 'btf', linker: 'object', target: 'target' }
 const help = `Usage: npm run fuzz -- [--seconds N] [--seed N]... [FUZZER...]
 
-FUZZER is one of ${Object.keys(fuzzers).join(', ')}; all of them without.
+FUZZER is one of ${Object.keys(fuzzers).join(', ')}; by default all of them run.
 
-  --seconds  how long each of them runs with each seed; 60 by default
-  --seed     can be given several times; a random one by default
+  --seconds  how long each fuzzer runs with each seed; 60 by default
+  --seed     a seed; random by default; can be repeated
 `
 
 const folder = join(root, 'build/fuzz')
 
-/** The version of a clang, and libFuzzer for it. */
+/** Returns the version of clang, after making sure that its libFuzzer is installed. */
 async function ensureClang() {
   const version = [16, 17, 18, 19].find((version) => programs().has(`clang++-${version}`)) ?? 16
   const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch]
@@ -31,7 +31,7 @@ async function ensureClang() {
   return version
 }
 
-/** Our own object files to begin with, and the BTF in them. */
+/** Writes our object files and their BTF, which the fuzzers start with. */
 function writeCorpus() {
   const native = createRequire(import.meta.url)('node-gyp-build')(root)
   const from = join(root, 'dist/test/bpf')
@@ -44,7 +44,7 @@ function writeCorpus() {
       const btf = native.objectBtf(native.objectOpen(bytes, none, none, none, none, none, false, 0, 0))
       if (btf) writeFileSync(join(folder, 'corpus/btf', name), btf)
     } catch {
-      // Some are there to be refused.
+      // Some objects cannot be opened on purpose.
     }
   }
 }
@@ -71,7 +71,7 @@ async function fuzz(names, seconds, seeds) {
     for (const name of names) {
       say(`fuzz: ${name}`)
       const options = [...limits, `-seed=${seed}`, join('corpus', fuzzers[name])]
-      // libbpf 1.7 leaks the BTF of an object that its linker refuses, and the cache of relocations that it refuses.
+      // libbpf 1.7 leaks the BTF of an object that its linker refuses, and its cache of refused relocations.
       const leaks = name === 'linker' || name === 'load' ? { ASAN_OPTIONS: 'detect_leaks=0' } : {}
       await run(join(folder, `fuzz-${name}`), options, { cwd: folder, env: { ...env, ...leaks } })
     }
@@ -84,16 +84,16 @@ try {
     allowPositionals: true,
     options: {
       seconds: { type: 'string', default: '60' },
-      // 0 has libFuzzer choose one.
+      // 0 makes libFuzzer choose one.
       seed: { type: 'string', multiple: true, default: ['0'] },
       help: { type: 'boolean', default: false },
     },
   })
   const unknown = positionals.find((name) => !Object.hasOwn(fuzzers, name))
-  if (unknown) throw new Failure(`there is no fuzzer ${unknown}\n\n${help}`)
-  // For libFuzzer 0 seconds are forever.
+  if (unknown) throw new Failure(`unknown fuzzer ${unknown}\n\n${help}`)
+  // For libFuzzer, 0 means without a limit.
   if (!/^[1-9]\d*$/.test(values.seconds))
-    throw new Failure(`--seconds ${values.seconds}: how many?\n\n${help}`)
+    throw new Failure(`--seconds ${values.seconds}: expected a number of seconds\n\n${help}`)
   if (values.help) process.stdout.write(help)
   else await fuzz(positionals.length > 0 ? positionals : Object.keys(fuzzers), values.seconds, values.seed)
 } catch (error) {

@@ -1,5 +1,5 @@
-// Copies libbpf's headers for BPF programs to where `libbpf-node gen` finds them, also in an installed package, which has no
-// deps/libbpf. Their licences go with them.
+// Copies libbpf's headers for BPF programs to where `libbpf-node gen` finds them, even in an installed package, which
+// has no deps/libbpf. Their licenses are copied, too.
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 

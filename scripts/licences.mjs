@@ -1,4 +1,4 @@
-// Copies the licences of what a prebuilt addon contains out of the sources that it was made of, to go with it; NOTICE says which is whose.
+// Copies the licenses of the libraries in a prebuilt addon from their sources into prebuilds/. NOTICE lists them.
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'

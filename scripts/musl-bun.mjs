@@ -1,5 +1,5 @@
-// A runtime that runs on musl, on Debian: the npm registry has no Node.js for musl, but a Bun. It wants GCC's libstdc++, which Debian has for
-// glibc only: the little that Bun takes of it is linked again, against musl.
+// A runtime for musl on Debian. The npm registry has no Node.js for musl, but it has Bun. Bun needs GCC's libstdc++,
+// which Debian only has for glibc, so the few parts that Bun uses are linked again, with musl.
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
@@ -8,22 +8,26 @@ import { ensurePrograms } from './tools.mjs'
 import { zigEnvironment } from './zig.mjs'
 
 const folder = join(root, 'build/musl')
-// Debian's musl, from where Bun expects its loader.
+// Debian's musl, where Bun expects its loader.
 const loader = '/lib/ld-musl-x86_64.so.1'
 
-// What libstdc++ takes from glibc, and musl 1.2.3 has not. The -1 of _dl_find_object sends libgcc's unwinder the old way.
+// What libstdc++ needs from glibc and musl 1.2.3 lacks. Because _dl_find_object returns -1, libgcc's unwinder falls
+// back.
 const fromGlibc = `char __libc_single_threaded;
 int _dl_find_object(void *address, void *result) { return -1; }
 unsigned arc4random(void) { return 4; }
 `
 
-/** Returns Bun's path, and the environment that it and vitest, whose rolldown has a native part, need: `{ program, env }`. */
+/**
+ * Returns the path of Bun, and the environment for it and for vitest, whose rolldown has native code: `{ program, env
+ * }`.
+ */
 export async function muslBun() {
   await ensurePrograms({ [loader]: 'musl', readelf: 'binutils', patchelf: 'patchelf', 'c++': 'g++' })
   const bun = join(await npmPackage('@oven/bun-linux-x64-musl'), 'bin/bun')
   mkdirSync(folder, { recursive: true })
   await linkLibstdcxx(bun)
-  // Not by LD_LIBRARY_PATH, which would give it to the programs that tests start, too.
+  // LD_LIBRARY_PATH would also affect the programs that tests start.
   const program = join(folder, 'bun')
   await run('patchelf', ['--set-rpath', '$ORIGIN', '--output', program, bun])
   chmodSync(program, 0o755)
@@ -54,10 +58,10 @@ async function linkLibstdcxx(program) {
   const { defined } = await symbolsOf(library)
   const missing = wanted.filter((name) => !defined.includes(name))
   if (missing.length > 0)
-    throw new Failure(`Bun needs of libstdc++, and Debian’s has not: ${missing.join(' ')}`)
+    throw new Failure(`Bun needs symbols that Debian's libstdc++ does not have: ${missing.join(' ')}`)
 }
 
-/** What an ELF file has, and what it has to find elsewhere; variables of a library that it holds a copy of are both. */
+/** Returns the symbols that an ELF file defines and those that it needs. Copied variables of a library are both. */
 async function symbolsOf(file) {
   const lines = (await run('readelf', ['-W', '--dyn-syms', file]))
     .split('\n')

@@ -1,5 +1,6 @@
-// Fetches packages that only some scripts and tests need, and that are too large or too many to be devDependencies: a cross
-// compiler, other versions of Node.js, TypeScript and bundlers. scripts/npm-packages.json pins each by version and SHA-512.
+// Fetches packages that only some scripts and tests need, and that are too large or too many for devDependencies: a
+// cross compiler, other versions of Node.js and TypeScript, and bundlers. scripts/npm-packages.json pins versions and
+// SHA-512.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,13 +11,16 @@ const pins = JSON.parse(readFileSync(join(root, 'scripts/npm-packages.json'), 'u
 const folder = join(root, 'build/npm')
 const integrity = (bytes) => `sha512-${createHash('sha512').update(bytes).digest('base64')}`
 
-/** The versions of a package that are pinned, oldest first. */
+/** The pinned versions of a package, oldest first. */
 export const pinnedVersions = (name) => Object.keys(pins[name] ?? {})
 
-/** Where a package is, or will be: as node_modules has it, in a folder for each version. */
+/** The folder of a version of a package, below a node_modules so that it can be imported. */
 export const packageFolder = (name, version) => join(folder, `${name}@${version}`, 'node_modules', name)
 
-/** Fetches a package if it isn't there yet; returns its folder. The version can be left out if one is pinned. `expected` is the hash of one that isn't. */
+/**
+ * Fetches a package unless it exists, and returns its folder. The default is the newest pinned version. For a version
+ * that is not pinned, `expected` is its hash.
+ */
 export async function npmPackage(
   name,
   version = pinnedVersions(name).at(-1),
@@ -37,7 +41,8 @@ export async function npmPackage(
     )
     const tarball = join(temporary, filename.replace('@', '').replace('/', '-'))
     const found = integrity(readFileSync(tarball))
-    if (found !== expected) throw new Failure(`${name} ${version}: its hash is ${found}, not ${expected}`)
+    if (found !== expected)
+      throw new Failure(`${name} ${version}: its hash is ${found}, expected ${expected}`)
     const unpacked = join(temporary, 'unpacked')
     mkdirSync(unpacked)
     execFileSync('tar', ['-x', '-f', tarball, '-C', unpacked, '--strip-components=1', '--no-same-owner'])

@@ -1,4 +1,4 @@
-// Makes prebuilds/: the addon for each machine in scripts/targets.mjs, all on this one, by zig's cross compiler, and checks them.
+// Builds and checks prebuilds/: the addon for each machine in scripts/targets.mjs, with zig's cross compiler.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,8 +17,8 @@ Builds the addon for ${targets.join(', ')}
 into prebuilds/, and checks each. A target whose sources haven't changed is not built again.
 
   --check   only check what is there
-  --twice   build all of it once more, in another folder and with nothing kept from before: the bytes must be the same
-  --target  only this one; can be given several times
+  --twice   build everything again in another folder without caches, and check that the bytes are the same
+  --target  only this target; can be repeated
   --force   build even if nothing has changed
 `
 
@@ -42,13 +42,13 @@ const inputs = () =>
     ),
   ])
 
-/** Builds one target in a folder of its own, to prebuilds/ below `out`. */
+/** Builds one target in a folder of its own, into prebuilds/ below `out`. */
 async function build(target, folder, out, env) {
   const [machine, libc] = target.split('.')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const [platform, arch] = machine.split('-')
-  // Stripped by the linker: binutils' strip knows only the machines that it was made for.
+  // The linker strips it, because the strip of binutils only knows the machines that it was built for.
   const options = [
     `--platform=${platform}`,
     `--arch=${arch}`,
@@ -83,12 +83,12 @@ async function buildAgain(wanted) {
   rmSync(again, { recursive: true, force: true })
   const env = await zigEnvironment(join(again, 'cache'))
   for (const target of wanted) {
-    say(`prebuild: ${target}: building once more`)
+    say(`prebuild: ${target}: building again`)
     await build(target, join(again, target), again, env)
     if (sha256(prebuildOf(target)) !== sha256(prebuildOf(target, join(again, 'prebuilds')))) {
-      throw new Failure(`${target}: the second build has other bytes; it is in ${again}`)
+      throw new Failure(`${target}: the second build is different; it is in ${again}`)
     }
-    say(`prebuild: ${target}: the same bytes twice`)
+    say(`prebuild: ${target}: both builds are the same`)
   }
   rmSync(again, { recursive: true })
 }
@@ -97,7 +97,7 @@ function check(wanted) {
   const machines = { x64: 'Advanced Micro Devices X86-64', arm64: 'AArch64' }
   for (const target of wanted) {
     const file = prebuildOf(target)
-    if (!existsSync(file)) throw new Failure(`${file} is missing: npm run prebuild makes it`)
+    if (!existsSync(file)) throw new Failure(`${file} is missing: run npm run prebuild`)
     const [, arch, libc] = target.match(/-(.+)\.(.+)/)
     const { problems, machine, summary } = checkAddon(file, { libc })
     if (machine !== machines[arch]) problems.push(`is for ${machine}, not for ${arch}`)
@@ -120,7 +120,7 @@ try {
     },
   })
   const unknown = values.target.find((target) => !targets.includes(target))
-  if (unknown) throw new Failure(`there is no target ${unknown}; the targets are ${targets.join(', ')}`)
+  if (unknown) throw new Failure(`unknown target ${unknown}; expected ${targets.join(', ')}`)
   settings.verbose = values.verbose
   if (values.help) process.stdout.write(help)
   else {

@@ -1,5 +1,5 @@
-// Runs commands for the other scripts. stdout belongs to whatever runs after them (`npm start -- --json`), so
-// everything goes to stderr, and a command's output only when it fails or all of it is asked for.
+// Runs commands for the other scripts. stdout belongs to the program that runs after them (`npm start -- --json`), so
+// everything is printed to stderr, and the output of a command only if it fails or with --verbose.
 import { spawn } from 'node:child_process'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,10 +8,10 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const settings = { verbose: false }
 export const say = (line) => process.stderr.write(`${line}\n`)
 
-/** A failure that its message explains; a stack would add nothing. */
+/** A failure that is explained by its message and needs no stack. */
 export class Failure extends Error {}
 
-/** Returns the command's output. */
+/** Runs a command and returns its output. */
 export function run(command, args, options = {}) {
   const line = [command, ...args].join(' ')
   if (settings.verbose) say(`$ ${line}`)
@@ -33,7 +33,7 @@ export function run(command, args, options = {}) {
   })
 }
 
-// What went wrong is said at the beginning or at the end.
+// Errors are usually at the beginning or the end of the output.
 function excerpt(output) {
   const lines = output.trimEnd().split('\n')
   return (lines.length > 80 ? [...lines.slice(0, 20), '[...]', ...lines.slice(-60)] : lines).join('\n')

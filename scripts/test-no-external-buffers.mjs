@@ -1,4 +1,4 @@
-// Runs the test suite, or the test files that are named, where buffers over memory of an addon's own are refused, as in Electron.
+// Runs the test suite, or the given test files, in an environment that refuses external buffers, as Electron does.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, root, run, say, settings } from './run.mjs'

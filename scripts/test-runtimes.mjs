@@ -1,6 +1,7 @@
-// Runs the addon on the versions of Node.js that scripts/npm-packages.json pins, and on Bun and Deno. On each: the package is imported, required,
-// and brings events, with the prebuilt addon where there is one. On the oldest and the newest Node.js, the whole test suite; on Bun and Deno, what
-// they can run of it.
+// Tests the package on the versions of Node.js that scripts/npm-packages.json pins, and on Bun and Deno. On each of
+// them it is imported and required, and receives events, with the prebuilt addon if there is one. The oldest and the
+// newest version of Node.js run the whole test suite, the others the test of `libbpf-node init`. Bun and Deno run
+// what they can.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -12,14 +13,13 @@ import { prebuildOf } from './targets.mjs'
 
 const help = `Usage: npm run test:runtimes -- [--node VERSION]... [--no-suite] [TEST FILE]...
 
-  --node      these versions (26, 22.23.3) and the suite, or the test files, on each; by default events on all and the suite
-              on the oldest and the newest
-  --no-suite  events only
-  --other     bun or deno instead, by default both, too; or musl: Bun on musl, with the prebuilt addon for that
+  --node      only this version (26, 22.23.3), with the whole suite or the given test files; can be repeated
+  --no-suite  only import the package and receive events
+  --other     only bun or deno, or musl: Bun on musl, with the prebuilt addon for musl; can be repeated
 `
 
-// The tests that both can run: those that start no process or Worker with Node.js's own flags, and expect nothing of how one ends. What else does
-// not hold there is in docs/shipping.md.
+// The tests that both can run: those that do not start a process or Worker with flags of Node.js or check how one ends.
+// Other differences are described in docs/shipping.md.
 const suiteForOthers = Object.entries({
   attach: ['iter'],
   docs: ['typed-data'],
@@ -51,7 +51,7 @@ const others = {
     args: ['run', '--allow-all'],
     vitest: [],
   },
-  // What a prebuilt addon for musl has to run in.
+  // Runs the prebuilt addon for musl.
   musl: {
     where: ' on musl, with the prebuilt addon',
     async start() {
@@ -87,7 +87,9 @@ const all = pinnedVersions(name)
 function versionOf(wanted) {
   const found = all.find((version) => version === wanted || version.startsWith(`${wanted}.`))
   if (!found)
-    throw new Failure(`${name} ${wanted} is not in scripts/npm-packages.json, which has ${all.join(', ')}`)
+    throw new Failure(
+      `${name} ${wanted} is not in scripts/npm-packages.json, which contains ${all.join(', ')}`,
+    )
   return found
 }
 
@@ -107,9 +109,9 @@ try {
     process.stdout.write(help)
     process.exit()
   }
-  if (all.length === 0) throw new Failure(`scripts/npm-packages.json has no ${name}`)
+  if (all.length === 0) throw new Failure(`scripts/npm-packages.json does not contain ${name}`)
   const unknown = values.other?.find((runtime) => !(runtime in others))
-  if (unknown) throw new Failure(`${unknown} is none of ${Object.keys(others).join(', ')}`)
+  if (unknown) throw new Failure(`unknown runtime ${unknown}; expected ${Object.keys(others).join(', ')}`)
   const chosen = values.node?.map(versionOf)
   const prebuilt = existsSync(prebuildOf(`${process.platform}-${process.arch}.glibc`))
   for (const version of chosen ?? (values.other ? [] : all)) {
@@ -117,7 +119,7 @@ try {
     const env = {
       ...process.env,
       PATH: `${dirname(node)}${delimiter}${process.env.PATH}`,
-      // For copies of the package, too.
+      // Copies of the package use them, too.
       ...(prebuilt && { LIBBPF_NODE_PREBUILD: root, PREBUILDS_ONLY: '1' }),
     }
     const addon = prebuilt ? 'the prebuilt addon' : 'the addon that was built here (no prebuilds/)'

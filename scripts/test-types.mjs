@@ -1,5 +1,5 @@
-// Compiles a user's program against the package's declarations, with each version of TypeScript that scripts/npm-packages.json pins, for Node.js
-// (moduleResolution node16) and for bundlers.
+// Compiles a user's program with the declarations of the package and each version of TypeScript that
+// scripts/npm-packages.json pins, for Node.js (moduleResolution node16) and for bundlers.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -65,7 +65,7 @@ async function check(label, tsc) {
       const config = join(folder, `tsconfig.${name}.json`)
       writeFileSync(config, JSON.stringify({ compilerOptions, files: ['main.ts'] }))
       const { stdout } = spawnSync(process.execPath, [tsc, '-p', config], { encoding: 'utf8' })
-      // The declarations of @types/node want a newer compiler each year: those are not ours to check.
+      // Errors in @types/node, which requires newer compilers every year, are not ours.
       const errors = stdout
         .split('\n')
         .filter((line) => line.includes('error TS') && !/\/node_modules\/|^error TS2688/.test(line))

@@ -1,11 +1,11 @@
-// Finds the compilers and other programs that the build needs, and installs those that are missing: with apt,
-// as root or through sudo. For other systems it says which command does it.
+// Finds the compilers and other programs that the build needs, and installs missing ones with apt, as root or through
+// sudo. On systems without apt, it says which command installs them.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, run, say } from './run.mjs'
 
-// Program: Debian's package. gzip and bzip2 unpack the sources, nm checks the addon.
+// Programs and their Debian packages. gzip and bzip2 unpack the sources, nm checks the addon.
 const needed = {
   cc: 'gcc',
   'c++': 'g++',
@@ -15,12 +15,12 @@ const needed = {
   tar: 'tar',
   gzip: 'gzip',
   bzip2: 'bzip2',
-  // For the tests: networks of their own, and processes with fewer rights.
+  // For the tests, which create network interfaces and start processes with fewer privileges.
   ip: 'iproute2',
   setpriv: 'util-linux',
 }
 
-// Debian 12's clang is 14, the oldest that we take; the version after the dash is better where there is one.
+// The clang of Debian 12 is version 14, the oldest that works; a newer one is preferred if there is one.
 const alternatives = {
   clang: ['clang-16', 'clang-17', 'clang-18', 'clang-19', 'clang'],
   'clang-format': ['clang-format-16', 'clang-format'],
@@ -39,7 +39,7 @@ const otherSystems = [
 
 const query = (program, ...args) => spawnSync(program, args, { encoding: 'utf8' }).stdout ?? ''
 
-/** All programs on the PATH: name to path. */
+/** Returns a map of all programs on the PATH, from name to path. */
 export function programs() {
   const found = new Map()
   for (const folder of (process.env.PATH ?? '').split(':')) {
@@ -47,14 +47,14 @@ export function programs() {
     try {
       names = readdirSync(folder)
     } catch {
-      // A PATH may name folders that don't exist.
+      // The PATH may contain folders that do not exist.
     }
     for (const name of names) if (!found.has(name)) found.set(name, join(folder, name))
   }
   return found
 }
 
-/** Changes when one of the programs that the build needs comes, goes or is replaced. */
+/** Returns a value that changes when a program that the build needs is installed, removed or replaced. */
 export function fingerprint() {
   return [...programs()]
     .filter(([name]) => name in needed || /^clang(-\d+)?$/.test(name))
@@ -72,27 +72,28 @@ function newestClang() {
   return newest?.path
 }
 
-/** Makes sure that all tools are there; returns the clang to compile BPF programs with. */
+/** Makes sure that all tools are installed. Returns the clang that compiles BPF programs. */
 export async function ensureTools() {
   await ensurePrograms(needed)
   if (!newestClang()) await install(['clang'])
   const [, major, minor] = query('cmake', '--version').match(/version (\d+)\.(\d+)/) ?? []
   if (!(major * 100 + Number(minor) >= 315)) {
-    throw new Failure(`cmake is too old (${major}.${minor}): 3.15 or newer is needed`)
+    throw new Failure(`cmake ${major}.${minor} is too old: version 3.15 or newer is required`)
   }
   const clang = newestClang()
-  if (!clang) throw new Failure('no clang of version 14 or newer that knows the target bpf: install one')
+  if (!clang)
+    throw new Failure('clang is missing: install version 14 or newer, with support for the bpf target')
   return clang
 }
 
-/** The clang-format that the sources are formatted with; versions differ, so 16 if there is one. */
+/** Returns the clang-format for the sources: version 16 if it is installed, because versions format differently. */
 export async function ensureClangFormat() {
   const find = () => alternatives['clang-format'].map((name) => programs().get(name)).find(Boolean)
   if (!find()) await install(['clang-format'])
   return find()
 }
 
-/** Makes sure that programs are there, or other files by their path: name to Debian's package. */
+/** Makes sure that programs, or files with a path, exist. `packages` maps their names to Debian packages. */
 export async function ensurePrograms(packages) {
   const present = programs()
   const isThere = (name) => (name.includes('/') ? existsSync(name) : present.has(name))
@@ -100,14 +101,16 @@ export async function ensurePrograms(packages) {
   await install(missing.map((name) => packages[name]))
 }
 
-/** Packages are named as in Debian. */
+/** Installs packages by their Debian names. */
 async function install(packages) {
   if (packages.length === 0) return
   const present = programs()
   if (!present.has('apt-get')) throw new Failure(advice(packages, present))
   const isRoot = process.getuid() === 0
   if (!isRoot && !present.has('sudo')) {
-    throw new Failure(`these packages are missing; as root: apt-get install ${packages.join(' ')}`)
+    throw new Failure(
+      `some packages are missing; install them as root with: apt-get install ${packages.join(' ')}`,
+    )
   }
   say(`setup: tools: installing ${packages.join(', ')} with apt${isRoot ? '' : ' (sudo)'}`)
   // sudo drops them.
@@ -118,7 +121,7 @@ async function install(packages) {
     const command = ['env', 'DEBIAN_FRONTEND=noninteractive', ...proxies, 'apt-get', '-q', '-y', ...args]
     return isRoot ? run(command[0], command.slice(1)) : run('sudo', command)
   }
-  // A third party's broken repository must not stop us.
+  // A broken third-party repository must not stop us.
   await apt('update').catch((error) => say(error.message))
   const names = packages.map((name) => alternatives[name]?.find(isAvailable) ?? name)
   await apt('install', '--no-install-recommends', ...names)
@@ -128,7 +131,7 @@ const isAvailable = (name) => query('apt-cache', 'show', name) !== ''
 
 function advice(packages, present) {
   const [, command, names] = otherSystems.find(([program]) => present.has(program)) ?? []
-  if (!command) return `these are missing, install them: ${packages.join(', ')}`
+  if (!command) return `some tools are missing; install them, then run this again: ${packages.join(', ')}`
   const own = new Set(packages.map((name) => names[name] ?? name))
   return `some tools are missing; install them, then run this again:\n  sudo ${command} ${[...own].join(' ')}`
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Stands in for node-gyp when prebuildify calls it: it builds the addon with CMake and zig for the machine that prebuildify
-// names in its environment, into build/Release of the folder that it is called in.
+// Replaces node-gyp when prebuildify calls it: builds the addon with CMake and zig for the machine that prebuildify
+// names in the environment, into build/Release of the current folder.
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { root, run, say } from './run.mjs'
@@ -14,7 +14,7 @@ const settings = {
   CMAKE_TOOLCHAIN_FILE: join(root, 'scripts/zig-toolchain.cmake'),
   CMAKE_BUILD_TYPE: 'Release',
   CMAKE_LIBRARY_OUTPUT_DIRECTORY: join(build, 'Release'),
-  // zig has a cache of its own, and takes no other program before it.
+  // zig has its own cache, and cannot be run through another program.
   CMAKE_C_COMPILER_LAUNCHER: '',
   CMAKE_CXX_COMPILER_LAUNCHER: '',
 }

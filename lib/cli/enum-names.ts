@@ -23,8 +23,8 @@ class Enumerator {
 }
 
 /**
- * Returns a function that replaces enum values in a decoded value by their names, as bpftool does, or `undefined` if the type
- * contains no enum. Values without a name stay numbers.
+ * Returns a function that replaces enum values in a decoded value by their names, as bpftool does, or `undefined` if
+ * the type contains no enum. Values without a name stay numbers.
  */
 export function enumNamer(types: BtfTypes, typeId: number): Namer | undefined {
   const type = resolve(types, typeId)

@@ -6,8 +6,8 @@ import { exitCodes, say } from './command.js'
 const settleMs = 50
 
 /**
- * Runs `work`, which returns the files that it has read, and runs it again whenever one of them changes, until SIGINT or
- * SIGTERM. If it fails, prints why and waits for a change of the files that were known before.
+ * Runs `work`, which returns the files that it has read, and runs it again whenever one of them changes, until SIGINT
+ * or SIGTERM. If it fails, prints why and waits for a change of the files that were known before.
  */
 export async function watch(work: () => Promise<readonly string[]>): Promise<number> {
   const watcher = new Watcher()

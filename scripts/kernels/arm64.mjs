@@ -1,5 +1,5 @@
-// What guests for arm64 have in place of this machine's programs: a Debian of their own, unpacked and not installed, and all
-// in the checkout that is not the same for both machines.
+// Everything that guests for arm64 need in place of this machine's files: a Debian that is unpacked but not
+// installed, and the parts of the checkout that differ between machines.
 import {
   copyFileSync,
   existsSync,
@@ -19,13 +19,13 @@ import { prebuildOf } from '../targets.mjs'
 import { ensureTools } from '../tools.mjs'
 import { cache, cached } from './cache.mjs'
 
-// What init, Node.js and the tests load or call; what these need comes with them.
+// The packages of what init, Node.js and the tests use. Their dependencies are fetched, too.
 const debs =
   'base-files base-passwd bash binutils bpftool bsdutils busybox-static clang-19 coreutils dash debianutils gcc grep hostname iproute2 kmod libatomic1 libc-bin libc6-dev libstdc++6 mawk mount procps sed util-linux'
 const target = 'linux-arm64.glibc'
 const own = 'build/arm64'
 
-/** Makes it all, with the types of this kernel; see fetchKernel. */
+/** Prepares everything, with the types of a kernel; see fetchKernel. */
 export async function prepareArm64(image) {
   const userland = await cached('userland-arm64', fetchUserland)
   await run('scripts/prebuild', ['--target', target])
@@ -46,18 +46,18 @@ export async function prepareArm64(image) {
 async function fetchUserland(work) {
   say('kernels: fetching programs for arm64 from Debian trixie')
   const { apt, update } = openSuite(work, 'trixie', 'deb', { machine: 'arm64' })
-  // As if nothing were installed, so that all that they need is fetched, too.
+  // Pretends that nothing is installed, so that all dependencies are fetched.
   const options = ['-o', 'Dir::State::status=/dev/null', '-y', '--no-install-recommends', '--download-only']
   const got = apt('apt-get', 'install', ...options, ...debs.split(' '))
   if (got.status !== 0) throw new Failure(complaint(got) ?? complaint(update) ?? got.stderr)
   const files = join(work, 'cache/archives')
   const tree = join(work, 'tree')
-  // That one has /bin, /lib and /sbin, links to what is in /usr.
+  // This package has the links /bin, /lib and /sbin to folders in /usr.
   const isFirst = (name) => name.startsWith('base-files_')
   const fetched = readdirSync(files).filter((name) => name.endsWith('.deb'))
   for (const deb of fetched.sort((a, b) => isFirst(b) - isFirst(a)))
     await run('dpkg-deb', ['-x', join(files, deb), tree])
-  // What their installation would make.
+  // What the installation of the packages would create.
   for (const name of ['passwd', 'group'])
     copyFileSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, 'etc', name))
   for (const [name, program] of Object.entries({ awk: 'mawk', cc: 'gcc' }))
@@ -65,7 +65,7 @@ async function fetchUserland(work) {
   return tree
 }
 
-/** The addon, libbpf for C, the kernel's types, the BPF objects, and the native parts of vitest. */
+/** Builds the addon, libbpf for C, vmlinux.h and the BPF objects, and fetches the native packages of vitest. */
 async function makeOwn(image, userland) {
   const make = (name, how) => {
     const path = join(own, name)
@@ -92,7 +92,7 @@ async function makeOwn(image, userland) {
   writeFileSync(stamp, JSON.stringify(await compileBpf(await ensureTools(), sources(), previous, machine)))
 }
 
-/** The packages that npm leaves out on this machine, by name. */
+/** Returns the packages for arm64, which npm does not install on this machine, by name. */
 function nativeParts() {
   const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'))
   return Object.entries(packages)
@@ -102,12 +102,12 @@ function nativeParts() {
     .map(([path, entry]) => [path.replace('node_modules/', ''), entry])
 }
 
-/** The types of a kernel, which its image has among its data: magic, version 1, a header of 24 bytes, the types, and megabytes of names. */
+/** Finds the BTF in a kernel image: magic, version 1, a header of 24 bytes, types, and megabytes of names. */
 function btfOf(image) {
   const header = Buffer.from('9feb01001800000000000000', 'hex')
   for (let at = image.indexOf(header); at >= 0; at = image.indexOf(header, at + 1)) {
     const [types, names, size] = [12, 16, 20].map((offset) => image.readUInt32LE(at + offset))
     if (types === names && names > 1e6) return image.subarray(at, at + 24 + names + size)
   }
-  throw new Failure('the image has no BTF')
+  throw new Failure('the image contains no BTF')
 }

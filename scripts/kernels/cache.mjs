@@ -1,4 +1,4 @@
-// Where what guests are made of is kept, each thing in a folder: build/kernels, or what LIBBPF_NODE_KERNELS says.
+// The cache for parts of guests, in build/kernels or the folder that LIBBPF_NODE_KERNELS names.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../run.mjs'
@@ -6,8 +6,9 @@ import { root } from '../run.mjs'
 export const cache = process.env.LIBBPF_NODE_KERNELS ?? join(root, 'build/kernels')
 
 /**
- * The path of a thing, which is made if it isn't there yet, whole or not at all. `make` gets a folder to work in, and returns what it
- * has made there, or undefined where it is not to be had; then this does, too.
+ * Returns the path of an item, which is created atomically unless it exists. `make` gets a folder to work in and
+ * returns the path of what it has created there, or undefined if that is not possible; then this function returns
+ * undefined, too.
  */
 export async function cached(name, make) {
   const target = join(cache, name)
@@ -17,7 +18,7 @@ export async function cached(name, make) {
   try {
     const made = await make(work)
     if (made === undefined) return undefined
-    // Someone else may have been faster.
+    // Another process may have been faster.
     if (!existsSync(target)) renameSync(made, target)
     return target
   } finally {

@@ -1,4 +1,4 @@
-// Debian's kernels, unpacked and not installed.
+// Fetches Debian's kernels, which are unpacked but not installed.
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
@@ -16,7 +16,7 @@ import { programs } from '../tools.mjs'
 import { prepareArm64 } from './arm64.mjs'
 import { cached } from './cache.mjs'
 
-/** The kernels of the matrix, and the suites that have them; the first that does is taken. */
+/** The kernels of the matrix, and the suites that may have them; the first suite that has one is used. */
 export const kernels = new Map([
   ['5.10', ['bullseye']],
   ['6.1', ['bookworm']],
@@ -26,19 +26,21 @@ export const kernels = new Map([
   ['newest-arm64', ['sid', 'trixie-backports']],
 ])
 
-/** Debian's name of the machine that a kernel is for. */
+/** Debian's name for the machine of a kernel. */
 export const machineOf = (name) => (name.endsWith('-arm64') ? 'arm64' : 'amd64')
 
-/** Those that run when none is named: all that are for this machine. */
+/** The kernels that run by default: all for this machine. */
 export const ownKernels = [...kernels.keys()].filter((name) => machineOf(name) === 'amd64')
 
 /**
- * Fetches a kernel if it isn't there yet: `{ name, machine, release, image, config, modules }`, and what its guests have: `{ node, path, busybox,
- * layers, first }`. The layers are where a guest has which folder of this machine; `first` is a command that comes before all others.
+ * Fetches a kernel unless it exists. Returns `{ name, machine, release, image, config, modules }` and what its guests
+ * use:
+ * `{ node, path, busybox, layers, first }`. The layers say which folder of this machine a guest sees where; `first` is a
+ * command that runs before all others.
  */
 export async function fetchKernel(name) {
   if (process.arch !== 'x64')
-    throw new Failure('the guests have this machine’s programs: it has to be an x86-64')
+    throw new Failure('guests run the programs of this machine, which has to be an x86-64')
   const folder = await ensure(name)
   const machine = machineOf(name)
   return {
@@ -62,7 +64,7 @@ const insides = {
     first: [],
   }),
   async arm64() {
-    // On every kernel the same, with the types of one: objects that are CO-RE need no others.
+    // The same for every kernel, with the types of one of them: CO-RE objects need no others.
     arm64 ??= ensure('6.12-arm64').then((folder) => prepareArm64(join(folder, 'vmlinuz')))
     return arm64
   },
@@ -70,8 +72,7 @@ const insides = {
 
 async function ensure(name) {
   const suites = kernels.get(name)
-  if (!suites)
-    throw new Failure(`there is no kernel ${name}; the kernels are ${[...kernels.keys()].join(', ')}`)
+  if (!suites) throw new Failure(`unknown kernel ${name}; expected ${[...kernels.keys()].join(', ')}`)
   return cached(name, async (work) => {
     const made = join(work, 'kernel')
     for (const suite of suites) {
@@ -80,11 +81,11 @@ async function ensure(name) {
       if (!problem) return made
       say(`  not from ${suite}: ${problem}`)
     }
-    throw new Failure(`kernel ${name} is nowhere to be had`)
+    throw new Failure(`kernel ${name} could not be found in any suite`)
   })
 }
 
-// What Debian's metapackage names, and what that is made of: newer ones have the image and the modules apart.
+// The package that Debian's metapackage names. Newer kernels have separate packages for the image and the modules.
 function packagesOf(apt, machine) {
   const dependencies = (name) =>
     [...apt('apt-cache', 'depends', '--important', name).stdout.matchAll(/^ *\|?Depends: (\S+)$/gm)].map(
@@ -107,7 +108,7 @@ async function fromSuite(folder, suite, machine, target) {
   const modules = ['lib/modules', 'usr/lib/modules'].map((path) => join(tree, path)).find(existsSync)
   const [release] = readdirSync(modules)
   mkdirSync(join(target, 'lib'), { recursive: true })
-  // Old packages have them in /boot, new ones beside the modules.
+  // Old packages have these files in /boot, new ones beside the modules.
   for (const name of ['vmlinuz', 'config']) {
     const file = [join(tree, 'boot', `${name}-${release}`), join(modules, release, name)].find(existsSync)
     if (!file) return `its packages have no ${name}`
@@ -118,7 +119,7 @@ async function fromSuite(folder, suite, machine, target) {
   writeFileSync(join(target, 'release'), release)
 }
 
-/** The files of modules and of those that they need, in the order in which they can be loaded. */
+/** Returns the files of modules and their dependencies, in the order in which they can be loaded. */
 export function moduleFiles({ modules, release }, names) {
   const found = new Set()
   for (const name of names) {

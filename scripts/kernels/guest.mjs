@@ -1,4 +1,4 @@
-// Boots a kernel under qemu, with this machine's root inside, and runs a command there.
+// Boots a kernel under qemu, with the root file system of this machine, and runs a command there.
 import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { run } from '../run.mjs'
 import { moduleFiles } from './fetch.mjs'
 
-/** What guests take here, for kernels of these machines; program: Debian's package. */
+/** The programs that guests need on this machine, with their Debian packages. */
 export const guestTools = (kernelMachines) => ({
   ...Object.fromEntries(kernelMachines.map((name) => [machines[name].qemu[0], machines[name].package])),
   busybox: 'busybox-static',
@@ -17,7 +17,7 @@ export const guestTools = (kernelMachines) => ({
   'dpkg-deb': 'dpkg',
 })
 
-// What it takes to reach the host's root and to say something. All others come from there.
+// The modules for the host's root and for output. All others are loaded from the host's root.
 const bootModules = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
 const machines = {
   amd64: {
@@ -26,21 +26,22 @@ const machines = {
     append: 'console=ttyS0 mitigations=off tsc=unstable no_timer_check',
   },
   arm64: {
-    // To sign pointers in the architecture's own way takes an emulator two fifths of its time, to have wide vectors a tenth.
+    // The architecture's own algorithm for pointer authentication takes 40 % of the emulator's time, wide vectors 10 %.
     package: 'qemu-system-arm',
     qemu: ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'max,pauth-impdef=on,sve=off'],
     append: 'console=ttyAMA0 mitigations=off',
   },
 }
 const unpackers = { '.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'] }
-// Guests end with us, see 'exit' below.
+// Guests end with this process; see 'exit' below.
 for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(1))
 
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
 
 /**
- * Runs `command` (an array) in `cwd` on a kernel of {@link fetchKernel}. `onOutput` gets what it says, as it says it; `signal` ends
- * the guest. Resolves to `{ status, console }`; the status is undefined when the guest ended before the command did.
+ * Runs `command` (an array) in `cwd` on a kernel of {@link fetchKernel}. `onOutput` gets its output immediately;
+ * `signal` ends the guest. Resolves to `{ status, console }`; the status is undefined if the guest ended before the
+ * command.
  */
 export async function runInGuest(kernel, command, options) {
   const { cwd, env = {}, cpus = 2, memory = '3G', signal, onOutput } = options
@@ -49,7 +50,7 @@ export async function runInGuest(kernel, command, options) {
   process.once('exit', cleanUp)
   try {
     const lines = [
-      // These folders are the host's own.
+      // These folders belong to the host.
       `mkdir -p /boot /lib/modules/${kernel.release}`,
       `mount --bind ${quote(join(kernel.modules, kernel.release))} /lib/modules/${kernel.release}`,
       ...Object.entries({ HOME: '/root', PATH: kernel.path, ...env }).map(
@@ -66,7 +67,8 @@ export async function runInGuest(kernel, command, options) {
     const { qemu: emulator, append } = machines[kernel.machine]
     const args = [
       ...emulator,
-      // One thread for all of a guest's CPUs: two that wait for each other's spinlocks on a busy host take half as long again.
+      // One thread for all CPUs of a guest: on a busy host, two threads that wait for spinlocks of each other take 50
+      // % longer.
       ...['-accel', 'tcg,thread=single'],
       ...['-smp', String(cpus), '-m', memory, '-nographic'],
       ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
@@ -120,7 +122,7 @@ async function makeInitrd(kernel, folder, command, wanted) {
   return initrd
 }
 
-// /tmp and /run: what the host keeps in these, a guest doesn't have, unless it is what it is here for.
+// A guest does not see the host's /tmp and /run, except for the folder that it is started in.
 function layersOf({ layers: [[, first], ...others] }, wanted) {
   const emptied = ['tmp', 'run'].filter(
     (name) => first !== '/' || !wanted.some((path) => path.startsWith(`/${name}/`)),
@@ -135,7 +137,7 @@ function layersOf({ layers: [[, first], ...others] }, wanted) {
 function qemu([program, ...args], signal, onOutput) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      // An end of stdin would close the port.
+      // The end of stdin would close the port.
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     const stop = () => child.kill('SIGKILL')

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first process in a guest: folders of the host, read-only, under layers of memory.
+# The first process in a guest: mounts read-only folders of the host below writable layers in memory.
 set -e
 bb=/bin/busybox
 $bb mkdir -p /proc /sys /dev /host /layer /root

@@ -1,4 +1,4 @@
-// Runs the kernel tests on each of Debian's kernels. See docs/kernels.md.
+// Runs the tests on several of Debian's kernels. See docs/kernels.md.
 import { writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -17,19 +17,19 @@ const atOnce = Math.max(
 
 const help = `Usage: npm run test:kernels [-- [KERNEL...] [TEST FILE...]]
 
-Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, all on all that are for this machine;
-then docs/kernels.md is written when all went well.
+Runs the tests on other kernels (${[...kernels.keys()].join(', ')}) under qemu. Without arguments, runs all tests on all
+kernels for this machine, and updates docs/kernels.md if they pass.
 
-  --at-once N  so many guests at a time (${atOnce}: each takes a CPU and 3 GB)
-  --json FILE  writes all results there, too
+  --at-once N  run N guests at a time (${atOnce} by default; each needs a CPU and 3 GB)
+  --json FILE  also write all results to a file
 `
 
-// A guest is slow, but not silent: a test without news for so long hangs. The first takes the boot, too.
+// Guests are slow, but a test without output for this long hangs. The boot counts for the first test.
 const patience = 360_000
 const slowness = 10
-// A test that takes longer is told.
+// Tests that take longer are reported.
 const slow = 20_000
-// By machine: what we are compared with there, as the tests are told of it.
+// For each machine, the environment variables that name the tools we are compared with.
 const comparisons = new Map()
 
 const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
@@ -41,13 +41,13 @@ async function runOn(name, files) {
   try {
     outcome.kernel = await fetchKernel(name)
   } catch (error) {
-    // The others go on.
+    // The other kernels still run.
     if (!(error instanceof Failure)) throw error
     say(`${name.padEnd(13)}FAILED\n${error.message}\n`)
     outcome.errors.push({ where: 'start', error: error.message })
     return outcome
   }
-  // The file at which a guest stopped is begun once more in a new one, and then lost.
+  // A file at which a guest stops is tried once more in a new guest.
   const retried = new Set()
   for (let left of guestsOf(files)) {
     while (left.length > 0) left = await round(outcome.kernel, left, outcome, retried)
@@ -58,8 +58,8 @@ async function runOn(name, files) {
 
 async function fetchComparisons(machine) {
   const tools = await fetchTools(machine)
-  if (!tools) say('kernels: without the objects of real tools: libbpf-tools is not to be had')
-  // The programs for another machine have one among them.
+  if (!tools) say('kernels: libbpf-tools could not be fetched, so the objects of real tools are not tested')
+  // Among the programs for another machine there is a bpftool.
   const bpftool = machine === 'amd64' ? (process.env.BPFTOOL ?? (await fetchBpftool())) : undefined
   return { ...(tools && { LIBBPF_NODE_OBJECTS: tools }), ...(bpftool && { BPFTOOL: bpftool }) }
 }
@@ -97,7 +97,7 @@ async function round(kernel, files, outcome, retried) {
         tell(`  ${secondsSince(testBegun)} s: ${result.file} > ${result.name}`)
       const wrongSkip = result.state === 'skipped' && !maySkip(kernel, result.name)
       if (wrongSkip)
-        Object.assign(result, { state: 'failed', errors: ['it was skipped, and should run here'] })
+        Object.assign(result, { state: 'failed', errors: ['it was skipped, but should run here'] })
       outcome.results.push(result)
       if (result.state === 'failed')
         tell(`FAILED ${result.file} > ${result.name}\n${result.errors.join('\n')}\n`)
@@ -157,15 +157,15 @@ async function round(kernel, files, outcome, retried) {
   const left = files.filter((file) => !finished.has(file))
   if (done) return []
   const how = giveUp.signal.aborted
-    ? `nothing was heard for ${patience / 1000} s`
+    ? `there was no output for ${patience / 1000} s`
     : guest.status === undefined
-      ? 'the guest went down'
+      ? 'the guest stopped'
       : `vitest ended with status ${guest.status}`
   const tail = (text) => text.trimEnd().split('\n').slice(-40).join('\n')
-  const end = `${how} in ${current.name ?? 'the beginning'}\n${tail(noise)}\nthe guest's console:\n${tail(guest.console)}`
+  const end = `${how} in ${current.name ?? 'the start'}\n${tail(noise)}\nthe guest's console:\n${tail(guest.console)}`
   if (!retried.has(current.file)) {
     retried.add(current.file)
-    tell(`once more, because of ${current.file ?? 'the start'}: ${end}`)
+    tell(`trying again, because of ${current.file ?? 'the start'}: ${end}`)
     outcome.results = outcome.results.filter(({ file }) => file !== current.file)
     return left
   }
@@ -214,8 +214,7 @@ try {
   else {
     const tests = positionals.filter((name) => name.endsWith('.ts'))
     const named = positionals.filter((name) => !name.endsWith('.ts'))
-    for (const name of named)
-      if (!kernels.has(name)) throw new Failure(`there is no kernel ${name}\n\n${help}`)
+    for (const name of named) if (!kernels.has(name)) throw new Failure(`unknown kernel ${name}\n\n${help}`)
     process.chdir(root)
     const names = named.length > 0 ? named : ownKernels
     const machines = [...new Set(names.map(machineOf))]

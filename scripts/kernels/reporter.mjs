@@ -1,5 +1,5 @@
-// What vitest reports from inside a guest: a line of JSON for each thing as it happens, so that the last ones tell where a kernel
-// or a test stopped.
+// The reporter for vitest in a guest: prints a line of JSON for every event as it happens, so that the last line
+// tells where a kernel or a test stopped.
 import { relative } from 'node:path'
 
 const write = (event) => process.stdout.write(`\n@${JSON.stringify(event)}\n`)
@@ -31,7 +31,7 @@ export default class {
     })
   }
 
-  // Of hooks and of what is outside of tests.
+  // Errors of hooks, and outside of tests.
   onTestModuleEnd(module) {
     const suites = [...module.children.allSuites()].flatMap((suite) => suite.errors())
     write({ type: 'end', file: fileOf(module), errors: [...module.errors(), ...suites].map(shown) })

@@ -1,5 +1,6 @@
 #!/bin/sh
-# In the guest's final root: mounts what a system has, runs the command, tells its status and powers off.
+# Runs in the final root of the guest: mounts the usual file systems, runs the command, reports its status and powers
+# off.
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mkdir -p /dev/pts /dev/shm
@@ -12,7 +13,7 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
 hostname guest
-# One port for what the command says, one for its exit status.
+# One port for the output of the command, one for its exit status.
 output=$(echo /dev/vport*p1)
 status=$(echo /dev/vport*p2)
 . /run/command.sh >"$output" 2>&1 </dev/null

@@ -1,10 +1,10 @@
-// docs/kernels.md: what ran on which kernel, from the results of a whole run.
+// Writes the tables of docs/kernels.md, which tests ran on which kernel, from the results of a complete run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
 const path = 'docs/kernels.md'
 const begin = '<!-- Written by npm run test:kernels, from here on. -->\n'
 
-/** Rewrites the part after {@link begin}. */
+/** Replaces the part of the page after {@link begin}. */
 export function writeTable(outcomes) {
   const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
   const end = text.indexOf(begin)
@@ -14,7 +14,7 @@ export function writeTable(outcomes) {
 
 function tables(outcomes) {
   const releases = outcomes.map(({ kernel }) => kernel.release.match(/^\d+\.\d+/)[0])
-  // Hooks by the block that describes each, all else by file.
+  // Hooks are listed by describe block, everything else by file.
   const hooks = new Map()
   const rest = new Map()
   const versions = new Map()
@@ -48,7 +48,7 @@ function tables(outcomes) {
 
 ${table(hooks)}
 
-## All else, by test file
+## Everything else, by test file
 
 ${table(rest)}
 
@@ -60,7 +60,7 @@ ${newer.map(([name, { version, file }]) => `| ${version} | ${name.replaceAll('|'
 `
 }
 
-/** A file's name without what they all have. */
+/** The name of a test file without what all names have in common. */
 const shortened = (name) => name.replace(/^test\//, '').replace(/\.test\.ts$/, '')
 
 function cell({ passed, skipped }) {

@@ -1,43 +1,43 @@
-// Which tests run on each kernel.
+// Decides which tests run on which kernel.
 import { readFileSync } from 'node:fs'
 import { files } from '../files.mjs'
 
-/** Those that say nothing about a kernel, or cannot run in a guest, and why. */
+/** Tests that do not depend on the kernel or cannot run in a guest. */
 const elsewhere = [
-  // Text, types, files and packages alone.
+  // Only text, types, files and packages.
   /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties)\//,
-  // The kernel's BTF is read in the same way wherever it comes from; that of the running kernel is enough.
+  // The BTF of every kernel is read in the same way; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
-  // Processes by the dozen, of three seconds each, in the same way on every kernel; npm.
+  // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
   /^test\/(native\/(lifecycle|workers)|examples\/heads|events\/example-worker)\.test/,
-  // JavaScript's memory and threads.
+  // Memory and threads of JavaScript.
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
-  // Count on time, on what happens while others are at work, or have events by the hundred thousand to show that the event loop goes on.
+  // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.
   /^test\/events\/(soak|budget|held|ring-buffer-held|ring-buffer-readers)\.test/,
 ]
 
 /**
- * What we and libbpf do with what the kernel gives in the same way since long ago: on the oldest kernel, which is the farthest
- * from those that people develop on.
+ * Tests of interfaces that have not changed for a long time. They only run on the oldest kernel, which differs most
+ * from the kernels of developers.
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
   /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/ring-buffer-process)\.test/,
 ]
 
-/** Those that leave a kernel in another state than they found it in: each has a guest of its own. */
+/** Tests that change the state of the kernel. Each of them has a guest of its own. */
 export const alone = [/^test\/cli\/locked-down\.test/]
 
-/** The files for one of the kernels. */
+/** Returns the test files for a kernel. */
 export function kernelTests(kernel) {
   const left = kernel === '5.10' ? elsewhere : [...elsewhere, ...onOldest]
   return files('test', /\.test\.ts$/).filter((file) => !left.some((pattern) => pattern.test(file)))
 }
 
 /**
- * Whether a kernel may skip a test: it is older than the version in the test's name, or built without what the name
- * says, or the test is of kernels that are unlike Debian's, or wants bpftool, which may not be had.
+ * Returns whether a kernel may skip a test: it is older than the version in the name of the test or built without the
+ * option in the name, or the test is for kernels unlike Debian's or needs a bpftool that could not be fetched.
  */
 export function maySkip({ release, config }, name) {
   const [, version] = name.match(/\(Linux ([\d.]+)\)/) ?? []

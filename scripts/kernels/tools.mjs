@@ -1,4 +1,5 @@
-// Debian's packages for the guests, unpacked and not installed: the BPF objects of real tools, and a bpftool to compare with.
+// Fetches Debian packages for guests, without installing them: the BPF objects of real tools, and a bpftool to
+// compare with.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +7,10 @@ import { complaint, openSuite } from '../debian.mjs'
 import { run, say } from '../run.mjs'
 import { cached } from './cache.mjs'
 
-/** Returns the folder of the objects that BCC's libbpf-tools, as Debian compiled them, carry inside; undefined where they cannot be had. */
+/**
+ * Returns the folder of the BPF objects in BCC's libbpf-tools as Debian compiles them, or undefined if they cannot be
+ * fetched.
+ */
 export const fetchTools = (machine) =>
   fetchPackage(
     machine === 'amd64' ? 'tools' : `tools-${machine}`,
@@ -17,8 +21,8 @@ export const fetchTools = (machine) =>
   )
 
 /**
- * Returns the path of a bpftool with libbpf 1.5 or newer: older ones do not understand how kernels since 6.8 refuse helpers. Undefined where there is none
- * that runs here.
+ * Returns the path of a bpftool with libbpf 1.5 or newer, because older ones misread how kernels since 6.8 refuse
+ * helpers. Undefined if none can be fetched.
  */
 export async function fetchBpftool() {
   const folder = await fetchPackage(
@@ -62,7 +66,7 @@ function extract(programs, folder) {
   }
 }
 
-// A skeleton holds its object as bytes; the section headers are an ELF file's end.
+// A skeleton contains its object as bytes. An ELF file ends with its section headers.
 function embeddedObject(program) {
   const bpf = 247
   for (let at = program.indexOf('\x7fELF', 1); at > 0; at = program.indexOf('\x7fELF', at + 1)) {

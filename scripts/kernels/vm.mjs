@@ -1,4 +1,4 @@
-// Runs a command on another kernel: prints what it says, and ends with its exit status.
+// Runs a command on another kernel, prints its output, and exits with its status.
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../run.mjs'
 import { ensurePrograms } from '../tools.mjs'
@@ -7,8 +7,8 @@ import { guestTools, runInGuest } from './guest.mjs'
 
 const help = `Usage: node scripts/kernels/vm.mjs [--checkout FOLDER] [--cpus N] [--memory 3G] [--seconds N] KERNEL -- COMMAND...
 
-Boots a kernel (${[...kernels.keys()].join(', ')}) under qemu and runs a command in the checkout there, as root. The guest sees this
-machine's files; what it writes, only the guest sees.
+Boots a kernel (${[...kernels.keys()].join(', ')}) under qemu and runs a command in the checkout as root. The guest sees the
+files of this machine; what it writes stays in the guest.
 `
 
 try {
@@ -37,7 +37,7 @@ try {
   })
   if (status === undefined)
     say(
-      `The guest ended before the command did. The end of its console:\n${console.split('\n').slice(-60).join('\n')}`,
+      `The guest ended before the command. The end of its console:\n${console.split('\n').slice(-60).join('\n')}`,
     )
   process.exitCode = status ?? 1
 } catch (error) {

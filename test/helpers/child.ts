@@ -28,8 +28,8 @@ export interface ChildOptions {
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * Runs an ES module in a process of its own, for tests that end or disturb the process. The script can import our package
- * as 'libbpf-node', and finds `args` in `process.argv` from index 1.
+ * Runs an ES module in a process of its own, for tests that end or disturb the process. The script can import our
+ * package as 'libbpf-node', and finds `args` in `process.argv` from index 1.
  */
 export function runChild(
   script: string,
@@ -66,7 +66,9 @@ export function runChild(
   })
 }
 
-/** The environment that loads the addon from its usual place, even if the tests run with a sanitized or prebuilt one. */
+/**
+ * The environment that loads the addon from its usual place, even if the tests run with a sanitized or prebuilt one.
+ */
 export const ordinaryAddon = { LIBBPF_NODE_PREBUILD: '', PREBUILDS_ONLY: '', LD_PRELOAD: '' }
 
 /** A command that runs another one as nobody, with only these capabilities, such as `CAP_BPF`. */

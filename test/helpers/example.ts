@@ -52,8 +52,8 @@ interface Examples {
   /** Runs an example that ends by itself, and returns its output. */
   runToEnd(name: string, args?: string[]): Promise<string>
   /**
-   * Starts an example with only the capabilities that it names and waits until it prints a line like `ready`. Then makes
-   * something happen until it prints one like `wanted`, stops it with SIGINT, and returns its output.
+   * Starts an example with only the capabilities that it names and waits until it prints a line like `ready`. Then
+   * makes something happen until it prints one like `wanted`, stops it with SIGINT, and returns its output.
    */
   run(name: string, args: string[], expected: Expected): Promise<string>
 }

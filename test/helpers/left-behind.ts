@@ -1,5 +1,6 @@
 // Finds what a test file leaves behind: descriptors, mappings and threads of this process, and BPF objects in the
-// kernel. Other processes use BPF at the same time, so an object counts only if it stays and no other process accounts for it.
+// kernel. Other processes use BPF at the same time, so an object counts only if it stays and no other process
+// accounts for it.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { btfs, ids, maps, programs } from 'libbpf-node'
 import { until } from './until.js'
@@ -21,8 +22,8 @@ export const takeSnapshot = (): Snapshot => ({
 })
 
 /**
- * Waits until nothing made since `before` is left, and returns what still exists after `seconds`. The kernel frees objects
- * after an RCU grace period; on a busy machine that takes seconds for programs with trampolines.
+ * Waits until nothing made since `before` is left, and returns what still exists after `seconds`. The kernel frees
+ * objects after an RCU grace period; on a busy machine that takes seconds for programs with trampolines.
  */
 export async function leftBehind(before: Snapshot, seconds: number): Promise<string[]> {
   // Objects that appear from now on belong to others: the test is over.

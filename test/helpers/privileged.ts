@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 
 /**
- * Mounts a BPF file system. Returns a function that returns the path of a file in an empty folder of it, or of the folder
- * itself. The kernel may put files of its own into the root.
+ * Mounts a BPF file system. Returns a function that returns the path of a file in an empty folder of it, or of the
+ * folder itself. The kernel may put files of its own into the root.
  */
 export function useBpffs(): (name?: string) => string {
   let root = ''
