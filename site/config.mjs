@@ -1,5 +1,5 @@
 // The VitePress configuration. site/build.mjs copies it to build/site/pages/.vitepress.
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
 import { slugify } from './slug.mjs'
@@ -51,11 +51,11 @@ const guide = [
 
 // Interfaces and types are many, and are reached from the index, from links and by searching.
 const kinds = { classes: 'Classes', functions: 'Functions' }
-const others = readdirSync(`${pages}api`, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && entry.name !== 'index')
-  .map(({ name }) => ({ text: `libbpf-node/${name}`, link: `/api/${name}/` }))
+// The entry points, as site/build.mjs has put them into the index.
+const index = readFileSync(`${pages}api/index.md`, 'utf8').matchAll(/^\| \[`(.+)`\]\((.+)\/index\.md\)/gm)
+const entryPoints = [...index].map(([, text, folder]) => ({ text, link: `/api/${folder}/` }))
 const api = [
-  { text: 'Entry points', items: [{ text: 'libbpf-node', link: '/api/index/' }, ...others] },
+  { text: 'Entry points', items: entryPoints },
   ...Object.entries(kinds).map(([kind, text]) => ({ text, items: links(`api/index/${kind}`) })),
 ]
 

@@ -1,6 +1,6 @@
 // The settings of TypeDoc, for pages that VitePress shows.
 import { readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { root } from '../scripts/run.mjs'
 
 const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -10,7 +10,11 @@ export const entryPoints = Object.entries(exports)
   .filter(([, { types }]) => types !== undefined)
   .map(([name, { types }]) => {
     const source = types.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts')
-    return { name: name.replace('.', 'libbpf-node'), source, folder: basename(source, '.ts') }
+    return {
+      name: name.replace('.', 'libbpf-node'),
+      source,
+      folder: source.slice('lib/'.length, -'.ts'.length),
+    }
   })
 
 export const typedocOptions = (out) => ({
