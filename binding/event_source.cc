@@ -3,35 +3,52 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "addon.h"
 #include "util/call.h"
 
 namespace {
 
-// A ring is readable, too, while its next record is reserved and not yet committed. Looking again is put off
-// by a time that doubles, so that waiting costs little.
+// poll() also reports a ring whose next record is reserved but not yet committed. The ring is then left alone
+// for a while that doubles each time, so that waiting costs little.
 constexpr uint64_t kLeastBackoffMs = 1;
 constexpr uint64_t kMostBackoffMs = 16;
 
+// The event loop registers a descriptor at its next poll, and idle_ runs before that: the first turn comes
+// too early to see what registering has swallowed, the second does not.
+constexpr int kTurnsToRegister = 2;
+
 }  // namespace
+
+uint8_t* EventSource::Batch::Add(size_t size) {
+  if (records == limit || size > room - used) {
+    has_more = true;
+    if (records == 0 && limit > 0) needed = size;
+    return nullptr;
+  }
+  uint8_t* place = memory + used;
+  used += size;
+  records++;
+  return place;
+}
 
 EventSource::EventSource(Environment& environment)
     : Handle(kKind), environment_(environment), env_(environment.env) {}
 
-// Subclasses have closed it; what libbpf holds is theirs.
+// Subclasses call Close() in their destructors: by now, what Release() needs is gone.
 EventSource::~EventSource() = default;
 
-int EventSource::Open(int fd, size_t kernel_memory, napi_value on_batch) {
+int EventSource::Open(int fd, size_t kernel_memory, napi_value on_ready) {
   fd_ = fd;
-  poll_ = LoopHandle::Poll(environment_, fd, this);
+  poll_ = LoopHandle::Poll(environment_, fd, this, !IsLevelTriggered());
   if (poll_ == nullptr) return -errno;
   timer_ = LoopHandle::Timer(environment_, this);
   idle_ = LoopHandle::Idle(environment_, this);
+  // Whether a reader keeps the process alive is decided once for all of its sources, in JavaScript.
+  for (LoopHandle* handle : {poll_, timer_, idle_}) handle->Ref(false);
   environment_.loop_owners.insert(this);
-  // Weak until it is started: a source that nobody reads and nobody knows any more can go.
-  napi_create_reference(env_, on_batch, 0, &on_batch_);
+  // Weak, so that a reader that nobody uses can be collected. JavaScript keeps those that are in use.
+  napi_create_reference(env_, on_ready, 0, &on_ready_);
   Account(env_, static_cast<int64_t>(kernel_memory));
   napi_async_init(env_, nullptr, ToJs(env_, "libbpf-node:events"), &context_);
   return 0;
@@ -42,169 +59,150 @@ void EventSource::SetSlab(napi_value slab) {
   napi_create_reference(env_, slab, 1, &slab_);
 }
 
-bool EventSource::Put(const void* data, size_t size) {
-  size_t padded = InSlab(size);
-  if (padded > room_ - used_) return false;
-  uint32_t header[2] = {static_cast<uint32_t>(size), 0};
-  memcpy(memory_ + used_, header, kHeader);
-  memcpy(memory_ + used_ + kHeader, data, size);
-  used_ += padded;
-  records_++;
-  return true;
-}
-
-bool EventSource::Take(const void* data, size_t size) {
-  if (Put(data, size)) return true;
-  // libbpf counts the record as consumed whatever it is told, so it has to be kept.
-  auto* bytes = static_cast<const uint8_t*>(data);
-  left_over_.assign(bytes, bytes + size);
-  return false;
-}
-
-int64_t EventSource::RoomForLeftOver() const { return -static_cast<int64_t>(InSlab(left_over_.size())); }
-
 bool EventSource::Consume(uint32_t limit, int64_t* result) {
+  *result = 0;
+  has_more_ = false;
+  if (limit == 0 || !HasRecords()) return true;
   napi_value slab = nullptr;
   napi_typedarray_type type;
   void* memory = nullptr;
-  *result = 0;
-  // Asked anew each time: whoever sees the slab can detach it.
+  size_t room = 0;
+  // Looked up each time, because JavaScript can detach the slab.
   if (slab_ == nullptr || napi_get_reference_value(env_, slab_, &slab) != napi_ok ||
-      napi_get_typedarray_info(env_, slab, &type, &room_, &memory, nullptr, nullptr) != napi_ok ||
+      napi_get_typedarray_info(env_, slab, &type, &room, &memory, nullptr, nullptr) != napi_ok ||
       memory == nullptr) {
-    napi_throw_error(env_, "ERR_BPF_STATE", "it has no slab, or the slab was detached");
+    napi_throw_error(env_, "ERR_BPF_STATE", "the memory for records was transferred or detached");
     return false;
   }
-  memory_ = static_cast<uint8_t*>(memory);
-  used_ = 0;
-  records_ = 0;
-  limit_now_ = limit;
-  if (!left_over_.empty()) {
-    if (!Put(left_over_.data(), left_over_.size())) {
-      *result = RoomForLeftOver();
-      return true;
-    }
-    left_over_.clear();
-  }
-  int error = budget() > 0 ? Drain() : 0;
-  memory_ = nullptr;
+  Batch batch{static_cast<uint8_t*>(memory), room, limit};
+  int error = Drain(batch);
   if (error < 0) {
-    Throw(env_, "ring_buffer__consume", error);
+    Throw(env_, drain_operation(), error);
     return false;
   }
-  // Where not even the first record fitted, the answer is as if it had been left over from before.
-  *result = records_ == 0 && !left_over_.empty() ? RoomForLeftOver() : int64_t{records_};
+  has_more_ = batch.has_more;
+  *result = batch.records > 0 ? int64_t{batch.records} : -static_cast<int64_t>(batch.needed);
   return true;
 }
 
-int EventSource::Start(uint32_t limit, uint32_t interval_ms, bool wakeable) {
-  limit_ = limit;
+int EventSource::Watch(uint32_t interval_ms, bool wakeable) {
   interval_ms_ = interval_ms;
   backoff_ms_ = kLeastBackoffMs;
-  if (!started_) napi_reference_ref(env_, on_batch_, nullptr);
-  started_ = true;
-  // poll does not know of a record that was left over, nor, edge-triggered, of those from before.
-  if (interval_ms_ > 0 || !left_over_.empty() || !IsLevelTriggered()) NextTurn();
-  if (interval_ms_ == 0) Watch();
+  watched_ = true;
+  told_ = false;
+  Continue(true);
   return interval_ms_ > 0 && wakeable ? WatchWakeUps() : 0;
 }
 
-// A ring is readable while there is anything in it, so that an interval would be for nothing. Behind an
-// edge-triggered epoll only the wake-up counts.
+// Waits for the next records. `anew`: someone has just begun to wait, and there may be records already.
+void EventSource::Continue(bool anew) {
+  if (ended_) {
+    Look(1);
+  } else if (interval_ms_ > 0) {
+    if (anew || has_more_) {
+      Look(1);
+    } else {
+      timer_->Start(interval_ms_);
+    }
+  } else if (!poll_->IsActive()) {
+    if (poll_->Start() < 0) ended_ = true;
+    if (ended_ || !IsLevelTriggered()) Look(kTurnsToRegister);
+  } else if (has_more_ && !IsLevelTriggered()) {
+    Look(1);
+  }
+}
+
+// A ring is readable while there is anything in it, which would make an interval pointless. An edge-triggered
+// epoll in between reports only the wake-ups.
 int EventSource::WatchWakeUps() {
   if (edge_.handle() == nullptr) {
     int error = edge_.Open(environment_, fd_, EPOLLIN, this);
     if (error < 0) return error;
-    edge_.handle()->Ref(held_);
+    edge_.handle()->Ref(false);
   }
+  if (edge_.handle()->IsActive()) return 0;
+  Look(kTurnsToRegister);
   return edge_.handle()->Start();
 }
 
-void EventSource::Watch() {
-  if (ended_) {
-    NextTurn();
-    return;
-  }
-  if (!poll_->IsActive() && poll_->Start() < 0) End();
+// Looks for records at the beginning of each of the next turns of the event loop. A timer of 0 ms would not
+// do: libuv before 1.49 runs a timer that is set again by its own callback without ever leaving the timers.
+void EventSource::Look(int turns) {
+  turns_ = std::max(turns_, turns);
+  idle_->Start();
 }
 
 void EventSource::Woken(bool ended) {
-  // Where the file tells only once it has told the loop.
+  // An epoll descriptor stays readable until someone asks it what has happened.
   edge_.Take();
-  if (ended) End();
-  Ready();
+  if (ended) {
+    // From now on, poll() would report the end in each turn.
+    ended_ = true;
+    poll_->Stop();
+  }
+  if (told_) {
+    // Most readers have asked for more before the next record comes, so it pays to stop watching only now.
+    poll_->Stop();
+    idle_->Stop();
+    return;
+  }
+  bool has_records = HasRecords();
+  if (has_records || ended_) {
+    Tell(!has_records);
+  } else {
+    Wait();
+  }
 }
 
-// It would be reported in each turn from now on. What is there is still read, turn by turn.
-void EventSource::End() {
-  ended_ = true;
-  poll_->Stop();
-  NextTurn();
+// Goes on waiting after a look that has found nothing.
+void EventSource::Wait() {
+  if (turns_ > 0 && --turns_ > 0) return;
+  idle_->Stop();
+  if (interval_ms_ > 0) {
+    timer_->Start(interval_ms_);
+  } else if (IsLevelTriggered() && poll_->IsActive()) {
+    poll_->Stop();
+    timer_->Start(backoff_ms_);
+    backoff_ms_ = std::min(2 * backoff_ms_, kMostBackoffMs);
+  } else if (!poll_->IsActive() && poll_->Start() < 0) {
+    ended_ = true;
+    Look(1);
+  }
 }
 
-void EventSource::After(uint64_t delay_ms) { timer_->Start(delay_ms); }
-
-// Not a timer of 0 ms: one that is set anew by its own callback is due at once, and libuv before 1.49 runs
-// nothing else.
-void EventSource::NextTurn() { idle_->Start(); }
+void EventSource::Tell(bool ended) {
+  Napi::HandleScope scope(env_);
+  told_ = true;
+  turns_ = 0;
+  backoff_ms_ = kLeastBackoffMs;
+  idle_->Stop();
+  timer_->Stop();
+  napi_value on_ready = nullptr;
+  // The reader may have been collected; then this source follows soon.
+  if (napi_get_reference_value(env_, on_ready_, &on_ready) != napi_ok || on_ready == nullptr) return;
+  napi_value argument = nullptr;
+  napi_get_boolean(env_, ended, &argument);
+  napi_value answer = CallBack(env_, context_, on_ready_, 1, &argument);
+  bool again = false;
+  if (answer != nullptr) napi_get_value_bool(env_, answer, &again);
+  // The callback may have closed or stopped the source, or watched it again.
+  if (poll_ == nullptr || !watched_ || !told_ || !again) return;
+  told_ = false;
+  Continue(false);
+}
 
 void EventSource::Stop() {
-  if (started_) napi_reference_unref(env_, on_batch_, nullptr);
-  started_ = false;
+  watched_ = false;
+  told_ = false;
+  turns_ = 0;
   for (LoopHandle* handle : {poll_, timer_, idle_, edge_.handle()}) {
     if (handle != nullptr) handle->Stop();
   }
 }
 
-void EventSource::Ref(bool on) {
-  held_ = on;
-  for (LoopHandle* handle : {poll_, timer_, idle_, edge_.handle()}) {
-    if (handle != nullptr) handle->Ref(on);
-  }
-}
-
-void EventSource::Ready() {
-  Napi::HandleScope scope(env_);
-  idle_->Stop();
-  int64_t result = 0;
-  if (!Consume(limit_, &result)) {
-    napi_value error = nullptr;
-    napi_get_and_clear_last_exception(env_, &error);
-    Stop();
-    napi_fatal_exception(env_, error);
-    return;
-  }
-  bool more = !left_over_.empty() || records_ == limit_;
-  if (result != 0) {
-    napi_value records = nullptr;
-    napi_create_int64(env_, result, &records);
-    CallBack(env_, context_, on_batch_, 1, &records);
-  } else if (ended_) {
-    napi_value end = Undefined(env_);
-    CallBack(env_, context_, on_batch_, 1, &end);
-  }
-  // The callback may have stopped or closed the source.
-  if (poll_ == nullptr || !started_) return;
-  if (ended_) {
-    if (result != 0) NextTurn();
-  } else if (more && (interval_ms_ > 0 || !WillWake())) {
-    NextTurn();
-  } else if (interval_ms_ > 0) {
-    After(interval_ms_);
-  } else if (result == 0 && IsLevelTriggered() && poll_->IsActive()) {
-    poll_->Stop();
-    After(backoff_ms_);
-    backoff_ms_ = std::min(2 * backoff_ms_, kMostBackoffMs);
-  } else {
-    // After a wait in vain, too: poll knows whether the record is still reserved or was discarded.
-    if (result != 0) backoff_ms_ = kLeastBackoffMs;
-    Watch();
-  }
-}
-
 void EventSource::Close() {
   environment_.loop_owners.erase(this);
-  started_ = false;
+  watched_ = false;
   Account(env_, 0);
   for (LoopHandle** handle : {&poll_, &timer_, &idle_}) {
     if (*handle != nullptr) (*handle)->Close();
@@ -212,7 +210,7 @@ void EventSource::Close() {
   }
   edge_.Close();
   Release();
-  for (napi_ref* reference : {&on_batch_, &slab_}) {
+  for (napi_ref* reference : {&on_ready_, &slab_}) {
     if (*reference != nullptr) napi_delete_reference(env_, *reference);
     *reference = nullptr;
   }
@@ -233,7 +231,7 @@ napi_value SetSlab(napi_env env, napi_callback_info info) {
 }
 
 napi_value Consume(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 2);
   auto* source = args.handle<EventSource>(0);
   uint32_t limit = args.u32(1);
   int64_t result = 0;
@@ -243,29 +241,20 @@ napi_value Consume(napi_env env, napi_callback_info info) {
   return value;
 }
 
-napi_value Start(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+napi_value Watch(napi_env env, napi_callback_info info) {
+  Args args(env, info, 3);
   auto* source = args.handle<EventSource>(0);
-  auto limit = static_cast<uint32_t>(args.integer(1, 1, UINT32_MAX));
-  uint32_t interval_ms = args.u32(2);
-  bool wakeable = args.boolean(3);
-  int error = args.ok() ? source->Start(limit, interval_ms, wakeable) : 0;
+  uint32_t interval_ms = args.u32(1);
+  bool wakeable = args.boolean(2);
+  int error = args.ok() ? source->Watch(interval_ms, wakeable) : 0;
   if (error < 0) Throw(env, "epoll_ctl", error);
   return Undefined(env);
 }
 
 napi_value Stop(napi_env env, napi_callback_info info) {
-  Args args(env, info);
+  Args args(env, info, 1);
   auto* source = args.handle<EventSource>(0);
   if (args.ok()) source->Stop();
-  return Undefined(env);
-}
-
-napi_value Ref(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  auto* source = args.handle<EventSource>(0);
-  bool on = args.boolean(1);
-  if (args.ok()) source->Ref(on);
   return Undefined(env);
 }
 
@@ -283,9 +272,8 @@ void DefineEventSource(napi_env env, napi_value exports) {
          {
              {"sourceSetSlab", SetSlab},
              {"sourceConsume", Consume},
-             {"sourceStart", Start},
+             {"sourceWatch", Watch},
              {"sourceStop", Stop},
-             {"sourceRef", Ref},
              {"sourceClose", Close},
          });
 }

@@ -12,6 +12,7 @@
 #include "addon.h"
 #include "event_source.h"
 #include "map.h"
+#include "map_reader.h"
 #include "util/call.h"
 #include "util/options.h"
 #include "util/unique_fd.h"
@@ -42,24 +43,46 @@ struct Sample {
   uint8_t data[];
 };
 
-// For how many nanoseconds the event was on its CPU; negative errno. The kernel takes it off when the CPU
-// goes offline, tells nobody, and never puts it back.
+// The memory of an event that the kernel writes records to: a page with the positions, then the data.
+struct PerfMemory {
+  perf_event_mmap_page* page = nullptr;
+  const uint8_t* data = nullptr;
+  // Of the data, a power of two.
+  size_t size = 0;
+
+  uint64_t head() const { return __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE); }
+
+  // Positions count up forever, and what begins at the end of the data goes on at its beginning.
+  void CopyOut(uint64_t from, void* to, size_t bytes) const {
+    size_t at = from & (size - 1);
+    size_t first = bytes < size - at ? bytes : size - at;
+    memcpy(to, data + at, first);
+    memcpy(static_cast<uint8_t*>(to) + first, data, bytes - first);
+  }
+};
+
+// For how many nanoseconds the event was on its CPU, or a negative errno. When the CPU goes offline, the
+// kernel silently takes the event off, and never puts it back.
 int64_t TimeOnCpu(int event_fd) {
   uint64_t values[2];
   return read(event_fd, values, sizeof(values)) == sizeof(values) ? static_cast<int64_t>(values[1]) : -errno;
 }
 
-// One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY. libbpf would open those of all CPUs at once; one at a
-// time, each is watched on its own and those of CPUs that come online later can follow.
+// One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY. libbpf can open the buffers of all CPUs at once. We
+// open them one by one, so that each can be watched on its own, and those of CPUs that come online can
+// follow.
 class PerfBuffer : public EventSource {
  public:
   explicit PerfBuffer(Environment& environment) : EventSource(environment) {}
   ~PerfBuffer() override { Close(); }
 
+  // Returns -EBUSY if the CPU's buffer has a reader in this process already.
   int Open(int map_fd, int cpu, size_t pages, uint32_t wakeup_events, uint32_t watermark,
-           napi_value on_batch) {
-    // A descriptor of our own: the map's goes when its object is closed, and its number to something else,
-    // while libbpf takes the buffer out of the map at the end.
+           napi_value on_ready) {
+    int error = reader_.Claim(map_fd, cpu);
+    if (error < 0) return error;
+    // A descriptor of our own, because the map's descriptor is closed with its object. Its number could then
+    // be another map's when libbpf takes the buffer out of the map in the end.
     map_fd_ = UniqueFd::Duplicate(map_fd);
     if (!map_fd_.IsOpen()) return map_fd_.get();
     perf_event_attr attr = BpfOutput();
@@ -69,56 +92,79 @@ class PerfBuffer : public EventSource {
     } else {
       attr.wakeup_events = wakeup_events;
     }
+    // Drain() reads the records; libbpf is never asked to.
+    auto unused = [](void*, int, perf_event_header*) { return LIBBPF_PERF_EVENT_DONE; };
     perf_buffer_raw_opts options;
     InitOptions(options);
     options.cpu_cnt = 1;
     options.cpus = &cpu;
     options.map_keys = &cpu;
-    buffer_ = perf_buffer__new_raw(map_fd_.get(), pages, &attr, Event, this, &options);
+    buffer_ = perf_buffer__new_raw(map_fd_.get(), pages, &attr, unused, nullptr, &options);
     if (buffer_ == nullptr) return -errno;
     void* memory = nullptr;
-    perf_buffer__buffer(buffer_, 0, &memory, &size_);
-    page_ = static_cast<perf_event_mmap_page*>(memory);
+    perf_buffer__buffer(buffer_, 0, &memory, &memory_.size);
+    memory_.page = static_cast<perf_event_mmap_page*>(memory);
+    memory_.data = static_cast<uint8_t*>(memory) + sysconf(_SC_PAGESIZE);
     int fd = perf_buffer__buffer_fd(buffer_, 0);
-    return fd < 0 ? fd : EventSource::Open(fd, size_, on_batch);
+    return fd < 0 ? fd : EventSource::Open(fd, memory_.size, on_ready);
   }
 
   uint64_t lost() const { return lost_; }
-  size_t size() const { return size_; }
-  size_t available() const {
-    return __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE) - page_->data_tail + left_over();
-  }
+  size_t size() const { return memory_.size; }
+  size_t available() const { return memory_.head() - memory_.page->data_tail; }
   int64_t time_on_cpu() const { return TimeOnCpu(perf_buffer__buffer_fd(buffer_, 0)); }
 
  private:
-  static bpf_perf_event_ret Event(void* context, int, perf_event_header* event) {
-    auto* self = static_cast<PerfBuffer*>(context);
-    if (event->type == PERF_RECORD_LOST) {
-      self->lost_ += reinterpret_cast<Lost*>(event)->lost;
-      return LIBBPF_PERF_EVENT_CONT;
+  bool HasRecords() const override { return memory_.head() != memory_.page->data_tail; }
+
+  int Drain(Batch& batch) override {
+    uint64_t head = memory_.head();
+    uint64_t tail = memory_.page->data_tail;
+    int error = 0;
+    while (tail != head) {
+      perf_event_header header;
+      memory_.CopyOut(tail, &header, sizeof(header));
+      if (header.size < sizeof(header) || header.size > head - tail) {
+        error = -EBADMSG;
+        break;
+      }
+      if (header.type == PERF_RECORD_LOST && header.size >= sizeof(Lost)) {
+        Lost lost;
+        memory_.CopyOut(tail, &lost, sizeof(lost));
+        lost_ += lost.lost;
+      } else if (header.type == PERF_RECORD_SAMPLE && header.size >= sizeof(Sample)) {
+        uint32_t length = 0;
+        memory_.CopyOut(tail + offsetof(Sample, size), &length, sizeof(length));
+        if (length > header.size - sizeof(Sample)) {
+          error = -EBADMSG;
+          break;
+        }
+        uint8_t* to = batch.Add(InSlab(length));
+        if (to == nullptr) break;
+        memcpy(to, &length, sizeof(length));
+        memory_.CopyOut(tail + sizeof(Sample), to + kHeader, length);
+      }
+      tail += header.size;
     }
-    if (event->type != PERF_RECORD_SAMPLE) return LIBBPF_PERF_EVENT_CONT;
-    auto* sample = reinterpret_cast<Sample*>(event);
-    bool fitted = self->Take(sample->data, sample->size);
-    return fitted && self->budget() > 0 ? LIBBPF_PERF_EVENT_CONT : LIBBPF_PERF_EVENT_DONE;
+    __atomic_store_n(&memory_.page->data_tail, tail, __ATOMIC_RELEASE);
+    return error;
   }
 
-  int Drain() override { return perf_buffer__consume_buffer(buffer_, 0); }
-
+  const char* drain_operation() const override { return "perf_buffer__consume"; }
   bool IsLevelTriggered() const override { return false; }
-  bool WillWake() const override { return false; }
 
   void Release() override {
     perf_buffer__free(buffer_);
     buffer_ = nullptr;
-    page_ = nullptr;
+    memory_ = {};
     map_fd_.Reset();
+    reader_.Release();
   }
 
   UniqueFd map_fd_;
+  MapReader reader_;
   perf_buffer* buffer_ = nullptr;
-  perf_event_mmap_page* page_ = nullptr;
-  size_t size_ = 0;
+  PerfMemory memory_;
   uint64_t lost_ = 0;
 };
 
@@ -129,15 +175,15 @@ napi_value New(napi_env env, napi_callback_info info) {
   uint32_t pages = args.u32(2);
   uint32_t wakeup_events = args.u32(3);
   uint32_t watermark = args.u32(4);
-  napi_value on_batch = args.function(5);
+  napi_value on_ready = args.function(5);
   if (!args.ok()) return nullptr;
   auto buffer = std::make_unique<PerfBuffer>(Environment::Of(env));
   bool opened = Call(env, "perf_buffer__new_raw",
-                     [&] { return buffer->Open(map->fd(), cpu, pages, wakeup_events, watermark, on_batch); });
+                     [&] { return buffer->Open(map->fd(), cpu, pages, wakeup_events, watermark, on_ready); });
   return opened ? Wrap(env, buffer.release()) : nullptr;
 }
 
-// The buffer behind a handle that may be of any source.
+// The buffer behind a handle that may be a ring buffer's.
 PerfBuffer* PerfBufferOf(napi_env env, Args& args) {
   auto* source = args.handle<EventSource>(0);
   if (!args.ok()) return nullptr;
@@ -175,31 +221,36 @@ napi_value SourceTime(napi_env env, napi_callback_info info) {
 
 // ---- Overwritable
 
-// One CPU's buffer that the kernel writes backwards and round and round: the newest records are always in it.
-// libbpf cannot make one. Nothing watches it; it is looked into when somebody asks.
+// One CPU's buffer that the kernel fills backwards, over and over, so that the newest records are always in
+// it. libbpf cannot make one. Nobody is told of records; they are looked for when someone asks.
 class PerfRecorder : public Handle {
  public:
   static constexpr Kind kKind = Kind::kPerfRecorder;
   PerfRecorder() : Handle(kKind) {}
   ~PerfRecorder() override { Close(); }
-  const char* Refusal() const override { return page_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
+  const char* Refusal() const override { return memory_.page == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
 
+  // Returns -EBUSY if the CPU's buffer has a reader in this process already.
   int Open(int map_fd, int cpu, size_t pages) {
-    // An array of numbers would take the descriptor as well.
+    // An array of numbers would accept the descriptor, too.
     bpf_map_info map;
     int error = ReadMapInfo(map_fd, map);
     if (error != 0) return error;
     if (map.type != BPF_MAP_TYPE_PERF_EVENT_ARRAY) return -EINVAL;
+    error = reader_.Claim(map_fd, cpu);
+    if (error < 0) return error;
     perf_event_attr attr = BpfOutput();
     attr.write_backward = 1;
     fd_.Reset(static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
     if (!fd_.IsOpen()) return -errno;
-    page_size_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    size_ = pages * page_size_;
-    // That it cannot be written to from here is what makes it overwritable.
-    void* memory = mmap(nullptr, page_size_ + size_, PROT_READ, MAP_SHARED, fd_.get(), 0);
+    auto page_size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    memory_.size = pages * page_size;
+    mapped_ = page_size + memory_.size;
+    // The kernel overwrites a buffer that we cannot write to.
+    void* memory = mmap(nullptr, mapped_, PROT_READ, MAP_SHARED, fd_.get(), 0);
     if (memory == MAP_FAILED) return -errno;
-    page_ = static_cast<perf_event_mmap_page*>(memory);
+    memory_.page = static_cast<perf_event_mmap_page*>(memory);
+    memory_.data = static_cast<uint8_t*>(memory) + page_size;
     if (ioctl(fd_.get(), PERF_EVENT_IOC_ENABLE, 0) < 0) return -errno;
     key_ = cpu;
     int event = fd_.get();
@@ -208,27 +259,28 @@ class PerfRecorder : public Handle {
     return map_fd_.IsOpen() ? 0 : map_fd_.get();
   }
 
-  size_t size() const { return size_; }
+  size_t size() const { return memory_.size; }
   int Pause(bool on) { return ErrnoOf(ioctl(fd_.get(), PERF_EVENT_IOC_PAUSE_OUTPUT, on ? 1 : 0)); }
   int64_t time_on_cpu() const { return TimeOnCpu(fd_.get()); }
 
-  // The records, oldest first, each as in a slab. Only while output is paused do they hold together.
+  // The records, oldest first, each as in a slab. They are only consistent while the output is paused.
   OwnedBytes Records() const {
-    uint64_t head = __atomic_load_n(&page_->data_head, __ATOMIC_ACQUIRE);
+    uint64_t head = memory_.head();
     struct Found {
       uint64_t data;
       uint32_t length;
     };
     std::vector<Found> newest_first;
     size_t total = 0;
-    for (size_t at = 0; at + sizeof(perf_event_header) <= size_;) {
+    for (size_t at = 0; at + sizeof(perf_event_header) <= memory_.size;) {
       perf_event_header header;
-      CopyOut(head + at, &header, sizeof(header));
-      // Where nothing was written yet there are zeros. The oldest record has lost its end to the newest.
-      if (header.size < sizeof(header) || header.size > size_ - at) break;
+      memory_.CopyOut(head + at, &header, sizeof(header));
+      // Memory that was never written to is zero. The newest record may have overwritten the end of the
+      // oldest.
+      if (header.size < sizeof(header) || header.size > memory_.size - at) break;
       if (header.type == PERF_RECORD_SAMPLE && header.size >= sizeof(Sample)) {
         uint32_t length = 0;
-        CopyOut(head + at + offsetof(Sample, size), &length, sizeof(length));
+        memory_.CopyOut(head + at + offsetof(Sample, size), &length, sizeof(length));
         if (length > header.size - sizeof(Sample)) break;
         newest_first.push_back({head + at + sizeof(Sample), length});
         total += EventSource::InSlab(length);
@@ -240,7 +292,7 @@ class PerfRecorder : public Handle {
     uint8_t* to = records.data();
     for (auto found = newest_first.rbegin(); found != newest_first.rend(); ++found) {
       memcpy(to, &found->length, sizeof(found->length));
-      CopyOut(found->data, to + EventSource::kHeader, found->length);
+      memory_.CopyOut(found->data, to + EventSource::kHeader, found->length);
       to += EventSource::InSlab(found->length);
     }
     return records;
@@ -248,28 +300,20 @@ class PerfRecorder : public Handle {
 
   void Close() {
     if (map_fd_.IsOpen()) bpf_map_delete_elem(map_fd_.get(), &key_);
-    if (page_ != nullptr) munmap(page_, page_size_ + size_);
+    if (memory_.page != nullptr) munmap(memory_.page, mapped_);
+    memory_ = {};
     fd_.Reset();
     map_fd_.Reset();
-    page_ = nullptr;
+    reader_.Release();
   }
 
  private:
-  // From a place that counts on without end. What is asked for may go round the buffer's.
-  void CopyOut(uint64_t from, void* to, size_t size) const {
-    const auto* data = reinterpret_cast<const uint8_t*>(page_) + page_size_;
-    size_t at = from & (size_ - 1);
-    size_t first = size < size_ - at ? size : size_ - at;
-    memcpy(to, data + at, first);
-    memcpy(static_cast<uint8_t*>(to) + first, data, size - first);
-  }
-
   UniqueFd fd_;
   UniqueFd map_fd_;
+  MapReader reader_;
   int key_ = 0;
-  size_t page_size_ = 0;
-  size_t size_ = 0;
-  perf_event_mmap_page* page_ = nullptr;
+  PerfMemory memory_;
+  size_t mapped_ = 0;
 };
 
 napi_value NewRecorder(napi_env env, napi_callback_info info) {

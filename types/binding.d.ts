@@ -40,8 +40,11 @@ export type LongLogHandle = Handle<'long log'>
 /** Memory of a map, mapped. */
 export type MemoryHandle = Handle<'mapped memory'>
 
-/** See `sourceStart`. */
-export type OnBatch = (records: number | undefined) => void
+/**
+ * Called by the event loop when a source has records, or, with `ended`, when the kernel will not write any more. Returns true if it is to be
+ * called again for further records, without another call of `sourceWatch`.
+ */
+export type OnReady = (ended: boolean) => boolean
 
 /** libbpf's print levels: 0 warn, 1 info, 2 debug. */
 export type LogLevel = 0 | 1 | 2
@@ -695,30 +698,32 @@ export interface Binding {
 
   // ---- event sources: binding/event_source.cc
 
-  /** The memory that drains write to; kept until the next call. Looked up at each drain: detaching it throws, nothing else. */
+  /** Sets the memory that `sourceConsume` copies records to. It is looked up at each call: if it was detached, that throws, and nothing else happens. */
   sourceSetSlab(source: SourceHandle, slab: Uint8Array): void
   /**
-   * Copies at most `limit` records into the slab, each behind an 8-byte header (u32 length in the machine's byte order, u32 unused) and padded to 8
-   * bytes. Returns how many; a negative number says that the next record needs a slab of so many bytes.
+   * Copies at most `limit` records to the slab, each behind a header of 8 bytes (a u32 with its length in the machine's byte order, and 4 unused
+   * bytes), padded to a multiple of 8 bytes. Returns how many. A negative result -n says that the next record needs a slab of n bytes.
    */
   sourceConsume(source: SourceHandle, limit: number): number
   /**
-   * From now on the event loop drains at most `limit` records at a time, when the source is readable, or each `intervalMs` when that is not 0, and
-   * calls `onBatch` with what `sourceConsume` would return, unless that is 0; with undefined when the kernel has ended the source and all
-   * of it is read. `wakeable`: with an interval, it drains when the program wakes it, too. A source that is not started holds `onBatch` weakly: whoever made it has to keep it.
+   * Has the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel wakes the reader; with one, the
+   * event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when the kernel wakes the reader. The source holds
+   * `onReady` weakly and does not keep the process alive.
    */
-  sourceStart(source: SourceHandle, limit: number, intervalMs: number, wakeable: boolean): void
+  sourceWatch(source: SourceHandle, intervalMs: number, wakeable: boolean): void
+  /** Undoes `sourceWatch`. */
   sourceStop(source: SourceHandle): void
-  /** Whether a started source keeps the process alive. */
-  sourceRef(source: SourceHandle, on: boolean): void
-  /** Twice is fine; also from inside `onBatch`. */
+  /** Can be called more than once, and from inside of `onReady`. */
   sourceClose(source: SourceHandle): void
 
   // ---- ring buffer: binding/ring_buffer.cc
 
-  /** A consumer of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. */
-  ringBufferNew(map: MapHandle, onBatch: OnBatch): SourceHandle
-  /** Bytes between consumer and producer, headers and padding too. */
+  /**
+   * Opens a reader of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. Throws EBUSY if the map has a
+   * reader in this process already, in whatever thread.
+   */
+  ringBufferNew(map: MapHandle, onReady: OnReady): SourceHandle
+  /** Bytes between the consumer's and the producer's position, including headers and padding. */
   ringBufferAvailable(ring: SourceHandle): number
   /** Bytes of the ring. */
   ringBufferSize(ring: SourceHandle): number
@@ -728,8 +733,8 @@ export interface Binding {
   // ---- perf buffer: binding/perf_buffer.cc
 
   /**
-   * One CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY, of `pages` (a power of two) pages. It wakes the reader by every `wakeupEvents` records,
-   * or by `watermark` bytes where that is not 0.
+   * Opens one CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY, with `pages` (a power of two) pages. The kernel wakes the reader every
+   * `wakeupEvents` records or, if `watermark` is not 0, every `watermark` bytes. Throws EBUSY if it has a reader in this process already.
    */
   perfBufferNew(
     map: MapHandle,
@@ -737,26 +742,29 @@ export interface Binding {
     pages: number,
     wakeupEvents: number,
     watermark: number,
-    onBatch: OnBatch,
+    onReady: OnReady,
   ): SourceHandle
-  /** How many records the kernel had no room for, as far as it has told. */
+  /** How many records the kernel had no room for, as far as it has said so. */
   perfBufferLost(buffer: SourceHandle): bigint
-  /** Bytes that were not consumed, headers and padding too. */
+  /** Bytes that were not consumed, including headers and padding. */
   perfBufferAvailable(buffer: SourceHandle): number
   /** Bytes of the buffer. */
   perfBufferSize(buffer: SourceHandle): number
-  /** For how many nanoseconds the kernel had the buffer on its CPU. It stands still from when the CPU has gone offline, even once. */
+  /** For how many nanoseconds the kernel had the buffer on its CPU. This stops for good when the CPU goes offline. */
   perfBufferTime(buffer: SourceHandle): bigint
 
-  /** One CPU's buffer whose oldest records the kernel writes over (write_backward), of `pages` (a power of two) pages. */
+  /**
+   * Opens one CPU's buffer in which the kernel overwrites the oldest records (`write_backward`), with `pages` (a power of two) pages. Throws
+   * EBUSY like `perfBufferNew`.
+   */
   perfRecorderNew(map: MapHandle, cpu: number, pages: number): PerfRecorderHandle
-  /** PERF_EVENT_IOC_PAUSE_OUTPUT: meanwhile programs get ENOSPC. */
+  /** PERF_EVENT_IOC_PAUSE_OUTPUT: until it is undone, programs get ENOSPC. */
   perfRecorderPause(recorder: PerfRecorderHandle, on: boolean): void
-  /** The records in it, oldest first, each as in a slab of `sourceConsume`. Only right while it is paused. */
+  /** The records, oldest first, laid out as in a slab of `sourceConsume`. They are only consistent while the recorder is paused. */
   perfRecorderRecords(recorder: PerfRecorderHandle): Uint8Array
-  /** As `perfBufferTime`. */
+  /** Like `perfBufferTime`. */
   perfRecorderTime(recorder: PerfRecorderHandle): bigint
-  /** Twice is fine. */
+  /** Can be called more than once. */
   perfRecorderClose(recorder: PerfRecorderHandle): void
 
   // ---- user ring buffer: binding/user_ring_buffer.cc

@@ -26,13 +26,15 @@ napi_value Throw(napi_env env, const char* operation, int error, Warnings warnin
   return nullptr;
 }
 
-void CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc,
-              const napi_value* argv) {
+napi_value CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc,
+                    const napi_value* argv) {
   napi_value callee = nullptr;
   napi_value result = nullptr;
   napi_get_reference_value(env, function, &callee);
   napi_status status = napi_make_callback(env, context, Napi::Env(env).Global(), callee, argc, argv, &result);
-  if (status != napi_pending_exception) return;
+  if (status == napi_ok) return result;
   napi_value error = nullptr;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &error) == napi_ok)
+    napi_fatal_exception(env, error);
+  return nullptr;
 }

@@ -22,9 +22,10 @@ napi_value NativeError(napi_env env, const char* operation, int error, Warnings 
 // Throws a NativeError, and gives the value that the native function then returns.
 napi_value Throw(napi_env env, const char* operation, int error, Warnings warnings = {});
 
-// Calls a JavaScript function from the event loop. If it throws, that is an uncaught exception.
-void CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc = 0,
-              const napi_value* argv = nullptr);
+// Calls a JavaScript function from the event loop. If it throws, that is an uncaught exception, and the
+// result is null.
+napi_value CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc = 0,
+                    const napi_value* argv = nullptr);
 
 // Runs `work`, and throws when it returns a negative errno. `work` may take the capture as its argument, to
 // see what was printed.

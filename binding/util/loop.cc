@@ -17,7 +17,7 @@ class UvHandle final : public LoopHandle {
         handle_(static_cast<uv_handle_t*>(malloc(uv_handle_size(type)))),
         owner_(owner) {}
 
-  // `error` is what libuv said of the new handle.
+  // `error` is libuv's result for the new handle.
   UvHandle* Opened(int error) {
     if (error != 0) {
       free(handle_);
@@ -33,7 +33,7 @@ class UvHandle final : public LoopHandle {
   int Start(uint64_t delay_ms) override {
     switch (type_) {
       case UV_POLL:
-        // Asked for the end as well, libuv tells it apart from data.
+        // libuv tells the end apart from data only if it is asked for both.
         return uv_poll_start(handle_, UV_READABLE | UV_DISCONNECT,
                              [](uv_handle_t* handle, int status, int events) {
                                OwnerOf(handle)->Woken(status < 0 || (events & UV_DISCONNECT) != 0);
@@ -69,7 +69,7 @@ class UvHandle final : public LoopHandle {
     }
   }
 
-  // A callback that libuv still owes must not find freed memory.
+  // libuv may still call back before it has closed the handle, so the memory has to stay until then.
   void Close() override {
     uv_close(handle_, [](uv_handle_t* handle) {
       auto* self = static_cast<UvHandle*>(uv_handle_get_data(handle));
@@ -94,8 +94,8 @@ class UvHandle final : public LoopHandle {
 
 }  // namespace
 
-LoopHandle* LoopHandle::Poll(Environment& environment, int fd, LoopOwner* owner) {
-  if (environment.loop_thread) return environment.loop_thread->Poll(fd, owner);
+LoopHandle* LoopHandle::Poll(Environment& environment, int fd, LoopOwner* owner, bool reports_once) {
+  if (environment.loop_thread) return environment.loop_thread->Poll(fd, owner, reports_once);
   auto* handle = new UvHandle(environment, UV_POLL, owner);
   return handle->Opened(uv_poll_init(environment.loop, handle->get(), fd));
 }

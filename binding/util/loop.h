@@ -1,5 +1,5 @@
-// What the binding has event loops wait for: descriptors, time, the next turn. By libuv in Node.js and
-// Electron; by a thread of its own in runtimes whose libuv is a facade.
+// What the binding waits for: descriptors, timers, the next turn of the event loop. libuv does the waiting in
+// Node.js and Electron. Runtimes that only imitate libuv get a thread of our own.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@ class Environment;
 
 class LoopOwner {
  public:
-  // The descriptor is readable, the time is up, the next turn has come. `ended`: nothing will come of this
-  // descriptor any more, and it would be reported again and again.
+  // The descriptor is readable, the time is up, or the next turn has come. `ended` says that the descriptor
+  // will not report anything new, but would report its end again and again.
   virtual void Woken(bool ended) = 0;
   // The environment ends.
   virtual void Close() = 0;
@@ -18,18 +18,20 @@ class LoopOwner {
   ~LoopOwner() = default;
 };
 
-// While it is started it keeps the process alive, unless told otherwise by Ref. Owners drop it with Close():
-// it deletes itself when its loop has let go of it.
+// A started handle keeps the process alive, unless Ref(false) was called. Owners drop it with Close(): it
+// deletes itself once its loop has let go of it.
 class LoopHandle {
  public:
-  // A descriptor: woken as long as it is readable. Null, and errno is set, where the loop refuses it.
-  static LoopHandle* Poll(Environment& environment, int fd, LoopOwner* owner);
-  // Woken once.
+  // Wakes its owner for as long as the descriptor is readable. If the descriptor `reports_once`, poll() tells
+  // of each wake-up only once; the owner then has to look for itself after it has started the handle. Returns
+  // null, with errno set, if the loop refuses the descriptor.
+  static LoopHandle* Poll(Environment& environment, int fd, LoopOwner* owner, bool reports_once = false);
+  // Wakes its owner once.
   static LoopHandle* Timer(Environment& environment, LoopOwner* owner);
-  // Woken in each turn.
+  // Wakes its owner in each turn.
   static LoopHandle* Idle(Environment& environment, LoopOwner* owner);
 
-  // `delay_ms` is for timers. Negative errno where the loop refuses.
+  // `delay_ms` is for timers. Returns a negative errno if the loop refuses.
   virtual int Start(uint64_t delay_ms = 0) = 0;
   virtual void Stop() = 0;
   virtual bool IsActive() const = 0;

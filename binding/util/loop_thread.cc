@@ -14,9 +14,9 @@
 namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
-// What the eventfd is called in epoll: no handle has this number.
+// The id of the eventfd in epoll: no handle has this id.
 constexpr uint64_t kInterrupt = 0;
-// Errors and the end epoll reports unasked: once, then, instead of all the time.
+// epoll reports errors and the end even if it is not asked to: this way only once.
 constexpr uint32_t kNothing = EPOLLONESHOT;
 
 uint64_t Now() {
@@ -29,8 +29,8 @@ uint64_t Now() {
 
 class LoopThread::Handle final : public LoopHandle {
  public:
-  Handle(LoopThread& loop, Kind kind, int fd, LoopOwner* owner, uint64_t id)
-      : loop_(loop), kind_(kind), fd_(fd), owner_(owner), id_(id) {}
+  Handle(LoopThread& loop, Kind kind, int fd, LoopOwner* owner, bool reports_once, uint64_t id)
+      : loop_(loop), kind_(kind), fd_(fd), owner_(owner), reports_once_(reports_once), id_(id) {}
 
   int Start(uint64_t delay_ms) override {
     if (kind_ != Kind::kTimer && active_) return 0;
@@ -40,7 +40,7 @@ class LoopThread::Handle final : public LoopHandle {
     return Arm(delay_ms);
   }
 
-  // Once more: what was reported is over.
+  // Has the handle reported (again).
   int Arm(uint64_t delay_ms = 0) {
     armed_ = true;
     if (kind_ == Kind::kPoll) return Watch(EPOLLIN | EPOLLRDHUP | EPOLLONESHOT);
@@ -66,7 +66,7 @@ class LoopThread::Handle final : public LoopHandle {
                                 [this](const auto& entry) { return entry.second == id_; });
       if (timer != loop_.timers_.end()) loop_.timers_.erase(timer);
     }
-    // What was reported is of the time before.
+    // Reports from before do not count any more.
     loop_.Forget(loop_.reports_, id_);
     loop_.Forget(loop_.turns_, id_);
   }
@@ -102,8 +102,10 @@ class LoopThread::Handle final : public LoopHandle {
     }
     LoopThread& loop = loop_;
     uint64_t id = id_;
+    // Arming swallows a wake-up that poll() reports only once. Done first, the owner finds what it was for.
+    if (reports_once_ && active_) Arm();
     owner_->Woken(ended);
-    // It may be closed by now.
+    // The owner may have closed the handle.
     auto found = loop.handles_.find(id);
     if (found != loop.handles_.end() && active_ && !armed_) Arm();
   }
@@ -113,9 +115,10 @@ class LoopThread::Handle final : public LoopHandle {
   Kind kind_;
   int fd_;
   LoopOwner* owner_;
+  bool reports_once_;
   uint64_t id_;
   bool active_ = false;
-  // It will be reported, as it is or when there is something.
+  // It will be reported, now or when it gets ready.
   bool armed_ = false;
   bool is_ref_ = true;
 };
@@ -123,7 +126,7 @@ class LoopThread::Handle final : public LoopHandle {
 std::unique_ptr<LoopThread> LoopThread::Create(napi_env env) {
   std::unique_ptr<LoopThread> loop(new LoopThread(env));
   napi_value name = ToJs(env, "libbpf-node:loop");
-  // The loop outlives the function: it is released first.
+  // The function is released before the loop is freed.
   bool made = napi_create_threadsafe_function(
                   env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, loop.get(),
                   [](napi_env env, napi_value, void* self, void*) {
@@ -131,7 +134,7 @@ std::unique_ptr<LoopThread> LoopThread::Create(napi_env env) {
                   },
                   &loop->wake_) == napi_ok;
   if (!made || !loop->Open()) {
-    napi_throw_error(env, nullptr, "there is no thread safe function or no epoll to wait with");
+    napi_throw_error(env, nullptr, "cannot create a threadsafe function or an epoll descriptor");
     return nullptr;
   }
   napi_value run = nullptr;
@@ -186,10 +189,10 @@ bool LoopThread::Begin() {
   return runs_;
 }
 
-LoopThread::Handle* LoopThread::Add(Kind kind, int fd, LoopOwner* owner) {
+LoopThread::Handle* LoopThread::Add(Kind kind, int fd, LoopOwner* owner, bool reports_once) {
   if (!Begin()) return nullptr;
   uint64_t id = ++last_id_;
-  auto* handle = new Handle(*this, kind, fd, owner, id);
+  auto* handle = new Handle(*this, kind, fd, owner, reports_once, id);
   if (kind == Kind::kPoll && handle->Watch(kNothing, EPOLL_CTL_ADD) != 0) {
     delete handle;
     return nullptr;
@@ -198,11 +201,13 @@ LoopThread::Handle* LoopThread::Add(Kind kind, int fd, LoopOwner* owner) {
   return handle;
 }
 
-LoopHandle* LoopThread::Poll(int fd, LoopOwner* owner) { return Add(Kind::kPoll, fd, owner); }
+LoopHandle* LoopThread::Poll(int fd, LoopOwner* owner, bool reports_once) {
+  return Add(Kind::kPoll, fd, owner, reports_once);
+}
 LoopHandle* LoopThread::Timer(LoopOwner* owner) { return Add(Kind::kTimer, -1, owner); }
 LoopHandle* LoopThread::Idle(LoopOwner* owner) { return Add(Kind::kIdle, -1, owner); }
 
-// A threadsafe function holds the process, or it does not: it does while one of the handles is to.
+// The threadsafe function keeps the process alive for as long as at least one handle should.
 void LoopThread::CountRefs() {
   bool holds = std::any_of(handles_.begin(), handles_.end(),
                            [](const auto& entry) { return entry.second->HoldsLoop(); });
@@ -225,8 +230,8 @@ void LoopThread::Tell(uint64_t id, bool ended) {
   napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
 }
 
-// A threadsafe function knows no turns: what it is called for while it runs it does at once. setImmediate
-// does.
+// Calls that are made while the threadsafe function runs are handled at once, and not in the next turn of the
+// event loop. setImmediate waits for the next turn.
 void LoopThread::NextTurn(Report report) {
   turns_.push_back(report);
   if (turns_.size() > 1) return;
@@ -250,7 +255,7 @@ void LoopThread::RunTurn() {
   std::vector<Report> turns;
   turns.swap(turns_);
   for (const Report& report : turns) {
-    // It may have been closed or stopped meanwhile.
+    // The handle may have been closed or stopped in the meantime.
     auto found = handles_.find(report.id);
     if (found != handles_.end() && found->second->IsActive()) found->second->Woken(report.ended);
   }
@@ -268,11 +273,11 @@ void LoopThread::Dispatch() {
 
 void LoopThread::Interrupt() {
   uint64_t one = 1;
-  // Full it wakes the thread just as well.
+  // The write only fails if the counter is full, and then the thread wakes up anyway.
   [[maybe_unused]] ssize_t written = write(event_fd_.get(), &one, sizeof(one));
 }
 
-// Reports the timers that are due. Milliseconds until the next one, -1 without.
+// Reports the timers that are due. Returns the milliseconds until the next one, or -1 if there is none.
 int LoopThread::UntilNextTimer(Clock now) {
   while (true) {
     uint64_t due;

@@ -1,6 +1,6 @@
-// A thread that waits by epoll, and wakes JavaScript by a threadsafe function: for Bun, which has no uv_poll,
-// and Deno, whose uv_poll reports nothing. It waits for a descriptor once, and again when JavaScript has
-// dealt with it.
+// A thread that waits with epoll and wakes JavaScript through a threadsafe function. It serves Bun, which has
+// no uv_poll, and Deno, whose uv_poll reports nothing. After it has reported a descriptor, it waits for that
+// descriptor again once JavaScript has dealt with the report.
 #pragma once
 
 #include <node_api.h>
@@ -17,11 +17,11 @@
 
 class LoopThread {
  public:
-  // Null after an exception. The thread begins with the first handle.
+  // Returns null after an exception. The thread starts with the first handle.
   static std::unique_ptr<LoopThread> Create(napi_env env);
   ~LoopThread();
 
-  LoopHandle* Poll(int fd, LoopOwner* owner);
+  LoopHandle* Poll(int fd, LoopOwner* owner, bool reports_once);
   LoopHandle* Timer(LoopOwner* owner);
   LoopHandle* Idle(LoopOwner* owner);
 
@@ -29,7 +29,7 @@ class LoopThread {
   enum class Kind { kPoll, kTimer, kIdle };
   class Handle;
   using Clock = uint64_t;  // nanoseconds
-  // That a handle is ready.
+  // Says that a handle is ready.
   struct Report {
     uint64_t id;
     bool ended;
@@ -38,8 +38,8 @@ class LoopThread {
   explicit LoopThread(napi_env env) : env_(env) {}
   bool Open();
   bool Begin();
-  Handle* Add(Kind kind, int fd, LoopOwner* owner);
-  // From the thread.
+  Handle* Add(Kind kind, int fd, LoopOwner* owner, bool reports_once = false);
+  // Called on the thread.
   void Tell(uint64_t id, bool ended);
   void Dispatch();
   void NextTurn(Report report);
@@ -58,15 +58,15 @@ class LoopThread {
   pthread_t thread_;
   bool runs_ = false;
 
-  // JavaScript's side only. A number is never used again: what is reported of a handle that is closed
-  // meanwhile finds nothing.
+  // Only used on JavaScript's thread. Ids are never used twice, so a report about a handle that has been
+  // closed in the meantime finds nothing.
   std::unordered_map<uint64_t, Handle*> handles_;
   uint64_t last_id_ = 0;
-  // Whose next turn it is, and the function that setImmediate calls for them.
+  // Handles to wake in the next turn, and the function that setImmediate calls to do so.
   std::vector<Report> turns_;
   napi_ref run_turn_ = nullptr;
 
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // for the members below
   bool quits_ = false;
   bool is_waking_ = false;
   std::vector<Report> reports_;

@@ -1,4 +1,4 @@
-import type { PerfRecorderHandle } from '../../types/binding.js'
+import type { NativeError, PerfRecorderHandle } from '../../types/binding.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
@@ -6,65 +6,70 @@ import { onlineCpus } from '../machine/cpus.js'
 import { type BpfMap, expectMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { mapHandles } from '../native/handles.js'
-import { beginToConsume, endToConsume, expectNoConsumer } from './one-consumer.js'
+import { whyBusy } from './one-reader.js'
 import { EventReader, type EventReaderOptions } from './reader.js'
-import type { EventSource } from './record-source.js'
+import type { RecordSource } from './record-source.js'
 
 export interface PerfBufferOptions<T = unknown> extends EventReaderOptions {
-  /** Makes values of the records; without it they are copies of their bytes. */
+  /** Decodes the records; without it, you get copies of their bytes. */
   codec?: Codec<T>
   /** Memory pages for each CPU, a power of two; 64 by default. */
   pages?: number
-  /** Wakes the reader by every so many records of a CPU; 1 by default. */
+  /** After how many records on a CPU the kernel wakes the reader; 1 by default. */
   wakeupEvents?: number
-  /** Wakes the reader by every so many bytes of a CPU, instead. */
+  /** After how many bytes on a CPU the kernel wakes the reader, instead of `wakeupEvents`. */
   watermark?: number
   /**
-   * Has the kernel write over the oldest records where there is no room (Linux 4.7): nothing is delivered, {@link PerfBuffer.snapshot} gives the newest. False by
-   * default.
+   * Makes the buffer a flight recorder (Linux 4.7): when it is full, the kernel overwrites the oldest records. Nothing is
+   * delivered; {@link PerfBuffer.snapshot} returns the newest records. False by default.
    */
   overwritable?: boolean
 }
 
-/** How often CPUs that have come or gone are looked for. */
+/** How often the reader looks for CPUs that have come or gone. */
 const cpuIntervalMs = 1000
 
 /** The buffer of a CPU. */
 interface CpuBuffer {
-  /** Of one that is delivered; an overwritable one has none. */
-  source: EventSource | undefined
+  /** Delivers records; overwritable buffers have a recorder instead. */
+  source: RecordSource | undefined
   recorder: PerfRecorderHandle | undefined
-  /** Nanoseconds that it was on its CPU, when that was looked at last. */
+  /** How many nanoseconds it had been on its CPU at the last look. */
   time: bigint
 }
 
 /**
- * A consumer of a perf event array (Linux 4.4), the elder of the ring buffer: one buffer for each CPU, in which order holds only for a CPU. How to
- * read it, see {@link EventReader}. Records may have up to 7 bytes of padding at their end. CPUs that come online are read from then on, within a
- * second; what one has left that goes offline is delivered.
+ * Reads a perf event array (Linux 4.4), the predecessor of the ring buffer. It has one buffer for each CPU, and records
+ * are only ordered per CPU. {@link EventReader} explains the ways to read. A record may end with up to 7 bytes of padding.
  *
- * With `overwritable` it is a flight recorder: {@link snapshot} gives what happened last.
+ * CPUs that come online are read within a second. When a CPU goes offline, what it has left is delivered.
+ *
+ * A map has one reader at a time in a process. If another process opens a reader of the same map, it gets all records
+ * from then on.
  */
 export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   readonly #map: BpfMap<unknown, unknown>
-  readonly #mapId: number
   readonly #maxEntries: number
   readonly #options: PerfBufferOptions<T>
   readonly #cpus = new Map<number, CpuBuffer>()
-  /** What was lost in buffers that are gone. */
+  /** Records that were lost in buffers that do not exist any more. */
   readonly #lostBefore = new Map<number, bigint>()
   readonly #timer: NodeJS.Timeout | undefined
   #frozen = false
 
-  /** @param map - a map of type perf_event_array, after load; the buffers of its CPUs work on when the map is closed */
+  /**
+   * @param map - a map of type `perf_event_array`, after load; the reader goes on when the map is closed
+   * @throws BpfError EBUSY if the map has a reader already
+   */
   constructor(map: BpfMap<unknown, unknown>, options: PerfBufferOptions<T> = {}) {
     super(`perf buffer '${expectMap(map).name}'`, options)
     const { pages = 64, overwritable = false } = options
     if (!Number.isInteger(pages)) throw new TypeError('pages is not a whole number')
     if (pages < 1 || !Number.isInteger(Math.log2(pages))) throw new RangeError('pages is not a power of two')
     if (typeof overwritable !== 'boolean') throw new TypeError('overwritable is not a boolean')
-    this.#mapId = expectNoConsumer('perf buffer', map)
     this.#map = map
+    // Throws before load.
+    map.fd
     this.#maxEntries = map.maxEntries
     this.#options = options
     try {
@@ -73,7 +78,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
       this.close()
       throw error
     }
-    // The timer must not keep a reader that was forgotten.
+    // The timer must not keep a forgotten reader in memory.
     const self = new WeakRef(this)
     const timer = setInterval(() => {
       const reader = self.deref()
@@ -83,12 +88,15 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     this.#timer = timer
   }
 
-  /** Records that there was no room for, as far as the kernel has told: it does so with the next record that fits. Those that were written over do not count. */
+  /**
+   * How many records did not fit. The kernel reports them with the next record that fits, so the number may lag behind.
+   * Records that were overwritten do not count.
+   */
   get lost(): bigint {
     return [...this.lostByCpu.values()].reduce((sum, lost) => sum + lost, 0n)
   }
 
-  /** The same for each CPU. */
+  /** Like {@link lost}, for each CPU. */
   get lostByCpu(): ReadonlyMap<number, bigint> {
     this.expectOpen()
     const lost = new Map(this.#lostBefore)
@@ -96,26 +104,27 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     return lost
   }
 
-  /** Bytes, of all CPUs together. */
+  /** The size of the buffers in bytes, summed over all CPUs. */
   get size(): number {
     return this.#sum(native.perfBufferSize)
   }
 
-  /** Bytes in the kernel that were not consumed, with the headers of records. */
+  /** How many bytes wait in the kernel, including the headers of the records. */
   get availableBytes(): number {
     return this.#sum(native.perfBufferAvailable)
   }
 
   /**
-   * The newest records of an overwritable buffer: the oldest of a CPU first, one CPU after the other. They stay in the buffer until they are written over. The
-   * CPUs are paused meanwhile, so that all end at the same time. What programs write then is not recorded.
+   * Returns the newest records of an overwritable buffer, CPU by CPU, the oldest record of each CPU first. They stay in
+   * the buffer until they are overwritten. All CPUs are paused during the call, so that their records end at the same
+   * time; what programs write in the meantime is not recorded.
    *
-   * @throws BpfError ERR_BPF_STATE when it is not overwritable
+   * @throws BpfError ERR_BPF_STATE if the buffer is not overwritable
    */
   snapshot(): T[] {
     this.expectOpen()
     if (this.#options.overwritable !== true) {
-      throw this.error('is not overwritable: on(), drain() and for await read it', 'ERR_BPF_STATE')
+      throw this.error('is not overwritable: read it with on(), drain() or for await', 'ERR_BPF_STATE')
     }
     const wasFrozen = this.#frozen
     try {
@@ -127,8 +136,8 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   }
 
   /**
-   * Leaves records in the kernel's ring until {@link resume}. The reader stays. An overwritable buffer records nothing until then, and
-   * keeps what it has.
+   * Delivers nothing until {@link resume}; records wait in the kernel. An overwritable buffer keeps its records and
+   * records nothing new until then.
    */
   override pause(): void {
     super.pause()
@@ -144,21 +153,20 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     if (this.closed) return
     clearInterval(this.#timer)
     super.close()
-    for (const buffer of this.#cpus.values()) {
-      if (buffer.recorder !== undefined) native.perfRecorderClose(buffer.recorder)
-      endToConsume(this.#mapId, handleOf(buffer))
+    for (const { recorder } of this.#cpus.values()) {
+      if (recorder !== undefined) native.perfRecorderClose(recorder)
     }
   }
 
   protected override expectReadable(): void {
     super.expectReadable()
     if (this.#options.overwritable === true) {
-      throw this.error('is overwritable: snapshot() reads it', 'ERR_BPF_STATE')
+      throw this.error('is overwritable: read it with snapshot()', 'ERR_BPF_STATE')
     }
   }
 
-  /** As when its CPU has gone offline, which some kernels tell. It is looked for again. */
-  protected override sourceEnded(source: EventSource): void {
+  /** The CPU has gone offline, which some kernels report. #lookAtCpus() finds out when it comes back. */
+  protected override sourceEnded(source: RecordSource): void {
     for (const [cpu, buffer] of this.#cpus) if (buffer.source === source) this.#remove(cpu, buffer)
   }
 
@@ -176,7 +184,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     this.#frozen = on
   }
 
-  #sum(read: (source: EventSource['handle']) => number): number {
+  #sum(read: (source: RecordSource['handle']) => number): number {
     this.expectOpen()
     let sum = 0
     for (const { source } of this.#cpus.values()) if (source !== undefined) sum += read(source.handle)
@@ -187,11 +195,9 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     for (const cpu of cpus) {
       if (this.#cpus.has(cpu) || cpu >= this.#maxEntries) continue
       try {
-        const buffer = this.#open(cpu)
-        this.#cpus.set(cpu, buffer)
-        beginToConsume(this.#mapId, handleOf(buffer))
+        this.#cpus.set(cpu, this.#open(cpu))
       } catch (error) {
-        // The CPU has gone since the list was read.
+        // The CPU has gone offline since the list was read.
         if (!(error instanceof BpfError && error.code === 'ENODEV')) throw error
       }
     }
@@ -199,28 +205,36 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
 
   #open(cpu: number): CpuBuffer {
     const { pages = 64, wakeupEvents = 1, watermark = 0, overwritable } = this.#options
+    const { name, type } = this.#map
     const map = mapHandles.of(this.#map)
+    const about = { map: name, reason: (error: NativeError) => whyBusy(error, name) }
     if (overwritable !== true) {
-      const source = this.addSource((onBatch) =>
-        native.perfBufferNew(map, cpu, pages, wakeupEvents, watermark, onBatch),
+      const source = this.addSource(
+        (onReady) => native.perfBufferNew(map, cpu, pages, wakeupEvents, watermark, onReady),
+        about,
       )
       return { source, recorder: undefined, time: 0n }
     }
-    const { name } = this.#map
-    if (this.#map.type !== 'perf_event_array') {
-      throw new BpfError(`read perf buffer '${name}': it is of type ${this.#map.type}`, {
-        code: 'EINVAL',
-        map: name,
-      })
+    if (type !== 'perf_event_array') {
+      throw new BpfError(
+        `read perf buffer '${name}': map '${name}' is of type ${type}, not perf_event_array`,
+        {
+          code: 'EINVAL',
+          map: name,
+        },
+      )
     }
-    const recorder = attempt({ what: `read perf buffer '${name}'`, map: name }, () =>
+    const recorder = attempt({ what: `read perf buffer '${name}'`, ...about }, () =>
       native.perfRecorderNew(map, cpu, pages),
     )
     if (this.#frozen) native.perfRecorderPause(recorder, true)
     return { source: undefined, recorder, time: 0n }
   }
 
-  /** The kernel takes a buffer off a CPU that goes offline, as all but the first do when a machine sleeps, and does not put it back. */
+  /**
+   * The kernel takes a buffer off a CPU that goes offline, and does not put it back. When a machine sleeps, that happens
+   * on all CPUs but the first.
+   */
   #lookAtCpus(): void {
     try {
       const online = onlineCpus()
@@ -229,13 +243,13 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
         const isOnCpu = online.includes(cpu) && time > buffer.time
         buffer.time = time
         if (isOnCpu) continue
-        // What it recorded last is worth keeping until there is something new.
+        // What a recorder has is worth keeping until the CPU is back.
         const isRead = buffer.source === undefined ? online.includes(cpu) : isEmpty(buffer.source)
         if (isRead) this.#remove(cpu, buffer)
       }
       this.#addCpus(online)
     } catch {
-      // The CPU has gone again, or the map is closed. Nobody is there to be told.
+      // The CPU has gone offline again, or the map is closed. There is nobody to tell, and the next look may succeed.
     }
   }
 
@@ -244,11 +258,8 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     this.#cpus.delete(cpu)
     if (buffer.source !== undefined) this.removeSource(buffer.source)
     if (buffer.recorder !== undefined) native.perfRecorderClose(buffer.recorder)
-    endToConsume(this.#mapId, handleOf(buffer))
   }
 }
-
-const handleOf = ({ source, recorder }: CpuBuffer): object => source?.handle ?? recorder!
 
 const lostIn = ({ source }: CpuBuffer): bigint =>
   source === undefined ? 0n : native.perfBufferLost(source.handle)
@@ -256,5 +267,5 @@ const lostIn = ({ source }: CpuBuffer): bigint =>
 const timeOf = ({ source, recorder }: CpuBuffer): bigint =>
   source === undefined ? native.perfRecorderTime(recorder!) : native.perfBufferTime(source.handle)
 
-const isEmpty = (source: EventSource): boolean =>
+const isEmpty = (source: RecordSource): boolean =>
   source.left === 0 && native.perfBufferAvailable(source.handle) === 0

@@ -1,28 +1,32 @@
-import type { OnBatch, SourceHandle } from '../../types/binding.js'
+import { constants } from 'node:os'
+import type { NativeError, OnReady, SourceHandle } from '../../types/binding.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
-import { native } from '../native/binding.js'
-import { type DrainCallback, EventSource, readSlab } from './record-source.js'
-
-/** `AsyncIterableIterator<T, undefined>`, which TypeScript has in this form since 5.6 only. */
-export type Iteration<T> = AsyncIterator<T, undefined> & AsyncIterable<T>
+import { explain, type Subject } from '../errors/explain.js'
+import { holdProcess, setInUse } from './in-use.js'
+import { type Iteration, type IterationHost, type ReadNext, RecordIteration } from './iteration.js'
+import { type DrainCallback, RecordSource, readSlab } from './record-source.js'
 
 export interface EventReaderOptions {
-  /** Bytes of memory for a batch; 256 KiB by default. It grows by itself for a larger record. */
+  /** Bytes of memory for a batch of records, 256 KiB by default. It grows by itself for a larger record. */
   slabSize?: number
-  /** How many records one ring gives at most in a turn of the event loop; 4096 by default. */
+  /** How many records are taken from one buffer at a time, at most; 4096 by default. */
   batchSize?: number
-  /** Milliseconds that a turn of the event loop may spend on records, 10 by default: what is left of a batch then waits for the next. */
+  /**
+   * How many milliseconds of a turn of the event loop may be spent on records, 10 by default. The rest of a batch then
+   * waits for the next turn. With 0, each turn delivers a few records at most.
+   */
   turnTime?: number
   /**
-   * Looks each so many milliseconds instead of being woken, 0 by default. For programs that submit with BPF_RB_NO_WAKEUP, which
-   * spares them the cost of waking.
+   * Looks for records every so many milliseconds instead of waiting for the kernel to wake the reader; 0, the default,
+   * turns this off. Use it for programs that submit records with `BPF_RB_NO_WAKEUP`, which saves them the cost of waking.
    */
   interval?: number
   /**
-   * With an `interval`: looks at once, too, when the program wakes the reader after all, false by default. For programs that do so when there is much to read,
-   * see LIBBPF_NODE_WAKE_BYTES of `libbpf-node.bpf.h`, and for the watermark of a perf buffer.
+   * With an `interval`, also looks for records as soon as the kernel wakes the reader; false by default. Use it for
+   * programs that wake the reader only when many records wait (see `LIBBPF_NODE_WAKE_BYTES` in `libbpf-node.bpf.h`), and
+   * for perf buffers with a `watermark`.
    */
   wakeable?: boolean
 }
@@ -31,24 +35,34 @@ interface ReaderSettings<T> extends EventReaderOptions {
   codec?: Codec<T>
 }
 
-/** How many records are delivered at the most between two looks at the clock. */
+/** A slow callback is noticed after this many records, at most. */
 const betweenLooks = 64
 
-/** An `on` or `drain` callback, or an iteration. */
+/** What reads the records: the callback of `on` or `drain`, or an iteration. */
 interface Reader {
-  /** Called when a source has records in its slab: at most `most` of them may be read, until `until` on the clock. */
-  ready: (source: EventSource, most: number, until: number) => void
-  /** Called when reading ends, with an error where nobody wanted that. */
+  /** It asks for records when it wants them, instead of being called. */
+  readonly pulls: boolean
+  /** It is there to be called, or waits for an answer, so that it must not be collected. */
+  readonly waiting: boolean
+  /** There are sources in the queue. */
+  wake: () => void
+  /** Reading has ended, with an error if nobody asked for the end. */
   end: (error?: BpfError) => void
 }
 
 /**
- * What ring buffers and perf buffers have in common. There are these ways to read, one at a time:
+ * What ring buffers and perf buffers have in common. There are four ways to read records, and one of them can be used at
+ * a time:
  *
- * - `for await (const record of reader)`: at the pace of the loop's body. What is not asked for stays in the kernel's ring.
- * - `for await (const records of reader.batches())`: the same by arrays, with less ado for each record.
- * - `reader.on(record => ...)`: as records come, a batch each turn of the event loop.
- * - `reader.drain((view, offset, length) => ...)`: the same without making anything of them; the fastest.
+ * - `for await (const record of reader)` reads at the pace of the loop's body. Records wait in the kernel until then.
+ * - `for await (const records of reader.batches())` does the same with arrays, which costs less per record.
+ * - `reader.on(record => ...)` calls you with each record as it comes.
+ * - `reader.drain((view, offset, length) => ...)` does the same without creating an object for the record. It is the
+ *   fastest way.
+ *
+ * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between: what
+ * one reader has left is delivered to the next. Only {@link close}, and removing a map, drop records that were taken
+ * from the kernel and not delivered yet.
  */
 export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #what: string
@@ -58,21 +72,25 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #turnTime: number
   readonly #interval: number
   readonly #wakeable: boolean
-  /** In the order in which they are read next: the one that was read goes to the end. */
-  #sources: EventSource[] = []
+  readonly #sources = new Set<RecordSource>()
+  /** Sources that have records, or may have some, in the order in which they are read next. All others are watched. */
+  #queue: RecordSource[] = []
   #reader: Reader | undefined
   #paused = false
-  #held = true
   #delivering = false
   #closed = false
-  /** The turn of the event loop: a source is ready once in each. */
+  /** The user wants the process to stay alive while something is read. */
+  #held = true
+  #inUse = false
+  #holdsProcess = false
+  /** The turn of the event loop: a source is reported once in each, at most. */
   #turn = 1
   #turnEnd = 0
-  /** The turn's time is spent, or an earlier reader left something: what is in the slabs is read in a turn to come. */
+  /** The callback gets what is in the queue in a later turn. */
   #later = false
   readonly #decode = (view: DataView, offset: number, length: number): T => {
     if (this.#codec !== undefined) return this.#codec.decode(view, offset, length)
-    // Without a codec T is Uint8Array: it's the type parameter's default in the subclasses.
+    // Without a codec, T is Uint8Array, the default of the type parameter in the subclasses.
     return new Uint8Array(view.buffer, offset, length).slice() as T
   }
 
@@ -92,10 +110,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     this.#interval = within('interval', 'milliseconds', interval, 0, 2 ** 31 - 1)
     if (typeof wakeable !== 'boolean') throw new TypeError('wakeable is not a boolean')
     this.#wakeable = wakeable
-    if (typeof turnTime !== 'number' || Number.isNaN(turnTime))
-      throw new TypeError('turnTime is not a number')
-    if (turnTime < 0) throw new RangeError('turnTime is not 0 or more milliseconds')
-    this.#turnTime = turnTime
+    this.#turnTime = notNegative('turnTime', 'milliseconds', turnTime)
   }
 
   get closed(): boolean {
@@ -103,67 +118,78 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Calls `listener` with each record, as they come. What it throws is reported as an uncaught exception; the records after it are
-   * delivered all the same. Keeps the process alive until {@link stop}, {@link close} or {@link unref}.
+   * Calls `listener` with each record. If it throws, that is reported as an uncaught exception, and the records after
+   * it are delivered all the same. The process stays alive until {@link stop}, {@link close} or {@link unref}.
    */
   on(listener: (record: T) => void): this {
+    expectFunction('listener', listener)
     return this.drain((view, offset, length) => listener(this.#decode(view, offset, length)))
   }
 
-  /** Like {@link on}, with the records where they lie: nothing is allocated for them. The view's memory is used again for the next batch. */
+  /**
+   * Like {@link on}, but passes the place of each record in memory, and creates nothing. The memory is reused after the
+   * call: copy what you keep, and do not transfer the buffer.
+   */
   drain(callback: DrainCallback): this {
-    this.#begin({
-      ready: (source, most, until) => this.#deliver(source, callback, most, until),
-      end: (error) => {
-        if (error !== undefined) throwUncaught(error)
-      },
-    })
-    this.#startAll()
+    expectFunction('callback', callback)
+    this.#begin(new Delivery(callback, () => this.#readLater()))
     return this
   }
 
-  /** Ends `on` or `drain`, or the iteration. Records wait in the kernel's ring for the next reader. */
+  /** Ends `on`, `drain`, or the iteration. What was not delivered waits for the next reader. */
   stop(): void {
     this.#end()
   }
 
-  /** Leaves records in the kernel's ring until {@link resume}. The reader stays. */
+  /** Delivers nothing until {@link resume}; records wait in the kernel. You can pause before anything reads. */
   pause(): void {
+    if (this.#paused) return
     this.#paused = true
     this.#stopAll()
   }
 
+  /** Undoes {@link pause}. */
   resume(): void {
+    if (!this.#paused) return
     this.#paused = false
-    if (this.#reader !== undefined) this.#startAll()
+    this.#settleAll()
   }
 
   /**
-   * Delivers what is there now to the reader that `on` or `drain` set, without waiting for the event loop.
+   * Delivers the records that are there now to the callback of `on` or `drain`, without waiting for the event loop. It
+   * also works while the reader is paused.
    *
-   * @param limit - how many records at most
-   * @returns how many records
+   * @param limit - how many records to deliver, at most
+   * @returns how many records were delivered
+   * @throws BpfError ERR_BPF_STATE without `on` or `drain`, ERR_BPF_BUSY inside of the callback
    */
-  consume(limit = Number.MAX_SAFE_INTEGER): number {
+  consume(limit = Number.POSITIVE_INFINITY): number {
+    notNegative('limit', 'records', limit)
+    if (limit !== Number.POSITIVE_INFINITY) expectInteger('limit', 'records', limit)
     const reader = this.#reader
-    if (reader === undefined) throw this.error('has no reader: call on() or drain() first', 'ERR_BPF_STATE')
-    if (this.#delivering) throw this.error('is being read: its reader cannot call consume()', 'ERR_BPF_BUSY')
+    if (!(reader instanceof Delivery)) {
+      throw this.error('has no callback: call on() or drain() first', 'ERR_BPF_STATE')
+    }
+    if (this.#delivering)
+      throw this.error('is calling its callback, which cannot call consume()', 'ERR_BPF_BUSY')
     let count = 0
-    for (const source of [...this.#sources]) {
-      while (count < limit && this.#reader === reader) {
-        const records =
-          source.left > 0 ? source.left : this.#fill(source, Math.min(limit - count, this.#batchSize))
-        if (records === 0) break
-        reader.ready(source, limit - count, Number.POSITIVE_INFINITY)
-        count += records - source.left
-        // The reader has paused, or has read what it may.
-        if (source.left > 0) break
+    try {
+      for (const source of [...this.#sources]) {
+        while (count < limit && this.#reader === reader) {
+          if (this.#fill(source, Math.min(limit - count, this.#batchSize)) === 0) break
+          count += this.#deliver(source, reader, limit - count, Number.POSITIVE_INFINITY)
+          // The callback has paused the reader, or the limit is reached.
+          if (source.left > 0) break
+        }
       }
+    } catch (error) {
+      this.#end()
+      throw error
     }
     return count
   }
 
-  /** Lets the process end while it is read. */
+  /** Lets the process end although records are read. */
   unref(): this {
     return this.#hold(false)
   }
@@ -173,19 +199,29 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return this.#hold(true)
   }
 
-  /** Arrays of records as they are asked for; ends when the reader is closed or stopped. */
+  /**
+   * Reads arrays of records, each when you ask for it. Ends when the reader is stopped or closed. If a record cannot be
+   * decoded, the records before it are delivered first, and the next array is the error.
+   */
   batches(): Iteration<T[]> {
-    return this.#iterate((source) => {
+    return this.#iterate((source, failNext) => {
       const batch = new Array<T>(source.left)
       let count = 0
-      source.read((view, offset, length) => {
-        batch[count++] = this.#decode(view, offset, length)
-      }, source.left)
+      try {
+        source.read((view, offset, length) => {
+          batch[count] = this.#decode(view, offset, length)
+          count++
+        }, source.left)
+      } catch (error) {
+        if (count === 0) throw error
+        failNext(error)
+      }
+      batch.length = count
       return batch
     })
   }
 
-  /** Records as they are asked for; ends when the reader is closed or stopped. */
+  /** Reads records, each when you ask for it. Ends when the reader is stopped or closed. */
   [Symbol.asyncIterator](): Iteration<T> {
     let record: T
     const keep: DrainCallback = (view, offset, length) => {
@@ -197,7 +233,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     })
   }
 
-  /** Ends reading. Closing twice is fine, and inside of a callback, too. */
+  /** Ends reading for good. You can close a reader twice, and inside of its callback. */
   close(): void {
     if (this.#closed) return
     this.stop()
@@ -211,44 +247,40 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
 
   // ---- For subclasses
 
-  /** Opens a source and reads it with the others, from now on. */
-  protected addSource(open: (onBatch: OnBatch) => SourceHandle): EventSource {
+  /** Opens a source and reads it with the others from now on. `about` is for errors. */
+  protected addSource(
+    open: (onReady: OnReady) => SourceHandle,
+    about: Pick<Subject, 'map' | 'reason'>,
+  ): RecordSource {
     this.expectOpen()
     const source = attempt(
-      { what: `read ${this.#what}` },
-      () =>
-        new EventSource(
-          open,
-          this.#slabSize,
-          (ready) => this.#ready(ready),
-          (ended) => this.sourceEnded(ended),
-        ),
+      { what: `read ${this.#what}`, ...about },
+      () => new RecordSource(open, this.#slabSize, (ready, ended) => this.#ready(ready, ended)),
     )
-    native.sourceRef(source.handle, this.#held)
-    this.#sources.push(source)
-    if (this.#reader !== undefined) this.#start(source)
+    this.#sources.add(source)
+    this.#settle(source)
     return source
   }
 
-  /** Closes a source. What was not read of it is gone, in the slab, or stays, in the kernel. */
-  protected removeSource(source: EventSource): void {
-    this.#sources = this.#sources.filter((other) => other !== source)
+  /** Closes a source. Records that are in its slab are dropped; what is in the kernel stays there. */
+  protected removeSource(source: RecordSource): void {
+    this.#sources.delete(source)
     source.close()
   }
 
-  /** The kernel has ended a source, without being asked to. */
-  protected sourceEnded(_: EventSource): void {
+  /** The kernel has ended a source on its own. */
+  protected sourceEnded(_: RecordSource): void {
     this.#end(this.error('was ended by the kernel', 'EPIPE'))
   }
 
-  /** The records of what is laid out as a slab. */
+  /** The records in memory that is laid out as a slab. */
   protected decodeSlab(slab: Uint8Array): T[] {
     const records: T[] = []
     readSlab(slab, (view, offset, length) => records.push(this.#decode(view, offset, length)))
     return records
   }
 
-  /** Throws where the reader cannot be read as records come. */
+  /** Throws if records cannot be read as they come. */
   protected expectReadable(): void {
     this.expectOpen()
   }
@@ -257,64 +289,130 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     if (this.#closed) throw this.error('is closed', 'ERR_BPF_CLOSED')
   }
 
-  // ----
-
-  #end(error?: BpfError): void {
-    const reader = this.#reader
-    this.#reader = undefined
-    this.#stopAll()
-    reader?.end(error)
+  protected error(is: string, code: string): BpfError {
+    return new BpfError(`${this.#what} ${is}`, { code })
   }
+
+  // ---- The queue: a source is either in it or watched while something reads, and neither otherwise
+
+  #settleAll(): void {
+    for (const source of this.#sources) this.#settle(source)
+    this.#updateUse()
+  }
+
+  /** Decides what is next for a source of which nothing is known but what is in its slab. */
+  #settle(source: RecordSource): void {
+    const reader = this.#reader
+    if (reader === undefined || this.#paused) return
+    if (source.left === 0 && !reader.pulls) {
+      this.#watch(source)
+    } else {
+      this.#enqueue(source)
+      reader.wake()
+    }
+  }
+
+  #enqueue(source: RecordSource): void {
+    if (source.queued || source.closed) return
+    source.queued = true
+    this.#queue.push(source)
+  }
+
+  #dequeue(): RecordSource | undefined {
+    const source = this.#queue.shift()
+    if (source !== undefined) source.queued = false
+    return source
+  }
+
+  /** Nothing is to be read now. */
+  #stopAll(): void {
+    this.#updateUse()
+    for (const source of this.#queue) source.queued = false
+    this.#queue = []
+    for (const source of this.#sources) source.stop()
+  }
+
+  /** Copies records from the kernel, unless there are some in the slab. Returns how many are in the slab. */
+  #fill(source: RecordSource, limit: number): number {
+    if (source.left > 0) return source.left
+    this.#expectSlab(source)
+    try {
+      return source.fill(limit)
+    } catch (error) {
+      throw explain(error, { what: `read ${this.#what}`, reason: whyUnreadable })
+    }
+  }
+
+  #expectSlab(source: RecordSource): void {
+    if (!source.detached) return
+    const lost = source.renewSlab(this.#slabSize)
+    const records = lost === 1 ? '1 record' : `${lost} records`
+    throw this.error(
+      `has lost its memory, and ${records} with it: a callback or codec has transferred the buffer of the records`,
+      'ERR_BPF_STATE',
+    )
+  }
+
+  #watch(source: RecordSource): void {
+    attempt({ what: `watch ${this.#what}` }, () => source.watch(this.#interval, this.#wakeable))
+  }
+
+  // ---- Beginning and ending
 
   #begin(reader: Reader): void {
     this.expectReadable()
     if (this.#reader !== undefined) {
       throw this.error(
-        'has a reader already: one of for await, batches(), on() and drain() at a time',
+        'is being read already: use one of for await, batches(), on() and drain() at a time, and stop() in between',
         'ERR_BPF_STATE',
       )
     }
     this.#reader = reader
+    this.#settleAll()
   }
 
-  #start(source: EventSource): void {
-    if (this.#paused) return
-    if (source.left === 0) {
-      attempt({ what: `read ${this.#what}` }, () =>
-        source.start(this.#batchSize, this.#interval, this.#wakeable),
-      )
-      return
-    }
-    // What an earlier reader left. Not within this call.
-    this.#readLater()
+  #end(error?: BpfError): void {
+    const reader = this.#reader
+    this.#reader = undefined
+    if (!this.#closed) this.#stopAll()
+    reader?.end(error)
   }
 
-  #startAll(): void {
-    for (const source of this.#sources) this.#start(source)
-  }
-
-  #stopAll(): void {
-    if (this.#closed) return
-    for (const source of this.#sources) source.stop()
+  /** As {@link #end}, for whatever was thrown. */
+  #fail(error: unknown): void {
+    this.#end(error as BpfError)
   }
 
   #hold(on: boolean): this {
     this.expectOpen()
     this.#held = on
-    for (const source of this.#sources) native.sourceRef(source.handle, on)
+    this.#updateUse()
     return this
   }
 
-  #fill(source: EventSource, limit: number): number {
-    return attempt({ what: `read ${this.#what}` }, () => source.fill(limit))
+  #updateUse(): void {
+    const inUse = this.#reader?.waiting === true && !this.#paused
+    if (inUse !== this.#inUse) setInUse(this, inUse)
+    this.#inUse = inUse
+    const holds = inUse && this.#held
+    if (holds !== this.#holdsProcess) holdProcess(holds)
+    this.#holdsProcess = holds
   }
 
-  /** The event loop has records for the reader. */
-  #ready(source: EventSource): void {
-    if (this.#paused || source.left === 0) return
-    if (this.#later) {
-      source.stop()
-      return
+  // ---- Delivering to a callback, and iterating
+
+  /** The event loop has found records. Returns whether the source is to be watched on. */
+  #ready(source: RecordSource, ended: boolean): boolean {
+    if (ended) {
+      this.sourceEnded(source)
+      return false
+    }
+    const reader = this.#reader
+    if (reader === undefined || this.#paused) return false
+    if (!(reader instanceof Delivery) || this.#later) {
+      this.#enqueue(source)
+      reader.wake()
+      return false
     }
     const now = performance.now()
     if (source.turn === this.#turn || now > this.#turnEnd) {
@@ -322,163 +420,132 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       this.#turnEnd = now + this.#turnTime
     }
     source.turn = this.#turn
-    this.#reader?.ready(source, Number.POSITIVE_INFINITY, this.#turnEnd)
+    try {
+      if (this.#fill(source, this.#batchSize) > 0) {
+        this.#deliver(source, reader, Number.POSITIVE_INFINITY, this.#turnEnd)
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+    if (this.#reader === undefined || this.#paused) return false
+    if (source.left > 0) this.#settle(source)
+    return source.left === 0
   }
 
   #readLater(): void {
     if (this.#later) return
     this.#later = true
-    // The first comes in the same turn when the event loop is polling.
-    this.#nextTurn(() =>
-      this.#nextTurn(() => {
-        this.#later = false
-        this.#readSlabs()
-      }),
-    )
+    this.#nextTurn(() => {
+      this.#later = false
+      this.#deliverQueue()
+    })
   }
 
   #nextTurn(call: () => void): void {
-    const immediate = setImmediate(call)
-    if (!this.#held) immediate.unref()
+    // An immediate that does not keep the process alive is not run before something else wakes the event loop.
+    if (!this.#held) setTimeout(call, 0).unref()
+    // The first immediate still comes in the same turn if the event loop is polling.
+    else setImmediate(() => setImmediate(call))
   }
 
-  #readSlabs(): void {
+  #deliverQueue(): void {
     const reader = this.#reader
+    if (!(reader instanceof Delivery)) return
     const until = performance.now() + this.#turnTime
-    for (const source of [...this.#sources]) {
-      if (reader === undefined || this.#reader !== reader || this.#paused) return
-      if (source.left > 0 && !this.#later) {
-        reader.ready(source, Number.POSITIVE_INFINITY, until)
-        this.#toEnd(source)
+    try {
+      for (let i = this.#queue.length; i > 0 && this.#reader === reader && !this.#paused; i--) {
+        if (this.#later) return
+        const source = this.#dequeue()
+        if (source === undefined) return
+        this.#deliver(source, reader, Number.POSITIVE_INFINITY, until)
+        this.#settle(source)
       }
-      if (source.left === 0 && this.#reader === reader) this.#start(source)
+    } catch (error) {
+      this.#fail(error)
     }
   }
 
-  /** Others are read before it. */
-  #toEnd(source: EventSource): void {
-    const at = this.#sources.indexOf(source)
-    if (at >= 0) this.#sources.push(...this.#sources.splice(at, 1))
-  }
-
-  #deliver(source: EventSource, callback: DrainCallback, most: number, until: number): void {
-    const reader = this.#reader
+  /** Calls a callback with the records of a slab. Returns how many. */
+  #deliver(source: RecordSource, reader: Delivery, most: number, until: number): number {
+    const before = source.left
+    const last = Math.max(before - most, 0)
     const wasPaused = this.#paused
-    const last = Math.max(source.left - most, 0)
-    // Twice as many each time: slow callbacks are found out soon, fast ones not asked often.
+    // Twice as many each time, so that slow callbacks are noticed soon and fast ones are not slowed down.
     let run = 1
     this.#delivering = true
-    const goesOn = () => !source.closed && this.#reader === reader && this.#paused === wasPaused
-    while (source.left > last && goesOn()) {
+    while (source.left > last && this.#reader === reader && this.#paused === wasPaused) {
+      const left = source.left
       try {
-        source.read(callback, Math.min(run, source.left - last))
+        source.read(reader.callback, Math.min(run, left - last))
       } catch (error) {
-        // As if the event loop had called it alone: uncaught, and the other records are not its business.
+        // As if the event loop had called the callback for this record alone.
         throwUncaught(error)
       }
       run = Math.min(2 * run, betweenLooks)
+      if (source.left === left || source.detached) break
       if (performance.now() > until) {
-        if (source.left > 0) source.stop()
         this.#readLater()
         break
       }
     }
     this.#delivering = false
+    this.#expectSlab(source)
+    return before - source.unreadCount
   }
 
-  #iterate<R>(read: (source: EventSource) => R): Iteration<R> {
-    const done = { done: true, value: undefined } as const
-    let wake = (): void => {}
-    let failure: BpfError | undefined
-    const reader: Reader = {
-      ready: () => wake(),
-      end: (error) => {
-        failure = error
-        wake()
-      },
-    }
-    this.#begin(reader)
-    const isOver = (): boolean => this.#reader !== reader
-    // Awaiting what is there already never lets the event loop go on, so that has to be done by the clock.
-    let until = performance.now() + this.#turnTime
-    let reads = 0
+  #iterate<R>(read: ReadNext<R>): Iteration<R> {
+    const iteration = new RecordIteration(this.#host, read)
+    this.#begin(iteration)
+    return iteration
+  }
 
-    /** What is there now, from the source whose turn it is. */
-    const take = (): IteratorResult<R, undefined> | undefined => {
-      for (let i = this.#sources.length; i > 0; i--) {
-        const source = this.#sources[0]!
-        const found = source.left > 0 || this.#fill(source, this.#batchSize) > 0
-        const value = found ? read(source) : undefined
-        if (source.left === 0) this.#toEnd(source)
-        if (found) return { done: false, value: value as R }
-      }
-      return undefined
-    }
-    const next = async (): Promise<IteratorResult<R, undefined>> => {
-      while (!isOver()) {
-        if (performance.now() > until) {
-          await new Promise<void>((resolve) => this.#nextTurn(resolve))
-          until = performance.now() + this.#turnTime
-          continue
-        }
-        const taken = this.#paused ? undefined : take()
-        if (taken !== undefined) return taken
-        await new Promise<void>((resolve) => {
-          wake = resolve
-          this.#startAll()
-        })
-        until = performance.now() + this.#turnTime
-        if (!isOver()) this.#stopAll()
-      }
-      const error = failure
-      failure = undefined
-      if (error !== undefined) throw error
-      return done
-    }
-    const end = (): void => {
-      if (!isOver()) this.stop()
-    }
-    /** As an error ends a generator: nobody asks for more after that. */
-    const fail = (error: unknown): Promise<never> => {
-      end()
-      return Promise.reject(error)
-    }
-    // One after the other, as an async generator would do it.
-    let last: Promise<unknown> = Promise.resolve()
-    let waiting = 0
+  get #host(): IterationHost {
     return {
-      [Symbol.asyncIterator]() {
-        return this
-      },
-      next: () => {
-        const source = this.#sources[0]
-        // The short way, for all records of a batch but the last, with a look at the clock now and then.
-        const isShort = waiting === 0 && ++reads % betweenLooks !== 0
-        if (isShort && source !== undefined && source.left > 1 && !isOver() && !this.#paused) {
-          try {
-            return Promise.resolve({ done: false, value: read(source) })
-          } catch (error) {
-            return fail(error)
-          }
-        }
-        waiting++
-        const result = last
-          .then(next)
-          .catch(fail)
-          .finally(() => waiting--)
-        last = result.catch(() => {})
-        return result
-      },
-      return: () => {
-        end()
-        return Promise.resolve(done)
-      },
+      turnTime: this.#turnTime,
+      isCurrent: (iteration) => this.#reader === iteration,
+      isPaused: () => this.#paused,
+      nextReady: () => this.#nextReady(),
+      toEnd: (source) => this.#toEnd(source),
+      expectSlab: (source) => this.#expectSlab(source),
+      waitingChanged: () => this.#updateUse(),
+      turn: () => new Promise((resolve) => this.#nextTurn(resolve)),
+      stop: () => this.stop(),
     }
   }
 
-  protected error(is: string, code: string): BpfError {
-    return new BpfError(`${this.#what} ${is}`, { code })
+  #nextReady(): RecordSource | undefined {
+    for (let source = this.#queue[0]; source !== undefined; source = this.#queue[0]) {
+      if (this.#fill(source, this.#batchSize) > 0) return source
+      this.#dequeue()
+      this.#watch(source)
+    }
+    return undefined
   }
+
+  #toEnd(source: RecordSource): void {
+    if (this.#queue[0] === source && this.#queue.length > 1) this.#queue.push(this.#queue.shift()!)
+  }
+}
+
+/** The callback of `on` or `drain`. */
+class Delivery implements Reader {
+  readonly pulls = false
+  readonly waiting = true
+
+  constructor(
+    readonly callback: DrainCallback,
+    readonly wake: () => void,
+  ) {}
+
+  end(error?: BpfError): void {
+    if (error !== undefined) throwUncaught(error)
+  }
+}
+
+function whyUnreadable({ errno }: NativeError): string | undefined {
+  return errno === constants.errno.EBADMSG
+    ? 'its positions or lengths cannot be right, probably because another process reads it, too, or has written to its memory; only a new map helps'
+    : undefined
 }
 
 function throwUncaught(error: unknown): void {
@@ -487,8 +554,22 @@ function throwUncaught(error: unknown): void {
   })
 }
 
-function within(name: string, unit: string, value: number, least: number, most: number): number {
+function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} is not a function`)
+}
+
+function expectInteger(name: string, unit: string, value: number): void {
   if (!Number.isInteger(value)) throw new TypeError(`${name} is not a whole number of ${unit}`)
+}
+
+function notNegative(name: string, unit: string, value: number): number {
+  if (typeof value !== 'number' || Number.isNaN(value)) throw new TypeError(`${name} is not a number`)
+  if (value < 0) throw new RangeError(`${name} is not 0 or more ${unit}`)
+  return value
+}
+
+function within(name: string, unit: string, value: number, least: number, most: number): number {
+  expectInteger(name, unit, value)
   if (value < least || value > most)
     throw new RangeError(`${name} is not between ${least} and ${most} ${unit}`)
   return value

@@ -1,45 +1,55 @@
-import type { OnBatch, SourceHandle } from '../../types/binding.js'
+import type { OnReady, SourceHandle } from '../../types/binding.js'
 import { native } from '../native/binding.js'
 
-/** Reads a record in place: it starts at `offset`, has `length` bytes, and is gone after the call. */
+/** Reads a record in place: it starts at `offset` and has `length` bytes. Its memory is reused after the call. */
 export type DrainCallback = (view: DataView, offset: number, length: number) => void
 
-/** Native code puts so many bytes before each record: its length, and padding. */
+/** Native code puts this many bytes in front of each record: its length, and padding. */
 const header = 8
 
-/** One ring of the kernel, and the slab that its records are copied to. @internal */
-export class EventSource {
+/**
+ * One buffer of the kernel, and the slab that its records are copied to. Only {@link fill} writes to the slab,
+ * and only when it is empty.
+ *
+ * @internal
+ */
+export class RecordSource {
   readonly #handle: SourceHandle
-  /** Native code holds it weakly while the source is not started, so that a forgotten reader can go. */
-  readonly #onBatch: OnBatch
+  /** Native code holds it weakly, so that a forgotten reader can be collected. */
+  readonly #onReady: OnReady
   #view!: DataView
   #lengths!: Uint32Array
-  /** How many records of the slab were not read yet. */
+  /** How many records in the slab have not been read yet. */
   left = 0
-  /** Where the next one is. */
+  /** Where the next record is, and the last one that was read. */
   #at = header
+  #last = header
+  /** The callback of {@link read} has stopped the source. */
   #halted = false
-  /** Nothing comes from it any more. Whoever reads it at the moment need not know. */
-  closed = false
+  /** `onReady` has stopped the source. */
+  #stopped = false
+  #watched = false
+  #closed = false
+  #dropped = 0
+  /** It waits in the queue of its reader. */
+  queued = false
   /** The number of the turn in which it was read last. */
   turn = 0
 
-  /**
-   * `onRecords` is called by the event loop when records have come into the slab, `onEnd` when the kernel has ended the source and all of it
-   * was read.
-   */
+  /** `onReady` is called by the event loop while the source is watched, see `OnReady` in types/binding.d.ts. */
   constructor(
-    open: (onBatch: OnBatch) => SourceHandle,
+    open: (onReady: OnReady) => SourceHandle,
     slabSize: number,
-    onRecords: (source: EventSource) => void,
-    onEnd: (source: EventSource) => void,
+    onReady: (source: RecordSource, ended: boolean) => boolean,
   ) {
-    this.#onBatch = (records) => {
-      if (records === undefined) return onEnd(this)
-      this.#took(records, 1)
-      onRecords(this)
+    this.#onReady = (ended) => {
+      this.#watched = false
+      this.#stopped = false
+      const again = onReady(this, ended) && !this.#stopped
+      if (again) this.#watched = true
+      return again
     }
-    this.#handle = open(this.#onBatch)
+    this.#handle = open(this.#onReady)
     this.#useSlab(slabSize)
   }
 
@@ -47,24 +57,51 @@ export class EventSource {
     return this.#handle
   }
 
-  /** Has the event loop fill the slab. Only while it is empty: what is in it would be written over. */
-  start(limit: number, intervalMs: number, wakeable: boolean): void {
-    if (!this.closed) native.sourceStart(this.#handle, limit, intervalMs, wakeable)
+  get closed(): boolean {
+    return this.#closed
   }
 
+  /** How many records in the slab were never read: {@link left}, or what a close has dropped. */
+  get unreadCount(): number {
+    return this.#closed ? this.#dropped : this.left
+  }
+
+  /** Someone has transferred or detached the memory of the slab. */
+  get detached(): boolean {
+    return this.#lengths.length === 0 && !this.#closed
+  }
+
+  /** Has the event loop call `onReady` when there are records. */
+  watch(intervalMs: number, wakeable: boolean): void {
+    if (this.#watched || this.#closed) return
+    native.sourceWatch(this.#handle, intervalMs, wakeable)
+    this.#watched = true
+  }
+
+  /** Undoes {@link watch}, and ends a {@link read} that is in progress. */
   stop(): void {
     this.#halted = true
-    if (!this.closed) native.sourceStop(this.#handle)
+    this.#stopped = true
+    this.#watched = false
+    if (!this.#closed) native.sourceStop(this.#handle)
   }
 
-  /** Takes records from the ring into the empty slab; how many. */
+  /** Copies records from the kernel to the slab, which has to be empty. Returns how many. */
   fill(limit: number): number {
-    return this.closed ? 0 : this.#took(native.sourceConsume(this.#handle, limit), limit)
+    if (this.#closed || this.left > 0) return this.left
+    let records = native.sourceConsume(this.#handle, limit)
+    if (records < 0) {
+      this.#useSlab(-records)
+      records = native.sourceConsume(this.#handle, limit)
+    }
+    this.left = records
+    this.#at = header
+    return records
   }
 
   /**
-   * Gives the next records of the slab to a callback, `most` at the most; fewer when it stops or closes the source. A record that it throws at
-   * has been read.
+   * Passes the next records of the slab to a callback: at most `most`, and fewer if the callback stops or closes the
+   * source, or detaches the slab. A record counts as read even if the callback throws.
    */
   read(callback: DrainCallback, most: number): void {
     const view = this.#view
@@ -72,34 +109,44 @@ export class EventSource {
     this.#halted = false
     for (let i = most; i > 0 && this.left > 0 && !this.#halted; i--) {
       const at = this.#at
-      const length = lengths[(at - header) >> 2]!
+      const length = lengths[(at - header) >> 2]
+      if (length === undefined) return
       this.left--
+      this.#last = at
       this.#at = at + header + ((length + 7) & ~7)
       callback(view, at, length)
     }
   }
 
+  /** Undoes the reading of the last record. */
+  unread(): void {
+    if (this.#closed) return
+    this.#at = this.#last
+    this.left++
+  }
+
+  /** Replaces a slab that was detached. Returns how many records were lost with it. */
+  renewSlab(size: number): number {
+    const lost = this.left
+    this.left = 0
+    this.#useSlab(size)
+    return lost
+  }
+
   close(): void {
     this.#halted = true
-    this.closed = true
+    this.#stopped = true
+    this.#closed = true
+    this.#dropped = this.left
+    this.left = 0
     native.sourceClose(this.#handle)
-    // Whoever keeps the reader need not keep its memory.
+    // A reader that is kept after it was closed should not keep its memory.
     this.#view = new DataView(new ArrayBuffer(0))
     this.#lengths = new Uint32Array(0)
   }
 
-  #took(records: number, limit: number): number {
-    if (records < 0) {
-      this.#useSlab(-records)
-      return this.fill(limit)
-    }
-    this.left = records
-    this.#at = header
-    return records
-  }
-
   #useSlab(size: number): void {
-    // Lengths are read as one u32, so the end has to be on a boundary.
+    // A length is read as one element of a Uint32Array, so the end has to be aligned.
     const slab = new Uint8Array((size + 7) & ~7)
     this.#view = new DataView(slab.buffer)
     this.#lengths = new Uint32Array(slab.buffer)
@@ -107,7 +154,7 @@ export class EventSource {
   }
 }
 
-/** Gives all records of a slab that was not filled by a source to a callback. */
+/** Passes all records of a slab that was not filled by a source to a callback. */
 export function readSlab(slab: Uint8Array, callback: DrainCallback): void {
   const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength)
   const lengths = new Uint32Array(slab.buffer, slab.byteOffset, slab.byteLength >> 2)

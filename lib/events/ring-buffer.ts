@@ -1,50 +1,61 @@
+import { constants } from 'node:os'
+import type { NativeError } from '../../types/binding.js'
 import type { Codec } from '../btf/codec.js'
 import { BpfError } from '../errors/errors.js'
 import { type BpfMap, expectMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { mapHandles } from '../native/handles.js'
-import { beginToConsume, endToConsume, expectNoConsumer } from './one-consumer.js'
+import { whyBusy } from './one-reader.js'
 import { EventReader, type EventReaderOptions } from './reader.js'
-import type { EventSource } from './record-source.js'
+import type { RecordSource } from './record-source.js'
 
 export interface RingBufferOptions<T = unknown> extends EventReaderOptions {
-  /** Makes values of the records; without it they are copies of their bytes. */
+  /** Decodes the records; without it, you get copies of their bytes. */
   codec?: Codec<T>
-  /** The per-CPU array in which the program counts what it had no room for, see `libbpf-node.bpf.h`. */
+  /** The per-CPU array in which the program counts records that did not fit, see `libbpf-node.bpf.h`. */
   lost?: BpfMap<number, bigint[]> | undefined
 }
 
 interface Ring {
-  id: number
   map: BpfMap<unknown, unknown>
   lost: BpfMap<number, bigint[]> | undefined
-  source: EventSource
+  source: RecordSource
 }
 
 /**
- * A consumer of ring buffer maps (Linux 5.8). How to read it, see {@link EventReader}.
+ * Reads ring buffer maps (Linux 5.8). {@link EventReader} explains the ways to read.
  *
- * A map has one consumer at a time: a second one in this thread is refused; those in other threads and processes take records from each other.
+ * A map has one reader at a time in a process: a second one is refused, in whatever Worker it is. Several processes can
+ * read one map if all of them use this package; each record then goes to one of them, and which one is up to chance. A
+ * process that reads the map in another way at the same time, such as a C program with libbpf, may get records that
+ * others have got, too, and may damage the ring's positions. Reading such a ring ends with the error EBADMSG.
  */
 export class RingBuffer<T = Uint8Array> extends EventReader<T> {
   #rings: Ring[] = []
 
-  /** @param map - a map of type ringbuf, after load; the ring works on when the map is closed */
+  /**
+   * @param map - a map of type `ringbuf`, after load; the reader goes on when the map is closed
+   * @throws BpfError EBUSY if the map has a reader already
+   */
   constructor(map: BpfMap<unknown, unknown>, options: RingBufferOptions<T> = {}) {
     super(`ring buffer '${expectMap(map).name}'`, options)
     this.add(map, options.lost)
   }
 
-  /** Reads one more map, whose records are of the same type. All are read in turn, a batch each. */
+  /** Reads one more map, with records of the same type. All maps get their turn, a batch each. */
   add(map: BpfMap<unknown, unknown>, lost?: BpfMap<number, bigint[]>): this {
-    const id = expectNoConsumer('ring buffer', expectMap(map))
-    const source = this.addSource((onBatch) => native.ringBufferNew(mapHandles.of(map), onBatch))
-    this.#rings.push({ id, map, lost, source })
-    beginToConsume(id, source.handle)
+    const handle = mapHandles.of(expectMap(map))
+    // Throws before load.
+    map.fd
+    const source = this.addSource((onReady) => native.ringBufferNew(handle, onReady), {
+      map: map.name,
+      reason: (error) => whyRefused(error, map),
+    })
+    this.#rings.push({ map, lost, source })
     return this
   }
 
-  /** Reads a map no more. What was not read stays in the kernel's ring, but for what the current batch holds of it. */
+  /** Stops reading a map. Records in the kernel stay there, but those of a batch that was begun are dropped. */
   remove(map: BpfMap<unknown, unknown>): this {
     const ring = this.#rings.find((one) => one.map === map)
     if (ring === undefined) {
@@ -55,39 +66,37 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
     }
     this.#rings = this.#rings.filter((one) => one !== ring)
     this.removeSource(ring.source)
-    endToConsume(ring.id, ring.source.handle)
     return this
   }
 
   override close(): void {
     super.close()
-    for (const { id, source } of this.#rings) endToConsume(id, source.handle)
     this.#rings = []
   }
 
-  /** Bytes, of all its maps together. (`ring__size`) */
+  /** The size of the rings in bytes, summed over all maps. */
   get size(): number {
     return this.#sum((ring) => native.ringBufferSize(ring.source.handle))
   }
 
-  /** Bytes in the kernel that were not consumed, with 8 for the header of each record. (`ring__avail_data_size`) */
+  /** How many bytes wait in the kernel, including a header of 8 bytes for each record. */
   get availableBytes(): number {
     return this.#sum((ring) => native.ringBufferAvailable(ring.source.handle))
   }
 
-  /** Bytes that were consumed since the maps exist. (`ring__consumer_pos`) */
+  /** How many bytes were consumed since the maps were created. */
   get consumerPosition(): bigint {
     return this.#sumBig((ring) => native.ringBufferConsumerPosition(ring.source.handle))
   }
 
-  /** Bytes that were produced since the maps exist. (`ring__producer_pos`) */
+  /** How many bytes were produced since the maps were created. */
   get producerPosition(): bigint {
     return this.#sumBig((ring) => native.ringBufferProducerPosition(ring.source.handle))
   }
 
   /**
-   * Records that the programs had no room for. The kernel does not count them: programs do that with the macros of `libbpf-node.bpf.h`;
-   * `undefined` without.
+   * How many records did not fit into the rings. The kernel does not count them, but programs that use the macros of
+   * `libbpf-node.bpf.h` do. `undefined` if one of the maps has no such counter.
    */
   get lost(): bigint | undefined {
     if (this.#rings.some((ring) => ring.lost === undefined)) return undefined
@@ -103,4 +112,10 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
     this.expectOpen()
     return this.#rings.reduce((sum, ring) => sum + read(ring), 0n)
   }
+}
+
+function whyRefused(error: NativeError, map: BpfMap<unknown, unknown>): string | undefined {
+  return error.errno === constants.errno.EINVAL
+    ? `map '${map.name}' is of type ${map.type}, not ringbuf`
+    : whyBusy(error, map.name)
 }

@@ -74,7 +74,7 @@ describe('consume', () => {
     using reader = rings.reader()
     expect(thrownBy(() => reader.consume())).toMatchObject({
       code: 'ERR_BPF_STATE',
-      message: "ring buffer 'ring0' has no reader: call on() or drain() first",
+      message: "ring buffer 'ring0' has no callback: call on() or drain() first",
     })
     rings.produce(1)
     let error: unknown

@@ -134,10 +134,10 @@ describe('stop', () => {
     reader.on(() => {})
     expect(thrownBy(() => reader.on(() => {}))).toMatchObject({
       code: 'ERR_BPF_STATE',
-      message: expect.stringContaining("ring buffer 'ring0' has a reader already"),
+      message: expect.stringContaining("ring buffer 'ring0' is being read already"),
     })
-    expect(() => reader[Symbol.asyncIterator]()).toThrow('has a reader already')
-    expect(() => reader.batches()).toThrow('has a reader already')
+    expect(() => reader[Symbol.asyncIterator]()).toThrow('is being read already')
+    expect(() => reader.batches()).toThrow('is being read already')
     reader.stop()
     reader.drain(() => {})
   })
@@ -150,7 +150,8 @@ describe('a ring that has a reader', () => {
     expect(thrownBy(() => rings.reader())).toMatchObject({
       code: 'EBUSY',
       map: 'ring0',
-      message: "ring buffer 'ring0' has a consumer already: close that one first",
+      message:
+        "read ring buffer 'ring0': map 'ring0' already has a reader in this process, maybe in another Worker; close that reader first (EBUSY)",
     })
     reader.close()
     rings.produce(1)

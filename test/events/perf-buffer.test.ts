@@ -248,7 +248,8 @@ describe('the map of a perf buffer', () => {
     expect(thrownBy(() => object.perfBuffer('events'))).toMatchObject({
       code: 'EBUSY',
       map: 'events',
-      message: "perf buffer 'events' has a consumer already: close that one first",
+      message:
+        "read perf buffer 'events': map 'events' already has a reader in this process, maybe in another Worker; close that reader first (EBUSY)",
     })
     produce(object, 1)
     expect(reader.consume()).toBe(1)

@@ -151,7 +151,7 @@ describe('an overwritable perf buffer', () => {
     using reader = open(object)
     const refused = {
       code: 'ERR_BPF_STATE',
-      message: "perf buffer 'events' is overwritable: snapshot() reads it",
+      message: "perf buffer 'events' is overwritable: read it with snapshot()",
     }
     expect(thrownBy(() => reader.on(() => {}))).toMatchObject(refused)
     expect(thrownBy(() => reader.drain(() => {}))).toMatchObject(refused)
@@ -161,7 +161,7 @@ describe('an overwritable perf buffer', () => {
     using delivered = object.perfBuffer('events')
     expect(thrownBy(() => delivered.snapshot())).toMatchObject({
       code: 'ERR_BPF_STATE',
-      message: "perf buffer 'events' is not overwritable: on(), drain() and for await read it",
+      message: "perf buffer 'events' is not overwritable: read it with on(), drain() or for await",
     })
   })
 
@@ -200,7 +200,7 @@ describe('an overwritable perf buffer', () => {
     expect(error).toMatchObject({
       code: 'EINVAL',
       map: 'not_perf',
-      message: "read perf buffer 'not_perf': it is of type array",
+      message: "read perf buffer 'not_perf': map 'not_perf' is of type array, not perf_event_array",
     })
   })
 })

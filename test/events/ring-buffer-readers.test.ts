@@ -170,7 +170,7 @@ describe('a reader after another', () => {
     await turn()
     expect(calls).toBe(3)
     expect(ring.availableBytes).toBe(48)
-    expect(() => ring.consume()).toThrow('has no reader')
+    expect(() => ring.consume()).toThrow('has no callback')
   })
 })
 

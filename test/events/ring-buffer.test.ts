@@ -245,7 +245,7 @@ describe('consume', () => {
     using object = loadRing()
     using ring = object.ringBuffer('events', undefined, { batchSize: 4 })
     const seen: number[] = []
-    expect(() => ring.consume()).toThrow('has no reader: call on() or drain() first')
+    expect(() => ring.consume()).toThrow('has no callback: call on() or drain() first')
     ring.on((record) => seen.push(numberOf(record)))
     expect(ring.consume()).toBe(0)
     const sent = emit(object, 20)
@@ -281,7 +281,7 @@ describe('two readers', () => {
     using ring = object.ringBuffer('events')
     first(ring)
     expect(thrownBy(() => second(ring))).toMatchObject({ code: 'ERR_BPF_STATE' })
-    expect(() => second(ring)).toThrow('has a reader already')
+    expect(() => second(ring)).toThrow('is being read already')
     ring.stop()
     second(ring)
   })

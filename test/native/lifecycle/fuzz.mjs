@@ -119,7 +119,7 @@ const makers = [
       if (type !== 27) continue
       const ring = native.ringBufferNew(map, oneOf([() => {}, (n) => n, gone]))
       native.sourceSetSlab(ring, new Uint8Array(oneOf([8, 64, 4096])))
-      if (random() < 0.5) native.sourceStart(ring, 1 + below(100), below(2) * below(5), random() < 0.5)
+      if (random() < 0.5) native.sourceWatch(ring, below(2) * below(5), random() < 0.5)
       keep('source', ring)
     }
     for (const program of native.objectPrograms(object)) {
