@@ -107,7 +107,8 @@ void EventSource::Continue(bool anew) {
   } else if (!poll_->IsActive()) {
     if (poll_->Start() < 0) ended_ = true;
     if (ended_ || !IsLevelTriggered()) Look(kTurnsToRegister);
-  } else if (has_more_ && !IsLevelTriggered()) {
+  } else if (!IsLevelTriggered() && (has_more_ || (anew && HasRecords()))) {
+    // poll() has reported these before.
     Look(1);
   }
 }

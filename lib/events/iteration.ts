@@ -7,7 +7,7 @@ export type Iteration<T> = AsyncIterator<T, undefined> & AsyncIterable<T>
 export interface IterationHost {
   /** Whether the iteration has not been stopped, and whether it may read now. */
   isCurrent(iteration: object): boolean
-  isPaused(): boolean
+  mayRead(): boolean
   /** The next source with records in its slab. If there is none, all of them are watched. */
   nextReady(): RecordSource | undefined
   /** Has the other sources read before this one. */
@@ -100,7 +100,8 @@ export class RecordIteration<R> implements Iteration<R> {
     const advance = (): Promise<IteratorResult<R, undefined>> => this.#advance()
     this.#calls++
     const result = this.#last === undefined ? this.#advance() : this.#last.then(advance, advance)
-    this.#last = result
+    // It may be answered already.
+    if (this.#calls > 0) this.#last = result
     return result
   }
 
@@ -115,7 +116,7 @@ export class RecordIteration<R> implements Iteration<R> {
       ++this.#reads % betweenLooks !== 0 &&
       this.#failure === undefined &&
       host.isCurrent(this) &&
-      !host.isPaused()
+      host.mayRead()
     )
   }
 
@@ -128,7 +129,7 @@ export class RecordIteration<R> implements Iteration<R> {
           this.#until = performance.now() + host.turnTime
           if (!host.isCurrent(this)) break
         }
-        const source = host.isPaused() ? undefined : host.nextReady()
+        const source = host.mayRead() ? host.nextReady() : undefined
         if (source !== undefined) return { done: false, value: this.#readFrom(source) }
         await this.#wait()
         this.#until = performance.now() + host.turnTime

@@ -489,6 +489,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       }
     }
     this.#delivering = false
+    if (this.#reader !== reader) this.#reader?.wake()
     this.#expectSlab(source)
     return before - source.unreadCount
   }
@@ -503,7 +504,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return {
       turnTime: this.#turnTime,
       isCurrent: (iteration) => this.#reader === iteration,
-      isPaused: () => this.#paused,
+      // A callback may begin an iteration, which then waits for its turn.
+      mayRead: () => !this.#paused && !this.#delivering,
       nextReady: () => this.#nextReady(),
       toEnd: (source) => this.#toEnd(source),
       expectSlab: (source) => this.#expectSlab(source),

@@ -24,10 +24,8 @@ export class RecordSource {
   /** Where the next record is, and the last one that was read. */
   #at = header
   #last = header
-  /** The callback of {@link read} has stopped the source. */
-  #halted = false
-  /** `onReady` has stopped the source. */
-  #stopped = false
+  /** Counts the calls of {@link stop}: a callback may stop the source that calls it. */
+  #stops = 0
   #watched = false
   #closed = false
   #dropped = 0
@@ -43,9 +41,9 @@ export class RecordSource {
     onReady: (source: RecordSource, ended: boolean) => boolean,
   ) {
     this.#onReady = (ended) => {
+      const stops = this.#stops
       this.#watched = false
-      this.#stopped = false
-      const again = onReady(this, ended) && !this.#stopped
+      const again = onReady(this, ended) && stops === this.#stops
       if (again) this.#watched = true
       return again
     }
@@ -80,8 +78,7 @@ export class RecordSource {
 
   /** Undoes {@link watch}, and ends a {@link read} that is in progress. */
   stop(): void {
-    this.#halted = true
-    this.#stopped = true
+    this.#stops++
     this.#watched = false
     if (!this.#closed) native.sourceStop(this.#handle)
   }
@@ -106,8 +103,8 @@ export class RecordSource {
   read(callback: DrainCallback, most: number): void {
     const view = this.#view
     const lengths = this.#lengths
-    this.#halted = false
-    for (let i = most; i > 0 && this.left > 0 && !this.#halted; i--) {
+    const stops = this.#stops
+    for (let i = most; i > 0 && this.left > 0 && stops === this.#stops; i--) {
       const at = this.#at
       const length = lengths[(at - header) >> 2]
       if (length === undefined) return
@@ -134,8 +131,7 @@ export class RecordSource {
   }
 
   close(): void {
-    this.#halted = true
-    this.#stopped = true
+    this.#stops++
     this.#closed = true
     this.#dropped = this.left
     this.left = 0

@@ -14,7 +14,7 @@ const elsewhere = [
   // Memory and threads of JavaScript.
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.
-  /^test\/events\/(soak|budget|held|ring-buffer-held|ring-buffer-readers)\.test/,
+  /^test\/events\/(soak|budget|held|readers)\.test/,
 ]
 
 /**
@@ -23,7 +23,7 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/ring-buffer-process)\.test/,
+  /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/processes)\.test/,
 ]
 
 /** Tests that change the state of the kernel. Each of them has a guest of its own. */

@@ -1,5 +1,5 @@
 // A record that stays reserved and uncommitted until user space says so, or for five seconds
-// (test/ring-buffer-held.test.ts).
+// (test/events/held.test.ts).
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>

@@ -90,6 +90,33 @@ describe('the budget of a turn', () => {
     expect(most).toBeLessThanOrEqual(8)
   })
 
+  it.each(['for await', 'batches'])(
+    'of 0 ms still delivers, and lets the event loop go on: %s',
+    async (way) => {
+      using rings = new Rings()
+      using reader = rings.reader({ turnTime: 0, batchSize: 10 })
+      rings.produce(500)
+      let turns = 0
+      let over = false
+      setImmediate(function tick() {
+        turns++
+        if (!over) setImmediate(tick)
+      })
+      let count = 0
+      if (way === 'for await') {
+        for await (const _ of reader) if (++count === 500) break
+      } else {
+        for await (const records of reader.batches()) {
+          count += records.length
+          if (count === 500) break
+        }
+      }
+      over = true
+      expect(count).toBe(500)
+      expect(turns).toBeGreaterThan(5)
+    },
+  )
+
   it('is asked for in numbers that make sense', () => {
     using rings = new Rings()
     const refused = { batchSize: 0, turnTime: -1, interval: -1, slabSize: 1 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { objectPath, thrownBy } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
-import { Rings, turns, upTo } from './rings.js'
+import { type Numbered, numbers, Rings, turns, upTo } from './rings.js'
 
 describe('a callback that throws at every tenth record', () => {
   const script = (loop: string) => `
@@ -90,6 +90,87 @@ describe('an iteration that fails', () => {
     await expect(read()).rejects.toThrow('mine')
     reader.on(() => {})
     expect(reader.consume()).toBe(2)
+  })
+})
+
+describe('a callback or codec that transfers the memory of the records', () => {
+  const transfer = (buffer: ArrayBufferLike): void => {
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })
+  }
+  const prelude = `
+    import { BpfObject } from 'libbpf-node'
+    const object = BpfObject.open(process.argv[1])
+    object.loadSync()
+    const transfer = (buffer) => structuredClone(buffer, { transfer: [buffer] })
+    const emit = () => object.program('count').testRunSync({ data: new Uint8Array(64), repeat: 5 })
+    const ring = object.ringBuffer('events')
+    emit()
+  `
+  const message = (lost: number): string =>
+    `has lost its memory, and ${lost} records with it: a callback or codec has transferred the buffer of the records`
+
+  it.each([2, 5])('ends drain() with an error at record %i, and the next reader goes on', async (at) => {
+    const child = await runChild(
+      `${prelude}
+       const lengths = []
+       process.on('uncaughtException', ({ name, code, message }) => {
+         const rest = []
+         ring.on((record) => rest.push(record.length))
+         emit()
+         ring.consume()
+         ring.close()
+         console.log(JSON.stringify({ name, code, message, lengths, rest }))
+       })
+       ring.drain((view, offset, length) => {
+         lengths.push(length)
+         if (lengths.length === ${at}) transfer(view.buffer)
+       })`,
+      [objectPath('events-sizes')],
+    )
+    expect(child).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(child.stdout)).toEqual({
+      name: 'BpfError',
+      code: 'ERR_BPF_STATE',
+      message: `ring buffer 'events' ${message(5 - at)}`,
+      lengths: Array(at).fill(8),
+      rest: Array(5).fill(8),
+    })
+  })
+
+  it.each(['consume()', 'for await', 'batches'])('is the same error for %s', async (way) => {
+    using rings = new Rings()
+    rings.produce(5)
+    const codec = rings.object.codec<Numbered>('record')
+    const decode: typeof codec.decode = (view, ...args) => {
+      const record = codec.decode(view, ...args)
+      if (record.number === 1n) transfer(view.buffer)
+      return record
+    }
+    using reader = rings.reader({ codec: { ...codec, decode } })
+    const seen: number[] = []
+    const read = async (): Promise<void> => {
+      if (way === 'consume()') reader.on(({ number }) => seen.push(Number(number))).consume()
+      else if (way === 'for await') for await (const { number } of reader) seen.push(Number(number))
+      else for await (const records of reader.batches()) seen.push(...numbers(records))
+    }
+    const error = await read().catch((error) => error)
+    expect(error).toMatchObject({ name: 'BpfError', code: 'ERR_BPF_STATE' })
+    expect(error.message).toBe(`ring buffer 'ring0' ${message(3)}`)
+    expect(seen).toEqual([0, 1])
+    rings.produce(2)
+    reader.on(({ number }) => seen.push(Number(number)))
+    reader.consume()
+    expect(seen).toEqual([0, 1, 5, 6])
+  })
+})
+
+describe('what is no function', () => {
+  it('is refused by on() and drain() when it is given', () => {
+    using rings = new Rings()
+    using reader = rings.reader()
+    expect(() => reader.on(undefined as never)).toThrow(TypeError)
+    expect(() => reader.drain({} as never)).toThrow('callback is not a function')
+    reader.on(() => {})
   })
 })
 

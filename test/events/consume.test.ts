@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { thrownBy } from '../helpers/objects.js'
-import { numbers, Rings, recordBytes, turns, upTo } from './rings.js'
+import { type Numbered, numbers, Rings, recordBytes, turns, upTo } from './rings.js'
 
 describe('consume', () => {
   it('delivers as many as it is asked for, and no more', () => {
@@ -69,6 +69,22 @@ describe('consume', () => {
     }
   })
 
+  it.each([
+    [Number.NaN, TypeError],
+    [1.5, TypeError],
+    ['3', TypeError],
+    [-1, RangeError],
+  ])('refuses the limit %s', (limit, type) => {
+    using rings = new Rings()
+    using reader = rings.reader()
+    rings.produce(1)
+    reader.on(() => {})
+    const error = thrownBy(() => reader.consume(limit as number))
+    expect(error).toBeInstanceOf(type)
+    expect(error).toMatchObject({ message: expect.stringContaining('limit') })
+    expect(reader.consume(Number.POSITIVE_INFINITY)).toBe(1)
+  })
+
   it('wants a callback, and not to be called by it', () => {
     using rings = new Rings()
     using reader = rings.reader()
@@ -125,6 +141,52 @@ describe('batches()', () => {
     const got = (await Promise.all(asked)).map(({ value }) => numbers(value!))
     expect(got.flat()).toEqual(upTo(20))
     await batches.return!()
+  })
+})
+
+describe('batches() with a codec that throws', () => {
+  it.each([1, 2, 3])('delivers the records before the one that it throws at: record %i', async (bad) => {
+    using rings = new Rings()
+    const codec = rings.object.codec<Numbered>('record')
+    const decode: typeof codec.decode = (...args) => {
+      const record = codec.decode(...args)
+      if (Number(record.number) === bad) throw new RangeError('refused')
+      return record
+    }
+    using reader = rings.reader({ codec: { ...codec, decode } })
+    rings.produce(5)
+    const seen: number[] = []
+    const reading = async (): Promise<void> => {
+      for await (const records of reader.batches()) seen.push(...numbers(records))
+    }
+    await expect(reading()).rejects.toThrow('refused')
+    expect(seen).toEqual(upTo(bad))
+    // The next reader gets what follows.
+    reader.on(({ number }) => seen.push(Number(number)))
+    expect(reader.consume()).toBe(4 - bad)
+    expect(seen).toEqual(upTo(5).filter((number) => number !== bad))
+  })
+
+  it('keeps that record for the next reader if nobody asks for the error', async () => {
+    using rings = new Rings()
+    const codec = rings.object.codec<Numbered>('record')
+    let refuses = true
+    const decode: typeof codec.decode = (...args) => {
+      const record = codec.decode(...args)
+      if (refuses && record.number === 2n) throw new RangeError('refused')
+      return record
+    }
+    using reader = rings.reader({ codec: { ...codec, decode } })
+    rings.produce(5)
+    const seen: number[] = []
+    for await (const records of reader.batches()) {
+      seen.push(...numbers(records))
+      break
+    }
+    refuses = false
+    reader.on(({ number }) => seen.push(Number(number)))
+    reader.consume()
+    expect(seen).toEqual(upTo(5))
   })
 })
 

@@ -264,6 +264,17 @@ describe('the map of a perf buffer', () => {
     other.reader.close()
   })
 
+  it('is refused to a recorder, too, and the other way round', () => {
+    using object = load('events-perf')
+    for (const overwritable of [false, true]) {
+      using _ = object.perfBuffer('events', undefined, { overwritable })
+      expect(
+        thrownBy(() => object.perfBuffer('events', undefined, { overwritable: !overwritable })),
+      ).toMatchObject({ code: 'EBUSY' })
+    }
+    object.perfBuffer('events').close()
+  })
+
   it('may have fewer entries than there are CPUs: the others have no reader', async () => {
     using object = open('events-perf')
     object.map('events').maxEntries = 1

@@ -1,3 +1,4 @@
+import type { PerfBuffer } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { load, objectPath } from '../helpers/objects.js'
@@ -123,6 +124,92 @@ describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', 
     expect(() => object.ringBuffer('events', undefined, { wakeable: 1 as never })).toThrow(
       'wakeable is not a boolean',
     )
+  })
+})
+
+describe('a perf buffer that is written to while it begins to wait', () => {
+  /** Each reads, and calls back with each record. */
+  const ways: [string, (reader: PerfBuffer, got: () => void) => void][] = [
+    ['on', (reader, got) => reader.on(got)],
+    ['drain', (reader, got) => reader.drain(got)],
+    [
+      'for await',
+      async (reader, got) => {
+        for await (const _ of reader) got()
+      },
+    ],
+    [
+      'batches',
+      async (reader, got) => {
+        for await (const records of reader.batches()) records.forEach(got)
+      },
+    ],
+  ]
+  const last = onlineCpus.at(-1)!
+
+  it.each(ways)('is read by %s', async (_, read) => {
+    using object = load('events-perf')
+    for (let round = 0; round < 10; round++) {
+      using reader = object.perfBuffer('events')
+      let seen = 0
+      read(reader, () => {
+        // The buffer of that CPU was looked at, and is not registered with epoll yet.
+        if (++seen === 1) runOn(last, object, 'produce', 1)
+      })
+      runOn(onlineCpus[0]!, object, 'produce', 1)
+      await until('both have come', () => seen === 2)
+      expect(reader.availableBytes).toBe(0)
+    }
+  })
+
+  it('is read after resume()', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer('events')
+    let seen = 0
+    reader.on(() => {
+      if (++seen % 2 === 1) runOn(last, object, 'produce', 1)
+    })
+    for (let round = 1; round <= 10; round++) {
+      reader.pause()
+      runOn(onlineCpus[0]!, object, 'produce', 1)
+      reader.resume()
+      await until('both have come', () => seen === 2 * round)
+    }
+  })
+
+  it('is read by a wakeable reader long before its interval', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer('events', undefined, { interval: 3_600_000, wakeable: true })
+    let seen = 0
+    reader.on(() => {
+      if (++seen % 2 === 1) runOn(last, object, 'produce', 1)
+    })
+    for (let round = 1; round <= 10; round++) {
+      reader.pause()
+      runOn(onlineCpus[0]!, object, 'produce', 1)
+      reader.resume()
+      await until('both have come', () => seen === 2 * round)
+    }
+  })
+
+  it('is read by the thread that waits in other runtimes', async () => {
+    const script = `
+      import { BpfObject } from 'libbpf-node'
+      const object = BpfObject.open(process.argv[1])
+      object.loadSync()
+      const reader = object.perfBuffer('events')
+      const produce = () => object.program('produce').testRunSync({ cpu: 0, flags: 1 })
+      let seen = 0
+      // Each is written after the drain that the one before has caused, when the thread may not wait again yet.
+      reader.on(() => {
+        if (++seen < 1000) queueMicrotask(produce)
+        else reader.close()
+      })
+      produce()
+      process.on('exit', () => console.log(seen))`
+    const env = { LIBBPF_NODE_LOOP: 'thread' }
+    const { stdout } = await runChild(script, [objectPath('events-perf')], { env })
+    expect(stdout).toBe('1000\n')
   })
 })
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
+import { thrownBy } from '../helpers/objects.js'
 import { useBpffs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 import { Rings, recordBytes, upTo } from './rings.js'
@@ -54,6 +55,27 @@ describe('a ring read in a Worker', () => {
     for (const [ring, got] of (await Promise.all(numbers)).entries()) {
       expect(got).toEqual(upTo(10).flatMap((round) => upTo(50, 200 * round + 50 * ring)))
     }
+  })
+
+  it('is refused to all other threads until that Worker has closed it', async () => {
+    using rings = new Rings()
+    const map = rings.maps[0]!
+    const worker = await start({ id: map.id, until: 10 })
+    const numbers = result(worker)
+    const refused = {
+      code: 'EBUSY',
+      map: 'ring0',
+      message: expect.stringContaining('already has a reader in this process, maybe in another Worker'),
+    }
+    expect(thrownBy(() => rings.reader())).toMatchObject(refused)
+    const other = new Worker(new URL('ring-worker.mjs', import.meta.url), {
+      workerData: { id: map.id },
+      execArgv: [],
+    })
+    expect(await new Promise((resolve) => other.once('error', resolve))).toMatchObject(refused)
+    rings.produce(10)
+    expect(await numbers).toEqual(upTo(10))
+    rings.reader().close()
   })
 
   it('has what the Worker has not read, when that is terminated', async () => {

@@ -276,7 +276,7 @@ const generators = {
   SourceHandle: 'source',
   PerfRecorderHandle: 'recorder',
   UserRingBufferHandle: 'userRing',
-  OnBatch: 'callback',
+  OnReady: 'callback',
   BtfHandle: 'btf',
   LinkerHandle: 'linker',
   MemoryHandle: 'memory',

@@ -1,7 +1,11 @@
-// What a ring buffer means for the life of its process: each in a child.
+// Readers and processes: how long a reader keeps its process alive, what an exception does to it, and what several
+// processes get that read one ring.
+import { readFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
-import { objectPath } from '../helpers/objects.js'
+import { objectPath, thrownBy } from '../helpers/objects.js'
+import { Rings, upTo } from './rings.js'
 
 const setUp = `
   import { BpfObject } from 'libbpf-node'
@@ -109,5 +113,82 @@ describe('what a callback throws', () => {
       })
     `)
     expect({ status, stdout }).toEqual({ status: 0, stdout: '5 5\n10\n' })
+  })
+})
+
+describe('two processes that read one ring', () => {
+  it('get each record once, in one of them', async () => {
+    using rings = new Rings({ bytes: 1 << 14 })
+    const script = `
+      import { BpfMap, RingBuffer } from 'libbpf-node'
+      const ring = new RingBuffer(BpfMap.fromId(Number(process.argv[1])))
+      const numbers = []
+      ring.drain((view, offset) => {
+        const number = Number(view.getBigUint64(offset, true))
+        if (view.getUint32(offset + 8, true) === 0) numbers.push(number)
+        else numbers.push(-1)
+      })
+      setTimeout(() => {
+        ring.close()
+        console.log(JSON.stringify(numbers))
+      }, Number(process.argv[2]))`
+    const children = [1, 2].map(() => runChild(script, [`${rings.maps[0]!.id}`, '2500']))
+    const end = Date.now() + 2000
+    let made = 0
+    while (Date.now() < end) {
+      made += rings.produce(2000)
+      await rings.produceMeanwhile(20_000)
+    }
+    const [one = [], two = []] = (await Promise.all(children)).map(
+      ({ stdout }) => JSON.parse(stdout) as number[],
+    )
+    const sent = Number(rings.object.bss.sent)
+    expect(made).toBeLessThanOrEqual(sent)
+    expect(one.length + two.length).toBe(sent)
+    expect(new Set([...one, ...two]).size).toBe(sent)
+    for (const numbers of [one, two])
+      expect(numbers.every((number, i) => i === 0 || number > numbers[i - 1]!)).toBe(true)
+  })
+})
+
+describe('a ring whose memory another process has damaged', () => {
+  /** Sets the consumer's position of the only ring that this process has mapped. */
+  async function setConsumerPosition(position: bigint): Promise<void> {
+    const [line = ''] = readFileSync('/proc/self/maps', 'utf8').match(/^.* rw-s .*bpf-map$/m) ?? []
+    const address = Number.parseInt(line, 16)
+    const memory = await open('/proc/self/mem', 'r+')
+    await memory.write(new BigUint64Array([position]), 0, 8, address)
+    await memory.close()
+  }
+
+  it.each([
+    ['in the middle of a record', 8n],
+    ['at no multiple of 8', 3n],
+    ['behind the last record', 1n << 20n],
+    ['far before the first', -(1n << 20n)],
+  ])('is an error in every way of reading, and no crash: the position is %s', async (_, position) => {
+    using rings = new Rings()
+    // Where a header is expected, there is the number of a record: that many bytes are not in the ring.
+    rings.object.bss.number = 0x1234_5678n
+    using reader = rings.reader()
+    rings.produce(10)
+    await setConsumerPosition(position)
+    const damaged = {
+      name: 'BpfError',
+      code: 'EBADMSG',
+      operation: 'ring_buffer__consume',
+      message: expect.stringContaining("read ring buffer 'ring0': its positions or lengths cannot be right"),
+    }
+    for (let round = 0; round < 2; round++) {
+      reader.on(() => {})
+      expect(thrownBy(() => reader.consume())).toMatchObject(damaged)
+      await expect(reader[Symbol.asyncIterator]().next()).rejects.toMatchObject(damaged)
+      await expect(reader.batches().next()).rejects.toMatchObject(damaged)
+    }
+    await setConsumerPosition(0n)
+    const seen: number[] = []
+    reader.on(({ number }) => seen.push(Number(number)))
+    expect(reader.consume()).toBe(10)
+    expect(seen).toEqual(upTo(10, 0x1234_5678))
   })
 })
