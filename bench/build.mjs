@@ -1,4 +1,5 @@
-// Builds what the cases need into build/bench/: the C programs, with the libbpf that the addon has in it, and the BPF objects.
+// Builds what the cases need into build/bench/: the C programs, with the same libbpf as in the addon, and the BPF
+// objects.
 import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { compile } from '../scripts/compile-bpf.mjs'
@@ -9,7 +10,7 @@ import { writeLarge } from './large.mjs'
 
 export const folder = 'build/bench'
 
-/** Paths are relative to the root of the repository, the working directory. */
+/** Paths are relative to the root of the repository, which must be the working directory. */
 export async function build() {
   mkdirSync(folder, { recursive: true })
   const clang = await ensureTools()

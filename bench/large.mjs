@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 
 const programs = 200
 const maps = 40
-// Each reads a few of them; the kernel's layout is looked up for every one.
+// Each program reads a few members, whose offsets libbpf looks up in the kernel's BTF.
 const fields = [
   ['pid', 'tgid', 'start_time', 'real_parent->tgid', 'real_parent->comm[0]'],
   ['mm->total_vm', 'mm->start_stack', 'mm->pgd', 'mm->map_count'],

@@ -1,5 +1,5 @@
-// What a look-up is made of, ns each: node bench/map-parts.mjs [ROUNDS], as root, after npm run bench -- map. The same in C, with
-// threads as Node.js has them: build/bench/map build/bench/maps.bpf.o 10000 45 6
+// Measures the parts of a look-up in ns: node bench/map-parts.mjs [ROUNDS], as root, after npm run bench -- map. The
+// same in C, with as many threads as Node.js has: build/bench/map build/bench/maps.bpf.o 10000 45 6
 import { createRequire } from 'node:module'
 import { BpfObject } from 'libbpf-node'
 import { root } from '../scripts/run.mjs'
@@ -15,7 +15,7 @@ obj.loadSync()
 const map = obj.map('counts')
 for (let key = 0; key < keys; key++) map.set(key, BigInt(key))
 
-// The same map by another handle, to call native code without lib/ in between.
+// A second handle of the same map, to call native code directly.
 const handle = native.mapFromId(map.id)
 const [keyBytes, valueBytes] = [new Uint8Array(4), new Uint8Array(8)]
 native.mapBind(handle, keyBytes, valueBytes)
@@ -23,13 +23,13 @@ const key = new DataView(keyBytes.buffer)
 const value = new DataView(valueBytes.buffer)
 const codec = obj.codec('__u64')
 
-// What comes out has to be used, or it is not made.
+// Results have to be used, or the calls are optimized away.
 let used
 const parts = {
   'the loop': (i) => {
     used = i
   },
-  'a call of native code that does nothing': () => {
+  'a native call that does nothing': () => {
     used = mapFd(handle)
   },
   'decoding a u64': () => {
@@ -56,4 +56,4 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 for (const [name, ns] of Object.entries(times)) console.log(median(ns).toFixed(1).padStart(8), name)
-if (used === undefined) throw new Error('the key was not there')
+if (used === undefined) throw new Error('the key does not exist')

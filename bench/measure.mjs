@@ -1,4 +1,4 @@
-// What the cases share.
+// Code that the cases share.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -11,7 +11,9 @@ export function quantile(values, q) {
 }
 export const median = (values) => quantile(values, 0.5)
 
-/** Starts bench/c/produce.c, see there. Never run from the reader's loop: it must not have to wait for it. */
+/**
+ * Starts bench/c/produce.c. The producer never runs in the reader's process, so that it does not wait for the reader.
+ */
 export function produce(program, cpu, count, batch, interval) {
   const path = fileURLToPath(new URL('../build/bench/produce', import.meta.url))
   const args = [cpu, count, batch, interval].map(String)
@@ -20,7 +22,7 @@ export function produce(program, cpu, count, batch, interval) {
   return child
 }
 
-/** Has the program send so many events, now. */
+/** Makes the program send `count` events now. */
 export function emit(program, count) {
   const context = new Uint8Array(8)
   new DataView(context.buffer).setBigUint64(0, BigInt(count), true)

@@ -1,5 +1,5 @@
-// npm run bench: measures libbpf-node against C with the same libbpf. Each trial is a process of its own, and the two sides take
-// turns, so that what else the machine does meets both.
+// npm run bench: compares libbpf-node with C programs that use the same libbpf. Each trial is a process of its own,
+// and the sides take turns, so that other load on the machine affects both.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
@@ -12,12 +12,12 @@ import { table } from './table.mjs'
 
 const help = `Usage: npm run bench -- [--quick] [--trials N] [--json FILE] [--compare FILE]... [CASE...]
 
-  CASE      only these; a part of a name is enough
-  --quick   fewer and shorter trials: to see whether something is badly off
-  --trials  how often each side runs a case
-  --json    where the figures go; ${folder}/results.json by default
-  --compare adds the columns of other results in the same form, with the ratio to the C in that file if it has one
-  --no-others  leaves out the npm package bpf and BCC
+  CASE         run only this case; a part of its name is enough
+  --quick      run fewer and shorter trials, to find gross errors
+  --trials     how often each side runs a case
+  --json       the file for the results; ${folder}/results.json by default
+  --compare    add columns with the results in another file, relative to the results of C in that file if it has any
+  --no-others  leave out the npm package bpf and BCC
 `
 
 /** In the order of the table. */
@@ -49,7 +49,7 @@ const { values: options, positionals } = parseArgs({
   },
 })
 
-/** The last two CPUs that we may use: the first ones tend to have the interrupts. */
+/** The last two CPUs that we may use, because the first ones usually handle the interrupts. */
 const [producerCpu, consumerCpu] = (() => {
   const list = readFileSync('/proc/self/status', 'utf8').match(/Cpus_allowed_list:\s*(.*)/)[1]
   const allowed = list.split(',').flatMap((range) => {
@@ -71,7 +71,7 @@ function trial(command, pin) {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1))
 }
 
-/** Others may fail, we may not, nor C. */
+/** Contestants may fail, but neither libbpf-node nor C. */
 function attempt(side, run) {
   if (side === 'libbpf-node' || side === 'C') return run()
   try {
@@ -81,7 +81,7 @@ function attempt(side, run) {
   }
 }
 
-/** All trials of a case, the sides in turn. Returns column -> 'case.metric' -> figures. */
+/** Runs all trials of a case, with the sides in turn. Returns the figures by column and 'case.metric'. */
 function measure(name, definition, contestants) {
   const { bpf, c = name, baseline = 'C', pin = true } = definition
   const object = `${folder}/${bpf}.bpf.o`
@@ -107,10 +107,10 @@ function measure(name, definition, contestants) {
         delete columns[side]
         continue
       }
-      // They have read the same events, or entries, and all of them.
+      // All sides must have read the same events or entries, and all of them.
       sum ??= figures.sum
       if (figures.sum !== sum)
-        throw new Failure(`${name}: ${side} got the sum ${figures.sum}, another ${sum}`)
+        throw new Failure(`${name}: ${side} got the sum ${figures.sum}, expected ${sum}`)
       for (const metric of Object.keys(definition.metrics)) {
         keep(side, metric, figures[metric])
         // Measured in the same process.
@@ -127,7 +127,7 @@ async function main() {
   const chosen = names.filter(
     (name) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
   )
-  if (chosen.length === 0) throw new Failure(`no such case; there are ${names.join(', ')}`)
+  if (chosen.length === 0) throw new Failure(`unknown case; expected ${names.join(', ')}`)
   await build()
   const contestants = options.others ? await others(chosen, folder) : []
 
@@ -141,7 +141,7 @@ async function main() {
       memory: totalmem(),
       kernel: release(),
       arch: process.arch,
-      // What else it did at the start: with more than a little, figures are rough.
+      // The load at the start. If it is high, the figures are rough.
       load: loadavg()[0],
     },
     versions: {

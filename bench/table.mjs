@@ -1,11 +1,11 @@
 import { median } from './measure.mjs'
 
-/** Medians, and the range that they come from, a row for each metric. `against` is the column that the ratios are to. */
+/** One row per metric, with medians and their range. `against` is the column that ratios refer to. */
 export function table(rows, results, compared, against) {
   const { [against]: baseline = {}, 'libbpf-node': ours = {}, ...contestants } = results.columns
   const more = [
     ...Object.entries(contestants).map(([name, figures]) => ({ name, figures, baseline })),
-    // Other machines, and other days, are compared by their own C.
+    // Results of other machines and days are compared with C in the same results.
     ...compared.flatMap(({ file, columns: { [against]: theirs = baseline, ...columns } }) =>
       Object.entries(columns).map(([name, figures]) => ({
         name: name in results.columns ? `${name} (${file})` : name,
@@ -53,7 +53,7 @@ const range = (figures) =>
   figures === undefined ? '' : `${short(Math.min(...figures))}..${short(Math.max(...figures))}`
 const show = (figures) => (figures === undefined ? '' : short(middle(figures)))
 
-/** Of each trial with the one of C that ran just before or after it: what slowed both down for a while is out of it. */
+/** The median of the ratios of neighboring trials, which removes what slowed down both for a while. */
 function ratioOf(figures, baseline) {
   if (figures === undefined || baseline === undefined) return undefined
   if (figures.length !== baseline.length) return middle(figures) / middle(baseline)
@@ -71,7 +71,7 @@ function verdict({ ratio: bar, atMost, more }, figures, ratio) {
   return met ? 'met' : 'NOT MET'
 }
 
-/** Three digits, or all before the point. */
+/** Rounds to three digits, but keeps all digits before the point. */
 function short(value) {
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)}M`
   if (value >= 100) return value.toFixed(0)

@@ -6,8 +6,8 @@
 
 #include "util/unique_fd.h"
 
-// A function of types/binding.d.ts. `data` reaches it as Args::data(): by custom the name of the libbpf
-// function behind it, for errors.
+// A function of types/binding.d.ts. It gets `data` from Args::data(), usually the name of the libbpf function
+// behind it, for errors.
 struct Function {
   const char* name;
   napi_callback call;
@@ -16,10 +16,11 @@ struct Function {
 
 void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions);
 
-// A descriptor for JavaScript, which closes it with descriptorClose, or else the end of the environment does.
+// Passes a descriptor to JavaScript, which closes it with descriptorClose; otherwise, the environment closes
+// it when it ends.
 napi_value HandOut(napi_env env, UniqueFd fd);
 
-// One for each concept of libbpf, in the file of that name.
+// Each of these registers the functions of the file with that name.
 void DefineQuery(napi_env env, napi_value exports);
 void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);

@@ -1,5 +1,4 @@
-// Makes events: 64 bytes each, numbered from 0 without a gap, so that a reader can tell that it got every
-// one.
+// Sends events of 64 bytes, numbered from 0 without gaps, so that a reader knows whether it got all of them.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -14,7 +13,7 @@ struct event {
   __u64 a, b, c, d;
 };
 
-// BTF describes a type only when something uses it.
+// clang emits BTF only for types that a global refers to.
 struct event* event_unused __attribute__((unused));
 
 struct {
@@ -49,7 +48,7 @@ static long emit_next(__u32 i, __u32* sent) {
   return 0;
 }
 
-// Returns how many there was room for.
+// Returns the number of events that found room.
 SEC("syscall")
 int emit_many(struct emit_request* request) {
   __u32 sent = 0;

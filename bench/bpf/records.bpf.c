@@ -1,4 +1,4 @@
-// A record as tools for networks have it, for the codec alone: nothing is loaded.
+// A record like those of network tools, only for its codec: the object is not loaded.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -25,5 +25,5 @@ struct connection {
   __u32 round_trips[4];
 };
 
-// BTF describes a type only when something uses it.
+// clang emits BTF only for types that a global refers to.
 struct connection* connection_unused __attribute__((unused));

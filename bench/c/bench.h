@@ -1,4 +1,5 @@
-// What the C side of every case needs. A trial ends with one line of JSON on stdout, as in bench/trial.mjs.
+// Code that the C programs of all cases share. A trial prints one line of JSON at the end, as in
+// bench/trial.mjs.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -77,14 +78,14 @@ static inline uint32_t emit(int program, uint64_t count) {
   return run.retval;
 }
 
-// Starts bench/c/produce.c, which lies beside this program, with the descriptor where it expects it.
+// Starts bench/c/produce.c, which is beside this program, with descriptor 3.
 static inline pid_t produce(const char* self, int program, char* cpu, char* count, char* batch,
                             char* interval) {
   pid_t pid = CHECK(fork());
   if (pid > 0) return pid;
   char path[4096];
   snprintf(path, sizeof(path), "%.*sproduce", (int)(strrchr(self, '/') + 1 - self), self);
-  // Our own copy of 3 may be the map, and a descriptor that stays where it is would be closed by exec.
+  // Descriptor 3 may be in use here, and duplicating 3 to itself would keep its close-on-exec flag.
   int copy = CHECK(fcntl(program, F_DUPFD, 4));
   CHECK(dup2(copy, 3));
   close(copy);

@@ -1,5 +1,4 @@
-// cpu OBJECT CPU EVENTS BATCH INTERVAL: what the process costs that reads events as they come at a steady
-// pace.
+// cpu OBJECT CPU EVENTS BATCH INTERVAL: the CPU time of a process that reads events at a steady rate.
 #include "bench.h"
 
 static uint64_t sum, count;

@@ -1,4 +1,4 @@
-// drain OBJECT EVENTS ROUNDS: a full ring, emptied by ring_buffer__consume.
+// drain OBJECT EVENTS ROUNDS: drains a full ring with ring_buffer__consume.
 #include "bench.h"
 
 static uint64_t sum;

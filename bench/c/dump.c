@@ -1,4 +1,4 @@
-// dump OBJECT ENTRIES BATCH ROUNDS: all entries of a hash, in batches, as they are and summed up.
+// dump OBJECT ENTRIES BATCH ROUNDS: reads all entries of a hash in batches, raw and summed up.
 #include "bench.h"
 
 static uint64_t sum, total;

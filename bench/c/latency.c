@@ -1,5 +1,5 @@
-// latency OBJECT CPU EVENTS INTERVAL: from the program that made an event to the callback, one at a time,
-// through epoll.
+// latency OBJECT CPU EVENTS INTERVAL: the time from sending an event to the callback, one event at a time,
+// with epoll.
 #include "bench.h"
 
 static double* us;

@@ -1,5 +1,5 @@
 // map OBJECT KEYS ROUNDS [THREADS]: single look-ups, updates and deletions, u32 to u64. With idle threads, as
-// Node.js has them, the kernel counts references to the descriptor at each call.
+// in Node.js, the kernel counts references to the descriptor in each call.
 #include <pthread.h>
 
 #include "bench.h"

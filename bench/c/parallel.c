@@ -1,4 +1,4 @@
-// parallel OBJECT CPU EVENTS: producer and consumer at the same time, each as fast as it can.
+// parallel OBJECT CPU EVENTS: a producer and a consumer at the same time, each at full speed.
 #include "bench.h"
 
 static uint64_t sum, count, start;

@@ -1,6 +1,6 @@
 // produce CPU COUNT BATCH INTERVAL: runs the program of descriptor 3 until it has sent COUNT events, BATCH at
-// a time, every INTERVAL ns (0: as fast as there is room). A process of its own, the same for both sides:
-// what it costs is not the reader's. CPU -1: wherever the scheduler wants it.
+// a time, every INTERVAL ns (0: as fast as there is room). It is a process of its own, so that its CPU time
+// does not count for the reader, and the same for both sides. CPU -1 leaves the choice to the scheduler.
 #define _GNU_SOURCE
 #include <sched.h>
 #include <sys/prctl.h>
@@ -23,12 +23,12 @@ int main(int argc, char** argv) {
     uint64_t some = count - sent < batch ? count - sent : batch;
     for (uint64_t left = some; left > 0;) {
       uint32_t done = emit(3, left);
-      // The ring is full: where there is one core only, let the reader run.
+      // The ring is full. If there is only one CPU, let the reader run.
       if (done == 0) sched_yield();
       left -= done;
     }
     sent += some;
-    // Spins: a sleep is longer than asked for, by much more than an event takes.
+    // Spins, because a sleep takes much longer than requested.
     for (next += interval; interval != 0 && now() < next;) {
     }
   }

@@ -1,4 +1,5 @@
-// timer OBJECT CPU SECONDS: how late a timer of 10 ms is in a loop that reads two rings, both always full.
+// timer OBJECT CPU SECONDS: how late a timer of 10 ms fires in a loop that reads two rings that are always
+// full.
 #include <sys/timerfd.h>
 
 #include "bench.h"
@@ -18,7 +19,7 @@ int main(int argc, char** argv) {
   CHECK(ring_buffer__add(ring, map_fd(second, "events"), on_event, NULL));
   int timer = CHECK(timerfd_create(CLOCK_MONOTONIC, 0));
   int epoll = ring_buffer__epoll_fd(ring);
-  // libbpf's data is the ring's number.
+  // The data of an event in epoll is the number of the ring.
   struct epoll_event watched = {.events = EPOLLIN, .data.fd = -1};
   CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &watched));
   pid_t producers[] = {

@@ -5,7 +5,7 @@ export const bpf = 'events'
 export const trials = 3
 export const args = ({ quick, producerCpu }) => [producerCpu, quick ? 200_000 : 1_000_000, 1, 10_000]
 export const metrics = {
-  seconds: { title: '100,000 events a second, one every 10 µs: drain(), CPU time', unit: 's', ratio: 2 },
+  seconds: { title: '100,000 events per second, one every 10 µs: drain(), CPU time', unit: 's', ratio: 2 },
 }
 
 export async function trial(object, cpu, events, batch, interval) {

@@ -11,7 +11,7 @@ export function trial(object, events, rounds) {
   const obj = BpfObject.open(object)
   obj.loadSync()
   const program = obj.program('emit_many')
-  // A number that a closure changes is a new object each time.
+  // V8 allocates a new object whenever a closure changes a number.
   const sum = new Float64Array(1)
   const ring = obj.ringBuffer('events').drain((view, at) => {
     sum[0] += view.getUint32(at + 8, true) + view.getUint32(at + 12, true)

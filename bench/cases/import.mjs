@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { median, now } from '../measure.mjs'
 
-// Both are modules that import something, so that what is left is ours.
+// Both modules import something, so that the difference is only our package.
 const script = (module) => `import '${module}'; process.stdout.write(String(process.memoryUsage.rss()))`
 const bare = script('node:process')
 const ours = script('libbpf-node')

@@ -14,7 +14,7 @@ export function trial(object, keys, rounds) {
   obj.loadSync()
   const map = obj.map('counts')
   const [get, set, remove] = [[], [], []]
-  // As C has them: made once.
+  // Created once, as in C.
   const values = Array.from({ length: keys }, (_, key) => BigInt(key))
   let sum = 0n
   for (let i = 0; i < rounds; i++) {

@@ -2,7 +2,7 @@ import { BpfObject } from 'libbpf-node'
 import { emit, median, now } from '../measure.mjs'
 
 export const bpf = 'events'
-// C gives its callback a pointer into the ring: the bar is 120 ns where that costs 11.
+// C passes a pointer into the ring to its callback. The limit is 120 ns where that takes 11.
 export const c = 'drain'
 export const args = ({ quick }) => [200_000, quick ? 7 : 21]
 export const metrics = {

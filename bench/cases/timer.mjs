@@ -13,7 +13,7 @@ export async function trial(object, cpu, seconds) {
   let events = 0
   const rings = []
   const producers = []
-  // An object each: its ring, and the program that fills it.
+  // Each object has a ring and the program that fills it.
   for (let i = 0; i < 2; i++) {
     const obj = BpfObject.open(object)
     obj.loadSync()

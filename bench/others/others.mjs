@@ -1,4 +1,4 @@
-// What else there is for BPF in scripting languages. Each is measured where it can be installed.
+// Other BPF libraries for scripting languages. They are measured if they can be installed.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { run, say } from '../../scripts/run.mjs'
@@ -9,7 +9,7 @@ const all = [
     cases: ['map', 'dump'],
     async prepare(folder) {
       const prefix = join(folder, 'npm-bpf')
-      // Its addon is prebuilt: nothing has to be compiled.
+      // Its addon is prebuilt, so nothing has to be compiled.
       await run('npm', [
         'install',
         '--no-audit',
@@ -27,7 +27,7 @@ const all = [
     name: 'BCC',
     cases: ['map', 'dump'],
     async prepare() {
-      // Debian's Python: another one on the PATH does not see its packages.
+      // Only Debian's Python finds Debian's packages.
       const version = () => {
         const script = 'import bcc; print(bcc.__version__)'
         return spawnSync('/usr/bin/python3', ['-c', script], { encoding: 'utf8' }).stdout?.trim()
@@ -39,7 +39,7 @@ const all = [
   },
 ]
 
-/** Those that have one of the cases, with the command that runs a trial. */
+/** Returns the libraries that can run one of the cases, with the commands for a trial. */
 export async function others(cases, folder) {
   const ready = []
   for (const other of all.filter((each) => each.cases.some((name) => cases.includes(name)))) {

@@ -1,5 +1,5 @@
-// What libbpf's linker relies on in an object file and does not check: it writes into the instruction that a
-// relocation is of, wherever that is said to be.
+// libbpf's linker relies on some properties of object files that it does not check: it writes to the
+// instruction that a relocation refers to, even if that is outside of the section.
 #pragma once
 
 #include <bpf/libbpf.h>
@@ -20,7 +20,8 @@
 
 class ElfCheck {
  public:
-  // Negative where libbpf must not see it. What is no ELF file it may: it says so.
+  // Returns a negative error if libbpf must not use the file. Files that are not ELF are left to libbpf's own
+  // checks.
   static int Run(const uint8_t* data, size_t size) {
     ElfCheck check(data, size);
     return check.IsElf() && !check.All() ? -LIBBPF_ERRNO__FORMAT : 0;
@@ -31,7 +32,7 @@ class ElfCheck {
     if (!fd.IsOpen()) return 0;
     struct stat status;
     bool is_file = fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
-    // Not mapped: of a file that somebody cuts off meanwhile nothing may be read.
+    // The file is not mapped, because another process could truncate it meanwhile.
     size_t expected = is_file ? static_cast<size_t>(status.st_size) : 0;
     std::unique_ptr<uint8_t[]> data(new (std::nothrow) uint8_t[expected]);
     size_t size = 0;
@@ -56,7 +57,7 @@ class ElfCheck {
     sections_ = Read(&header->e_shoff);
     count_ = Read(&header->e_shnum);
     if (!Fits(sections_, sizeof(Elf64_Shdr))) return false;
-    // More than a half-word can count are counted there.
+    // If there are too many sections for e_shnum, their number is stored here.
     if (count_ == 0) count_ = Read(&Section(0)->sh_size);
     if (count_ > size_ / sizeof(Elf64_Shdr) || !Fits(sections_, count_ * sizeof(Elf64_Shdr))) return false;
     for (uint64_t i = 1; i < count_; i++) {
@@ -98,7 +99,7 @@ class ElfCheck {
     return Fits(Read(&section->sh_offset), Read(&section->sh_size));
   }
 
-  // Of the file's byte order, and maybe not aligned.
+  // Reads a field that has the byte order of the file and may be unaligned.
   template <class T>
   T Read(const T* field) const {
     uint8_t bytes[sizeof(T)];

@@ -6,7 +6,7 @@
 namespace {
 
 constexpr const char* kNoMemory = "needs more memory than there is";
-// Bytes that are allocated without asking first.
+// Up to this size, allocations are made without a check.
 constexpr size_t kAlwaysFits = 1 << 16;
 
 }  // namespace
@@ -84,7 +84,7 @@ std::string Args::StringOf(size_t i, napi_value from) {
   std::string value(length + 1, '\0');
   napi_get_value_string_utf8(env_, from, value.data(), value.size(), &length);
   value.resize(length);
-  // To C the string would end there, and mean another file.
+  // In C, the string would end at the NUL and could name another file.
   if (value.find('\0') != std::string::npos) Mistype(i, "a string without NUL");
   return value;
 }

@@ -1,5 +1,5 @@
-// The arguments of a native call. Each accessor checks its argument; the first that does not fit throws and
-// makes the rest return nothing, so a function reads all it needs and then asks once whether that went well.
+// The arguments of a native call. Each accessor checks its argument. The first one that is wrong throws, and
+// later accessors return empty values, so a function reads all its arguments and then checks ok() once.
 #pragma once
 
 #include <node_api.h>
@@ -19,19 +19,19 @@ struct Bytes {
 
 class Args {
  public:
-  // A function that is called by the million says how many arguments it has: those beyond are not read.
+  // Functions that are called millions of times pass their number of arguments, so that only these are read.
   Args(napi_env env, napi_callback_info info, size_t count = kMost) : env_(env), count_(count) {
     napi_get_cb_info(env, info, &count_, values_, nullptr, &data_);
   }
 
   bool ok() const { return ok_; }
-  // How many the caller gave.
+  // The number of arguments in the call.
   size_t count() const { return count_; }
-  // What the function was registered with.
+  // The `data` that the function was registered with.
   void* data() const { return data_; }
   napi_value operator[](size_t i) const { return values_[i]; }
 
-  // A handle that may be used: right kind, not closed, not busy.
+  // A handle of kind T that is neither closed nor busy.
   template <class T>
   T* handle(size_t i) {
     T* handle = closable<T>(i);
@@ -42,13 +42,13 @@ class Args {
     return nullptr;
   }
 
-  // A handle in whatever state.
+  // A handle of kind T in any state.
   template <class T>
   T* closable(size_t i) {
     return HandleIn<T>(i, values_[i]);
   }
 
-  // An array of handles in whatever state.
+  // An array of handles of kind T in any state.
   template <class T>
   std::vector<T*> closables(size_t i) {
     uint32_t count = 0;
@@ -65,7 +65,7 @@ class Args {
   int64_t integer(size_t i, int64_t least, int64_t most);
   uint32_t u32(size_t i) { return static_cast<uint32_t>(integer(i, 0, UINT32_MAX)); }
   int32_t i32(size_t i) { return static_cast<int32_t>(integer(i, INT32_MIN, INT32_MAX)); }
-  // Up to 2^53, as a number.
+  // A number from 0 to 2^53 - 1.
   uint64_t u53(size_t i) { return static_cast<uint64_t>(integer(i, 0, (int64_t{1} << 53) - 1)); }
   uint64_t bigint(size_t i);
   bool boolean(size_t i);
@@ -73,14 +73,14 @@ class Args {
   std::optional<std::string> optionalString(size_t i);
   Bytes bytes(size_t i);
   std::optional<Bytes> optionalBytes(size_t i);
-  // A copy of a Uint8Array, for work that outlives the call; of `most` bytes at most.
+  // A copy of a Uint8Array of at most `most` bytes, for work that outlives the call.
   OwnedBytes copy(size_t i, size_t most = SIZE_MAX);
   // Empty for undefined.
   OwnedBytes optionalCopy(size_t i, size_t most);
-  // As many zeroed bytes as the argument says.
+  // Zeroed bytes; the argument is their number.
   OwnedBytes room(size_t i, int64_t least, int64_t most);
   napi_value function(size_t i);
-  // Copies of an array of strings, of a BigUint64Array.
+  // A copy of an array of strings, or of a BigUint64Array.
   std::optional<std::vector<std::string>> optionalStrings(size_t i);
   std::optional<std::vector<uint64_t>> optionalU64s(size_t i);
 
@@ -113,7 +113,7 @@ class Args {
   bool ok_ = true;
 };
 
-// A JavaScript string, number, ... for a native value.
+// Converts a native value to JavaScript.
 napi_value ToJs(napi_env env, bool value);
 napi_value ToJs(napi_env env, uint32_t value);
 napi_value ToJs(napi_env env, int32_t value);
@@ -121,7 +121,7 @@ napi_value ToJs(napi_env env, uint64_t value);     // a bigint
 napi_value ToJs(napi_env env, const char* value);  // undefined for null
 napi_value ToJs(napi_env env, const std::string& value);
 napi_value Undefined(napi_env env);
-// A new BigUint64Array with a copy.
+// Returns a new BigUint64Array with a copy of the values.
 napi_value CopyU64s(napi_env env, const std::vector<uint64_t>& values);
-// A new Uint8Array with a copy.
+// Returns a new Uint8Array with a copy of the bytes.
 napi_value CopyBytes(napi_env env, const void* data, size_t size);

@@ -1,5 +1,5 @@
-// Calls that are younger than the oldest libbpf this compiles against (1.5), so that the rest of the binding
-// need not ask.
+// Replacements for functions that the oldest supported libbpf (1.5) does not have, so that the rest of the
+// binding need not check.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -19,8 +19,8 @@ inline int bpf_linker__add_buf(bpf_linker*, void*, size_t, const bpf_linker_file
 }
 #endif
 
-// Members of structs are younger than their structs: each of these functions does nothing, or returns what
-// means "not there", where the member is missing. The argument 0 prefers the first of two.
+// Members that the structs of older versions do not have. Without the member, a getter returns 0 and a setter
+// does nothing. Passing 0 makes overload resolution prefer the version with the member.
 
 template <class T>
 auto CookieOf(const T& from, int) -> decltype(from.cookie) {
@@ -48,7 +48,7 @@ uint64_t RefCtrOffsetOf(const T& from) {
   return RefCtrOffsetOf(from, 0);
 }
 
-// False where the member is missing and something else than its default was wanted.
+// False if the member is missing and the value is not its default.
 template <class T>
 auto SetSession(T& to, bool on, int) -> decltype(to.session, true) {
   to.session = on;

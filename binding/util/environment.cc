@@ -13,7 +13,7 @@ bool HasGlobal(napi_env env, const char* name) {
   return napi_has_named_property(env, global, name, &has) == napi_ok && has;
 }
 
-// Bun ends the process at uv_poll_init; Deno's never reports.
+// In Bun, uv_poll_init ends the process. In Deno, uv_poll never reports anything.
 bool HasUsableLibuv(napi_env env) {
   const char* forced = getenv("LIBBPF_NODE_LOOP");
   if (forced != nullptr && strcmp(forced, "thread") == 0) return false;
@@ -24,8 +24,8 @@ bool HasUsableLibuv(napi_env env) {
 
 bool Environment::Create(napi_env env) {
   auto* environment = new Environment(env);
-  // An asynchronous hook is the only one that may close libuv handles: with a plain one the close callback
-  // runs after a Worker has unloaded the addon.
+  // Only an asynchronous hook can close libuv handles. With a plain one, the close callbacks would run after
+  // a Worker has unloaded the addon.
   if (napi_get_uv_event_loop(env, &environment->loop) != napi_ok ||
       napi_set_instance_data(
           env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
@@ -65,7 +65,7 @@ void Environment::Deliver(const std::vector<LogMessage>& messages) {
     napi_value result;
     if (napi_call_function(env, Napi::Env(env).Undefined(), log.Value(), 2, arguments, &result) == napi_ok)
       continue;
-    // The call that is reported on goes on: its caller, or its Promise, has to hear of its end.
+    // An exception of the logger must not fail the call that printed the message.
     napi_value error = nullptr;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }

@@ -1,5 +1,6 @@
-// What belongs to one JavaScript environment, the main thread's or a Worker's, and how it ends. Nothing in
-// the binding is static but constants, so any number of environments can live in a process.
+// The state of a JavaScript environment, that of the main thread or of a Worker, and how it ends. Nothing in
+// the binding is static except constants and the process-wide print function of libbpf, so a process can have
+// any number of environments.
 #pragma once
 
 #include <napi.h>
@@ -18,22 +19,22 @@ struct LinkState;
 
 class Environment {
  public:
-  // Makes the environment's state and the hook that ends it.
+  // Creates the state of the environment and the hook that ends it.
   static bool Create(napi_env env);
   static Environment& Of(napi_env env);
 
   napi_env env;
   struct uv_loop_s* loop = nullptr;
-  // In its place, where libuv can't wait for descriptors.
+  // Used instead of libuv in runtimes whose libuv cannot wait for descriptors.
   std::unique_ptr<LoopThread> loop_thread;
 
-  // The most talkative level that the log function wants; -1 for none.
+  // The most verbose level that the log function wants; -1 for none.
   int log_level = -1;
   Napi::FunctionReference log;
   void Deliver(const std::vector<LogMessage>& messages);
 
-  // Links are owned here and not by their JavaScript object: one that is forgotten stays attached until the
-  // environment ends.
+  // The environment owns links, not their JavaScript objects: a link that nothing references stays attached
+  // until the environment ends.
   std::unordered_set<std::shared_ptr<LinkState>> links;
   // Destroys and forgets all of them. Set by link.cc, which knows what a link is.
   void (*destroy_links)(Environment& environment) = nullptr;
@@ -41,13 +42,13 @@ class Environment {
   // Descriptors that JavaScript has as numbers and has not closed yet.
   std::unordered_map<int, UniqueFd> descriptors;
 
-  // Whoever has handles of the loop open registers here, and is told to close them when the environment ends.
+  // The owners of open loop handles, which are told to close them when the environment ends.
   std::unordered_set<LoopOwner*> loop_owners;
-  // Handles that libuv still knows: the environment waits for the last of them.
+  // The number of handles that libuv still knows. The environment ends after the last one is closed.
   size_t loop_handles = 0;
   void LoopHandleClosed();
 
-  // Whatever is made from now on nobody would end.
+  // Whether the environment is ending. Resources that are created now would not be released.
   bool ending() const { return ending_; }
 
  private:
@@ -55,7 +56,7 @@ class Environment {
   void End();
 
   napi_async_cleanup_hook_handle hook_ = nullptr;
-  // Deno waits for no hook, and frees it itself.
+  // Deno does not wait for hooks, and frees them itself.
   bool frees_hook_ = false;
   bool ending_ = false;
 };

@@ -1,12 +1,12 @@
-// An opaque handle for JavaScript: an External around a C++ object that knows its kind, so that one handle
-// cannot pass for another.
+// An opaque handle for JavaScript: an External with a C++ object that knows its kind, so that handles of
+// different kinds cannot be confused.
 #pragma once
 
 #include <node_api.h>
 
 #include <cstdint>
 
-// Random numbers, so that a foreign External is taken for one of ours by nobody.
+// The first value is random, so that Externals of other addons are not taken for ours.
 enum class Kind : uint64_t {
   kObject = 0x6b1f0c5d9e3a7241,
   kProgram,
@@ -28,10 +28,10 @@ class Handle {
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 
-  // Null where the handle may be used; else the `code` of the error to throw.
+  // Null if the handle can be used, otherwise the `code` of the error to throw.
   virtual const char* Refusal() const = 0;
 
-  // Tells V8 of memory behind the handle that it cannot see, so that forgotten handles are collected in time.
+  // Reports the memory behind the handle to V8, so that handles without references are collected in time.
   void Account(napi_env env, int64_t bytes) {
     int64_t total = 0;
     if (bytes != accounted_) napi_adjust_external_memory(env, bytes - accounted_, &total);
@@ -44,7 +44,7 @@ class Handle {
   int64_t accounted_ = 0;
 };
 
-// Gives the handle to JavaScript, whose garbage collector deletes it.
+// Passes the handle to JavaScript, whose garbage collector deletes it.
 inline napi_value Wrap(napi_env env, Handle* handle) {
   napi_value value = nullptr;
   auto forget = [](napi_env env, void* data, void*) {

@@ -1,6 +1,5 @@
-// The few functions of libuv that are needed, declared here because its header does not come with Node-API's.
-// Handles stay opaque and are allocated by uv_handle_size, so no layout is assumed and one binary serves
-// every libuv 1.x.
+// The few functions of libuv that we need, declared here because Node-API does not provide its header.
+// Handles are opaque and have the size that uv_handle_size returns, so one binary works with every libuv 1.x.
 #pragma once
 
 #include <node_api.h>

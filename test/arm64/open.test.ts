@@ -9,7 +9,7 @@ describe('the prebuilt addon for arm64', () => {
     expect(maps).toContain('prebuilds/linux-arm64/libbpf-node.glibc.node')
   })
 
-  it('opens objects: ELF, maps, programs, global variables', () => {
+  it('opens objects and reads maps, programs and global variables', () => {
     using object = BpfObject.open('dist/test/bpf/globals.bpf.o')
     expect(object.rodata.number).toBe(7)
     using rings = BpfObject.open(readFileSync('dist/test/bpf/ring.bpf.o'))
@@ -35,7 +35,7 @@ describe('the prebuilt addon for arm64', () => {
     expect([...object.programs.keys()]).toContain('emit')
   })
 
-  it('says that there is no bpf()', async () => {
+  it('reports that bpf() does not exist', async () => {
     using object = BpfObject.open('dist/test/bpf/ring.bpf.o')
     await expect(object.load()).rejects.toThrow(BpfError)
   })

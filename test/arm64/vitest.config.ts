@@ -1,5 +1,5 @@
-// What needs no kernel, run by an arm64 Node.js under qemu's user emulation, which has no bpf(): see scripts/test-arm64.mjs. vitest itself
-// runs on this machine, and its forks on the other one.
+// Runs tests that need no kernel with a Node.js for arm64 in qemu's user emulation, which has no bpf(); see
+// scripts/test-arm64.mjs. vitest itself runs natively, only its forks are emulated.
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import base from '../../vitest.config.js'
@@ -18,9 +18,9 @@ export default defineConfig({
       'test/codegen/comments.test.ts',
       'test/properties/{bytes,text}.test.ts',
     ],
-    // Emulated it is neither at once nor small.
+    // Emulation takes more time and memory.
     testNamePattern: /^(?!.*is ready at once and small)/,
-    // The check for leaks asks the kernel.
+    // The leak check needs the kernel.
     setupFiles: [],
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -1,4 +1,4 @@
-// Bytes that libbpf is to read as BTF, to write as C, and to print values by.
+// The input is BTF: libbpf parses it, writes it as C, and prints values of its types.
 #include <bpf/btf.h>
 
 #include "../../binding/guard/btf_check.h"
@@ -8,14 +8,15 @@ namespace {
 
 void Ignore(void*, const char*, va_list) {}
 
-// Whether something of that type may be part of another, and how many bytes it has.
+// Whether a type can be a member of another type; also returns its size.
 bool IsPart(const btf* types, uint32_t id, int64_t& size) {
   const btf_type* type = btf__type_by_id(types, id);
   size = btf__resolve_size(types, id);
   return size >= 0 && !btf_is_var(type) && !btf_is_datasec(type);
 }
 
-// What lib/btf sees to before it has a value written (dumpData), and libbpf does not: members lie within what they are members of...
+// lib/btf checks this before it prints a value (dumpData), because libbpf does not: members are inside of
+// their struct...
 bool HasPartsWithin(const btf* types, uint32_t id) {
   const btf_type* type = btf__type_by_id(types, id);
   int64_t size = 0;
@@ -38,7 +39,8 @@ bool HasPartsWithin(const btf* types, uint32_t id) {
   return true;
 }
 
-// ...and there are not 2^32 of them that take no byte, each with as many again: libbpf goes through them all.
+// ...and arrays do not have 2^32 elements without a size, nested in each other: libbpf would visit all of
+// them.
 bool HasManyOfNothing(const btf* types) {
   uint64_t values = 1;
   for (uint32_t id = 1; id < btf__type_cnt(types) && values < 100000; id++) {
@@ -52,7 +54,7 @@ bool HasManyOfNothing(const btf* types) {
 
 bool HasSoundValues(const btf* types) {
   for (uint32_t id = 1; id < btf__type_cnt(types); id++) {
-    // A section is part of nothing.
+    // A section cannot be a member.
     if (!btf_is_datasec(btf__type_by_id(types, id)) && !HasPartsWithin(types, id)) return false;
   }
   return !HasManyOfNothing(types);
@@ -68,7 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   btf_dump* dump = btf_dump__new(types, Ignore, nullptr, nullptr);
   static const uint8_t value[4096] = {};
-  // libbpf reads a bitfield's whole type, which may go on beyond the data: binding/btf.cc has room for that.
+  // libbpf reads the whole type of a bitfield, which may extend beyond the data; binding/btf.cc adds room for
+  // that.
   const size_t value_size = sizeof(value) - 16;
   bool has_values = HasSoundValues(types);
   for (uint32_t id = 1; id < btf__type_cnt(types); id++) {
@@ -77,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     btf__align_of(types, id);
     if (dump == nullptr) continue;
     btf_dump__dump_type(dump, id);
-    // binding/btf.cc refuses those that are larger than what they are to be in.
+    // binding/btf.cc refuses types that are larger than the data.
     if (size < 0 || size > static_cast<int64_t>(value_size)) continue;
     if (has_values && HasPartsWithin(types, id))
       btf_dump__dump_type_data(dump, id, value, value_size, nullptr);

@@ -1,4 +1,4 @@
-// Bytes that libbpf is to open as an object file, and all that can be read of one before it is loaded.
+// The input is an object file. libbpf opens it, and everything that can be read before loading is read.
 #include <bpf/libbpf.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bpf_object__for_each_map(map, object) {
     size_t size_of_value = 0;
     const void* value = bpf_map__initial_value(map, &size_of_value);
-    // A .bss may claim gigabytes: they are there once somebody looks.
+    // A .bss may claim gigabytes, which are only allocated when they are touched.
     if (value != nullptr) Read(value, std::min<size_t>(size_of_value, 1 << 20));
     Read(bpf_map__name(map));
     if (bpf_map__inner_map(map) != nullptr) bpf_map__value_size(bpf_map__inner_map(map));

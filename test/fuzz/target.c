@@ -1,5 +1,5 @@
-// What fuzz-target begins with: a library that is stripped of nothing, with a function in two versions and a
-// USDT probe (sys/sdt.h's note, without the header) for each kind of argument.
+// The first input of fuzz-target: a library that is not stripped, with a function in two versions and a USDT
+// probe (a note as in sys/sdt.h) for each kind of argument.
 #define PROBE(arguments)                                                                    \
   __asm__ volatile(                                                                         \
       "990: nop\n"                                                                          \

@@ -1,5 +1,5 @@
-// Bytes that are the program or library that somebody attaches to: what libbpf looks up in one for uprobes and USDT probes. Unlike an object
-// file it may belong to anybody, so here time counts, too.
+// The input is a program or library to attach to, in which libbpf looks up uprobes and USDT probes. Unlike an
+// object file, it may belong to anyone, so look-ups must also be fast.
 #include <elf.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,15 +10,17 @@
 
 #include "quiet.h"
 
-// libbpf shows them only to itself.
+// libbpf does not export these functions.
 extern "C" {
 struct usdt_manager;
 usdt_manager* usdt_manager_new(bpf_object*);
-bpf_link* usdt_manager_attach_usdt(usdt_manager*, const bpf_program*, pid_t, const char* path, const char* provider,
-                                   const char* name, uint64_t cookie);
+bpf_link* usdt_manager_attach_usdt(usdt_manager*, const bpf_program*, pid_t, const char* path,
+                                   const char* provider, const char* name, uint64_t cookie);
 long elf_find_func_offset_from_file(const char* path, const char* name);
-int elf_resolve_syms_offsets(const char* path, int count, const char** names, unsigned long** offsets, int type);
-int elf_resolve_pattern_offsets(const char* path, const char* pattern, unsigned long** offsets, size_t* count);
+int elf_resolve_syms_offsets(const char* path, int count, const char** names, unsigned long** offsets,
+                             int type);
+int elf_resolve_pattern_offsets(const char* path, const char* pattern, unsigned long** offsets,
+                                size_t* count);
 }
 
 namespace {
@@ -32,7 +34,7 @@ void FindProbes(const char* path) {
     if (object == nullptr) abort();
     manager = usdt_manager_new(object);
   }
-  // Maps that do not exist are as far as it gets: everything was read by then.
+  // It fails at maps that do not exist, but has read everything by then.
   usdt_manager_attach_usdt(manager, bpf_object__next_program(object, nullptr), -1, path, "shop", "sold", 0);
 }
 

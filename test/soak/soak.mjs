@@ -1,9 +1,10 @@
-// Two producers at full speed, each into a ring of its own, and one reader of both, which has to account for every record:
+// Two producers at full speed, each with a ring of its own, and one reader of both, which has to account for every
+// record:
 //
 //     npm run test:soak [-- RECORDS]     100 million by default
 //
-// Prints what happened as JSON. Ends with status 1 when received and lost are not sent, a record was torn, out of order or there
-// twice, or memory has grown.
+// Prints the results as JSON. Exits with status 1 if the sum of received and lost records is not the number of sent
+// ones, a record was torn, out of order or received twice, or memory has grown.
 import { BpfObject } from 'libbpf-node'
 
 const total = Number(process.argv[2] ?? 100_000_000)
@@ -46,7 +47,7 @@ await Promise.all([produce('produce_one'), produce('produce_two')])
 reader.consume()
 const seconds = (performance.now() - start) / 1000
 
-// Whatever is still to grow into its size has done so after a fifth.
+// After a fifth of the records, all caches have reached their size.
 const settled = Math.max(...rss.slice(0, Math.ceil(rss.length / 5)))
 const growth = Math.max(...rss) - settled
 const result = {
