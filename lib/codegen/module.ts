@@ -311,10 +311,10 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
       ...programs,
     ])
     const name = this.#className
-    // isolatedDeclarations requires a base with a name and an explicit type.
     // A map `events` that records are written to is not one to read.
     const record = events?.type ?? (this.#records.has('events') ? 'never' : undefined)
     const types = record === undefined ? `${name}Shape` : `${name}Shape, ${record}`
+    // isolatedDeclarations requires a base with a name and an explicit type.
     const base = `const base: rt.SkeletonClass<${types}> = rt.skeleton<${types}>(() => ({ ${definition.join(', ')} }))\n`
     return `${base}\n${comment}export class ${name} extends base {${parts.join('')}}\n`
   }

@@ -321,7 +321,7 @@ for (const object of [Beside.open(), Inside.open()]) {
       stderr += text
     })
     const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
-    const rounds = () => stderr.split('watching;').length - 1
+    const rounds = () => stderr.split('watching for changes').length - 1
     const text = () => readFileSync(path('main.skel.ts'), 'utf8')
     try {
       await until('it watches', () => rounds() === 1)
