@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import { BpfError, ENOTSUPP } from '../errors/errors.js'
+import { ENOTSUPP } from '../errors/errors.js'
 import { native } from '../native/binding.js'
 import type { MapType } from '../native/type-names.js'
 import { type ElementSizes, type Elements, getBytes, nextBytes } from './elements.js'
@@ -271,5 +271,5 @@ function* entryOf(map: Elements, key: Uint8Array, take: boolean): Generator<RawB
 
 /** Whether the error says that a walk did not end. @internal */
 export function isEndless(error: unknown): boolean {
-  return error instanceof BpfError && error.code === 'ERR_BPF_ITERATION'
+  return (error as { code?: unknown } | undefined)?.code === 'ERR_BPF_ITERATION'
 }

@@ -55,10 +55,13 @@ export class MappedArray<V> implements Disposable {
   /** A copy of a value. @throws RangeError if the index is not one of the array */
   get(index: number): V {
     const offset = this.#offsetOf(index)
-    return this.#withScratch(({ bytes, view }) => {
-      this.#read(offset, bytes)
-      return this.#type.value.decode(view, 0) as V
-    })
+    const scratch = this.#takeScratch()
+    try {
+      this.#read(offset, scratch.bytes)
+      return this.#type.value.decode(scratch.view, 0) as V
+    } finally {
+      this.#scratch = scratch
+    }
   }
 
   /**
@@ -69,10 +72,13 @@ export class MappedArray<V> implements Disposable {
    */
   set(index: number, value: V): this {
     const offset = this.#offsetOf(index)
-    this.#withScratch(({ bytes, view }) => {
-      this.#type.value.encode(value, view, 0)
-      this.#write(offset, bytes)
-    })
+    const scratch = this.#takeScratch()
+    try {
+      this.#type.value.encode(value, scratch.view, 0)
+      this.#write(offset, scratch.bytes)
+    } finally {
+      this.#scratch = scratch
+    }
     return this
   }
 
@@ -114,17 +120,10 @@ export class MappedArray<V> implements Disposable {
     this.close()
   }
 
-  #withScratch<T>(use: (scratch: Scratch) => T): T {
-    const scratch = this.#scratch ?? this.#newScratch()
+  #takeScratch(): Scratch {
+    const scratch = this.#scratch
     this.#scratch = undefined
-    try {
-      return use(scratch)
-    } finally {
-      this.#scratch = scratch
-    }
-  }
-
-  #newScratch(): Scratch {
+    if (scratch !== undefined) return scratch
     const bytes = new Uint8Array(this.#type.valueSize)
     return { bytes, view: new DataView(bytes.buffer) }
   }

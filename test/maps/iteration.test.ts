@@ -5,6 +5,7 @@ import { compareLpmKeys } from '../../lib/maps/lpm-order.js'
 import { kernelIs } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
 import { type Random, randomOf, times } from '../helpers/random.js'
+import { slowness } from '../helpers/slowness.js'
 
 const noPrealloc = 1
 const layouts: Partial<Record<MapType, { keySize?: number; flags?: number }>> = {
@@ -186,14 +187,21 @@ describe('BpfMap.clear', () => {
           const map = BpfMap.fromId(workerData.id)
           const value = new Uint8Array(workerData.bytes)
           const key = () => new Uint8Array(Uint32Array.of(Math.random() * 1e6).buffer)
-          const end = Date.now() + 1500
+          const end = Date.now() + workerData.time
           while (Date.now() < end) {
             try { map.setMany(Array.from({ length: 512 }, () => [key(), value])) }
             catch (error) { if (error.code !== 'E2BIG') throw error }
           }
           map.close()
         })`,
-        { eval: true, workerData: { id: map.id, bytes: type === 'lru_percpu_hash' ? perCpuBytes() : 4 } },
+        {
+          eval: true,
+          workerData: {
+            id: map.id,
+            bytes: type === 'lru_percpu_hash' ? perCpuBytes() : 4,
+            time: 1500 * slowness,
+          },
+        },
       )
       const done = new Promise((resolve, reject) => writer.once('exit', resolve).once('error', reject))
       let isOver = false
@@ -211,7 +219,7 @@ describe('BpfMap.clear', () => {
       map.clear()
       expect(map.size).toBe(0)
     },
-    20_000,
+    20_000 * slowness,
   )
 
   it.each(iterated)('removes everything from a %s', (type) => {
