@@ -125,11 +125,14 @@ static const char* version_name(const struct table* table, int number) {
   return NULL;
 }
 
-// Reads the symbol with that index; false if it has no name or cannot be read.
-static bool read_symbol(const struct table* table, size_t index, struct symbol* symbol) {
-  if (gelf_getsym(table->symbols, (int)index, &symbol->sym) == NULL) return false;
+// Reads the name of a symbol; false if it has none.
+static bool read_name(const struct table* table, struct symbol* symbol) {
   symbol->name = elf_strptr(table->elf, table->strings, symbol->sym.st_name);
-  if (symbol->name == NULL || symbol->name[0] == '\0') return false;
+  return symbol->name != NULL && symbol->name[0] != '\0';
+}
+
+// Reads the version of a symbol with a name.
+static void read_version(const struct table* table, size_t index, struct symbol* symbol) {
   // In .symtab the version is a part of the name: name@VERSION, or name@@VERSION for the default.
   symbol->length = strcspn(symbol->name, "@");
   const char* at = symbol->name + symbol->length;
@@ -141,7 +144,6 @@ static bool read_symbol(const struct table* table, size_t index, struct symbol* 
     symbol->is_default = (number & 0x8000) == 0;
     if ((number & 0x7fff) > 1) symbol->version = version_name(table, number & 0x7fff);
   }
-  return true;
 }
 
 // The file offset of code at an address; 0, where the ELF header is, if the file has no code there.
@@ -169,8 +171,6 @@ struct wanted {
   int table;       // where it was found; 0 as long as it was not
   bool ambiguous;  // several functions have that name
   bool indirect;
-  bool imported;
-  bool elsewhere;  // it is no function, or not in code
 };
 
 static int compare_names(const char* a, size_t a_length, const char* b, size_t b_length) {
@@ -192,19 +192,19 @@ static bool has_version(const struct symbol* symbol, const struct wanted* wanted
          (symbol->version != NULL && strcmp(symbol->version, wanted->version) == 0);
 }
 
-static void match(const struct table* table, const struct symbol* symbol, struct wanted* wanted) {
+// A function that this file defines, indirect ones included.
+static bool is_function(const struct symbol* symbol) {
   int type = GELF_ST_TYPE(symbol->sym.st_info);
+  return (type == STT_FUNC || type == STT_GNU_IFUNC) && symbol->sym.st_shndx != SHN_UNDEF;
+}
+
+static void match(const struct table* table, const struct symbol* symbol, struct wanted* wanted) {
   // What one table has is not looked up in the next.
   if ((wanted->table != 0 && wanted->table != table->type) || !has_version(symbol, wanted)) return;
-  if (symbol->sym.st_shndx == SHN_UNDEF) {
-    wanted->imported = true;
-    return;
-  }
   unsigned long offset = code_offset(table->elf, symbol->sym.st_value);
-  if (type == STT_GNU_IFUNC) {
+  if (GELF_ST_TYPE(symbol->sym.st_info) == STT_GNU_IFUNC) {
     wanted->indirect = true;
-  } else if (type != STT_FUNC || offset == 0) {
-    wanted->elsewhere = true;
+  } else if (offset == 0) {
     return;
   } else if (wanted->offset != 0 && wanted->offset != offset) {
     wanted->ambiguous = true;
@@ -213,17 +213,38 @@ static void match(const struct table* table, const struct symbol* symbol, struct
   wanted->offset = offset;
 }
 
+// The length of a name without its version, if that is not longer than `most`.
+static size_t short_length(const char* name, size_t most) {
+  size_t length = 0;
+  while (length <= most && name[length] != '\0' && name[length] != '@') length++;
+  return length;
+}
+
+static bool all_found(const struct wanted* wanted, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (wanted[i].table == 0) return false;
+  }
+  return true;
+}
+
 // Looks for all names in one pass over each table. `wanted` is sorted by name.
 static void find_all(Elf* elf, struct wanted* wanted, size_t count) {
-  for (size_t t = 0; t < TABLES; t++) {
+  size_t longest = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (wanted[i].length > longest) longest = wanted[i].length;
+  }
+  for (size_t t = 0; t < TABLES && !all_found(wanted, count); t++) {
     struct table table;
     if (!open_table(&table, elf, table_types[t])) continue;
     for (size_t i = 0; i < table.count; i++) {
       struct symbol symbol;
-      if (!read_symbol(&table, i, &symbol)) continue;
-      struct wanted key = {.name = symbol.name, .length = symbol.length};
+      if (gelf_getsym(table.symbols, (int)i, &symbol.sym) == NULL || !is_function(&symbol)) continue;
+      if (!read_name(&table, &symbol)) continue;
+      struct wanted key = {.name = symbol.name, .length = short_length(symbol.name, longest)};
+      if (key.length > longest) continue;
       struct wanted* found = bsearch(&key, wanted, count, sizeof(*wanted), compare_wanted);
       if (found == NULL) continue;
+      read_version(&table, i, &symbol);
       // The same name can be wanted with several versions.
       while (found > wanted && compare_wanted(found - 1, &key) == 0) found--;
       for (; found < wanted + count && compare_wanted(found, &key) == 0; found++)
@@ -248,9 +269,10 @@ static void explain_ambiguous(Elf* elf, const char* path, const struct wanted* w
   open_table(&table, elf, wanted->table);
   for (size_t i = 0; i < table.count; i++) {
     struct symbol symbol;
-    if (!read_symbol(&table, i, &symbol) || !has_version(&symbol, wanted)) continue;
-    if (compare_names(symbol.name, symbol.length, wanted->name, wanted->length) != 0) continue;
-    if (symbol.sym.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.sym.st_info) != STT_FUNC) continue;
+    if (gelf_getsym(table.symbols, (int)i, &symbol.sym) == NULL || !is_function(&symbol)) continue;
+    if (!read_name(&table, &symbol) || strncmp(symbol.name, wanted->name, wanted->length) != 0) continue;
+    read_version(&table, i, &symbol);
+    if (symbol.length != wanted->length || !has_version(&symbol, wanted)) continue;
     const char* comma = offsets[0] == '\0' ? "" : ", ";
     versioned = versioned && symbol.version != NULL;
     append(offsets, sizeof(offsets), "%s0x%lx", comma, code_offset(elf, symbol.sym.st_value));
@@ -265,24 +287,37 @@ static void explain_ambiguous(Elf* elf, const char* path, const struct wanted* w
   }
 }
 
-// Says of a name that no symbol has whether the compiler made functions of other names of it, such as
-// name.isra.0, and whether the file is stripped.
+// Says why a name is not found: it is imported, is no function, the compiler made other functions from it,
+// such as name.isra.0, or the file is stripped.
 static void explain_absent(Elf* elf, const char* path, const struct wanted* wanted) {
   char variants[400] = "";
-  bool has_symtab = false;
+  bool has_symtab = false, imported = false, elsewhere = false;
   for (size_t t = 0; t < TABLES; t++) {
     struct table table;
     if (!open_table(&table, elf, table_types[t])) continue;
     has_symtab = has_symtab || table.type == SHT_SYMTAB;
     for (size_t i = 0; i < table.count; i++) {
       struct symbol symbol;
-      if (!read_symbol(&table, i, &symbol) || GELF_ST_TYPE(symbol.sym.st_info) != STT_FUNC) continue;
-      if (strncmp(symbol.name, wanted->name, wanted->length) != 0 || symbol.name[wanted->length] != '.')
+      if (gelf_getsym(table.symbols, (int)i, &symbol.sym) == NULL || !read_name(&table, &symbol)) continue;
+      if (strncmp(symbol.name, wanted->name, wanted->length) != 0) continue;
+      const char* rest = symbol.name + wanted->length;
+      if (*rest == '.' && is_function(&symbol)) {
+        append(variants, sizeof(variants), "%s'%s'", variants[0] == '\0' ? "" : ", ", symbol.name);
+      }
+      if (*rest != '\0' && *rest != '@') continue;
+      if (symbol.sym.st_shndx == SHN_UNDEF) {
+        imported = true;
         continue;
-      append(variants, sizeof(variants), "%s'%s'", variants[0] == '\0' ? "" : ", ", symbol.name);
+      }
+      read_version(&table, i, &symbol);
+      elsewhere = elsewhere || has_version(&symbol, wanted);
     }
   }
-  if (variants[0] != '\0') {
+  if (imported) {
+    pr_warn("elf: '%s' only imports '%s'; attach to the library that defines it\n", path, wanted->name);
+  } else if (elsewhere) {
+    pr_warn("elf: '%s' has '%s', but not as a function in its code\n", path, wanted->name);
+  } else if (variants[0] != '\0') {
     pr_warn("elf: '%s' has no function '%s', only %s, which the compiler made from it\n", path, wanted->name,
             variants);
   } else if (!has_symtab) {
@@ -294,27 +329,28 @@ static void explain_absent(Elf* elf, const char* path, const struct wanted* want
   }
 }
 
+// Explaining takes a pass over the tables, so it is only done for the first few names of a list.
+enum { MOST_EXPLAINED = 4 };
+
 // Returns 0 if the name stands for one function; prints why not otherwise.
-static int check(Elf* elf, const char* path, const struct wanted* wanted) {
+static int check(Elf* elf, const char* path, const struct wanted* wanted, bool explain) {
   if (wanted->indirect) {
     pr_warn(
         "elf: '%s' has '%s' as an indirect function (IFUNC): when a program starts, the loader chooses one "
-        "of several "
-        "implementations; attach to the one that it chooses\n",
+        "of "
+        "several implementations; attach to the one that it chooses\n",
         path, wanted->name);
     return -EOPNOTSUPP;
   }
   if (wanted->ambiguous) {
-    explain_ambiguous(elf, path, wanted);
+    if (explain) explain_ambiguous(elf, path, wanted);
     return -EADDRNOTAVAIL;
   }
   if (wanted->offset != 0) return 0;
-  if (wanted->imported) {
-    pr_warn("elf: '%s' only imports '%s'; attach to the library that defines it\n", path, wanted->name);
-  } else if (wanted->elsewhere) {
-    pr_warn("elf: '%s' has '%s', but not as a function in its code\n", path, wanted->name);
-  } else {
+  if (explain) {
     explain_absent(elf, path, wanted);
+  } else {
+    pr_warn("elf: '%s' has no function '%s'\n", path, wanted->name);
   }
   return -ENOENT;
 }
@@ -332,9 +368,10 @@ static int resolve(Elf* elf, const char* path, const char** names, size_t count,
   qsort(wanted, count, sizeof(*wanted), compare_wanted);
   find_all(elf, wanted, count);
   qsort(wanted, count, sizeof(*wanted), compare_indexes);
-  int error = 0;
+  int error = 0, failed = 0;
   for (size_t i = 0; i < count; i++) {
-    int result = check(elf, path, &wanted[i]);
+    int result = check(elf, path, &wanted[i], failed < MOST_EXPLAINED);
+    if (result != 0) failed++;
     if (error == 0) error = result;
     offsets[i] = wanted[i].offset;
   }
@@ -378,7 +415,12 @@ int elf_resolve_syms_offsets(const char* path, int count, const char** names, un
 // ---- Functions by pattern
 
 // The pattern can be for the name alone, or for name@VERSION.
-static bool matches(const struct symbol* symbol, const char* pattern) {
+static bool matches(const struct table* table, size_t index, struct symbol* symbol, const char* pattern) {
+  if (strchr(symbol->name, '@') == NULL) {
+    if (glob_match(symbol->name, pattern)) return true;
+    if (strchr(pattern, '@') == NULL) return false;
+  }
+  read_version(table, index, symbol);
   char text[1024];
   snprintf(text, sizeof(text), "%.*s", (int)symbol->length, symbol->name);
   if (glob_match(text, pattern)) return true;
@@ -405,12 +447,12 @@ int elf_resolve_pattern_offsets(const char* path, const char* pattern, unsigned 
     if (!open_table(&table, file.elf, table_types[t])) continue;
     for (size_t i = 0; i < table.count && error == 0; i++) {
       struct symbol symbol;
-      if (!read_symbol(&table, i, &symbol) || symbol.sym.st_shndx == SHN_UNDEF) continue;
-      int type = GELF_ST_TYPE(symbol.sym.st_info);
-      if ((type != STT_FUNC && type != STT_GNU_IFUNC) || !matches(&symbol, pattern)) continue;
+      if (gelf_getsym(table.symbols, (int)i, &symbol.sym) == NULL || !is_function(&symbol)) continue;
+      if (!read_name(&table, &symbol) || !matches(&table, i, &symbol, pattern)) continue;
+      bool is_indirect = GELF_ST_TYPE(symbol.sym.st_info) == STT_GNU_IFUNC;
       unsigned long offset = code_offset(file.elf, symbol.sym.st_value);
-      if (type == STT_GNU_IFUNC) indirect++;
-      if (type == STT_GNU_IFUNC || offset == 0) continue;
+      if (is_indirect) indirect++;
+      if (is_indirect || offset == 0) continue;
       error = libbpf_ensure_mem((void**)&found, &capacity, sizeof(*found), used + 1);
       if (error == 0) found[used++] = offset;
     }

@@ -11,8 +11,7 @@ const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm
  * Finds a program or library that is named as a shell or the loader would name it: `bash`, `libc.so.6`.
  *
  * With a process, the result is the file that the process has mapped, even if that was replaced on disk or is in a
- * container;
- * an error says why not. Without one, a path stays as it is, and so does a name that is not found.
+ * container; an error says why not. Without one, a path stays as it is, and so does a name that is not found.
  */
 export function findBinary(program: Attachable, binary: string, pid: number | undefined): string {
   expectString('binary', binary)

@@ -14,10 +14,9 @@ export interface CgroupOptions extends AnchorOptions {
   preorder?: boolean
   /**
    * Attaches without a kernel link, as before Linux 5.7. The value says what child cgroups may do: attach no program
-   * (`none`), replace this
-   * program for themselves (`override`), or run their own in addition (`multi`). The program stays attached after the
-   * process ends, until it is closed
-   * or the cgroup is removed. Without this option a link is made, which allows `multi`.
+   * (`none`), replace this program for themselves (`override`), or run their own in addition (`multi`). The program
+   * stays attached after the process ends, until it is closed or the cgroup is removed. Without this option a link is
+   * made, which allows `multi`.
    */
   allow?: 'none' | 'override' | 'multi'
 }

@@ -15,8 +15,7 @@ export type Refuse = (why: string, code: string) => never
 
 /**
  * Finds the file that a process has mapped, by its name or its path. That is not always the file which this process
- * finds under
- * the same path: it may have been upgraded meanwhile, or the process may live in a container or a chroot.
+ * finds under the same path: it may have been upgraded meanwhile, or the process may live in a container or a chroot.
  *
  * @returns a path by which the kernel finds the file, such as /proc/PID/root/usr/lib/libssl.so.3
  */

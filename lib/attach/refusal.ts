@@ -26,8 +26,7 @@ export interface Trial {
 
 /**
  * Finds out why this kernel would refuse a program of that kind at that hook. Where that is safe, it attaches a
- * program that does nothing;
- * elsewhere it only looks the hook up.
+ * program that does nothing; elsewhere it only looks the hook up.
  */
 export function refusalOf(program: Trial): BpfError | undefined {
   const [, kind = '', named] = /^([^/]+)(?:\/(.+))?$/.exec(program.section) ?? []

@@ -23,8 +23,7 @@ const points = { ingress: 1, egress: 2, both: 3 } as const
 
 /**
  * The clsact qdisc of an interface, to which traffic control attaches classifiers. On Linux 6.6 and newer, prefer
- * TCX, which needs no qdisc and has
- * links: {@link Program.attachTcx}.
+ * TCX, which needs no qdisc and has links: {@link Program.attachTcx}.
  */
 export class TcHook {
   readonly interface: Interface

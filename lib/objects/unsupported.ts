@@ -18,6 +18,8 @@ export function whyUnsupported(
   const [, failedMap = ''] = /map '([^']+)': failed to create: /.exec(log) ?? []
   const map = maps.get(failedMap)
   if (map !== undefined) return whyNoMap(map, errno)
+  // libbpf has refused the program itself, so the kernel was never asked.
+  if (log.includes('failed to prepare load attributes')) return undefined
   const program = programs.get(rejectedProgram(log) ?? '')
   return program !== undefined && errno === EINVAL ? whyNoProgram(program) : undefined
 }

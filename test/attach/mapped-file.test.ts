@@ -1,6 +1,5 @@
 // With a process, a probe goes into the file that this process has mapped, or an error says why not. It never goes
-// into another file of
-// that name, where it would wait forever. Each test counts the calls in the real process.
+// into another file of that name, where it would wait forever. Each test counts the calls in the real process.
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {

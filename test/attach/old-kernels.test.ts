@@ -1,6 +1,5 @@
 // Kernels without links for a hook. They are rare, so this kernel is made to report an old version (the personality
-// UNAME26): the library then
-// attaches in the old way, which every kernel still supports.
+// UNAME26): the library then attaches in the old way, which every kernel still supports.
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'

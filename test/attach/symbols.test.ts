@@ -169,7 +169,7 @@ describe('attachUprobe by symbol', () => {
       expect(refusal(() => single(file(), symbol))).toEqual({ code, why: expect.stringMatching(why) })
     })
   }
-  it('finds exported functions in a stripped library', () => {
+  requiresKernel('6.6', 'finds exported functions in a stripped library', () => {
     const offset = (binary: string) => {
       using object = loadOnly('attach-trace', ['on_call'])
       using link = object.program('on_call').attachUprobe(binary, { symbol: 'step@V_1' })
@@ -283,7 +283,7 @@ describe('a symbol with a stale section index', () => {
     return path
   }
 
-  it('is found by the program headers', () => {
+  requiresKernel('6.6', 'is found by the program headers', () => {
     const offset = (binary: string) => {
       using object = loadOnly('attach-trace', ['on_call'])
       using link = object.program('on_call').attachUprobe(binary, { symbol: 'lonely' })
