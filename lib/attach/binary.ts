@@ -32,7 +32,7 @@ export function findBinary(program: Attachable, binary: string, pid: number | un
 }
 
 /** Looks where libbpf does, and in the folders of Debian's and Alpine's libraries. */
-function searchedBinary(name: string): string | undefined {
+export function searchedBinary(name: string): string | undefined {
   const folders = isLibrary(name)
     ? `${process.env.LD_LIBRARY_PATH ?? ''}:/usr/lib64:/usr/lib:/lib/${machine}-linux-gnu:/usr/lib/${machine}-linux-gnu:/lib`
     : `${process.env.PATH ?? ''}:/usr/bin:/usr/sbin`

@@ -1,12 +1,12 @@
-/** What a check came to, in one line each. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at: 'BTF', or a program's name. */
+  /** What was checked: 'BTF', or the name of a program. */
   readonly check: string
-  /** 'problem': something lacks that is needed. 'note': something to know, that not everybody needs. */
+  /** 'problem': a requirement is missing. 'note': a limitation that does not concern everybody. */
   readonly state: 'ok' | 'note' | 'problem'
-  /** What was found, in plain words. */
+  /** The result in one line. */
   readonly says: string
-  /** What helps. */
+  /** What to do about it. */
   readonly fix?: string
 }
 

@@ -1,4 +1,4 @@
-// Whether an object will load here, which privileges it needs, and what of it will not work.
+// Whether an object loads on this machine, which privileges it requires, and what of it will not work.
 import { types } from 'node:util'
 import { VerifierError } from '../errors/errors.js'
 import { features } from '../features/features.js'
@@ -12,14 +12,17 @@ import type { Program } from '../programs/program.js'
 import { type Finding, note, ok, problem } from './finding.js'
 import { missingTarget } from './targets.js'
 
-/** What was found out about an object. */
+/** The result of {@link examineObject}. */
 export interface ObjectReport {
   readonly findings: readonly Finding[]
-  /** What loading and attaching it takes. */
+  /** What loading and attaching the object requires. */
   readonly capabilities: readonly Capability[]
 }
 
-/** Opens it, compares what it asks for with what this kernel has, and loads it where that is allowed; nothing stays, nothing is attached. */
+/**
+ * Opens an object, compares what it asks for with what this kernel has, and loads it if this process may. Nothing stays loaded, and
+ * nothing is attached.
+ */
 export async function examineObject(path: string): Promise<ObjectReport> {
   let object: BpfObject
   try {
@@ -29,11 +32,13 @@ export async function examineObject(path: string): Promise<ObjectReport> {
   }
   using opened = object
   const all = [...opened.programs.values()]
-  // Where each is left to choose at run time (SEC("?...")), each is of interest.
+  // An object that leaves the choice to its loader marks all programs with SEC("?...").
   const chosen = all.filter(({ autoload }) => autoload)
   const programs = chosen.length > 0 ? chosen : all
   const capabilities = neededBy(programs)
   const lacking = missingOf(capabilities)
+  const names = programs.map(({ name }) => name)
+  const load = await tryToLoad(path, names, lacking)
   const findings = [
     ok('object', `${path}: ${count(opened.programs.size, 'program')}, ${count(opened.maps.size, 'map')}`),
     lacking.length === 0
@@ -44,21 +49,19 @@ export async function examineObject(path: string): Promise<ObjectReport> {
           'run it as root, or give it these capabilities',
         ),
     ...[...opened.maps.values()].flatMap((map) => refusedMap(map.name, map.type)),
-    ...programs.flatMap(examineProgram),
+    ...programs.flatMap((program) => [
+      ...examineTarget(program),
+      // A program that loads uses what the kernel has: the verifier removed the rest, which a constant or a CO-RE check rules out.
+      ...(load.loaded.has(program.name) ? [] : examineNeeds(program)),
+    ]),
+    ...load.findings,
   ]
-  findings.push(
-    ...(await tryToLoad(
-      path,
-      programs.map(({ name }) => name),
-      lacking,
-    )),
-  )
   return { findings, capabilities }
 }
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
 
-/** `bpf_probe_write_user` and what else the kernel gives to administrators only. */
+/** Helpers that the kernel reserves for administrators. */
 const forAdministrators = new Set(['probe_write_user'])
 
 function neededBy(programs: readonly Program[]): Capability[] {
@@ -83,44 +86,42 @@ function refusedMap(name: string, type: Parameters<typeof features.mapType>[0]):
   return answer === 'no' ? [problem(`map ${name}`, `maps of type ${type}: ${reason}`, newer(since))] : []
 }
 
-function examineProgram(program: Program): Finding[] {
+function examineTarget({ name, section }: Program): Finding[] {
+  const missing = missingTarget(section)
+  return missing === undefined ? [] : [problem(`program ${name}`, missing.says, missing.fix)]
+}
+
+/** The program type and the helpers that this kernel lacks. */
+function examineNeeds(program: Program): Finding[] {
   const check = `program ${program.name}`
   const { type } = program
   if (type === 'unspec') return []
   const kind = features.programType(type)
   if (kind.answer === 'no')
     return [problem(check, `programs of type ${type}: ${kind.reason}`, newer(kind.since))]
-  const findings: Finding[] = []
-  const missing = missingTarget(program.section)
-  if (missing !== undefined) findings.push(problem(check, missing.says, missing.fix))
-  for (const name of helpersOf(program)) {
+  return helpersOf(program).flatMap((name) => {
     if (!helperNumbers().has(name)) {
-      findings.push(
-        problem(
-          check,
-          `it calls bpf_${name}, which this kernel does not know`,
-          'a newer kernel, or bpf_core_enum_value_exists around the call',
-        ),
-      )
-    } else if (features.helper(type, name).answer === 'no') {
-      const mode = lockdownOfHelper(name)
-      findings.push(
-        mode === undefined
-          ? problem(check, `it calls bpf_${name}, which programs of type ${type} may not`)
-          : problem(
-              check,
-              `it calls bpf_${name}, which the kernel refuses because it is locked down: ${mode}`,
-              name === 'probe_write_user'
-                ? 'boot without lockdown'
-                : 'fentry or tp_btf, whose pointers are read without it; or lockdown=integrity',
-            ),
+      return problem(
+        check,
+        `it calls bpf_${name}, which this kernel does not have`,
+        'use a newer kernel, or check with bpf_core_enum_value_exists before the call',
       )
     }
-  }
-  return findings
+    if (features.helper(type, name).answer !== 'no') return []
+    const mode = lockdownOfHelper(name)
+    if (mode === undefined)
+      return problem(check, `it calls bpf_${name}, which programs of type ${type} cannot call`)
+    return problem(
+      check,
+      `it calls bpf_${name}, which the kernel refuses because it is locked down: ${mode}`,
+      name === 'probe_write_user'
+        ? 'boot without lockdown'
+        : 'use fentry or tp_btf, which read pointers without it, or boot with lockdown=integrity',
+    )
+  })
 }
 
-/** The names of what it calls by number. */
+/** The names of the helpers in the program's instructions. */
 function helpersOf(program: Program): string[] {
   const names = native.helperNames()
   const called = new Set<string>()
@@ -134,23 +135,30 @@ async function tryToLoad(
   path: string,
   names: readonly string[],
   lacking: readonly Capability[],
-): Promise<Finding[]> {
-  if (lacking.length > 0) return [note('load', `cannot be tried without ${lacking.join(', ')}`)]
+): Promise<{ findings: Finding[]; loaded: ReadonlySet<string> }> {
+  if (lacking.length > 0) {
+    const says = `cannot be tried without ${lacking.join(', ')}`
+    return { findings: [note('load', says)], loaded: new Set() }
+  }
   const error = await loadError(path, names)
-  if (error === undefined)
-    return [ok('load', names.length === 1 ? 'its program loads' : `all ${names.length} programs load`)]
-  // Each alone: one that is refused hides the rest.
+  if (error === undefined) {
+    const says = names.length === 1 ? 'its program loads' : `all ${names.length} programs load`
+    return { findings: [ok('load', says)], loaded: new Set(names) }
+  }
+  // Each program alone: the first one that is refused hides the rest.
   const findings: Finding[] = []
+  const loaded = new Set<string>()
   for (const name of names) {
     const own = names.length === 1 ? error : await loadError(path, [name])
+    if (own === undefined) loaded.add(name)
     findings.push(
       own === undefined ? ok(`load ${name}`, 'loads') : problem(`load ${name}`, reasonOf(own), fixOf(own)),
     )
   }
-  return findings.length > 0 ? findings : [problem('load', reasonOf(error))]
+  return { findings: findings.length > 0 ? findings : [problem('load', reasonOf(error))], loaded }
 }
 
-/** Why some programs of it do not load. */
+/** Why these programs of the object do not load. */
 async function loadError(path: string, names: readonly string[]): Promise<Error | undefined> {
   using object = BpfObject.open(path)
   for (const program of object.programs.values()) program.autoload = names.includes(program.name)
@@ -162,7 +170,7 @@ async function loadError(path: string, names: readonly string[]): Promise<Error 
   }
 }
 
-/** Without "load object 'exec': ", which goes without saying here. */
+/** The message without "load object 'exec': ", which every line would repeat. */
 function reasonOf(error: Error): string {
   return messageOf(error).replace(/^load object '[^']*': /, '')
 }
@@ -179,5 +187,5 @@ function messageOf(error: unknown): string {
 }
 
 function newer(since: string | undefined): string | undefined {
-  return since === undefined ? undefined : `Linux ${since} or newer, built with it`
+  return since === undefined ? undefined : `use Linux ${since} or newer, built with it`
 }

@@ -1,7 +1,7 @@
 import { flushLog } from '../native/log.js'
 import { explain, type Subject } from './explain.js'
 
-/** Makes a native call: its failure becomes a BpfError about the subject, its messages go to the logger. */
+/** Makes a native call. A failure becomes a BpfError about the subject, and libbpf's messages go to the logger. */
 export function attempt<T>(subject: Subject, call: () => T): T {
   try {
     return call()
@@ -12,7 +12,7 @@ export function attempt<T>(subject: Subject, call: () => T): T {
   }
 }
 
-/** The same for a call that returns a Promise. */
+/** The same for a native call that returns a Promise. */
 export async function attemptAsync<T>(subject: Subject, call: () => Promise<T>): Promise<T> {
   try {
     return await call()

@@ -19,7 +19,7 @@ const turn =
   /^(?:from \d+ to |\d+: (?:frame\d+: )?R\d|\d+: safe|(?:Validating |func#\d|Func#\d|Live regs|\s*\d+: [.0-9]{10})|(?:caller|callee|returning from callee|to caller at \d+):?)/
 /** Statistics, register states and the search for precise registers. They stand between sentences, and after the last one. */
 const aside =
-  /^(?:$|processed \d+ insns|verification time|stack depth|insns_processed|max_states|(?:cur|old) state:|(?:frame\d+: )?R\d+(?:_\w+)?=|fp-?\d+|mark_precise|last_idx|regs=|parent |propagating |\(\d+\) (?:frame \d+|live stack) |func '\S+' arg\d+ has btf_id|-- )/
+  /^(?:$|processed \d+ insns|verification time|stack depth|insns[_ ]processed|max_states|(?:cur|old) state:|(?:frame\d+: )?R\d+(?:_\w+)?=|fp-?\d+|mark_precise|last_idx|regs=|parent |propagating |\(\d+\) (?:frame \d+|live stack) |func '\S+' arg\d+ has btf_id|-- )/
 /** Found out when all instructions were looked at, so the last one has nothing to do with it. */
 const aboutWholeProgram =
   /^combined stack size|^the call stack of|^tail_calls are not allowed when call stack/

@@ -6,11 +6,11 @@ import { native } from '../native/binding.js'
 
 /** Whether this kernel can do something. */
 export interface Answer {
-  /** 'unknown' where it could not be told, as without privileges. */
+  /** 'unknown' if it could not be found out, for example without privileges. */
   readonly answer: 'yes' | 'no' | 'unknown'
-  /** Why it is not 'yes', in words. */
+  /** Why the answer is not 'yes', in words. */
   readonly reason?: string
-  /** The version of Linux in which it began. */
+  /** The version of Linux that introduced it. */
   readonly since?: string
 }
 
@@ -34,7 +34,11 @@ function withSince(answer: Answer, since: string | undefined): Answer {
   return Object.freeze(since === undefined ? answer : { ...answer, since })
 }
 
-/** What a probe's result means: 1 is yes; a negative errno is what the kernel refused with, EOPNOTSUPP that libbpf does not know how to ask. */
+/**
+ * Turns a probe's result into an answer.
+ *
+ * @param result - 1 for yes, or a negative errno: the kernel's, or EOPNOTSUPP if libbpf does not know how to ask
+ */
 export function judge(result: number, needed: readonly Capability[], since: string | undefined): Answer {
   if (result === 1) return yes(since)
   const errno = -result
@@ -44,7 +48,8 @@ export function judge(result: number, needed: readonly Capability[], since: stri
   }
   if (refusals.has(errno)) {
     const reason =
-      tooOldFor(since) ?? (since === undefined ? 'this kernel has it not' : 'this kernel is built without it')
+      tooOldFor(since) ??
+      (since === undefined ? 'this kernel does not have it' : 'this kernel is built without it')
     return no(reason, since)
   }
   if (errno === EOPNOTSUPP) return unknown('libbpf does not know how to ask for it', since)

@@ -1,4 +1,4 @@
-// A probe is written once, as a generator that yields what to ask of native code; it runs at once, or on libuv's pool.
+// A probe is written once, as a generator that yields what to ask native code. It can run synchronously or on libuv's pool.
 
 interface Request {
   sync(): unknown
@@ -7,7 +7,7 @@ interface Request {
 
 export type Probe<T> = Generator<Request, T, unknown>
 
-/** Asks one of a pair of native functions. */
+/** Asks native code with one of two functions that do the same: one that waits and one that returns a Promise. */
 export function* ask<A extends unknown[], T>(
   atOnce: (...args: A) => T,
   onPool: (...args: A) => Promise<T>,

@@ -1,4 +1,5 @@
-// Whether the kernel has an attach type: a program for it is loaded, and attached to what does not exist. The errno tells whether the kernel looked for that.
+// Finds out whether the kernel has an attach type: loads a program for it and attaches the program to something that does not exist. The errno
+// tells whether the kernel looked for that something, or refused before it did.
 import { constants } from 'node:os'
 import { capabilitiesFor } from '../machine/capabilities.js'
 import { kernelEnum, kernelTypes } from '../machine/kernel-types.js'
@@ -18,7 +19,7 @@ import { attachTypesSince, linkTypesSince } from './since.js'
 
 const { EAFNOSUPPORT, EBADF, EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP } = constants.errno
 
-/** The enum `How` of binding/features.cc, and with which errno the kernel says that it would have. */
+/** The enum `How` of binding/features.cc, and the errno with which a kernel that has the attach type refuses. */
 const hows = {
   load: { how: 0, would: 0 },
   linkToNoFd: { how: 1, would: EBADF },
@@ -35,7 +36,7 @@ const hows = {
 interface Way {
   type: ProgramType
   how: keyof typeof hows
-  /** What the program is loaded for, in the kernel's BTF. */
+  /** The kernel function or type that the program is loaded for. */
   target?: { kind: 'func' | 'typedef'; name: string }
   returns?: number
   flags?: number
@@ -55,7 +56,7 @@ const sockopt = way('cgroup_sockopt', 'attachToNoFd')
 const skb = way('sk_skb', 'attachToNoFd')
 const tcx = way('sched_cls', 'linkToNoInterface')
 
-/** Those that are not here the kernel takes without a look, so only its BTF can tell. */
+/** The kernel accepts the attach types that are missing here without a check, so only its BTF can tell. */
 const ways: Partial<Record<AttachType, Way>> = {
   cgroup_inet_ingress: cgroupSkb,
   cgroup_inet_egress: cgroupSkb,
@@ -115,7 +116,7 @@ const ways: Partial<Record<AttachType, Way>> = {
   lsm_cgroup: way('lsm', 'load', { target: { kind: 'func', name: 'bpf_lsm_socket_bind' } }),
 }
 
-/** The attach type that a kind of link is tried with, and how where that differs. */
+/** The attach type that a type of link is tried with, and how. */
 const linkWays: Partial<Record<LinkType, [AttachType, Way]>> = {
   raw_tracepoint: ['cgroup_inet_ingress', way('raw_tracepoint', 'rawTracepointOfNoName', { returns: 0 })],
   cgroup: ['cgroup_inet_egress', way('cgroup_skb', 'linkToNoFd')],
@@ -125,7 +126,7 @@ const linkWays: Partial<Record<LinkType, [AttachType, Way]>> = {
   sockmap: ['sk_skb_stream_verdict', way('sk_skb', 'linkToNoFd')],
 }
 
-/** Links that come with an attach type. */
+/** Types of links that came with an attach type. */
 const linkAttachTypes: Partial<Record<LinkType, AttachType>> = {
   tracing: 'trace_fentry',
   perf_event: 'perf_event',
@@ -142,7 +143,7 @@ export function* attachType(name: AttachType): Probe<Answer> {
   const number = attachTypeNumber(name)
   const known = kernelEnum('bpf_attach_type', 'BPF_')
   if (known !== undefined && !known.has(name.toUpperCase())) {
-    return no(tooOldFor(since) ?? "the kernel's BTF does not know it", since)
+    return no(tooOldFor(since) ?? "the kernel's BTF does not have it", since)
   }
   const wanted = ways[name]
   if (wanted !== undefined) return yield* tried(wanted, number, since)
@@ -167,7 +168,7 @@ function* tried(wanted: Way, number: number, since: string | undefined): Probe<A
   let id = 0
   if (target !== undefined) {
     const types = kernelTypes()
-    if (types === undefined) return unknown("it takes the kernel's BTF, which cannot be read", since)
+    if (types === undefined) return unknown("it requires the kernel's BTF, which cannot be read", since)
     const found = types.find(target.name, target.kind)
     if (found === undefined) return unknown(`this kernel has no ${target.name} to try it on`, since)
     id = found.id
@@ -186,7 +187,7 @@ function* tried(wanted: Way, number: number, since: string | undefined): Probe<A
   if (loaded.load < 0) return judge(loaded.load, capabilities, since)
   const { would } = hows[how]
   if (loaded.attach === -would) return yes(since)
-  // It was taken, or refused as a whole; EOPNOTSUPP is the kernel's here, not libbpf's.
+  // The kernel accepted it without a look, or refused it as a whole. EOPNOTSUPP comes from the kernel here, not from libbpf.
   const isRefused = loaded.attach === 0 || loaded.attach === -EOPNOTSUPP
   return judge(isRefused ? -EINVAL : loaded.attach, capabilities, since)
 }

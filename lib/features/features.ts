@@ -26,7 +26,7 @@ import {
 /** Answers by name. */
 export type Answers<N extends string = string> = Readonly<Record<N, Answer>>
 
-/** Everything that {@link features} can tell. */
+/** The result of {@link features.all}. */
 export interface AllFeatures {
   readonly machine: Machine
   readonly isa: Answers<Isa>
@@ -35,13 +35,13 @@ export interface AllFeatures {
   readonly mapTypes: Answers<MapType>
   readonly attachTypes: Answers<AttachType>
   readonly linkTypes: Answers<LinkType>
-  /** The helpers that the kernel has for programs of each type; `undefined` where that cannot be told. */
+  /** The helpers that programs of each type may call; `undefined` if that could not be found out. */
   readonly helpers: Readonly<Record<ProgramType, readonly string[] | undefined>>
-  /** The kernel functions that programs may call (Linux 5.13); `undefined` where the BTF does not say which, before Linux 6.10. */
+  /** The kernel functions (kfuncs) that programs may call (Linux 5.13). `undefined` before Linux 6.10, whose BTF does not mark them. */
   readonly kfuncs: readonly string[] | undefined
 }
 
-// What is so stays so while the process runs; what could not be told is asked again.
+// Answers do not change while the process runs. What could not be found out is asked again.
 const answers = new Map<string, Answer>()
 const helperAnswers = new Map<ProgramType, ReadonlyMap<string, Answer>>()
 
@@ -100,20 +100,25 @@ function* everything(): Probe<AllFeatures> {
 }
 
 /**
- * What this kernel can do, found out by trying and not by its version. The answer is 'yes', 'no' or 'unknown', with the reason and the version of Linux in
- * which it began. 'yes' and 'no' are remembered while the process runs. Each takes a few system calls, {@link features.all} thousands.
- * Nothing stays loaded, and nothing is attached to anything that exists, but links that do nothing for the moment in which they are made.
+ * What this kernel supports. It is found out by trying, not from the kernel's version. The answer is 'yes', 'no' or 'unknown', with the reason and
+ * the version of Linux that introduced the feature. 'yes' and 'no' are remembered while the process runs. One answer needs a few system
+ * calls, {@link features.all} thousands.
+ *
+ * Nothing stays loaded. Programs are attached only to things that do not exist; a few types of links are created for a moment and do nothing.
+ *
+ * @example
+ * if (features.mapType('ringbuf').answer !== 'yes') console.log(features.mapType('ringbuf').reason)
  */
 export const features = {
-  /** Whether there are programs of a type. (`libbpf_probe_bpf_prog_type`) */
+  /** Whether the kernel supports a program type. (`libbpf_probe_bpf_prog_type`) */
   programType: (name: ProgramType): Answer => runSync(probes.programType(name)),
-  /** Whether there are maps of a type. (`libbpf_probe_bpf_map_type`) */
+  /** Whether the kernel supports a map type. (`libbpf_probe_bpf_map_type`) */
   mapType: (name: MapType): Answer => runSync(probes.mapType(name)),
   /**
-   * Whether programs of a type may call a helper. (`libbpf_probe_bpf_helper`) For tracing, ext, lsm and struct_ops that depends on what they are
-   * attached to: 'unknown'.
+   * Whether programs of a type may call a helper. (`libbpf_probe_bpf_helper`) The answer is 'unknown' for tracing, ext, lsm and struct_ops
+   * programs, because it depends on what they are attached to.
    *
-   * @param name - with or without `bpf_`
+   * @param name - the helper's name, with or without `bpf_`
    */
   helper(type: ProgramType, name: string): Answer {
     const short = name.replace(/^bpf_/, '')
@@ -122,30 +127,30 @@ export const features = {
       runSync(cached(`helper ${type} ${short}`, () => helper(type, short)))
     )
   },
-  /** Each helper that this kernel knows, for programs of a type. */
+  /** All helpers that this kernel knows, and whether programs of a type may call them. */
   helpers: (type: ProgramType): ReadonlyMap<string, Answer> => runSync(helpersOf(type)),
   /**
-   * Whether programs of a type may call a kernel function (kfunc) that is not in a module. Needs the kernel's BTF.
+   * Whether programs of a type may call a kernel function (kfunc). Functions of modules are not found. Requires the kernel's BTF.
    *
-   * @param type - 'syscall' where nothing is said
+   * @param type - the default is 'syscall'
    */
   kfunc: (name: string, type: ProgramType = 'syscall'): Answer =>
     runSync(cached(`kfunc ${type} ${name}`, () => kfunc(name, type))),
-  /** Whether programs can be attached in a way, named as in `expectedAttachType`. */
+  /** Whether the kernel supports an attach type, named as in `Program.expectedAttachType`. */
   attachType: (name: AttachType): Answer => runSync(probes.attachType(name)),
-  /** Whether there are links of a kind. */
+  /** Whether the kernel supports a type of link. */
   linkType: (name: LinkType): Answer => runSync(probes.linkType(name)),
-  /** Whether the kernel knows an instruction set: what clang's -mcpu= may be. */
+  /** Whether the kernel supports an instruction set, as named in clang's `-mcpu=`. */
   isa: (name: Isa): Answer => runSync(probes.isa(name)),
   /**
-   * Loops that end (`bounded_loops`), programs of up to a million instructions instead of 4096 (`large_programs`), and whether maps and programs count
-   * against the cgroup's memory instead of RLIMIT_MEMLOCK (`memcg_accounting`).
+   * Whether the kernel has a feature: loops that end (`bounded_loops`), programs of up to a million instructions instead of 4096
+   * (`large_programs`), or maps and programs that count against the cgroup's memory instead of RLIMIT_MEMLOCK (`memcg_accounting`).
    */
   verifier: (name: VerifierFeature): Answer => runSync(probes.verifier(name)),
-  /** How the machine is set up: BTF, JIT, sysctls, mounts, lockdown, and what this process may do. Read anew at each call. */
+  /** How the machine is set up: BTF, JIT, sysctls, mounts, lockdown, and the privileges of this process. It is read again on every call. */
   machine,
-  /** All of it, on libuv's pool. */
+  /** Finds out everything, on libuv's pool. */
   all: (): Promise<AllFeatures> => run(everything()),
-  /** Like {@link features.all}, and waits: a second or so. */
+  /** Like {@link features.all}, but waits for the result. It takes about a second. */
   allSync: (): AllFeatures => runSync(everything()),
 } as const

@@ -1,4 +1,4 @@
-// What programs may call: helpers by number, kernel functions (kfuncs) by BTF.
+// What programs may call: helpers, by number, and kernel functions (kfuncs), by their BTF id.
 import { constants } from 'node:os'
 import { didYouMean } from '../errors/nearest.js'
 import { capabilitiesFor } from '../machine/capabilities.js'
@@ -13,7 +13,7 @@ import { programType } from './types.js'
 
 let names: ReadonlyMap<string, number> | undefined
 
-/** Helpers by name, without `bpf_`: the kernel's own list where its BTF has it, otherwise libbpf's. */
+/** The numbers of helpers by name, without `bpf_`: from the kernel's BTF if possible, otherwise from libbpf. */
 export function helperNumbers(): ReadonlyMap<string, number> {
   if (names !== undefined) return names
   const kernels = kernelEnum('bpf_func_id', 'BPF_FUNC_')
@@ -33,14 +33,14 @@ export function helperNumber(name: string): number {
   )
 }
 
-/** Whether libbpf knows the helper, when the kernel does not. */
+/** Whether libbpf knows a helper that the kernel does not. */
 function isNewer(name: string): boolean {
   return native.helperNames().includes(name.replace(/^bpf_/, ''))
 }
 
 export function* helper(type: ProgramType, name: string): Probe<Answer> {
   if (!helperNumbers().has(name.replace(/^bpf_/, '')) && isNewer(name)) {
-    return no('it is newer than this kernel, whose BTF does not know it')
+    return no('it is newer than this kernel, whose BTF does not have it')
   }
   const id = helperNumber(name)
   const refused = yield* withoutType(type)
@@ -55,7 +55,7 @@ export function* helper(type: ProgramType, name: string): Probe<Answer> {
   return judgeHelper(type, name.replace(/^bpf_/, ''), answer!)
 }
 
-/** Each helper, for programs of a type. */
+/** Whether programs of a type may call each helper. */
 export function* helpers(type: ProgramType): Probe<Map<string, Answer>> {
   const all = [...helperNumbers()]
   const refused = yield* withoutType(type)
@@ -65,10 +65,10 @@ export function* helpers(type: ProgramType): Probe<Map<string, Answer>> {
   return new Map(all.map(([name, id]) => [name, judgeHelper(type, name, answers[id - 1]!)]))
 }
 
-/** libbpf takes every refusal that is not about the helper for a yes, so the type has to be there. */
+/** The answer if programs of a type do not load at all. libbpf reads every refusal that does not mention the helper as a yes. */
 function* withoutType(type: ProgramType): Probe<Answer | undefined> {
   const { answer, reason = '' } = yield* programType(type)
-  if (answer === 'no') return no(`there are no programs of type ${type}: ${reason}`)
+  if (answer === 'no') return no(`this kernel has no programs of type ${type}: ${reason}`)
   if (answer === 'unknown') return unknown(`programs of type ${type} cannot be loaded here: ${reason}`)
   return undefined
 }
@@ -78,24 +78,22 @@ function judgeHelper(type: ProgramType, name: string, answer: number): Answer {
   if (answer === 0) {
     const mode = lockdownOfHelper(name)
     return no(
-      mode === undefined
-        ? `the kernel has it not for programs of type ${type}`
-        : `the kernel is locked down: ${mode}`,
+      mode === undefined ? `programs of type ${type} cannot call it` : `the kernel is locked down: ${mode}`,
     )
   }
-  // libbpf doesn't ask: each iterator, each hook of LSM and each structure has its own.
+  // libbpf does not ask: every iterator, LSM hook and struct_ops type has its own set of helpers.
   if (answer === -constants.errno.EOPNOTSUPP)
     return unknown(`for programs of type ${type} it depends on what they are attached to`)
   return judge(answer, capabilitiesFor([type]), undefined)
 }
 
-/** `call` of a kernel function by its BTF id, whose arguments are rubbish: what the verifier says first is whether it may be called. */
+/** Calls the function with arguments that make no sense: the verifier first says whether the function may be called at all. */
 export function* kfunc(name: string, type: ProgramType): Probe<Answer> {
   const since = '5.13'
   const types = kernelTypes()
   if (types === undefined) return unknown("only the kernel's BTF could tell, and it cannot be read", since)
   const func = types.find(name, 'func')
-  if (func === undefined) return no('the kernel has no such function, outside of modules', since)
+  if (func === undefined) return no('the kernel has no such function, except perhaps in a module', since)
   const refused = yield* withoutType(type)
   if (refused !== undefined) return refused
   const code = instructions([0x85, 0, 2, 0, func.id], result(0), exit)
@@ -112,15 +110,15 @@ export function* kfunc(name: string, type: ProgramType): Probe<Answer> {
   )
   if (load === 0) return yes(since)
   if (/calling kernel function \S+ is not allowed/.test(log)) {
-    return no(`it is no kfunc, or not for programs of type ${type}`, since)
+    return no(`it is not a kfunc, or programs of type ${type} cannot call it`, since)
   }
-  // The verifier went on to the arguments.
+  // The verifier went on to check the arguments.
   if (log.includes(name) || /arg#?\d|R\d !read_ok|args#\d|sleepable|acquire/.test(log)) return yes(since)
   if (log !== '') return no(log.trim().split('\n')[0]!, since)
   return judge(load, capabilitiesFor([type]), since)
 }
 
-/** The kernel's kfuncs, by the tags that BTF has since Linux 6.10; `undefined` where it has none. */
+/** The names of the kernel's kfuncs, which BTF marks since Linux 6.10; `undefined` if it does not. */
 export function kfuncNames(): string[] | undefined {
   const types = kernelTypes()
   if (types === undefined) return undefined

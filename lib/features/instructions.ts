@@ -1,6 +1,6 @@
 import { littleEndian } from '../machine/byte-order.js'
 
-/** BPF instructions as bytes: code, destination, source, offset, immediate. */
+/** Encodes BPF instructions, each given as code, destination, source, offset and immediate. */
 export function instructions(...list: readonly [number, number, number, number, number][]): Uint8Array {
   const bytes = new Uint8Array(list.length * 8)
   const view = new DataView(bytes.buffer)

@@ -1,4 +1,4 @@
-// What a machine is set up with: read from /proc and /sys, where each may be hidden from this process.
+// How a machine is set up, read from /proc and /sys. Any of their files can be hidden from this process.
 import { existsSync, readdirSync } from 'node:fs'
 import { release } from 'node:os'
 import { type Capability, hasCapability } from '../machine/capabilities.js'
@@ -7,24 +7,34 @@ import { read } from '../machine/read.js'
 
 /** The file systems that BPF programs and their loaders use. */
 export type MountType = 'bpf' | 'tracefs' | 'debugfs' | 'cgroup2' | 'securityfs'
-const mountTypes: readonly MountType[] = ['bpf', 'tracefs', 'debugfs', 'cgroup2', 'securityfs']
+const usualPlaces: Readonly<Record<MountType, string>> = {
+  bpf: '/sys/fs/bpf',
+  tracefs: '/sys/kernel/tracing',
+  debugfs: '/sys/kernel/debug',
+  cgroup2: '/sys/fs/cgroup',
+  securityfs: '/sys/kernel/security',
+}
+const mountTypes = Object.keys(usualPlaces) as MountType[]
 
-/** How a machine is set up; `undefined` where this process may not see it. */
+/** How a machine is set up. A property is `undefined` if this process cannot read it. */
 export interface Machine {
-  /** The kernel's release, as `uname -r`. */
+  /** The kernel's release, as in `uname -r`. */
   readonly release: string
   readonly architecture: string
   readonly btf: {
-    /** Whether the kernel carries its own types (/sys/kernel/btf/vmlinux). */
+    /** Whether the kernel has its own types (/sys/kernel/btf/vmlinux). */
     readonly vmlinux: boolean
-    /** Modules with types. */
+    /** The loaded modules that have types. */
     readonly modules: readonly string[]
   }
   /** net.core.bpf_jit_enable */
   readonly jit: 'off' | 'on' | 'debug' | undefined
-  /** net.core.bpf_jit_harden: 0 off, 1 for unprivileged users, 2 for all */
+  /** net.core.bpf_jit_harden: 0 for off, 1 for unprivileged users, 2 for all users */
   readonly jitHarden: number | undefined
-  /** kernel.unprivileged_bpf_disabled: 0 anybody may load some programs, 1 nobody without privileges, until the next boot, 2 the same, but it can be changed. */
+  /**
+   * kernel.unprivileged_bpf_disabled: 0 if every user may load some kinds of programs; 1 if only privileged users may, until the next boot;
+   * 2 if only privileged users may, and root can change that
+   */
   readonly unprivilegedBpfDisabled: number | undefined
   /** kernel.bpf_stats_enabled */
   readonly statistics: boolean | undefined
@@ -32,23 +42,23 @@ export interface Machine {
   readonly perfEventParanoid: number | undefined
   /** kernel.kptr_restrict */
   readonly kptrRestrict: number | undefined
-  /** What the kernel is locked down to; 'none' where nothing is. */
+  /** The kernel's lockdown mode. */
   readonly lockdown: Lockdown | undefined
-  /** The security modules that are active: `bpf` has to be among them for LSM programs to run. */
+  /** The active security modules. LSM programs only run if `bpf` is one of them. */
   readonly securityModules: readonly string[] | undefined
-  /** Where file systems are mounted. */
+  /** Where file systems are mounted: at the usual place, or else at the first one. */
   readonly mounts: Readonly<Partial<Record<MountType, string>>>
   /** Whether this thread has each capability. */
   readonly capabilities: Readonly<Record<Capability, boolean>>
-  /** Whether it runs under a seccomp filter, which may forbid bpf(). */
+  /** Whether this process runs under a seccomp filter, which can forbid bpf(). */
   readonly seccomp: boolean
-  /** The container engine that it seems to run in. */
+  /** The container engine that this process seems to run in. */
   readonly container: string | undefined
-  /** RLIMIT_MEMLOCK in bytes. Since Linux 5.11 it does not matter: see 'memcg_accounting'. */
+  /** RLIMIT_MEMLOCK in bytes. It does not matter since Linux 5.11: see 'memcg_accounting'. */
   readonly memlockLimit: number | undefined
 }
 
-/** How this machine is set up, read anew at each call. */
+/** Reads how this machine is set up. */
 export function machine(): Machine {
   return {
     release: release(),
@@ -97,9 +107,12 @@ function moduleNames(): string[] {
 function mounts(): Machine['mounts'] {
   const found: Partial<Record<MountType, string>> = {}
   for (const line of (read('/proc/self/mounts') ?? '').split('\n')) {
-    const [, path = '', type] = line.split(' ')
+    const [, escaped = '', type] = line.split(' ')
     const known = mountTypes.find((name) => name === type)
-    if (known !== undefined) found[known] ??= path.replaceAll('\\040', ' ')
+    if (known === undefined) continue
+    const path = escaped.replaceAll('\\040', ' ')
+    if (path === usualPlaces[known]) found[known] = path
+    else found[known] ??= path
   }
   return found
 }

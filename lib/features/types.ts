@@ -9,16 +9,16 @@ import { mapTypesSince, programTypesSince } from './since.js'
 export function* programType(name: ProgramType): Probe<Answer> {
   const since = programTypesSince[name]
   const answer = yield* ask(native.probeProgramType, native.probeProgramTypeAsync, programTypeNumber(name))
-  // libbpf asks by an fentry program, which a hardened kernel refuses whoever asks, but not those that need no trampoline.
+  // libbpf tries an fentry program. A hardened kernel refuses those to everyone, but not tracing programs that need no trampoline.
   if (name === 'tracing' && answer === -constants.errno.EPERM && isRefusedForGood(capabilitiesFor([name]))) {
-    return unknown('the kernel refuses fentry programs, and may have others: ask attachType()', since)
+    return unknown('the kernel refuses fentry programs but may accept others: ask attachType()', since)
   }
   return judge(answer, capabilitiesFor([name]), since)
 }
 
 export function* mapType(name: MapType): Probe<Answer> {
   const answer = yield* ask(native.probeMapType, native.probeMapTypeAsync, mapTypeNumber(name))
-  // libbpf asks in words of Linux 6.9, which older kernels refuse. The maps are there where the programs are that go into them.
+  // libbpf asks in the form of Linux 6.9, which older kernels refuse. A kernel with struct_ops programs has the maps for them.
   if (name === 'struct_ops' && answer !== 1) {
     const { answer, reason } = yield* programType('struct_ops')
     return Object.freeze({

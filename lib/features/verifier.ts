@@ -1,4 +1,4 @@
-// What the verifier takes: instruction sets and the size of programs, each tried by a tiny program.
+// What the verifier accepts: instruction sets, loops and long programs, each tried with a small program.
 import { constants } from 'node:os'
 import { native } from '../native/binding.js'
 import { programTypeNumber } from '../native/type-names.js'
@@ -6,10 +6,10 @@ import { type Answer, judge } from './answer.js'
 import { ask, type Probe } from './ask.js'
 import { exit, instructions, result } from './instructions.js'
 
-/** The instruction sets, as clang's -mcpu names them. */
+/** The instruction sets, as named in clang's `-mcpu=`. */
 export type Isa = 'v1' | 'v2' | 'v3' | 'v4'
 
-/** Other things that programs may need. */
+/** Other features that programs may need. */
 export type VerifierFeature = 'bounded_loops' | 'large_programs' | 'memcg_accounting'
 
 interface Trial {
@@ -27,7 +27,7 @@ const isas: Readonly<Record<Isa, Trial>> = {
   v4: { since: '6.6', code: () => instructions(result(0), [0xbf, 0, 0, 8, 0], exit) },
 }
 
-/** What libbpf looks for to know whether maps count against RLIMIT_MEMLOCK: they no longer do since there is this helper. */
+/** Kernels with this helper no longer count maps against RLIMIT_MEMLOCK. libbpf uses the same test. */
 const ktimeGetCoarseNs = 160
 
 const others: Readonly<Record<VerifierFeature, Trial>> = {
@@ -36,7 +36,7 @@ const others: Readonly<Record<VerifierFeature, Trial>> = {
     since: '5.3',
     code: () => instructions(result(0), [0x07, 0, 0, 0, 1], [0xa5, 0, 0, -2, 10], exit),
   },
-  // Longer than 4096
+  // More than 4096
   large_programs: {
     since: '5.2',
     code: () => instructions(...Array.from({ length: 4999 }, () => result(1)), exit),

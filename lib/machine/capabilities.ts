@@ -38,7 +38,7 @@ const tracing = new Set<string>([
   'ext',
 ])
 
-/** What loading or attaching programs of these types takes (Linux 5.8 and newer; before, CAP_SYS_ADMIN). */
+/** The capabilities that loading and attaching programs of these types require (Linux 5.8; before that, CAP_SYS_ADMIN). */
 export function capabilitiesFor(types: Iterable<ProgramType>): Capability[] {
   const needed = new Set<Capability>(['CAP_BPF'])
   for (const type of types) {
@@ -58,13 +58,13 @@ export function hasCapability(capability: Capability): boolean {
   return ((BigInt(`0x${readStatus('CapEff')}`) >> BigInt(bits[capability])) & 1n) === 1n
 }
 
-/** Those of `needed` that this thread does not have. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. */
+/** The capabilities in `needed` that this thread lacks. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON. */
 export function missingCapabilities(needed: readonly Capability[]): Capability[] {
   const isAdmin = hasCapability('CAP_SYS_ADMIN')
   return needed.filter((c) => !hasCapability(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
 }
 
-/** Whether what the kernel said EPERM to lacks nothing: no privilege would change its mind. */
+/** Whether an EPERM is final: this process lacks no privilege that would change it. */
 export function isRefusedForGood(needed: readonly Capability[]): boolean {
   try {
     return missingCapabilities(needed).length === 0 && readStatus('Seccomp') !== '2'
@@ -77,7 +77,7 @@ function isInitialUserNamespace(): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/thread-self/uid_map', 'utf8'))
 }
 
-/** Why the kernel may have said EPERM, and what helps, in half a sentence. `otherwise` is what it is when nothing is lacking. */
+/** Why the kernel may have returned EPERM and what to do about it. `otherwise` is the reason if no privilege is missing. */
 export function explainRefusal(
   needed: readonly Capability[],
   otherwise = 'this kernel forbids it (lockdown, hardening or a security module)',
@@ -88,13 +88,13 @@ export function explainRefusal(
       return `not permitted, the process lacks ${lacking.join(' and ')} (run it as root or give it these capabilities)`
     }
     if (readStatus('Seccomp') === '2') {
-      return 'not permitted although the process has the capabilities: it runs under a seccomp filter, which may forbid bpf()'
+      return 'not permitted although the process has the capabilities: it runs under a seccomp filter, which can forbid bpf()'
     }
     if (!isInitialUserNamespace()) {
-      return 'not permitted although the process has the capabilities, which count in its user namespace only: it takes those of the first one (a privileged container), or a BPF token (option bpfTokenPath, Linux 6.9)'
+      return 'not permitted although the process has the capabilities: they only count in its own user namespace, and those of the initial one are required (run it in a privileged container, or use a BPF token with the option bpfTokenPath, Linux 6.9)'
     }
   } catch {
-    return `not permitted (it takes ${needed.join(' and ')})`
+    return `not permitted (it requires ${needed.join(' and ')})`
   }
   return `not permitted although the process has ${needed.join(' and ')}: ${otherwise}`
 }

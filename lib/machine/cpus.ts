@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 
-/** The numbers of the CPUs that are online: not always 0, 1, 2... */
+/** The numbers of the CPUs that are online. They are not always 0, 1, 2 and so on. */
 export function onlineCpus(): number[] {
   return cpusIn(readFileSync('/sys/devices/system/cpu/online', 'utf8'))
 }
 
-/** '0-2,4' @internal */
+/** Reads a list such as '0-2,4'. @internal */
 export function cpusIn(list: string): number[] {
   return list
     .trim()

@@ -3,7 +3,7 @@ import { native } from '../native/binding.js'
 
 let read: { types: BtfTypes | undefined } | undefined
 
-/** The running kernel's BTF, read once; `undefined` where it has none, or this process may not read it. */
+/** The running kernel's BTF, which is read once; `undefined` if it has none or this process may not read it. */
 export function kernelTypes(): BtfTypes | undefined {
   read ??= { types: load() }
   return read.types
@@ -22,7 +22,7 @@ function load(): BtfTypes | undefined {
   }
 }
 
-/** The enumerators of one of the kernel's enums by name, without a prefix. */
+/** The values of one of the kernel's enums by their names without `prefix`; `undefined` if there is no such enum. */
 export function kernelEnum(name: string, prefix: string): Map<string, number> | undefined {
   const type = kernelTypes()?.find(name, 'enum')
   if (type === undefined) return undefined

@@ -5,10 +5,10 @@ const parse = (version: string): number => {
   return major * 1000 + minor
 }
 
-/** Whether the running kernel is older than `version`, such as '5.18'. */
+/** Whether the running kernel is older than a version such as '5.18'. */
 export const kernelIsOlderThan = (version: string): boolean => parse(release()) < parse(version)
 
-/** "it came with Linux 5.18, this is 5.10.0-32-amd64", or nothing where this kernel is new enough. */
+/** "it came with Linux 5.18, this is 5.10.0-32-amd64"; `undefined` if this kernel is new enough. */
 export function tooOldFor(version: string | undefined): string | undefined {
   return version !== undefined && kernelIsOlderThan(version)
     ? `it came with Linux ${version}, this is ${release()}`

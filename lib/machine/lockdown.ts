@@ -1,11 +1,11 @@
-// What a kernel that is locked down refuses, whoever asks.
+// What a locked-down kernel refuses, even to root.
 import { existsSync } from 'node:fs'
 import { read } from './read.js'
 
-/** From the least to the most that is refused. */
+/** The modes, from the least to the most restrictive. */
 export type Lockdown = 'none' | 'integrity' | 'confidentiality'
 
-/** The mode in use is in brackets. Without the file there is no lockdown, or securityfs is not mounted. */
+/** The current mode; `undefined` if it cannot be read because securityfs is not mounted. */
 export function lockdown(): Lockdown | undefined {
   const [, mode] = /\[(\w+)\]/.exec(read('/sys/kernel/security/lockdown') ?? '') ?? []
   if (mode !== undefined) return mode as Lockdown
@@ -14,7 +14,7 @@ export function lockdown(): Lockdown | undefined {
 
 const readers = new Set(['probe_read', 'probe_read_str', 'probe_read_kernel', 'probe_read_kernel_str'])
 
-/** The mode that may be why programs may not call a helper, if it is in use. */
+/** The current mode, if it can be the reason why programs may not call a helper. */
 export function lockdownOfHelper(name: string): Lockdown | undefined {
   const isReader = readers.has(name)
   if (!isReader && name !== 'probe_write_user') return undefined

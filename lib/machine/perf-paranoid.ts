@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { hasCapability, missingCapabilities } from './capabilities.js'
 
-/** Why the kernel said EACCES to perf_event_open(), through which probes and tracepoints go, too; `undefined` where it is not for what the process lacks. */
+/** Why perf_event_open(), which also attaches probes and tracepoints, failed with EACCES; `undefined` if no privilege is missing. */
 export function whyNoPerfEvent(): string | undefined {
   if (missingCapabilities(['CAP_SYS_ADMIN']).length === 0) return undefined
   if (!hasCapability('CAP_PERFMON')) {
-    return 'not permitted, the process lacks CAP_PERFMON, without which kernel.perf_event_paranoid allows little'
+    return 'not permitted, the process lacks CAP_PERFMON, which kernel.perf_event_paranoid requires'
   }
   const level = Number(readFileSync('/proc/sys/kernel/perf_event_paranoid', 'utf8'))
-  // A level that Debian adds, and sets.
+  // Only Debian's kernels have this level, and Debian sets it by default.
   return level > 2
-    ? `not permitted: kernel.perf_event_paranoid is ${level}, with which perf events take CAP_SYS_ADMIN; with 2 CAP_PERFMON is enough`
+    ? `not permitted: kernel.perf_event_paranoid is ${level}, and then perf events require CAP_SYS_ADMIN; set it to 2, and CAP_PERFMON is enough`
     : undefined
 }

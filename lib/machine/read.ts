@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** A file of /proc or /sys; `undefined` where this process may not see it. */
+/** Reads a file in /proc or /sys; `undefined` if it does not exist or this process may not read it. */
 export function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')

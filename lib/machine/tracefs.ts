@@ -6,8 +6,8 @@ const folders = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
 /** TRACEFS_MAGIC of linux/magic.h. */
 const tracefs = 0x74726163
 
-/** access(2), which `existsSync` asks, does not count capabilities of a user who is not root: CAP_DAC_READ_SEARCH lets one read tracefs. */
-function isThere(path: string): boolean {
+/** `existsSync` calls access(2), which ignores the capabilities of users other than root. With CAP_DAC_READ_SEARCH they can read tracefs. */
+function exists(path: string): boolean {
   try {
     statSync(path)
     return true
@@ -25,29 +25,29 @@ function isMounted(folder: string): boolean {
 }
 
 const eventsFolder = (): string | undefined =>
-  folders.map((folder) => `${folder}/events`).find((events) => isThere(events))
+  folders.map((folder) => `${folder}/events`).find((events) => exists(events))
 
-/** What is the matter with tracefs, and what helps; `undefined` where this process can look into it. */
+/** What is wrong with tracefs and how to fix it; `undefined` if this process can read it. */
 export function missingTracefs(): { is: string; fix: string } | undefined {
   if (eventsFolder() !== undefined) return undefined
   return folders.some(isMounted)
-    ? { is: 'for root only', fix: 'run it as root, or with CAP_DAC_READ_SEARCH' }
+    ? { is: 'readable by root only', fix: 'run it as root or with CAP_DAC_READ_SEARCH' }
     : { is: 'not mounted', fix: 'mount -t tracefs tracefs /sys/kernel/tracing' }
 }
 
-/** The same in words. */
+/** The same as one sentence. */
 export function whyNoTracefs(): string | undefined {
   const missing = missingTracefs()
   if (missing === undefined) return undefined
   const { is, fix } = missing
-  return `tracefs is ${is}; ${fix.startsWith('mount') ? `'${fix}' does it` : fix}`
+  return `tracefs is ${is}; ${fix.startsWith('mount') ? `'${fix}' mounts it` : fix}`
 }
 
-/** Why a tracepoint is not there; `undefined` where it is. */
+/** Why a tracepoint is not found; `undefined` if it exists. */
 export function whyNoTracepoint(category: string, name: string): string | undefined {
   const events = eventsFolder()
-  if (events === undefined) return `the tracepoint cannot be looked up, ${whyNoTracefs()}`
-  if (isThere(`${events}/${category}/${name}`)) return undefined
+  if (events === undefined) return `the tracepoint cannot be looked up: ${whyNoTracefs()}`
+  if (exists(`${events}/${category}/${name}`)) return undefined
   const folder = `${events}/${category}`
-  return `no such tracepoint '${category}/${name}'${didYouMean(name, isThere(folder) ? readdirSync(folder) : [])}`
+  return `no such tracepoint '${category}/${name}'${didYouMean(name, exists(folder) ? readdirSync(folder) : [])}`
 }

@@ -44,7 +44,7 @@ describe('libbpf-node doctor', () => {
       expect(find(checks, 'lockdown')).toEqual({
         check: 'lockdown',
         state: 'note',
-        says: 'integrity: bpf_probe_write_user is refused, the rest works',
+        says: 'integrity: bpf_probe_write_user is refused, everything else works',
       })
       expect(find(checks, 'kprobes')?.state).toBe('ok')
       expect([status, find(object?.findings, 'load')?.state]).toEqual([0, 'ok'])

@@ -117,7 +117,7 @@ describe('without privileges', () => {
         under: asNobody(...caps),
       })
       const { stdout } = await runChild(script, [], as())
-      expect(stdout).toMatch(/tracefs is for root only; run it as root, or with CAP_DAC_READ_SEARCH/)
+      expect(stdout).toMatch(/tracefs is readable by root only; run it as root or with CAP_DAC_READ_SEARCH/)
       const { stdout: may } = await runChild(script, [], as('CAP_DAC_READ_SEARCH'))
       expect(may).toMatch(/no such tracepoint .*; did you mean 'sched_process_exec'/)
     })
@@ -184,7 +184,7 @@ describe('where something is not mounted', () => {
       unmounted('/sys/kernel/tracing'),
     )
     expect(message).toMatch(
-      /tracefs is not mounted; 'mount -t tracefs tracefs \/sys\/kernel\/tracing' does it/,
+      /tracefs is not mounted; 'mount -t tracefs tracefs \/sys\/kernel\/tracing' mounts it/,
     )
   })
 

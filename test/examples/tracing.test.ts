@@ -46,7 +46,7 @@ describe('tracing examples', () => {
       if ((await ended) === 0) expect(complained()).toBe('')
       else
         expect(complained()).toContain(
-          'kernel.perf_event_paranoid is 3, with which perf events take CAP_SYS_ADMIN',
+          'kernel.perf_event_paranoid is 3, and then perf events require CAP_SYS_ADMIN',
         )
     }))
 

@@ -21,7 +21,7 @@ describe('features', () => {
     expect(answer(features.helper('xdp', 'bpf_redirect_map'))).toBe('yes')
     expect(features.helper('socket_filter', 'redirect_map')).toEqual({
       answer: 'no',
-      reason: 'the kernel has it not for programs of type socket_filter',
+      reason: 'programs of type socket_filter cannot call it',
     })
     expect(answer(features.helper('tracing', 'map_lookup_elem'))).toBe('unknown')
     expect(features.helper('struct_ops', 'map_lookup_elem')).toEqual({
