@@ -41,6 +41,19 @@ describe('docs/cli.md', () => {
     )
   })
 
+  it('shows checks that doctor makes', async () => {
+    const nameOf = (line: string): string => line.slice(9).split(/ {2,}/)[0]!
+    const checksIn = (output: string): string[] =>
+      output
+        .split('\n')
+        .filter((line) => /^(ok|note|problem) /.test(line))
+        .map(nameOf)
+    const [, sample = ''] = /^ {4}\$ libbpf-node doctor\n((?: {4}.*\n|\n)*)/m.exec(text) ?? []
+    const shown = checksIn(sample.replaceAll(/^ {4}/gm, ''))
+    expect(shown.length).toBeGreaterThan(8)
+    expect(checksIn((await libbpfNode(['doctor'])).stdout)).toEqual(expect.arrayContaining(shown))
+  })
+
   const helps = new Map<string, string>()
   const commands = [...text.matchAll(/^\| `(\w+)/gm)].map(([, name]) => name!)
   beforeAll(async () => {
