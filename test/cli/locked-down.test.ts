@@ -1,5 +1,5 @@
-// doctor, features and trace on a kernel that is locked down: first to integrity, then to confidentiality. Only a reboot
-// ends that.
+// doctor, features and trace on a kernel that is locked down: first to integrity, then to confidentiality. Only a
+// reboot ends that.
 import { writeFileSync } from 'node:fs'
 import { describe, expect } from 'vitest'
 import { libbpfNode } from '../codegen/helper.js'

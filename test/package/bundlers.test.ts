@@ -1,4 +1,5 @@
-// A user's program made one file by a bundler. The package stays outside of it, in node_modules, because its native addon is found from its own folder.
+// A user's program that is bundled into one file. The package stays external, in node_modules, because it finds its
+// native addon relative to its own folder.
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
   cpSync,
@@ -49,7 +50,7 @@ function result(name: string) {
   return { status, stdout, stderr }
 }
 
-/** A configuration as docs/shipping.md has it. */
+/** Returns a configuration of docs/shipping.md. */
 async function documented<T>(name: string): Promise<T> {
   const text = readFileSync(join(root, 'docs/shipping.md'), 'utf8')
   const [, code] = new RegExp(`\`\`\`js\n(// ${name}[^]*?)\`\`\``).exec(text) ?? []
@@ -59,8 +60,8 @@ async function documented<T>(name: string): Promise<T> {
   return (await import(pathToFileURL(path).href)).default as T
 }
 
-describe('a bundled program', () => {
-  it('of rolldown, whose options are those of rollup', async () => {
+describe('a program that is bundled with the package as an external', () => {
+  it('runs when rolldown has bundled it, with the options of rollup', async () => {
     const { output, ...options } = await documented<InputOptions & { output: OutputOptions }>(
       'rollup.config.js',
     )
@@ -70,39 +71,48 @@ describe('a bundled program', () => {
     expect(result('rolldown.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
   })
 
-  // Fetched by npm run test:bundlers, which sets this.
-  it.skipIf(!process.env.LIBBPF_NODE_ESBUILD)('of esbuild (npm run test:bundlers)', () => {
-    const options = [
-      '--bundle',
-      '--platform=node',
-      '--format=esm',
-      '--external:libbpf-node',
-      '--log-level=warning',
-    ]
-    execFileSync(process.env.LIBBPF_NODE_ESBUILD ?? '', ['main.js', '--outfile=esbuild.js', ...options], {
-      cwd: folder,
-    })
-    expect(result('esbuild.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
-  })
-
-  it.skipIf(!process.env.LIBBPF_NODE_WEBPACK)('of webpack (npm run test:bundlers)', async () => {
-    const webpack = createRequire(import.meta.url)(process.env.LIBBPF_NODE_WEBPACK ?? '') as (
-      options: object,
-      done: (error: Error | null, stats: { toString(options: object): string; hasErrors(): boolean }) => void,
-    ) => void
-    const { output, ...config } = await documented<{ output: object }>('webpack.config.js')
-    const path = join(folder, 'webpack')
-    const options = { ...config, mode: 'production', context: folder, entry: './main.js' }
-    await new Promise<void>((resolve, reject) => {
-      webpack({ ...options, output: { ...output, path, filename: 'main.mjs' } }, (error, stats) => {
-        if (error === null && !stats.hasErrors()) resolve()
-        else reject(error ?? new Error(stats.toString({ all: false, errors: true })))
+  // npm run test:bundlers fetches the bundlers and sets these variables.
+  it.skipIf(!process.env.LIBBPF_NODE_ESBUILD)(
+    'runs when esbuild has bundled it (npm run test:bundlers)',
+    () => {
+      const options = [
+        '--bundle',
+        '--platform=node',
+        '--format=esm',
+        '--external:libbpf-node',
+        '--log-level=warning',
+      ]
+      execFileSync(process.env.LIBBPF_NODE_ESBUILD ?? '', ['main.js', '--outfile=esbuild.js', ...options], {
+        cwd: folder,
       })
-    })
-    expect(result('webpack/main.mjs')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
-  })
+      expect(result('esbuild.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
+    },
+  )
 
-  it('needs these files of the package', async () => {
+  it.skipIf(!process.env.LIBBPF_NODE_WEBPACK)(
+    'runs when webpack has bundled it (npm run test:bundlers)',
+    async () => {
+      const webpack = createRequire(import.meta.url)(process.env.LIBBPF_NODE_WEBPACK ?? '') as (
+        options: object,
+        done: (
+          error: Error | null,
+          stats: { toString(options: object): string; hasErrors(): boolean },
+        ) => void,
+      ) => void
+      const { output, ...config } = await documented<{ output: object }>('webpack.config.js')
+      const path = join(folder, 'webpack')
+      const options = { ...config, mode: 'production', context: folder, entry: './main.js' }
+      await new Promise<void>((resolve, reject) => {
+        webpack({ ...options, output: { ...output, path, filename: 'main.mjs' } }, (error, stats) => {
+          if (error === null && !stats.hasErrors()) resolve()
+          else reject(error ?? new Error(stats.toString({ all: false, errors: true })))
+        })
+      })
+      expect(result('webpack/main.mjs')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
+    },
+  )
+
+  it('runs with only the documented files of the package', async () => {
     const few = join(folder, 'few')
     const copy = join(few, 'node_modules/libbpf-node')
     for (const name of [
@@ -120,7 +130,7 @@ describe('a bundled program', () => {
     expect(result('few/main.js')).toEqual({ status: 0, stdout: 'emit,discard\n', stderr: '' })
   })
 
-  it('without the package outside says what is wrong', async () => {
+  it('explains what is wrong if the package was bundled, too', async () => {
     const bundle = await rolldown({ input: join(folder, 'main.js'), platform: 'node', logLevel: 'silent' })
     const inside = join(folder, 'inside')
     mkdirSync(inside)

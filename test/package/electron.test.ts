@@ -1,4 +1,5 @@
-// Electron refuses buffers over memory that isn't its own. The functions that make such are not in the addon, and nothing changes where they fail.
+// Electron refuses external buffers. The addon does not call the functions that create them, and works where these
+// fail.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,14 +22,14 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('has nothing that makes external buffers', () => {
+it('the addon does not import functions that create external buffers', () => {
   const needed = execFileSync('readelf', ['-W', '--dyn-syms', addon], { encoding: 'utf8' })
   expect(needed).toContain('napi_create_arraybuffer')
   expect(needed).not.toContain('napi_create_external_')
 })
 
-// The suite runs with the shim by npm run test:no-external-buffers; this is its middle.
-it('brings events, and reads maps, globals and BTF where they are refused', async () => {
+// npm run test:no-external-buffers runs the whole suite with the shim; this is an excerpt.
+it('events, maps, globals and BTF work where external buffers are refused', async () => {
   const script = `
     import { BpfObject, Btf } from 'libbpf-node'
     const object = BpfObject.open('dist/test/bpf/ring.bpf.o')

@@ -1,5 +1,5 @@
-// The package as users get it: packed, installed into an empty folder where there is neither a compiler nor anything else than Node.js, and without
-// install scripts. In place of a prebuilt addon that isn't there the one that was built here is packed.
+// The package as users get it: packed, and installed without install scripts into an empty folder, with nothing but
+// Node.js on the PATH. If there is no prebuilt addon, the one that was built here is packed.
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import {
   cpSync,
@@ -28,7 +28,7 @@ let env: NodeJS.ProcessEnv = {}
 const run = (program: string, args: string[] = [], cwd = folder) =>
   spawnSync(program, args, { cwd, env, encoding: 'utf8', timeout: 60_000 })
 
-/** Runs an ES module, or with `.cjs` a script. */
+/** Runs an ES module or, with `.cjs`, a CommonJS script. */
 function runScript(name: string, source: string, extraEnv: NodeJS.ProcessEnv = {}) {
   writeFileSync(join(folder, name), source)
   return spawnSync(process.execPath, [name], { cwd: folder, env: { ...env, ...extraEnv }, encoding: 'utf8' })
@@ -43,7 +43,8 @@ beforeAll(() => {
     symlinkSync(execFileSync('which', [program], { encoding: 'utf8' }).trim(), join(folder, 'bin', program))
   }
   symlinkSync(process.execPath, join(folder, 'bin/node'))
-  // Everything else is passed on: npm may need proxies, a registry or extra certificate authorities from the environment.
+  // Everything else is passed on: npm may need proxies, a registry or extra certificate authorities from the
+  // environment.
   env = { ...process.env, ...ordinaryAddon, PATH: join(folder, 'bin') }
   writeFileSync(join(folder, 'package.json'), '{"name":"user","private":true}')
   const install = [
@@ -61,8 +62,8 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('the tarball', () => {
-  it('has what is needed and nothing else', () => {
+describe('the packed tarball', () => {
+  it('contains the documented folders and no others', () => {
     const top = new Set(pack.files.map(({ path }) => path.replace(/^(dist\/[^/]+|[^/]+).*/, '$1')))
     const known = [
       ...[
@@ -89,7 +90,7 @@ describe('the tarball', () => {
     expect(pack.size).toBeLessThan(4_000_000)
   })
 
-  it('installs with one dependency and no install script', () => {
+  it('has one dependency and no install script', () => {
     const { scripts, dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
     expect(Object.keys(dependencies)).toEqual(['node-gyp-build'])
     for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
@@ -97,7 +98,7 @@ describe('the tarball', () => {
     expect(existsSync(join(installed, 'binding.gyp'))).toBe(false)
   })
 
-  it('has the licence of each part of a prebuilt addon', () => {
+  it('contains the license of every library in a prebuilt addon', () => {
     const notice = readFileSync(join(installed, 'NOTICE'), 'utf8')
     const named = [...notice.matchAll(/prebuilds\/licences\/([\w.-]+\.txt)/g)].map(([, name]) => name)
     expect(named.length).toBeGreaterThan(10)
@@ -107,8 +108,8 @@ describe('the tarball', () => {
   })
 })
 
-describe('installed', () => {
-  it('opens its own example, by import and by require', () => {
+describe('the installed package', () => {
+  it('can be imported and required, and opens an object', () => {
     const object = 'node_modules/libbpf-node/dist/examples/activity/activity.bpf.o'
     const use = `using(BpfObject.open('${object}')); function using(o) { console.log([...o.maps.keys()].join()); o.close() }`
     const imported = runScript('import.mjs', `import { BpfObject } from 'libbpf-node'; ${use}`)
@@ -140,7 +141,7 @@ describe('installed', () => {
     expect(lines.find(({ kind, exitCode }) => kind === 'exit' && exitCode === 5)).toBeDefined()
   })
 
-  it('has the command line', () => {
+  it('has a working command line', () => {
     const { status, stdout } = run(join(folder, 'node_modules/.bin/libbpf-node'), ['--help'])
     expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('gen') })
     const object = join(installed, 'dist/examples/activity/activity.bpf.o')
@@ -154,10 +155,10 @@ describe('installed', () => {
   })
 })
 
-describe('without an addon', () => {
+describe('an installation without an addon', () => {
   const load = `import('libbpf-node').catch((error) => console.log(error.message))`
 
-  it('the error says what the machine is, what was looked for and what helps', () => {
+  it('reports the machine, where it looked, and how to build the addon', () => {
     const away = join(folder, 'away')
     mkdirSync(away)
     cpSync(join(installed, 'prebuilds'), away, { recursive: true })
@@ -180,7 +181,7 @@ describe('without an addon', () => {
     }
   })
 
-  it('nor its loader, the error names that', () => {
+  it('reports that node-gyp-build is not installed', () => {
     const hidden = [join(installed, 'prebuilds'), join(folder, 'node_modules/node-gyp-build')]
     const away = (path: string) => `${path}-away`
     for (const path of hidden) renameSync(path, away(path))
@@ -191,11 +192,11 @@ describe('without an addon', () => {
     }
   })
 
-  it('the build says which tools are missing', () => {
+  it('names the tools that a build needs and that are missing', () => {
     const { status, stderr } = run(process.execPath, ['scripts/source-build.mjs'], installed)
     expect({ status, stderr }).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/needed: cc, c\+\+, cmake/),
+      stderr: expect.stringMatching(/to build the addon: cc, c\+\+, cmake/),
     })
   })
 })

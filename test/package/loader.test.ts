@@ -1,4 +1,4 @@
-// What is said where the addon cannot be loaded: a copy of the library with other addons than it should have.
+// Errors about an addon that cannot be loaded, from a copy of the library with wrong addons.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ function put(bytes: Uint8Array, name = 'libbpf-node.glibc.node', where = prebuil
   writeFileSync(join(where, name), bytes)
 }
 
-/** What comes out of the import: `loaded`, or why not. */
+/** Imports the library and returns `loaded`, or the message of the error. */
 async function loading(env: Record<string, string> = {}, under: string[] = []): Promise<string> {
   const program = `await import(process.argv.at(-1)).then(() => console.log('loaded'), (error) => console.log(error.message))`
   const { stdout, signal } = await runChild(program, [join(folder, 'dist/lib/index.js')], {
@@ -45,7 +45,7 @@ async function loading(env: Record<string, string> = {}, under: string[] = []): 
 }
 
 describe('the addon', () => {
-  it('is loaded, and a damaged one that was built beside it says so', async () => {
+  it('is loaded, and a damaged one in build/Release is reported', async () => {
     put(addon)
     expect(await loading()).toContain('loaded')
     put(addon.subarray(0, 1000), 'libbpf_node.node', join(folder, 'build/Release'))
@@ -55,7 +55,7 @@ describe('the addon', () => {
     expect(await loading({ PREBUILDS_ONLY: '1' })).toContain('loaded')
   })
 
-  it('on a file system that is mounted with noexec says so', async () => {
+  it('reports a file system that is mounted with noexec', async () => {
     put(addon)
     const mounted = `mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"`
     expect(await loading({}, ['unshare', '--mount', 'sh', '-c', mounted, folder])).toContain(
@@ -85,7 +85,7 @@ describe('the addon', () => {
     expect(message).toContain(`'npm run build' in ${folder} builds one`)
   })
 
-  it('that is missing is missing where it was looked for', async () => {
+  it('reports where it was looked for if it is missing', async () => {
     const message = await loading()
     expect(message).toContain(
       `no file for it in ${prebuilds} (which does not exist) or ${folder}/build/Release`,
@@ -137,7 +137,7 @@ describe('code that was copied without its package.json', () => {
   })
 })
 
-/** The same for a machine of another number. */
+/** The same file for another machine. */
 function other(bytes: Uint8Array, number = process.arch === 'x64' ? 183 : 62): Uint8Array {
   const copy = Uint8Array.from(bytes)
   new DataView(copy.buffer).setUint16(18, number, true)

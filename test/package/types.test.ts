@@ -1,4 +1,4 @@
-// What a user's compiler makes of the package's declarations: with the compiler that built it here, with others in npm run test:types.
+// Compiles a user's program with the declarations of the package. npm run test:types does so with other compilers.
 
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-it('is understood with moduleResolution node16 and bundler', () => {
+it('a user program compiles with moduleResolution node16 and bundler', () => {
   const { status, stderr, stdout } = spawnSync(
     process.execPath,
     ['scripts/test-types.mjs', '--typescript', 'installed'],

@@ -1,4 +1,5 @@
-// What the compiler knows of the public types: `tsc -p test/tsconfig.json` checks it, and running it proves that the values are there.
+// Tests of the public types: `tsc -p test/tsconfig.json` checks them, and running the file checks that the values
+// exist.
 import * as bpf from 'libbpf-node'
 import { type BpfMap, type BpfObject, type Globals, type Link, RingBuffer } from 'libbpf-node'
 import { describe, expect, expectTypeOf, it } from 'vitest'
@@ -10,8 +11,8 @@ interface Point {
   label: string
 }
 
-describe('types', () => {
-  it('of a map are its keys and values', () => {
+describe('the public types', () => {
+  it('have the keys and values of a map', () => {
     using object = load('maps')
     const points = object.map<number, Point>('points')
     expectTypeOf(points).toEqualTypeOf<BpfMap<number, Point>>()
@@ -27,7 +28,7 @@ describe('types', () => {
     expect(() => points.set(1, { x: 1 })).toThrow(TypeError)
   })
 
-  it('of a map are bytes where nothing is said', () => {
+  it('are bytes for a map without type arguments', () => {
     using object = load('maps')
     const map = object.map('bytes')
     expectTypeOf(map).toEqualTypeOf<BpfMap<Uint8Array, Uint8Array>>()
@@ -35,7 +36,7 @@ describe('types', () => {
     expect(map.get(new Uint8Array(3))).toBeUndefined()
   })
 
-  it('of maps that take other things than they give', () => {
+  it('distinguish what a map accepts from what it returns', () => {
     using object = load('tail-calls')
     const jumps = object.map<number, number, bpf.Program>('jumps')
     expectTypeOf(jumps.get(1)).toEqualTypeOf<number | undefined>()
@@ -55,14 +56,14 @@ describe('types', () => {
     expect(() => object.map<number, number>('plain').sum(1)).toThrow('not a per-CPU map')
   })
 
-  it('of any map fit where only the map matters', () => {
+  it('accept any map where keys and values do not matter', () => {
     using object = load('maps')
     const points: BpfMap<number, Point> = object.map<number, Point>('points')
     const any: BpfMap<unknown, unknown> = points as BpfMap<unknown, unknown>
     expect(any).toBe(points)
   })
 
-  it('of records are those of the ring', async () => {
+  it('have the records of a ring', async () => {
     using object = load('ring')
     const take = async (object: BpfObject): Promise<void> => {
       for await (const record of object.ringBuffer<{ number: bigint }>('events', 'record')) {
@@ -86,14 +87,14 @@ describe('types', () => {
     expect(ring).toBeInstanceOf(RingBuffer)
   })
 
-  it('of globals are unknown until they are checked', () => {
+  it('are unknown for globals', () => {
     using object = load('globals')
     expectTypeOf(object.rodata).toEqualTypeOf<Globals>()
     expectTypeOf(object.rodata.number).toBeUnknown()
     expect(object.rodata.number).toBe(7)
   })
 
-  it('of names are unions, not strings', () => {
+  it('have unions of names instead of strings', () => {
     using object = load('links')
     const program = object.program('tracing')
     expectTypeOf(program.type).not.toEqualTypeOf<string>()
@@ -105,7 +106,7 @@ describe('types', () => {
     expect(program.type).toBe('tracing')
   })
 
-  it('hide no any', () => {
+  it('contain no any', () => {
     type Returned<T> = { [K in keyof T]: T[K] extends (...args: never[]) => infer R ? R : T[K] }
     type IsAny<T> = 0 extends 1 & T ? true : false
     type AnyKeys<T> = { [K in keyof T]-?: IsAny<T[K]> extends true ? K : never }[keyof T]
@@ -120,7 +121,7 @@ describe('types', () => {
 })
 
 describe('the package', () => {
-  it('exports its classes by two names, for `import * as bpf`', () => {
+  it('exports its classes with a second name for `import * as bpf`', () => {
     expect(bpf.Object).toBe(bpf.BpfObject)
     expect(bpf.Map).toBe(bpf.BpfMap)
   })

@@ -1,4 +1,5 @@
-// Bytes from the kernel and from object files, and values from whoever calls: an answer, or an error that says what is wrong.
+// Random bytes from the kernel and from object files, and random values from callers, result in an answer or in an
+// error that explains what is wrong.
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { type Codec, compile } from '../../lib/btf/codec.js'
@@ -8,7 +9,7 @@ import { disassemble, disassembleFields, disassembleWith } from '../../lib/progr
 import { BtfWriter, compileBpf, Elf } from '../btf/helper.js'
 import { type Random, times } from '../helpers/random.js'
 
-/** What the engine says when nobody has thought of something. */
+/** Messages of the JavaScript engine, which mean that a case was not considered. */
 const unforeseen =
   /undefined \(|null \(|is not a function|not iterable|Cannot |Invalid |call stack|out of bounds|Unexpected|The number|Do not know/
 
@@ -19,7 +20,7 @@ function expectOurs(error: unknown): void {
 }
 
 describe('the disassembler', () => {
-  it('says something of all bytes, and leaves none out', () => {
+  it('covers all bytes, whatever they are', () => {
     times(500, ({ below, bytes }) => {
       const code = bytes(below(400))
       const list = disassembleWith(code, { call: ({ src }) => (src === 0 ? 'helper' : undefined) })
@@ -36,7 +37,7 @@ describe('the disassembler', () => {
     })
   })
 
-  it('knows each operation at each of its places', () => {
+  it('knows every operation at every position', () => {
     for (let code = 0; code < 256; code++) {
       for (const [registers, offset, immediate] of [
         [0, 0, 0],
@@ -56,7 +57,7 @@ describe('the disassembler', () => {
   })
 })
 
-/** Where instructions of these lengths begin. */
+/** The positions of instructions with these lengths. */
 function indexes(lengths: number[]): number[] {
   let at = 0
   return lengths.map((length) => {
@@ -77,7 +78,7 @@ describe('BTF', () => {
     for (let i = 0; i < 16; i++) {
       switch (below(8)) {
         case 0:
-          // No truth: of members that lie over each other it would be written as 1, whatever it was.
+          // Not bool: if members overlap, it would be written as 1, whatever its value was.
           btf.int(name(), oneOf([1, 2, 4, 8, 16, 3]), below(4))
           break
         case 1:
@@ -104,7 +105,7 @@ describe('BTF', () => {
     return btf
   }
 
-  it('of any kind gives codecs that agree, and values that are the same when they were written and read', () => {
+  it('of any kind results in codecs that agree, and in values that survive writing and reading', () => {
     let [works, fails] = [0, 0]
     times(300, (random) => {
       const { btf } = writer(random)
@@ -113,7 +114,7 @@ describe('BTF', () => {
         try {
           codecs = [true, false].map((generate) => compile(btf, id, { generate }))
         } catch (error) {
-          // BTF contradicts itself: that has no class of its own.
+          // The BTF contradicts itself, for which there is no error class.
           if (!(error instanceof Error)) throw error
           expect(error.message).not.toMatch(unforeseen)
           fails++
@@ -140,10 +141,10 @@ describe('BTF', () => {
     expect(fails).toBeGreaterThan(500)
   })
 
-  /** As clang would have it: UTF-8 without NUL. */
+  /** A name that clang could write: UTF-8 without NUL. */
   const named = (text: string): string => `${Buffer.from(text).toString().replaceAll('\0', '')}x`
 
-  it('names never become code', () => {
+  it('with any names never runs them as code', () => {
     const evil = [
       "a'];globalThis.owned=1;['",
       '`${globalThis.owned=1}`',
@@ -181,7 +182,7 @@ describe('BTF', () => {
   })
 })
 
-/** Values that nobody would give. */
+/** Values that nobody would pass on purpose. */
 function anything(
   { below, oneOf, several, text, bytes }: Random,
   names: readonly string[],
@@ -237,7 +238,7 @@ describe('codecs', () => {
     )
   }
 
-  it('refuse what cannot be written, in words', () => {
+  it('refuse what cannot be written, with an explanation', () => {
     const all = codecs()
     expect(all.length).toBeGreaterThan(50)
     const names = [
@@ -274,7 +275,7 @@ describe('codecs', () => {
     expect(fails).toBeGreaterThan(500)
   })
 
-  it('refuse bytes that are too few, in words', () => {
+  it('refuse too few bytes, with an explanation', () => {
     const all = codecs()
     times(1000, ({ oneOf, below, bytes }) => {
       const codec = oneOf(all)
@@ -288,7 +289,7 @@ describe('codecs', () => {
     })
   })
 
-  it('of stacks end where the stack does', () => {
+  it('for stacks stop at the end of the stack', () => {
     times(200, ({ below, bytes }) => {
       const stack = bytes(8 * (1 + below(20)))
       const addresses = stackCodec(stack.length).decode(new DataView(stack.buffer)) as bigint[]

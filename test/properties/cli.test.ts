@@ -1,4 +1,4 @@
-// Whatever is typed after `libbpf-node`: it works, or it says why it does not, in a sentence.
+// Random arguments of `libbpf-node`: the command works, or it explains in a sentence why it does not.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,7 +54,7 @@ const nonsense = [
   '\ud800',
 ]
 
-/** Runs a sub-command; fails where it would show a stack. */
+/** Runs a command, and fails if it would show a stack. */
 async function outcome(command: Command, args: string[]): Promise<unknown> {
   const shown = `${command.summary}: ${JSON.stringify(args)}`
   try {
@@ -71,7 +71,7 @@ async function outcome(command: Command, args: string[]): Promise<unknown> {
   }
 }
 
-/** A file that is an object, or was. */
+/** An object file, possibly damaged. */
 function damagedObject({ below, oneOf }: Random, name: string): string {
   const bytes = readFileSync(objectPath(oneOf(['exec', 'maps', 'globals', 'ring'])))
   const path = join(folder, name)
@@ -81,7 +81,7 @@ function damagedObject({ below, oneOf }: Random, name: string): string {
   return path
 }
 
-describe('sub-commands', () => {
+describe('libbpf-node COMMAND', () => {
   const verbs = [
     'list',
     'show',
@@ -95,17 +95,17 @@ describe('sub-commands', () => {
     'list_head',
   ]
 
-  it('with any arguments end with a code, or an error for people', { timeout: 120_000 }, async () => {
+  it('returns an exit code or explains the error for any arguments', { timeout: 120_000 }, async () => {
     for (let seed = 1; seed <= 150; seed++) {
       const { oneOf, several, text } = randomOf(seed)
       const args = several(4, () => oneOf([...verbs, ...verbs, ...nonsense, text(6)]))
-      // What the kernel has is not for --type alone to be written a hundred times.
+      // Writing all of the kernel's types a hundred times would take too long.
       if (args.includes('vmlinux') || args[0] === 'dump') args.push('--type', 'list_head')
       await outcome(oneOf([prog, map, link, btf]), args)
     }
   })
 
-  it('with damaged files end with an error for people', { timeout: 120_000 }, async () => {
+  it('explains what is wrong with damaged files', { timeout: 120_000 }, async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const random = randomOf(seed)
       const path = damagedObject(random, `${seed}.bpf.o`)
@@ -120,7 +120,7 @@ describe('sub-commands', () => {
     }
   })
 
-  it('as a user calls them, show no stack', { timeout: 120_000 }, async () => {
+  it('shows no stack when it is run as a process', { timeout: 120_000 }, async () => {
     const calls = [
       ...[['nothing'], ['__proto__'], ['help', '\x1b[2J'], ['map', 'show', '0'], ['top', '-i', 'x']],
       ...[
@@ -143,8 +143,8 @@ describe('sub-commands', () => {
   })
 })
 
-describe('arguments', () => {
-  it('that are ids are those', () => {
+describe('the parsing of arguments', () => {
+  it('accepts ids and nothing else as ids', () => {
     times(500, ({ below, oneOf, text }) => {
       const id = below(2 ** 32)
       expect(idOf(String(id))).toBe(id)
@@ -154,7 +154,7 @@ describe('arguments', () => {
     })
   })
 
-  it('that are options, or words, or neither', () => {
+  it('accepts known options and words, and refuses other options', () => {
     const options = { json: { type: 'boolean' }, type: { type: 'string', multiple: true } } as const
     times(500, ({ oneOf, several, text }) => {
       const args = several(6, () => oneOf([...nonsense, '--json', '--type', 'a', text(5)]))
@@ -174,8 +174,8 @@ describe('arguments', () => {
 
 const oneOf_ = (word: string): string => oneOf('action', ['list', 'show'], word)
 
-describe('what is printed', () => {
-  it('as JSON is what it was', () => {
+describe('the output', () => {
+  it('as JSON can be parsed to the same value', () => {
     times(500, (random) => {
       const value = json(random)
       printed = ''
@@ -184,12 +184,12 @@ describe('what is printed', () => {
     })
   })
 
-  it('as a table has all cells, in lines that fit, and nothing that a terminal obeys', () => {
+  it('as a table has all cells, lines that fit, and no control characters', () => {
     times(500, ({ below, several, text }) => {
       const width = 20 + below(100)
       const rows = several(6, () => [text(8), below(1000), text(40)])
       const shown = table(['first', { title: 'number', align: 'right' }, 'last'], rows, width)
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: this test is about them
       expect(shown).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/)
       // The numbers and 8 columns of text in each of the other two are the least that is needed.
       for (const line of shown.split('\n')) expect(line.length).toBeLessThanOrEqual(Math.max(width, 26))
@@ -201,7 +201,7 @@ describe('what is printed', () => {
     })
   })
 
-  it('in lines has all words, none longer than the line', () => {
+  it('in lines has all words and no line that is too long', () => {
     times(500, ({ below, text }) => {
       const [words, width] = [text(60), 1 + below(30)]
       const lines = wrap(words, width)
@@ -234,7 +234,7 @@ function json(random: Random, depth = 0): Json {
   }
 }
 
-/** As it comes out of JSON: only bigints that are numbers are numbers. */
+/** The value after parsing: bigints are numbers if that is exact, and bytes are hexadecimal. */
 function expected(value: Json): unknown {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')

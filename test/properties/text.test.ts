@@ -1,5 +1,5 @@
-// Text from the kernel, and from whoever can put something into it: what is written in a known form is read as it was meant, and of all other
-// text comes something well-formed.
+// Random text from the kernel and from anyone who can influence it: text in a known form is read correctly, and all
+// other text gives a well-formed result.
 import { isIPv6 } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { mappedFilesIn } from '../../lib/attach/mapped-file.js'
@@ -149,7 +149,7 @@ const warnings = [
 ]
 
 describe('errors of libbpf', () => {
-  it('become ours, and a sentence, whatever the log says', () => {
+  it('become a BpfError with a sentence, whatever the log contains', () => {
     times(400, (random) => {
       const { below, oneOf } = random
       const operations = [
@@ -171,10 +171,10 @@ describe('errors of libbpf', () => {
   })
 })
 
-describe('/proc/kallsyms', () => {
+describe('reading /proc/kallsyms', () => {
   const wildcards = ['*', '**', '?', '.', 'a', 'b', '_', '+', '(', '\\', '[', '$']
 
-  it('is read as it was written', () => {
+  it('finds all symbols', () => {
     times(200, ({ below, bytes, oneOf, several }) => {
       const names: string[] = []
       const lines = several(30, () => {
@@ -190,7 +190,7 @@ describe('/proc/kallsyms', () => {
     })
   })
 
-  it('wildcards find what they mean, and nothing else means anything', () => {
+  it('treats only wildcards specially in patterns', () => {
     times(500, ({ oneOf, several }) => {
       const glob = several(8, () => oneOf(wildcards)).join('')
       const name = `a${several(6, () => oneOf([...'ab_.+([$'])).join('')}`
@@ -198,11 +198,11 @@ describe('/proc/kallsyms', () => {
     })
   })
 
-  it('many wildcards take no time', () => {
+  it('is fast for patterns with many wildcards', () => {
     expect(functionsIn(`0 t ${'a'.repeat(100)}\n`, `${'*'.repeat(100)}b`)).toEqual([])
   })
 
-  it('gives names whatever is in it', () => {
+  it('returns names for any content', () => {
     times(300, ({ oneOf, several, text }) => {
       const lines = several(20, () => oneOf(['ffffffff81000000 t ', '0 T', '']) + text(30))
       for (const name of functionsIn(lines.join('\n'))) expect(name).toMatch(/^\S+$/)
@@ -210,15 +210,15 @@ describe('/proc/kallsyms', () => {
   })
 })
 
-/** A glob, letter by letter. */
+/** A simple matcher for wildcards. */
 function fits(name: string, glob: string): boolean {
   if (glob === '') return name === ''
   if (glob[0] === '*') return fits(name, glob.slice(1)) || (name !== '' && fits(name.slice(1), glob))
   return name !== '' && (glob[0] === '?' || glob[0] === name[0]) && fits(name.slice(1), glob.slice(1))
 }
 
-describe('/proc', () => {
-  it('fdinfo says what a descriptor is of', () => {
+describe('reading /proc', () => {
+  it('finds the object of a descriptor in fdinfo', () => {
     times(300, ({ below, oneOf, several, text }) => {
       const [id, other, memlock] = [below(2 ** 32), below(2 ** 32), below(2 ** 40)]
       const kind = oneOf(['prog', 'map', 'btf', 'link'])
@@ -234,7 +234,7 @@ describe('/proc', () => {
     })
   })
 
-  it('fdinfo of any other form says nothing, or an id', () => {
+  it('returns an id or nothing for any other fdinfo', () => {
     times(300, ({ oneOf, several, text }) => {
       const words = ['map_id:', 'prog_id:\t7', 'link_id:', '\n', ' ', '-1', '9', 'memlock:\t', 'frozen:1']
       const fdinfo = several(20, () => oneOf([...words, text(5)])).join('')
@@ -246,7 +246,7 @@ describe('/proc', () => {
     })
   })
 
-  it('maps names files, with whatever is in their names', () => {
+  it('finds files in maps, whatever their names contain', () => {
     times(200, ({ oneOf, several, text }) => {
       const paths: string[] = []
       let inode = 0
@@ -260,7 +260,7 @@ describe('/proc', () => {
     })
   })
 
-  it('lists of CPUs are what they were made of', () => {
+  it('parses lists of CPUs', () => {
     times(200, ({ below, several }) => {
       const cpus = [...new Set([below(4), ...several(40, () => below(60))])].sort((a, b) => a - b)
       const ranges: [number, number][] = []
@@ -275,8 +275,8 @@ describe('/proc', () => {
   })
 })
 
-describe("lines of the kernel's trace", () => {
-  it('are read as they were written, whoever writes what', () => {
+describe('lines of the trace pipe', () => {
+  it('are parsed correctly, whatever programs print', () => {
     times(500, ({ below, oneOf, several, text }) => {
       const forged = 'a-17 [001] d..2. 12.345678: bpf_trace_printk: hello'
       const line = {
@@ -293,7 +293,7 @@ describe("lines of the kernel's trace", () => {
     })
   })
 
-  it('of any other form are lines', () => {
+  it('stay whole if they have any other form', () => {
     times(300, ({ oneOf, several, text }) => {
       const line = several(30, () =>
         oneOf(['-1 ', '(', ') ', '[0]', ' ', ': bpf_trace_printk: ', text(5)]),
@@ -304,8 +304,8 @@ describe("lines of the kernel's trace", () => {
   })
 })
 
-describe('networks', () => {
-  it('are the same when they were written and read', () => {
+describe('networks in CIDR notation', () => {
+  it('survive encoding and decoding', () => {
     times(500, ({ below, oneOf, bytes }) => {
       const size = oneOf([4, 16])
       const codec = cidrCodec(size + 4)
@@ -325,7 +325,7 @@ describe('networks', () => {
     })
   })
 
-  it('that are none are refused in words', () => {
+  it('are refused with an explanation if they are wrong', () => {
     const pieces = [
       '::',
       ':',
@@ -357,7 +357,7 @@ describe('networks', () => {
 })
 
 describe('comments of C source', () => {
-  it('are found, or none, in whatever is no C', () => {
+  it('are found or not, but never fail, in text that is not C', () => {
     const pieces = [
       '/*',
       '*/',
