@@ -1,4 +1,4 @@
-// What programs, maps, links and objects need to know about each other. No class is imported here, so none of them has to import another.
+// What programs, maps, links and objects need to know about each other. No class is imported here, so that none of them has to import another.
 import type { LinkHandle, ProgramHandle } from '../../types/binding.js'
 import type { Subject } from '../errors/explain.js'
 import { registry } from '../native/handles.js'

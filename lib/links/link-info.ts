@@ -6,81 +6,85 @@ interface Common {
   programId: number
 }
 
-/** A number or name that this kernel may be too old to tell: then it's 0, or empty. */
+/** Numbers are 0 and names are empty on kernels that do not report them yet. */
 interface WithCookie {
-  /** What `bpf_get_attach_cookie()` returns in the program; 0n for none. */
+  /** The value that `bpf_get_attach_cookie()` returns in the program; 0n for none. */
   cookie: bigint
 }
 
 export interface RawTracepointLinkInfo extends Common, WithCookie {
   type: 'raw_tracepoint'
-  /** The tracepoint's. */
+  /** The name of the tracepoint. */
   name: string
 }
 
-/** fentry, fexit, fmod_ret, tp_btf, LSM, freplace. */
+/** A link of an fentry, fexit, fmod_ret, tp_btf, LSM or freplace program. */
 export interface TracingLinkInfo extends Common, WithCookie {
   type: 'tracing'
   attachType: AttachType
-  /** The program, or the BTF object, attached to, and the type in it. */
+  /** The id of the BPF program, or of the BTF object, that has the function. */
   targetObjectId: number
+  /** The id of the function in its BTF. */
   targetBtfId: number
 }
 
 export interface CgroupLinkInfo extends Common {
   type: 'cgroup'
-  /** The inode of its folder. */
+  /** The inode of the cgroup's directory; 0n if the cgroup is gone or the link was detached. */
   cgroupId: bigint
   attachType: AttachType
 }
 
 export interface IterLinkInfo extends Common {
   type: 'iter'
-  /** What it goes over, such as 'task' or 'bpf_map_elem'. */
+  /** What it iterates over, such as 'task' or 'bpf_map_elem'. */
   name: string
-  /** Over the elements of a map. */
+  /** The map whose elements it iterates over. */
   mapId?: number
-  /** Over cgroups. */
+  /** The cgroup where it begins. */
   cgroupId?: bigint
+  /** BPF_CGROUP_ITER_* of linux/bpf.h. */
   order?: number
-  /** Over tasks: which; 0 for all. */
+  /** The thread that it is limited to; 0 for all. */
   tid?: number
+  /** The process that it is limited to; 0 for all. */
   pid?: number
 }
 
 export interface NetnsLinkInfo extends Common {
   type: 'netns'
-  /** The inode of /proc/PID/ns/net. */
+  /** The inode of /proc/PID/ns/net; 0 if the namespace is gone. */
   netnsInode: number
   attachType: AttachType
 }
 
 export interface XdpLinkInfo extends Common {
   type: 'xdp'
-  /** 0 when the interface is gone. */
+  /** The index of the interface; 0 if it is gone. */
   ifindex: number
 }
 
-/** kprobe, uprobe, tracepoint and perf events. (Linux 6.6; before, `event` is 'unspec') */
+/** A link of a kprobe, uprobe, tracepoint or perf event. (Linux 6.6; `event` is 'unspec' before that) */
 export type PerfEventLinkInfo = Common & { type: 'perf_event' } & (
     | { event: 'unspec' }
     | ({
         event: 'uprobe' | 'uretprobe'
-        /** The file. */
+        /** The path of the file. */
         name: string
-        /** Bytes from its beginning. */
+        /** The offset of the probe in the file, in bytes. */
         offset: number
+        /** The offset of the USDT reference counter in the file; 0n for none. */
         refCtrOffset: bigint
       } & WithCookie)
     | ({
         event: 'kprobe' | 'kretprobe'
-        /** The function. */
+        /** The name of the function. */
         name: string
-        /** Bytes from its beginning. */
+        /** The offset of the probe in the function, in bytes. */
         offset: number
-        /** 0n for who may not see it. */
+        /** The address of the probe; 0n if it is hidden from this process. */
         address: bigint
-        /** How often it could not run. */
+        /** How often the program could not run. */
         missed: bigint
       } & WithCookie)
     | ({ event: 'tracepoint'; name: string } & WithCookie)
@@ -92,27 +96,27 @@ export type PerfEventLinkInfo = Common & { type: 'perf_event' } & (
       } & WithCookie)
   )
 
-/** (Linux 6.6; before, `count` is 0) */
+/** A link of a kprobe.multi program. (Linux 6.6; `count` is 0 before that) */
 export interface KprobeMultiLinkInfo extends Common {
   type: 'kprobe_multi'
   count: number
   /** BPF_F_KPROBE_MULTI_RETURN is 1. */
   flags: number
-  /** How often it could not run. */
+  /** How often the program could not run. */
   missed: bigint
-  /** 0n for who may not see them. */
+  /** The addresses of the functions; 0n if they are hidden from this process. */
   addresses: BigUint64Array
   cookies: BigUint64Array
 }
 
-/** (Linux 6.8; before, `count` is 0) */
+/** A link of a uprobe.multi program. (Linux 6.8; `count` is 0 before that) */
 export interface UprobeMultiLinkInfo extends Common {
   type: 'uprobe_multi'
   path: string
   count: number
   /** BPF_F_UPROBE_MULTI_RETURN is 1. */
   flags: number
-  /** 0 for all processes. */
+  /** The process that it is limited to; 0 for all. */
   pid: number
   offsets: BigUint64Array
   refCtrOffsets: BigUint64Array
@@ -137,14 +141,14 @@ export interface NetfilterLinkInfo extends Common {
 
 export interface TcxLinkInfo extends Common {
   type: 'tcx'
-  /** 0 when the interface is gone. */
+  /** The index of the interface; 0 if it is gone. */
   ifindex: number
   attachType: AttachType
 }
 
 export interface NetkitLinkInfo extends Common {
   type: 'netkit'
-  /** 0 when the interface is gone. */
+  /** The index of the interface; 0 if it is gone. */
   ifindex: number
   attachType: AttachType
 }
@@ -155,12 +159,12 @@ export interface SockmapLinkInfo extends Common {
   attachType: AttachType
 }
 
-/** A kind that this version does not know. */
+/** A link of a type that this version does not know. */
 export interface OtherLinkInfo extends Common {
   type: 'unspec'
 }
 
-/** What the kernel says of a link; `type` says which kind it is. */
+/** What the kernel reports about a link. `type` says which members it has. Use {@link jsonReplacer} to write it as JSON: it has bigints. */
 export type LinkInfo =
   | RawTracepointLinkInfo
   | TracingLinkInfo
@@ -190,7 +194,7 @@ export function isGone(info: LinkInfo): boolean {
 /** BPF_PERF_EVENT_* of linux/bpf.h. */
 const events = ['unspec', 'uprobe', 'uretprobe', 'kprobe', 'kretprobe', 'tracepoint', 'event'] as const
 
-/** Numbers become names; which members there are native code has decided by the type. */
+/** Replaces numbers with names. Native code has chosen the members by the type. */
 export function toLinkInfo({ type, attachType, eventType, ...rest }: NativeLinkInfo): LinkInfo {
   const info: Record<string, unknown> & { type: LinkType } = { ...rest, type: linkTypeName(type) }
   if (attachType !== undefined) info.attachType = attachTypeName(attachType)

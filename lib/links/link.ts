@@ -19,24 +19,26 @@ import {
 import { type LinkInfo, toLinkInfo } from './link-info.js'
 
 /**
- * How another program came into a link's place: the kernel `updated` the link; its dispatcher was `switched`; or the new one was attached before
- * the old one was detached, and for a moment both ran at each event: they `overlapped`.
+ * How the program of a link was replaced: the kernel `updated` the link atomically; its dispatcher was `switched` atomically; or the new program was
+ * attached before the old one was detached, so that both saw the events in between: they `overlapped`.
  */
 export type ExchangeKind = 'updated' | 'switched' | 'overlapped'
 
-/** Another program in a link's place, for as long as it is not sure that it stays. @internal */
+/** A replacement that can still be undone. @internal */
 export interface Exchange {
   readonly link: Link
   readonly kind: ExchangeKind
-  /** Puts the old one back. */
+  /** Restores the old program. */
   undo(): void
-  /** Makes the link the new program's. What has to be closed for that is returned. */
+  /** Completes the replacement. Returns the native link that must then be closed. */
   finish(): LinkHandle | undefined
 }
 
 /**
- * A program's attachment to a hook. It holds until it's closed, or the process or Worker ends: garbage collection never
- * detaches. A pinned link outlives the process.
+ * The attachment of a program to a hook.
+ *
+ * The program stays attached until you close the link, or until the process or the Worker ends. Garbage collection never detaches it. A pinned
+ * link outlives the process.
  */
 export class Link implements Disposable, AsyncDisposable {
   #handle: LinkHandle
@@ -65,26 +67,26 @@ export class Link implements Disposable, AsyncDisposable {
     )
   }
 
-  /** The same. */
+  /** The same as {@link Link.open}. */
   static fromPin(path: string): Link {
     return Link.open(path)
   }
 
   /**
-   * A link that has a descriptor, such as one that another process sent. (Linux 5.7)
+   * Opens a link by its descriptor, for example one that another process has sent. (Linux 5.7)
    *
-   * @param fd - it's copied, and stays the caller's
+   * @param fd - the descriptor is duplicated; you still own it
    */
   static fromFd(fd: number): Link {
     return new Link(
-      attempt({ what: `take fd ${fd} for a link`, reason: whyNoLink, arguments: ['fd'] }, () =>
+      attempt({ what: `open fd ${fd} as a link`, reason: whyNoLink, arguments: ['fd'] }, () =>
         native.linkFromFd(fd),
       ),
       {},
     )
   }
 
-  /** A link of anybody's by the kernel's number for it. (`bpf_link_get_fd_by_id`, Linux 5.8; CAP_SYS_ADMIN) */
+  /** Opens any link in the kernel by its id. (`bpf_link_get_fd_by_id`, Linux 5.8; requires CAP_SYS_ADMIN) */
   static fromId(id: number): Link {
     return new Link(
       attempt({ what: `open link ${id}`, arguments: ['id'], capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
@@ -95,59 +97,63 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Closes many links on libuv's pool, one after the other. The kernel takes its time with each (milliseconds for a probe), in which the event
-   * loop would stand still. Nothing can be done with them from the call on.
+   * Closes many links on libuv's pool. The kernel needs several milliseconds to detach a probe, which would block the event loop. The links cannot be
+   * used from now on.
    */
   static async closeAll(links: Iterable<Link>): Promise<void> {
     const all = [...links]
     if (!all.every((link) => link instanceof Link))
-      throw new TypeError('links has something else than a Link')
+      throw new TypeError('links has an element that is not a Link')
     const open = all.filter((link) => !link.#closed)
     if (open.length === 0) return
     const closing = native.linkCloseAsync(open.map((link) => link.#handle))
-    // After that: a dispatcher's object would close its link here and now.
+    // Only now: closing the object of a dispatcher would close its link on this thread.
     for (const link of open) link.#letGo()
     await closing
   }
 
-  /** The program's name, where this process attached it. */
+  /** The name of the program, if this process attached it. */
   get program(): string | undefined {
     return this.#subject.program
   }
 
-  /** What it's attached to, where this process attached it: the function, tracepoint, interface, ... or what SEC() says. */
+  /** What the program is attached to, if this process attached it: a function, a tracepoint, an interface, or what SEC() says. */
   get target(): string | undefined {
     return this.#subject.target
   }
 
-  /** The file descriptor; the link owns it. -1 for what is attached without a link, on kernels that have none for it. (`bpf_link__fd`) */
+  /** The file descriptor. The link owns it. -1 if the program is attached without a kernel link, as on older kernels. (`bpf_link__fd`) */
   get fd(): number {
     return this.#do('read the fd', () => native.linkFd(this.#handle))
   }
 
-  /** Where the link is pinned. (`bpf_link__pin_path`) */
+  /** The path that the link is pinned to. (`bpf_link__pin_path`) */
   get pinPath(): string | undefined {
     return this.#do('read the pin path', () => native.linkPinPath(this.#handle))
   }
 
+  /** Whether the link was closed. */
   get closed(): boolean {
     return this.#closed
   }
 
   /**
-   * Detaches and leaves the link open, an empty shell. Works for whoever holds the link, also from a pin.
-   * (`bpf_link__detach`, Linux 5.9; only kernel-side links know it)
+   * Detaches the program but leaves the link open, also for all other processes that have it open or pinned. This only works for kernel links.
+   * (`bpf_link__detach`, Linux 5.9)
    */
   detach(): void {
     this.#do('detach', () => native.linkDetach(this.#handle), this.#whyNotSupported)
   }
 
-  /** Makes `close` leave the program attached: to what is pinned, or forever for hooks without kernel-side links. (`bpf_link__disconnect`) */
+  /**
+   * Makes {@link close} leave the program attached: as long as the link is pinned, or forever on hooks without kernel links.
+   * (`bpf_link__disconnect`)
+   */
   disconnect(): void {
     this.#do('disconnect', () => native.linkDisconnect(this.#handle))
   }
 
-  /** Pins the link into a BPF file system: it stays when the process ends. (`bpf_link__pin`, Linux 5.7) */
+  /** Pins the link to a file in a BPF file system, so that the program stays attached when the process ends. (`bpf_link__pin`, Linux 5.7) */
   pin(path: string): void {
     this.#do(
       `pin to ${path}`,
@@ -162,14 +168,17 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Puts a program of the same type in the place of the attached one, atomically. The link is then closed with that program's object.
-   * For XDP, TCX, netkit, cgroups, network namespaces, iterators, sockmaps (6.10), and what is {@link Program.replaceable}.
-   * (`bpf_link__update_program`, Linux 5.7)
+   * Replaces the attached program with another one of the same type, atomically. The link then belongs to the object of the new program.
+   *
+   * This works for XDP, TCX, netkit, cgroups, network namespaces, iterators, sockmaps (Linux 6.10), and programs that are
+   * {@link Program.replaceable}. (`bpf_link__update_program`, Linux 5.7)
+   *
+   * @throws BpfError ENOLINK if the target no longer exists
    */
   update(program: Program): void {
     const to = attachablePrograms.of(program)
     const dispatcher = this.#reattach?.dispatcher
-    // Says so where it is not in the kernel.
+    // Throws if the program is not loaded.
     program.fd
     this.#do(
       `update to program '${program.name}'`,
@@ -180,13 +189,13 @@ export class Link implements Disposable, AsyncDisposable {
       (error) => {
         const { EINVAL } = constants.errno
         if (error.errno !== EINVAL || native.linkFd(this.#handle) < 0) return this.#whyNotSupported(error)
-        return 'the program is of another type, or links of this kind keep their program'
+        return 'the program has another type, or the program of such a link cannot be replaced'
       },
     )
     this.#moveTo(to)
   }
 
-  /** Puts `program` in the place of `old`, by whatever way there is. @internal */
+  /** Replaces `old` with `program` in the best way that is possible. @internal */
   async exchange(old: Program, program: Program): Promise<Exchange> {
     const kind = this.#reattach?.dispatcher === undefined ? 'updated' : 'switched'
     try {
@@ -195,7 +204,8 @@ export class Link implements Disposable, AsyncDisposable {
     } catch (error) {
       const hasNoUpdate = error instanceof BpfError && noUpdate.has(error.errno) && kind === 'updated'
       if (!hasNoUpdate || this.#reattach === undefined) throw error
-      if (this.pinPath !== undefined) throw this.#refusal('it is pinned, and its kind cannot be updated')
+      if (this.pinPath !== undefined)
+        throw this.#refusal('it is pinned, and the program of such a link cannot be replaced')
     }
     const reattach = this.#reattach
     const to = attachablePrograms.of(program)
@@ -205,7 +215,7 @@ export class Link implements Disposable, AsyncDisposable {
       what: `attach program '${program.name}' to ${this.target}`,
     }
     const handle = await attemptAsync(subject, async () => reattach.attach(to.handle))
-    if (handle === undefined) throw this.#refusal('an object was closed meanwhile')
+    if (handle === undefined) throw this.#refusal('an object was closed in the meantime')
     return {
       link: this,
       kind: 'overlapped',
@@ -219,7 +229,7 @@ export class Link implements Disposable, AsyncDisposable {
     }
   }
 
-  /** The same for struct_ops. (`bpf_link__update_map`, Linux 6.4) */
+  /** Replaces a struct_ops map with another one of the same kind. (`bpf_link__update_map`, Linux 6.4) */
   updateMap(map: BpfMap<unknown, unknown>): void {
     const { subject, own } = attachableMaps.of(map)
     const handle = mapHandles.of(map)
@@ -228,32 +238,32 @@ export class Link implements Disposable, AsyncDisposable {
       () => native.linkUpdateMap(this.#handle, handle),
       ({ errno }) =>
         errno === constants.errno.EINVAL
-          ? 'only links of struct_ops maps are updated so, to others of SEC(".struct_ops.link") for the same'
+          ? 'this is only possible from one SEC(".struct_ops.link") map to another of the same kind'
           : undefined,
     )
     if (own !== undefined) this.#moveTo({ subject, own })
     this.#subject = { ...subject, target: map.name }
   }
 
-  /** {@link exchange} for struct_ops. @internal */
+  /** {@link exchange} for struct_ops maps. @internal */
   exchangeMap(old: BpfMap<unknown, unknown>, map: BpfMap<unknown, unknown>): Exchange {
     this.updateMap(map)
     return { link: this, kind: 'updated', undo: () => this.updateMap(old), finish: () => undefined }
   }
 
-  /** What the kernel says of it. (`bpf_link_get_info_by_fd`, Linux 5.8) */
+  /** What the kernel reports about the link. (`bpf_link_get_info_by_fd`, Linux 5.8) */
   info(): LinkInfo {
     return toLinkInfo(this.#do('read the info', () => native.linkInfo(this.#handle), whyNoInfo))
   }
 
-  /** Detaches, unless pinned or disconnected. Closing twice is fine. (`bpf_link__destroy`) */
+  /** Closes the link. This detaches the program, unless the link is pinned or disconnected. Closing twice is fine. (`bpf_link__destroy`) */
   close(): void {
     if (this.#closed) return
     native.linkClose(this.#handle)
     this.#letGo()
   }
 
-  /** The same on libuv's pool; see {@link Link.closeAll}. */
+  /** Like {@link close}, but on libuv's pool; see {@link Link.closeAll}. */
   closeAsync(): Promise<void> {
     return Link.closeAll([this])
   }
@@ -273,7 +283,7 @@ export class Link implements Disposable, AsyncDisposable {
     this.#reattach?.dispatcher?.close()
   }
 
-  /** To the object of another program, if an object has it. */
+  /** Moves the link to the object of another program. */
   #moveTo({ subject, own }: Pick<Attachable, 'subject' | 'own'>): void {
     if (this.#onClose === undefined) return
     this.#onClose()
@@ -285,7 +295,7 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   #refusal(why: string): BpfError {
-    return new BpfError(`link of program '${this.program}': exchange its program: ${why}`, {
+    return new BpfError(`link of program '${this.program}': replace its program: ${why}`, {
       ...this.#subject,
       code: 'ERR_BPF_STATE',
     })
@@ -296,7 +306,7 @@ export class Link implements Disposable, AsyncDisposable {
     if (errno === ENOLINK)
       return 'its target (interface, cgroup, network namespace) is gone, or the link was detached'
     if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
-      return native.linkFd(this.#handle) < 0 ? noLink : 'links of this kind cannot do that'
+      return native.linkFd(this.#handle) < 0 ? noLink : 'such a link does not support that'
     }
     return (errno === EINVAL || errno === EBADF) && native.linkFd(this.#handle) < 0 ? noLink : undefined
   }
@@ -308,15 +318,15 @@ export class Link implements Disposable, AsyncDisposable {
   }
 }
 
-/** What kernels say of an update that a kind of link does not know. */
+/** The errors of kernels for links that cannot be updated. */
 const noUpdate = new Set<number>([constants.errno.EINVAL, constants.errno.EOPNOTSUPP, ENOTSUPP])
 
 function whyNoLink({ errno }: NativeError): string | undefined {
-  return errno === constants.errno.EINVAL ? 'it is something else than a link' : undefined
+  return errno === constants.errno.EINVAL ? 'it is not a link' : undefined
 }
 
 const noLink =
-  "the program is attached without a link of the kernel's (by a mode without, or on a kernel that has none for this)"
+  'the program is attached without a kernel link, because of the options or because this kernel has no links for this hook'
 
 function whyNoInfo({ errno }: NativeError): string | undefined {
   const { EINVAL, EOPNOTSUPP } = constants.errno
@@ -328,5 +338,7 @@ const bpffs = 0xcafe4a11
 
 function whyNoPin(path: string): string | undefined {
   const isBpffs = statfsSync(dirname(path)).type === bpffs
-  return isBpffs ? undefined : `${path} is not on a BPF file system; 'mount -t bpf bpf /sys/fs/bpf' makes one`
+  return isBpffs
+    ? undefined
+    : `${path} is not on a BPF file system; mount one with 'mount -t bpf bpf /sys/fs/bpf'`
 }

@@ -1,8 +1,8 @@
 import type { MapHandle, ProgramHandle } from '../../types/binding.js'
 
-/** How one room reaches what another room's class keeps inside, without importing the class. */
+/** Gives one module access to the private state of another module's class, without importing the class. */
 export interface Registry<Inside> {
-  /** Called once, by the module that declares the class. */
+  /** The module that declares the class calls this once. */
   register(read: (object: object) => Inside | undefined): void
   /** @throws TypeError if `object` is not an instance of the class */
   of(object: object): Inside

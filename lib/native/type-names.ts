@@ -1,6 +1,6 @@
 import { native } from './binding.js'
 
-/** libbpf's names of the kernel's program types, as `libbpf_bpf_prog_type_str` gives them; the place in the list is the number. */
+/** The program types of the kernel, with the names of libbpf (`libbpf_bpf_prog_type_str`). The index in the list is the number. */
 export type ProgramType = (typeof programTypes)[number]
 export const programTypes = [
   'unspec',
@@ -38,7 +38,7 @@ export const programTypes = [
   'netfilter',
 ] as const
 
-/** libbpf's names of the kernel's map types, as `libbpf_bpf_map_type_str` gives them. */
+/** The map types of the kernel, with the names of libbpf (`libbpf_bpf_map_type_str`). */
 export type MapType = (typeof mapTypes)[number]
 export const mapTypes = [
   'unspec',
@@ -78,7 +78,7 @@ export const mapTypes = [
   'insn_array',
 ] as const
 
-/** libbpf's names of what a program can be attached to, as `libbpf_bpf_attach_type_str` gives them. */
+/** The attach types of the kernel, with the names of libbpf (`libbpf_bpf_attach_type_str`). */
 export type AttachType = (typeof attachTypes)[number]
 export const attachTypes = [
   'cgroup_inet_ingress',
@@ -142,7 +142,7 @@ export const attachTypes = [
   'trace_fsession',
 ] as const
 
-/** libbpf's names of the kernel's link types, as `libbpf_bpf_link_type_str` gives them. */
+/** The link types of the kernel, with the names of libbpf (`libbpf_bpf_link_type_str`). */
 export type LinkType = (typeof linkTypes)[number]
 export const linkTypes = [
   'unspec',
@@ -162,7 +162,7 @@ export const linkTypes = [
   'sockmap',
 ] as const
 
-/** A number that this libbpf does not know comes from a newer kernel; it is shown as it is. */
+/** A newer kernel can have a type that this libbpf does not know. The number is its name then. */
 function nameOf<Name extends string>(name: string | undefined, value: number): Name {
   return (name ?? String(value)) as Name
 }

@@ -1,12 +1,12 @@
-// BPF instructions as text, in the words of the kernel's verifier: `r0 = *(u32 *)(r1 +8)`. bpftool prints the same.
+// Prints BPF instructions in the syntax of the verifier's log: `r0 = *(u32 *)(r1 +8)`. bpftool prints the same.
 
-/** One instruction; those of 16 bytes, which load 64 bits, are one. */
+/** One instruction. A load of a 64-bit constant is one instruction of 16 bytes. */
 export interface Instruction {
-  /** Its place, in units of 8 bytes: what jumps count in. */
+  /** The index in units of 8 bytes, as in jump offsets. */
   readonly index: number
-  /** 8 bytes, or 16. */
+  /** The 8 or 16 bytes of the instruction. */
   readonly bytes: Uint8Array
-  /** As `(b7) r0 = 0`: the operation in hexadecimal digits, and what it does. */
+  /** The opcode as hexadecimal digits, and what the instruction does: `(b7) r0 = 0`. */
   readonly text: string
 }
 
@@ -17,13 +17,13 @@ export interface Fields {
   src: number
   offset: number
   immediate: number
-  /** The upper half of an immediate of 64 bits. */
+  /** The upper half of a 64-bit constant. */
   upper: number
 }
 
 /** Names for what instructions refer to by number. @internal */
 export interface Words {
-  /** Who is called: `bpf_map_lookup_elem`, or `+7` instructions from here. */
+  /** Returns what is called: `bpf_map_lookup_elem`, or `+7` for a function 7 instructions from here. */
   call?(fields: Fields): string | undefined
 }
 
@@ -40,7 +40,7 @@ const compareExchange = 0xf1
 const loadAcquire = 0x100
 const storeRelease = 0x110
 
-/** What an immediate of 64 bits stands for, by its source register. */
+/** What a 64-bit constant refers to, by its source register. */
 const pseudo: Record<number, (fields: Fields) => string> = {
   1: ({ immediate }) => `map[id:${immediate}]`,
   2: ({ immediate, upper }) => `map[id:${immediate}][0]+${upper}`,

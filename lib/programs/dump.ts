@@ -1,4 +1,4 @@
-// What the kernel made of a program: instructions and machine code, with the C lines that they come from.
+// The instructions and the machine code of a program in the kernel, with the C lines that they come from.
 import { readFileSync } from 'node:fs'
 import type { ProgramDump as NativeDump } from '../../types/binding.js'
 import { Btf } from '../btf/btf.js'
@@ -13,37 +13,37 @@ import type { ProgramInfo } from './info.js'
 
 /** One instruction of a program in the kernel. */
 export interface DumpedInstruction extends Instruction {
-  /** The function that begins here, as C declares it. */
+  /** The C declaration of the function that begins here. */
   readonly function?: string
   /** The C line that begins here. */
   readonly source?: SourceLine
 }
 
-/** One function of a program, in machine code. */
+/** The machine code of one function. */
 export interface JitedFunction {
-  /** As C declares it; '' without BTF. */
+  /** The C declaration; '' without BTF. */
   readonly name: string
-  /** Where the kernel has it. */
+  /** The address in the kernel. */
   readonly address: bigint
   readonly bytes: Uint8Array
-  /** Where in it a C line begins: bytes from its beginning. */
+  /** Where C lines begin, in bytes from the beginning of the function. */
   readonly lines: readonly { readonly offset: number; readonly source: SourceLine }[]
 }
 
 /** A program as it is in the kernel. */
 export interface ProgramDump {
   readonly info: ProgramInfo
-  /** After the verifier's rewriting; empty where the kernel hides it from this process. */
+  /** The instructions after the verifier has rewritten them; empty if the kernel hides them from this process. */
   readonly instructions: readonly DumpedInstruction[]
-  /** Empty without the JIT, or where the kernel hides it. */
+  /** The machine code; empty without the JIT, or if the kernel hides it. */
   readonly jited: readonly JitedFunction[]
 }
 
 /**
- * The instructions and the machine code of a program in the kernel, with C lines where it was compiled with -g. (`bpf_prog_get_info_by_fd`,
- * Linux 4.13, lines 5.0; CAP_SYS_ADMIN)
+ * Returns the instructions and the machine code of any program in the kernel, with the C lines if it was compiled with `-g`.
+ * (`bpf_prog_get_info_by_fd`, Linux 4.13, lines 5.0; requires CAP_SYS_ADMIN)
  *
- * @param id - the kernel's number for it
+ * @param id - the kernel's id of the program
  */
 export function dumpProgram(id: number): ProgramDump {
   const what = `read program ${id}`
@@ -56,7 +56,7 @@ export function dumpProgram(id: number): ProgramDump {
   }
 }
 
-/** The same for a program that has a descriptor. @internal */
+/** {@link dumpProgram} for a program with a descriptor. @internal */
 export function dumpProgramFd(info: ProgramInfo, fd: number): ProgramDump {
   const dump = native.programDump(fd)
   using btf = btfOf(info)
@@ -70,7 +70,7 @@ export function dumpProgramFd(info: ProgramInfo, fd: number): ProgramDump {
   }
 }
 
-/** Where it has none, or this process may not read it, there are no lines. */
+/** `undefined` if the program has no BTF, or this process may not read it. */
 function btfOf({ btfId }: ProgramInfo): Btf | undefined {
   try {
     return btfId === 0 ? undefined : Btf.fromId(btfId)
@@ -81,7 +81,7 @@ function btfOf({ btfId }: ProgramInfo): Btf | undefined {
 }
 
 interface Line {
-  /** The instruction. */
+  /** The index of the instruction. */
   index: number
   source: SourceLine
 }
@@ -96,7 +96,7 @@ function records(bytes: Uint8Array, size: number): DataView[] {
   )
 }
 
-/** struct bpf_func_info: instruction, type. */
+/** Reads struct bpf_func_info: instruction, type. */
 function functionsOf(types: BtfTypes, dump: NativeDump): { index: number; name: string }[] {
   return records(dump.functionInfo, dump.functionInfoSize).map((view) => ({
     index: view.getUint32(0, isLittle),
@@ -104,7 +104,7 @@ function functionsOf(types: BtfTypes, dump: NativeDump): { index: number; name: 
   }))
 }
 
-/** struct bpf_line_info: instruction, file, text, line and column. */
+/** Reads struct bpf_line_info: instruction, file, text, line and column. */
 function linesOf(types: BtfTypes, dump: NativeDump): Line[] {
   return records(dump.lineInfo, dump.lineInfoSize).map((view) => ({
     index: view.getUint32(0, isLittle),
@@ -127,7 +127,7 @@ function instructionsOf(
   return disassembleWith(dump.xlated, { call }).map((instruction) => {
     const name = names.get(instruction.index)
     let source: SourceLine | undefined
-    // Lines of instructions that the verifier took out belong to the one that follows; the last of them is the nearest.
+    // The lines of removed instructions belong to the next one. The last of these lines is the closest.
     if (next < lines.length && lines[next]!.index <= instruction.index) {
       let last = next
       while (last + 1 < lines.length && lines[last + 1]!.index <= instruction.index) last++

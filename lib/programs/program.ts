@@ -55,25 +55,25 @@ import { dumpProgramFd, type ProgramDump } from './dump.js'
 import type { ProgramInfo } from './info.js'
 import { type TestRunOptions, type TestRunResult, testRun, testRunSync } from './test-run.js'
 
-/** What `Program` needs of the object that it belongs to. @internal */
+/** What a program needs from its object. @internal */
 export interface ProgramOwner extends Owner {
   /** Loads a dispatcher for {@link Program.replaceable}. */
   dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
 }
 
-/** Bytes at a time; the kernel keeps no more than 100 000 of them. */
+/** The number of bytes to read at a time. The kernel keeps at most 100,000. */
 const streamChunk = 1 << 16
 
-/** A program of a {@link BpfObject}. It lives as long as its object. */
+/** A program of a {@link BpfObject}. It can be used until its object is closed. */
 export class Program {
   readonly #handle: ProgramHandle
   readonly #owner: ProgramOwner
-  /** The C function's name. (`bpf_program__name`) */
+  /** The name of the C function. (`bpf_program__name`) */
   readonly name: string
-  /** What SEC() says. (`bpf_program__section_name`) */
+  /** The name of the section, as in SEC(). (`bpf_program__section_name`) */
   readonly section: string
   #replaceable = false
-  /** As {@link setAttachTarget} was told: libbpf has no way to ask. */
+  /** The arguments of {@link setAttachTarget}, which libbpf cannot be asked for. */
   #attachTarget: readonly [name: string, fd: number] | undefined
 
   static {
@@ -89,7 +89,7 @@ export class Program {
     this.section = native.programSectionName(handle)
   }
 
-  /** From the section's name, unless set; to be set before load. (`bpf_program__type`, `bpf_program__set_type`) */
+  /** The type of the program. It follows from the section's name unless you set it before load. (`bpf_program__type`, `bpf_program__set_type`) */
   get type(): ProgramType {
     return programTypeName(this.#do('read the type', () => native.programType(this.#handle)))
   }
@@ -98,7 +98,10 @@ export class Program {
     this.#do(`set the type to ${type}`, () => native.programSetType(this.#handle, number))
   }
 
-  /** To be set before load. (`bpf_program__expected_attach_type`, `bpf_program__set_expected_attach_type`) */
+  /**
+   * What the program is meant to be attached to. Set it before load. (`bpf_program__expected_attach_type`,
+   * `bpf_program__set_expected_attach_type`)
+   */
   get expectedAttachType(): AttachType {
     return attachTypeName(
       this.#do('read the expected attach type', () => native.programExpectedAttachType(this.#handle)),
@@ -111,7 +114,7 @@ export class Program {
     )
   }
 
-  /** `BPF_F_*` of linux/bpf.h for loading; to be set before load. (`bpf_program__flags`, `bpf_program__set_flags`) */
+  /** The flags for loading, `BPF_F_*` of linux/bpf.h. Set them before load. (`bpf_program__flags`, `bpf_program__set_flags`) */
   get flags(): number {
     return this.#do('read the flags', () => native.programFlags(this.#handle))
   }
@@ -119,7 +122,10 @@ export class Program {
     this.#do('set the flags', () => native.programSetFlags(this.#handle, flags))
   }
 
-  /** Whether the object's load loads it; false for sections that begin with '?'. (`bpf_program__autoload`, `bpf_program__set_autoload`) */
+  /**
+   * Whether {@link BpfObject.load} loads the program. The default is false if the section's name begins with '?', and true otherwise.
+   * (`bpf_program__autoload`, `bpf_program__set_autoload`)
+   */
   get autoload(): boolean {
     return this.#do('read autoload', () => native.programAutoload(this.#handle))
   }
@@ -127,7 +133,7 @@ export class Program {
     this.#do('set autoload', () => native.programSetAutoload(this.#handle, on))
   }
 
-  /** Whether the object's attach attaches it. (`bpf_program__autoattach`, `bpf_program__set_autoattach`) */
+  /** Whether {@link BpfObject.attach} attaches the program. (`bpf_program__autoattach`, `bpf_program__set_autoattach`) */
   get autoattach(): boolean {
     return this.#do('read autoattach', () => native.programAutoattach(this.#handle))
   }
@@ -135,7 +141,10 @@ export class Program {
     this.#do('set autoattach', () => native.programSetAutoattach(this.#handle, on))
   }
 
-  /** What the verifier is asked to log: 1 branches, 2 instructions, 4 statistics. (`bpf_program__log_level`, `bpf_program__set_log_level`) */
+  /**
+   * What the verifier logs: 1 for branches, 2 for every instruction, 4 for statistics. Add them up. (`bpf_program__log_level`,
+   * `bpf_program__set_log_level`)
+   */
   get logLevel(): number {
     return this.#do('read the log level', () => native.programLogLevel(this.#handle))
   }
@@ -143,19 +152,19 @@ export class Program {
     this.#do('set the log level', () => native.programSetLogLevel(this.#handle, level))
   }
 
-  /** The network device for offload; to be set before load. (`bpf_program__set_ifindex`) */
+  /** Sets the network device that the program is offloaded to. Call it before load. (`bpf_program__set_ifindex`) */
   setIfindex(ifindex: number): void {
     this.#do('set the ifindex', () => native.programSetIfindex(this.#handle, ifindex))
   }
 
   /**
-   * The function or hook that an fentry, fexit, fmod_ret, LSM, iterator or freplace program goes to, where SEC() does not say
-   * it; to be set before load. (`bpf_program__set_attach_target`, Linux 5.5)
+   * Sets the function or hook for an fentry, fexit, fmod_ret, LSM, iterator or freplace program whose SEC() does not name one. Call it before load.
+   * (`bpf_program__set_attach_target`, Linux 5.5)
    *
-   * @param names - the function's name, or several of which the first that exists is taken
-   * @param targetFd - the descriptor of the program it is in; of the kernel without
-   * @returns the name that was taken
-   * @throws BpfError ESRCH that names the nearest, where there is none of them
+   * @param names - the name of the function, or several names of which the first one that exists is used
+   * @param targetFd - the descriptor of the BPF program that has the function; by default it is a function of the kernel
+   * @returns the name that was used
+   * @throws BpfError ESRCH if none of them exists, with the name that looks most like it
    */
   setAttachTarget(names: string | readonly string[], targetFd = 0): string {
     const candidates = typeof names === 'string' ? [names] : names
@@ -178,10 +187,12 @@ export class Program {
   }
 
   /**
-   * Why this kernel would not have a program of this kind on the hook that SEC() or {@link setAttachTarget} names; `undefined` where it would.
-   * Also before load. Tracing, LSM, raw tracepoint and kprobe.multi programs are tried, by one that does nothing on the same hook; of
-   * kprobes and tracepoints it's looked whether they exist; of others whether the kernel knows the type (of freplace and struct_ops nothing). The program's own instructions are not
-   * tried. Functions of modules are found for fentry and its kin, too, with CAP_SYS_ADMIN, which their types take (Linux 5.11). See {@link BpfObject.choose}.
+   * Returns why this kernel would not accept a program of this kind on the hook that SEC() or {@link setAttachTarget} names, or `undefined` if it would.
+   * You can call it before load. {@link BpfObject.choose} uses it.
+   *
+   * For tracing, LSM, raw tracepoint and kprobe.multi programs, an empty program is loaded and attached to the same hook. For kprobes and tracepoints,
+   * only checks that the target exists; for other types, that the kernel knows the type. Nothing is checked for freplace and struct_ops. The program's
+   * own instructions are never checked. Finding functions of kernel modules for fentry, fexit and fmod_ret requires CAP_SYS_ADMIN (Linux 5.11).
    */
   refusal(): BpfError | undefined {
     return refusalOf({
@@ -195,10 +206,13 @@ export class Program {
   }
 
   /**
-   * Whether it is attached through a dispatcher: a program in the hook that only jumps to this one (`bpf_tail_call`), and costs a few
-   * nanoseconds a run. {@link BpfObject.replace} exchanges what it jumps to at once, where the hook itself can only be given up and taken anew:
-   * kprobes, uprobes, tracepoints, perf events, fentry. To be set before it is attached; false by default. The dispatcher lives as long as the process
-   * and the link: not in a pin. Not for sleepable programs and USDT. (Linux 4.2; for fentry and fexit 5.6)
+   * Whether to attach the program through a dispatcher, which makes it possible to replace the program atomically. Set it before you attach; the default is
+   * false.
+   *
+   * A dispatcher is a small program on the hook that only jumps to this one (`bpf_tail_call`), which costs a few nanoseconds per run.
+   * {@link BpfObject.replace} changes where it jumps to. This is for hooks whose program the kernel cannot exchange: kprobes, uprobes, tracepoints, perf
+   * events, fentry. The dispatcher does not outlive the process, not even in a pinned link. It does not work for sleepable programs and USDT.
+   * (Linux 4.2; for fentry and fexit 5.6)
    */
   get replaceable(): boolean {
     return this.#replaceable
@@ -207,22 +221,25 @@ export class Program {
     this.#replaceable = on
   }
 
-  /** Instructions, of which some are there twice as long. After load, those of its subprograms, too. (`bpf_program__insn_cnt`) */
+  /**
+   * The number of instructions in units of 8 bytes; a load of a 64-bit constant counts as two. After load it includes subprograms.
+   * (`bpf_program__insn_cnt`)
+   */
   get instructionCount(): number {
     return this.#do('count the instructions', () => native.programInsnCount(this.#handle))
   }
 
-  /** A copy of the instructions, 8 bytes each. (`bpf_program__insns`) */
+  /** A copy of the instructions, 8 bytes each. {@link disassemble} prints them. (`bpf_program__insns`) */
   get instructions(): Uint8Array {
     return ownBytes(this.#do('read the instructions', () => native.programInsns(this.#handle)))
   }
 
-  /** Whether it is in the kernel. */
+  /** Whether the program is in the kernel. */
   get loaded(): boolean {
     return this.#do('look whether it is loaded', () => native.programFd(this.#handle)) >= 0
   }
 
-  /** The file descriptor, which the object owns. (`bpf_program__fd`) @throws BpfError ERR_BPF_STATE before load */
+  /** The file descriptor. The object owns it. (`bpf_program__fd`) @throws BpfError ERR_BPF_STATE before load */
   get fd(): number {
     const fd = this.#do('read the fd', () => native.programFd(this.#handle))
     if (fd >= 0) return fd
@@ -235,12 +252,12 @@ export class Program {
     )
   }
 
-  /** The kernel's number for it, after load. (Linux 4.13) */
+  /** The kernel's id of the program, after load. (Linux 4.13) */
   get id(): number {
     return this.info().id
   }
 
-  /** What the kernel says of it, after load. (`bpf_prog_get_info_by_fd`, Linux 4.13) */
+  /** What the kernel reports about the program, after load. (`bpf_prog_get_info_by_fd`, Linux 4.13) */
   info(): ProgramInfo {
     this.fd
     const { type, ...rest } = this.#do('read the info', () => native.programInfo(this.#handle))
@@ -248,8 +265,8 @@ export class Program {
   }
 
   /**
-   * Its instructions and machine code as they are in the kernel, with C lines where that lets this process read BTF by id
-   * (CAP_SYS_ADMIN). (`bpf_prog_get_info_by_fd`, Linux 4.13) {@link dumpProgram} does it for a program that somebody else loaded.
+   * Returns the instructions and the machine code of the program as they are in the kernel. The C lines are included if the process may read BTF by id
+   * (CAP_SYS_ADMIN). Use {@link dumpProgram} for programs of other processes. (`bpf_prog_get_info_by_fd`, Linux 4.13)
    */
   dump(): ProgramDump {
     const { fd } = this
@@ -258,16 +275,16 @@ export class Program {
   }
 
   /**
-   * What the program, and the kernel about it, wrote into one of its streams since the last time: by `bpf_stream_printk`, or what an arena fault says.
-   * (`bpf_prog_stream_read`, Linux 6.17)
+   * Reads what was written to one of the program's streams since the last call. The program writes with `bpf_stream_printk`; the kernel reports
+   * faults in arenas. (`bpf_prog_stream_read`, Linux 6.17)
    *
-   * @param stream - 'stderr' is the kernel's
-   * @returns text, '' for nothing new
+   * @param stream - the kernel writes to 'stderr'
+   * @returns the text; '' if there is nothing new
    */
   readStream(stream: 'stdout' | 'stderr'): string {
     const number = { stdout: 1, stderr: 2 }[stream]
     if (number === undefined)
-      throw new TypeError(`stream '${stream}' does not exist; there are stdout, stderr`)
+      throw new TypeError(`stream '${stream}' does not exist; the streams are stdout and stderr`)
     const { fd } = this
     const since = tooOldFor('6.17')
     const subject = { ...this.#subject, what: `program '${this.name}': read ${stream}`, reason: () => since }
@@ -280,9 +297,9 @@ export class Program {
   }
 
   /**
-   * Attaches it to what SEC() names. (`bpf_program__attach`)
+   * Attaches the program to the hook that SEC() names. (`bpf_program__attach`)
    *
-   * @throws BpfError ENOTSUP where the section's name doesn't say to what: use the method for its hook
+   * @throws BpfError ENOTSUP if the section names no hook; use the method for the hook then
    */
   attach(): Link {
     const link = this.tryAttach()
@@ -295,54 +312,57 @@ export class Program {
     })
   }
 
-  /** Like {@link attach}, but `undefined` where the section's name doesn't say to what. */
+  /** Like {@link attach}, but returns `undefined` if the section names no hook. */
   tryAttach(): Link | undefined {
     return tryAttach(this.#attachable, this.section)
   }
 
-  // ---- Attaching to what SEC() need not name, or with options
+  // ---- Attaching to a hook that SEC() does not name, or with options
 
   /**
-   * Runs when a kernel function is called, or returns. (`bpf_program__attach_kprobe_opts`, Linux 4.1)
+   * Runs the program when a kernel function is called, or when it returns. (`bpf_program__attach_kprobe_opts`, Linux 4.1)
    *
-   * @param symbol - the function's name, or several of which the first that can be probed is taken: {@link Link.target} tells which
+   * @param symbol - the name of the function, or several names of which the first one that can be probed is used; {@link Link.target} tells you which
    */
   attachKprobe(symbol: string | readonly string[], options: KprobeOptions = {}): Link {
     return attachKprobe(this.#attachableBy('attachKprobe'), symbol, options)
   }
 
   /**
-   * Runs when a system call is made, or returns, whatever its function is called on this machine. The program reads its arguments
-   * by BPF_KSYSCALL. (`bpf_program__attach_ksyscall`, Linux 4.1)
+   * Runs the program when a system call is made, or when it returns, on every architecture. The program reads the arguments with
+   * BPF_KSYSCALL. (`bpf_program__attach_ksyscall`, Linux 4.1)
    *
-   * @param name - such as 'unlinkat'
+   * @param name - the system call, such as 'unlinkat'
    */
   attachKsyscall(name: string, options: KsyscallOptions = {}): Link {
     return attachKsyscall(this.#attachableBy('attachKsyscall'), name, options)
   }
 
-  /** Runs when any of many kernel functions is called; SEC("kprobe.multi"). On libuv's pool. (`bpf_program__attach_kprobe_multi_opts`, Linux 5.18) */
+  /**
+   * Runs a SEC("kprobe.multi") program when any of many kernel functions is called. Attaches on libuv's pool.
+   * (`bpf_program__attach_kprobe_multi_opts`, Linux 5.18)
+   */
   async attachKprobeMulti(options: KprobeMultiOptions): Promise<Link> {
     return attachKprobeMulti(this.#attachableBy('attachKprobeMulti'), options)
   }
 
-  /** Like {@link attachKprobeMulti}, and waits. */
+  /** Like {@link attachKprobeMulti}, but blocks until it is done. */
   attachKprobeMultiSync(options: KprobeMultiOptions): Link {
     return attachKprobeMultiSync(this.#attachableBy('attachKprobeMulti'), options)
   }
 
   /**
-   * Runs when a function of a program or library is called, or returns. (`bpf_program__attach_uprobe_opts`, Linux 4.3)
+   * Runs the program when a function of an executable or a library is called, or when it returns. (`bpf_program__attach_uprobe_opts`, Linux 4.3)
    *
-   * @param binary - a path, or a name: of a library as in `libc.so.6`, of a program on the PATH. With `pid`, a name is looked up in what
-   * that process has mapped, in its own mount namespace. `archive!/file` is a file in a zip archive.
+   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, a name is looked up among the files that
+   * the process has mapped, in its own mount namespace. `archive!/file` is a file in a zip archive.
    */
   attachUprobe(binary: string, options: UprobeOptions): Link {
     return attachUprobe(this.#attachableBy('attachUprobe'), binary, options)
   }
 
   /**
-   * Runs when any of many functions of a program or library is called; SEC("uprobe.multi"). On libuv's pool.
+   * Runs a SEC("uprobe.multi") program when any of many functions of an executable or a library is called. Attaches on libuv's pool.
    * (`bpf_program__attach_uprobe_multi`, Linux 6.6)
    *
    * @param binary - as for {@link attachUprobe}
@@ -351,93 +371,110 @@ export class Program {
     return attachUprobeMulti(this.#attachableBy('attachUprobeMulti'), binary, options)
   }
 
-  /** Like {@link attachUprobeMulti}, and waits. */
+  /** Like {@link attachUprobeMulti}, but blocks until it is done. */
   attachUprobeMultiSync(binary: string, options: UprobeMultiOptions): Link {
     return attachUprobeMultiSync(this.#attachableBy('attachUprobeMulti'), binary, options)
   }
 
   /**
-   * Runs at a static probe (USDT) of a program or library; the object includes usdt.bpf.h. (`bpf_program__attach_usdt`, Linux 4.3;
-   * before 5.15 libraries and position-independent programs in one process only, that of `pid`)
+   * Runs the program at a static probe (USDT) of an executable or a library. The object must include usdt.bpf.h. Before Linux 5.15, libraries and
+   * position-independent executables can only be probed in one process, given by `pid`. (`bpf_program__attach_usdt`, Linux 4.3)
    *
    * @param binary - as for {@link attachUprobe}
-   * @param provider - the first half of the probe's name, such as 'python'
-   * @param name - the second half
+   * @param provider - the first part of the probe's name, such as 'python'
+   * @param name - the second part, such as 'gc__start'
    */
   attachUsdt(binary: string, provider: string, name: string, options: UsdtOptions = {}): Link {
     return attachUsdt(this.#attachableBy('attachUsdt'), this.section, binary, provider, name, options)
   }
 
-  /** Runs at a tracepoint, such as 'sched', 'sched_switch'. (`bpf_program__attach_tracepoint_opts`, Linux 4.7; cookies 5.15) */
+  /**
+   * Runs the program at a tracepoint. (`bpf_program__attach_tracepoint_opts`, Linux 4.7; cookies 5.15)
+   *
+   * @param category - such as 'sched'
+   * @param name - such as 'sched_switch'
+   */
   attachTracepoint(category: string, name: string, options: CookieOption = {}): Link {
     return attachTracepoint(this.#attachableBy('attachTracepoint'), category, name, options)
   }
 
-  /** Runs at a tracepoint, with its arguments as they are. (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17; cookies 6.10) */
+  /**
+   * Runs the program at a tracepoint and passes the arguments as the kernel has them. (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17;
+   * cookies 6.10)
+   */
   attachRawTracepoint(name: string, options: CookieOption = {}): Link {
     return attachRawTracepoint(this.#attachableBy('attachRawTracepoint'), name, options)
   }
 
   /**
-   * For fentry, fexit, fmod_ret and tp_btf programs: to what SEC() or {@link setAttachTarget} names.
+   * Attaches an fentry, fexit, fmod_ret or tp_btf program to the function or tracepoint that SEC() or {@link setAttachTarget} names.
    * (`bpf_program__attach_trace_opts`, Linux 5.5; cookies 5.19)
    */
   attachTracing(options: CookieOption = {}): Link {
     return attachTracing(this.#attachableBy('attachTracing'), this.section, options)
   }
 
-  /** For LSM programs: to the hook that SEC() or {@link setAttachTarget} names. (`bpf_program__attach_lsm`, Linux 5.7, booted with lsm=...,bpf) */
+  /**
+   * Attaches an LSM program to the hook that SEC() or {@link setAttachTarget} names. The kernel must be booted with `lsm=...,bpf`.
+   * (`bpf_program__attach_lsm`, Linux 5.7)
+   */
   attachLsm(): Link {
     return attachLsm(this.#attachableBy('attachLsm'), this.section)
   }
 
   /**
-   * Takes the place of a function of another BPF program. (`bpf_program__attach_freplace`, Linux 5.10)
+   * Replaces a function of another BPF program. (`bpf_program__attach_freplace`, Linux 5.10)
    *
-   * @param target - the program or a descriptor of it, of the same kind as the one that was set before load; that one without
-   * @param name - its function
+   * @param target - the program or its descriptor. It must be of the same kind as the target that was set before load, which is the default.
+   * @param name - the name of the function
    */
   attachFreplace(target?: Program | number, name?: string): Link {
     return attachFreplace(this.#attachableBy('attachFreplace'), this.section, target, name)
   }
 
-  /** Runs by a counter's or clock's ticking: sampling. The link owns the perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9) */
+  /**
+   * Runs the program whenever a performance counter or a clock has advanced by a period: sampling. The link owns the perf event.
+   * (`bpf_program__attach_perf_event_opts`, Linux 4.9)
+   */
   attachPerfEvent(options: PerfEventOptions): Link {
     return attachPerfEvent(this.#attachableBy('attachPerfEvent'), options)
   }
 
   /**
-   * The same on each of several CPUs, with a link for each. When one fails those before it are detached again.
+   * Like {@link attachPerfEvent} on several CPUs, with one link for each. If one fails, those before it are detached again.
    *
-   * @param cpus - all that are online without it
+   * @param cpus - the CPUs; by default all that are online
    */
   attachPerfEventOnCpus(options: Omit<PerfEventOptions, 'cpu'>, cpus?: Iterable<number>): Link[] {
     return attachPerfEventOnCpus(this.#attachableBy('attachPerfEvent'), options, cpus)
   }
 
   /**
-   * Runs on each frame that comes to an interface, before the network stack. (`bpf_link_create`, Linux 5.9; before, by netlink)
+   * Runs the program for each frame that an interface receives, before the network stack sees it. (`bpf_link_create`, Linux 5.9; netlink before that)
    *
-   * @param to - the interface's name or index
-   * @returns a link that knows the mode; {@link Link.update} replaces the program atomically
+   * @param to - the name or the index of the interface
+   * @returns a link with the mode; {@link Link.update} replaces the program atomically
    */
   attachXdp(to: Interface, options: XdpOptions = {}): XdpLink {
     return attachXdp(this.#attachableBy('attachXdp'), to, options)
   }
 
-  /** Runs on packets that come to or leave an interface, in order with others. (`bpf_link_create`, as `bpf_program__attach_tcx`; Linux 6.6) */
+  /**
+   * Runs the program for packets that an interface receives or sends. Several programs run in an order that you can choose.
+   * (`bpf_link_create` like `bpf_program__attach_tcx`, Linux 6.6)
+   */
   attachTcx(to: Interface, options: TcxOptions = {}): Link {
     return attachTcx(this.#attachableBy('attachTcx'), to, options)
   }
 
-  /** The same for a netkit device. (`bpf_link_create`, as `bpf_program__attach_netkit`; Linux 6.7) */
+  /** Like {@link attachTcx}, but for a netkit device. (`bpf_link_create` like `bpf_program__attach_netkit`, Linux 6.7) */
   attachNetkit(to: Interface, options: NetkitOptions = {}): Link {
     return attachNetkit(this.#attachableBy('attachNetkit'), to, options)
   }
 
   /**
-   * As a classifier of traffic control, by its clsact qdisc, which is made where it's missing and stays. For kernels before 6.6;
-   * there and later {@link attachTcx} is better: this is no link, and stays when the process ends. (`bpf_tc_attach`, Linux 4.5)
+   * Attaches the program as a classifier of traffic control. The clsact qdisc is created if it is missing, and stays. Prefer {@link attachTcx} since Linux
+   * 6.6: a classifier is not a link, and stays attached when the process ends. (`bpf_tc_attach`, Linux 4.5)
    */
   attachTc(to: Interface, point: TcPoint, options: TcOptions = {}): TcFilter {
     this.#attachableBy('attachTc')
@@ -447,85 +484,97 @@ export class Program {
   }
 
   /**
-   * To a cgroup and those below, for what SEC() says: packets, sockets, system calls on sockets, devices, sysctls, LSM hooks.
-   * (`bpf_link_create`, as `bpf_program__attach_cgroup_opts`; Linux 5.7. Before, `bpf_prog_attach`)
+   * Attaches the program to a cgroup and its descendants. SEC() says what it is for: packets, sockets, system calls on sockets, devices, sysctls, LSM
+   * hooks. (`bpf_link_create` like `bpf_program__attach_cgroup_opts`, Linux 5.7; `bpf_prog_attach` before that)
    *
-   * @param cgroup - its folder, or a descriptor of it
+   * @param cgroup - the directory of the cgroup, or its descriptor
    */
   attachCgroup(cgroup: string | number, options: CgroupOptions = {}): Link {
     return attachCgroup(this.#attachableBy('attachCgroup'), cgroup, options)
   }
 
   /**
-   * For sk_lookup and flow_dissector programs. (`bpf_link_create`, as `bpf_program__attach_netns`; Linux 5.8, sk_lookup 5.9)
+   * Attaches an sk_lookup or flow_dissector program to a network namespace. (`bpf_link_create` like `bpf_program__attach_netns`, Linux 5.8;
+   * sk_lookup 5.9)
    *
-   * @param netns - its file, as in /run/netns or /proc/PID/ns/net, or a descriptor; this process's own without it
+   * @param netns - the file of the namespace (in /run/netns, or /proc/PID/ns/net) or its descriptor; by default the process's own
    */
   attachNetns(netns?: string | number): Link {
     return attachNetns(this.#attachableBy('attachNetns'), netns)
   }
 
-  /** Runs on packets in one of netfilter's hooks, in order with iptables and nftables. (`bpf_program__attach_netfilter`, Linux 6.4) */
+  /**
+   * Runs the program for packets in one of netfilter's hooks, ordered by priority with iptables and nftables.
+   * (`bpf_program__attach_netfilter`, Linux 6.4)
+   */
   attachNetfilter(options: NetfilterOptions): Link {
     return attachNetfilter(this.#attachableBy('attachNetfilter'), options)
   }
 
-  /** sk_skb and sk_msg programs: for the sockets of a sockmap or sockhash. (`bpf_link_create`, as `bpf_program__attach_sockmap`; Linux 6.10. Before, `bpf_prog_attach`) */
+  /**
+   * Runs an sk_skb or sk_msg program for the sockets in a sockmap or sockhash. (`bpf_link_create` like `bpf_program__attach_sockmap`, Linux 6.10;
+   * `bpf_prog_attach` before that)
+   */
   attachSockmap(map: BpfMap<unknown, unknown>): Link {
     return attachSockmap(this.#attachableBy('attachSockmap'), map)
   }
 
-  /** Makes an iterator, which runs the program when it is read. (`bpf_program__attach_iter`, Linux 5.8) */
+  /** Creates an iterator. Reading it runs the program for each item. (`bpf_program__attach_iter`, Linux 5.8) */
   attachIter(options: IterOptions = {}): IterLink {
     return attachIter(this.#attachableBy('attachIter'), this.section, options)
   }
 
   /**
-   * Runs on what a socket receives, and says how many bytes of it the socket gets. It goes with the socket, or by {@link detachSocket}.
-   * (SO_ATTACH_BPF, Linux 3.19)
+   * Runs the program for everything that a socket receives. It returns how many bytes the socket gets. The program stays attached until the socket is closed
+   * or you call {@link detachSocket}. (SO_ATTACH_BPF, Linux 3.19)
    */
   attachSocket(socketFd: number): void {
     attachSocket(this.#attachableBy('attachSocket'), socketFd)
   }
 
-  /** Chooses among the sockets of one port, for sk_reuseport and socket_filter programs. (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5, sk_reuseport 4.19) */
+  /**
+   * Lets an sk_reuseport or socket_filter program choose among the sockets that share a port. (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5;
+   * sk_reuseport 4.19)
+   */
   attachReuseport(socketFd: number): void {
     attachReuseport(this.#attachableBy('attachReuseport'), socketFd)
   }
 
   // ----
 
-  /** Takes it out of the kernel, without its object. (`bpf_program__unload`) */
+  /** Removes the program from the kernel; the rest of the object stays. (`bpf_program__unload`) */
   unload(): void {
     this.#do('unload', () => native.programUnload(this.#handle))
   }
 
-  /** Pins it into a BPF file system: it stays when the process ends. (`bpf_program__pin`) */
+  /** Pins the program to a file in a BPF file system, so that it stays loaded when the process ends. (`bpf_program__pin`) */
   pin(path: string): void {
     this.#do(`pin to ${path}`, () => native.programPin(this.#handle, path), path)
   }
 
-  /** Removes the pin. (`bpf_program__unpin`) */
+  /** Removes a pin. (`bpf_program__unpin`) */
   unpin(path: string): void {
     this.#do(`unpin from ${path}`, () => native.programUnpin(this.#handle, path), path)
   }
 
   /**
-   * Runs it once or `repeat` times on data that is given, on libuv's pool. (`bpf_prog_test_run_opts`, Linux 4.12; which types
-   * can be run depends on the kernel)
+   * Runs the program with the given data, once or `repeat` times, on libuv's pool. Which types of programs can be run depends on the kernel.
+   * (`bpf_prog_test_run_opts`, Linux 4.12)
+   *
+   * @throws BpfError if the kernel cannot run the program like that; RangeError if there is not enough memory for the buffers
    */
   async testRun(options: TestRunOptions = {}): Promise<TestRunResult> {
     this.fd
     return testRun(this.#handle, this.#subject, options)
   }
 
-  /** Like {@link testRun}, and waits. */
+  /** Like {@link testRun}, but blocks until it is done. */
   testRunSync(options: TestRunOptions = {}): TestRunResult {
     this.fd
     return testRunSync(this.#handle, this.#subject, options)
   }
 
-  /** Itself, for one of the methods, if that takes programs of its kind. */
+  /** The program for one of the methods, if that accepts programs of its kind. */
   #attachableBy(method: AttachMethod): Attachable {
     expectKind(method, this)
     return this.#attachable

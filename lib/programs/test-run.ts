@@ -10,36 +10,38 @@ import type { LinkSubject } from '../links/attachment.js'
 import { native } from '../native/binding.js'
 import { programTypeName } from '../native/type-names.js'
 
+/** Options for {@link Program.testRun}. */
 export interface TestRunOptions {
-  /** Packet data; socket and XDP programs want 14 bytes at least. */
+  /** The packet. Socket and XDP programs need at least 14 bytes. At most 16 MiB. */
   data?: Uint8Array
-  /** Room in bytes for the packet that the program leaves; the length of `data` and 256 by default, none for live frames. */
+  /** The size of the buffer for the resulting packet, in bytes. By default 256 more than `data` has, and 0 for live frames. */
   dataOutSize?: number
-  /** The context, as the kernel defines it for the program's type. */
+  /** The context as the kernel defines it for the type of the program, such as a `struct __sk_buff`. */
   context?: Uint8Array
   /**
-   * Room in bytes for the context that the program leaves. By default the length of `context`, and 0 where the kernel returns no context: for raw
-   * tracepoint and `syscall` programs and for live frames.
+   * The size of the buffer for the resulting context, in bytes. By default the length of `context`, or 0 if the kernel returns none: for raw tracepoint and
+   * `syscall` programs, and for live frames.
    */
   contextOutSize?: number
-  /** How often it runs; once by default. `duration` is the average. */
+  /** The number of runs; 1 by default. */
   repeat?: number
-  /** `BPF_F_TEST_*` of linux/bpf.h: BPF_F_TEST_RUN_ON_CPU is 1 (Linux 5.10), BPF_F_TEST_XDP_LIVE_FRAMES 2 (5.18). */
+  /** `BPF_F_TEST_*` of linux/bpf.h: BPF_F_TEST_RUN_ON_CPU is 1 (Linux 5.10), BPF_F_TEST_XDP_LIVE_FRAMES is 2 (Linux 5.18). */
   flags?: number
-  /** The CPU for raw tracepoint programs with BPF_F_TEST_RUN_ON_CPU. */
+  /** The CPU to run on, for raw tracepoint programs with BPF_F_TEST_RUN_ON_CPU. */
   cpu?: number
-  /** Frames at a time for XDP with BPF_F_TEST_XDP_LIVE_FRAMES; 64 by default, 256 at most. */
+  /** The number of frames per batch, for XDP with BPF_F_TEST_XDP_LIVE_FRAMES; 64 by default, at most 256. */
   batchSize?: number
 }
 
+/** The result of {@link Program.testRun}. */
 export interface TestRunResult {
   /** What the program returned. */
   retval: number
-  /** Nanoseconds a run, on average. */
+  /** The average duration of a run in nanoseconds. */
   duration: number
-  /** The packet as the program left it. */
+  /** The packet after the last run. */
   data: Uint8Array
-  /** The context as the program left it; without `contextOutSize` as long as the one that was given. */
+  /** The context after the last run. Without `contextOutSize` it is as long as the context that was given. */
   context: Uint8Array
 }
 
@@ -85,9 +87,9 @@ const BPF_F_TEST_XDP_LIVE_FRAMES = 2
 
 function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArguments {
   const { data, context, repeat = 0, flags = 0, cpu = 0, batchSize = 0 } = options
-  // Live frames go on to where the program sends them; nothing comes back.
+  // Live frames are really sent where the program directs them, so nothing comes back.
   const isGone = (flags & BPF_F_TEST_XDP_LIVE_FRAMES) !== 0
-  // A program may make its packet longer; the kernel refuses when that does not fit.
+  // A program can make its packet longer. The kernel fails if the result does not fit into the buffer.
   const dataOutSize = options.dataOutSize ?? (data === undefined || isGone ? 0 : data.length + 256)
   const type = programTypeName(native.programType(handle))
   // 'syscall' programs change their context in place, and the kernel refuses a second buffer.
@@ -104,8 +106,7 @@ function toResult(options: TestRunOptions, result: NativeTestRunResult): TestRun
   return { retval, duration, data: ownBytes(dataOut), context: atFullLength(options, ownBytes(contextOut)) }
 }
 
-// An older kernel's structure may be shorter than that of the program's types; it takes the rest when that is zero, and gives nothing
-// back for it.
+// An older kernel's structure may be shorter than the given context. The kernel accepts the rest if it is zero, but does not return it.
 function atFullLength({ context, contextOutSize }: TestRunOptions, left: Uint8Array): Uint8Array {
   if (context === undefined || contextOutSize !== undefined || left.length === 0) return left
   if (left.length >= context.length) return left

@@ -131,7 +131,7 @@ describe('a link', () => {
     using object = loadOnly('attach-net', ['xdp_pass', 'cgroup_egress'])
     using link = object.program('cgroup_egress').attachCgroup(cgroup())
     expect(() => link.update(object.program('xdp_pass'))).toThrow(
-      'the program is of another type, or links of this kind keep their program',
+      'the program has another type, or the program of such a link cannot be replaced',
     )
     expect(() => link.update(object.program('xdp_other'))).toThrow("program 'xdp_other' is not in the kernel")
     expect(() => link.updateMap(object.map('sockets') as never)).toThrow(

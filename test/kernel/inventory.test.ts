@@ -22,12 +22,12 @@ import { kernelIs } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
 import { useCgroup, useTracefs } from '../helpers/privileged.js'
 
-/** What bpftool says of those that this test has loaded. */
+/** What bpftool reports about those that this test has loaded. */
 function listed<T extends { id: number }>(kind: string, ids: number[]): T[] {
   return bpftoolJson<T[]>(kind, 'list').filter(({ id }) => ids.includes(id))
 }
 
-/** What bpftool says of an entry. */
+/** What bpftool prints for an entry. */
 interface Dumped {
   key: string[]
   value?: string[] | { error: string }
@@ -37,7 +37,7 @@ interface Dumped {
 /** ['0x0a', '0x0b'] -> '0a0b' */
 const digits = (list: string[]): string => list.map((byte) => byte.slice(2)).join('')
 
-/** In the kernel's form: with room for 8 bytes at least for each CPU. */
+/** A value as the kernel has it: for per-CPU maps padded to a multiple of 8 bytes for each CPU. */
 function valueIn({ value, values }: Dumped): string {
   if (values === undefined) return digits(value as string[])
   return values.map(({ value }) => digits(value).padEnd(Math.ceil(value.length / 8) * 16, '0')).join('')
@@ -50,7 +50,7 @@ function fill(map: BpfMap): void {
   const isPerCpu = map.type.includes('percpu')
   const room = isPerCpu ? Math.ceil(map.valueSize / 8) * 8 : map.valueSize
   for (const byte of [1, 2, 3]) {
-    // A prefix of 32 bits, where it is one.
+    // LPM tries begin with a prefix length: 32 bits.
     const key = new Uint8Array(map.keySize).fill(map.type === 'lpm_trie' ? 0 : byte)
     if (map.type === 'lpm_trie') key.set([32, 0, 0, 0, 10, 0, 0, byte])
     const value = new Uint8Array(room * (isPerCpu ? possibleCpus() : 1))
@@ -62,7 +62,7 @@ function fill(map: BpfMap): void {
 const programIds = (object: BpfObject): number[] =>
   [...object.programs.values()].filter(({ loaded }) => loaded).map(({ id }) => id)
 
-describe('programs()', () => {
+describe('listPrograms', () => {
   comparesWithBpftool('are those of bpftool prog list', () => {
     using object = load('programs')
     const ids = programIds(object)
@@ -87,7 +87,7 @@ describe('programs()', () => {
     }
   })
 
-  it('leave out what goes away meanwhile', () => {
+  it('skips programs that disappear in the meantime', () => {
     const object = load('programs')
     const ids = programIds(object)
     const iterator = programs()
@@ -98,7 +98,7 @@ describe('programs()', () => {
     expect([...iterator].map(({ id }) => id).filter((id) => ids.includes(id)).length).toBeLessThan(ids.length)
   })
 
-  it('say which there is none of', () => {
+  it('has infos by id that say which id does not exist', () => {
     expect(() => programInfo(0xffffffff)).toThrow(
       'read program 4294967295: nothing with that id exists (any more) (ENOENT)',
     )
@@ -106,7 +106,7 @@ describe('programs()', () => {
     expect(() => linkInfo(0xffffffff)).toThrow('nothing with that id exists (any more) (ENOENT)')
   })
 
-  it('leave nothing open', () => {
+  it('leaks no descriptor', () => {
     using object = load('links')
     using _link = object.program('raw_tracepoint').attach()
     const before = readdirSync('/proc/self/fd').length
@@ -115,7 +115,7 @@ describe('programs()', () => {
     expect(readdirSync('/proc/self/fd').length).toBe(before)
   })
 
-  it('name the missing capability', async () => {
+  it('names the missing capability', async () => {
     using copy = copyForEveryone()
     const under = asNobody()
     const child = await runChild(
@@ -130,7 +130,7 @@ describe('programs()', () => {
   })
 })
 
-describe('maps()', () => {
+describe('listMaps', () => {
   comparesWithBpftool('are those of bpftool map list', () => {
     using object = load('maps')
     const ids = [...object.maps.values()].map(({ id }) => id)
@@ -167,7 +167,7 @@ describe('maps()', () => {
           using opened = openMap(map.id)
           const ours = [...opened.raw].map(([key, value]) => [hex(key), hex(value)])
           const theirs = bpftoolJson<Dumped[]>('map', 'dump', 'id', String(map.id))
-          // What an array of programs has not is an error to bpftool.
+          // bpftool reports an error for an empty slot of a program array.
           const present = theirs.filter(({ value }) => value === undefined || Array.isArray(value))
           expect([map.name, ours]).toEqual([
             map.name,
@@ -180,7 +180,7 @@ describe('maps()', () => {
     )
   }
 
-  it('have holders, unless nobody has them', () => {
+  it('finds the holders, and none for a map that is only pinned', () => {
     using map = BpfMap.create({ type: 'array', name: 'held', keySize: 4, valueSize: 4, maxEntries: 1 })
     const [found] = [...maps({ holders: true })].filter(({ id }) => id === map.id)
     expect(found?.holders).toEqual([{ pid: process.pid, comm: expect.any(String) }])
@@ -188,7 +188,7 @@ describe('maps()', () => {
   })
 })
 
-describe('links()', () => {
+describe('listLinks', () => {
   useTracefs()
   const cgroup = useCgroup()
   const veth = useVeth()
@@ -202,7 +202,7 @@ describe('links()', () => {
       object.program('says_one').attach(),
       net.program('xdp_pass').attachXdp(veth.name),
       net.program('cgroup_egress').attachCgroup(cgroup()),
-      // A tracepoint is a link of the kernel's since 5.15.
+      // Tracepoints have kernel links since Linux 5.15.
       ...(kernelIs('5.15') ? [object.program('tracepoint').attach()] : []),
       ...(kernelIs('6.6') ? [net.program('tcx_egress').attachTcx(veth.name)] : []),
     ]
@@ -214,7 +214,7 @@ describe('links()', () => {
     for (const [i, info] of infos.entries()) {
       const named = info as unknown as Record<string, unknown>
       expect(theirs[i]).toMatchObject({ id: info.id, prog_id: info.programId })
-      // An older bpftool knows a newer kernel's by number.
+      // An older bpftool prints a newer type as a number.
       if (typeof theirs[i]!.type === 'string') expect(theirs[i]!.type).toBe(info.type)
       for (const [their, our] of [
         ['tp_name', 'name'],
@@ -228,13 +228,13 @@ describe('links()', () => {
   })
 })
 
-describe('btfs()', () => {
+describe('listBtfs', () => {
   comparesWithBpftool('are those of bpftool btf list', () => {
     using object = load('programs')
     const { btfId } = object.programs.values().next().value!.info()
     const theirs = bpftoolJson<{ id: number; size: number; kernel?: boolean; name?: string }[]>('btf', 'list')
     const own = [...btfs()].filter(({ id, isKernel }) => isKernel || id === btfId)
-    // The kernel's own has an id since 5.11.
+    // The kernel's own BTF has an id since Linux 5.11.
     expect(own.length).toBeGreaterThanOrEqual(kernelIs('5.11') ? 2 : 1)
     for (const { id, size, isKernel, name } of own) {
       const their = theirs.find((btf) => btf.id === id)
@@ -243,7 +243,7 @@ describe('btfs()', () => {
   })
 })
 
-describe('enableStats()', () => {
+describe('enableStats', () => {
   it('counts runs until it is closed', () => {
     using object = load('links')
     const program = object.program('raw_tracepoint')

@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { type BpfObject, Btf, ids, Link } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { loadOnly } from '../attach/surroundings.js'
 import { runChild } from '../helpers/child.js'
 import { kernelIs, requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
-import { useBpffs, useTracefs } from '../helpers/privileged.js'
+import { useBpffs, useCgroup, useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 
 const bpffs = useBpffs()
+const cgroup = useCgroup()
 useTracefs()
 
 /** How often the raw tracepoint program runs while a program is executed. */
@@ -18,8 +20,8 @@ function executions(object: BpfObject): bigint {
   return (object.bss.executions as bigint) - before
 }
 
-describe('info', () => {
-  it('of a raw tracepoint is its name', () => {
+describe('Link.info', () => {
+  it('has the name of a raw tracepoint', () => {
     using object = load('links')
     const program = object.program('raw_tracepoint')
     using link = program.attach()
@@ -28,7 +30,7 @@ describe('info', () => {
     expect([...ids('link')]).toContain(id)
   })
 
-  requiresFeature('trampolines', 'of an fentry program is what it traces', () => {
+  requiresFeature('trampolines', 'has the function that an fentry program traces', () => {
     using object = load('fentry')
     using link = object.program('entry').attach()
     using kernel = Btf.fromKernel()
@@ -37,26 +39,26 @@ describe('info', () => {
     expect(link.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fentry', ...told })
   })
 
-  requiresFeature('kprobes', 'of a kprobe is a perf event', () => {
+  requiresFeature('kprobes', 'reports a kprobe as a perf event', () => {
     using object = load('kprobe')
     using link = object.program('probe').attach()
     if (kernelIs('5.15')) expect(link.info()).toMatchObject({ type: 'perf_event' })
     expect(link.fd).toBeGreaterThan(2)
   })
 
-  requiresKernel('5.15', 'of a tracepoint is a perf event', () => {
+  requiresKernel('5.15', 'reports a tracepoint as a perf event', () => {
     using object = load('links')
     using link = object.program('tracepoint').attach()
     expect(link.info()).toMatchObject({ type: 'perf_event', programId: object.program('tracepoint').id })
   })
 
-  it('of a BTF tracepoint is its name, too', () => {
+  it('has the name of a BTF tracepoint', () => {
     using object = load('links')
     using link = object.program('tracing').attach()
     expect(link.info()).toMatchObject({ name: 'sched_process_exec', programId: object.program('tracing').id })
   })
 
-  it('of an iterator is what it goes over', () => {
+  it('has what an iterator iterates over', () => {
     using object = load('links')
     using link = object.program('says_one').attach()
     expect(link.info()).toMatchObject({
@@ -67,8 +69,8 @@ describe('info', () => {
   })
 })
 
-describe('a link', () => {
-  it('holds until it is closed', async () => {
+describe('Link', () => {
+  it('keeps the program attached until it is closed', async () => {
     using object = load('links')
     const link = object.program('raw_tracepoint').attach()
     const { id } = link.info()
@@ -82,7 +84,7 @@ describe('a link', () => {
     expect(object.links.size).toBe(0)
   })
 
-  it('knows its program, its descriptor, and that it is not pinned', () => {
+  it('has its program, its descriptor and its pin path', () => {
     using object = load('links')
     using link = object.program('tracing').attach()
     expect(link.program).toBe('tracing')
@@ -90,7 +92,7 @@ describe('a link', () => {
     expect(link.pinPath).toBeUndefined()
   })
 
-  requiresKernel('5.9', 'of a kind that cannot be detached says so, and holds', () => {
+  requiresKernel('5.9', 'stays attached if its type cannot be detached, and detach says so', () => {
     using object = load('links')
     using link = object.program('raw_tracepoint').attach()
     expect(thrownBy(() => link.detach())).toMatchObject({
@@ -102,8 +104,8 @@ describe('a link', () => {
   })
 })
 
-describe('update', () => {
-  it('puts another program in the place of the first', () => {
+describe('Link.update', () => {
+  it('replaces the program', () => {
     using object = load('links')
     using link = object.program('says_one').attach()
     link.pin(bpffs('iterator'))
@@ -115,14 +117,14 @@ describe('update', () => {
     link.unpin()
   })
 
-  it('refuses a program of another type, and keeps the first', () => {
+  it('refuses a program of another type and keeps the old one', () => {
     using object = load('links')
     using link = object.program('says_one').attach()
     expect(thrownBy(() => link.update(object.program('raw_tracepoint')))).toMatchObject({ code: 'EINVAL' })
     expect(link.info().programId).toBe(object.program('says_one').id)
   })
 
-  it('is refused by raw tracepoints', () => {
+  it('is not possible for raw tracepoints', () => {
     using object = load('links')
     using link = object.program('raw_tracepoint').attach()
     expect(thrownBy(() => link.update(object.program('raw_tracepoint')))).toMatchObject({
@@ -131,7 +133,7 @@ describe('update', () => {
     })
   })
 
-  it('takes a program, and nothing else', () => {
+  it('throws a TypeError for anything that is not a program', () => {
     using object = load('links')
     using link = object.program('says_one').attach()
     for (const wrong of [undefined, {}, 5, object, link]) {
@@ -142,7 +144,7 @@ describe('update', () => {
     expect(link.info().programId).toBe(object.program('says_one').id)
   })
 
-  it('takes a loaded program', () => {
+  it('refuses a program that is not loaded', () => {
     using object = load('links')
     using other = open('links')
     using link = object.program('says_one').attach()
@@ -152,7 +154,7 @@ describe('update', () => {
 })
 
 describe('a pinned link', () => {
-  it('outlives its object, is opened again, and ends when it is unpinned and closed', async () => {
+  it('outlives its object until it is unpinned and closed', async () => {
     const object = load('links')
     const link = object.program('says_one').attach()
     const { id } = link.info()
@@ -171,7 +173,7 @@ describe('a pinned link', () => {
     await until('the link is gone', () => ![...ids('link')].includes(id))
   })
 
-  it('is not pinned twice, and not where there is no BPF file system', () => {
+  it('cannot be pinned twice, or outside of a BPF file system', () => {
     using object = load('links')
     using link = object.program('raw_tracepoint').attach()
     link.pin(bpffs('link'))
@@ -184,8 +186,8 @@ describe('a pinned link', () => {
 
 describe('Link.open', () => {
   it.each([
-    ['what is not there', 'nothing', 'ENOENT'],
-    ['what is no link', 'program', 'EINVAL'],
+    ['a path that does not exist', 'nothing', 'ENOENT'],
+    ['a pinned program', 'program', 'EINVAL'],
   ])('refuses %s', (_, name, code) => {
     using object = load('links')
     object.program('tracing').pin(bpffs('program'))
@@ -194,7 +196,7 @@ describe('Link.open', () => {
   })
 })
 
-/** In a child, because the descriptor of a disconnected link stays open. */
+/** Runs in a child, because the descriptor of a disconnected link stays open. */
 async function disconnectAndClose(program: string, pin = ''): Promise<{ id: number; executions: number }> {
   const { status, stdout, stderr } = await runChild(
     `import { execFileSync } from 'node:child_process'
@@ -215,8 +217,8 @@ async function disconnectAndClose(program: string, pin = ''): Promise<{ id: numb
   return JSON.parse(stdout) as { id: number; executions: number }
 }
 
-describe('disconnect', () => {
-  it('leaves a raw tracepoint attached when the link is closed, until the process ends', async () => {
+describe('Link.disconnect', () => {
+  it('leaves a raw tracepoint attached after close, until the process ends', async () => {
     const { id, executions } = await disconnectAndClose('raw_tracepoint')
     expect(executions).toBeGreaterThan(0)
     await until('the link is gone', () => ![...ids('link')].includes(id))
@@ -228,5 +230,93 @@ describe('disconnect', () => {
     using link = Link.open(bpffs('kept'))
     expect(link.info().id).toBe(id)
     link.unpin()
+  })
+})
+
+describe('a pinned link of a kernel function', () => {
+  const runs = (object: BpfObject): bigint => (object.bss.seen as { runs: bigint }).runs
+
+  requiresFeature(
+    'kprobes',
+    'can be opened for a kprobe, and keeps its program',
+    () => {
+      using object = loadOnly('attach-trace', ['on_kernel_call', 'on_kernel_call_again'])
+      const link = object.program('on_kernel_call').attachKprobe('iterate_dir')
+      link.pin(bpffs('kprobe'))
+      link.close()
+      const before = runs(object)
+      readdirSync('/')
+      expect(runs(object)).toBeGreaterThan(before)
+      using pinned = Link.fromPin(bpffs('kprobe'))
+      expect(pinned.info()).toMatchObject({
+        type: 'perf_event',
+        programId: object.program('on_kernel_call').id,
+      })
+      expect(() => pinned.update(object.program('on_kernel_call_again'))).toThrow(
+        /the program of such a link cannot be replaced|such a link does not support that/,
+      )
+      expect(() => pinned.detach()).toThrow('such a link does not support that')
+      pinned.unpin()
+    },
+    '5.15',
+  )
+
+  requiresFeature('trampolines', 'can be opened for fentry, and keeps its program', () => {
+    using object = loadOnly('attach-kernel', ['by_fentry', 'on_entry'], (opened) => {
+      opened.rodata.wanted = process.pid
+    })
+    const link = object.program('by_fentry').attachTracing()
+    link.pin(bpffs('fentry'))
+    link.close()
+    readdirSync('/')
+    expect(object.bss.runs).toBeGreaterThan(0n)
+    using pinned = Link.fromPin(bpffs('fentry'))
+    if (kernelIs('5.8')) expect(pinned.info()).toMatchObject({ type: 'tracing', attachType: 'trace_fentry' })
+    expect(() => pinned.update(object.program('on_entry'))).toThrow(
+      /the program of such a link cannot be replaced|such a link does not support that/,
+    )
+    expect(() => pinned.detach()).toThrow('such a link does not support that')
+    pinned.unpin()
+  })
+})
+
+describe('Link.fromId, fromFd and fromPin', () => {
+  requiresKernel('5.8', 'open the same link', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
+    const link = object.program('cgroup_egress').attachCgroup(cgroup())
+    const { id } = link.info()
+    link.pin(bpffs('link'))
+    expect(link.pinPath).toBe(bpffs('link'))
+    using pinned = Link.fromPin(bpffs('link'))
+    using byFd = Link.fromFd(pinned.fd)
+    using byId = Link.fromId(id)
+    for (const other of [pinned, byFd, byId]) expect(other.info()).toEqual(link.info())
+    byId.update(object.program('cgroup_egress_second'))
+    expect(link.info().programId).toBe(object.program('cgroup_egress_second').id)
+    link.unpin()
+    expect(link.pinPath).toBeUndefined()
+    link.close()
+    expect(byId.info().id).toBe(id)
+  })
+
+  it('refuse anything that is not a link', () => {
+    using object = loadOnly('attach-trace', ['on_tracepoint'])
+    expect(() => Link.fromFd(object.program('on_tracepoint').fd)).toThrow('it is not a link')
+    const fd = openSync('/dev/null', 'r')
+    expect(() => Link.fromFd(fd)).toThrow('it is not a link')
+    closeSync(fd)
+    expect(thrownBy(() => Link.fromFd(1_000_000))).toMatchObject({ code: 'EBADF' })
+    expect(thrownBy(() => Link.fromId(2 ** 31))).toMatchObject({ code: 'ENOENT' })
+    object.program('on_tracepoint').pin(bpffs('program'))
+    expect(() => Link.fromPin(bpffs('program'))).toThrow('it is not a link')
+    object.program('on_tracepoint').unpin(bpffs('program'))
+  })
+
+  it('refuse to pin outside of a BPF file system', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress'])
+    using link = object.program('cgroup_egress').attachCgroup(cgroup())
+    expect(() => link.pin('/tmp/libbpf-node-link')).toThrow(
+      '/tmp/libbpf-node-link is not on a BPF file system',
+    )
   })
 })

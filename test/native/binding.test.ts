@@ -1,4 +1,4 @@
-// The native functions as they are, without lib/ before them. What they are asked for here, lib/ never asks.
+// The native functions without lib/ in front of them, called in ways in which lib/ never calls them.
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -32,8 +32,8 @@ afterEach(() => {
 
 const codeOf = (call: () => unknown): unknown => (thrownBy(call) as { code?: string }).code
 
-describe('handles', () => {
-  it('of another kind, or that are none, are a TypeError', () => {
+describe('native functions that take handles', () => {
+  it('throw a TypeError for a handle of another kind, or something else', () => {
     const object = open('maps')
     for (const wrong of [object, undefined, null, 5, {}, Object.create(null), () => {}, 'x']) {
       expect(() => native.mapName(wrong as never)).toThrow(
@@ -43,7 +43,7 @@ describe('handles', () => {
     expect(() => native.objectName(mapOf(object, 'points') as never)).toThrow(TypeError)
   })
 
-  it('that are closed say ERR_BPF_CLOSED, those of their children too', () => {
+  it('throw ERR_BPF_CLOSED after the object was closed, also for its maps', () => {
     const object = open('maps')
     const map = mapOf(object, 'points')
     native.objectClose(object)
@@ -52,7 +52,7 @@ describe('handles', () => {
     expect(codeOf(() => native.mapName(map))).toBe('ERR_BPF_CLOSED')
   })
 
-  it('whose object loads on another thread say ERR_BPF_BUSY', async () => {
+  it('throw ERR_BPF_BUSY while the object loads on another thread', async () => {
     const object = open('maps')
     const map = mapOf(object, 'points')
     const loading = native.objectLoad(object)
@@ -63,8 +63,8 @@ describe('handles', () => {
     expect(native.mapFd(map)).toBeGreaterThan(0)
   })
 
-  it('of an object that failed to load can still be read, and its memory not written', () => {
-    // Its first maps are made, the memory of .rodata is mapped read-only: then comes the one that fails.
+  it('read, but do not write, the memory of an object that failed to load', () => {
+    // The first maps are created, and .rodata is mapped read-only, before the last map fails.
     const object = open('globals')
     const maps = native.objectMaps(object)
     const rodata = maps.find((map) => native.mapName(map).endsWith('.rodata')) as MapHandle
@@ -82,8 +82,8 @@ describe('handles', () => {
   })
 })
 
-describe('numbers', () => {
-  it('that are no whole ones are a TypeError, too large ones a RangeError', () => {
+describe('native functions that take numbers', () => {
+  it('throw a TypeError if it is not an integer, and a RangeError if it is out of range', () => {
     const map = mapOf(open('maps'), 'points')
     for (const wrong of [1.5, Number.NaN, '1', 1n, undefined, null, {}]) {
       expect(() => native.mapSetMaxEntries(map, wrong as number), String(wrong)).toThrow(TypeError)
@@ -97,8 +97,8 @@ describe('numbers', () => {
   })
 })
 
-describe('buffers', () => {
-  it('for keys and values have to be as long as those of the map', () => {
+describe('native functions that take buffers', () => {
+  it('require keys and values of the sizes of the map', () => {
     const object = open('maps')
     native.objectLoadSync(object)
     const map = mapOf(object, 'points')
@@ -112,7 +112,7 @@ describe('buffers', () => {
     expect(codeOf(() => native.mapLookup(map, 0))).toBe('ERR_BPF_STATE')
   })
 
-  it('are all that a call on an entry needs; flags may be left out, and are checked where they are not', () => {
+  it('need no flags for an entry, but check them if they are given', () => {
     const map = native.mapCreate(1, 'bound', 4, 8, 2, 0, 0n, 0, 0, 0, -1, 0, 0)
     const [key, value] = [Uint8Array.of(1, 0, 0, 0), new Uint8Array(8).fill(7)]
     native.mapBind(map, key, value)
@@ -132,7 +132,7 @@ describe('buffers', () => {
     expect(codeOf(() => native.mapLookup(map))).toBe('ERR_BPF_CLOSED')
   })
 
-  it('never reach beyond the memory of a section', () => {
+  it('never access memory beyond a section', () => {
     const object = open('globals')
     const map = native.objectMaps(object).find((map) => native.mapName(map).endsWith('.data')) as MapHandle
     const { length } = native.mapInitialValue(map) as Uint8Array
@@ -151,8 +151,8 @@ describe('buffers', () => {
   })
 })
 
-describe('BTF that libbpf would follow without end', () => {
-  /** BTF of types without names: `info` and `type` of each. */
+describe('BTF that would crash libbpf or make it loop', () => {
+  /** BTF of types without names, given as `info` and `type` of each. */
   const btfOf = (...types: [info: number, type: number][]) => {
     const words = types.flatMap(([info, type]) => [0, info, type])
     const bytes = Uint32Array.of(0x1eb9f, 24, 0, 4 * words.length, 4 * words.length, 1, ...words, 0).buffer
@@ -161,21 +161,21 @@ describe('BTF that libbpf would follow without end', () => {
   const [pointer, constant, functionType] = [2 << 24, 10 << 24, 13 << 24]
   const opening = (bytes: Uint8Array) => thrownBy(() => native.btfNew(bytes, undefined))
 
-  it('is refused: of which it looks at the parameters only, a function that returns no type', () => {
+  it('is refused if a function returns a type that does not exist', () => {
     native.btfClose(native.btfNew(btfOf([functionType, 0]), undefined))
     for (const type of [2, 1 << 16, 2 ** 32 - 1]) {
       expect(opening(btfOf([functionType, type]))).toMatchObject({ errno: 22 })
     }
   })
 
-  it('is refused: what refers to itself', () => {
+  it('is refused if types refer to themselves', () => {
     for (const info of [pointer, constant, functionType]) {
       expect(opening(btfOf([info, 1]))).toMatchObject({ errno: 22 })
       expect(opening(btfOf([pointer, 2], [info, 1]))).toMatchObject({ errno: 22 })
     }
   })
 
-  it('is refused: members without a size, by which it would divide', () => {
+  it('is refused if members have the size 0, by which libbpf divides', () => {
     const make = (add: (btf: BtfWriter) => number): Uint8Array => {
       const btf = new BtfWriter()
       btf.record('struct', 's', 8, [['member', add(btf), 0]])
@@ -197,7 +197,7 @@ describe('BTF that libbpf would follow without end', () => {
     for (const add of sizeless) expect(opening(make(add))).toMatchObject({ errno: 22 })
   })
 
-  it('is refused: pointers to pointers by the thousand', () => {
+  it('is refused if there are thousands of pointers to pointers', () => {
     const chain = (length: number) =>
       btfOf(...Array.from({ length }, (_, i): [number, number] => [pointer, i]))
     const btf = native.btfNew(chain(100), undefined)
@@ -207,9 +207,9 @@ describe('BTF that libbpf would follow without end', () => {
   })
 })
 
-describe('whatever is called', () => {
+describe('random calls', () => {
   it.each([1, 2])(
-    'with whatever arguments, in whatever order, nothing crashes (seed %d)',
+    'never crash, with any arguments and in any order (seed %d)',
     async (seed) => {
       const { status, signal, stderr, stdout } = await runScript('fuzz.mjs', [`${seed}`, '1500'], {
         seconds: 60,
@@ -222,18 +222,15 @@ describe('whatever is called', () => {
     70_000,
   )
 
-  it.each(['maps', 'globals', 'programs'])(
-    'damaged copies of %s.bpf.o are refused or load, and nothing crashes',
-    async (name) => {
-      const { status, signal, stderr, stdout } = await runScript(
-        'damaged.mjs',
-        [objectPath(name), '1', '300'],
-        { seconds: 60 },
-      )
-      expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' })
-      const { loaded, refused } = JSON.parse(stdout)
-      expect(loaded).toBeGreaterThan(20)
-      expect(refused).toBeGreaterThan(20)
-    },
-  )
+  it.each(['maps', 'globals', 'programs'])('with damaged copies of %s.bpf.o never crash', async (name) => {
+    const { status, signal, stderr, stdout } = await runScript(
+      'damaged.mjs',
+      [objectPath(name), '1', '300'],
+      { seconds: 60 },
+    )
+    expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' })
+    const { loaded, refused } = JSON.parse(stdout)
+    expect(loaded).toBeGreaterThan(20)
+    expect(refused).toBeGreaterThan(20)
+  })
 })

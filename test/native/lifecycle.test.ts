@@ -1,4 +1,4 @@
-// Each stage of an object's life, ended in each way there is. What could crash runs in a child.
+// Every stage of the life of an object, ended in every possible way. What could crash runs in a child process.
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { BpfObject, type Link } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ const bpfFds = (): string[] =>
     return existsSync(path) && /bpf|btf|perf_event/.test(readlinkSync(path))
   })
 
-/** Runs a script with `open(name)` and `sleep`; whatever it does, it has to end with this status and say nothing on stderr. */
+/** Runs a script that can use `open(name)` and `sleep`. It must end with the given status and an empty stderr. */
 async function expectToEnd(script: string, options: ChildOptions = {}, status = 0): Promise<string> {
   const result = await runChild(
     `import { BpfObject, BpfMap, RingBuffer, UserRingBuffer, Btf, setLogger, ids } from 'libbpf-node'
@@ -33,8 +33,8 @@ async function expectToEnd(script: string, options: ChildOptions = {}, status = 
 
 const withGc: ChildOptions = { node: ['--expose-gc'] }
 
-describe('close', () => {
-  it('may come twice, at any time', async () => {
+describe('BpfObject.close', () => {
+  it('can be called twice, at any time', async () => {
     const fds = bpfFds().length
     const object = open('links')
     object.close()
@@ -49,7 +49,7 @@ describe('close', () => {
     expect(bpfFds()).toHaveLength(fds)
   })
 
-  it('of the object closes its links', () => {
+  it('closes the links of the object', () => {
     const object = load('links')
     const links: Link[] = object.attach()
     expect(links.length).toBeGreaterThan(0)
@@ -57,7 +57,7 @@ describe('close', () => {
     expect(links.map((link) => link.closed)).toEqual(links.map(() => true))
   })
 
-  it('while it loads makes load reject with ERR_BPF_CLOSED, and frees everything when that has ended', async () => {
+  it('makes a running load reject with ERR_BPF_CLOSED, and then frees everything', async () => {
     const fds = bpfFds().length
     for (const name of ['maps', 'slow', 'bad-pointer', 'bad-huge-map', 'bad-core']) {
       const object = open(name)
@@ -68,14 +68,14 @@ describe('close', () => {
     await until('all descriptors are closed', () => bpfFds().length === fds)
   })
 
-  it('while a test run goes on lets it end', async () => {
+  it('lets a running test run finish', async () => {
     const object = load('slow')
     const running = object.program('slow').testRun({ data: new Uint8Array(64), repeat: 20 })
     object.close()
     await expect(running).resolves.toMatchObject({ duration: expect.any(Number) })
   })
 
-  it('is what using does', () => {
+  it('is what `using` calls', () => {
     const fds = bpfFds().length
     const object = load('maps')
     object[Symbol.dispose]()
@@ -83,8 +83,8 @@ describe('close', () => {
     expect(bpfFds()).toHaveLength(fds)
   })
 
-  it('by a logger in the middle of load is like any other', () => {
-    // In a child, because a logger hears of everything.
+  it('can be called by a logger in the middle of load', () => {
+    // In a child, because a logger receives the messages of all tests.
     return expectToEnd(`
       const object = open('maps')
       setLogger(() => object.close(), 'debug')
@@ -99,7 +99,7 @@ describe('close', () => {
 })
 
 describe('a logger that throws', () => {
-  it('is an uncaught exception, and the call that it heard about has its result', async () => {
+  it('causes an uncaught exception, and the libbpf call keeps its result', async () => {
     const stdout = await expectToEnd(`
       let uncaught = 0
       process.on('uncaughtException', (error) => { if (error.message !== 'of the logger') throw error; uncaught++ })
@@ -115,7 +115,7 @@ describe('a logger that throws', () => {
 })
 
 describe('garbage collection', () => {
-  it('of an object does not detach its links, nor take what they point into', async () => {
+  it('of an object neither detaches its links nor frees their memory', async () => {
     const stdout = await expectToEnd(
       `
       let link = (() => { const object = open('exec'); object.loadSync(); return object.attach()[0] })()
@@ -130,7 +130,7 @@ describe('garbage collection', () => {
     expect(stdout).toBe('true\n')
   })
 
-  it('of handles in the middle of everything harms nothing', async () => {
+  it('of handles is harmless at any time', async () => {
     await expectToEnd(
       `
       const map = (() => { const object = open('maps'); object.loadSync(); return object.map('points') })()
@@ -150,7 +150,7 @@ describe('garbage collection', () => {
     )
   })
 
-  it('frees what was forgotten without close', async () => {
+  it('frees objects that were not closed', async () => {
     const stdout = await expectToEnd(
       `
       import { readdirSync } from 'node:fs'
@@ -168,7 +168,7 @@ describe('garbage collection', () => {
   it.each([
     ['objects', "open('core-proc')"],
     ['user ring buffers', 'new UserRingBuffer(map)'],
-  ])('has V8 collect %s by the memory behind them', async (_, make) => {
+  ])('makes V8 collect %s because of their native memory', async (_, make) => {
     const stdout = await expectToEnd(`
       const map = BpfMap.create({ type: 'user_ringbuf', keySize: 0, valueSize: 0, maxEntries: 1 << 20 })
       let collected = 0
@@ -195,11 +195,11 @@ describe('the end of the process', () => {
       'by an uncaught exception, open',
       "const o = open('exec'); o.loadSync(); o.attach(); process.on('exit', () => { process.exitCode = 3 }); process.on('uncaughtException', () => process.exit(3)); throw new Error('x')",
     ],
-  ])('%s has its own status', async (_, script) => {
+  ])('%s has the right exit status', async (_, script) => {
     await expectToEnd(script, {}, 3)
   })
 
-  it('by a rejection of load that nobody handles shows the error', async () => {
+  it('because of an unhandled rejection of load shows the error', async () => {
     const { status, stderr } = await runChild(
       "import { BpfObject } from 'libbpf-node'; BpfObject.open(process.argv[1]).load()",
       [objectPath('bad-pointer')],
@@ -209,7 +209,7 @@ describe('the end of the process', () => {
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'by %s with a ring that is read is by that signal',
+    'by %s while a ring is read is reported as that signal',
     async (signal) => {
       const result = await runChild(
         `import { BpfObject } from 'libbpf-node'
@@ -240,7 +240,7 @@ describe('the end of the process', () => {
 })
 
 describe('memory that JavaScript can reach', () => {
-  it('of a batch may be detached by the callback: an error, and no crash', async () => {
+  it('throws instead of crashing if a callback detaches the memory of a batch', async () => {
     await expectToEnd(`
       process.on('uncaughtException', (error) => { console.log(error.message); process.exit(0) })
       const object = open('ring'); object.loadSync()
@@ -260,7 +260,7 @@ describe('memory that JavaScript can reach', () => {
     `)
   })
 
-  it('never is the memory that native code reads keys and values from', () => {
+  it('is never the memory that native code reads keys and values from', () => {
     const object = load('maps')
     const { raw } = object.map('points')
     const key = new Uint8Array(4)
@@ -277,8 +277,8 @@ describe('memory that JavaScript can reach', () => {
   })
 })
 
-describe('calls within calls', () => {
-  it('while iterating see and leave the right entries', () => {
+describe('reentrant calls', () => {
+  it('see and leave the right entries during an iteration', () => {
     const object = load('maps')
     const map = object.map<number, { x: number; y: number; label: string }>('points')
     for (let i = 0; i < 10; i++) map.set(i, { x: i, y: 0, label: `${i}` })
@@ -295,7 +295,7 @@ describe('calls within calls', () => {
     object.close()
   })
 
-  it('in a getter of a value are refused, and set no other key', () => {
+  it('in a getter of a value are refused and set no other key', () => {
     const object = load('maps')
     const map = object.map<number, { x: number; y: number; label: string }>('points')
     map.set(5, { x: 50, y: 51, label: 'five' })
@@ -313,16 +313,16 @@ describe('calls within calls', () => {
   })
 })
 
-describe('a thousand lives', () => {
+describe('a thousand life cycles', () => {
   it(
-    'open, load, attach, close: descriptors as before, memory flat',
+    'of open, load, attach and close leak no descriptors and no memory',
     async () => {
       const stdout = await expectToEnd(
         `
       import { readdirSync } from 'node:fs'
       const fds = () => readdirSync('/proc/self/fd').length
       const rss = async () => {
-        // The finalizers of one collection free what the next one finds.
+        // Finalizers of one collection release what the next one frees.
         for (let i = 0; i < 3; i++) { gc(); await sleep(10) }
         return process.memoryUsage.rss() / 2 ** 20
       }
@@ -352,15 +352,15 @@ describe('a thousand lives', () => {
       )
       const { fds, grown } = JSON.parse(stdout)
       expect(fds).toBe(0)
-      // The heaps grow by steps now and then; what leaks does so in every round. 250 lives and 1 MB: 4 KB each. AddressSanitizer keeps what is
-      // freed for a while.
+      // A heap grows in steps from time to time, but a leak shows in every round. 1 MB for 250 life cycles is 4 KB each. AddressSanitizer keeps
+      // freed memory for a while.
       if (process.env.ASAN_OPTIONS === undefined) expect(Math.min(...grown)).toBeLessThan(1)
       expect(grown).toHaveLength(4)
     },
     60_000 * slowness,
   )
 
-  it('that fail leave nothing either', async () => {
+  it('that fail leak nothing either', async () => {
     const fds = bpfFds().length
     for (let i = 0; i < 100; i++) {
       for (const name of ['bad-pointer', 'bad-huge-map', 'bad-section']) {

@@ -7,14 +7,14 @@ afterEach(() => setLogger(undefined))
 
 type Message = [LogLevel, string]
 
-/** What is logged from now on. */
+/** Collects the messages that are logged from now on. */
 function listen(level?: LogLevel): Message[] {
   const messages: Message[] = []
   setLogger((...message) => messages.push(message), level)
   return messages
 }
 
-/** Something that libbpf warns of. */
+/** Does something that libbpf warns about. */
 const failToOpen = (): unknown => thrownBy(() => open('relaxed'))
 
 describe('setLogger', () => {
@@ -23,7 +23,7 @@ describe('setLogger', () => {
     ['info', ['warn', 'info']],
     [undefined, ['warn', 'info']],
     ['debug', ['warn', 'info', 'debug']],
-  ])('at level %s lets through %j', (level, allowed) => {
+  ])('at level %s receives %j', (level, allowed) => {
     const messages = listen(level)
     failToOpen()
     load('maps').close()
@@ -33,7 +33,7 @@ describe('setLogger', () => {
     expect(messages.some(([level]) => level === 'warn')).toBe(true)
   })
 
-  it('gives each message without its line end, in the order in which libbpf said them', () => {
+  it('receives the messages in order, without line breaks', () => {
     const messages = listen('debug')
     load('maps').close()
     for (const [, text] of messages) expect(text).not.toMatch(/\n$|^$/)
@@ -44,7 +44,7 @@ describe('setLogger', () => {
     expect(made).toBeGreaterThan(loading)
   })
 
-  it('is for calls on other threads, too: their messages come before the promise is settled', async () => {
+  it('receives the messages of asynchronous calls before their promise is settled', async () => {
     const messages = listen('debug')
     using object = open('maps')
     messages.length = 0
@@ -52,7 +52,7 @@ describe('setLogger', () => {
     expect(messages.some(([, text]) => text.includes("map 'points': created successfully"))).toBe(true)
   })
 
-  it('is undone by undefined, and replaced by another', () => {
+  it('is removed by undefined and replaced by another logger', () => {
     const first = listen('debug')
     const second = listen('debug')
     load('maps').close()
@@ -64,7 +64,7 @@ describe('setLogger', () => {
     expect(second.length).toBe(count)
   })
 
-  it('may do anything, such as call libbpf, or close what it hears about', () => {
+  it('lets a logger call libbpf, and close the object of the call', () => {
     const object = open('maps')
     let nested = 0
     setLogger((_, text) => {
@@ -79,15 +79,15 @@ describe('setLogger', () => {
     expect(object.closed).toBe(true)
   })
 
-  it('knows its levels', () => {
+  it('throws a TypeError for an unknown level', () => {
     expect(() => setLogger(() => {}, 'trace' as LogLevel)).toThrow(
-      "log level 'trace' does not exist; there are warn, info, debug",
+      "log level 'trace' does not exist; the levels are warn, info, debug",
     )
   })
 })
 
-describe('without a logger', () => {
-  it('nothing is printed, and warnings are in the error of their call only', async () => {
+describe('warnings without a logger', () => {
+  it('are not printed, and are only in the error of their call', async () => {
     const { status, stdout, stderr } = await runChild(
       `import { BpfObject } from 'libbpf-node'
        const failed = []
@@ -101,7 +101,7 @@ describe('without a logger', () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
   })
 
-  it('warnings of one call are not in the error of the next', () => {
+  it('are not in the error of the next call', () => {
     const first = failToOpen()
     expect(first).toMatchObject({ log: expect.stringContaining('colour') })
     const second = thrownBy(() => load('map-of-maps'))
@@ -109,7 +109,7 @@ describe('without a logger', () => {
     expect((second as { log: string }).log).toContain('outer_hash')
   })
 
-  it('errors carry warnings whatever the level is', () => {
+  it('are in the error at every log level', () => {
     listen('warn')
     const loud = failToOpen()
     setLogger(undefined)

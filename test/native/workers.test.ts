@@ -1,13 +1,13 @@
-// The addon in Workers, each test in a child: what goes wrong there takes the process with it.
+// The addon in Workers. Each test runs in a child process, which a crash would end.
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { objectPath } from '../helpers/objects.js'
 import { slowness } from '../helpers/slowness.js'
 
-/** A thousand by `npm run test:lifecycle`. */
+/** `npm run test:lifecycle` sets 1000. */
 const terminations = Number(process.env.LIBBPF_NODE_TERMINATIONS ?? 200)
 
-/** In front of what a Worker runs. */
+/** The beginning of every script that a Worker runs. */
 const inWorker = `
   import { parentPort } from 'node:worker_threads'
   import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,7 +16,7 @@ const inWorker = `
   const post = (message) => parentPort.postMessage(message)
 `
 
-/** Runs a script that has `work(body)`, to start a Worker, and `messageOf(worker)`. It has to end well. */
+/** Runs a script that can use `work(body)`, which starts a Worker, and `messageOf(worker)`. It must succeed. */
 async function expectToEnd(script: string, seconds = 40): Promise<string> {
   const { status, signal, stdout, stderr } = await runChild(
     `import { once } from 'node:events'
@@ -45,13 +45,13 @@ const loadAndPost = `
 `
 
 describe('the addon', () => {
-  it('works in a Worker when nobody else has loaded it', async () => {
+  it('works in a Worker if the main thread has not loaded it', async () => {
     expect(await expectToEnd(`console.log(await messageOf(work(${JSON.stringify(loadAndPost)})))`)).toBe(
       '7\n',
     )
   })
 
-  it('leaves none of the descriptors that JavaScript has as numbers when its Worker ends', async () => {
+  it('closes the descriptors that JavaScript has as numbers when the Worker ends', async () => {
     const body = `globalThis.held = [enableStats(), Pidfd.open(process.pid)]; post('open'); setInterval(() => {}, 1000)`
     const stdout = await expectToEnd(`
       const { readdirSync, readlinkSync } = await import('node:fs')
@@ -99,7 +99,7 @@ describe('the addon', () => {
     expect(stdout).toBe('0,0,0\n')
   })
 
-  it("tells each thread's logger of its own calls only", async () => {
+  it("sends each thread's logger only the messages of its own calls", async () => {
     const stdout = await expectToEnd(`
       const listener = work("let heard = 0; setLogger(() => heard++, 'debug'); parentPort.once('message', () => { post(heard); setLogger(undefined) }); post('ready')")
       await messageOf(listener)
@@ -164,7 +164,7 @@ describe('a Worker', () => {
     expect(stdout).toBe('now\nnow\nnow\n')
   })
 
-  it('may end itself by process.exit with everything open, also in a callback', async () => {
+  it('can call process.exit with everything open, also in a callback', async () => {
     const stdout = await expectToEnd(`
       for (const body of [
         "const o = open('exec'); o.loadSync(); o.attach(); o.ringBuffer('events').on(() => {}); process.exit(4)",
@@ -178,7 +178,7 @@ describe('a Worker', () => {
     expect(stdout).toBe('4\n4\n4\n')
   })
 
-  it('that is terminated takes what it held out of the kernel', async () => {
+  it('leaves nothing in the kernel when it is terminated', async () => {
     const stdout = await expectToEnd(`
       const { ids } = await import('libbpf-node')
       const worker = work("const o = open('exec'); o.loadSync(); const [link] = o.attach(); o.ringBuffer('events').on(() => {}); post([link.info().id, o.program('on_exec').id, o.map('events').id])")
@@ -193,7 +193,7 @@ describe('a Worker', () => {
   })
 
   it(
-    'can be terminated at any moment, again and again',
+    'can be terminated at any moment, many times',
     async () => {
       const stdout = await expectToEnd(
         `
@@ -203,14 +203,14 @@ describe('a Worker', () => {
         "post('begun'); const o = open('ring'); o.loadSync(); const r = o.ringBuffer('events'); r.on(() => {}); setInterval(() => o.program('emit').testRunSync({ data: new Uint8Array(64), repeat: 20 }), 1)",
         "post('begun'); for (;;) { const o = open('maps'); await o.load(); o.close() }",
       ]
-      // Files do not count: Node forgets those of modules that a Worker was just reading.
+      // Files are not counted: Node leaks those of modules that a Worker was reading.
       const fds = () => readdirSync('/proc/self/fd').filter((fd) => {
         try { return readlinkSync('/proc/self/fd/' + fd).startsWith('anon_inode:') } catch { return false }
       }).length
       let before
       for (let i = 0; i < ${terminations}; i += 2) {
         const pair = [work(bodies[i % 3]), work(bodies[(i + 1) % 3])]
-        // Nine of ten get to their work, one is stopped while it starts.
+        // Nine of ten Workers get to work; one is stopped while it starts.
         if (i % 20 !== 0) await Promise.all(pair.map(messageOf))
         await sleep(i % 7)
         await Promise.all(pair.map((worker) => worker.terminate()))

@@ -4,7 +4,7 @@ import { bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
 
-/** The instructions of the kernel's self-describing text, made here byte by byte. */
+/** An instruction in bytes. */
 const code = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes)
 
 describe('disassemble', () => {
@@ -52,7 +52,7 @@ describe('disassemble', () => {
     expect(disassemble(code(...bytes)).map((instruction) => instruction.text)).toEqual([text])
   })
 
-  it('counts as jumps do, and takes any bytes', () => {
+  it('numbers instructions as jumps do, and accepts any bytes', () => {
     const long = [0x18, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     expect(disassemble(code(...long, 0x95, 0, 0, 0, 0, 0, 0, 0, 1, 2)).map(({ index }) => index)).toEqual([
       0, 2,
@@ -64,7 +64,7 @@ describe('disassemble', () => {
   })
 })
 
-/** As `bpftool prog dump xlated` prints it. */
+/** The output of `bpftool prog dump xlated`. */
 function asBpftool(id: number): string {
   const lines: string[] = []
   for (const { index, text, source, function: name } of dumpProgram(id).instructions) {
@@ -75,7 +75,7 @@ function asBpftool(id: number): string {
   return `${lines.join('\n')}\n`
 }
 
-/** bpftool before 7.5 shows a per-CPU address (Linux 6.10) as the move that it was. */
+/** Before 7.5, bpftool prints a per-CPU address (Linux 6.10) as a plain move. */
 const inOldWords = (text: string): string => text.replace(/&\(void __percpu \*\)\((r\d+)\)/g, '$1')
 
 describe('dumpProgram', () => {
@@ -99,7 +99,7 @@ describe('dumpProgram', () => {
     })
   }
 
-  it('has the machine code of each function, and where its lines begin', () => {
+  it('has the machine code of each function with the offsets of its lines', () => {
     using object = load('events-rings')
     const [program] = object.programs.values()
     const { info, jited, instructions } = program!.dump()
@@ -114,7 +114,7 @@ describe('dumpProgram', () => {
     expect(instructions.some(({ source }) => source?.text.includes('bpf_ringbuf_reserve'))).toBe(true)
   })
 
-  it('says which program there is none of', () => {
+  it('says which program does not exist', () => {
     expect(() => dumpProgram(0xffffffff)).toThrow(
       'read program 4294967295: nothing with that id exists (any more) (ENOENT)',
     )
@@ -122,14 +122,14 @@ describe('dumpProgram', () => {
   })
 })
 
-describe('program.readStream', () => {
-  it('knows its streams', () => {
+describe('Program.readStream', () => {
+  it('throws a TypeError for an unknown stream', () => {
     using object = load('programs')
     const [program] = object.programs.values()
     expect(() => program!.readStream('stdin' as never)).toThrow("stream 'stdin' does not exist")
   })
 
-  it('is empty for a program that wrote nothing, or says since when there are streams', () => {
+  it('returns an empty text if nothing was written, or names the kernel version that has streams', () => {
     using object = load('programs')
     const [program] = object.programs.values()
     const read = () => {
@@ -142,11 +142,11 @@ describe('program.readStream', () => {
     expect(read()).toMatch(/^$|it came with Linux 6\.17/)
   })
 
-  requiresKernel('6.18', 'gives what a program wrote, once', () => {
+  requiresKernel('6.18', 'returns what a program wrote, once', () => {
     using object = load(kernelIs('7.0') ? 'stream' : 'stream-impl')
     const program = object.program('print')
     const written = program.testRunSync().retval | 0
-    // Where its memory allocator has no double-word compare-and-exchange the kernel has no room for streams: ENOMEM.
+    // On machines without a double-word compare-and-exchange the kernel cannot allocate streams: ENOMEM.
     expect([0, -12]).toContain(Math.min(written, 0))
     expect(program.readStream('stdout')).toBe(written < 0 ? '' : 'line 7 of stream\n')
     expect(program.readStream('stdout')).toBe('')

@@ -8,7 +8,7 @@ const strictAlignment = 1
 
 afterEach(() => setLogger(undefined))
 
-/** The object of choosy.bpf.c with one program to load. */
+/** Opens choosy.bpf.c with one program to load. */
 function choose(name: string): [BpfObject, Program] {
   const object = open('choosy')
   const program = object.program(name)
@@ -16,8 +16,8 @@ function choose(name: string): [BpfObject, Program] {
   return [object, program]
 }
 
-describe('before load', () => {
-  it('type is what the kernel takes the program for', () => {
+describe('setters of Program before load', () => {
+  it('type determines the type that the kernel loads', () => {
     using object = open('choosy')
     const program = object.program('any_packet')
     program.autoload = true
@@ -27,7 +27,7 @@ describe('before load', () => {
     expect(program.info().type).toBe('sched_cls')
   })
 
-  it('expectedAttachType is what the program may read by', () => {
+  it('expectedAttachType determines what the program may access', () => {
     const [refused, first] = choose('reads_ip6')
     using _ = refused
     expect(first.expectedAttachType).toBe('cgroup_inet4_connect')
@@ -40,7 +40,7 @@ describe('before load', () => {
     expect(program.loaded).toBe(true)
   })
 
-  it('flags are what the verifier goes by', () => {
+  it('flags are passed to the verifier', () => {
     const [lenient, first] = choose('misaligned')
     using _ = lenient
     expect(first.flags).toBe(0)
@@ -49,14 +49,14 @@ describe('before load', () => {
     program.flags = strictAlignment
     expect(program.flags).toBe(strictAlignment)
     expect(() => object.loadSync()).toThrow(/misaligned packet access/)
-    // Some architectures are always strict.
+    // Some architectures always require strict alignment.
     if (process.arch === 'x64') {
       lenient.loadSync()
       expect(first.loaded).toBe(true)
     }
   })
 
-  it('autoload is whether it is loaded', () => {
+  it('autoload determines whether the program is loaded', () => {
     const [object, program] = choose('any_packet')
     using _ = object
     expect(program.autoload).toBe(true)
@@ -64,7 +64,7 @@ describe('before load', () => {
     expect([...object.programs.values()].filter(({ loaded }) => loaded)).toEqual([program])
   })
 
-  it('logLevel is what the verifier says of a program that loads', () => {
+  it('logLevel determines what the verifier logs about a program that loads', () => {
     const messages: string[] = []
     setLogger((_, message) => messages.push(message), 'debug')
     const [object, program] = choose('any_packet')
@@ -78,7 +78,7 @@ describe('before load', () => {
     expect(log).toMatch(/processed \d+ insns/)
   })
 
-  it('setIfindex is the device: one that offloads no programs refuses it', () => {
+  it('setIfindex sets the device, and load fails if it cannot offload programs', () => {
     const [object, program] = choose('any_packet')
     using _ = object
     program.type = 'xdp'
@@ -86,7 +86,7 @@ describe('before load', () => {
     expect(thrownBy(() => object.loadSync())).toMatchObject({ operation: 'bpf_object__load' })
   })
 
-  it('setAttachTarget says what SEC() does not', () => {
+  it('setAttachTarget sets the target that SEC() does not name', () => {
     using object = open('programs')
     for (const program of object.programs.values()) program.autoload = program.name === 'somewhere'
     object.program('somewhere').setAttachTarget('sched_process_exec')
@@ -98,7 +98,7 @@ describe('before load', () => {
     expect(object.bss.executions).toBeGreaterThan(before)
   })
 
-  it('setAttachTarget knows the hooks that there are, and names the nearest', () => {
+  it('setAttachTarget proposes a similar name for a hook that does not exist', () => {
     using object = open('programs')
     const error = thrownBy(() => object.program('somewhere').setAttachTarget('sched_process_exek'))
     expect(error).toMatchObject({ program: 'somewhere', target: 'sched_process_exek' })
@@ -106,13 +106,13 @@ describe('before load', () => {
   })
 })
 
-describe('after load', () => {
+describe('setters of Program after load', () => {
   it.each([
     ['type', 'xdp'],
     ['expectedAttachType', 'xdp'],
     ['flags', 0],
     ['logLevel', 1],
-  ] as const)('it is too late to set %s', (name, value) => {
+  ] as const)('throw because it is too late for %s', (name, value) => {
     using object = load('programs')
     const program = object.program('mark') as unknown as Record<string, unknown>
     const before = program[name]
@@ -133,14 +133,14 @@ describe('after load', () => {
     ],
     ['the attach target', (program: Program) => program.setAttachTarget('sched_process_exec')],
     ['the ifindex', (program: Program) => program.setIfindex(1)],
-  ] as const)('it is too late to set %s', (_, set) => {
+  ] as const)('throw because it is too late for %s', (_, set) => {
     using object = load('programs')
     const error = thrownBy(() => set(object.program('mark')))
     expect(error).toMatchObject({ code: 'EBUSY', program: 'mark' })
     expect((error as Error).message).toContain('do it between open and load')
   })
 
-  it('autoattach can be set until attach', () => {
+  it('still accept autoattach', () => {
     using object = load('programs')
     object.program('on_exec').autoattach = false
     expect(object.program('on_exec').autoattach).toBe(false)
@@ -148,7 +148,7 @@ describe('after load', () => {
   })
 })
 
-describe('values that are none', () => {
+describe('setters of Program with wrong values', () => {
   it.each([
     ['type', 'no_such_type', TypeError],
     ['expectedAttachType', 'no_such_hook', TypeError],
@@ -160,7 +160,7 @@ describe('values that are none', () => {
     ['logLevel', 2 ** 32, RangeError],
     ['autoload', 1, TypeError],
     ['autoattach', 'yes', TypeError],
-  ])('%s = %j', (name, value, error) => {
+  ])('throw for %s = %j', (name, value, error) => {
     using object = open('programs')
     const program = object.program('mark') as unknown as Record<string, unknown>
     const before = program[name]
@@ -170,7 +170,7 @@ describe('values that are none', () => {
     expect(program[name]).toEqual(before)
   })
 
-  it('types that do not exist are answered with those that do', () => {
+  it('list the existing types for an unknown one', () => {
     using object = open('programs')
     expect(() => {
       object.program('mark').type = 'sched_class' as 'sched_cls'

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load, open, thrownBy } from '../helpers/objects.js'
 
-describe('a program', () => {
-  it('is what SEC() says', () => {
+describe('Program', () => {
+  it('has the type and attach type that SEC() says', () => {
     using object = open('programs')
     expect(
       [...object.programs.values()].map(({ name, section, type, expectedAttachType, autoload }) => ({
@@ -49,7 +49,7 @@ describe('a program', () => {
     expect(program.instructionCount).toBe(2)
   })
 
-  it('is in the kernel after load, which says the same of it', () => {
+  it('is in the kernel after load with the same properties', () => {
     using object = load('programs')
     const program = object.program('mark')
     expect(program.loaded).toBe(true)
@@ -60,7 +60,7 @@ describe('a program', () => {
       type: 'sched_cls',
       id: program.id,
       name: 'mark',
-      // libbpf binds .rodata to all programs.
+      // libbpf binds .rodata to every program.
       mapIds: expect.arrayContaining([object.map('.bss').id, object.map('.rodata').id]),
       createdByUid: 0,
       ifindex: 0,
@@ -75,12 +75,12 @@ describe('a program', () => {
     expect(info.loadTime).toBeLessThan(BigInt(Math.ceil(uptime()) + 1) * 1_000_000_000n)
   })
 
-  requiresKernel('5.16', 'says how many instructions the verifier looked at', () => {
+  requiresKernel('5.16', 'has the number of instructions that the verifier processed', () => {
     using object = load('programs')
     expect(object.program('length').info().verifiedInstructions).toBe(2)
   })
 
-  it('has the tag of its instructions: the same in another object', () => {
+  it('has the same tag in another object with the same instructions', () => {
     using one = load('programs')
     using two = load('programs')
     expect(one.program('length').info().tag).toBe(two.program('length').info().tag)
@@ -88,7 +88,7 @@ describe('a program', () => {
     expect(one.program('length').info().tag).not.toBe(one.program('mark').info().tag)
   })
 
-  it('is gone from the kernel after unload, and its object is not', () => {
+  it('is removed from the kernel by unload, but its object is not', () => {
     using object = load('programs')
     const program = object.program('mark')
     const { id } = program
@@ -101,8 +101,8 @@ describe('a program', () => {
   })
 })
 
-describe('attach', () => {
-  it('runs the program when what it is attached to happens', () => {
+describe('Program.attach', () => {
+  it('runs the program at each event of its hook', () => {
     using object = load('programs')
     using link = object.program('on_exec').attach()
     expect(link.program).toBe('on_exec')
@@ -111,7 +111,7 @@ describe('attach', () => {
     expect(object.bss.executions).toBeGreaterThan(before)
   })
 
-  it('sees only our own children through a BTF tracepoint that looks at task_struct', () => {
+  it('runs a BTF tracepoint program that reads task_struct to find our children', () => {
     using object = open('programs')
     object.rodata.parent = process.pid
     object.program('on_exec').autoload = false
@@ -123,7 +123,7 @@ describe('attach', () => {
     expect(object.bss.executions).toBe(3n)
   })
 
-  it('says that SEC() does not say to what', () => {
+  it('throws if SEC() names no hook', () => {
     using object = open('programs')
     object.program('nowhere').autoload = true
     object.loadSync()
@@ -137,7 +137,7 @@ describe('attach', () => {
     }
   })
 
-  requiresKernel('6.10', 'is there twice when it is done twice', () => {
+  requiresKernel('6.10', 'attaches a program twice when it is called twice', () => {
     using object = load('programs')
     using one = object.program('on_exec').attach()
     using two = object.program('on_exec').attach()

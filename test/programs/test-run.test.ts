@@ -17,7 +17,7 @@ const veth = useVeth()
 const BPF_F_TEST_RUN_ON_CPU = 1
 const BPF_F_TEST_XDP_LIVE_FRAMES = 2
 
-/** An Ethernet frame with UDP from the other end of the cable to a port of ours. */
+/** An Ethernet frame with a UDP datagram from the other end of the veth pair to one of our ports. */
 function datagram(port: number, text: string): Uint8Array {
   const numbers = (list: string, radix = 10) => list.split(/[.:]/).map((word) => Number.parseInt(word, radix))
   const frame = Buffer.alloc(42 + text.length)
@@ -32,13 +32,13 @@ function datagram(port: number, text: string): Uint8Array {
   const udp = ip.subarray(20)
   udp.writeUInt16BE(9, 0)
   udp.writeUInt16BE(port, 2)
-  // Without a checksum.
+  // The checksum stays 0: none.
   udp.writeUInt16BE(8 + text.length, 4)
   udp.write(text, 8)
   return frame
 }
 
-/** With the 'syscall' program. */
+/** Loads programs.bpf.c with its 'syscall' program. */
 function loadAdd(): BpfObject {
   const object = open('programs')
   object.program('add').autoload = true
@@ -50,16 +50,16 @@ describe.each<[string, Run]>([
   ['testRun', (program, options) => program.testRun(options)],
   ['testRunSync', async (program, options) => program.testRunSync(options)],
 ])('%s', (_, run) => {
-  it('returns what the program returns', async () => {
+  it('returns the return value of the program', async () => {
     using object = load('programs')
     const { retval, data } = await run(object.program('length'), { data: ethernet })
-    // A socket filter begins after the Ethernet header, of which the kernel makes zeros.
+    // A socket filter sees the packet after the Ethernet header, which the kernel fills with zeros.
     expect(retval).toBe(60 - 14)
     expect(data.subarray(14)).toEqual(ethernet.subarray(14))
     expect(data.length).toBe(60)
   })
 
-  it('returns the packet as the program left it, and leaves the one that was given alone', async () => {
+  it('returns the changed packet and does not modify the given one', async () => {
     using object = load('programs')
     const given = ethernet.slice()
     const { retval, data } = await run(object.program('swap_macs'), { data: given })
@@ -77,7 +77,7 @@ describe.each<[string, Run]>([
     expect(data.subarray(32)).toEqual(ethernet)
   })
 
-  it('fails when there is not enough room', async () => {
+  it('fails if there is not enough room for the packet', async () => {
     using object = load('programs')
     await expect(run(object.program('grow'), { data: ethernet, dataOutSize: 60 })).rejects.toMatchObject({
       code: 'ENOSPC',
@@ -86,7 +86,7 @@ describe.each<[string, Run]>([
     })
   })
 
-  it('runs it as often as is asked for', async () => {
+  it('runs the program `repeat` times', async () => {
     using object = load('programs')
     await run(object.program('mark'), { data: ethernet, repeat: 1000 })
     expect(object.bss.runs).toBe(1000n)
@@ -94,7 +94,7 @@ describe.each<[string, Run]>([
     expect(object.bss.runs).toBe(1001n)
   })
 
-  it('gives a packet program its context, and returns what became of it', async () => {
+  it('passes a context to a packet program and returns the changed one', async () => {
     using object = load('programs')
     const skb = object.codec<{ mark: number }>('__sk_buff')
     const context = new Uint8Array(skb.size)
@@ -106,7 +106,7 @@ describe.each<[string, Run]>([
     expect(skb.decodeBytes(context).mark).toBe(41)
   })
 
-  requiresKernel('5.14', "gives a 'syscall' program its context, and returns what became of it", async () => {
+  requiresKernel('5.14', "passes a context to a 'syscall' program and returns the changed one", async () => {
     using object = loadAdd()
     const sum = object.codec<{ a: bigint; b: bigint; total: bigint }>('sum')
     const context = sum.encodeBytes({ a: 2n ** 63n, b: 5n, total: 0n })
@@ -116,9 +116,9 @@ describe.each<[string, Run]>([
     expect(result.data).toEqual(new Uint8Array())
   })
 
-  requiresKernel('5.18', 'sends XDP frames on their way, so many at a time', async () => {
+  requiresKernel('5.18', 'sends live XDP frames in batches', async () => {
     using object = loadOnly('attach-net', ['xdp_pass', 'xdp_other'])
-    // An interface where frames may seem to have come in has XDP.
+    // Live frames can only seem to arrive at an interface that has an XDP program.
     using link = object.program('xdp_other').attachXdp(veth.name)
     const socket = createSocket('udp4')
     const received: string[] = []
@@ -145,7 +145,7 @@ describe.each<[string, Run]>([
 
   requiresKernel(
     '5.18',
-    'is refused by the kernel: frames at a time where none are sent, or too many',
+    'is refused by the kernel if batchSize is given without live frames, or is too large',
     async () => {
       using object = loadOnly('attach-net', ['xdp_pass'])
       const pass = object.program('xdp_pass')
@@ -156,7 +156,7 @@ describe.each<[string, Run]>([
     },
   )
 
-  it('runs a raw tracepoint program on the CPU that is named', async () => {
+  it('runs a raw tracepoint program on the given CPU', async () => {
     using object = loadOnly('programs', ['which_cpu'])
     const program = object.program('which_cpu')
     for (const cpu of onlineCpus)
@@ -180,7 +180,7 @@ describe.each<[string, Run]>([
 
   requiresKernel(
     '5.10',
-    'runs raw tracepoint programs with a context, and returns that context',
+    'runs a raw tracepoint program with a context and returns the same context',
     async () => {
       using object = open('programs')
       object.program('which_cpu').autoload = true
@@ -195,10 +195,14 @@ describe.each<[string, Run]>([
     },
   )
 
-  requiresKernel('5.14', 'is refused by the kernel: a packet for a program that takes none', async () => {
-    using object = loadAdd()
-    await expect(run(object.program('add'), { data: ethernet })).rejects.toMatchObject({ code: 'EINVAL' })
-  })
+  requiresKernel(
+    '5.14',
+    'is refused by the kernel if a packet is given to a program that accepts none',
+    async () => {
+      using object = loadAdd()
+      await expect(run(object.program('add'), { data: ethernet })).rejects.toMatchObject({ code: 'EINVAL' })
+    },
+  )
 
   it.each<[string, unknown, unknown]>([
     ['data', 'text', TypeError],
@@ -211,7 +215,7 @@ describe.each<[string, Run]>([
     ['contextOutSize', -1, RangeError],
     ['cpu', null, TypeError],
     ['batchSize', 2 ** 32, RangeError],
-  ])('is not tried with %s: %j', async (option, value, error) => {
+  ])('throws for %s: %j', async (option, value, error) => {
     using object = load('programs')
     await expect(run(object.program('mark'), { data: ethernet, [option]: value })).rejects.toThrow(
       error as ErrorConstructor,
@@ -220,8 +224,8 @@ describe.each<[string, Run]>([
   })
 })
 
-describe('testRun', () => {
-  it('goes on off the event loop, several at a time', async () => {
+describe('Program.testRun', () => {
+  it('does not block the event loop, and several can run at a time', async () => {
     using object = load('programs')
     let ticks = 0
     const timer = setInterval(() => ticks++, 1)
@@ -231,11 +235,11 @@ describe('testRun', () => {
     clearInterval(timer)
     expect(results.map(({ retval }) => retval)).toEqual([7, 7])
     expect(object.bss.runs).toBe(2_000_000n)
-    // On the event loop none would come.
+    // None would come if the event loop were blocked.
     expect(ticks).toBeGreaterThan(0)
   })
 
-  it('ends in peace when its object is closed meanwhile', async () => {
+  it('finishes although its object is closed in the meantime', async () => {
     const object = load('programs')
     const running = object.program('mark').testRun({ data: ethernet, repeat: 100_000 })
     object.close()
