@@ -114,7 +114,7 @@ describe('a link', () => {
   it('explains what it cannot do without a kernel link', () => {
     using object = loadOnly('attach-net', ['xdp_pass', 'xdp_other', 'cgroup_egress', 'cgroup_egress_second'])
     using old = object.program('cgroup_egress').attachCgroup(cgroup(), { allow: 'multi' })
-    const without = 'the program is attached without a link of the kernel'
+    const without = 'the program is attached without a kernel link'
     expect(() => old.update(object.program('cgroup_egress_second'))).toThrow(without)
     expect(() => old.pin('/sys/fs/bpf/libbpf-node-none')).toThrow(without)
     expect(() => old.detach()).toThrow(without)
@@ -135,12 +135,12 @@ describe('a link', () => {
     )
     expect(() => link.update(object.program('xdp_other'))).toThrow("program 'xdp_other' is not in the kernel")
     expect(() => link.updateMap(object.map('sockets') as never)).toThrow(
-      'only links of struct_ops maps are updated so',
+      'this is only possible from one SEC(".struct_ops.link") map to another',
     )
     using trace = loadOnly('attach-trace', ['on_tick'])
     using event = trace.program('on_tick').attachPerfEvent({ event: 'cpu-clock', period: 1e9, cpu: 0 })
     expect(() => event.update(trace.program('on_tick'))).toThrow(
-      /keep their program|cannot do that|without a link/,
+      /the program of such a link cannot be replaced|does not support that|without a kernel link/,
     )
   })
 

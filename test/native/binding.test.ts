@@ -175,26 +175,23 @@ describe('BTF that would crash libbpf or make it loop', () => {
     }
   })
 
-  it('is refused if members have the size 0, by which libbpf divides', () => {
+  it('is accepted if members have no size, and toC does not divide by it', () => {
     const make = (add: (btf: BtfWriter) => number): Uint8Array => {
       const btf = new BtfWriter()
       btf.record('struct', 's', 8, [['member', add(btf), 0]])
       return btf.bytes()
     }
-    native.btfClose(
-      native.btfNew(
-        make((btf) => btf.array(btf.int('int', 4), 2)),
-        undefined,
-      ),
-    )
-    const sizeless = [
+    const members = [
+      (btf: BtfWriter) => btf.array(btf.int('int', 4), 2),
       () => 0,
       (btf: BtfWriter) => btf.add('fwd', 'nothing', 0),
-      (btf: BtfWriter) => btf.add('func_proto', '', 0),
-      (btf: BtfWriter) => btf.int('int', 0),
       (btf: BtfWriter) => btf.add('const', '', btf.array(btf.add('fwd', 'nothing', 0), 2)),
     ]
-    for (const add of sizeless) expect(opening(make(add))).toMatchObject({ errno: 22 })
+    for (const add of members) {
+      const btf = native.btfNew(make(add), undefined)
+      expect(native.btfToC(btf, undefined)).toContain('struct s {')
+      native.btfClose(btf)
+    }
   })
 
   it('is refused if there are thousands of pointers to pointers', () => {

@@ -1,5 +1,5 @@
-// Opens and loads damaged copies of an object file: `node damaged.mjs FILE SEED COPIES`. Each is cut off at some length, or has a few
-// bits turned over. What comes out is an error or a loaded object; never a crash. With DAMAGED_TRACE each copy is announced on stderr.
+// Opens and loads damaged copies of an object file: `node damaged.mjs FILE SEED COPIES`. Each copy is truncated, or a few of its bits are flipped.
+// The result must be an error or a loaded object, never a crash. With DAMAGED_TRACE, each copy is announced on stderr.
 import { readFileSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
 
@@ -18,7 +18,7 @@ function below(n) {
 function damaged(i) {
   if (i % 3 === 0) return whole.slice(0, below(whole.length))
   const copy = whole.slice()
-  // Headers and the small sections around them get their share, else nearly all of it would go to debug information.
+  // Half of the damage is in headers and small sections. Otherwise nearly all of it would be in debug information.
   const within = i % 3 === 1 ? copy.length : Math.min(copy.length, 4096)
   for (let flips = 1 + below(8); flips > 0; flips--) copy[below(within)] ^= 1 << below(8)
   if (below(4) === 0) copy[copy.length - 1 - below(Math.min(copy.length, 2048))] ^= 1 << below(8)
@@ -33,7 +33,7 @@ for (let i = 0; i < Number(copies); i++) {
     object = BpfObject.open(damaged(i), { name: `damaged${i}`, pinRootPath: '/proc/nothing' })
     tally.opened++
     for (const map of object.maps.values()) {
-      // A size that was hit may be all of the machine's memory.
+      // A damaged size could use up the memory of the machine.
       if (map.maxEntries > 1 << 16) map.maxEntries = 1 << 12
       map.pinPath = undefined
     }
@@ -50,7 +50,7 @@ for (let i = 0; i < Number(copies); i++) {
 }
 console.log(JSON.stringify(tally))
 
-/** All that is made of what the file says. */
+/** Uses everything that the file describes. */
 function readAll(object) {
   for (const program of object.programs.values()) program.instructions.length + program.type.length
   try {

@@ -1,5 +1,5 @@
-// Calls the functions of types/binding.d.ts with arguments of every kind, right and wrong: `node fuzz.mjs SEED CALLS`. Ends with
-// status 0, or with the crash that it looks for; the seed repeats it. FUZZ_TRACE names a file that gets each call before it is made.
+// Calls the functions of types/binding.d.ts with right and wrong arguments of every kind: `node fuzz.mjs SEED CALLS`. It ends with status 0, or
+// with the crash that it looks for, which the seed repeats. Every call is written to the file in FUZZ_TRACE before it is made.
 import { spawnSync } from 'node:child_process'
 import { openSync, readdirSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,8 +10,8 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 const native = createRequire(import.meta.url)('node-gyp-build')(root)
 const [seed = '1', calls = '20000'] = process.argv.slice(-2)
 
-// It attaches to whatever network devices there are, pins to any path, and libbpf makes folders for that: both get a namespace, and names a
-// file system where there is nothing but pins.
+// It attaches to all network devices and pins to any path, for which libbpf creates directories. So it runs in namespaces of its own, where paths
+// lead to a file system that has nothing but pins.
 const bpffs = 0xcafe4a11
 if (statfsSync('.').type !== bpffs) {
   const command = 'mount -t bpf bpf /mnt && cd /mnt && exec "$@"'
@@ -35,7 +35,7 @@ const below = (n) => Math.floor(random() * n)
 const oneOf = (list) => list[below(list.length)]
 
 const folder = `${root}/dist/test/bpf`
-// slow.bpf.o takes the verifier seconds; the bad ones do not load, or want all memory.
+// The verifier needs seconds for slow.bpf.o; the bad ones do not load, or need all memory.
 const files = readdirSync(folder)
   .filter((name) => name.endsWith('.bpf.o') && !/^(bad-|slow)/.test(name))
   .map((name) => `${folder}/${name}`)
@@ -45,7 +45,7 @@ const detached = new Uint8Array(16)
 structuredClone(detached.buffer, { transfer: [detached.buffer] })
 
 const noted = []
-/** Handles of all kinds. They go stale by themselves, as functions that close are called; a few are replaced all the time. */
+/** Handles of all kinds. Some become stale when functions that close are called; new ones replace old ones all the time. */
 const handles = {
   object: [],
   program: [],
@@ -57,6 +57,7 @@ const handles = {
   btf: [],
   linker: [],
   memory: [],
+  longLog: [],
 }
 const most = 12
 function keep(kind, handle) {
@@ -84,7 +85,7 @@ function openOne() {
   return object
 }
 
-/** What only the right order of calls makes. */
+/** Makers of handles that need several calls in the right order. */
 const makers = [
   openOne,
   () => native.objectLoadSync(openOne()),
@@ -94,7 +95,7 @@ const makers = [
     for (const map of native.objectMaps(object)) if (random() < 0.5) keep('map', map)
   },
   () => {
-    // One that fails half-way, after the memory of sections was mapped.
+    // A load that fails halfway, after the memory of sections was mapped.
     const object = openOne()
     for (const map of native.objectMaps(object)) {
       if (random() < 0.3 && !native.mapIsInternal(map)) native.mapSetKeySize(map, 3)
@@ -165,7 +166,7 @@ function gone() {
 const integers = [0, 1, 2, 3, 4, 7, 8, 16, 24, 64, 255, 4096]
 const huge = [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]
 const wrongNumbers = [-1, -(2 ** 31), 2 ** 32, 2 ** 53, 2 ** 64, 1e300, -0, 0.5, NaN, Infinity, -Infinity]
-// Nothing that a path here names may be there, or can be made: some functions unlink it.
+// No file with one of these paths may exist or be created: some functions unlink it.
 const strings = [
   '',
   'x',
@@ -229,7 +230,8 @@ const kinds = {
   btf: () => oneOf(handles.btf),
   linker: () => oneOf(handles.linker),
   memory: () => oneOf(handles.memory),
-  // As long as the environment lives it may be called.
+  longLog: () => oneOf(handles.longLog),
+  // It can be called as long as the environment lives.
   callback: () => oneOf([() => {}, () => {}, gone]),
   small: () => oneOf(integers),
   integer: () => oneOf(random() < 0.7 ? integers : huge),
@@ -252,7 +254,7 @@ const kinds = {
     oneOf([undefined, new BigUint64Array(0), BigUint64Array.of(1n), BigUint64Array.of(1n, 2n ** 64n - 1n)]),
   file: () => (random() < 0.5 ? oneOf(strings) : bytes()),
 }
-/** Any value at all; numbers stay small enough for nothing to take the machine's memory or a minute. */
+/** Any value. Numbers are small enough not to use up the memory or take minutes. */
 const anything = () =>
   oneOf([
     ...Object.values(handles).map((kept) => () => oneOf(kept)),
@@ -264,10 +266,10 @@ const anything = () =>
     wrong,
   ])()
 
-// ---- The contract itself says what a function takes and gives.
+// ---- The contract says what a function accepts and returns.
 
 const contract = readFileSync(`${root}/types/binding.d.ts`, 'utf8')
-/** By the parameter's type, unless its name is in `special`. */
+/** The generator for a parameter's type, unless its name is in `special`. */
 const generators = {
   ObjectHandle: 'object',
   ProgramHandle: 'program',
@@ -279,6 +281,7 @@ const generators = {
   OnReady: 'callback',
   BtfHandle: 'btf',
   LinkerHandle: 'linker',
+  LongLogHandle: 'longLog',
   MemoryHandle: 'memory',
   'BtfHandle | undefined': 'maybeBtf',
   number: 'integer',
@@ -296,7 +299,7 @@ const generators = {
   'string[] | undefined': 'texts',
   'BigUint64Array | undefined': 'bigints',
 }
-/** What would cost memory or minutes, or touch what is not ours. */
+/** Parameters that could use up memory or minutes, or affect what is not ours. */
 const special = {
   maxEntries: 'small',
   entries: 'small',
@@ -339,7 +342,7 @@ function signatureOf(name) {
 const names = Object.keys(native)
 const signatures = new Map(names.map((name) => [name, signatureOf(name)]))
 
-// These see ids of maps that are not ours, or numbers that cost: never any value at all.
+// These take ids of other people's maps, or expensive numbers: they never get arbitrary values.
 const careful = new Set([
   'mapFromId',
   'mapCreate',
@@ -349,7 +352,7 @@ const careful = new Set([
   'programTestRun',
   'programTestRunSync',
 ])
-// Half of all calls would close something; a handle has to live for a while to be of use.
+// Without this, half of all calls would close something. A handle must live for a while to be useful.
 const rare = new Set([
   ...Object.keys(native).filter((name) => /Close$|Unload$/.test(name)),
   'btfLoadKernel',
@@ -390,6 +393,7 @@ function kindOf(value) {
 function noteResult() {}
 function noteError(error) {
   tally.refused++
+  if (error?.longLog !== undefined) keep('longLog', error.longLog)
   if (!(error instanceof Error) || error.message === '') noted.push(error)
 }
 
@@ -429,5 +433,5 @@ if (noted.length > 0) {
   process.exitCode = 1
 }
 console.log(JSON.stringify({ seed: Number(seed), ...tally, uncaught }))
-// Watched rings would keep the process alive; ending with everything open is part of the test.
+// Watched rings would keep the process alive. Ending with everything open is part of the test.
 process.exit()
