@@ -1,4 +1,4 @@
-// What this kernel can do: libbpf's probes, and loads of tiny programs of our own.
+// What this kernel supports, found out with libbpf's probes and by loading small programs.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
@@ -13,8 +13,8 @@
 
 namespace {
 
-// Runs `work`, which never fails, on libuv's pool where the function was registered with `data`; `show` makes
-// a value of the result.
+// Runs `work`, which never fails, and turns its result into a JavaScript value with `show`. If the function
+// was registered with `data`, it runs on libuv's pool.
 template <class Result, class Work, class Show>
 napi_value Answer(napi_env env, const Args& args, Work work, Show show) {
   auto result = std::make_shared<Result>();
@@ -31,7 +31,8 @@ napi_value Answer(napi_env env, const Args& args, Work work, Show show) {
 
 napi_value ShowInt(napi_env env, int value) { return ToJs(env, value); }
 
-// libbpf's probes say 0 for every refusal; errno still says which. Negative answers are libbpf's own.
+// libbpf's probes return 0 for every refusal, but errno still has the kernel's error. Negative results come
+// from libbpf itself.
 template <class Probe>
 int Refusal(Probe probe) {
   errno = 0;
@@ -55,10 +56,10 @@ napi_value ProbeMapType(napi_env env, napi_callback_info info) {
   return Answer<int>(env, args, probe, ShowInt);
 }
 
-// Each is a program to load; the kernel has some 210.
+// Every probe loads a program. The kernel has about 210 helpers.
 constexpr int kMostHelpers = 1024;
 
-// For each helper 1, or 0, or what libbpf says of a type that it cannot ask for.
+// For each helper 1 or 0, or a negative errno for a program type that libbpf cannot ask about.
 napi_value ProbeHelpers(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto type = static_cast<bpf_prog_type>(args.u32(0));
@@ -79,7 +80,7 @@ napi_value ProbeHelpers(napi_env env, napi_callback_info info) {
   });
 }
 
-// How a program is attached, to what cannot be attached to: which errno comes tells whether the kernel would.
+// How a program is attached to something that does not exist. The errno tells whether the kernel supports it.
 enum How {
   kLoadOnly,
   kLinkToNoFd,
@@ -92,7 +93,7 @@ enum How {
   kHowCount,
 };
 
-// Gives a descriptor, or a negative errno.
+// Returns a descriptor or a negative errno.
 int Attach(int program, bpf_attach_type type, How how) {
   bpf_link_create_opts options;
   InitOptions(options);
@@ -116,7 +117,7 @@ int Attach(int program, bpf_attach_type type, How how) {
       options.uprobe_multi.cnt = 1;
       return bpf_link_create(program, -1, type, &options);
     case kXdpOnLoopbackDriver:
-      // Index 1; it has no driver that could do this.
+      // Loopback has index 1 and no driver that supports XDP.
       options.flags = XDP_FLAGS_DRV_MODE;
       return bpf_link_create(program, 1, type, &options);
     default:
@@ -143,7 +144,7 @@ napi_value ProbeLoad(napi_env env, napi_callback_info info) {
   std::vector<bpf_insn> insns(code.size / sizeof(bpf_insn));
   memcpy(insns.data(), code.data, code.size);
   auto probe = [=] {
-    // Programs that are long have no log: what is asked there is whether they load.
+    // For a long program only the load counts, so it gets no log.
     char log[8192] = "";
     bpf_prog_load_opts options;
     InitOptions(options);
@@ -174,7 +175,7 @@ napi_value ProbeLoad(napi_env env, napi_callback_info info) {
   });
 }
 
-// By number: what libbpf's copy of linux/bpf.h knows.
+// The names in libbpf's copy of linux/bpf.h, by number.
 napi_value HelperNames(napi_env env, napi_callback_info) {
   const char* const names[] = {
 #define NAME(name) #name

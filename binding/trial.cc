@@ -1,4 +1,5 @@
-// A program that does nothing, loaded and attached and taken back: whether this kernel lets anybody.
+// Loads a program that does nothing, attaches it, and removes it again: to find out whether this kernel
+// allows it.
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -22,7 +23,7 @@ UniqueFd OpenModule(const std::string& module) {
   uint32_t id = 0;
   while (bpf_btf_get_next_id(id, &id) == 0) {
     UniqueFd fd(bpf_btf_get_fd_by_id(id));
-    // It may have gone meanwhile.
+    // The module may have been unloaded in the meantime.
     if (fd.get() == -ENOENT) continue;
     if (!fd.IsOpen()) return fd;
     char name[64] = "";
@@ -59,8 +60,8 @@ struct Hook {
 };
 
 int Load(bpf_prog_type type, bpf_attach_type attach_type, bool sleepable, const Hook& hook) {
-  // Returns 0: for what is attached, that the rest goes on. Of some that are only loaded the verifier wants
-  // a 1.
+  // The program returns 0, with which an attached program changes nothing. The verifier requires a 1 of
+  // cgroup_sock_addr programs, which are only loaded here.
   bpf_insn instructions[2] = {};
   instructions[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
   instructions[0].imm = type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;

@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-// The loop sees a descriptor of epoll, behind which the other one waits edge-triggered.
+// The event loop watches an epoll descriptor, which in turn watches the real one, edge-triggered.
 int EdgePoll::Open(Environment& environment, int fd, uint32_t events, LoopOwner* owner) {
   epoll_event event = {};
   event.events = events | EPOLLET;

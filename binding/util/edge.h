@@ -1,4 +1,4 @@
-// A descriptor that is reported once each time that it becomes ready, and not as long as it is.
+// Reports a descriptor once each time it becomes ready, and not for as long as it is ready.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,12 @@ class EdgePoll {
   EdgePoll& operator=(const EdgePoll&) = delete;
   ~EdgePoll() { Close(); }
 
-  // `events` are epoll's. Negative errno where it fails; then nothing is open.
+  // `events` are epoll's. Returns a negative errno on failure, and then nothing is open.
   int Open(Environment& environment, int fd, uint32_t events, LoopOwner* owner);
-  // Null until it is open.
+  // Null before Open and after Close.
   LoopHandle* handle() const { return handle_; }
-  // For the owner, when it is woken: what is reported now is not reported again. False where there was
-  // nothing.
+  // The owner calls this when it is woken, so that the same event is not reported again. False if there was
+  // no event.
   bool Take();
   void Close();
 

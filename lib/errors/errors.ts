@@ -1,7 +1,5 @@
 import type { BpfErrorCode } from './codes.js'
 
-export { ENOTSUPP } from './errno.js'
-
 /** What an error is about. */
 export interface BpfErrorDetails {
   /** One of the library's own codes, or the name of an errno ('EPERM', 'ENOTSUPP', 'LIBBPF_ERRNO__FORMAT'). */

@@ -10,7 +10,7 @@ import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 
-/** Runs the body of an async function in a child, with `obj` opened from an object file, and returns how it fails there. */
+/** Runs the body of an async function in a child process, with `obj` opened from an object file, and returns its error. */
 async function failsInChild(
   name: string,
   body: string,
@@ -34,8 +34,8 @@ const without = (...names: string[]): ChildOptions => {
   return { under: ['setpriv', `--bounding-set=${list}`, `--inh-caps=${list}`] }
 }
 
-describe('with all capabilities', () => {
-  it('a seccomp filter that refuses bpf() is named', async () => {
+describe('an EPERM although the process has all capabilities', () => {
+  it('names the seccomp filter that refuses bpf()', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
     const launcher = join(folder, 'no-bpf')
     const source = readFileSync(new URL('../c/no-bpf.c', import.meta.url), 'utf8')
@@ -52,7 +52,7 @@ describe('with all capabilities', () => {
 
   requiresFeature(
     'hardening',
-    'a kernel that refuses fentry programs is what the error speaks of, not missing capabilities',
+    'blames a kernel that refuses fentry programs, not missing capabilities',
     () => {
       const error = thrownBy(() => load('fentry'))
       expect(error).toMatchObject({ code: 'EPERM', message: expect.stringMatching(/this kernel forbids it/) })
@@ -61,8 +61,8 @@ describe('with all capabilities', () => {
   )
 })
 
-describe('a limit of locked memory', () => {
-  requiresKernel('5.11', 'is no obstacle', async () => {
+describe('BpfObject.load', () => {
+  requiresKernel('5.11', 'is not stopped by RLIMIT_MEMLOCK', async () => {
     const { stdout, stderr } = await runChild(
       `import { BpfObject } from 'libbpf-node'
        const obj = BpfObject.open(process.argv[1])
@@ -84,8 +84,8 @@ describe('a limit of locked memory', () => {
   })
 })
 
-describe('without privileges', () => {
-  it('an error names all the capabilities that are missing', async () => {
+describe('an error without privileges', () => {
+  it('names all missing capabilities', async () => {
     const none = { under: ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] }
     expect(await failsInChild('exec', 'await obj.load()', none)).toMatchObject({
       name: 'BpfError',
@@ -95,7 +95,7 @@ describe('without privileges', () => {
     })
   })
 
-  requiresKernel('6.16', 'a single uprobe says that it takes CAP_SYS_ADMIN', async () => {
+  requiresKernel('6.16', 'says that a single uprobe requires CAP_SYS_ADMIN', async () => {
     const body = `obj.program('on_call').autoload = true
       await obj.load()
       obj.program('on_call').attachUprobe('libc.so.6', { symbol: 'getppid' })`
@@ -105,9 +105,9 @@ describe('without privileges', () => {
     })
   })
 
-  describe('of root', () => {
+  describe('with tracefs mounted for root', () => {
     useTracefs()
-    it('a tracepoint says who may look it up', async () => {
+    it('says who may look up tracepoints', async () => {
       using copy = copyForEveryone('dist/test/bpf/bad-function.bpf.o')
       const script = `import { BpfObject } from 'libbpf-node'
         const obj = BpfObject.open('dist/test/bpf/bad-function.bpf.o')
@@ -123,7 +123,7 @@ describe('without privileges', () => {
     })
   })
 
-  it('so does one of another user', async () => {
+  it('names CAP_BPF to a user other than root', async () => {
     using copy = copyForEveryone()
     const nobody = {
       cwd: copy.path,
@@ -133,7 +133,7 @@ describe('without privileges', () => {
       try { bpf.BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4, maxEntries: 1 }).close(); console.log('made') }
       catch (e) { console.log(e.message) }`
     const { stdout } = await runChild(script, [], nobody)
-    // Where the administrator lets everyone, everyone may.
+    // The administrator can allow it to everyone.
     expect(stdout).toMatch(/the process lacks CAP_BPF \(run it as root|made/)
   })
 
@@ -147,7 +147,7 @@ describe('without privileges', () => {
     expect(message).toContain(`not permitted, the process lacks ${missing} (run it as root`)
   })
 
-  it('what the verifier refuses for want of CAP_PERFMON says so', async () => {
+  it('says which rejection CAP_PERFMON would change', async () => {
     const failure = await failsInChild('leaks-address', 'await obj.load()', without('perfmon'))
     expect(failure).toMatchObject({
       name: 'VerifierError',
@@ -158,14 +158,14 @@ describe('without privileges', () => {
     load('leaks-address').close()
   })
 
-  it('what is listed of the kernel names CAP_SYS_ADMIN', async () => {
+  it('names CAP_SYS_ADMIN when the kernel is listed', async () => {
     const { message } = await failsInChild('exec', "[...bpf.ids('program')]", without())
     expect(message).toContain('the process lacks CAP_SYS_ADMIN')
   })
 })
 
-describe('where something is not mounted', () => {
-  // In a mount namespace of its own: the umounts are not seen by anybody else.
+describe('an error where a file system is not mounted', () => {
+  // In a mount namespace of its own, so that nobody else sees the unmounts.
   const unmounted = (path: string): ChildOptions => ({
     under: [
       'unshare',
@@ -177,7 +177,7 @@ describe('where something is not mounted', () => {
     ],
   })
 
-  it('tracefs: attaching to a tracepoint says how it is mounted', async () => {
+  it('says how tracefs is mounted, when a tracepoint is attached to', async () => {
     const { message } = await failsInChild(
       'bad-function',
       "obj.program('on_exec').autoload = true; await obj.load(); obj.program('on_exec').attach()",
@@ -188,7 +188,7 @@ describe('where something is not mounted', () => {
     )
   })
 
-  it('bpffs: pinning says how it is mounted', async () => {
+  it('says how bpffs is mounted, when a map is pinned', async () => {
     const { message } = await failsInChild(
       'maps',
       "await obj.load(); obj.map('points').pin('/sys/fs/bpf/libbpf-node-points')",
@@ -201,7 +201,7 @@ describe('where something is not mounted', () => {
 })
 
 describe('a BpfError', () => {
-  it('of a closed object says so, for all that belongs to it', () => {
+  it('says that an object is closed, for everything that belongs to it', () => {
     const object = load('maps')
     const map = object.map('points')
     const [program] = object.programs.values()
@@ -226,7 +226,7 @@ describe('a BpfError', () => {
     }
   })
 
-  it('of the wrong moment says which one is right', async () => {
+  it('says when a call is possible that came too early or too late', async () => {
     const object = open('maps')
     expect(() => object.attach()).toThrow(/it is not loaded yet/)
     expect(() => object.map('points').get(1 as never)).toThrow(/load the object first/)
@@ -239,7 +239,7 @@ describe('a BpfError', () => {
     object.close()
   })
 
-  it('after a load that failed says that the object has to be opened anew', async () => {
+  it('says that an object that failed to load must be opened again', async () => {
     const object = open('bad-pointer')
     await expect(object.load()).rejects.toBeInstanceOf(VerifierError)
     await expect(object.load()).rejects.toThrow(/it failed to load; open it again/)
@@ -247,7 +247,7 @@ describe('a BpfError', () => {
     object.close()
   })
 
-  it('has a message of one line whatever libbpf said', async () => {
+  it('has a message of one line, whatever libbpf printed', async () => {
     const failures: unknown[] = []
     for (const name of [
       'bad-core',
@@ -273,12 +273,12 @@ describe('a BpfError', () => {
     }
   })
 
-  it('of a function proposes those that the compiler made from it, before similar names', () => {
+  it('proposes functions that the compiler made from the wanted one before similar names', () => {
     const names = ['vfs_reed', 'vfs_read.isra.0', 'vfs_read.constprop.0.cold', 'vfs_readv', 'vfs_write']
     expect(nearest('vfs_read', names)).toEqual(['vfs_read.isra.0', 'vfs_read.constprop.0.cold', 'vfs_reed'])
   })
 
-  it('of a name that does not exist proposes the nearest', () => {
+  it('proposes the nearest name for one that does not exist', () => {
     const object = open('maps')
     expect(() => object.map('pionts')).toThrow("object 'maps' has no map 'pionts'; did you mean 'points'?")
     expect(() => object.program('nothing_like_it')).toThrow(

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { open, thrownBy } from '../helpers/objects.js'
 
-/** Older kernels' logs have a line's text, and not where it is. */
+/** The logs of older kernels have the text of a line, but not its file and number. */
 const namesFiles = kernelIs('6.10')
 
-/** How an object is rejected, and the log that the kernel wrote where it was given a buffer. */
+/** The error of an object that the verifier rejects, and the kernel's log from the buffer, if there is one. */
 async function rejectionOf(
   name: string,
   options: OpenOptions = {},
@@ -23,8 +23,8 @@ async function rejectionOf(
   }
 }
 
-describe('a program that the verifier rejects', () => {
-  it('is reported with the reason, the instruction and the line in C', async () => {
+describe('VerifierError', () => {
+  it('has the reason, the instruction and the line in C', async () => {
     const { error } = await rejectionOf('bad-pointer')
     expect(error).toBeInstanceOf(BpfError)
     expect(error).toMatchObject({
@@ -50,7 +50,7 @@ describe('a program that the verifier rejects', () => {
     expect(error.instruction).toBeGreaterThan(0)
   })
 
-  it('says the same when it is loaded in the foreground', async () => {
+  it('is the same from load and loadSync', async () => {
     const object = open('bad-pointer')
     const error = thrownBy(() => object.loadSync())
     object.close()
@@ -60,8 +60,8 @@ describe('a program that the verifier rejects', () => {
   })
 })
 
-describe('the verifier log', () => {
-  // How long it took is in it, and where in the kernel's memory the map is.
+describe('VerifierError.verifierLog', () => {
+  // The log has the time that it took, and the address of the map.
   const withoutChance = (log: string): string =>
     log.replace(/^verification time .*\n/gm, '').replace(/0x[0-9a-f]{16}/g, '0x')
 
@@ -72,7 +72,7 @@ describe('the verifier log', () => {
     expect(withoutChance(error.verifierLog)).toBe(withoutChance(kernelLog))
   })
 
-  it('is whole where it has megabytes', async () => {
+  it('is whole when it has megabytes', async () => {
     const { error } = await rejectionOf('bad-late', {}, 2)
     const { error: own, kernelLog } = await rejectionOf('bad-late', { kernelLogSize: 64 << 20 }, 2)
     expect(kernelLog.length).toBeGreaterThan(1 << 20)
@@ -83,24 +83,28 @@ describe('the verifier log', () => {
     expect(own).toMatchObject({ reason: error.reason, instruction: error.instruction, source: error.source })
   })
 
-  it('is read from the buffer of kernelLogSize, too', async () => {
+  it('comes from the buffer of kernelLogSize if there is one', async () => {
     const { error, kernelLog } = await rejectionOf('bad-pointer', { kernelLogSize: 1 << 16 }, 1)
     expect(error.reason).toBe("R0 invalid mem access 'map_value_or_null'")
     expect(error.verifierLog).toBe(kernelLog)
   })
 
-  // Older kernels take no buffer of less than 128 bytes.
-  requiresKernel('6.4', 'that does not fit into kernelLogSize says so instead of ending anywhere', () => {
-    const object = open('bad-pointer', { kernelLogSize: 64, kernelLogLevel: 1 })
-    const error = thrownBy(() => object.loadSync())
-    object.close()
-    expect(error).toMatchObject({ name: 'BpfError', code: 'ENOSPC' })
-    expect((error as Error).message).toMatch(
-      /the verifier's log does not fit into kernelLogSize; make it larger/,
-    )
-  })
+  // Older kernels refuse a buffer of less than 128 bytes.
+  requiresKernel(
+    '6.4',
+    'is not parsed when it does not fit into kernelLogSize, and the error says so',
+    () => {
+      const object = open('bad-pointer', { kernelLogSize: 64, kernelLogLevel: 1 })
+      const error = thrownBy(() => object.loadSync())
+      object.close()
+      expect(error).toMatchObject({ name: 'BpfError', code: 'ENOSPC' })
+      expect((error as Error).message).toMatch(
+        /the verifier's log does not fit into kernelLogSize; make it larger/,
+      )
+    },
+  )
 
-  it('keeps what libbpf makes of a CO-RE relocation that failed', async () => {
+  it('has what libbpf writes about a failed CO-RE relocation', async () => {
     const { error } = await rejectionOf('bad-core')
     expect(error.reason).toBe(
       'needs struct task_struct.no_such_field (CO-RE byte_off), which this kernel does not have',

@@ -8,7 +8,7 @@ import { load } from '../helpers/objects.js'
 const answer = (given: Answer): string => given.answer
 
 describe('features', () => {
-  it('tell what is there, and since when', () => {
+  it('answer with the version that introduced the feature', () => {
     expect(features.programType('socket_filter')).toEqual({ answer: 'yes', since: '3.19' })
     expect(features.mapType('hash')).toEqual({ answer: 'yes', since: '3.19' })
     expect(answer(features.attachType('cgroup_inet_ingress'))).toBe('yes')
@@ -16,7 +16,7 @@ describe('features', () => {
     expect(answer(features.verifier('bounded_loops'))).toBe('yes')
   })
 
-  it('tell which helpers programs of a type have', () => {
+  it('know which helpers programs of a type may call', () => {
     expect(answer(features.helper('xdp', 'redirect_map'))).toBe('yes')
     expect(answer(features.helper('xdp', 'bpf_redirect_map'))).toBe('yes')
     expect(features.helper('socket_filter', 'redirect_map')).toEqual({
@@ -33,16 +33,16 @@ describe('features', () => {
     expect(xdp.get('sk_assign')?.answer).toBe('no')
   })
 
-  it('tell by BTF and a load which kernel functions may be called', () => {
+  it('know that other kernel functions cannot be called', () => {
     expect(answer(features.kfunc('do_exit'))).toBe('no')
     expect(answer(features.kfunc('no_such_function'))).toBe('no')
   })
 
-  requiresKernel('6.4', 'tell which kernel functions are kfuncs', () => {
+  requiresKernel('6.4', 'know which kernel functions are kfuncs', () => {
     expect(answer(features.kfunc('bpf_rdonly_cast', 'xdp'))).toBe('yes')
   })
 
-  requiresKernel('6.6', 'know what this kernel has of links', () => {
+  requiresKernel('6.6', 'know which types of links this kernel supports', () => {
     for (const type of [
       'cgroup',
       'netns',
@@ -58,7 +58,7 @@ describe('features', () => {
     expect(answer(features.isa('v4'))).toBe('yes')
   })
 
-  requiresFeature('hardening', 'say no, and why, where the kernel refuses although nothing lacks', () => {
+  requiresFeature('hardening', 'answer no with the reason when a hardened kernel refuses programs', () => {
     for (const type of ['trace_fentry', 'trace_fexit', 'lsm_mac'] as const) {
       const given = features.attachType(type)
       expect(given.answer).toBe('no')
@@ -70,13 +70,13 @@ describe('features', () => {
     expect(features.attachType('trace_iter').answer).toBe('yes')
   })
 
-  requiresFeature('trampolines', 'know fentry, fexit and LSM', () => {
+  requiresFeature('trampolines', 'know that fentry, fexit and LSM are supported', () => {
     for (const type of ['trace_fentry', 'trace_fexit', 'lsm_mac'] as const) {
       expect([type, answer(features.attachType(type))]).toEqual([type, 'yes'])
     }
   })
 
-  it('answer at once and on the pool alike, and leave nothing open', async () => {
+  it('give the same answers on the pool, and leave nothing open', async () => {
     const fds = () => readdirSync('/proc/self/fd').length
     const before = fds()
     const all = features.allSync()
@@ -88,13 +88,13 @@ describe('features', () => {
     expect(all.programTypes.xdp).toEqual(features.programType('xdp'))
   })
 
-  it('are found out once', () => {
+  it('are found out only once', () => {
     expect(features.programType('xdp')).toBe(features.programType('xdp'))
     expect(features.helpers('xdp')).toBe(features.helpers('xdp'))
     expect(features.helper('xdp', 'redirect')).toBe(features.helper('xdp', 'redirect'))
   })
 
-  it('print nothing, to nobody', () => {
+  it('send nothing to the logger', () => {
     const lines: string[] = []
     setLogger((_level, message) => lines.push(message), 'warn')
     try {
@@ -106,7 +106,7 @@ describe('features', () => {
     expect(lines).toEqual([])
   })
 
-  it('refuse names that there are not, and suggest others', () => {
+  it('refuse unknown names and suggest others', () => {
     expect(() => features.programType('xpd' as never)).toThrow(
       /^program type 'xpd' does not exist; libbpf knows/,
     )
@@ -124,7 +124,7 @@ describe('features', () => {
 })
 
 describe('features.machine', () => {
-  it('reads what the machine is set up with', () => {
+  it('reads how the machine is set up', () => {
     const machine = features.machine()
     expect(machine.btf.vmlinux).toBe(readdirSync('/sys/kernel/btf').includes('vmlinux'))
     expect(machine.unprivilegedBpfDisabled).toBe(
@@ -133,21 +133,21 @@ describe('features.machine', () => {
     expect(machine.capabilities.CAP_BPF).toBe(true)
   })
 
-  it('agrees with what a loaded program says of the JIT', () => {
+  it('agrees with a loaded program about the JIT', () => {
     using object = load('programs')
     const [program] = object.programs.values()
     expect(features.machine().jit === 'off').toBe(program!.info().jitedSize === 0)
   })
 })
 
-describe('without privileges', () => {
+describe('features without privileges', () => {
   const script = `
     import { features } from 'libbpf-node'
     const { machine, ...all } = await features.all()
     console.log(JSON.stringify({ xdp: all.programTypes.xdp, lru: all.mapTypes.lru_hash, helpers: all.helpers.xdp ?? null,
       link: all.linkTypes.xdp, capabilities: machine.capabilities }))`
 
-  it('features are unknown, and the reason names the capabilities', async () => {
+  it('are unknown, and the reason names the capabilities', async () => {
     using copy = copyForEveryone()
     const under = asNobody()
     const child = await runChild(script, [], { cwd: copy.path, under })
@@ -167,8 +167,8 @@ describe('without privileges', () => {
   })
 })
 
-describe('without BTF', () => {
-  it('features that only it could tell are unknown, helpers are those of libbpf', async () => {
+describe('features without kernel BTF', () => {
+  it('are unknown if only BTF could tell, and helpers come from libbpf', async () => {
     const script = `
       import { features } from 'libbpf-node'
       console.log(JSON.stringify([features.machine().btf.vmlinux, features.programType('xdp').answer, features.helper('xdp', 'redirect_map').answer,
