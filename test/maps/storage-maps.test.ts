@@ -60,7 +60,7 @@ describe('a pidfd', () => {
   it('can only be opened for a process that exists', () => {
     const error = thrownBy(() => Pidfd.open(2 ** 31 - 1)) as Error
     expect(error).toMatchObject({ code: 'ESRCH' })
-    expect(error.message).toContain('there is no such process')
+    expect(error.message).toContain('the process does not exist')
     expect(thrownBy(() => Pidfd.open('1' as unknown as number))).toBeInstanceOf(TypeError)
     expect(thrownBy(() => Pidfd.open(0))).toMatchObject({ code: 'EINVAL' })
   })
