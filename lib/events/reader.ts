@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { NativeError, OnReady, SourceHandle } from '../../types/binding.js'
-import type { Codec } from '../btf/codec.js'
+import { type Codec, expectCodec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { explain, type Subject } from '../errors/explain.js'
@@ -104,6 +104,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       codec,
     } = settings
     this.#what = what
+    if (codec !== undefined) expectCodec('codec', codec, ['decode'])
     this.#codec = codec
     this.#slabSize = within('slabSize', 'bytes', slabSize, 64, 1 << 30)
     this.#batchSize = within('batchSize', 'records', batchSize, 1, 2 ** 32 - 1)

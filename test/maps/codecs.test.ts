@@ -1,4 +1,4 @@
-import { BpfMap, type Codec, possibleCpus, UserRingBuffer } from 'libbpf-node'
+import { BpfMap, type Codec, PerfBuffer, possibleCpus, RingBuffer, UserRingBuffer } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load, thrownBy } from '../helpers/objects.js'
@@ -172,6 +172,21 @@ describe('an option that is not a codec', () => {
     )
     expect(error).toBeInstanceOf(RangeError)
     expect((error as Error).message).toContain('the codec of its values is for 8 bytes, but they have 4')
+  })
+})
+
+describe('the codec of an event reader', () => {
+  requiresKernel('5.8', 'is refused when it is given, if it is not a codec', () => {
+    using ring = BpfMap.create({ type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 4096 })
+    using perf = BpfMap.create({ type: 'perf_event_array', keySize: 4, valueSize: 4, maxEntries: 1 })
+    for (const codec of ['event', null, { encode: () => {} }]) {
+      const options = { codec: codec as unknown as Codec<never> }
+      for (const make of [() => new RingBuffer(ring, options), () => new PerfBuffer(perf, options)]) {
+        const error = thrownBy(make)
+        expect(error).toBeInstanceOf(TypeError)
+        expect((error as Error).message).toBe('codec is not a codec: it has no function decode')
+      }
+    }
   })
 })
 
