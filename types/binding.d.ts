@@ -10,15 +10,20 @@
  * - `Uint8Array`s that are passed in are only read or written during the call, unless a function says otherwise.
  */
 
-/** What native code throws when libbpf or the kernel refuses a call. `lib/errors/explain.ts` turns it into a BpfError. */
+/**
+ * What native code throws when libbpf or the kernel refuses a call. `lib/errors/explain.ts` turns it into a BpfError.
+ */
 export interface NativeError extends Error {
   /** Positive errno: the kernel's (1 to 524) or libbpf's own (4000 and up). */
   errno: number
   /** The libbpf function that failed, e.g. `bpf_object__load`. */
   operation: string
-  /** The warnings that libbpf printed during the call. Of a long message, such as a verifier log, the first line and the last 64 KiB. */
+  /**
+   * The warnings that libbpf printed during the call. Long messages, such as verifier logs, are cut to the first line
+   * and the last 64 KiB.
+   */
   log: string
-  /** The same warnings in full; set only where `log` leaves something out. */
+  /** The same warnings in full. Only set if `log` leaves something out. */
   longLog?: LongLogHandle
 }
 
@@ -37,26 +42,26 @@ export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
 export type LinkerHandle = Handle<'linker'>
 export type LongLogHandle = Handle<'long log'>
-/** Memory of a map, mapped. */
+/** The mapped memory of a map. */
 export type MemoryHandle = Handle<'mapped memory'>
 
 /**
- * Called by the event loop when a source has records, or, with `ended`, when the kernel will not write any more. Returns true if it is to be
- * called again for further records, without another call of `sourceWatch`.
+ * Called by the event loop when a source has records, or, with `ended`, when the kernel will not write any more.
+ * Returns true if it is to be called again for further records, without another call of `sourceWatch`.
  */
 export type OnReady = (ended: boolean) => boolean
 
-/** libbpf's print levels: 0 warn, 1 info, 2 debug. */
+/** The print levels of libbpf: 0 warn, 1 info, 2 debug. */
 export type LogLevel = 0 | 1 | 2
 
 export interface TestRunResult {
-  /** The program's return value. */
+  /** The return value of the program. */
   retval: number
-  /** Average nanoseconds a run. */
+  /** Average nanoseconds per run. */
   duration: number
-  /** Packet data as the program left it, as long as the kernel said it is. */
+  /** The packet data after the run, with the length that the kernel returned. */
   dataOut: Uint8Array
-  /** Context as the program left it. */
+  /** The context after the run. */
   contextOut: Uint8Array
 }
 
@@ -64,7 +69,7 @@ export interface ProgramInfo {
   type: number
   id: number
   name: string
-  /** 8 bytes, as hexadecimal digits. */
+  /** 8 bytes in hexadecimal. */
   tag: string
   jitedSize: number
   xlatedSize: number
@@ -81,21 +86,21 @@ export interface ProgramInfo {
   verifiedInstructions: number
 }
 
-/** `struct bpf_prog_info`'s arrays, as the kernel has them; empty where it hides them. */
+/** The arrays of `struct bpf_prog_info`; empty if the kernel hides them. */
 export interface ProgramDump {
-  /** Instructions of 8 bytes, after the verifier's rewriting. */
+  /** Instructions of 8 bytes, after the verifier has rewritten them. */
   xlated: Uint8Array
-  /** Machine code, of one function after the other. */
+  /** The machine code of all functions, one after the other. */
   jited: Uint8Array
-  /** For each function where its machine code is, and how long. */
+  /** The address and the length of the machine code of each function. */
   jitedAddresses: BigUint64Array
   jitedLengths: Uint8Array
-  /** struct bpf_func_info and struct bpf_line_info, each so many bytes. */
+  /** Arrays of struct bpf_func_info and struct bpf_line_info, with the size of an element in bytes. */
   functionInfo: Uint8Array
   functionInfoSize: number
   lineInfo: Uint8Array
   lineInfoSize: number
-  /** For each line the address of its machine code. */
+  /** The address of the machine code of each line. */
   jitedLines: BigUint64Array
 }
 
@@ -131,26 +136,29 @@ export interface MapBatch {
 
 export interface BtfInfo {
   id: number
-  /** `vmlinux` or a module's; '' for what came with a program. */
+  /** `vmlinux` or the name of a module; '' for the BTF of a program. */
   name: string
-  /** The kernel's own, or a module's. */
+  /** Whether it belongs to the kernel or to a module. */
   isKernel: boolean
   /** Bytes. */
   size: number
 }
 
-/** `struct bpf_link_info`; which of the optional members are there depends on `type`. */
+/** `struct bpf_link_info`. Which optional members are set depends on `type`. */
 export interface LinkInfo {
   type: number
   id: number
   programId: number
   /** Tracing, cgroup, netns, TCX, netkit, sockmap. */
   attachType?: number
-  /** Raw tracepoint, iterator: its target's. Perf event: the tracepoint, the function, or the file of a uprobe. */
+  /**
+   * Raw tracepoint, iterator: the name of the target. Perf event: the tracepoint, the function, or the file of a
+   * uprobe.
+   */
   name?: string
-  /** Raw tracepoint, tracing, perf event; 0 on kernels that do not tell. */
+  /** Raw tracepoint, tracing, perf event. 0 on kernels that do not report it. */
   cookie?: bigint
-  /** Tracing: the program or BTF object attached to, and the type in it. */
+  /** Tracing: the target program or BTF object, and the type in it. */
   targetObjectId?: number
   targetBtfId?: number
   /** Cgroup, iterator over cgroups. */
@@ -171,16 +179,16 @@ export interface LinkInfo {
   mapId?: number
   /** Perf event: BPF_PERF_EVENT_*; 0 before Linux 6.6. */
   eventType?: number
-  /** Perf event of a kprobe or uprobe: bytes from the function, or the file's beginning. */
+  /** Perf event of a kprobe or uprobe: the offset from the function or from the start of the file in bytes. */
   offset?: number
   address?: bigint
   refCtrOffset?: bigint
   /** Kprobe, multi kprobe. */
   missed?: bigint
-  /** Perf event that is no probe: `type` and `config` of perf_event_attr. */
+  /** Perf event that is not a probe: `type` and `config` of perf_event_attr. */
   perfType?: number
   perfConfig?: bigint
-  /** Multi kprobe and uprobe, from here on; netfilter has flags, too. */
+  /** From here on: multi kprobe and multi uprobe. Netfilter has flags, too. */
   count?: number
   flags?: number
   addresses?: BigUint64Array
@@ -190,38 +198,38 @@ export interface LinkInfo {
   cookies?: BigUint64Array
 }
 
-/** What `bpf_prog_query_opts` says. */
+/** The result of `bpf_prog_query_opts`. */
 export interface Attached {
-  /** Of the cgroup: BPF_F_ALLOW_*. */
+  /** For cgroups: BPF_F_ALLOW_*. */
   attachFlags: number
   /** In the order in which they run. */
   programIds: number[]
-  /** 0 for programs without a link; empty when it was not asked for. */
+  /** 0 for programs without a link. Empty unless links were asked for. */
   linkIds: number[]
   revision: bigint
 }
 
-/** What `bpf_xdp_query` says; ids are 0 where there is no program. */
+/** The result of `bpf_xdp_query`. Ids are 0 if there is no program. */
 export interface XdpState {
-  /** XDP_ATTACHED_* of linux/if_link.h: 0 none, 1 native, 2 generic, 3 offload, 4 several. */
+  /** XDP_ATTACHED_* from linux/if_link.h: 0 none, 1 native, 2 generic, 3 offload, 4 several. */
   attachMode: number
   programId: number
   nativeProgramId: number
   genericProgramId: number
   offloadProgramId: number
-  /** NETDEV_XDP_ACT_* of linux/netdev.h. */
+  /** NETDEV_XDP_ACT_* from linux/netdev.h. */
   features: bigint
   zeroCopySegments: number
 }
 
-/** Where a classifier is. */
+/** An attached classifier. */
 export interface TcFilter {
   handle: number
   priority: number
   programId: number
 }
 
-/** Of `bpf_prog_load`: type, expected attach type, attach_btf_id, flags, instructions; and how to attach. */
+/** Arguments of `bpf_prog_load`, and how to attach the program. */
 export type ProbeLoadArguments = [
   type: number,
   attachType: number,
@@ -231,7 +239,7 @@ export type ProbeLoadArguments = [
   how: number,
 ]
 
-/** What became of it; 0 or a negative errno. */
+/** The results; 0 or a negative errno. */
 export interface ProbedLoad {
   load: number
   attach: number
@@ -241,11 +249,11 @@ export interface ProbedLoad {
 export interface Binding {
   // ---- environment: binding/addon.cc
 
-  /** Registers what native code calls: `log` gets libbpf's messages after the call that printed them. Once an environment. */
+  /** Registers `log`, which gets libbpf's messages after the call that printed them. Called once per environment. */
   initialize(log: (level: LogLevel, message: string) => void): void
-  /** The most talkative level that reaches `log`; -1 for none. Errors carry warnings whatever it is. */
+  /** Sets the most verbose level that reaches `log`; -1 for none. Errors always contain warnings. */
   setLogLevel(level: LogLevel | -1): void
-  /** The text of a long log: of one beyond 512 MiB, its end. */
+  /** The text of a long log, or its end if the log is longer than 512 MiB. */
   longLogText(log: LongLogHandle): string
   /** `libbpf_version_string`, e.g. `v1.7`. */
   libbpfVersion(): string
@@ -253,44 +261,62 @@ export interface Binding {
   possibleCpus(): number
   /** `libbpf_strerror` of a positive errno. */
   strerror(errno: number): string
-  /** `libbpf_bpf_prog_type_str` and its kin; `undefined` for a number that libbpf does not know. */
+  /** `libbpf_bpf_prog_type_str` and similar functions. `undefined` for a number that libbpf does not know. */
   programTypeName(type: number): string | undefined
   mapTypeName(type: number): string | undefined
   attachTypeName(type: number): string | undefined
   linkTypeName(type: number): string | undefined
-  /** `libbpf_set_memlock_rlim`: bytes; EBUSY once libbpf has set it. */
+  /** `libbpf_set_memlock_rlim`, in bytes. EBUSY if libbpf has already set the limit. */
   setMemlockRlimit(bytes: number): void
 
-  // ---- what is in the kernel: binding/query.cc
+  // ---- lists of what is in the kernel: binding/query.cc
 
-  /** `bpf_prog_get_next_id` and its kin: the id after one, 0 for the first; `undefined` after the last. CAP_SYS_ADMIN. */
+  /**
+   * `bpf_prog_get_next_id` and similar functions: returns the id after `id`; 0 returns the first, and `undefined`
+   * means that there are no more. Requires CAP_SYS_ADMIN.
+   */
   programNextId(id: number): number | undefined
   mapNextId(id: number): number | undefined
   linkNextId(id: number): number | undefined
   btfNextId(id: number): number | undefined
-  /** `bpf_prog_query_opts` of a descriptor (cgroup, netns, sockmap) or an ifindex. `withLinks`: TCX and netkit only. Flags: BPF_F_QUERY_*. */
+  /**
+   * `bpf_prog_query_opts` for a descriptor (cgroup, netns, sockmap) or an ifindex. `withLinks` is for TCX and netkit
+   * only. Flags: BPF_F_QUERY_*.
+   */
   queryAttached(target: number, attachType: number, flags: number, withLinks: boolean): Attached
   xdpQuery(ifindex: number): XdpState
 
-  // ---- what this kernel can do: binding/features.cc. Each on libuv's pool, too.
+  // ---- features of this kernel: binding/features.cc. Each function has an async form on libuv's pool.
 
-  /** `libbpf_probe_bpf_prog_type`, `libbpf_probe_bpf_map_type`: 1 for yes; otherwise the negative errno that the kernel refused with, or EOPNOTSUPP of libbpf. */
+  /**
+   * `libbpf_probe_bpf_prog_type`, `libbpf_probe_bpf_map_type`: 1 for yes, otherwise the negative errno of the kernel,
+   * or -EOPNOTSUPP from libbpf.
+   */
   probeProgramType(type: number): number
   probeProgramTypeAsync(type: number): Promise<number>
   probeMapType(type: number): number
   probeMapTypeAsync(type: number): Promise<number>
-  /** `libbpf_probe_bpf_helper` for the ids from `first` to before `end`: 1, 0, or a negative errno of libbpf. Of use where the program type is there. */
+  /**
+   * `libbpf_probe_bpf_helper` for the ids from `first` up to but excluding `end`: 1, 0, or a negative errno from
+   * libbpf. Only meaningful if the kernel has the program type.
+   */
   probeHelpers(type: number, first: number, end: number): number[]
   probeHelpersAsync(type: number, first: number, end: number): Promise<number[]>
-  /** Loads instructions of 8 bytes, and attaches them as `how` says (an enum in features.cc) to what cannot be attached to. */
+  /**
+   * Loads instructions of 8 bytes, and attaches them to a target that does not exist; `how` is an enum in
+   * features.cc.
+   */
   probeLoad(...args: ProbeLoadArguments): ProbedLoad
   probeLoadAsync(...args: ProbeLoadArguments): Promise<ProbedLoad>
-  /** By number, those that libbpf's copy of linux/bpf.h has. */
+  /** The helpers in libbpf's copy of linux/bpf.h, by number. */
   helperNames(): string[]
 
   // ---- object: binding/object.cc
 
-  /** `bpf_object__open_file` for a path, `bpf_object__open_mem` for bytes (which it copies). A `kernelLogSize` of 0 leaves logs to libbpf. */
+  /**
+   * `bpf_object__open_file` for a path, `bpf_object__open_mem` for bytes, which are copied. If `kernelLogSize` is 0,
+   * libbpf manages logs.
+   */
   objectOpen(
     source: string | Uint8Array,
     name: string | undefined,
@@ -302,29 +328,32 @@ export interface Binding {
     kernelLogLevel: number,
     kernelLogSize: number,
   ): ObjectHandle
-  /** Destroys the object's links, then `bpf_object__close`. Twice is fine. While it loads: as soon as that has ended. */
+  /**
+   * Destroys the object's links, then calls `bpf_object__close`. Can be called more than once. If the object is
+   * loading, it is closed after that.
+   */
   objectClose(object: ObjectHandle): void
   objectName(object: ObjectHandle): string
-  /** In the file's order. A handle keeps the object's memory alive. */
+  /** In the order of the file. A handle keeps the memory of the object alive. */
   objectPrograms(object: ObjectHandle): ProgramHandle[]
   objectMaps(object: ObjectHandle): MapHandle[]
-  /** After a failure neither prepare nor load may be called again: ERR_BPF_STATE. */
+  /** After a failure, neither prepare nor load can be called again: ERR_BPF_STATE. */
   objectPrepare(object: ObjectHandle): Promise<void>
   objectPrepareSync(object: ObjectHandle): void
-  /** On libuv's pool. Nobody else may use the object until it settles. */
+  /** Runs on libuv's pool. The object cannot be used until the Promise settles. */
   objectLoad(object: ObjectHandle): Promise<void>
   objectLoadSync(object: ObjectHandle): void
-  /** A copy of the object's `.BTF`, or `undefined` where it has none. */
+  /** A copy of the object's `.BTF`, or `undefined` if it has none. */
   objectBtf(object: ObjectHandle): Uint8Array | undefined
-  /** What the kernel wrote into the buffer of `kernelLogSize` bytes. */
+  /** The text that the kernel wrote into the buffer of `kernelLogSize` bytes. */
   objectKernelLog(object: ObjectHandle): string
-  /** Of the BTF that the kernel has of a loaded object; negative where it has none. The object owns it. */
+  /** The descriptor of the BTF of a loaded object; negative if it has none. The object owns it. */
   objectBtfFd(object: ObjectHandle): number
-  /** -1 where the object has no token. */
+  /** -1 if the object has no token. */
   objectTokenFd(object: ObjectHandle): number
   objectPin(object: ObjectHandle, path: string): void
   objectUnpin(object: ObjectHandle, path: string): void
-  /** Without a path: each map that has a pin path of its own. */
+  /** Without a path, every map that has a pin path. */
   objectPinMaps(object: ObjectHandle, path: string | undefined): void
   objectUnpinMaps(object: ObjectHandle, path: string | undefined): void
   objectPinPrograms(object: ObjectHandle, path: string): void
@@ -333,7 +362,10 @@ export interface Binding {
   // ---- program: binding/program.cc
 
   programName(program: ProgramHandle): string
-  /** The address of libbpf's `bpf_program`: what stands in the initial value of a struct_ops map for a function that is this program. */
+  /**
+   * The address of libbpf's `bpf_program`, which the initial value of a struct_ops map contains for a function that
+   * is this program.
+   */
   programPointer(program: ProgramHandle): bigint
   programSectionName(program: ProgramHandle): string
   programType(program: ProgramHandle): number
@@ -354,30 +386,30 @@ export interface Binding {
   programInsnCount(program: ProgramHandle): number
   /** A copy of the instructions, 8 bytes each. */
   programInsns(program: ProgramHandle): Uint8Array
-  /** Negative before load and for a program that was not loaded. */
+  /** Negative before load, and for a program that was not loaded. */
   programFd(program: ProgramHandle): number
   programUnload(program: ProgramHandle): void
   programPin(program: ProgramHandle, path: string): void
   programUnpin(program: ProgramHandle, path: string): void
   programInfo(program: ProgramHandle): ProgramInfo
-  /** `bpf_program__attach`: by section name. `undefined` where the section only loads (libbpf gives no link). */
+  /** `bpf_program__attach`: attaches by section name. `undefined` if libbpf does not attach programs of the section. */
   programAttach(program: ProgramHandle): LinkHandle | undefined
-  /** `dataOutSize` and `contextOutSize` are the room for what the program leaves. Flags: BPF_F_TEST_*. */
+  /** `dataOutSize` and `contextOutSize` are the sizes of the output buffers. Flags: BPF_F_TEST_*. */
   programTestRun(...args: TestRunArguments): Promise<TestRunResult>
   programTestRunSync(...args: TestRunArguments): TestRunResult
 
   // ---- programs by descriptor: binding/program_info.cc
 
-  /** `bpf_prog_get_fd_by_id`: a descriptor, which is the caller's. CAP_SYS_ADMIN. */
+  /** `bpf_prog_get_fd_by_id`: a descriptor that the caller has to close. Requires CAP_SYS_ADMIN. */
   programFdById(id: number): number
   programFdInfo(fd: number): ProgramInfo
   programDump(fd: number): ProgramDump
-  /** `bpf_prog_stream_read`: at most `size` bytes that the program wrote to a stream (1 stdout, 2 stderr), which are gone then. */
+  /** `bpf_prog_stream_read`: takes at most `size` bytes out of a stream of the program (1 stdout, 2 stderr). */
   programStreamRead(fd: number, stream: number, size: number): Uint8Array
-  /** `bpf_enable_stats`: a descriptor, which is the caller's; they are on while it's open. */
+  /** `bpf_enable_stats`: a descriptor that the caller has to close. Statistics are enabled while it is open. */
   enableStats(type: number): number
 
-  // ---- attaching: binding/attach.cc. A cookie is what bpf_get_attach_cookie() returns; 0 for none. A `mode` is a probe_attach_mode.
+  // ---- attaching: binding/attach.cc. bpf_get_attach_cookie() returns the cookie; 0 for none. A `mode` is a probe_attach_mode.
 
   /** `bpf_program__attach_kprobe_opts` */
   programAttachKprobe(
@@ -390,10 +422,13 @@ export interface Binding {
   ): LinkHandle
   /** `bpf_program__attach_ksyscall` */
   programAttachKsyscall(program: ProgramHandle, name: string, retprobe: boolean, cookie: bigint): LinkHandle
-  /** `bpf_program__attach_kprobe_multi_opts`. On libuv's pool; the object stays open until it settles, `undefined` where it was closed meanwhile. */
+  /**
+   * `bpf_program__attach_kprobe_multi_opts`, on libuv's pool. The object stays open until the Promise settles; if it
+   * was closed meanwhile, the result is `undefined`.
+   */
   programAttachKprobeMulti(...args: KprobeMultiArguments): Promise<LinkHandle | undefined>
   programAttachKprobeMultiSync(...args: KprobeMultiArguments): LinkHandle
-  /** `bpf_program__attach_uprobe_opts`. `pid`: -1 all, 0 this process. */
+  /** `bpf_program__attach_uprobe_opts`. A `pid` of -1 is all processes, 0 this process. */
   programAttachUprobe(
     program: ProgramHandle,
     pid: number,
@@ -405,7 +440,7 @@ export interface Binding {
     cookie: bigint,
     mode: number,
   ): LinkHandle
-  /** `bpf_program__attach_uprobe_multi`, as programAttachKprobeMulti. */
+  /** `bpf_program__attach_uprobe_multi`, like programAttachKprobeMulti. */
   programAttachUprobeMulti(...args: UprobeMultiArguments): Promise<LinkHandle | undefined>
   programAttachUprobeMultiSync(...args: UprobeMultiArguments): LinkHandle
   /** `bpf_program__attach_usdt` */
@@ -425,9 +460,12 @@ export interface Binding {
   programAttachTrace(program: ProgramHandle, cookie: bigint): LinkHandle
   /** `bpf_program__attach_lsm` */
   programAttachLsm(program: ProgramHandle): LinkHandle
-  /** `bpf_program__attach_freplace`: 0 and `undefined` for the target that was set before load. */
+  /** `bpf_program__attach_freplace`. 0 and `undefined` are the target that was set before load. */
   programAttachFreplace(program: ProgramHandle, targetFd: number, name: string | undefined): LinkHandle
-  /** `perf_event_open` and `bpf_program__attach_perf_event_opts`. `period` is the frequency in Hz with `frequency`. `pid`, `cpu`: -1 all. */
+  /**
+   * `perf_event_open` and `bpf_program__attach_perf_event_opts`. With `frequency`, `period` is in Hz. A `pid` or
+   * `cpu` of -1 is all.
+   */
   programAttachPerfEvent(
     program: ProgramHandle,
     type: number,
@@ -440,8 +478,9 @@ export interface Binding {
     cookie: bigint,
   ): LinkHandle
   /**
-   * `bpf_link_create` with a descriptor or an ifindex as target: XDP (flags XDP_FLAGS_*), TCX, netkit, cgroup, netns, sockmap. Anchor by one of
-   * descriptor and id, with BPF_F_BEFORE, BPF_F_AFTER, BPF_F_LINK in the flags; a revision of 0 is any.
+   * `bpf_link_create` with a descriptor or an ifindex as target: XDP (flags XDP_FLAGS_*), TCX, netkit, cgroup, netns, sockmap.
+   * The anchor is a descriptor or an id, with BPF_F_BEFORE, BPF_F_AFTER and BPF_F_LINK in the flags. A revision of 0
+   * means any.
    */
   programLinkCreate(
     program: ProgramHandle,
@@ -452,9 +491,12 @@ export interface Binding {
     relativeId: number,
     expectedRevision: bigint,
   ): LinkHandle
-  /** `bpf_prog_attach`, undone by `linkClose`: for kernels without links for that. The link has no descriptor; what needs one says EOPNOTSUPP. */
+  /**
+   * `bpf_prog_attach`, for kernels without such links. `linkClose` detaches the program. The link has no descriptor;
+   * functions that need one fail with EOPNOTSUPP.
+   */
   programProgAttach(program: ProgramHandle, targetFd: number, attachType: number, flags: number): LinkHandle
-  /** `bpf_xdp_attach` where no program is, undone by `linkClose`. */
+  /** `bpf_xdp_attach`, if no program is attached. `linkClose` detaches the program. */
   programAttachXdpByNetlink(program: ProgramHandle, ifindex: number, flags: number): LinkHandle
   /** `bpf_program__attach_netfilter` */
   programAttachNetfilter(
@@ -467,9 +509,9 @@ export interface Binding {
   /** `bpf_program__attach_iter` */
   programAttachIter(program: ProgramHandle): LinkHandle
   programAttachIterMap(program: ProgramHandle, mapFd: number): LinkHandle
-  /** One of the three, the others 0. */
+  /** One of the three is set, the others are 0. */
   programAttachIterTask(program: ProgramHandle, tid: number, pid: number, pidFd: number): LinkHandle
-  /** One of descriptor and id, the other 0; both 0 for the root. `order`: BPF_CGROUP_ITER_*. */
+  /** Either the descriptor or the id is set, the other is 0. Both are 0 for the root. `order`: BPF_CGROUP_ITER_*. */
   programAttachIterCgroup(
     program: ProgramHandle,
     order: number,
@@ -477,8 +519,9 @@ export interface Binding {
     cgroupId: bigint,
   ): LinkHandle
   /**
-   * Loads a program that returns 0, attaches it to `target` and takes it back: binding/trial.cc. For tracing and LSM programs the target is looked up in
-   * the BTF of the kernel or of `module`; raw tracepoints and kprobe.multi have one, too; others are only loaded, as all are without a target.
+   * Loads a program that returns 0, attaches it to `target`, and detaches it: binding/trial.cc. The targets of
+   * tracing and LSM programs are looked up in the BTF of the kernel or of `module`. Raw tracepoints and kprobe.multi
+   * have a target, too. Others, and programs without a target, are only loaded.
    */
   trial(
     programType: number,
@@ -487,14 +530,17 @@ export interface Binding {
     target: string | undefined,
     module: string | undefined,
   ): void
-  /** `if_nametoindex`: of the network namespace that the thread is in, which /sys need not show. `undefined` for no such interface. */
+  /**
+   * `if_nametoindex`, in the network namespace of the thread, which may differ from that in /sys. `undefined` if the
+   * interface does not exist.
+   */
   interfaceIndex(name: string): number | undefined
 
-  // ---- traffic control: binding/tc.cc. `point`: 1 ingress, 2 egress, 3 both (to create and destroy), 4 `parent`'s.
+  // ---- traffic control: binding/tc.cc. `point`: 1 ingress, 2 egress, 3 both (only to create and destroy), 4 `parent`.
 
   tcHookCreate(ifindex: number, point: number, parent: number): void
   tcHookDestroy(ifindex: number, point: number, parent: number): void
-  /** A handle or priority of 0 lets the kernel choose. */
+  /** The kernel chooses a handle or priority of 0. */
   tcAttach(
     ifindex: number,
     point: number,
@@ -509,7 +555,7 @@ export interface Binding {
 
   // ---- sockets: binding/socket.cc
 
-  /** SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF and what undoes them. */
+  /** SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_BPF and SO_DETACH_REUSEPORT_BPF. */
   programAttachSocket(program: ProgramHandle, socketFd: number): void
   programAttachReuseport(program: ProgramHandle, socketFd: number): void
   socketDetach(socketFd: number): void
@@ -565,13 +611,14 @@ export interface Binding {
   /** The size of a value in a system call. A per-CPU value is rounded up to 8 bytes, once for each possible CPU. */
   mapValueBytes(map: MapHandle): number
   /**
-   * Gives the map the two buffers that the calls below read and write, of exactly `mapKeySize` and `mapValueBytes` bytes. Native
-   * code keeps pointers to them, so they must never be detached: only code of this package may see them, no codec of a user.
+   * Gives the map the two buffers that the calls below read and write, of exactly `mapKeySize` and `mapValueBytes`
+   * bytes. Native code keeps pointers to them, so they must never be detached: only code of this package may see
+   * them, no codec of a user.
    */
   mapBind(map: MapHandle, key: Uint8Array, value: Uint8Array): void
   /**
-   * Reads the key from its buffer, and writes the value into the other one. False for ENOENT. Success is `undefined`, here and
-   * in the next four calls, because returning a boolean would cost time.
+   * Reads the key from its buffer, and writes the value into the other one. False for ENOENT. Success is `undefined`,
+   * here and in the next four calls, because returning a boolean would cost time.
    */
   mapLookup(map: MapHandle, flags?: number): false | undefined
   /** Reads the key and the value from their buffers. */
@@ -583,10 +630,11 @@ export interface Binding {
   /** Replaces the key in its buffer by the next key, or with `first` by the first key. False if there is none. */
   mapNextKey(map: MapHandle, first: boolean): false | undefined
   /**
-   * Reads up to `count[0]` entries into `keys` and `values`, from the kernel's cursor on, or with `first` from the beginning. Then
+   * Reads up to `count[0]` entries into `keys` and `values`, from the kernel's cursor on, or with `first` from the
+   * beginning. Then
    * `count[0]` is the number of entries that were read; `take` deletes them. False if these were the last entries. ENOSPC if a
-   * bucket of the hash table has more entries than that. The cursor has the size of a key, but at least 4 bytes. The map must be
-   * bound, here and below.
+   * bucket of the hash table has more entries than that. The cursor has the size of a key, but at least 4 bytes. The
+   * map must be bound, here and below.
    */
   mapLookupBatch(
     map: MapHandle,
@@ -610,8 +658,8 @@ export interface Binding {
   mapDeleteBatch(map: MapHandle, keys: Uint8Array, count: Uint32Array): boolean
   /**
    * `bpf_map_lookup_batch` on libuv's thread pool: reads up to `room` entries, from the cursor on, or without a cursor from the
-   * beginning. It fails like {@link mapLookupBatch}, and with a RangeError if there is no memory. The map must be bound, and can
-   * be closed meanwhile.
+   * beginning. It fails like {@link mapLookupBatch}, and with a RangeError if there is no memory. The map must be
+   * bound, and can be closed meanwhile.
    */
   mapLookupBatchAsync(map: MapHandle, cursor: Uint8Array | undefined, room: number): Promise<MapBatch>
 
@@ -621,7 +669,10 @@ export interface Binding {
   mapPin(map: MapHandle, path: string | undefined): void
   mapUnpin(map: MapHandle, path: string | undefined): void
   mapInfo(map: MapHandle): MapInfo
-  /** `bpf_map_create`. The handle owns the map. If `btfFd` is not negative, the map has BTF types, unless the kernel refuses them. */
+  /**
+   * `bpf_map_create`. The handle owns the map. If `btfFd` is not negative, the map has BTF types, unless the kernel
+   * refuses them.
+   */
   mapCreate(
     type: number,
     name: string | undefined,
@@ -650,8 +701,9 @@ export interface Binding {
   // ---- mapped memory: binding/mapped_memory.cc
 
   /**
-   * Maps an array with BPF_F_MMAPABLE, whose values are each padded to 8 bytes, or an arena, whose `maxEntries` are pages. ENOTSUP
-   * for other maps. The mapping stays when the map is closed, except for the arena of an object, which libbpf has mapped.
+   * Maps an array with BPF_F_MMAPABLE, whose values are each padded to 8 bytes, or an arena, whose `maxEntries` are
+   * pages. ENOTSUP for other maps. The mapping stays when the map is closed, except for the arena of an object, which
+   * libbpf has mapped.
    */
   mapMmap(map: MapHandle, writable: boolean): MemoryHandle
   /** Bytes. */
@@ -666,22 +718,25 @@ export interface Binding {
   /** `pidfd_open`: a descriptor that the caller has to close. */
   pidfdOpen(pid: number, flags: number): number
 
-  // ---- descriptors that others here return as numbers, for the caller to close: binding/descriptor.cc
+  // ---- descriptors that other functions return as numbers, for the caller to close: binding/descriptor.cc
 
-  /** At most `size` bytes; none at the end. EBADF of descriptors from elsewhere, here and below. */
+  /** Reads at most `size` bytes; none at the end. EBADF for other descriptors, here and below. */
   descriptorRead(fd: number, size: number): Promise<Uint8Array>
-  /** What is not closed when its environment ends is closed then. */
+  /** Descriptors that are still open when their environment ends are closed then. */
   descriptorClose(fd: number): void
 
   // ---- link: binding/link.cc
 
-  /** `bpf_link__open`: a pinned link. */
+  /** `bpf_link__open`: opens a pinned link. */
   linkOpen(path: string): LinkHandle
-  /** `bpf_link__destroy`: detaches unless pinned or disconnected. Twice is fine. A link is never closed by garbage collection. */
+  /**
+   * `bpf_link__destroy`: detaches the program unless the link is pinned or disconnected. Can be called more than
+   * once. Garbage collection never closes a link.
+   */
   linkClose(link: LinkHandle): void
-  /** The same for many, one after the other on libuv's pool. Their objects stay open until it settles. */
+  /** Closes several links on libuv's pool. Their objects stay open until the Promise settles. */
   linkCloseAsync(links: LinkHandle[]): Promise<void>
-  /** Of a copy of the descriptor. EINVAL where it is not a link's. */
+  /** Uses a duplicate of the descriptor. EINVAL if it is not a link. */
   linkFromFd(fd: number): LinkHandle
   linkFromId(id: number): LinkHandle
   linkFd(link: LinkHandle): number
@@ -693,21 +748,26 @@ export interface Binding {
   linkUpdateProgram(link: LinkHandle, program: ProgramHandle): void
   linkUpdateMap(link: LinkHandle, map: MapHandle): void
   linkInfo(link: LinkHandle): LinkInfo
-  /** `bpf_iter_create`: a descriptor to read from, which is the caller's. */
+  /** `bpf_iter_create`: a descriptor to read from, which the caller has to close. */
   linkIterCreate(link: LinkHandle): number
 
   // ---- event sources: binding/event_source.cc
 
-  /** Sets the memory that `sourceConsume` copies records to. It is looked up at each call: if it was detached, that throws, and nothing else happens. */
+  /**
+   * Sets the memory that `sourceConsume` copies records to. It is looked up at each call: if it was detached, that
+   * throws, and nothing else happens.
+   */
   sourceSetSlab(source: SourceHandle, slab: Uint8Array): void
   /**
-   * Copies at most `limit` records to the slab, each behind a header of 8 bytes (a u32 with its length in the machine's byte order, and 4 unused
-   * bytes), padded to a multiple of 8 bytes. Returns how many. A negative result -n says that the next record needs a slab of n bytes.
+   * Copies at most `limit` records to the slab, each behind a header of 8 bytes (a u32 with its length in the
+   * machine's byte order, and 4 unused bytes), padded to a multiple of 8 bytes. Returns how many. A negative result
+   * -n says that the next record needs a slab of n bytes.
    */
   sourceConsume(source: SourceHandle, limit: number): number
   /**
-   * Has the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel wakes the reader; with one, the
-   * event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when the kernel wakes the reader. The source holds
+   * Has the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel
+   * wakes the reader; with one, the event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when
+   * the kernel wakes the reader. The source holds
    * `onReady` weakly and does not keep the process alive.
    */
   sourceWatch(source: SourceHandle, intervalMs: number, wakeable: boolean): void
@@ -719,8 +779,8 @@ export interface Binding {
   // ---- ring buffer: binding/ring_buffer.cc
 
   /**
-   * Opens a reader of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. Throws EBUSY if the map has a
-   * reader in this process already, in whatever thread.
+   * Opens a reader of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object.
+   * Throws EBUSY if the map has a reader in this process already, in whatever thread.
    */
   ringBufferNew(map: MapHandle, onReady: OnReady): SourceHandle
   /** Bytes between the consumer's and the producer's position, including headers and padding. */
@@ -733,7 +793,8 @@ export interface Binding {
   // ---- perf buffer: binding/perf_buffer.cc
 
   /**
-   * Opens one CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY, with `pages` (a power of two) pages. The kernel wakes the reader every
+   * Opens one CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY, with `pages` (a power of two) pages. The kernel wakes
+   * the reader every
    * `wakeupEvents` records or, if `watermark` is not 0, every `watermark` bytes. Throws EBUSY if it has a reader in this process already.
    */
   perfBufferNew(
@@ -754,13 +815,16 @@ export interface Binding {
   perfBufferTime(buffer: SourceHandle): bigint
 
   /**
-   * Opens one CPU's buffer in which the kernel overwrites the oldest records (`write_backward`), with `pages` (a power of two) pages. Throws
-   * EBUSY like `perfBufferNew`.
+   * Opens one CPU's buffer in which the kernel overwrites the oldest records (`write_backward`), with `pages` (a
+   * power of two) pages. Throws EBUSY like `perfBufferNew`.
    */
   perfRecorderNew(map: MapHandle, cpu: number, pages: number): PerfRecorderHandle
   /** PERF_EVENT_IOC_PAUSE_OUTPUT: until it is undone, programs get ENOSPC. */
   perfRecorderPause(recorder: PerfRecorderHandle, on: boolean): void
-  /** The records, oldest first, laid out as in a slab of `sourceConsume`. They are only consistent while the recorder is paused. */
+  /**
+   * The records, oldest first, laid out as in a slab of `sourceConsume`. They are only consistent while the recorder
+   * is paused.
+   */
   perfRecorderRecords(recorder: PerfRecorderHandle): Uint8Array
   /** Like `perfBufferTime`. */
   perfRecorderTime(recorder: PerfRecorderHandle): bigint
@@ -770,26 +834,36 @@ export interface Binding {
   // ---- user ring buffer: binding/user_ring_buffer.cc
 
   userRingBufferNew(map: MapHandle): UserRingBufferHandle
-  /** Reserves, copies, submits. False when the ring is full; E2BIG for a sample that is longer than the ring. */
+  /**
+   * Reserves room, copies the sample, and submits it. False if the ring is full. E2BIG if the sample is longer than
+   * the ring.
+   */
   userRingBufferSubmit(ring: UserRingBufferHandle, sample: Uint8Array): boolean
   /**
-   * The number of a place for `size` bytes, to be committed or discarded; undefined when the ring is full. The program gets nothing that comes
-   * after it until then.
+   * Reserves `size` bytes and returns a number for them, to commit or discard. Undefined if the ring is full. Until
+   * then, the program cannot read past them.
    */
   userRingBufferReserve(ring: UserRingBufferHandle, size: number): number | undefined
-  /** Copies the bytes, as many as were reserved, and submits them. False when there is no such place: it was committed or discarded. */
+  /**
+   * Copies exactly as many bytes as were reserved, and submits them. False if they were already committed or
+   * discarded.
+   */
   userRingBufferCommit(ring: UserRingBufferHandle, place: number, sample: Uint8Array): boolean
-  /** False when there is no such place. */
+  /** False if they were already committed or discarded. */
   userRingBufferDiscard(ring: UserRingBufferHandle, place: number): boolean
-  /** Calls back when the program has taken samples and woken the producer, each time; undefined ends that. Keeps the loop alive meanwhile. */
+  /**
+   * Calls `onRoom` whenever the program has taken samples and wakes the producer, until it is called with undefined.
+   * Keeps the event loop alive meanwhile.
+   */
   userRingBufferWatch(ring: UserRingBufferHandle, onRoom: (() => void) | undefined): void
-  /** Discards what is reserved. Twice is fine. */
+  /** Discards reserved samples. Can be called more than once. */
   userRingBufferClose(ring: UserRingBufferHandle): void
 
   // ---- Names of hooks: binding/hook_names.cc
 
   /**
-   * The kernel functions, LSM hooks and raw tracepoints in the kernel's BTF whose letters differ from those of `wanted` in at most
+   * The kernel functions, LSM hooks and raw tracepoints in the kernel's BTF whose letters differ from those of
+   * `wanted` in at most
    * `limit`, and those whose names start with `wanted` and a dot.
    */
   kernelHooksLike(wanted: string, limit: number, onlyTracepoints: boolean): string[]
@@ -798,15 +872,15 @@ export interface Binding {
 
   /** `btf__load_vmlinux_btf`. */
   btfLoadKernel(): BtfHandle
-  /** `btf__load_module_btf`: split BTF, on top of the kernel's. */
+  /** `btf__load_module_btf`: split BTF, with the kernel's as its base. */
   btfLoadModule(name: string, base: BtfHandle): BtfHandle
-  /** `btf__load_from_kernel_by_id_split`. CAP_SYS_ADMIN. */
+  /** `btf__load_from_kernel_by_id_split`. Requires CAP_SYS_ADMIN. */
   btfLoadById(id: number, base: BtfHandle | undefined): BtfHandle
-  /** `bpf_btf_get_info_by_fd` of an id. */
+  /** `bpf_btf_get_info_by_fd` for an id. */
   btfInfo(id: number): BtfInfo
   /** `btf__new`, `btf__new_split` with a base. */
   btfNew(bytes: Uint8Array, base: BtfHandle | undefined): BtfHandle
-  /** `btf__parse`, `btf__parse_split` with a base: raw BTF, or an ELF file's. */
+  /** `btf__parse`, or `btf__parse_split` with a base: raw BTF, or that of an ELF file. */
   btfParse(path: string, base: BtfHandle | undefined): BtfHandle
   /** A copy of the raw bytes. */
   btfBytes(btf: BtfHandle): Uint8Array
@@ -816,8 +890,9 @@ export interface Binding {
    */
   btfToC(btf: BtfHandle, ids: Uint32Array | undefined): string
   /**
-   * `btf_dump__dump_type_data`: a value as C would write it. On one line, or with an `indent` for each level; with `skipNames` without the names of members
-   * and types, with `zeroes` also members that are 0. E2BIG where the bytes are too few.
+   * `btf_dump__dump_type_data`: a value in C syntax, on one line, or on several with an `indent` for each level. `skipNames`
+   * leaves out the names of members and types, and `zeroes` includes members that are 0. E2BIG if there are too few
+   * bytes.
    */
   btfDumpData(
     btf: BtfHandle,
@@ -831,15 +906,18 @@ export interface Binding {
 
   // ---- linker: binding/linker.cc
 
-  /** `bpf_linker__new_fd`, into memory. */
+  /** `bpf_linker__new_fd`, with a file in memory. */
   linkerNew(): LinkerHandle
-  /** `bpf_linker__add_file` for a path, `bpf_linker__add_buf` for bytes (which are copied). After a failure the linker can only be closed: ERR_BPF_STATE. */
+  /**
+   * `bpf_linker__add_file` for a path, `bpf_linker__add_buf` for bytes, which are copied. After a failure, the linker
+   * can only be closed: ERR_BPF_STATE.
+   */
   linkerAdd(linker: LinkerHandle, source: string | Uint8Array): Promise<void>
   linkerAddSync(linker: LinkerHandle, source: string | Uint8Array): void
-  /** The linked object. Once; then the linker can only be closed. */
+  /** Returns the linked object. After that, the linker can only be closed. */
   linkerFinalize(linker: LinkerHandle): Promise<Uint8Array>
   linkerFinalizeSync(linker: LinkerHandle): Uint8Array
-  /** Twice is fine. While it works: as soon as that has ended. */
+  /** Can be called more than once. If the linker is busy, it is closed after that. */
   linkerClose(linker: LinkerHandle): void
 }
 
@@ -857,7 +935,7 @@ export type TestRunArguments = [
 
 export type KprobeMultiArguments = [
   program: ProgramHandle,
-  /** One of these three; cookies, where there are any, are as many as symbols or addresses. */
+  /** Exactly one of these three is set. If there are cookies, there is one for each symbol or address. */
   pattern: string | undefined,
   symbols: string[] | undefined,
   addresses: BigUint64Array | undefined,
