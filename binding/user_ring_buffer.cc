@@ -13,8 +13,8 @@
 
 namespace {
 
-// The producer of a BPF_MAP_TYPE_USER_RINGBUF. Its memory is never shown to JavaScript: samples are made
-// elsewhere and copied.
+// The producer of a BPF_MAP_TYPE_USER_RINGBUF. JavaScript never sees its memory: samples are encoded elsewhere
+// and copied.
 class UserRingBuffer : public Handle, public LoopOwner {
  public:
   static constexpr Kind kKind = Kind::kUserRingBuffer;
@@ -32,7 +32,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
     return 0;
   }
 
-  // Null, and errno is ENOSPC, where there is no room.
+  // Returns null, with errno set to ENOSPC, if there is no room.
   void* Reserve(size_t size) { return user_ring_buffer__reserve(ring_, static_cast<uint32_t>(size)); }
   void Submit(void* sample) { user_ring_buffer__submit(ring_, sample); }
 
@@ -41,7 +41,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
     size_t size;
   };
   uint32_t Keep(Place place) {
-    // The numbers go round some day.
+    // The counter wraps around some day, and the number may still be in use.
     while (!places_.emplace(++last_place_, place).second) continue;
     return last_place_;
   }
@@ -62,7 +62,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
   // Calls `on_room` each time the program has woken the producer.
   int Watch(napi_value on_room) {
     Unwatch();
-    // The map is writable as long as there is any room, maybe less than is wanted; only what happens counts.
+    // The map is writable as long as there is any room, which may be too little. So only the wake-ups count.
     int error = edge_.Open(environment_, map_fd_.get(), EPOLLOUT, this);
     if (error < 0) return error;
     environment_.loop_owners.insert(this);
@@ -83,7 +83,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
 
   void Close() override {
     Unwatch();
-    // The program would get no further than to these, from no producer.
+    // The program could not read past them, whoever the next producer is.
     if (ring_ != nullptr)
       for (const auto& [number, place] : places_) user_ring_buffer__discard(ring_, place.sample);
     places_.clear();
@@ -96,7 +96,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
   void Woken(bool) override {
     napi_env env = environment_.env;
     Napi::HandleScope scope(env);
-    // Readable without an event it was in vain.
+    // Another wake-up may have been reported together with this one.
     if (edge_.Take()) CallBack(env, context_, on_room_);
   }
 
@@ -121,10 +121,10 @@ napi_value New(napi_env env, napi_callback_info info) {
   return Wrap(env, ring.release());
 }
 
-// Room for a sample; null where there is none, or after an exception.
+// Reserves room for a sample. Returns null if there is none, or after an exception.
 void* Reserve(napi_env env, UserRingBuffer* ring, size_t size) {
   void* sample = ring->Reserve(size);
-  // Full is an ordinary answer.
+  // A full ring is not an error.
   if (sample == nullptr && errno != ENOSPC) Throw(env, "user_ring_buffer__reserve", -errno);
   return sample;
 }
@@ -160,7 +160,7 @@ napi_value Commit(napi_env env, napi_callback_info info) {
   const UserRingBuffer::Place* place = ring->PlaceOf(number);
   if (place == nullptr) return ToJs(env, false);
   if (bytes.size != place->size) {
-    args.Reject(2, "is not as long as what was reserved");
+    args.Reject(2, "is not as long as the reservation");
     return nullptr;
   }
   if (bytes.size > 0) memcpy(place->sample, bytes.data, bytes.size);

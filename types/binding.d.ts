@@ -759,16 +759,15 @@ export interface Binding {
    */
   sourceSetSlab(source: SourceHandle, slab: Uint8Array): void
   /**
-   * Copies at most `limit` records to the slab, each behind a header of 8 bytes (a u32 with its length in the
-   * machine's byte order, and 4 unused bytes), padded to a multiple of 8 bytes. Returns how many. A negative result
-   * -n says that the next record needs a slab of n bytes.
+   * Copies at most `limit` records to the slab, each behind a header of 8 bytes (a u32 with its length in the machine's
+   * byte order, and 4 unused bytes), padded to a multiple of 8 bytes. Returns how many. A negative result -n says that
+   * the next record needs a slab of n bytes.
    */
   sourceConsume(source: SourceHandle, limit: number): number
   /**
-   * Has the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel
-   * wakes the reader; with one, the event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when
-   * the kernel wakes the reader. The source holds
-   * `onReady` weakly and does not keep the process alive.
+   * Has the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel wakes
+   * the reader; with one, the event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when the
+   * kernel wakes the reader. The source holds `onReady` weakly and does not keep the process alive.
    */
   sourceWatch(source: SourceHandle, intervalMs: number, wakeable: boolean): void
   /** Undoes `sourceWatch`. */
@@ -779,8 +778,8 @@ export interface Binding {
   // ---- ring buffer: binding/ring_buffer.cc
 
   /**
-   * Opens a reader of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object.
-   * Throws EBUSY if the map has a reader in this process already, in whatever thread.
+   * Opens a reader of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. Throws
+   * EBUSY if the map has a reader in this process already, in whatever thread.
    */
   ringBufferNew(map: MapHandle, onReady: OnReady): SourceHandle
   /** Bytes between the consumer's and the producer's position, including headers and padding. */
@@ -794,8 +793,8 @@ export interface Binding {
 
   /**
    * Opens one CPU's buffer of a BPF_MAP_TYPE_PERF_EVENT_ARRAY, with `pages` (a power of two) pages. The kernel wakes
-   * the reader every
-   * `wakeupEvents` records or, if `watermark` is not 0, every `watermark` bytes. Throws EBUSY if it has a reader in this process already.
+   * the reader every `wakeupEvents` records or, if `watermark` is not 0, every `watermark` bytes. Throws EBUSY if it
+   * has a reader in this process already.
    */
   perfBufferNew(
     map: MapHandle,
@@ -815,15 +814,15 @@ export interface Binding {
   perfBufferTime(buffer: SourceHandle): bigint
 
   /**
-   * Opens one CPU's buffer in which the kernel overwrites the oldest records (`write_backward`), with `pages` (a
-   * power of two) pages. Throws EBUSY like `perfBufferNew`.
+   * Opens one CPU's buffer in which the kernel overwrites the oldest records (`write_backward`), with `pages` (a power
+   * of two) pages. Throws EBUSY like `perfBufferNew`.
    */
   perfRecorderNew(map: MapHandle, cpu: number, pages: number): PerfRecorderHandle
   /** PERF_EVENT_IOC_PAUSE_OUTPUT: until it is undone, programs get ENOSPC. */
   perfRecorderPause(recorder: PerfRecorderHandle, on: boolean): void
   /**
-   * The records, oldest first, laid out as in a slab of `sourceConsume`. They are only consistent while the recorder
-   * is paused.
+   * The records, oldest first, laid out as in a slab of `sourceConsume`. They are only consistent while the recorder is
+   * paused.
    */
   perfRecorderRecords(recorder: PerfRecorderHandle): Uint8Array
   /** Like `perfBufferTime`. */
@@ -833,30 +832,31 @@ export interface Binding {
 
   // ---- user ring buffer: binding/user_ring_buffer.cc
 
+  /** Opens the producer of a BPF_MAP_TYPE_USER_RINGBUF. It owns a copy of the descriptor. */
   userRingBufferNew(map: MapHandle): UserRingBufferHandle
   /**
-   * Reserves room, copies the sample, and submits it. False if the ring is full. E2BIG if the sample is longer than
-   * the ring.
+   * Reserves, copies and submits. Returns false if the ring is full; throws E2BIG if the sample is longer than the
+   * ring.
    */
   userRingBufferSubmit(ring: UserRingBufferHandle, sample: Uint8Array): boolean
   /**
-   * Reserves `size` bytes and returns a number for them, to commit or discard. Undefined if the ring is full. Until
-   * then, the program cannot read past them.
+   * Returns the number of a place for `size` bytes, which has to be committed or discarded; undefined if the ring is
+   * full. The program cannot read past the place until then.
    */
   userRingBufferReserve(ring: UserRingBufferHandle, size: number): number | undefined
   /**
-   * Copies exactly as many bytes as were reserved, and submits them. False if they were already committed or
-   * discarded.
+   * Copies the bytes, as many as were reserved, and submits them. Returns false if the place was committed or discarded
+   * before.
    */
   userRingBufferCommit(ring: UserRingBufferHandle, place: number, sample: Uint8Array): boolean
-  /** False if they were already committed or discarded. */
+  /** Returns false if the place was committed or discarded before. */
   userRingBufferDiscard(ring: UserRingBufferHandle, place: number): boolean
   /**
-   * Calls `onRoom` whenever the program has taken samples and wakes the producer, until it is called with undefined.
-   * Keeps the event loop alive meanwhile.
+   * Calls `onRoom` each time the program has read samples and woken the producer; undefined ends that. Until then, the
+   * process stays alive.
    */
   userRingBufferWatch(ring: UserRingBufferHandle, onRoom: (() => void) | undefined): void
-  /** Discards reserved samples. Can be called more than once. */
+  /** Discards all reservations. Can be called more than once. */
   userRingBufferClose(ring: UserRingBufferHandle): void
 
   // ---- Names of hooks: binding/hook_names.cc

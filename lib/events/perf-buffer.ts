@@ -20,8 +20,8 @@ export interface PerfBufferOptions<T = unknown> extends EventReaderOptions {
   /** After how many bytes on a CPU the kernel wakes the reader, instead of `wakeupEvents`. */
   watermark?: number
   /**
-   * Makes the buffer a flight recorder (Linux 4.7): when it is full, the kernel overwrites the oldest records. Nothing is
-   * delivered; {@link PerfBuffer.snapshot} returns the newest records. False by default.
+   * Makes the buffer a flight recorder (Linux 4.7): when it is full, the kernel overwrites the oldest records. Nothing
+   * is delivered; {@link PerfBuffer.snapshot} returns the newest records. False by default.
    */
   overwritable?: boolean
 }
@@ -39,8 +39,9 @@ interface CpuBuffer {
 }
 
 /**
- * Reads a perf event array (Linux 4.4), the predecessor of the ring buffer. It has one buffer for each CPU, and records
- * are only ordered per CPU. {@link EventReader} explains the ways to read. A record may end with up to 7 bytes of padding.
+ * Reads a perf event array (Linux 4.4), the predecessor of the ring buffer. It has one buffer for each CPU, and
+ * records are only ordered per CPU. {@link EventReader} explains the ways to read. A record may end with up to 7 bytes
+ * of padding.
  *
  * CPUs that come online are read within a second. When a CPU goes offline, what it has left is delivered.
  *
@@ -232,8 +233,8 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   }
 
   /**
-   * The kernel takes a buffer off a CPU that goes offline, and does not put it back. When a machine sleeps, that happens
-   * on all CPUs but the first.
+   * The kernel takes a buffer off a CPU that goes offline, and does not put it back. When a machine sleeps, that
+   * happens on all CPUs but the first.
    */
   #lookAtCpus(): void {
     try {

@@ -20,13 +20,14 @@ export interface EventReaderOptions {
   turnTime?: number
   /**
    * Looks for records every so many milliseconds instead of waiting for the kernel to wake the reader; 0, the default,
-   * turns this off. Use it for programs that submit records with `BPF_RB_NO_WAKEUP`, which saves them the cost of waking.
+   * turns this off. Use it for programs that submit records with `BPF_RB_NO_WAKEUP`, which saves them the cost of
+   * waking.
    */
   interval?: number
   /**
    * With an `interval`, also looks for records as soon as the kernel wakes the reader; false by default. Use it for
-   * programs that wake the reader only when many records wait (see `LIBBPF_NODE_WAKE_BYTES` in `libbpf-node.bpf.h`), and
-   * for perf buffers with a `watermark`.
+   * programs that wake the reader only when many records wait (see `LIBBPF_NODE_WAKE_BYTES` in `libbpf-node.bpf.h`),
+   * and for perf buffers with a `watermark`.
    */
   wakeable?: boolean
 }
@@ -51,8 +52,8 @@ interface Reader {
 }
 
 /**
- * What ring buffers and perf buffers have in common. There are four ways to read records, and one of them can be used at
- * a time:
+ * What ring buffers and perf buffers have in common. There are four ways to read records, and one of them can be used
+ * at a time:
  *
  * - `for await (const record of reader)` reads at the pace of the loop's body. Records wait in the kernel until then.
  * - `for await (const records of reader.batches())` does the same with arrays, which costs less per record.
@@ -60,9 +61,9 @@ interface Reader {
  * - `reader.drain((view, offset, length) => ...)` does the same without creating an object for the record. It is the
  *   fastest way.
  *
- * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between: what
- * one reader has left is delivered to the next. Only {@link close}, and removing a map, drop records that were taken
- * from the kernel and not delivered yet.
+ * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between:
+ * what one reader has left is delivered to the next. Only {@link close}, and removing a map, drop records that were
+ * taken from the kernel and not delivered yet.
  */
 export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #what: string
@@ -547,7 +548,7 @@ class Delivery implements Reader {
 
 function whyUnreadable({ errno }: NativeError): string | undefined {
   return errno === constants.errno.EBADMSG
-    ? 'its positions or lengths cannot be right, probably because another process reads it, too, or has written to its memory; only a new map helps'
+    ? 'its positions or lengths are not possible; another process has damaged them, and only a new map helps'
     : undefined
 }
 

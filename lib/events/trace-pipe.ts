@@ -7,23 +7,26 @@ import { whyNoTracefs } from '../machine/tracefs.js'
 
 const pipes = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trace_pipe']
 
-/** How often the pipe is looked at while nothing comes. */
+/** How often to look at the pipe while nothing comes. */
 const idleMs = 20
 
 const refusals: Record<string, string> = {
   EACCES: 'only root may read it',
   EPERM: 'only root may read it',
-  EBUSY: 'it has a reader already, and there is one at a time',
+  EBUSY: 'it is being read already, and can have only one reader',
 }
 
 /**
- * The lines that programs write with `bpf_printk`, of all programs on the machine, as they come. A line goes to one reader only.
+ * Reads the lines that programs print with `bpf_printk`, as they come, from all programs on the machine. The pipe has
+ * one reader at a time, and each line is read once.
  *
- * The first load of a program that prints, since the machine was started, switches printing on: on Linux 6.18 and updated older kernels some
- * milliseconds after `load` has returned. What programs print until then is lost.
+ * The kernel turns printing on when a program that prints is loaded for the first time since boot. On Linux 6.18 and
+ * updated older kernels, that happens some milliseconds after `load` has returned, and what programs print until then
+ * is lost.
  *
  * @param options - `signal` ends the iteration
- * @throws BpfError ENOENT when tracefs is not mounted, EACCES or EPERM when it may not be read, EBUSY when it is read by somebody else
+ * @throws BpfError ENOENT if tracefs is not mounted, EACCES or EPERM if you may not read it, EBUSY if another process
+ *   reads it
  */
 export async function* tracePipe({
   signal,
@@ -58,7 +61,7 @@ function openPipe(): number {
   let code = 'ENOENT'
   for (const pipe of pipes) {
     try {
-      // A blocking read would hold one of libuv's four threads for as long as nobody prints.
+      // A blocking read would occupy one of libuv's four threads until something is printed.
       return openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
     } catch (error) {
       if (code === 'ENOENT') code = (error as NodeJS.ErrnoException).code ?? code
@@ -71,7 +74,7 @@ function openPipe(): number {
   throw new BpfError(message, { code, errno, target: pipes[0] })
 }
 
-/** What is there now; '' for nothing. */
+/** Reads what is there now; '' if there is nothing. */
 function readSome(fd: number, chunk: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     read(fd, chunk, 0, chunk.length, null, (error, length) => {

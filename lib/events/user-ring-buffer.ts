@@ -8,14 +8,14 @@ import { native } from '../native/binding.js'
 import { mapHandles } from '../native/handles.js'
 
 export interface UserRingBufferOptions<T = unknown> {
-  /** Makes bytes of the samples; without it they are given as bytes. */
+  /** Encodes the samples; without it, you pass their bytes. */
   codec?: Codec<T>
 }
 
-/** A program that drains with BPF_RB_NO_WAKEUP tells nobody of room. */
+/** A program that drains with BPF_RB_NO_WAKEUP does not say that there is room again. */
 const lookMs = 250
 
-/** Reservations that nobody knows any more would block the program for ever. */
+/** A reservation that was forgotten would block the program forever. */
 const forgotten = new FinalizationRegistry<() => void>((discard) => discard())
 
 interface Waiting {
@@ -25,19 +25,24 @@ interface Waiting {
 }
 
 /**
- * The producer of a user ring buffer: from here to a BPF program, which takes the samples with `bpf_user_ringbuf_drain`. (Linux 6.1)
+ * Sends samples to a BPF program through a user ring buffer map (Linux 6.1). The program reads them with
+ * `bpf_user_ringbuf_drain`.
  *
- * A map has one producer at a time: two, in threads or processes, would write over each other's samples.
+ * Use one producer per map at a time. Two of them, in whatever thread or process, overwrite each other's samples.
  */
 export class UserRingBuffer<T = Uint8Array> implements Disposable {
   readonly #handle: UserRingBufferHandle
   readonly #name: string
   readonly #codec: Codec<T> | undefined
-  /** In the order in which they came. */
+  /** Samples that wait for room, in the order in which they came. */
   readonly #waiting = new Set<Waiting>()
   #timer: NodeJS.Timeout | undefined
 
-  /** @param map - a map of type user_ringbuf, after load; (`user_ring_buffer__new`) */
+  /**
+   * Opens a map for writing. (`user_ring_buffer__new`)
+   *
+   * @param map - a map of type `user_ringbuf`, after load
+   */
   constructor(map: BpfMap<unknown, unknown>, options: UserRingBufferOptions<T> = {}) {
     this.#name = expectMap(map).name
     if (options.codec !== undefined) expectCodec('codec', options.codec, ['encodeBytes'])
@@ -47,10 +52,10 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * Puts a sample into the ring. (`user_ring_buffer__reserve`, `user_ring_buffer__submit`)
+   * Writes a sample to the ring. (`user_ring_buffer__reserve`, `user_ring_buffer__submit`)
    *
-   * @returns false when the ring is full, or samples of {@link submitWhenRoom} wait for room: it does not overtake these
-   * @throws BpfError E2BIG when the sample is longer than the ring
+   * @returns false if the ring is full, or if samples of {@link submitWhenRoom} are still waiting and come first
+   * @throws BpfError E2BIG if the sample is longer than the ring
    */
   submit(sample: T): boolean {
     const bytes = this.#encode(sample)
@@ -58,17 +63,18 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * Puts a sample into the ring, and waits for room where there is none, behind those that wait already. The program says when it has
-   * taken samples; of one that does so with BPF_RB_NO_WAKEUP, room is looked for four times a second. Waiting keeps the process alive.
+   * Writes a sample to the ring, and waits if there is no room. Samples are written in the order of the calls. The
+   * kernel says when the program has read samples, unless the program uses `BPF_RB_NO_WAKEUP`; therefore the producer
+   * also looks for room four times a second. Waiting keeps the process alive.
    *
-   * @param options - `signal` ends the waiting with its reason
-   * @throws BpfError ERR_BPF_CLOSED when the ring is closed meanwhile
+   * @param options - `signal` ends the waiting; the Promise is rejected with its reason
+   * @throws BpfError E2BIG if the sample is longer than the ring, ERR_BPF_CLOSED if the ring is closed in the meantime
    */
   async submitWhenRoom(sample: T, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const encoded = this.#encode(sample)
     signal?.throwIfAborted()
     if (this.#waiting.size === 0 && this.#submit(encoded)) return
-    // The caller's bytes may be something else by the time.
+    // The caller may change the bytes while they wait.
     const bytes = encoded.slice()
     let abort = (): void => {}
     try {
@@ -77,7 +83,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
         abort = () => {
           this.#waiting.delete(waiting)
           reject(signal!.reason)
-          // The next one may be shorter.
+          // The next sample may be shorter, and fit.
           this.#serve()
         }
         signal?.addEventListener('abort', abort)
@@ -90,12 +96,13 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * A place in the ring, to be filled and then submitted or discarded; before samples that wait in {@link submitWhenRoom}. Until that the program gets no further than to it, whatever was submitted after.
+   * Reserves a place in the ring, which you fill and then submit or discard. Until then, the program cannot read past
+   * it, even if more samples were submitted. A reservation does not wait behind the samples of {@link submitWhenRoom}.
    * (`user_ring_buffer__reserve`)
    *
-   * @param size - bytes; that of the type by default
-   * @returns undefined when the ring is full
-   * @throws BpfError E2BIG when it is longer than the ring
+   * @param size - how many bytes to reserve; the size of the type by default
+   * @returns undefined if the ring is full
+   * @throws BpfError E2BIG if the place would be longer than the ring
    */
   reserve(size: number | undefined = this.#codec?.size): Reservation<T> | undefined {
     if (!Number.isInteger(size)) throw new TypeError('size is not a whole number of bytes')
@@ -108,8 +115,8 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * Samples that were submitted stay for the program, reservations are discarded. Closing twice is fine.
-   * (`user_ring_buffer__free`)
+   * Closes the producer. The program can still read samples that were submitted; reservations are discarded. You can
+   * close it twice. (`user_ring_buffer__free`)
    */
   close(): void {
     native.userRingBufferClose(this.#handle)
@@ -136,7 +143,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     this.#timer = setInterval(() => this.#serve(), lookMs).unref()
   }
 
-  /** Submits what was waiting for room, the first first. */
+  /** Submits the samples that wait, as far as there is room. */
   #serve(): void {
     for (const waiting of this.#waiting) {
       try {
@@ -165,27 +172,27 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 }
 
 /**
- * A place in a user ring buffer, of {@link UserRingBuffer.reserve}. One that is forgotten is discarded when it is garbage collected, which may be
- * late: the program waits for it.
+ * A place in a user ring buffer, see {@link UserRingBuffer.reserve}. Submit or discard it: a reservation that you drop
+ * is only discarded when it is garbage-collected, and the program waits until then.
  */
 export interface Reservation<T = Uint8Array> extends Disposable {
-  /** What will be copied into the ring; zeros at first. */
+  /** The bytes that {@link submit} copies to the ring; zero at first. */
   readonly bytes: Uint8Array
   /**
-   * Encodes a value into `bytes`, or copies bytes where the ring has no type. What it does not cover becomes 0.
+   * Encodes a value into `bytes`, or copies bytes if the ring has no type. The rest is set to zero.
    *
-   * @throws RangeError when it is longer than what was reserved
+   * @throws RangeError if the value is longer than the reservation
    */
   write(value: T): this
   /**
-   * (`user_ring_buffer__submit`)
+   * Passes the bytes to the program. (`user_ring_buffer__submit`)
    *
-   * @throws BpfError ERR_BPF_STATE when it was submitted or discarded before
+   * @throws BpfError ERR_BPF_STATE if the reservation was submitted or discarded before
    */
   submit(): void
-  /** As {@link submit}, but the program gets nothing. (`user_ring_buffer__discard`) */
+  /** Gives the place back; the program sees nothing. (`user_ring_buffer__discard`) */
   discard(): void
-  /** Discards it, unless it was submitted. */
+  /** Discards the reservation, unless it was submitted. */
   [Symbol.dispose](): void
 }
 
@@ -211,7 +218,7 @@ class PlaceReservation<T> implements Reservation<T> {
     try {
       this.bytes = new Uint8Array(size)
     } catch (error) {
-      // No memory for it.
+      // There is not enough memory.
       discard(handle, place)
       throw error
     }
@@ -224,9 +231,7 @@ class PlaceReservation<T> implements Reservation<T> {
     }
     const encoded = this.#codec?.encodeBytes(value) ?? (value as Uint8Array)
     if (encoded.length > bytes.length) {
-      throw new RangeError(
-        `value has ${encoded.length} bytes, more than the ${bytes.length} that were reserved`,
-      )
+      throw new RangeError(`value has ${encoded.length} bytes, but only ${bytes.length} were reserved`)
     }
     bytes.set(encoded)
     bytes.fill(0, encoded.length)
@@ -257,11 +262,11 @@ class PlaceReservation<T> implements Reservation<T> {
   }
 }
 
-/** Whatever became of it and of the ring. */
+/** Discards a reservation that may have been submitted, of a ring that may be closed. */
 function discard(handle: UserRingBufferHandle, place: number): void {
   try {
     native.userRingBufferDiscard(handle, place)
   } catch {
-    // The ring is closed, which has discarded it.
+    // The ring is closed, which has discarded all reservations.
   }
 }

@@ -1,6 +1,6 @@
 // Rings that count what they lose, and one that does not (test/events/lost.test.ts).
 #include "vmlinux.h"
-// It needs the types of vmlinux.h.
+// This needs the types of vmlinux.h.
 #include "libbpf-node.bpf.h"
 
 struct record {
@@ -15,7 +15,7 @@ struct {
   __uint(max_entries, 1 << 12);
 } plain SEC(".maps");
 
-// One record for each ring. The CPU can be chosen for test runs of raw tracepoint programs.
+// Writes one record to each ring. A raw tracepoint program, because its test runs can choose the CPU.
 SEC("raw_tp/sched_process_exec")
 int produce(void* ctx) {
   struct record* record = libbpf_node_reserve(reserved, struct record);

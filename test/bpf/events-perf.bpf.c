@@ -1,4 +1,4 @@
-// A producer for perf buffers, on a CPU that the test run names (test/events/perf-*.test.ts).
+// A producer for perf buffers, on the CPU that the test run chooses (test/events/perf-*.test.ts).
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -23,12 +23,12 @@ struct {
   __type(value, __u32);
 } not_perf SEC(".maps");
 
-// The next record's number.
+// The number of the next record.
 __u64 number;
-// Records that no reader was there for. Of those without room the reader is told.
+// How many records had no reader. Records that do not fit are reported to the reader instead.
 __u64 refused;
 
-// One record. The CPU can be chosen for test runs of raw tracepoint programs.
+// Writes one record. A raw tracepoint program, because its test runs can choose the CPU.
 SEC("raw_tp/sched_process_exec")
 int produce(void* ctx) {
   struct record record = {number++, bpf_get_smp_processor_id(), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
@@ -37,11 +37,11 @@ int produce(void* ctx) {
   return error;
 }
 
-// How long the records of produce_sized are, at least 8 bytes.
+// The length of the records of produce_sized, at least 8 bytes.
 __u32 size;
 unsigned char bytes[4096];
 
-// The number, and then whatever user space has put into `bytes`.
+// Writes the number, followed by what user space has put into `bytes`.
 SEC("raw_tp/sched_process_exec")
 int produce_sized(void* ctx) {
   __u32 length = size;

@@ -1,6 +1,6 @@
-// One program text for a ring buffer and for a perf buffer (test/events/portable.test.ts).
+// One program for both a ring buffer and a perf buffer (test/events/portable.test.ts).
 #include "vmlinux.h"
-// Needs the types of vmlinux.h.
+// This needs the types of vmlinux.h.
 #include "libbpf-node.bpf.h"
 
 struct record {

@@ -1,5 +1,4 @@
-// A producer for any number of rings (test/events/rings.ts): what it writes and where, it is told in
-// variables.
+// A producer for any number of rings (test/events/rings.ts). Variables say what it writes, and where.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -23,16 +22,16 @@ struct {
   __array(values, struct ring);
 } rings SEC(".maps");
 
-// What the next records are like.
+// The ring of the next records.
 __u32 target;
-// The number of the next record, which counts up whether there was room for it or not.
+// The number of the next record. It counts up even if a record does not fit.
 __u64 number;
-// BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP.
+// BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP.
 __u64 flags;
-// Records that there was room for.
+// How many records did fit.
 __u64 sent;
 
-// Writes one record; a test run repeats it.
+// Writes one record. Test runs repeat it.
 SEC("tc")
 int produce(struct __sk_buff* skb) {
   __u32 key = target;

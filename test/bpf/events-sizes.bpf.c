@@ -1,4 +1,4 @@
-// Records of any size (test/events/sizes.test.ts, test/events/discarded.test.ts).
+// Records of any size (test/events/sizes.test.ts).
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -10,11 +10,11 @@ struct {
   __uint(max_entries, 1 << 18);
 } events SEC(".maps");
 
-// User space says what is in the records.
+// User space sets the contents of the records.
 unsigned char bytes[MOST];
 __u32 size;
 
-// One record of `size` bytes.
+// Writes one record of `size` bytes.
 SEC("tc")
 int output(struct __sk_buff* skb) {
   __u32 length = size;
@@ -23,10 +23,10 @@ int output(struct __sk_buff* skb) {
 }
 
 __u64 number;
-// Every so many numbers are thrown away instead: 1 for all, 0 for none.
+// Every n-th record is discarded: 1 discards all, 0 none.
 __u32 discard_every;
 
-// One record that counts up; a test run repeats it.
+// Writes one numbered record. Test runs repeat it.
 SEC("tc")
 int count(struct __sk_buff* skb) {
   __u64* record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);

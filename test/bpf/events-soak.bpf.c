@@ -1,12 +1,12 @@
-// Two producers at full speed, a ring for each (test/soak/soak.mjs).
+// Two producers at full speed, each with its own ring (test/soak/soak.mjs).
 #include "vmlinux.h"
-// It needs the types of vmlinux.h.
+// This needs the types of vmlinux.h.
 #include "libbpf-node.bpf.h"
 
 struct record {
   __u64 number;
   __u32 producer;
-  // That of the number, so that a torn record is seen.
+  // Derived from the number, so that a torn record is noticed.
   __u32 check;
 };
 struct record* for_btf __attribute__((unused));
@@ -23,7 +23,7 @@ static __always_inline void fill(struct record* record, __u64 number, __u32 prod
   record->check = (__u32)number * 2654435761U;
 }
 
-// One record each; test runs repeat them.
+// Each writes one record. Test runs repeat them.
 SEC("tc")
 int produce_one(struct __sk_buff* skb) {
   __u64 number = sent_one++;

@@ -1,9 +1,9 @@
-// Prints a line; a test run repeats it (test/events/trace-pipe.test.ts).
+// Prints a line. Test runs repeat it (test/events/trace-pipe.test.ts).
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
-// So that the lines of one test are not taken for those of another.
+// Tells the lines of one test from those of another.
 __u32 test;
 __u32 line;
 

@@ -25,9 +25,9 @@ struct {
 __u64 samples;
 __u64 sum;
 struct user_command last;
-// How many samples a run takes at the most.
+// How many samples a run reads, at most.
 __u32 limit = 1 << 20;
-// BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP.
+// BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP.
 __u64 flags;
 
 static long take(struct bpf_dynptr* sample, void* left) {

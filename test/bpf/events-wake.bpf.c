@@ -1,8 +1,8 @@
-// Wakes its reader when there is much to read (test/events/waking.test.ts).
+// Wakes its reader only when many records wait (test/events/waking.test.ts).
 #include "vmlinux.h"
 
 #define LIBBPF_NODE_WAKE_BYTES 1024
-// It needs the types of vmlinux.h.
+// This needs the types of vmlinux.h.
 #include "libbpf-node.bpf.h"
 
 struct record {

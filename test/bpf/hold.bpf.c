@@ -1,4 +1,4 @@
-// A record that stays reserved and uncommitted until user space says so, or for five seconds
+// A record that stays reserved until user space lets it go, for five seconds at most
 // (test/events/held.test.ts).
 #include "vmlinux.h"
 

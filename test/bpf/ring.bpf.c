@@ -1,4 +1,4 @@
-// A producer that does as it is told: each test run of `emit` writes one record (test/ring-buffer*.test.ts).
+// A producer with settings: each test run of `emit` writes one record (test/helpers/producer.ts).
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -19,12 +19,12 @@ struct {
   __type(value, __u32);
 } not_a_ring SEC(".maps");
 
-// What a record is: its first 8 bytes count up, the others are whatever user space puts here.
+// The first 8 bytes of a record are its number. User space sets the others here.
 unsigned char blob[128 << 10];
 __u32 size = sizeof(struct record);
-// BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP.
+// BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP.
 __u64 flags;
-// Before every so many records one is reserved and thrown away; 0 for none.
+// Before every n-th record, another one is reserved and discarded; 0 for none.
 __u32 discard_every;
 
 __u64 emitted;

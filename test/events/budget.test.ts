@@ -22,8 +22,8 @@ const busyMs = (ms: number): void => {
   while (performance.now() < end);
 }
 
-describe('the budget of a turn', () => {
-  it('is batchSize records', async () => {
+describe('a turn of the event loop', () => {
+  it('delivers batchSize records of a ring, at most', async () => {
     using rings = new Rings()
     using reader = rings.reader({ batchSize: 7 })
     rings.produce(100)
@@ -32,14 +32,14 @@ describe('the budget of a turn', () => {
     reader.on(() => {
       count++
       batches[batches.length - 1]!++
-      // Immediates come right after what the loop has polled.
+      // Immediates run right after the event loop has polled.
       if (batches.at(-1) === 1) setImmediate(() => batches.push(0))
     })
     await until('all have come', () => count === 100)
     expect(batches.filter((size) => size > 0)).toEqual([...Array(14).fill(7), 2])
   })
 
-  it('leaves the rest in the kernel', async () => {
+  it('leaves the records beyond batchSize in the kernel', async () => {
     using rings = new Rings()
     using reader = rings.reader({ batchSize: 10 })
     rings.produce(30)
@@ -49,7 +49,7 @@ describe('the budget of a turn', () => {
     expect(position).toBe(240n)
   })
 
-  it('is spent no further when the listener is slow: timers run', async () => {
+  it('ends soon after turnTime if the listener is slow, so that timers run', async () => {
     using rings = new Rings()
     using reader = rings.reader({ turnTime: 4 })
     rings.produce(120)
@@ -66,11 +66,11 @@ describe('the budget of a turn', () => {
     })
     await until('all have come', () => count === 120)
     end()
-    // Not each record is followed by a look at the clock, but no dozens go without.
+    // The reader does not look at the clock after each record, but after a few.
     expect(most).toBeLessThanOrEqual(8)
   })
 
-  it('holds for all rings together', async () => {
+  it('has one turnTime for all rings together', async () => {
     using rings = new Rings({ rings: 16, bytes: 4096 })
     using reader = rings.reader({ turnTime: 4 })
     for (let ring = 0; ring < 16; ring++) rings.produce(10, { ring })
@@ -91,7 +91,7 @@ describe('the budget of a turn', () => {
   })
 
   it.each(['for await', 'batches'])(
-    'of 0 ms still delivers, and lets the event loop go on: %s',
+    'with a turnTime of 0 delivers records and lets the event loop go on: %s',
     async (way) => {
       using rings = new Rings()
       using reader = rings.reader({ turnTime: 0, batchSize: 10 })
@@ -117,7 +117,7 @@ describe('the budget of a turn', () => {
     },
   )
 
-  it('is asked for in numbers that make sense', () => {
+  it('is limited by options that are checked', () => {
     using rings = new Rings()
     const refused = { batchSize: 0, turnTime: -1, interval: -1, slabSize: 1 }
     for (const [name, value] of Object.entries(refused)) {
@@ -127,7 +127,7 @@ describe('the budget of a turn', () => {
       })
       expect(thrownBy(() => rings.reader({ [name]: Number.NaN }))).toBeInstanceOf(TypeError)
     }
-    // None of them has taken the ring.
+    // None of these readers is left behind.
     rings.reader().close()
   })
 })

@@ -32,18 +32,21 @@ describe('a callback that throws at every tenth record', () => {
   it.each([
     ['from the event loop', ''],
     ['from consume()', 'ring.consume()'],
-  ])('gets all the others, called %s, and its errors are uncaught exceptions', async (_, loop) => {
-    const child = await runChild(script(loop), [objectPath('events-sizes')])
-    expect(child).toMatchObject({ status: 0, stderr: '' })
-    expect(JSON.parse(child.stdout)).toEqual({
-      seen: upTo(1000),
-      thrown: upTo(100).map((i) => `record ${10 * i + 9}`),
-    })
-  })
+  ])(
+    'receives all other records, and its errors are uncaught exceptions, when called %s',
+    async (_, loop) => {
+      const child = await runChild(script(loop), [objectPath('events-sizes')])
+      expect(child).toMatchObject({ status: 0, stderr: '' })
+      expect(JSON.parse(child.stdout)).toEqual({
+        seen: upTo(1000),
+        thrown: upTo(100).map((i) => `record ${10 * i + 9}`),
+      })
+    },
+  )
 })
 
-describe('an iteration that fails', () => {
-  it('lets go of the reader', async () => {
+describe('an iteration that ends with an error', () => {
+  it('leaves the remaining records to the next reader', async () => {
     using rings = new Rings()
     for (const how of ['records', 'batches'] as const) {
       const codec = rings.object.codec<{ number: bigint; ring: number }>('record')
@@ -65,7 +68,7 @@ describe('an iteration that fails', () => {
     }
   })
 
-  it('has the error in the Promise of next()', async () => {
+  it('rejects the Promise of next()', async () => {
     using rings = new Rings()
     const codec = rings.object.codec<{ number: bigint; ring: number }>('record')
     using reader = rings.reader({
@@ -80,7 +83,7 @@ describe('an iteration that fails', () => {
     for (let i = 0; i < 3; i++) await expect(reader[Symbol.asyncIterator]().next()).rejects.toThrow('each')
   })
 
-  it('leaves the reader to others when its body throws', async () => {
+  it('lets others read after its body has thrown', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(3)
@@ -164,8 +167,8 @@ describe('a callback or codec that transfers the memory of the records', () => {
   })
 })
 
-describe('what is no function', () => {
-  it('is refused by on() and drain() when it is given', () => {
+describe('a callback that is not a function', () => {
+  it('is refused by on() and drain()', () => {
     using rings = new Rings()
     using reader = rings.reader()
     expect(() => reader.on(undefined as never)).toThrow(TypeError)
@@ -174,8 +177,8 @@ describe('what is no function', () => {
   })
 })
 
-describe('closing inside of a callback', () => {
-  it.each(['event loop', 'consume()'])('ends this ring, called from %s', async (from) => {
+describe('close() inside of a callback', () => {
+  it.each(['event loop', 'consume()'])('ends this reader, called from %s', async (from) => {
     using rings = new Rings()
     const reader = rings.reader()
     rings.produce(10)
@@ -209,7 +212,7 @@ describe('closing inside of a callback', () => {
     })
     await until('one of them is called', () => seen.length > 0)
     await turns(3)
-    // Whoever came first has closed the other one.
+    // The one that was called first has closed the other.
     expect(new Set(seen).size).toBe(1)
     expect(seen.length).toBe(10)
     expect([one.closed, two.closed].filter(Boolean).length).toBe(1)
@@ -217,7 +220,7 @@ describe('closing inside of a callback', () => {
     two.close()
   })
 
-  it('ends the object, while the ring works on', async () => {
+  it('of the object lets the reader go on', async () => {
     const rings = new Rings()
     using reader = rings.reader()
     rings.produce(10)
@@ -231,7 +234,7 @@ describe('closing inside of a callback', () => {
     expect(reader.availableBytes).toBe(0)
   })
 
-  it('ends an iteration in its body', async () => {
+  it('ends an iteration when its body calls it', async () => {
     using rings = new Rings()
     const reader = rings.reader()
     rings.produce(10)

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { thrownBy } from '../helpers/objects.js'
 import { type Numbered, numbers, Rings, recordBytes, turns, upTo } from './rings.js'
 
-describe('consume', () => {
-  it('delivers as many as it is asked for, and no more', () => {
+describe('consume()', () => {
+  it('delivers up to `limit` records and leaves the others in the kernel', () => {
     using rings = new Rings({ rings: 3 })
     using reader = rings.reader({ batchSize: 16 })
     for (const ring of [0, 1, 2]) rings.produce(40, { ring })
@@ -13,7 +13,7 @@ describe('consume', () => {
       const before = seen.length
       expect(reader.consume(limit)).toBe(limit)
       expect(seen.length - before).toBe(limit)
-      // None of them waits in memory.
+      // No record waits in the slab.
       expect(reader.availableBytes).toBe((120 - seen.length) * recordBytes)
     }
     expect(reader.consume(1000)).toBe(120 - 82)
@@ -21,7 +21,7 @@ describe('consume', () => {
     expect(seen).toEqual(upTo(120))
   })
 
-  it('delivers while the reader is paused, too', async () => {
+  it('also delivers while the reader is paused', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     const seen: bigint[] = []
@@ -33,7 +33,7 @@ describe('consume', () => {
     expect(seen).toEqual([0n, 1n])
   })
 
-  it('goes on after a turn that was too long with what is left of it', async () => {
+  it('first delivers what a turn has left when its time was up', async () => {
     using rings = new Rings()
     using reader = rings.reader({ turnTime: 0 })
     rings.produce(100)
@@ -55,7 +55,7 @@ describe('consume', () => {
     expect(seen).toEqual(upTo(102))
   })
 
-  it('ends when the callback stops or closes the reader, and says how many it has delivered', () => {
+  it('ends when the callback stops, pauses or closes the reader, and returns how many records it has delivered', () => {
     using rings = new Rings()
     for (const how of ['stop', 'close', 'pause'] as const) {
       using reader = rings.reader()
@@ -74,7 +74,7 @@ describe('consume', () => {
     [1.5, TypeError],
     ['3', TypeError],
     [-1, RangeError],
-  ])('refuses the limit %s', (limit, type) => {
+  ])('refuses %s as a limit', (limit, type) => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(1)
@@ -85,7 +85,7 @@ describe('consume', () => {
     expect(reader.consume(Number.POSITIVE_INFINITY)).toBe(1)
   })
 
-  it('wants a callback, and not to be called by it', () => {
+  it('needs a callback, and cannot be called by it', () => {
     using rings = new Rings()
     using reader = rings.reader()
     expect(thrownBy(() => reader.consume())).toMatchObject({
@@ -103,7 +103,7 @@ describe('consume', () => {
 })
 
 describe('batches()', () => {
-  it('gives arrays in order and loses nothing while more is written', async () => {
+  it('returns arrays in order and loses nothing while more records are written', async () => {
     using rings = new Rings({ bytes: 1 << 12 })
     using reader = rings.reader({ batchSize: 32 })
     let sent = rings.produce(100)
@@ -119,7 +119,7 @@ describe('batches()', () => {
     expect(seen).toEqual(upTo(sent))
   })
 
-  it('are not made before they are asked for', async () => {
+  it('takes no records from the kernel before you ask for them', async () => {
     using rings = new Rings()
     using reader = rings.reader({ batchSize: 8 })
     rings.produce(24)
@@ -132,7 +132,7 @@ describe('batches()', () => {
     await batches.return!()
   })
 
-  it('asked for all at once come one after the other', async () => {
+  it('answers several calls of next() one after the other', async () => {
     using rings = new Rings()
     using reader = rings.reader({ batchSize: 5 })
     const batches = reader.batches()
@@ -161,7 +161,7 @@ describe('batches() with a codec that throws', () => {
     }
     await expect(reading()).rejects.toThrow('refused')
     expect(seen).toEqual(upTo(bad))
-    // The next reader gets what follows.
+    // The next reader gets the records that follow.
     reader.on(({ number }) => seen.push(Number(number)))
     expect(reader.consume()).toBe(4 - bad)
     expect(seen).toEqual(upTo(5).filter((number) => number !== bad))
@@ -200,7 +200,7 @@ describe('a slow iteration', () => {
     for await (const { number } of reader) {
       seen.push(Number(number))
       await turns(1)
-      // A batch is in memory, nothing else.
+      // Only one batch has been taken from the kernel.
       const inMemory = Math.ceil(seen.length / 10) * 10
       expect(reader.availableBytes).toBe((fits - inMemory) * recordBytes)
       if (seen.length === 30) break
@@ -209,7 +209,7 @@ describe('a slow iteration', () => {
     expect(rings.produce(1000)).toBe(30)
   })
 
-  it('is not the only thing that the event loop does while the ring is never empty', async () => {
+  it('lets timers run although the ring is never empty', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(500)

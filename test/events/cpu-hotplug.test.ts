@@ -1,4 +1,4 @@
-// CPUs that go offline and come back. All processes of the machine share them, so these run only when asked for.
+// CPUs that go offline and come back. That affects all processes of the machine, so these tests only run on request.
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { BpfObject, PerfBuffer } from 'libbpf-node'
 import { afterEach, describe, expect } from 'vitest'
@@ -47,7 +47,7 @@ describe('a CPU that goes offline', () => {
     reader.stop()
     produce(object, 5)
     setOnline(false)
-    // Nobody reads: the buffer stays with what is in it.
+    // Nothing is read, so the buffer stays with its records.
     await new Promise((resolve) => setTimeout(resolve, 1500))
     expect(has(reader, all)).toBe(true)
     expect(reader.availableBytes).toBe(5 * 40)
@@ -57,7 +57,7 @@ describe('a CPU that goes offline', () => {
     const before = process.cpuUsage()
     await new Promise((resolve) => setTimeout(resolve, 500))
     const { user, system } = process.cpuUsage(before)
-    // Of 500,000, where it spins.
+    // A reader that spins is woken 500,000 times.
     expect(user + system).toBeLessThan(250_000)
     setOnline(true)
     await until('it is back', () => has(reader, all))

@@ -10,7 +10,7 @@ const example = fileURLToPath(new URL('../../dist/examples/worker/main.js', impo
 describe('the example of a Worker', () => {
   it('counts what is executed while the main thread is busy', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-worker-'))
-    // A name that nobody else executes.
+    // Nothing else executes a command of this name.
     const command = join(folder, 'in-the-worker')
     copyFileSync('/bin/true', command)
     const output = new Promise<string>((resolve, reject) => {

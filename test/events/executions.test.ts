@@ -11,7 +11,7 @@ interface Execution {
 }
 
 describe('executions of programs', () => {
-  it('are seen as they happen, with the right pid, parent and command', async () => {
+  it('are delivered as they happen, with pid, parent and command', async () => {
     using object = load('exec')
     object.attach()
     using ring = object.ringBuffer<Execution>('events', 'execution')
@@ -27,7 +27,7 @@ describe('executions of programs', () => {
     })
   })
 
-  it('wait in the ring for a reader that comes later', async () => {
+  it('wait in the ring for a later reader', async () => {
     using object = load('exec')
     object.attach()
     execFileSync('true')
@@ -41,7 +41,7 @@ describe('executions of programs', () => {
     expect(commands).toEqual(['true', 'sleep'])
   })
 
-  it('are seen no more when the object is closed', async () => {
+  it('are not delivered any more when the object is closed', async () => {
     const object = load('exec')
     object.attach()
     using ring = object.ringBuffer<Execution>('events', 'execution')

@@ -1,4 +1,5 @@
-// Readers and producers that nobody closes and nobody knows any more. In a child, which can collect garbage when it wants to.
+// Readers and producers that were not closed and that nothing refers to. The tests run in a child process, which can
+// force a garbage collection.
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { kernelIs } from '../helpers/kernel.js'
@@ -14,7 +15,7 @@ const script = (body: string) => `
     return object
   }
   const turn = () => new Promise((resolve) => setTimeout(resolve, 2))
-  /** Until nothing more is found: finalizers run in turns of their own, and what they free may hold more. */
+  /** Collects several times, because finalizers run later and may free further objects. */
   const collect = async () => {
     for (let i = 0; i < 6; i++) {
       gc()
@@ -50,8 +51,10 @@ describe.each([
   ['a ring buffer', 'load(rings)', "object.ringBuffer('events')"],
   ['a perf buffer', 'load(perf)', "object.perfBuffer('events')"],
 ])('%s that', (_, object, reader) => {
-  it.each(ways)('%s and then forgotten gives all back, and its map is free for another', async (_, use) => {
-    await run(`
+  it.each(ways)(
+    '%s is collected when nothing refers to it, and frees its memory, descriptors and map',
+    async (_, use) => {
+      await run(`
       const object = ${object}
       const once = async () => {
         const reader = ${reader}
@@ -69,9 +72,10 @@ describe.each([
       check('the descriptors are closed', fds() === before)
       check('the memory is accounted for', Math.abs(external() - memory) < 100_000)
     `)
-  })
+    },
+  )
 
-  it('delivers is not collected, however forgotten', async () => {
+  it('has a callback is not collected although nothing refers to it', async () => {
     await run(`
       const object = ${object}
       let seen = 0
@@ -90,7 +94,7 @@ describe.each([
     `)
   })
 
-  it('is waited for is not collected, either', async () => {
+  it('someone waits for is not collected although nothing refers to it', async () => {
     await run(`
       const object = ${object}
       const next = ${reader}[Symbol.asyncIterator]().next()
@@ -102,7 +106,7 @@ describe.each([
     `)
   })
 
-  it('is closed has its memory accounted for', async () => {
+  it('is open counts as external memory, until it is closed', async () => {
     await run(`
       const object = ${object}
       ${reader}.close()
@@ -118,7 +122,7 @@ describe.each([
 })
 
 describe('thousands of readers', () => {
-  it('are made and closed, or forgotten, without a leak', async () => {
+  it('can be opened and closed without a leak', async () => {
     await run(`
       const object = load(rings)
       const perfObject = load(perf)
@@ -143,13 +147,13 @@ describe('thousands of readers', () => {
     `)
   })
 
-  it('are collected although they look small', async () => {
+  it('are collected in time although their JavaScript objects are small', async () => {
     await run(`
       const object = load(perf)
       const before = fds()
       let refused = 0
       for (let i = 0; i < 300; i++) {
-        // Another is there only when the one before has gone.
+        // A reader can only be opened once the one before has been collected.
         try {
           object.perfBuffer('events', undefined, { slabSize: 64, pages: 256 })
         } catch (error) {
@@ -168,7 +172,7 @@ describe('thousands of readers', () => {
 })
 
 describe.skipIf(!kernelIs('6.1'))('a user ring buffer (Linux 6.1)', () => {
-  it('that is forgotten gives all back', async () => {
+  it('is collected when nothing refers to it, and discards its reservations', async () => {
     await run(`
       const object = load(user)
       const once = () => {
@@ -186,7 +190,7 @@ describe.skipIf(!kernelIs('6.1'))('a user ring buffer (Linux 6.1)', () => {
     `)
   })
 
-  it('has reservations that are forgotten discarded', async () => {
+  it('discards reservations when nothing refers to them', async () => {
     await run(`
       const object = load(user)
       const ring = object.userRingBuffer('commands')

@@ -1,4 +1,5 @@
-// A process that does nothing but read a ring, by its map's id. It says how busy it was for a second, and what came in the end.
+// A process that only reads a ring, found by the id of its map. It reports how busy it was for a second, and then the
+// record that has come.
 import { BpfMap, RingBuffer } from 'libbpf-node'
 
 const ring = new RingBuffer(BpfMap.fromId(Number(process.argv[2])))
@@ -7,7 +8,7 @@ ring.on((record) => {
   ring.close()
   process.disconnect()
 })
-// What starting takes is not meant.
+// The CPU time of the start does not count.
 setTimeout(() => {
   const start = performance.now()
   const before = process.cpuUsage()

@@ -11,7 +11,7 @@ import { until } from '../helpers/until.js'
 
 const reader = fileURLToPath(new URL('held-reader.mjs', import.meta.url))
 
-/** How often this thread has gone to sleep. */
+/** How many times this thread has gone to sleep. */
 function sleeps(): number {
   const status = readFileSync('/proc/thread-self/status', 'utf8')
   return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)![1])
@@ -22,7 +22,7 @@ describe('a ring buffer whose next record is reserved and not yet submitted', ()
     using object = load('hold')
     const holding = object.program('hold').testRun()
     await until('the record is held', () => object.bss.held === true)
-    // In a process of its own, of which the CPU time can be measured.
+    // The reader has a process of its own, so that its CPU time can be measured.
     const child = fork(reader, [String(object.map('events').id)], { execArgv: [] })
     const messages: Record<string, unknown>[] = []
     child.on('message', (message: Record<string, unknown>) => messages.push(message))

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { load } from '../helpers/objects.js'
 import { onlineCpus, runOn } from './cpus.js'
 
-/** How many records of 8 bytes, with their headers, a ring of 4096 bytes has room for. */
+/** How many records of 8 bytes, with their headers, fit into a ring of 4096 bytes. */
 const fits = 255
 
 describe.each(['reserved', 'copied'])('a ring with the macros of libbpf-node.bpf.h: %s', (name) => {
-  it('has lost nothing while all had room', () => {
+  it('has lost nothing while everything fits', () => {
     using object = load('events-lost')
     using ring = object.ringBuffer(name)
     expect(ring.lost).toBe(0n)
@@ -18,7 +18,7 @@ describe.each(['reserved', 'copied'])('a ring with the macros of libbpf-node.bpf
     expect(count).toBe(fits)
   })
 
-  it('counts each record that it had no room for', () => {
+  it('counts each record that does not fit', () => {
     using object = load('events-lost')
     using ring = object.ringBuffer(name)
     let count = 0
@@ -32,7 +32,7 @@ describe.each(['reserved', 'copied'])('a ring with the macros of libbpf-node.bpf
     expect(ring.lost).toBe(107n)
   })
 
-  it('adds up what each CPU has lost', () => {
+  it('sums up the losses of all CPUs', () => {
     using object = load('events-lost')
     using ring = object.ringBuffer(name)
     runOn(onlineCpus[0]!, object, 'produce', fits)
@@ -45,7 +45,7 @@ describe.each(['reserved', 'copied'])('a ring with the macros of libbpf-node.bpf
 })
 
 describe('lost', () => {
-  it('is not touched by records that the program discards', () => {
+  it('does not count records that the program discards', () => {
     using object = load('events-lost')
     using ring = object.ringBuffer('reserved')
     ring.on(() => {})
@@ -56,14 +56,14 @@ describe('lost', () => {
     expect(ring.lost).toBe(0n)
   })
 
-  it('is undefined where nobody counts', () => {
+  it('is undefined for a map without a counter', () => {
     using object = load('events-lost')
     using ring = object.ringBuffer('plain')
     runOn(onlineCpus[0]!, object, 'produce', fits + 1)
     expect(ring.lost).toBeUndefined()
   })
 
-  it('is of all rings of a reader, and undefined when one of them does not count', () => {
+  it('sums up all rings of a reader, and is undefined if one of them has no counter', () => {
     using object = load('events-lost')
     using ring = object.ringBuffer('reserved')
     ring.add(object.map('copied'), object.map('copied_lost'))

@@ -3,7 +3,7 @@ import { thrownBy } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
 import { numbers, Rings, recordBytes, turns, upTo } from './rings.js'
 
-describe('pause', () => {
+describe('pause()', () => {
   it('leaves records in the kernel until resume', async () => {
     using rings = new Rings()
     using reader = rings.reader()
@@ -19,7 +19,7 @@ describe('pause', () => {
     expect(reader.availableBytes).toBe(0)
   })
 
-  it('works from the next record on when the callback does it', async () => {
+  it('takes effect before the next record when the callback calls it', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(200)
@@ -43,7 +43,7 @@ describe('pause', () => {
     expect(seen).toEqual(upTo(200))
   })
 
-  it('and resume at once changes nothing', async () => {
+  it('has no effect if resume() follows at once', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(200)
@@ -59,7 +59,7 @@ describe('pause', () => {
     expect(seen).toEqual(upTo(205))
   })
 
-  it('holds up an iteration', async () => {
+  it('keeps an iteration waiting', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(4)
@@ -78,7 +78,7 @@ describe('pause', () => {
     await iterator.return!()
   })
 
-  it('is for the reader that comes, too', async () => {
+  it('also applies to a reader that starts later', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     reader.pause()
@@ -92,8 +92,8 @@ describe('pause', () => {
   })
 })
 
-describe('stop', () => {
-  it('lets another way of reading go on where the last one was', async () => {
+describe('stop()', () => {
+  it('lets another way of reading continue where the last one stopped', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     rings.produce(100)
@@ -128,7 +128,7 @@ describe('stop', () => {
     expect(await waiting).toEqual({ done: true, value: undefined })
   })
 
-  it('is needed between two ways of reading', () => {
+  it('is required between two ways of reading', () => {
     using rings = new Rings()
     using reader = rings.reader()
     reader.on(() => {})
@@ -143,8 +143,8 @@ describe('stop', () => {
   })
 })
 
-describe('a ring that has a reader', () => {
-  it('is refused to another of the same thread until it is closed', () => {
+describe('a map that has a reader', () => {
+  it('is refused to another reader until the first is closed', () => {
     using rings = new Rings()
     const reader = rings.reader()
     expect(thrownBy(() => rings.reader())).toMatchObject({
@@ -162,7 +162,7 @@ describe('a ring that has a reader', () => {
     expect(seen).toEqual([0n])
   })
 
-  it('is refused as one more of several, which go on', () => {
+  it('cannot be added again, and the reader goes on', () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader()
     expect(thrownBy(() => reader.add(rings.maps[1]!))).toMatchObject({ code: 'EBUSY' })
@@ -173,7 +173,7 @@ describe('a ring that has a reader', () => {
     expect(seen).toEqual([0, 1])
   })
 
-  it('is free again when it is removed', () => {
+  it('can be read by another reader once it is removed', () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader()
     reader.remove(rings.maps[0]!)

@@ -12,7 +12,7 @@ interface PerfRecord {
 }
 
 const [first = 0] = onlineCpus
-/** What a record takes of a buffer: a header of 8 bytes, a length of 4, the record of 24, up to a multiple of 8. */
+/** Bytes per record in the buffer: a header of 8, a length of 4 and the record of 24, padded to a multiple of 8. */
 const recordBytes = 40
 
 const produce = (object: BpfObject, count: number, cpu = first): void => runOn(cpu, object, 'produce', count)
@@ -25,7 +25,7 @@ function read(object: BpfObject, options: PerfBufferOptions<PerfRecord> = {}) {
 }
 
 describe('a perf buffer', () => {
-  it('gives the bytes of each record', async () => {
+  it('delivers the bytes of each record', async () => {
     using object = load('events-perf')
     using reader = object.perfBuffer('events')
     const seen: Uint8Array[] = []
@@ -35,11 +35,11 @@ describe('a perf buffer', () => {
     await until('it has come', () => seen.length === 1)
     const record = [8, 7, 6, 5, 4, 3, 2, 1, first, 0, 0, 0, ...upTo(12, 1)]
     expect([...seen[0]!.subarray(0, 24)]).toEqual(record)
-    // The kernel pads records so that the next one is aligned.
+    // The kernel pads records to align the next one.
     expect(seen[0]!.length).toBe(28)
   })
 
-  it('keeps the order of each CPU', async () => {
+  it('keeps the order of records of each CPU', async () => {
     using object = load('events-perf')
     using reader = read(object).reader
     reader.stop()
@@ -55,7 +55,7 @@ describe('a perf buffer', () => {
     expect(reader.lost).toBe(0n)
   })
 
-  it('is read in all the ways of a ring buffer', async () => {
+  it('can be read in the same ways as a ring buffer', async () => {
     using object = load('events-perf')
     using reader = object.perfBuffer<PerfRecord>('events', 'record', { batchSize: 4 })
     produce(object, 20)
@@ -76,22 +76,22 @@ describe('a perf buffer', () => {
     expect(seen).toEqual(upTo(20))
   })
 
-  it('delivers more than a batch although nothing new wakes it', async () => {
+  it('delivers more than one batch without another wake-up', async () => {
     using object = load('events-perf')
     using reader = object.perfBuffer<PerfRecord>('events', 'record', { batchSize: 10 })
-    // What was written before it is read.
+    // Records that are written before anything reads.
     produce(object, 95)
     const seen: number[] = []
     reader.on(({ number }) => seen.push(Number(number)))
     await until('all have come', () => seen.length === 95)
-    // What is written while it waits, all before the event loop gets to it.
+    // Records that are all written before the event loop gets a turn.
     await turns(3)
     produce(object, 95)
     await until('those have come, too', () => seen.length === 190)
     expect(seen).toEqual(upTo(190))
   })
 
-  it('grows its slab for a record that is larger', async () => {
+  it('delivers records that are larger than its slab', async () => {
     using object = load('events-perf')
     const { reader, seen, numbers } = read(object, { slabSize: 64, batchSize: 3 })
     produce(object, 10)
@@ -112,7 +112,7 @@ describe('a perf buffer', () => {
     reader.close()
   })
 
-  it('is closed by its own callback', async () => {
+  it('can be closed by its own callback', async () => {
     using object = load('events-perf')
     using reader = object.perfBuffer('events')
     let count = 0
@@ -131,13 +131,13 @@ describe('a perf buffer', () => {
     expect(thrownBy(() => reader.on(() => {}))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  it('works on when the object is closed', async () => {
+  it('goes on when the object is closed', async () => {
     const object = load('events-perf')
     const { reader, seen } = read(object)
     produce(object, 3)
     object.close()
     await until('what was written has come', () => seen.length === 3)
-    // It looks for new CPUs each second.
+    // The reader looks for new CPUs every second.
     await new Promise((resolve) => setTimeout(resolve, 1200))
     expect(reader.lost).toBe(0n)
     reader.close()
@@ -145,7 +145,7 @@ describe('a perf buffer', () => {
 })
 
 describe('a perf buffer whose object is closed', () => {
-  it('takes its buffers out of its map at the end, not out of one that has the number of its descriptor', () => {
+  it('removes its buffers from its own map, even if another map has got the number of its descriptor', () => {
     const object = load('events-perf')
     const fd = object.map('events').fd
     const { reader } = read(object)
@@ -169,14 +169,14 @@ describe('a perf buffer whose object is closed', () => {
 describe('a perf buffer that is too small', () => {
   const fits = Math.floor(4095 / recordBytes)
 
-  it('says how many records were lost, and on which CPU', async () => {
+  it('counts lost records per CPU', async () => {
     using object = load('events-perf')
     const { reader, seen, numbers } = read(object, { pages: 1 })
     const last = onlineCpus.at(-1)!
     produce(object, fits + 50, last)
     await until('those that fitted have come', () => seen.length === fits)
     expect(numbers()).toEqual(upTo(fits))
-    // The kernel tells with the next one.
+    // The kernel reports the loss with the next record.
     produce(object, 1, last)
     await until('that has come', () => seen.length === fits + 1)
     expect(seen.at(-1)!.number).toBe(BigInt(fits + 50))
@@ -185,7 +185,7 @@ describe('a perf buffer that is too small', () => {
     reader.close()
   })
 
-  it('has received and lost as many as were sent', async () => {
+  it('has received and lost as many records as were sent', async () => {
     using object = load('events-perf')
     const { reader, seen } = read(object, { pages: 1, batchSize: 7 })
     for (let round = 0; round < 10; round++) {
@@ -203,7 +203,7 @@ describe('a perf buffer that is too small', () => {
 })
 
 describe('the wake-ups of a perf buffer', () => {
-  it('come with every so many records', async () => {
+  it('come after wakeupEvents records', async () => {
     using object = load('events-perf')
     const { reader, seen } = read(object, { wakeupEvents: 10 })
     await turns(3)
@@ -215,7 +215,7 @@ describe('the wake-ups of a perf buffer', () => {
     reader.close()
   })
 
-  it('come with so many bytes', async () => {
+  it('come after watermark bytes', async () => {
     using object = load('events-perf')
     const { reader, seen } = read(object, { watermark: 10 * recordBytes })
     await turns(3)
@@ -227,7 +227,7 @@ describe('the wake-ups of a perf buffer', () => {
     reader.close()
   })
 
-  it('do not keep consume() waiting', () => {
+  it('do not matter to consume()', () => {
     using object = load('events-perf')
     const { reader, seen } = read(object, { wakeupEvents: 1000 })
     produce(object, 9)
@@ -242,7 +242,7 @@ describe('the wake-ups of a perf buffer', () => {
 })
 
 describe('the map of a perf buffer', () => {
-  it('has one reader at a time: another would take the records from it', () => {
+  it('has one reader at a time', () => {
     using object = load('events-perf')
     const { reader, seen } = read(object)
     expect(thrownBy(() => object.perfBuffer('events'))).toMatchObject({
@@ -256,7 +256,7 @@ describe('the map of a perf buffer', () => {
     expect(seen.length).toBe(1)
     reader.close()
     const other = read(object)
-    // Closing it again is nothing to the one that came after.
+    // Closing the first reader again does not affect the second.
     reader.close()
     expect(thrownBy(() => object.perfBuffer('events'))).toMatchObject({ code: 'EBUSY' })
     produce(object, 1)
@@ -264,7 +264,7 @@ describe('the map of a perf buffer', () => {
     other.reader.close()
   })
 
-  it('is refused to a recorder, too, and the other way round', () => {
+  it('cannot have a reader and a recorder at the same time', () => {
     using object = load('events-perf')
     for (const overwritable of [false, true]) {
       using _ = object.perfBuffer('events', undefined, { overwritable })
@@ -275,7 +275,7 @@ describe('the map of a perf buffer', () => {
     object.perfBuffer('events').close()
   })
 
-  it('may have fewer entries than there are CPUs: the others have no reader', async () => {
+  it('may have fewer entries than there are CPUs', async () => {
     using object = open('events-perf')
     object.map('events').maxEntries = 1
     object.loadSync()
@@ -303,11 +303,11 @@ describe('the map of a perf buffer', () => {
     expect(() => new PerfBuffer(object.map('events'))).toThrow('load the object first')
   })
 
-  it.each([0, 3, 1.5, -1])('is refused %s pages, in words', (pages) => {
+  it.each([0, 3, 1.5, -1])('cannot have %s pages', (pages) => {
     using object = load('events-perf')
     const error = thrownBy(() => object.perfBuffer('events', undefined, { pages })) as Error
     expect(error.message).toMatch(/^pages is not a (power of two|whole number)$/)
-    // It is free for a reader that asks for less.
+    // The map can still be read.
     object.perfBuffer('events').close()
   })
 })

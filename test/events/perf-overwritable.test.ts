@@ -18,7 +18,7 @@ const open = (object: BpfObject, options: PerfBufferOptions<PerfRecord> = {}): P
 
 const produce = (object: BpfObject, count: number, cpu = first): void => runOn(cpu, object, 'produce', count)
 const numbers = (records: PerfRecord[]): number[] => records.map(({ number }) => Number(number))
-/** What a record of so many bytes takes of the buffer: a header of 8, a length of 4, all up to a multiple of 8. */
+/** Bytes per record in the buffer: a header of 8, a length of 4 and the record, padded to a multiple of 8. */
 const inBuffer = (size: number): number => (12 + size + 7) & ~7
 
 describe('an overwritable perf buffer', () => {
@@ -28,7 +28,7 @@ describe('an overwritable perf buffer', () => {
     expect(reader.snapshot()).toEqual([])
   })
 
-  it('has all records, the oldest first, while there is room', () => {
+  it('has all records, oldest first, while they fit', () => {
     using object = load('events-perf')
     using reader = open(object)
     produce(object, 20)
@@ -42,7 +42,7 @@ describe('an overwritable perf buffer', () => {
     expect(numbers(reader.snapshot())).toEqual(upTo(25))
   })
 
-  it('has the newest records when the oldest were written over, and goes round many times', () => {
+  it('has the newest records after the oldest were overwritten many times', () => {
     using object = load('events-perf')
     using reader = open(object)
     const fits = Math.floor(page / inBuffer(24))
@@ -79,7 +79,7 @@ describe('an overwritable perf buffer', () => {
     },
   )
 
-  it('has the newest of sizes that are mixed', () => {
+  it('has the newest records of mixed sizes', () => {
     using object = load('events-perf')
     using reader = object.perfBuffer('events', undefined, { overwritable: true, pages: 2 })
     const sizes: number[] = []
@@ -99,7 +99,7 @@ describe('an overwritable perf buffer', () => {
     }
   })
 
-  it('has the records of one CPU after those of another', () => {
+  it('has the records CPU by CPU', () => {
     using object = load('events-perf')
     using reader = open(object, { pages: 4 })
     for (let round = 0; round < 3; round++) for (const cpu of onlineCpus) produce(object, 2, cpu)
@@ -111,14 +111,14 @@ describe('an overwritable perf buffer', () => {
     }
   })
 
-  it('records nothing while it is paused, and keeps what it has', () => {
+  it('keeps its records and records nothing new while it is paused', () => {
     using object = load('events-perf')
     using reader = open(object)
     produce(object, 3)
     reader.pause()
     produce(object, 200)
     expect(numbers(reader.snapshot())).toEqual([0, 1, 2])
-    // Nor does the snapshot end the pause.
+    // The snapshot does not end the pause, either.
     produce(object, 200)
     expect(numbers(reader.snapshot())).toEqual([0, 1, 2])
     reader.resume()
@@ -126,7 +126,7 @@ describe('an overwritable perf buffer', () => {
     expect(numbers(reader.snapshot())).toEqual([0, 1, 2, 403, 404])
   })
 
-  it('goes on when a snapshot could not be made', () => {
+  it('goes on recording after a snapshot has failed', () => {
     using object = load('events-perf')
     const reader = new PerfBuffer<never>(object.map('events'), {
       overwritable: true,
@@ -146,7 +146,7 @@ describe('an overwritable perf buffer', () => {
     expect(numbers(other.snapshot())).toEqual([2])
   })
 
-  it('is not delivered, and says what to do instead', () => {
+  it('cannot be read like other buffers, and the error says how to read it', () => {
     using object = load('events-perf')
     using reader = open(object)
     const refused = {
@@ -165,7 +165,7 @@ describe('an overwritable perf buffer', () => {
     })
   })
 
-  it('has one reader at a time, and none when it is closed', () => {
+  it('has one reader at a time', () => {
     using object = load('events-perf')
     const reader = open(object)
     expect(thrownBy(() => open(object))).toMatchObject({ code: 'EBUSY' })
@@ -177,7 +177,7 @@ describe('an overwritable perf buffer', () => {
     open(object).close()
   })
 
-  it('works on when its object is closed', () => {
+  it('goes on when its object is closed', () => {
     const object = load('events-perf')
     using reader = open(object)
     produce(object, 3)
@@ -194,7 +194,7 @@ describe('an overwritable perf buffer', () => {
     open(object).close()
   })
 
-  it('is of a perf event array only', () => {
+  it('needs a perf event array', () => {
     using object = load('events-perf')
     const error = thrownBy(() => new PerfBuffer(object.map('not_perf'), { overwritable: true }))
     expect(error).toMatchObject({

@@ -14,7 +14,7 @@ describe.each([
   { through: 'a ring buffer', usePerf: 0, reader: RingBuffer, type: 'ringbuf' },
   { through: 'a perf buffer', usePerf: 1, reader: PerfBuffer, type: 'perf_event_array' },
 ])('LIBBPF_NODE_EVENTS through $through', ({ usePerf, reader, type }) => {
-  it('brings the same records to the same code', async () => {
+  it('delivers the same records to the same code', async () => {
     using object = open('events-portable')
     if (usePerf === 1) object.rodata.events_use_perf = 1
     await object.load()
@@ -29,7 +29,7 @@ describe.each([
     expect(new Set(seen.map(({ name }) => name))).toEqual(new Set(['portable']))
   })
 
-  it('gives bytes without a type, after load only', () => {
+  it('delivers bytes without a type, and can only be opened after load', () => {
     using object = open('events-portable')
     object.rodata.events_use_perf = usePerf
     expect(() => object.events('events')).toThrow('it is not loaded yet')

@@ -17,8 +17,8 @@ const setUp = `
 
 const run = (script: string): ReturnType<typeof runChild> => runChild(setUp + script, [objectPath('ring')])
 
-describe('the process', () => {
-  it('stays while a ring is read, until it is stopped', async () => {
+describe('a process', () => {
+  it('stays alive while a callback reads a ring, until stop()', async () => {
     const { status, stdout } = await run(`
       ring.on(() => {})
       setTimeout(() => { console.log('still here'); ring.stop() }, 100).unref()
@@ -26,7 +26,7 @@ describe('the process', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'still here\n' })
   })
 
-  it('stays while for await waits, until the ring is closed', async () => {
+  it('stays alive while for await waits, until close()', async () => {
     const { status, stdout } = await run(`
       setTimeout(() => ring.close(), 100).unref()
       for await (const record of ring) {}
@@ -35,7 +35,7 @@ describe('the process', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'ended\n' })
   })
 
-  it('ends while a ring is read after unref', async () => {
+  it('ends after unref() although a ring is read', async () => {
     const { status, stdout } = await run(`
       ring.on(() => {}).unref()
       setTimeout(() => console.log('still here'), 10_000).unref()
@@ -43,7 +43,7 @@ describe('the process', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
   })
 
-  it('stays again after ref', async () => {
+  it('stays alive again after ref()', async () => {
     const { status, stdout } = await run(`
       ring.on(() => {}).unref().ref()
       setTimeout(() => { console.log('still here'); ring.close() }, 100).unref()
@@ -51,12 +51,12 @@ describe('the process', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'still here\n' })
   })
 
-  it('ends when a ring is open that nobody reads', async () => {
+  it('ends although a ring is open, if nothing reads it', async () => {
     const { status, stdout } = await run('emit(10)')
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
   })
 
-  it('ends while a ring is read by process.exit', async () => {
+  it('can end in a callback by process.exit()', async () => {
     const { status } = await run(`
       ring.on(() => process.exit(7))
       emit(10)
@@ -65,9 +65,11 @@ describe('the process', () => {
   })
 })
 
-describe('what a callback throws', () => {
-  it.each(['on', 'drain'])('is an uncaught exception each, and all other records come: %s', async (way) => {
-    const { status, stdout, stderr } = await run(`
+describe('an exception of a callback', () => {
+  it.each(['on', 'drain'])(
+    'is an uncaught exception, and all other records are delivered: %s',
+    async (way) => {
+      const { status, stdout, stderr } = await run(`
       const uncaught = []
       process.on('uncaughtException', (error) => uncaught.push(error.message))
       let seen = 0
@@ -81,14 +83,15 @@ describe('what a callback throws', () => {
       })
       emit(95)
     `)
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    expect(JSON.parse(stdout)).toEqual({
-      seen: 95,
-      uncaught: [10, 20, 30, 40, 50, 60, 70, 80, 90].map((n) => `number ${n}`),
-    })
-  })
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      expect(JSON.parse(stdout)).toEqual({
+        seen: 95,
+        uncaught: [10, 20, 30, 40, 50, 60, 70, 80, 90].map((n) => `number ${n}`),
+      })
+    },
+  )
 
-  it('ends the process where nobody listens, with its stack', async () => {
+  it('ends the process, with its stack, if nothing handles it', async () => {
     const { status, stderr } = await run(`
       ring.on(function listener() { throw new Error('not mine') })
       emit(1)
@@ -98,7 +101,7 @@ describe('what a callback throws', () => {
     expect(stderr).toContain('at listener')
   })
 
-  it('leaves the ring sound: it reads on after an exception in consume, too', async () => {
+  it('does not disturb consume() or what is read after it', async () => {
     const { status, stdout } = await run(`
       process.on('uncaughtException', () => {})
       let seen = 0
@@ -168,7 +171,7 @@ describe('a ring whose memory another process has damaged', () => {
     ['far before the first', -(1n << 20n)],
   ])('is an error in every way of reading, and no crash: the position is %s', async (_, position) => {
     using rings = new Rings()
-    // Where a header is expected, there is the number of a record: that many bytes are not in the ring.
+    // At position 8 there is the number of a record. Taken for a header, it is a length that the ring does not have.
     rings.object.bss.number = 0x1234_5678n
     using reader = rings.reader()
     rings.produce(10)
@@ -177,7 +180,7 @@ describe('a ring whose memory another process has damaged', () => {
       name: 'BpfError',
       code: 'EBADMSG',
       operation: 'ring_buffer__consume',
-      message: expect.stringContaining("read ring buffer 'ring0': its positions or lengths cannot be right"),
+      message: expect.stringContaining("read ring buffer 'ring0': its positions or lengths are not possible"),
     }
     for (let round = 0; round < 2; round++) {
       reader.on(() => {})

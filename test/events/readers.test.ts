@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { emit, loadRing, numberOf, range } from '../helpers/producer.js'
 import { until } from '../helpers/until.js'
 
-/** The numbers of the next records. */
+/** Reads some records and returns their numbers. */
 async function take(ring: RingBuffer, count: number): Promise<number[]> {
   const numbers: number[] = []
   for await (const record of ring) {
@@ -15,20 +15,20 @@ async function take(ring: RingBuffer, count: number): Promise<number[]> {
 }
 
 describe('for await', () => {
-  it('leaves in the kernel what is not asked for', async () => {
+  it('leaves records in the kernel until you ask for them', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events', undefined, { batchSize: 10 })
     emit(object, 1000)
     expect(await take(ring, 1)).toEqual([0])
     await turn()
-    // One batch was taken out.
+    // One batch was taken from the kernel.
     expect(ring.availableBytes).toBe(990 * 16)
     emit(object, 10)
     expect(ring.availableBytes).toBe(1000 * 16)
     expect(await take(ring, 1009)).toEqual(range(1, 1010))
   })
 
-  it('loses nothing that fits while its body is slow', async () => {
+  it('loses nothing that fits into the ring while its body is slow', async () => {
     using object = loadRing(4096)
     using ring = object.ringBuffer('events', undefined, { batchSize: 16 })
     const sent = emit(object, 50)
@@ -42,7 +42,7 @@ describe('for await', () => {
     expect(seen).toEqual(sent)
   })
 
-  it('goes on after a break in the middle of a batch: nothing is lost, nothing comes twice', async () => {
+  it('continues after a break in the middle of a batch', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events', undefined, { batchSize: 10 })
     const sent = emit(object, 100)
@@ -51,18 +51,7 @@ describe('for await', () => {
     expect(seen).toEqual(sent)
   })
 
-  it('ends with the error of its body, and the next reader goes on', async () => {
-    using object = loadRing()
-    using ring = object.ringBuffer('events')
-    emit(object, 5)
-    const reading = async (): Promise<void> => {
-      for await (const record of ring) if (numberOf(record) === 2) throw new Error('enough')
-    }
-    await expect(reading()).rejects.toThrow('enough')
-    expect(await take(ring, 2)).toEqual([3, 4])
-  })
-
-  it('waits for records that come later', async () => {
+  it('waits for records that are written later', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     const reading = take(ring, 3)
@@ -73,7 +62,7 @@ describe('for await', () => {
     expect(await reading).toEqual([0, 1, 2])
   })
 
-  it('answers calls of next in their order', async () => {
+  it('answers calls of next() in their order', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     const reader = ring[Symbol.asyncIterator]()
@@ -88,7 +77,7 @@ describe('for await', () => {
   it.each([
     ['close', (ring: RingBuffer) => ring.close()],
     ['stop', (ring: RingBuffer) => ring.stop()],
-  ])('ends when %s is called while it waits', async (_, end) => {
+  ])('ends when %s() is called while it waits', async (_, end) => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     const seen: number[] = []
@@ -115,8 +104,8 @@ describe('for await', () => {
   })
 })
 
-describe('a reader after another', () => {
-  it('goes on where the first stopped: on, for await, drain', async () => {
+describe('one reader after another', () => {
+  it('continue where the one before has stopped: on, for await, drain', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events', undefined, { batchSize: 10 })
     const sent = emit(object, 100)
@@ -140,7 +129,7 @@ describe('a reader after another', () => {
     expect(seen).toEqual(sent)
   })
 
-  it('may be set by the callback of the first', async () => {
+  it('can be started by the callback of the first', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     const sent = emit(object, 20)
@@ -157,7 +146,7 @@ describe('a reader after another', () => {
     expect(second).toEqual(sent.slice(5))
   })
 
-  it('is not called any more after stop', async () => {
+  it('is not called any more after stop()', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     let calls = 0
@@ -174,58 +163,8 @@ describe('a reader after another', () => {
   })
 })
 
-describe('pause and resume', () => {
-  it('leave records in the kernel and give them later', async () => {
-    using object = loadRing()
-    using ring = object.ringBuffer('events')
-    const seen: number[] = []
-    ring.on((record) => {
-      seen.push(numberOf(record))
-      if (seen.length === 3) ring.pause()
-    })
-    const sent = emit(object, 10)
-    await until('3 have come', () => seen.length === 3)
-    await turn()
-    await turn()
-    expect(seen).toEqual([0, 1, 2])
-    sent.push(...emit(object, 10))
-    await turn()
-    expect(ring.availableBytes).toBe(160)
-    ring.resume()
-    await until('all have come', () => seen.length === 20)
-    expect(seen).toEqual(sent)
-  })
-})
-
-describe('a callback', () => {
-  it.each(['on', 'drain'] as const)('of %s may close the ring: it is not called again', async (way) => {
-    using object = loadRing()
-    const ring = object.ringBuffer('events')
-    let calls = 0
-    ring[way](() => {
-      calls++
-      if (calls === 3) ring.close()
-    })
-    emit(object, 10)
-    await until('the ring is closed', () => ring.closed)
-    await turn()
-    expect(calls).toBe(3)
-  })
-
-  it('may close the object', async () => {
-    const object = loadRing()
-    using ring = object.ringBuffer('events')
-    const sent = emit(object, 10)
-    const seen: number[] = []
-    ring.on((record) => {
-      object.close()
-      seen.push(numberOf(record))
-    })
-    await until('all have come', () => seen.length === 10)
-    expect(seen).toEqual(sent)
-  })
-
-  it('may write more records: they come in a later turn', async () => {
+describe('a callback that writes more records', () => {
+  it('receives them in a later turn', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     const seen: number[] = []
@@ -239,7 +178,7 @@ describe('a callback', () => {
   })
 })
 
-describe('while a ring is full', () => {
+describe('a full ring', () => {
   const readers: [string, (ring: RingBuffer, count: () => void) => unknown][] = [
     ['on', (ring, count) => ring.on(count)],
     ['drain', (ring, count) => ring.drain(count)],
@@ -257,7 +196,7 @@ describe('while a ring is full', () => {
     ],
   ]
 
-  it.each(readers)('timers and immediates go on: %s', async (_, read) => {
+  it.each(readers)('does not keep timers and immediates from running: %s', async (_, read) => {
     using object = loadRing(16 << 20)
     using ring = object.ringBuffer('events', undefined, { batchSize: 512, turnTime: 1 })
     const sent = emit(object, 300_000).length
@@ -282,7 +221,7 @@ describe('while a ring is full', () => {
     expect(ticks).toBeGreaterThan(0)
   })
 
-  it('and fills again and again, timers go on, and nothing that fits is lost', async () => {
+  it('that fills again and again loses nothing that fits', async () => {
     using object = loadRing(1 << 20)
     using ring = object.ringBuffer('events')
     object.data.size = 8
@@ -306,31 +245,5 @@ describe('while a ring is full', () => {
     expect(Number(object.bss.emitted) + Number(object.bss.lost)).toBe(400_000)
     expect(seen).toBeGreaterThan(65_536)
     expect(ticksMeanwhile).toBeGreaterThan(0)
-  })
-})
-
-describe('interval', () => {
-  const noWakeup = 1n
-
-  it('serves programs that wake nobody', async () => {
-    using object = loadRing()
-    using ring = object.ringBuffer('events', undefined, { interval: 1 })
-    object.bss.flags = noWakeup
-    const seen: number[] = []
-    ring.on((record) => seen.push(numberOf(record)))
-    await turn()
-    const sent = emit(object, 10)
-    await until('all have come', () => seen.length === 10)
-    sent.push(...emit(object, 10))
-    await until('all have come', () => seen.length === 20)
-    expect(seen).toEqual(sent)
-  })
-
-  it('is not needed to find what is there already', async () => {
-    using object = loadRing()
-    using ring = object.ringBuffer('events')
-    object.bss.flags = noWakeup
-    const sent = emit(object, 10)
-    expect(await take(ring, 10)).toEqual(sent)
   })
 })

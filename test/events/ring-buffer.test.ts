@@ -6,7 +6,7 @@ import { until } from '../helpers/until.js'
 
 type Read = (ring: RingBuffer, count: number) => Promise<Uint8Array[]>
 
-/** The ways to read, each until it has so many records. */
+/** The ways to read a number of records. */
 const ways: [string, Read][] = [
   [
     'for await',
@@ -56,7 +56,7 @@ const ways: [string, Read][] = [
 ]
 
 describe.each(ways)('%s', (_, read) => {
-  it('gives all records, in order', async () => {
+  it('delivers all records in order', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     const sent = emit(object, 10_000)
@@ -65,7 +65,7 @@ describe.each(ways)('%s', (_, read) => {
     expect(ring.availableBytes).toBe(0)
   })
 
-  it('gives them whatever the limits of a batch are', async () => {
+  it('delivers all records with any limits of a batch', async () => {
     using object = loadRing()
     for (const options of [{ batchSize: 1 }, { batchSize: 7 }, { slabSize: 64 }, { slabSize: 100 }]) {
       using ring = object.ringBuffer('events', undefined, options)
@@ -74,7 +74,7 @@ describe.each(ways)('%s', (_, read) => {
     }
   })
 
-  it('gives records of all sizes, byte by byte, also those larger than its memory', async () => {
+  it('delivers records of all sizes, even larger than its slab', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events', undefined, { slabSize: 64 << 10 })
     const blob = Uint8Array.from({ length: 128 << 10 }, (_, i) => (i * 7) & 255)
@@ -89,7 +89,7 @@ describe.each(ways)('%s', (_, read) => {
     }
   })
 
-  it('goes on where the ring begins again, many times over', async () => {
+  it('wraps around at the end of the ring many times', async () => {
     using object = loadRing(4096)
     using ring = object.ringBuffer('events')
     for (let i = 0; i < 200; i++) {
@@ -100,7 +100,7 @@ describe.each(ways)('%s', (_, read) => {
     expect(ring.consumerPosition).toBe(ring.producerPosition)
   })
 
-  it('leaves out what was discarded', async () => {
+  it('leaves out discarded records', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     object.bss.discard_every = 2
@@ -113,12 +113,12 @@ describe.each(ways)('%s', (_, read) => {
     expect((await read(ring, 3)).map(numberOf)).toEqual(more)
   })
 
-  it('loses nothing that fits into a ring that is full', async () => {
+  it('reads a full ring without losing anything', async () => {
     using object = loadRing(4096)
     using ring = object.ringBuffer('events')
     const sent = emit(object, 1000)
     expect(Number(object.bss.lost)).toBe(1000 - sent.length)
-    // Each takes 8 bytes and a header of 8; the last byte is never used.
+    // Each record takes 8 bytes and a header of 8. The kernel never uses the last byte of the ring.
     expect(sent.length).toBe(4096 / 16 - 1)
     expect(ring.availableBytes).toBe(sent.length * 16)
     const first = (await read(ring, sent.length)).map(numberOf)
@@ -128,7 +128,7 @@ describe.each(ways)('%s', (_, read) => {
 })
 
 describe('a record', () => {
-  it('is what its type in BTF makes it', async () => {
+  it('is decoded by its BTF type', async () => {
     using object = loadRing()
     using ring = object.ringBuffer<{ number: bigint }>('events', 'record')
     emit(object, 3)
@@ -138,7 +138,7 @@ describe('a record', () => {
     expect(records).toEqual([{ number: 0n }, { number: 1n }, { number: 2n }])
   })
 
-  it('is a copy without a type, and stays what it was', async () => {
+  it('is a copy of its bytes without a type', async () => {
     using object = loadRing()
     using ring = object.ringBuffer('events', undefined, { batchSize: 1 })
     const [first] = [emit(object, 1), emit(object, 1)]
@@ -150,7 +150,7 @@ describe('a record', () => {
     expect(first).toEqual([0])
   })
 
-  it('that is shorter than its type is an error for who asks for it, and the next reader goes on', async () => {
+  it('that cannot be decoded ends the iteration with an error, and the next reader goes on', async () => {
     using object = loadRing()
     const codec = object.codec<{ number: bigint }>('record')
     using ring = new RingBuffer(object.map('events'), {
@@ -166,14 +166,14 @@ describe('a record', () => {
     emit(object, 1, 8)
     const reader = ring[Symbol.asyncIterator]()
     await expect(reader.next()).rejects.toThrow('too long')
-    // As an error ends a generator.
+    // An error ends an iteration, as it ends a generator.
     expect(await reader.next()).toEqual({ done: true, value: undefined })
     expect((await ring[Symbol.asyncIterator]().next()).value).toEqual({ number: 1n })
   })
 })
 
 describe('a ring buffer', () => {
-  it('knows its size, its fill and its positions', () => {
+  it('has a size, available bytes and positions', () => {
     using object = loadRing(8192)
     using ring = object.ringBuffer('events')
     expect(ring.size).toBe(8192)
@@ -185,7 +185,7 @@ describe('a ring buffer', () => {
     expect([ring.availableBytes, ring.consumerPosition, ring.producerPosition]).toEqual([48, 24n, 72n])
   })
 
-  it('is made of a map of its type', () => {
+  it('needs a map of type ringbuf', () => {
     using object = loadRing()
     expect(thrownBy(() => object.ringBuffer('not_a_ring'))).toMatchObject({ code: 'EINVAL' })
     expect(() => object.ringBuffer('event')).toThrow("has no map 'event'; did you mean 'events'?")
@@ -200,12 +200,12 @@ describe('a ring buffer', () => {
     [{ batchSize: 0 }, RangeError],
     [{ batchSize: -1 }, RangeError],
     [{ batchSize: Number.NaN }, TypeError],
-  ])('takes no options like %o', (options, error) => {
+  ])('refuses the options %o', (options, error) => {
     using object = loadRing()
     expect(thrownBy(() => object.ringBuffer('events', undefined, options as object))).toBeInstanceOf(error)
   })
 
-  it('outlives its object', async () => {
+  it('goes on when its object is closed', async () => {
     const object = loadRing()
     using ring = object.ringBuffer('events')
     const sent = emit(object, 5)
@@ -216,7 +216,7 @@ describe('a ring buffer', () => {
     expect(records).toEqual(sent)
   })
 
-  it('says that it is closed', async () => {
+  it('throws ERR_BPF_CLOSED when it is closed', async () => {
     using object = loadRing()
     const ring = object.ringBuffer('events')
     expect(ring.closed).toBe(false)
@@ -240,35 +240,7 @@ describe('a ring buffer', () => {
   })
 })
 
-describe('consume', () => {
-  it('delivers what is there, up to a limit, and says how many', () => {
-    using object = loadRing()
-    using ring = object.ringBuffer('events', undefined, { batchSize: 4 })
-    const seen: number[] = []
-    expect(() => ring.consume()).toThrow('has no callback: call on() or drain() first')
-    ring.on((record) => seen.push(numberOf(record)))
-    expect(ring.consume()).toBe(0)
-    const sent = emit(object, 20)
-    expect(ring.consume(3)).toBe(3)
-    expect(seen).toEqual(sent.slice(0, 3))
-    expect(ring.consume(7)).toBe(7)
-    expect(seen).toEqual(sent.slice(0, 10))
-    expect(ring.consume()).toBe(10)
-    expect(seen).toEqual(sent)
-  })
-
-  it('is not for the reader that it calls', () => {
-    using object = loadRing()
-    using ring = object.ringBuffer('events')
-    const errors: unknown[] = []
-    ring.on(() => errors.push(thrownBy(() => ring.consume())))
-    emit(object, 2)
-    expect(ring.consume()).toBe(2)
-    expect(errors).toMatchObject([{ code: 'ERR_BPF_BUSY' }, { code: 'ERR_BPF_BUSY' }])
-  })
-})
-
-describe('two readers', () => {
+describe('two ways of reading at once', () => {
   const start: [string, (ring: RingBuffer) => unknown][] = [
     ['on', (ring) => ring.on(() => {})],
     ['drain', (ring) => ring.drain(() => {})],
@@ -276,7 +248,7 @@ describe('two readers', () => {
   ]
   const pairs = start.flatMap(([a, first]) => start.map(([b, second]) => [a, b, first, second] as const))
 
-  it.each(pairs)('%s and %s are refused, and the first reads on', async (_, __, first, second) => {
+  it.each(pairs)('are refused, and the first goes on: %s and %s', async (_, __, first, second) => {
     using object = loadRing()
     using ring = object.ringBuffer('events')
     first(ring)
@@ -285,21 +257,9 @@ describe('two readers', () => {
     ring.stop()
     second(ring)
   })
-
-  it('of one map are refused in one process', () => {
-    using object = loadRing()
-    {
-      using ring = object.ringBuffer('events')
-      const error = thrownBy(() => object.ringBuffer('events'))
-      expect(error).toMatchObject({ code: 'EBUSY', map: 'events' })
-      expect(ring.size).toBe(1 << 20)
-    }
-    using again = object.ringBuffer('events')
-    expect(again.size).toBe(1 << 20)
-  })
 })
 
-describe('the object', () => {
+describe("a ring buffer's object", () => {
   it('has to be loaded', () => {
     const closed = load('ring') as BpfObject
     closed.close()

@@ -1,5 +1,4 @@
-// Reads a ring in a Worker, whichever way it is told of it. With `until` it says what it has read after so many records, else it reads
-// on, and says so at the first.
+// Reads a ring in a Worker. It reports the first record, and, after `until` records, everything that it has read.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { BpfMap, RingBuffer } from 'libbpf-node'

@@ -1,4 +1,4 @@
-// Any number of ring buffers, and a producer that writes to the one it is told (test/bpf/events-rings.bpf.c).
+// Any number of ring buffers, and a producer that writes to one of them (test/bpf/events-rings.bpf.c).
 import { setImmediate as turn } from 'node:timers/promises'
 import { BpfMap, type BpfObject, RingBuffer, type RingBufferOptions } from 'libbpf-node'
 import { load } from '../helpers/objects.js'
@@ -8,7 +8,7 @@ export interface Numbered {
   ring: number
 }
 
-/** How many bytes of a ring a record takes, with its header. */
+/** Bytes per record in a ring, including its header. */
 export const recordBytes = 24
 
 export const BPF_RB_NO_WAKEUP = 1
@@ -30,7 +30,7 @@ export class Rings implements Disposable {
     }
   }
 
-  /** Writes records that count up over all rings. Returns how many there was room for. */
+  /** Writes records, which are numbered across all rings. Returns how many of them fit. */
   produce(count: number, { ring = 0, flags = 0 } = {}): number {
     const { bss } = this.object
     bss.target = ring
@@ -40,12 +40,12 @@ export class Rings implements Disposable {
     return Number((bss.sent as bigint) - before)
   }
 
-  /** The same on another thread. */
+  /** Writes records to the same ring on another thread. */
   async produceMeanwhile(count: number): Promise<void> {
     await this.object.program('produce').testRun({ data: packet, repeat: count })
   }
 
-  /** A reader of the first `rings` rings. */
+  /** Opens a reader of the first `rings` rings. */
   reader(options: RingBufferOptions<Numbered> = {}, rings = this.maps.length): RingBuffer<Numbered> {
     const reader = this.readerOf(this.maps[0]!, options)
     for (const map of this.maps.slice(1, rings)) reader.add(map)
@@ -62,11 +62,11 @@ export class Rings implements Disposable {
   }
 }
 
-/** Lets the event loop go round that often: whatever is ready gets its chance. */
+/** Lets the event loop turn several times, so that everything that is ready is handled. */
 export async function turns(count = 20): Promise<void> {
   for (let i = 0; i < count; i++) {
     await turn()
-    // Timers of a millisecond, too.
+    // This includes timers of a millisecond.
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }

@@ -4,7 +4,7 @@ import { until } from '../helpers/until.js'
 import { type Numbered, numbers, Rings, recordBytes, turns, upTo } from './rings.js'
 
 describe('several rings in one reader', () => {
-  it('are read all, each in its order', async () => {
+  it('are all read, each in its order', async () => {
     using rings = new Rings({ rings: 64, bytes: 4096 })
     using reader = rings.reader()
     const seen = upTo(64).map((): number[] => [])
@@ -19,7 +19,7 @@ describe('several rings in one reader', () => {
     }
   })
 
-  it('give their sizes and positions together', () => {
+  it('sum up their sizes and positions', () => {
     using rings = new Rings({ rings: 3, bytes: 4096 })
     using reader = rings.reader()
     expect(reader.size).toBe(3 * 4096)
@@ -34,7 +34,7 @@ describe('several rings in one reader', () => {
     expect(reader.consumerPosition).toBe(15n * BigInt(recordBytes))
   })
 
-  it('come and go while they are read by a callback', async () => {
+  it('can be added and removed while a callback reads', async () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader({}, 1)
     const seen: Numbered[] = []
@@ -49,13 +49,13 @@ describe('several rings in one reader', () => {
     await turns()
     expect(seen.map(({ ring }) => ring)).toEqual([1, 1, 1, 1, 1])
     expect(numbers(seen)).toEqual([0, 1, 2, 5, 6])
-    // What nobody read is there for the next.
+    // Records that were not read wait for the next reader.
     reader.add(rings.maps[0]!)
     await until('the removed ring is back', () => seen.length === 7)
     expect(numbers(seen).slice(5)).toEqual([3, 4])
   })
 
-  it('come and go while they are iterated', async () => {
+  it('can be added and removed during an iteration', async () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader({}, 1)
     const iterator = reader[Symbol.asyncIterator]()
@@ -65,12 +65,12 @@ describe('several rings in one reader', () => {
     expect((await waiting).value).toMatchObject({ ring: 1, number: 0n })
     reader.remove(rings.maps[1]!)
     rings.produce(1, { ring: 0 })
-    // The second record of ring 1 was in the batch, and went with it.
+    // The second record of ring 1 was in the batch, and was dropped with it.
     expect((await iterator.next()).value).toMatchObject({ ring: 0, number: 2n })
     await iterator.return!()
   })
 
-  it('may be removed by the callback that reads them', async () => {
+  it('can be removed by the callback that reads them', async () => {
     using rings = new Rings({ rings: 3 })
     for (const mode of ['event loop', 'consume()'] as const) {
       using reader = rings.reader()
@@ -86,7 +86,7 @@ describe('several rings in one reader', () => {
     }
   })
 
-  it('may be removed before their turn by the callback of another', () => {
+  it('can be removed by a callback before their turn', () => {
     using rings = new Rings({ rings: 3 })
     using reader = rings.reader()
     for (const ring of [0, 1, 2]) rings.produce(2, { ring })
@@ -99,7 +99,7 @@ describe('several rings in one reader', () => {
     expect(seen).toEqual([0, 0, 2, 2])
   })
 
-  it('may be added by the callback that reads another', async () => {
+  it('can be added by a callback', async () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader({}, 1)
     rings.produce(1, { ring: 0 })
@@ -113,7 +113,7 @@ describe('several rings in one reader', () => {
     expect(seen).toEqual([0, 1])
   })
 
-  it('are not there to be removed when they were not added', () => {
+  it('can only be removed if they were added', () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader({}, 1)
     expect(thrownBy(() => reader.remove(rings.maps[1]!))).toMatchObject({
@@ -126,7 +126,7 @@ describe('several rings in one reader', () => {
 describe('a ring that is never empty', () => {
   const batchSize = 50
 
-  it('keeps no other waiting for longer than a batch, in a callback', async () => {
+  it('keeps other rings waiting for one batch, at most, with a callback', async () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader({ batchSize })
     let saturated = 0
@@ -135,20 +135,20 @@ describe('a ring that is never empty', () => {
       let since = 0
       reader.on(({ ring }) => {
         if (ring === 1) return resolve(saturated - since)
-        // It fills as fast as it is read.
+        // The ring is filled as fast as it is read.
         rings.produce(1)
         if (++saturated !== 500) return
         rings.produce(1, { ring: 1 })
         since = saturated
       })
     })
-    // What is left of the batch at hand, and the next.
+    // The rest of the current batch, and the next one.
     expect(between).toBeLessThanOrEqual(2 * batchSize)
     expect(reader.availableBytes).toBeGreaterThan(0)
   })
 
   it.each(['records', 'batches'] as const)(
-    'keeps no other waiting for longer than a batch, iterated by %s',
+    'keeps other rings waiting for one batch, at most, iterated by %s',
     async (by) => {
       using rings = new Rings({ rings: 2 })
       using reader = rings.reader({ batchSize })

@@ -6,7 +6,7 @@ import { upTo } from './rings.js'
 
 const most = 64 << 10
 const packet = new Uint8Array(64)
-/** No two places near each other look the same. */
+/** Neighboring places in this pattern differ. */
 const pattern = Uint8Array.from({ length: most }, (_, i) => (i * 31 + (i >> 8)) & 255)
 
 function loadWithRing(bytes: number): BpfObject {
@@ -17,17 +17,17 @@ function loadWithRing(bytes: number): BpfObject {
   return object
 }
 
-/** Writes a record; false where there is no room for it. */
+/** Writes a record. Returns false if it does not fit. */
 function write(object: BpfObject, size: number): boolean {
   object.bss.size = size
   return object.program('output').testRunSync({ data: packet }).retval === 0
 }
 
-/** Whether a record is the beginning of the pattern. */
+/** Whether a record is equal to the beginning of the pattern. */
 const isWhole = (record: Uint8Array): boolean =>
   Buffer.from(record.buffer, record.byteOffset, record.length).equals(pattern.subarray(0, record.length))
 
-/** Reads as many records as there are, with a check of each. Returns their sizes. */
+/** Reads and checks all records. Returns their sizes. */
 function readAll(ring: RingBuffer): number[] {
   const sizes: number[] = []
   ring.on((record) => sizes.push(isWhole(record) ? record.length : -1))
@@ -37,30 +37,33 @@ function readAll(ring: RingBuffer): number[] {
 }
 
 describe('records of 8 bytes to 64 KiB', () => {
-  /** Small ones are the most, as in life; each power of two comes with its neighbours. */
+  /** Mostly small sizes, as in practice, around each power of two. */
   const sizes = upTo(400).map((i) => {
     const power = 8 << (i % 14)
     return Math.min(most, Math.max(1, power + (Math.imul(i, 2654435761) % 17)))
   })
 
-  it.each([64, 4096, 1 << 18])('come whole and in order through a slab of %s bytes', async (slabSize) => {
-    using object = loadWithRing(1 << 18)
-    using ring = object.ringBuffer('events', undefined, { slabSize, batchSize: 50 })
-    const written: number[] = []
-    const seen: number[] = []
-    ring.on((record) => seen.push(isWhole(record) ? record.length : -1))
-    for (const size of sizes) {
-      if (!write(object, size)) {
-        await until('there is room', () => seen.length === written.length)
-        expect(write(object, size)).toBe(true)
+  it.each([64, 4096, 1 << 18])(
+    'arrive complete and in order through a slab of %s bytes',
+    async (slabSize) => {
+      using object = loadWithRing(1 << 18)
+      using ring = object.ringBuffer('events', undefined, { slabSize, batchSize: 50 })
+      const written: number[] = []
+      const seen: number[] = []
+      ring.on((record) => seen.push(isWhole(record) ? record.length : -1))
+      for (const size of sizes) {
+        if (!write(object, size)) {
+          await until('there is room', () => seen.length === written.length)
+          expect(write(object, size)).toBe(true)
+        }
+        written.push(size)
       }
-      written.push(size)
-    }
-    await until('all have come', () => seen.length === written.length)
-    expect(seen).toEqual(sizes)
-  })
+      await until('all have come', () => seen.length === written.length)
+      expect(seen).toEqual(sizes)
+    },
+  )
 
-  it('come through all ways of reading that find a slab too small', async () => {
+  it('arrive in all ways of reading although the slab is too small', async () => {
     using object = loadWithRing(1 << 18)
     const records = [8, 40_000, 8, 65_536, 16, 50_000]
     const ways: ((ring: RingBuffer) => Promise<number[]>)[] = [
@@ -98,7 +101,7 @@ describe('records of 8 bytes to 64 KiB', () => {
     }
   })
 
-  it('that a slab is too small for are not lost when the reader stops before them', async () => {
+  it('are not lost if the reader stops before one that needs a larger slab', async () => {
     using object = loadWithRing(1 << 18)
     using ring = object.ringBuffer('events', undefined, { slabSize: 64 })
     for (const size of [8, 30_000, 8]) write(object, size)
@@ -118,7 +121,7 @@ describe('records of 8 bytes to 64 KiB', () => {
 describe('the end of a ring', () => {
   const bytes = 4096
 
-  it.each(upTo(8, 4073))('is no end to records of %s bytes, wherever in them it comes', (size) => {
+  it.each(upTo(8, 4073))('may lie anywhere in a record of %s bytes', (size) => {
     using object = loadWithRing(bytes)
     using ring = object.ringBuffer('events')
     const starts = new Set<number>()
@@ -126,7 +129,7 @@ describe('the end of a ring', () => {
     ring.on((record) => {
       if (record.length !== size || !isWhole(record)) wrong++
     })
-    // With its header each takes 8 bytes less than the ring, so it begins 8 bytes before the place of the last.
+    // Each record, with its header, is 8 bytes shorter than the ring, so it begins 8 bytes before the one before it.
     for (let i = 0; i < bytes / 8; i++) {
       starts.add(Number(ring.producerPosition) % bytes)
       expect(write(object, size)).toBe(true)
@@ -136,7 +139,7 @@ describe('the end of a ring', () => {
     expect(wrong).toBe(0)
   })
 
-  it('is no end to records of all sizes, one after the other', () => {
+  it('may lie in records of all sizes', () => {
     using object = loadWithRing(bytes)
     using ring = object.ringBuffer('events')
     for (let size = 1; size <= bytes - 16; size += 7) {
@@ -182,7 +185,7 @@ describe('records that the program discards', () => {
     expect(seen).toEqual([1, 3, 5, 7, 9])
   })
 
-  it('make room again when there are no others, and do not hide the one after them', async () => {
+  it('make room again, and do not hide the record after them', async () => {
     using object = load('events-sizes')
     using ring = object.ringBuffer('events')
     object.bss.discard_every = 1

@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest'
 const soak = fileURLToPath(new URL('../soak/soak.mjs', import.meta.url))
 
 describe('two producers at full speed', () => {
-  it('have sent what was received and lost, each in its order, and memory does not grow', async () => {
-    // It fails when one of that does not hold. npm run test:soak does the same with more.
+  it('have sent as many records as were received and lost, in order, and memory does not grow', async () => {
+    // The script fails if any of that is not so. `npm run test:soak` runs it with more records.
     const { stdout } = await promisify(execFile)(process.execPath, [soak, '5000000'])
     const { sent, received, lost, byProducer } = JSON.parse(stdout)
     expect(sent).toBe(5_000_000)

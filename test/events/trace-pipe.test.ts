@@ -11,7 +11,8 @@ const packet = new Uint8Array(64)
 describe('tracePipe', () => {
   useTracefs()
 
-  // The first load of a program that prints switches printing on; newer kernels do it a while later, and what comes before is lost.
+  // The kernel turns printing on when a program that prints is first loaded. Newer kernels do so a little later, and
+  // lines before that are lost.
   beforeAll(async () => {
     using object = load('events-trace')
     const timer = setInterval(() => object.program('print').testRunSync({ data: packet }), 50)
@@ -19,34 +20,34 @@ describe('tracePipe', () => {
     clearInterval(timer)
   }, 30_000 * slowness)
 
-  /** Prints, and returns what comes of that. */
+  /** Prints lines and returns those that arrive. */
   async function printed(test: number, count: number): Promise<string[]> {
     using object = load('events-trace')
     object.bss.test = test
     object.program('print').testRunSync({ data: packet, repeat: count })
     const ours: string[] = []
-    // Should a line not come, the next test is not to find the pipe in use.
+    // If a line is missing, the pipe must not stay in use for the next test.
     for await (const line of tracePipe({ signal: AbortSignal.timeout(20_000 * slowness) })) {
       const [, text] = /bpf_trace_printk: (libbpf-node .*)$/.exec(line) ?? []
-      // Whatever else is printed on this machine is none of our business.
+      // Other programs on this machine may print, too.
       if (text?.startsWith(`libbpf-node ${test}:`)) ours.push(text)
       if (ours.length === count) break
     }
     return ours
   }
 
-  it('gives the lines that programs print', async () => {
+  it('yields the lines that programs print', async () => {
     const test = process.pid
     expect(await printed(test, 3)).toEqual(upTo(3).map((i) => `libbpf-node ${test}: line ${i}`))
   })
 
-  it('gives each line whole and once, although it reads them in pieces', async () => {
+  it('yields each line complete and once, although it reads them in pieces', async () => {
     const test = process.pid + 10_000_000
-    // A read gives a page at the most; the kernel's buffer is small until somebody asks for a larger one.
+    // A read returns a page at most, and the kernel's buffer is small by default.
     expect(await printed(test, 75)).toEqual(upTo(75).map((i) => `libbpf-node ${test}: line ${i}`))
   })
 
-  it('waits for lines that come later', async () => {
+  it('waits for lines that are printed later', async () => {
     using object = load('events-trace')
     const test = process.pid + 20_000_000
     object.bss.test = test
@@ -59,7 +60,7 @@ describe('tracePipe', () => {
     expect(await found).toMatch(/line 0$/)
   })
 
-  it('ends when the signal says so', async () => {
+  it('ends when the signal is aborted', async () => {
     const controller = new AbortController()
     const lines = tracePipe({ signal: controller.signal })
     setTimeout(() => controller.abort(), 30)
@@ -70,7 +71,7 @@ describe('tracePipe', () => {
     expect(await over.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('ends at once although there are more lines', async () => {
+  it('ends at once when the signal is aborted, although there are more lines', async () => {
     using object = load('events-trace')
     object.bss.test = 1
     object.program('print').testRunSync({ data: packet, repeat: 20 })
@@ -83,7 +84,7 @@ describe('tracePipe', () => {
     expect(count).toBe(1)
   })
 
-  it('says that there is another reader already', async () => {
+  it('throws EBUSY if there is another reader', async () => {
     const controller = new AbortController()
     const one = tracePipe({ signal: controller.signal })
     const waiting = (async () => {
@@ -98,11 +99,11 @@ describe('tracePipe', () => {
       name: 'BpfError',
       code: 'EBUSY',
       errno: 16,
-      message: 'read the trace pipe: it has a reader already, and there is one at a time (EBUSY)',
+      message: 'read the trace pipe: it is being read already, and can have only one reader (EBUSY)',
     })
   })
 
-  it('leaves no descriptor behind', async () => {
+  it('closes its descriptor', async () => {
     const child = await runChild(`
       import { readdirSync, readlinkSync } from 'node:fs'
       import { tracePipe } from 'libbpf-node'

@@ -17,13 +17,13 @@ interface Command {
 
 const test = (name: string, body: () => void | Promise<void>): void => requiresKernel('6.1', name, body)
 const number = (value: number): Uint8Array => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer)
-/** Has the program take what is there. Returns how many samples that was. */
+/** Has the program read all samples. Returns how many there were. */
 const drain = (object: BpfObject): number => object.program('drain').testRunSync().retval
-/** How many samples of 8 bytes, with their headers, a ring of 4096 bytes has room for. */
+/** How many samples of 8 bytes, with their headers, fit into a ring of 4096 bytes. */
 const fits = 256
 
 describe('a user ring buffer', () => {
-  test('brings bytes to a program', () => {
+  test('sends bytes to a program', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     for (const value of [1, 20, 300]) expect(ring.submit(number(value))).toBe(true)
@@ -33,7 +33,7 @@ describe('a user ring buffer', () => {
     expect(drain(object)).toBe(0)
   })
 
-  test('brings values of a type to a program', () => {
+  test('sends values of a type to a program', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer<Command>('commands', 'user_command')
     const command = { kind: 7, value: 2n ** 63n + 1n, name: 'reload' }
@@ -44,7 +44,7 @@ describe('a user ring buffer', () => {
     expect(drain(object)).toBe(0)
   })
 
-  test('takes a part of an array, and samples of any size', () => {
+  test('accepts part of an array, and samples of any size', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     ring.submit(Uint8Array.of(99, 5, 0, 0, 0, 0, 0, 0, 0, 99).subarray(1, 9))
@@ -54,11 +54,11 @@ describe('a user ring buffer', () => {
       expect(ring.submit(new Uint8Array(size).fill(1))).toBe(true)
       expect(drain(object)).toBe(1)
     }
-    // Those of less than 8 bytes have no number.
+    // Samples of less than 8 bytes have no number.
     expect(object.bss.sum).toBe(5n + 2n * 0x0101010101010101n)
   })
 
-  test('that is full says so, and has room again when the program has drained it', () => {
+  test('returns false while it is full, and has room again after the program has read', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     let sent = 0
@@ -74,7 +74,7 @@ describe('a user ring buffer', () => {
     expect(object.bss.sum).toBe(BigInt(fits + 10))
   })
 
-  test('goes round many times', () => {
+  test('wraps around many times', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     let expected = 0
@@ -88,7 +88,7 @@ describe('a user ring buffer', () => {
     expect(object.bss.sum).toBe(BigInt(expected))
   })
 
-  test('does not take what is longer than it is', () => {
+  test('refuses samples that are longer than the ring', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     expect(thrownBy(() => ring.submit(new Uint8Array(4089)))).toMatchObject({
@@ -100,7 +100,7 @@ describe('a user ring buffer', () => {
     expect(ring.submit(number(1))).toBe(true)
   })
 
-  test('takes bytes only when it has no type', () => {
+  test('accepts only bytes if it has no type', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     for (const wrong of ['text', 1, null, [1, 2], new Uint16Array(1), undefined]) {
@@ -111,7 +111,7 @@ describe('a user ring buffer', () => {
     }
   })
 
-  test('is of a map of its type, after load', () => {
+  test('needs a map of type user_ringbuf, after load', () => {
     using object = load('events-user')
     expect(thrownBy(() => new UserRingBuffer(object.map('not_a_ring')))).toMatchObject({ code: 'EINVAL' })
     using early = open('events-user')
@@ -119,7 +119,7 @@ describe('a user ring buffer', () => {
     expect(() => early.userRingBuffer('commands')).toThrow('it is not loaded yet')
   })
 
-  test('is closed once, however often that is said, and takes nothing after that', async () => {
+  test('can be closed twice, and refuses samples after that', async () => {
     using object = load('events-user')
     const ring = object.userRingBuffer('commands')
     ring.submit(number(4))
@@ -127,12 +127,12 @@ describe('a user ring buffer', () => {
     ring.close()
     expect(thrownBy(() => ring.submit(number(1)))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
     await expect(ring.submitWhenRoom(number(1))).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
-    // What was submitted stays for the program.
+    // The program can still read what was submitted.
     expect(drain(object)).toBe(1)
     expect(object.bss.sum).toBe(4n)
   })
 
-  test('works on when its object is closed', () => {
+  test('goes on when its object is closed', () => {
     const object = load('events-user')
     using ring = object.userRingBuffer('commands')
     object.close()
@@ -147,7 +147,7 @@ describe('submitWhenRoom', () => {
     return ring
   }
 
-  test('submits at once where there is room', async () => {
+  test('submits at once if there is room', async () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     await ring.submitWhenRoom(number(3))
@@ -155,7 +155,7 @@ describe('submitWhenRoom', () => {
     expect(object.bss.sum).toBe(3n)
   })
 
-  test('waits for room, and the event loop goes on meanwhile', async () => {
+  test('waits for room, and the event loop goes on in the meantime', async () => {
     using object = load('events-user')
     using ring = full(object)
     let done = false
@@ -174,7 +174,7 @@ describe('submitWhenRoom', () => {
     expect(object.bss.sum).toBe(BigInt(fits + 1000))
   })
 
-  test('has the sample as it was, whatever the caller does with the bytes meanwhile', async () => {
+  test('keeps a copy of the bytes, which the caller may change', async () => {
     using object = load('events-user')
     using ring = full(object)
     const bytes = number(1000)
@@ -186,7 +186,7 @@ describe('submitWhenRoom', () => {
     expect(object.bss.sum).toBe(BigInt(fits + 1000))
   })
 
-  test('gives up when it is told to, with the reason', async () => {
+  test('stops waiting when its signal is aborted, with its reason', async () => {
     using object = load('events-user')
     using ring = full(object)
     const controller = new AbortController()
@@ -200,7 +200,7 @@ describe('submitWhenRoom', () => {
     expect(drain(object)).toBe(0)
   })
 
-  test('gives up when the ring is closed', async () => {
+  test('stops waiting when the ring is closed', async () => {
     using object = load('events-user')
     const ring = full(object)
     const waiting = [1, 2, 3].map((value) => ring.submitWhenRoom(number(value)))
@@ -209,7 +209,7 @@ describe('submitWhenRoom', () => {
     for (const one of waiting) await expect(one).rejects.toMatchObject({ code: 'ERR_BPF_CLOSED' })
   })
 
-  test('keeps the order of those that wait, also when there is room for some only', async () => {
+  test('keeps the order of waiting samples, even if there is room for only some of them', async () => {
     using object = load('events-user')
     using ring = full(object)
     const done: number[] = []
@@ -229,13 +229,13 @@ describe('submitWhenRoom', () => {
     expect(done).toEqual(upTo(30))
   })
 
-  test('is not overtaken by submit', async () => {
+  test('is not overtaken by submit()', async () => {
     using object = load('events-user')
     using ring = full(object)
     const waiting = ring.submitWhenRoom(new Uint8Array(1000))
     object.data.limit = 1
     drain(object)
-    // There is room for this one, but not for the one before it.
+    // This sample would fit, but the one before it does not.
     expect(ring.submit(number(1))).toBe(false)
     object.data.limit = 1 << 20
     drain(object)
@@ -244,7 +244,7 @@ describe('submitWhenRoom', () => {
     expect(drain(object)).toBe(2)
   })
 
-  test('is no busy waiting where there is room, but not enough of it', async () => {
+  test('does not wait busily when there is some room, but not enough', async () => {
     using object = load('events-user')
     using ring = full(object)
     let done = false
@@ -263,7 +263,7 @@ describe('submitWhenRoom', () => {
     await waiting
   })
 
-  test('finds the room of a program that wakes nobody', async () => {
+  test('finds room although the program does not wake the producer', async () => {
     using object = load('events-user')
     using ring = full(object)
     object.bss.flags = BPF_RB_NO_WAKEUP
@@ -274,7 +274,7 @@ describe('submitWhenRoom', () => {
     expect(drain(object)).toBe(1)
   })
 
-  test('goes on with the next when the first gives up', async () => {
+  test('continues with the next sample when the first stops waiting', async () => {
     using object = load('events-user')
     using ring = full(object)
     const controller = new AbortController()
@@ -288,7 +288,7 @@ describe('submitWhenRoom', () => {
     await small
   })
 
-  test('lets a Worker be terminated while it waits', async () => {
+  test('does not keep a waiting Worker from being terminated', async () => {
     using object = load('events-user')
     const worker = new Worker(
       `import('libbpf-node').then(({ BpfMap, UserRingBuffer }) => {
@@ -304,11 +304,11 @@ describe('submitWhenRoom', () => {
     await once(worker, 'message')
     drain(object)
     expect(await worker.terminate()).toBe(1)
-    // What it had reserved was discarded.
+    // Its reservations were discarded.
     expect(drain(object)).toBeGreaterThan(0)
   })
 
-  test('keeps the process, until the ring is closed', async () => {
+  test('keeps the process alive until the ring is closed', async () => {
     const { status, stdout, stderr } = await runChild(
       `
       import { BpfObject } from 'libbpf-node'
@@ -333,13 +333,13 @@ describe('submitWhenRoom', () => {
 })
 
 describe('a reservation', () => {
-  test('is filled, and then submitted', () => {
+  test('is filled and then submitted', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     const reserved = ring.reserve(8)!
     expect(reserved.bytes).toEqual(new Uint8Array(8))
     reserved.bytes.set(number(300))
-    // The program waits for it.
+    // The program cannot read past it.
     expect(drain(object)).toBe(0)
     reserved.submit()
     expect(drain(object)).toBe(1)
@@ -349,7 +349,7 @@ describe('a reservation', () => {
     expect(object.bss.sum).toBe(320n)
   })
 
-  test('has the size of the type, and takes its values', () => {
+  test('has the size of the type and accepts its values', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer<Command>('commands', 'user_command')
     const command = { kind: 7, value: 2n ** 63n + 1n, name: 'reload' }
@@ -362,12 +362,12 @@ describe('a reservation', () => {
     const short = ring.reserve(8)!
     expect(thrownBy(() => short.write(command))).toMatchObject({
       name: 'RangeError',
-      message: 'value has 32 bytes, more than the 8 that were reserved',
+      message: 'value has 32 bytes, but only 8 were reserved',
     })
     short.discard()
   })
 
-  test('clears what the value does not cover', () => {
+  test('sets the rest to zero if the value is shorter', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     const reserved = ring.reserve(16)!
@@ -377,7 +377,7 @@ describe('a reservation', () => {
     reserved.discard()
   })
 
-  test('that is discarded is nothing to the program', () => {
+  test('is not seen by the program if it is discarded', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     ring.reserve(8)!.discard()
@@ -396,7 +396,7 @@ describe('a reservation', () => {
     expect(object.bss.sum).toBe(12n)
   })
 
-  test('holds up what is submitted after it, and they come in the order of their reservation', () => {
+  test('holds up later samples, and all arrive in the order of their reservation', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     const [one, two] = [ring.reserve(8)!, ring.reserve(8)!]
@@ -412,7 +412,7 @@ describe('a reservation', () => {
     }
   })
 
-  test('is undefined when the ring is full', () => {
+  test('is undefined if the ring is full', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     const reserved = upTo(fits).map(() => ring.reserve(8)!)
@@ -425,7 +425,7 @@ describe('a reservation', () => {
     expect(drain(object)).toBe(1)
   })
 
-  test('ends once', () => {
+  test('can be submitted or discarded only once', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     const again = (verb: string) => ({
@@ -443,7 +443,7 @@ describe('a reservation', () => {
     expect(drain(object)).toBe(1)
   })
 
-  test('has a size in bytes', () => {
+  test('checks its size', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     for (const size of [-1, 1.5, Number.NaN, 2 ** 32, '8', undefined, null]) {
@@ -470,7 +470,7 @@ describe('a reservation', () => {
     reserved[Symbol.dispose]()
   })
 
-  test('whose bytes were transferred away is not submitted, but can be discarded', () => {
+  test('cannot be submitted after its bytes were transferred, but can be discarded', () => {
     using object = load('events-user')
     using ring = object.userRingBuffer('commands')
     const reserved = ring.reserve(8)!

@@ -6,10 +6,10 @@ import { until } from '../helpers/until.js'
 import { onlineCpus, runOn } from './cpus.js'
 import { BPF_RB_NO_WAKEUP, Rings, turns, upTo } from './rings.js'
 
-describe('a producer that wakes nobody', () => {
+describe('a program that submits with BPF_RB_NO_WAKEUP', () => {
   const flags = BPF_RB_NO_WAKEUP
 
-  it('is looked for by a reader with an interval', async () => {
+  it('is read by a callback with an interval', async () => {
     using rings = new Rings({ rings: 2 })
     using reader = rings.reader({ interval: 2, batchSize: 10 })
     const seen: number[] = []
@@ -22,7 +22,7 @@ describe('a producer that wakes nobody', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(upTo(100))
   })
 
-  it('is looked for by an iteration with an interval', async () => {
+  it('is read by an iteration with an interval', async () => {
     using rings = new Rings()
     using reader = rings.reader({ interval: 1 })
     const iterator = reader[Symbol.asyncIterator]()
@@ -33,7 +33,7 @@ describe('a producer that wakes nobody', () => {
     await iterator.return!()
   })
 
-  it('is not seen without one, until somebody looks', async () => {
+  it('is not noticed without an interval, except by consume()', async () => {
     using rings = new Rings()
     using reader = rings.reader()
     const seen: bigint[] = []
@@ -47,16 +47,16 @@ describe('a producer that wakes nobody', () => {
   })
 })
 
-describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', () => {
-  /** With its header each record takes 32 bytes. */
+describe('a program that wakes the reader when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', () => {
+  /** Each record takes 32 bytes, including its header. */
   const atMark = 32
 
-  it.each(['reserve', 'output'])('is read then, long before the interval: %s', async (program) => {
+  it.each(['reserve', 'output'])('is read at that point, long before the interval: %s', async (program) => {
     using object = load('events-wake')
     using ring = object.ringBuffer('events', undefined, { interval: 3_600_000, wakeable: true })
     let seen = 0
     ring.drain(() => seen++)
-    // The first look is at once.
+    // The reader looks once when it starts.
     await turns(2)
     for (let round = 0; round < 3; round++) {
       runOn(onlineCpus[0]!, object, program, atMark - 1)
@@ -65,13 +65,13 @@ describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', 
       runOn(onlineCpus[0]!, object, program, 1)
       await until('they have come', () => seen === (round + 1) * atMark)
     }
-    // It wakes once, not with each that follows: nobody reads meanwhile.
+    // The program wakes the reader once. Nothing reads in between, so later records do not wake it again.
     runOn(onlineCpus[0]!, object, program, 2 * atMark)
     await until('those are there, too', () => seen === 5 * atMark)
     expect(ring.lost).toBe(0n)
   })
 
-  it('is not heard by a reader that is not wakeable, nor one that is stopped', async () => {
+  it('does not wake a reader that is not wakeable or is stopped', async () => {
     using object = load('events-wake')
     using ring = object.ringBuffer('events', undefined, { interval: 3_600_000 })
     let seen = 0
@@ -88,12 +88,12 @@ describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', 
     runOn(onlineCpus[0]!, object, 'reserve', 2 * atMark)
     await turns()
     expect(seen).toBe(2 * atMark)
-    // It looks when it starts.
+    // A reader looks once when it starts.
     wakeable.drain(() => seen++)
     await until('the rest is read', () => seen === 4 * atMark)
   })
 
-  it('is read by the interval when it is less', async () => {
+  it('is read after the interval if less is waiting', async () => {
     using object = load('events-wake')
     using ring = object.ringBuffer('events', undefined, { interval: 2, wakeable: true })
     let seen = 0
@@ -103,7 +103,7 @@ describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', 
     await until('they have come', () => seen === 3)
   })
 
-  it('lets the process end after unref', async () => {
+  it('lets the process end after unref()', async () => {
     const { status, stdout, stderr } = await runChild(
       `
       import { BpfObject } from 'libbpf-node'
@@ -119,7 +119,7 @@ describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', 
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ends\n', stderr: '' })
   })
 
-  it('is told apart: wakeable is a boolean', () => {
+  it('needs a boolean for wakeable', () => {
     using object = load('events-wake')
     expect(() => object.ringBuffer('events', undefined, { wakeable: 1 as never })).toThrow(
       'wakeable is not a boolean',
@@ -128,7 +128,7 @@ describe('a producer that wakes when 1024 bytes wait (LIBBPF_NODE_WAKE_BYTES)', 
 })
 
 describe('a perf buffer that is written to while it begins to wait', () => {
-  /** Each reads, and calls back with each record. */
+  /** Ways to read that call `got` for each record. */
   const ways: [string, (reader: PerfBuffer, got: () => void) => void][] = [
     ['on', (reader, got) => reader.on(got)],
     ['drain', (reader, got) => reader.drain(got)],
@@ -153,7 +153,7 @@ describe('a perf buffer that is written to while it begins to wait', () => {
       using reader = object.perfBuffer('events')
       let seen = 0
       read(reader, () => {
-        // The buffer of that CPU was looked at, and is not registered with epoll yet.
+        // By now the reader has looked at the buffer of that CPU, but epoll does not watch it yet.
         if (++seen === 1) runOn(last, object, 'produce', 1)
       })
       runOn(onlineCpus[0]!, object, 'produce', 1)
@@ -200,7 +200,7 @@ describe('a perf buffer that is written to while it begins to wait', () => {
       const reader = object.perfBuffer('events')
       const produce = () => object.program('produce').testRunSync({ cpu: 0, flags: 1 })
       let seen = 0
-      // Each is written after the drain that the one before has caused, when the thread may not wait again yet.
+      // Each record is written after the one before was read, when the thread may not be waiting again yet.
       reader.on(() => {
         if (++seen < 1000) queueMicrotask(produce)
         else reader.close()
@@ -232,7 +232,7 @@ describe('a perf buffer with an interval and a watermark', () => {
   })
 })
 
-describe('a reader', () => {
+describe('a process', () => {
   const prelude = `
     import { BpfObject } from 'libbpf-node'
     const object = BpfObject.open(process.argv[1])
@@ -247,11 +247,11 @@ describe('a reader', () => {
     'reader.on(() => {}); reader.stop()',
     'reader.on(() => {}); reader.pause()',
     'reader.batches()',
-  ])('lets it end after %s', async (script) => {
+  ])('ends after %s', async (script) => {
     expect(await runChild(prelude + script, path)).toMatchObject({ status: 0, stdout: '', stderr: '' })
   })
 
-  it('lets it end although a slow listener is not through', async () => {
+  it('ends after unref() although a slow listener has not received everything', async () => {
     const child = await runChild(
       `${prelude}
        object.program('count').testRunSync({ data: new Uint8Array(64), repeat: 10_000 })

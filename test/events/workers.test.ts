@@ -6,14 +6,14 @@ import { useBpffs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 import { Rings, recordBytes, upTo } from './rings.js'
 
-/** The Worker, when it is about to read. */
+/** Starts a Worker and waits until it is about to read. */
 async function start(workerData: Record<string, unknown>): Promise<Worker> {
   const worker = new Worker(new URL('ring-worker.mjs', import.meta.url), { workerData, execArgv: [] })
   expect(await once(worker, 'message')).toEqual(['ready'])
   return worker
 }
 
-/** What a Worker says that was told how many records to read, when it has ended. */
+/** What a Worker has read when it ends. */
 function result(worker: Worker): Promise<number[]> {
   return new Promise((resolve, reject) => {
     let numbers: number[] = []
@@ -28,7 +28,7 @@ function result(worker: Worker): Promise<number[]> {
 describe('a ring read in a Worker', () => {
   const inBpffs = useBpffs()
 
-  it.each(['fd', 'id', 'path'] as const)('is given by its %s', async (by) => {
+  it.each(['fd', 'id', 'path'] as const)('is found by its %s', async (by) => {
     using rings = new Rings({ bytes: 1 << 20 })
     const [map] = rings.maps
     if (by === 'path') map!.pin(inBpffs('ring'))
@@ -38,14 +38,14 @@ describe('a ring read in a Worker', () => {
       until: count,
     })
     const numbers = result(worker)
-    // Meanwhile this thread does other work, such as to fill the ring.
+    // In the meantime, this thread does other work: it fills the ring.
     for (let sent = 0; sent < count; sent += 1000) rings.produce(1000)
     expect(await numbers).toEqual(upTo(count))
     expect(map!.info().maxEntries).toBe(1 << 20)
     if (by === 'path') map!.unpin(inBpffs('ring'))
   })
 
-  it('is read by one Worker each, at the same time', async () => {
+  it('does not disturb other rings in other Workers', async () => {
     using rings = new Rings({ rings: 4 })
     const workers = await Promise.all(rings.maps.map((map) => start({ id: map.id, until: 500 })))
     const numbers = workers.map(result)
@@ -57,7 +57,7 @@ describe('a ring read in a Worker', () => {
     }
   })
 
-  it('is refused to all other threads until that Worker has closed it', async () => {
+  it('is refused to all other threads until the Worker has closed it', async () => {
     using rings = new Rings()
     const map = rings.maps[0]!
     const worker = await start({ id: map.id, until: 10 })
@@ -78,7 +78,7 @@ describe('a ring read in a Worker', () => {
     rings.reader().close()
   })
 
-  it('has what the Worker has not read, when that is terminated', async () => {
+  it('keeps what a terminated Worker has not read', async () => {
     using rings = new Rings()
     rings.produce(1000)
     for (let round = 0; round < 3; round++) {
@@ -92,14 +92,14 @@ describe('a ring read in a Worker', () => {
     const numbers: number[] = []
     reader.on(({ number }) => numbers.push(Number(number)))
     await until('the rest has come', () => numbers.length === left)
-    // The Workers took whole batches from its beginning.
+    // The Workers have taken whole batches.
     expect(left % 16).toBe(1000 % 16)
     expect(numbers).toEqual(upTo(left, 1000 - left))
     rings.produce(1)
     await until('the ring goes on', () => numbers.at(-1) === 1000)
   })
 
-  it('lets the Worker be terminated while it waits', async () => {
+  it('does not keep a waiting Worker from being terminated', async () => {
     using rings = new Rings()
     const worker = await start({ id: rings.maps[0]!.id })
     expect(await worker.terminate()).toBe(1)
