@@ -5,9 +5,10 @@ export type Iteration<T> = AsyncIterator<T, undefined> & AsyncIterable<T>
 
 /** What an iteration needs of its reader. @internal */
 export interface IterationHost {
-  /** Whether the iteration has not been stopped, and whether it may read now. */
+  /** Whether the iteration has not been stopped. */
   isCurrent(iteration: object): boolean
-  mayRead(): boolean
+  /** Whether it has not been stopped and may read now. */
+  mayRead(iteration: object): boolean
   /** The next source with records in its slab. If there is none, all of them are watched. */
   nextReady(): RecordSource | undefined
   /** Has the other sources read before this one. */
@@ -46,7 +47,7 @@ export class RecordIteration<R> implements Iteration<R> {
   #last: Promise<unknown> | undefined
   #calls = 0
   #reads = 0
-  /** When the event loop has to get a turn: it never does while only Promises are awaited that are settled. */
+  /** When the event loop has to get a turn. It gets none while only settled Promises are awaited. */
   #until: number
   #wake: (() => void) | undefined
   /** What ended the iteration. */
@@ -111,13 +112,7 @@ export class RecordIteration<R> implements Iteration<R> {
   }
 
   #mayReadOn(): boolean {
-    const host = this.#host
-    return (
-      ++this.#reads % betweenLooks !== 0 &&
-      this.#failure === undefined &&
-      host.isCurrent(this) &&
-      host.mayRead()
-    )
+    return ++this.#reads % betweenLooks !== 0 && this.#failure === undefined && this.#host.mayRead(this)
   }
 
   async #advance(): Promise<IteratorResult<R, undefined>> {
@@ -129,7 +124,7 @@ export class RecordIteration<R> implements Iteration<R> {
           this.#until = performance.now() + host.turnTime
           if (!host.isCurrent(this)) break
         }
-        const source = host.mayRead() ? host.nextReady() : undefined
+        const source = host.mayRead(this) ? host.nextReady() : undefined
         if (source !== undefined) return { done: false, value: this.#readFrom(source) }
         await this.#wait()
         this.#until = performance.now() + host.turnTime

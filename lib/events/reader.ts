@@ -507,7 +507,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       turnTime: this.#turnTime,
       isCurrent: (iteration) => this.#reader === iteration,
       // A callback may begin an iteration, which then waits for its turn.
-      mayRead: () => !this.#paused && !this.#delivering,
+      mayRead: (iteration) => this.#reader === iteration && !this.#paused && !this.#delivering,
       nextReady: () => this.#nextReady(),
       toEnd: (source) => this.#toEnd(source),
       expectSlab: (source) => this.#expectSlab(source),
