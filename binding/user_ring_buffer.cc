@@ -13,8 +13,8 @@
 
 namespace {
 
-// The producer of a BPF_MAP_TYPE_USER_RINGBUF. JavaScript never sees its memory: samples are encoded elsewhere
-// and copied.
+// The producer of a BPF_MAP_TYPE_USER_RINGBUF. JavaScript never sees its memory: samples are encoded
+// elsewhere and copied.
 class UserRingBuffer : public Handle, public LoopOwner {
  public:
   static constexpr Kind kKind = Kind::kUserRingBuffer;
