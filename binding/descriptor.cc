@@ -1,5 +1,5 @@
-// Descriptors that JavaScript has as numbers. They are read and closed here: not every runtime's node:fs does
-// that with those that it has not opened, and Workers end without closing anything.
+// Descriptors that JavaScript has as numbers. They are read and closed here, because not every runtime's
+// node:fs accepts descriptors that it has not opened, and Workers end without closing anything.
 #include <unistd.h>
 
 #include "addon.h"
@@ -16,7 +16,7 @@ napi_value HandOut(napi_env env, UniqueFd fd) {
 
 namespace {
 
-// Argument 0, if it was handed out; else -1, and the exception is thrown.
+// Returns argument 0 if the descriptor was handed out. Otherwise throws and returns -1.
 int Descriptor(napi_env env, Args& args, const char* operation) {
   int fd = args.i32(0);
   if (!args.ok()) return -1;
@@ -30,7 +30,7 @@ napi_value Read(napi_env env, napi_callback_info info) {
   auto bytes = std::make_shared<OwnedBytes>(args.room(1, 1, 1 << 20));
   int fd = Descriptor(env, args, "read");
   if (fd < 0) return nullptr;
-  // The number may be another's by the time that the pool comes to it.
+  // A duplicate, because the number could refer to another file by the time the pool reads.
   UniqueFd own = UniqueFd::Duplicate(fd);
   if (!own.IsOpen()) return Throw(env, "read", own.get());
   auto length = std::make_shared<ssize_t>(0);

@@ -51,9 +51,9 @@ namespace {
 
 int ExpectLink(int fd) { return IsBpf("link", fd) ? 0 : -EINVAL; }
 
-// Destroys links on several threads: the kernel lets each wait for grace periods of RCU, and those who wait
-// at the same time wait for the same one. Part of the waiting it does under a lock of its own, so more than a
-// few gain nothing (tracepoints: 72 ms a link, by four threads 36; by sixteen 40).
+// Destroys links on several threads. The kernel waits for grace periods of RCU for each of them, and threads
+// that wait at the same time share one. More than a few threads gain nothing, because the kernel partly waits
+// with a lock held (tracepoints: 72 ms per link, 36 with four threads, 40 with sixteen).
 class Destroyer {
  public:
   explicit Destroyer(std::vector<LinkState>& links) : links_(links) {}
@@ -61,7 +61,7 @@ class Destroyer {
   void Run() {
     pthread_t helpers[kHelpers];
     size_t helping = 0;
-    // Without helpers it only takes longer.
+    // Without helpers it just takes longer.
     while (helping < kHelpers && helping + 1 < links_.size()) {
       if (pthread_create(&helpers[helping], nullptr, Help, this) != 0) break;
       helping++;
@@ -80,7 +80,7 @@ class Destroyer {
 
   void Work() {
     for (size_t i = next_++; i < links_.size(); i = next_++) {
-      // The object has to outlive all of its links; who closes it looks at the users.
+      // The object must outlive all of its links. LeaveObject closes it when there are no more users.
       std::shared_ptr<ObjectState> object = links_[i].object;
       links_[i].Destroy();
       links_[i].object = std::move(object);
@@ -144,8 +144,8 @@ napi_value Close(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// Takes links out of JavaScript's sight, and destroys them on libuv's pool. Each holds its object open until
-// all of them are gone.
+// Takes links away from JavaScript and destroys them on libuv's pool. Their objects stay open until all of
+// them are destroyed.
 napi_value CloseAsync(napi_env env, napi_callback_info info) {
   Args args(env, info);
   std::vector<Link*> links = args.closables<Link>(0);
@@ -172,8 +172,8 @@ napi_value CloseAsync(napi_env env, napi_callback_info info) {
       [](napi_env env) { return Undefined(env); });
 }
 
-// The calls that act on a link, whoever made it; `data` is libbpf's name for it. For an attachment that is no
-// link of the kernel's they say EOPNOTSUPP.
+// The functions that act on any link; `data` is the name of libbpf's function. They fail with EOPNOTSUPP if
+// the program is attached without a kernel link.
 template <int (*Work)(LinkState&)>
 napi_value Do(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -190,7 +190,7 @@ int Detach(LinkState& state) {
 
 int Disconnect(LinkState& state) {
   if (state.link != nullptr) bpf_link__disconnect(state.link);
-  // As libbpf does it: the descriptor stays open, without an owner.
+  // Like libbpf, this leaves the descriptor open without an owner.
   state.disconnected = true;
   return 0;
 }
@@ -207,7 +207,7 @@ int Pin(LinkState& state, const std::string& path) {
   if (state.link != nullptr) return bpf_link__pin(state.link, path.c_str());
   if (!state.fd.IsOpen()) return -EOPNOTSUPP;
   if (!state.pin_path.empty()) return -EBUSY;
-  // As libbpf does it.
+  // Like libbpf, this creates the directory.
   size_t slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0) {
     if (mkdir(path.substr(0, slash).c_str(), 0700) != 0 && errno != EEXIST) return -errno;
@@ -252,7 +252,7 @@ napi_value UpdateProgram(napi_env env, napi_callback_info info) {
     if (!state.fd.IsOpen()) return -EOPNOTSUPP;
     return bpf_link_update(state.fd.get(), bpf_program__fd(program->get()), nullptr);
   });
-  // The object that it came from can be closed now.
+  // The object of the old program can be closed now.
   if (updated && state.object) state.object = program->object;
   return Undefined(env);
 }
@@ -272,7 +272,7 @@ napi_value UpdateMap(napi_env env, napi_callback_info info) {
   auto* map = args.handle<Map>(1);
   if (!args.ok()) return nullptr;
   bool updated = Call(env, "bpf_link__update_map", [&] {
-    // libbpf takes any link for a struct_ops one and reads beyond its end.
+    // libbpf treats every link as a struct_ops link, and would read beyond the end of another one.
     if (!link->state->struct_ops || map->get() == nullptr) return -EINVAL;
     return bpf_link__update_map(link->state->link, map->get());
   });

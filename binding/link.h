@@ -11,26 +11,25 @@
 #include "util/environment.h"
 #include "util/unique_fd.h"
 
-// What keeps a program attached, and the object that it points into. The environment owns it, see
-// Environment::links.
+// Keeps a program attached. The environment owns it, see Environment::links.
 struct LinkState {
-  // One of these three: what libbpf made,
+  // Exactly one of `link`, `fd` and `undo` is set. A link that libbpf has made,
   bpf_link* link = nullptr;
   std::shared_ptr<ObjectState> object;  // null for a link that was not made by attaching
   bool struct_ops = false;
-  // It belongs to the object's USDT manager, too, see ObjectState::attaching.
+  // It also belongs to the object's USDT manager, see ObjectState::attaching.
   bool usdt = false;
-  // a link of the kernel's that no function of libbpf makes a bpf_link of,
+  // a kernel link for which libbpf has no bpf_link,
   UniqueFd fd;
   std::string pin_path;
-  // or what takes back an attachment for which the kernel has no link.
+  // or a function that detaches a program that is attached without a kernel link.
   std::function<void()> undo;
-  // To be left attached; a bpf_link knows it itself.
+  // The program stays attached on close. A bpf_link stores this itself.
   bool disconnected = false;
 
   bool IsOpen() const { return link != nullptr || fd.IsOpen() || undo; }
   int Fd() const { return link != nullptr ? bpf_link__fd(link) : fd.get(); }
-  // Leaves an empty state behind: what is taken can be destroyed on another thread.
+  // Moves the link out of this state, so that it can be destroyed on another thread.
   LinkState Take();
   void Destroy();
 };
@@ -47,7 +46,7 @@ class Link : public Handle {
   const std::shared_ptr<LinkState> state;
 };
 
-// Gives a new link to the environment, and its handle to JavaScript.
+// Makes the environment the owner of a new link, and returns its handle.
 napi_value WrapLink(napi_env env, LinkState link);
 napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> object,
                     bool struct_ops = false);

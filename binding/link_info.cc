@@ -1,5 +1,5 @@
-// bpf_link_get_info_by_fd: the members of bpf_link_info differ with the link's type, and what is longer than
-// a number the kernel writes to where it is told.
+// bpf_link_get_info_by_fd. The members of bpf_link_info depend on the type of the link. The kernel writes
+// strings and arrays to buffers whose addresses it is given.
 #include <bpf/bpf.h>
 
 #include <climits>
@@ -39,7 +39,7 @@ struct Details {
     return reinterpret_cast<uintptr_t>(array.data());
   }
 
-  // Says where the kernel may write a second time. False where there is nothing more to ask for.
+  // Sets the buffers for a second call. Returns false if nothing more can be asked for.
   bool MakeRoom() {
     const bpf_link_info first = info;
     Zero(info);
@@ -54,7 +54,7 @@ struct Details {
         info.iter.target_name_len = room;
         return true;
       case BPF_LINK_TYPE_PERF_EVENT:
-        // The names of the three kinds lie at the same place. Kernels before 6.6 know no kind.
+        // The names of the three kinds are at the same offset. Kernels before 6.6 do not report the kind.
         if (first.perf_event.type == BPF_PERF_EVENT_UNSPEC || first.perf_event.type == BPF_PERF_EVENT_EVENT)
           break;
         info.perf_event.tracepoint.tp_name = Name();
@@ -81,7 +81,7 @@ struct Details {
   }
 };
 
-// One JavaScript object, filled member by member.
+// Builds a JavaScript object member by member.
 class Filler {
  public:
   explicit Filler(napi_env env) : env_(env), object_(Napi::Object::New(env)) {}
@@ -134,7 +134,7 @@ void AddIterator(const Details& details, Filler& to) {
   const auto& iter = details.info.iter;
   std::string target = details.name.data();
   to.Add("name", details.name);
-  // Which member of the union it is the target's name says.
+  // The name of the target determines which member of the union is valid.
   if (target == "bpf_map_elem" || target == "sockmap" || target == "bpf_sk_storage_map") {
     to.Add("mapId", iter.map.map_id);
   } else if (target == "cgroup") {

@@ -16,7 +16,7 @@
 
 namespace {
 
-// A bpf_linker and the file in memory that it writes to. Shared with the work that runs on the pool.
+// A bpf_linker and the memory file that it writes to. Tasks on the pool share it.
 struct LinkerState {
   ~LinkerState() { Free(); }
 
@@ -29,9 +29,9 @@ struct LinkerState {
   bpf_linker* linker = nullptr;
   UniqueFd fd;
   bool busy = false;
-  // Closed while it was busy.
+  // It was closed while it was busy.
   bool doomed = false;
-  // It took a part of something, or has given its result: libbpf can do nothing more with it.
+  // It has failed, or has returned its result. libbpf cannot use it any more.
   bool over = false;
 };
 
@@ -58,7 +58,7 @@ napi_value New(napi_env env, napi_callback_info) {
   return made ? Wrap(env, handle.release()) : nullptr;
 }
 
-// A linker that can still be given something to do.
+// Returns the state of a linker that can still be used.
 std::shared_ptr<LinkerState> Usable(napi_env env, Args& args) {
   auto* handle = args.handle<Linker>(0);
   if (!args.ok()) return nullptr;
@@ -83,7 +83,7 @@ struct Source {
   const char* Operation() const { return bytes ? "bpf_linker__add_buf" : "bpf_linker__add_file"; }
 };
 
-// Bytes are copied: the caller's may change while the pool reads them.
+// Bytes are copied, because the caller could change them while the pool reads them.
 Source SourceOf(Args& args, size_t i) {
   if (args.is(i, napi_string)) return {args.string(i), std::nullopt};
   return {"", args.copy(i)};
@@ -99,7 +99,7 @@ napi_value AddSync(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// Runs `work` on the pool; nobody else may use the linker meanwhile.
+// Runs `work` on the pool. Meanwhile the linker is busy for everything else.
 template <class Work, class Done>
 napi_value OnPool(napi_env env, const char* operation, std::shared_ptr<LinkerState> state, Work work,
                   Done done) {

@@ -24,7 +24,7 @@ constexpr int64_t kMostLog = UINT32_MAX >> 2;
 napi_value Open(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bool from_bytes = !args.is(0, napi_string);
-  // A copy: another Worker may change memory that is shared after it was checked.
+  // A copy, because another Worker could change shared memory after the bytes were checked.
   OwnedBytes bytes = from_bytes ? args.copy(0) : OwnedBytes();
   std::string path = from_bytes ? std::string() : args.string(0);
   auto name = args.optionalString(1);
@@ -53,7 +53,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   options.kernel_log_buf = reinterpret_cast<char*>(state.kernel_log.data());
   options.kernel_log_size = static_cast<uint32_t>(state.kernel_log.size());
 
-  // libbpf reads it when it loads, and follows types as far as they lead. What it cannot read, it says.
+  // libbpf reads this file when it loads, and follows its types without limit. If it cannot read the file, it
+  // says so itself.
   if (btf_custom_path) {
     bool sound = Call(env, "btf__parse", [&] {
       int error = ExpectReadable(btf_custom_path->c_str());
@@ -78,7 +79,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   if (!opened) return nullptr;
   struct stat file = {};
   if (!from_bytes) stat(path.c_str(), &file);
-  // About what libbpf keeps: the file's sections and what it has made of them.
+  // About the memory that libbpf keeps: the sections of the file and what it derives from them.
   object->Account(env, static_cast<int64_t>(from_bytes ? bytes.size() : file.st_size) +
                            static_cast<int64_t>(state.kernel_log.size()));
   return Wrap(env, object.release());
@@ -87,7 +88,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void CloseState(Environment& environment, ObjectState& state) {
-  // A USDT link that is destroyed after its object reads freed memory.
+  // Links first: a USDT link that is destroyed after its object reads freed memory.
   for (auto link = environment.links.begin(); link != environment.links.end();) {
     if ((*link)->object.get() == &state) {
       (*link)->Destroy();
@@ -142,7 +143,7 @@ napi_value Maps(napi_env env, napi_callback_info info) {
   return Children<Map>(env, info, bpf_object__next_map);
 }
 
-// An object that may be prepared or loaded.
+// Returns the object if it can be prepared or loaded.
 Object* Loadable(napi_env env, Args& args) {
   auto* object = args.handle<Object>(0);
   if (!args.ok()) return nullptr;
@@ -154,7 +155,8 @@ Object* Loadable(napi_env env, Args& args) {
   return object;
 }
 
-// bpf_object__prepare and bpf_object__load, here or on the pool; `data` is which.
+// bpf_object__prepare and bpf_object__load, on this thread or on the pool; `data` is the name of the
+// function.
 template <int (*Work)(bpf_object*)>
 napi_value Sync(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -200,7 +202,8 @@ napi_value KernelLog(napi_env env, napi_callback_info info) {
   return ToJs(env, log.size() > 0 ? reinterpret_cast<char*>(log.data()) : "");
 }
 
-// The six calls that pin: `data` is the function's name. `Optional` is whether libbpf takes a null path.
+// The six functions that pin and unpin; `data` is the name of the function. With `Optional`, the path can be
+// null.
 template <int (*Work)(bpf_object*, const char*), bool Optional>
 napi_value WithPath(napi_env env, napi_callback_info info) {
   Args args(env, info);

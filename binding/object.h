@@ -11,8 +11,8 @@
 #include "util/owned_bytes.h"
 #include "util/unique_fd.h"
 
-// A bpf_object and what must live as long as it. Shared by the handles of the object, its programs, maps and
-// links, so that none of them can outlive the memory it points into.
+// A bpf_object and everything that must live as long as it. The handles of the object and of its programs,
+// maps and links share it, so that none of them outlives the memory that it points into.
 struct ObjectState {
   ~ObjectState() { Close(); }
 
@@ -24,21 +24,21 @@ struct ObjectState {
   }
 
   bpf_object* object = nullptr;
-  // libbpf locks nothing: while another thread works on the object nobody else may.
+  // libbpf has no locks: while one thread works on the object, no other thread may use it.
   bool busy = false;
-  // How many works on libuv's pool attach or detach its programs: it is closed after the last of them.
+  // The number of tasks on libuv's pool that attach or detach its programs. The last one closes the object.
   int users = 0;
-  // libbpf's USDT manager, which belongs to the object, is changed by each attachment and detachment.
+  // Attaching and detaching changes libbpf's USDT manager, which belongs to the object.
   std::mutex attaching;
-  // Closed while it was busy, or had users.
+  // It was closed while it was busy or had users.
   bool doomed = false;
-  // prepare or load was tried: read-only sections may be mapped read-only from here on, even after a failure.
+  // Prepare or load was called. From then on read-only sections can be mapped read-only, even if it failed.
   bool tried = false;
-  // It failed, and libbpf cannot take the same object a second time.
+  // Loading failed. libbpf cannot load the same object a second time.
   bool failed = false;
-  // Descriptors of which libbpf was told the numbers.
+  // Descriptors that libbpf knows by number.
   std::vector<UniqueFd> held;
-  // For kernel_log_buf; libbpf keeps a pointer to it until the load has ended.
+  // For kernel_log_buf. libbpf has a pointer to it until the object is loaded.
   OwnedBytes kernel_log;
 
   bool Closable() const { return !busy && users == 0; }
@@ -52,7 +52,7 @@ struct ObjectState {
 class Environment;
 // Destroys the object's links, then the object.
 void CloseState(Environment& environment, ObjectState& state);
-// Ends what `users` counts: the last one closes an object that was closed meanwhile.
+// Called by each of the `users` when it is done. The last one closes an object that was closed meanwhile.
 void LeaveObject(Environment& environment, ObjectState& state);
 
 class Object : public Handle {

@@ -1,4 +1,4 @@
-// Descriptors of processes, which are the keys of task storage.
+// Descriptors of processes, which are the keys of task storage maps.
 #include <sys/syscall.h>
 #include <unistd.h>
 

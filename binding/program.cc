@@ -25,7 +25,7 @@ napi_value Get(napi_env env, napi_callback_info info) {
   }
 }
 
-// libbpf's setters: `data` is the function's name.
+// The setters of libbpf; `data` is the name of the function.
 template <class T, int (*Write)(bpf_program*, T)>
 napi_value Set(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -47,7 +47,7 @@ napi_value Pointer(napi_env env, napi_callback_info info) {
   return args.ok() ? ToJs(env, uint64_t{reinterpret_cast<uintptr_t>(program->get())}) : nullptr;
 }
 
-// libbpf says EINVAL for what comes after load, which could mean anything; this is its only reason to.
+// libbpf only fails here if the object is loaded, but its EINVAL could mean anything.
 int SetAutoload(bpf_program* program, bool on) {
   return bpf_program__set_autoload(program, on) == -EINVAL ? -EBUSY : 0;
 }
@@ -62,7 +62,7 @@ int SetAutoattach(bpf_program* program, bool on) {
 }
 
 int SetIfindex(bpf_program* program, uint32_t ifindex) {
-  // libbpf would keep it, to no effect.
+  // libbpf would store it without any effect.
   if (bpf_program__fd(program) >= 0) return -EBUSY;
   bpf_program__set_ifindex(program, ifindex);
   return 0;
@@ -77,7 +77,7 @@ napi_value SetAttachTarget(napi_env env, napi_callback_info info) {
   Call(env, "bpf_program__set_attach_target", [&] {
     if (IsObjectLoaded(program->get())) return -EBUSY;
     if (fd <= 0) return bpf_program__set_attach_target(program->get(), fd, name.c_str());
-    // libbpf keeps the number only, until load.
+    // libbpf only stores the number, and uses it at load.
     UniqueFd copy = UniqueFd::Duplicate(fd);
     if (!copy.IsOpen()) return copy.get();
     int held = copy.get();
@@ -135,7 +135,8 @@ napi_value Attach(napi_env env, napi_callback_info info) {
     std::lock_guard lock(program->object->attaching);
     link.link = bpf_program__attach(program->get());
     int error = ErrorOf(link.link);
-    // libbpf says this, and prints nothing, where the section names no target; a kernel's refusal it prints.
+    // libbpf returns this without any message if the section names no target. If the kernel refuses, there is
+    // a message.
     only_loads = error == -EOPNOTSUPP && capture.Silent();
     return only_loads ? 0 : error;
   });

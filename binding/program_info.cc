@@ -1,4 +1,4 @@
-// What the kernel says of a program that somebody loaded, and statistics.
+// What the kernel reports about any program, and statistics.
 #include <bpf/bpf.h>
 
 #include <cstdio>
@@ -16,7 +16,7 @@ namespace {
 
 uint64_t Address(const void* memory) { return reinterpret_cast<uintptr_t>(memory); }
 
-// The arrays of bpf_prog_info: once for their sizes, once to have them filled.
+// The arrays of bpf_prog_info. The kernel is asked twice: for their sizes, and to fill them.
 struct Dump {
   bpf_prog_info info;
   std::vector<uint8_t> xlated, jited, functions, lines;
@@ -48,7 +48,7 @@ struct Dump {
     Set(&info.jited_line_info, jited_lines, info.nr_jited_line_info);
     error = Fetch(fd);
     if (error != 0) return error;
-    // What it says again is how much there was; what it hides, it says it has none of.
+    // The second answer has the lengths that were written. Arrays that the kernel hides have a null address.
     Shrink(xlated, info.xlated_prog_insns == 0 ? 0 : info.xlated_prog_len);
     Shrink(jited, info.jited_prog_insns == 0 ? 0 : info.jited_prog_len);
     Shrink(addresses, info.jited_ksyms == 0 ? 0 : info.nr_jited_ksyms);
@@ -144,7 +144,7 @@ napi_value ProgramInfoOf(napi_env env, int fd) {
   bpf_prog_info found;
   Zero(found);
   std::vector<uint32_t> map_ids;
-  // Once for the number of maps, once for their ids.
+  // The kernel is asked twice: for the number of maps, and for their ids.
   bool known = Call(env, "bpf_prog_get_info_by_fd", [&] {
     uint32_t size = sizeof(found);
     int error = bpf_prog_get_info_by_fd(fd, &found, &size);

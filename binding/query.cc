@@ -10,7 +10,7 @@
 
 namespace {
 
-// `data` is the function's name.
+// `data` is the name of the function.
 template <int (*Next)(__u32, __u32*)>
 napi_value NextId(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -26,7 +26,7 @@ napi_value NextId(napi_env env, napi_callback_info info) {
   return is_last ? Undefined(env) : ToJs(env, id);
 }
 
-// A list that the kernel fills, by bpf_prog_query_opts.
+// The ids that bpf_prog_query_opts returns.
 napi_value Ids(napi_env env, const std::vector<uint32_t>& ids) {
   auto result = Napi::Array::New(env);
   for (uint32_t i = 0; i < ids.size(); i++) result.Set(i, ids[i]);
@@ -45,7 +45,7 @@ napi_value QueryAttached(napi_env env, napi_callback_info info) {
   bool known = Call(env, "bpf_prog_query_opts", [&] {
     int error = 0;
     uint32_t room = 0;
-    // Once for the number, then for the ids; again where it has grown meanwhile.
+    // Asks for the number, then for the ids, and again if there are more by then.
     for (int i = 0; i < 8; i++) {
       memset(&options, 0, sizeof(options));
       options.sz = sizeof(options);

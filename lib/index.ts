@@ -58,8 +58,8 @@ export type { Answer } from './features/answer.js'
 export { type AllFeatures, type Answers, features } from './features/features.js'
 export type { Machine, MountType } from './features/machine.js'
 export type { Isa, VerifierFeature } from './features/verifier.js'
-// Short names for `import * as bpf from 'libbpf-node'`: bpf.Object, bpf.Map, bpf.programs(). Do not import Object and Map by name,
-// because they would shadow JavaScript's own.
+// Short names for `import * as bpf from 'libbpf-node'`: bpf.Object, bpf.Map, bpf.programs(). Do not import Object and
+// Map by name, because they would shadow JavaScript's own.
 export { type Kind, listIds, listIds as ids } from './kernel/ids.js'
 export {
   enableStats,
@@ -126,14 +126,17 @@ export function libbpfVersion(): string {
   return native.libbpfVersion()
 }
 
-/** The number of CPUs that the machine can ever have. Values of per-CPU maps have this many elements. (`libbpf_num_possible_cpus`) */
+/**
+ * The number of CPUs that the machine can ever have. Values of per-CPU maps have this many elements.
+ * (`libbpf_num_possible_cpus`)
+ */
 export function possibleCpus(): number {
   return native.possibleCpus()
 }
 
 /**
- * Sets the limit of locked memory (RLIMIT_MEMLOCK), which maps and programs count against before Linux 5.11. Unless you call this, libbpf removes
- * the limit when it loads the first program. (`libbpf_set_memlock_rlim`)
+ * Sets the limit of locked memory (RLIMIT_MEMLOCK), which maps and programs count against before Linux 5.11. Unless
+ * you call this, libbpf removes the limit when it loads the first program. (`libbpf_set_memlock_rlim`)
  *
  * @param bytes - 0 keeps the current limit
  * @throws BpfError EBUSY if libbpf has set the limit before

@@ -1,11 +1,12 @@
 // Reduces the declarations in dist/ to the public API, and describes that API in docs/api-report.txt.
 //
-// tsc writes one declaration file for each module, with everything that other modules use. Users only see what the entry points of package.json
-// export, and the types that those exports mention. Everything else is removed here, and so are the members of classes that are protected or
-// marked @internal. (tsc's stripInternal would leave imports of what it has removed.)
+// tsc writes one declaration file for each module, with everything that other modules use. Users only see what the
+// entry points of package.json export, and the types that those exports mention. Everything else is removed here, and
+// so are the members of classes that are protected or marked @internal. (tsc's stripInternal would leave imports of
+// what it has removed.)
 //
-// Declarations as tsc prints them are regular enough to be read by lines: every statement begins in the first column, and every member of a class
-// in the fifth.
+// Declarations as tsc prints them are regular enough to be read by lines: every statement begins in the first column,
+// and every member of a class in the fifth.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { files } from './files.mjs'
@@ -19,7 +20,10 @@ const entries = Object.entries(JSON.parse(readFileSync(join(root, 'package.json'
 export const reportPath = join(root, 'docs/api-report.txt')
 
 /** @typedef {{ text: string, code: string, name?: string, isType?: boolean }} Statement */
-/** @typedef {{ from: string, names: Map<string, string>, isExport: boolean, text: string }} Import - local names with the imported ones */
+/**
+ * @typedef {{ from: string, names: Map<string, string>, isExport: boolean, text: string }} Import - local names with
+ * the imported ones
+ */
 
 class Module {
   /** @type {Statement[]} */

@@ -64,14 +64,17 @@ export class BpfError extends Error {
     this.#log = details.log ?? ''
   }
 
-  /** The warnings that libbpf printed during the call; '' when there are none. A long one is kept outside of the heap and copied on each read. */
+  /**
+   * The warnings that libbpf printed during the call; '' when there are none. A long one is kept outside of the heap
+   * and copied on each read.
+   */
   get log(): string {
     return typeof this.#log === 'string' ? this.#log : this.#log()
   }
 
   /**
-   * The form that `JSON.stringify` writes: `name`, `message`, `code`, `errno`, `operation`, and those of `object`, `program`, `map`, `target` and
-   * `log` that are set. The stack and the cause are left out.
+   * The form that `JSON.stringify` writes: `name`, `message`, `code`, `errno`, `operation`, and those of `object`,
+   * `program`, `map`, `target` and `log` that are set. The stack and the cause are left out.
    */
   toJSON(): Record<string, unknown> {
     const { name, message, code, errno, operation, object, program, map, target } = this
@@ -95,7 +98,10 @@ export class VerifierError extends BpfError {
   override readonly name = 'VerifierError'
   /** Why, in the verifier's words: what its log says after the last instruction. */
   readonly reason: string
-  /** The index of the instruction that the verifier stopped at; `undefined` when the reason is about the whole program, or the log has no instructions. */
+  /**
+   * The index of the instruction that the verifier stopped at; `undefined` when the reason is about the whole program,
+   * or the log has no instructions.
+   */
   readonly instruction: number | undefined
   /** The C line of that instruction. The object must be compiled with `-g`. */
   readonly source: SourceLine | undefined
@@ -123,7 +129,10 @@ export class VerifierError extends BpfError {
     return typeof this.#verifierLog === 'string' ? this.#verifierLog : this.#verifierLog()
   }
 
-  /** {@link BpfError.toJSON} with `reason`, `instruction`, `source` and `verifierLog`; `log`, which repeats the verifier's log, is left out. */
+  /**
+   * {@link BpfError.toJSON} with `reason`, `instruction`, `source` and `verifierLog`; `log`, which repeats the
+   * verifier's log, is left out.
+   */
   override toJSON(): Record<string, unknown> {
     const { reason, instruction, source, verifierLog } = this
     return { ...super.toJSON(), log: undefined, reason, instruction, source, verifierLog }

@@ -12,8 +12,8 @@ const nextId: Record<Kind, (id: number) => number | undefined> = {
 }
 
 /**
- * Lists the ids of all programs, maps, links or BTF objects in the kernel, lowest first. (`bpf_prog_get_next_id`, `bpf_map_get_next_id`,
- * `bpf_link_get_next_id`, `bpf_btf_get_next_id`; Linux 4.13, links 5.8; requires CAP_SYS_ADMIN)
+ * Lists the ids of all programs, maps, links or BTF objects in the kernel, lowest first. (`bpf_prog_get_next_id`,
+ * `bpf_map_get_next_id`, `bpf_link_get_next_id`, `bpf_btf_get_next_id`; Linux 4.13, links 5.8; requires CAP_SYS_ADMIN)
  */
 export function* listIds(kind: Kind): Generator<number, undefined> {
   const next = nextId[kind]

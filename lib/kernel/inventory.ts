@@ -21,17 +21,26 @@ export interface Holder {
 
 /** Options for {@link listPrograms}, {@link listMaps}, {@link listLinks} and {@link listBtfs}. */
 export interface ListOptions {
-  /** Also find the processes that hold each one. This reads the descriptors of all processes in /proc, which takes a while. */
+  /**
+   * Also find the processes that hold each one. This reads the descriptors of all processes in /proc, which takes a
+   * while.
+   */
   holders?: boolean
 }
 
 /** What the option {@link ListOptions.holders} adds. */
 export interface Held {
-  /** The processes that hold it. Processes in other PID namespaces are not found. Something that is only pinned or attached has no holder. */
+  /**
+   * The processes that hold it. Processes in other PID namespaces are not found. Something that is only pinned or
+   * attached has no holder.
+   */
   readonly holders?: readonly Holder[]
 }
 
-/** What the kernel reports about any program, given its id. (`bpf_prog_get_info_by_fd`, Linux 4.13; requires CAP_SYS_ADMIN) */
+/**
+ * What the kernel reports about any program, given its id. (`bpf_prog_get_info_by_fd`, Linux 4.13; requires
+ * CAP_SYS_ADMIN)
+ */
 export function programInfo(id: number): ProgramInfo {
   return attempt({ what: `read program ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () => {
     const fd = native.programFdById(id)
@@ -44,21 +53,25 @@ export function programInfo(id: number): ProgramInfo {
   })
 }
 
-/** What the kernel reports about any map, given its id. (`bpf_map_get_info_by_fd`, Linux 4.13; requires CAP_SYS_ADMIN) */
+/**
+ * What the kernel reports about any map, given its id. (`bpf_map_get_info_by_fd`, Linux 4.13; requires CAP_SYS_ADMIN)
+ */
 export function mapInfo(id: number): MapInfo {
   using map = BpfMap.fromId(id)
   return map.info()
 }
 
-/** What the kernel reports about any link, given its id. (`bpf_link_get_info_by_fd`, Linux 5.8; requires CAP_SYS_ADMIN) */
+/**
+ * What the kernel reports about any link, given its id. (`bpf_link_get_info_by_fd`, Linux 5.8; requires CAP_SYS_ADMIN)
+ */
 export function linkInfo(id: number): LinkInfo {
   using link = Link.fromId(id)
   return link.info()
 }
 
 /**
- * Lists all programs in the kernel, including those of other processes, lowest id first. Programs that disappear while you iterate are skipped.
- * (Linux 4.13; requires CAP_SYS_ADMIN)
+ * Lists all programs in the kernel, including those of other processes, lowest id first. Programs that disappear while
+ * you iterate are skipped. (Linux 4.13; requires CAP_SYS_ADMIN)
  *
  * @example
  * for (const { id, name, type } of listPrograms()) console.log(id, type, name)
@@ -77,7 +90,10 @@ export function listLinks(options?: ListOptions): Generator<LinkInfo & Held, und
   return list('link', linkInfo, options)
 }
 
-/** Lists all BTF in the kernel, like {@link listPrograms}: its own, that of modules, programs and maps. (Linux 4.18; requires CAP_SYS_ADMIN) */
+/**
+ * Lists all BTF in the kernel, like {@link listPrograms}: its own, that of modules, programs and maps. (Linux 4.18;
+ * requires CAP_SYS_ADMIN)
+ */
 export function listBtfs(options?: ListOptions): Generator<BtfInfo & Held, undefined> {
   return list('btf', Btf.info, options)
 }
@@ -150,8 +166,9 @@ function readOr<T>(fallback: T, read: () => T): T {
 }
 
 /**
- * Makes the kernel count the runs of all programs and their duration until you call `close()` on the result: see {@link ProgramInfo.runCount} and
- * {@link ProgramInfo.runTimeNs}. This costs a few nanoseconds per run. (`bpf_enable_stats`, Linux 5.8; requires CAP_SYS_ADMIN)
+ * Makes the kernel count the runs of all programs and their duration until you call `close()` on the result: see
+ * {@link ProgramInfo.runCount} and {@link ProgramInfo.runTimeNs}. This costs a few nanoseconds per run.
+ * (`bpf_enable_stats`, Linux 5.8; requires CAP_SYS_ADMIN)
  */
 export function enableStats(): Disposable & { close(): void } {
   const fd = attempt({ what: 'enable statistics', capabilities: () => ['CAP_SYS_ADMIN'] }, () =>

@@ -1,4 +1,5 @@
-// What programs, maps, links and objects need to know about each other. No class is imported here, so that none of them has to import another.
+// What programs, maps, links and objects need to know about each other. No class is imported here, so that none of
+// them has to import another.
 import type { LinkHandle, ProgramHandle } from '../../types/binding.js'
 import type { Subject } from '../errors/explain.js'
 import { registry } from '../native/handles.js'
@@ -38,7 +39,10 @@ export interface Reattach {
 
 /** What the attach functions need to know about a program that is in the kernel. @internal */
 export interface Attachable {
-  /** What goes into the hook: the program, its dispatcher, or what takes its place later. Calls read it when they are made. */
+  /**
+   * What goes into the hook: the program, its dispatcher, or what takes its place later. Calls read it when they are
+   * made.
+   */
   handle: ProgramHandle
   readonly name: string
   readonly fd: number

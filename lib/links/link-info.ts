@@ -164,7 +164,10 @@ export interface OtherLinkInfo extends Common {
   type: 'unspec'
 }
 
-/** What the kernel reports about a link. `type` says which members it has. Use {@link jsonReplacer} to write it as JSON: it has bigints. */
+/**
+ * What the kernel reports about a link. `type` says which members it has. Use {@link jsonReplacer} to write it as
+ * JSON: it has bigints.
+ */
 export type LinkInfo =
   | RawTracepointLinkInfo
   | TracingLinkInfo
@@ -182,7 +185,10 @@ export type LinkInfo =
   | SockmapLinkInfo
   | OtherLinkInfo
 
-/** Whether the interface, cgroup or network namespace of the link no longer exists, or the link was detached: the kernel then reports 0 for it. */
+/**
+ * Whether the interface, cgroup or network namespace of the link no longer exists, or the link was detached: the
+ * kernel then reports 0 for it.
+ */
 export function isGone(info: LinkInfo): boolean {
   return (
     ('ifindex' in info && info.ifindex === 0) ||

@@ -20,8 +20,9 @@ import {
 import { type LinkInfo, toLinkInfo } from './link-info.js'
 
 /**
- * How the program of a link was replaced: the kernel `updated` the link atomically; its dispatcher was `switched` atomically; or the new program was
- * attached before the old one was detached, so that both saw the events in between: they `overlapped`.
+ * How the program of a link was replaced: the kernel `updated` the link atomically; its dispatcher was `switched`
+ * atomically; or the new program was attached before the old one was detached, so that both saw the events in between:
+ * they `overlapped`.
  */
 export type ExchangeKind = 'updated' | 'switched' | 'overlapped'
 
@@ -38,8 +39,8 @@ export interface Exchange {
 /**
  * The attachment of a program to a hook.
  *
- * The program stays attached until you close the link, or until the process or the Worker ends. Garbage collection never detaches it. A pinned
- * link outlives the process.
+ * The program stays attached until you close the link, or until the process or the Worker ends. Garbage collection
+ * never detaches it. A pinned link outlives the process.
  */
 export class Link implements Disposable, AsyncDisposable {
   #handle: LinkHandle
@@ -98,8 +99,8 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Closes many links on libuv's pool. The kernel needs several milliseconds to detach a probe, which would block the event loop. The links cannot be
-   * used from now on.
+   * Closes many links on libuv's pool. The kernel needs several milliseconds to detach a probe, which would block the
+   * event loop. The links cannot be used from now on.
    */
   static async closeAll(links: Iterable<Link>): Promise<void> {
     const all = [...links]
@@ -118,12 +119,18 @@ export class Link implements Disposable, AsyncDisposable {
     return this.#subject.program
   }
 
-  /** What the program is attached to, if this process attached it: a function, a tracepoint, an interface, or what SEC() says. */
+  /**
+   * What the program is attached to, if this process attached it: a function, a tracepoint, an interface, or what
+   * SEC() says.
+   */
   get target(): string | undefined {
     return this.#subject.target
   }
 
-  /** The file descriptor. The link owns it. -1 if the program is attached without a kernel link, as on older kernels. (`bpf_link__fd`) */
+  /**
+   * The file descriptor. The link owns it. -1 if the program is attached without a kernel link, as on older kernels.
+   * (`bpf_link__fd`)
+   */
   get fd(): number {
     return this.#do('read the fd', () => native.linkFd(this.#handle))
   }
@@ -139,22 +146,25 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Detaches the program but leaves the link open, also for all other processes that have it open or pinned. This only works for kernel links.
-   * (`bpf_link__detach`, Linux 5.9)
+   * Detaches the program but leaves the link open, also for all other processes that have it open or pinned. This only
+   * works for kernel links. (`bpf_link__detach`, Linux 5.9)
    */
   detach(): void {
     this.#do('detach', () => native.linkDetach(this.#handle), this.#whyNotSupported)
   }
 
   /**
-   * Makes {@link close} leave the program attached: as long as the link is pinned, or forever on hooks without kernel links.
-   * (`bpf_link__disconnect`)
+   * Makes {@link close} leave the program attached: as long as the link is pinned, or forever on hooks without kernel
+   * links. (`bpf_link__disconnect`)
    */
   disconnect(): void {
     this.#do('disconnect', () => native.linkDisconnect(this.#handle))
   }
 
-  /** Pins the link to a file in a BPF file system, so that the program stays attached when the process ends. (`bpf_link__pin`, Linux 5.7) */
+  /**
+   * Pins the link to a file in a BPF file system, so that the program stays attached when the process ends.
+   * (`bpf_link__pin`, Linux 5.7)
+   */
   pin(path: string): void {
     this.#do(
       `pin to ${path}`,
@@ -169,10 +179,11 @@ export class Link implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Replaces the attached program with another one of the same type, atomically. The link then belongs to the object of the new program.
+   * Replaces the attached program with another one of the same type, atomically. The link then belongs to the object
+   * of the new program.
    *
-   * This works for XDP, TCX, netkit, cgroups, network namespaces, iterators, sockmaps (Linux 6.10), and programs that are
-   * {@link Program.replaceable}. (`bpf_link__update_program`, Linux 5.7)
+   * This works for XDP, TCX, netkit, cgroups, network namespaces, iterators, sockmaps (Linux 6.10), and programs that
+   * are {@link Program.replaceable}. (`bpf_link__update_program`, Linux 5.7)
    *
    * @throws BpfError ENOLINK if the target no longer exists
    */
@@ -257,7 +268,10 @@ export class Link implements Disposable, AsyncDisposable {
     return toLinkInfo(this.#do('read the info', () => native.linkInfo(this.#handle), whyNoInfo))
   }
 
-  /** Closes the link. This detaches the program, unless the link is pinned or disconnected. Closing twice is fine. (`bpf_link__destroy`) */
+  /**
+   * Closes the link. This detaches the program, unless the link is pinned or disconnected. Closing twice is fine.
+   * (`bpf_link__destroy`)
+   */
   close(): void {
     if (this.#closed) return
     native.linkClose(this.#handle)

@@ -61,7 +61,10 @@ function loadByNodeGypBuild(root: string): Binding {
 /** EM_X86_64 and EM_AARCH64 of elf.h. */
 const machines: Readonly<Record<number, string>> = { 62: 'x64', 183: 'arm64' }
 
-/** dlopen(3) crashes on a truncated file, and reports a file for another machine as missing. So the file is checked first. */
+/**
+ * dlopen(3) crashes on a truncated file, and reports a file for another machine as missing. So the file is checked
+ * first.
+ */
 function whyDamaged(path: string): string | undefined {
   const fd = openSync(path, 'r')
   try {

@@ -11,8 +11,8 @@ const levels: readonly LogLevel[] = ['warn', 'info', 'debug']
 let logger: Logger | undefined
 const waiting: [LogLevel, string][] = []
 
-// Native code reports messages during a call. They are kept here until the call is over, because a logger can do anything, even close the object
-// that the call works on.
+// Native code reports messages during a call. They are kept here until the call is over, because a logger can do
+// anything, even close the object that the call works on.
 native.initialize((level, message) => {
   waiting.push([levels[level] ?? 'debug', message.trimEnd()])
 })
@@ -33,9 +33,11 @@ export function flushLog(): void {
 }
 
 /**
- * Sets a function that receives libbpf's messages. Without a logger nothing is printed; the warnings of a failed call are in its error.
+ * Sets a function that receives libbpf's messages. Without a logger nothing is printed; the warnings of a failed call
+ * are in its error.
  *
- * The messages of a call arrive in order when the call is over. A logger only receives the messages of its own thread, so every Worker sets its own.
+ * The messages of a call arrive in order when the call is over. A logger only receives the messages of its own thread,
+ * so every Worker sets its own.
  *
  * @param to - the function, or `undefined` for none
  * @param level - the most verbose level to receive; `debug` makes loading slower

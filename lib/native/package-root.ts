@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Returns the folder of this package. Its depth differs between lib/ and dist/lib/, so the folders above this file are searched. */
+/**
+ * Returns the folder of this package. Its depth differs between lib/ and dist/lib/, so the folders above this file are
+ * searched.
+ */
 export function packageRoot(): string {
   const start = dirname(fileURLToPath(import.meta.url))
   for (let folder = start; ; folder = dirname(folder)) {

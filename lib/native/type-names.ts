@@ -1,6 +1,9 @@
 import { native } from './binding.js'
 
-/** The program types of the kernel, with the names of libbpf (`libbpf_bpf_prog_type_str`). The index in the list is the number. */
+/**
+ * The program types of the kernel, with the names of libbpf (`libbpf_bpf_prog_type_str`). The index in the list is the
+ * number.
+ */
 export type ProgramType = (typeof programTypes)[number]
 export const programTypes = [
   'unspec',

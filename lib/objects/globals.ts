@@ -8,8 +8,9 @@ import type { BpfMap } from '../maps/map.js'
 import { sectionMemory } from '../maps/section-memory.js'
 
 /**
- * The global variables of one section by name, with the types from BTF. Structs and arrays are live: `data.config.limit = 5` writes just those four bytes.
- * Strings and byte arrays are copies: assign a new one to change them.
+ * The global variables of one section by name, with the types from BTF. Structs and arrays are live:
+ * `data.config.limit = 5` writes just those four bytes. Strings and byte arrays are copies: assign a new one to change
+ * them.
  */
 export type Globals = Record<string, unknown>
 
@@ -22,8 +23,8 @@ export interface GlobalsOwner {
 }
 
 /**
- * Creates an object with a property for each variable of the section that the map holds. Before load the properties read and write the
- * initial values, and then the memory that the programs use.
+ * Creates an object with a property for each variable of the section that the map holds. Before load the properties
+ * read and write the initial values, and then the memory that the programs use.
  *
  * @internal
  */
@@ -64,7 +65,10 @@ export function globalsOf(owner: GlobalsOwner, map: BpfMap): Globals {
   return sealed(globals)
 }
 
-/** The section's variables in BTF. libbpf forgets the type if the map was resized in a way that does not fit it; then the section is found by name. */
+/**
+ * The section's variables in BTF. libbpf forgets the type if the map was resized in a way that does not fit it; then
+ * the section is found by name.
+ */
 function sectionOf(types: BtfTypes, map: BpfMap): BtfDatasec | undefined {
   const type = types.resolve(map.btfValueTypeId)
   if (type.kind === 'datasec') return type

@@ -11,8 +11,9 @@ import { type ObjectSource, toPathOrBytes } from './source.js'
 export type LinkSource = ObjectSource
 
 /**
- * Links several BPF objects into one, as `bpftool gen object` does. `extern` functions, maps and variables of one object are resolved to those that
- * another one defines. The result has no DWARF, so linking a single object strips it.
+ * Links several BPF objects into one, as `bpftool gen object` does. `extern` functions, maps and variables of one
+ * object are resolved to those that another one defines. The result has no DWARF, so linking a single object strips
+ * it.
  *
  * @example
  * const bytes = await Linker.link(['main.bpf.o', 'library.bpf.o'])
@@ -44,7 +45,8 @@ export class Linker implements Disposable {
    * Adds an object, on libuv's pool. Until that is done the linker throws ERR_BPF_BUSY. (`bpf_linker__add_file`,
    * `bpf_linker__add_buf`)
    *
-   * @throws BpfError if it is not a BPF object, has another byte order, or contradicts an earlier object; afterwards you can only close the linker
+   * @throws BpfError if it is not a BPF object, has another byte order, or contradicts an earlier object; afterwards
+   * you can only close the linker
    */
   async add(source: LinkSource): Promise<this> {
     const from = toPathOrBytes(source)
@@ -60,7 +62,8 @@ export class Linker implements Disposable {
   }
 
   /**
-   * Finishes the linked object, on libuv's pool. This is possible once; afterwards you can only close the linker. (`bpf_linker__finalize`)
+   * Finishes the linked object, on libuv's pool. This is possible once; afterwards you can only close the linker.
+   * (`bpf_linker__finalize`)
    *
    * @param path - a file to write the object to
    * @returns the bytes of the object

@@ -29,7 +29,10 @@ export class LoadState {
     return states.includes(this.#state)
   }
 
-  /** Whether loading has begun at some time: read-only sections may be mapped read-only from then on, even if it failed. */
+  /**
+   * Whether loading has begun at some time: read-only sections may be mapped read-only from then on, even if it
+   * failed.
+   */
   get tried(): boolean {
     return this.#tried
   }

@@ -23,8 +23,8 @@ interface ElementTypes {
 }
 
 /**
- * Returns what makes the codecs of a map, or `undefined` if the map has no types. To be called before load: libbpf then forgets the types of maps
- * for which the kernel accepts none, such as sockmaps.
+ * Returns what makes the codecs of a map, or `undefined` if the map has no types. To be called before load: libbpf
+ * then forgets the types of maps for which the kernel accepts none, such as sockmaps.
  *
  * @internal
  */
@@ -32,7 +32,9 @@ export function codecsOf(source: TypeSource, map: MapHandle): CodecsOf | undefin
   return codecsFor(source, elementTypes(map))
 }
 
-/** What the maps in a map of maps look like. To be called before load, too: libbpf then drops the inner map. @internal */
+/**
+ * What the maps in a map of maps look like. To be called before load, too: libbpf then drops the inner map. @internal
+ */
 export function innerDeclaration(source: TypeSource, outer: MapHandle): InnerDeclaration | undefined {
   const inner = native.mapInnerMap(outer)
   if (inner === undefined) return undefined

@@ -1,8 +1,9 @@
 import type { Link } from '../links/link.js'
 
 /**
- * A Map whose entries are also properties: `maps.counts` is `maps.get('counts')`. An entry with the name of a member of Map (`get`, `size`) is only
- * available with `get()`. The properties are not enumerable, so the object still prints and compares as a Map.
+ * A Map whose entries are also properties: `maps.counts` is `maps.get('counts')`. An entry with the name of a member
+ * of Map (`get`, `size`) is only available with `get()`. The properties are not enumerable, so the object still prints
+ * and compares as a Map.
  *
  * @internal
  */

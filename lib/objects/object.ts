@@ -47,7 +47,10 @@ export interface OpenOptions {
   name?: string
   /** Where maps declared with `LIBBPF_PIN_BY_NAME` are pinned. The default is `/sys/fs/bpf`. */
   pinRootPath?: string
-  /** Kernel configuration as lines of the form `CONFIG_X=y`. They are added to the running kernel's configuration, or override it. */
+  /**
+   * Kernel configuration as lines of the form `CONFIG_X=y`. They are added to the running kernel's configuration, or
+   * override it.
+   */
   kconfig?: string
   /** A file with the BTF to relocate against, instead of the kernel's own. */
   btfCustomPath?: string
@@ -58,8 +61,8 @@ export interface OpenOptions {
   /** What the verifier logs: 1 for branches, 2 for every instruction, 4 for statistics. Add them up. */
   kernelLogLevel?: number
   /**
-   * The size of a buffer for the kernel's log, in bytes. You can then read the log with {@link BpfObject.kernelLog}. Without it libbpf uses a buffer
-   * that grows, and the log of a rejected program is in the error.
+   * The size of a buffer for the kernel's log, in bytes. You can then read the log with {@link BpfObject.kernelLog}.
+   * Without it libbpf uses a buffer that grows, and the log of a rejected program is in the error.
    */
   kernelLogSize?: number
 }
@@ -183,10 +186,11 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * A map by its name in C. The maps that hold the global variables have the names of their sections: '.rodata', '.bss'.
+   * A map by its name in C. The maps that hold the global variables have the names of their sections: '.rodata',
+   * '.bss'.
    *
-   * Keys and values have the types from the object's BTF, or are bytes if the map was declared with sizes only. The type parameters are unchecked
-   * assertions.
+   * Keys and values have the types from the object's BTF, or are bytes if the map was declared with sizes only. The
+   * type parameters are unchecked assertions.
    *
    * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
    */
@@ -208,7 +212,10 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return this.#section('.rodata') as SectionOf<S, 'rodata'>
   }
 
-  /** The variables with an initial value. After load they are the programs' own memory. (Linux 5.5; before that each access is a system call) */
+  /**
+   * The variables with an initial value. After load they are the programs' own memory. (Linux 5.5; before that each
+   * access is a system call)
+   */
   get data(): SectionOf<S, 'data'> {
     return this.#section('.data') as SectionOf<S, 'data'>
   }
@@ -250,8 +257,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * The initial values of the struct_ops maps by name, for example of a `struct tcp_congestion_ops`. Change them before load. A member that is a
-   * function holds a {@link Program} or `undefined`.
+   * The initial values of the struct_ops maps by name, for example of a `struct tcp_congestion_ops`. Change them
+   * before load. A member that is a function holds a {@link Program} or `undefined`.
    *
    * @example obj.structOps.cubic.cong_avoid = obj.program('other_cong_avoid')
    */
@@ -322,8 +329,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Keeps the first of several equivalent programs that this kernel accepts, and disables autoload for the others. Use it before load, for hooks that not
-   * every kernel has: an fentry program with a kprobe program as the fallback.
+   * Keeps the first of several equivalent programs that this kernel accepts, and disables autoload for the others. Use
+   * it before load, for hooks that not every kernel has: an fentry program with a kprobe program as the fallback.
    *
    * @param names - the programs, in the order of preference
    * @returns the program that was kept
@@ -355,8 +362,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Does everything that {@link load} does except for loading the programs. The maps exist then and have descriptors. Runs on libuv's pool.
-   * (`bpf_object__prepare`, libbpf 1.6)
+   * Does everything that {@link load} does except for loading the programs. The maps exist then and have descriptors.
+   * Runs on libuv's pool. (`bpf_object__prepare`, libbpf 1.6)
    */
   async prepare(): Promise<void> {
     this.#begin('prepare')
@@ -370,8 +377,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Relocates the object, creates its maps, and loads its programs, which the kernel verifies. Runs on libuv's pool. Until it is done you can only close
-   * the object; everything else throws ERR_BPF_BUSY. (`bpf_object__load`)
+   * Relocates the object, creates its maps, and loads its programs, which the kernel verifies. Runs on libuv's pool.
+   * Until it is done you can only close the object; everything else throws ERR_BPF_BUSY. (`bpf_object__load`)
    *
    * @throws VerifierError if the kernel rejects a program
    * @throws BpfError for anything else that fails; afterwards you can only close the object
@@ -388,8 +395,9 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Attaches every loaded program that has autoattach on to the hook that its SEC() names, and then the struct_ops maps. Programs whose section names no
-   * hook are skipped. If one fails, those that were attached before it are detached again. (libbpf's skeletons do the same.)
+   * Attaches every loaded program that has autoattach on to the hook that its SEC() names, and then the struct_ops
+   * maps. Programs whose section names no hook are skipped. If one fails, those that were attached before it are
+   * detached again. (libbpf's skeletons do the same.)
    *
    * @returns the new links; {@link links} has them, too
    */
@@ -412,20 +420,21 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Replaces this object with another version of it while it runs. The new version takes over the maps of the same names with their content and is loaded.
-   * Then its programs take the place of the programs of the same names in all open links. These links belong to `next` from then on, this object's
-   * programs no longer run, and readers of its maps go on reading.
+   * Replaces this object with another version of it while it runs. The new version takes over the maps of the same
+   * names with their content and is loaded. Then its programs take the place of the programs of the same names in all
+   * open links. These links belong to `next` from then on, this object's programs no longer run, and readers of its
+   * maps go on reading.
    *
-   * If loading fails or a link cannot be moved, nothing changes; close `next`. Links whose target no longer exists are reported in
-   * {@link Replacement.gone}.
+   * If loading fails or a link cannot be moved, nothing changes; close `next`. Links whose target no longer exists are
+   * reported in {@link Replacement.gone}.
    *
-   * No event is lost. Each event is seen by exactly one version if the kernel can update the link (XDP, TCX, cgroup and others: see
-   * {@link Link.update}), or if the program was attached with {@link Program.replaceable}. Otherwise the new program is attached before the old
-   * one is detached, and both see the events in between.
+   * No event is lost. Each event is seen by exactly one version if the kernel can update the link (XDP, TCX, cgroup
+   * and others: see {@link Link.update}), or if the program was attached with {@link Program.replaceable}. Otherwise
+   * the new program is attached before the old one is detached, and both see the events in between.
    *
    * @param next - an object that is open and not loaded
-   * @throws VerifierError or BpfError as {@link load} and the attach methods do; ERR_BPF_NOT_FOUND if `next` lacks a program that has a link;
-   * ERR_BPF_MISMATCH if a map differs
+   * @throws VerifierError or BpfError as {@link load} and the attach methods do; ERR_BPF_NOT_FOUND if `next` lacks a
+   * program that has a link; ERR_BPF_MISMATCH if a map differs
    *
    * @example
    * const next = BpfObject.open('exec-2.bpf.o')
@@ -473,8 +482,9 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Creates a consumer for a map that is declared with `LIBBPF_NODE_EVENTS` of `libbpf-node.bpf.h`. The map is a ring buffer if the kernel has them
-   * (Linux 5.8), and a perf buffer otherwise. The parameters are those of {@link ringBuffer}.
+   * Creates a consumer for a map that is declared with `LIBBPF_NODE_EVENTS` of `libbpf-node.bpf.h`. The map is a ring
+   * buffer if the kernel has them (Linux 5.8), and a perf buffer otherwise. The parameters are those of {@link
+   * ringBuffer}.
    */
   events<N extends RecordName<S>>(
     map: N,
@@ -496,7 +506,10 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return isRing ? this.ringBuffer<T>(map, type, options) : this.perfBuffer<T>(map, type, options)
   }
 
-  /** Creates a consumer for one of the object's perf event arrays. The parameters are those of {@link ringBuffer}. (Linux 4.4) */
+  /**
+   * Creates a consumer for one of the object's perf event arrays. The parameters are those of {@link ringBuffer}.
+   * (Linux 4.4)
+   */
   perfBuffer<N extends RecordName<S>>(
     map: N,
     type: string,
@@ -514,7 +527,10 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return new PerfBuffer<T>(this.#map(map), { ...options, codec: this.codec<T>(type) })
   }
 
-  /** Creates a producer for one of the object's user ring buffers. The parameters are those of {@link ringBuffer}. (Linux 6.1) */
+  /**
+   * Creates a producer for one of the object's user ring buffers. The parameters are those of {@link ringBuffer}.
+   * (Linux 6.1)
+   */
   userRingBuffer<N extends RecordName<S>>(map: N, type: string): UserRingBuffer<RecordOf<S, N>>
   userRingBuffer(map: string): UserRingBuffer
   userRingBuffer<T = Record<string, unknown>>(map: string, type: string): UserRingBuffer<T>
@@ -525,8 +541,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Pins all maps and programs to files with their names in a directory of a BPF file system. If it fails, nothing stays pinned that was not pinned before.
-   * (`bpf_object__pin`)
+   * Pins all maps and programs to files with their names in a directory of a BPF file system. If it fails, nothing
+   * stays pinned that was not pinned before. (`bpf_object__pin`)
    */
   pin(path: string): void {
     this.#state.expect('pin', 'loaded')
@@ -540,7 +556,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Pins all maps into a directory. Without `path`, each map that has a {@link BpfMap.pinPath} is pinned there. (`bpf_object__pin_maps`)
+   * Pins all maps into a directory. Without `path`, each map that has a {@link BpfMap.pinPath} is pinned there.
+   * (`bpf_object__pin_maps`)
    */
   pinMaps(path?: string): void {
     this.#state.expect('pin the maps of', 'loaded')
@@ -578,15 +595,18 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     return this.#do('read the kernel log', () => native.objectKernelLog(this.#handle))
   }
 
-  /** The descriptor of the BPF token that the object is loaded with, if it has one. (`bpf_object__token_fd`, Linux 6.9) */
+  /**
+   * The descriptor of the BPF token that the object is loaded with, if it has one. (`bpf_object__token_fd`, Linux 6.9)
+   */
   get tokenFd(): number | undefined {
     const fd = this.#do('read the token fd', () => native.objectTokenFd(this.#handle))
     return fd >= 0 ? fd : undefined
   }
 
   /**
-   * Detaches the programs, except for those with a pinned link, and releases programs and maps. You can close an object while it loads: it is then released
-   * when the kernel is done, and `load()` rejects with ERR_BPF_CLOSED. Closing twice is fine. (`bpf_object__close`)
+   * Detaches the programs, except for those with a pinned link, and releases programs and maps. You can close an
+   * object while it loads: it is then released when the kernel is done, and `load()` rejects with ERR_BPF_CLOSED.
+   * Closing twice is fine. (`bpf_object__close`)
    */
   close(): void {
     if (!this.#state.close()) return

@@ -3,8 +3,8 @@ import { mapTypeNumber } from '../native/type-names.js'
 import type { BpfObject } from './object.js'
 
 /**
- * Turns the maps that are declared with LIBBPF_NODE_EVENTS into perf event arrays if the kernel has no ring buffers, and tells the programs.
- * Setting the variable `${map}_use_perf` to 1 forces perf event arrays on every kernel.
+ * Turns the maps that are declared with LIBBPF_NODE_EVENTS into perf event arrays if the kernel has no ring buffers,
+ * and tells the programs. Setting the variable `${map}_use_perf` to 1 forces perf event arrays on every kernel.
  *
  * @internal
  */

@@ -7,7 +7,10 @@ import type { BpfObject } from './object.js'
 
 /** Options for {@link BpfObject.replace}. */
 export interface ReplaceOptions {
-  /** The names of the maps that are taken over. By default all maps that both versions have, except for those with global variables. */
+  /**
+   * The names of the maps that are taken over. By default all maps that both versions have, except for those with
+   * global variables.
+   */
   maps?: Iterable<string>
 }
 

@@ -5,8 +5,9 @@ import type { Globals } from './globals.js'
 import type { StructOps } from './struct-ops.js'
 
 /**
- * Describes what an object contains, for the type checker: it is the type parameter of {@link BpfObject}. Nothing checks it at run time; it is an unchecked
- * assertion. `libbpf-node gen` generates one that is correct. Members that you leave out are typed as without a shape.
+ * Describes what an object contains, for the type checker: it is the type parameter of {@link BpfObject}. Nothing
+ * checks it at run time; it is an unchecked assertion. `libbpf-node gen` generates one that is correct. Members that
+ * you leave out are typed as without a shape.
  *
  * @example
  * interface Exec {

@@ -40,8 +40,8 @@ export interface ProgramDump {
 }
 
 /**
- * Returns the instructions and the machine code of any program in the kernel, with the C lines if it was compiled with `-g`.
- * (`bpf_prog_get_info_by_fd`, Linux 4.13, lines 5.0; requires CAP_SYS_ADMIN)
+ * Returns the instructions and the machine code of any program in the kernel, with the C lines if it was compiled with
+ * `-g`. (`bpf_prog_get_info_by_fd`, Linux 4.13, lines 5.0; requires CAP_SYS_ADMIN)
  *
  * @param id - the kernel's id of the program
  */
@@ -168,8 +168,8 @@ function jitedOf(
 // ---- Names
 
 /**
- * Names what is called: helpers by their distance from `__bpf_call_base`, or, where the JIT puts instructions in their place (arm64, riscv64), still
- * by their number; other functions of the program by theirs.
+ * Names what is called: helpers by their distance from `__bpf_call_base`, or, where the JIT puts instructions in their
+ * place (arm64, riscv64), still by their number; other functions of the program by theirs.
  */
 function callNames(dump: NativeDump): (fields: Fields) => string | undefined {
   const symbols = new Symbols()

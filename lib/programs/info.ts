@@ -24,7 +24,10 @@ export interface ProgramInfo {
   gplCompatible: boolean
   /** The id of its BTF; 0 for none. */
   btfId: number
-  /** The total duration of its runs in nanoseconds; 0 unless statistics are on: {@link enableStats}, or sysctl kernel.bpf_stats_enabled. */
+  /**
+   * The total duration of its runs in nanoseconds; 0 unless statistics are on: {@link enableStats}, or sysctl
+   * kernel.bpf_stats_enabled.
+   */
   runTimeNs: bigint
   /** The number of its runs, if statistics are on. */
   runCount: bigint

@@ -89,7 +89,10 @@ export class Program {
     this.section = native.programSectionName(handle)
   }
 
-  /** The type of the program. It follows from the section's name unless you set it before load. (`bpf_program__type`, `bpf_program__set_type`) */
+  /**
+   * The type of the program. It follows from the section's name unless you set it before load. (`bpf_program__type`,
+   * `bpf_program__set_type`)
+   */
   get type(): ProgramType {
     return programTypeName(this.#do('read the type', () => native.programType(this.#handle)))
   }
@@ -114,7 +117,10 @@ export class Program {
     )
   }
 
-  /** The flags for loading, `BPF_F_*` of linux/bpf.h. Set them before load. (`bpf_program__flags`, `bpf_program__set_flags`) */
+  /**
+   * The flags for loading, `BPF_F_*` of linux/bpf.h. Set them before load. (`bpf_program__flags`,
+   * `bpf_program__set_flags`)
+   */
   get flags(): number {
     return this.#do('read the flags', () => native.programFlags(this.#handle))
   }
@@ -123,8 +129,8 @@ export class Program {
   }
 
   /**
-   * Whether {@link BpfObject.load} loads the program. The default is false if the section's name begins with '?', and true otherwise.
-   * (`bpf_program__autoload`, `bpf_program__set_autoload`)
+   * Whether {@link BpfObject.load} loads the program. The default is false if the section's name begins with '?', and
+   * true otherwise. (`bpf_program__autoload`, `bpf_program__set_autoload`)
    */
   get autoload(): boolean {
     return this.#do('read autoload', () => native.programAutoload(this.#handle))
@@ -133,7 +139,9 @@ export class Program {
     this.#do('set autoload', () => native.programSetAutoload(this.#handle, on))
   }
 
-  /** Whether {@link BpfObject.attach} attaches the program. (`bpf_program__autoattach`, `bpf_program__set_autoattach`) */
+  /**
+   * Whether {@link BpfObject.attach} attaches the program. (`bpf_program__autoattach`, `bpf_program__set_autoattach`)
+   */
   get autoattach(): boolean {
     return this.#do('read autoattach', () => native.programAutoattach(this.#handle))
   }
@@ -142,8 +150,8 @@ export class Program {
   }
 
   /**
-   * What the verifier logs: 1 for branches, 2 for every instruction, 4 for statistics. Add them up. (`bpf_program__log_level`,
-   * `bpf_program__set_log_level`)
+   * What the verifier logs: 1 for branches, 2 for every instruction, 4 for statistics. Add them up.
+   * (`bpf_program__log_level`, `bpf_program__set_log_level`)
    */
   get logLevel(): number {
     return this.#do('read the log level', () => native.programLogLevel(this.#handle))
@@ -158,11 +166,12 @@ export class Program {
   }
 
   /**
-   * Sets the function or hook for an fentry, fexit, fmod_ret, LSM, iterator or freplace program whose SEC() does not name one. Call it before load.
-   * (`bpf_program__set_attach_target`, Linux 5.5)
+   * Sets the function or hook for an fentry, fexit, fmod_ret, LSM, iterator or freplace program whose SEC() does not
+   * name one. Call it before load. (`bpf_program__set_attach_target`, Linux 5.5)
    *
    * @param names - the name of the function, or several names of which the first one that exists is used
-   * @param targetFd - the descriptor of the BPF program that has the function; by default it is a function of the kernel
+   * @param targetFd - the descriptor of the BPF program that has the function; by default it is a function of the
+   * kernel
    * @returns the name that was used
    * @throws BpfError ESRCH if none of them exists, with the name that looks most like it
    */
@@ -187,12 +196,13 @@ export class Program {
   }
 
   /**
-   * Returns why this kernel would not accept a program of this kind on the hook that SEC() or {@link setAttachTarget} names, or `undefined` if it would.
-   * You can call it before load. {@link BpfObject.choose} uses it.
+   * Returns why this kernel would not accept a program of this kind on the hook that SEC() or {@link setAttachTarget}
+   * names, or `undefined` if it would. You can call it before load. {@link BpfObject.choose} uses it.
    *
-   * For tracing, LSM, raw tracepoint and kprobe.multi programs, an empty program is loaded and attached to the same hook. For kprobes and tracepoints,
-   * only checks that the target exists; for other types, that the kernel knows the type. Nothing is checked for freplace and struct_ops. The program's
-   * own instructions are never checked. Finding functions of kernel modules for fentry, fexit and fmod_ret requires CAP_SYS_ADMIN (Linux 5.11).
+   * For tracing, LSM, raw tracepoint and kprobe.multi programs, an empty program is loaded and attached to the same
+   * hook. For kprobes and tracepoints, only checks that the target exists; for other types, that the kernel knows the
+   * type. Nothing is checked for freplace and struct_ops. The program's own instructions are never checked. Finding
+   * functions of kernel modules for fentry, fexit and fmod_ret requires CAP_SYS_ADMIN (Linux 5.11).
    */
   refusal(): BpfError | undefined {
     return refusalOf({
@@ -206,13 +216,14 @@ export class Program {
   }
 
   /**
-   * Whether to attach the program through a dispatcher, which makes it possible to replace the program atomically. Set it before you attach; the default is
-   * false.
+   * Whether to attach the program through a dispatcher, which makes it possible to replace the program atomically. Set
+   * it before you attach; the default is false.
    *
-   * A dispatcher is a small program on the hook that only jumps to this one (`bpf_tail_call`), which costs a few nanoseconds per run.
-   * {@link BpfObject.replace} changes where it jumps to. This is for hooks whose program the kernel cannot exchange: kprobes, uprobes, tracepoints, perf
-   * events, fentry. The dispatcher does not outlive the process, not even in a pinned link. It does not work for sleepable programs and USDT.
-   * (Linux 4.2; for fentry and fexit 5.6)
+   * A dispatcher is a small program on the hook that only jumps to this one (`bpf_tail_call`), which costs a few
+   * nanoseconds per run. {@link BpfObject.replace} changes where it jumps to. This is for hooks whose program the
+   * kernel cannot exchange: kprobes, uprobes, tracepoints, perf events, fentry. The dispatcher does not outlive the
+   * process, not even in a pinned link. It does not work for sleepable programs and USDT. (Linux 4.2; for fentry and
+   * fexit 5.6)
    */
   get replaceable(): boolean {
     return this.#replaceable
@@ -222,8 +233,8 @@ export class Program {
   }
 
   /**
-   * The number of instructions in units of 8 bytes; a load of a 64-bit constant counts as two. After load it includes subprograms.
-   * (`bpf_program__insn_cnt`)
+   * The number of instructions in units of 8 bytes; a load of a 64-bit constant counts as two. After load it includes
+   * subprograms. (`bpf_program__insn_cnt`)
    */
   get instructionCount(): number {
     return this.#do('count the instructions', () => native.programInsnCount(this.#handle))
@@ -265,8 +276,9 @@ export class Program {
   }
 
   /**
-   * Returns the instructions and the machine code of the program as they are in the kernel. The C lines are included if the process may read BTF by id
-   * (CAP_SYS_ADMIN). Use {@link dumpProgram} for programs of other processes. (`bpf_prog_get_info_by_fd`, Linux 4.13)
+   * Returns the instructions and the machine code of the program as they are in the kernel. The C lines are included
+   * if the process may read BTF by id (CAP_SYS_ADMIN). Use {@link dumpProgram} for programs of other processes.
+   * (`bpf_prog_get_info_by_fd`, Linux 4.13)
    */
   dump(): ProgramDump {
     const { fd } = this
@@ -275,8 +287,8 @@ export class Program {
   }
 
   /**
-   * Reads what was written to one of the program's streams since the last call. The program writes with `bpf_stream_printk`; the kernel reports
-   * faults in arenas. (`bpf_prog_stream_read`, Linux 6.17)
+   * Reads what was written to one of the program's streams since the last call. The program writes with
+   * `bpf_stream_printk`; the kernel reports faults in arenas. (`bpf_prog_stream_read`, Linux 6.17)
    *
    * @param stream - the kernel writes to 'stderr'
    * @returns the text; '' if there is nothing new
@@ -320,17 +332,19 @@ export class Program {
   // ---- Attaching to a hook that SEC() does not name, or with options
 
   /**
-   * Runs the program when a kernel function is called, or when it returns. (`bpf_program__attach_kprobe_opts`, Linux 4.1)
+   * Runs the program when a kernel function is called, or when it returns. (`bpf_program__attach_kprobe_opts`, Linux
+   * 4.1)
    *
-   * @param symbol - the name of the function, or several names of which the first one that can be probed is used; {@link Link.target} tells you which
+   * @param symbol - the name of the function, or several names of which the first one that can be probed is used;
+   * {@link Link.target} tells you which
    */
   attachKprobe(symbol: string | readonly string[], options: KprobeOptions = {}): Link {
     return attachKprobe(this.#attachableBy('attachKprobe'), symbol, options)
   }
 
   /**
-   * Runs the program when a system call is made, or when it returns, on every architecture. The program reads the arguments with
-   * BPF_KSYSCALL. (`bpf_program__attach_ksyscall`, Linux 4.1)
+   * Runs the program when a system call is made, or when it returns, on every architecture. The program reads the
+   * arguments with BPF_KSYSCALL. (`bpf_program__attach_ksyscall`, Linux 4.1)
    *
    * @param name - the system call, such as 'unlinkat'
    */
@@ -352,18 +366,20 @@ export class Program {
   }
 
   /**
-   * Runs the program when a function of an executable or a library is called, or when it returns. (`bpf_program__attach_uprobe_opts`, Linux 4.3)
+   * Runs the program when a function of an executable or a library is called, or when it returns.
+   * (`bpf_program__attach_uprobe_opts`, Linux 4.3)
    *
-   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, a name is looked up among the files that
-   * the process has mapped, in its own mount namespace. `archive!/file` is a file in a zip archive.
+   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, a name
+   * is looked up among the files that the process has mapped, in its own mount namespace. `archive!/file` is a file in
+   * a zip archive.
    */
   attachUprobe(binary: string, options: UprobeOptions): Link {
     return attachUprobe(this.#attachableBy('attachUprobe'), binary, options)
   }
 
   /**
-   * Runs a SEC("uprobe.multi") program when any of many functions of an executable or a library is called. Attaches on libuv's pool.
-   * (`bpf_program__attach_uprobe_multi`, Linux 6.6)
+   * Runs a SEC("uprobe.multi") program when any of many functions of an executable or a library is called. Attaches on
+   * libuv's pool. (`bpf_program__attach_uprobe_multi`, Linux 6.6)
    *
    * @param binary - as for {@link attachUprobe}
    */
@@ -377,8 +393,9 @@ export class Program {
   }
 
   /**
-   * Runs the program at a static probe (USDT) of an executable or a library. The object must include usdt.bpf.h. Before Linux 5.15, libraries and
-   * position-independent executables can only be probed in one process, given by `pid`. (`bpf_program__attach_usdt`, Linux 4.3)
+   * Runs the program at a static probe (USDT) of an executable or a library. The object must include usdt.bpf.h.
+   * Before Linux 5.15, libraries and position-independent executables can only be probed in one process, given by
+   * `pid`. (`bpf_program__attach_usdt`, Linux 4.3)
    *
    * @param binary - as for {@link attachUprobe}
    * @param provider - the first part of the probe's name, such as 'python'
@@ -399,24 +416,24 @@ export class Program {
   }
 
   /**
-   * Runs the program at a tracepoint and passes the arguments as the kernel has them. (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17;
-   * cookies 6.10)
+   * Runs the program at a tracepoint and passes the arguments as the kernel has them.
+   * (`bpf_program__attach_raw_tracepoint_opts`, Linux 4.17; cookies 6.10)
    */
   attachRawTracepoint(name: string, options: CookieOption = {}): Link {
     return attachRawTracepoint(this.#attachableBy('attachRawTracepoint'), name, options)
   }
 
   /**
-   * Attaches an fentry, fexit, fmod_ret or tp_btf program to the function or tracepoint that SEC() or {@link setAttachTarget} names.
-   * (`bpf_program__attach_trace_opts`, Linux 5.5; cookies 5.19)
+   * Attaches an fentry, fexit, fmod_ret or tp_btf program to the function or tracepoint that SEC() or {@link
+   * setAttachTarget} names. (`bpf_program__attach_trace_opts`, Linux 5.5; cookies 5.19)
    */
   attachTracing(options: CookieOption = {}): Link {
     return attachTracing(this.#attachableBy('attachTracing'), this.section, options)
   }
 
   /**
-   * Attaches an LSM program to the hook that SEC() or {@link setAttachTarget} names. The kernel must be booted with `lsm=...,bpf`.
-   * (`bpf_program__attach_lsm`, Linux 5.7)
+   * Attaches an LSM program to the hook that SEC() or {@link setAttachTarget} names. The kernel must be booted with
+   * `lsm=...,bpf`. (`bpf_program__attach_lsm`, Linux 5.7)
    */
   attachLsm(): Link {
     return attachLsm(this.#attachableBy('attachLsm'), this.section)
@@ -425,7 +442,8 @@ export class Program {
   /**
    * Replaces a function of another BPF program. (`bpf_program__attach_freplace`, Linux 5.10)
    *
-   * @param target - the program or its descriptor. It must be of the same kind as the target that was set before load, which is the default.
+   * @param target - the program or its descriptor. It must be of the same kind as the target that was set before load,
+   * which is the default.
    * @param name - the name of the function
    */
   attachFreplace(target?: Program | number, name?: string): Link {
@@ -433,15 +451,16 @@ export class Program {
   }
 
   /**
-   * Runs the program whenever a performance counter or a clock has advanced by a period: sampling. The link owns the perf event.
-   * (`bpf_program__attach_perf_event_opts`, Linux 4.9)
+   * Runs the program whenever a performance counter or a clock has advanced by a period: sampling. The link owns the
+   * perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9)
    */
   attachPerfEvent(options: PerfEventOptions): Link {
     return attachPerfEvent(this.#attachableBy('attachPerfEvent'), options)
   }
 
   /**
-   * Like {@link attachPerfEvent} on several CPUs, with one link for each. If one fails, those before it are detached again.
+   * Like {@link attachPerfEvent} on several CPUs, with one link for each. If one fails, those before it are detached
+   * again.
    *
    * @param cpus - the CPUs; by default all that are online
    */
@@ -450,7 +469,8 @@ export class Program {
   }
 
   /**
-   * Runs the program for each frame that an interface receives, before the network stack sees it. (`bpf_link_create`, Linux 5.9; netlink before that)
+   * Runs the program for each frame that an interface receives, before the network stack sees it. (`bpf_link_create`,
+   * Linux 5.9; netlink before that)
    *
    * @param to - the name or the index of the interface
    * @returns a link with the mode; {@link Link.update} replaces the program atomically
@@ -460,21 +480,24 @@ export class Program {
   }
 
   /**
-   * Runs the program for packets that an interface receives or sends. Several programs run in an order that you can choose.
-   * (`bpf_link_create` like `bpf_program__attach_tcx`, Linux 6.6)
+   * Runs the program for packets that an interface receives or sends. Several programs run in an order that you can
+   * choose. (`bpf_link_create` like `bpf_program__attach_tcx`, Linux 6.6)
    */
   attachTcx(to: Interface, options: TcxOptions = {}): Link {
     return attachTcx(this.#attachableBy('attachTcx'), to, options)
   }
 
-  /** Like {@link attachTcx}, but for a netkit device. (`bpf_link_create` like `bpf_program__attach_netkit`, Linux 6.7) */
+  /**
+   * Like {@link attachTcx}, but for a netkit device. (`bpf_link_create` like `bpf_program__attach_netkit`, Linux 6.7)
+   */
   attachNetkit(to: Interface, options: NetkitOptions = {}): Link {
     return attachNetkit(this.#attachableBy('attachNetkit'), to, options)
   }
 
   /**
-   * Attaches the program as a classifier of traffic control. The clsact qdisc is created if it is missing, and stays. Prefer {@link attachTcx} since Linux
-   * 6.6: a classifier is not a link, and stays attached when the process ends. (`bpf_tc_attach`, Linux 4.5)
+   * Attaches the program as a classifier of traffic control. The clsact qdisc is created if it is missing, and stays.
+   * Prefer {@link attachTcx} since Linux 6.6: a classifier is not a link, and stays attached when the process ends.
+   * (`bpf_tc_attach`, Linux 4.5)
    */
   attachTc(to: Interface, point: TcPoint, options: TcOptions = {}): TcFilter {
     this.#attachableBy('attachTc')
@@ -484,8 +507,9 @@ export class Program {
   }
 
   /**
-   * Attaches the program to a cgroup and its descendants. SEC() says what it is for: packets, sockets, system calls on sockets, devices, sysctls, LSM
-   * hooks. (`bpf_link_create` like `bpf_program__attach_cgroup_opts`, Linux 5.7; `bpf_prog_attach` before that)
+   * Attaches the program to a cgroup and its descendants. SEC() says what it is for: packets, sockets, system calls on
+   * sockets, devices, sysctls, LSM hooks. (`bpf_link_create` like `bpf_program__attach_cgroup_opts`, Linux 5.7;
+   * `bpf_prog_attach` before that)
    *
    * @param cgroup - the directory of the cgroup, or its descriptor
    */
@@ -494,10 +518,11 @@ export class Program {
   }
 
   /**
-   * Attaches an sk_lookup or flow_dissector program to a network namespace. (`bpf_link_create` like `bpf_program__attach_netns`, Linux 5.8;
-   * sk_lookup 5.9)
+   * Attaches an sk_lookup or flow_dissector program to a network namespace. (`bpf_link_create` like
+   * `bpf_program__attach_netns`, Linux 5.8; sk_lookup 5.9)
    *
-   * @param netns - the file of the namespace (in /run/netns, or /proc/PID/ns/net) or its descriptor; by default the process's own
+   * @param netns - the file of the namespace (in /run/netns, or /proc/PID/ns/net) or its descriptor; by default the
+   * process's own
    */
   attachNetns(netns?: string | number): Link {
     return attachNetns(this.#attachableBy('attachNetns'), netns)
@@ -512,8 +537,8 @@ export class Program {
   }
 
   /**
-   * Runs an sk_skb or sk_msg program for the sockets in a sockmap or sockhash. (`bpf_link_create` like `bpf_program__attach_sockmap`, Linux 6.10;
-   * `bpf_prog_attach` before that)
+   * Runs an sk_skb or sk_msg program for the sockets in a sockmap or sockhash. (`bpf_link_create` like
+   * `bpf_program__attach_sockmap`, Linux 6.10; `bpf_prog_attach` before that)
    */
   attachSockmap(map: BpfMap<unknown, unknown>): Link {
     return attachSockmap(this.#attachableBy('attachSockmap'), map)
@@ -525,16 +550,16 @@ export class Program {
   }
 
   /**
-   * Runs the program for everything that a socket receives. It returns how many bytes the socket gets. The program stays attached until the socket is closed
-   * or you call {@link detachSocket}. (SO_ATTACH_BPF, Linux 3.19)
+   * Runs the program for everything that a socket receives. It returns how many bytes the socket gets. The program
+   * stays attached until the socket is closed or you call {@link detachSocket}. (SO_ATTACH_BPF, Linux 3.19)
    */
   attachSocket(socketFd: number): void {
     attachSocket(this.#attachableBy('attachSocket'), socketFd)
   }
 
   /**
-   * Lets an sk_reuseport or socket_filter program choose among the sockets that share a port. (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5;
-   * sk_reuseport 4.19)
+   * Lets an sk_reuseport or socket_filter program choose among the sockets that share a port.
+   * (SO_ATTACH_REUSEPORT_EBPF, Linux 4.5; sk_reuseport 4.19)
    */
   attachReuseport(socketFd: number): void {
     attachReuseport(this.#attachableBy('attachReuseport'), socketFd)
@@ -547,7 +572,10 @@ export class Program {
     this.#do('unload', () => native.programUnload(this.#handle))
   }
 
-  /** Pins the program to a file in a BPF file system, so that it stays loaded when the process ends. (`bpf_program__pin`) */
+  /**
+   * Pins the program to a file in a BPF file system, so that it stays loaded when the process ends.
+   * (`bpf_program__pin`)
+   */
   pin(path: string): void {
     this.#do(`pin to ${path}`, () => native.programPin(this.#handle, path), path)
   }
@@ -558,10 +586,11 @@ export class Program {
   }
 
   /**
-   * Runs the program with the given data, once or `repeat` times, on libuv's pool. Which types of programs can be run depends on the kernel.
-   * (`bpf_prog_test_run_opts`, Linux 4.12)
+   * Runs the program with the given data, once or `repeat` times, on libuv's pool. Which types of programs can be run
+   * depends on the kernel. (`bpf_prog_test_run_opts`, Linux 4.12)
    *
-   * @throws BpfError if the kernel cannot run the program like that; RangeError if there is not enough memory for the buffers
+   * @throws BpfError if the kernel cannot run the program like that; RangeError if there is not enough memory for the
+   * buffers
    */
   async testRun(options: TestRunOptions = {}): Promise<TestRunResult> {
     this.fd

@@ -14,18 +14,24 @@ import { programTypeName } from '../native/type-names.js'
 export interface TestRunOptions {
   /** The packet. Socket and XDP programs need at least 14 bytes. At most 16 MiB. */
   data?: Uint8Array
-  /** The size of the buffer for the resulting packet, in bytes. By default 256 more than `data` has, and 0 for live frames. */
+  /**
+   * The size of the buffer for the resulting packet, in bytes. By default 256 more than `data` has, and 0 for live
+   * frames.
+   */
   dataOutSize?: number
   /** The context as the kernel defines it for the type of the program, such as a `struct __sk_buff`. */
   context?: Uint8Array
   /**
-   * The size of the buffer for the resulting context, in bytes. By default the length of `context`, or 0 if the kernel returns none: for raw tracepoint and
-   * `syscall` programs, and for live frames.
+   * The size of the buffer for the resulting context, in bytes. By default the length of `context`, or 0 if the kernel
+   * returns none: for raw tracepoint and `syscall` programs, and for live frames.
    */
   contextOutSize?: number
   /** The number of runs; 1 by default. */
   repeat?: number
-  /** `BPF_F_TEST_*` of linux/bpf.h: BPF_F_TEST_RUN_ON_CPU is 1 (Linux 5.10), BPF_F_TEST_XDP_LIVE_FRAMES is 2 (Linux 5.18). */
+  /**
+   * `BPF_F_TEST_*` of linux/bpf.h: BPF_F_TEST_RUN_ON_CPU is 1 (Linux 5.10), BPF_F_TEST_XDP_LIVE_FRAMES is 2 (Linux
+   * 5.18).
+   */
   flags?: number
   /** The CPU to run on, for raw tracepoint programs with BPF_F_TEST_RUN_ON_CPU. */
   cpu?: number
@@ -106,7 +112,8 @@ function toResult(options: TestRunOptions, result: NativeTestRunResult): TestRun
   return { retval, duration, data: ownBytes(dataOut), context: atFullLength(options, ownBytes(contextOut)) }
 }
 
-// An older kernel's structure may be shorter than the given context. The kernel accepts the rest if it is zero, but does not return it.
+// An older kernel's structure may be shorter than the given context. The kernel accepts the rest if it is zero, but
+// does not return it.
 function atFullLength({ context, contextOutSize }: TestRunOptions, left: Uint8Array): Uint8Array {
   if (context === undefined || contextOutSize !== undefined || left.length === 0) return left
   if (left.length >= context.length) return left

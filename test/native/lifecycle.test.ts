@@ -352,8 +352,8 @@ describe('a thousand life cycles', () => {
       )
       const { fds, grown } = JSON.parse(stdout)
       expect(fds).toBe(0)
-      // A heap grows in steps from time to time, but a leak shows in every round. 1 MB for 250 life cycles is 4 KB each. AddressSanitizer keeps
-      // freed memory for a while.
+      // A heap grows in steps from time to time, but a leak shows in every round. 1 MB for 250 life cycles is 4 KB
+      // each. AddressSanitizer keeps freed memory for a while.
       if (process.env.ASAN_OPTIONS === undefined) expect(Math.min(...grown)).toBeLessThan(1)
       expect(grown).toHaveLength(4)
     },

@@ -1,4 +1,5 @@
-// Values that come from another realm (a vm context), the package inside such a realm, and two copies of the package in one process.
+// Values that come from another realm (a vm context), the package inside such a realm, and two copies of the package
+// in one process.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'

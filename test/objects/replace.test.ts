@@ -23,8 +23,8 @@ const cgroup = useCgroup()
 useTracefs()
 
 /**
- * A program that waits for a line, produces events until the next line, and prints their number. It sends packets in bursts of 128, because the
- * queue of a veth holds 256.
+ * A program that waits for a line, produces events until the next line, and prints their number. It sends packets in
+ * bursts of 128, because the queue of a veth holds 256.
  */
 const program = useProgram(`
 #include <linux/if_packet.h>
@@ -101,7 +101,10 @@ function producer(command: string, args: string[]) {
   }
 }
 
-/** Replaces an object repeatedly while events are produced, each time after it has counted some. Returns the last version and the number of events. */
+/**
+ * Replaces an object repeatedly while events are produced, each time after it has counted some. Returns the last
+ * version and the number of events.
+ */
 async function swapUnderLoad(
   first: BpfObject<Counts>,
   name: string,

@@ -1,5 +1,6 @@
-// Opens and loads damaged copies of an object file: `node damaged.mjs FILE SEED COPIES`. Each copy is truncated, or a few of its bits are flipped.
-// The result must be an error or a loaded object, never a crash. With DAMAGED_TRACE, each copy is announced on stderr.
+// Opens and loads damaged copies of an object file: `node damaged.mjs FILE SEED COPIES`. Each copy is truncated, or a
+// few of its bits are flipped. The result must be an error or a loaded object, never a crash. With DAMAGED_TRACE, each
+// copy is announced on stderr.
 import { readFileSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
 

@@ -1,5 +1,6 @@
-// Calls the functions of types/binding.d.ts with right and wrong arguments of every kind: `node fuzz.mjs SEED CALLS`. It ends with status 0, or
-// with the crash that it looks for, which the seed repeats. Every call is written to the file in FUZZ_TRACE before it is made.
+// Calls the functions of types/binding.d.ts with right and wrong arguments of every kind: `node fuzz.mjs SEED CALLS`.
+// It ends with status 0, or with the crash that it looks for, which the seed repeats. Every call is written to the
+// file in FUZZ_TRACE before it is made.
 import { spawnSync } from 'node:child_process'
 import { openSync, readdirSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,8 +11,8 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 const native = createRequire(import.meta.url)('node-gyp-build')(root)
 const [seed = '1', calls = '20000'] = process.argv.slice(-2)
 
-// It attaches to all network devices and pins to any path, for which libbpf creates directories. So it runs in namespaces of its own, where paths
-// lead to a file system that has nothing but pins.
+// It attaches to all network devices and pins to any path, for which libbpf creates directories. So it runs in
+// namespaces of its own, where paths lead to a file system that has nothing but pins.
 const bpffs = 0xcafe4a11
 if (statfsSync('.').type !== bpffs) {
   const command = 'mount -t bpf bpf /mnt && cd /mnt && exec "$@"'
@@ -45,7 +46,10 @@ const detached = new Uint8Array(16)
 structuredClone(detached.buffer, { transfer: [detached.buffer] })
 
 const noted = []
-/** Handles of all kinds. Some become stale when functions that close are called; new ones replace old ones all the time. */
+/**
+ * Handles of all kinds. Some become stale when functions that close are called; new ones replace old ones all the
+ * time.
+ */
 const handles = {
   object: [],
   program: [],

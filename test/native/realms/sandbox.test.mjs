@@ -1,5 +1,5 @@
-// Run by test/native/realms.test.ts with vitest's vmForks pool: here, as with Jest, this file and the package live in a vm context, but native
-// code makes its errors and bytes outside of it.
+// Run by test/native/realms.test.ts with vitest's vmForks pool: here, as with Jest, this file and the package live in
+// a vm context, but native code makes its errors and bytes outside of it.
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { BpfError, BpfMap, BpfObject, VerifierError } from 'libbpf-node'
