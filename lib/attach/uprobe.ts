@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import type { Attachable } from '../links/attachment.js'
@@ -136,7 +135,7 @@ function prepareMulti(program: Attachable, binary: string, options: UprobeMultiO
 
 /** Explains a failure to attach to a program or library. */
 export function whyNoUprobe({ errno, log }: NativeError, path: string): string | undefined {
-  const { EACCES, EEXIST, ENOENT, ESRCH } = constants.errno
+  const { EACCES, EEXIST, ESRCH } = constants.errno
   // The kernel says ESRCH without a warning of libbpf's, or with one about the attempt itself.
   if (errno === ESRCH && (log === '' || /failed to (?:create|attach) .*ESRCH/.test(log)))
     return 'no such process'
@@ -145,7 +144,7 @@ export function whyNoUprobe({ errno, log }: NativeError, path: string): string |
   if (errno === EACCES && missingCapabilities(['CAP_SYS_ADMIN']).length > 0) {
     return 'not permitted: the process lacks CAP_SYS_ADMIN, which single uprobes require since Linux 6.16 (and in older kernels with that fix), and where kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) only requires CAP_PERFMON'
   }
-  if (errno === ENOENT && path.includes('!/') && !existsSync(path) && !log.includes('zip:')) {
+  if (path.includes('!/') && log.includes(`elf: failed to open ${path}`)) {
     return 'only attachUprobe() can look into archives'
   }
   if (errno === EEXIST)

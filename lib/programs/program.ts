@@ -369,9 +369,9 @@ export class Program {
    * Runs the program when a function of an executable or a library is called, or when it returns.
    * (`bpf_program__attach_uprobe_opts`, Linux 4.3)
    *
-   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, a name
-   * is looked up among the files that the process has mapped, in its own mount namespace. `archive!/file` is a file in
-   * a zip archive.
+   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, the file
+   * that this process has mapped is used, even if it was replaced on disk or is in a container; an error says why if
+   * that is not possible. `archive!/file` is a file in a zip archive.
    */
   attachUprobe(binary: string, options: UprobeOptions): Link {
     return attachUprobe(this.#attachableBy('attachUprobe'), binary, options)

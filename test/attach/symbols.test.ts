@@ -179,6 +179,39 @@ describe('attachUprobe by symbol', () => {
   })
 })
 
+describe('a library in a zip archive', () => {
+  /** A zip archive with one file that is not compressed. */
+  const zip = (name: string, bytes: Buffer): Buffer => {
+    const fields = Buffer.alloc(26)
+    fields.writeUInt32LE(bytes.length, 14)
+    fields.writeUInt32LE(bytes.length, 18)
+    fields.writeUInt16LE(name.length, 22)
+    const file = Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), bytes])
+    const entry = Buffer.concat([Buffer.from('PK\x01\x02\0\0'), fields, Buffer.alloc(14), Buffer.from(name)])
+    const end = Buffer.alloc(18)
+    for (const at of [4, 6]) end.writeUInt16LE(1, at)
+    end.writeUInt32LE(entry.length, 8)
+    end.writeUInt32LE(file.length, 12)
+    return Buffer.concat([file, entry, Buffer.from('PK\x05\x06'), end])
+  }
+  const archived = () => {
+    const path = join(folder, 'app.zip')
+    writeFileSync(path, zip('lib/libsteps.so', readFileSync(library)))
+    return `${path}!/lib/libsteps.so`
+  }
+
+  it('is found by attachUprobe, which explains a missing function', () => {
+    expect(single(archived(), 'walk')).toBe(0n)
+    expect(refusal(() => single(archived(), 'wait')).why).toBe("it has no function 'wait'")
+  })
+
+  requiresKernel('6.6', 'is refused by attachUprobeMulti', () => {
+    expect(refusal(() => multi(archived(), { symbols: ['walk'] })).why).toBe(
+      'only attachUprobe() can look into archives',
+    )
+  })
+})
+
 describe('attachUprobeMulti by symbols', () => {
   for (const [name, file, symbol, runs] of found) {
     requiresKernel('6.6', `attaches to ${name}`, () =>
