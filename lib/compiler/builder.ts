@@ -1,0 +1,307 @@
+// Writes operations: arithmetic with C's rules, conversions, loads and stores.
+import type { AluOperation, Argument, Base, Comparison, Operand, Operation, Reg } from './ir.js'
+import type { Located, Source } from './source.js'
+import { type IntType, integerOf, s32, s64, sizeOf, u32 } from './types.js'
+import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
+
+const stackSize = 512
+
+export type NumericValue = ConstantValue | NumberValue
+
+/** Types smaller than `int` are computed with as C does: as 32 bits with the same sign. */
+const promoted = (type: IntType): IntType => (type.size >= 4 ? type : type.signed ? s32 : u32)
+
+export const operations: Readonly<Record<string, AluOperation>> = {
+  '+': 'add',
+  '-': 'sub',
+  '*': 'mul',
+  '/': 'div',
+  '%': 'mod',
+  '&': 'and',
+  '|': 'or',
+  '^': 'xor',
+  '<<': 'lsh',
+  '>>': 'rsh',
+  '>>>': 'rsh',
+}
+
+export class Builder {
+  readonly source: Source
+  readonly list: Operation[] = []
+  /** Where the code that is being written comes from. */
+  at = 0
+  #registers = 0
+  #labels = 0
+  #stack = 0
+
+  constructor(source: Source) {
+    this.source = source
+  }
+
+  readonly newReg = (): Reg => this.#registers++
+
+  newLabel(): string {
+    return `L${this.#labels++}`
+  }
+
+  /** Room on the stack, aligned to 8 bytes. Returns its offset from the stack's end. */
+  newSlot(size: number, node?: Located): number {
+    this.#stack += Math.ceil(size / 8) * 8
+    if (this.#stack > stackSize) {
+      this.source.fail(
+        node ?? { start: this.at, end: this.at + 1 },
+        `the function needs ${this.#stack} bytes of stack, and the kernel has ${stackSize}`,
+        'Put what is large into a map, or into the record of a ring buffer.',
+      )
+    }
+    return -this.#stack
+  }
+
+  // What to write, without the place that all of them have.
+  push(operation: Operation extends infer O ? (O extends Operation ? Omit<O, 'at'> : never) : never): void {
+    this.list.push({ ...operation, at: this.at } as Operation)
+  }
+
+  label(name: string): void {
+    this.push({ op: 'label', name })
+  }
+
+  jump(to: string): void {
+    this.push({ op: 'jump', to })
+  }
+
+  call(helper: number, args: readonly Argument[]): Reg {
+    const d = this.newReg()
+    this.push({ op: 'call', d, helper, args })
+    return d
+  }
+
+  // ---- Numbers
+
+  /** A register with the number. */
+  inReg(value: NumericValue): Reg {
+    if (value.kind === 'number') return value.reg
+    const d = this.newReg()
+    this.push({ op: 'const', d, value: BigInt.asUintN(64, value.value) })
+    return d
+  }
+
+  operand(value: NumericValue): Operand {
+    return { reg: this.inReg(value) }
+  }
+
+  /** The type that both sides are computed in. */
+  common(a: NumericValue, b: NumericValue): IntType {
+    if (a.type === undefined && b.type === undefined) return s64
+    if (a.type === undefined) return promoted(b.type!)
+    if (b.type === undefined) return promoted(a.type)
+    const [x, y] = [promoted(a.type), promoted(b.type)]
+    if (x.size !== y.size) return x.size > y.size ? x : y
+    return x.signed ? y : x
+  }
+
+  /** The number as another type. A cast may cut it off. */
+  convert(value: NumericValue, type: IntType, node: Located, isCast = false): NumericValue {
+    if (value.kind === 'constant') return this.#constant(value, type, node, isCast)
+    const from = value.type
+    if (!isCast && type.size < from.size) {
+      this.source.fail(
+        node,
+        `${from.name} does not fit ${type.name}`,
+        `Write ${type.name}(...) to cut it off.`,
+      )
+    }
+    if (type.name === 'bool') return this.#truth(value)
+    return { kind: 'number', reg: this.#resize(value.reg, from, type), type }
+  }
+
+  /**
+   * A number without a sign has zeros above it. One with a sign is extended to 32 bits by its sign, and has zeros above these; so operations of 32 bits
+   * can use it as it is.
+   */
+  #resize(reg: Reg, from: IntType, to: IntType): Reg {
+    if (to.size === 8) return from.signed && from.size < 8 ? this.#signExtend(reg, 4, 64) : reg
+    if (to.size === 4) {
+      if (from.size <= 4) return reg
+      const d = this.newReg()
+      this.push({ op: 'move', d, s: reg, bits: 32 })
+      return d
+    }
+    if (from.size < to.size && !from.signed) return reg
+    if (from.size <= to.size && from.signed === to.signed) return reg
+    if (to.signed) return this.#signExtend(reg, to.size, 32)
+    const d = this.newReg()
+    this.push({ op: 'alu', operation: 'and', bits: 32, d, a: reg, b: { imm: 2 ** (to.size * 8) - 1 } })
+    return d
+  }
+
+  #signExtend(reg: Reg, bytes: number, bits: 32 | 64): Reg {
+    const [shifted, d] = [this.newReg(), this.newReg()]
+    const b = { imm: bits - bytes * 8 }
+    this.push({ op: 'alu', operation: 'lsh', bits, d: shifted, a: reg, b })
+    this.push({ op: 'alu', operation: 'arsh', bits, d, a: shifted, b })
+    return d
+  }
+
+  #constant(value: ConstantValue, type: IntType, node: Located, isCast: boolean): ConstantValue {
+    const bits = type.size * 8
+    const fit = type.signed ? BigInt.asIntN(bits, value.value) : BigInt.asUintN(bits, value.value)
+    if (fit !== value.value && !isCast) this.source.fail(node, `${value.value} does not fit ${type.name}`)
+    return { kind: 'constant', value: type.name === 'bool' ? (value.value === 0n ? 0n : 1n) : fit, type }
+  }
+
+  #truth(value: NumberValue): NumberValue {
+    const d = this.newReg()
+    const done = this.newLabel()
+    this.push({ op: 'const', d, value: 0n })
+    this.push({ op: 'branch', comparison: 'eq', bits: 64, a: value.reg, b: { imm: 0 }, to: done })
+    this.push({ op: 'const', d, value: 1n })
+    this.label(done)
+    return { kind: 'number', reg: d, type: { ...value.type, name: 'bool', size: 1, signed: false } }
+  }
+
+  /** An operation of two numbers. Both are converted to the larger type; without a sign if one of them has none. */
+  arithmetic(operator: string, left: NumericValue, right: NumericValue, node: Located): NumericValue {
+    const operation = operations[operator]
+    if (operation === undefined)
+      this.source.fail(node, `'${operator}' is not an operation of the kernel side`)
+    const isShift = operator.length > 1
+    const type = isShift ? promoted(left.type ?? s64) : this.common(left, right)
+    const bits = type.size === 8 ? 64 : 32
+    const a = this.inReg(this.convert(left, type, node, true))
+    if (right.kind === 'constant') this.#expectRight(operator, right.value, bits, node)
+    const b = this.operand(isShift ? right : this.convert(right, type, node, true))
+    const isDivision = operation === 'div' || operation === 'mod'
+    if (isDivision && type.signed)
+      return { kind: 'number', reg: this.#divideSigned(operation, bits, a, b), type }
+    const d = this.newReg()
+    const own = operator === '>>' && type.signed ? 'arsh' : operation
+    this.push({ op: 'alu', operation: own, bits, d, a, b })
+    return { kind: 'number', reg: d, type }
+  }
+
+  #expectRight(operator: string, value: bigint, bits: number, node: Located): void {
+    if ((operator === '/' || operator === '%') && value === 0n) this.source.fail(node, 'this divides by zero')
+    if (operator.length > 1 && (value < 0n || value >= BigInt(bits))) {
+      this.source.fail(node, `a number of ${bits} bits cannot be shifted by ${value}`)
+    }
+  }
+
+  /** Before Linux 6.6 there is no signed division: the numbers are divided without their signs, which are put back. */
+  #divideSigned(operation: 'div' | 'mod', bits: 32 | 64, a: Reg, b: Operand): Reg {
+    const [left, isLeftNegative] = this.#magnitude(a, bits)
+    const [right, isRightNegative] = this.#magnitude(
+      'reg' in b ? b.reg : this.inReg({ kind: 'constant', value: BigInt(b.imm) }),
+      bits,
+    )
+    const d = this.newReg()
+    this.push({ op: 'alu', operation, bits, d, a: left, b: { reg: right } })
+    const sign = this.newReg()
+    // The remainder has the sign of the left side.
+    if (operation === 'mod') this.push({ op: 'move', d: sign, s: isLeftNegative, bits: 64 })
+    else
+      this.push({
+        op: 'alu',
+        operation: 'xor',
+        bits,
+        d: sign,
+        a: isLeftNegative,
+        b: { reg: isRightNegative },
+      })
+    return this.#negateIf(d, sign, bits)
+  }
+
+  /** The number without its sign, and all ones if it had one. */
+  #magnitude(reg: Reg, bits: 32 | 64): [magnitude: Reg, sign: Reg] {
+    const sign = this.newReg()
+    this.push({ op: 'alu', operation: 'arsh', bits, d: sign, a: reg, b: { imm: bits - 1 } })
+    return [this.#negateIf(reg, sign, bits), sign]
+  }
+
+  /** The number, or its negative where `sign` is all ones. */
+  #negateIf(reg: Reg, sign: Reg, bits: 32 | 64): Reg {
+    const [flipped, d] = [this.newReg(), this.newReg()]
+    this.push({ op: 'alu', operation: 'xor', bits, d: flipped, a: reg, b: { reg: sign } })
+    this.push({ op: 'alu', operation: 'sub', bits, d, a: flipped, b: { reg: sign } })
+    return d
+  }
+
+  /** Goes to a label if a comparison holds. */
+  compare(comparison: Comparison, left: NumericValue, right: NumericValue, to: string, node: Located): void {
+    const type = this.common(left, right)
+    const bits = type.size === 8 ? 64 : 32
+    const a = this.inReg(this.convert(left, type, node, true))
+    const b = this.operand(this.convert(right, type, node, true))
+    const isOrdered = comparison !== 'eq' && comparison !== 'ne'
+    this.push({
+      op: 'branch',
+      comparison: isOrdered && type.signed ? (`s${comparison}` as Comparison) : comparison,
+      bits,
+      a,
+      b,
+      to,
+    })
+  }
+
+  /** A number with a sign that was loaded is extended to 32 bits. */
+  signed(value: NumberValue): NumberValue {
+    const { reg, type } = value
+    return type.signed && type.size < 4 ? { ...value, reg: this.#signExtend(reg, type.size, 32) } : value
+  }
+
+  // ---- Memory
+
+  load(place: PlaceValue, node: Located): NumberValue {
+    const { type } = place
+    if (type.kind !== 'int') this.source.fail(node, `${describeValue(place)} cannot be used as a number`)
+    const d = this.newReg()
+    this.push({ op: 'load', d, base: place.base, offset: place.offset, size: type.size })
+    if (type.bigEndian)
+      return { kind: 'number', reg: this.#swap(d, type.size), type: integerOf(type.size, false) }
+    return this.signed({ kind: 'number', reg: d, type })
+  }
+
+  store(place: PlaceValue, value: NumericValue, node: Located): void {
+    const { type } = place
+    if (type.kind !== 'int') this.source.fail(node, `a number cannot be assigned to ${describeValue(place)}`)
+    let reg = this.inReg(value)
+    if (type.bigEndian) reg = this.#swap(reg, type.size)
+    this.push({ op: 'store', base: place.base, offset: place.offset, size: type.size, value: { reg } })
+  }
+
+  #swap(a: Reg, size: number): Reg {
+    if (size === 1) return a
+    const d = this.newReg()
+    this.push({ op: 'be', d, a, bits: (size * 8) as 16 | 32 | 64 })
+    return d
+  }
+
+  /** Writes zeros. */
+  clear(base: Base, offset: number, size: number): void {
+    for (let at = 0; at < size; ) {
+      const step = [8, 4, 2, 1].find((step) => at + step <= size && (offset + at) % step === 0)!
+      this.push({ op: 'store', base, offset: offset + at, size: step, value: { imm: 0 } })
+      at += step
+    }
+  }
+
+  /** An address as an argument of a call. */
+  address({ base, offset }: { base: Base; offset: number }): Argument {
+    if (base === 'frame') return { frame: offset }
+    if (offset === 0) return { reg: base }
+    const d = this.newReg()
+    this.push({ op: 'alu', operation: 'add', bits: 64, d, a: base, b: { imm: offset } })
+    return { reg: d }
+  }
+
+  /** A place on the stack for a value. */
+  local(type: PlaceValue['type'], node: Located): PlaceValue {
+    return { kind: 'place', base: 'frame', offset: this.newSlot(sizeOf(type), node), type }
+  }
+
+  expectNumeric(value: Value, node: Located): NumericValue {
+    if (value.kind === 'number' || value.kind === 'constant') return value
+    if (value.kind === 'place') return this.load(value, node)
+    this.source.fail(node, `${describeValue(value)} is not a number`)
+  }
+}

@@ -1,0 +1,186 @@
+import { s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
+import type { MapDefinition } from '../asm/map-definition.js'
+import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
+import type { BtfTypes } from '../btf/parse.js'
+import { allocate } from './allocate.js'
+import { emit } from './emit.js'
+import type { Operation } from './ir.js'
+import { KernelTypes } from './kernel-types.js'
+import { FunctionCompiler } from './lower.js'
+import { hooks, Module, type ModuleMap, type ModuleProgram } from './module.js'
+import { nearest } from './nearest.js'
+import { optimize } from './optimize.js'
+import { Source } from './source.js'
+import { cTypeOf, integerOf, sizeOf, u64 } from './types.js'
+import type { Scope, Value } from './values.js'
+
+export interface CompileOptions {
+  /** The name of the file, for messages and for the source lines in the object. */
+  file?: string
+  /** The types of the kernel, such as `Btf.fromKernel().types`. */
+  kernel: BtfTypes
+}
+
+export interface CompiledProgram {
+  readonly name: string
+  /** What stands in SEC(). */
+  readonly section: string
+  /** How many instructions of 8 bytes it has. */
+  readonly instructions: number
+}
+
+export interface CompileResult {
+  /** The object file, for `BpfObject.open`. */
+  readonly object: Uint8Array
+  readonly programs: readonly CompiledProgram[]
+}
+
+/**
+ * Compiles programs in TypeScript to an object file.
+ *
+ * @throws CompileError that shows the line, the place in it, and what to write instead
+ */
+export function compile(text: string, { file = 'program.bpf.ts', kernel }: CompileOptions): CompileResult {
+  const source = new Source(file, text)
+  const module = new Module(source)
+  const types = new KernelTypes(kernel)
+  const programs = Object.fromEntries(
+    module.programs.map((program) => [program.name, programOf(module, types, program)]),
+  )
+  if (module.programs.length === 0) {
+    source.fail(
+      { start: 0, end: 1 },
+      'the file has no program',
+      "Write one: export const onExec = rawTp('sched_process_exec', (task) => { ... }).",
+    )
+  }
+  const object = buildObject({
+    ...(module.license !== undefined && { license: module.license }),
+    maps: Object.fromEntries([...module.maps.values()].map((map) => [map.name, mapOf(map)])),
+    globals: globalsOf(module),
+    programs,
+  })
+  return {
+    object,
+    programs: Object.entries(programs).map(([name, { section, instructions }]) => ({
+      name,
+      section,
+      instructions: instructions.reduce((sum, { imm }) => sum + (typeof imm === 'bigint' ? 2 : 1), 0),
+    })),
+  }
+}
+
+/** The operations of each program, before registers are chosen: to look at what the compiler does. */
+export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
+  const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
+  const types = new KernelTypes(options.kernel)
+  return new Map(module.programs.map((program) => [program.name, lower(module, types, program).operations]))
+}
+
+function programOf(module: Module, types: KernelTypes, program: ModuleProgram): ProgramDefinition {
+  const { compiler, operations } = lower(module, types, program)
+  const allocation = allocate(operations, compiler.newReg, () => compiler.newSlot(8, program.node))
+  const prefix = hooks[program.hook]!
+  return {
+    section: program.target === undefined ? prefix : `${prefix}/${program.target.name}`,
+    instructions: emit(allocation, module.source),
+    type: prototype(cInt, { ctx: pointer(voidType) }),
+  }
+}
+
+function lower(module: Module, types: KernelTypes, program: ModuleProgram) {
+  const compiler = new FunctionCompiler(module, types)
+  compiler.at = program.function.start ?? 0
+  compiler.program(program.function, argumentsOf(compiler, types, program))
+  return { compiler, operations: optimize(compiler.list) }
+}
+
+/** The names of a program's parameters, with the values that the kernel passes. */
+function argumentsOf(compiler: FunctionCompiler, types: KernelTypes, program: ModuleProgram): Scope {
+  const { source } = compiler
+  const scope: Scope = new Map()
+  const context = compiler.newReg()
+  compiler.push({ op: 'param', d: context, index: 0 })
+  const passed = passedTo(source, types, program)
+  for (const [i, parameter] of program.function.params.entries()) {
+    if (parameter.type !== 'Identifier') return source.fail(parameter, 'a parameter of a program is a name')
+    const argument = passed[i]
+    if (argument === undefined) {
+      const names = passed.map(({ name }) => name || '?').join(', ')
+      return source.fail(
+        parameter,
+        `'${program.target?.name ?? program.hook}' has ${passed.length} arguments${names && `: ${names}`}`,
+      )
+    }
+    compiler.at = parameter.start ?? compiler.at
+    const reg = compiler.newReg()
+    compiler.push({ op: 'load', d: reg, base: context, offset: i * 8, size: 8 })
+    scope.set(parameter.name, {
+      value: argumentValue(types, argument.typeId, reg, program.hook !== 'rawTp'),
+      mutable: false,
+    })
+  }
+  return scope
+}
+
+function argumentValue(types: KernelTypes, typeId: number, reg: number, trusted: boolean): Value {
+  const type = types.btf.resolve(typeId)
+  if (type.kind === 'ptr') {
+    const record = types.btf.resolve(type.typeId)
+    if (record.kind === 'struct' || record.kind === 'union')
+      return { kind: 'kernel pointer', reg, record, trusted }
+  }
+  const isNumber = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64'
+  return { kind: 'number', reg, type: isNumber && type.size === 8 ? integerOf(8, type.signed) : u64 }
+}
+
+function passedTo(
+  source: Source,
+  types: KernelTypes,
+  { hook, target }: ModuleProgram,
+): readonly { readonly name: string; readonly typeId: number }[] {
+  if (target === undefined) return []
+  if (hook === 'rawTp' || hook === 'tpBtf') {
+    const found = types.tracepoint(target.name)
+    if (found !== undefined) return found
+    source.fail(
+      target.node,
+      `this kernel has no tracepoint '${target.name}'`,
+      nearest(target.name, types.tracepointNames()),
+    )
+  }
+  const prototype = types.function(target.name)
+  if (prototype === undefined) {
+    source.fail(
+      target.node,
+      `this kernel has no function '${target.name}'`,
+      nearest(target.name, types.btf.names('func')),
+    )
+  }
+  const result = hook === 'fexit' ? [{ name: 'result', typeId: prototype.returnTypeId }] : []
+  return [...prototype.params, ...result]
+}
+
+function mapOf({ type, key, value, maxEntries, record }: ModuleMap): MapDefinition {
+  return {
+    type,
+    maxEntries,
+    ...(key && { key: cTypeOf(key) }),
+    ...(value && { value: cTypeOf(value) }),
+    ...(record && { tags: [`record:struct ${record.name}`] }),
+  }
+}
+
+function globalsOf(module: Module): Record<string, GlobalDefinition> {
+  const globals: Record<string, GlobalDefinition> = {}
+  for (const { name, section, type, value } of module.globals.values()) {
+    const bytes = new Uint8Array(sizeOf(type))
+    for (let i = 0, left = value; i < bytes.length; i++, left >>= 8n) bytes[i] = Number(left & 0xffn)
+    globals[name] = { section, type: cTypeOf(type), ...(section !== '.bss' && { value: bytes }) }
+  }
+  // The record of a ring buffer stands nowhere else in the object's BTF.
+  for (const { name, record } of module.maps.values()) {
+    if (record !== undefined) globals[`${name}_record`] = { section: '.bss', type: pointer(cTypeOf(record)) }
+  }
+  return globals
+}

@@ -1,0 +1,175 @@
+// The program between syntax and instructions: operations on as many registers as it needs.
+import type { CoreRelocation } from '../asm/instruction.js'
+
+/** A register before there are only ten of them. */
+export type Reg = number
+
+export type Operand = { readonly reg: Reg } | { readonly imm: number }
+
+/** What an address is counted from: a register, or the end of the stack. */
+export type Base = Reg | 'frame'
+
+export type AluOperation =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'mod'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'lsh'
+  | 'rsh'
+  | 'arsh'
+export type Comparison = 'eq' | 'ne' | 'gt' | 'ge' | 'lt' | 'le' | 'sgt' | 'sge' | 'slt' | 'sle' | 'set'
+
+interface Common {
+  /** Where it comes from in the source. */
+  readonly at: number
+  readonly core?: CoreRelocation
+}
+
+export type Operation =
+  | (Common & { readonly op: 'label'; readonly name: string })
+  /** An argument of the function, which is in one of r1 to r5 when it begins. */
+  | (Common & { readonly op: 'param'; readonly d: Reg; readonly index: number })
+  | (Common & { readonly op: 'const'; readonly d: Reg; readonly value: bigint })
+  | (Common & { readonly op: 'move'; readonly d: Reg; readonly s: Reg; readonly bits: 32 | 64 })
+  | (Common & {
+      readonly op: 'alu'
+      readonly operation: AluOperation
+      readonly bits: 32 | 64
+      readonly d: Reg
+      readonly a: Reg
+      readonly b: Operand
+    })
+  | (Common & { readonly op: 'neg'; readonly bits: 32 | 64; readonly d: Reg; readonly a: Reg })
+  | (Common & { readonly op: 'be'; readonly bits: 16 | 32 | 64; readonly d: Reg; readonly a: Reg })
+  | (Common & {
+      readonly op: 'load'
+      readonly d: Reg
+      readonly base: Base
+      readonly offset: number
+      readonly size: number
+    })
+  | (Common & {
+      readonly op: 'store'
+      readonly base: Base
+      readonly offset: number
+      readonly size: number
+      readonly value: Operand
+    })
+  | (Common & {
+      readonly op: 'atomicAdd'
+      readonly base: Base
+      readonly offset: number
+      readonly size: 4 | 8
+      readonly value: Reg
+    })
+  /** An address on the stack. */
+  | (Common & { readonly op: 'frame'; readonly d: Reg; readonly offset: number })
+  | (Common & {
+      readonly op: 'symbol'
+      readonly d: Reg
+      readonly kind: 'map' | 'data' | 'extern'
+      readonly name: string
+    })
+  | (Common & {
+      readonly op: 'call'
+      readonly d: Reg | undefined
+      readonly helper: number
+      readonly args: readonly Argument[]
+    })
+  | (Common & { readonly op: 'jump'; readonly to: string })
+  | (Common & {
+      readonly op: 'branch'
+      readonly comparison: Comparison
+      readonly bits: 32 | 64
+      readonly a: Reg
+      readonly b: Operand
+      readonly to: string
+    })
+  | (Common & { readonly op: 'return'; readonly value: Reg })
+
+/** An argument of a call: a value, an address on the stack, or that of a map. */
+export type Argument = Operand | { readonly frame: number } | { readonly map: string }
+
+/** The register that an operation writes. */
+export function written(operation: Operation): Reg | undefined {
+  return 'd' in operation ? operation.d : undefined
+}
+
+/** The registers that an operation reads. */
+export function read(operation: Operation): Reg[] {
+  switch (operation.op) {
+    case 'move':
+      return [operation.s]
+    case 'alu':
+    case 'branch':
+      return 'reg' in operation.b ? [operation.a, operation.b.reg] : [operation.a]
+    case 'neg':
+    case 'be':
+      return [operation.a]
+    case 'load':
+      return regOf(operation.base)
+    case 'store':
+      return [...regOf(operation.base), ...('reg' in operation.value ? [operation.value.reg] : [])]
+    case 'atomicAdd':
+      return [...regOf(operation.base), operation.value]
+    case 'call':
+      return operation.args.flatMap((arg) => ('reg' in arg ? [arg.reg] : []))
+    case 'return':
+      return [operation.value]
+    default:
+      return []
+  }
+}
+
+const regOf = (base: Base): Reg[] => (base === 'frame' ? [] : [base])
+
+/** The same operation with other registers. `map` is asked for what is read, `to` for what is written. */
+export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: Reg) => Reg): Operation {
+  const operand = <T extends Argument>(value: T): T =>
+    'reg' in value ? { ...value, reg: map(value.reg) } : value
+  const base = (value: Base): Base => (value === 'frame' ? value : map(value))
+  switch (operation.op) {
+    case 'param':
+    case 'const':
+    case 'frame':
+    case 'symbol':
+      return { ...operation, d: to(operation.d) }
+    case 'move':
+      return { ...operation, s: map(operation.s), d: to(operation.d) }
+    case 'alu':
+      return { ...operation, a: map(operation.a), b: operand(operation.b), d: to(operation.d) }
+    case 'neg':
+    case 'be':
+      return { ...operation, a: map(operation.a), d: to(operation.d) }
+    case 'load':
+      return { ...operation, base: base(operation.base), d: to(operation.d) }
+    case 'store':
+      return { ...operation, base: base(operation.base), value: operand(operation.value) }
+    case 'atomicAdd':
+      return { ...operation, base: base(operation.base), value: map(operation.value) }
+    case 'call':
+      return {
+        ...operation,
+        args: operation.args.map(operand),
+        d: operation.d === undefined ? undefined : to(operation.d),
+      }
+    case 'branch':
+      return { ...operation, a: map(operation.a), b: operand(operation.b) }
+    case 'return':
+      return { ...operation, value: map(operation.value) }
+    default:
+      return operation
+  }
+}
+
+/** Whether an operation can be left out when nobody reads what it writes. */
+export function isPure({ op }: Operation): boolean {
+  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'load', 'frame', 'symbol'].includes(op)
+}
+
+/** Whether control never goes on to the next operation. */
+export const isEnd = ({ op }: Operation): boolean => op === 'jump' || op === 'return'

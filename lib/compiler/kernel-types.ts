@@ -1,0 +1,177 @@
+// The kernel's structs as a program sees them. The object gets a twin of each, with just the members that are used: CO-RE finds these by name in the kernel
+// that the program is loaded into.
+
+import * as c from '../asm/c-types.js'
+import type { CoreRelocation } from '../asm/instruction.js'
+import type { BtfTypes } from '../btf/parse.js'
+import type { BtfFuncProto, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
+
+export type KernelRecord = BtfStruct | BtfUnion
+
+/** BPF_CORE_FIELD_BYTE_OFFSET and BPF_CORE_FIELD_EXISTS. */
+const fieldByteOffset = 0
+const fieldExists = 2
+
+/** A twin while members are added to it. */
+interface Twin {
+  readonly type: { kind: 'struct' | 'union'; name: string; size: number; align: number; members: c.Member[] }
+  readonly index: Map<string, number>
+}
+
+/** A path from a kernel struct to a part of it. */
+export interface KernelPath {
+  readonly root: KernelRecord
+  /** Names of members and numbers of elements. */
+  readonly steps: readonly (string | number)[]
+  /** The type at its end, in the kernel's BTF. */
+  readonly typeId: number
+}
+
+export class KernelTypes {
+  readonly btf: BtfTypes
+  readonly #twins = new Map<number, Twin>()
+
+  constructor(btf: BtfTypes) {
+    this.btf = btf
+  }
+
+  record(name: string): KernelRecord | undefined {
+    return this.btf.find(name, 'struct') ?? this.btf.find(name, 'union')
+  }
+
+  /** The arguments of a tracepoint, as the kernel passes them. */
+  tracepoint(name: string): BtfFuncProto['params'] | undefined {
+    const type = this.btf.find(`btf_trace_${name}`, 'typedef')
+    if (type === undefined) return undefined
+    const pointer = this.btf.resolve(type.typeId)
+    const prototype = pointer.kind === 'ptr' ? this.btf.resolve(pointer.typeId) : undefined
+    // The first argument is the tracepoint's own.
+    return prototype?.kind === 'func_proto' ? prototype.params.slice(1) : undefined
+  }
+
+  *tracepointNames(): Generator<string> {
+    for (const name of this.btf.names('typedef')) if (name.startsWith('btf_trace_')) yield name.slice(10)
+  }
+
+  function(name: string): BtfFuncProto | undefined {
+    const found = this.btf.find(name, 'func')
+    const prototype = found && this.btf.resolve(found.typeId)
+    return prototype?.kind === 'func_proto' ? prototype : undefined
+  }
+
+  /** A member of a record, also of anonymous structs and unions in it. */
+  member(record: KernelRecord, name: string): { typeId: number; bitfieldSize: number } | undefined {
+    for (const { name: own, typeId, bitfieldSize } of record.members) {
+      if (own === name) return { typeId, bitfieldSize }
+      const inner = own === '' ? this.btf.resolve(typeId) : undefined
+      if (inner?.kind !== 'struct' && inner?.kind !== 'union') continue
+      const found = this.member(inner, name)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  memberNames(record: KernelRecord): string[] {
+    return record.members.flatMap(({ name, typeId }) => {
+      if (name !== '') return [name]
+      const inner = this.btf.resolve(typeId)
+      return inner.kind === 'struct' || inner.kind === 'union' ? this.memberNames(inner) : []
+    })
+  }
+
+  /** What libbpf is to put into an instruction, and what stands there until then: the offset in the twin. */
+  offsetOf(path: KernelPath): { core: CoreRelocation; offset: number } {
+    const { core, offset } = this.#access(path)
+    return { core: { ...core, kind: fieldByteOffset }, offset }
+  }
+
+  existence(path: KernelPath): CoreRelocation {
+    return { ...this.#access(path).core, kind: fieldExists }
+  }
+
+  #access({ root, steps }: KernelPath): { core: CoreRelocation; offset: number } {
+    const indexes: number[] = [0]
+    let type: BtfType = root
+    let bits = 0
+    let element = 0
+    for (const step of steps) {
+      if (typeof step === 'number') {
+        indexes.push(step)
+        bits += step * element * 8
+        continue
+      }
+      const twin = this.#twin(type as KernelRecord)
+      const index = this.#memberIndex(twin, type as KernelRecord, step)
+      indexes.push(index)
+      bits += twin.type.members[index]!.bitOffset
+      type = this.btf.resolve(this.member(type as KernelRecord, step)!.typeId)
+      if (type.kind === 'array') {
+        element = this.btf.sizeOf(type.typeId)
+        type = this.btf.resolve(type.typeId)
+      }
+    }
+    return {
+      core: { type: this.#twin(root).type as c.CType, access: indexes.join(':'), kind: 0 },
+      offset: bits / 8,
+    }
+  }
+
+  #twin(record: KernelRecord): Twin {
+    const known = this.#twins.get(record.id)
+    if (known !== undefined) return known
+    const { kind, name } = record
+    const twin: Twin = { type: { kind, name, size: 8, align: 8, members: [] }, index: new Map() }
+    this.#twins.set(record.id, twin)
+    return twin
+  }
+
+  #memberIndex({ type, index }: Twin, record: KernelRecord, name: string): number {
+    const known = index.get(name)
+    if (known !== undefined) return known
+    const member = this.cType(this.member(record, name)!.typeId)
+    const size = Math.max(1, this.#sizeOf(member))
+    // Each begins at 8 bytes more than the one before, which is nearly never where the kernel has it: a relocation that is missing is seen at once.
+    const bitOffset = type.kind === 'union' ? 0 : type.size * 8
+    const at = type.members.push({ name, type: member, bitOffset, bitfieldSize: 0 }) - 1
+    type.size = type.kind === 'union' ? Math.max(type.size, size) : type.size + Math.ceil(size / 8) * 8
+    index.set(name, at)
+    return at
+  }
+
+  #sizeOf(type: c.CType): number {
+    return c.sizeOf(type)
+  }
+
+  /** A type of the kernel as it stands in the object. Records are twins. */
+  cType(typeId: number): c.CType {
+    const type = this.btf.resolve(typeId)
+    switch (type.kind) {
+      case 'int':
+        return {
+          kind: 'int',
+          name: type.name,
+          size: type.size,
+          encoding: type.bool ? 'bool' : type.signed ? 'signed' : 'unsigned',
+        }
+      case 'enum':
+      case 'enum64':
+        return type.size === 8 ? (type.signed ? c.s64 : c.u64) : type.signed ? c.s32 : c.u32
+      case 'ptr': {
+        const to = this.btf.resolve(type.typeId)
+        const isRecord = to.kind === 'struct' || to.kind === 'union'
+        return c.pointer(isRecord ? c.forward(to.kind, to.name) : c.voidType)
+      }
+      case 'array':
+        return c.array(this.cType(type.typeId), type.length)
+      case 'struct':
+      case 'union': {
+        const twin = this.#twin(type)
+        // A record inside of another is as large as the kernel's, whatever is used of it.
+        twin.type.size = Math.max(twin.type.size, Math.ceil(type.size / 8) * 8)
+        return twin.type as c.CType
+      }
+      default:
+        return c.voidType
+    }
+  }
+}

@@ -1,0 +1,342 @@
+// What stands at the top of a program's file: structs, maps, global variables, programs, functions.
+import type { MapDefinition } from '../asm/map-definition.js'
+import { nearest } from './nearest.js'
+import type { Source } from './source.js'
+import { type ast, parseModule } from './syntax.js'
+import { type IntType, integers, type StructType, structOf, type Type, u32 } from './types.js'
+
+/** How a map is made in a program: the types between the angle brackets, and what they are. */
+interface MapKind {
+  readonly type: MapDefinition['type']
+  readonly parameters: 'key and value' | 'value' | 'record'
+}
+
+export const mapKinds: Readonly<Record<string, MapKind>> = {
+  hash: { type: 'hash', parameters: 'key and value' },
+  lruHash: { type: 'lru_hash', parameters: 'key and value' },
+  percpuHash: { type: 'percpu_hash', parameters: 'key and value' },
+  array: { type: 'array', parameters: 'value' },
+  percpuArray: { type: 'percpu_array', parameters: 'value' },
+  ringbuf: { type: 'ringbuf', parameters: 'record' },
+}
+
+export const globalKinds = ['rodata', 'data', 'bss'] as const
+
+/** Hooks by the function that makes a program of them: the section, up to what is attached to. */
+export const hooks: Readonly<Record<string, string>> = {
+  rawTp: 'raw_tp',
+  tpBtf: 'tp_btf',
+  fentry: 'fentry',
+  fexit: 'fexit',
+  syscall: 'syscall',
+}
+
+export interface ModuleMap {
+  readonly name: string
+  readonly kind: string
+  readonly type: MapDefinition['type']
+  readonly key: Type | undefined
+  readonly value: Type | undefined
+  readonly record: StructType | undefined
+  readonly maxEntries: number
+}
+
+export interface ModuleGlobal {
+  readonly name: string
+  readonly section: string
+  readonly type: Type
+  readonly value: bigint
+}
+
+export interface ModuleProgram {
+  readonly name: string
+  readonly hook: string
+  /** What it is attached to; undefined for hooks that have no such thing. */
+  readonly target: { readonly name: string; readonly node: ast.Node } | undefined
+  readonly function: ast.ArrowFunctionExpression | ast.FunctionExpression
+  readonly node: ast.Node
+}
+
+type FunctionNode = ast.ArrowFunctionExpression | ast.FunctionExpression | ast.FunctionDeclaration
+
+export class Module {
+  readonly source: Source
+  readonly structs = new Map<string, StructType>()
+  readonly aliases = new Map<string, ast.TSType>()
+  readonly maps = new Map<string, ModuleMap>()
+  readonly globals = new Map<string, ModuleGlobal>()
+  readonly constants = new Map<string, bigint>()
+  readonly functions = new Map<string, FunctionNode>()
+  readonly programs: ModuleProgram[] = []
+  license: string | undefined
+
+  constructor(source: Source) {
+    this.source = source
+    const statements = parseModule(source).map((node) =>
+      node.type === 'ExportNamedDeclaration' && node.declaration ? node.declaration : node,
+    )
+    // Types may be used above the place where they are declared.
+    for (const node of statements)
+      if (node.type === 'TSTypeAliasDeclaration') this.aliases.set(node.id.name, node.typeAnnotation)
+    for (const node of statements)
+      if (node.type === 'TSInterfaceDeclaration') this.#interfaces.set(node.id.name, node)
+    for (const node of statements) this.#statement(node)
+  }
+
+  readonly #interfaces = new Map<string, ast.TSInterfaceDeclaration>()
+  readonly #open = new Set<string>()
+
+  #statement(node: ast.Node): void {
+    switch (node.type) {
+      case 'ImportDeclaration':
+      case 'TSTypeAliasDeclaration':
+      case 'EmptyStatement':
+        return
+      case 'TSInterfaceDeclaration':
+        this.struct(node.id.name)
+        return
+      case 'FunctionDeclaration':
+        this.functions.set(node.id!.name, node)
+        return
+      case 'VariableDeclaration':
+        for (const declaration of node.declarations) this.#variable(declaration, node.kind)
+        return
+    }
+    this.source.fail(node, 'only types, maps, global variables, functions and programs can stand here')
+  }
+
+  #variable(node: ast.VariableDeclarator, kind: string): void {
+    const { id, init } = node
+    if (id.type !== 'Identifier') this.source.fail(id, 'a declaration at the top of the file has one name')
+    const { name } = id
+    if (kind !== 'const')
+      this.source.fail(
+        node,
+        `'${name}' has to be const`,
+        'A variable that changes is made with data<T>(value).',
+      )
+    if (init?.type === 'StringLiteral' && name === 'license') {
+      this.license = init.value
+      return
+    }
+    if (init?.type === 'ArrowFunctionExpression' || init?.type === 'FunctionExpression') {
+      this.functions.set(name, init)
+      return
+    }
+    const number = init ? this.constant(init) : undefined
+    if (number !== undefined) {
+      this.constants.set(name, number)
+      return
+    }
+    if (init?.type !== 'CallExpression' || init.callee.type !== 'Identifier') {
+      this.source.fail(
+        node,
+        `'${name}' is neither a constant, a map, a global variable nor a program`,
+        "They are made like this: hash<u32, u64>(1024), rodata<u32>(0), rawTp('sched_switch', (task) => { ... }).",
+      )
+    }
+    const { callee } = init
+    if (Object.hasOwn(mapKinds, callee.name)) this.#map(name, init, callee.name)
+    else if ((globalKinds as readonly string[]).includes(callee.name)) this.#global(name, init, callee.name)
+    else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
+    else {
+      const known = [...Object.keys(mapKinds), ...globalKinds, ...Object.keys(hooks)]
+      this.source.fail(
+        callee,
+        `'${callee.name}' makes neither a map, a global variable nor a program`,
+        nearest(callee.name, known),
+      )
+    }
+  }
+
+  #typeArguments(call: ast.CallExpression): ast.TSType[] {
+    const given = call.typeParameters
+    return given?.type === 'TSTypeParameterInstantiation' ? given.params : []
+  }
+
+  #map(name: string, call: ast.CallExpression, kind: string): void {
+    const { type, parameters } = mapKinds[kind]!
+    const types = this.#typeArguments(call)
+    const wanted = parameters === 'key and value' ? 2 : 1
+    if (types.length !== wanted) {
+      const example = {
+        'key and value': `${kind}<u32, u64>(1024)`,
+        value: `${kind}<u64>(16)`,
+        record: `${kind}<Event>(256 * 1024)`,
+      }
+      this.source.fail(call, `${kind} needs the ${parameters} types`, `Write ${example[parameters]}.`)
+    }
+    const [first, second] = types.map((one) => this.type(one))
+    const size = call.arguments[0]
+    const maxEntries = size && this.constant(size)
+    if (maxEntries === undefined || maxEntries <= 0n) {
+      this.source.fail(
+        size ?? call,
+        `${kind} needs its size: a constant number of ${parameters === 'record' ? 'bytes' : 'entries'}`,
+      )
+    }
+    if (parameters === 'record' && first!.kind !== 'struct')
+      this.source.fail(types[0]!, 'the records of a ring buffer are an interface')
+    this.maps.set(name, {
+      name,
+      kind,
+      type,
+      key: parameters === 'record' ? undefined : parameters === 'value' ? u32 : first,
+      value: parameters === 'record' ? undefined : parameters === 'value' ? first : second,
+      record: parameters === 'record' ? (first as StructType) : undefined,
+      maxEntries: Number(maxEntries),
+    })
+  }
+
+  #global(name: string, call: ast.CallExpression, kind: string): void {
+    const [type] = this.#typeArguments(call)
+    if (type === undefined) this.source.fail(call, `${kind} needs its type`, `Write ${kind}<u32>(0).`)
+    const initial = call.arguments[0]
+    const value = initial === undefined ? 0n : this.constant(initial)
+    if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
+    this.globals.set(name, { name, section: `.${kind}`, type: this.type(type), value })
+  }
+
+  #program(name: string, call: ast.CallExpression, kind: string): void {
+    const args = [...call.arguments]
+    const fn = args.pop()
+    if (fn?.type !== 'ArrowFunctionExpression' && fn?.type !== 'FunctionExpression') {
+      this.source.fail(call, `the last argument of ${kind} is the function that runs in the kernel`)
+    }
+    const target = args[0]
+    if (kind !== 'syscall' && target?.type !== 'StringLiteral') {
+      this.source.fail(call, `the first argument of ${kind} is the name of what it is attached to`)
+    }
+    this.programs.push({
+      name,
+      hook: kind,
+      target: target?.type === 'StringLiteral' ? { name: target.value, node: target } : undefined,
+      function: fn,
+      node: call,
+    })
+  }
+
+  /** The value of an expression of numbers, if it has one before the program runs. */
+  constant(node: ast.Node): bigint | undefined {
+    switch (node.type) {
+      case 'NumericLiteral':
+        return Number.isSafeInteger(node.value) ? BigInt(node.value) : undefined
+      case 'BigIntLiteral':
+        return BigInt(node.value)
+      case 'BooleanLiteral':
+        return node.value ? 1n : 0n
+      case 'Identifier':
+        return this.constants.get(node.name)
+      case 'UnaryExpression': {
+        const value = node.operator === '-' ? this.constant(node.argument) : undefined
+        return value === undefined ? undefined : -value
+      }
+      case 'BinaryExpression': {
+        const [a, b] = [this.constant(node.left), this.constant(node.right)]
+        if (a === undefined || b === undefined) return undefined
+        switch (node.operator) {
+          case '+':
+            return a + b
+          case '-':
+            return a - b
+          case '*':
+            return a * b
+          case '<<':
+            return a << b
+          case '|':
+            return a | b
+        }
+      }
+    }
+    return undefined
+  }
+
+  /** A type as it stands in the source. */
+  type(node: ast.TSType): Type {
+    switch (node.type) {
+      case 'TSTypeReference':
+        return this.#reference(node)
+      case 'TSBooleanKeyword':
+        return integers.bool!
+      case 'TSNumberKeyword':
+        this.source.fail(
+          node,
+          "a 'number' has no size in the kernel",
+          'Say which it is: u8, u16, u32, u64, s8, s16, s32 or s64.',
+        )
+        break
+      case 'TSStringKeyword':
+        this.source.fail(node, "a 'string' has no length in the kernel", 'Say how long it may be: char<16>.')
+    }
+    this.source.fail(node, 'this is not a type of the kernel side')
+  }
+
+  #reference(node: ast.TSTypeReference): Type {
+    const name = node.typeName.type === 'Identifier' ? node.typeName.name : ''
+    if (Object.hasOwn(integers, name)) return integers[name]!
+    const given = node.typeParameters?.params ?? []
+    if (name === 'char' || name === 'bytes') {
+      const length = this.#length(given[0], node)
+      return name === 'char' ? { kind: 'chars', length } : { kind: 'array', of: integers.u8!, length }
+    }
+    if (name === 'array') {
+      if (given.length !== 2)
+        this.source.fail(node, 'an array has a type and a length', 'Write array<u32, 4>.')
+      return { kind: 'array', of: this.type(given[0]!), length: this.#length(given[1], node) }
+    }
+    const alias = this.aliases.get(name)
+    if (alias !== undefined) return this.type(alias)
+    return (
+      this.struct(name) ??
+      this.source.fail(
+        node,
+        `there is no type '${name || this.source.text.slice(node.start!, node.end!)}'`,
+        nearest(name, [
+          ...Object.keys(integers),
+          ...this.#interfaces.keys(),
+          ...this.aliases.keys(),
+          'char',
+          'bytes',
+          'array',
+        ]),
+      )
+    )
+  }
+
+  #length(node: ast.TSType | undefined, outer: ast.Node): number {
+    const literal = node?.type === 'TSLiteralType' ? node.literal : undefined
+    if (literal?.type !== 'NumericLiteral' || !Number.isInteger(literal.value) || literal.value < 1) {
+      this.source.fail(node ?? outer, 'the length has to be a number', 'Write char<16>.')
+    }
+    return literal.value
+  }
+
+  /** An interface, laid out as a struct. */
+  struct(name: string): StructType | undefined {
+    const known = this.structs.get(name)
+    const node = this.#interfaces.get(name)
+    if (known !== undefined || node === undefined) return known
+    if (this.#open.has(name)) this.source.fail(node.id, `'${name}' contains itself`)
+    this.#open.add(name)
+    const members = node.body.body.map((member) => {
+      if (
+        member.type !== 'TSPropertySignature' ||
+        member.key.type !== 'Identifier' ||
+        !member.typeAnnotation
+      ) {
+        this.source.fail(member, `a member of '${name}' is a name with a type`)
+      }
+      return {
+        name: member.key.name,
+        type: this.type((member.typeAnnotation as ast.TSTypeAnnotation).typeAnnotation),
+      }
+    })
+    if (members.length === 0) this.source.fail(node.id, `'${name}' has no members`)
+    const struct = structOf(name, members)
+    this.structs.set(name, struct)
+    this.#open.delete(name)
+    return struct
+  }
+}
+
+export type { FunctionNode, IntType }

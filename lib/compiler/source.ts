@@ -1,0 +1,67 @@
+/** A place in a source file. Lines and columns are counted from 1. */
+export interface Place {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  /** The text of the line. */
+  readonly text: string
+}
+
+/** Something that has a place in the source: a node of the syntax tree. */
+export interface Located {
+  readonly start?: number | null
+  readonly end?: number | null
+}
+
+/** A mistake in a program, with the line that it is in. */
+export class CompileError extends Error {
+  readonly code = 'ERR_BPF_COMPILE'
+  readonly place: Place
+  /** The sentence without the place. */
+  readonly reason: string
+  /** What to write instead. */
+  readonly hint: string | undefined
+
+  constructor(place: Place, width: number, reason: string, hint?: string) {
+    const { file, line, column, text } = place
+    const caret = `${' '.repeat(column - 1)}${'^'.repeat(Math.max(1, Math.min(width, text.length - column + 1)))}`
+    super(
+      `${file}:${line}:${column}: ${reason}\n\n  ${text}\n  ${caret}${hint === undefined ? '' : `\n  ${hint}`}`,
+    )
+    this.name = 'CompileError'
+    this.place = place
+    this.reason = reason
+    this.hint = hint
+  }
+}
+
+export class Source {
+  readonly file: string
+  readonly text: string
+  readonly #lineStarts: number[] = [0]
+
+  constructor(file: string, text: string) {
+    this.file = file
+    this.text = text
+    for (let i = 0; i < text.length; i++) if (text[i] === '\n') this.#lineStarts.push(i + 1)
+  }
+
+  place(offset: number): Place {
+    const starts = this.#lineStarts
+    let [low, high] = [0, starts.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (starts[middle]! <= offset) low = middle
+      else high = middle - 1
+    }
+    const start = starts[low]!
+    const end = this.text.indexOf('\n', start)
+    const text = this.text.slice(start, end < 0 ? undefined : end)
+    return { file: this.file, line: low + 1, column: offset - start + 1, text }
+  }
+
+  fail(node: Located, reason: string, hint?: string): never {
+    const start = node.start ?? 0
+    throw new CompileError(this.place(start), (node.end ?? start + 1) - start, reason, hint)
+  }
+}

@@ -1,0 +1,17 @@
+import { parse } from '@babel/parser'
+import type * as ast from '@babel/types'
+import { CompileError, type Source } from './source.js'
+
+export type { ast }
+
+/** Parses a module of TypeScript. @throws CompileError for what is not TypeScript */
+export function parseModule(source: Source): ast.Statement[] {
+  try {
+    return parse(source.text, { sourceType: 'module', plugins: ['typescript'], attachComment: false }).program
+      .body
+  } catch (error) {
+    const { pos, message } = error as { pos?: number; message: string }
+    if (pos === undefined) throw error
+    throw new CompileError(source.place(pos), 1, message.replace(/ \(\d+:\d+\)$/, ''))
+  }
+}

@@ -1,0 +1,172 @@
+// The types of the language. Each has a size and a layout, which are C's.
+import * as c from '../asm/c-types.js'
+
+export interface IntType {
+  readonly kind: 'int'
+  readonly name: string
+  /** Bytes. */
+  readonly size: 1 | 2 | 4 | 8
+  readonly signed: boolean
+  /** Kept in the network's byte order in memory. */
+  readonly bigEndian: boolean
+}
+
+export interface CharsType {
+  readonly kind: 'chars'
+  readonly length: number
+}
+
+export interface ArrayType {
+  readonly kind: 'array'
+  readonly of: Type
+  readonly length: number
+}
+
+export interface StructMember {
+  readonly name: string
+  readonly type: Type
+  /** Bytes. */
+  readonly offset: number
+}
+
+export interface StructType {
+  readonly kind: 'struct'
+  readonly name: string
+  readonly members: readonly StructMember[]
+  readonly size: number
+  readonly align: number
+}
+
+/** A type that values in memory can have. */
+export type Type = IntType | CharsType | ArrayType | StructType
+
+const integer = (name: string, size: IntType['size'], signed: boolean, bigEndian = false): IntType => ({
+  kind: 'int',
+  name,
+  size,
+  signed,
+  bigEndian,
+})
+
+export const u8 = integer('u8', 1, false)
+export const u16 = integer('u16', 2, false)
+export const u32 = integer('u32', 4, false)
+export const u64 = integer('u64', 8, false)
+export const s8 = integer('s8', 1, true)
+export const s16 = integer('s16', 2, true)
+export const s32 = integer('s32', 4, true)
+export const s64 = integer('s64', 8, true)
+export const bool = integer('bool', 1, false)
+
+/** The integers by the names that programs use. */
+export const integers: Readonly<Record<string, IntType>> = Object.fromEntries(
+  [
+    ...[u8, u16, u32, u64, s8, s16, s32, s64, bool],
+    ...[integer('be16', 2, false, true), integer('be32', 4, false, true), integer('be64', 8, false, true)],
+  ].map((type) => [type.name, type]),
+)
+
+export function integerOf(size: number, signed: boolean): IntType {
+  return integers[`${signed ? 's' : 'u'}${size * 8}`]!
+}
+
+export function sizeOf(type: Type): number {
+  switch (type.kind) {
+    case 'chars':
+      return type.length
+    case 'array':
+      return sizeOf(type.of) * type.length
+    default:
+      return type.size
+  }
+}
+
+export function alignOf(type: Type): number {
+  switch (type.kind) {
+    case 'chars':
+      return 1
+    case 'array':
+      return alignOf(type.of)
+    case 'struct':
+      return type.align
+    default:
+      return type.size
+  }
+}
+
+/** Lays a struct out as a C compiler does. */
+export function structOf(
+  name: string,
+  members: readonly { readonly name: string; readonly type: Type }[],
+): StructType {
+  let end = 0
+  let align = 1
+  const placed = members.map(({ name, type }) => {
+    const own = alignOf(type)
+    align = Math.max(align, own)
+    const offset = Math.ceil(end / own) * own
+    end = offset + sizeOf(type)
+    return { name, type, offset }
+  })
+  return { kind: 'struct', name, members: placed, size: Math.ceil(end / align) * align, align }
+}
+
+const intTypes: Readonly<Record<string, c.IntType>> = {
+  u8: c.u8,
+  u16: c.u16,
+  u32: c.u32,
+  u64: c.u64,
+  s8: c.s8,
+  s16: c.s16,
+  s32: c.s32,
+  s64: c.s64,
+  bool: c.bool,
+  be16: c.u16,
+  be32: c.u32,
+  be64: c.u64,
+}
+
+const records = new WeakMap<StructType, c.RecordType>()
+
+/** The type as it stands in the object's BTF. */
+export function cTypeOf(type: Type): c.CType {
+  switch (type.kind) {
+    case 'int':
+      return type.bigEndian ? c.typedef(`__${type.name}`, intTypes[type.name]!) : intTypes[type.name]!
+    case 'chars':
+      return c.array(c.char, type.length)
+    case 'array':
+      return c.array(cTypeOf(type.of), type.length)
+    case 'struct': {
+      const known = records.get(type)
+      if (known !== undefined) return known
+      const { name, size, align, members } = type
+      const record: c.RecordType = {
+        kind: 'struct',
+        name,
+        size,
+        align,
+        members: members.map(({ name, type, offset }) => ({
+          name,
+          type: cTypeOf(type),
+          bitOffset: offset * 8,
+          bitfieldSize: 0,
+        })),
+      }
+      records.set(type, record)
+      return record
+    }
+  }
+}
+
+/** The type in words, for messages. */
+export function describe(type: Type): string {
+  switch (type.kind) {
+    case 'chars':
+      return `char<${type.length}>`
+    case 'array':
+      return `array<${describe(type.of)}, ${type.length}>`
+    default:
+      return type.name
+  }
+}

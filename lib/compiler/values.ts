@@ -1,0 +1,117 @@
+// What an expression can be while a function is compiled.
+import type { Base, Reg } from './ir.js'
+import type { KernelPath, KernelRecord } from './kernel-types.js'
+import type { ModuleMap } from './module.js'
+import type { IntType, Type } from './types.js'
+
+/** A number that is known, of any size until it meets one that has a size. */
+export interface ConstantValue {
+  readonly kind: 'constant'
+  readonly value: bigint
+  readonly type?: IntType
+}
+
+/** A number in a register: its own bits, with the sign or zeros above them up to 64. */
+export interface NumberValue {
+  readonly kind: 'number'
+  readonly reg: Reg
+  readonly type: IntType
+}
+
+/** Memory that a program may read, and write unless it is read-only. */
+export interface PlaceValue {
+  readonly kind: 'place'
+  readonly base: Base
+  readonly offset: number
+  readonly type: Type
+  /** Why it cannot be written. */
+  readonly readonly?: string
+  /** Other CPUs may change it at the same time. */
+  readonly shared?: boolean
+}
+
+/** Whether a pointer is known to be one: `maybe` until it was compared with null. */
+export type PointerState = 'maybe' | 'present' | 'absent' | 'given back'
+
+/** What a map's get, or a ring buffer's reserve, returns. */
+export interface PointerValue {
+  readonly kind: 'pointer'
+  readonly reg: Reg
+  readonly type: Type
+  readonly map: ModuleMap
+  /** It has to be submitted or discarded. */
+  readonly reserved: boolean
+}
+
+/** A pointer to one of the kernel's structs. */
+export interface KernelPointerValue {
+  readonly kind: 'kernel pointer'
+  readonly reg: Reg
+  readonly record: KernelRecord
+  /** The verifier knows it too, so it may be read without a helper. */
+  readonly trusted: boolean
+}
+
+/** A part of a kernel struct that has not been read yet. */
+export interface KernelPlaceValue {
+  readonly kind: 'kernel place'
+  readonly pointer: KernelPointerValue
+  readonly path: KernelPath
+}
+
+export interface MapValue {
+  readonly kind: 'map'
+  readonly map: ModuleMap
+}
+
+/** `bpf`, whose members are the helpers. */
+export interface NamespaceValue {
+  readonly kind: 'namespace'
+}
+
+export interface VoidValue {
+  readonly kind: 'void'
+}
+
+export type Value =
+  | ConstantValue
+  | NumberValue
+  | PlaceValue
+  | PointerValue
+  | KernelPointerValue
+  | KernelPlaceValue
+  | MapValue
+  | NamespaceValue
+  | VoidValue
+
+/** A name in a function. */
+export interface Variable {
+  readonly value: Value
+  readonly mutable: boolean
+  readonly state?: PointerState
+}
+
+export type Scope = Map<string, Variable>
+
+/** The kind of a value in words, for messages. */
+export function describeValue(value: Value): string {
+  switch (value.kind) {
+    case 'constant':
+    case 'number':
+      return 'a number'
+    case 'place':
+      return value.type.kind === 'struct' ? `a ${value.type.name}` : 'a value in memory'
+    case 'pointer':
+      return value.reserved ? 'a record' : 'a value of a map'
+    case 'kernel pointer':
+      return `a pointer to the kernel's struct ${value.record.name}`
+    case 'kernel place':
+      return "a part of the kernel's memory"
+    case 'map':
+      return `the map '${value.map.name}'`
+    case 'namespace':
+      return "'bpf'"
+    case 'void':
+      return 'nothing'
+  }
+}
