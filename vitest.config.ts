@@ -18,6 +18,7 @@ export default defineConfig({
       '/asm': 'asm',
       '/testing': 'testing',
       '/testing/vitest': 'testing/vitest',
+      '/kernel': 'kernel',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

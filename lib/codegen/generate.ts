@@ -104,7 +104,20 @@ interface Part {
 
 async function partOf(input: string, options: ClangOptions): Promise<Part> {
   if (/\.(c|h)$/.test(input)) return { input, ...(await compile(input, options)) }
+  if (/\.[cm]?ts$/.test(input))
+    return { input, object: await compileTypeScript(input), files: [input], warnings: '' }
   return { input, object: input, files: [input], warnings: '' }
+}
+
+/** The compiler is only read when there is something for it. */
+async function compileTypeScript(input: string): Promise<Uint8Array> {
+  const kernelSide = await import('../kernel.js')
+  try {
+    return kernelSide.compile(readFileSync(input, 'utf8'), { file: basename(input) }).object
+  } catch (error) {
+    if (error instanceof kernelSide.CompileError) throw new CompileError(error.message)
+    throw error
+  }
 }
 
 /** Makes one object from the parts. */

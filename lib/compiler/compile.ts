@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
 import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
-import type { BtfTypes } from '../btf/parse.js'
+import { BtfTypes } from '../btf/parse.js'
 import { allocate } from './allocate.js'
 import { emit } from './emit.js'
 import type { Operation } from './ir.js'
@@ -17,8 +18,8 @@ import type { Scope, Value } from './values.js'
 export interface CompileOptions {
   /** The name of the file, for messages and for the source lines in the object. */
   file?: string
-  /** The types of the kernel, such as `Btf.fromKernel().types`. */
-  kernel: BtfTypes
+  /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf/vmlinux. The object finds them in others by CO-RE. */
+  kernel?: BtfTypes
 }
 
 export interface CompiledProgram {
@@ -40,7 +41,10 @@ export interface CompileResult {
  *
  * @throws CompileError that shows the line, the place in it, and what to write instead
  */
-export function compile(text: string, { file = 'program.bpf.ts', kernel }: CompileOptions): CompileResult {
+export function compile(
+  text: string,
+  { file = 'program.bpf.ts', kernel = runningKernel() }: CompileOptions = {},
+): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
   const types = new KernelTypes(kernel)
@@ -70,10 +74,24 @@ export function compile(text: string, { file = 'program.bpf.ts', kernel }: Compi
   }
 }
 
+let running: BtfTypes | undefined
+
+function runningKernel(): BtfTypes {
+  try {
+    running ??= new BtfTypes(readFileSync('/sys/kernel/btf/vmlinux'))
+    return running
+  } catch (cause) {
+    throw new Error(
+      "the types of the running kernel cannot be read: it has no BTF, or /sys is not mounted; give those of another kernel as the option 'kernel'",
+      { cause },
+    )
+  }
+}
+
 /** The operations of each program, before registers are chosen: to look at what the compiler does. */
 export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
-  const types = new KernelTypes(options.kernel)
+  const types = new KernelTypes(options.kernel ?? runningKernel())
   return new Map(module.programs.map((program) => [program.name, lower(module, types, program).operations]))
 }
 

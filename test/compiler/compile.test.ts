@@ -1,12 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { BpfObject } from 'libbpf-node'
+import { compile } from 'libbpf-node/kernel'
 import { Emulator } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
-import { BtfTypes } from '../../lib/btf/parse.js'
-import { compile } from '../../lib/compiler/compile.js'
-
-const kernel = new BtfTypes(readFileSync('/sys/kernel/btf/vmlinux'))
 
 const exec = `
 import { bpf, hash, ringbuf, rodata, rawTp, type char, u32, type u64 } from 'libbpf-node/kernel'
@@ -25,7 +21,7 @@ export const license = 'GPL'
 
 describe('compile', () => {
   it('compiles a program that reports each execution', async () => {
-    const { object, programs } = compile(exec, { file: 'exec.bpf.ts', kernel })
+    const { object, programs } = compile(exec, { file: 'exec.bpf.ts' })
     expect(programs).toMatchObject([{ name: 'onExec', section: 'raw_tp/sched_process_exec' }])
     using opened = BpfObject.open(object)
     opened.rodata.skipPid = 1
@@ -50,9 +46,12 @@ describe('compile', () => {
       })
       function identity(x: u64): u64 { return x }
       export const license = 'GPL'`
-    const { object } = compile(text, { kernel })
+    const { object } = compile(text, {})
     const results = [Emulator.open(object)].map((emulator) => {
-      emulator.set('input', Array.from({ length: 8 }, (_, i) => input[i] ?? 0n))
+      emulator.set(
+        'input',
+        Array.from({ length: 8 }, (_, i) => input[i] ?? 0n),
+      )
       emulator.program('p').run()
       return emulator.get<bigint>('output')
     })
@@ -67,10 +66,26 @@ describe('compile', () => {
 
   it.each<[string, bigint[], bigint]>([
     ['output.value = input[0] + 1; return 0', [41n], 42n],
-    ['let s: u32 = 0; for (const i of range(10)) { if (i === 7) break; s += i }; output.value = s; return 0', [], 21n],
-    ['let s: u64 = 0; for (let i: u32 = 0; i < 5; i++) { if (i === 2) continue; s += u64(i) * 10 }; output.value = s; return 0', [], 80n],
-    ['const a = s32(input[0]); output.value = u64(s64(a / 3)); return 0', [BigInt.asUintN(64, -10n)], BigInt.asUintN(64, -3n)],
-    ['const a = s64(input[0]); output.value = u64(a % 3); return 0', [BigInt.asUintN(64, -10n)], BigInt.asUintN(64, -1n)],
+    [
+      'let s: u32 = 0; for (const i of range(10)) { if (i === 7) break; s += i }; output.value = s; return 0',
+      [],
+      21n,
+    ],
+    [
+      'let s: u64 = 0; for (let i: u32 = 0; i < 5; i++) { if (i === 2) continue; s += u64(i) * 10 }; output.value = s; return 0',
+      [],
+      80n,
+    ],
+    [
+      'const a = s32(input[0]); output.value = u64(s64(a / 3)); return 0',
+      [BigInt.asUintN(64, -10n)],
+      BigInt.asUintN(64, -3n),
+    ],
+    [
+      'const a = s64(input[0]); output.value = u64(a % 3); return 0',
+      [BigInt.asUintN(64, -10n)],
+      BigInt.asUintN(64, -1n),
+    ],
     ['output.value = input[0] > 5 && input[1] > 5 || input[2] === 1 ? 7 : 9; return 0', [6n, 5n, 1n], 7n],
     ['output.value = u64(u8(input[0]) + u8(input[1])); return 0', [200n, 100n], 300n],
     ['output.value = identity(identity(input[0]) << 4); return 0', [3n], 48n],
