@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { BpfMap, BpfObject } from 'libbpf-node'
@@ -149,6 +149,14 @@ describe('the options kernelLogLevel and kernelLogSize', () => {
     expect(object.kernelLog).toBe('')
     using without = load('globals')
     expect(without.kernelLog).toBe('')
+  })
+
+  it('do not keep the buffer of an object that is closed', () => {
+    const megabytes = () =>
+      Number(/VmSize:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) >> 10
+    const before = megabytes()
+    for (let i = 0; i < 100; i++) open('maps', { kernelLogSize: 64 << 20 }).close()
+    expect(megabytes() - before).toBeLessThan(1000)
   })
 
   it('fail if the buffer is too small for the log', () => {
