@@ -1,9 +1,9 @@
 /**
- * The contract between lib/ and binding/: every native function, and nothing that is not one.
+ * The contract between lib/ and binding/: every native function, and nothing else.
  *
- * Rules that hold for all of them:
- * - A handle is opaque and of one kind; another kind, or another value, throws TypeError. A handle that was closed throws an
- *   error with `code` ERR_BPF_CLOSED; one whose object is loading on another thread, ERR_BPF_BUSY.
+ * These rules apply to all of them:
+ * - A handle is opaque and has a kind. A handle of another kind, or any other value, throws a TypeError. A closed handle
+ *   throws an error with the `code` ERR_BPF_CLOSED, and one whose object is loading on another thread, ERR_BPF_BUSY.
  * - A call that fails in libbpf or the kernel throws a NativeError. Functions that return a Promise reject with it.
  * - A `path` or `name` is UTF-8 without NUL. Sizes are in bytes. Flags are the kernel's numbers, passed on as they are.
  * - File descriptors that are returned stay owned by the native side, unless a function says otherwise.
@@ -409,7 +409,7 @@ export interface Binding {
   /** `bpf_enable_stats`: a descriptor that the caller has to close. Statistics are enabled while it is open. */
   enableStats(type: number): number
 
-  // ---- attaching: binding/attach.cc. bpf_get_attach_cookie() returns the cookie; 0 for none. A `mode` is a probe_attach_mode.
+  // ---- attaching: binding/attach.cc. bpf_get_attach_cookie() returns the cookie; 0 is none. `mode`: probe_attach_mode.
 
   /** `bpf_program__attach_kprobe_opts` */
   programAttachKprobe(
@@ -478,9 +478,9 @@ export interface Binding {
     cookie: bigint,
   ): LinkHandle
   /**
-   * `bpf_link_create` with a descriptor or an ifindex as target: XDP (flags XDP_FLAGS_*), TCX, netkit, cgroup, netns, sockmap.
-   * The anchor is a descriptor or an id, with BPF_F_BEFORE, BPF_F_AFTER and BPF_F_LINK in the flags. A revision of 0
-   * means any.
+   * `bpf_link_create` with a descriptor or an ifindex as target: XDP (flags XDP_FLAGS_*), TCX, netkit, cgroup, netns,
+   * sockmap. The anchor is a descriptor or an id, with BPF_F_BEFORE, BPF_F_AFTER and BPF_F_LINK in the flags. A
+   * revision of 0 means any.
    */
   programLinkCreate(
     program: ProgramHandle,
@@ -632,9 +632,9 @@ export interface Binding {
   /**
    * Reads up to `count[0]` entries into `keys` and `values`, from the kernel's cursor on, or with `first` from the
    * beginning. Then
-   * `count[0]` is the number of entries that were read; `take` deletes them. False if these were the last entries. ENOSPC if a
-   * bucket of the hash table has more entries than that. The cursor has the size of a key, but at least 4 bytes. The
-   * map must be bound, here and below.
+   * `count[0]` is the number of entries that were read; `take` deletes them. False if these were the last entries.
+   * ENOSPC if a bucket of the hash table has more entries than that. The cursor has the size of a key, but at least 4
+   * bytes. The map must be bound, here and below.
    */
   mapLookupBatch(
     map: MapHandle,
@@ -657,9 +657,9 @@ export interface Binding {
   /** The same for deletion. False if it stopped at a key that does not exist. */
   mapDeleteBatch(map: MapHandle, keys: Uint8Array, count: Uint32Array): boolean
   /**
-   * `bpf_map_lookup_batch` on libuv's thread pool: reads up to `room` entries, from the cursor on, or without a cursor from the
-   * beginning. It fails like {@link mapLookupBatch}, and with a RangeError if there is no memory. The map must be
-   * bound, and can be closed meanwhile.
+   * `bpf_map_lookup_batch` on libuv's thread pool: reads up to `room` entries, from the cursor on, or without a
+   * cursor from the beginning. It fails like {@link mapLookupBatch}, and with a RangeError if there is no memory. The
+   * map must be bound, and can be closed meanwhile.
    */
   mapLookupBatchAsync(map: MapHandle, cursor: Uint8Array | undefined, room: number): Promise<MapBatch>
 
@@ -885,14 +885,14 @@ export interface Binding {
   /** A copy of the raw bytes. */
   btfBytes(btf: BtfHandle): Uint8Array
   /**
-   * `btf_dump__dump_type`: C declarations of these types and of the types that they need. Without ids, all types and the
-   * prototypes of all kfuncs.
+   * `btf_dump__dump_type`: C declarations of these types and of the types that they need. Without ids, all types and
+   * the prototypes of all kfuncs.
    */
   btfToC(btf: BtfHandle, ids: Uint32Array | undefined): string
   /**
-   * `btf_dump__dump_type_data`: a value in C syntax, on one line, or on several with an `indent` for each level. `skipNames`
-   * leaves out the names of members and types, and `zeroes` includes members that are 0. E2BIG if there are too few
-   * bytes.
+   * `btf_dump__dump_type_data`: a value in C syntax, on one line, or on several with an `indent` for each level.
+   * `skipNames` leaves out the names of members and types, and `zeroes` includes members that are 0. E2BIG if there
+   * are too few bytes.
    */
   btfDumpData(
     btf: BtfHandle,
