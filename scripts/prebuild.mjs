@@ -16,7 +16,7 @@ const help = `Usage: npm run prebuild -- [--check] [--twice] [--target TARGET] [
 Builds the addon for ${targets.join(', ')}
 into prebuilds/, and checks each. A target whose sources haven't changed is not built again.
 
-  --check   only check what is there
+  --check   only check the addons that exist
   --twice   build everything again in another folder without caches, and check that the bytes are the same
   --target  only this target; can be repeated
   --force   build even if nothing has changed

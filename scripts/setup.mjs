@@ -186,8 +186,7 @@ function parse() {
   })
   const only = values.only?.split(',') ?? Object.keys(steps)
   const unknown = only.find((name) => !(name in steps))
-  if (unknown)
-    throw new Failure(`there is no step ${unknown}; the steps are ${Object.keys(steps).join(', ')}`)
+  if (unknown) throw new Failure(`unknown step ${unknown}; expected ${Object.keys(steps).join(', ')}`)
   return { ...values, only }
 }
 

@@ -48,13 +48,12 @@ const features = {
     here: hasTrampolines,
   },
   hotplug: {
-    missing: 'its CPUs are left alone unless LIBBPF_NODE_CPU_HOTPLUG=1 says that nobody else needs them',
+    missing: 'its CPUs stay online unless LIBBPF_NODE_CPU_HOTPLUG=1 allows the tests to switch them off',
     here: () =>
       process.env.LIBBPF_NODE_CPU_HOTPLUG === '1' && existsSync('/sys/devices/system/cpu/cpu1/online'),
   },
   lockdown: {
-    missing:
-      'it is not locked down, which lasts until it boots, unless LIBBPF_NODE_LOCKDOWN=1 says that nobody else needs it',
+    missing: 'it is only locked down, until the next boot, if LIBBPF_NODE_LOCKDOWN=1 allows that',
     here: () => process.env.LIBBPF_NODE_LOCKDOWN === '1' && existsSync('/sys/kernel/security/lockdown'),
   },
   lsm: {

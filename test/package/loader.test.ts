@@ -76,7 +76,11 @@ describe('the addon', () => {
       other(addon),
       `is built for ${process.arch === 'x64' ? 'arm64' : 'x64'}, and this machine is ${process.arch}`,
     ],
-    ['one of nobody', other(addon, 0), `is built for another machine, and this machine is ${process.arch}`],
+    [
+      'an addon for no machine',
+      other(addon, 0),
+      `is built for another machine, and this machine is ${process.arch}`,
+    ],
   ])('that is %s is called that', async (_, bytes, says) => {
     put(bytes)
     const message = await loading()
@@ -124,7 +128,7 @@ describe('an import that Node.js restricts', () => {
 })
 
 describe('code that was copied without its package.json', () => {
-  it('says so instead of searching forever', async () => {
+  it('reports the missing package.json instead of searching forever', async () => {
     const bare = mkdtempSync(join(tmpdir(), 'libbpf-node-bare-'))
     try {
       cpSync(join(root, 'dist/lib'), join(bare, 'lib'), { recursive: true })
