@@ -2,8 +2,8 @@
  * The contract between lib/ and binding/: every native function, and nothing else.
  *
  * These rules apply to all of them:
- * - A handle is opaque and has a kind. A handle of another kind, or any other value, throws a TypeError. A closed handle
- *   throws an error with the `code` ERR_BPF_CLOSED, and one whose object is loading on another thread, ERR_BPF_BUSY.
+ * - A handle is opaque and has a kind. A handle of another kind, or any other value, throws a TypeError. A closed
+ *   handle throws an error with the `code` ERR_BPF_CLOSED, and one whose object is loading on another thread, ERR_BPF_BUSY.
  * - A call that fails in libbpf or the kernel throws a NativeError. Functions that return a Promise reject with it.
  * - A `path` or `name` is UTF-8 without NUL. Sizes are in bytes. Flags are the kernel's numbers, passed on as they are.
  * - File descriptors that are returned stay owned by the native side, unless a function says otherwise.
@@ -409,7 +409,8 @@ export interface Binding {
   /** `bpf_enable_stats`: a descriptor that the caller has to close. Statistics are enabled while it is open. */
   enableStats(type: number): number
 
-  // ---- attaching: binding/attach.cc. bpf_get_attach_cookie() returns the cookie; 0 is none. `mode`: probe_attach_mode.
+  // ---- attaching: binding/attach.cc. bpf_get_attach_cookie() returns the cookie, 0 if there is none. A `mode` is a
+  // probe_attach_mode.
 
   /** `bpf_program__attach_kprobe_opts` */
   programAttachKprobe(
