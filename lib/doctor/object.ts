@@ -20,7 +20,8 @@ export interface ObjectReport {
 }
 
 /**
- * Opens an object, compares what it asks for with what this kernel has, and loads it if this process may. Nothing stays loaded, and
+ * Opens an object, compares what it asks for with what this kernel has, and loads it if this process may. Nothing stays
+ * loaded, and
  * nothing is attached.
  */
 export async function examineObject(path: string): Promise<ObjectReport> {
@@ -51,7 +52,8 @@ export async function examineObject(path: string): Promise<ObjectReport> {
     ...[...opened.maps.values()].flatMap((map) => refusedMap(map.name, map.type)),
     ...programs.flatMap((program) => [
       ...examineTarget(program),
-      // A program that loads uses what the kernel has: the verifier removed the rest, which a constant or a CO-RE check rules out.
+      // A program that loads uses what the kernel has: the verifier removed the rest, which a constant or a CO-RE check
+      // rules out.
       ...(load.loaded.has(program.name) ? [] : examineNeeds(program)),
     ]),
     ...load.findings,

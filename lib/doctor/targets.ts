@@ -12,7 +12,9 @@ interface Missing {
   fix?: string
 }
 
-/** Why a program cannot be attached to the target in its section; `undefined` if it can, or if only trying would tell. */
+/**
+ * Why a program cannot be attached to the target in its section; `undefined` if it can, or if only trying would tell.
+ */
 export function missingTarget(section: string): Missing | undefined {
   const slash = section.indexOf('/')
   if (slash < 0) return undefined

@@ -23,7 +23,9 @@ export interface Subject {
   reason?: ((error: NativeError) => string | undefined) | undefined
   /** The capabilities that the call requires. */
   capabilities?: (() => Capability[]) | undefined
-  /** Reads the kernel's log from the caller's own buffer. libbpf does not print a log that it was given a buffer for. */
+  /**
+   * Reads the kernel's log from the caller's own buffer. libbpf does not print a log that it was given a buffer for.
+   */
   kernelLog?: (() => string) | undefined
 }
 
@@ -32,7 +34,10 @@ const closed: Record<string, string> = {
   ERR_BPF_BUSY: 'its object is loading on another thread; wait for load() to end',
 }
 
-/** Turns an error of native code into a BpfError about the subject, or names the argument that was wrong. Other errors stay as they are. */
+/**
+ * Turns an error of native code into a BpfError about the subject, or names the argument that was wrong. Other errors
+ * stay as they are.
+ */
 export function explain(error: unknown, subject: Subject): unknown {
   // In a sandbox (Jest, vm contexts) native errors come from another realm: `instanceof Error` is false there.
   if (!types.isNativeError(error) || error instanceof BpfError) return error
@@ -135,7 +140,10 @@ function reasonOf(error: NativeError, subject: Subject): string {
   return said ?? native.strerror(errno)
 }
 
-/** libbpf's first warning that gives a reason: not one about an attempt that libbpf repairs itself, nor one that only repeats the errno. */
+/**
+ * libbpf's first warning that gives a reason: not one about an attempt that libbpf repairs itself, nor one that only
+ * repeats the errno.
+ */
 function rootCause(log: string): string | undefined {
   const follows =
     /Retrying without BTF|failed to load object|failed to load BPF skeleton|Error loading \.BTF|PROG LOAD LOG|BTF is optional|BPF program load failed|permission error while running as root/

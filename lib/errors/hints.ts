@@ -11,9 +11,14 @@ export interface Hint {
   code?: RegExp
   /** The libbpf function that failed; without it, any. */
   operation?: RegExp
-  /** Searched for in libbpf's warnings. Without it the hint is a guess, which only counts when libbpf gave no reason. */
+  /**
+   * Searched for in libbpf's warnings. Without it the hint is a guess, which only counts when libbpf gave no reason.
+   */
   log?: RegExp
-  /** The reason in words; `undefined` if the hint does not fit after all. `target` is what the call was about, `code` the errno's name. */
+  /**
+   * The reason in words; `undefined` if the hint does not fit after all. `target` is what the call was about, `code`
+   * the errno's name.
+   */
   say: (match: RegExpExecArray, target: string, code: string) => string | undefined
 }
 

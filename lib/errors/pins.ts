@@ -39,7 +39,9 @@ export function whyNotOpened(path: string, code: string): string | undefined {
   }
 }
 
-/** The file and the directories that have to be made for a path, and the type of the file system that they would be on. */
+/**
+ * The file and the directories that have to be made for a path, and the type of the file system that they would be on.
+ */
 function newNames(path: string): { names: string[]; type: number | undefined } {
   const names = [basename(path)]
   let folder = dirname(path)

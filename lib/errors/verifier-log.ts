@@ -12,12 +12,16 @@ export interface Verdict {
 
 // "; int x = *p; @ exec.bpf.c:12"; kernels before 6.10 leave out the file and the line.
 const sourceLine = /^\d*:? ?; (?:(.*) @ ((?:(?! @ ).)+):(\d{1,7})|(.*))$/s
-// "12: (85) call ...", or "12: <invalid CO-RE relocation>", which libbpf puts in place of a call that it could not relocate.
+// "12: (85) call ...", or "12: <invalid CO-RE relocation>", which libbpf puts in place of a call that it could not
+// relocate.
 const instructionLine = /^(\d{1,7}): (?:R\d.*; )?(?:\([0-9a-f]{2}\) |<)/
 /** Where the verifier goes on to another path or function. What stands above belongs to something else. */
 const turn =
   /^(?:from \d+ to |\d+: (?:frame\d+: )?R\d|\d+: safe|(?:Validating |func#\d|Func#\d|Live regs|\s*\d+: [.0-9]{10})|(?:caller|callee|returning from callee|to caller at \d+):?)/
-/** Statistics, register states and the search for precise registers. They stand between sentences, and after the last one. */
+/**
+ * Statistics, register states and the search for precise registers. They stand between sentences, and after the last
+ * one.
+ */
 const aside =
   /^(?:$|processed \d+ insns|verification time|stack depth|insns[_ ]processed|max_states|(?:cur|old) state:|(?:frame\d+: )?R\d+(?:_\w+)?=|fp-?\d+|mark_precise|last_idx|regs=|parent |propagating |\(\d+\) (?:frame \d+|live stack) |func '\S+' arg\d+ has btf_id|-- )/
 /** Found out when all instructions were looked at, so the last one has nothing to do with it. */

@@ -1,4 +1,5 @@
-// A probe is written once, as a generator that yields what to ask native code. It can run synchronously or on libuv's pool.
+// A probe is written once, as a generator that yields what to ask native code. It can run synchronously or on libuv's
+// pool.
 
 interface Request {
   sync(): unknown

@@ -1,4 +1,5 @@
-// Finds out whether the kernel has an attach type: loads a program for it and attaches the program to something that does not exist. The errno
+// Finds out whether the kernel has an attach type: loads a program for it and attaches the program to something that
+// does not exist. The errno
 // tells whether the kernel looked for that something, or refused before it did.
 import { constants } from 'node:os'
 import { capabilitiesFor } from '../machine/capabilities.js'
@@ -187,7 +188,8 @@ function* tried(wanted: Way, number: number, since: string | undefined): Probe<A
   if (loaded.load < 0) return judge(loaded.load, capabilities, since)
   const { would } = hows[how]
   if (loaded.attach === -would) return yes(since)
-  // The kernel accepted it without a look, or refused it as a whole. EOPNOTSUPP comes from the kernel here, not from libbpf.
+  // The kernel accepted it without a look, or refused it as a whole. EOPNOTSUPP comes from the kernel here, not from
+  // libbpf.
   const isRefused = loaded.attach === 0 || loaded.attach === -EOPNOTSUPP
   return judge(isRefused ? -EINVAL : loaded.attach, capabilities, since)
 }

@@ -37,7 +37,10 @@ export interface AllFeatures {
   readonly linkTypes: Answers<LinkType>
   /** The helpers that programs of each type may call; `undefined` if that could not be found out. */
   readonly helpers: Readonly<Record<ProgramType, readonly string[] | undefined>>
-  /** The kernel functions (kfuncs) that programs may call (Linux 5.13). `undefined` before Linux 6.10, whose BTF does not mark them. */
+  /**
+   * The kernel functions (kfuncs) that programs may call (Linux 5.13). `undefined` before Linux 6.10, whose BTF does
+   * not mark them.
+   */
   readonly kfuncs: readonly string[] | undefined
 }
 
@@ -100,11 +103,14 @@ function* everything(): Probe<AllFeatures> {
 }
 
 /**
- * What this kernel supports. It is found out by trying, not from the kernel's version. The answer is 'yes', 'no' or 'unknown', with the reason and
- * the version of Linux that introduced the feature. 'yes' and 'no' are remembered while the process runs. One answer needs a few system
+ * What this kernel supports. It is found out by trying, not from the kernel's version. The answer is 'yes', 'no' or
+ * 'unknown', with the reason and
+ * the version of Linux that introduced the feature. 'yes' and 'no' are remembered while the process runs. One answer
+ * needs a few system
  * calls, {@link features.all} thousands.
  *
- * Nothing stays loaded. Programs are attached only to things that do not exist; a few types of links are created for a moment and do nothing.
+ * Nothing stays loaded. Programs are attached only to things that do not exist; a few types of links are created for a
+ * moment and do nothing.
  *
  * @example
  * if (features.mapType('ringbuf').answer !== 'yes') console.log(features.mapType('ringbuf').reason)
@@ -115,7 +121,8 @@ export const features = {
   /** Whether the kernel supports a map type. (`libbpf_probe_bpf_map_type`) */
   mapType: (name: MapType): Answer => runSync(probes.mapType(name)),
   /**
-   * Whether programs of a type may call a helper. (`libbpf_probe_bpf_helper`) The answer is 'unknown' for tracing, ext, lsm and struct_ops
+   * Whether programs of a type may call a helper. (`libbpf_probe_bpf_helper`) The answer is 'unknown' for tracing, ext,
+   * lsm and struct_ops
    * programs, because it depends on what they are attached to.
    *
    * @param name - the helper's name, with or without `bpf_`
@@ -130,7 +137,8 @@ export const features = {
   /** All helpers that this kernel knows, and whether programs of a type may call them. */
   helpers: (type: ProgramType): ReadonlyMap<string, Answer> => runSync(helpersOf(type)),
   /**
-   * Whether programs of a type may call a kernel function (kfunc). Functions of modules are not found. Requires the kernel's BTF.
+   * Whether programs of a type may call a kernel function (kfunc). Functions of modules are not found. Requires the
+   * kernel's BTF.
    *
    * @param type - the default is 'syscall'
    */
@@ -143,11 +151,16 @@ export const features = {
   /** Whether the kernel supports an instruction set, as named in clang's `-mcpu=`. */
   isa: (name: Isa): Answer => runSync(probes.isa(name)),
   /**
-   * Whether the kernel has a feature: loops that end (`bounded_loops`), programs of up to a million instructions instead of 4096
-   * (`large_programs`), or maps and programs that count against the cgroup's memory instead of RLIMIT_MEMLOCK (`memcg_accounting`).
+   * Whether the kernel has a feature: loops that end (`bounded_loops`), programs of up to a million instructions
+   * instead of 4096
+   * (`large_programs`), or maps and programs that count against the cgroup's memory instead of RLIMIT_MEMLOCK
+   * (`memcg_accounting`).
    */
   verifier: (name: VerifierFeature): Answer => runSync(probes.verifier(name)),
-  /** How the machine is set up: BTF, JIT, sysctls, mounts, lockdown, and the privileges of this process. It is read again on every call. */
+  /**
+   * How the machine is set up: BTF, JIT, sysctls, mounts, lockdown, and the privileges of this process. It is read
+   * again on every call.
+   */
   machine,
   /** Finds out everything, on libuv's pool. */
   all: (): Promise<AllFeatures> => run(everything()),

@@ -65,7 +65,10 @@ export function* helpers(type: ProgramType): Probe<Map<string, Answer>> {
   return new Map(all.map(([name, id]) => [name, judgeHelper(type, name, answers[id - 1]!)]))
 }
 
-/** The answer if programs of a type do not load at all. libbpf reads every refusal that does not mention the helper as a yes. */
+/**
+ * The answer if programs of a type do not load at all. libbpf reads every refusal that does not mention the helper as a
+ * yes.
+ */
 function* withoutType(type: ProgramType): Probe<Answer | undefined> {
   const { answer, reason = '' } = yield* programType(type)
   if (answer === 'no') return no(`this kernel has no programs of type ${type}: ${reason}`)
@@ -87,7 +90,10 @@ function judgeHelper(type: ProgramType, name: string, answer: number): Answer {
   return judge(answer, capabilitiesFor([type]), undefined)
 }
 
-/** Calls the function with arguments that make no sense: the verifier first says whether the function may be called at all. */
+/**
+ * Calls the function with arguments that make no sense: the verifier first says whether the function may be called at
+ * all.
+ */
 export function* kfunc(name: string, type: ProgramType): Probe<Answer> {
   const since = '5.13'
   const types = kernelTypes()

@@ -32,7 +32,8 @@ export interface Machine {
   /** net.core.bpf_jit_harden: 0 for off, 1 for unprivileged users, 2 for all users */
   readonly jitHarden: number | undefined
   /**
-   * kernel.unprivileged_bpf_disabled: 0 if every user may load some kinds of programs; 1 if only privileged users may, until the next boot;
+   * kernel.unprivileged_bpf_disabled: 0 if every user may load some kinds of programs; 1 if only privileged users may,
+   * until the next boot;
    * 2 if only privileged users may, and root can change that
    */
   readonly unprivilegedBpfDisabled: number | undefined

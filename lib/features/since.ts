@@ -1,4 +1,5 @@
-// The version of Linux that introduced each type, according to the kernel's history. Distributions backport some of them to older versions.
+// The version of Linux that introduced each type, according to the kernel's history. Distributions backport some of
+// them to older versions.
 import type { AttachType, LinkType, MapType, ProgramType } from '../native/type-names.js'
 
 export const programTypesSince: Partial<Record<ProgramType, string>> = {

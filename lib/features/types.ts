@@ -9,7 +9,8 @@ import { mapTypesSince, programTypesSince } from './since.js'
 export function* programType(name: ProgramType): Probe<Answer> {
   const since = programTypesSince[name]
   const answer = yield* ask(native.probeProgramType, native.probeProgramTypeAsync, programTypeNumber(name))
-  // libbpf tries an fentry program. A hardened kernel refuses those to everyone, but not tracing programs that need no trampoline.
+  // libbpf tries an fentry program. A hardened kernel refuses those to everyone, but not tracing programs that need no
+  // trampoline.
   if (name === 'tracing' && answer === -constants.errno.EPERM && isRefusedForGood(capabilitiesFor([name]))) {
     return unknown('the kernel refuses fentry programs but may accept others: ask attachType()', since)
   }
@@ -18,7 +19,8 @@ export function* programType(name: ProgramType): Probe<Answer> {
 
 export function* mapType(name: MapType): Probe<Answer> {
   const answer = yield* ask(native.probeMapType, native.probeMapTypeAsync, mapTypeNumber(name))
-  // libbpf asks in the form of Linux 6.9, which older kernels refuse. A kernel with struct_ops programs has the maps for them.
+  // libbpf asks in the form of Linux 6.9, which older kernels refuse. A kernel with struct_ops programs has the maps
+  // for them.
   if (name === 'struct_ops' && answer !== 1) {
     const { answer, reason } = yield* programType('struct_ops')
     return Object.freeze({

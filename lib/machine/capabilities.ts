@@ -38,7 +38,9 @@ const tracing = new Set<string>([
   'ext',
 ])
 
-/** The capabilities that loading and attaching programs of these types require (Linux 5.8; before that, CAP_SYS_ADMIN). */
+/**
+ * The capabilities that loading and attaching programs of these types require (Linux 5.8; before that, CAP_SYS_ADMIN).
+ */
 export function capabilitiesFor(types: Iterable<ProgramType>): Capability[] {
   const needed = new Set<Capability>(['CAP_BPF'])
   for (const type of types) {
@@ -77,7 +79,9 @@ function isInitialUserNamespace(): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/thread-self/uid_map', 'utf8'))
 }
 
-/** Why the kernel may have returned EPERM and what to do about it. `otherwise` is the reason if no privilege is missing. */
+/**
+ * Why the kernel may have returned EPERM and what to do about it. `otherwise` is the reason if no privilege is missing.
+ */
 export function explainRefusal(
   needed: readonly Capability[],
   otherwise = 'this kernel forbids it (lockdown, hardening or a security module)',

@@ -53,7 +53,10 @@ export function whyNoKprobeMulti(): string | undefined {
     : undefined
 }
 
-/** Why a function cannot be probed. With 'tried', attaching to it has failed already; with 'exists', only its existence is checked. */
+/**
+ * Why a function cannot be probed. With 'tried', attaching to it has failed already; with 'exists', only its existence
+ * is checked.
+ */
 export function whyNoProbe(name: string, was: 'tried' | 'exists' = 'tried'): string | undefined {
   if (!hasKprobes()) return 'this kernel is built without kprobes (CONFIG_KPROBE_EVENTS)'
   const names = kernelFunctions()

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { hasCapability, missingCapabilities } from './capabilities.js'
 
-/** Why perf_event_open(), which also attaches probes and tracepoints, failed with EACCES; `undefined` if no privilege is missing. */
+/**
+ * Why perf_event_open(), which also attaches probes and tracepoints, failed with EACCES; `undefined` if no privilege is
+ * missing.
+ */
 export function whyNoPerfEvent(): string | undefined {
   if (missingCapabilities(['CAP_SYS_ADMIN']).length === 0) return undefined
   if (!hasCapability('CAP_PERFMON')) {

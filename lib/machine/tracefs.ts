@@ -6,7 +6,10 @@ const folders = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
 /** TRACEFS_MAGIC of linux/magic.h. */
 const tracefs = 0x74726163
 
-/** `existsSync` calls access(2), which ignores the capabilities of users other than root. With CAP_DAC_READ_SEARCH they can read tracefs. */
+/**
+ * `existsSync` calls access(2), which ignores the capabilities of users other than root. With CAP_DAC_READ_SEARCH they
+ * can read tracefs.
+ */
 function exists(path: string): boolean {
   try {
     statSync(path)

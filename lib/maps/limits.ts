@@ -48,7 +48,10 @@ const withoutEntries: readonly MapType[] = [
   'struct_ops',
 ]
 
-/** What the kernel does not accept about a map, and what it accepts instead; `undefined` if nothing is known to be wrong. @internal */
+/**
+ * What the kernel does not accept about a map, and what it accepts instead; `undefined` if nothing is known to be
+ * wrong. @internal
+ */
 export function wrongLayout(map: Omit<MapLayout, 'extra'>, name = ''): string | undefined {
   return wrongEntries(map) ?? wrongKey(map) ?? wrongValue(map) ?? wrongFlags(map) ?? wrongName(name)
 }

@@ -10,7 +10,9 @@ import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { load, objectPath, open, thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 
-/** Runs the body of an async function in a child process, with `obj` opened from an object file, and returns its error. */
+/**
+ * Runs the body of an async function in a child process, with `obj` opened from an object file, and returns its error.
+ */
 async function failsInChild(
   name: string,
   body: string,
