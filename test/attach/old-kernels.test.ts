@@ -55,7 +55,7 @@ describe('without links', () => {
     `,
       cgroup(),
     )
-    expect(seen).toEqual([true, -1, expect.stringContaining('without a link'), 1, 0])
+    expect(seen).toEqual([true, -1, expect.stringContaining('without a kernel link'), 1, 0])
   })
 
   it('an interface (Linux 5.9) keeps its only XDP program until it is closed', async () => {
