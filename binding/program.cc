@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "addon.h"
 #include "link.h"
@@ -93,6 +95,47 @@ napi_value Insns(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   return CopyBytes(env, bpf_program__insns(program->get()),
                    bpf_program__insn_cnt(program->get()) * sizeof(bpf_insn));
+}
+
+// Moves the instruction offsets of func_info or line_info records along when instructions are inserted or
+// removed.
+template <class Record>
+void MoveRecords(Record* records, uint32_t count, size_t from, ptrdiff_t by) {
+  for (uint32_t i = 0; records != nullptr && i < count; i++) {
+    if (records[i].insn_off >= from) records[i].insn_off += static_cast<uint32_t>(by);
+  }
+}
+
+int WriteInsns(bpf_program* program, const bpf_insn* insns, size_t count) {
+  const bpf_insn* old = bpf_program__insns(program);
+  size_t old_count = bpf_program__insn_cnt(program);
+  auto same = [](const bpf_insn& a, const bpf_insn& b) { return memcmp(&a, &b, sizeof a) == 0; };
+  size_t shorter = std::min(count, old_count);
+  size_t before = 0;
+  while (before < shorter && same(old[before], insns[before])) before++;
+  size_t after = 0;
+  while (after < shorter - before && same(old[old_count - 1 - after], insns[count - 1 - after])) after++;
+  int error = bpf_program__set_insns(program, const_cast<bpf_insn*>(insns), count);
+  if (error != 0 || count == old_count) return error;
+  // The record of a function's first instruction stays there.
+  size_t from = std::max<size_t>(old_count - after, 1);
+  auto by = static_cast<ptrdiff_t>(count) - static_cast<ptrdiff_t>(old_count);
+  MoveRecords(bpf_program__func_info(program), bpf_program__func_info_cnt(program), from, by);
+  MoveRecords(bpf_program__line_info(program), bpf_program__line_info_cnt(program), from, by);
+  return 0;
+}
+
+napi_value SetInsns(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  Bytes bytes = args.bytes(1);
+  if (bytes.size == 0 || bytes.size % sizeof(bpf_insn) != 0)
+    args.Reject(1, "is not a number of instructions");
+  if (!args.ok()) return nullptr;
+  std::vector<bpf_insn> insns(bytes.size / sizeof(bpf_insn));
+  memcpy(insns.data(), bytes.data, bytes.size);
+  Call(env, "bpf_program__set_insns", [&] { return WriteInsns(program->get(), insns.data(), insns.size()); });
+  return Undefined(env);
 }
 
 napi_value Unload(napi_env env, napi_callback_info info) {
@@ -251,6 +294,7 @@ void DefineProgram(napi_env env, napi_value exports) {
              {"programPointer", Pointer},
              {"programInsnCount", Get<bpf_program__insn_cnt>},
              {"programInsns", Insns},
+             {"programSetInsns", SetInsns},
              {"programFd", Get<bpf_program__fd>},
              {"programUnload", Unload},
              {"programPin", WithPath<bpf_program__pin>, "bpf_program__pin"},

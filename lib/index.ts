@@ -18,6 +18,7 @@
 import { attempt } from './errors/attempt.js'
 import { native } from './native/binding.js'
 
+export { disassemble, type Instruction } from './asm/text.js'
 export type { Anchor, AnchorOptions, AnchorTarget } from './attach/anchor.js'
 export type { CgroupOptions } from './attach/cgroup.js'
 export { type Interface, interfaceIndex } from './attach/interface.js'
@@ -110,7 +111,6 @@ export { BpfObject, BpfObject as Object, type OpenOptions } from './objects/obje
 export type { Replacement, ReplaceOptions } from './objects/replace.js'
 export type { Shape } from './objects/shape.js'
 export type { StructOps } from './objects/struct-ops.js'
-export { disassemble, type Instruction } from './programs/disassemble.js'
 export {
   type DumpedInstruction,
   dumpProgram,

@@ -44,9 +44,12 @@ const { output } = await bundle.write({
         test: /\/dist\/lib\/(btf\/(?!btf\.js)|errors\/nearest|machine\/byte-order)/,
         priority: 2,
       },
-      { name: 'asm', test: /\/dist\/lib\/asm\//, priority: 1 },
+      { name: 'asm', test: /\/dist\/lib\/asm\/(?!text\.js)/, priority: 1 },
       // The library is one file, instead of one for each set of entry points that share it.
-      { name: 'library', test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm|testing|compiler|kernel\.js)/ },
+      {
+        name: 'library',
+        test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js)/,
+      },
     ],
   },
 })

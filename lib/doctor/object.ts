@@ -1,5 +1,7 @@
 // Whether an object loads on this machine, which privileges it requires, and what of it will not work.
+
 import { types } from 'node:util'
+import { disassemble } from '../asm/instruction.js'
 import { VerifierError } from '../errors/errors.js'
 import { features } from '../features/features.js'
 import { helperNumbers } from '../features/helpers.js'
@@ -7,7 +9,6 @@ import { type Capability, capabilitiesFor, missingCapabilities } from '../machin
 import { lockdownOfHelper } from '../machine/lockdown.js'
 import { native } from '../native/binding.js'
 import { BpfObject } from '../objects/object.js'
-import { disassembleFields } from '../programs/disassemble.js'
 import type { Program } from '../programs/program.js'
 import { type Finding, note, ok, problem } from './finding.js'
 import { missingTarget } from './targets.js'
@@ -127,8 +128,9 @@ function examineNeeds(program: Program): Finding[] {
 function helpersOf(program: Program): string[] {
   const names = native.helperNames()
   const called = new Set<string>()
-  for (const { code, src, immediate } of disassembleFields(program.instructions)) {
-    if (code === 0x85 && src === 0 && immediate > 0) called.add(names[immediate] ?? `func#${immediate}`)
+  for (const { code, src, imm } of disassemble(program.instructions)) {
+    const number = Number(imm)
+    if (code === 0x85 && src === 0 && number > 0) called.add(names[number] ?? `func#${number}`)
   }
   return [...called]
 }

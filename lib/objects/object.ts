@@ -154,6 +154,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       name: this.name,
       own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
       btfFd: () => native.objectBtfFd(this.#handle),
+      expectPrepared: (what: string) => this.#expectPrepared(what),
       dispatch: (section: string, prepare: (dispatcher: Program) => void) =>
         loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }
@@ -652,6 +653,16 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   #begin(what: 'prepare' | 'load'): void {
     this.#state.begin(what, () => choosePortableMaps(this))
+  }
+
+  #expectPrepared(what: string): void {
+    if (this.#state.is('open')) {
+      throw new BpfError(`${what} object '${this.name}': it is not prepared yet; call prepare() first`, {
+        code: 'ERR_BPF_STATE',
+        object: this.name,
+      })
+    }
+    this.#state.expect(what, 'prepared')
   }
 
   get #loadSubject(): Subject {

@@ -1,6 +1,7 @@
 // The instructions and the machine code of a program in the kernel, with the C lines that they come from.
 import { readFileSync } from 'node:fs'
 import type { ProgramDump as NativeDump } from '../../types/binding.js'
+import { disassembleWith, type Fields, type Instruction } from '../asm/text.js'
 import { Btf } from '../btf/btf.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfType } from '../btf/types.js'
@@ -8,7 +9,6 @@ import { attempt } from '../errors/attempt.js'
 import { BpfError, type SourceLine } from '../errors/errors.js'
 import { programInfo } from '../kernel/inventory.js'
 import { native } from '../native/binding.js'
-import { disassembleWith, type Fields, type Instruction } from './disassemble.js'
 import type { ProgramInfo } from './info.js'
 
 /** One instruction of a program in the kernel. */

@@ -57,6 +57,8 @@ import { type TestRunOptions, type TestRunResult, testRun, testRunSync } from '.
 
 /** What a program needs from its object. @internal */
 export interface ProgramOwner extends Owner {
+  /** @param what - the operation, for the error @throws BpfError ERR_BPF_STATE if the object is not prepared or is loaded */
+  expectPrepared(what: string): void
   /** Loads a dispatcher for {@link Program.replaceable}. */
   dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
 }
@@ -240,9 +242,26 @@ export class Program {
     return this.#do('count the instructions', () => native.programInsnCount(this.#handle))
   }
 
-  /** A copy of the instructions, 8 bytes each. {@link disassemble} prints them. (`bpf_program__insns`) */
+  /**
+   * The instructions, 8 bytes each, with those of its functions once the object is prepared. Reading them gives a copy.
+   *
+   * You can replace them between {@link BpfObject.prepare} and load: libbpf has then put in the addresses of maps and the offsets
+   * of members, which it would otherwise write into instructions that are no longer there. `libbpf-node/asm` turns
+   * instructions into data and back. C lines move along with the instructions that are inserted or removed.
+   * (`bpf_program__insns`, `bpf_program__set_insns`)
+   *
+   * @throws BpfError ERR_BPF_STATE if the object is not prepared, or is already loaded
+   * @example
+   * const code = disassemble(program.instructions)
+   * const stubbed = code.map((one) => (one.code === 0x85 && one.imm === 5 ? mov(r0, 0) : one))
+   * program.instructions = assemble(stubbed)
+   */
   get instructions(): Uint8Array {
     return ownBytes(this.#do('read the instructions', () => native.programInsns(this.#handle)))
+  }
+  set instructions(bytes: Uint8Array) {
+    this.#owner.expectPrepared(`set the instructions of program '${this.name}' of`)
+    this.#do('set the instructions', () => native.programSetInsns(this.#handle, bytes))
   }
 
   /** Whether the program is in the kernel. */

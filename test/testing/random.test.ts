@@ -3,11 +3,12 @@ import { describe, expect } from 'vitest'
 import { readObject } from '../../lib/asm/object-reader.js'
 import { Machine } from '../../lib/testing/machine.js'
 import { requiresKernel } from '../helpers/kernel.js'
+import { slowness } from '../helpers/slowness.js'
 import { randomObject, seeded } from './random-programs.js'
 
 /** How many programs; each runs on three inputs. Millions: LIBBPF_NODE_RANDOM_PROGRAMS=1000000. */
-const wanted = Number(process.env.LIBBPF_NODE_RANDOM_PROGRAMS ?? 1000)
-const perObject = 50
+const wanted = Number(process.env.LIBBPF_NODE_RANDOM_PROGRAMS ?? Math.max(20, Math.ceil(1000 / slowness)))
+const perObject = Math.min(50, wanted / 2)
 /**
  * The same programs in each run of the suite, unless a seed is given. Linux 6.18 takes a branch of a few programs in a hundred thousand for one that is
  * always taken, and removes it: its dump shows that, and there the kernel is wrong.

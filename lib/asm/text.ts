@@ -21,10 +21,14 @@ export interface Fields {
   upper: number
 }
 
-/** Names for what instructions refer to by number. @internal */
+/** Names for the numbers in an instruction. Without a name, the number is printed. @internal */
 export interface Words {
   /** Returns what is called: `bpf_map_lookup_elem`, or `+7` for a function 7 instructions from here. */
   call?(fields: Fields): string | undefined
+  /** The label that a jump goes to, or the function that is called. */
+  target?(fields: Fields): string | undefined
+  /** What a 64-bit load loads: `map[counts]`. */
+  value?(fields: Fields): string | undefined
 }
 
 const alu = ['+=', '-=', '*=', '/=', '|=', '&=', '<<=', '>>=', 'neg', '%=', '^=', '=', 's>>=', 'endian']
@@ -50,7 +54,7 @@ const pseudo: Record<number, (fields: Fields) => string> = {
 
 const signed = (value: number): string => (value < 0 ? String(value) : `+${value}`)
 
-/** Disassembles BPF instructions that have this machine's byte order. */
+/** Prints BPF instructions, which must have the byte order of this machine. */
 export function disassemble(code: Uint8Array): Instruction[] {
   return disassembleWith(code, {})
 }
@@ -73,15 +77,6 @@ export function disassembleWith(code: Uint8Array, words: Words): Instruction[] {
   return list
 }
 
-/** The fields of each instruction. @internal */
-export function disassembleFields(code: Uint8Array): Fields[] {
-  const view = new DataView(code.buffer, code.byteOffset, code.length - (code.length % 8))
-  const list: Fields[] = []
-  for (let at = 0; at < view.byteLength; at += list.at(-1)!.code === 0x18 ? 16 : 8)
-    list.push(fieldsAt(view, at))
-  return list
-}
-
 const isLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 function fieldsAt(view: DataView, at: number): Fields {
@@ -97,10 +92,11 @@ function fieldsAt(view: DataView, at: number): Fields {
   }
 }
 
-function textOf(fields: Fields, words: Words): string {
+/** What an instruction does, without its opcode. @internal */
+export function textOf(fields: Fields, words: Words): string {
   switch (fields.code & 7) {
     case 0:
-      return load(fields)
+      return load(fields, words)
     case 1:
       return loadMemory(fields)
     case 2:
@@ -122,7 +118,7 @@ const sizeOf = (code: number): string => sizes[(code >> 3) & 3]!
 const place = ({ code, offset }: Fields, register: number): string =>
   `*(${sizeOf(code)} *)(r${register} ${signed(offset)})`
 
-function load(fields: Fields): string {
+function load(fields: Fields, words: Words): string {
   const { code, dst, src, immediate, upper } = fields
   switch (code >> 5) {
     case 1:
@@ -132,7 +128,7 @@ function load(fields: Fields): string {
   }
   if (code !== 0x18) return unknown(code)
   const value = (BigInt(upper >>> 0) << 32n) | BigInt(immediate >>> 0)
-  return `r${dst} = ${pseudo[src]?.(fields) ?? `0x${value.toString(16)}`}`
+  return `r${dst} = ${words.value?.(fields) ?? pseudo[src]?.(fields) ?? `0x${value.toString(16)}`}`
 }
 
 function loadMemory(fields: Fields): string {
@@ -203,29 +199,32 @@ function arithmetic({ code, dst, src, offset, immediate }: Fields, register: 'r'
 
 function jump(fields: Fields, register: 'r' | 'w', words: Words): string {
   const { code, dst, src, offset, immediate } = fields
+  const to = (distance: number): string => words.target?.(fields) ?? `pc${signed(distance)}`
   switch (code) {
     case 0x85:
     case 0x8d:
       return call(fields, words)
     case 0x05:
-      return `goto pc${signed(offset)}`
+      return `goto ${to(offset)}`
     case 0x06:
-      return `gotol pc${signed(immediate)}`
+      return `gotol ${to(immediate)}`
     case 0x0d:
       return `gotox r${dst}`
     case 0xe5:
-      return `may_goto pc${signed(offset)}`
+      return `may_goto ${to(offset)}`
     case 0x95:
       return 'exit'
   }
   const comparison = jumps[code >> 4]
   if (comparison === undefined) return unknown(code)
   const right = (code & 8) !== 0 ? `${register}${src}` : `0x${(immediate >>> 0).toString(16)}`
-  return `if ${register}${dst} ${comparison} ${right} goto pc${signed(offset)}`
+  return `if ${register}${dst} ${comparison} ${right} goto ${to(offset)}`
 }
 
 function call(fields: Fields, words: Words): string {
   const { src, immediate } = fields
+  const to = words.target?.(fields)
+  if (to !== undefined) return `call ${to}`
   const name = words.call?.(fields)
   if (src === 1) return `call pc${name ?? signed(immediate)}`
   return `call ${name ?? (src === 2 ? 'kernel-function' : 'unknown')}#${immediate}`
