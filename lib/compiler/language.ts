@@ -23,17 +23,15 @@ export type be32 = number
 /** An integer of 64 bits in the network's byte order. */
 export type be64 = number
 
-declare const length: unique symbol
-
 /** Text of at most `N` bytes with the zero byte at its end: C's `char[N]`. */
-export type char<N extends number> = string | { readonly [length]: N }
+export type char<N extends number> = string | { readonly __length: N }
 /** `N` bytes. */
-export type bytes<N extends number> = { readonly [index: number]: u8; readonly [length]: N }
+export type bytes<N extends number> = { readonly [index: number]: u8; readonly __length: N }
 /** `N` values of one type: C's `T[N]`. */
-export type array<T, N extends number> = { [index: number]: T; readonly [length]: N }
+export type array<T, N extends number> = { [index: number]: T; readonly __length: N }
 
 /** Something of the kernel's: a number, text, or a struct whose members can be read. */
-export type Kernel = number & { readonly [length]: never } & { readonly [member: string]: Kernel }
+export type Kernel = number & { readonly __length: never } & { readonly [member: string]: Kernel }
 
 /** A value in a map: a number is read and written as `.value`. */
 export type Ref<V> = V extends number ? { value: V } : V

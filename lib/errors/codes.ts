@@ -5,6 +5,7 @@
  * |---|---|---|
  * | `ERR_BPF_BUSY` | The object is loading on another thread, or another operation of the same kind is running. | Wait for the promise of that operation. |
  * | `ERR_BPF_CLOSED` | The object, map, link or reader is closed, or belongs to an object that is closed. | Open it again. |
+ * | `ERR_BPF_COMPILE` | A program in TypeScript has a mistake. | The message shows the line, and what to write instead. |
  * | `ERR_BPF_EMULATOR` | A program did something wrong while `libbpf-node/testing` emulated it. | The message says what, and where. |
  * | `ERR_BPF_ITERATION` | A map changes faster than it can be iterated, so the iteration keeps starting over. | Iterate when the map is quieter, or in batches. |
  * | `ERR_BPF_MISMATCH` | A map has another type, other sizes or other flags than expected. | The message lists every difference. |
@@ -15,6 +16,7 @@
 export type BpfErrorCode =
   | 'ERR_BPF_BUSY'
   | 'ERR_BPF_CLOSED'
+  | 'ERR_BPF_COMPILE'
   | 'ERR_BPF_EMULATOR'
   | 'ERR_BPF_ITERATION'
   | 'ERR_BPF_MISMATCH'

@@ -146,7 +146,7 @@ describe('without tracefs', () => {
       name: 'BpfError',
       code: 'ENOENT',
       message:
-        "read the trace pipe: tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' does it (ENOENT)",
+        "read the trace pipe: tracefs is not mounted; 'mount -t tracefs tracefs /sys/kernel/tracing' mounts it (ENOENT)",
     })
   })
 })

@@ -453,7 +453,7 @@ describe('rings and test runs', () => {
 
   it('refuse a map that is not a ring buffer', () => {
     object = load('ring')
-    expect(() => object?.ringBuffer('not_a_ring')).toThrow(/the map is not of type ringbuf/)
+    expect(() => object?.ringBuffer('not_a_ring')).toThrow(/map 'not_a_ring' is of type array, not ringbuf/)
     expect(() => new RingBuffer({} as never)).toThrow(TypeError)
   })
 

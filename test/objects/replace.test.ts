@@ -305,10 +305,10 @@ describe('the example replace', () => {
     child.stdout.on('data', (text) => {
       output += text
     })
-    await until('it counts', () => output.includes('counts executions'))
+    await until('it counts', () => output.includes('counts programs that are started'))
     execFileSync('true')
     child.kill('SIGHUP')
-    await until('it has switched', () => output.includes('now from user id 1000 on'))
+    await until('it has switched', () => output.includes('now counting from user id 1000'))
     // Executions by root are no longer counted, but the earlier counts are kept.
     await until('it says what it counted', () => /now from.*Map\(\d+\) \{ 0 => \d+n/s.test(output))
     child.kill('SIGINT')

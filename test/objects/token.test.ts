@@ -47,6 +47,8 @@ describe('a BPF token', () => {
        obj.close()`,
       [objectPath('ring')],
     )
-    expect(stdout).toMatch(/count in its user namespace only: .* a BPF token \(option bpfTokenPath/)
+    expect(stdout).toMatch(
+      /only count in its own user namespace, .* a BPF token with the option bpfTokenPath/,
+    )
   })
 })
