@@ -34,6 +34,7 @@ const names = [
   'timer',
   'import',
   'codec',
+  'emulator',
 ]
 
 const { values: options, positionals } = parseArgs({

@@ -28,6 +28,8 @@ const guide = [
     ['Events', '/events'],
     ['Maps', '/maps'],
     ['Typed data', '/typed-data'],
+    ['Tests without a kernel', '/testing'],
+    ['Programs as data', '/asm'],
     ['Command line', '/cli'],
     ['Troubleshooting', '/troubleshooting'],
   ]),

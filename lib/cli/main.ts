@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   map: () => import('./map.js'),
   link: () => import('./link.js'),
   btf: () => import('./btf.js'),
+  object: () => import('./object.js'),
   top: () => import('./top.js'),
   trace: () => import('./trace.js'),
   gen: () => import('./gen.js'),

@@ -86,8 +86,10 @@ function whyDamaged(path: string): string | undefined {
 /** Says which addon was needed, where it was looked for, what went wrong, and how to fix it. */
 function explain(root: string, cause: NodeJS.ErrnoException): string {
   const { platform, arch, versions } = process
-  const failed = `libbpf-node cannot load its native addon for ${platform}-${arch}, ${libc()}, Node.js ${versions.node}`
-  if (platform !== 'linux') return `${failed}: BPF is part of Linux, and this is not Linux`
+  const needed = `libbpf-node cannot load its native addon for ${platform}-${arch}`
+  if (platform !== 'linux')
+    return `${needed}: BPF is part of Linux, and this is not Linux; libbpf-node/asm and libbpf-node/testing work here`
+  const failed = `${needed}, ${libc()}, Node.js ${versions.node}`
   if (cause.code === 'ERR_DLOPEN_DISABLED') {
     return `${failed}: native addons are disabled; run node with --allow-addons beside --permission, and without --no-addons`
   }

@@ -1,10 +1,11 @@
 // Maps of an emulated machine. Their values are in its memory, so that programs reach them by pointers as in the kernel.
-import { constants } from 'node:os'
+
 import { type MapTypeName, mapTypes } from '../asm/map-types.js'
 import type { ObjectMap } from '../asm/object-reader.js'
+import { errno } from './errno.js'
 import type { Memory, Region } from './memory.js'
 
-const { EEXIST, ENOENT, E2BIG, EINVAL } = constants.errno
+const { EEXIST, ENOENT, E2BIG, EINVAL } = errno
 
 /** Flags of updates. */
 const BPF_NOEXIST = 1

@@ -12,24 +12,23 @@ interface MatcherResult {
  * Matchers for Jest and others: `expect.extend(matchers)`. With vitest, import `libbpf-node/testing/vitest`, which also declares their types.
  *
  * @example
- * expect(program.run({ packet })).toReturn('XDP_DROP')
+ * expect(program.run({ packet })).toHaveRetval('XDP_DROP')
  * expect(object).toHaveSubmitted('events', 'event', [{ pid: 42 }])
  */
 export const matchers = {
-  /** That a run returned a number, or an action by its name. */
-  toReturn(received: RunResult, expected: number | string): MatcherResult {
+  /** Checks what a run returned: a number, or the name of an action. */
+  toHaveRetval(received: RunResult, expected: number | string): MatcherResult {
     const actual =
       typeof expected === 'string' ? (received.action ?? String(received.retval)) : received.retval
     return {
       pass: actual === expected,
-      message: () =>
-        `the program returned ${received.action ?? received.retval}, and ${expected} was expected`,
+      message: () => `the program returned ${received.action ?? received.retval} instead of ${expected}`,
       actual,
       expected,
     }
   },
 
-  /** That programs have put records into a ring buffer or perf buffer since they were last taken. Takes them. */
+  /** Checks the records that programs have put into a ring or perf buffer since the last call, and takes them. */
   toHaveSubmitted(
     received: TestObject,
     map: string,

@@ -9,10 +9,10 @@ import { matchers } from './matchers.js'
 expect.extend(matchers)
 
 declare module 'vitest' {
-  interface Assertion<T> {
-    /** That a run of a program returned a number, or an action by its name: `toReturn('XDP_DROP')`. */
-    toReturn(expected?: number | string): T extends never ? T : void
-    /** That programs have submitted records that match, since they were last taken. Takes them. */
+  interface Matchers<T> {
+    /** Checks what a run returned: a number, or the name of an action, as in `toHaveRetval('XDP_DROP')`. */
+    toHaveRetval(expected: number | string): T extends never ? T : void
+    /** Checks the records that programs have submitted since the last call, and takes them. */
     toHaveSubmitted(map: string, type: string, expected: readonly unknown[]): void
   }
 }

@@ -44,8 +44,8 @@ describe.each(ways)('in %s', (_, open) => {
     const program = object.program('count')
     for (const layers of [[udp()], [tcp()]]) {
       const result = program.run({ packet: packet(ethernet(), ipv4(), ...layers, new Uint8Array(32)) })
-      expect(result).toReturn('XDP_PASS')
-      expect(result).toReturn(2)
+      expect(result).toHaveRetval('XDP_PASS')
+      expect(result).toHaveRetval(2)
     }
     const counts = object.map<number, bigint[]>('frames').get(0x0800)!
     expect(counts.reduce((a, b) => a + b)).toBe(2n)
@@ -82,7 +82,7 @@ describe.each(ways)('in %s', (_, open) => {
     using object = await open(bytes)
     const context = new Uint8Array(16)
     context[0] = 77
-    expect(object.program('p').run({ context })).toReturn(77)
+    expect(object.program('p').run({ context })).toHaveRetval(77)
     expect(object).toHaveSubmitted('events', 'event', [{ value: 77n }])
     expect(object.events('events')).toEqual([])
   })

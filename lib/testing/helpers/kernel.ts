@@ -1,8 +1,8 @@
-import { constants } from 'node:os'
+import { errno } from '../errno.js'
 import type { Helper, Machine } from '../machine.js'
 import { format } from './format.js'
 
-const { EFAULT, EINVAL, E2BIG, ERANGE } = constants.errno
+const { EFAULT, EINVAL, E2BIG, ERANGE } = errno
 
 /** Reads memory of the kernel or of a process as it is: what is not there is an error for the program, and not its mistake. */
 function tryRead(machine: Machine, pointer: bigint, size: number): Uint8Array | undefined {
@@ -195,7 +195,7 @@ export const kernelHelpers: Readonly<Record<string, Helper>> = {
 
   timer_init(machine, timer) {
     machine.memory.locate(timer!, 16, 'write', 'bpf_timer_init')
-    if (machine.timers.has(timer!)) return -constants.errno.EBUSY
+    if (machine.timers.has(timer!)) return -errno.EBUSY
     machine.timers.set(timer!, { callback: undefined, due: undefined })
     return 0
   },

@@ -1,8 +1,8 @@
-import { constants } from 'node:os'
+import { errno } from '../errno.js'
 import type { Helper, Machine } from '../machine.js'
 import { type EmulatedMap, keyText } from '../maps.js'
 
-const { EINVAL, ENOENT, E2BIG } = constants.errno
+const { EINVAL, ENOENT, E2BIG } = errno
 
 const keyAt = (machine: Machine, map: EmulatedMap, pointer: bigint, what: string): Uint8Array =>
   machine.memory.read(pointer, map.keySize, `${what}, key`)

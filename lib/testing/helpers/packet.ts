@@ -1,8 +1,8 @@
-import { constants } from 'node:os'
+import { errno } from '../errno.js'
 import type { Helper } from '../machine.js'
 import { packetOf } from '../packet-context.js'
 
-const { EINVAL, EFAULT, ENOTSUP } = constants.errno
+const { EINVAL, EFAULT, EOPNOTSUPP } = errno
 
 const signed32 = (value: bigint): number => Number(BigInt.asIntN(32, value))
 
@@ -109,5 +109,5 @@ export const packetHelpers: Readonly<Record<string, Helper>> = {
   sk_lookup_tcp: () => 0,
   sk_lookup_udp: () => 0,
   skc_lookup_tcp: () => 0,
-  fib_lookup: () => -ENOTSUP,
+  fib_lookup: () => -EOPNOTSUPP,
 }

@@ -1,7 +1,7 @@
-import { constants } from 'node:os'
+import { errno } from '../errno.js'
 import type { Helper, Machine } from '../machine.js'
 
-const { EINVAL, ENOSPC, E2BIG } = constants.errno
+const { EINVAL, ENOSPC, E2BIG } = errno
 
 /** The record of a reservation that is neither submitted nor discarded yet. */
 interface Reservation {
@@ -73,7 +73,7 @@ export const ringHelpers: Readonly<Record<string, Helper>> = {
     if ((flags! & ~3n) !== 0n) return -EINVAL
     const map = machine.mapAt(mapPointer!, 'bpf_ringbuf_output')
     const bytes = machine.memory.read(data!, Number(size), 'bpf_ringbuf_output')
-    if (machine.isFull(map.name, bytes.length)) return -constants.errno.EAGAIN
+    if (machine.isFull(map.name, bytes.length)) return -errno.EAGAIN
     machine.emit(map.name, bytes)
     return 0
   },
