@@ -5,21 +5,22 @@ import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../a
 import { BtfTypes } from '../btf/parse.js'
 import { allocate } from './allocate.js'
 import { emit } from './emit.js'
+import { type Architecture, parametersOf, sectionOf } from './hooks.js'
 import type { Operation } from './ir.js'
 import { KernelTypes } from './kernel-types.js'
 import { FunctionCompiler } from './lower.js'
-import { hooks, Module, type ModuleMap, type ModuleProgram } from './module.js'
-import { nearest } from './nearest.js'
+import { Module, type ModuleMap, type ModuleProgram } from './module.js'
 import { optimize } from './optimize.js'
 import { Source } from './source.js'
-import { cTypeOf, integerOf, sizeOf, u64 } from './types.js'
-import type { Scope, Value } from './values.js'
+import { cTypeOf, sizeOf } from './types.js'
 
 export interface CompileOptions {
   /** The name of the file, for messages and for the source lines in the object. */
   file?: string
   /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf/vmlinux. The object finds them in others by CO-RE. */
   kernel?: BtfTypes
+  /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` has to be of the same. */
+  arch?: Architecture
 }
 
 export interface CompiledProgram {
@@ -43,13 +44,13 @@ export interface CompileResult {
  */
 export function compile(
   text: string,
-  { file = 'program.bpf.ts', kernel = runningKernel() }: CompileOptions = {},
+  { file = 'program.bpf.ts', kernel = runningKernel(), arch = thisMachine() }: CompileOptions = {},
 ): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
   const types = new KernelTypes(kernel)
   const programs = Object.fromEntries(
-    module.programs.map((program) => [program.name, programOf(module, types, program)]),
+    module.programs.map((program) => [program.name, programOf(module, types, program, arch)]),
   )
   if (module.programs.length === 0) {
     source.fail(
@@ -74,6 +75,8 @@ export function compile(
   }
 }
 
+const thisMachine = (): Architecture => (process.arch === 'arm64' ? 'arm64' : 'x64')
+
 let running: BtfTypes | undefined
 
 function runningKernel(): BtfTypes {
@@ -92,91 +95,34 @@ function runningKernel(): BtfTypes {
 export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
   const types = new KernelTypes(options.kernel ?? runningKernel())
-  return new Map(module.programs.map((program) => [program.name, lower(module, types, program).operations]))
+  return new Map(
+    module.programs.map((program) => [
+      program.name,
+      lower(module, types, program, options.arch ?? thisMachine()).operations,
+    ]),
+  )
 }
 
-function programOf(module: Module, types: KernelTypes, program: ModuleProgram): ProgramDefinition {
-  const { compiler, operations } = lower(module, types, program)
+function programOf(
+  module: Module,
+  types: KernelTypes,
+  program: ModuleProgram,
+  architecture: Architecture,
+): ProgramDefinition {
+  const { compiler, operations } = lower(module, types, program, architecture)
   const allocation = allocate(operations, compiler.newReg, () => compiler.newSlot(8, program.node))
-  const prefix = hooks[program.hook]!
   return {
-    section: program.target === undefined ? prefix : `${prefix}/${program.target.name}`,
+    section: sectionOf(program),
     instructions: emit(allocation, module.source),
     type: prototype(cInt, { ctx: pointer(voidType) }),
   }
 }
 
-function lower(module: Module, types: KernelTypes, program: ModuleProgram) {
+function lower(module: Module, types: KernelTypes, program: ModuleProgram, architecture: Architecture) {
   const compiler = new FunctionCompiler(module, types)
   compiler.at = program.function.start ?? 0
-  compiler.program(program.function, argumentsOf(compiler, types, program))
+  compiler.program(program.function, parametersOf(compiler, types, program, architecture))
   return { compiler, operations: optimize(compiler.list) }
-}
-
-/** The names of a program's parameters, with the values that the kernel passes. */
-function argumentsOf(compiler: FunctionCompiler, types: KernelTypes, program: ModuleProgram): Scope {
-  const { source } = compiler
-  const scope: Scope = new Map()
-  const context = compiler.newReg()
-  compiler.push({ op: 'param', d: context, index: 0 })
-  const passed = passedTo(source, types, program)
-  for (const [i, parameter] of program.function.params.entries()) {
-    if (parameter.type !== 'Identifier') return source.fail(parameter, 'a parameter of a program is a name')
-    const argument = passed[i]
-    if (argument === undefined) {
-      const names = passed.map(({ name }) => name || '?').join(', ')
-      return source.fail(
-        parameter,
-        `'${program.target?.name ?? program.hook}' has ${passed.length} arguments${names && `: ${names}`}`,
-      )
-    }
-    compiler.at = parameter.start ?? compiler.at
-    const reg = compiler.newReg()
-    compiler.push({ op: 'load', d: reg, base: context, offset: i * 8, size: 8 })
-    scope.set(parameter.name, {
-      value: argumentValue(types, argument.typeId, reg, program.hook !== 'rawTp'),
-      mutable: false,
-    })
-  }
-  return scope
-}
-
-function argumentValue(types: KernelTypes, typeId: number, reg: number, trusted: boolean): Value {
-  const type = types.btf.resolve(typeId)
-  if (type.kind === 'ptr') {
-    const record = types.btf.resolve(type.typeId)
-    if (record.kind === 'struct' || record.kind === 'union')
-      return { kind: 'kernel pointer', reg, record, trusted }
-  }
-  const isNumber = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64'
-  return { kind: 'number', reg, type: isNumber && type.size === 8 ? integerOf(8, type.signed) : u64 }
-}
-
-function passedTo(
-  source: Source,
-  types: KernelTypes,
-  { hook, target }: ModuleProgram,
-): readonly { readonly name: string; readonly typeId: number }[] {
-  if (target === undefined) return []
-  if (hook === 'rawTp' || hook === 'tpBtf') {
-    const found = types.tracepoint(target.name)
-    if (found !== undefined) return found
-    source.fail(
-      target.node,
-      `this kernel has no tracepoint '${target.name}'`,
-      nearest(target.name, types.tracepointNames()),
-    )
-  }
-  const prototype = types.function(target.name)
-  if (prototype === undefined) {
-    source.fail(
-      target.node,
-      `this kernel has no function '${target.name}'`,
-      nearest(target.name, types.btf.names('func')),
-    )
-  }
-  const result = hook === 'fexit' ? [{ name: 'result', typeId: prototype.returnTypeId }] : []
-  return [...prototype.params, ...result]
 }
 
 function mapOf({ type, key, value, maxEntries, record }: ModuleMap): MapDefinition {

@@ -13,10 +13,17 @@ import {
   type KernelPlaceValue,
   type KernelPointerValue,
   type NumberValue,
+  type PacketValue,
   type PlaceValue,
   type Scope,
   type Value,
 } from './values.js'
+
+/** What programs that see packets return. */
+const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  XDP: { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 },
+  TC: { NEXT: -1, PASS: 0, DROP: 2, REDIRECT: 7 },
+}
 
 export abstract class ExpressionCompiler extends Builder {
   readonly module: Module
@@ -151,6 +158,8 @@ export abstract class ExpressionCompiler extends Builder {
       }
     }
     if (name === 'bpf') return { kind: 'namespace' }
+    const constants = actions[name]
+    if (constants !== undefined) return { kind: 'constants', name, values: constants }
     const known = [
       ...scope.keys(),
       ...this.module.maps.keys(),
@@ -174,12 +183,22 @@ export abstract class ExpressionCompiler extends Builder {
       case 'pointer':
         this.#expectPresent(node.object, scope)
         return this.#memberOf(
-          { kind: 'place', base: object.reg, offset: 0, type: object.type, shared: !object.reserved },
+          { kind: 'place', base: object.reg, offset: 0, type: object.type, shared: object.shared },
           name,
           node,
         )
       case 'place':
         return this.#memberOf(object, name, node)
+      case 'constants': {
+        const value = object.values[name]
+        if (value === undefined)
+          this.source.fail(
+            node.property,
+            `${object.name} has no '${name}'`,
+            nearest(name, Object.keys(object.values)),
+          )
+        return { kind: 'constant', value: BigInt(value) }
+      }
       case 'kernel pointer':
         return this.#kernelMember(object, [], object.record.id, name, node)
       case 'kernel place': {
@@ -229,7 +248,27 @@ export abstract class ExpressionCompiler extends Builder {
       }
       return { ...object, offset: object.offset + Number(index) * sizeOf(of), type: of }
     }
+    if (object.kind === 'kernel place') return this.#kernelElement(object, index, node)
     this.source.fail(node, `${describeValue(object)} has no elements`)
+  }
+
+  #kernelElement(
+    { pointer, path, kind }: KernelPlaceValue,
+    index: bigint | undefined,
+    node: ast.MemberExpression,
+  ): KernelPlaceValue {
+    const type = this.kernel.btf.resolve(path.typeId)
+    if (type.kind !== 'array') this.source.fail(node, `this part of struct ${path.root.name} is not an array`)
+    if (index === undefined)
+      this.source.fail(node.property, 'the index into an array of the kernel has to be a constant')
+    if (index < 0n || (type.length > 0 && index >= BigInt(type.length))) {
+      this.source.fail(node.property, `the array has ${type.length} elements, 0 to ${type.length - 1}`)
+    }
+    return {
+      kind,
+      pointer,
+      path: { root: path.root, steps: [...path.steps, Number(index)], typeId: type.typeId },
+    }
   }
 
   /** An element by a number that is only known when the program runs: it is kept within the array. */
@@ -540,6 +579,15 @@ export abstract class ExpressionCompiler extends Builder {
       this.call(helperNumbers.getCurrentComm, [this.address(place), { imm: length }])
       return
     }
+    const isUserText = node.type === 'CallExpression' && this.text(node.callee) === 'bpf.probeReadUserStr'
+    if (isUserText) {
+      const [address] = node.arguments
+      if (address === undefined || node.arguments.length > 1)
+        this.source.fail(node, 'probeReadUserStr needs the address of the text')
+      const reg = this.inReg(this.numeric(address as ast.Expression, scope))
+      this.call(helperNumbers.probeReadUserStr, [this.address(place), { imm: length }, { reg }])
+      return
+    }
     const value = this.expression(node, scope)
     if (value.kind === 'kernel place' && this.kernel.btf.resolve(value.path.typeId).kind === 'array') {
       this.call(helperNumbers.probeReadKernelStr, [
@@ -600,8 +648,47 @@ export abstract class ExpressionCompiler extends Builder {
     const name = (callee.property as ast.Identifier).name
     this.at = node.start ?? this.at
     if (object.kind === 'namespace') return this.#helper(name, node, scope)
+    if (object.kind === 'packet') return this.#readPacket(object, name, node)
     if (object.kind === 'map') return mapMethods(this, object.map, name, node, scope)
     this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`)
+  }
+
+  /** `packet.read<Ethernet>(0)`: a pointer into the packet, or null if the packet ends before the struct does. */
+  #readPacket(packet: PacketValue, name: string, node: ast.CallExpression): Value {
+    const { property } = node.callee as ast.MemberExpression
+    if (name !== 'read')
+      this.source.fail(
+        property,
+        `the packet has no function '${name}'`,
+        'It has read: packet.read<Ethernet>(0).',
+      )
+    const given =
+      node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
+    const argument = node.arguments[0]
+    const offset = argument && this.module.constant(argument)
+    if (given === undefined || offset === undefined || offset < 0n || offset > 0xffffn) {
+      this.source.fail(node, 'read needs a type and a constant offset', 'Write packet.read<Ethernet>(0).')
+    }
+    const type = this.module.type(given)
+    const [data, end, pointer, behind, result] = [
+      this.newReg(),
+      this.newReg(),
+      this.newReg(),
+      this.newReg(),
+      this.newReg(),
+    ]
+    const [outside, done] = [this.newLabel(), this.newLabel()]
+    this.push({ op: 'load', d: data, base: packet.context, offset: packet.data, size: 4 })
+    this.push({ op: 'load', d: end, base: packet.context, offset: packet.end, size: 4 })
+    this.push({ op: 'alu', operation: 'add', bits: 64, d: pointer, a: data, b: { imm: Number(offset) } })
+    this.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: pointer, b: { imm: sizeOf(type) } })
+    this.push({ op: 'branch', comparison: 'gt', bits: 64, a: behind, b: { reg: end }, to: outside })
+    this.push({ op: 'move', d: result, s: pointer, bits: 64 })
+    this.jump(done)
+    this.label(outside)
+    this.push({ op: 'const', d: result, value: 0n })
+    this.label(done)
+    return { kind: 'pointer', reg: result, type, shared: false }
   }
 
   #helper(name: string, node: ast.CallExpression, scope: Scope): Value {
@@ -617,8 +704,9 @@ export abstract class ExpressionCompiler extends Builder {
     }
     const signature = helpers[name]
     if (signature === undefined) {
-      if (name === 'getCurrentComm')
-        this.source.fail(node, 'bpf.getCurrentComm() has to be assigned to a char<16>')
+      if (name === 'getCurrentComm' || name === 'probeReadUserStr') {
+        this.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
+      }
       const { property } = node.callee as ast.MemberExpression
       this.source.fail(
         property,

@@ -38,6 +38,7 @@ export const helperNumbers = {
   getCurrentTask: helperNumber('get_current_task'),
   probeReadKernel: helperNumber('probe_read_kernel'),
   probeReadKernelStr: helperNumber('probe_read_kernel_str'),
+  probeReadUserStr: helperNumber('probe_read_user_str'),
   ringbufReserve: helperNumber('ringbuf_reserve'),
   ringbufSubmit: helperNumber('ringbuf_submit'),
   ringbufDiscard: helperNumber('ringbuf_discard'),

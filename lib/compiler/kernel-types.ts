@@ -40,13 +40,20 @@ export class KernelTypes {
   }
 
   /** The arguments of a tracepoint, as the kernel passes them. */
-  tracepoint(name: string): BtfFuncProto['params'] | undefined {
+  tracepoint(name: string): BtfFuncProto | undefined {
     const type = this.btf.find(`btf_trace_${name}`, 'typedef')
     if (type === undefined) return undefined
     const pointer = this.btf.resolve(type.typeId)
     const prototype = pointer.kind === 'ptr' ? this.btf.resolve(pointer.typeId) : undefined
     // The first argument is the tracepoint's own.
-    return prototype?.kind === 'func_proto' ? prototype.params.slice(1) : undefined
+    if (prototype?.kind !== 'func_proto') return undefined
+    // Only the function that calls the tracepoint's programs has the names.
+    const named = this.function(`__traceiter_${name}`)?.params ?? []
+    const params = prototype.params.map(({ name, typeId }, i) => ({
+      name: name || (named[i]?.name ?? ''),
+      typeId,
+    }))
+    return { ...prototype, params: params.slice(1) }
   }
 
   *tracepointNames(): Generator<string> {

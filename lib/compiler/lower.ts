@@ -106,11 +106,11 @@ export class FunctionCompiler extends ExpressionCompiler {
 
   #expression(node: ast.Expression, scope: Scope): void {
     const value = this.expression(node, scope)
-    if (value.kind === 'pointer' && value.reserved) {
+    if (value.kind === 'pointer' && value.reservedIn !== undefined) {
       this.source.fail(
         node,
         'this record is reserved and nobody can give it back',
-        `Write const record = ${value.map.name}.reserve().`,
+        `Write const record = ${value.reservedIn.name}.reserve().`,
       )
     }
   }
@@ -173,12 +173,13 @@ export class FunctionCompiler extends ExpressionCompiler {
   /** Records that are still reserved cannot be left behind. */
   #expectGivenBack(scope: Scope, outer: Scope | undefined, at: Located): void {
     for (const [name, { value, state }] of scope) {
-      if (value.kind !== 'pointer' || !value.reserved || outer?.get(name)?.value === value) continue
+      if (value.kind !== 'pointer' || value.reservedIn === undefined || outer?.get(name)?.value === value)
+        continue
       if (state !== 'maybe' && state !== 'present') continue
       this.source.fail(
         at,
         `the record '${name}' is still reserved here`,
-        `Call ${value.map.name}.submit(${name}) or ${value.map.name}.discard(${name}) first, or use ${value.map.name}.emit({ ... }).`,
+        `Call ${value.reservedIn.name}.submit(${name}) or ${value.reservedIn.name}.discard(${name}) first, or use ${value.reservedIn.name}.emit({ ... }).`,
       )
     }
   }
@@ -208,7 +209,7 @@ export class FunctionCompiler extends ExpressionCompiler {
     const [first, ...others] = states
     if (first === undefined) return variable.state!
     if (others.every((state) => state === first)) return first
-    const isReserved = variable.value.kind === 'pointer' && variable.value.reserved
+    const isReserved = variable.value.kind === 'pointer' && variable.value.reservedIn !== undefined
     if (!isReserved) return 'maybe'
     // Nothing to give back on either way.
     if (states.every((state) => state === 'absent' || state === 'given back')) return 'given back'
@@ -305,7 +306,7 @@ export class FunctionCompiler extends ExpressionCompiler {
     this.#block(body, inner)
     this.#loops.pop()
     for (const [name, { value, state }] of before) {
-      if (value.kind === 'pointer' && value.reserved && inner.get(name)?.state !== state) {
+      if (value.kind === 'pointer' && value.reservedIn !== undefined && inner.get(name)?.state !== state) {
         this.source.fail(body[0]!, `the record '${name}' is given back in a loop, which may run again`)
       }
     }

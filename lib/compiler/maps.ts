@@ -42,8 +42,7 @@ export function mapMethods(
         kind: 'pointer',
         reg: compiler.call(helperNumbers.mapLookup, [own, inMemory(compiler, map.key!, args[0]!, scope)]),
         type: map.value!,
-        map,
-        reserved: false,
+        shared: true,
       }
     case 'set': {
       const key = inMemory(compiler, map.key!, args[0]!, scope)
@@ -60,7 +59,7 @@ export function mapMethods(
       return emit(compiler, map, args[0]!, scope)
     case 'reserve': {
       const reg = compiler.call(helperNumbers.ringbufReserve, [own, { imm: sizeOf(map.record!) }, { imm: 0 }])
-      return { kind: 'pointer', reg, type: map.record!, map, reserved: true }
+      return { kind: 'pointer', reg, type: map.record!, reservedIn: map, shared: false }
     }
     default:
       return giveBack(compiler, map, name, args[0]!, scope)
@@ -136,10 +135,11 @@ function giveBack(
 ): Value {
   const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
   const value = variable?.value
-  if (node.type !== 'Identifier' || value?.kind !== 'pointer' || !value.reserved) {
+  if (node.type !== 'Identifier' || value?.kind !== 'pointer' || value.reservedIn === undefined) {
     compiler.source.fail(node, `${name} needs a record from ${map.name}.reserve()`)
   }
-  if (value.map !== map) compiler.source.fail(node, `'${node.name}' was reserved in '${value.map.name}'`)
+  if (value.reservedIn !== map)
+    compiler.source.fail(node, `'${node.name}' was reserved in '${value.reservedIn.name}'`)
   if (variable!.state === 'given back') compiler.source.fail(node, `'${node.name}' was given back before`)
   if (variable!.state !== 'present') {
     compiler.source.fail(

@@ -7,8 +7,16 @@ export type { ast }
 /** Parses a module of TypeScript. @throws CompileError for what is not TypeScript */
 export function parseModule(source: Source): ast.Statement[] {
   try {
-    return parse(source.text, { sourceType: 'module', plugins: ['typescript'], attachComment: false }).program
-      .body
+    const { program, errors } = parse(source.text, {
+      sourceType: 'module',
+      plugins: ['typescript'],
+      attachComment: false,
+      errorRecovery: true,
+    })
+    // The compiler itself has a better sentence for this one.
+    const error = errors?.find(({ reasonCode }) => reasonCode !== 'IllegalBreakContinue')
+    if (error !== undefined) throw error
+    return program.body
   } catch (error) {
     const { pos, message } = error as { pos?: number; message: string }
     if (pos === undefined) throw error

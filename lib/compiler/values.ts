@@ -38,9 +38,10 @@ export interface PointerValue {
   readonly kind: 'pointer'
   readonly reg: Reg
   readonly type: Type
-  readonly map: ModuleMap
-  /** It has to be submitted or discarded. */
-  readonly reserved: boolean
+  /** The ring buffer that it has to be submitted to, or discarded from. */
+  readonly reservedIn?: ModuleMap
+  /** Other CPUs may change it at the same time. */
+  readonly shared: boolean
 }
 
 /** A pointer to one of the kernel's structs. */
@@ -57,6 +58,22 @@ export interface KernelPlaceValue {
   readonly kind: 'kernel place'
   readonly pointer: KernelPointerValue
   readonly path: KernelPath
+}
+
+/** The packet of a program, by its context. */
+export interface PacketValue {
+  readonly kind: 'packet'
+  readonly context: Reg
+  /** Offsets of data and data_end in the context. */
+  readonly data: number
+  readonly end: number
+}
+
+/** Constants under one name, such as XDP.PASS. */
+export interface ConstantsValue {
+  readonly kind: 'constants'
+  readonly name: string
+  readonly values: Readonly<Record<string, number>>
 }
 
 export interface MapValue {
@@ -81,6 +98,8 @@ export type Value =
   | KernelPointerValue
   | KernelPlaceValue
   | MapValue
+  | PacketValue
+  | ConstantsValue
   | NamespaceValue
   | VoidValue
 
@@ -102,13 +121,17 @@ export function describeValue(value: Value): string {
     case 'place':
       return value.type.kind === 'struct' ? `a ${value.type.name}` : 'a value in memory'
     case 'pointer':
-      return value.reserved ? 'a record' : 'a value of a map'
+      return value.reservedIn !== undefined ? 'a record' : 'a pointer'
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`
     case 'kernel place':
       return "a part of the kernel's memory"
     case 'map':
       return `the map '${value.map.name}'`
+    case 'packet':
+      return 'the packet'
+    case 'constants':
+      return `'${value.name}'`
     case 'namespace':
       return "'bpf'"
     case 'void':

@@ -80,7 +80,8 @@ export class KernelObject implements TestObject {
 
   #section(variable: string): Record<string, unknown> {
     for (const section of ['.rodata', '.data', '.bss']) {
-      if (!this.object.maps.has(section)) continue
+      // libbpf names the map of a section after the object.
+      if (![...this.object.maps.keys()].some((name) => name.endsWith(section))) continue
       const globals = this.object.globals(section) as Record<string, unknown>
       if (variable in globals) return globals
     }

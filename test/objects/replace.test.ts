@@ -310,7 +310,7 @@ describe('the example replace', () => {
     child.kill('SIGHUP')
     await until('it has switched', () => output.includes('now counting from user id 1000'))
     // Executions by root are no longer counted, but the earlier counts are kept.
-    await until('it says what it counted', () => /now from.*Map\(\d+\) \{ 0 => \d+n/s.test(output))
+    await until('it says what it counted', () => /now counting from.*Map\(\d+\) \{ 0 => \d+n/s.test(output))
     child.kill('SIGINT')
     const [status] = await once(child, 'exit')
     expect(status).toBe(0)
