@@ -28,6 +28,7 @@ const guide = [
     ['Events', '/events'],
     ['Maps', '/maps'],
     ['Typed data', '/typed-data'],
+    ['The kernel side in TypeScript', '/kernel-side'],
     ['Tests without a kernel', '/testing'],
     ['Programs as data', '/asm'],
     ['Command line', '/cli'],

@@ -5,7 +5,14 @@ import type { FunctionNode } from './module.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { bool, type IntType, integerOf, s32, u64 } from './types.js'
-import { describeValue, type PointerState, type Scope, type Value, type Variable } from './values.js'
+import {
+  type ConstantValue,
+  describeValue,
+  type PointerState,
+  type Scope,
+  type Value,
+  type Variable,
+} from './values.js'
 
 /** What is known on one side of a condition: names of pointers, and whether they are there. */
 type Facts = readonly (readonly [name: string, state: PointerState])[]
@@ -414,7 +421,10 @@ export class FunctionCompiler extends ExpressionCompiler {
     this.jump(end)
     this.label(no)
     const right = this.expectNumeric(this.rvalue(node.alternate, noScope), node.alternate)
-    const type = this.common(left, right)
+    const type =
+      left.kind === 'constant' && right.kind === 'constant'
+        ? smallestFor(left, right)
+        : this.common(left, right)
     this.push({ op: 'move', d: reg, s: this.inReg(this.convert(right, type, node, true)), bits: 64 })
     this.label(end)
     // The left side could be converted only when the type of the right side was known.
@@ -475,6 +485,16 @@ export class FunctionCompiler extends ExpressionCompiler {
     const number = value.kind === 'kernel place' ? this.readKernel(value, argument) : value
     return { value: this.#variable(number, type, argument, true), mutable: true }
   }
+}
+
+/** Two constants have no size of their own: the smallest type that has room for both fits wherever they would. */
+function smallestFor(...values: readonly ConstantValue[]): IntType {
+  const isSigned = values.some(({ value }) => value < 0n)
+  const fits = (bits: number): boolean =>
+    values.every(
+      ({ value }) => value === (isSigned ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)),
+    )
+  return integerOf([1, 2, 4].find((size) => fits(size * 8)) ?? 8, isSigned)
 }
 
 function know(scope: Scope, facts: Facts): void {

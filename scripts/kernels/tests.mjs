@@ -5,8 +5,9 @@ import { files } from '../files.mjs'
 /** Tests that do not depend on the kernel or cannot run in a guest. */
 const elsewhere = [
   // Only text, types, files and packages.
-  /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting)|objects\/(shape|linker)|native\/binding)\.test/,
-  /^test\/(codegen|package|arm64|properties)\//,
+  /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side)|objects\/(shape|linker)|native\/binding)\.test/,
+  /^test\/(codegen|package|arm64|properties|helpers)\//,
+  /^test\/compiler\/(gen|mistakes)\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
@@ -23,7 +24,7 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/processes)\.test/,
+  /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
 /** Tests that change the state of the kernel. Each of them has a guest of its own. */

@@ -1,0 +1,51 @@
+// Compiles and runs the listings of docs/kernel-side.md.
+import { execFileSync, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { compile } from 'libbpf-node/kernel'
+import { Emulator, ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { gen, run, tsc, useFolder } from '../codegen/helper.js'
+import { until } from '../helpers/until.js'
+import { codeBlocks, readPage } from './blocks.js'
+
+const folder = useFolder()
+const [exec, main, atRunTime, xdp] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
+  writeFileSync(join(folder, 'main.ts'), main!)
+  writeFileSync(join(folder, 'count.ts'), atRunTime!)
+  await gen(join(folder, 'exec.bpf.ts'))
+  // Members of kernel structs are not declared yet.
+  const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
+  expect(await tsc(folder, options)).toBe('')
+}, 60_000)
+
+describe('docs/kernel-side.md', () => {
+  it('reports programs that are started, with TypeScript on both sides', async () => {
+    const child = spawn(process.execPath, ['main.js'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.on('data', (text) => {
+      output += text
+    })
+    try {
+      await until('it waits', () => output.includes('Waiting'))
+      execFileSync('/bin/true')
+      await until('it reports', () => output.includes(`${process.pid} started true (`))
+    } finally {
+      child.kill()
+    }
+  })
+
+  it('compiles at run time', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['count.js'], folder)
+    expect({ stdout, stderr }).toEqual({ stdout: 'raw_tp/sched_switch true\n', stderr: '' })
+  })
+
+  it('filters packets', () => {
+    const emulator = Emulator.open(compile(xdp!).object)
+    const { action } = emulator.program('onFrame').run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
+    expect(action).toBe('XDP_DROP')
+  })
+})
