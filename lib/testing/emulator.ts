@@ -14,6 +14,7 @@ import {
   contextKind,
   type RunOptions,
   type RunResult,
+  seesEthernet,
   type TestMap,
   type TestObject,
   type TestProgram,
@@ -76,6 +77,7 @@ export class Emulator implements TestObject {
     this.machine = new Machine(
       { ...object, functions },
       {
+        kernelFunctions: kfuncs,
         ...(cpus !== undefined && { cpus }),
         ...(executor !== undefined && { executor }),
         ...(budget !== undefined && { budget }),
@@ -87,7 +89,6 @@ export class Emulator implements TestObject {
     if (types !== undefined) this.#values = new KernelValues(this.machine.memory, types)
     for (const [name, helper] of Object.entries(helpers))
       this.machine.helpers.set(helperNumber(name as HelperName), helper!)
-    for (const [name, kfunc] of Object.entries(kfuncs)) this.machine.kernelFunctions.set(name, kfunc)
     for (const [name, value] of Object.entries(externs)) this.#setExtern(name, value)
     if (currentTask !== undefined) {
       const address = this.kernel('task_struct', currentTask)
@@ -184,6 +185,11 @@ export class Emulator implements TestObject {
   }
 }
 
+/** The kernel's test_run gives back zeros in place of an Ethernet header that the program did not see. */
+function withHeader(bytes: Uint8Array, isMissing: boolean): Uint8Array {
+  return isMissing ? Uint8Array.from([...new Uint8Array(14), ...bytes]) : bytes
+}
+
 export class EmulatedProgram implements TestProgram {
   readonly #emulator: Emulator
   readonly #function: ObjectFunction
@@ -212,18 +218,25 @@ export class EmulatedProgram implements TestProgram {
     const { name } = this
     const kind = contextKind(this.section)
     machine.redirected = undefined
-    const packet = new Packet(machine, options.packet ?? new Uint8Array(0))
+    machine.memory.endRun()
+    const frame = options.packet ?? new Uint8Array(0)
+    // As the kernel's test_run does: only XDP and TC programs see the Ethernet header.
+    const packet = new Packet(
+      machine,
+      kind === 'skb' && !seesEthernet(this.section) ? frame.subarray(14) : frame,
+    )
     let skb: ReturnType<typeof skbContext> | undefined
     let context: bigint
     let at: number | undefined
     if (kind === 'xdp') context = xdpContext(machine, packet, options.xdp)
     else if (kind === 'skb') {
-      skb = skbContext(machine, packet, options.skb)
+      const etherType = frame.length < 14 ? 0 : frame[12]! | (frame[13]! << 8)
+      skb = skbContext(machine, packet, options.skb, etherType)
       context = skb.pointer
     } else {
       const bytes =
         kind === 'arguments' && options.context === undefined ? this.#arguments(options) : options.context
-      const region = machine.memory.region('context', 'the context', bytes?.length ?? 0, { writable: true })
+      const region = machine.memory.region('context', 'the context', bytes?.length ?? 0, { temporary: true })
       machine.memory.bytes.set(bytes ?? new Uint8Array(0), region.base)
       at = region.base
       context = machine.memory.pointer(region)
@@ -233,7 +246,9 @@ export class EmulatedProgram implements TestProgram {
     return {
       retval,
       action: actionOf(this.section, retval),
-      packet: hasPacket ? packet.bytes() : undefined,
+      packet: hasPacket
+        ? withHeader(packet.bytes(), kind === 'skb' && !seesEthernet(this.section))
+        : undefined,
       skb: skb?.fields(),
       context:
         at === undefined ? undefined : machine.memory.bytes.slice(at, at + (options.context?.length ?? 0)),

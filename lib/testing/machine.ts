@@ -32,6 +32,11 @@ export interface MachineOptions {
   coverage?: boolean
 }
 
+/** @internal */
+interface AllOptions extends MachineOptions {
+  kernelFunctions?: Readonly<Record<string, Helper>>
+}
+
 const stackSize = 512
 const deepest = 8
 const mayGotoRounds = 8 << 20
@@ -90,7 +95,7 @@ export class Machine implements Host {
   /** Helpers by number. */
   readonly helpers = new Map<number, Helper>()
   /** Kernel functions by name. */
-  readonly kernelFunctions = new Map<string, Helper>()
+  readonly kernelFunctions: Map<string, Helper>
   readonly references = new Map<bigint, Reference>()
   /** The CPU that programs run on. */
   cpu = 0
@@ -126,10 +131,11 @@ export class Machine implements Host {
   /** Loads from the packet by ld_abs and ld_ind. */
   packetBytes: (() => Uint8Array) | undefined
 
-  constructor(object: ObjectFile, options: MachineOptions = {}) {
+  constructor(object: ObjectFile, options: AllOptions = {}) {
     if (!object.elf.littleEndian) throw new RangeError('objects for big-endian machines cannot be emulated')
     this.object = object
     this.#options = options
+    this.kernelFunctions = new Map(Object.entries(options.kernelFunctions ?? {}))
     this.cpus = options.cpus ?? 2
     this.environment = {
       time: 1_000_000_000n,
@@ -244,7 +250,9 @@ export class Machine implements Host {
     for (const map of this.maps.values()) {
       const key = map.keyOfValue(region.base)
       if (key === undefined) continue
-      const keyRegion = this.memory.region('map value', `a key of map '${map.name}'`, map.keySize)
+      const keyRegion = this.memory.region('map value', `a key of map '${map.name}'`, map.keySize, {
+        temporary: true,
+      })
       this.memory.bytes.set(key, keyRegion.base)
       const args = [
         this.memory.pointer(map.region),
@@ -298,6 +306,9 @@ export class Machine implements Host {
       case 'extern': {
         const region = this.externs.get(name)
         if (region !== undefined) return this.memory.pointer(region)
+        // bpf_ksym_exists() asks for the address of a kernel function.
+        const isFunction = this.object.externs.some((one) => one.name === name && one.kind === 'kfunc')
+        if (isFunction) return this.kernelFunctions.has(name) ? 1n : 0n
         break
       }
       case 'kfunc':

@@ -59,7 +59,7 @@ export class Packet {
   constructor(machine: Machine, bytes: Uint8Array) {
     this.#machine = machine
     this.#room = headroom + bytes.length + tailroom
-    this.#buffer = machine.memory.allocate(this.#room)
+    this.#buffer = machine.memory.scratch(this.#room)
     machine.memory.bytes.set(bytes, this.#buffer + headroom)
     this.#end = headroom + bytes.length
     this.#region = this.#makeRegion()
@@ -68,7 +68,10 @@ export class Packet {
   /** One region from the metadata to the end, so that data may be compared with data_end and data_meta. */
   #makeRegion(): Region {
     const base = this.#buffer + this.#meta
-    return this.#machine.memory.region('packet', 'the packet', this.#end - this.#meta, { base })
+    return this.#machine.memory.region('packet', 'the packet', this.#end - this.#meta, {
+      base,
+      temporary: true,
+    })
   }
 
   get length(): number {
@@ -144,7 +147,9 @@ export function xdpContext(machine: Machine, packet: Packet, fields: XdpFields =
     },
     store: () => false,
   }
-  return machine.memory.pointer(machine.memory.region('context', 'struct xdp_md', 24, { virtual: access }))
+  return machine.memory.pointer(
+    machine.memory.region('context', 'struct xdp_md', 24, { virtual: access, temporary: true }),
+  )
 }
 
 /** Makes the context of a program that sees socket buffers. `fields` has what the program leaves in it. */
@@ -152,6 +157,7 @@ export function skbContext(
   machine: Machine,
   packet: Packet,
   fields: SkbFields = {},
+  protocol = 0,
 ): { pointer: bigint; fields: () => SkbFields } {
   packets.set(machine, packet)
   machine.packetBytes = () => packet.bytes()
@@ -160,6 +166,7 @@ export function skbContext(
     view.setUint32(at, fields[name as keyof typeof skbFields] ?? 0, true)
   }
   for (const [i, word] of (fields.cb ?? []).slice(0, 5).entries()) view.setUint32(48 + i * 4, word, true)
+  if (fields.protocol === undefined) view.setUint32(skbFields.protocol, protocol, true)
   view.setBigUint64(tstamp, fields.tstamp ?? 0n, true)
   const access: VirtualAccess = {
     load(offset, size) {
@@ -178,7 +185,10 @@ export function skbContext(
       return true
     },
   }
-  const region = machine.memory.region('context', 'struct __sk_buff', skbSize, { virtual: access })
+  const region = machine.memory.region('context', 'struct __sk_buff', skbSize, {
+    virtual: access,
+    temporary: true,
+  })
   return {
     pointer: machine.memory.pointer(region),
     fields: () => ({

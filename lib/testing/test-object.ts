@@ -16,7 +16,10 @@ export const struct = (name: string, value: { readonly [member: string]: KernelV
 
 /** What a program is run with. Which of these apply depends on its kind. */
 export interface RunOptions {
-  /** For XDP, TC, socket filters and cgroup_skb: the packet. */
+  /**
+   * For XDP, TC, socket filters and cgroup_skb: the packet, from its Ethernet header on. Socket filters and cgroup_skb
+   * programs see it from the IP header on, as in the kernel's test_run.
+   */
   packet?: Uint8Array
   /** Fields of `struct xdp_md`. */
   xdp?: XdpFields
@@ -97,6 +100,9 @@ export function contextKind(section: string): ContextKind {
 }
 
 const isTc = (section: string): boolean => /^(?:tc|classifier|action|tcx|netkit)(?:\/|$)/.test(section)
+
+/** Whether programs of a section see packets from the Ethernet header on, and not from the IP header. */
+export const seesEthernet = (section: string): boolean => isTc(section.replace(/^\?/, ''))
 
 /** The name of what a program returned. */
 export function actionOf(section: string, retval: number): string | undefined {

@@ -149,6 +149,7 @@ function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean)
       }
       case 9:
         if (!hasCalls) return [arithmetic()]
+        if (random.below(2) === 0) return mapAccess()
         // The call leaves r1 to r5 unreadable.
         return [callFunction(`mix${random.below(2)}`), ...[r1, r2, r3, r4, r5].map((r) => mov(r, number()))]
       case 10:
@@ -162,6 +163,28 @@ function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean)
         return [ldxsx(small, register(), r10, slot({ u8: 1, u16: 2, u32: 4 }[small]))]
       }
     }
+  }
+  /** Looks up, updates or deletes one of a few keys. The stack below what is compared holds the key and the value. */
+  const mapAccess = (): Instruction[] => {
+    const operation = one(['map_lookup_elem', 'map_update_elem', 'map_delete_elem'] as const)
+    const found = `m${names++}`
+    const [key, value] = [-8 * stackWords - 16, -8 * stackWords - 24]
+    return [
+      stx('u64', r10, value, register()),
+      st('u64', r10, key, random.below(6)),
+      mov(r2, r10),
+      asm.add(r2, key),
+      mov(r3, r10),
+      asm.add(r3, value),
+      mov(r4, random.below(3)),
+      asm.ldMap(r1, one(['hash', 'array'])),
+      asm.call(operation),
+      ...(operation === 'map_lookup_elem'
+        ? [asm.jeq(r0, 0, found), ldx('u64', r0, r0), label(found, mov(r1, number()))]
+        : // Kernels before 6.4 leave the upper half of an int as it is.
+          [asm.mov32(r0, r0), mov(r1, number())]),
+      ...[r2, r3, r4, r5].map((r) => mov(r, number())),
+    ]
   }
   while (list.length < length) {
     for (const pending of open) pending.left--
@@ -234,6 +257,10 @@ export function randomObject(random: Random, count: number, options: RandomOptio
   })
   return buildObject({
     license: 'GPL',
+    maps: {
+      hash: { type: 'hash', maxEntries: 4, key: types.u32, value: u64 },
+      array: { type: 'array', maxEntries: 4, key: types.u32, value: u64 },
+    },
     globals: { input: { type: types.array(u64, 10) }, output: { type: types.array(u64, 32) } },
     functions: { mix0: mix(0), mix1: mix(1) },
     programs,

@@ -52,5 +52,19 @@ function compareWithKernel(seed: number, isa: 3 | 4): void {
         expect(Buffer.from(left).toString('hex'), `seed ${seed}, p${i}, ${executor}`).toBe(expected)
       }
     }
+    for (const name of ['hash', 'array']) {
+      const expected = sorted(object.map<number, bigint>(name).entries())
+      for (const [executor, machine] of machines) {
+        const entries = [...machine.maps.get(name)!.entries()].map(({ key, values }): [number, bigint] => [
+          readU32(key),
+          readU64(values[0]!),
+        ])
+        expect(sorted(entries), `seed ${seed}, map ${name}, ${executor}`).toEqual(expected)
+      }
+    }
   }
 }
+
+const sorted = (entries: Iterable<[number, bigint]>) => [...entries].sort(([a], [b]) => a - b)
+const readU32 = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
+const readU64 = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)

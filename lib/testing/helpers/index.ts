@@ -1,4 +1,5 @@
 import type { Helper } from '../machine.js'
+import { dynptrHelpers } from './dynptr.js'
 import { kernelHelpers } from './kernel.js'
 import { mapHelpers } from './maps.js'
 import { packetHelpers } from './packet.js'
@@ -8,6 +9,7 @@ import { ringHelpers } from './ring.js'
 export const allHelpers: Readonly<Record<string, Helper>> = {
   ...mapHelpers,
   ...ringHelpers,
+  ...dynptrHelpers,
   ...kernelHelpers,
   ...packetHelpers,
 }

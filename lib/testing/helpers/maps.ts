@@ -111,6 +111,7 @@ export const mapHelpers: Readonly<Record<string, Helper>> = {
     for (const { key, value } of map.pointers(machine.cpu)) {
       const region = machine.memory.region('map value', `a key of map '${map.name}'`, map.keySize, {
         writable: false,
+        temporary: true,
       })
       machine.memory.bytes.set(key, region.base)
       count++

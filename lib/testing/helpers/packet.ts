@@ -106,6 +106,8 @@ export const packetHelpers: Readonly<Record<string, Helper>> = {
     return 4
   },
 
+  set_hash_invalid: () => 0,
+  get_hash_recalc: () => 0,
   sk_lookup_tcp: () => 0,
   sk_lookup_udp: () => 0,
   skc_lookup_tcp: () => 0,

@@ -48,7 +48,9 @@ export const ringHelpers: Readonly<Record<string, Helper>> = {
     const length = Number(size)
     if (flags !== 0n || length > map.maxEntries - 8) return 0n
     if (machine.isFull(map.name, length)) return 0n
-    const region = machine.memory.region('record', `the record of ring buffer '${map.name}'`, length)
+    const region = machine.memory.region('record', `the record of ring buffer '${map.name}'`, length, {
+      temporary: true,
+    })
     const pointer = machine.memory.pointer(region)
     reservationsOf(machine).set(pointer, { map: map.name, size: length })
     return machine.acquire(
