@@ -4,13 +4,12 @@
 //
 // What differs from libbpf 1.7:
 // - The program headers turn an address into a file offset. libbpf uses the section that the symbol names,
-// whose index
-//   can be stale after tools have reordered the sections.
+//   whose index can be stale after tools have reordered the sections.
 // - An import is no definition. libbpf attaches uprobe.multi to file offset 0 for one.
 // - An indirect function (IFUNC) is an error that says so: its symbol is the address of the resolver.
-// - Single probes, lists and patterns follow the same rules: versions (name@VERSION) work in lists, a name
-// that stands
-//   for several functions is an error, and a pattern attaches a function once even if it has several names.
+// - Single probes, lists and patterns follow the same rules. Versions (name@VERSION) work in lists, a name
+//   that stands for several functions is an error, and a pattern attaches a function once even if it has
+//   several names.
 // - A damaged file cannot block or crash the process: a pipe, symbols of size 0, versions in a circle.
 // - The warnings say why. They start with the path in quotes; lib/attach/uprobe.ts shows them to the user.
 #ifndef _GNU_SOURCE
