@@ -111,7 +111,7 @@ export function readBtfExt(
   return [...sections.values()]
 }
 
-/** What stands beside the instructions of a section. Offsets are bytes from its start. */
+/** What .BTF.ext says about the instructions of a section. Offsets are in bytes from its start. */
 export interface ReadSection {
   readonly name: string
   readonly functions: FunctionInfo[]

@@ -159,7 +159,7 @@ export class BtfWriter {
   }
 
   /**
-   * Writes one type as it stands in BTF.
+   * Writes one type in BTF's binary form.
    *
    * @param sizeOrType - its size in bytes, or the number of the type that it refers to
    * @param rest - what follows, in words of 32 bits

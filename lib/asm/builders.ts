@@ -59,7 +59,7 @@ export const r10 = register(10)
 
 type Source = Register | number
 
-/** A number for a 32-bit immediate. It may be given as signed or unsigned. */
+/** A number for a 32-bit immediate, signed or unsigned. */
 function imm32(value: number): number {
   if (Number.isInteger(value) && value >= -0x8000_0000 && value <= 0xffff_ffff) return value | 0
   throw new RangeError(`${value} does not fit a 32-bit immediate: load it with ldImm64`)
@@ -87,7 +87,7 @@ export const mul = alu(BPF_ALU64, 'mul')
 export const div = alu(BPF_ALU64, 'div')
 /** Signed, rounded toward zero. Division by zero gives 0. (Linux 6.6) */
 export const sdiv = alu(BPF_ALU64, 'div', 1)
-/** The remainder of {@link div}; by zero, `dst` stays as it is. */
+/** The remainder of {@link div}. With a divisor of zero, `dst` does not change. */
 export const mod = alu(BPF_ALU64, 'mod')
 /** The remainder of {@link sdiv}. (Linux 6.6) */
 export const smod = alu(BPF_ALU64, 'mod', 1)

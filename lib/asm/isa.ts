@@ -94,7 +94,7 @@ export const BPF_PSEUDO_MAP_IDX_VALUE = 6
 export const BPF_PSEUDO_CALL = 1
 export const BPF_PSEUDO_KFUNC_CALL = 2
 
-/** How an instruction says where it goes. */
+/** The field that holds the distance of a jump. */
 export type Reach = 'offset' | 'immediate'
 
 /** Where a jump keeps its distance; `undefined` for instructions that do not jump by a distance. */

@@ -14,7 +14,7 @@ import { BPF_JMP, jumpOperations, ldImm64Code } from './isa.js'
 
 export interface ObjectFunction {
   readonly name: string
-  /** The section that it stands in, such as 'xdp' or '.text'. */
+  /** The section of the function, such as 'xdp' or '.text'. */
   readonly section: string
   /** Whether it is a program, as opposed to a function that programs call. */
   readonly isProgram: boolean
@@ -267,7 +267,7 @@ function* readVariables(elf: ElfFile, btf: BtfTypes): Generator<ObjectVariable> 
   for (const { name: section, size: length } of elf.sections) {
     if (notData.includes(section) || length === 0) continue
     for (const { name, typeId, offset, size } of variablesOf(btf, section)) {
-      // clang leaves the offsets to whoever links: the symbol has the place.
+      // clang leaves the offset in BTF at 0, and the linker fills it in. The symbol has the offset.
       const symbol = elf.symbols.find((s) => s.section === section && s.name === name)
       yield { name, section, offset: symbol?.value ?? offset, size: symbol?.size ?? size, typeId }
     }

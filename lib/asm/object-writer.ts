@@ -19,7 +19,7 @@ import { definitionType, type MapDefinition, slotsOffset } from './map-definitio
 import { concat } from './strings.js'
 
 export interface ProgramDefinition {
-  /** What stands in SEC(), such as 'xdp' or 'raw_tp/sched_process_exec'. */
+  /** The section name in SEC(), such as 'xdp' or 'raw_tp/sched_process_exec'. */
   section: string
   instructions: readonly Instruction[]
   /** The C type of its function; `int (void *ctx)` by default. */

@@ -1,4 +1,4 @@
-/** A table of strings that end with a zero byte, each of them once. ELF and BTF have the same form of it. */
+/** A table of zero-terminated strings without duplicates, as ELF and BTF have it. */
 export class StringTable {
   readonly #offsets = new Map<string, number>([['', 0]])
   readonly #chunks: Uint8Array[] = [new Uint8Array(1)]

@@ -118,7 +118,7 @@ export class Emulator implements TestObject {
     return program
   }
 
-  /** A map by its name, typed by BTF; bytes where it is declared with sizes only. */
+  /** Returns a map by name. BTF types its keys and values; without BTF they are bytes. */
   map<K = unknown, V = unknown>(name: string): EmulatedTestMap<K, V> {
     const map = this.machine.maps.get(name)
     if (map === undefined) throw new RangeError(`the object has no map '${name}'`)
@@ -203,7 +203,7 @@ export class EmulatedProgram implements TestProgram {
     return this.#function.name
   }
 
-  /** What stands in SEC(). */
+  /** The section name in SEC(). */
   get section(): string {
     return this.#function.section
   }
@@ -291,7 +291,7 @@ export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> 
     return values && this.#values(values)
   }
 
-  /** @throws RangeError that says why not, such as a map that is full */
+  /** @throws RangeError if the map refuses the entry, for example because it is full */
   set(key: K, value: V): this {
     const values = this.#map.isPerCpu ? (value as unknown as V[]) : [value]
     for (const [cpu, one] of values.entries()) {

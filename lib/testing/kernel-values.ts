@@ -17,7 +17,7 @@ export type KernelValue =
 export class KernelValues {
   readonly #memory: Memory
   readonly #btf: BtfTypes
-  /** An object that stands in two places is one struct. */
+  /** An object that is used in two places becomes one struct. */
   readonly #made = new Map<object, bigint>()
 
   constructor(memory: Memory, btf: BtfTypes) {

@@ -41,7 +41,7 @@ const stackSize = 512
 const deepest = 8
 const mayGotoRounds = 8 << 20
 
-/** What a program must give back before it ends. */
+/** Something that a program has to release before it ends. */
 export interface Reference {
   /** Such as "record of ring buffer 'events'". */
   readonly what: string
@@ -58,7 +58,7 @@ class TailCall {
   }
 }
 
-/** What programs can learn about the kernel that they run in. All of it may be changed between runs. */
+/** What programs can read about the kernel and the running thread. You can change it between runs. */
 export interface Environment {
   /** Nanoseconds: what the clocks of `bpf_ktime_get_*` say. It stands still unless it is set. */
   time: bigint
@@ -406,7 +406,7 @@ export class Machine implements Host {
     throw new TailCall(functionNumber)
   }
 
-  /** Something that the program has to give back. */
+  /** Records something that the program has to release. */
   acquire(pointer: bigint, what: string, by: string): bigint {
     this.references.set(pointer, { what, by, place: { fn: this.#fn, index: this.#index } })
     return pointer

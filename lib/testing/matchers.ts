@@ -47,7 +47,7 @@ export const matchers = {
   },
 }
 
-/** Whether a value has what is expected of it; members that are not named may be anything. */
+/** Whether a value has all expected members with the expected values. Other members are ignored. */
 function contains(actual: unknown, expected: unknown): boolean {
   if (typeof expected !== 'object' || expected === null || ArrayBuffer.isView(expected)) {
     return isDeepStrictEqual(actual, expected)

@@ -258,7 +258,7 @@ export const icmp = (fields: IcmpFields = {}): Layer => ({
   },
 })
 
-/** The checksum of IP, UDP and TCP over some bytes, as it stands in a header. */
+/** The checksum of IP, UDP and TCP over some bytes, in network byte order. */
 export function internetChecksum(...parts: readonly Uint8Array[]): Uint8Array {
   // A part of an odd length would shift those that follow.
   const sum = ~checksum(concat(parts)) & 0xffff

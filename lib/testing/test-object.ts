@@ -48,7 +48,7 @@ export interface RunResult {
 
 export interface TestProgram {
   readonly name: string
-  /** What stands in SEC(). */
+  /** The section name in SEC(). */
   readonly section: string
   run(options?: RunOptions): RunResult
 }
@@ -66,7 +66,7 @@ export interface TestMap<K = unknown, V = unknown> {
 export interface TestObject extends Disposable {
   /** @throws Error if the object has no such program */
   program(name: string): TestProgram
-  /** A map by its name, typed by BTF; bytes where it is declared with sizes only. */
+  /** Returns a map by name. BTF types its keys and values; without BTF they are bytes. */
   map<K = unknown, V = unknown>(name: string): TestMap<K, V>
   /** Takes the records that programs put into a ring buffer since the last call. @param type - the struct that they are; bytes without */
   events<T = Uint8Array>(map: string, type?: string): T[]

@@ -48,7 +48,7 @@ const counting: ObjectDefinition = {
   },
   programs: {
     count: {
-      section: 'syscall',
+      section: 'tc',
       instructions: [
         st('u32', r10, -4, 1),
         mov(r2, r10),
@@ -72,13 +72,15 @@ const counting: ObjectDefinition = {
   },
 }
 
+const data = new Uint8Array(64)
+
 describe('buildObject', () => {
   it('builds a program with a map, variables and a function that the kernel runs', () => {
     using object = BpfObject.open(buildObject(counting))
     expect(object.rodata.step).toBe(3)
     object.loadSync()
-    const { retval } = object.program('count').testRunSync()
-    object.program('count').testRunSync()
+    const { retval } = object.program('count').testRunSync({ data })
+    object.program('count').testRunSync({ data })
     expect(retval).toBe(7)
     expect(object.map<number, bigint>('counts').get(1)).toBe(12n)
     expect(object.bss.total).toBe(12n)
