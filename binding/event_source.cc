@@ -94,7 +94,7 @@ int EventSource::Watch(uint32_t interval_ms, bool wakeable) {
   return interval_ms_ > 0 && wakeable ? WatchWakeUps() : 0;
 }
 
-// Waits for the next records. `anew`: someone has just begun to wait, and there may be records already.
+// Waits for the next records. `anew` means that a reader has just begun to wait, so there may be records already.
 void EventSource::Continue(bool anew) {
   if (ended_) {
     Look(1);
@@ -155,7 +155,7 @@ void EventSource::Woken(bool ended) {
   }
 }
 
-// Goes on waiting after a look that has found nothing.
+// Continues waiting after a check that has found no records.
 void EventSource::Wait() {
   if (turns_ > 0 && --turns_ > 0) return;
   idle_->Stop();

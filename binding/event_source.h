@@ -61,7 +61,7 @@ class EventSource : public Handle, public LoopOwner {
   // The name of libbpf's function for Drain(), for errors.
   virtual const char* drain_operation() const = 0;
   // Whether poll() reports a buffer for as long as there is something in it. Otherwise, poll() reports each
-  // wake-up once, to whoever asks first.
+  // wake-up only once.
   virtual bool IsLevelTriggered() const = 0;
   // Unmaps the kernel's buffer. The event loop no longer watches its descriptor by then.
   virtual void Release() = 0;

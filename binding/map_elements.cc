@@ -12,7 +12,7 @@ namespace {
 // ---- Elements
 
 // The sizes of keys and values in a system call, as the kernel knows them. It writes that many bytes,
-// whatever libbpf believes.
+// even if libbpf expects another size.
 struct Sizes {
   uint32_t key = 0;
   uint64_t value = 0;

@@ -1,5 +1,5 @@
-// Makes sure that a map has at most one reader in this process, in whatever thread: two readers would take
-// records from each other.
+// Makes sure that a map has at most one reader in all threads of this process: two readers would take records
+// from each other.
 #pragma once
 
 #include <cstdint>

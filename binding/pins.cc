@@ -90,7 +90,7 @@ int PinMap(bpf_map* map, const char* path) {
   Path before = PinPathOf(map);
   int error = bpf_map__pin(map, path);
   if (error == 0) return 0;
-  // libbpf says neither which map nor where.
+  // libbpf names neither the map nor the path.
   const char* pin = bpf_map__pin_path(map);
   if (pin != nullptr)
     LogCapture::Warn("map '" + std::string(bpf_map__name(map)) + "': failed to pin at '" + pin + "'");

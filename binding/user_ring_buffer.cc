@@ -83,7 +83,7 @@ class UserRingBuffer : public Handle, public LoopOwner {
 
   void Close() override {
     Unwatch();
-    // The program could not read past them, whoever the next producer is.
+    // Otherwise no program could ever read past them.
     if (ring_ != nullptr)
       for (const auto& [number, place] : places_) user_ring_buffer__discard(ring_, place.sample);
     places_.clear();

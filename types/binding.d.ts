@@ -47,7 +47,7 @@ export type MemoryHandle = Handle<'mapped memory'>
 
 /**
  * Called by the event loop when a source has records, or, with `ended`, when the kernel will not write any more.
- * Returns true if it is to be called again for further records, without another call of `sourceWatch`.
+ * Returns true to be called again for further records, without another call of `sourceWatch`.
  */
 export type OnReady = (ended: boolean) => boolean
 
@@ -768,7 +768,7 @@ export interface Binding {
    */
   sourceConsume(source: SourceHandle, limit: number): number
   /**
-   * Has the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel wakes
+   * Makes the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel wakes
    * the reader; with one, the event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when the
    * kernel wakes the reader. The source holds `onReady` weakly and does not keep the process alive.
    */
@@ -782,7 +782,7 @@ export interface Binding {
 
   /**
    * Opens a reader of a BPF_MAP_TYPE_RINGBUF. It owns a copy of the descriptor, so it outlives the map's object. Throws
-   * EBUSY if the map has a reader in this process already, in whatever thread.
+   * EBUSY if the map already has a reader in any thread of this process.
    */
   ringBufferNew(map: MapHandle, onReady: OnReady): SourceHandle
   /** Bytes between the consumer's and the producer's position, including headers and padding. */

@@ -1,5 +1,5 @@
 // Replacements for functions that the oldest supported libbpf (1.5) does not have, so that the rest of the
-// binding need not check.
+// binding does not have to check.
 #pragma once
 
 #include <bpf/bpf.h>

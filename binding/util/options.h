@@ -10,7 +10,7 @@ void Zero(Struct& all) {
 }
 
 // Zeroes an options struct of libbpf and sets its size. It works in place, because libbpf checks the padding,
-// too, and returning a struct need not preserve that.
+// too, and returning a struct does not necessarily preserve it.
 template <class Options>
 void InitOptions(Options& options) {
   Zero(options);

@@ -6,7 +6,7 @@
 #include <memory>
 
 // Bytes on the heap whose number JavaScript chooses. Without C++ exceptions a std::vector that cannot
-// allocate terminates the process; here `failed()` tells, and the caller throws a RangeError.
+// allocate terminates the process; here the caller asks `failed()`, and throws a RangeError.
 class OwnedBytes {
  public:
   OwnedBytes() = default;

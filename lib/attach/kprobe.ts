@@ -102,7 +102,7 @@ export function attachKprobe(
       if (!hasKprobes()) break
     }
   }
-  // The error of the first candidate, which the caller would have liked best.
+  // Reports the first candidate's error, because the caller prefers that function.
   throw failure
 }
 

@@ -14,8 +14,8 @@ interface MappedFile {
 export type Refuse = (why: string, code: string) => never
 
 /**
- * Finds the file that a process has mapped, by its name or its path. That is not always the file which this process
- * finds under the same path: it may have been upgraded meanwhile, or the process may live in a container or a chroot.
+ * Finds the file that a process has mapped, by its name or its path. This process may find another file under the same
+ * path: the file may have been upgraded since, or the other process may run in a container or a chroot.
  *
  * @returns a path by which the kernel finds the file, such as /proc/PID/root/usr/lib/libssl.so.3
  */
@@ -111,7 +111,7 @@ function futurePath(path: string, pid: number, refuse: Refuse): string {
   const root = identity(`/proc/${pid}/root/`)
   const ours = identity(path)
   const its = identity(there)
-  // Without permission to look into the process's root, nothing speaks against the path.
+  // Without permission to look into the process's root, assume that the path is right.
   if (root === undefined || (ours === undefined && its === undefined)) return path
   if (ours?.ino === its?.ino && ours?.dev === its?.dev) return path
   return refuse(

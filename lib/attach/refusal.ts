@@ -12,7 +12,7 @@ import { whyNoTracepoint } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
 import { attachTypeName, type ProgramType, programTypeNumber } from '../native/type-names.js'
 
-/** The parts of a program that are tried. The program need not be loaded. */
+/** What a trial needs to know about a program. The program does not have to be loaded. */
 export interface Trial {
   readonly name: string
   readonly section: string

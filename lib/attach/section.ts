@@ -19,7 +19,7 @@ export function tryAttach(program: Attachable, section: string): Link | undefine
   return tryAttachTo(program, subject, section, () => native.programAttach(program.handle))
 }
 
-/** A failure is explained by the method for that kind of hook. */
+/** Explains a failure as the method for that kind of hook would. */
 function hookOf(section: string): Pick<Hook, 'since' | 'reason'> {
   const slash = section.indexOf('/')
   if (slash < 0) return {}

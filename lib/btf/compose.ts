@@ -289,7 +289,7 @@ function once<T>(made: Map<Plan, T>, plan: Plan, make: () => T): T {
   return result
 }
 
-/** Does some work, and puts a step in front of the path of a fault. */
+/** Does some work. If that throws a fault, puts a step in front of its path. */
 function step<T>(path: string, work: () => T): T {
   try {
     return work()

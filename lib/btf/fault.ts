@@ -17,7 +17,7 @@ class Fault {
   }
 }
 
-/** Throws the same again. A fault gets the step `.name` or `[index]` in front of its path. */
+/** Throws the error again. If it is a fault, first puts the step `.name` or `[index]` in front of its path. */
 export function within(thrown: unknown, step: string): never {
   if (thrown instanceof Fault) thrown.path = step + thrown.path
   throw thrown
@@ -80,8 +80,8 @@ export function checkMembers(value: object, known: ReadonlySet<string>): void {
 }
 
 /**
- * Throws the same again. But if a member is missing and another one is unknown, that is probably a typo, so it throws
- * for the unknown one.
+ * Throws the error again. But if a member is missing and another one is unknown, that is probably a typo, so the error
+ * is about the unknown one.
  */
 export function unlessUnknown(thrown: unknown, value: object, known: ReadonlySet<string>): never {
   if (thrown instanceof Fault && thrown.text === missing) checkMembers(value, known)

@@ -426,7 +426,7 @@ export class Generator {
 
 function isLarge({ fields }: RecordPlan): boolean {
   const { length } = fields
-  // An assignment to a member that every object inherits may not make an own property.
+  // An assignment to a member that every object inherits, such as `__proto__`, may not create an own property.
   return (
     length >= large.least && length <= large.most && fields.every(({ name }) => !(name in Object.prototype))
   )

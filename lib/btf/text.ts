@@ -1,7 +1,7 @@
 /**
  * C strings. UTF-8 is decoded as usual. A byte that is not valid UTF-8 becomes a lone surrogate from U+DC80 to U+DCFF,
- * as with Python's "surrogateescape", and becomes the same byte again when it is written. A key that was read can
- * therefore be looked up, whatever its bytes are.
+ * as with Python's "surrogateescape", and becomes the same byte again when it is written. So a key that was
+ * read can be looked up, even if its bytes are not valid UTF-8.
  */
 
 const fromCharCode = String.fromCharCode

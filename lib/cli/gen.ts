@@ -23,8 +23,8 @@ const options = {
 export const command: Command = {
   usage: '[OPTIONS] FILE... [-- CLANG-ARGUMENTS]',
   summary: 'Write TypeScript for a BPF object: a class with typed programs, maps, variables and events',
-  help: `FILE is C source, which is compiled with clang, or a compiled object. exec.bpf.c becomes exec.skel.ts. Several
-files are linked into one object, unless you use --each.
+  help: `FILE is C source such as exec.bpf.c, which is compiled with clang, TypeScript for the kernel such as exec.bpf.ts,
+or a compiled object. All of these become exec.skel.ts. Several files are linked into one object, unless you use --each.
 
   -o, --output FILE      the TypeScript file to write; by default beside the first FILE
       --name CLASS       the name of the class; by default it is made from the file name

@@ -64,7 +64,7 @@ function init(folder: string): void {
     try {
       write(folder, name)
     } catch (error) {
-      // Without vmlinux.h only the editor misses something: gen makes its own.
+      // Only editors need vmlinux.h, because gen makes its own.
       if (name !== 'vmlinux.h') throw error
       problems.set(name, (error as Error).message)
     }
@@ -99,7 +99,7 @@ function template(name: string): () => string {
   return () => readFileSync(join(packageRoot(), 'template', name), 'utf8')
 }
 
-/** In containers one is root without sudo. `command -v` finds a Node.js that sudo's own PATH lacks. */
+/** In containers you are root, without sudo. `command -v` finds a Node.js that is not on sudo's own PATH. */
 const asRoot = (): string => (onPath('sudo') ? 'sudo "$(command -v node)"' : 'node')
 
 const scripts = (): Record<string, string> => ({
@@ -131,7 +131,7 @@ function kernelTypes(): string {
   return btf.toC()
 }
 
-/** One argument a line, as clangd reads it. Relative paths start at the file's folder. */
+/** One argument per line, as clangd reads it. Relative paths start at the file's folder. */
 function compileFlags(): string {
   const flags = [
     ...['-xc', '-target', 'bpf', '-fms-extensions', '-Wno-microsoft-anon-tag'],
@@ -142,7 +142,7 @@ function compileFlags(): string {
   return `${flags.join('\n')}\n`
 }
 
-/** What is left to do; more where there was a package.json. */
+/** What the user still has to do, which is more if there was a package.json already. */
 function nextCommands(folder: string, place: string): string[] {
   const { type, scripts: present = {}, dependencies, devDependencies } = readManifest(folder)
   const has = (name: string) => name in { ...dependencies, ...devDependencies }

@@ -45,7 +45,7 @@ function failed(name: string, command: Command, error: unknown): number {
     say(`libbpf-node ${name}: ${error.message}\n\nUsage: libbpf-node ${name} ${command.usage}`)
     return exitCodes.usage
   }
-  // An expected failure is explained by its message. A stack is shown for our own mistakes.
+  // The message explains an expected failure. A stack is only shown for bugs of this package.
   const isExplained = error instanceof Error && isForPeople(error)
   say(`libbpf-node ${name}: ${isExplained ? error.message : ((error as Error)?.stack ?? error)}`)
   return exitCodes.failed

@@ -103,13 +103,14 @@ interface Part {
 }
 
 async function partOf(input: string, options: ClangOptions): Promise<Part> {
+  if (!existsSync(input)) throw new CompileError(`no such file '${input}'`)
   if (/\.(c|h)$/.test(input)) return { input, ...(await compile(input, options)) }
   if (/\.[cm]?ts$/.test(input))
     return { input, object: await compileTypeScript(input), files: [input], warnings: '' }
   return { input, object: input, files: [input], warnings: '' }
 }
 
-/** The compiler is only read when there is something for it. */
+/** Imports the compiler only when it is needed. */
 async function compileTypeScript(input: string): Promise<Uint8Array> {
   const kernelSide = await import('../kernel.js')
   try {

@@ -219,7 +219,7 @@ function lsm({ securityModules }: Machine): Finding {
   )
 }
 
-/** libbpf pins maps there that ask for a pin by their name. */
+/** libbpf pins maps with LIBBPF_PIN_BY_NAME there. */
 const usualBpffs = '/sys/fs/bpf'
 
 function bpffs({ mounts }: Machine): Finding {

@@ -1,4 +1,4 @@
-// Whether an object loads on this machine, which privileges it requires, and what of it will not work.
+// Whether an object loads on this machine, which privileges it requires, and which parts will not work.
 
 import { types } from 'node:util'
 import { disassemble } from '../asm/instruction.js'

@@ -9,7 +9,7 @@
  * | `ERR_BPF_EMULATOR` | A program did something wrong while `libbpf-node/testing` emulated it. | The message says what, and where. |
  * | `ERR_BPF_ITERATION` | A map changes faster than it can be iterated, so the iteration keeps starting over. | Iterate when the map is quieter, or in batches. |
  * | `ERR_BPF_MISMATCH` | A map has another type, other sizes or other flags than expected. | The message lists every difference. |
- * | `ERR_BPF_NOT_FOUND` | An object has no program, map, section, type or BTF of that name. | The message proposes names that look like it. |
+ * | `ERR_BPF_NOT_FOUND` | An object has no program, map, section, type or BTF of that name. | The message suggests similar names. |
  * | `ERR_BPF_STALE` | Generated code and the object file next to it do not belong together. | Run `libbpf-node gen` again. |
  * | `ERR_BPF_STATE` | The operation is not possible in the current state, for example `attach()` before `load()`. | The message names the state that is needed. |
  */

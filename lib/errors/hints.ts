@@ -286,14 +286,14 @@ export const hints: readonly Hint[] = [
   { code: /^EINVAL$/, operation: /^btf__(new|parse)/, say: () => 'these bytes are not BTF, or are damaged' },
 ]
 
-/** Only where nothing is known of the map: see lib/maps/limits.ts. */
+/** Only used if nothing is known about the map; otherwise see lib/maps/limits.ts. */
 const mapFailures: Record<string, string> = {
   E2BIG: 'it is larger than the kernel allows; lower its maxEntries or sizes',
   ENOMEM: 'not enough memory; lower its maxEntries or sizes',
   EINVAL: 'its type does not allow these sizes, maxEntries or flags, or this name',
 }
 
-/** The beginnings of section names, for those who mistyped one. */
+/** How section names begin, to suggest the right one for a typo. */
 const sections =
   'socket sk_reuseport kprobe uprobe kretprobe uretprobe kprobe.multi kretprobe.multi uprobe.multi uretprobe.multi ksyscall kretsyscall usdt tc classifier action tcx netkit tracepoint tp raw_tracepoint raw_tp tp_btf fentry fmod_ret fexit fsession freplace lsm lsm_cgroup iter syscall xdp perf_event lwt_in lwt_out lwt_xmit sockops sk_skb sk_msg flow_dissector cgroup_skb cgroup sk_lookup struct_ops netfilter'.split(
     ' ',
@@ -313,7 +313,7 @@ function kernelHooksLike(name: string, onlyTracepoints: boolean): string[] {
   try {
     return native.kernelHooksLike(name, editLimit(name), onlyTracepoints)
   } catch {
-    // Without BTF, or without memory for it, there is no proposal.
+    // Without BTF, or without memory for it, there are no suggestions.
     return []
   }
 }

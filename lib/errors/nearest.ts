@@ -1,4 +1,4 @@
-/** How many insertions, deletions, replacements and swaps of neighbours turn `a` into `b`; `limit + 1` when more. */
+/** How many insertions, deletions, replacements and swaps of neighbors turn `a` into `b`; `limit + 1` when more. */
 function distance(a: string, b: string, limit: number): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -41,7 +41,7 @@ export function nearest(wanted: string, names: Iterable<string>): string[] {
     .map(([name]) => name)
 }
 
-/** How many edits a slip may be away from the right name. */
+/** How many edits a typo may be away from the right name. */
 export const editLimit = (wanted: string): number => Math.min(3, Math.ceil(wanted.length / 3))
 
 /** `"; did you mean 'x' or 'y'?"`, or nothing when no name is near. */

@@ -12,7 +12,7 @@ export function whyNotPinned(path: string, code: string): string | undefined {
   const dotted = names.find((name) => name.includes('.'))
   switch (code) {
     case 'EPERM':
-      // The kernel keeps names with dots for itself.
+      // The kernel reserves names with dots.
       return dotted && `names on a BPF file system cannot have dots, and '${dotted}' has one`
     case 'EEXIST':
       return 'a file of that name exists already'
@@ -50,7 +50,7 @@ function newNames(path: string): { names: string[]; type: number | undefined } {
       return { names, type: statfsSync(folder).type }
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      // A BPF file system says EPERM where it is asked for a name with a dot.
+      // A BPF file system returns EPERM for a name with a dot.
       const isMissing = code === 'ENOENT' || code === 'EPERM'
       if (!isMissing || folder === dirname(folder)) return { names, type: undefined }
       names.push(basename(folder))

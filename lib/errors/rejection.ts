@@ -38,7 +38,7 @@ function missingInKernel(log: string): string | undefined {
   return wanted && `needs ${wanted.replace(/___\w+/, '')} (CO-RE ${kind}), which this kernel does not have`
 }
 
-/** A locked-down kernel takes helpers away that programs of that type otherwise have. */
+/** A locked-down kernel forbids some helpers that programs of that type otherwise may call. */
 function lockdownIn(reason: string): string {
   const [, helper = ''] = /(?:unknown func|cannot use helper) bpf_(\w+)#/.exec(reason) ?? []
   const mode = lockdownOfHelper(helper)

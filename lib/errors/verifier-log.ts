@@ -15,7 +15,7 @@ const sourceLine = /^\d*:? ?; (?:(.*) @ ((?:(?! @ ).)+):(\d{1,7})|(.*))$/s
 // "12: (85) call ...", or "12: <invalid CO-RE relocation>", which libbpf puts in place of a call that it could not
 // relocate.
 const instructionLine = /^(\d{1,7}): (?:R\d.*; )?(?:\([0-9a-f]{2}\) |<)/
-/** Where the verifier goes on to another path or function. What stands above belongs to something else. */
+/** Where the verifier continues with another path or function. The lines above it are about something else. */
 const turn =
   /^(?:from \d+ to |\d+: (?:frame\d+: )?R\d|\d+: safe|(?:Validating |func#\d|Func#\d|Live regs|\s*\d+: [.0-9]{10})|(?:caller|callee|returning from callee|to caller at \d+):?)/
 /**
@@ -24,7 +24,7 @@ const turn =
  */
 const aside =
   /^(?:$|processed \d+ insns|verification time|stack depth|insns[_ ]processed|max_states|(?:cur|old) state:|(?:frame\d+: )?R\d+(?:_\w+)?=|fp-?\d+|mark_precise|last_idx|regs=|parent |propagating |\(\d+\) (?:frame \d+|live stack) |func '\S+' arg\d+ has btf_id|-- )/
-/** Found out when all instructions were looked at, so the last one has nothing to do with it. */
+/** Found after all instructions were checked, so the last instruction is not the cause. */
 const aboutWholeProgram =
   /^combined stack size|^the call stack of|^tail_calls are not allowed when call stack/
 /** More sentences than these never belong together. */
@@ -54,7 +54,7 @@ export function readVerdict(log: string): Verdict {
       // The compiler's own instructions come from line 0.
       if (from[3] !== '0') source ??= sourceOf(from)
     } else if (!isBlock || aside.test(line.trim())) {
-      // Nothing to learn here.
+      // These lines say nothing about the verdict.
     } else if (turn.test(line)) {
       isBlock = sentences.length === 0
     } else if (sentences.length < mostSentences) {

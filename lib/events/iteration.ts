@@ -3,7 +3,7 @@ import type { DrainCallback, RecordSource } from './record-source.js'
 /** What `for await` reads: `AsyncIterableIterator<T, undefined>`, which TypeScript has in this form only since 5.6. */
 export type Iteration<T> = AsyncIterator<T, undefined> & AsyncIterable<T>
 
-/** What an iteration needs of its reader. @internal */
+/** What an iteration needs from its reader. @internal */
 export interface IterationHost {
   /** Whether the iteration has not been stopped. */
   isCurrent(iteration: object): boolean
@@ -11,20 +11,20 @@ export interface IterationHost {
   mayRead(iteration: object): boolean
   /** The next source with records in its slab. If there is none, all of them are watched. */
   nextReady(): RecordSource | undefined
-  /** Has the other sources read before this one. */
+  /** Moves this source behind the others, so that they are read first. */
   toEnd(source: RecordSource): void
   /** Throws if the slab of a source is gone. */
   expectSlab(source: RecordSource): void
-  /** Says that the iteration has begun or ended to wait for records. */
+  /** Tells the reader that the iteration has started or stopped waiting for records. */
   waitingChanged(): void
-  /** Until the next turn of the event loop. */
+  /** Resolves in the next turn of the event loop. */
   turn(): Promise<void>
   /** Milliseconds that a turn may take. */
   readonly turnTime: number
   stop(): void
 }
 
-/** After this many records that are there already, the iteration looks at the clock. */
+/** How many available records the iteration delivers before it looks at the clock. */
 const betweenLooks = 64
 
 const done = { done: true, value: undefined } as const
@@ -33,8 +33,8 @@ const done = { done: true, value: undefined } as const
 export type ReadNext<R> = (source: RecordSource, failNext: (error: unknown) => void) => R
 
 /**
- * Reads when it is asked for the next value, so that everything else stays in the kernel. Calls of `next()` are
- * answered in their order, as an async generator would do.
+ * Reads only when it is asked for the next value, so that all other records stay in the kernel. Calls of `next()` are
+ * answered in order, like those of an async generator.
  *
  * @internal
  */
@@ -47,12 +47,12 @@ export class RecordIteration<R> implements Iteration<R> {
   #last: Promise<unknown> | undefined
   #calls = 0
   #reads = 0
-  /** When the event loop has to get a turn. It gets none while only settled Promises are awaited. */
+  /** When to let the event loop run. It does not run while the iteration only awaits settled Promises. */
   #until: number
   #wake: (() => void) | undefined
   /** What ended the iteration. */
   #error: { error: unknown } | undefined
-  /** What the record after those that were delivered last will throw. */
+  /** The error of the record that comes next, which the next call throws. */
   #failure: { source: RecordSource; error: unknown } | undefined
 
   readonly #failNext = (error: unknown): void => {
@@ -89,7 +89,7 @@ export class RecordIteration<R> implements Iteration<R> {
 
   next(): Promise<IteratorResult<R, undefined>> {
     const source = this.#source
-    // The short way, for all records in a slab but the last.
+    // The fast path, for all records in a slab except the last one.
     if (source !== undefined && source.left > 1 && this.#last === undefined && this.#mayReadOn()) {
       try {
         return Promise.resolve({ done: false, value: this.#readFrom(source) })

@@ -43,7 +43,7 @@ interface CpuBuffer {
  * records are only ordered per CPU. {@link EventReader} explains the ways to read. A record may end with up to 7 bytes
  * of padding.
  *
- * CPUs that come online are read within a second. When a CPU goes offline, what it has left is delivered.
+ * CPUs that come online are read within a second. When a CPU goes offline, its remaining records are delivered.
  *
  * A map has one reader at a time in a process. If another process opens a reader of the same map, it gets all records
  * from then on.

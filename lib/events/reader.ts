@@ -36,33 +36,32 @@ interface ReaderSettings<T> extends EventReaderOptions {
   codec?: Codec<T>
 }
 
-/** A slow callback is noticed after this many records, at most. */
+/** A slow callback is noticed after at most this many records. */
 const betweenLooks = 64
 
 /** What reads the records: the callback of `on` or `drain`, or an iteration. */
 interface Reader {
-  /** It asks for records when it wants them, instead of being called. */
+  /** Whether it asks for records when it wants them, instead of being called. */
   readonly pulls: boolean
-  /** It is there to be called, or waits for an answer, so that it must not be collected. */
+  /** Whether it waits for records, so that it must not be garbage-collected. */
   readonly waiting: boolean
-  /** There are sources in the queue. */
+  /** Called when there are sources in the queue. */
   wake: () => void
-  /** Reading has ended, with an error if nobody asked for the end. */
+  /** Called when reading has ended, with an error unless the user ended it. */
   end: (error?: BpfError) => void
 }
 
 /**
- * What ring buffers and perf buffers have in common. There are four ways to read records, and one of them can be used
- * at a time:
+ * What ring buffers and perf buffers have in common. There are four ways to read records. Use one of them at a time:
  *
  * - `for await (const record of reader)` reads at the pace of the loop's body. Records wait in the kernel until then.
  * - `for await (const records of reader.batches())` does the same with arrays, which costs less per record.
- * - `reader.on(record => ...)` calls you with each record as it comes.
+ * - `reader.on(record => ...)` calls your function with each record as it arrives.
  * - `reader.drain((view, offset, length) => ...)` does the same without creating an object for the record. It is the
  *   fastest way.
  *
- * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between:
- * what one reader has left is delivered to the next. Only {@link close}, and removing a map, drop records that were
+ * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between.
+ * The next way of reading gets the records that the previous one did not. Only {@link close}, and removing a map, drop records that were
  * taken from the kernel and not delivered yet.
  */
 export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
@@ -74,7 +73,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #interval: number
   readonly #wakeable: boolean
   readonly #sources = new Set<RecordSource>()
-  /** Sources that have records, or may have some, in the order in which they are read next. All others are watched. */
+  /** Sources that have records, or may have some, in the order in which they will be read. All others are watched. */
   #queue: RecordSource[] = []
   #reader: Reader | undefined
   #paused = false
@@ -84,10 +83,10 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #held = true
   #inUse = false
   #holdsProcess = false
-  /** The turn of the event loop: a source is reported once in each, at most. */
+  /** The number of the current turn of the event loop. Each turn reports a source at most once. */
   #turn = 1
   #turnEnd = 0
-  /** The callback gets what is in the queue in a later turn. */
+  /** Whether a later turn will deliver what is in the queue to the callback. */
   #later = false
   readonly #decode = (view: DataView, offset: number, length: number): T => {
     if (this.#codec !== undefined) return this.#codec.decode(view, offset, length)
@@ -120,8 +119,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Calls `listener` with each record. If it throws, that is reported as an uncaught exception, and the records after
-   * it are delivered all the same. The process stays alive until {@link stop}, {@link close} or {@link unref}.
+   * Calls `listener` with each record. If it throws, the error becomes an uncaught exception, and the following records
+   * are still delivered. The process stays alive until {@link stop}, {@link close} or {@link unref}.
    */
   on(listener: (record: T) => void): this {
     expectFunction('listener', listener)
@@ -129,8 +128,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Like {@link on}, but passes the place of each record in memory, and creates nothing. The memory is reused after the
-   * call: copy what you keep, and do not transfer the buffer.
+   * Like {@link on}, but passes the place of each record in memory, and creates no objects. The memory is reused after
+   * the call, so copy what you keep, and do not transfer the buffer.
    */
   drain(callback: DrainCallback): this {
     expectFunction('callback', callback)
@@ -138,7 +137,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return this
   }
 
-  /** Ends `on`, `drain`, or the iteration. What was not delivered waits for the next reader. */
+  /** Ends `on`, `drain`, or the iteration. Records that were not delivered wait for the next way of reading. */
   stop(): void {
     this.#end()
   }
@@ -158,7 +157,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Delivers the records that are there now to the callback of `on` or `drain`, without waiting for the event loop. It
+   * Delivers the records that are available now to the callback of `on` or `drain`, without waiting for the event loop. It
    * also works while the reader is paused.
    *
    * @param limit - how many records to deliver, at most
@@ -191,7 +190,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return count
   }
 
-  /** Lets the process end although records are read. */
+  /** Lets the process end even while records are being read. */
   unref(): this {
     return this.#hold(false)
   }
@@ -203,7 +202,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
 
   /**
    * Reads arrays of records, each when you ask for it. Ends when the reader is stopped or closed. If a record cannot be
-   * decoded, the records before it are delivered first, and the next array is the error.
+   * decoded, you first get the records before it, and then the error.
    */
   batches(): Iteration<T[]> {
     return this.#iterate((source, failNext) => {
@@ -235,7 +234,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     })
   }
 
-  /** Ends reading for good. You can close a reader twice, and inside of its callback. */
+  /** Ends reading permanently. You can close a reader twice, and from inside its callback. */
   close(): void {
     if (this.#closed) return
     this.stop()
@@ -264,7 +263,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return source
   }
 
-  /** Closes a source. Records that are in its slab are dropped; what is in the kernel stays there. */
+  /** Closes a source. Records in its slab are dropped; those in the kernel stay there. */
   protected removeSource(source: RecordSource): void {
     this.#sources.delete(source)
     source.close()
@@ -295,14 +294,14 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return new BpfError(`${this.#what} ${is}`, { code })
   }
 
-  // ---- The queue: a source is either in it or watched while something reads, and neither otherwise
+  // ---- The queue: while something reads, each source is either in the queue or watched
 
   #settleAll(): void {
     for (const source of this.#sources) this.#settle(source)
     this.#updateUse()
   }
 
-  /** Decides what is next for a source of which nothing is known but what is in its slab. */
+  /** Decides whether to queue or watch a source, from what is in its slab. */
   #settle(source: RecordSource): void {
     const reader = this.#reader
     if (reader === undefined || this.#paused) return
@@ -326,7 +325,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return source
   }
 
-  /** Nothing is to be read now. */
+  /** Stops watching, because nothing is to be read now. */
   #stopAll(): void {
     this.#updateUse()
     for (const source of this.#queue) source.queued = false
@@ -380,7 +379,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     reader?.end(error)
   }
 
-  /** As {@link #end}, for whatever was thrown. */
+  /** Like {@link #end}, for a value that was thrown. */
   #fail(error: unknown): void {
     this.#end(error as BpfError)
   }
@@ -403,7 +402,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
 
   // ---- Delivering to a callback, and iterating
 
-  /** The event loop has found records. Returns whether the source is to be watched on. */
+  /** Called when the event loop has found records. Returns whether to keep watching the source. */
   #ready(source: RecordSource, ended: boolean): boolean {
     if (ended) {
       this.sourceEnded(source)
@@ -444,7 +443,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   #nextTurn(call: () => void): void {
-    // An immediate that does not keep the process alive is not run before something else wakes the event loop.
+    // An unreferenced immediate only runs when something else wakes the event loop.
     if (!this.#held) setTimeout(call, 0).unref()
     // The first immediate still comes in the same turn if the event loop is polling.
     else setImmediate(() => setImmediate(call))
@@ -472,7 +471,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     const before = source.left
     const last = Math.max(before - most, 0)
     const wasPaused = this.#paused
-    // Twice as many each time, so that slow callbacks are noticed soon and fast ones are not slowed down.
+    // The number doubles each time, so that slow callbacks are noticed soon and fast ones are not slowed down.
     let run = 1
     this.#delivering = true
     while (source.left > last && this.#reader === reader && this.#paused === wasPaused) {
@@ -480,7 +479,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       try {
         source.read(reader.callback, Math.min(run, left - last))
       } catch (error) {
-        // As if the event loop had called the callback for this record alone.
+        // Behaves as if the event loop had called the callback for this record alone.
         throwUncaught(error)
       }
       run = Math.min(2 * run, betweenLooks)

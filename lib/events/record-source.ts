@@ -29,9 +29,9 @@ export class RecordSource {
   #watched = false
   #closed = false
   #dropped = 0
-  /** It waits in the queue of its reader. */
+  /** Whether it waits in the queue of its reader. */
   queued = false
-  /** The number of the turn in which it was read last. */
+  /** The number of the event loop's turn that last read it. */
   turn = 0
 
   /** `onReady` is called by the event loop while the source is watched, see `OnReady` in types/binding.d.ts. */
@@ -64,12 +64,12 @@ export class RecordSource {
     return this.#closed ? this.#dropped : this.left
   }
 
-  /** Someone has transferred or detached the memory of the slab. */
+  /** Whether someone has transferred or detached the memory of the slab. */
   get detached(): boolean {
     return this.#lengths.length === 0 && !this.#closed
   }
 
-  /** Has the event loop call `onReady` when there are records. */
+  /** Makes the event loop call `onReady` when there are records. */
   watch(intervalMs: number, wakeable: boolean): void {
     if (this.#watched || this.#closed) return
     native.sourceWatch(this.#handle, intervalMs, wakeable)

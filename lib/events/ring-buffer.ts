@@ -25,10 +25,10 @@ interface Ring {
 /**
  * Reads ring buffer maps (Linux 5.8). {@link EventReader} explains the ways to read.
  *
- * A map has one reader at a time in a process: a second one is refused, in whatever Worker it is. Several processes can
- * read one map if all of them use this package; each record then goes to one of them, and which one is up to chance. A
- * process that reads the map in another way at the same time, such as a C program with libbpf, may get records that
- * others have got, too, and may damage the ring's positions. Reading such a ring ends with the error EBADMSG.
+ * A map has one reader at a time in a process; a second one is refused, even in another Worker. Several processes can
+ * read one map if all of them use this package. Each record then goes to one of them, and you cannot choose which. If
+ * another program reads the map at the same time, such as a C program with libbpf, it may get the same records again
+ * and may damage the ring's positions. Reading a damaged ring ends with the error EBADMSG.
  */
 export class RingBuffer<T = Uint8Array> extends EventReader<T> {
   #rings: Ring[] = []

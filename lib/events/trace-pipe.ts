@@ -7,7 +7,7 @@ import { whyNoTracefs } from '../machine/tracefs.js'
 
 const pipes = ['/sys/kernel/tracing/trace_pipe', '/sys/kernel/debug/tracing/trace_pipe']
 
-/** How often to look at the pipe while nothing comes. */
+/** How often to look at the pipe while it is empty. */
 const idleMs = 20
 
 const refusals: Record<string, string> = {
@@ -74,7 +74,7 @@ function openPipe(): number {
   throw new BpfError(message, { code, errno, target: pipes[0] })
 }
 
-/** Reads what is there now; '' if there is nothing. */
+/** Reads what is available now; '' if there is nothing. */
 function readSome(fd: number, chunk: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     read(fd, chunk, 0, chunk.length, null, (error, length) => {

@@ -28,13 +28,13 @@ interface Waiting {
  * Sends samples to a BPF program through a user ring buffer map (Linux 6.1). The program reads them with
  * `bpf_user_ringbuf_drain`.
  *
- * Use one producer per map at a time. Two of them, in whatever thread or process, overwrite each other's samples.
+ * Use one producer per map at a time. Two producers overwrite each other's samples, even if they are in different threads or processes.
  */
 export class UserRingBuffer<T = Uint8Array> implements Disposable {
   readonly #handle: UserRingBufferHandle
   readonly #name: string
   readonly #codec: Codec<T> | undefined
-  /** Samples that wait for room, in the order in which they came. */
+  /** Samples that wait for room, oldest first. */
   readonly #waiting = new Set<Waiting>()
   #timer: NodeJS.Timeout | undefined
 
@@ -64,7 +64,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   /**
    * Writes a sample to the ring, and waits if there is no room. Samples are written in the order of the calls. The
-   * kernel says when the program has read samples, unless the program uses `BPF_RB_NO_WAKEUP`; therefore the producer
+   * kernel reports when the program has read samples, unless the program uses `BPF_RB_NO_WAKEUP`; therefore the producer
    * also looks for room four times a second. Waiting keeps the process alive.
    *
    * @param options - `signal` ends the waiting; the Promise is rejected with its reason

@@ -188,7 +188,7 @@ function* tried(wanted: Way, number: number, since: string | undefined): Probe<A
   if (loaded.load < 0) return judge(loaded.load, capabilities, since)
   const { would } = hows[how]
   if (loaded.attach === -would) return yes(since)
-  // The kernel accepted it without a look, or refused it as a whole. EOPNOTSUPP comes from the kernel here, not from
+  // The kernel accepted it without checking, or refused it as a whole. EOPNOTSUPP comes from the kernel here, not from
   // libbpf.
   const isRefused = loaded.attach === 0 || loaded.attach === -EOPNOTSUPP
   return judge(isRefused ? -EINVAL : loaded.attach, capabilities, since)

@@ -186,7 +186,7 @@ class Reading {
       values.subarray(0, count * value),
       count,
     )
-    // The walk was sent back to its beginning. A longer batch gets through sooner what has come before.
+    // The walk was sent back to its beginning. A larger batch passes the entries that were read before more quickly.
     if (kept === 0) this.#double()
     for (let at = 0; at < kept; at += this.#size) {
       const count = Math.min(this.#size, kept - at)
@@ -216,7 +216,7 @@ export function* readKeys(map: Elements): Generator<Pick<RawBatch, 'count' | 'ke
 }
 
 /**
- * The keys one by one, each once. If the key at which the walk is has been deleted, most types start over.
+ * The keys one by one, each once. If the current key is deleted during the walk, most types start over.
  *
  * @throws BpfError ERR_BPF_ITERATION if deletions send the walk back to the beginning again and again
  * @internal

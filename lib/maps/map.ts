@@ -99,7 +99,7 @@ interface Shared {
  * A BPF map. It works like an ES `Map`, except that the kernel sees the keys and values, too. They have the types that the
  * object's BTF gives them. Without BTF they are bytes.
  *
- * Some types of maps have values of their own:
+ * Some types of maps have special values:
  * - per-CPU maps: an array with one element for each possible CPU;
  * - maps of maps: {@link get} opens a map, which you close, and {@link set} takes a map or its descriptor;
  * - program arrays: `set` takes a {@link Program} or its descriptor, and `get` returns the id of the program;
@@ -406,9 +406,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
 
   /**
    * The keys, in the kernel's order, each once. You may delete entries while you iterate. Keys that are set or deleted during
-   * the iteration may come or not.
+   * the iteration may or may not be returned.
    *
-   * Small hash tables and arrays are read like {@link entries}. For other maps, all keys are read before the first one comes.
+   * Small hash tables and arrays are read like {@link entries}. For other maps, all keys are read before the first one is returned.
    *
    * @throws BpfError ERR_BPF_ITERATION if other processes delete so much that the walk starts over again and again
    */
@@ -423,7 +423,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
 
   /**
    * The entries, in the kernel's order, each once. They are read in batches of at most 4096 entries and 4 MiB. You may delete
-   * entries while you iterate. Entries that are set or deleted during the iteration may come or not.
+   * entries while you iterate. Entries that are set or deleted during the iteration may or may not be returned.
    * (`bpf_map_lookup_batch`, Linux 5.6; one by one if the kernel or the map type has no batches)
    *
    * @throws BpfError ENOTSUP for maps without keys, such as queues: use {@link lookupAndDelete}
@@ -446,7 +446,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     for (const [key, value] of this) callback(value, key, this)
   }
 
-  /** The number of entries. The kernel does not keep one, so they are all read and counted. */
+  /** The number of entries. The kernel does not store it, so all entries are read and counted. */
   get size(): number {
     let size = 0
     for (const { count } of readBatches(this.#entriesOf(), false)) size += count

@@ -68,7 +68,7 @@ export class LoadState {
     try {
       await attemptAsync(subject, call)
     } catch (error) {
-      // A closed object cannot be asked for capabilities or a log, so only that it is closed can be said.
+      // A closed object has no capabilities or log to report, so the error only says that it is closed.
       this.#end('failed')
       throw error
     }

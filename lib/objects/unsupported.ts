@@ -1,4 +1,4 @@
-// Why the kernel refused a map or a program that the verifier never saw: its declaration tells.
+// Finds out from its declaration why the kernel refused a map, or a program before it was verified.
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { rejectedProgram } from '../errors/verifier-log.js'

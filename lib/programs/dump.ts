@@ -236,7 +236,7 @@ function signature(types: BtfTypes, id: number): string {
   return `${declaration(types, proto.returnTypeId)}${type.name}(${list})`
 }
 
-/** The words before a name, with a space behind. */
+/** The words before a name, followed by a space. */
 function declaration(types: BtfTypes, id: number): string {
   const type: BtfType = types.type(id)
   switch (type.kind) {
