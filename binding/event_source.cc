@@ -94,7 +94,8 @@ int EventSource::Watch(uint32_t interval_ms, bool wakeable) {
   return interval_ms_ > 0 && wakeable ? WatchWakeUps() : 0;
 }
 
-// Waits for the next records. `anew` means that a reader has just begun to wait, so there may be records already.
+// Waits for the next records. `anew` means that a reader has just begun to wait, so there may be records
+// already.
 void EventSource::Continue(bool anew) {
   if (ended_) {
     Look(1);

@@ -9,8 +9,7 @@ const folder = join(root, 'build/asan')
 const lists = join(root, 'test/sanitizers')
 
 /**
- * The run-time libraries, which must come first, and libstdc++, because the interceptor of exceptions needs it at
- * once.
+ * The run-time libraries, which must come first, and libstdc++, because the interceptor of exceptions needs it at once.
  */
 async function libraries() {
   const names = ['libasan.so', 'libubsan.so', 'libstdc++.so']

@@ -3,7 +3,8 @@
  *
  * These rules apply to all of them:
  * - A handle is opaque and has a kind. A handle of another kind, or any other value, throws a TypeError. A closed
- *   handle throws an error with the `code` ERR_BPF_CLOSED, and one whose object is loading on another thread, ERR_BPF_BUSY.
+ *   handle throws an error with the `code` ERR_BPF_CLOSED, and one whose object is loading on another thread,
+ *   ERR_BPF_BUSY.
  * - A call that fails in libbpf or the kernel throws a NativeError. Functions that return a Promise reject with it.
  * - A `path` or `name` is UTF-8 without NUL. Sizes are in bytes. Flags are the kernel's numbers, passed on as they are.
  * - File descriptors that are returned stay owned by the native side, unless a function says otherwise.
@@ -303,8 +304,7 @@ export interface Binding {
   probeHelpers(type: number, first: number, end: number): number[]
   probeHelpersAsync(type: number, first: number, end: number): Promise<number[]>
   /**
-   * Loads instructions of 8 bytes, and attaches them to a target that does not exist; `how` is an enum in
-   * features.cc.
+   * Loads instructions of 8 bytes, and attaches them to a target that does not exist; `how` is an enum in features.cc.
    */
   probeLoad(...args: ProbeLoadArguments): ProbedLoad
   probeLoadAsync(...args: ProbeLoadArguments): Promise<ProbedLoad>
@@ -634,10 +634,9 @@ export interface Binding {
   mapNextKey(map: MapHandle, first: boolean): false | undefined
   /**
    * Reads up to `count[0]` entries into `keys` and `values`, from the kernel's cursor on, or with `first` from the
-   * beginning. Then
-   * `count[0]` is the number of entries that were read; `take` deletes them. False if these were the last entries.
-   * ENOSPC if a bucket of the hash table has more entries than that. The cursor has the size of a key, but at least 4
-   * bytes. The map must be bound, here and below.
+   * beginning. Then `count[0]` is the number of entries that were read; `take` deletes them. False if these were the
+   * last entries. ENOSPC if a bucket of the hash table has more entries than that. The cursor has the size of a key,
+   * but at least 4 bytes. The map must be bound, here and below.
    */
   mapLookupBatch(
     map: MapHandle,
@@ -768,8 +767,8 @@ export interface Binding {
    */
   sourceConsume(source: SourceHandle, limit: number): number
   /**
-   * Makes the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel wakes
-   * the reader; with one, the event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when the
+   * Makes the event loop call `onReady` once, when there are records. Without an interval, that is when the kernel
+   * wakes the reader; with one, the event loop looks every `intervalMs` milliseconds, and, if `wakeable`, also when the
    * kernel wakes the reader. The source holds `onReady` weakly and does not keep the process alive.
    */
   sourceWatch(source: SourceHandle, intervalMs: number, wakeable: boolean): void
@@ -865,9 +864,8 @@ export interface Binding {
   // ---- Names of hooks: binding/hook_names.cc
 
   /**
-   * The kernel functions, LSM hooks and raw tracepoints in the kernel's BTF whose letters differ from those of
-   * `wanted` in at most
-   * `limit`, and those whose names start with `wanted` and a dot.
+   * The kernel functions, LSM hooks and raw tracepoints in the kernel's BTF whose letters differ from those of `wanted`
+   * in at most `limit`, and those whose names start with `wanted` and a dot.
    */
   kernelHooksLike(wanted: string, limit: number, onlyTracepoints: boolean): string[]
 

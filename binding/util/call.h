@@ -44,8 +44,8 @@ bool Call(napi_env env, const char* operation, Work&& work) {
   return result >= 0;
 }
 
-// Runs `work` on libuv's pool and returns a Promise. Back on the main thread, `always(result)` runs first, also
-// after a failure. After a success the Promise resolves to what `done(env)` returns. The functions may
+// Runs `work` on libuv's pool and returns a Promise. Back on the main thread, `always(result)` runs first,
+// also after a failure. After a success the Promise resolves to what `done(env)` returns. The functions may
 // own what the work needs: they live until the Promise is settled.
 template <class Work, class Always, class Done>
 napi_value CallAsync(napi_env env, const char* operation, Work work, Always always, Done done) {

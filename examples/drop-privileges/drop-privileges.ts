@@ -19,8 +19,7 @@ console.log(`uid ${process.getuid?.()}, capabilities ${capabilities().join(' ')}
 for await (const { pid, comm } of ring) console.log(`${pid} ${comm}, program number ${obj.bss.executed}`)
 
 /**
- * Changes the user. When a process gives up its last root user id, the kernel removes the capabilities of its
- * threads.
+ * Changes the user. When a process gives up its last root user id, the kernel removes the capabilities of its threads.
  */
 function dropPrivileges(uid: number): void {
   if (process.getuid?.() !== 0) throw new Error('start this as root')

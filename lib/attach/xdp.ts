@@ -19,8 +19,7 @@ export type XdpMode = 'native' | 'generic' | 'offload'
 
 export interface XdpOptions {
   /**
-   * Uses only this mode. By default native is tried first, then generic; {@link XdpLink.mode} tells which one was
-   * used.
+   * Uses only this mode. By default native is tried first, then generic; {@link XdpLink.mode} tells which one was used.
    */
   mode?: XdpMode
 }

@@ -24,7 +24,8 @@ export function zero(view: DataView, offset: number, size: number): void {
 }
 
 /**
- * Returns a member of a value. For a name that every object inherits, such as `toString`, only the object's own property counts.
+ * Returns a member of a value. For a name that every object inherits, such as `toString`, only the object's own
+ * property counts.
  */
 export function member(value: object, name: string): unknown {
   if (name in Object.prototype && !Object.hasOwn(value, name)) return undefined

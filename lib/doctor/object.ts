@@ -22,8 +22,7 @@ export interface ObjectReport {
 
 /**
  * Opens an object, compares what it asks for with what this kernel has, and loads it if this process may. Nothing stays
- * loaded, and
- * nothing is attached.
+ * loaded, and nothing is attached.
  */
 export async function examineObject(path: string): Promise<ObjectReport> {
   let object: BpfObject

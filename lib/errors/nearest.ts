@@ -21,9 +21,8 @@ function distance(a: string, b: string, limit: number): number {
 }
 
 /**
- * Up to three of `names` that `wanted` may be a slip for, nearest first. Functions that the compiler made from one of
- * that
- * name, such as `wanted.isra.0` or `wanted.cold`, come before all others.
+ * Up to three of `names` that were probably meant by `wanted`, nearest first. Functions that the compiler made from the
+ * function `wanted`, such as `wanted.isra.0` or `wanted.cold`, come before all others.
  */
 export function nearest(wanted: string, names: Iterable<string>): string[] {
   const limit = editLimit(wanted)

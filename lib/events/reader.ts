@@ -60,9 +60,9 @@ interface Reader {
  * - `reader.drain((view, offset, length) => ...)` does the same without creating an object for the record. It is the
  *   fastest way.
  *
- * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between.
- * The next way of reading gets the records that the previous one did not. Only {@link close}, and removing a map, drop records that were
- * taken from the kernel and not delivered yet.
+ * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between. The
+ * next way of reading gets the records that the previous one did not. Only {@link close}, and removing a map, drop
+ * records that were taken from the kernel and not delivered yet.
  */
 export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #what: string
@@ -157,8 +157,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Delivers the records that are available now to the callback of `on` or `drain`, without waiting for the event loop. It
-   * also works while the reader is paused.
+   * Delivers the records that are available now to the callback of `on` or `drain`, without waiting for the event loop.
+   * It also works while the reader is paused.
    *
    * @param limit - how many records to deliver, at most
    * @returns how many records were delivered

@@ -28,7 +28,8 @@ interface Waiting {
  * Sends samples to a BPF program through a user ring buffer map (Linux 6.1). The program reads them with
  * `bpf_user_ringbuf_drain`.
  *
- * Use one producer per map at a time. Two producers overwrite each other's samples, even if they are in different threads or processes.
+ * Use one producer per map at a time. Two producers overwrite each other's samples, even if they are in different
+ * threads or processes.
  */
 export class UserRingBuffer<T = Uint8Array> implements Disposable {
   readonly #handle: UserRingBufferHandle
@@ -64,8 +65,8 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   /**
    * Writes a sample to the ring, and waits if there is no room. Samples are written in the order of the calls. The
-   * kernel reports when the program has read samples, unless the program uses `BPF_RB_NO_WAKEUP`; therefore the producer
-   * also looks for room four times a second. Waiting keeps the process alive.
+   * kernel reports when the program has read samples, unless the program uses `BPF_RB_NO_WAKEUP`; therefore the
+   * producer also looks for room four times a second. Waiting keeps the process alive.
    *
    * @param options - `signal` ends the waiting; the Promise is rejected with its reason
    * @throws BpfError E2BIG if the sample is longer than the ring, ERR_BPF_CLOSED if the ring is closed in the meantime

@@ -1,6 +1,5 @@
 // Finds out whether the kernel has an attach type: loads a program for it and attaches the program to something that
-// does not exist. The errno
-// tells whether the kernel looked for that something, or refused before it did.
+// does not exist. The errno tells whether the kernel looked for that something, or refused before it did.
 import { constants } from 'node:os'
 import { capabilitiesFor } from '../machine/capabilities.js'
 import { kernelEnum, kernelTypes } from '../machine/kernel-types.js'

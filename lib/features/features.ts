@@ -104,10 +104,8 @@ function* everything(): Probe<AllFeatures> {
 
 /**
  * What this kernel supports. It is found out by trying, not from the kernel's version. The answer is 'yes', 'no' or
- * 'unknown', with the reason and
- * the version of Linux that introduced the feature. 'yes' and 'no' are remembered while the process runs. One answer
- * needs a few system
- * calls, {@link features.all} thousands.
+ * 'unknown', with the reason and the version of Linux that introduced the feature. 'yes' and 'no' are remembered while
+ * the process runs. One answer needs a few system calls, {@link features.all} thousands.
  *
  * Nothing stays loaded. Programs are attached only to things that do not exist; a few types of links are created for a
  * moment and do nothing.
@@ -122,8 +120,7 @@ export const features = {
   mapType: (name: MapType): Answer => runSync(probes.mapType(name)),
   /**
    * Whether programs of a type may call a helper. (`libbpf_probe_bpf_helper`) The answer is 'unknown' for tracing, ext,
-   * lsm and struct_ops
-   * programs, because it depends on what they are attached to.
+   * lsm and struct_ops programs, because it depends on what they are attached to.
    *
    * @param name - the helper's name, with or without `bpf_`
    */
@@ -152,9 +149,8 @@ export const features = {
   isa: (name: Isa): Answer => runSync(probes.isa(name)),
   /**
    * Whether the kernel has a feature: loops that end (`bounded_loops`), programs of up to a million instructions
-   * instead of 4096
-   * (`large_programs`), or maps and programs that count against the cgroup's memory instead of RLIMIT_MEMLOCK
-   * (`memcg_accounting`).
+   * instead of 4096 (`large_programs`), or maps and programs that count against the cgroup's memory instead of
+   * RLIMIT_MEMLOCK (`memcg_accounting`).
    */
   verifier: (name: VerifierFeature): Answer => runSync(probes.verifier(name)),
   /**

@@ -33,8 +33,7 @@ export interface Machine {
   readonly jitHarden: number | undefined
   /**
    * kernel.unprivileged_bpf_disabled: 0 if every user may load some kinds of programs; 1 if only privileged users may,
-   * until the next boot;
-   * 2 if only privileged users may, and root can change that
+   * until the next boot; 2 if only privileged users may, and root can change that
    */
   readonly unprivilegedBpfDisabled: number | undefined
   /** kernel.bpf_stats_enabled */

@@ -121,8 +121,8 @@ export function* kernelBatches(
 }
 
 /**
- * Like {@link readBatches}, on libuv's thread pool. It cannot take entries out: those of a batch that nobody asks for would
- * be lost.
+ * Like {@link readBatches}, on libuv's thread pool. It cannot take entries out: those of a batch that nobody asks for
+ * would be lost.
  *
  * @internal
  */
@@ -202,8 +202,8 @@ class Reading {
 }
 
 /**
- * The keys in batches if possible. All keys that a walk finds are read before the first one is delivered, so that what the
- * caller deletes meanwhile does not disturb the walk.
+ * The keys in batches if possible. All keys that a walk finds are read before the first one is delivered, so that what
+ * the caller deletes meanwhile does not disturb the walk.
  *
  * @internal
  */

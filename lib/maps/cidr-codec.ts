@@ -6,8 +6,8 @@ import type { ElementCodec } from './element-codec.js'
 const headSize = 4
 
 /**
- * Keys of an LPM trie as text: `10.1.0.0/16`, `2001:db8::/32`. An address without a length is a host. Decoded keys always have
- * a length, and IPv6 addresses are in their short form.
+ * Keys of an LPM trie as text: `10.1.0.0/16`, `2001:db8::/32`. An address without a length is a host. Decoded keys
+ * always have a length, and IPv6 addresses are in their short form.
  *
  * @param keySize - 8 for IPv4, 20 for IPv6
  * @internal

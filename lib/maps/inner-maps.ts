@@ -9,8 +9,8 @@ export const BPF_F_INNER_MAP = 1 << 12
 export const isMapOfMaps = (type: MapType): boolean => type === 'array_of_maps' || type === 'hash_of_maps'
 
 /**
- * Why the kernel refuses a map in a map of maps: every difference from the declaration, in words; `undefined` if there is
- * none.
+ * Why the kernel refuses a map in a map of maps: every difference from the declaration, in words; `undefined` if there
+ * is none.
  *
  * @internal
  */

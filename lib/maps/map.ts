@@ -96,8 +96,8 @@ interface Shared {
 }
 
 /**
- * A BPF map. It works like an ES `Map`, except that the kernel sees the keys and values, too. They have the types that the
- * object's BTF gives them. Without BTF they are bytes.
+ * A BPF map. It works like an ES `Map`, except that the kernel sees the keys and values, too. They have the types that
+ * the object's BTF gives them. Without BTF they are bytes.
  *
  * Some types of maps have special values:
  * - per-CPU maps: an array with one element for each possible CPU;
@@ -257,9 +257,11 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * Creates a map that this map of maps can hold, with the type and sizes of the declaration or the example. You close it.
+   * Creates a map that this map of maps can hold, with the type and sizes of the declaration or the example. You close
+   * it.
    *
-   * @throws BpfError ERR_BPF_STATE if there is no declaration, because the map of maps was opened by id, pin or descriptor
+   * @throws BpfError ERR_BPF_STATE if there is no declaration, because the map of maps was opened by id, pin or
+   * descriptor
    */
   createInner(options: InnerMapOptions = {}): InnerMap<V> {
     if (this.#inner === undefined) throw stateError(this, 'has no declaration of the maps in it')
@@ -276,16 +278,19 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
 
   // ---- Views
 
-  /** The same map with keys and values as bytes. A per-CPU value is one CPU's value after the other, each padded to 8 bytes. */
+  /**
+   * The same map with keys and values as bytes. A per-CPU value is one CPU's value after the other, each padded to 8
+   * bytes.
+   */
   get raw(): BpfMap {
     this.#raw ??= this.#view<Uint8Array, Uint8Array, Uint8Array>('use its bytes', rawCodecs)
     return this.#raw
   }
 
   /**
-   * The same LPM trie with text as keys: `10.1.0.0/16`, `2001:db8::/32`. An address without a length is a host. Keys that you
-   * read always have a length: `10.1.2.3/32`. The type that the key has in BTF does not matter: it is read as a `__u32` length
-   * followed by the 4 or 16 bytes of the address.
+   * The same LPM trie with text as keys: `10.1.0.0/16`, `2001:db8::/32`. An address without a length is a host. Keys
+   * that you read always have a length: `10.1.2.3/32`. The type that the key has in BTF does not matter: it is read as
+   * a `__u32` length followed by the 4 or 16 bytes of the address.
    *
    * `get` finds the longest network that contains the key.
    *
@@ -334,7 +339,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   /**
    * Sets the value of a key. (`bpf_map_update_elem`)
    *
-   * @param options - `flags`: {@link BPF_ANY}, {@link BPF_NOEXIST} or {@link BPF_EXIST}, combined with {@link BPF_F_LOCK}
+   * @param options - `flags`: {@link BPF_ANY}, {@link BPF_NOEXIST} or {@link BPF_EXIST}, combined with {@link
+   * BPF_F_LOCK}
    * @throws BpfError EEXIST or ENOENT depending on the flags; E2BIG if the map is full
    */
   set(key: K, value: W, { flags = BPF_ANY }: { flags?: number } = {}): this {
@@ -359,7 +365,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     }
   }
 
-  /** Deletes a key, and returns whether it existed. Entries of arrays cannot be deleted: EINVAL. (`bpf_map_delete_elem`) */
+  /**
+   * Deletes a key, and returns whether it existed. Entries of arrays cannot be deleted: EINVAL. (`bpf_map_delete_elem`)
+   */
   delete(key: K): boolean {
     const buffers = this.#buffers ?? this.#bind()
     this.#encode(buffers, key)
@@ -387,8 +395,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * The key after another one, or the first key; `undefined` after the last one. If the other key does not exist, most types
-   * return their first key. (`bpf_map_get_next_key`)
+   * The key after another one, or the first key; `undefined` after the last one. If the other key does not exist, most
+   * types return their first key. (`bpf_map_get_next_key`)
    */
   nextKey(key?: K): K | undefined {
     const buffers = this.#buffers ?? this.#bind()
@@ -405,10 +413,11 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * The keys, in the kernel's order, each once. You may delete entries while you iterate. Keys that are set or deleted during
-   * the iteration may or may not be returned.
+   * The keys, in the kernel's order, each once. You may delete entries while you iterate. Keys that are set or deleted
+   * during the iteration may or may not be returned.
    *
-   * Small hash tables and arrays are read like {@link entries}. For other maps, all keys are read before the first one is returned.
+   * Small hash tables and arrays are read like {@link entries}. For other maps, all keys are read before the first one
+   * is returned.
    *
    * @throws BpfError ERR_BPF_ITERATION if other processes delete so much that the walk starts over again and again
    */
@@ -422,8 +431,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * The entries, in the kernel's order, each once. They are read in batches of at most 4096 entries and 4 MiB. You may delete
-   * entries while you iterate. Entries that are set or deleted during the iteration may or may not be returned.
+   * The entries, in the kernel's order, each once. They are read in batches of at most 4096 entries and 4 MiB. You may
+   * delete entries while you iterate. Entries that are set or deleted during the iteration may or may not be returned.
    * (`bpf_map_lookup_batch`, Linux 5.6; one by one if the kernel or the map type has no batches)
    *
    * @throws BpfError ENOTSUP for maps without keys, such as queues: use {@link lookupAndDelete}
@@ -454,8 +463,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * The entries like {@link entries}, but read on libuv's thread pool, so that the event loop is not blocked. If the kernel or
-   * the map type has no batches, the event loop gets a turn after every few entries.
+   * The entries like {@link entries}, but read on libuv's thread pool, so that the event loop is not blocked. If the
+   * kernel or the map type has no batches, the event loop gets a turn after every few entries.
    *
    * @param options - `size`: the number of entries in a batch; by default at most 4096, and 4 MiB
    * @throws RangeError if there is no memory for a batch
@@ -470,11 +479,11 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * The entries as bytes, in batches: `keys` and `values` hold `count` of them, one after the other. The next batch overwrites
-   * them.
+   * The entries as bytes, in batches: `keys` and `values` hold `count` of them, one after the other. The next batch
+   * overwrites them.
    *
-   * @param options - `size`: the number of entries in a batch; by default at most 4096, and 4 MiB. A batch of a hash table has
-   * more if one of its buckets has more
+   * @param options - `size`: the number of entries in a batch; by default at most 4096, and 4 MiB. A batch of a hash
+   * table has more if one of its buckets has more
    * @throws RangeError if there is no memory for a batch
    */
   *batches({ size }: { size?: number } = {}): Generator<RawBatch, undefined> {
@@ -484,15 +493,16 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   /**
    * Takes all entries out of a hash table. No update is lost between reading and deleting an entry, as it could be with
    * {@link entries} and {@link clear}. If you stop early, the rest of the last batch is lost.
-   * (`bpf_map_lookup_and_delete_batch`, Linux 5.6; otherwise `bpf_map_lookup_and_delete_elem`, Linux 5.14 for hash tables)
+   * (`bpf_map_lookup_and_delete_batch`, Linux 5.6; otherwise `bpf_map_lookup_and_delete_elem`, Linux 5.14 for hash
+   * tables)
    */
   *drain(): Generator<[K, V], undefined> {
     for (const batch of readBatches(this.#entriesOf(), true)) yield* this.#decodeBatch(batch)
   }
 
   /**
-   * The values of several keys, in the same order; `undefined` for keys that do not exist. This makes one system call for each
-   * key, because the kernel has no batch operation for it.
+   * The values of several keys, in the same order; `undefined` for keys that do not exist. This makes one system call
+   * for each key, because the kernel has no batch operation for it.
    */
   getMany(keys: Iterable<K>): (V | undefined)[] {
     return Array.from(keys, (key) => this.get(key))
@@ -502,8 +512,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
    * Sets several entries with few system calls. If it throws, the entries before the one that failed are set.
    * (`bpf_map_update_batch`, Linux 5.6; otherwise one by one)
    *
-   * Entries that contain descriptors, such as those of maps of maps, are set one by one: you can close a map as soon as the
-   * next entry is asked for.
+   * Entries that contain descriptors, such as those of maps of maps, are set one by one: you can close a map as soon as
+   * the next entry is asked for.
    *
    * @param options - `flags`: as for {@link set}
    */
@@ -523,16 +533,16 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * Deletes all entries that exist when it is called. Entries that are added meanwhile may be deleted, too. Entries of arrays
-   * cannot be deleted: EINVAL.
+   * Deletes all entries that exist when it is called. Entries that are added meanwhile may be deleted, too. Entries of
+   * arrays cannot be deleted: EINVAL.
    */
   clear(): void {
     clear(this.#entriesOf())
   }
 
   /**
-   * The sum of a per-CPU value over all possible CPUs, including those that are offline; `undefined` if the key does not
-   * exist. {@link sumValues} describes how structs are added.
+   * The sum of a per-CPU value over all possible CPUs, including those that are offline; `undefined` if the key does
+   * not exist. {@link sumValues} describes how structs are added.
    *
    * @throws BpfError ENOTSUP if it is not a per-CPU map, or its values have no type
    */
@@ -546,8 +556,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   // ---- Mapped memory
 
   /**
-   * Maps the values of an array with `BPF_F_MMAPABLE` into memory, so that you can read and write them without system calls.
-   * You close the result. It stays usable when the map is closed. (`mmap`, Linux 5.5)
+   * Maps the values of an array with `BPF_F_MMAPABLE` into memory, so that you can read and write them without system
+   * calls. You close the result. It stays usable when the map is closed. (`mmap`, Linux 5.5)
    *
    * @param options - `writable`: true by default; a frozen map can only be mapped for reading
    * @throws BpfError ENOTSUP for other maps, EPERM for a frozen map
@@ -568,8 +578,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * Maps the memory of an arena, to read and write it by offset. Pages are allocated when they are first touched. An arena can
-   * be mapped only once, and libbpf maps the arenas of objects when it loads them. (`mmap`, Linux 6.9)
+   * Maps the memory of an arena, to read and write it by offset. Pages are allocated when they are first touched. An
+   * arena can be mapped only once, and libbpf maps the arenas of objects when it loads them. (`mmap`, Linux 6.9)
    *
    * @throws BpfError ENOTSUP if the map is not an arena
    */

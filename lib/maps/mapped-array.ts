@@ -28,11 +28,12 @@ interface Scratch {
 const memoryArguments = ['memory', 'offset', 'bytes']
 
 /**
- * The values of an array with `BPF_F_MMAPABLE` in memory that programs use, too. Reading and writing them takes no system call.
- * The mapping stays usable when the map is closed, and keeps the map in the kernel until you close the mapping.
+ * The values of an array with `BPF_F_MMAPABLE` in memory that programs use, too. Reading and writing them takes no
+ * system call. The mapping stays usable when the map is closed, and keeps the map in the kernel until you close the
+ * mapping.
  *
- * Only what the machine makes atomic is atomic: an aligned number of up to 8 bytes is read and written at once, a struct is
- * not.
+ * Only what the machine makes atomic is atomic: an aligned number of up to 8 bytes is read and written at once, a
+ * struct is not.
  */
 export class MappedArray<V> implements Disposable {
   readonly #handle: MemoryHandle
@@ -83,8 +84,8 @@ export class MappedArray<V> implements Disposable {
   }
 
   /**
-   * The values as live objects: `items[3].packets` reads those 8 bytes, and assigning to it writes them. Strings and byte
-   * arrays are copies, which you assign as a whole. In loops, {@link get} is faster.
+   * The values as live objects: `items[3].packets` reads those 8 bytes, and assigning to it writes them. Strings and
+   * byte arrays are copies, which you assign as a whole. In loops, {@link get} is faster.
    */
   get items(): V[] {
     if (this.#items === undefined) {

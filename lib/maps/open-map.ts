@@ -8,8 +8,8 @@ import { bytesCodec, type ElementCodec } from './element-codec.js'
 import { BpfMap } from './map.js'
 
 /**
- * Opens a map of another process by its id. Keys and values have the types of the BTF that the map was created with; without
- * BTF they are bytes. (`bpf_map_get_fd_by_id`, Linux 4.13; requires CAP_SYS_ADMIN)
+ * Opens a map of another process by its id. Keys and values have the types of the BTF that the map was created with;
+ * without BTF they are bytes. (`bpf_map_get_fd_by_id`, Linux 4.13; requires CAP_SYS_ADMIN)
  */
 export function openMap<K = unknown, V = unknown>(id: number): BpfMap<K, V> {
   const handle = attempt({ what: `open the map with id ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>

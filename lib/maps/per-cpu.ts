@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import { isBytes } from '../btf/bytes.js'
 
 /**
- * Adds values of the same type. Numbers and bigints are added, structs and arrays member by member. Strings, bytes and booleans
- * cannot be added: the result has the first one that is not empty.
+ * Adds values of the same type. Numbers and bigints are added, structs and arrays member by member. Strings, bytes and
+ * booleans cannot be added: the result has the first one that is not empty.
  *
  * @example
  * sumValues([{ packets: 1n, name: '' }, { packets: 2n, name: 'eth0' }])  // { packets: 3n, name: 'eth0' }

@@ -62,7 +62,10 @@ export abstract class MapProperties implements Disposable {
     declare(this, 'set the value size', () => native.mapSetValueSize(this.#handle, size))
   }
 
-  /** The maximum number of entries; for a ring buffer, its size in bytes. (`bpf_map__max_entries`, `bpf_map__set_max_entries`) */
+  /**
+   * The maximum number of entries; for a ring buffer, its size in bytes. (`bpf_map__max_entries`,
+   * `bpf_map__set_max_entries`)
+   */
   get maxEntries(): number {
     return doWith(this, 'read maxEntries', () => native.mapMaxEntries(this.#handle))
   }
@@ -78,7 +81,10 @@ export abstract class MapProperties implements Disposable {
     declare(this, 'set the flags', () => native.mapSetFlags(this.#handle, flags))
   }
 
-  /** Type-specific extra value, such as the number of hash functions of a bloom filter. (`bpf_map__map_extra`, `bpf_map__set_map_extra`) */
+  /**
+   * Type-specific extra value, such as the number of hash functions of a bloom filter. (`bpf_map__map_extra`,
+   * `bpf_map__set_map_extra`)
+   */
   get extra(): bigint {
     return doWith(this, 'read extra', () => native.mapExtra(this.#handle))
   }
@@ -154,9 +160,9 @@ export abstract class MapProperties implements Disposable {
   }
 
   /**
-   * A copy of the bytes that a section or struct_ops map starts with; only until load. The bytes of a struct_ops map are the
-   * kernel's struct as the object declares it, and the codec of that type reads and writes them. Its functions are pointers
-   * that only libbpf understands: leave them as they are, or set them to 0n for no function.
+   * A copy of the bytes that a section or struct_ops map starts with; only until load. The bytes of a struct_ops map
+   * are the kernel's struct as the object declares it, and the codec of that type reads and writes them. Its functions
+   * are pointers that only libbpf understands: leave them as they are, or set them to 0n for no function.
    * (`bpf_map__initial_value`, `bpf_map__set_initial_value`)
    *
    * @example
@@ -174,8 +180,8 @@ export abstract class MapProperties implements Disposable {
   // ---- The map in the kernel
 
   /**
-   * Makes load use an existing map instead of creating one. The descriptor is duplicated. `maxEntries` and the flags become
-   * those of the existing map. (`bpf_map__reuse_fd`)
+   * Makes load use an existing map instead of creating one. The descriptor is duplicated. `maxEntries` and the flags
+   * become those of the existing map. (`bpf_map__reuse_fd`)
    *
    * @throws BpfError ERR_BPF_MISMATCH if its type or sizes are not those that the programs were compiled for
    */
@@ -229,8 +235,8 @@ export abstract class MapProperties implements Disposable {
   }
 
   /**
-   * The kernel memory that the map uses, in bytes. Since Linux 6.4 it is what the map has allocated at the moment. Before, it
-   * is an estimate for a full map. (`memlock` of /proc/self/fdinfo)
+   * The kernel memory that the map uses, in bytes. Since Linux 6.4 it is what the map has allocated at the moment.
+   * Before, it is an estimate for a full map. (`memlock` of /proc/self/fdinfo)
    */
   get memoryUsed(): number {
     return kernelFacts(this.fd).memlock
@@ -241,15 +247,17 @@ export abstract class MapProperties implements Disposable {
     return kernelFacts(this.fd).frozen
   }
 
-  /** Makes the map read-only for system calls, permanently. Programs can still write it. (`bpf_map_freeze`, Linux 5.2) */
+  /**
+   * Makes the map read-only for system calls, permanently. Programs can still write it. (`bpf_map_freeze`, Linux 5.2)
+   */
   freeze(): void {
     this.fd
     doWith(this, 'freeze', () => native.mapFreeze(this.#handle))
   }
 
   /**
-   * Pins the map to a path in a BPF file system, so that it stays when the process exits. Without a path it is pinned to
-   * {@link pinPath}. (`bpf_map__pin`)
+   * Pins the map to a path in a BPF file system, so that it stays when the process exits. Without a path it is pinned
+   * to {@link pinPath}. (`bpf_map__pin`)
    */
   pin(path?: string): void {
     this.fd
@@ -270,8 +278,8 @@ export abstract class MapProperties implements Disposable {
   }
 
   /**
-   * Closes a map that does not belong to an object. The maps of an object are closed together with it, so for them this does
-   * nothing. You can call it twice.
+   * Closes a map that does not belong to an object. The maps of an object are closed together with it, so for them this
+   * does nothing. You can call it twice.
    */
   close(): void {
     native.mapClose(this.#handle)

@@ -39,8 +39,7 @@ export function loadDispatcher(
 }
 
 /**
- * The section's name is in the string tables of ELF and BTF. It replaces a longer placeholder, and zeros fill the
- * rest.
+ * The section's name is in the string tables of ELF and BTF. It replaces a longer placeholder, and zeros fill the rest.
  */
 function withSection(section: string): Uint8Array {
   const name = Buffer.alloc(placeholder.length)

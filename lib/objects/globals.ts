@@ -8,9 +8,8 @@ import type { BpfMap } from '../maps/map.js'
 import { sectionMemory } from '../maps/section-memory.js'
 
 /**
- * The global variables of one section by name, with the types from BTF. Structs and arrays are live:
- * `data.config.limit = 5` writes just those four bytes. Strings and byte arrays are copies: assign a new one to change
- * them.
+ * The global variables of one section by name, with the types from BTF. Structs and arrays are live: `data.config.limit
+ * = 5` writes just those four bytes. Strings and byte arrays are copies: assign a new one to change them.
  */
 export type Globals = Record<string, unknown>
 

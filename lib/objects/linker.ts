@@ -12,8 +12,7 @@ export type LinkSource = ObjectSource
 
 /**
  * Links several BPF objects into one, as `bpftool gen object` does. `extern` functions, maps and variables of one
- * object are resolved to those that another one defines. The result has no DWARF, so linking a single object strips
- * it.
+ * object are resolved to those that another one defines. The result has no DWARF, so linking a single object strips it.
  *
  * @example
  * const bytes = await Linker.link(['main.bpf.o', 'library.bpf.o'])

@@ -9,8 +9,7 @@ import { programHandles } from '../native/handles.js'
 import type { Program } from '../programs/program.js'
 
 /**
- * The initial value of a struct_ops map by member. Functions are programs; everything else works like global
- * variables.
+ * The initial value of a struct_ops map by member. Functions are programs; everything else works like global variables.
  */
 export type StructOps = Record<string, unknown>
 

@@ -245,10 +245,10 @@ export class Program {
   /**
    * The instructions, 8 bytes each, with those of its functions once the object is prepared. Reading them gives a copy.
    *
-   * You can replace them between {@link BpfObject.prepare} and load: libbpf has then put in the addresses of maps and the offsets
-   * of members, which it would otherwise write into instructions that are no longer there. `libbpf-node/asm` turns
-   * instructions into data and back. C lines move along with the instructions that are inserted or removed.
-   * (`bpf_program__insns`, `bpf_program__set_insns`)
+   * You can replace them between {@link BpfObject.prepare} and load: libbpf has then put in the addresses of maps and
+   * the offsets of members, which it would otherwise write into instructions that are no longer there.
+   * `libbpf-node/asm` turns instructions into data and back. C lines move along with the instructions that are inserted
+   * or removed. (`bpf_program__insns`, `bpf_program__set_insns`)
    *
    * @throws BpfError ERR_BPF_STATE if the object is not prepared, or is already loaded
    * @example
@@ -388,9 +388,9 @@ export class Program {
    * Runs the program when a function of an executable or a library is called, or when it returns.
    * (`bpf_program__attach_uprobe_opts`, Linux 4.3)
    *
-   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, the file
-   * that this process has mapped is used, even if it was replaced on disk or is in a container; an error says why if
-   * that is not possible. `archive!/file` is a file in a zip archive.
+   * @param binary - a path, or the name of a library (`libc.so.6`) or of an executable on the PATH. With `pid`, the
+   * file that this process has mapped is used, even if it was replaced on disk or is in a container; an error says why
+   * if that is not possible. `archive!/file` is a file in a zip archive.
    */
   attachUprobe(binary: string, options: UprobeOptions): Link {
     return attachUprobe(this.#attachableBy('attachUprobe'), binary, options)

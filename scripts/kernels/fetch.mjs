@@ -34,9 +34,8 @@ export const ownKernels = [...kernels.keys()].filter((name) => machineOf(name) =
 
 /**
  * Fetches a kernel unless it exists. Returns `{ name, machine, release, image, config, modules }` and what its guests
- * use:
- * `{ node, path, busybox, layers, first }`. The layers say which folder of this machine a guest sees where; `first` is a
- * command that runs before all others.
+ * use: `{ node, path, busybox, layers, first }`. The layers say which folder of this machine a guest sees where;
+ * `first` is a command that runs before all others.
  */
 export async function fetchKernel(name) {
   if (process.arch !== 'x64')

@@ -1,4 +1,5 @@
-// A process without free descriptors gets a BpfError about what it wanted, not an error of node:fs about a file in /proc or /sys.
+// A process without free descriptors gets a BpfError about what it wanted, not an error of node:fs about a file in
+// /proc or /sys.
 import { expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 import { objectPath } from '../helpers/objects.js'

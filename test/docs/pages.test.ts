@@ -1,5 +1,5 @@
-// Checks the TypeScript in pages that show pieces and not whole programs. Other tests run what can be run: cookbook.test.ts, readme.test.ts
-// and typed-data.test.ts.
+// Checks the TypeScript in pages that show pieces and not whole programs. Other tests run what can be run:
+// cookbook.test.ts, readme.test.ts and typed-data.test.ts.
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -8,8 +8,7 @@ const longTime = 60_000 * slowness
 
 /**
  * The programs of test/bpf/refused.bpf.c and the whole reason that their errors give. The verifier's words differ
- * between kernels, so most
- * reasons have alternatives.
+ * between kernels, so most reasons have alternatives.
  */
 const reasons: Readonly<Record<string, RegExp>> = {
   // Instructions

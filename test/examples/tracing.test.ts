@@ -1,5 +1,5 @@
-// Runs each tracing example with the privileges that its first lines name. activity, drop-privileges, replace and worker also
-// have test files of their own.
+// Runs each tracing example with the privileges that its first lines name. activity, drop-privileges, replace and
+// worker also have test files of their own.
 import { execFileSync, spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'

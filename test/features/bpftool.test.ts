@@ -48,7 +48,8 @@ describe('features agree with bpftool feature probe', () => {
       ([name, list]) =>
         [name.replace('_available_helpers', ''), list.map((name) => name.replace(/^bpf_/, ''))] as const,
     )
-    // bpftool with a libbpf before 1.5 does not understand how kernels since 6.8 refuse a helper, and takes that for a yes.
+    // bpftool with a libbpf before 1.5 does not understand how kernels since 6.8 refuse a helper, and takes that for a
+    // yes.
     const most = Math.max(...lists.map(([, list]) => list.length))
     const canTell = lists.some(([, list]) => list.length > 0 && list.length < most)
     for (const [type, theirs] of lists) {

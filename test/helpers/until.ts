@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { slowness } from './slowness.js'
 
 /**
- * Waits until a condition is true, or fails and names it. For things that the kernel does at some time without
- * notice.
+ * Waits until a condition is true, or fails and names it. For things that the kernel does at some time without notice.
  */
 export async function until(
   what: string,

@@ -1,4 +1,5 @@
-// What works without Linux. The child processes only pretend to run elsewhere: the test proves that nothing Linux-only is loaded.
+// What works without Linux. The child processes only pretend to run elsewhere: the test proves that nothing Linux-only
+// is loaded.
 import { describe, expect, it } from 'vitest'
 import { runChild } from '../helpers/child.js'
 
