@@ -185,12 +185,14 @@ describe('libbpf-node gen', () => {
     expect(status).toBe(1)
   })
 
-  it('reports a file that does not exist', async () => {
-    const { status, stderr } = await libbpfNode(['gen', path('nothing.bpf.o')])
-    expect(stderr).toContain('ENOENT')
-    expect(stderr).not.toContain('    at ')
-    expect(status).toBe(1)
-  })
+  it.each(['nothing.bpf.o', 'nothing.bpf.c', 'nothing.bpf.ts'])(
+    'reports that %s does not exist',
+    async (file) => {
+      const { status, stderr } = await libbpfNode(['gen', path(file)])
+      expect(stderr).toBe(`libbpf-node gen: no such file '${path(file)}'\n`)
+      expect(status).toBe(1)
+    },
+  )
 
   it('reports what cannot be written or run', async () => {
     const source = path('main.bpf.c')
