@@ -96,7 +96,7 @@ describe('libbpf-node doctor OBJECT on a kernel locked down to confidentiality',
     expect(status).toBe(1)
     expect(find(object?.findings, 'program probe')).toMatchObject({
       state: 'problem',
-      says: 'the kernel is locked down, and refuses kprobes',
+      says: 'the kernel is locked down and refuses kprobes',
     })
   })
 
