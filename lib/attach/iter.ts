@@ -166,7 +166,7 @@ function attachOver(program: Attachable, options: IterOptions, subject: Subject)
   if (cgroup !== undefined && cgroupId !== 0n)
     throw new TypeError('only one of cgroup and cgroupId can be given')
   const order = orders.indexOf(options.cgroupOrder ?? 'descendants_pre') + 1
-  if (order === 0) throw new TypeError(`cgroupOrder is none of ${orders.join(', ')}`)
+  if (order === 0) throw new TypeError(`cgroupOrder is not one of ${orders.join(', ')}`)
   const id = u64('cgroupId', cgroupId)
   const call = (fd: number): LinkHandle =>
     attempt(subject, () => native.programAttachIterCgroup(program.handle, order, fd, id))

@@ -101,7 +101,7 @@ function isDriversRefusal(errno: number): boolean {
 function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: string): string | undefined {
   const { EBUSY, EEXIST, EINVAL, EOPNOTSUPP, ERANGE } = constants.errno
   if (errno === EINVAL && attachType !== 'xdp')
-    return `it is an ${attachType} program, which belongs into the values of such a map, not on an interface`
+    return `it is an ${attachType} program, which belongs in a value of such a map, not on an interface`
   if (errno === EINVAL && typeof to === 'number')
     return 'no interface has that index, or it does not support XDP'
   if (errno === EINVAL && mode === 'generic' && kernelIsOlderThan('5.15'))
@@ -116,8 +116,8 @@ function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: strin
   try {
     const { mode: there, programId } = queryXdp(to)
     if (there === undefined) return undefined
-    return `program ${programId} is attached already (${there}), and only one can be`
+    return `program ${programId} is attached already (${there}), and only one is allowed`
   } catch {
-    return 'another program is attached already, and only one can be'
+    return 'another program is attached already, and only one is allowed'
   }
 }

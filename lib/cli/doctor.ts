@@ -13,8 +13,9 @@ export const command: Command = {
   summary: 'Check whether this machine is ready for BPF, and whether an object loads on it',
   help: `Prints one line per check: ok, note (a limitation that does not concern everybody) or problem (a requirement is
 missing), and what helps. With OBJECT, a compiled BPF object such as exec.bpf.o, it also checks which capabilities the
-object requires, whether this kernel supports its types of programs and maps, its helpers and the targets it attaches to,
-and whether its programs load. It tries the load if it has the privileges. Nothing stays loaded, and nothing is attached.
+object requires, whether this kernel supports its types of programs and maps, its helpers and the targets that it
+attaches to, and whether its programs load. It tries the load if it has the privileges. Nothing stays loaded, and nothing
+is attached.
 
       --json  print JSON
 

@@ -49,6 +49,6 @@ function lockdownIn(reason: string): string {
 function capabilityIn(reason: string): string {
   const forPrivileged = /pointer comparison prohibited|prohibited for !root|leaks addr/.test(reason)
   return forPrivileged && missingCapabilities(['CAP_PERFMON']).length > 0
-    ? ' (the process lacks CAP_PERFMON, with which the verifier allows it)'
+    ? ' (the verifier would allow it with CAP_PERFMON, which this process lacks)'
     : ''
 }

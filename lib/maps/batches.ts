@@ -57,7 +57,7 @@ function checkSize(size: number): void {
   if (typeof size !== 'number') throw new TypeError('size is not a number')
   // With 0 the kernel would read nothing, forever.
   if (!Number.isInteger(size) || size < 1 || size > 0xffff_ffff)
-    throw new RangeError(`size ${size} is not a number of entries`)
+    throw new RangeError(`size ${size} is not a valid number of entries`)
 }
 
 /**

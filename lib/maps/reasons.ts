@@ -76,7 +76,7 @@ function deleteReason(errno: number, map: Facts): string | undefined {
     case 'xskmap':
       return beyondEnd(map)
     case 'sockmap':
-      return 'there is no socket under the key, or the key is beyond the end'
+      return 'the key has no socket, or is beyond the end'
     default:
       return undefined
   }

@@ -84,7 +84,7 @@ describe('attachXdp', () => {
     const error = thrownBy(() => object.program('xdp_other').attachXdp(veth.name))
     expect(error).toMatchObject({
       code: 'EBUSY',
-      message: `attach program 'xdp_other' to XDP of '${veth.name}' (native): program ${object.program('xdp_pass').id} is attached already (native), and only one can be (EBUSY)`,
+      message: `attach program 'xdp_other' to XDP of '${veth.name}' (native): program ${object.program('xdp_pass').id} is attached already (native), and only one is allowed (EBUSY)`,
     })
   })
 

@@ -154,7 +154,7 @@ describe('an error without privileges', () => {
     expect(failure).toMatchObject({
       name: 'VerifierError',
       message: expect.stringMatching(
-        /leaks addr .*\(the process lacks CAP_PERFMON, with which the verifier allows it\)/,
+        /leaks addr .*\(the verifier would allow it with CAP_PERFMON, which this process lacks\)/,
       ),
     })
     load('leaks-address').close()

@@ -59,7 +59,7 @@ describe('the message of an operation that the kernel refuses', () => {
     } finally {
       closeSync(fd)
     }
-    expect(() => sockets.delete(key(0))).toThrow('there is no socket under the key')
+    expect(() => sockets.delete(key(0))).toThrow('the key has no socket')
     sockets.clear()
     expect(sockets.size).toBe(0)
     using devices = BpfMap.create({ type: 'devmap', keySize: 4, valueSize: 4, maxEntries: 2 })
