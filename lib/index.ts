@@ -15,9 +15,6 @@
  * @packageDocumentation
  */
 
-import { attempt } from './errors/attempt.js'
-import { native } from './native/binding.js'
-
 export { disassemble, type Instruction } from './asm/text.js'
 export type { Anchor, AnchorOptions, AnchorTarget } from './attach/anchor.js'
 export type { CgroupOptions } from './attach/cgroup.js'
@@ -82,8 +79,9 @@ export {
 export { PIDFD_THREAD, Pidfd } from './kernel/pidfd.js'
 export { type ExchangeKind, Link } from './links/link.js'
 export type * from './links/link-info.js'
-export { onlineCpus } from './machine/cpus.js'
+export { onlineCpus, possibleCpus } from './machine/cpus.js'
 export { kernelFunctions } from './machine/kallsyms.js'
+export { setMemlockRlimit } from './machine/memlock.js'
 export type { RawBatch } from './maps/batches.js'
 export { BPF_F_INNER_MAP } from './maps/inner-maps.js'
 export type { MapLayout } from './maps/layout.js'
@@ -103,6 +101,7 @@ export {
   type MapTypes,
   type PinOptions,
 } from './maps/types.js'
+export { libbpfVersion } from './native/libbpf-version.js'
 export { type Logger, type LogLevel, setLogger } from './native/log.js'
 export type { AttachType, LinkType, MapType, ProgramType } from './native/type-names.js'
 export type { Globals } from './objects/globals.js'
@@ -120,27 +119,3 @@ export {
 export type { ProgramInfo } from './programs/info.js'
 export { Program } from './programs/program.js'
 export type { TestRunOptions, TestRunResult } from './programs/test-run.js'
-
-/** The version of the built-in libbpf, such as 'v1.7'. (`libbpf_version_string`) */
-export function libbpfVersion(): string {
-  return native.libbpfVersion()
-}
-
-/**
- * The number of CPUs that the machine can ever have. Values of per-CPU maps have this many elements.
- * (`libbpf_num_possible_cpus`)
- */
-export function possibleCpus(): number {
-  return native.possibleCpus()
-}
-
-/**
- * Sets the limit of locked memory (RLIMIT_MEMLOCK), which maps and programs count against before Linux 5.11. Unless
- * you call this, libbpf removes the limit when it loads the first program. (`libbpf_set_memlock_rlim`)
- *
- * @param bytes - 0 keeps the current limit
- * @throws BpfError EBUSY if libbpf has set the limit before
- */
-export function setMemlockRlimit(bytes: number): void {
-  attempt({ what: `set the memlock limit to ${bytes} bytes` }, () => native.setMemlockRlimit(bytes))
-}

@@ -202,7 +202,11 @@ function fentry(): Finding {
   const { answer, reason } = features.attachType('trace_fentry')
   if (answer === 'yes') return ok('fentry', 'yes, and fexit')
   if (answer === 'unknown') return note('fentry', `unknown: ${reason}`)
-  return note('fentry', `no: ${reason}`, 'use tp_btf, raw tracepoints or kprobes instead; they can do most of the same')
+  return note(
+    'fentry',
+    `no: ${reason}`,
+    'use tp_btf, raw tracepoints or kprobes instead; they can do most of the same',
+  )
 }
 
 function lsm({ securityModules }: Machine): Finding {

@@ -1,4 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { native } from '../native/binding.js'
+
+/**
+ * The number of CPUs that the machine can ever have. Values of per-CPU maps have this many elements.
+ * (`libbpf_num_possible_cpus`)
+ */
+export function possibleCpus(): number {
+  return native.possibleCpus()
+}
 
 /** The numbers of the CPUs that are online. They are not always 0, 1, 2 and so on. */
 export function onlineCpus(): number[] {
