@@ -112,7 +112,7 @@ describe('Program.attach without a target', () => {
   const proposed: [program: string, words: string, since?: string][] = [
     ['kprobe_nowhere', 'SEC("kprobe") does not name a target; use attachKprobe()'],
     ['ksyscall_nowhere', 'SEC("ksyscall") does not name a target; use attachKsyscall()'],
-    ['uprobe_nowhere', 'SEC("uprobe.s") does not name a target; use attachUprobe()'],
+    ['uprobe_nowhere', 'SEC("uprobe.s") does not name a target; use attachUprobe()', '6.0'],
     ['usdt_nowhere', 'SEC("usdt") does not name a target; use attachUsdt()'],
     ['raw_tracepoint_nowhere', 'SEC("raw_tp") does not name a target; use attachRawTracepoint()'],
     ['uprobe_multi_nowhere', 'SEC("uprobe.multi") does not name a target; use attachUprobeMulti()', '6.6'],
