@@ -415,6 +415,9 @@ int elf_resolve_syms_offsets(const char* path, int count, const char** names, un
 
 // The pattern can be for the name alone, or for name@VERSION.
 static bool matches(const struct table* table, size_t index, struct symbol* symbol, const char* pattern) {
+  // The compiler has moved name.cold out of a function that jumps there. A call would be counted twice, and a
+  // return probe would overwrite the function's stack.
+  if (strstr(symbol->name, ".cold") != NULL && strstr(pattern, ".cold") == NULL) return false;
   if (strchr(symbol->name, '@') == NULL) {
     if (glob_match(symbol->name, pattern)) return true;
     if (strchr(pattern, '@') == NULL) return false;

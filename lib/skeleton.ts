@@ -65,7 +65,7 @@ export function external(file: URL | string, sha256: string): () => Uint8Array {
   return () => {
     const bytes = readFileSync(file)
     if (createHash('sha256').update(bytes).digest('hex') === sha256) return bytes
-    const path = file instanceof URL ? fileURLToPath(file) : file
+    const path = typeof file === 'string' ? file : fileURLToPath(file)
     throw new BpfError(
       `open object '${path}': the code was generated from another version of this file, so run libbpf-node gen again`,
       { code: 'ERR_BPF_STALE', target: path },

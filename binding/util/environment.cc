@@ -20,6 +20,15 @@ bool HasUsableLibuv(napi_env env) {
   return !HasGlobal(env, "Bun") && !HasGlobal(env, "Deno");
 }
 
+bool IsElectron(napi_env env) {
+  napi_value object = nullptr;
+  bool has = false;
+  napi_get_global(env, &object);
+  return napi_get_named_property(env, object, "process", &object) == napi_ok &&
+         napi_get_named_property(env, object, "versions", &object) == napi_ok &&
+         napi_has_named_property(env, object, "electron", &has) == napi_ok && has;
+}
+
 }  // namespace
 
 bool Environment::Create(napi_env env) {
@@ -42,7 +51,8 @@ bool Environment::Create(napi_env env) {
     return false;
   }
   environment->frees_hook_ = HasGlobal(env, "Deno");
-  if (!HasUsableLibuv(env)) {
+  environment->uses_libuv = HasUsableLibuv(env);
+  if (!environment->uses_libuv || IsElectron(env)) {
     environment->loop_thread = LoopThread::Create(env);
     if (!environment->loop_thread) return false;
   }

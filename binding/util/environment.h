@@ -25,7 +25,9 @@ class Environment {
 
   napi_env env;
   struct uv_loop_s* loop = nullptr;
-  // Used instead of libuv in runtimes whose libuv cannot wait for descriptors.
+  // False in runtimes whose libuv cannot wait for descriptors.
+  bool uses_libuv = true;
+  // Waits instead of libuv; null if nothing ever needs that.
   std::unique_ptr<LoopThread> loop_thread;
 
   // The most verbose level that the log function wants; -1 for none.

@@ -95,19 +95,21 @@ class UvHandle final : public LoopHandle {
 }  // namespace
 
 LoopHandle* LoopHandle::Poll(Environment& environment, int fd, LoopOwner* owner, bool reports_once) {
-  if (environment.loop_thread) return environment.loop_thread->Poll(fd, owner, reports_once);
+  // Electron asks libuv's epoll for events before libuv does. That takes away what poll() reports only once.
+  if (environment.loop_thread && (reports_once || !environment.uses_libuv))
+    return environment.loop_thread->Poll(fd, owner, reports_once);
   auto* handle = new UvHandle(environment, UV_POLL, owner);
   return handle->Opened(uv_poll_init(environment.loop, handle->get(), fd));
 }
 
 LoopHandle* LoopHandle::Timer(Environment& environment, LoopOwner* owner) {
-  if (environment.loop_thread) return environment.loop_thread->Timer(owner);
+  if (!environment.uses_libuv) return environment.loop_thread->Timer(owner);
   auto* handle = new UvHandle(environment, UV_TIMER, owner);
   return handle->Opened(uv_timer_init(environment.loop, handle->get()));
 }
 
 LoopHandle* LoopHandle::Idle(Environment& environment, LoopOwner* owner) {
-  if (environment.loop_thread) return environment.loop_thread->Idle(owner);
+  if (!environment.uses_libuv) return environment.loop_thread->Idle(owner);
   auto* handle = new UvHandle(environment, UV_IDLE, owner);
   return handle->Opened(uv_idle_init(environment.loop, handle->get()));
 }

@@ -29,7 +29,11 @@ export function findMappedFile(binary: string, pid: number, refuse: Refuse): str
     const hint = files === 'EACCES' || files === 'EPERM' ? ', which requires CAP_SYS_PTRACE or its user' : ''
     return refuse(`its memory map cannot be read${hint}`, files)
   }
-  if (isPath && isMapped(binary, files)) return binary
+  if (isPath) {
+    // In the process's root, the path can be a link to a file that it has mapped.
+    for (const path of [binary, `/proc/${pid}/root${resolve(binary)}`])
+      if (filesAt(path, pid, files).length > 0) return path
+  }
   const found = isPath ? filesByPath(binary, pid, files) : filesByName(binary, pid, files)
   if (found.length === 0) return isPath ? futurePath(binary, pid, refuse) : refuseName(binary, refuse)
   const [path, ...others] = found.map((file) => reachablePath(file, pid, refuse))
@@ -67,10 +71,18 @@ export function mappedFilesIn(maps: string): MappedFile[] {
 
 const withoutDeleted = (path: string): string => path.replace(/ \(deleted\)$/, '')
 
-/** The device number is left out: overlayfs and btrfs show another one in /proc/PID/maps than stat() does. */
-function isMapped(path: string, files: readonly MappedFile[]): boolean {
-  const inode = identity(path)?.ino
-  return inode !== undefined && files.some((file) => file.inode === inode)
+/**
+ * The mapped files that a path leads to. Two file systems can use the same inode numbers, so the devices are compared,
+ * too: not the one in /proc/PID/maps, since stat() shows another one for overlayfs and btrfs.
+ */
+function filesAt(path: string, pid: number, files: readonly MappedFile[]): MappedFile[] {
+  const found = identity(path)
+  if (found === undefined) return []
+  return files.filter(({ inode, range }) => {
+    if (inode !== found.ino) return false
+    const mapped = identity(`/proc/${pid}/map_files/${range}`)
+    return mapped === undefined || (mapped.ino === found.ino && mapped.dev === found.dev)
+  })
 }
 
 function filesByName(name: string, pid: number, files: readonly MappedFile[]): MappedFile[] {
@@ -80,8 +92,7 @@ function filesByName(name: string, pid: number, files: readonly MappedFile[]): M
   const folders = new Set(files.map(({ path }) => dirname(path)))
   for (const folder of folders) {
     for (const root of [`/proc/${pid}/root`, '']) {
-      const inode = identity(`${root}${folder}/${name}`)?.ino
-      const linked = files.filter((file) => file.inode === inode)
+      const linked = filesAt(`${root}${folder}/${name}`, pid, files)
       if (linked.length > 0) return linked
     }
   }

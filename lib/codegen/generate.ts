@@ -3,6 +3,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import { BpfError } from '../errors/errors.js'
 import { Linker, type LinkSource } from '../objects/linker.js'
 import { BpfObject } from '../objects/object.js'
+import { toPathOrBytes } from '../objects/source.js'
 import { type ClangOptions, CompileError, compile } from './clang.js'
 import { readComments } from './comments.js'
 import { generateModule } from './module.js'
@@ -169,7 +170,8 @@ function opens(object: LinkSource): boolean {
 }
 
 function bytesOf(source: LinkSource): Uint8Array {
-  return typeof source === 'string' || source instanceof URL ? readFileSync(source) : source
+  const file = toPathOrBytes(source)
+  return typeof file === 'string' ? readFileSync(file) : file
 }
 
 /** C files with comments worth reading: objects have none, and those of the kernel's types are not ours. */

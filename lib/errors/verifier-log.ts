@@ -62,10 +62,19 @@ export function readVerdict(log: string): Verdict {
     }
     if (!isBlock && instruction !== undefined && source !== undefined) break
   }
-  const reason = sentences.join('; ')
+  const reason = joined(sentences)
   if (aboutWholeProgram.test(reason)) return { reason, instruction: undefined, source: undefined }
   const [, named] = /\binsn (\d{1,7})\b/.exec(reason) ?? []
   return { reason, instruction: named === undefined ? instruction : Number(named), source }
+}
+
+/** Written about each argument of an unknown size, which only matters if nothing else is wrong. */
+const aboutArgument = /^arg#\d+ reference type\('.*'\) size cannot be determined/
+
+function joined(sentences: readonly string[]): string {
+  const others = sentences.filter((sentence) => !aboutArgument.test(sentence))
+  // A comma at the end of a line says that the sentence goes on.
+  return (others.length > 0 ? others : sentences).join('; ').replaceAll(',; ', ', ')
 }
 
 function sourceOf([, text, file, line, bare]: RegExpExecArray): SourceLine {

@@ -636,7 +636,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   #findMap(name: string): BpfMap<unknown, unknown> | undefined {
     const map = this.maps.get(name)
-    if (map !== undefined || !name.startsWith('.')) return map
+    if (map !== undefined || !String(name).startsWith('.')) return map
     // libbpf puts the beginning of the object's name in front: 'obj.rodata'.
     for (const [full, section] of this.maps) {
       if (section.isInternal && full.endsWith(name) && !full.slice(0, -name.length).includes('.'))

@@ -1,4 +1,6 @@
+import { constants } from 'node:os'
 import type {
+  NativeError,
   TestRunResult as NativeTestRunResult,
   ProgramHandle,
   TestRunArguments,
@@ -69,7 +71,7 @@ export async function testRun(
   subject: LinkSubject,
   options: TestRunOptions,
 ): Promise<TestRunResult> {
-  const result = await attemptAsync(explained(subject), () =>
+  const result = await attemptAsync(explained(handle, subject, options), () =>
     native.programTestRun(...toArguments(handle, options)),
   )
   return toResult(options, result)
@@ -81,15 +83,27 @@ export function testRunSync(
   subject: LinkSubject,
   options: TestRunOptions,
 ): TestRunResult {
-  const result = attempt(explained(subject), () => native.programTestRunSync(...toArguments(handle, options)))
+  const result = attempt(explained(handle, subject, options), () =>
+    native.programTestRunSync(...toArguments(handle, options)),
+  )
   return toResult(options, result)
 }
 
-function explained(subject: LinkSubject): Subject {
-  return { ...subject, what: `program '${subject.program}': test run`, arguments: testRunArguments }
+function explained(handle: ProgramHandle, subject: LinkSubject, options: TestRunOptions): Subject {
+  const reason = ({ errno }: NativeError): string | undefined => {
+    const { data, contextOutSize = 0 } = options
+    const isRaw = programTypeName(native.programType(handle)).startsWith('raw_tracepoint')
+    return errno === constants.errno.EINVAL && isRaw && (data !== undefined || contextOutSize > 0)
+      ? 'a raw tracepoint program has no data and returns no context; give only context, the arguments'
+      : undefined
+  }
+  return { ...subject, what: `program '${subject.program}': test run`, arguments: testRunArguments, reason }
 }
 
 const BPF_F_TEST_XDP_LIVE_FRAMES = 2
+
+/** More bytes than any context has. The kernel returns a whole one even if it was given only its beginning. */
+const roomForContext = 1024
 
 function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArguments {
   const { data, context, repeat = 0, flags = 0, cpu = 0, batchSize = 0 } = options
@@ -103,7 +117,8 @@ function toArguments(handle: ProgramHandle, options: TestRunOptions): TestRunArg
   const returnsContext = !isGone && !type.startsWith('raw_tracepoint')
   const contextOutSize = inPlace
     ? 0
-    : (options.contextOutSize ?? (returnsContext ? (context?.length ?? 0) : 0))
+    : (options.contextOutSize ??
+      (returnsContext && context !== undefined ? Math.max(context.length, roomForContext) : 0))
   return [handle, data, dataOutSize, context, contextOutSize, repeat, flags, cpu, batchSize]
 }
 
@@ -112,11 +127,11 @@ function toResult(options: TestRunOptions, result: NativeTestRunResult): TestRun
   return { retval, duration, data: ownBytes(dataOut), context: atFullLength(options, ownBytes(contextOut)) }
 }
 
-// An older kernel's structure may be shorter than the given context. The kernel accepts the rest if it is zero, but
-// does not return it.
+// The kernel's structure may be longer than the given context. In an older kernel it may be shorter: the kernel
+// accepts the rest if it is zero, but does not return it.
 function atFullLength({ context, contextOutSize }: TestRunOptions, left: Uint8Array): Uint8Array {
   if (context === undefined || contextOutSize !== undefined || left.length === 0) return left
-  if (left.length >= context.length) return left
+  if (left.length >= context.length) return left.slice(0, context.length)
   const full = new Uint8Array(context.length)
   full.set(left)
   return full

@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -214,6 +215,33 @@ describe('a process in a root of its own', () => {
     for (const binary of ['libwork.so.1', 'libwork.so.1.2', hidden]) {
       expect(await callsSeen(child, uprobe(binary, 'step', child.pid))).toBe(1n)
     }
+  })
+
+  it('is probed in its own file if another one has the same inode number and path', async () => {
+    const at = join(folder, 'same-inode')
+    mkdirSync(at)
+    const mount = (path: string) => execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path])
+    mount(at)
+    try {
+      // The files of a new tmpfs are numbered one after the other.
+      const fill = `cp ${built}/target ${built}/libwork.so.1.2 ${at} && ln -s libwork.so.1.2 ${at}/libwork.so.1`
+      execFileSync('sh', ['-c', fill])
+      const script = `mount -t tmpfs tmpfs ${at} && ${fill} && exec ${at}/target`
+      const child = await start('unshare', '--mount', 'sh', '-c', script)
+      const library = join(at, 'libwork.so.1.2')
+      expect(statSync(`/proc/${child.pid}/root${library}`).ino).toBe(statSync(library).ino)
+      for (const binary of ['libwork.so.1', library]) {
+        expect(await callsSeen(child, uprobe(binary, 'step', child.pid))).toBe(1n)
+      }
+    } finally {
+      execFileSync('umount', ['-l', at])
+    }
+  })
+
+  it('is probed by the path of a symbolic link in its own root', async () => {
+    const { root, child } = await inChroot('jail-link')
+    symlinkSync('alone', join(root, 'link'))
+    expect(await callsSeen(child, uprobe('/link', 'own_step', child.pid))).toBe(1n)
   })
 
   it('is probed in a chroot in a mount namespace', async () => {

@@ -43,6 +43,7 @@ FUNCTION static int twice(int n) { return n - 1; }
 FUNCTION int lonely(int n) { return n - 2; }
 FUNCTION int part_of(int n) { return n - 3; }
 __asm__(".globl \\"whole.isra.0\\"\\n.set \\"whole.isra.0\\", part_of\\n.type \\"whole.isra.0\\", @function");
+__asm__(".globl \\"lonely.cold\\"\\n.set \\"lonely.cold\\", part_of\\n.type \\"lonely.cold\\", @function");
 int data = 5;
 int main() {
   int sum = data;
@@ -257,6 +258,15 @@ describe('attachUprobeMulti by pattern', () => {
   requiresKernel('6.6', 'attaches a function with two names once', () => {
     expect(multi(library, { pattern: 'walk*' })).toBe(9n)
   })
+
+  requiresKernel(
+    '6.6',
+    'leaves out the parts that the compiler moved out of functions, unless it names them',
+    () => {
+      expect(multi(program, { pattern: 'lonely*' })).toBe(8n)
+      expect(multi(program, { pattern: 'lonely.cold*' })).toBe(1n)
+    },
+  )
 
   requiresKernel('6.6', 'attaches to all versions of a name, or to one', () => {
     expect(multi(library, { pattern: 'step' })).toBe(5n)

@@ -1,5 +1,6 @@
 import { BpfError, type OpenOptions, VerifierError } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { readVerdict } from '../../lib/errors/verifier-log.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { open, thrownBy } from '../helpers/objects.js'
 
@@ -57,6 +58,34 @@ describe('VerifierError', () => {
     const { error: other } = await rejectionOf('bad-pointer')
     const { name, message, reason, instruction, source } = other
     expect(error).toMatchObject({ name, message, reason, instruction, source })
+  })
+})
+
+describe('the reason in a log', () => {
+  const reasonIn = (...lines: string[]): string => readVerdict(`${lines.join('\n')}\n`).reason
+  const statistics =
+    'processed 21 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1'
+  const argument = "arg#0 reference type('UNKNOWN ') size cannot be determined: -22"
+
+  it('is one sentence if the verifier breaks it after a comma', () => {
+    const log = [
+      '20: (85) call pc+8',
+      'global function calls are not allowed while holding a lock,',
+      'use static function instead',
+      statistics,
+    ]
+    expect(reasonIn(...log)).toBe(
+      'global function calls are not allowed while holding a lock, use static function instead',
+    )
+  })
+
+  it('does not begin with what is said about the argument, in logs without instructions (level 4)', () => {
+    const sentence = 'At program exit the register R0 has smin=9 smax=9 should have been in [0, 1]'
+    expect(reasonIn('func#0 @0', argument, sentence, 'verification time 20 usec', statistics)).toBe(sentence)
+  })
+
+  it('is what is said about the argument if nothing else is said', () => {
+    expect(reasonIn(argument, statistics)).toBe(argument)
   })
 })
 

@@ -106,6 +106,15 @@ describe.each<[string, Run]>([
     expect(skb.decodeBytes(context).mark).toBe(41)
   })
 
+  it('passes the beginning of a context to a packet program and returns as much of it', async () => {
+    using object = load('programs')
+    // struct __sk_buff: len, pkt_type, mark, ...
+    const context = new Uint8Array(Uint32Array.of(0, 0, 41).buffer)
+    const result = await run(object.program('mark'), { data: ethernet, context })
+    expect(result.retval).toBe(7)
+    expect([...new Uint32Array(result.context.slice().buffer)]).toEqual([0, 0, 42])
+  })
+
   requiresKernel('5.14', "passes a context to a 'syscall' program and returns the changed one", async () => {
     using object = loadAdd()
     const sum = object.codec<{ a: bigint; b: bigint; total: bigint }>('sum')
@@ -189,9 +198,15 @@ describe.each<[string, Run]>([
       const result = await run(object.program('which_cpu'), { context })
       expect(onlineCpus).toContain(result.retval)
       expect(result.context).toEqual(context)
-      await expect(run(object.program('which_cpu'), { context, contextOutSize: 24 })).rejects.toMatchObject({
-        code: 'EINVAL',
-      })
+      for (const wrong of [
+        { context, contextOutSize: 24 },
+        { context, data: ethernet },
+      ]) {
+        await expect(run(object.program('which_cpu'), wrong)).rejects.toMatchObject({
+          code: 'EINVAL',
+          message: expect.stringContaining('a raw tracepoint program has no data and returns no context'),
+        })
+      }
     },
   )
 
