@@ -41,7 +41,7 @@ const { output } = await bundle.write({
       // What also runs where there is no native addon: types, and what is made of them.
       {
         name: 'types',
-        test: /\/dist\/lib\/(btf\/(?!btf\.js)|errors\/nearest|machine\/byte-order)/,
+        test: /\/dist\/lib\/(btf\/(?!btf\.js)|errors\/nearest|machine\/byte-order|native\/map-types)/,
         priority: 2,
       },
       { name: 'asm', test: /\/dist\/lib\/asm\/(?!text\.js)/, priority: 1 },

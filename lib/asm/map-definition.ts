@@ -1,9 +1,9 @@
+import { type MapType, mapTypes } from '../native/map-types.js'
 import { array, type CType, enumeration, type Member, pointer, type RecordType, s32 } from './c-types.js'
-import { type MapTypeName, mapTypes } from './map-types.js'
 
 /** A map of an object, as C declares it in `SEC(".maps")`. */
 export interface MapDefinition {
-  type: MapTypeName
+  type: MapType
   maxEntries?: number
   /** The type of its keys, or {@link keySize}. */
   key?: CType

@@ -1,5 +1,7 @@
+import { alu } from '../asm/arithmetic.js'
+import { aluOperations } from '../asm/isa.js'
 import { liveness, reachable, successors } from './flow.js'
-import { isPure, type Operation, type Reg, read, rename, written } from './ir.js'
+import { isPure, type Operation, type Reg, rename, written } from './ir.js'
 
 /** Makes a function shorter without changing what it does. */
 export function optimize(operations: readonly Operation[]): Operation[] {
@@ -54,7 +56,7 @@ function foldConstants(operations: readonly Operation[]): Operation[] {
         if (operation.op === 'alu') {
           const left = constant(operation.a)
           if (left !== undefined) {
-            const value = compute(operation.operation, operation.bits, left, right)
+            const value = alu(aluOperations[operation.operation], operation.bits, left, right, 0)
             return { op: 'const', d: operation.d, value, at: operation.at }
           }
         }
@@ -88,37 +90,6 @@ function foldConstants(operations: readonly Operation[]): Operation[] {
   })
 }
 
-/** What an operation gives. Division by zero gives 0, and the remainder the number itself, as in the kernel. */
-export function compute(operation: string, bits: 32 | 64, left: bigint, right: bigint): bigint {
-  const cut = (value: bigint): bigint => BigInt.asUintN(bits, value)
-  const [a, b] = [cut(left), cut(right)]
-  const shift = b & BigInt(bits - 1)
-  switch (operation) {
-    case 'add':
-      return cut(a + b)
-    case 'sub':
-      return cut(a - b)
-    case 'mul':
-      return cut(a * b)
-    case 'div':
-      return b === 0n ? 0n : a / b
-    case 'mod':
-      return b === 0n ? a : a % b
-    case 'and':
-      return a & b
-    case 'or':
-      return a | b
-    case 'xor':
-      return a ^ b
-    case 'lsh':
-      return cut(a << shift)
-    case 'rsh':
-      return a >> shift
-    default:
-      return cut(BigInt.asIntN(bits, a) >> shift)
-  }
-}
-
 /** Removes jumps to what follows anyway, and what cannot be reached. */
 function shortenJumps(operations: readonly Operation[]): Operation[] {
   const seen = reachable(operations)
@@ -145,5 +116,3 @@ function removeUnused(operations: readonly Operation[]): Operation[] {
     return !(isPure(operation) && reg !== undefined && !after[i]!.has(reg))
   })
 }
-
-export { read }

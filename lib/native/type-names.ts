@@ -1,4 +1,5 @@
 import { native } from './binding.js'
+import { type MapType, mapTypes } from './map-types.js'
 
 /**
  * The program types of the kernel, with the names of libbpf (`libbpf_bpf_prog_type_str`). The index in the list is the
@@ -41,45 +42,7 @@ export const programTypes = [
   'netfilter',
 ] as const
 
-/** The map types of the kernel, with the names of libbpf (`libbpf_bpf_map_type_str`). */
-export type MapType = (typeof mapTypes)[number]
-export const mapTypes = [
-  'unspec',
-  'hash',
-  'array',
-  'prog_array',
-  'perf_event_array',
-  'percpu_hash',
-  'percpu_array',
-  'stack_trace',
-  'cgroup_array',
-  'lru_hash',
-  'lru_percpu_hash',
-  'lpm_trie',
-  'array_of_maps',
-  'hash_of_maps',
-  'devmap',
-  'sockmap',
-  'cpumap',
-  'xskmap',
-  'sockhash',
-  'cgroup_storage',
-  'reuseport_sockarray',
-  'percpu_cgroup_storage',
-  'queue',
-  'stack',
-  'sk_storage',
-  'devmap_hash',
-  'struct_ops',
-  'ringbuf',
-  'inode_storage',
-  'task_storage',
-  'bloom_filter',
-  'user_ringbuf',
-  'cgrp_storage',
-  'arena',
-  'insn_array',
-] as const
+export { type MapType, mapTypes }
 
 /** The attach types of the kernel, with the names of libbpf (`libbpf_bpf_attach_type_str`). */
 export type AttachType = (typeof attachTypes)[number]

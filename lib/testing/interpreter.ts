@@ -1,3 +1,4 @@
+import { alu } from '../asm/arithmetic.js'
 import {
   aluOperations,
   atomicOperations,
@@ -21,7 +22,7 @@ import {
   ldImm64Code,
 } from '../asm/isa.js'
 import type { Executor, Host } from './host.js'
-import { alu, compares, swapBytes, u64 } from './operations.js'
+import { compares, swapBytes, u64 } from './operations.js'
 import { callCode, type LinkedFunction, type Op } from './program.js'
 
 const bytesOf = [4, 2, 1, 8]

@@ -1,7 +1,7 @@
 // Maps of an emulated machine. Their values are in its memory, so that programs reach them by pointers as in the kernel.
 
-import { type MapTypeName, mapTypes } from '../asm/map-types.js'
 import type { ObjectMap } from '../asm/object-reader.js'
+import { type MapType, mapTypes } from '../native/map-types.js'
 import { errno } from './errno.js'
 import type { Memory, Region } from './memory.js'
 
@@ -22,7 +22,7 @@ interface Entry {
 /** A map of a machine. Errors are negative errno values, as programs see them. */
 export class EmulatedMap {
   readonly name: string
-  readonly type: MapTypeName
+  readonly type: MapType
   readonly keySize: number
   readonly valueSize: number
   readonly maxEntries: number

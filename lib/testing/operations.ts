@@ -1,5 +1,5 @@
 // What each operation does to 64-bit numbers, by BigInt: the reference that compiled programs are compared with.
-import { aluOperations, atomicOperations, jumpOperations } from '../asm/isa.js'
+import { atomicOperations, jumpOperations } from '../asm/isa.js'
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value)
 const byNumber = <T extends string>(names: Readonly<Record<T, number>>): (T | undefined)[] => {
@@ -7,52 +7,7 @@ const byNumber = <T extends string>(names: Readonly<Record<T, number>>): (T | un
   for (const [name, number] of Object.entries(names) as [T, number][]) list[number >> 4] = name
   return list
 }
-const aluNames = byNumber(aluOperations)
 const jumpNames = byNumber(jumpOperations)
-
-/**
- * An arithmetic operation on the low `bits` bits, which the upper bits of the result are cleared beyond.
- *
- * @param offset - of the instruction: 1 makes division signed, 8, 16 and 32 extend a move's sign
- */
-export function alu(code: number, bits: 32 | 64, left: bigint, right: bigint, offset: number): bigint {
-  const unsigned = (value: bigint): bigint => BigInt.asUintN(bits, value)
-  const signed = (value: bigint): bigint => BigInt.asIntN(bits, value)
-  const [a, b] = [unsigned(left), unsigned(right)]
-  const shift = b & BigInt(bits - 1)
-  switch (aluNames[code >> 4]) {
-    case 'add':
-      return unsigned(a + b)
-    case 'sub':
-      return unsigned(a - b)
-    case 'mul':
-      return unsigned(a * b)
-    case 'div':
-      if (b === 0n) return 0n
-      return offset === 1 ? unsigned(signed(a) / signed(b)) : a / b
-    case 'mod':
-      if (b === 0n) return a
-      return offset === 1 ? unsigned(signed(a) % signed(b)) : a % b
-    case 'or':
-      return a | b
-    case 'and':
-      return a & b
-    case 'xor':
-      return a ^ b
-    case 'lsh':
-      return unsigned(a << shift)
-    case 'rsh':
-      return a >> shift
-    case 'arsh':
-      return unsigned(signed(a) >> shift)
-    case 'neg':
-      return unsigned(-a)
-    case 'mov':
-      return offset === 0 || offset === 1 ? b : unsigned(BigInt.asIntN(offset, b))
-    default:
-      throw new RangeError(`operation 0x${code.toString(16)} does not exist`)
-  }
-}
 
 /** Reverses the order of the low `bits / 8` bytes, and clears the others. */
 export function swapBytes(value: bigint, bits: number): bigint {

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BpfObject } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { mapTypes } from '../../lib/asm/map-types.js'
 import { readObject } from '../../lib/asm/object-reader.js'
+import { mapTypes } from '../../lib/native/map-types.js'
 
 const root = fileURLToPath(new URL('../../dist', import.meta.url))
 const objects = readdirSync(root, { recursive: true, encoding: 'utf8' })

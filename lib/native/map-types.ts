@@ -1,4 +1,6 @@
-/** `enum bpf_map_type` of linux/bpf.h in its order, in libbpf's names. The numbers never change; new types are added at the end. */
+// A file of its own, since the wings that work without the addon use it, too.
+
+/** The map types of the kernel, with the names of libbpf (`libbpf_bpf_map_type_str`), by their numbers. */
 export const mapTypes = [
   'unspec',
   'hash',
@@ -37,4 +39,5 @@ export const mapTypes = [
   'insn_array',
 ] as const
 
-export type MapTypeName = (typeof mapTypes)[number]
+/** The name of a map type. */
+export type MapType = (typeof mapTypes)[number]
