@@ -41,7 +41,7 @@ describe('compile', () => {
     const text = `
       export const input = data<array<u64, 8>>()
       export const output = data<u64>(0)
-      export const p = syscall(() => {
+      export const p = tcIngress(() => {
         ${body}
       })
       function identity(x: u64): u64 { return x }
@@ -52,14 +52,14 @@ describe('compile', () => {
         'input',
         Array.from({ length: 8 }, (_, i) => input[i] ?? 0n),
       )
-      emulator.program('p').run()
+      emulator.program('p').run({ packet: new Uint8Array(14) })
       return emulator.get<bigint>('output')
     })
     using opened = BpfObject.open(object)
     const data = opened.data as Record<string, unknown>
     data.input = Array.from({ length: 8 }, (_, i) => input[i] ?? 0n)
     opened.loadSync()
-    opened.program('p').testRunSync()
+    opened.program('p').testRunSync({ data: new Uint8Array(14) })
     expect(results[0]).toBe(data.output)
     return data.output
   }

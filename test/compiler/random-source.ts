@@ -273,7 +273,7 @@ export function randomProgram(random: Random): RandomProgram {
   const text = `
 export const input = data<array<u64, 8>>()
 export const output = data<array<u64, 8>>()
-export const p = syscall(() => {
+export const p = tcIngress(() => {
 ${declared.map(({ name, type }, i) => `let ${name}: ${type.name} = ${type.name}(input[${i}])`).join('\n')}
 ${body.map(({ text }) => text).join('\n')}
 ${declared.map(({ name }, i) => `output[${i}] = u64(${name})`).join('\n')}

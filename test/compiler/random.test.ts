@@ -28,13 +28,13 @@ describe('random programs in TypeScript', { timeout: 3_600_000 }, () => {
         )
         const expected = evaluate(input)
         emulator.set('input', input)
-        emulator.program('p').run()
+        emulator.program('p').run({ packet: new Uint8Array(14) })
         const emulated = emulator.get<bigint[]>('output').slice(0, expected.length)
         expect(emulated, `seed ${seed}, in the emulator:\n${text}`).toEqual(expected)
         if (opened === undefined) continue
         const data = opened.data as { input: bigint[]; output: bigint[] }
         data.input = input
-        opened.program('p').testRunSync()
+        opened.program('p').testRunSync({ data: new Uint8Array(14) })
         expect([...data.output].slice(0, expected.length), `seed ${seed}, in the kernel:\n${text}`).toEqual(
           expected,
         )
