@@ -71,7 +71,8 @@ function init(folder: string): void {
   }
   const written = names.filter((name) => !kept.includes(name) && !problems.has(name))
   const place = shortPath(folder) || '.'
-  if (written.length > 0) print(`Wrote to ${visible(place)}:\n${purposes(written)}`)
+  if (written.length > 0)
+    print(`Wrote to ${place === '.' ? 'the current folder' : visible(place)}:\n${purposes(written)}`)
   if (kept.length > 0) print(`Kept the existing ${kept.join(', ')}\n`)
   for (const [name, reason] of problems) print(`Could not write ${name}: ${visible(reason)}\n`)
   if (!clangs.some(onPath)) {

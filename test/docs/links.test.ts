@@ -97,9 +97,9 @@ describe('links in the documentation', () => {
     expect(rooms.map(({ name }) => `lib/${name}`).filter((room) => !text.includes(`\`${room}\``))).toEqual([])
   })
 
-  it('answer thirty questions in CONTRIBUTING.md', () => {
+  it('answer at least thirty questions in CONTRIBUTING.md', () => {
     const questions = readPage('CONTRIBUTING.md').match(/^\| (?:Where|Which|What|How) .*\? \| /gm) ?? []
-    expect(questions).toHaveLength(30)
+    expect(questions.length).toBeGreaterThanOrEqual(30)
   })
 })
 
