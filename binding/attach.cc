@@ -234,7 +234,7 @@ napi_value MultiAsync(napi_env env, napi_callback_info info) {
   return CallAsync(
       env, operation, [multi] { return ((*multi).*Attach)(); },
       [multi, env](int) {
-        // The object was closed meanwhile, so nobody could ever detach this link.
+        // The object was closed in the meantime, so nobody could ever detach this link.
         if (multi->object->doomed || Environment::Of(env).ending()) {
           bpf_link__destroy(multi->link);
           multi->link = nullptr;

@@ -427,7 +427,7 @@ export interface Binding {
   programAttachKsyscall(program: ProgramHandle, name: string, retprobe: boolean, cookie: bigint): LinkHandle
   /**
    * `bpf_program__attach_kprobe_multi_opts`, on libuv's pool. The object stays open until the Promise settles; if it
-   * was closed meanwhile, the result is `undefined`.
+   * was closed in the meantime, the result is `undefined`.
    */
   programAttachKprobeMulti(...args: KprobeMultiArguments): Promise<LinkHandle | undefined>
   programAttachKprobeMultiSync(...args: KprobeMultiArguments): LinkHandle
@@ -661,7 +661,7 @@ export interface Binding {
   /**
    * `bpf_map_lookup_batch` on libuv's thread pool: reads up to `room` entries, from the cursor on, or without a
    * cursor from the beginning. It fails like {@link mapLookupBatch}, and with a RangeError if there is no memory. The
-   * map must be bound, and can be closed meanwhile.
+   * map must be bound, and can be closed in the meantime.
    */
   mapLookupBatchAsync(map: MapHandle, cursor: Uint8Array | undefined, room: number): Promise<MapBatch>
 

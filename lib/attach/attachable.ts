@@ -126,7 +126,7 @@ function own(
 }
 
 function closedMeanwhile(subject: Subject): BpfError {
-  return new BpfError(`${subject.what}: its object was closed meanwhile`, {
+  return new BpfError(`${subject.what}: its object was closed in the meantime`, {
     ...subject,
     code: 'ERR_BPF_CLOSED',
   })

@@ -38,7 +38,9 @@ export function say(line: string): void {
   process.stderr.write(`${line.split('\n').map(visible).join('\n')}\n`)
 }
 
-/** Escapes control characters, because names and lines of others may contain sequences that a terminal would obey. */
+/**
+ * Escapes control characters, because names and lines from elsewhere may contain sequences that a terminal would obey.
+ */
 export function visible(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this function is about them
   const control = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/g

@@ -59,7 +59,7 @@ export interface Column {
 export const right = (title: string): Column => ({ title, align: 'right' })
 
 /**
- * Lines of columns that fit the width. Cells that are too long go on in the next line: first those of the last
+ * Lines of columns that fit the width. Cells that are too long continue in the next line: first those of the last
  * column, and those of other columns with text if the last one would become too narrow. Numbers stay whole.
  */
 export function table(

@@ -57,7 +57,7 @@ function privileges({ capabilities }: Machine): Finding {
     if (capabilities.CAP_SYS_ADMIN) return ok('privileges', 'all capabilities that BPF requires')
     return ok(
       'privileges',
-      'CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; inspecting the programs of others also requires CAP_SYS_ADMIN',
+      'CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; inspecting the programs of other processes also requires CAP_SYS_ADMIN',
     )
   }
   const names = lacking.map((name) => `${name} (${wanted[name]})`).join(', ')

@@ -59,7 +59,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   #frozen = false
 
   /**
-   * @param map - a map of type `perf_event_array`, after load; the reader goes on when the map is closed
+   * @param map - a map of type `perf_event_array`, after load; the reader keeps working after the map is closed
    * @throws BpfError EBUSY if the map has a reader already
    */
   constructor(map: BpfMap<unknown, unknown>, options: PerfBufferOptions<T> = {}) {

@@ -34,7 +34,7 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
   #rings: Ring[] = []
 
   /**
-   * @param map - a map of type `ringbuf`, after load; the reader goes on when the map is closed
+   * @param map - a map of type `ringbuf`, after load; the reader keeps working after the map is closed
    * @throws BpfError EBUSY if the map has a reader already
    */
   constructor(map: BpfMap<unknown, unknown>, options: RingBufferOptions<T> = {}) {

@@ -203,7 +203,7 @@ class Reading {
 
 /**
  * The keys in batches if possible. All keys that a walk finds are read before the first one is delivered, so that what
- * the caller deletes meanwhile does not disturb the walk.
+ * the caller deletes in the meantime does not disturb the walk.
  *
  * @internal
  */

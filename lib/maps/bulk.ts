@@ -72,7 +72,7 @@ export function deleteMany(map: Elements, keys: Iterable<unknown>): number {
   return deleted
 }
 
-/** Deletes all entries that exist when it begins. Entries that are added meanwhile may be deleted, too. @internal */
+/** Deletes all entries that exist when it begins. Entries that are added in the meantime may be deleted, too. @internal */
 export function clear(map: Elements): void {
   const taken = kernelBatches(map, true, 'clear')
   let step = taken.next()

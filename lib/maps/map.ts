@@ -533,8 +533,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   }
 
   /**
-   * Deletes all entries that exist when it is called. Entries that are added meanwhile may be deleted, too. Entries of
-   * arrays cannot be deleted: EINVAL.
+   * Deletes all entries that exist when it is called. Entries that are added in the meantime may be deleted, too.
+   * Entries of arrays cannot be deleted: EINVAL.
    */
   clear(): void {
     clear(this.#entriesOf())

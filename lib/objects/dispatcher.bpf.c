@@ -1,5 +1,5 @@
-// The program that is attached in place of a replaceable one. It jumps to the program in the slot. dispatcher.ts gives it the section name of
-// that program.
+// The program that is attached in place of a replaceable one. It jumps to the program in the slot. dispatcher.ts gives
+// it the section name of that program.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>

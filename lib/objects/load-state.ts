@@ -74,7 +74,7 @@ export class LoadState {
     this.#end(end)
   }
 
-  /** Like {@link run}. A logger that is called meanwhile can close the object. */
+  /** Like {@link run}. A logger that is called in the meantime can close the object. */
   runSync(end: 'prepared' | 'loaded', subject: Subject, call: () => void): void {
     try {
       attempt(subject, call)

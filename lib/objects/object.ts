@@ -424,7 +424,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * Replaces this object with another version of it while it runs. The new version takes over the maps of the same
    * names with their content and is loaded. Then its programs take the place of the programs of the same names in all
    * open links. These links belong to `next` from then on, this object's programs no longer run, and readers of its
-   * maps go on reading.
+   * maps keep reading.
    *
    * If loading fails or a link cannot be moved, nothing changes; close `next`. Links whose target no longer exists are
    * reported in {@link Replacement.gone}.
