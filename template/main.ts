@@ -1,4 +1,4 @@
-// `npm run build` writes hello.skel.ts: hello.bpf.c, compiled, with a type for everything in it.
+// `npm run build` compiles hello.bpf.c and writes hello.skel.ts, which has a type for everything in it.
 import { Hello } from './hello.skel.js'
 
 await using hello = Hello.open()
