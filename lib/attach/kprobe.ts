@@ -11,8 +11,8 @@ import { native } from '../native/binding.js'
 import { attachTo, attachToAsync, expectLength, expectString, type Hook, u64, u64s } from './attachable.js'
 
 /**
- * How libbpf makes a probe: `default` takes the newest way that the kernel knows; `legacy` goes through tracefs (needed
- * before Linux 4.17); `perf` opens a perf event without a link; `link` opens a perf event with a link (Linux 5.15).
+ * How libbpf makes a probe. `default` uses the newest way that the kernel has. `legacy` goes through tracefs (needed
+ * before Linux 4.17). `perf` opens a perf event without a link. `link` opens a perf event with a link (Linux 5.15).
  */
 export type ProbeMode = 'default' | 'legacy' | 'perf' | 'link'
 const modes: readonly ProbeMode[] = ['default', 'legacy', 'perf', 'link']

@@ -20,9 +20,9 @@ import {
 import { type LinkInfo, toLinkInfo } from './link-info.js'
 
 /**
- * How the program of a link was replaced: the kernel `updated` the link atomically; its dispatcher was `switched`
- * atomically; or the new program was attached before the old one was detached, so that both saw the events in between:
- * they `overlapped`.
+ * How the program of a link was replaced. `updated`: the kernel updated the link atomically. `switched`: the dispatcher
+ * was switched atomically. `overlapped`: the new program was attached before the old one was detached, so both saw the
+ * events in between.
  */
 export type ExchangeKind = 'updated' | 'switched' | 'overlapped'
 

@@ -513,7 +513,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
    * (`bpf_map_update_batch`, Linux 5.6; otherwise one by one)
    *
    * Entries that contain descriptors, such as those of maps of maps, are set one by one: you can close a map as soon as
-   * the next entry is asked for.
+   * your iterator is asked for the next entry.
    *
    * @param options - `flags`: as for {@link set}
    */

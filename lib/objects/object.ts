@@ -180,7 +180,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   /**
    * A program by its name in C.
    *
-   * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
+   * @throws BpfError ERR_BPF_NOT_FOUND, with the most similar name
    */
   program(name: ProgramName<S>): Program {
     return this.programs.get(name) ?? this.#notFound('program', name, this.programs.keys())
@@ -193,7 +193,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * Keys and values have the types from the object's BTF, or are bytes if the map was declared with sizes only. The
    * type parameters are unchecked assertions.
    *
-   * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
+   * @throws BpfError ERR_BPF_NOT_FOUND, with the most similar name
    */
   map<N extends MapName<S>>(name: N): MapOf<S, N>
   map<K = Uint8Array, V = Uint8Array, W = V>(name: OtherMapName<S>): BpfMap<K, V, W>
@@ -302,7 +302,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * A codec that reads and writes values of one of the object's types: a struct, union, enum or typedef.
    *
    * @param type - the name in C, without `struct`
-   * @throws BpfError ERR_BPF_NOT_FOUND, with the name that looks most like it
+   * @throws BpfError ERR_BPF_NOT_FOUND, with the most similar name
    */
   codec<T = Record<string, unknown>>(type: string, options?: CodecOptions): Codec<T> {
     const { types } = this
@@ -400,7 +400,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * maps. Programs whose section names no hook are skipped. If one fails, those that were attached before it are
    * detached again. (libbpf's skeletons do the same.)
    *
-   * @returns the new links; {@link links} has them, too
+   * @returns the new links, which are also in {@link links}
    */
   attach(): Link[] {
     this.#state.expect('attach', 'loaded')
@@ -421,8 +421,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * Replaces this object with another version of it while it runs. The new version takes over the maps of the same
-   * names with their content and is loaded. Then its programs take the place of the programs of the same names in all
+   * Replaces this object with another version of it while it runs. The new version takes over the maps with the same
+   * names, including their content, and is loaded. Then its programs replace the programs with the same names in all
    * open links. These links belong to `next` from then on, this object's programs no longer run, and readers of its
    * maps keep reading.
    *
@@ -434,8 +434,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * the new program is attached before the old one is detached, and both see the events in between.
    *
    * @param next - an object that is open and not loaded
-   * @throws VerifierError or BpfError as {@link load} and the attach methods do; ERR_BPF_NOT_FOUND if `next` lacks a
-   * program that has a link; ERR_BPF_MISMATCH if a map differs
+   * @throws VerifierError or BpfError as {@link load} and the attach methods do; ERR_BPF_NOT_FOUND if `next` does
+   * not have a program that has a link; ERR_BPF_MISMATCH if a map differs
    *
    * @example
    * const next = BpfObject.open('exec-2.bpf.o')

@@ -171,11 +171,11 @@ export class Program {
    * Sets the function or hook for an fentry, fexit, fmod_ret, LSM, iterator or freplace program whose SEC() does not
    * name one. Call it before load. (`bpf_program__set_attach_target`, Linux 5.5)
    *
-   * @param names - the name of the function, or several names of which the first one that exists is used
+   * @param names - the name of the function, or several names; the first one that exists is used
    * @param targetFd - the descriptor of the BPF program that has the function; by default it is a function of the
    * kernel
    * @returns the name that was used
-   * @throws BpfError ESRCH if none of them exists, with the name that looks most like it
+   * @throws BpfError ESRCH if none of them exists, with the most similar name
    */
   setAttachTarget(names: string | readonly string[], targetFd = 0): string {
     const candidates = typeof names === 'string' ? [names] : names
@@ -245,10 +245,10 @@ export class Program {
   /**
    * The instructions, 8 bytes each, with those of its functions once the object is prepared. Reading them gives a copy.
    *
-   * You can replace them between {@link BpfObject.prepare} and load: libbpf has then put in the addresses of maps and
-   * the offsets of members, which it would otherwise write into instructions that are no longer there.
-   * `libbpf-node/asm` turns instructions into data and back. C lines move along with the instructions that are inserted
-   * or removed. (`bpf_program__insns`, `bpf_program__set_insns`)
+   * You can replace them between {@link BpfObject.prepare} and load. By then, libbpf has written the addresses of maps
+   * and the offsets of members into them; doing that later would damage your new instructions. `libbpf-node/asm` turns
+   * instructions into data and back. C lines move along with the instructions that are inserted or removed.
+   * (`bpf_program__insns`, `bpf_program__set_insns`)
    *
    * @throws BpfError ERR_BPF_STATE if the object is not prepared, or is already loaded
    * @example
@@ -354,8 +354,8 @@ export class Program {
    * Runs the program when a kernel function is called, or when it returns. (`bpf_program__attach_kprobe_opts`, Linux
    * 4.1)
    *
-   * @param symbol - the name of the function, or several names of which the first one that can be probed is used;
-   * {@link Link.target} tells you which
+   * @param symbol - the name of the function, or several names; the first one that can be probed is used, and
+   * {@link Link.target} tells you which it is
    */
   attachKprobe(symbol: string | readonly string[], options: KprobeOptions = {}): Link {
     return attachKprobe(this.#attachableBy('attachKprobe'), symbol, options)
@@ -608,7 +608,7 @@ export class Program {
    * Runs the program with the given data, once or `repeat` times, on libuv's pool. Which types of programs can be run
    * depends on the kernel. (`bpf_prog_test_run_opts`, Linux 4.12)
    *
-   * @throws BpfError if the kernel cannot run the program like that; RangeError if there is not enough memory for the
+   * @throws BpfError if the kernel cannot run the program this way; RangeError if there is not enough memory for the
    * buffers
    */
   async testRun(options: TestRunOptions = {}): Promise<TestRunResult> {
