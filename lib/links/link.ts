@@ -1,11 +1,10 @@
-import { statfsSync } from 'node:fs'
 import { constants } from 'node:os'
-import { dirname } from 'node:path'
 import type { LinkHandle, NativeError } from '../../types/binding.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
-import { ENOTSUPP } from '../errors/errno.js'
+import { ENOTSUPP, errnoName } from '../errors/errno.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
+import { whyNotPinned } from '../errors/pins.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { mapHandles } from '../native/handles.js'
@@ -169,7 +168,7 @@ export class Link implements Disposable, AsyncDisposable {
     this.#do(
       `pin to ${path}`,
       () => native.linkPin(this.#handle, path),
-      (error) => (error.errno === constants.errno.EPERM ? whyNoPin(path) : this.#whyNotSupported(error)),
+      (error) => this.#whyNotSupported(error) ?? whyNotPinned(path, errnoName(error.errno)),
     )
   }
 
@@ -346,14 +345,4 @@ const noLink =
 function whyNoInfo({ errno }: NativeError): string | undefined {
   const { EINVAL, EOPNOTSUPP } = constants.errno
   return errno === EINVAL || errno === EOPNOTSUPP ? noLink : undefined
-}
-
-/** BPF_FS_MAGIC of linux/magic.h. */
-const bpffs = 0xcafe4a11
-
-function whyNoPin(path: string): string | undefined {
-  const isBpffs = statfsSync(dirname(path)).type === bpffs
-  return isBpffs
-    ? undefined
-    : `${path} is not on a BPF file system; mount one with 'mount -t bpf bpf /sys/fs/bpf'`
 }

@@ -93,6 +93,8 @@ const perCpuTypes: readonly MapType[] = [
 /** What all views of one map (`map`, `map.raw`, `map.cidr`) share: a native handle has only one pair of buffers. */
 interface Shared {
   buffers?: Buffers
+  /** Entries that a drain took out of the map and did not deliver. */
+  taken?: RawBatch | undefined
 }
 
 /**
@@ -492,12 +494,42 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
 
   /**
    * Takes all entries out of a hash table. No update is lost between reading and deleting an entry, as it could be with
-   * {@link entries} and {@link clear}. If you stop early, the rest of the last batch is lost.
+   * {@link entries} and {@link clear}. The entries are taken in batches. If you stop early, or an entry cannot be
+   * decoded, the next `drain` of this object delivers the rest of the batch first.
    * (`bpf_map_lookup_and_delete_batch`, Linux 5.6; otherwise `bpf_map_lookup_and_delete_elem`, Linux 5.14 for hash
    * tables)
    */
   *drain(): Generator<[K, V], undefined> {
-    for (const batch of readBatches(this.#entriesOf(), true)) yield* this.#decodeBatch(batch)
+    const elements = this.#entriesOf()
+    const { taken } = this.#shared
+    this.#shared.taken = undefined
+    if (taken !== undefined) yield* this.#deliver(taken)
+    for (const batch of readBatches(elements, true)) yield* this.#deliver(batch)
+  }
+
+  /** Decodes entries that are no longer in the map, and keeps those that nobody asks for. */
+  *#deliver({ count, keys, values }: RawBatch): Generator<[K, V], undefined> {
+    const { sizes } = this.#buffers!
+    const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
+    const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength)
+    let next = 0
+    try {
+      while (next < count) {
+        const i = next++
+        yield [
+          this.#key.decode(keyView, i * sizes.key) as K,
+          this.#value.decode(valueView, i * sizes.value) as V,
+        ]
+      }
+    } finally {
+      if (next < count) {
+        this.#shared.taken = {
+          count: count - next,
+          keys: keys.subarray(next * sizes.key),
+          values: values.subarray(next * sizes.value),
+        }
+      }
+    }
   }
 
   /**

@@ -3,6 +3,11 @@ import { createRequire } from 'node:module'
 import type { Binding } from '../../types/binding.js'
 import { packageRoot } from './package-root.js'
 
+// A sandbox such as Jest's has a `Symbol` of its own, which lacks these in Node.js 20. `using` needs them.
+for (const name of ['dispose', 'asyncDispose'] as const) {
+  if (Symbol[name] === undefined) Object.defineProperty(Symbol, name, { value: Symbol.for(`nodejs.${name}`) })
+}
+
 const require = createRequire(import.meta.url)
 
 function load(): Binding {

@@ -181,6 +181,9 @@ describe('a pinned link', () => {
     link.unpin()
     expect(thrownBy(() => link.unpin())).toMatchObject({ code: 'EINVAL' })
     expect(() => link.pin('/tmp/link')).toThrow('is not on a BPF file system')
+    expect(() => link.pin(bpffs('a.b'))).toThrow(
+      "names on a BPF file system cannot have dots, and 'a.b' has one",
+    )
   })
 })
 

@@ -135,6 +135,52 @@ describe('a codec of your own that returns a view of its buffer', () => {
   })
 })
 
+describe('BpfMap.drain', () => {
+  const numbered = (decode: Codec<number>['decode']): BpfMap<number, Uint8Array> => {
+    using object = load('maps')
+    const ours = object.codec<number>('__u32')
+    const map = BpfMap.create<number, Uint8Array>({
+      type: 'hash',
+      keySize: 4,
+      valueSize: 8,
+      maxEntries: 64,
+      key: { ...ours, decode },
+    })
+    for (let i = 0; i < 20; i++) map.set(i, new Uint8Array(8).fill(i))
+    return map
+  }
+  const sorted = (entries: [number, Uint8Array][]): number[] =>
+    entries.map(([key, value]) => (value[0] === key ? key : -1)).sort((a, b) => a - b)
+
+  requiresKernel('5.14', 'delivers later what an earlier one left, each entry once', () => {
+    using map = numbered((view, offset = 0) => view.getUint32(offset, true))
+    const all: [number, Uint8Array][] = []
+    for (let left = 5; all.length < 20; left = 5) {
+      for (const entry of map.drain()) {
+        all.push(entry)
+        if (--left === 0) break
+      }
+    }
+    expect(sorted(all)).toEqual(Array.from({ length: 20 }, (_, i) => i))
+    expect([...map.drain()]).toEqual([])
+  })
+
+  requiresKernel('5.14', 'loses only the entry that cannot be decoded', () => {
+    using map = numbered((view, offset = 0) => {
+      const key = view.getUint32(offset, true)
+      if (key === 7) throw new Error('an unlucky number')
+      return key
+    })
+    const all: [number, Uint8Array][] = []
+    const takeAll = () => {
+      for (const entry of map.drain()) all.push(entry)
+    }
+    expect(takeAll).toThrow('an unlucky number')
+    takeAll()
+    expect(sorted(all)).toEqual(Array.from({ length: 20 }, (_, i) => i).filter((i) => i !== 7))
+  })
+})
+
 describe('an option that is not a codec', () => {
   const bad: [string, unknown][] = [
     ['a name', 'u32'],

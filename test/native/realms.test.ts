@@ -100,7 +100,7 @@ describe('the package inside a vm context', () => {
     const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
     const child = spawnSync(process.execPath, [vitest, 'run', '--config', config], { encoding: 'utf8' })
     expect(child.status, child.stdout + child.stderr).toBe(0)
-    expect(child.stdout).toMatch(/8 passed/)
+    expect(child.stdout).toMatch(/9 passed/)
   })
 })
 

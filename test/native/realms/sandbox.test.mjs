@@ -2,7 +2,7 @@
 // a vm context, but native code makes its errors and bytes outside of it.
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { BpfError, BpfMap, BpfObject, VerifierError } from 'libbpf-node'
+import { BpfError, BpfMap, BpfObject, Linker, listMaps, VerifierError } from 'libbpf-node'
 import { expect, it } from 'vitest'
 
 const objects = new URL('../../../dist/test/bpf/', import.meta.url)
@@ -69,6 +69,16 @@ it('opens a URL, and returns bytes that are Uint8Arrays here', async () => {
   expect(context).toBeInstanceOf(Uint8Array)
   expect(object.program('mark').instructions).toBeInstanceOf(Uint8Array)
   object.close()
+})
+
+it('links objects and lists maps, which closes what it opens on the way', async () => {
+  expect(typeof Symbol.dispose).toBe('symbol')
+  const bytes = await Linker.link([pathOf('linked-main'), pathOf('linked-library')])
+  expect(bytes.length).toBeGreaterThan(0)
+  const map = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4, maxEntries: 4 })
+  expect([...listMaps()].map(({ id }) => id)).toContain(map.id)
+  map[Symbol.dispose]()
+  expect(thrownBy(() => map.get(key(1)))).toMatchObject({ code: 'ERR_BPF_CLOSED' })
 })
 
 it('falls back to single calls where the kernel has no batches', () => {
