@@ -88,6 +88,8 @@ int AddPrograms(Pins& pins, bpf_object* object, const char* folder) {
 
 int PinMap(bpf_map* map, const char* path) {
   Path before = PinPathOf(map);
+  // After unpin, libbpf still accepts no other path than the old one.
+  if (path != nullptr && !bpf_map__is_pinned(map)) bpf_map__set_pin_path(map, nullptr);
   int error = bpf_map__pin(map, path);
   if (error == 0) return 0;
   // libbpf names neither the map nor the path.

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { constants as os } from 'node:os'
 import { BpfError } from '../errors/errors.js'
 import type { Attachable } from '../links/attachment.js'
@@ -15,6 +15,7 @@ const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm
  */
 export function findBinary(program: Attachable, binary: string, pid: number | undefined): string {
   expectString('binary', binary)
+  if (binary === '') throw new TypeError('binary is an empty string')
   // Paths in /proc are explicit, and archives (app.apk!/lib.so) are not mapped as such.
   if (pid !== undefined && !/^\/proc\/|!\//.test(binary)) {
     const where = `process ${pid}, '${binary}'`
@@ -40,10 +41,13 @@ export function searchedBinary(name: string): string | undefined {
     .split(':')
     .filter((folder) => folder !== '')
     .map((folder) => `${folder}/${name}`)
-    .find(isReadable)
+    .find(isReadableFile)
 }
 
 const isLibrary = (name: string): boolean => name.endsWith('.so') || name.includes('.so.')
+
+/** A folder of that name, such as ~/bin/python, is passed over. */
+const isReadableFile = (path: string): boolean => isReadable(path) && statSync(path).isFile()
 
 export function isReadable(path: string): boolean {
   try {

@@ -143,6 +143,7 @@ export function attachKprobeMultiSync(program: Attachable, options: KprobeMultiO
 
 function prepareMulti(options: KprobeMultiOptions) {
   const { pattern, retprobe = false, session = false, uniqueMatch = false } = options
+  if (typeof options.symbols === 'string') throw new TypeError('symbols is a string, not an array of names')
   const symbols = options.symbols === undefined ? undefined : [...options.symbols]
   const addresses = u64s('addresses', options.addresses)
   const cookies = u64s('cookies', options.cookies)

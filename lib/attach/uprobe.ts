@@ -107,6 +107,7 @@ export function attachUprobeMultiSync(
 
 function prepareMulti(program: Attachable, binary: string, options: UprobeMultiOptions) {
   const { pattern, retprobe = false, session = false } = options
+  if (typeof options.symbols === 'string') throw new TypeError('symbols is a string, not an array of names')
   const symbols = options.symbols === undefined ? undefined : [...options.symbols]
   const offsets = u64s('offsets', options.offsets)
   const refCtrOffsets = u64s('refCtrOffsets', options.refCtrOffsets)

@@ -1,7 +1,7 @@
 // A uprobe runs for the function that a caller of the name runs, once per call, or an error says why it cannot.
 // The target program calls each function a different number of times, so the count tells which one was attached.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BpfError } from 'libbpf-node'
@@ -210,6 +210,30 @@ describe('a library in a zip archive', () => {
     expect(refusal(() => multi(archived(), { symbols: ['walk'] })).why).toBe(
       'only attachUprobe() can look into archives',
     )
+  })
+})
+
+describe('the arguments of attachUprobe and attachUprobeMulti', () => {
+  it('refuse an empty binary and a string of symbols', () => {
+    expect(thrownBy(() => single('', 'walk'))).toEqual(new TypeError('binary is an empty string'))
+    // @ts-expect-error not an array
+    expect(thrownBy(() => multi(library, { symbols: 'walk' }))).toEqual(
+      new TypeError('symbols is a string, not an array of names'),
+    )
+  })
+
+  it('name no folder that is on PATH', () => {
+    const { PATH } = process.env
+    mkdirSync(join(folder, 'path/steps'), { recursive: true })
+    copyFileSync(program, join(folder, 'steps'))
+    process.env.PATH = `${folder}/path:${folder}`
+    try {
+      using object = loadOnly('attach-trace', ['on_call'])
+      using link = object.program('on_call').attachUprobe('steps', { symbol: 'lonely' })
+      expect(link.target).toBe(`${folder}/steps:lonely`)
+    } finally {
+      process.env.PATH = PATH
+    }
   })
 })
 

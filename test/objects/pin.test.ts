@@ -144,6 +144,17 @@ describe('BpfMap.pin', () => {
     map.unpin()
   })
 
+  it('accepts another path after the map was unpinned', () => {
+    using object = loadUnpinned()
+    const map = object.map('private')
+    map.pin(bpffs('map'))
+    expect(thrownBy(() => map.pin(bpffs('other')))).toMatchObject({ code: 'EINVAL' })
+    map.unpin()
+    map.pin(bpffs('other'))
+    expect([map.pinPath, map.isPinned, existsSync(bpffs('map'))]).toEqual([bpffs('other'), true, false])
+    map.unpin()
+  })
+
   it('keeps the pin path that was set before it failed', () => {
     using object = loadUnpinned()
     const map = object.map('private')
