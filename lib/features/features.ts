@@ -1,10 +1,9 @@
+import { type MapType, mapTypes } from '../native/map-types.js'
 import {
   type AttachType,
   attachTypes,
   type LinkType,
   linkTypes,
-  type MapType,
-  mapTypes,
   type ProgramType,
   programTypes,
 } from '../native/type-names.js'

@@ -1,6 +1,7 @@
 // The version of Linux that introduced each type, according to the kernel's history. Distributions backport some of
 // them to older versions.
-import type { AttachType, LinkType, MapType, ProgramType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
+import type { AttachType, LinkType, ProgramType } from '../native/type-names.js'
 
 export const programTypesSince: Partial<Record<ProgramType, string>> = {
   socket_filter: '3.19',

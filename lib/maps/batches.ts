@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { ENOTSUPP } from '../errors/errno.js'
 import { native } from '../native/binding.js'
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 import { type ElementSizes, type Elements, getBytes, nextBytes } from './elements.js'
 import { LpmProgress } from './lpm-order.js'
 

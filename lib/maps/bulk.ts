@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { native } from '../native/binding.js'
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 import { batchSize, errnoOf, isEndless, kernelBatches, lacksBatches, walkKeys } from './batches.js'
 import { deleteBytes, type Elements, setBytes } from './elements.js'
 

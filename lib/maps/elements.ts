@@ -1,6 +1,6 @@
 import type { MapHandle } from '../../types/binding.js'
 import { native } from '../native/binding.js'
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 import type { ElementCodec } from './element-codec.js'
 
 // `native` has so many properties that looking one up costs time in every call.

@@ -1,4 +1,4 @@
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 import { differences, layoutOfFd, type MapLayout } from './layout.js'
 import type { InnerDeclaration, InnerMapOptions, MapOptions } from './types.js'
 

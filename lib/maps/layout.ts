@@ -1,6 +1,7 @@
 import type { MapHandle } from '../../types/binding.js'
 import { native } from '../native/binding.js'
-import { type MapType, mapTypeName } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
+import { mapTypeName } from '../native/type-names.js'
 
 /** The properties with which a map is created. */
 export interface MapLayout {

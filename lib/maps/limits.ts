@@ -1,5 +1,5 @@
 // What the kernel's map types require of the sizes that a map is declared with.
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 import type { MapLayout } from './layout.js'
 
 const BPF_F_NO_PREALLOC = 1

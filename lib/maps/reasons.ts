@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { ENOTSUPP } from '../errors/errno.js'
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 
 const { E2BIG, EBADF, EEXIST, EINVAL, ENOENT, ENOSPC, ENOTSOCK, EOPNOTSUPP } = constants.errno
 

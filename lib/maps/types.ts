@@ -1,6 +1,6 @@
 import type { Codec } from '../btf/codec.js'
 import type { Plan } from '../btf/plan.js'
-import type { MapType } from '../native/type-names.js'
+import type { MapType } from '../native/map-types.js'
 import type { ElementCodec } from './element-codec.js'
 import type { MapLayout } from './layout.js'
 import type { BpfMap } from './map.js'

@@ -42,8 +42,6 @@ export const programTypes = [
   'netfilter',
 ] as const
 
-export { type MapType, mapTypes }
-
 /** The attach types of the kernel, with the names of libbpf (`libbpf_bpf_attach_type_str`). */
 export type AttachType = (typeof attachTypes)[number]
 export const attachTypes = [
