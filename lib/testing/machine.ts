@@ -32,7 +32,7 @@ export interface MachineOptions {
   coverage?: boolean
 }
 
-/** @internal */
+/** The options, with the kernel functions that the emulator adds. */
 interface AllOptions extends MachineOptions {
   kernelFunctions?: Readonly<Record<string, Helper>>
 }

@@ -83,7 +83,9 @@ describe('readVerdict', () => {
     times(500, (random) => {
       const text = logOf(random)
       const { reason, instruction, source } = readVerdict(text)
-      for (const sentence of reason.split('; ')) expect(text).toContain(sentence)
+      // A sentence that goes on in the next line is joined with a space.
+      const flat = text.replace(/\s+/g, ' ')
+      for (const sentence of reason.split('; ')) expect(flat).toContain(sentence.replace(/\s+/g, ' '))
       expect(reason).toBe(reason.trim())
       expect(instruction === undefined || Number.isSafeInteger(instruction)).toBe(true)
       expect(source === undefined || Number.isSafeInteger(source.line)).toBe(true)
