@@ -31,6 +31,7 @@ import {
   BPF_STORE_REL,
   BPF_STX,
   BPF_X,
+  callCode,
   type JumpOperation,
   jumpOperations,
   ldImm64Code,
@@ -294,16 +295,16 @@ export const mayGoto = (target: string): Instruction => make({ code: BPF_JMP | j
 /** Calls a helper by its name or number. Arguments are in r1 to r5, the result in r0; r1 to r5 are gone afterwards. */
 export const call = (helper: number | HelperName | `bpf_${HelperName}`): Instruction =>
   make({
-    code: BPF_JMP | jumpOperations.call,
+    code: callCode,
     imm: typeof helper === 'number' ? helper : helperNumber(helper),
   })
 /** Calls a function of this program by its label. (Linux 4.16) */
 export const callFunction = (target: string): Instruction =>
-  make({ code: BPF_JMP | jumpOperations.call, src: BPF_PSEUDO_CALL, imm: -1, target })
+  make({ code: callCode, src: BPF_PSEUDO_CALL, imm: -1, target })
 /** Calls a kernel function by its name. (Linux 5.13) */
 export const callKfunc = (name: string): Instruction =>
   make({
-    code: BPF_JMP | jumpOperations.call,
+    code: callCode,
     src: BPF_PSEUDO_KFUNC_CALL,
     imm: -1,
     symbol: { kind: 'kfunc', name },

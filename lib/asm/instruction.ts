@@ -1,6 +1,6 @@
 import { littleEndian as machineIsLittle } from '../machine/byte-order.js'
 import type { CType } from './c-types.js'
-import { BPF_JMP, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, jumpOperations, jumpReach, ldImm64Code } from './isa.js'
+import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, callCode, jumpReach, ldImm64Code } from './isa.js'
 
 /** A line of the source that an instruction was made from. */
 export interface SourceLine {
@@ -208,7 +208,7 @@ function destinationOf(
   const reach = jumpReach(code)
   if (reach !== undefined)
     return { prefix: 'L', slot: slot + 1 + (reach === 'offset' ? offset : Number(imm)) }
-  const isCall = code === (BPF_JMP | jumpOperations.call) && src === BPF_PSEUDO_CALL
+  const isCall = code === callCode && src === BPF_PSEUDO_CALL
   const isAddress = typeof imm === 'bigint' && src === BPF_PSEUDO_FUNC && imm >> 32n === 0n
   if (!isCall && !isAddress) return undefined
   return { prefix: 'F', slot: slot + 1 + Number(BigInt.asIntN(32, BigInt(imm))) }

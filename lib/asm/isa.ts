@@ -55,6 +55,13 @@ export const sizes = { u32: 0x00, u16: 0x08, u8: 0x10, u64: 0x18 } as const
 /** How many bytes a load or store moves, in the kernel's names for it. */
 export type Size = keyof typeof sizes
 
+/** The name of a size in bytes. */
+export const sizeNamed = (bytes: number): Size => `u${(bytes * 8) as 8 | 16 | 32 | 64}`
+
+const bytesOf = [4, 2, 1, 8]
+/** How many bytes the opcode of a load or store moves. */
+export const accessSize = (code: number): number => bytesOf[(code >> 3) & 3]!
+
 export const BPF_IMM = 0x00
 export const BPF_ABS = 0x20
 export const BPF_IND = 0x40
@@ -78,6 +85,9 @@ export const atomicOperations = {
 export type AtomicOperation = keyof typeof atomicOperations
 export const BPF_LOAD_ACQ = 0x100
 export const BPF_STORE_REL = 0x110
+
+/** The opcode of all calls. */
+export const callCode = BPF_JMP | jumpOperations.call
 
 /** The opcode of ld_imm64, the only instruction of 16 bytes. */
 export const ldImm64Code = BPF_LD | BPF_IMM | sizes.u64

@@ -10,7 +10,7 @@ import {
   readElf,
 } from './elf-reader.js'
 import { disassemble, type Instruction, type SymbolReference, slotsOf } from './instruction.js'
-import { BPF_JMP, jumpOperations, ldImm64Code } from './isa.js'
+import { callCode, ldImm64Code } from './isa.js'
 
 export interface ObjectFunction {
   readonly name: string
@@ -72,7 +72,6 @@ export interface ObjectFile {
 }
 
 const SHF_EXECINSTR = 4
-const callCode = BPF_JMP | jumpOperations.call
 
 /** @throws RangeError or TypeError that says what is wrong with the file */
 export function readObject(bytes: Uint8Array): ObjectFile {

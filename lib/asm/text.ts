@@ -1,4 +1,5 @@
 // Prints BPF instructions in the syntax of the verifier's log: `r0 = *(u32 *)(r1 +8)`. bpftool prints the same.
+import { littleEndian } from '../machine/byte-order.js'
 
 /** One instruction. A load of a 64-bit constant is one instruction of 16 bytes. */
 export interface Instruction {
@@ -77,18 +78,16 @@ export function disassembleWith(code: Uint8Array, words: Words): Instruction[] {
   return list
 }
 
-const isLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
-
 function fieldsAt(view: DataView, at: number): Fields {
   const registers = view.getUint8(at + 1)
   const [low, high] = [registers & 15, registers >> 4]
   return {
     code: view.getUint8(at),
-    dst: isLittle ? low : high,
-    src: isLittle ? high : low,
-    offset: view.getInt16(at + 2, isLittle),
-    immediate: view.getInt32(at + 4, isLittle),
-    upper: at + 16 <= view.byteLength ? view.getInt32(at + 12, isLittle) : 0,
+    dst: littleEndian ? low : high,
+    src: littleEndian ? high : low,
+    offset: view.getInt16(at + 2, littleEndian),
+    immediate: view.getInt32(at + 4, littleEndian),
+    upper: at + 16 <= view.byteLength ? view.getInt32(at + 12, littleEndian) : 0,
   }
 }
 

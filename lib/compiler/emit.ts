@@ -1,13 +1,12 @@
 // Operations on the machine's registers become instructions.
 import * as asm from '../asm/builders.js'
 import type { Instruction } from '../asm/instruction.js'
-import type { Size } from '../asm/isa.js'
+import { sizeNamed } from '../asm/isa.js'
 import type { Allocation } from './allocate.js'
 import type { Argument, Base, Operand, Operation, Reg } from './ir.js'
 import type { Source } from './source.js'
 
 const registers = [asm.r0, asm.r1, asm.r2, asm.r3, asm.r4, asm.r5, asm.r6, asm.r7, asm.r8, asm.r9, asm.r10]
-const sizeName = (bytes: number): Size => `u${(bytes * 8) as 8 | 16 | 32 | 64}`
 
 type Binary = (dst: asm.Register, src: asm.Register | number) => Instruction
 type Jump = (dst: asm.Register, src: asm.Register | number, target: string) => Instruction
@@ -82,7 +81,7 @@ class Emitter {
       }
       case 'load': {
         const load = asm.ldx(
-          sizeName(operation.size),
+          sizeNamed(operation.size),
           this.#reg(operation.d),
           this.#base(operation.base),
           operation.offset,
@@ -90,7 +89,7 @@ class Emitter {
         return [{ ...load, ...(operation.core && { core: operation.core }) }]
       }
       case 'store': {
-        const size = sizeName(operation.size)
+        const size = sizeNamed(operation.size)
         const base = this.#base(operation.base)
         const value = this.#operand(operation.value)
         return [

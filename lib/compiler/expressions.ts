@@ -2,6 +2,7 @@
 import { Builder, operations } from './builder.js'
 import { helperNumbers, helpers } from './helpers.js'
 import type { KernelTypes } from './kernel-types.js'
+import { TC, XDP } from './language.js'
 import { mapMethods } from './maps.js'
 import type { FunctionNode, Module } from './module.js'
 import { nearest } from './nearest.js'
@@ -20,10 +21,7 @@ import {
 } from './values.js'
 
 /** What programs that see packets return. */
-const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  XDP: { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 },
-  TC: { NEXT: -1, PASS: 0, DROP: 2, REDIRECT: 7 },
-}
+const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC }
 
 export abstract class ExpressionCompiler extends Builder {
   readonly module: Module

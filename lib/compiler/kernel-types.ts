@@ -3,6 +3,7 @@
 
 import * as c from '../asm/c-types.js'
 import type { CoreRelocation } from '../asm/instruction.js'
+import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfFuncProto, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
 
@@ -67,15 +68,8 @@ export class KernelTypes {
   }
 
   /** A member of a record, also of anonymous structs and unions in it. */
-  member(record: KernelRecord, name: string): { typeId: number; bitfieldSize: number } | undefined {
-    for (const { name: own, typeId, bitfieldSize } of record.members) {
-      if (own === name) return { typeId, bitfieldSize }
-      const inner = own === '' ? this.btf.resolve(typeId) : undefined
-      if (inner?.kind !== 'struct' && inner?.kind !== 'union') continue
-      const found = this.member(inner, name)
-      if (found !== undefined) return found
-    }
-    return undefined
+  member(record: KernelRecord, name: string): FoundMember | undefined {
+    return findMember(this.btf, record, name)
   }
 
   memberNames(record: KernelRecord): string[] {
@@ -136,17 +130,13 @@ export class KernelTypes {
     const known = index.get(name)
     if (known !== undefined) return known
     const member = this.cType(this.member(record, name)!.typeId)
-    const size = Math.max(1, this.#sizeOf(member))
+    const size = Math.max(1, c.sizeOf(member))
     // Each begins at 8 bytes more than the one before, which is nearly never where the kernel has it: a relocation that is missing is seen at once.
     const bitOffset = type.kind === 'union' ? 0 : type.size * 8
     const at = type.members.push({ name, type: member, bitOffset, bitfieldSize: 0 }) - 1
     type.size = type.kind === 'union' ? Math.max(type.size, size) : type.size + Math.ceil(size / 8) * 8
     index.set(name, at)
     return at
-  }
-
-  #sizeOf(type: c.CType): number {
-    return c.sizeOf(type)
   }
 
   /** A type of the kernel as it stands in the object. Records are twins. */

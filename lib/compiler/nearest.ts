@@ -1,8 +1,7 @@
-import { didYouMean } from '../errors/nearest.js'
+import { nearest as nearestNames } from '../errors/nearest.js'
 
 /** "Did you mean 'x'?", or nothing if no name is near. */
 export function nearest(name: string, names: Iterable<string>): string | undefined {
-  const text = didYouMean(name, names)
-  const found = /'([^']+)'/.exec(text)
-  return found === null ? undefined : `Did you mean '${found[1]}'?`
+  const [found] = nearestNames(name, names)
+  return found === undefined ? undefined : `Did you mean '${found}'?`
 }

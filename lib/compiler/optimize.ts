@@ -6,10 +6,12 @@ import { isPure, type Operation, type Reg, rename, written } from './ir.js'
 /** Makes a function shorter without changing what it does. */
 export function optimize(operations: readonly Operation[]): Operation[] {
   let list = [...operations]
+  let text = JSON.stringify(list, bigints)
   for (let round = 0; round < 8; round++) {
-    const before = JSON.stringify(list, bigints)
+    const before = text
     list = removeUnused(shortenJumps(foldConstants(propagateCopies(list))))
-    if (JSON.stringify(list, bigints) === before) break
+    text = JSON.stringify(list, bigints)
+    if (text === before) break
   }
   return list
 }

@@ -3,6 +3,7 @@ import { native } from '../native/binding.js'
 import type { MapType } from '../native/map-types.js'
 import { batchSize, errnoOf, isEndless, kernelBatches, lacksBatches, walkKeys } from './batches.js'
 import { deleteBytes, type Elements, setBytes } from './elements.js'
+import { storages } from './limits.js'
 
 /**
  * Types whose keys or values are file descriptors. Those entries are not collected into batches: the caller may close a
@@ -21,10 +22,7 @@ const holdDescriptors: readonly MapType[] = [
   'sockmap',
   'sockhash',
   'reuseport_sockarray',
-  'sk_storage',
-  'inode_storage',
-  'task_storage',
-  'cgrp_storage',
+  ...storages,
 ]
 
 function roomFor(map: Elements, sizes = map.buffers.sizes): number {

@@ -40,7 +40,8 @@ const indexed: readonly MapType[] = [
 ]
 const rings: readonly MapType[] = ['ringbuf', 'user_ringbuf']
 const withoutKey: readonly MapType[] = ['queue', 'stack', 'bloom_filter', 'ringbuf', 'user_ringbuf', 'arena']
-const storages: readonly MapType[] = ['sk_storage', 'inode_storage', 'task_storage', 'cgrp_storage']
+/** Types that store values in kernel objects, with a descriptor of the object as the key. @internal */
+export const storages: readonly MapType[] = ['sk_storage', 'inode_storage', 'task_storage', 'cgrp_storage']
 const withoutEntries: readonly MapType[] = [
   ...storages,
   'cgroup_storage',

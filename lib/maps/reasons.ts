@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { ENOTSUPP } from '../errors/errno.js'
 import type { MapType } from '../native/map-types.js'
+import { storages } from './limits.js'
 
 const { E2BIG, EBADF, EEXIST, EINVAL, ENOENT, ENOSPC, ENOTSOCK, EOPNOTSUPP } = constants.errno
 
@@ -19,9 +20,6 @@ const arrays: readonly MapType[] = [
   'sockmap',
   'reuseport_sockarray',
 ]
-
-/** Types whose keys are descriptors. */
-const storages: readonly MapType[] = ['sk_storage', 'inode_storage', 'task_storage', 'cgrp_storage']
 
 interface Facts {
   readonly type: MapType

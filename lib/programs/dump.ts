@@ -8,6 +8,7 @@ import type { BtfType } from '../btf/types.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError, type SourceLine } from '../errors/errors.js'
 import { programInfo } from '../kernel/inventory.js'
+import { littleEndian } from '../machine/byte-order.js'
 import { native } from '../native/binding.js'
 import type { ProgramInfo } from './info.js'
 
@@ -86,8 +87,6 @@ interface Line {
   source: SourceLine
 }
 
-const isLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
-
 function records(bytes: Uint8Array, size: number): DataView[] {
   const count = size === 0 ? 0 : Math.floor(bytes.length / size)
   return Array.from(
@@ -99,19 +98,19 @@ function records(bytes: Uint8Array, size: number): DataView[] {
 /** Reads struct bpf_func_info: instruction, type. */
 function functionsOf(types: BtfTypes, dump: NativeDump): { index: number; name: string }[] {
   return records(dump.functionInfo, dump.functionInfoSize).map((view) => ({
-    index: view.getUint32(0, isLittle),
-    name: signature(types, view.getUint32(4, isLittle)),
+    index: view.getUint32(0, littleEndian),
+    name: signature(types, view.getUint32(4, littleEndian)),
   }))
 }
 
 /** Reads struct bpf_line_info: instruction, file, text, line and column. */
 function linesOf(types: BtfTypes, dump: NativeDump): Line[] {
   return records(dump.lineInfo, dump.lineInfoSize).map((view) => ({
-    index: view.getUint32(0, isLittle),
+    index: view.getUint32(0, littleEndian),
     source: {
-      file: types.text(view.getUint32(4, isLittle)),
-      line: view.getUint32(12, isLittle) >>> 10,
-      text: types.text(view.getUint32(8, isLittle)).trim(),
+      file: types.text(view.getUint32(4, littleEndian)),
+      line: view.getUint32(12, littleEndian) >>> 10,
+      text: types.text(view.getUint32(8, littleEndian)).trim(),
     },
   }))
 }
@@ -147,7 +146,7 @@ function jitedOf(
   functions: readonly { name: string }[],
   lines: readonly Line[],
 ): JitedFunction[] {
-  const lengths = records(dump.jitedLengths, 4).map((view) => view.getUint32(0, isLittle))
+  const lengths = records(dump.jitedLengths, 4).map((view) => view.getUint32(0, littleEndian))
   const addresses = dump.jitedAddresses
   let start = 0
   return lengths.map((length, i) => {

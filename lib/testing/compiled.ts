@@ -1,6 +1,7 @@
 // Runs programs as WebAssembly, whose 64-bit integers are the processor's. Each function becomes one of WebAssembly. Loads and stores check their
 // region in place, and leave to the machine what is not plain memory, or wrong.
 import {
+  accessSize,
   aluOperations,
   atomicOperations,
   BPF_ALU64,
@@ -17,13 +18,14 @@ import {
   BPF_STORE_REL,
   BPF_STX,
   BPF_X,
+  callCode,
   jumpOperations,
   ldImm64Code,
 } from '../asm/isa.js'
 import type { Executor, Host } from './host.js'
 import { bias, entrySize, type Memory, maxRegions, tableBase, tagWord } from './memory.js'
 import { u64 } from './operations.js'
-import { callCode, type LinkedFunction, type Op } from './program.js'
+import type { LinkedFunction, Op } from './program.js'
 import { Code, type FunctionCode, i32, i64, type OpName, type Signature, writeModule } from './wasm-module.js'
 
 /** Words of the linear memory that programs and the machine share: the instructions that may still run, and whether the program has ended. */
@@ -176,8 +178,6 @@ function blocksOf({ ops }: LinkedFunction): Block[] {
   return sorted.map((start, i) => ({ start, end: sorted[i + 1] ?? ops.length }))
 }
 
-const bytesOf = [4, 2, 1, 8]
-const sizeOf = (code: number): number => bytesOf[(code >> 3) & 3]!
 const loads: Record<number, OpName> = {
   1: 'i64.load8_u',
   2: 'i64.load16_u',
@@ -284,7 +284,7 @@ class Compiler {
         this.#load64(op, index)
         return
       case BPF_LDX:
-        this.#loadInto(op.dst, op.src, op.offset, sizeOf(code), (code & 0xe0) === BPF_MEMSX, index)
+        this.#loadInto(op.dst, op.src, op.offset, accessSize(code), (code & 0xe0) === BPF_MEMSX, index)
         return
       case BPF_ST:
         this.#store(op, index, () => this.#code.i64(op.imm))
@@ -439,7 +439,7 @@ class Compiler {
     }
     emit.i32(Number(imm))
     if ((code & 0xe0) === 0x40) this.#read(src).do('i32.wrap_i64', 'i32.add')
-    emit.i32(sizeOf(code))
+    emit.i32(accessSize(code))
     this.#place(index).call(PACKET)
     this.#write(0)
     emit.i32(0).memory('i32.load', endedWord).begin('if').call(LEAVE).i64(0n).do('return').end()
@@ -498,7 +498,7 @@ class Compiler {
 
   #store({ code, dst, offset }: Op, index: number, value: () => Code): void {
     const emit = this.#code
-    const size = sizeOf(code)
+    const size = accessSize(code)
     if (dst === 10 && offset >= -stackSize && offset + size <= 0) {
       const at = stackSize + offset
       emit.get(STACK)
@@ -523,7 +523,7 @@ class Compiler {
   #atomic(op: Op, index: number): void {
     const { code, dst, src, offset, imm } = op
     const emit = this.#code
-    const size = sizeOf(code)
+    const size = accessSize(code)
     const operation = Number(imm)
     if (operation === BPF_LOAD_ACQ) {
       this.#loadInto(dst, src, offset, size, false, index)

@@ -1,7 +1,18 @@
 // CO-RE: changes an object's instructions to fit another kernel's types, as libbpf does when it loads an object.
 import type { CoreRelocation, Instruction } from '../asm/instruction.js'
-import { BPF_ALU, BPF_ALU64, BPF_LDX, BPF_ST, BPF_STX, ldImm64Code, sizes } from '../asm/isa.js'
+import {
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_LDX,
+  BPF_ST,
+  BPF_STX,
+  callCode,
+  ldImm64Code,
+  sizeNamed,
+  sizes,
+} from '../asm/isa.js'
 import type { ObjectFunction } from '../asm/object-reader.js'
+import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
 
@@ -27,14 +38,6 @@ export const poisonedCall = 0x0bad_2310
 
 /** One step from a type to a part of it. */
 type Step = { readonly member: string; readonly typeId: number } | { readonly index: number }
-
-/** Where a field is, in a struct. */
-interface Field {
-  readonly typeId: number
-  readonly bitOffset: number
-  /** 0 unless it is a bitfield. */
-  readonly bitfieldSize: number
-}
 
 /** The name without what follows three underscores: a flavor, by which a program has several versions of a type. */
 const essential = (name: string): string => name.replace(/___.*$/, '')
@@ -114,7 +117,7 @@ class Relocator {
   #field(instruction: Instruction, { kind, access }: CoreRelocation, typeId: number): Instruction {
     const [first, steps] = this.#steps(typeId, access)
     const local = this.#locate(this.#local, typeId, first, steps)
-    let found: Field | undefined
+    let found: FoundMember | undefined
     for (const { id } of this.#candidatesOf(this.#local.type(typeId))) {
       found = this.#locate(this.#target, id, first, steps)
       if (found !== undefined) break
@@ -161,11 +164,11 @@ class Relocator {
     return [first, steps]
   }
 
-  #locate(btf: BtfTypes, typeId: number, first: number, steps: readonly Step[]): Field | undefined {
-    let field: Field = { typeId, bitOffset: first * btf.sizeOf(typeId) * 8, bitfieldSize: 0 }
+  #locate(btf: BtfTypes, typeId: number, first: number, steps: readonly Step[]): FoundMember | undefined {
+    let field: FoundMember = { typeId, bitOffset: first * btf.sizeOf(typeId) * 8, bitfieldSize: 0 }
     for (const step of steps) {
       const type = btf.resolve(field.typeId)
-      let next: Field | undefined
+      let next: FoundMember | undefined
       if ('index' in step) {
         if (type.kind !== 'array' || (type.length > 0 && step.index >= type.length)) return undefined
         next = { typeId: type.typeId, bitOffset: step.index * btf.sizeOf(type.typeId) * 8, bitfieldSize: 0 }
@@ -203,22 +206,10 @@ class Relocator {
   }
 }
 
-function findMember(btf: BtfTypes, type: BtfStruct | BtfUnion, name: string): Field | undefined {
-  for (const member of type.members) {
-    const { bitOffset, bitfieldSize, typeId } = member
-    if (member.name === name) return { typeId, bitOffset, bitfieldSize }
-    const inner = member.name === '' ? btf.resolve(typeId) : undefined
-    if (inner?.kind !== 'struct' && inner?.kind !== 'union') continue
-    const found = findMember(btf, inner, name)
-    if (found !== undefined) return { ...found, bitOffset: bitOffset + found.bitOffset }
-  }
-  return undefined
-}
-
 /** The bytes that hold a field: for a bitfield, aligned ones that hold all of its bits. */
 function extent(
   btf: BtfTypes,
-  { typeId, bitOffset, bitfieldSize }: Field,
+  { typeId, bitOffset, bitfieldSize }: FoundMember,
 ): { byteOffset: number; byteSize: number; bitSize: number } {
   let byteSize = btf.sizeOf(typeId)
   if (bitfieldSize === 0) return { byteOffset: bitOffset / 8, byteSize, bitSize: byteSize * 8 }
@@ -249,15 +240,15 @@ function withOffset(instruction: Instruction, offset: number, localSize: number,
   if (kind !== BPF_LDX && kind !== BPF_ST && kind !== BPF_STX) return instruction
   const { core: _, ...rest } = instruction
   const code =
-    localSize === size || ![1, 2, 4, 8].includes(size) ? rest.code : (rest.code & ~0x18) | sizeCode(size)
+    localSize === size || ![1, 2, 4, 8].includes(size)
+      ? rest.code
+      : (rest.code & ~0x18) | sizes[sizeNamed(size)]
   return { ...rest, code, offset }
 }
 
-const sizeCode = (bytes: number): number => sizes[`u${(bytes * 8) as 8 | 16 | 32 | 64}`]
-
 function poison({ labels, line }: Instruction): Instruction {
   return {
-    code: 0x85,
+    code: callCode,
     dst: 0,
     src: 0,
     offset: 0,

@@ -221,10 +221,8 @@ export class EmulatedProgram implements TestProgram {
     machine.memory.endRun()
     const frame = options.packet ?? new Uint8Array(0)
     // As the kernel's test_run does: only XDP and TC programs see the Ethernet header.
-    const packet = new Packet(
-      machine,
-      kind === 'skb' && !seesEthernet(this.section) ? frame.subarray(14) : frame,
-    )
+    const lacksEthernet = kind === 'skb' && !seesEthernet(this.section)
+    const packet = new Packet(machine, lacksEthernet ? frame.subarray(14) : frame)
     let skb: ReturnType<typeof skbContext> | undefined
     let context: bigint
     let at: number | undefined
@@ -246,9 +244,7 @@ export class EmulatedProgram implements TestProgram {
     return {
       retval,
       action: actionOf(this.section, retval),
-      packet: hasPacket
-        ? withHeader(packet.bytes(), kind === 'skb' && !seesEthernet(this.section))
-        : undefined,
+      packet: hasPacket ? withHeader(packet.bytes(), lacksEthernet) : undefined,
       skb: skb?.fields(),
       context:
         at === undefined ? undefined : machine.memory.bytes.slice(at, at + (options.context?.length ?? 0)),

@@ -1,5 +1,6 @@
 import { alu } from '../asm/arithmetic.js'
 import {
+  accessSize,
   aluOperations,
   atomicOperations,
   BPF_ALU,
@@ -18,15 +19,13 @@ import {
   BPF_STORE_REL,
   BPF_STX,
   BPF_X,
+  callCode,
   jumpOperations,
   ldImm64Code,
 } from '../asm/isa.js'
 import type { Executor, Host } from './host.js'
 import { compares, swapBytes, u64 } from './operations.js'
-import { callCode, type LinkedFunction, type Op } from './program.js'
-
-const bytesOf = [4, 2, 1, 8]
-const sizeOf = (code: number): number => bytesOf[(code >> 3) & 3]!
+import type { LinkedFunction, Op } from './program.js'
 
 /** The result of ld_abs and ld_ind beyond the packet: the program ends. */
 const ended = Symbol('ended')
@@ -153,7 +152,7 @@ class Frame {
 
   #memory(op: Op): typeof ended | undefined {
     const { code, dst, src, offset, imm } = op
-    const size = sizeOf(code)
+    const size = accessSize(code)
     const at = (register: number): bigint => u64(this.#get(register) + BigInt(offset))
     switch (code & 7) {
       case BPF_LD:

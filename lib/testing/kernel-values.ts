@@ -1,4 +1,5 @@
 // The kernel's structs from plain objects: `{ tgid: 42, real_parent: { tgid: 1 } }`.
+import { findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfStruct, BtfUnion } from '../btf/types.js'
 import type { Memory, Region } from './memory.js'
@@ -49,27 +50,12 @@ export class KernelValues {
 
   #fill(region: Region, at: number, type: BtfStruct | BtfUnion, value: object, path: string): void {
     for (const [member, one] of Object.entries(value) as [string, KernelValue][]) {
-      const found = this.#find(type, member)
+      const found = findMember(this.#btf, type, member)
       if (found === undefined) throw new TypeError(`${path} has no member '${member}' in the object's BTF`)
       if (found.bitfieldSize > 0)
         this.#bits(region, at * 8 + found.bitOffset, found.bitfieldSize, BigInt(one as number))
       else this.#write(region, at + found.bitOffset / 8, found.typeId, one, `${path}.${member}`)
     }
-  }
-
-  /** A member, also of anonymous structs and unions. */
-  #find(
-    type: BtfStruct | BtfUnion,
-    name: string,
-  ): { typeId: number; bitOffset: number; bitfieldSize: number } | undefined {
-    for (const { name: own, typeId, bitOffset, bitfieldSize } of type.members) {
-      if (own === name) return { typeId, bitOffset, bitfieldSize }
-      const inner = this.#btf.resolve(typeId)
-      if (own !== '' || (inner.kind !== 'struct' && inner.kind !== 'union')) continue
-      const found = this.#find(inner, name)
-      if (found !== undefined) return { ...found, bitOffset: bitOffset + found.bitOffset }
-    }
-    return undefined
   }
 
   #bits(region: Region, bitOffset: number, width: number, value: bigint): void {

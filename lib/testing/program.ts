@@ -1,6 +1,6 @@
 // An object's functions in the form that they run in: jumps are indexes, and what the object file names are addresses.
 import type { Instruction, SourceLine, SymbolReference } from '../asm/instruction.js'
-import { BPF_JMP, BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, jumpOperations, ldImm64Code } from '../asm/isa.js'
+import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, callCode, ldImm64Code } from '../asm/isa.js'
 import type { ObjectFunction } from '../asm/object-reader.js'
 
 /** One instruction. */
@@ -28,8 +28,6 @@ export interface Resolver {
   /** The address of a function, for helpers that call back. */
   functionAddress(number: number): bigint
 }
-
-export const callCode = BPF_JMP | jumpOperations.call
 
 /** @throws RangeError if an instruction names something that the object does not have */
 export function link(functions: readonly ObjectFunction[], resolver: Resolver): LinkedFunction[] {

@@ -12,10 +12,11 @@ import {
   BPF_ST,
   BPF_STX,
   BPF_X,
+  callCode,
   jumpOperations,
   ldImm64Code,
 } from '../asm/isa.js'
-import { callCode, type LinkedFunction, type Op } from './program.js'
+import type { LinkedFunction, Op } from './program.js'
 
 /**
  * Whether the function can read a register that it never wrote. The interpreter finds that out while it runs. Compiled programs have no way to
