@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "util/args.h"
 #include "util/edge.h"
 #include "util/environment.h"
 #include "util/handle.h"
@@ -95,3 +96,23 @@ class EventSource : public Handle, public LoopOwner {
   uint32_t interval_ms_ = 0;
   uint64_t backoff_ms_ = 0;
 };
+
+// The source behind a handle, which may be one of another class. Null after an exception.
+template <class Source>
+Source* SourceOf(napi_env env, Args& args) {
+  auto* source = args.handle<EventSource>(0);
+  if (!args.ok()) return nullptr;
+  auto* found = dynamic_cast<Source*>(source);
+  if (found == nullptr) napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", Source::kIsNot);
+  return found;
+}
+
+template <class Source, size_t (Source::*read)() const>
+napi_value SourceSize(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  const Source* source = SourceOf<Source>(env, args);
+  if (source == nullptr) return nullptr;
+  napi_value value = nullptr;
+  napi_create_int64(env, static_cast<int64_t>((source->*read)()), &value);
+  return value;
+}

@@ -73,6 +73,8 @@ int64_t TimeOnCpu(int event_fd) {
 // follow.
 class PerfBuffer : public EventSource {
  public:
+  static constexpr const char* kIsNot = "the source is not a perf buffer";
+
   explicit PerfBuffer(Environment& environment) : EventSource(environment) {}
   ~PerfBuffer() override { Close(); }
 
@@ -183,30 +185,10 @@ napi_value New(napi_env env, napi_callback_info info) {
   return opened ? Wrap(env, buffer.release()) : nullptr;
 }
 
-// The buffer behind a handle that may be a ring buffer's.
-PerfBuffer* PerfBufferOf(napi_env env, Args& args) {
-  auto* source = args.handle<EventSource>(0);
-  if (!args.ok()) return nullptr;
-  auto* buffer = dynamic_cast<PerfBuffer*>(source);
-  if (buffer == nullptr)
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the source is not a perf buffer");
-  return buffer;
-}
-
 napi_value LostOf(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  auto* buffer = PerfBufferOf(env, args);
+  auto* buffer = SourceOf<PerfBuffer>(env, args);
   return buffer != nullptr ? ToJs(env, buffer->lost()) : nullptr;
-}
-
-template <size_t (PerfBuffer::*read)() const>
-napi_value SizeOf(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  auto* buffer = PerfBufferOf(env, args);
-  if (buffer == nullptr) return nullptr;
-  napi_value value = nullptr;
-  napi_create_int64(env, static_cast<int64_t>((buffer->*read)()), &value);
-  return value;
 }
 
 napi_value TimeToJs(napi_env env, int64_t time) {
@@ -215,7 +197,7 @@ napi_value TimeToJs(napi_env env, int64_t time) {
 
 napi_value SourceTime(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  auto* buffer = PerfBufferOf(env, args);
+  auto* buffer = SourceOf<PerfBuffer>(env, args);
   return buffer != nullptr ? TimeToJs(env, buffer->time_on_cpu()) : nullptr;
 }
 
@@ -372,8 +354,8 @@ void DefinePerfBuffer(napi_env env, napi_value exports) {
          {
              {"perfBufferNew", New},
              {"perfBufferLost", LostOf},
-             {"perfBufferAvailable", SizeOf<&PerfBuffer::available>},
-             {"perfBufferSize", SizeOf<&PerfBuffer::size>},
+             {"perfBufferAvailable", SourceSize<PerfBuffer, &PerfBuffer::available>},
+             {"perfBufferSize", SourceSize<PerfBuffer, &PerfBuffer::size>},
              {"perfBufferTime", SourceTime},
              {"perfRecorderNew", NewRecorder},
              {"perfRecorderPause", PauseRecorder},

@@ -20,6 +20,8 @@ uint64_t LoadAcquire(const uint64_t* value) { return __atomic_load_n(value, __AT
 // same: a header of 8 bytes with its length, the record, and padding up to a multiple of 8.
 class RingBuffer : public EventSource {
  public:
+  static constexpr const char* kIsNot = "the source is not a ring buffer";
+
   explicit RingBuffer(Environment& environment) : EventSource(environment) {}
   ~RingBuffer() override { Close(); }
 
@@ -158,29 +160,10 @@ napi_value New(napi_env env, napi_callback_info info) {
   return Wrap(env, ring.release());
 }
 
-// The ring behind a handle that may be a perf buffer's.
-RingBuffer* RingOf(napi_env env, Args& args) {
-  auto* source = args.handle<EventSource>(0);
-  if (!args.ok()) return nullptr;
-  auto* ring = dynamic_cast<RingBuffer*>(source);
-  if (ring == nullptr) napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "the source is not a ring buffer");
-  return ring;
-}
-
-template <size_t (RingBuffer::*read)() const>
-napi_value SizeOf(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  const RingBuffer* ring = RingOf(env, args);
-  if (ring == nullptr) return nullptr;
-  napi_value value = nullptr;
-  napi_create_int64(env, static_cast<int64_t>((ring->*read)()), &value);
-  return value;
-}
-
 template <uint64_t (RingBuffer::*read)() const>
 napi_value Position(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  const RingBuffer* ring = RingOf(env, args);
+  const RingBuffer* ring = SourceOf<RingBuffer>(env, args);
   return ring != nullptr ? ToJs(env, (ring->*read)()) : nullptr;
 }
 
@@ -190,8 +173,8 @@ void DefineRingBuffer(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"ringBufferNew", New},
-             {"ringBufferAvailable", SizeOf<&RingBuffer::available>},
-             {"ringBufferSize", SizeOf<&RingBuffer::size>},
+             {"ringBufferAvailable", SourceSize<RingBuffer, &RingBuffer::available>},
+             {"ringBufferSize", SourceSize<RingBuffer, &RingBuffer::size>},
              {"ringBufferConsumerPosition", Position<&RingBuffer::consumer_position>},
              {"ringBufferProducerPosition", Position<&RingBuffer::producer_position>},
          });
