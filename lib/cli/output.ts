@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { jsonReplacer } from '../btf/json.js'
+import { wantsColor } from '../pictures/style.js'
 import { UsageError, visible } from './command.js'
 
 /** Parses the options of a command. */
@@ -202,9 +203,7 @@ const colors = { red: 31, green: 32, yellow: 33 } as const
 
 /** Colors text on a terminal, unless NO_COLOR is set. */
 export function paint(color: keyof typeof colors, text: string): string {
-  const wanted =
-    process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb'
-  return wanted ? `\x1b[${colors[color]}m${text}\x1b[0m` : text
+  return wantsColor() ? `\x1b[${colors[color]}m${text}\x1b[0m` : text
 }
 
 /** Formats processes as `node(17), agent(18)`. */
