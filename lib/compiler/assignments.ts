@@ -1,0 +1,213 @@
+// Assignments: to variables and to memory, of numbers, structs and text.
+import { helperNumbers } from './helpers.js'
+import { MemberCompiler } from './members.js'
+import { nearest } from './nearest.js'
+import type { ast } from './syntax.js'
+import { sizeOf } from './types.js'
+import { describeValue, type PlaceValue, type Scope, type Value } from './values.js'
+
+export abstract class AssignmentCompiler extends MemberCompiler {
+  protected assignPlain(node: ast.AssignmentExpression, scope: Scope): void {
+    const { left, right } = node
+    const variable = left.type === 'Identifier' ? scope.get(left.name) : undefined
+    if (variable !== undefined && variable.value.kind === 'number') {
+      this.#expectMutable(left as ast.Identifier, scope)
+      const { reg, type } = variable.value
+      const value = this.convert(this.numeric(right, scope), type, right)
+      this.push({ op: 'move', d: reg, s: this.inReg(value), bits: 64 })
+      return
+    }
+    this.assignTo(this.#place(left as ast.Expression, scope), right, scope)
+  }
+
+  #expectMutable(node: ast.Identifier, scope: Scope): void {
+    if (scope.get(node.name)?.mutable === false)
+      this.source.fail(node, `'${node.name}' is const`, 'Declare it with let.')
+  }
+
+  /** `place += value` and the like. */
+  protected assign(
+    target: ast.Node,
+    operator: string,
+    right: ast.Expression | bigint,
+    node: ast.Node,
+    scope: Scope,
+  ): Value {
+    const operand =
+      typeof right === 'bigint' ? ({ kind: 'constant', value: right } as const) : this.numeric(right, scope)
+    const variable = target.type === 'Identifier' ? scope.get(target.name) : undefined
+    if (variable?.value.kind === 'number') {
+      this.#expectMutable(target as ast.Identifier, scope)
+      const { reg, type } = variable.value
+      const sum = this.arithmetic(operator, variable.value, operand, node)
+      this.push({ op: 'move', d: reg, s: this.inReg(this.convert(sum, type, node, true)), bits: 64 })
+      return { kind: 'void' }
+    }
+    const place = this.#place(target as ast.Expression, scope)
+    const { type } = place
+    if (type.kind !== 'int') this.source.fail(target, `${describeValue(place)} is not a number`)
+    const isAtomic =
+      place.shared === true && (operator === '+' || operator === '-') && type.size >= 4 && !type.bigEndian
+    if (isAtomic) {
+      let value = this.inReg(this.convert(operand, type, node, true))
+      if (operator === '-') {
+        const d = this.newReg()
+        this.push({ op: 'neg', d, a: value, bits: 64 })
+        value = d
+      }
+      this.push({ op: 'atomicAdd', base: place.base, offset: place.offset, size: type.size as 4 | 8, value })
+      return { kind: 'void' }
+    }
+    const sum = this.arithmetic(operator, this.load(place, target), operand, node)
+    this.store(place, this.convert(sum, type, node, true), node)
+    return { kind: 'void' }
+  }
+
+  /** Something in memory that can be written. */
+  #place(node: ast.Expression, scope: Scope): PlaceValue {
+    const value = this.expression(node, scope)
+    if (value.kind === 'kernel place' || value.kind === 'kernel pointer') {
+      this.source.fail(node, "the kernel's own memory can only be read")
+    }
+    if (value.kind !== 'place') this.source.fail(node, `${describeValue(value)} cannot be assigned to`)
+    if (value.readonly !== undefined) this.source.fail(node, value.readonly)
+    return value
+  }
+
+  /** Writes the value of an expression into memory. */
+  assignTo(place: PlaceValue, node: ast.Expression, scope: Scope): void {
+    const { type } = place
+    if (type.kind === 'int') {
+      const value = this.numeric(node, scope)
+      this.store(place, this.convert(value, type, node), node)
+      return
+    }
+    if (type.kind === 'chars') {
+      this.#assignText(place, type.length, node, scope)
+      return
+    }
+    if (type.kind === 'struct' && node.type === 'ObjectExpression') {
+      this.assignMembers(place, node, scope)
+      return
+    }
+    const value = this.expression(node, scope)
+    if (value.kind === 'place' && value.type === type) {
+      this.#copy(place, value)
+      return
+    }
+    this.source.fail(node, `${describeValue(value)} cannot be assigned to ${describeValue(place)}`)
+  }
+
+  /** `{ pid: 1, comm: task.comm }`, into a struct in memory. All members have to be named. */
+  assignMembers(place: PlaceValue, node: ast.ObjectExpression, scope: Scope): void {
+    if (place.type.kind !== 'struct') this.source.fail(node, 'this is not a struct')
+    const { name, members } = place.type
+    const given = new Set<string>()
+    for (const property of node.properties) {
+      if (property.type !== 'ObjectProperty' || property.key.type !== 'Identifier') {
+        this.source.fail(property, 'members are written as name: value')
+      }
+      const key = property.key.name
+      const member = members.find((member) => member.name === key)
+      if (member === undefined)
+        this.source.fail(
+          property.key,
+          `${name} has no member '${key}'`,
+          nearest(
+            key,
+            members.map(({ name }) => name),
+          ),
+        )
+      given.add(key)
+      this.at = property.start ?? this.at
+      this.assignTo(
+        { ...place, offset: place.offset + member.offset, type: member.type },
+        property.value as ast.Expression,
+        scope,
+      )
+    }
+    const missing = members.filter((member) => !given.has(member.name)).map((member) => `'${member.name}'`)
+    if (missing.length > 0) this.source.fail(node, `${name} also has ${missing.join(', ')}`)
+    this.#clearPadding(place)
+  }
+
+  /** What no member covers would show what was there before. */
+  #clearPadding({ base, offset, type }: PlaceValue): void {
+    if (type.kind !== 'struct') return
+    let end = 0
+    for (const member of [...type.members, { offset: type.size, type: undefined }]) {
+      if (member.offset > end) this.clear(base, offset + end, member.offset - end)
+      end = member.offset + (member.type ? sizeOf(member.type) : 0)
+    }
+  }
+
+  #assignText(place: PlaceValue, length: number, node: ast.Expression, scope: Scope): void {
+    if (node.type === 'StringLiteral') {
+      const bytes = new TextEncoder().encode(node.value)
+      if (bytes.length >= length)
+        this.source.fail(
+          node,
+          `the text has ${bytes.length} bytes, and with the zero byte at its end char<${length}> is too short`,
+        )
+      for (let i = 0; i < length; i++) {
+        this.push({
+          op: 'store',
+          base: place.base,
+          offset: place.offset + i,
+          size: 1,
+          value: { imm: bytes[i] ?? 0 },
+        })
+      }
+      return
+    }
+    const isComm =
+      node.type === 'CallExpression' &&
+      node.arguments.length === 0 &&
+      this.text(node.callee) === 'bpf.getCurrentComm'
+    if (isComm) {
+      this.call(helperNumbers.getCurrentComm, [this.address(place), { imm: length }])
+      return
+    }
+    const isUserText = node.type === 'CallExpression' && this.text(node.callee) === 'bpf.probeReadUserStr'
+    if (isUserText) {
+      const [address] = node.arguments
+      if (address === undefined || node.arguments.length > 1)
+        this.source.fail(node, 'probeReadUserStr needs the address of the text')
+      const reg = this.inReg(this.numeric(address as ast.Expression, scope))
+      this.call(helperNumbers.probeReadUserStr, [this.address(place), { imm: length }, { reg }])
+      return
+    }
+    const value = this.expression(node, scope)
+    if (value.kind === 'kernel place' && this.kernel.btf.resolve(value.path.typeId).kind === 'array') {
+      this.call(helperNumbers.probeReadKernelStr, [
+        this.address(place),
+        { imm: length },
+        { reg: this.kernelAddress(value) },
+      ])
+      return
+    }
+    if (value.kind === 'place' && value.type.kind === 'chars' && value.type.length <= length) {
+      this.clear(place.base, place.offset, length)
+      this.#copy({ ...place, type: value.type }, value)
+      return
+    }
+    this.source.fail(
+      node,
+      `${describeValue(value)} is not text`,
+      'Text comes from bpf.getCurrentComm(), a char[] of the kernel, another char<N>, or a literal.',
+    )
+  }
+
+  #copy(to: PlaceValue, from: PlaceValue): void {
+    const size = sizeOf(from.type)
+    for (let at = 0; at < size; ) {
+      const step = [8, 4, 2, 1].find(
+        (step) => at + step <= size && (to.offset + at) % step === 0 && (from.offset + at) % step === 0,
+      )!
+      const d = this.newReg()
+      this.push({ op: 'load', d, base: from.base, offset: from.offset + at, size: step })
+      this.push({ op: 'store', base: to.base, offset: to.offset + at, size: step, value: { reg: d } })
+      at += step
+    }
+  }
+}

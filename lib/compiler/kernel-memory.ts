@@ -1,0 +1,116 @@
+// Reading the kernel's memory: member access becomes CO-RE.
+import { Builder } from './builder.js'
+import { helperNumbers } from './helpers.js'
+import type { KernelTypes } from './kernel-types.js'
+import type { Module } from './module.js'
+import { nearest } from './nearest.js'
+import type { Located } from './source.js'
+import type { ast } from './syntax.js'
+import { type IntType, integerOf, u64 } from './types.js'
+import type { KernelPlaceValue, KernelPointerValue, NumberValue, Value } from './values.js'
+
+export abstract class KernelMemory extends Builder {
+  readonly module: Module
+  readonly kernel: KernelTypes
+
+  constructor(module: Module, kernel: KernelTypes) {
+    super(module.source)
+    this.module = module
+    this.kernel = kernel
+  }
+
+  kernelElement(
+    { pointer, path, kind }: KernelPlaceValue,
+    index: bigint | undefined,
+    node: ast.MemberExpression,
+  ): KernelPlaceValue {
+    const type = this.kernel.btf.resolve(path.typeId)
+    if (type.kind !== 'array') this.source.fail(node, `this part of struct ${path.root.name} is not an array`)
+    if (index === undefined)
+      this.source.fail(node.property, 'the index into an array of the kernel has to be a constant')
+    if (index < 0n || (type.length > 0 && index >= BigInt(type.length))) {
+      this.source.fail(node.property, `the array has ${type.length} elements, 0 to ${type.length - 1}`)
+    }
+    return {
+      kind,
+      pointer,
+      path: { root: path.root, steps: [...path.steps, Number(index)], typeId: type.typeId },
+    }
+  }
+
+  kernelMember(
+    pointer: KernelPointerValue,
+    steps: readonly (string | number)[],
+    recordId: number,
+    name: string,
+    node: ast.MemberExpression,
+  ): KernelPlaceValue {
+    const record = this.kernel.btf.resolve(recordId)
+    if (record.kind !== 'struct' && record.kind !== 'union') this.source.fail(node, 'this has no members')
+    const member = this.kernel.member(record, name)
+    if (member === undefined) {
+      this.source.fail(
+        node.property,
+        `struct ${record.name} has no member '${name}' in this kernel`,
+        nearest(name, this.kernel.memberNames(record)),
+      )
+    }
+    if (member.bitfieldSize > 0)
+      this.source.fail(node.property, `'${name}' is a bitfield, which cannot be read yet`)
+    return {
+      kind: 'kernel place',
+      pointer,
+      path: { root: pointer.record, steps: [...steps, name], typeId: member.typeId },
+    }
+  }
+
+  /** Reads a part of a kernel struct: a number, or a pointer to another one. */
+  readKernel(value: KernelPlaceValue, node: Located): Value {
+    const type = this.kernel.btf.resolve(value.path.typeId)
+    switch (type.kind) {
+      case 'int':
+      case 'enum':
+      case 'enum64': {
+        const isSigned = type.signed && !(type.kind === 'int' && type.bool)
+        return this.#loadKernel(value, integerOf(type.size, isSigned))
+      }
+      case 'ptr': {
+        const to = this.kernel.btf.resolve(type.typeId)
+        const { reg } = this.#loadKernel(value, u64)
+        if (to.kind === 'struct' || to.kind === 'union') {
+          return { kind: 'kernel pointer', reg, record: to, trusted: value.pointer.trusted }
+        }
+        return { kind: 'number', reg, type: u64 }
+      }
+      case 'array':
+        this.source.fail(node, 'an array of the kernel can only be assigned to a char<N> or bytes<N>')
+        break
+      default:
+        this.source.fail(node, `a struct inside of another has to be read member by member`)
+    }
+  }
+
+  #loadKernel({ pointer, path }: KernelPlaceValue, type: IntType): NumberValue {
+    const { core, offset } = this.kernel.offsetOf(path)
+    const d = this.newReg()
+    if (pointer.trusted) this.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
+    else {
+      const slot = this.newSlot(type.size)
+      this.call(helperNumbers.probeReadKernel, [
+        { frame: slot },
+        { imm: type.size },
+        { reg: this.kernelAddress({ kind: 'kernel place', pointer, path }) },
+      ])
+      this.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
+    }
+    return this.signed({ kind: 'number', reg: d, type })
+  }
+
+  /** The address of a part of a kernel struct. */
+  kernelAddress({ pointer, path }: KernelPlaceValue): number {
+    const { core, offset } = this.kernel.offsetOf(path)
+    const d = this.newReg()
+    this.push({ op: 'alu', operation: 'add', bits: 64, d, a: pointer.reg, b: { imm: offset }, core })
+    return d
+  }
+}
