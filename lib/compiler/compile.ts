@@ -5,13 +5,14 @@ import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../a
 import { BtfTypes } from '../btf/parse.js'
 import { allocate } from './allocate.js'
 import { emit } from './emit.js'
-import { type Architecture, parametersOf, sectionOf } from './hooks.js'
+import { parametersOf, sectionOf } from './hooks.js'
 import type { Operation } from './ir.js'
 import { KernelTypes } from './kernel-types.js'
 import { FunctionCompiler } from './lower.js'
 import { Module, type ModuleMap, type ModuleProgram } from './module.js'
 import { optimize } from './optimize.js'
 import { Source } from './source.js'
+import type { Architecture, Target } from './target.js'
 import { cTypeOf, sizeOf } from './types.js'
 
 export interface CompileOptions {
@@ -21,6 +22,8 @@ export interface CompileOptions {
   kernel?: BtfTypes
   /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` has to be of the same. */
   arch?: Architecture
+  /** The oldest kernel that the program has to load into, as in `'5.10'`. What that kernel lacks is then an error; without it, the kernel says so. */
+  oldestKernel?: string
 }
 
 export interface CompiledProgram {
@@ -44,13 +47,14 @@ export interface CompileResult {
  */
 export function compile(
   text: string,
-  { file = 'program.bpf.ts', kernel = runningKernel(), arch = thisMachine() }: CompileOptions = {},
+  { file = 'program.bpf.ts', kernel = runningKernel(), ...options }: CompileOptions = {},
 ): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
   const types = new KernelTypes(kernel)
+  const target = targetOf(options)
   const programs = Object.fromEntries(
-    module.programs.map((program) => [program.name, programOf(module, types, program, arch)]),
+    module.programs.map((program) => [program.name, programOf(module, types, program, target)]),
   )
   if (module.programs.length === 0) {
     source.fail(
@@ -75,7 +79,9 @@ export function compile(
   }
 }
 
-const thisMachine = (): Architecture => (process.arch === 'arm64' ? 'arm64' : 'x64')
+function targetOf({ arch, oldestKernel }: CompileOptions): Target {
+  return { architecture: arch ?? (process.arch === 'arm64' ? 'arm64' : 'x64'), oldestKernel }
+}
 
 let running: BtfTypes | undefined
 
@@ -98,7 +104,7 @@ export function operationsOf(text: string, options: CompileOptions): Map<string,
   return new Map(
     module.programs.map((program) => [
       program.name,
-      lower(module, types, program, options.arch ?? thisMachine()).operations,
+      lower(module, types, program, targetOf(options)).operations,
     ]),
   )
 }
@@ -107,9 +113,9 @@ function programOf(
   module: Module,
   types: KernelTypes,
   program: ModuleProgram,
-  architecture: Architecture,
+  target: Target,
 ): ProgramDefinition {
-  const { compiler, operations } = lower(module, types, program, architecture)
+  const { compiler, operations } = lower(module, types, program, target)
   const allocation = allocate(operations, compiler.newReg, () => compiler.newSlot(8, program.node))
   return {
     section: sectionOf(program),
@@ -118,10 +124,10 @@ function programOf(
   }
 }
 
-function lower(module: Module, types: KernelTypes, program: ModuleProgram, architecture: Architecture) {
-  const compiler = new FunctionCompiler(module, types)
+function lower(module: Module, types: KernelTypes, program: ModuleProgram, target: Target) {
+  const compiler = new FunctionCompiler(module, types, program, target)
   compiler.at = program.function.start ?? 0
-  compiler.program(program.function, parametersOf(compiler, types, program, architecture))
+  compiler.compileProgram(program.function, parametersOf(compiler, types, program))
   return { compiler, operations: optimize(compiler.list) }
 }
 

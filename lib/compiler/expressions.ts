@@ -1,14 +1,15 @@
 // Expressions: names, arithmetic, calls. Members and assignments are in the files that this builds on.
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
-import { helperNumbers, helpers } from './helpers.js'
+import { callHelper } from './helpers.js'
 import { TC, XDP } from './language.js'
 import { mapMethods } from './maps.js'
 import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
+import { packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { integers, sizeOf, type Type } from './types.js'
-import type { PacketValue, Scope, Value } from './values.js'
+import type { Scope, Value } from './values.js'
 import { describeValue } from './values.js'
 
 /** What programs that see packets return. */
@@ -185,84 +186,9 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     const object = this.expression(callee.object as ast.Expression, scope)
     const name = (callee.property as ast.Identifier).name
     this.at = node.start ?? this.at
-    if (object.kind === 'namespace') return this.#helper(name, node, scope)
-    if (object.kind === 'packet') return this.#readPacket(object, name, node)
+    if (object.kind === 'namespace') return callHelper(this, name, node, scope)
+    if (object.kind === 'packet') return packetMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object.map, name, node, scope)
     this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`)
-  }
-
-  /** `packet.read<Ethernet>(0)`: a pointer into the packet, or null if the packet ends before the struct does. */
-  #readPacket(packet: PacketValue, name: string, node: ast.CallExpression): Value {
-    const { property } = node.callee as ast.MemberExpression
-    if (name !== 'read')
-      this.source.fail(
-        property,
-        `the packet has no function '${name}'`,
-        'It has read: packet.read<Ethernet>(0).',
-      )
-    const given =
-      node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
-    const argument = node.arguments[0]
-    const offset = argument && this.module.constant(argument)
-    if (given === undefined || offset === undefined || offset < 0n || offset > 0xffffn) {
-      this.source.fail(node, 'read needs a type and a constant offset', 'Write packet.read<Ethernet>(0).')
-    }
-    const type = this.module.type(given)
-    const [data, end, pointer, behind, result] = [
-      this.newReg(),
-      this.newReg(),
-      this.newReg(),
-      this.newReg(),
-      this.newReg(),
-    ]
-    const [outside, done] = [this.newLabel(), this.newLabel()]
-    this.push({ op: 'load', d: data, base: packet.context, offset: packet.data, size: 4 })
-    this.push({ op: 'load', d: end, base: packet.context, offset: packet.end, size: 4 })
-    this.push({ op: 'alu', operation: 'add', bits: 64, d: pointer, a: data, b: { imm: Number(offset) } })
-    this.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: pointer, b: { imm: sizeOf(type) } })
-    this.push({ op: 'branch', comparison: 'gt', bits: 64, a: behind, b: { reg: end }, to: outside })
-    this.push({ op: 'move', d: result, s: pointer, bits: 64 })
-    this.jump(done)
-    this.label(outside)
-    this.push({ op: 'const', d: result, value: 0n })
-    this.label(done)
-    return { kind: 'pointer', reg: result, type, shared: false }
-  }
-
-  #helper(name: string, node: ast.CallExpression, scope: Scope): Value {
-    if (name === 'getCurrentTask') {
-      const record = this.kernel.record('task_struct')
-      if (record === undefined) this.source.fail(node, 'the types of the kernel have no task_struct')
-      return {
-        kind: 'kernel pointer',
-        reg: this.call(helperNumbers.getCurrentTask, []),
-        record,
-        trusted: false,
-      }
-    }
-    const signature = helpers[name]
-    if (signature === undefined) {
-      if (name === 'getCurrentComm' || name === 'probeReadUserStr') {
-        this.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
-      }
-      const { property } = node.callee as ast.MemberExpression
-      this.source.fail(
-        property,
-        `there is no helper '${name}'`,
-        nearest(name, [...Object.keys(helpers), 'getCurrentTask', 'getCurrentComm']),
-      )
-    }
-    const { number, parameters, returns } = signature
-    if (node.arguments.length !== parameters.length) {
-      this.source.fail(
-        node,
-        `${name} has ${parameters.length} arguments, and ${node.arguments.length} are given`,
-      )
-    }
-    const args = parameters.map((type, i) => {
-      const argument = node.arguments[i] as ast.Expression
-      return { reg: this.inReg(this.convert(this.numeric(argument, scope), type, argument)) }
-    })
-    return { kind: 'number', reg: this.call(number, args), type: returns }
   }
 }

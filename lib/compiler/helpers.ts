@@ -1,6 +1,10 @@
 // The helpers that programs call as bpf.name(...), and what they return.
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
+import type { ExpressionCompiler } from './expressions.js'
+import { nearest } from './nearest.js'
+import type { ast } from './syntax.js'
 import { type IntType, s64, u32, u64 } from './types.js'
+import type { Scope, Value } from './values.js'
 
 export interface HelperSignature {
   readonly number: number
@@ -43,3 +47,45 @@ export const helperNumbers = {
   ringbufSubmit: helperNumber('ringbuf_submit'),
   ringbufDiscard: helperNumber('ringbuf_discard'),
 } as const
+
+export function callHelper(
+  compiler: ExpressionCompiler,
+  name: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  if (name === 'getCurrentTask') {
+    const record = compiler.kernel.record('task_struct')
+    if (record === undefined) compiler.source.fail(node, 'the types of the kernel have no task_struct')
+    return {
+      kind: 'kernel pointer',
+      reg: compiler.call(helperNumbers.getCurrentTask, []),
+      record,
+      trusted: false,
+    }
+  }
+  const signature = helpers[name]
+  if (signature === undefined) {
+    if (name === 'getCurrentComm' || name === 'probeReadUserStr') {
+      compiler.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
+    }
+    const { property } = node.callee as ast.MemberExpression
+    compiler.source.fail(
+      property,
+      `there is no helper '${name}'`,
+      nearest(name, [...Object.keys(helpers), 'getCurrentTask', 'getCurrentComm']),
+    )
+  }
+  const { number, parameters, returns } = signature
+  if (node.arguments.length !== parameters.length) {
+    compiler.source.fail(
+      node,
+      `${name} has ${parameters.length} arguments, and ${node.arguments.length} are given`,
+    )
+  }
+  const args = parameters.map((type, i) => {
+    const argument = node.arguments[i] as ast.Expression
+    return { reg: compiler.inReg(compiler.convert(compiler.numeric(argument, scope), type, argument)) }
+  })
+  return { kind: 'number', reg: compiler.call(number, args), type: returns }
+}

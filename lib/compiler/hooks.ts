@@ -4,11 +4,9 @@ import type { KernelTypes } from './kernel-types.js'
 import type { FunctionCompiler } from './lower.js'
 import { hooks, type ModuleProgram } from './module.js'
 import { nearest } from './nearest.js'
+import type { Architecture } from './target.js'
 import { integerOf, u64 } from './types.js'
 import type { KernelPointerValue, Scope, Value } from './values.js'
-
-/** The machines that programs are compiled for, which differ in their registers. */
-export type Architecture = 'x64' | 'arm64'
 
 /** Where a function's arguments and its result are in struct pt_regs. */
 const registers: Readonly<Record<Architecture, { arguments: readonly Path[]; result: Path }>> = {
@@ -25,13 +23,9 @@ export function sectionOf({ hook, target }: ModuleProgram): string {
 }
 
 /** The names of a program's parameters, with the values that they have when it begins. */
-export function parametersOf(
-  compiler: FunctionCompiler,
-  types: KernelTypes,
-  program: ModuleProgram,
-  architecture: Architecture,
-): Scope {
+export function parametersOf(compiler: FunctionCompiler, types: KernelTypes, program: ModuleProgram): Scope {
   const { source } = compiler
+  const { architecture } = compiler.target
   const context = compiler.newReg()
   compiler.push({ op: 'param', d: context, index: 0 })
   const passed = passedTo(compiler, types, program, context, architecture)

@@ -2,21 +2,27 @@
 import { Builder } from './builder.js'
 import { helperNumbers } from './helpers.js'
 import type { KernelTypes } from './kernel-types.js'
-import type { Module } from './module.js'
+import type { Module, ModuleProgram } from './module.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
+import type { Target } from './target.js'
 import { type IntType, integerOf, u64 } from './types.js'
 import type { KernelPlaceValue, KernelPointerValue, NumberValue, Value } from './values.js'
 
 export abstract class KernelMemory extends Builder {
   readonly module: Module
   readonly kernel: KernelTypes
+  /** The program that is compiled. */
+  readonly program: ModuleProgram
+  readonly target: Target
 
-  constructor(module: Module, kernel: KernelTypes) {
+  constructor(module: Module, kernel: KernelTypes, program: ModuleProgram, target: Target) {
     super(module.source)
     this.module = module
     this.kernel = kernel
+    this.program = program
+    this.target = target
   }
 
   kernelElement(

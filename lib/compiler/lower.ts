@@ -8,6 +8,8 @@ import { bool, type IntType, integerOf, s32, u64 } from './types.js'
 import {
   type ConstantValue,
   describeValue,
+  isNullable,
+  owedOf,
   type PointerState,
   type Scope,
   type Value,
@@ -45,7 +47,7 @@ export class FunctionCompiler extends ExpressionCompiler {
   readonly #calls: string[] = []
 
   /** Compiles the body of a program. Its scope has the arguments. */
-  program(fn: FunctionNode, scope: Scope): void {
+  compileProgram(fn: FunctionNode, scope: Scope): void {
     const ends = this.#body(fn, scope)
     if (!ends) this.#return(undefined, { start: (fn.end ?? 1) - 1 }, scope)
   }
@@ -113,11 +115,12 @@ export class FunctionCompiler extends ExpressionCompiler {
 
   #expression(node: ast.Expression, scope: Scope): void {
     const value = this.expression(node, scope)
-    if (value.kind === 'pointer' && value.reservedIn !== undefined) {
+    const owed = owedOf(value)
+    if (owed !== undefined) {
       this.source.fail(
         node,
-        'this record is reserved and nobody can give it back',
-        `Write const record = ${value.reservedIn.name}.reserve().`,
+        `this ${owed.what} is ${owed.still} and nobody can give it back`,
+        `Write ${owed.withName}.`,
       )
     }
   }
@@ -148,7 +151,7 @@ export class FunctionCompiler extends ExpressionCompiler {
     scope.set(id.name, {
       value,
       mutable: kind !== 'const',
-      ...(value.kind === 'pointer' && { state: 'maybe' as const }),
+      ...(isNullable(value) && { state: 'maybe' as const }),
     })
   }
 
@@ -180,14 +183,10 @@ export class FunctionCompiler extends ExpressionCompiler {
   /** Records that are still reserved cannot be left behind. */
   #expectGivenBack(scope: Scope, outer: Scope | undefined, at: Located): void {
     for (const [name, { value, state }] of scope) {
-      if (value.kind !== 'pointer' || value.reservedIn === undefined || outer?.get(name)?.value === value)
-        continue
+      const owed = owedOf(value)
+      if (owed === undefined || outer?.get(name)?.value === value) continue
       if (state !== 'maybe' && state !== 'present') continue
-      this.source.fail(
-        at,
-        `the record '${name}' is still reserved here`,
-        `Call ${value.reservedIn.name}.submit(${name}) or ${value.reservedIn.name}.discard(${name}) first, or use ${value.reservedIn.name}.emit({ ... }).`,
-      )
+      this.source.fail(at, `the ${owed.what} '${name}' is still ${owed.still} here`, owed.how(name))
     }
   }
 
@@ -216,15 +215,15 @@ export class FunctionCompiler extends ExpressionCompiler {
     const [first, ...others] = states
     if (first === undefined) return variable.state!
     if (others.every((state) => state === first)) return first
-    const isReserved = variable.value.kind === 'pointer' && variable.value.reservedIn !== undefined
-    if (!isReserved) return 'maybe'
+    const owed = owedOf(variable.value)
+    if (owed === undefined) return 'maybe'
     // Nothing to give back on either way.
     if (states.every((state) => state === 'absent' || state === 'given back')) return 'given back'
     if (states.every((state) => state === 'absent' || state === 'present' || state === 'maybe'))
       return 'maybe'
     this.source.fail(
       node,
-      `the record '${name}' is given back on one way through this if, and not on the other`,
+      `the ${owed.what} '${name}' is given back on one way through this if, and not on the other`,
     )
   }
 
@@ -313,8 +312,9 @@ export class FunctionCompiler extends ExpressionCompiler {
     this.#block(body, inner)
     this.#loops.pop()
     for (const [name, { value, state }] of before) {
-      if (value.kind === 'pointer' && value.reservedIn !== undefined && inner.get(name)?.state !== state) {
-        this.source.fail(body[0]!, `the record '${name}' is given back in a loop, which may run again`)
+      const owed = owedOf(value)
+      if (owed !== undefined && inner.get(name)?.state !== state) {
+        this.source.fail(body[0]!, `the ${owed.what} '${name}' is given back in a loop, which may run again`)
       }
     }
   }
@@ -383,7 +383,7 @@ export class FunctionCompiler extends ExpressionCompiler {
         to: no,
       })
       const name = node.type === 'Identifier' ? node.name : undefined
-      if (name === undefined || value.kind !== 'pointer') return { yes: [], no: [] }
+      if (name === undefined || !isNullable(value)) return { yes: [], no: [] }
       const [present, absent]: [Facts, Facts] = [[[name, 'present']], [[name, 'absent']]]
       return negated ? { yes: absent, no: present } : { yes: present, no: absent }
     }

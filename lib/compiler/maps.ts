@@ -6,7 +6,7 @@ import type { ModuleMap } from './module.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
 import { sizeOf, type Type } from './types.js'
-import type { Scope, Value } from './values.js'
+import type { Owed, Scope, Value } from './values.js'
 
 const ofMaps = ['get', 'set', 'add', 'delete']
 const ofRings = ['reserve', 'submit', 'discard', 'emit']
@@ -59,10 +59,22 @@ export function mapMethods(
       return emit(compiler, map, args[0]!, scope)
     case 'reserve': {
       const reg = compiler.call(helperNumbers.ringbufReserve, [own, { imm: sizeOf(map.record!) }, { imm: 0 }])
-      return { kind: 'pointer', reg, type: map.record!, reservedIn: map, shared: false }
+      return { kind: 'pointer', reg, type: map.record!, owed: owedTo(map), shared: false }
     }
     default:
       return giveBack(compiler, map, name, args[0]!, scope)
+  }
+}
+
+function owedTo(map: ModuleMap): Owed {
+  const { name } = map
+  return {
+    what: 'record',
+    still: 'reserved',
+    map,
+    how: (record) =>
+      `Call ${name}.submit(${record}) or ${name}.discard(${record}) first, or use ${name}.emit({ ... }).`,
+    withName: `const record = ${name}.reserve()`,
   }
 }
 
@@ -135,11 +147,11 @@ function giveBack(
 ): Value {
   const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
   const value = variable?.value
-  if (node.type !== 'Identifier' || value?.kind !== 'pointer' || value.reservedIn === undefined) {
+  if (node.type !== 'Identifier' || value?.kind !== 'pointer' || value.owed?.map === undefined) {
     compiler.source.fail(node, `${name} needs a record from ${map.name}.reserve()`)
   }
-  if (value.reservedIn !== map)
-    compiler.source.fail(node, `'${node.name}' was reserved in '${value.reservedIn.name}'`)
+  if (value.owed.map !== map)
+    compiler.source.fail(node, `'${node.name}' was reserved in '${value.owed.map.name}'`)
   if (variable!.state === 'given back') compiler.source.fail(node, `'${node.name}' was given back before`)
   if (variable!.state !== 'present') {
     compiler.source.fail(

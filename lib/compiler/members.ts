@@ -30,7 +30,7 @@ export abstract class MemberCompiler extends KernelMemory {
     const name = (node.property as ast.Identifier).name
     switch (object.kind) {
       case 'pointer':
-        this.#expectPresent(node.object, scope)
+        this.expectPresent(node.object, scope)
         return this.#memberOf(
           { kind: 'place', base: object.reg, offset: 0, type: object.type, shared: object.shared },
           name,
@@ -49,6 +49,7 @@ export abstract class MemberCompiler extends KernelMemory {
         return { kind: 'constant', value: BigInt(value) }
       }
       case 'kernel pointer':
+        if (object.nullable) this.expectPresent(node.object, scope)
         return this.kernelMember(object, [], object.record.id, name, node)
       case 'kernel place': {
         const type = this.kernel.btf.resolve(object.path.typeId)
@@ -131,7 +132,7 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 
   /** A pointer that may be null cannot be followed. */
-  #expectPresent(node: ast.Node, scope: Scope): void {
+  expectPresent(node: ast.Node, scope: Scope): void {
     const name = node.type === 'Identifier' ? node.name : undefined
     const state = name === undefined ? 'maybe' : scope.get(name)?.state
     if (state === 'present') return

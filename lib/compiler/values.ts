@@ -33,13 +33,27 @@ export interface PlaceValue {
 /** Whether a pointer is known to be one: `maybe` until it was compared with null. */
 export type PointerState = 'maybe' | 'present' | 'absent' | 'given back'
 
+/** What a program has to give back before it ends. */
+export interface Owed {
+  /** In words, with what it is until then. */
+  readonly what: 'record' | 'reference'
+  readonly still: 'reserved' | 'held'
+  /** The ring buffer that it has to be submitted to, or discarded from. */
+  readonly map?: ModuleMap
+  /** The helper or kfunc that takes it back. */
+  readonly release?: string
+  /** How to give back a value of this name. */
+  readonly how: (name: string) => string
+  /** How to get it with a name. */
+  readonly withName: string
+}
+
 /** What a map's get, or a ring buffer's reserve, returns. */
 export interface PointerValue {
   readonly kind: 'pointer'
   readonly reg: Reg
   readonly type: Type
-  /** The ring buffer that it has to be submitted to, or discarded from. */
-  readonly reservedIn?: ModuleMap
+  readonly owed?: Owed
   /** Other CPUs may change it at the same time. */
   readonly shared: boolean
 }
@@ -51,6 +65,9 @@ export interface KernelPointerValue {
   readonly record: KernelRecord
   /** The verifier knows it too, so it may be read without a helper. */
   readonly trusted: boolean
+  /** It has to be compared with null before it is followed. */
+  readonly nullable?: boolean
+  readonly owed?: Owed
 }
 
 /** A part of a kernel struct that has not been read yet. */
@@ -112,6 +129,16 @@ export interface Variable {
 
 export type Scope = Map<string, Variable>
 
+/** What has to be given back, if this value is such a thing. */
+export function owedOf(value: Value): Owed | undefined {
+  return value.kind === 'pointer' || value.kind === 'kernel pointer' ? value.owed : undefined
+}
+
+/** Whether a value may be null, so that it has to be compared. */
+export function isNullable(value: Value): boolean {
+  return value.kind === 'pointer' || (value.kind === 'kernel pointer' && value.nullable === true)
+}
+
 /** The kind of a value in words, for messages. */
 export function describeValue(value: Value): string {
   switch (value.kind) {
@@ -121,7 +148,7 @@ export function describeValue(value: Value): string {
     case 'place':
       return value.type.kind === 'struct' ? `a ${value.type.name}` : 'a value in memory'
     case 'pointer':
-      return value.reservedIn !== undefined ? 'a record' : 'a pointer'
+      return value.owed !== undefined ? 'a record' : 'a pointer'
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`
     case 'kernel place':

@@ -1,0 +1,40 @@
+import type { u32 } from './types.js'
+import { word } from './word.js'
+
+/** A value in a map: a number is read and written as `.value`. */
+export type Ref<V> = V extends number ? { value: V } : V
+
+export interface HashMap<K, V> {
+  /** The value in the map, to be read and written in place. It is null for a key that does not exist, so compare it first. */
+  get(key: K): Ref<V> | null
+  set(key: K, value: V): void
+  /** Adds to a number, which begins at 0. No count is lost when other CPUs do the same. */
+  add(key: K, amount: V): void
+  delete(key: K): void
+}
+
+export interface RingBufferMap<T> {
+  /** Room for a record, to be filled and submitted. It is null if the buffer is full, so compare it first. */
+  reserve(): T | null
+  submit(record: T): void
+  discard(record: T): void
+  /** Reserves, fills and submits a record. It is dropped if the buffer is full. */
+  emit(record: T): void
+}
+
+type Maker = <K, V>(maxEntries: number) => HashMap<K, V>
+type ArrayMaker = <V>(maxEntries: number) => HashMap<u32, V>
+/** A hash map. @param maxEntries - a constant */
+export const hash: Maker = word('hash')
+/** A hash map that makes room by dropping what was not used for long. */
+export const lruHash: Maker = word('lruHash')
+/** A hash map with a value for each CPU. */
+export const percpuHash: Maker = word('percpuHash')
+/** `N` values of one type: C's `T[N]`. The same word makes a map. */
+export type array<T, N extends number> = { [index: number]: T; readonly __length: N }
+/** An array. */
+export const array: ArrayMaker = word('array')
+/** An array with values for each CPU. */
+export const percpuArray: ArrayMaker = word('percpuArray')
+/** A ring buffer of records. @param size - bytes; a power of two, and a multiple of the page size (Linux 5.8) */
+export const ringbuf: <T>(size: number) => RingBufferMap<T> = word('ringbuf')
