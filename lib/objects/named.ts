@@ -13,13 +13,11 @@ export function namedMap<T>(entries: Iterable<readonly [string, T]>): ReadonlyMa
   return map
 }
 
-/** A Set of links with a property for each program and struct_ops map, which holds its newest open link. @internal */
-export function namedLinks(programs: Iterable<string>, structOps: Iterable<string>): Set<Link> {
-  const links = new Set<Link>()
+/** Adds a property for each program and struct_ops map, which holds its newest open link. @internal */
+export function nameLinks(links: Set<Link>, programs: Iterable<string>, structOps: Iterable<string>): void {
   const define = (name: string, isOf: (link: Link) => boolean) => {
     if (!(name in links)) Object.defineProperty(links, name, { get: () => [...links].findLast(isOf) })
   }
   for (const name of programs) define(name, (link) => link.program === name)
   for (const name of structOps) define(name, (link) => link.program === undefined && link.target === name)
-  return links
 }

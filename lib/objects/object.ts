@@ -13,13 +13,13 @@ import { UserRingBuffer } from '../events/user-ring-buffer.js'
 import { Link } from '../links/link.js'
 import { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
-import { Program } from '../programs/program.js'
+import { Program, type ProgramOwner } from '../programs/program.js'
 import { loadDispatcher } from './dispatcher.js'
 import { type Globals, globalsOf } from './globals.js'
 import { loadSubject } from './load-errors.js'
 import { LoadState } from './load-state.js'
 import { codecsOf, innerDeclaration } from './map-codecs.js'
-import { namedLinks, namedMap } from './named.js'
+import { namedMap, nameLinks } from './named.js'
 import { choosePortableMaps } from './portable-events.js'
 import { type Replacement, type ReplaceOptions, replace } from './replace.js'
 import type {
@@ -105,18 +105,19 @@ export type ReadyCodecs = Readonly<Record<number, (name?: string) => unknown>>
 export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisposable {
   readonly #handle: ObjectHandle
   readonly #state: LoadState
-  readonly #links: Set<Link>
+  readonly #links = new Set<Link>()
   readonly #globals = new Map<string, Globals>()
   readonly #codecs: ReadyCodecs
   readonly #btfCustomPath: string | undefined
   #structOps: Readonly<Record<string, StructOps>> | undefined
   #types: BtfTypes | undefined
+  // These are made when they are first used: an object can have hundreds of programs.
+  #owner: ProgramOwner | undefined
+  #programs: Programs<S> | undefined
+  #maps: Maps<S> | undefined
+  #linksHaveNames = false
   /** The object's name, from the option `name` or the file's name. (`bpf_object__name`) */
   readonly name: string
-  /** The programs by name, in the order of the file. A program is also a property: `obj.programs.on_exec`. */
-  readonly programs: Programs<S>
-  /** The maps by name, in the order of the file. A map is also a property: `obj.maps.events`. */
-  readonly maps: Maps<S>
 
   /**
    * Opens an object file. Nothing is loaded into the kernel yet. (`bpf_object__open_file`, `bpf_object__open_mem`)
@@ -150,31 +151,49 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     )
     this.name = native.objectName(this.#handle)
     this.#state = new LoadState(this.name)
-    const owner = {
+  }
+
+  /** The programs by name, in the order of the file. A program is also a property: `obj.programs.on_exec`. */
+  get programs(): Programs<S> {
+    this.#programs ??= this.#do('list the programs', () => {
+      const owner = this.#ownerOfParts
+      const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
+      return namedMap(programs.map((program) => [program.name, program])) as Programs<S>
+    })
+    return this.#programs
+  }
+
+  /** The maps by name, in the order of the file. A map is also a property: `obj.maps.events`. */
+  get maps(): Maps<S> {
+    this.#maps ??= this.#do('list the maps', () => {
+      const owner = this.#ownerOfParts
+      const object = this
+      const types = {
+        get types() {
+          return object.types
+        },
+        compile: (typeId: number, options: CodecOptions) => this.#compile(typeId, options),
+        btfFd: owner.btfFd,
+      }
+      const maps = native.objectMaps(this.#handle).map((handle) => {
+        const codecs = native.mapIsInternal(handle) ? undefined : codecsOf(types, handle)
+        return new BpfMap<unknown, unknown>(handle, owner, codecs, innerDeclaration(types, handle))
+      })
+      return namedMap(maps.map((map) => [map.name, map])) as Maps<S>
+    })
+    return this.#maps
+  }
+
+  get #ownerOfParts(): ProgramOwner {
+    this.#owner ??= {
       name: this.name,
-      own: <L extends Link>(make: (onClose: () => void) => L) => this.#own(make),
+      own: (make) => this.#own(make),
       btfFd: () => native.objectBtfFd(this.#handle),
-      expectPrepared: (what: string) => this.#expectPrepared(what),
-      dispatch: (section: string, prepare: (dispatcher: Program) => void) =>
+      expectPrepared: (what) => this.#expectPrepared(what),
+      dispatch: (section, prepare) =>
         loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }
-    const object = this
-    const types = {
-      get types() {
-        return object.types
-      },
-      compile: (typeId: number, options: CodecOptions) => this.#compile(typeId, options),
-      btfFd: owner.btfFd,
-    }
-    const programs = native.objectPrograms(this.#handle).map((handle) => new Program(handle, owner))
-    const maps = native.objectMaps(this.#handle).map((handle) => {
-      const codecs = native.mapIsInternal(handle) ? undefined : codecsOf(types, handle)
-      return new BpfMap<unknown, unknown>(handle, owner, codecs, innerDeclaration(types, handle))
-    })
-    this.programs = namedMap(programs.map((program) => [program.name, program])) as Programs<S>
-    this.maps = namedMap(maps.map((map) => [map.name, map])) as Maps<S>
-    const structOps = maps.filter((map) => map.type === 'struct_ops').map((map) => map.name)
-    this.#links = namedLinks(this.programs.keys(), structOps)
+    return this.#owner
   }
 
   /**
@@ -452,6 +471,16 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
 
   /** The open links of this object's programs and struct_ops maps. */
   get links(): Links<S> {
+    // A closed object has no links, and libbpf has forgotten its programs.
+    if (!this.#linksHaveNames && !this.closed) {
+      const structOps = [...this.maps.values()].filter((map) => map.type === 'struct_ops')
+      nameLinks(
+        this.#links,
+        this.programs.keys(),
+        structOps.map((map) => map.name),
+      )
+      this.#linksHaveNames = true
+    }
     return this.#links as ReadonlySet<Link> as Links<S>
   }
 
@@ -652,7 +681,11 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   #begin(what: 'prepare' | 'load'): void {
-    this.#state.begin(what, () => choosePortableMaps(this))
+    this.#state.begin(what, () => {
+      choosePortableMaps(this)
+      // Lists the programs, too: they can be had while the object loads, when native code answers no questions.
+      this.links
+    })
   }
 
   #expectPrepared(what: string): void {
