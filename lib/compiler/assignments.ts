@@ -2,27 +2,33 @@
 import { helperNumbers } from './helpers.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
+import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { sizeOf } from './types.js'
-import { describeValue, type PlaceValue, type Scope, type Value } from './values.js'
+import { describeValue, type KernelPlaceValue, type PlaceValue, type Scope, type Value } from './values.js'
 
 export abstract class AssignmentCompiler extends MemberCompiler {
   protected assignPlain(node: ast.AssignmentExpression, scope: Scope): void {
     const { left, right } = node
     const variable = left.type === 'Identifier' ? scope.get(left.name) : undefined
     if (variable !== undefined && variable.value.kind === 'number') {
-      this.#expectMutable(left as ast.Identifier, scope)
+      this.#expectMutable(left, scope)
       const { reg, type } = variable.value
       const value = this.convert(this.numeric(right, scope), type, right)
       this.push({ op: 'move', d: reg, s: this.inReg(value), bits: 64 })
       return
     }
-    this.assignTo(this.#place(left as ast.Expression, scope), right, scope)
+    const place = this.#place(left as ast.Expression, scope)
+    this.#expectMutable(left, scope)
+    this.assignTo(place, right, scope)
   }
 
-  #expectMutable(node: ast.Identifier, scope: Scope): void {
-    if (scope.get(node.name)?.mutable === false)
-      this.source.fail(node, `'${node.name}' is const`, 'Declare it with let.')
+  #expectMutable(node: ast.Node, scope: Scope): void {
+    if (node.type !== 'Identifier') return
+    const variable = scope.get(node.name)
+    if ((variable ?? this.module.globals.get(node.name))?.mutable !== false) return
+    const hint = variable ? 'Declare it with let.' : `Write export let ${node.name} instead.`
+    this.source.fail(node, `'${node.name}' is const`, hint)
   }
 
   /** `place += value` and the like. */
@@ -37,13 +43,14 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       typeof right === 'bigint' ? ({ kind: 'constant', value: right } as const) : this.numeric(right, scope)
     const variable = target.type === 'Identifier' ? scope.get(target.name) : undefined
     if (variable?.value.kind === 'number') {
-      this.#expectMutable(target as ast.Identifier, scope)
+      this.#expectMutable(target, scope)
       const { reg, type } = variable.value
       const sum = this.arithmetic(operator, variable.value, operand, node)
       this.push({ op: 'move', d: reg, s: this.inReg(this.convert(sum, type, node, true)), bits: 64 })
       return { kind: 'void' }
     }
     const place = this.#place(target as ast.Expression, scope)
+    this.#expectMutable(target, scope)
     const { type } = place
     if (type.kind !== 'int') this.source.fail(target, `${describeValue(place)} is not a number`)
     const isAtomic =
@@ -74,9 +81,22 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     return value
   }
 
+  /** Something in memory, as a variable or by a pointer that was compared with null. */
+  place(node: ast.Expression, scope: Scope): PlaceValue {
+    const value = this.expression(node, scope)
+    if (value.kind === 'place') return value
+    if (value.kind !== 'pointer') this.source.fail(node, `${describeValue(value)} is not in memory`)
+    this.expectPresent(node, scope)
+    return { kind: 'place', base: value.reg, offset: 0, type: value.type, shared: value.shared }
+  }
+
   /** Writes the value of an expression into memory. */
   assignTo(place: PlaceValue, node: ast.Expression, scope: Scope): void {
     const { type } = place
+    if (node.type === 'CallExpression' && this.text(node.callee) === 'zero') {
+      this.clear(place.base, place.offset, sizeOf(type))
+      return
+    }
     if (type.kind === 'int') {
       const value = this.numeric(node, scope)
       this.store(place, this.convert(value, type, node), node)
@@ -95,7 +115,23 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.#copy(place, value)
       return
     }
+    if (value.kind === 'kernel place' && type.kind === 'array') {
+      this.#assignBytes(place, value, node)
+      return
+    }
     this.source.fail(node, `${describeValue(value)} cannot be assigned to ${describeValue(place)}`)
+  }
+
+  /** Copies a part of the kernel's memory that has the same size. */
+  #assignBytes(place: PlaceValue, value: KernelPlaceValue, node: Located): void {
+    const [size, wanted] = [this.kernel.btf.sizeOf(value.path.typeId), sizeOf(place.type)]
+    if (size !== wanted)
+      this.source.fail(node, `this part of the kernel's memory has ${size} bytes, and ${wanted} are wanted`)
+    this.call(helperNumbers.probeReadKernel, [
+      this.address(place),
+      { imm: size },
+      { reg: this.kernelAddress(value) },
+    ])
   }
 
   /** `{ pid: 1, comm: task.comm }`, into a struct in memory. All members have to be named. */
@@ -168,13 +204,15 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.call(helperNumbers.getCurrentComm, [this.address(place), { imm: length }])
       return
     }
-    const isUserText = node.type === 'CallExpression' && this.text(node.callee) === 'bpf.probeReadUserStr'
-    if (isUserText) {
-      const [address] = node.arguments
-      if (address === undefined || node.arguments.length > 1)
-        this.source.fail(node, 'probeReadUserStr needs the address of the text')
+    const reader = /^bpf\.(probeRead(?:User|Kernel)Str)$/.exec(
+      node.type === 'CallExpression' ? this.text(node.callee) : '',
+    )?.[1] as 'probeReadUserStr' | 'probeReadKernelStr' | undefined
+    if (reader !== undefined) {
+      const [address, ...more] = (node as ast.CallExpression).arguments
+      if (address === undefined || more.length > 0)
+        this.source.fail(node, `${reader} needs the address of the text`)
       const reg = this.inReg(this.numeric(address as ast.Expression, scope))
-      this.call(helperNumbers.probeReadUserStr, [this.address(place), { imm: length }, { reg }])
+      this.call(helperNumbers[reader], [this.address(place), { imm: length }, { reg }])
       return
     }
     const value = this.expression(node, scope)

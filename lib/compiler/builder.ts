@@ -257,7 +257,7 @@ export class Builder {
     const d = this.newReg()
     this.push({ op: 'load', d, base: place.base, offset: place.offset, size: type.size })
     if (type.bigEndian)
-      return { kind: 'number', reg: this.#swap(d, type.size), type: integerOf(type.size, false) }
+      return { kind: 'number', reg: this.swap(d, type.size), type: integerOf(type.size, false) }
     return this.signed({ kind: 'number', reg: d, type })
   }
 
@@ -265,11 +265,11 @@ export class Builder {
     const { type } = place
     if (type.kind !== 'int') this.source.fail(node, `a number cannot be assigned to ${describeValue(place)}`)
     let reg = this.inReg(value)
-    if (type.bigEndian) reg = this.#swap(reg, type.size)
+    if (type.bigEndian) reg = this.swap(reg, type.size)
     this.push({ op: 'store', base: place.base, offset: place.offset, size: type.size, value: { reg } })
   }
 
-  #swap(a: Reg, size: number): Reg {
+  swap(a: Reg, size: number): Reg {
     if (size === 1) return a
     const d = this.newReg()
     this.push({ op: 'be', d, a, bits: (size * 8) as 16 | 32 | 64 })

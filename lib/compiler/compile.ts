@@ -131,13 +131,13 @@ function lower(module: Module, types: KernelTypes, program: ModuleProgram, targe
   return { compiler, operations: optimize(compiler.list) }
 }
 
-function mapOf({ type, key, value, maxEntries, record }: ModuleMap): MapDefinition {
+function mapOf({ type, key, value, maxEntries, records }: ModuleMap): MapDefinition {
   return {
     type,
     maxEntries,
     ...(key && { key: cTypeOf(key) }),
     ...(value && { value: cTypeOf(value) }),
-    ...(record && { tags: [`record:struct ${record.name}`] }),
+    ...(records?.length === 1 && { tags: [`record:struct ${records[0]!.name}`] }),
   }
 }
 
@@ -148,9 +148,11 @@ function globalsOf(module: Module): Record<string, GlobalDefinition> {
     for (let i = 0, left = value; i < bytes.length; i++, left >>= 8n) bytes[i] = Number(left & 0xffn)
     globals[name] = { section, type: cTypeOf(type), ...(section !== '.bss' && { value: bytes }) }
   }
-  // The record of a ring buffer stands nowhere else in the object's BTF.
-  for (const { name, record } of module.maps.values()) {
-    if (record !== undefined) globals[`${name}_record`] = { section: '.bss', type: pointer(cTypeOf(record)) }
+  // The records of a ring buffer stand nowhere else in the object's BTF.
+  for (const { name, records = [] } of module.maps.values()) {
+    for (const [i, record] of records.entries()) {
+      globals[`${name}_record${i === 0 ? '' : i}`] = { section: '.bss', type: pointer(cTypeOf(record)) }
+    }
   }
   return globals
 }

@@ -8,7 +8,7 @@ import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
 import { packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
-import { integers, sizeOf, type Type } from './types.js'
+import { integers, sizeOf, type Type, u64 } from './types.js'
 import type { Scope, Value } from './values.js'
 import { describeValue } from './values.js'
 
@@ -171,8 +171,12 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         const argument = node.arguments[0]
         if (argument === undefined || node.arguments.length > 1)
           this.source.fail(node, `${callee.name} converts one number`)
-        return this.convert(this.numeric(argument as ast.Expression, scope), type, node, true)
+        const value = this.rvalue(argument as ast.Expression, scope)
+        // The address.
+        if (value.kind === 'kernel pointer' && type === u64) return { kind: 'number', reg: value.reg, type }
+        return this.convert(this.expectNumeric(value, argument), type, node, true)
       }
+      if (callee.name === 'zero') return this.#zero(node)
       const fn = this.module.functions.get(callee.name)
       if (fn !== undefined) return this.callFunction(callee.name, fn, node, scope)
       this.source.fail(
@@ -190,5 +194,16 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (object.kind === 'packet') return packetMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object.map, name, node, scope)
     this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`)
+  }
+
+  /** `zero<Header>()`: a value on the stack that begins as zeros. */
+  #zero(node: ast.CallExpression): Value {
+    const given =
+      node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
+    if (given === undefined || node.arguments.length > 0)
+      this.source.fail(node, 'zero needs a type, and nothing else', 'Write zero<Event>().')
+    const place = this.local(this.module.type(given), node)
+    this.clear(place.base, place.offset, Math.ceil(sizeOf(place.type) / 8) * 8)
+    return place
   }
 }

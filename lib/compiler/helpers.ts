@@ -3,7 +3,7 @@ import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import type { ExpressionCompiler } from './expressions.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
-import { type IntType, s64, u32, u64 } from './types.js'
+import { type IntType, s64, sizeOf, u32, u64 } from './types.js'
 import type { Scope, Value } from './values.js'
 
 export interface HelperSignature {
@@ -42,11 +42,34 @@ export const helperNumbers = {
   getCurrentTask: helperNumber('get_current_task'),
   probeReadKernel: helperNumber('probe_read_kernel'),
   probeReadKernelStr: helperNumber('probe_read_kernel_str'),
+  probeReadUser: helperNumber('probe_read_user'),
   probeReadUserStr: helperNumber('probe_read_user_str'),
+  ringbufOutput: helperNumber('ringbuf_output'),
   ringbufReserve: helperNumber('ringbuf_reserve'),
   ringbufSubmit: helperNumber('ringbuf_submit'),
   ringbufDiscard: helperNumber('ringbuf_discard'),
 } as const
+
+/** `bpf.probeReadUser<T>(address)`: a copy of what is there, or zeros if it cannot be read. */
+function readUser(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
+  const given =
+    node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
+  const [address, ...more] = node.arguments
+  if (given === undefined || address === undefined || more.length > 0) {
+    compiler.source.fail(
+      node,
+      'probeReadUser needs a type and an address',
+      'Write bpf.probeReadUser<u32>(address).',
+    )
+  }
+  const place = compiler.local(compiler.module.type(given), node)
+  const reg = compiler.inReg(compiler.numeric(address as ast.Expression, scope))
+  compiler.call(helperNumbers.probeReadUser, [compiler.address(place), { imm: sizeOf(place.type) }, { reg }])
+  return place
+}
+
+/** Helpers that are no plain functions of numbers. */
+const others = ['getCurrentTask', 'getCurrentComm', 'probeReadUser', 'probeReadUserStr', 'probeReadKernelStr']
 
 export function callHelper(
   compiler: ExpressionCompiler,
@@ -64,16 +87,17 @@ export function callHelper(
       trusted: false,
     }
   }
+  if (name === 'probeReadUser') return readUser(compiler, node, scope)
   const signature = helpers[name]
   if (signature === undefined) {
-    if (name === 'getCurrentComm' || name === 'probeReadUserStr') {
+    if (others.includes(name)) {
       compiler.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
     }
     const { property } = node.callee as ast.MemberExpression
     compiler.source.fail(
       property,
       `there is no helper '${name}'`,
-      nearest(name, [...Object.keys(helpers), 'getCurrentTask', 'getCurrentComm']),
+      nearest(name, [...Object.keys(helpers), ...others]),
     )
   }
   const { number, parameters, returns } = signature

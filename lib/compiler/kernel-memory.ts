@@ -78,7 +78,9 @@ export abstract class KernelMemory extends Builder {
       case 'enum':
       case 'enum64': {
         const isSigned = type.signed && !(type.kind === 'int' && type.bool)
-        return this.#loadKernel(value, integerOf(type.size, isSigned))
+        const number = this.#loadKernel(value, integerOf(type.size, isSigned))
+        if (!this.kernel.isBigEndian(value.path.typeId)) return number
+        return { ...number, reg: this.swap(number.reg, type.size) }
       }
       case 'ptr': {
         const to = this.kernel.btf.resolve(type.typeId)

@@ -72,6 +72,14 @@ export class KernelTypes {
     return findMember(this.btf, record, name)
   }
 
+  /** Whether numbers of a type are in the network's byte order: the kernel calls it __be16, __be32 or __be64. */
+  isBigEndian(typeId: number): boolean {
+    for (let type = this.btf.type(typeId); ; type = this.btf.type(type.typeId)) {
+      if (type.kind === 'typedef' && /^__be(16|32|64)$/.test(type.name)) return true
+      if (type.kind !== 'typedef' && type.kind !== 'const' && type.kind !== 'volatile') return false
+    }
+  }
+
   memberNames(record: KernelRecord): string[] {
     return record.members.flatMap(({ name, typeId }) => {
       if (name !== '') return [name]

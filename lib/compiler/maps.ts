@@ -5,8 +5,8 @@ import type { Argument } from './ir.js'
 import type { ModuleMap } from './module.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
-import { sizeOf, type Type } from './types.js'
-import type { Owed, Scope, Value } from './values.js'
+import { bool, describe, type StructType, sizeOf, type Type } from './types.js'
+import { describeValue, type Owed, type Scope, type Value } from './values.js'
 
 const ofMaps = ['get', 'set', 'add', 'delete']
 const ofRings = ['reserve', 'submit', 'discard', 'emit']
@@ -21,7 +21,7 @@ export function mapMethods(
   node: ast.CallExpression,
   scope: Scope,
 ): Value {
-  const isRing = map.record !== undefined
+  const isRing = map.records !== undefined
   const methods = isRing ? ofRings : ofMaps
   if (!methods.includes(name)) {
     const { property } = node.callee as ast.MemberExpression
@@ -47,8 +47,7 @@ export function mapMethods(
     case 'set': {
       const key = inMemory(compiler, map.key!, args[0]!, scope)
       const value = inMemory(compiler, map.value!, args[1]!, scope)
-      compiler.call(helperNumbers.mapUpdate, [own, key, value, { imm: 0 }])
-      return { kind: 'void' }
+      return isZero(compiler, compiler.call(helperNumbers.mapUpdate, [own, key, value, { imm: 0 }]))
     }
     case 'delete':
       compiler.call(helperNumbers.mapDelete, [own, inMemory(compiler, map.key!, args[0]!, scope)])
@@ -56,10 +55,11 @@ export function mapMethods(
     case 'add':
       return add(compiler, map, args, node, scope)
     case 'emit':
-      return emit(compiler, map, args[0]!, scope)
+      return emit(compiler, map, args[0]!, node, scope)
     case 'reserve': {
-      const reg = compiler.call(helperNumbers.ringbufReserve, [own, { imm: sizeOf(map.record!) }, { imm: 0 }])
-      return { kind: 'pointer', reg, type: map.record!, owed: owedTo(map), shared: false }
+      const type = recordType(compiler, map, node)
+      const reg = compiler.call(helperNumbers.ringbufReserve, [own, { imm: sizeOf(type) }, { imm: 0 }])
+      return { kind: 'pointer', reg, type, owed: owedTo(map), shared: false }
     }
     default:
       return giveBack(compiler, map, name, args[0]!, scope)
@@ -80,9 +80,10 @@ function owedTo(map: ModuleMap): Owed {
 
 /** A value in memory, for a helper that wants its address. */
 function inMemory(compiler: ExpressionCompiler, type: Type, node: ast.Expression, scope: Scope): Argument {
-  if (type.kind !== 'int' && node.type !== 'ObjectExpression') {
-    const value = compiler.expression(node, scope)
-    if (value.kind === 'place' && value.type === type) return compiler.address(value)
+  if (type.kind === 'struct' && node.type !== 'ObjectExpression') {
+    const place = compiler.place(node, scope)
+    if (place.type === type) return compiler.address(place)
+    compiler.source.fail(node, `${describeValue(place)} is not ${describe(type)}`)
   }
   const place = compiler.local(type, node)
   compiler.assignTo(place, node, scope)
@@ -124,18 +125,74 @@ function add(
   return { kind: 'void' }
 }
 
-/** Reserves a record, fills it and submits it. Does nothing if the buffer is full. */
-function emit(compiler: ExpressionCompiler, map: ModuleMap, node: ast.Expression, scope: Scope): Value {
-  if (node.type !== 'ObjectExpression')
-    compiler.source.fail(node, 'emit needs the members of the record: { pid: 1 }')
-  const type = map.record!
+/** Whether a helper returned 0, as a bool. */
+function isZero(compiler: ExpressionCompiler, result: number): Value {
+  const done = compiler.newLabel()
+  const d = compiler.newReg()
+  compiler.push({ op: 'const', d, value: 1n })
+  compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: result, b: { imm: 0 }, to: done })
+  compiler.push({ op: 'const', d, value: 0n })
+  compiler.label(done)
+  return { kind: 'number', reg: d, type: bool }
+}
+
+/** The type of a record, which has to be named if the buffer has several: `events.reserve<Started>()`. */
+function recordType(compiler: ExpressionCompiler, map: ModuleMap, node: ast.CallExpression): StructType {
+  const given =
+    node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
+  const records = map.records!
+  const wanted = given && compiler.module.type(given)
+  if (wanted === undefined && records.length === 1) return records[0]!
+  const found = records.find((record) => record === wanted)
+  const names = records.map(({ name }) => name)
+  return (
+    found ??
+    compiler.source.fail(
+      given ?? node,
+      given ? `'${map.name}' has no such records` : `'${map.name}' has records of several types`,
+      given ? `It has ${names.join(', ')}.` : `Say which: ${compiler.text(node.callee)}<${names[0]}>(...).`,
+    )
+  )
+}
+
+/** Reserves a record, fills it and submits it. Whether there was room for it. */
+function emit(
+  compiler: ExpressionCompiler,
+  map: ModuleMap,
+  node: ast.Expression,
+  call: ast.CallExpression,
+  scope: Scope,
+): Value {
+  if (node.type !== 'ObjectExpression') return output(compiler, map, node, scope)
+  const type = recordType(compiler, map, call)
   const reg = compiler.call(helperNumbers.ringbufReserve, [{ map: map.name }, { imm: type.size }, { imm: 0 }])
-  const full = compiler.newLabel()
+  const [full, d] = [compiler.newLabel(), compiler.newReg()]
+  compiler.push({ op: 'const', d, value: 0n })
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: reg, b: { imm: 0 }, to: full })
   compiler.assignMembers({ kind: 'place', base: reg, offset: 0, type }, node, scope)
   compiler.call(helperNumbers.ringbufSubmit, [{ reg }, { imm: 0 }])
+  compiler.push({ op: 'const', d, value: 1n })
   compiler.label(full)
-  return { kind: 'void' }
+  return { kind: 'number', reg: d, type: bool }
+}
+
+/** Copies a record that is in memory already into the buffer. */
+function output(compiler: ExpressionCompiler, map: ModuleMap, node: ast.Expression, scope: Scope): Value {
+  const place = compiler.place(node, scope)
+  if (!map.records!.some((record) => record === place.type)) {
+    compiler.source.fail(
+      node,
+      `emit needs a record of '${map.name}'`,
+      'Write its members, { pid: 1 }, or give it a variable of that type.',
+    )
+  }
+  const result = compiler.call(helperNumbers.ringbufOutput, [
+    { map: map.name },
+    compiler.address(place),
+    { imm: sizeOf(place.type) },
+    { imm: 0 },
+  ])
+  return isZero(compiler, result)
 }
 
 function giveBack(

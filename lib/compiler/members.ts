@@ -20,7 +20,7 @@ export abstract class MemberCompiler extends KernelMemory {
     return this.expectNumeric(this.rvalue(node, scope), node)
   }
 
-  protected text(node: Located): string {
+  text(node: Located): string {
     return this.source.text.slice(node.start ?? 0, node.end ?? 0)
   }
 

@@ -71,7 +71,8 @@ export interface ModuleMap {
   readonly type: MapDefinition['type']
   readonly key: Type | undefined
   readonly value: Type | undefined
-  readonly record: StructType | undefined
+  /** The records of a ring buffer. */
+  readonly records: readonly StructType[] | undefined
   readonly maxEntries: number
 }
 
@@ -80,6 +81,8 @@ export interface ModuleGlobal {
   readonly section: string
   readonly type: Type
   readonly value: bigint
+  /** Declared with `let`, so programs may assign to it. */
+  readonly mutable: boolean
 }
 
 export interface ModuleProgram {
@@ -143,7 +146,9 @@ export class Module {
     const { id, init } = node
     if (id.type !== 'Identifier') this.source.fail(id, 'a declaration at the top of the file has one name')
     const { name } = id
-    if (kind !== 'const')
+    const maker = init?.type === 'CallExpression' && init.callee.type === 'Identifier' ? init.callee.name : ''
+    const isVariable = maker === 'data' || maker === 'bss'
+    if (kind !== 'const' && !isVariable)
       this.source.fail(
         node,
         `'${name}' has to be const`,
@@ -171,7 +176,8 @@ export class Module {
     }
     const { callee } = init
     if (Object.hasOwn(mapKinds, callee.name)) this.#map(name, init, callee.name)
-    else if ((globalKinds as readonly string[]).includes(callee.name)) this.#global(name, init, callee.name)
+    else if ((globalKinds as readonly string[]).includes(callee.name))
+      this.#global(name, init, callee.name, kind !== 'const')
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
     else {
       const known = [...Object.keys(mapKinds), ...globalKinds, ...Object.keys(hooks)]
@@ -200,7 +206,11 @@ export class Module {
       }
       this.source.fail(call, `${kind} needs the ${parameters} types`, `Write ${example[parameters]}.`)
     }
-    const [first, second] = types.map((one) => this.type(one))
+    // The records of a ring buffer can be of several types: ringbuf<Started | Ended>.
+    const [only] = types
+    const isUnion = parameters === 'record' && only?.type === 'TSUnionType'
+    const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) => this.type(one))
+    const records = isUnion ? only.types.map((one) => this.type(one)) : [first!]
     const size = call.arguments[0]
     const maxEntries = size && this.constant(size)
     if (maxEntries === undefined || maxEntries <= 0n) {
@@ -209,7 +219,7 @@ export class Module {
         `${kind} needs its size: a constant number of ${parameters === 'record' ? 'bytes' : 'entries'}`,
       )
     }
-    if (parameters === 'record' && first!.kind !== 'struct')
+    if (parameters === 'record' && records.some(({ kind }) => kind !== 'struct'))
       this.source.fail(types[0]!, 'the records of a ring buffer are an interface')
     this.maps.set(name, {
       name,
@@ -217,18 +227,18 @@ export class Module {
       type,
       key: parameters === 'record' ? undefined : parameters === 'value' ? u32 : first,
       value: parameters === 'record' ? undefined : parameters === 'value' ? first : second,
-      record: parameters === 'record' ? (first as StructType) : undefined,
+      records: parameters === 'record' ? (records as StructType[]) : undefined,
       maxEntries: Number(maxEntries),
     })
   }
 
-  #global(name: string, call: ast.CallExpression, kind: string): void {
+  #global(name: string, call: ast.CallExpression, kind: string, mutable: boolean): void {
     const [type] = this.#typeArguments(call)
     if (type === undefined) this.source.fail(call, `${kind} needs its type`, `Write ${kind}<u32>(0).`)
     const initial = call.arguments[0]
     const value = initial === undefined ? 0n : this.constant(initial)
     if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
-    this.globals.set(name, { name, section: `.${kind}`, type: this.type(type), value })
+    this.globals.set(name, { name, section: `.${kind}`, type: this.type(type), value, mutable })
   }
 
   #program(name: string, call: ast.CallExpression, kind: string): void {

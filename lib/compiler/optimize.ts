@@ -92,14 +92,14 @@ function foldConstants(operations: readonly Operation[]): Operation[] {
   })
 }
 
-/** Removes jumps to what follows anyway, and what cannot be reached. */
+/** Removes jumps and branches to what follows anyway, and what cannot be reached. */
 function shortenJumps(operations: readonly Operation[]): Operation[] {
   const seen = reachable(operations)
   const kept = operations.filter((_, i) => seen[i])
   const next = successors(kept)
   return kept.filter((operation, i) => {
-    if (operation.op !== 'jump') return true
-    const target = next[i]![0]!
+    if (operation.op !== 'jump' && operation.op !== 'branch') return true
+    const target = next[i]!.at(-1)!
     // Only labels stand between the jump and its target.
     return target <= i || kept.slice(i + 1, target).some(({ op }) => op !== 'label')
   })

@@ -40,7 +40,7 @@ describe('compile', () => {
   const run = (body: string, input: bigint[] = []) => {
     const text = `
       export const input = data<array<u64, 8>>()
-      export const output = data<u64>(0)
+      export let output = data<u64>(0)
       export const p = tcIngress(() => {
         ${body}
       })

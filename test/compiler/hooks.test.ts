@@ -19,7 +19,7 @@ const filter = compile(`
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
 interface Ipv4 { version: u8; tos: u8; length: be16; id: be16; fragment: be16; ttl: u8; protocol: u8; checksum: be16; source: be32; destination: be32 }
 export const seen = array<u64>(256)
-export const lastSource = data<u32>(0)
+export let lastSource = data<u32>(0)
 export const onFrame = xdp((packet) => {
   const eth = packet.read<Ethernet>(0)
   if (!eth) return XDP.ABORTED
@@ -81,9 +81,9 @@ describe('hooks of programs in TypeScript', () => {
 
   requiresFeature('kprobes', 'a kprobe has the arguments of a function, and a kretprobe its result', () => {
     const { object } = compile(`
-      export const calls = data<u64>(0)
-      export const mode = data<u64>(0)
-      export const result = data<u64>(0)
+      export let calls = data<u64>(0)
+      export let mode = data<u64>(0)
+      export let result = data<u64>(0)
       export const enter = kprobe('do_sys_openat2', (dfd, filename, how) => {
         calls += 1
         return 0
@@ -102,8 +102,8 @@ describe('hooks of programs in TypeScript', () => {
 
   it('read kernel structs that the verifier knows without a helper', () => {
     const { object } = compile(`
-      export const parent = data<u32>(0)
-      export const name = data<char<16>>()
+      export let parent = data<u32>(0)
+      export let name = data<char<16>>()
       export const onExec = tpBtf('sched_process_exec', (task) => {
         parent = task.real_parent.tgid
         return 0

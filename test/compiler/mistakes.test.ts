@@ -7,7 +7,7 @@ export const events = ringbuf<Event>(4096)
 export const others = ringbuf<Event>(4096)
 export const counts = hash<u32, u64>(64)
 export const limit = rodata<u32>(10)
-export const total = data<u64>(0)
+export let total = data<u64>(0)
 const four = 4
 function twice(x: u32): u32 { return x * 2 }
 `
@@ -152,6 +152,7 @@ const bodies: [string, string, string][] = [
     '12:9 a number of 32 bits cannot be shifted by 40',
   ],
   ['a const that changes', 'const x: u32 = 1\nx = 2\nreturn 0', "12:1 'x' is const | Declare it with let."],
+  ['a map that changes', 'counts = counts\nreturn 0', "11:1 the map 'counts' cannot be assigned to"],
   ['code that is never reached', 'return 0\ntotal = 1', '12:1 this is never reached'],
   ['a break outside of a loop', 'break\nreturn 0', '11:1 this stands in no loop that it could leave'],
   [
@@ -243,6 +244,11 @@ describe('a mistake in a program', () => {
       'a variable that is not const',
       'export let m = hash<u32, u64>(1)',
       "1:12 'm' has to be const | A variable that changes is made with data<T>(value).",
+    ],
+    [
+      'a global variable that changes, and is const',
+      'export const n = data<u32>(0)\nexport const p = syscall(() => {\n  n += 1\n  return 0\n})',
+      "3:3 'n' is const | Write export let n instead.",
     ],
     [
       'a struct without members',

@@ -20,8 +20,12 @@ export interface Helpers {
   getCurrentCgroupId(): u64
   /** The name of the running thread, to be assigned to a `char<16>`. */
   getCurrentComm(): char<16>
+  /** A copy of what is in the memory of the running process, or zeros if it cannot be read. (Linux 5.5) */
+  probeReadUser<T>(address: number): T
   /** Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5) */
-  probeReadUserStr(address: number): char<number>
+  probeReadUserStr(address: number): char<never>
+  /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5) */
+  probeReadKernelStr(address: number): char<never>
   /** The running thread's struct task_struct. */
   getCurrentTask(): Kernel
   /** Sends a signal to the running process. Returns 0 or a negative error. */

@@ -7,19 +7,23 @@ export type Ref<V> = V extends number ? { value: V } : V
 export interface HashMap<K, V> {
   /** The value in the map, to be read and written in place. It is null for a key that does not exist, so compare it first. */
   get(key: K): Ref<V> | null
-  set(key: K, value: V): void
+  /** Stores a value. Returns whether there was room for it. */
+  set(key: K, value: V): boolean
   /** Adds to a number, which begins at 0. No count is lost when other CPUs do the same. */
   add(key: K, amount: V): void
   delete(key: K): void
 }
 
 export interface RingBufferMap<T> {
-  /** Room for a record, to be filled and submitted. It is null if the buffer is full, so compare it first. */
-  reserve(): T | null
+  /**
+   * Room for a record, to be filled and submitted. It is null if the buffer is full, so compare it first. If the records
+   * are of several types, say which: `reserve<Started>()`.
+   */
+  reserve<R extends T = T>(): R | null
   submit(record: T): void
   discard(record: T): void
-  /** Reserves, fills and submits a record. It is dropped if the buffer is full. */
-  emit(record: T): void
+  /** Reserves, fills and submits a record. Returns whether there was room for it. */
+  emit<R extends T = T>(record: R): boolean
 }
 
 type Maker = <K, V>(maxEntries: number) => HashMap<K, V>
@@ -36,5 +40,9 @@ export type array<T, N extends number> = { [index: number]: T; readonly __length
 export const array: ArrayMaker = word('array')
 /** An array with values for each CPU. */
 export const percpuArray: ArrayMaker = word('percpuArray')
-/** A ring buffer of records. @param size - bytes; a power of two, and a multiple of the page size (Linux 5.8) */
+/**
+ * A ring buffer of records, of one type or of several: `ringbuf<Started | Ended>(4096)`. (Linux 5.8)
+ *
+ * @param size - bytes; a power of two, and a multiple of the page size
+ */
 export const ringbuf: <T>(size: number) => RingBufferMap<T> = word('ringbuf')
