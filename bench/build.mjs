@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import { compile } from '../scripts/compile-bpf.mjs'
 import { files } from '../scripts/files.mjs'
 import { run } from '../scripts/run.mjs'
-import { ensureTools } from '../scripts/tools.mjs'
+import { ensureClang } from '../scripts/tools.mjs'
 import { writeLarge } from './large.mjs'
 
 export const folder = 'build/bench'
@@ -13,7 +13,7 @@ export const folder = 'build/bench'
 /** Paths are relative to the root of the repository, which must be the working directory. */
 export async function build() {
   mkdirSync(folder, { recursive: true })
-  const clang = await ensureTools()
+  const clang = await ensureClang()
   const large = join(folder, 'large.bpf.c')
   writeLarge(large)
   for (const source of [...files('bench/bpf', /\.bpf\.c$/), large]) {

@@ -3,19 +3,20 @@
 import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, release } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { inputs as bpfInputs, compileBpf, objectOf, sources } from './compile-bpf.mjs'
 import { files, fingerprint } from './files.mjs'
 import { copyHeaders, outputs as headerOutputs } from './headers.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
-import { ensureTools, fingerprint as toolsFingerprint } from './tools.mjs'
+import { clangFingerprint, ensureClang, ensureTools, toolsFingerprint } from './tools.mjs'
 
 const help = `Usage: scripts/setup [--only STEP,...] [--force] [--verbose]
 
 Prepares the repository for npm start, npm test and the other scripts. Steps that have nothing to do are skipped.
 
-  tools     compilers, cmake and clang; apt installs those that are missing
+  tools     compilers and cmake; apt installs those that are missing
+  clang     the compiler of BPF programs in C, in the same way
   npm       npm ci
   deps      the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS may name a folder of tarballs
   addon     build/Release/libbpf_node.node
@@ -43,6 +44,14 @@ const steps = {
     inputs: toolsFingerprint,
     outputs: () => [],
     run: ensureTools,
+  },
+
+  clang: {
+    // Not at the same time: apt runs once.
+    needs: ['tools'],
+    inputs: clangFingerprint,
+    outputs: () => [],
+    run: ensureClang,
   },
 
   npm: {
@@ -112,13 +121,15 @@ const steps = {
         'node_modules/.package-lock.json',
         ...['lib', 'types', 'examples'].flatMap((folder) => files(folder, /\.ts$/)),
       ),
-    outputs: () => ['dist/lib/index.js', ...declarations().map(([, to]) => to)],
+    outputs: () => ['dist/lib/index.js', ...copied().map(([, to]) => to)],
     async run() {
       await node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')
       await node('scripts/bundle.mjs')
       await node('scripts/declarations.mjs')
-      mkdirSync('dist/types', { recursive: true })
-      for (const [from, to] of declarations()) copyFileSync(from, to)
+      for (const [from, to] of copied()) {
+        mkdirSync(dirname(to), { recursive: true })
+        copyFileSync(from, to)
+      }
     },
   },
 
@@ -152,21 +163,24 @@ const steps = {
 
 function bpfStep(group, title) {
   return {
-    needs: ['tools', 'deps', 'vmlinux'],
+    needs: ['clang', 'deps', 'vmlinux'],
     title,
     inputs: () => [
-      stamp('tools').value,
+      stamp('clang').value,
       bpfInputs(sources(group)),
       ...fingerprint('scripts/compile-bpf.mjs'),
     ],
     outputs: () => sources(group).map(objectOf),
-    run: (previous) => compileBpf(stamp('tools').value, sources(group), previous),
+    run: (previous) => compileBpf(stamp('clang').value, sources(group), previous),
   }
 }
 
-// tsc does not copy declarations that were written by hand.
-const declarations = () =>
-  files('types', /\.d\.ts$/).map((file) => [file, join('dist/types', basename(file))])
+// tsc does not copy declarations that were written by hand, and the examples compile their kernel side at run time.
+const copied = () =>
+  [...files('types', /\.d\.ts$/), ...files('examples', /\.bpf\.ts$/)].map((file) => [
+    file,
+    join('dist', file),
+  ])
 
 const stampFile = (name) => `build/setup/${name}.json`
 const stamp = (name) => (existsSync(stampFile(name)) ? readJson(stampFile(name)) : {})
@@ -190,6 +204,7 @@ function parse() {
   return { ...values, only }
 }
 
+const isInstaller = (name) => name === 'tools' || name === 'clang'
 const forced = (name) => options.force && options.only.includes(name)
 
 const started = new Map()
@@ -214,10 +229,10 @@ async function execute(name) {
   const before = digest(step)
   writeFileSync(stampFile(name), JSON.stringify({ value })) // without a key: until it succeeds, the step has to run again
   const result = await step.run(forced(name) ? undefined : value)
-  // 'tools' changes what it reads by installing it; other steps must run again if a file changed meanwhile.
+  // These change what they read by installing it; other steps must run again if a file changed meanwhile.
   writeFileSync(
     stampFile(name),
-    JSON.stringify({ key: name === 'tools' ? digest(step) : before, value: result }),
+    JSON.stringify({ key: isInstaller(name) ? digest(step) : before, value: result }),
   )
   if (step.title) say(`setup: ${name}: done in ${((performance.now() - began) / 1000).toFixed(1)} s`)
 }

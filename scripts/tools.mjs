@@ -54,17 +54,22 @@ export function programs() {
   return found
 }
 
-/** Returns a value that changes when a program that the build needs is installed, removed or replaced. */
-export function fingerprint() {
+/** Values that change when a program that the build needs is installed, removed or replaced. */
+export const toolsFingerprint = () => fingerprintOf((name) => name in needed)
+export const clangFingerprint = () => fingerprintOf((name) => isClang.test(name))
+
+function fingerprintOf(isWanted) {
   return [...programs()]
-    .filter(([name]) => name in needed || /^clang(-\d+)?$/.test(name))
+    .filter(([name]) => isWanted(name))
     .map(([, path]) => [path, statSync(path, { throwIfNoEntry: false })?.mtimeMs])
 }
+
+const isClang = /^clang(-\d+)?$/
 
 function newestClang() {
   let newest
   for (const [name, path] of programs()) {
-    if (!/^clang(-\d+)?$/.test(name)) continue
+    if (!isClang.test(name)) continue
     const version = Number(query(path, '--version').match(/clang version (\d+)/)?.[1])
     const suitable = version >= 14 && /^\s*bpf /m.test(query(path, '--print-targets'))
     if (suitable && !(newest?.version >= version)) newest = { path, version }
@@ -72,14 +77,18 @@ function newestClang() {
   return newest?.path
 }
 
-/** Makes sure that all tools are installed. Returns the clang that compiles BPF programs. */
+/** Makes sure that everything is installed that the addon and the tests need. */
 export async function ensureTools() {
   await ensurePrograms(needed)
-  if (!newestClang()) await install(['clang'])
   const [, major, minor] = query('cmake', '--version').match(/version (\d+)\.(\d+)/) ?? []
   if (!(major * 100 + Number(minor) >= 315)) {
     throw new Failure(`cmake ${major}.${minor} is too old: version 3.15 or newer is required`)
   }
+}
+
+/** Makes sure that clang is installed. Returns the one that compiles BPF programs. */
+export async function ensureClang() {
+  if (!newestClang()) await install(['clang'])
   const clang = newestClang()
   if (!clang)
     throw new Failure('clang is missing: install version 14 or newer, with support for the bpf target')

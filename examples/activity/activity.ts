@@ -1,7 +1,9 @@
 // A live view of what the processes of this machine do. activity.bpf.c records events in the kernel; this program loads
 // it, reads the records and prints them: node dist/examples/activity/activity.js [--help]
+// With --ts, activity.bpf.ts takes the place of activity.bpf.c.
 // Requires CAP_BPF, CAP_PERFMON and CAP_DAC_READ_SEARCH. Linux 5.8. Without the last one, opened files are not shown;
 // they also need tracefs to be mounted.
+import { readFileSync } from 'node:fs'
 import { BpfError, BpfObject } from 'libbpf-node'
 import { eventReader, type Kind } from './events.js'
 import { Lines } from './lines.js'
@@ -10,7 +12,7 @@ import { Screen } from './screen.js'
 import { isThere, tracepoints } from './tracefs.js'
 
 async function main(options: Options): Promise<void> {
-  using obj = BpfObject.open(new URL('./activity.bpf.o', import.meta.url))
+  using obj = BpfObject.open(options.ts ? await compiled() : new URL('./activity.bpf.o', import.meta.url))
 
   // These are constants for the verifier, so they are set before the object is loaded.
   obj.rodata.own_pid = process.pid
@@ -22,7 +24,8 @@ async function main(options: Options): Promise<void> {
   const ring = obj.ringBuffer('events')
   obj.attach()
   const started = performance.now()
-  process.stderr.write('activity: tracing; press Ctrl-C to stop\n')
+  const side = options.ts ? ' with activity.bpf.ts, compiled without clang' : ''
+  process.stderr.write(`activity: tracing${side}; press Ctrl-C to stop\n`)
 
   const output = options.json ? Lines.json() : process.stdout.isTTY ? new Screen() : Lines.text()
   const counts: Record<Kind, number> = { exec: 0, exit: 0, open: 0, connect: 0 }
@@ -41,6 +44,13 @@ async function main(options: Options): Promise<void> {
   ring.close()
   const durationMs = Math.round(performance.now() - started)
   output.end({ time: new Date(), kind: 'summary', events: counts, lost: lost(obj), durationMs })
+}
+
+/** Compiles the kernel side in TypeScript. It is imported only here, because the C side needs no compiler. */
+async function compiled(): Promise<Uint8Array> {
+  const { compile } = await import('libbpf-node/kernel')
+  const source = new URL('./activity.bpf.ts', import.meta.url)
+  return compile(readFileSync(source, 'utf8'), { file: 'activity.bpf.ts' }).object
 }
 
 /** Disables programs for system calls that this kernel or architecture does not have, such as open(2) on ARM. */

@@ -8,6 +8,7 @@ Shows what the processes of this machine do: they start and end, open files and 
   --pid N      show only process N and its direct children
   --comm NAME  show only processes with this name (the kernel keeps 15 bytes of it)
   --json       print one JSON object per line; the last one is a summary
+  --ts         compile the kernel side from TypeScript, which requires no clang: activity.bpf.ts instead of .c
   --help       print this help
 `
 
@@ -16,6 +17,7 @@ export interface Options {
   pid: number | undefined
   comm: string | undefined
   json: boolean
+  ts: boolean
   help: boolean
 }
 
@@ -28,6 +30,7 @@ export function parseOptions(args: string[]): Options {
       pid: { type: 'string' },
       comm: { type: 'string' },
       json: { type: 'boolean', default: false },
+      ts: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -41,5 +44,5 @@ export function parseOptions(args: string[]): Options {
     throw new Error(`--pid ${values.pid}: not a process id`)
   }
   if (values.comm === '') throw new Error('--comm: the name must not be empty')
-  return { seconds, pid, comm: values.comm, json: values.json, help: values.help }
+  return { seconds, pid, comm: values.comm, json: values.json, ts: values.ts, help: values.help }
 }

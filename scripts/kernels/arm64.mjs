@@ -16,7 +16,7 @@ import { complaint, openSuite } from '../debian.mjs'
 import { npmPackage } from '../npm-package.mjs'
 import { Failure, root, run, say } from '../run.mjs'
 import { prebuildOf } from '../targets.mjs'
-import { ensureTools } from '../tools.mjs'
+import { ensureClang } from '../tools.mjs'
 import { cache, cached } from './cache.mjs'
 
 // The packages of what init, Node.js and the tests use. Their dependencies are fetched, too.
@@ -89,7 +89,7 @@ async function makeOwn(image, userland) {
   const stamp = join(own, 'bpf.json')
   const previous = existsSync(stamp) ? JSON.parse(readFileSync(stamp, 'utf8')) : {}
   const machine = { arch: 'arm64', folder: own, system: userland }
-  writeFileSync(stamp, JSON.stringify(await compileBpf(await ensureTools(), sources(), previous, machine)))
+  writeFileSync(stamp, JSON.stringify(await compileBpf(await ensureClang(), sources(), previous, machine)))
 }
 
 /** Returns the packages for arm64, which npm does not install on this machine, by name. */
