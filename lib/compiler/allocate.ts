@@ -130,7 +130,7 @@ function hintsOf(operations: readonly Operation[]): Map<Reg, Hint[]> {
     if (operation.op === 'alu' || operation.op === 'neg' || operation.op === 'be')
       add(operation.d, { like: operation.a })
     if (operation.op === 'param') add(operation.d, operation.index + 1)
-    if (operation.op === 'return') add(operation.value, 0)
+    if (operation.op === 'return' && operation.value !== undefined) add(operation.value, 0)
     if (operation.op !== 'call') continue
     if (operation.d !== undefined) add(operation.d, 0)
     for (const [i, arg] of operation.args.entries()) if ('reg' in arg) add(arg.reg, i + 1)

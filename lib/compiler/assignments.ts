@@ -4,8 +4,12 @@ import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { sizeOf } from './types.js'
+import { type ArrayType, describe, sizeOf, type Type } from './types.js'
 import { describeValue, type KernelPlaceValue, type PlaceValue, type Scope, type Value } from './values.js'
+
+/** `zero<T>()` */
+export const isZero = (node: ast.Node): node is ast.CallExpression =>
+  node.type === 'CallExpression' && node.callee.type === 'Identifier' && node.callee.name === 'zero'
 
 export abstract class AssignmentCompiler extends MemberCompiler {
   protected assignPlain(node: ast.AssignmentExpression, scope: Scope): void {
@@ -93,7 +97,10 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   /** Writes the value of an expression into memory. */
   assignTo(place: PlaceValue, node: ast.Expression, scope: Scope): void {
     const { type } = place
-    if (node.type === 'CallExpression' && this.text(node.callee) === 'zero') {
+    if (isZero(node)) {
+      const given = this.zeroType(node)
+      if (given !== undefined && given !== type)
+        this.source.fail(node, `zero<${describe(given)}>() cannot be assigned to a ${describe(type)}`)
       this.clear(place.base, place.offset, sizeOf(type))
       return
     }
@@ -110,8 +117,13 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.assignMembers(place, node, scope)
       return
     }
-    const value = this.expression(node, scope)
-    if (value.kind === 'place' && value.type === type) {
+    if (type.kind === 'array' && node.type === 'ArrayExpression') {
+      this.#assignElements(place, type, node, scope)
+      return
+    }
+    const found = this.expression(node, scope)
+    const value = found.kind === 'pointer' ? this.behind(found, node, scope) : found
+    if (value.kind === 'place' && describe(value.type) === describe(type)) {
       this.#copy(place, value)
       return
     }
@@ -132,6 +144,26 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       { imm: size },
       { reg: this.kernelAddress(value) },
     ])
+  }
+
+  /** `[1, 2, 3]`, into an array in memory. */
+  #assignElements(place: PlaceValue, type: ArrayType, node: ast.ArrayExpression, scope: Scope): void {
+    const { elements } = node
+    if (elements.length !== type.length)
+      this.source.fail(node, `the array has ${type.length} elements, and ${elements.length} are given`)
+    for (const [i, element] of elements.entries()) {
+      if (element === null || element.type === 'SpreadElement')
+        this.source.fail(element ?? node, 'the elements are written one by one')
+      const offset = place.offset + i * sizeOf(type.of)
+      this.assignTo({ ...place, offset, type: type.of }, element, scope)
+    }
+  }
+
+  /** The type between the angle brackets of `zero<T>()`. */
+  protected zeroType(node: ast.CallExpression): Type | undefined {
+    const [type] =
+      node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params : []
+    return type && this.module.type(type)
   }
 
   /** `{ pid: 1, comm: task.comm }`, into a struct in memory. All members have to be named. */

@@ -4,7 +4,7 @@ import type { Located, Source } from './source.js'
 import { type IntType, integerOf, s32, s64, sizeOf, u32 } from './types.js'
 import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
 
-const stackSize = 512
+export const stackSize = 512
 
 export type NumericValue = ConstantValue | NumberValue
 
@@ -44,6 +44,11 @@ export class Builder {
     return `L${this.#labels++}`
   }
 
+  /** Bytes of stack so far. */
+  get stack(): number {
+    return this.#stack
+  }
+
   /** Room on the stack, aligned to 8 bytes. Returns its offset from the stack's end. */
   newSlot(size: number, node?: Located): number {
     this.#stack += Math.ceil(size / 8) * 8
@@ -70,9 +75,10 @@ export class Builder {
     this.push({ op: 'jump', to })
   }
 
+  /** Calls a helper. */
   call(helper: number, args: readonly Argument[]): Reg {
     const d = this.newReg()
-    this.push({ op: 'call', d, helper, args })
+    this.push({ op: 'call', d, callee: { helper }, args })
     return d
   }
 
@@ -287,11 +293,16 @@ export class Builder {
 
   /** An address as an argument of a call. */
   address({ base, offset }: { base: Base; offset: number }): Argument {
-    if (base === 'frame') return { frame: offset }
-    if (offset === 0) return { reg: base }
+    return base === 'frame' ? { frame: offset } : { reg: this.addressReg({ base, offset }) }
+  }
+
+  /** A register with an address. */
+  addressReg({ base, offset }: { base: Base; offset: number }): Reg {
+    if (base !== 'frame' && offset === 0) return base
     const d = this.newReg()
-    this.push({ op: 'alu', operation: 'add', bits: 64, d, a: base, b: { imm: offset } })
-    return { reg: d }
+    if (base === 'frame') this.push({ op: 'frame', d, offset })
+    else this.push({ op: 'alu', operation: 'add', bits: 64, d, a: base, b: { imm: offset } })
+    return d
   }
 
   /** A place on the stack for a value. */

@@ -3,8 +3,7 @@ import { s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
 import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
 import { BtfTypes } from '../btf/parse.js'
-import { allocate } from './allocate.js'
-import { emit } from './emit.js'
+import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks.js'
 import type { Operation } from './ir.js'
 import { KernelTypes } from './kernel-types.js'
@@ -14,6 +13,7 @@ import { optimize } from './optimize.js'
 import { Source } from './source.js'
 import type { Architecture, Target } from './target.js'
 import { cTypeOf, sizeOf } from './types.js'
+import { Unit } from './unit.js'
 
 export interface CompileOptions {
   /** The name of the file, for messages and for the source lines in the object. */
@@ -51,10 +51,9 @@ export function compile(
 ): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
-  const types = new KernelTypes(kernel)
-  const target = targetOf(options)
+  const unit = new Unit(module, new KernelTypes(kernel), targetOf(options))
   const programs = Object.fromEntries(
-    module.programs.map((program) => [program.name, programOf(module, types, program, target)]),
+    module.programs.map((program) => [program.name, programOf(unit, program)]),
   )
   if (module.programs.length === 0) {
     source.fail(
@@ -67,6 +66,10 @@ export function compile(
     ...(module.license !== undefined && { license: module.license }),
     maps: Object.fromEntries([...module.maps.values()].map((map) => [map.name, mapOf(map)])),
     globals: globalsOf(module),
+    externs: Object.fromEntries(unit.externs),
+    functions: Object.fromEntries(
+      [...unit.functions.values()].map(({ name, type, instructions }) => [name, { type, instructions }]),
+    ),
     programs,
   })
   return {
@@ -100,35 +103,24 @@ function runningKernel(): BtfTypes {
 /** The operations of each program, before registers are chosen: to look at what the compiler does. */
 export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
-  const types = new KernelTypes(options.kernel ?? runningKernel())
-  return new Map(
-    module.programs.map((program) => [
-      program.name,
-      lower(module, types, program, targetOf(options)).operations,
-    ]),
-  )
+  const unit = new Unit(module, new KernelTypes(options.kernel ?? runningKernel()), targetOf(options))
+  return new Map(module.programs.map((program) => [program.name, optimize(lower(unit, program).list)]))
 }
 
-function programOf(
-  module: Module,
-  types: KernelTypes,
-  program: ModuleProgram,
-  target: Target,
-): ProgramDefinition {
-  const { compiler, operations } = lower(module, types, program, target)
-  const allocation = allocate(operations, compiler.newReg, () => compiler.newSlot(8, program.node))
+function programOf(unit: Unit, program: ModuleProgram): ProgramDefinition {
+  const compiler = lower(unit, program)
   return {
     section: sectionOf(program),
-    instructions: emit(allocation, module.source),
+    instructions: finish(compiler, program.node, compiler.calleeStack).instructions,
     type: prototype(cInt, { ctx: pointer(voidType) }),
   }
 }
 
-function lower(module: Module, types: KernelTypes, program: ModuleProgram, target: Target) {
-  const compiler = new FunctionCompiler(module, types, program, target)
+function lower(unit: Unit, program: ModuleProgram): FunctionCompiler {
+  const compiler = new FunctionCompiler(unit, program)
   compiler.at = program.function.start ?? 0
-  compiler.compileProgram(program.function, parametersOf(compiler, types, program))
-  return { compiler, operations: optimize(compiler.list) }
+  compiler.compileProgram(program.function, parametersOf(compiler, unit.kernel, program))
+  return compiler
 }
 
 function mapOf({ type, key, value, maxEntries, records }: ModuleMap): MapDefinition {

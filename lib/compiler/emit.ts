@@ -120,7 +120,10 @@ class Emitter {
         const name = `j${operation.comparison}${operation.bits === 32 ? '32' : ''}`
         return [builders[name]!(this.#reg(operation.a), this.#operand(operation.b), operation.to)]
       }
+      case 'mayGoto':
+        return [asm.mayGoto(operation.to)]
       case 'return': {
+        if (operation.value === undefined) return [asm.exit()]
         const value = this.#reg(operation.value)
         return [...(value === asm.r0 ? [] : [asm.mov(asm.r0, value)]), asm.exit()]
       }
@@ -147,7 +150,7 @@ class Emitter {
   }
 
   /** Moves all arguments to r1 to r5 at once, and calls. */
-  #call({ helper, args, d }: Operation & { op: 'call' }): Instruction[] {
+  #call({ callee, args, d }: Operation & { op: 'call' }): Instruction[] {
     const list: Instruction[] = []
     let moves = args.flatMap((arg, i): [to: number, from: number][] =>
       'reg' in arg ? [[i + 1, this.#where.get(arg.reg)!]] : [],
@@ -166,7 +169,9 @@ class Emitter {
       }
     }
     for (const [i, arg] of args.entries()) list.push(...this.#argument(registers[i + 1]!, arg))
-    list.push(asm.call(helper))
+    if ('helper' in callee) list.push(asm.call(callee.helper))
+    else if ('kfunc' in callee) list.push(asm.callKfunc(callee.kfunc))
+    else list.push(asm.callFunction(callee.function))
     if (d !== undefined && this.#where.has(d) && this.#reg(d) !== asm.r0)
       list.push(asm.mov(this.#reg(d), asm.r0))
     return list

@@ -18,6 +18,7 @@ const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XD
 export abstract class ExpressionCompiler extends AssignmentCompiler {
   protected abstract truth(node: ast.Expression, scope: Scope): Value
   protected abstract choice(node: ast.ConditionalExpression, scope: Scope): Value
+  protected abstract coalesce(node: ast.LogicalExpression, scope: Scope): Value
   protected abstract callFunction(
     name: string,
     fn: FunctionNode,
@@ -47,6 +48,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       case 'Identifier':
         return this.#name(node, scope)
       case 'MemberExpression':
+      case 'OptionalMemberExpression':
         return this.member(node, scope)
       case 'CallExpression':
         return this.#call(node, scope)
@@ -54,7 +56,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         if (!Object.hasOwn(operations, node.operator)) return this.truth(node, scope)
         return this.#binary(node, scope)
       case 'LogicalExpression':
-        return this.truth(node, scope)
+        return node.operator === '??' ? this.coalesce(node, scope) : this.truth(node, scope)
       case 'ConditionalExpression':
         return this.choice(node, scope)
       case 'UnaryExpression':

@@ -1,4 +1,4 @@
-import { isEnd, type Operation, type Reg, read, written } from './ir.js'
+import { isEnd, type Operation, type Reg, read, target, written } from './ir.js'
 
 /** The operations that may follow each one, by index. */
 export function successors(operations: readonly Operation[]): number[][] {
@@ -8,7 +8,8 @@ export function successors(operations: readonly Operation[]): number[][] {
   return operations.map((operation, i) => {
     const next: number[] = []
     if (!isEnd(operation) && i + 1 < operations.length) next.push(i + 1)
-    if (operation.op === 'jump' || operation.op === 'branch') next.push(labels.get(operation.to)!)
+    const to = target(operation)
+    if (to !== undefined) next.push(labels.get(to)!)
     return next
   })
 }

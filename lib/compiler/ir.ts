@@ -77,7 +77,7 @@ export type Operation =
   | (Common & {
       readonly op: 'call'
       readonly d: Reg | undefined
-      readonly helper: number
+      readonly callee: Callee
       readonly args: readonly Argument[]
     })
   | (Common & { readonly op: 'jump'; readonly to: string })
@@ -89,10 +89,20 @@ export type Operation =
       readonly b: Operand
       readonly to: string
     })
-  | (Common & { readonly op: 'return'; readonly value: Reg })
+  /** Goes on, or to a label once a loop has had all the rounds that the kernel grants. */
+  | (Common & { readonly op: 'mayGoto'; readonly to: string })
+  | (Common & { readonly op: 'return'; readonly value: Reg | undefined })
+
+/** Who is called: a helper of the kernel, one of its other functions, or one of the file. */
+export type Callee = { readonly helper: number } | { readonly kfunc: string } | { readonly function: string }
 
 /** An argument of a call: a value, an address on the stack, or that of a map. */
 export type Argument = Operand | { readonly frame: number } | { readonly map: string }
+
+/** The label that an operation may go to. */
+export function target(operation: Operation): string | undefined {
+  return 'to' in operation ? operation.to : undefined
+}
 
 /** The register that an operation writes. */
 export function written(operation: Operation): Reg | undefined {
@@ -119,7 +129,7 @@ export function read(operation: Operation): Reg[] {
     case 'call':
       return operation.args.flatMap((arg) => ('reg' in arg ? [arg.reg] : []))
     case 'return':
-      return [operation.value]
+      return operation.value === undefined ? [] : [operation.value]
     default:
       return []
   }
@@ -160,7 +170,7 @@ export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: R
     case 'branch':
       return { ...operation, a: map(operation.a), b: operand(operation.b) }
     case 'return':
-      return { ...operation, value: map(operation.value) }
+      return { ...operation, value: operation.value === undefined ? undefined : map(operation.value) }
     default:
       return operation
   }

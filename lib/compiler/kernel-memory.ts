@@ -1,34 +1,57 @@
 // Reading the kernel's memory: member access becomes CO-RE.
+import type { PrototypeType } from '../asm/c-types.js'
 import { Builder } from './builder.js'
 import { helperNumbers } from './helpers.js'
+import type { Argument, Reg } from './ir.js'
 import type { KernelTypes } from './kernel-types.js'
 import type { Module, ModuleProgram } from './module.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import type { Target } from './target.js'
+import { isOlder, type Target } from './target.js'
 import { type IntType, integerOf, u64 } from './types.js'
+import type { Unit } from './unit.js'
 import type { KernelPlaceValue, KernelPointerValue, NumberValue, Value } from './values.js'
 
 export abstract class KernelMemory extends Builder {
+  readonly unit: Unit
   readonly module: Module
   readonly kernel: KernelTypes
+  readonly target: Target
   /** The program that is compiled. */
   readonly program: ModuleProgram
-  readonly target: Target
 
-  constructor(module: Module, kernel: KernelTypes, program: ModuleProgram, target: Target) {
-    super(module.source)
-    this.module = module
-    this.kernel = kernel
+  constructor(unit: Unit, program: ModuleProgram) {
+    super(unit.module.source)
+    this.unit = unit
+    this.module = unit.module
+    this.kernel = unit.kernel
+    this.target = unit.target
     this.program = program
-    this.target = target
+  }
+
+  /** Refuses what the oldest kernel that the program has to load into does not have. */
+  expectKernel(version: string, node: Located, what: string, hint?: string): void {
+    const { oldestKernel } = this.target
+    if (oldestKernel === undefined || !isOlder(oldestKernel, version)) return
+    this.source.fail(
+      node,
+      `${what} needs Linux ${version}, and the program has to load into ${oldestKernel}`,
+      hint,
+    )
+  }
+
+  /** Calls a function of the kernel. */
+  callKfunc({ name, type }: { name: string; type: PrototypeType }, args: readonly Argument[]): Reg {
+    const d = this.newReg()
+    this.push({ op: 'call', d, callee: { kfunc: this.unit.kfunc(name, type) }, args })
+    return d
   }
 
   kernelElement(
     { pointer, path, kind }: KernelPlaceValue,
     index: bigint | undefined,
-    node: ast.MemberExpression,
+    node: ast.MemberExpression | ast.OptionalMemberExpression,
   ): KernelPlaceValue {
     const type = this.kernel.btf.resolve(path.typeId)
     if (type.kind !== 'array') this.source.fail(node, `this part of struct ${path.root.name} is not an array`)
@@ -49,10 +72,11 @@ export abstract class KernelMemory extends Builder {
     steps: readonly (string | number)[],
     recordId: number,
     name: string,
-    node: ast.MemberExpression,
+    node: { readonly property: Located },
   ): KernelPlaceValue {
     const record = this.kernel.btf.resolve(recordId)
-    if (record.kind !== 'struct' && record.kind !== 'union') this.source.fail(node, 'this has no members')
+    if (record.kind !== 'struct' && record.kind !== 'union')
+      this.source.fail(node.property, 'this has no members')
     const member = this.kernel.member(record, name)
     if (member === undefined) {
       this.source.fail(
@@ -68,6 +92,11 @@ export abstract class KernelMemory extends Builder {
       pointer,
       path: { root: pointer.record, steps: [...steps, name], typeId: member.typeId },
     }
+  }
+
+  /** Whether a part of a kernel struct is a number or a pointer, and not an array or another struct. */
+  isReadable({ path }: KernelPlaceValue): boolean {
+    return ['int', 'enum', 'enum64', 'ptr'].includes(this.kernel.btf.resolve(path.typeId).kind)
   }
 
   /** Reads a part of a kernel struct: a number, or a pointer to another one. */

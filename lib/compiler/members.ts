@@ -4,9 +4,30 @@ import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, integers, sizeOf, type Type } from './types.js'
-import { describeValue, type PlaceValue, type Scope, type Value } from './values.js'
+import {
+  describeValue,
+  type KernelPointerValue,
+  type NumberValue,
+  type PlaceValue,
+  type PointerValue,
+  type Scope,
+  type Value,
+} from './values.js'
+
+type MemberNode = ast.MemberExpression | ast.OptionalMemberExpression
+
+/** Where a member is asked for. */
+interface Access {
+  readonly object: ast.Node
+  readonly property: ast.Node
+  /** With `?.`. */
+  readonly optional?: boolean | null
+}
 
 export abstract class MemberCompiler extends KernelMemory {
+  /** Where `?.` goes if its pointer is null, in the left side of `??`. */
+  protected whereNull: { readonly label: string; used: boolean } | undefined
+
   abstract expression(node: ast.Expression, scope: Scope): Value
 
   /** The value of an expression that is read: what is in memory is loaded. */
@@ -24,18 +45,45 @@ export abstract class MemberCompiler extends KernelMemory {
     return this.source.text.slice(node.start ?? 0, node.end ?? 0)
   }
 
-  protected member(node: ast.MemberExpression, scope: Scope): Value {
+  protected member(node: MemberNode, scope: Scope): Value {
     const object = this.expression(node.object as ast.Expression, scope)
     if (node.computed) return this.#element(object, node, scope)
-    const name = (node.property as ast.Identifier).name
+    return this.memberOf(object, (node.property as ast.Identifier).name, node, scope)
+  }
+
+  /** What a pointer points to, which may not be null. */
+  protected behind(pointer: PointerValue, node: ast.Node, scope: Scope): PlaceValue {
+    this.expectPresent(node, scope)
+    return { kind: 'place', base: pointer.reg, offset: 0, type: pointer.type, shared: pointer.shared }
+  }
+
+  /** What a pointer points to, where a member or an element of it is asked for. */
+  #behind(pointer: PointerValue, node: Access, scope: Scope): PlaceValue {
+    this.#expectFollowed(pointer, node, scope)
+    return { kind: 'place', base: pointer.reg, offset: 0, type: pointer.type, shared: pointer.shared }
+  }
+
+  /** With `?.`, a pointer that is null ends the left side of a `??`. */
+  #expectFollowed({ reg }: PointerValue | KernelPointerValue, node: Access, scope: Scope): void {
+    const { object } = node
+    const state = object.type === 'Identifier' ? scope.get(object.name)?.state : undefined
+    if (!node.optional || (state !== undefined && state !== 'maybe')) {
+      this.expectPresent(object, scope)
+      return
+    }
+    if (this.whereNull === undefined) {
+      const text = `${this.text(object)}?.${this.text(node.property)}`
+      this.source.fail(object, 'this has no value if the pointer is null', `Say which one: ${text} ?? 0.`)
+    }
+    this.whereNull.used = true
+    this.push({ op: 'branch', comparison: 'eq', bits: 64, a: reg, b: { imm: 0 }, to: this.whereNull.label })
+  }
+
+  /** A member by its name. `node` is where it is asked for. */
+  protected memberOf(object: Value, name: string, node: Access, scope: Scope): Value {
     switch (object.kind) {
       case 'pointer':
-        this.expectPresent(node.object, scope)
-        return this.#memberOf(
-          { kind: 'place', base: object.reg, offset: 0, type: object.type, shared: object.shared },
-          name,
-          node,
-        )
+        return this.#memberOf(this.#behind(object, node, scope), name, node)
       case 'place':
         return this.#memberOf(object, name, node)
       case 'constants': {
@@ -49,7 +97,7 @@ export abstract class MemberCompiler extends KernelMemory {
         return { kind: 'constant', value: BigInt(value) }
       }
       case 'kernel pointer':
-        if (object.nullable) this.expectPresent(node.object, scope)
+        if (object.nullable) this.#expectFollowed(object, node, scope)
         return this.kernelMember(object, [], object.record.id, name, node)
       case 'kernel place': {
         const type = this.kernel.btf.resolve(object.path.typeId)
@@ -63,7 +111,7 @@ export abstract class MemberCompiler extends KernelMemory {
     this.source.fail(node.property, `${describeValue(object)} has no member '${name}'`)
   }
 
-  #memberOf(place: PlaceValue, name: string, node: ast.MemberExpression): Value {
+  #memberOf(place: PlaceValue, name: string, node: Access): Value {
     const { type } = place
     if (type.kind === 'int' && name === 'value') return place
     if (type.kind !== 'struct') {
@@ -87,19 +135,27 @@ export abstract class MemberCompiler extends KernelMemory {
     return { ...place, offset: place.offset + member.offset, type: member.type }
   }
 
-  #element(object: Value, node: ast.MemberExpression, scope: Scope): Value {
-    const index = this.module.constant(node.property)
-    if (object.kind === 'place' && (object.type.kind === 'array' || object.type.kind === 'chars')) {
-      const { type } = object
-      const of: Type = type.kind === 'chars' ? integers.u8! : type.of
-      if (index === undefined) return this.#variableElement(object, of, type.length, node, scope)
-      if (index < 0n || index >= BigInt(type.length)) {
-        this.source.fail(node.property, `the array has ${type.length} elements, 0 to ${type.length - 1}`)
-      }
-      return { ...object, offset: object.offset + Number(index) * sizeOf(of), type: of }
+  #element(object: Value, node: MemberNode, scope: Scope): Value {
+    const place = object.kind === 'pointer' ? this.#behind(object, node, scope) : object
+    if (place.kind === 'kernel place') {
+      return this.kernelElement(place, this.#constantIndex(node, scope), node)
     }
-    if (object.kind === 'kernel place') return this.kernelElement(object, index, node)
-    this.source.fail(node, `${describeValue(object)} has no elements`)
+    if (place.kind !== 'place' || (place.type.kind !== 'array' && place.type.kind !== 'chars')) {
+      this.source.fail(node, `${describeValue(object)} has no elements`)
+    }
+    const { type } = place
+    const of: Type = type.kind === 'chars' ? integers.u8! : type.of
+    const index = this.numeric(node.property as ast.Expression, scope)
+    if (index.kind === 'number') return this.#variableElement(place, of, type.length, index, node)
+    if (index.value < 0n || index.value >= BigInt(type.length)) {
+      this.source.fail(node.property, `the array has ${type.length} elements, 0 to ${type.length - 1}`)
+    }
+    return { ...place, offset: place.offset + Number(index.value) * sizeOf(of), type: of }
+  }
+
+  #constantIndex(node: MemberNode, scope: Scope): bigint | undefined {
+    const index = this.numeric(node.property as ast.Expression, scope)
+    return index.kind === 'constant' ? index.value : undefined
   }
 
   /** An element by a number that is only known when the program runs: it is kept within the array. */
@@ -107,26 +163,32 @@ export abstract class MemberCompiler extends KernelMemory {
     place: PlaceValue,
     of: Type,
     length: number,
-    node: ast.MemberExpression,
-    scope: Scope,
-  ): Value {
-    if ((length & (length - 1)) !== 0) {
+    value: NumberValue,
+    node: MemberNode,
+  ): PlaceValue {
+    const isPower = (length & (length - 1)) === 0
+    const isWithin = value.below !== undefined && value.below <= length
+    if (!isPower && !isWithin) {
       this.source.fail(
         node.property,
         'the index has to be a constant, unless the length of the array is a power of two',
         `Such an index is kept within the array: array<..., ${2 ** Math.ceil(Math.log2(length))}>.`,
       )
     }
-    const index = this.inReg(
-      this.convert(this.numeric(node.property as ast.Expression, scope), integerOf(4, false), node, true),
-    )
-    const [masked, scaled, base] = [this.newReg(), this.newReg(), this.newReg()]
-    this.push({ op: 'alu', operation: 'and', bits: 32, d: masked, a: index, b: { imm: length - 1 } })
-    this.push({ op: 'alu', operation: 'mul', bits: 64, d: scaled, a: masked, b: { imm: sizeOf(of) } })
+    let index = this.inReg(this.convert(value, integerOf(4, false), node, true))
+    if (!isWithin) {
+      const masked = this.newReg()
+      this.push({ op: 'alu', operation: 'and', bits: 32, d: masked, a: index, b: { imm: length - 1 } })
+      index = masked
+    }
+    const [scaled, base] = [this.newReg(), this.newReg()]
+    this.push({ op: 'alu', operation: 'mul', bits: 64, d: scaled, a: index, b: { imm: sizeOf(of) } })
+    if (place.base !== 'frame') {
+      this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: place.base, b: { reg: scaled } })
+      return { ...place, base, type: of }
+    }
     const start = this.newReg()
-    if (place.base === 'frame') this.push({ op: 'frame', d: start, offset: place.offset })
-    else
-      this.push({ op: 'alu', operation: 'add', bits: 64, d: start, a: place.base, b: { imm: place.offset } })
+    this.push({ op: 'frame', d: start, offset: place.offset })
     this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: start, b: { reg: scaled } })
     return { ...place, base, offset: 0, type: of }
   }

@@ -2,6 +2,7 @@
 import type { MapDefinition } from '../asm/map-definition.js'
 import { nearest } from './nearest.js'
 import type { Source } from './source.js'
+import { countCalls } from './subprograms.js'
 import { type ast, parseModule } from './syntax.js'
 import { type IntType, integers, type StructType, structOf, type Type, u32 } from './types.js'
 
@@ -105,6 +106,8 @@ export class Module {
   readonly constants = new Map<string, bigint>()
   readonly functions = new Map<string, FunctionNode>()
   readonly programs: ModuleProgram[] = []
+  /** How often each name is called. */
+  readonly calls: ReadonlyMap<string, number>
   license: string | undefined
 
   constructor(source: Source) {
@@ -112,6 +115,7 @@ export class Module {
     const statements = parseModule(source).map((node) =>
       node.type === 'ExportNamedDeclaration' && node.declaration ? node.declaration : node,
     )
+    this.calls = countCalls(statements)
     // Types may be used above the place where they are declared.
     for (const node of statements)
       if (node.type === 'TSTypeAliasDeclaration') this.aliases.set(node.id.name, node.typeAnnotation)

@@ -1,7 +1,7 @@
 import { alu } from '../asm/arithmetic.js'
 import { aluOperations } from '../asm/isa.js'
 import { liveness, reachable, successors } from './flow.js'
-import { isPure, type Operation, type Reg, rename, written } from './ir.js'
+import { isPure, type Operation, type Reg, rename, target, written } from './ir.js'
 
 /** Makes a function shorter without changing what it does. */
 export function optimize(operations: readonly Operation[]): Operation[] {
@@ -108,9 +108,7 @@ function shortenJumps(operations: readonly Operation[]): Operation[] {
 /** Removes operations whose results nobody reads, and labels that nobody jumps to. */
 function removeUnused(operations: readonly Operation[]): Operation[] {
   const { after } = liveness(operations)
-  const targets = new Set(
-    operations.flatMap((one) => (one.op === 'jump' || one.op === 'branch' ? [one.to] : [])),
-  )
+  const targets = new Set(operations.map(target))
   return operations.filter((operation, i) => {
     if (operation.op === 'label') return targets.has(operation.name)
     if (operation.op === 'move' && operation.d === operation.s && operation.bits === 64) return false

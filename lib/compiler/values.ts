@@ -16,6 +16,8 @@ export interface NumberValue {
   readonly kind: 'number'
   readonly reg: Reg
   readonly type: IntType
+  /** The number is known to be smaller than this. */
+  readonly below?: number
 }
 
 /** Memory that a program may read, and write unless it is read-only. */

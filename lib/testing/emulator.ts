@@ -5,6 +5,7 @@ import { type Codec, compile } from '../btf/codec.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { relocate } from './core.js'
 import { type Coverage, coverageOf } from './coverage.js'
+import { iteratorFunctions } from './helpers/iterators.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
 import type { EmulatedMap } from './maps.js'
@@ -30,7 +31,7 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   currentTask?: { readonly [member: string]: KernelValue }
   /** Helpers that take the place of the emulated ones, or add to them, by name. */
   helpers?: Readonly<Partial<Record<HelperName | `bpf_${HelperName}`, Helper>>>
-  /** Kernel functions by name. None is emulated without one. */
+  /** Kernel functions by name. Without one, only the iterator over numbers is emulated (bpf_iter_num_new and its like). */
   kfuncs?: Readonly<Record<string, Helper>>
   /** Options of the kernel's configuration, and addresses of kernel symbols, by name. */
   externs?: Readonly<Record<string, number | bigint>>
@@ -77,7 +78,7 @@ export class Emulator implements TestObject {
     this.machine = new Machine(
       { ...object, functions },
       {
-        kernelFunctions: kfuncs,
+        kernelFunctions: { ...iteratorFunctions, ...kfuncs },
         ...(cpus !== undefined && { cpus }),
         ...(executor !== undefined && { executor }),
         ...(budget !== undefined && { budget }),

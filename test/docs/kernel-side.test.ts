@@ -10,12 +10,13 @@ import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, xdp] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
+const [exec, main, atRunTime, xdp, structs] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
   writeFileSync(join(folder, 'main.ts'), main!)
   writeFileSync(join(folder, 'count.ts'), atRunTime!)
+  writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
   await gen(join(folder, 'exec.bpf.ts'))
   // Members of kernel structs are not declared yet.
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
@@ -47,5 +48,11 @@ describe('docs/kernel-side.md', () => {
     const emulator = Emulator.open(compile(xdp!).object)
     const { action } = emulator.program('onFrame').run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
     expect(action).toBe('XDP_DROP')
+  })
+
+  it('keeps structs and arrays on the stack', () => {
+    const emulator = Emulator.open(compile(structs!).object)
+    emulator.program('sum').run({ context: new Uint8Array(8) })
+    expect(emulator.get('result')).toBe(102n)
   })
 })

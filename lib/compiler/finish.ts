@@ -1,0 +1,34 @@
+// From operations to instructions: what is the same for programs and for the functions that they call.
+import type { Instruction } from '../asm/instruction.js'
+import { allocate } from './allocate.js'
+import type { Builder } from './builder.js'
+import { stackSize } from './builder.js'
+import { emit } from './emit.js'
+import { optimize } from './optimize.js'
+import type { Located } from './source.js'
+
+/** The kernel counts the stack of a function in steps of this many bytes. */
+const stackStep = 32
+
+/**
+ * Optimizes a function, chooses its registers and makes its instructions.
+ *
+ * @param calleeStack - bytes that the functions which it calls need
+ */
+export function finish(
+  builder: Builder,
+  node: Located,
+  calleeStack: number,
+): { instructions: readonly Instruction[]; stack: number } {
+  const operations = optimize(builder.list)
+  const allocation = allocate(operations, builder.newReg, () => builder.newSlot(8, node))
+  const stack = Math.max(1, Math.ceil(builder.stack / stackStep)) * stackStep + calleeStack
+  if (calleeStack > 0 && stack > stackSize) {
+    builder.source.fail(
+      node,
+      `this needs ${stack} bytes of stack with the functions that it calls, and the kernel has ${stackSize}`,
+      'Put what is large into a map, or into the record of a ring buffer.',
+    )
+  }
+  return { instructions: emit(allocation, builder.source), stack }
+}

@@ -1,0 +1,238 @@
+// Calls of the file's own functions. Small ones are written in the place of the call, large ones become subprograms.
+import { finish } from './finish.js'
+import { LoopCompiler } from './loops.js'
+import type { FunctionNode } from './module.js'
+import type { Located } from './source.js'
+import {
+  type CompiledFunction,
+  functionType,
+  isSubprogram,
+  kindOf,
+  mostArguments,
+  parameterType,
+  passing,
+} from './subprograms.js'
+import type { ast } from './syntax.js'
+import { describe, type IntType, s32, u64 } from './types.js'
+import { describeValue, owedOf, type Scope, type Value, type Variable } from './values.js'
+
+/** Where `return` goes in a function that is not a program. */
+interface Returns {
+  /** The end of a function that is written in the place of its call; undefined in a subprogram. */
+  readonly label: string | undefined
+  readonly reg: number
+  /** Undefined for void. */
+  readonly type: IntType | undefined
+  /** The parameters. */
+  readonly scope: Scope
+  /** What is known about the parameters at each return. */
+  readonly exits: Scope[]
+}
+
+export abstract class CallCompiler extends LoopCompiler {
+  protected returns: Returns | undefined
+  /** Bytes of stack of the functions that are called. */
+  calleeStack = 0
+
+  /** Whether control does not go on behind the body. */
+  protected abstract body(fn: FunctionNode, scope: Scope): boolean
+  protected abstract variable(
+    value: Value,
+    wanted: IntType | undefined,
+    node: Located,
+    isMutable: boolean,
+  ): Value
+  /** A compiler for another function of the same program. */
+  protected abstract another(): CallCompiler
+
+  protected return(node: ast.Expression | undefined, at: Located, scope: Scope): void {
+    const { returns } = this
+    const type = returns === undefined ? s32 : returns.type
+    if (type === undefined && node !== undefined)
+      this.source.fail(node, 'this function returns nothing: its type is void')
+    const value = node === undefined ? { kind: 'constant' as const, value: 0n } : this.rvalue(node, scope)
+    const number = this.convert(this.expectNumeric(value, node ?? at), type ?? s32, node ?? at)
+    this.at = at.start ?? this.at
+    this.expectGivenBack(scope, returns?.scope, at)
+    const reg = this.inReg(number)
+    for (const loop of this.loops.toReversed()) loop.leave?.()
+    returns?.exits.push(new Map(scope))
+    if (returns?.label === undefined) {
+      this.push({ op: 'return', value: returns && type === undefined ? undefined : reg })
+      return
+    }
+    this.push({ op: 'move', d: returns.reg, s: reg, bits: 64 })
+    this.jump(returns.label)
+  }
+
+  protected override callFunction(
+    name: string,
+    fn: FunctionNode,
+    node: ast.CallExpression,
+    scope: Scope,
+  ): Value {
+    const { calls } = this.unit
+    if (calls.includes(name))
+      this.source.fail(node, `'${name}' calls itself, and the kernel could not see where that ends`)
+    if (node.arguments.length > fn.params.length)
+      this.source.fail(node.arguments[fn.params.length]!, `'${name}' has ${fn.params.length} parameters`)
+    const own: Scope = new Map()
+    const names = fn.params.map((parameter, i) => {
+      if (parameter.type !== 'Identifier') this.source.fail(parameter, 'a parameter is a name with a type')
+      const argument = node.arguments[i]
+      if (argument === undefined) this.source.fail(node, `'${name}' has ${fn.params.length} parameters`)
+      own.set(parameter.name, this.#argument(parameter, argument as ast.Expression, scope))
+      return parameter.name
+    })
+    const type = this.#returnType(fn)
+    calls.push(name)
+    const { value, after } = this.#subprogram(name, fn, own, type, node) ?? this.#inline(fn, own, type, node)
+    calls.pop()
+    for (const [i, argument] of node.arguments.entries())
+      this.#giveBack(argument, after.get(names[i]!), scope)
+    return type === undefined ? { kind: 'void' } : value
+  }
+
+  #returnType(fn: FunctionNode): IntType | undefined {
+    const annotation = fn.returnType?.type === 'TSTypeAnnotation' ? fn.returnType.typeAnnotation : undefined
+    if (annotation?.type === 'TSVoidKeyword') return undefined
+    const type = annotation ? this.module.type(annotation) : u64
+    if (type.kind !== 'int') this.source.fail(annotation!, 'a function returns a number')
+    return type
+  }
+
+  /** What a function has submitted or discarded is given back for its caller, too. */
+  #giveBack(argument: ast.Node, after: Variable | undefined, scope: Scope): void {
+    if (argument.type !== 'Identifier' || after?.state !== 'given back') return
+    const variable = scope.get(argument.name)
+    if (variable !== undefined) scope.set(argument.name, { ...variable, state: 'given back' })
+  }
+
+  #inline(
+    fn: FunctionNode,
+    own: Scope,
+    type: IntType | undefined,
+    node: ast.Node,
+  ): { value: Value; after: Scope } {
+    const { returns, loops, whereNull } = this
+    const label = this.newLabel()
+    const reg = this.newReg()
+    this.returns = { label, reg, type, scope: new Map(own), exits: [] }
+    this.loops = []
+    this.whereNull = undefined
+    const after = this.#bodyOf(fn, own, node, () => this.push({ op: 'const', d: reg, value: 0n }))
+    this.label(label)
+    Object.assign(this, { returns, loops, whereNull })
+    return { value: { kind: 'number', reg, type: type ?? u64 }, after }
+  }
+
+  /** Compiles the body, and tells what has become of the parameters. */
+  #bodyOf(fn: FunctionNode, own: Scope, node: ast.Node, atEnd: () => void): Scope {
+    const { exits } = this.returns!
+    if (!this.body(fn, own)) {
+      exits.push(own)
+      atEnd()
+    }
+    const after: Scope = new Map()
+    for (const [name, variable] of own) {
+      if (owedOf(variable.value) === undefined) continue
+      const states = exits.map((one) => one.get(name)!.state!)
+      after.set(name, { ...variable, state: this.merge(name, variable, states, node, 'this function') })
+    }
+    return after
+  }
+
+  #subprogram(
+    name: string,
+    fn: FunctionNode,
+    own: Scope,
+    type: IntType | undefined,
+    node: ast.Node,
+  ): { value: Value; after: Scope } | undefined {
+    if (!isSubprogram(fn, this.module.calls.get(name) ?? 0)) return undefined
+    const passed = [...own].map(([name, variable]) => ({
+      name,
+      variable,
+      ...passing(this, variable.value),
+    }))
+    if (passed.some(({ inside }) => inside === undefined)) return undefined
+    const registers = passed.flatMap(({ reg }) => (reg === undefined ? [] : [{ reg }]))
+    if (registers.length > mostArguments) return undefined
+    const compiled = this.#compiled(name, fn, own, type, node)
+    this.calleeStack = Math.max(this.calleeStack, compiled.stack)
+    const reg = this.newReg()
+    this.push({ op: 'call', d: reg, callee: { function: compiled.name }, args: registers })
+    return { value: { kind: 'number', reg, type: type ?? u64 }, after: compiled.after }
+  }
+
+  #compiled(
+    name: string,
+    fn: FunctionNode,
+    own: Scope,
+    type: IntType | undefined,
+    node: ast.Node,
+  ): CompiledFunction {
+    const { functions } = this.unit
+    const kinds = [...own.values()].map(({ value, state }) => `${kindOf(value)} ${state ?? ''}`)
+    const key = [name, this.program.hook, ...kinds].join('|')
+    const known = functions.get(key)
+    if (known !== undefined) return known
+    const inner = this.another()
+    inner.at = fn.start ?? 0
+    const scope: Scope = new Map()
+    const types: Record<string, ReturnType<typeof parameterType>> = {}
+    let index = 0
+    for (const [name, variable] of own) {
+      const { reg, inside } = passing(this, variable.value)!
+      const own = inner.newReg()
+      if (reg !== undefined) {
+        types[name] = parameterType(variable.value)
+        inner.push({ op: 'param', d: own, index: index++ })
+      }
+      scope.set(name, { ...variable, value: inside(own) })
+    }
+    inner.returns = { label: undefined, reg: inner.newReg(), type, scope: new Map(scope), exits: [] }
+    const after = inner.#bodyOf(fn, scope, node, () => {
+      const reg = inner.newReg()
+      inner.push({ op: 'const', d: reg, value: 0n })
+      inner.push({ op: 'return', value: type && reg })
+    })
+    const others = [...functions.values()].filter((one) => one.source === name).length
+    const compiled: CompiledFunction = {
+      ...finish(inner, fn, inner.calleeStack),
+      name: others === 0 ? name : `${name}__${others + 1}`,
+      source: name,
+      type: functionType(type, types),
+      after,
+    }
+    functions.set(key, compiled)
+    return compiled
+  }
+
+  #argument(parameter: ast.Identifier, argument: ast.Expression, scope: Scope): Variable {
+    const annotation = parameter.typeAnnotation
+    const wanted = annotation?.type === 'TSTypeAnnotation' ? annotation.typeAnnotation : undefined
+    const value = this.expression(argument, scope)
+    const isNumber = value.kind === 'number' || value.kind === 'constant' || value.kind === 'kernel place'
+    if (!isNumber && !(value.kind === 'place' && value.type.kind === 'int')) {
+      const state = argument.type === 'Identifier' ? scope.get(argument.name)?.state : undefined
+      const isOwn = value.kind === 'place' || value.kind === 'pointer'
+      const type = isOwn && wanted ? this.module.type(wanted) : undefined
+      if (type !== undefined && isOwn && describe(type) !== describe(value.type))
+        this.source.fail(
+          argument,
+          `this is a ${describe(value.type)}, and '${parameter.name}' is declared as ${describe(type)}`,
+        )
+      return { value, mutable: false, ...(state !== undefined && { state }) }
+    }
+    const number = value.kind === 'kernel place' ? this.readKernel(value, argument) : value
+    if (number.kind === 'kernel pointer') return { value: number, mutable: false }
+    const type = wanted && this.module.type(wanted)
+    if (type !== undefined && type.kind !== 'int')
+      this.source.fail(
+        argument,
+        `this is ${describeValue(value)}, and '${parameter.name}' is declared as ${describe(type)}`,
+      )
+    return { value: this.variable(number, type, argument, true), mutable: true }
+  }
+}

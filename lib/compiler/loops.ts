@@ -1,0 +1,406 @@
+// Loops and switch. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
+import { ConditionCompiler } from './conditions.js'
+import type { Reg } from './ir.js'
+import { numberIterator } from './iterators.js'
+import type { Located } from './source.js'
+import type { ast } from './syntax.js'
+import { integerOf, s32, u32 } from './types.js'
+import { type NumberValue, owedOf, type PointerState, type Scope, type Variable } from './values.js'
+
+/** The most rounds that a loop may have if the verifier follows each of them. */
+const mostRounds = 8192
+/** The most rounds that the kernel counts: BPF_MAX_LOOPS. */
+const mostCounted = 8 * 1024 * 1024
+
+/** What `break` and `continue` leave. */
+export interface Breakable {
+  readonly end: string
+  /** Where the next round begins; undefined for `switch`. */
+  readonly next: string | undefined
+  readonly scope: Scope
+  readonly label: string | undefined
+  /** What is done when control leaves it for something further out. */
+  readonly leave?: () => void
+  /** What is known about pointers at each `break` out of a switch. */
+  readonly exits?: Scope[]
+}
+
+type Limit = ast.BinaryExpression
+
+export abstract class LoopCompiler extends ConditionCompiler {
+  protected loops: Breakable[] = []
+
+  /** Compiles statements, and returns whether control does not go on behind them. */
+  protected abstract block(statements: readonly ast.Statement[], outer: Scope): boolean
+  protected abstract statement(node: ast.Statement, scope: Scope): boolean
+  protected abstract expectGivenBack(scope: Scope, outer: Scope | undefined, at: Located): void
+  protected abstract merge(
+    name: string,
+    variable: Variable,
+    states: readonly PointerState[],
+    node: ast.Node,
+    what?: string,
+  ): PointerState
+
+  /** A loop or switch, which may have a label. */
+  protected breakable(node: ast.Statement, scope: Scope, label?: string): boolean {
+    switch (node.type) {
+      case 'ForStatement':
+        return this.#for(node, scope, label)
+      case 'ForOfStatement':
+        return this.#forOf(node, scope, label)
+      case 'WhileStatement':
+        return this.#while(node, scope, label)
+      case 'DoWhileStatement':
+        return this.#doWhile(node, scope, label)
+      case 'SwitchStatement':
+        return this.#switch(node, scope, label)
+    }
+    this.source.fail(node, 'a label stands before a loop or a switch')
+  }
+
+  // ---- Loops that the verifier follows
+
+  #for(node: ast.ForStatement, outer: Scope, label: string | undefined): boolean {
+    const scope = new Map(outer)
+    if (node.init) {
+      if (node.init.type === 'VariableDeclaration') this.statement(node.init, scope)
+      else this.expression(node.init, scope)
+    }
+    const { test, update } = node
+    const next = (): void => {
+      if (!update) return
+      this.at = update.start ?? this.at
+      this.expression(update, scope)
+    }
+    const limit = test ? this.#limitOf(test, scope) : undefined
+    if (limit !== undefined && update) {
+      this.#expectReachable(limit, scope)
+      this.#followed(test!, node.body, scope, label, next)
+    } else this.#counted(test ?? undefined, node, node.body, scope, label, next)
+    return false
+  }
+
+  #while(node: ast.WhileStatement, outer: Scope, label: string | undefined): boolean {
+    const scope = new Map(outer)
+    const limit = this.#limitOf(node.test, scope)
+    if (limit !== undefined && this.#steps(limit, node.body)) {
+      this.#expectReachable(limit, scope)
+      this.#followed(node.test, node.body, scope, label, () => {})
+    } else this.#counted(node.test, node, node.body, scope, label, () => {})
+    return false
+  }
+
+  #doWhile(node: ast.DoWhileStatement, outer: Scope, label: string | undefined): boolean {
+    const scope = new Map(outer)
+    const limit = this.#limitOf(node.test, scope)
+    const isFollowed = limit !== undefined && this.#steps(limit, node.body)
+    const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
+    const counter = isFollowed ? undefined : this.#counter(node, end)
+    this.label(top)
+    counter?.round()
+    this.#body(node.body, scope, { end, next, label, ...(counter && { leave: counter.leave }) })
+    this.label(next)
+    this.condition(node.test, scope, end, false)
+    this.jump(top)
+    this.label(end)
+    counter?.leave()
+    return false
+  }
+
+  /** A loop whose rounds the verifier follows: its condition is asked again at its end. */
+  #followed(
+    test: ast.Expression,
+    body: ast.Statement,
+    scope: Scope,
+    label: string | undefined,
+    update: () => void,
+  ): void {
+    const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
+    this.condition(test, scope, end, false)
+    this.label(top)
+    this.#body(body, scope, { end, next, label })
+    this.label(next)
+    update()
+    this.condition(test, scope, top, true)
+    this.label(end)
+  }
+
+  /** A loop whose rounds the kernel counts. */
+  #counted(
+    test: ast.Expression | undefined,
+    node: ast.Node,
+    body: ast.Statement,
+    scope: Scope,
+    label: string | undefined,
+    update: () => void,
+  ): void {
+    const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
+    const counter = this.#counter(test ?? node, end)
+    this.label(top)
+    counter.round()
+    if (test) this.condition(test, scope, end, false)
+    this.#body(body, scope, { end, next, label, leave: counter.leave })
+    this.label(next)
+    update()
+    this.jump(top)
+    this.label(end)
+    counter.leave()
+  }
+
+  /** What ends a loop after 8 million rounds, whatever its condition says. */
+  #counter(node: ast.Node, end: string): { round: () => void; leave: () => void } {
+    if (this.unit.has('6.9')) return { round: () => this.push({ op: 'mayGoto', to: end }), leave: () => {} }
+    this.expectKernel(
+      '6.4',
+      node,
+      'a loop whose end the kernel has to find',
+      'Write for (const i of range(100)) { ... }, and leave it with break.',
+    )
+    const zero = { kind: 'constant', value: 0n } as const
+    const iterator = this.#iterator(zero, { kind: 'constant', value: BigInt(mostCounted) })
+    return {
+      round: () =>
+        this.push({ op: 'branch', comparison: 'eq', bits: 64, a: iterator.next(), b: { imm: 0 }, to: end }),
+      leave: iterator.destroy,
+    }
+  }
+
+  #iterator(start: Parameters<LoopCompiler['inReg']>[0], end: Parameters<LoopCompiler['inReg']>[0]) {
+    const slot = this.newSlot(8)
+    const [first, last] = [this.inReg(start), this.inReg(end)]
+    this.callKfunc(numberIterator.create, [{ frame: slot }, { reg: first }, { reg: last }])
+    return {
+      next: (): Reg => this.callKfunc(numberIterator.next, [{ frame: slot }]),
+      destroy: (): void => void this.callKfunc(numberIterator.destroy, [{ frame: slot }]),
+    }
+  }
+
+  /** The part of a condition that compares a variable with a constant, which ends the loop. */
+  #limitOf(test: ast.Expression, scope: Scope): Limit | undefined {
+    if (test.type === 'LogicalExpression' && test.operator === '&&')
+      return this.#limitOf(test.left, scope) ?? this.#limitOf(test.right, scope)
+    if (test.type === 'ParenthesizedExpression') return this.#limitOf(test.expression, scope)
+    if (test.type !== 'BinaryExpression' || !/^(<|<=|>|>=|!==)$/.test(test.operator)) return undefined
+    const { left } = test
+    const variable = left.type === 'Identifier' ? scope.get(left.name) : undefined
+    if (!variable?.mutable || variable.value.kind !== 'number') return undefined
+    return this.#boundOf(test, scope) === undefined ? undefined : test
+  }
+
+  #boundOf({ right }: Limit, scope: Scope): bigint | undefined {
+    const value = right.type === 'Identifier' ? scope.get(right.name)?.value : undefined
+    return value?.kind === 'constant' ? value.value : this.module.constant(right)
+  }
+
+  #expectReachable(limit: Limit, scope: Scope): void {
+    const bound = this.#boundOf(limit, scope)!
+    if (bound <= BigInt(mostRounds) && bound >= -BigInt(mostRounds)) return
+    this.source.fail(
+      limit.right,
+      `a loop can have ${mostRounds} rounds at most here: the verifier follows each of them`,
+      'for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
+    )
+  }
+
+  /** Whether a loop counts the variable of its condition by a constant: somewhere in its body stands i++, i += 2 or the like. */
+  #steps({ left }: Limit, body: ast.Node): boolean {
+    const { name } = left as ast.Identifier
+    const isOwn = (node: ast.Node): boolean => node.type === 'Identifier' && node.name === name
+    const found = (node: ast.Node): boolean => {
+      if (node.type === 'UpdateExpression') return isOwn(node.argument)
+      if (node.type === 'AssignmentExpression')
+        return (
+          isOwn(node.left) && /^[+-]=$/.test(node.operator) && this.module.constant(node.right) !== undefined
+        )
+      if (node.type === 'ExpressionStatement') return found(node.expression)
+      return node.type === 'BlockStatement' && node.body.some(found)
+    }
+    return found(body)
+  }
+
+  // ---- for (const i of range(n))
+
+  #forOf(node: ast.ForOfStatement, outer: Scope, label: string | undefined): boolean {
+    const { left, right } = node
+    const isRange =
+      right.type === 'CallExpression' && right.callee.type === 'Identifier' && right.callee.name === 'range'
+    const id = left.type === 'VariableDeclaration' ? left.declarations[0]?.id : undefined
+    if (!isRange || id?.type !== 'Identifier') {
+      this.source.fail(
+        node,
+        'a loop goes over a range of numbers here',
+        'Write for (const i of range(10)) { ... }.',
+      )
+    }
+    const [count, most] = right.arguments as ast.Expression[]
+    if (count === undefined || right.arguments.length > 2)
+      this.source.fail(right, 'range needs its number of rounds', 'Write range(10), or range(n, 64).')
+    const rounds = this.#constantOf(count, outer)
+    const limit = most === undefined ? undefined : this.#constantOf(most, outer)
+    if (most !== undefined && limit === undefined)
+      this.source.fail(most, 'the second argument of range is the most rounds, a constant')
+    const bound = rounds ?? limit
+    if (bound !== undefined && (bound < 0n || bound > BigInt(mostRounds))) {
+      this.source.fail(
+        right,
+        `a loop can have ${mostRounds} rounds at most here: the verifier follows each of them`,
+        'for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
+      )
+    }
+    const scope = new Map(outer)
+    if (bound === undefined) this.#runtimeRange(count, id.name, node, scope, label)
+    else this.#constantRange(count, Number(bound), rounds !== undefined, id.name, node, scope, label)
+    return false
+  }
+
+  #constantOf(node: ast.Expression, scope: Scope): bigint | undefined {
+    const value = node.type === 'Identifier' ? scope.get(node.name)?.value : undefined
+    return value?.kind === 'constant' ? value.value : this.module.constant(node)
+  }
+
+  #constantRange(
+    count: ast.Expression,
+    bound: number,
+    isConstant: boolean,
+    name: string,
+    node: ast.ForOfStatement,
+    scope: Scope,
+    label: string | undefined,
+  ): void {
+    if (bound === 0) return
+    const reg = this.newReg()
+    const counter: NumberValue = { kind: 'number', reg, type: u32, below: bound }
+    const rounds = isConstant
+      ? undefined
+      : this.inReg(this.convert(this.numeric(count, scope), integerOf(4, false), count))
+    this.push({ op: 'const', d: reg, value: 0n })
+    scope.set(name, { value: counter, mutable: false })
+    const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
+    const isOver = (to: string): void => {
+      if (rounds !== undefined)
+        this.push({ op: 'branch', comparison: 'ge', bits: 32, a: reg, b: { reg: rounds }, to })
+    }
+    isOver(end)
+    this.label(top)
+    this.#body(node.body, scope, { end, next, label })
+    this.label(next)
+    this.push({ op: 'alu', operation: 'add', bits: 32, d: reg, a: reg, b: { imm: 1 } })
+    isOver(end)
+    this.push({ op: 'branch', comparison: 'lt', bits: 32, a: reg, b: { imm: bound }, to: top })
+    this.label(end)
+  }
+
+  #runtimeRange(
+    count: ast.Expression,
+    name: string,
+    node: ast.ForOfStatement,
+    scope: Scope,
+    label: string | undefined,
+  ): void {
+    this.expectKernel(
+      '6.4',
+      count,
+      'a range whose end is not a constant',
+      `Say how many rounds there are at most: range(${this.text(count)}, 64).`,
+    )
+    const rounds = this.#atMost(this.convert(this.numeric(count, scope), u32, count), mostCounted)
+    const iterator = this.#iterator({ kind: 'constant', value: 0n }, rounds)
+    const [top, end] = [this.newLabel(), this.newLabel()]
+    this.label(top)
+    const place = iterator.next()
+    this.push({ op: 'branch', comparison: 'eq', bits: 64, a: place, b: { imm: 0 }, to: end })
+    const reg = this.newReg()
+    this.push({ op: 'load', d: reg, base: place, offset: 0, size: 4 })
+    scope.set(name, { value: { kind: 'number', reg, type: u32 }, mutable: false })
+    this.#body(node.body, scope, { end, next: top, label, leave: iterator.destroy })
+    this.jump(top)
+    this.label(end)
+    iterator.destroy()
+  }
+
+  #atMost(value: ReturnType<LoopCompiler['convert']>, most: number): NumberValue {
+    const [reg, done] = [this.newReg(), this.newLabel()]
+    this.push({ op: 'move', d: reg, s: this.inReg(value), bits: 64 })
+    this.push({ op: 'branch', comparison: 'le', bits: 32, a: reg, b: { imm: most }, to: done })
+    this.push({ op: 'const', d: reg, value: BigInt(most) })
+    this.label(done)
+    return { kind: 'number', reg, type: s32 }
+  }
+
+  #body(body: ast.Statement, scope: Scope, labels: Omit<Breakable, 'scope'>): void {
+    const before = new Map(scope)
+    this.loops.push({ ...labels, scope })
+    const inner = new Map(scope)
+    this.block([body], inner)
+    this.loops.pop()
+    for (const [name, { value, state }] of before) {
+      const owed = owedOf(value)
+      if (owed !== undefined && inner.get(name)?.state !== state) {
+        this.source.fail(body, `the ${owed.what} '${name}' is given back in a loop, which may run again`)
+      }
+    }
+  }
+
+  protected leaveLoop(node: ast.BreakStatement | ast.ContinueStatement, scope: Scope): boolean {
+    const label = node.label?.name
+    const isContinue = node.type === 'ContinueStatement'
+    const at = this.loops.findLastIndex(
+      (one) => (label === undefined || one.label === label) && !(isContinue && one.next === undefined),
+    )
+    const target = this.loops[at]
+    if (target === undefined) this.source.fail(node, 'this stands in no loop that it could leave')
+    this.expectGivenBack(scope, target.scope, node)
+    for (const inner of this.loops.slice(at + 1).reverse()) inner.leave?.()
+    if (!isContinue) target.exits?.push(new Map(scope))
+    this.jump(isContinue ? target.next! : target.end)
+    return true
+  }
+
+  // ---- switch
+
+  #switch(node: ast.SwitchStatement, outer: Scope, label: string | undefined): boolean {
+    const value = this.numeric(node.discriminant, outer)
+    const end = this.newLabel()
+    const exits: Scope[] = []
+    const labels = node.cases.map(() => this.newLabel())
+    const seen = new Set<bigint>()
+    for (const [i, one] of node.cases.entries()) {
+      if (!one.test) continue
+      this.at = one.test.start ?? this.at
+      const constant = this.expression(one.test, outer)
+      if (constant.kind !== 'constant') this.source.fail(one.test, 'a case is a constant number')
+      if (seen.has(constant.value)) this.source.fail(one.test, `the case ${constant.value} stands here twice`)
+      seen.add(constant.value)
+      this.compare('eq', value, constant, labels[i]!, one.test)
+    }
+    const byDefault = node.cases.findIndex(({ test }) => !test)
+    this.jump(byDefault < 0 ? end : labels[byDefault]!)
+    if (byDefault < 0) exits.push(new Map(outer))
+    this.loops.push({ end, next: undefined, scope: outer, label, exits })
+    let through: Scope | undefined
+    for (const [i, one] of node.cases.entries()) {
+      this.label(labels[i]!)
+      const scope = new Map(outer)
+      // What falls through from the case above comes here as well.
+      if (through !== undefined) this.#join(scope, outer, [outer, through], one)
+      const isLast = i === node.cases.length - 1
+      const ends = this.block(one.consequent, scope)
+      through = ends ? undefined : scope
+      if (through !== undefined && isLast) exits.push(through)
+    }
+    this.loops.pop()
+    this.label(end)
+    this.#join(outer, new Map(outer), exits, node)
+    return exits.length === 0
+  }
+
+  /** What is known about pointers where several ways meet. */
+  #join(scope: Scope, names: Scope, ways: readonly Scope[], node: ast.Node): void {
+    for (const [name, variable] of names) {
+      if (variable.state === undefined) continue
+      const states = ways.map((one) => one.get(name)!.state!)
+      scope.set(name, { ...variable, state: this.merge(name, variable, states, node, 'this switch') })
+    }
+  }
+}

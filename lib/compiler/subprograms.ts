@@ -1,0 +1,128 @@
+// Functions of the file that are not written in the place of their calls: what stands for them in the object.
+import * as c from '../asm/c-types.js'
+import type { Instruction } from '../asm/instruction.js'
+import type { Builder } from './builder.js'
+import type { Reg } from './ir.js'
+import type { FunctionNode } from './module.js'
+import type { ast } from './syntax.js'
+import { cTypeOf, describe, type IntType } from './types.js'
+import { owedOf, type Scope, type Value } from './values.js'
+
+/** A function after it was compiled for one set of argument kinds. */
+export interface CompiledFunction {
+  readonly name: string
+  readonly type: c.PrototypeType
+  readonly instructions: readonly Instruction[]
+  /** Bytes of stack, with those of the functions that it calls. */
+  readonly stack: number
+  /** What has become of the arguments that have to be given back, when it returns. */
+  readonly after: Scope
+  /** Its name in the source. */
+  readonly source: string
+}
+
+/** A function that is smaller is written in the place of its calls, even if there are many. */
+const smallest = 40
+
+/** Registers for arguments. */
+export const mostArguments = 5
+
+/** How much code a function is, in nodes of its syntax tree. */
+function sizeOf(node: unknown): number {
+  if (Array.isArray(node)) return node.reduce<number>((sum, one) => sum + sizeOf(one), 0)
+  if (typeof node !== 'object' || node === null || !('type' in node)) return 0
+  let size = 1
+  for (const [key, value] of Object.entries(node))
+    if (key !== 'loc' && key !== 'typeAnnotation' && typeof value === 'object') size += sizeOf(value)
+  return size
+}
+
+/** Whether a function is large and called from more than one place. */
+export function isSubprogram(fn: FunctionNode, calls: number): boolean {
+  return calls > 1 && sizeOf(fn.body) >= smallest
+}
+
+/** How often each name is called in a file. */
+export function countCalls(nodes: readonly ast.Node[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) {
+      for (const one of node) visit(one)
+      return
+    }
+    if (typeof node !== 'object' || node === null || !('type' in node)) return
+    const { type, callee } = node as ast.CallExpression
+    if (type === 'CallExpression' && callee.type === 'Identifier')
+      counts.set(callee.name, (counts.get(callee.name) ?? 0) + 1)
+    for (const [key, value] of Object.entries(node))
+      if (key !== 'loc' && typeof value === 'object') visit(value)
+  }
+  visit(nodes)
+  return counts
+}
+
+/** What an argument is, apart from its register: functions are compiled once for each combination. */
+export function kindOf(value: Value): string {
+  switch (value.kind) {
+    case 'number':
+      return value.type.name
+    case 'place':
+      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''}`
+    case 'pointer':
+      return `pointer ${describe(value.type)} ${value.shared} ${owedKind(value)}`
+    case 'kernel pointer':
+      return `kernel ${value.record.id} ${value.trusted} ${value.nullable === true} ${owedKind(value)}`
+    case 'kernel place':
+      return `${kindOf(value.pointer)} ${value.path.steps.join('.')}`
+    case 'packet':
+      return `packet ${value.data} ${value.end}`
+    case 'map':
+      return `map ${value.map.name}`
+    case 'constants':
+      return value.name
+    default:
+      return value.kind
+  }
+}
+
+const owedKind = (value: Value): string => {
+  const owed = owedOf(value)
+  return owed === undefined ? '' : `${owed.what} ${owed.map?.name ?? owed.release ?? ''}`
+}
+
+/** The register that a value is passed in, and the value when it is in another. Undefined for what cannot be passed. */
+export function passing(
+  compiler: Builder,
+  value: Value,
+): { reg: Reg | undefined; inside: (reg: Reg) => Value } | undefined {
+  switch (value.kind) {
+    case 'number':
+    case 'pointer':
+    case 'kernel pointer':
+      return { reg: value.reg, inside: (reg) => ({ ...value, reg }) }
+    case 'place':
+      return { reg: compiler.addressReg(value), inside: (base) => ({ ...value, base, offset: 0 }) }
+    case 'kernel place':
+      return {
+        reg: value.pointer.reg,
+        inside: (reg) => ({ ...value, pointer: { ...value.pointer, reg } }),
+      }
+    case 'packet':
+      return { reg: value.context, inside: (context) => ({ ...value, context }) }
+    case 'map':
+    case 'constants':
+    case 'namespace':
+      return { reg: undefined, inside: () => value }
+    default:
+      return undefined
+  }
+}
+
+/** The type of a parameter in the object's BTF. */
+export const parameterType = (value: Value): c.CType =>
+  value.kind === 'number' ? cTypeOf(value.type) : c.pointer(c.voidType)
+
+export const functionType = (
+  returns: IntType | undefined,
+  parameters: Readonly<Record<string, c.CType>>,
+): c.PrototypeType => c.prototype(returns ? cTypeOf(returns) : c.voidType, parameters)

@@ -1,0 +1,37 @@
+// What the functions of one file share while they are compiled.
+
+import type { PrototypeType } from '../asm/c-types.js'
+import type { ExternDefinition } from '../asm/object-writer.js'
+import type { KernelTypes } from './kernel-types.js'
+import type { Module } from './module.js'
+import type { CompiledFunction } from './subprograms.js'
+import { isOlder, type Target } from './target.js'
+
+export class Unit {
+  readonly module: Module
+  readonly kernel: KernelTypes
+  readonly target: Target
+  /** The functions that programs call, by what their arguments are. */
+  readonly functions = new Map<string, CompiledFunction>()
+  readonly externs = new Map<string, ExternDefinition>()
+  /** The names of the functions that are being compiled, from the program inward. */
+  readonly calls: string[] = []
+
+  constructor(module: Module, kernel: KernelTypes, target: Target) {
+    this.module = module
+    this.kernel = kernel
+    this.target = target
+  }
+
+  /** Whether all kernels that the program has to load into are at least this new. */
+  has(version: string): boolean {
+    const { oldestKernel } = this.target
+    return oldestKernel !== undefined && !isOlder(oldestKernel, version)
+  }
+
+  /** Declares a function of the kernel, and returns its name. */
+  kfunc(name: string, type: PrototypeType): string {
+    this.externs.set(name, { kind: 'kfunc', type })
+    return name
+  }
+}

@@ -1,0 +1,201 @@
+// Mistakes in statements, functions and values, with all that a message says: where, what, and what to write instead.
+import { CompileError, type CompileOptions, compile } from 'libbpf-node/kernel'
+import { describe, expect, it } from 'vitest'
+
+const head = `interface Pair { a: u32; b: u64 }
+interface Event { pid: u32; comm: char<16> }
+export const events = ringbuf<Event>(4096)
+export const counts = hash<u32, u64>(64)
+export const pairs = hash<u32, Pair>(64)
+export const limit = rodata<u32>(10)
+export let total = data<u64>(0)
+export const list = data<array<u32, 6>>()
+`
+
+/** Where the mistake is, the sentence, and the hint. The body begins in line 10. */
+function mistake(body: string, options: CompileOptions = {}): string {
+  const text = `${head}export const p = rawTp('sched_process_exec', (task) => {\n${body}\nreturn 0\n})\nexport const license = 'GPL'`
+  try {
+    compile(text, { file: 'p.bpf.ts', ...options })
+  } catch (error) {
+    if (!(error instanceof CompileError)) throw error
+    const { line, column } = error.place
+    return `${line}:${column} ${error.reason}${error.hint === undefined ? '' : ` | ${error.hint}`}`
+  }
+  throw new Error('it was compiled')
+}
+
+const cases: [string, string, string][] = [
+  [
+    'a range of too many rounds at most',
+    'for (const i of range(limit, 10000)) total += i',
+    '10:17 a loop can have 8192 rounds at most here: the verifier follows each of them | for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
+  ],
+  [
+    'a most that is not constant',
+    'for (const i of range(limit, limit)) total += i',
+    '10:30 the second argument of range is the most rounds, a constant',
+  ],
+  [
+    'a range without an end',
+    'for (const i of range()) total += i',
+    '10:17 range needs its number of rounds | Write range(10), or range(n, 64).',
+  ],
+  [
+    'a loop over something else',
+    'for (const i of list) total += i',
+    '10:1 a loop goes over a range of numbers here | Write for (const i of range(10)) { ... }.',
+  ],
+  ['a label before an if', 'a: if (limit > 3) total = 1', '10:4 a label stands before a loop or a switch'],
+  [
+    'a label that is not around',
+    'a: for (const i of range(3)) { }\nfor (const j of range(3)) { if (j === 1) break }\nfor (const j of range(3)) continue b',
+    '12:27 this stands in no loop that it could leave',
+  ],
+  [
+    'a case that is not constant',
+    'switch (limit) { case total: break }',
+    '10:23 a case is a constant number',
+  ],
+  [
+    'a case that stands twice',
+    'switch (limit) { case 1: break; case 1: break }',
+    '10:38 the case 1 stands here twice',
+  ],
+  [
+    'a record that one case gives back',
+    'const e = events.reserve()\nif (!e) return 0\nswitch (limit) {\n  case 1: events.discard(e); break\n  case 2: break\n}',
+    "12:1 the record 'e' is given back on one way through this switch, and not on the other",
+  ],
+  [
+    'a comparison that converts',
+    'if (limit == 3) total = 1',
+    "10:5 '==' converts its sides in TypeScript, and the kernel side does not | Write ===.",
+  ],
+  [
+    'a value that may be missing',
+    'total = counts.get(1)?.value',
+    '10:9 this has no value if the pointer is null | Say which one: counts.get(1)?.value ?? 0.',
+  ],
+  [
+    'another value for what is never null',
+    'total = limit ?? 3',
+    "10:9 limit is never null | '??' gives another value where a pointer is null: counts.get(1)?.value ?? 0.",
+  ],
+  ['too few elements', 'const a: array<u32, 3> = [1, 2]', '10:26 the array has 3 elements, and 2 are given'],
+  ['a hole', 'const a: array<u32, 3> = [1, , 2]', '10:26 the elements are written one by one'],
+  [
+    'zeros of no type',
+    'const a = zero()',
+    '10:11 zero needs a type | Write zero<array<u32, 16>>(), or give the variable one.',
+  ],
+  [
+    'zeros of another type',
+    'const a: Pair = zero<Event>()',
+    '10:17 zero<Event>() cannot be assigned to a Pair',
+  ],
+  [
+    'a member that cannot be taken out',
+    'const { pud } = task',
+    "10:9 struct task_struct has no member 'pud' in this kernel | Did you mean 'pid'?",
+  ],
+  [
+    'a member with a value of its own',
+    'const { pid = 3 } = task',
+    '10:9 a member that is taken has no value of its own here',
+  ],
+  [
+    'the rest of a struct',
+    'const { pid, ...rest } = task',
+    '10:14 members are taken by their names: { pid, comm: name }',
+  ],
+  ['a let that is taken apart', 'let { pid } = task', '10:5 what is taken apart has to be const'],
+  [
+    'an array that is taken apart',
+    'const [a] = list',
+    '10:7 a declaration has a name here | Members are taken as const { pid, tgid } = task.',
+  ],
+  [
+    'an index that is not kept within the array',
+    'total = list[limit]',
+    '10:14 the index has to be a constant, unless the length of the array is a power of two | Such an index is kept within the array: array<..., 8>.',
+  ],
+  [
+    'an index that a loop takes too far',
+    'for (const i of range(7)) total += list[i]',
+    '10:41 the index has to be a constant, unless the length of the array is a power of two | Such an index is kept within the array: array<..., 8>.',
+  ],
+]
+
+describe('a mistake in the language', () => {
+  it.each(cases)('%s', (_, body, expected) => {
+    expect(mistake(body)).toBe(expected)
+  })
+})
+
+const forOldKernels: [string, string, string, string][] = [
+  [
+    'a loop without an end',
+    '5.10',
+    'while (total !== 0) total >>= 1',
+    '10:8 a loop whose end the kernel has to find needs Linux 6.4, and the program has to load into 5.10 | Write for (const i of range(100)) { ... }, and leave it with break.',
+  ],
+  [
+    'a bound that is not constant',
+    '6.1',
+    'let s: u32 = 0\nfor (let i: u32 = 0; i < limit; i++) s += i',
+    '11:22 a loop whose end the kernel has to find needs Linux 6.4, and the program has to load into 6.1 | Write for (const i of range(100)) { ... }, and leave it with break.',
+  ],
+  [
+    'a range that is not constant',
+    '5.15',
+    'for (const i of range(limit)) total += i',
+    '10:23 a range whose end is not a constant needs Linux 6.4, and the program has to load into 5.15 | Say how many rounds there are at most: range(limit, 64).',
+  ],
+]
+
+describe('what the oldest kernel lacks', () => {
+  it.each(forOldKernels)('%s, for Linux %s', (_, oldestKernel, body, expected) => {
+    expect(mistake(body, { oldestKernel })).toBe(expected)
+  })
+})
+
+const functions: [string, string, string][] = [
+  [
+    'a void function that returns a number',
+    'function f(): void { return 3 }\nf()',
+    '1:29 this function returns nothing: its type is void',
+  ],
+  [
+    'a pointer of another type',
+    'interface A { x: u32 }\ninterface B { y: u32 }\nfunction f(a: A): u32 { return a.x }\nconst b: B = { y: 1 }\nf(b)',
+    "6:3 this is a B, and 'a' is declared as A",
+  ],
+  [
+    'a number in the place of a struct',
+    'interface A { x: u32 }\nfunction f(a: A): u32 { return a.x }\nf(3)',
+    "4:3 this is a number, and 'a' is declared as A",
+  ],
+  [
+    'functions that call each other',
+    'function f(x: u32): u32 { return g(x) }\nfunction g(x: u32): u32 { return f(x) }\nf(1)',
+    "2:34 'f' calls itself, and the kernel could not see where that ends",
+  ],
+]
+
+describe('a mistake with a function', () => {
+  it.each(functions)('%s', (_, text, expected) => {
+    const lines = text.split('\n')
+    const isTop = (line: string): boolean => /^(function|interface)/.test(line)
+    const top = lines.filter(isTop)
+    const body = lines.filter((line) => !isTop(line))
+    const whole = [...top, 'export const p = syscall(() => {', ...body, 'return 0 })'].join('\n')
+    expect(() => compile(whole, { file: 'p.bpf.ts' })).toThrow(CompileError)
+    try {
+      compile(whole)
+    } catch (error) {
+      const { place, reason, hint } = error as CompileError
+      expect(`${place.line}:${place.column} ${reason}${hint ? ` | ${hint}` : ''}`).toBe(expected)
+    }
+  })
+})
