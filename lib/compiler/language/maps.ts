@@ -35,7 +35,7 @@ export const lruHash: Maker = word('lruHash')
 /** A hash map with a value for each CPU. */
 export const percpuHash: Maker = word('percpuHash')
 /** `N` values of one type: C's `T[N]`. The same word makes a map. */
-export type array<T, N extends number> = { [index: number]: T; readonly __length: N }
+export type array<T, N extends number> = { [index: number]: T; readonly __length?: N }
 /** An array. */
 export const array: ArrayMaker = word('array')
 /** An array with values for each CPU. */

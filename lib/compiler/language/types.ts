@@ -24,9 +24,9 @@ export type be32 = number
 export type be64 = number
 
 /** Text of at most `N` bytes with the zero byte at its end: C's `char[N]`. */
-export type char<N extends number> = string | { [index: number]: u8; readonly __length: N }
+export type char<N extends number> = string | { [index: number]: u8; readonly __length?: N }
 /** `N` bytes. */
-export type bytes<N extends number> = { [index: number]: u8; readonly __length: N }
+export type bytes<N extends number> = { [index: number]: u8; readonly __length?: N }
 
 /** Something of the kernel's: a number, text, or a struct whose members can be read. */
 export type Kernel = number & { readonly __length: never } & { readonly [member: string]: Kernel }
