@@ -14,10 +14,10 @@ import {
   type s64,
   tpBtf,
   tracepoint,
+  u8,
   type u16,
   u32,
   u64,
-  u8,
   zero,
 } from 'libbpf-node/kernel'
 
