@@ -97,6 +97,7 @@ NAPI_MODULE_INIT() {
   DefineQuery(env, exports);
   DefineFeatures(env, exports);
   DefineObject(env, exports);
+  DefineForeign(env, exports);
   DefineProgram(env, exports);
   DefineProgramInfo(env, exports);
   DefineAttach(env, exports);

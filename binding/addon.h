@@ -24,6 +24,7 @@ napi_value HandOut(napi_env env, UniqueFd fd);
 void DefineQuery(napi_env env, napi_value exports);
 void DefineFeatures(napi_env env, napi_value exports);
 void DefineObject(napi_env env, napi_value exports);
+void DefineForeign(napi_env env, napi_value exports);
 void DefineProgram(napi_env env, napi_value exports);
 void DefineProgramInfo(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);

@@ -321,6 +321,18 @@ napi_value RawTracepoint(napi_env env, napi_callback_info info) {
   });
 }
 
+// Whether nobody knows what SEC() says, and so how the program is meant to be attached: see programAdopt.
+bool HasNoSection(const Program* program) { return *bpf_program__section_name(program->get()) == '\0'; }
+
+// Attaches a tracing, LSM or freplace program to the target that it was loaded with. The kernel knows how.
+napi_value ByItself(napi_env env, const Program* program) {
+  int fd = -1;
+  bool attached = Call(env, "bpf_raw_tracepoint_open", [&] {
+    return fd = bpf_raw_tracepoint_open(nullptr, bpf_program__fd(program->get()));
+  });
+  return attached ? ToFdLink(env, program, UniqueFd(fd)) : nullptr;
+}
+
 napi_value Trace(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
@@ -328,6 +340,7 @@ napi_value Trace(napi_env env, napi_callback_info info) {
   InitOptions(options);
   options.cookie = args.bigint(1);
   if (!args.ok()) return nullptr;
+  if (HasNoSection(program) && options.cookie == 0) return ByItself(env, program);
   return ToLink(env, program, "bpf_program__attach_trace_opts",
                 [&](bpf_program* attached) { return bpf_program__attach_trace_opts(attached, &options); });
 }
@@ -336,6 +349,7 @@ napi_value Lsm(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   if (!args.ok()) return nullptr;
+  if (HasNoSection(program)) return ByItself(env, program);
   return ToLink(env, program, "bpf_program__attach_lsm", bpf_program__attach_lsm);
 }
 
@@ -345,6 +359,7 @@ napi_value Freplace(napi_env env, napi_callback_info info) {
   int target = args.i32(1);
   auto function = args.optionalString(2);
   if (!args.ok()) return nullptr;
+  if (HasNoSection(program) && target == 0) return ByItself(env, program);
   return ToLink(env, program, "bpf_program__attach_freplace", [&](bpf_program* attached) {
     return bpf_program__attach_freplace(attached, target, function ? function->c_str() : nullptr);
   });

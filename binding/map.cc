@@ -149,9 +149,13 @@ napi_value FromFd(napi_env env, napi_callback_info info) {
 napi_value FromId(napi_env env, napi_callback_info info) {
   Args args(env, info);
   uint32_t id = args.u32(0);
+  bpf_get_fd_by_id_opts options;
+  InitOptions(options);
+  options.open_flags = args.u32(1);
   if (!args.ok()) return nullptr;
   int fd = -1;
-  bool opened = Call(env, "bpf_map_get_fd_by_id", [&] { return fd = bpf_map_get_fd_by_id(id); });
+  bool opened =
+      Call(env, "bpf_map_get_fd_by_id", [&] { return fd = bpf_map_get_fd_by_id_opts(id, &options); });
   return opened ? Adopt(env, UniqueFd(fd)) : nullptr;
 }
 

@@ -77,6 +77,7 @@ export {
   programInfo,
 } from './kernel/inventory.js'
 export { PIDFD_THREAD, Pidfd } from './kernel/pidfd.js'
+export { listPins, openPin, type Pin } from './kernel/pins.js'
 export { type ExchangeKind, Link } from './links/link.js'
 export type * from './links/link-info.js'
 export { onlineCpus, possibleCpus } from './machine/cpus.js'
@@ -93,12 +94,15 @@ export {
   BPF_ANY,
   BPF_EXIST,
   BPF_F_LOCK,
+  BPF_F_RDONLY,
+  BPF_F_WRONLY,
   BPF_NOEXIST,
   type InnerMap,
   type InnerMapOptions,
   type MapInfo,
   type MapOptions,
   type MapTypes,
+  type OpenFlags,
   type PinOptions,
 } from './maps/types.js'
 export { libbpfVersion } from './native/libbpf-version.js'
@@ -117,6 +121,7 @@ export {
   type JitedFunction,
   type ProgramDump,
 } from './programs/dump.js'
+export type { ProgramOptions } from './programs/foreign.js'
 export type { ProgramInfo } from './programs/info.js'
 export { Program } from './programs/program.js'
 export type { TestRunOptions, TestRunResult } from './programs/test-run.js'

@@ -31,6 +31,8 @@ const inputs = () =>
     ...fingerprint(
       'CMakeLists.txt',
       'deps/CMakeLists.txt',
+      'deps/libbpf-elf.c',
+      'deps/libbpf-program.c',
       'deps/versions.json',
       'scripts/targets.mjs',
       'scripts/zig-gyp.mjs',

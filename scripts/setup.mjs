@@ -84,6 +84,8 @@ const steps = {
       fingerprint(
         'CMakeLists.txt',
         'deps/CMakeLists.txt',
+        'deps/libbpf-elf.c',
+        'deps/libbpf-program.c',
         'scripts/check-addon.mjs',
         'node_modules/.package-lock.json',
         ...steps.deps.outputs(),

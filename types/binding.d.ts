@@ -359,6 +359,21 @@ export interface Binding {
   objectPinPrograms(object: ObjectHandle, path: string): void
   objectUnpinPrograms(object: ObjectHandle, path: string): void
 
+  // ---- what others have loaded: binding/foreign.cc
+
+  /**
+   * `bpf_obj_get` of anything that is pinned: a descriptor that the caller has to close. Flags: BPF_F_RDONLY,
+   * BPF_F_WRONLY.
+   */
+  pinOpen(path: string, flags: number): number
+  /** `undefined` if it is the descriptor of something else. */
+  descriptorKind(fd: number): 'map' | 'prog' | 'link' | undefined
+  /**
+   * An object whose only program is the one of this descriptor, which is duplicated. With a section, that decides the
+   * attach type; it may be ''. EOPNOTSUPP if the addon is linked against the system's libbpf.
+   */
+  programAdopt(fd: number, name: string, section: string, type: number): ObjectHandle
+
   // ---- program: binding/program.cc
 
   programName(program: ProgramHandle): string
@@ -692,7 +707,8 @@ export interface Binding {
   ): MapHandle
   /** The handle owns a duplicate of the descriptor. */
   mapFromFd(fd: number): MapHandle
-  mapFromId(id: number): MapHandle
+  /** `bpf_map_get_fd_by_id_opts`; flags BPF_F_RDONLY, BPF_F_WRONLY. */
+  mapFromId(id: number, flags: number): MapHandle
   /** `bpf_obj_get`; flags BPF_F_RDONLY, BPF_F_WRONLY. EINVAL if the pin is not a map. */
   mapFromPin(path: string, flags: number): MapHandle
   /** `bpf_map__attach_struct_ops`. */

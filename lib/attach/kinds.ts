@@ -76,9 +76,33 @@ interface Kind {
   expectedAttachType: AttachType
 }
 
+/** The attach type of a program type that has only one, for programs whose section is not known. */
+export const onlyAttachTypes: Partial<Record<ProgramType, AttachType>> = {
+  sock_ops: 'cgroup_sock_ops',
+  cgroup_device: 'cgroup_device',
+  cgroup_sysctl: 'cgroup_sysctl',
+  sk_lookup: 'sk_lookup',
+  flow_dissector: 'flow_dissector',
+  sk_msg: 'sk_msg_verdict',
+  xdp: 'xdp',
+}
+
+/** The methods that pass the attach type to the kernel, with a section as an example. */
+const needsAttachType: Partial<Record<AttachMethod, string>> = {
+  attachCgroup: 'cgroup_skb/egress',
+  attachSockmap: 'sk_skb/stream_verdict',
+}
+
 /** Refuses a program that belongs to another method, and names that method. */
 export function expectKind(method: AttachMethod, program: Kind): void {
-  if (isFor(method, program)) return
+  if (isFor(method, program)) {
+    const example = needsAttachType[method]
+    if (program.section !== '' || example === undefined || program.type in onlyAttachTypes) return
+    throw new TypeError(
+      `program '${program.name}' was opened without a section, and ${method}() needs to know what it is for: ` +
+        `open it with { section: '${example}' } or whatever its SEC() says`,
+    )
+  }
   const { types, section }: Takes = takes[method]
   const { name, type } = program
   const wanted =
@@ -86,13 +110,23 @@ export function expectKind(method: AttachMethod, program: Kind): void {
       ? `SEC("${section}") and related sections`
       : types.join(', ')
   throw new TypeError(
-    `program '${name}' is SEC("${program.section}") of type ${type}, but ${method}() is for ${wanted}${proposal(program)}`,
+    `program '${name}' is ${says(program)}, but ${method}() is for ${wanted}${proposal(program)}`,
   )
+}
+
+function says({ section, type }: Kind): string {
+  return section === '' ? `of type ${type}` : `SEC("${section}") of type ${type}`
 }
 
 /** Says why attach() has nothing to attach the program to, and what to do instead. */
 export function whyNoTarget(program: Kind): string {
   const { section, type, expectedAttachType } = program
+  if (section === '') {
+    const instead = notAttached[type]
+    return instead === undefined
+      ? `it was opened without a section, so its target is not known${proposal(program)}`
+      : `programs of type ${type} are not attached; ${instead}`
+  }
   if (expectedAttachType === 'xdp_devmap' || expectedAttachType === 'xdp_cpumap') {
     return `SEC("${section}") programs are not attached; set the program as a value of a ${expectedAttachType.slice(4)}`
   }
@@ -146,8 +180,10 @@ function methodOf(section: string): AttachMethod | undefined {
   return methods[kind]
 }
 
-function isFor(method: AttachMethod, { type, expectedAttachType }: Kind): boolean {
+function isFor(method: AttachMethod, { type, section, expectedAttachType }: Kind): boolean {
   const { types, attachTypes, not }: Takes = takes[method]
+  // Without a section, only the kernel knows the attach type, and checks it.
+  if (section === '') return types.includes(type)
   return (
     types.includes(type) &&
     attachTypes?.includes(expectedAttachType) !== false &&

@@ -16,7 +16,8 @@ export type Own = <L extends Link>(make: (onClose: () => void) => L) => L
 
 /** What programs and maps need to know about the object that they belong to. @internal */
 export interface Owner {
-  readonly name: string
+  /** The name of the object; `undefined` for a program without one. */
+  readonly name: string | undefined
   readonly own: Own
   /** The descriptor of its BTF in the kernel, after load; negative if it has none. */
   btfFd(): number

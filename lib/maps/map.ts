@@ -35,6 +35,7 @@ import {
   type MapCodecs,
   type MapOptions,
   type MapTypes,
+  type OpenFlags,
   type PinOptions,
 } from './types.js'
 
@@ -186,13 +187,18 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   /** Opens a map by its id. (`bpf_map_get_fd_by_id`, Linux 4.13; requires CAP_SYS_ADMIN) */
   static fromId<K = Uint8Array, V = Uint8Array, W = V>(
     id: number,
-    types: MapTypes<K, V> = {},
+    options: MapTypes<K, V> & OpenFlags = {},
   ): BpfMap<K, V, W> {
-    return BpfMap.#fromId(`open the map with id ${id}`, id, types)
+    return BpfMap.#fromId(`open the map with id ${id}`, id, options)
   }
 
-  static #fromId<K, V, W>(what: string, id: number, types: MapTypes<K, V> = {}): BpfMap<K, V, W> {
-    return BpfMap.#open(what, ['id'], {}, types, () => native.mapFromId(id), 'CAP_SYS_ADMIN')
+  static #fromId<K, V, W>(
+    what: string,
+    id: number,
+    { flags = 0, ...types }: MapTypes<K, V> & OpenFlags = {},
+  ): BpfMap<K, V, W> {
+    const open = () => native.mapFromId(id, flags)
+    return BpfMap.#open(what, ['id', 'flags'], {}, types, open, 'CAP_SYS_ADMIN')
   }
 
   /**

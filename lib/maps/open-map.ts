@@ -1,3 +1,4 @@
+import type { MapHandle } from '../../types/binding.js'
 import { Btf } from '../btf/btf.js'
 import { compile } from '../btf/codec.js'
 import type { BtfTypes } from '../btf/parse.js'
@@ -6,15 +7,23 @@ import { kernelTypes } from '../machine/kernel-types.js'
 import { native } from '../native/binding.js'
 import { bytesCodec, type ElementCodec } from './element-codec.js'
 import { BpfMap } from './map.js'
+import type { OpenFlags } from './types.js'
 
 /**
  * Opens a map of another process by its id. Keys and values have the types of the BTF that the map was created with;
  * without BTF they are bytes. (`bpf_map_get_fd_by_id`, Linux 4.13; requires CAP_SYS_ADMIN)
  */
-export function openMap<K = unknown, V = unknown>(id: number): BpfMap<K, V> {
-  const handle = attempt({ what: `open the map with id ${id}`, capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
-    native.mapFromId(id),
-  )
+export function openMap<K = unknown, V = unknown>(id: number, { flags = 0 }: OpenFlags = {}): BpfMap<K, V> {
+  const subject = {
+    what: `open the map with id ${id}`,
+    arguments: ['id', 'flags'],
+    capabilities: () => ['CAP_SYS_ADMIN' as const],
+  }
+  return typedMap(attempt(subject, () => native.mapFromId(id, flags)))
+}
+
+/** A map with the types of the BTF that it was created with. @internal */
+export function typedMap<K, V>(handle: MapHandle): BpfMap<K, V> {
   return new BpfMap<K, V>(handle, undefined, (map) => {
     const { btfId, btfKeyTypeId, btfValueTypeId, btfVmlinuxValueTypeId } = map.info()
     using btf = btfId === 0 ? undefined : Btf.fromId(btfId)

@@ -14,6 +14,11 @@ export const BPF_EXIST = 2
 /** Flag for `get` and `set`: the kernel holds the `bpf_spin_lock` of the value while it copies. (Linux 5.1) */
 export const BPF_F_LOCK = 4
 
+/** Flag to open a map that this process only reads. It is all that a user who may only read the pin can do. (Linux 4.15) */
+export const BPF_F_RDONLY = 8
+/** Flag to open a map that this process only writes. (Linux 4.15) */
+export const BPF_F_WRONLY = 16
+
 /** What the kernel reports about a map. */
 export interface MapInfo {
   type: MapType
@@ -67,10 +72,14 @@ export interface MapOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, 
   ifindex?: number
 }
 
-/** Options for {@link BpfMap.fromPin}. */
-export interface PinOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, V> {
-  /** BPF_F_RDONLY (8), BPF_F_WRONLY (16). */
+/** How {@link BpfMap.fromId}, {@link BpfMap.fromPin}, {@link openMap} and {@link openPin} open a map. */
+export interface OpenFlags {
+  /** {@link BPF_F_RDONLY} or {@link BPF_F_WRONLY}; by default the map can be read and written. */
   flags?: number
+}
+
+/** Options for {@link BpfMap.fromPin}. */
+export interface PinOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, V>, OpenFlags {
   /** What the pinned map has to look like. Properties that you leave out are not checked. */
   expect?: Partial<MapLayout>
 }

@@ -71,8 +71,19 @@ export function dumpProgramFd(info: ProgramInfo, fd: number): ProgramDump {
   }
 }
 
+/** The kernel keeps 15 characters of a name. The program's BTF, if this process may read it, has all of them. @internal */
+export function fullName(info: Pick<ProgramInfo, 'name' | 'btfId'>, fd: number): string {
+  if (info.name.length < 15) return info.name
+  using btf = btfOf(info)
+  if (btf === undefined) return info.name
+  const { functionInfo, functionInfoSize } = native.programDump(fd)
+  const [first] = records(functionInfo, functionInfoSize)
+  const type = first === undefined ? undefined : btf.types.type(first.getUint32(4, littleEndian))
+  return type?.kind === 'func' && type.name.startsWith(info.name) ? type.name : info.name
+}
+
 /** `undefined` if the program has no BTF, or this process may not read it. */
-function btfOf({ btfId }: ProgramInfo): Btf | undefined {
+function btfOf({ btfId }: Pick<ProgramInfo, 'btfId'>): Btf | undefined {
   try {
     return btfId === 0 ? undefined : Btf.fromId(btfId)
   } catch (error) {

@@ -2,7 +2,7 @@ import type { ProgramHandle } from '../../types/binding.js'
 import { attachCgroup, type CgroupOptions } from '../attach/cgroup.js'
 import type { Interface } from '../attach/interface.js'
 import { attachIter, type IterLink, type IterOptions } from '../attach/iter.js'
-import { type AttachMethod, expectKind, whyNoTarget } from '../attach/kinds.js'
+import { type AttachMethod, expectKind, onlyAttachTypes, whyNoTarget } from '../attach/kinds.js'
 import {
   attachKprobe,
   attachKprobeMulti,
@@ -52,6 +52,7 @@ import {
   programTypeNumber,
 } from '../native/type-names.js'
 import { dumpProgramFd, type ProgramDump } from './dump.js'
+import { adopt, adoptFd, type Foreign, type ProgramOptions } from './foreign.js'
 import type { ProgramInfo } from './info.js'
 import { type TestRunOptions, type TestRunResult, testRun, testRunSync } from './test-run.js'
 
@@ -61,13 +62,18 @@ export interface ProgramOwner extends Owner {
   expectPrepared(what: string): void
   /** Loads a dispatcher for {@link Program.replaceable}. */
   dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
+  /** Missing if the program is closed with its object. */
+  close?(): void
 }
 
 /** The number of bytes to read at a time. The kernel keeps at most 100,000. */
 const streamChunk = 1 << 16
 
-/** A program of a {@link BpfObject}. It can be used until its object is closed. */
-export class Program {
+/**
+ * A program. That of a {@link BpfObject} can be used until its object is closed. One that you open with {@link fromPin},
+ * {@link fromId} or {@link fromFd} has no object, and you close it yourself.
+ */
+export class Program implements Disposable {
   readonly #handle: ProgramHandle
   readonly #owner: ProgramOwner
   /** The name of the C function. (`bpf_program__name`) */
@@ -89,6 +95,48 @@ export class Program {
     this.#owner = owner
     this.name = native.programName(handle)
     this.section = native.programSectionName(handle)
+  }
+
+  /**
+   * Opens a pinned program. (`bpf_obj_get`, Linux 4.4)
+   *
+   * It can be attached, put into a program array, replaced in part (`attachFreplace`), run, dumped and pinned. You close
+   * it, which also detaches what you attached.
+   *
+   * @throws BpfError EINVAL if something else is pinned there
+   * @example
+   * using program = Program.fromPin('/sys/fs/bpf/firewall', { section: 'xdp' })
+   * const link = program.attachXdp('eth0')
+   */
+  static fromPin(path: string, options: ProgramOptions = {}): Program {
+    const subject = { what: `open the pinned program ${path}`, target: path, arguments: ['path'] }
+    return Program.#adopt(adopt(subject, () => native.pinOpen(path, 0), options))
+  }
+
+  /**
+   * Opens any program in the kernel by its id. See {@link fromPin}. (`bpf_prog_get_fd_by_id`, Linux 4.13; requires
+   * CAP_SYS_ADMIN)
+   */
+  static fromId(id: number, options: ProgramOptions = {}): Program {
+    const subject = {
+      what: `open program ${id}`,
+      arguments: ['id'],
+      capabilities: () => ['CAP_SYS_ADMIN' as const],
+    }
+    return Program.#adopt(adopt(subject, () => native.programFdById(id), options))
+  }
+
+  /**
+   * Opens a program by its descriptor, for example one that another process has sent. See {@link fromPin}. (Linux 4.13)
+   *
+   * @param fd - the descriptor is duplicated; you still own it
+   */
+  static fromFd(fd: number, options: ProgramOptions = {}): Program {
+    return Program.#adopt(adoptFd({ what: `open fd ${fd} as a program`, arguments: ['fd'] }, fd, options))
+  }
+
+  static #adopt({ handle, owner }: Foreign): Program {
+    return new Program(handle, owner)
   }
 
   /**
@@ -172,12 +220,12 @@ export class Program {
    * name one. Call it before load. (`bpf_program__set_attach_target`, Linux 5.5)
    *
    * @param names - the name of the function, or several names; the first one that exists is used
-   * @param targetFd - the descriptor of the BPF program that has the function; by default it is a function of the
-   * kernel
+   * @param target - the BPF program that has the function, or its descriptor; by default it is a function of the kernel
    * @returns the name that was used
    * @throws BpfError ESRCH if none of them exists, with the most similar name
    */
-  setAttachTarget(names: string | readonly string[], targetFd = 0): string {
+  setAttachTarget(names: string | readonly string[], target: Program | number = 0): string {
+    const targetFd = typeof target === 'number' ? target : target.fd
     const candidates = typeof names === 'string' ? [names] : names
     if (!Array.isArray(candidates)) throw new TypeError('names is neither a string nor an array of strings')
     if (candidates.length === 0) throw new TypeError('names is an empty array')
@@ -236,14 +284,16 @@ export class Program {
 
   /**
    * The number of instructions in units of 8 bytes; a load of a 64-bit constant counts as two. After load it includes
-   * subprograms. (`bpf_program__insn_cnt`)
+   * subprograms. Without an object, it counts what the verifier made of them. (`bpf_program__insn_cnt`)
    */
   get instructionCount(): number {
+    if (this.#owner.close !== undefined) return this.info().xlatedSize / 8
     return this.#do('count the instructions', () => native.programInsnCount(this.#handle))
   }
 
   /**
    * The instructions, 8 bytes each, with those of its functions once the object is prepared. Reading them gives a copy.
+   * Without an object, they are what the verifier made of them, or empty if the kernel hides that from this process.
    *
    * You can replace them between {@link BpfObject.prepare} and load. By then, libbpf has written the addresses of maps
    * and the offsets of members into them; doing that later would damage your new instructions. `libbpf-node/asm` turns
@@ -257,6 +307,10 @@ export class Program {
    * program.instructions = assemble(stubbed)
    */
   get instructions(): Uint8Array {
+    if (this.#owner.close !== undefined) {
+      const { fd } = this
+      return ownBytes(this.#do('read the instructions', () => native.programDump(fd)).xlated)
+    }
     return ownBytes(this.#do('read the instructions', () => native.programInsns(this.#handle)))
   }
   set instructions(bytes: Uint8Array) {
@@ -622,6 +676,18 @@ export class Program {
     return testRunSync(this.#handle, this.#subject, options)
   }
 
+  /**
+   * Detaches and releases a program that does not belong to an object. The programs of an object are closed together
+   * with it, so for them this does nothing. You can call it twice.
+   */
+  close(): void {
+    this.#owner.close?.()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
   /** The program for one of the methods, if that accepts programs of its kind. */
   #attachableBy(method: AttachMethod): Attachable {
     expectKind(method, this)
@@ -633,11 +699,16 @@ export class Program {
       handle: this.#handle,
       name: this.name,
       fd: this.fd,
-      attachType: native.programExpectedAttachType(this.#handle),
+      attachType: this.#attachType,
       subject: this.#subject,
       own: this.#owner.own,
       dispatch: this.#replaceable ? () => this.#dispatch() : undefined,
     }
+  }
+
+  get #attachType(): number {
+    const only = this.section === '' ? onlyAttachTypes[this.type] : undefined
+    return only === undefined ? native.programExpectedAttachType(this.#handle) : attachTypeNumber(only)
   }
 
   #dispatch(): Dispatcher {
