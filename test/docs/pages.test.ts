@@ -12,8 +12,8 @@ const folder = useFolder()
 /** What the pieces take for granted. */
 const known = `
 import {
-  BPF_NOEXIST, BpfMap, BpfObject, dumpProgram, enableStats, features, jsonReplacer, kernelFunctions, openMap, programs,
-  type RingBuffer,
+  BPF_F_RDONLY, BPF_NOEXIST, BpfMap, BpfObject, dumpProgram, enableStats, features, jsonReplacer, kernelFunctions,
+  listPins, openMap, openPin, Program, programs, type RingBuffer,
 } from 'libbpf-node'
 declare const obj: BpfObject
 declare const ring: RingBuffer

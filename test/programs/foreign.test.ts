@@ -66,7 +66,7 @@ describe('a program of another object', () => {
     using tracepoint = Program.fromId(object.program('on_tracepoint').id)
     using link = tracepoint.attachTracepoint('sched', 'sched_process_exec')
     execute()
-    expect(seen(object)).toBe(1n)
+    expect(seen(object)).toBeGreaterThan(0n)
     link.close()
     using raw = Program.fromId(object.program('on_raw_tracepoint').id)
     using _raw = raw.attachRawTracepoint('sched_process_exec')
