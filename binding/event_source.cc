@@ -22,14 +22,18 @@ constexpr int kTurnsToRegister = 2;
 
 uint8_t* EventSource::Batch::Add(size_t size) {
   if (records == limit || size > room - used) {
-    has_more = true;
-    if (records == 0 && limit > 0) needed = size;
+    Refuse(size);
     return nullptr;
   }
   uint8_t* place = memory + used;
   used += size;
   records++;
   return place;
+}
+
+void EventSource::Batch::Refuse(size_t size) {
+  has_more = true;
+  if (records == 0 && limit > 0) needed = size;
 }
 
 EventSource::EventSource(Environment& environment)

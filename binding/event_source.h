@@ -47,6 +47,14 @@ class EventSource : public Handle, public LoopOwner {
 
     // Makes room for a record that takes `size` bytes of the slab. Null if there is none.
     uint8_t* Add(size_t size);
+    // Makes room for several records. There must be so much, and false means that there are none.
+    bool Add(size_t size, uint32_t count) {
+      used += size;
+      records += count;
+      return count > 0;
+    }
+    // Notes that there is no room for a record.
+    void Refuse(size_t size);
   };
 
   explicit EventSource(Environment& environment);

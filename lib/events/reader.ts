@@ -36,8 +36,8 @@ interface ReaderSettings<T> extends EventReaderOptions {
   codec?: Codec<T>
 }
 
-/** A slow callback is noticed after at most this many records. */
-const betweenLooks = 64
+/** How many records are delivered between two looks at the clock: at the beginning, and at most, to a fast callback. */
+const betweenLooks = { first: 64, most: 512 }
 
 /** What reads the records: the callback of `on` or `drain`, or an iteration. */
 interface Reader {
@@ -86,6 +86,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   /** The number of the current turn of the event loop. Each turn reports a source at most once. */
   #turn = 1
   #turnEnd = 0
+  /** When {@link #deliver} last looked at the clock, and whether the callback was fast then. */
+  #looked = 0
+  #isFast = false
   /** Whether a later turn will deliver what is in the queue to the callback. */
   #later = false
   readonly #decode = (view: DataView, offset: number, length: number): T => {
@@ -416,6 +419,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       return false
     }
     const now = performance.now()
+    this.#looked = now
     if (source.turn === this.#turn || now > this.#turnEnd) {
       this.#turn++
       this.#turnEnd = now + this.#turnTime
@@ -452,7 +456,8 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #deliverQueue(): void {
     const reader = this.#reader
     if (!(reader instanceof Delivery)) return
-    const until = performance.now() + this.#turnTime
+    this.#looked = performance.now()
+    const until = this.#looked + this.#turnTime
     try {
       for (let i = this.#queue.length; i > 0 && this.#reader === reader && !this.#paused; i--) {
         if (this.#later) return
@@ -471,8 +476,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     const before = source.left
     const last = Math.max(before - most, 0)
     const wasPaused = this.#paused
-    // The number doubles each time, so that slow callbacks are noticed soon and fast ones are not slowed down.
-    let run = 1
+    const isLimited = until !== Number.POSITIVE_INFINITY
+    // A look at the clock can cost as much as ten records, so a fast callback gets more and more of them at a time.
+    let run = isLimited ? (this.#isFast ? betweenLooks.first : 1) : before
     this.#delivering = true
     while (source.left > last && this.#reader === reader && this.#paused === wasPaused) {
       const left = source.left
@@ -482,9 +488,13 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
         // Behaves as if the event loop had called the callback for this record alone.
         throwUncaught(error)
       }
-      run = Math.min(2 * run, betweenLooks)
       if (source.left === left || source.detached) break
-      if (performance.now() > until) {
+      if (!isLimited) continue
+      const now = performance.now()
+      this.#isFast = (now - this.#looked) * 16 < this.#turnTime
+      this.#looked = now
+      run = this.#isFast ? Math.min(2 * run, betweenLooks.most) : 1
+      if (now > until) {
         this.#readLater()
         break
       }

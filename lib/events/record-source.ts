@@ -26,6 +26,8 @@ export class RecordSource {
   #last = header
   /** Counts the calls of {@link stop}: a callback may stop the source that calls it. */
   #stops = 0
+  /** Counts the calls of {@link read}. */
+  #reads = 0
   #watched = false
   #closed = false
   #dropped = 0
@@ -104,14 +106,21 @@ export class RecordSource {
     const view = this.#view
     const lengths = this.#lengths
     const stops = this.#stops
-    for (let i = most; i > 0 && this.left > 0 && stops === this.#stops; i--) {
-      const at = this.#at
+    // A codec may read on by itself. Where the records are is then no longer known here.
+    const reads = ++this.#reads
+    let at = this.#at
+    let left = this.left
+    const last = Math.max(left - most, 0)
+    while (left > last && stops === this.#stops && reads === this.#reads) {
       const length = lengths[(at - header) >> 2]
       if (length === undefined) return
-      this.left--
-      this.#last = at
-      this.#at = at + header + ((length + 7) & ~7)
-      callback(view, at, length)
+      const here = at
+      at += header + ((length + 7) & ~7)
+      left--
+      this.left = left
+      this.#last = here
+      this.#at = at
+      callback(view, here, length)
     }
   }
 

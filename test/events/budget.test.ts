@@ -70,6 +70,27 @@ describe('a turn of the event loop', () => {
     expect(most).toBeLessThanOrEqual(8)
   })
 
+  it('ends soon after turnTime if a fast listener becomes slow', async () => {
+    using rings = new Rings({ bytes: 1 << 17 })
+    using reader = rings.reader({ turnTime: 4 })
+    rings.produce(3000)
+    let inARow = 0
+    let most = 0
+    let count = 0
+    const end = eachTurn(() => {
+      inARow = 0
+    })
+    reader.on(() => {
+      if (++count <= 1500) return
+      most = Math.max(most, ++inARow)
+      busyMs(0.2)
+    })
+    await until('all have come', () => count === 3000)
+    end()
+    // The reader looks at the clock after at most 512 records, and is careful from then on.
+    expect(most).toBeLessThanOrEqual(550)
+  })
+
   it('has one turnTime for all rings together', async () => {
     using rings = new Rings({ rings: 16, bytes: 4096 })
     using reader = rings.reader({ turnTime: 4 })

@@ -20,7 +20,8 @@ const helperSource = `
 #include <unistd.h>
 int main(int count, char** arguments) {
   int process = syscall(SYS_pidfd_open, atoi(arguments[1]), 0), found = 0;
-  for (int fd = 3; fd < 200 && !found; fd++) {
+  // Node.js watches its standard input only from its next turn on.
+  for (int fd = 3; !found; fd = fd < 200 ? fd + 1 : 3) {
     char path[64], line[256];
     snprintf(path, sizeof(path), "/proc/%s/fdinfo/%d", arguments[1], fd);
     FILE* info = fopen(path, "r");
