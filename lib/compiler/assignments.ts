@@ -99,7 +99,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const { type } = place
     if (isZero(node)) {
       const given = this.zeroType(node)
-      if (given !== undefined && given !== type)
+      if (given !== undefined && describe(given) !== describe(type))
         this.source.fail(node, `zero<${describe(given)}>() cannot be assigned to a ${describe(type)}`)
       this.clear(place.base, place.offset, sizeOf(type))
       return
