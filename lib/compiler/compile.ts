@@ -1,15 +1,16 @@
-import { readFileSync } from 'node:fs'
 import { s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
 import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
-import { BtfTypes } from '../btf/parse.js'
+import type { BtfTypes } from '../btf/parse.js'
 import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks.js'
+import { inferMaps } from './infer.js'
 import type { Operation } from './ir.js'
 import { KernelTypes } from './kernel-types.js'
 import { FunctionCompiler } from './lower.js'
 import { Module, type ModuleMap, type ModuleProgram } from './module.js'
 import { optimize } from './optimize.js'
+import { runningKernel } from './running-kernel.js'
 import { Source } from './source.js'
 import type { Architecture, Target } from './target.js'
 import { cTypeOf, sizeOf } from './types.js'
@@ -51,10 +52,6 @@ export function compile(
 ): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
-  const unit = new Unit(module, new KernelTypes(kernel), targetOf(options))
-  const programs = Object.fromEntries(
-    module.programs.map((program) => [program.name, programOf(unit, program)]),
-  )
   if (module.programs.length === 0) {
     source.fail(
       { start: 0, end: 1 },
@@ -62,6 +59,10 @@ export function compile(
       "Write one: export const onExec = rawTp('sched_process_exec', (task) => { ... }).",
     )
   }
+  const unit = unitOf(module, kernel, options)
+  const programs = Object.fromEntries(
+    module.programs.map((program) => [program.name, programOf(unit, program)]),
+  )
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
     maps: Object.fromEntries([...module.maps.values()].map((map) => [map.name, mapOf(map)])),
@@ -86,24 +87,18 @@ function targetOf({ arch, oldestKernel }: CompileOptions): Target {
   return { architecture: arch ?? (process.arch === 'arm64' ? 'arm64' : 'x64'), oldestKernel }
 }
 
-let running: BtfTypes | undefined
-
-function runningKernel(): BtfTypes {
-  try {
-    running ??= new BtfTypes(readFileSync('/sys/kernel/btf/vmlinux'))
-    return running
-  } catch (cause) {
-    throw new Error(
-      "the types of the running kernel cannot be read: it has no BTF, or /sys is not mounted; give those of another kernel as the option 'kernel'",
-      { cause },
-    )
-  }
+/** What the programs are compiled with, when the types of all maps are known. */
+function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit {
+  const target = targetOf(options)
+  const newUnit = (): Unit => new Unit(module, new KernelTypes(kernel), target)
+  inferMaps(module, (program) => lower(newUnit(), program))
+  return newUnit()
 }
 
 /** The operations of each program, before registers are chosen: to look at what the compiler does. */
 export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
-  const unit = new Unit(module, new KernelTypes(options.kernel ?? runningKernel()), targetOf(options))
+  const unit = unitOf(module, options.kernel ?? runningKernel(), options)
   return new Map(module.programs.map((program) => [program.name, optimize(lower(unit, program).list)]))
 }
 

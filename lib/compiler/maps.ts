@@ -1,8 +1,9 @@
 // The functions of maps and ring buffers.
 import type { ExpressionCompiler } from './expressions.js'
 import { helperNumbers } from './helpers.js'
+import { typed } from './infer.js'
 import type { Argument } from './ir.js'
-import type { ModuleMap } from './module.js'
+import { type ModuleMap, mapKinds } from './module.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
 import { bool, describe, type StructType, sizeOf, type Type } from './types.js'
@@ -16,18 +17,18 @@ const onlyNew = 1
 
 export function mapMethods(
   compiler: ExpressionCompiler,
-  map: ModuleMap,
+  given: ModuleMap,
   name: string,
   node: ast.CallExpression,
   scope: Scope,
 ): Value {
-  const isRing = map.records !== undefined
+  const isRing = mapKinds[given.kind]!.parameters === 'record'
   const methods = isRing ? ofRings : ofMaps
   if (!methods.includes(name)) {
     const { property } = node.callee as ast.MemberExpression
     compiler.source.fail(
       property,
-      `${map.kind} has no function '${name}'`,
+      `${given.kind} has no function '${name}'`,
       nearest(name, methods) ?? `It has ${methods.join(', ')}.`,
     )
   }
@@ -35,6 +36,7 @@ export function mapMethods(
   const wanted = { get: 1, set: 2, add: 2, delete: 1, reserve: 0, submit: 1, discard: 1, emit: 1 }[name]!
   if (args.length !== wanted)
     compiler.source.fail(node, `${name} has ${wanted} arguments, and ${args.length} are given`)
+  const map = typed(compiler, given, name, args, scope)
   const own: Argument = { map: map.name }
   switch (name) {
     case 'get':

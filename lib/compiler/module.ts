@@ -75,6 +75,9 @@ export interface ModuleMap {
   /** The records of a ring buffer. */
   readonly records: readonly StructType[] | undefined
   readonly maxEntries: number
+  /** Its types are not written down: they are those of the first value that a program puts into it. */
+  readonly isInferred: boolean
+  readonly node: ast.Node
 }
 
 export interface ModuleGlobal {
@@ -202,7 +205,8 @@ export class Module {
     const { type, parameters } = mapKinds[kind]!
     const types = this.#typeArguments(call)
     const wanted = parameters === 'key and value' ? 2 : 1
-    if (types.length !== wanted) {
+    const isInferred = types.length === 0
+    if (!isInferred && types.length !== wanted) {
       const example = {
         'key and value': `${kind}<u32, u64>(1024)`,
         value: `${kind}<u64>(16)`,
@@ -214,7 +218,7 @@ export class Module {
     const [only] = types
     const isUnion = parameters === 'record' && only?.type === 'TSUnionType'
     const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) => this.type(one))
-    const records = isUnion ? only.types.map((one) => this.type(one)) : [first!]
+    const records = isUnion ? only.types.map((one) => this.type(one)) : first && [first]
     const size = call.arguments[0]
     const maxEntries = size && this.constant(size)
     if (maxEntries === undefined || maxEntries <= 0n) {
@@ -223,7 +227,7 @@ export class Module {
         `${kind} needs its size: a constant number of ${parameters === 'record' ? 'bytes' : 'entries'}`,
       )
     }
-    if (parameters === 'record' && records.some(({ kind }) => kind !== 'struct'))
+    if (parameters === 'record' && records?.some(({ kind }) => kind !== 'struct'))
       this.source.fail(types[0]!, 'the records of a ring buffer are an interface')
     this.maps.set(name, {
       name,
@@ -231,8 +235,10 @@ export class Module {
       type,
       key: parameters === 'record' ? undefined : parameters === 'value' ? u32 : first,
       value: parameters === 'record' ? undefined : parameters === 'value' ? first : second,
-      records: parameters === 'record' ? (records as StructType[]) : undefined,
+      records: parameters === 'record' ? (records as StructType[] | undefined) : undefined,
       maxEntries: Number(maxEntries),
+      isInferred,
+      node: call,
     })
   }
 

@@ -37,6 +37,47 @@ describe('compile', () => {
     expect(opened.map<number, bigint>('perUser').get(process.getuid!())).toBeGreaterThan(0n)
   })
 
+  it('gives maps without types those of what is put into them', async () => {
+    const { object } = compile(
+      `export const events = ringbuf(65536)
+      export const calls = hash(64)
+      export const begun = hash(64)
+      export const onEnd = rawTp('sched_process_exit', (task) => {
+        const since = begun.get(task.tgid)
+        if (since) calls.add({ comm: bpf.getCurrentComm(), uid: u32(bpf.getCurrentUidGid()) }, 1)
+        events.emit({ pid: task.tgid, comm: task.comm, now: bpf.ktimeGetNs(), kind: 'exit', cpu: bpf.getSmpProcessorId() })
+        return 0
+      })
+      export const onExec = rawTp('sched_process_exec', (task) => {
+        begun.set(task.tgid, bpf.ktimeGetNs())
+        return 0
+      })
+      export const license = 'GPL'`,
+    )
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    opened.attach()
+    interface Event {
+      pid: number
+      comm: string
+      now: bigint
+      kind: string
+      cpu: number
+    }
+    using events = opened.ringBuffer<Event>('events', 'events_event')
+    const seen: Event[] = []
+    events.on((event) => void seen.push(event))
+    const now = process.hrtime.bigint()
+    execFileSync('/bin/true')
+    events.consume()
+    const event = seen.find(({ comm }) => comm === 'true')!
+    expect(event).toMatchObject({ comm: 'true', kind: 'exit' })
+    expect(event.now).toBeGreaterThan(now)
+    expect(opened.map<object, bigint>('calls').get({ comm: 'true', uid: process.getuid!() })).toBeGreaterThan(
+      0n,
+    )
+  })
+
   const run = (body: string, input: bigint[] = []) => {
     const text = `
       export const input = data<array<u64, 8>>()

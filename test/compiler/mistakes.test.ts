@@ -216,9 +216,24 @@ describe('a mistake in a program', () => {
       "1:1 the file has no program | Write one: export const onExec = rawTp('sched_process_exec', (task) => { ... }).",
     ],
     [
-      'a map without types',
-      'export const m = hash(1)',
+      'a map with one of two types',
+      'export const m = hash<u32>(1)',
       '1:18 hash needs the key and value types | Write hash<u32, u64>(1024).',
+    ],
+    [
+      'a map without types that nothing is put into',
+      "export const m = hash(1)\nexport const p = rawTp('sched_switch', () => { m.delete(1); return 0 })",
+      "1:18 no program puts anything into 'm', so its types are not known | Write them: hash<u32, u64>(...).",
+    ],
+    [
+      'a record of nothing in a ring without a type',
+      "export const m = ringbuf(4096)\nexport const p = rawTp('sched_switch', () => { m.emit({}); return 0 })",
+      '2:55 a struct has at least one member',
+    ],
+    [
+      'something without a size in a ring without a type',
+      "export const m = ringbuf(4096)\nexport const p = rawTp('sched_switch', () => { m.emit({ m }); return 0 })",
+      "2:57 the map 'm' cannot be put into a map as it is",
     ],
     [
       'a map without a size',

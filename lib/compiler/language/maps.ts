@@ -28,7 +28,11 @@ export interface RingBufferMap<T> {
 
 type Maker = <K, V>(maxEntries: number) => HashMap<K, V>
 type ArrayMaker = <V>(maxEntries: number) => HashMap<u32, V>
-/** A hash map. @param maxEntries - a constant */
+/**
+ * A hash map. Without types, it has those of the first key and value that a program puts into it.
+ *
+ * @param maxEntries - a constant
+ */
 export const hash: Maker = word('hash')
 /** A hash map that makes room by dropping what was not used for long. */
 export const lruHash: Maker = word('lruHash')
@@ -41,7 +45,8 @@ export const array: ArrayMaker = word('array')
 /** An array with values for each CPU. */
 export const percpuArray: ArrayMaker = word('percpuArray')
 /**
- * A ring buffer of records, of one type or of several: `ringbuf<Started | Ended>(4096)`. (Linux 5.8)
+ * A ring buffer of records, of one type or of several: `ringbuf<Started | Ended>(4096)`. Without a type, its records are
+ * like the first that a program emits. (Linux 5.8)
  *
  * @param size - bytes; a power of two, and a multiple of the page size
  */

@@ -1,0 +1,17 @@
+// The types of the kernel that this process runs on, which are read once.
+import { readFileSync } from 'node:fs'
+import { BtfTypes } from '../btf/parse.js'
+
+let running: BtfTypes | undefined
+
+export function runningKernel(): BtfTypes {
+  try {
+    running ??= new BtfTypes(readFileSync('/sys/kernel/btf/vmlinux'))
+    return running
+  } catch (cause) {
+    throw new Error(
+      "the types of the running kernel cannot be read: it has no BTF, or /sys is not mounted; give those of another kernel as the option 'kernel'",
+      { cause },
+    )
+  }
+}
