@@ -19,6 +19,7 @@ export default defineConfig({
       '/testing': 'testing',
       '/testing/vitest': 'testing/vitest',
       '/kernel': 'kernel',
+      '/symbols': 'symbols',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

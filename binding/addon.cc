@@ -110,6 +110,7 @@ NAPI_MODULE_INIT() {
   DefineMapElements(env, exports);
   DefineMappedMemory(env, exports);
   DefinePidfd(env, exports);
+  DefineDemangle(env, exports);
   DefineDescriptor(env, exports);
   DefineLink(env, exports);
   DefineLinkInfo(env, exports);

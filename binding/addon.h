@@ -37,6 +37,7 @@ void DefineMapDeclaration(napi_env env, napi_value exports);
 void DefineMapElements(napi_env env, napi_value exports);
 void DefineMappedMemory(napi_env env, napi_value exports);
 void DefinePidfd(napi_env env, napi_value exports);
+void DefineDemangle(napi_env env, napi_value exports);
 void DefineDescriptor(napi_env env, napi_value exports);
 void DefineLink(napi_env env, napi_value exports);
 void DefineLinkInfo(napi_env env, napi_value exports);

@@ -29,6 +29,7 @@ const guide = [
     ['Maps', '/maps'],
     ['Typed data', '/typed-data'],
     ['The kernel side in TypeScript', '/kernel-side'],
+    ['Symbols', '/symbols'],
     ['Tests without a kernel', '/testing'],
     ['Programs as data', '/asm'],
     ['Command line', '/cli'],

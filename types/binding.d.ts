@@ -736,6 +736,11 @@ export interface Binding {
   /** `pidfd_open`: a descriptor that the caller has to close. */
   pidfdOpen(pid: number, flags: number): number
 
+  // ---- names of C++ functions: binding/demangle.cc
+
+  /** `abi::__cxa_demangle`: `undefined` for what is not a mangled name. The result may be much longer than `name`. */
+  demangle(name: string): string | undefined
+
   // ---- descriptors that other functions return as numbers, for the caller to close: binding/descriptor.cc
 
   /** Reads at most `size` bytes; none at the end. EBADF for other descriptors, here and below. */

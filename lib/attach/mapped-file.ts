@@ -1,5 +1,6 @@
-import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
+import { mappingsIn, readMaps } from '../machine/mappings.js'
 
 /** A file that a process runs code of. */
 interface MappedFile {
@@ -48,23 +49,19 @@ export function findMappedFile(binary: string, pid: number, refuse: Refuse): str
 
 function readMappedFiles(pid: number): MappedFile[] | string {
   try {
-    return mappedFilesIn(readFileSync(`/proc/${pid}/maps`, 'utf8'))
+    return mappedFilesIn(readMaps(pid))
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? 'unknown error'
   }
 }
 
-/** Reads the executable mappings of files from the text of /proc/PID/maps. @internal */
+/** The files of executable mappings in the text of /proc/PID/maps, each once. @internal */
 export function mappedFilesIn(maps: string): MappedFile[] {
-  const executable = /^0*([0-9a-f]+)-0*([0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+) (\d+) +(\/.*)$/s
   const files = new Map<string, MappedFile>()
-  for (const line of maps.split('\n')) {
-    const [, start, end, device, inode = '0', path = ''] = executable.exec(line) ?? []
+  for (const { executable, device, inode, range, path } of mappingsIn(maps)) {
     const key = `${device} ${inode}`
-    if (inode === '0' || files.has(key)) continue
-    // The kernel escapes only the newline.
-    const unescaped = path.replaceAll('\\012', '\n')
-    files.set(key, { range: `${start}-${end}`, inode: BigInt(inode), path: unescaped })
+    if (!executable || inode === 0n || !path.startsWith('/') || files.has(key)) continue
+    files.set(key, { range, inode, path })
   }
   return [...files.values()]
 }

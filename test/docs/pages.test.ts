@@ -32,13 +32,18 @@ const lenient = {
 }
 
 describe('TypeScript in the documentation', () => {
-  it.each(['attaching', 'events', 'guide', 'maps'])('docs/%s.md agrees with the types', async (name) => {
-    const pieces = codeBlocks(readPage(`docs/${name}.md`), 'ts')
-    expect(pieces.length).toBeGreaterThan(1)
-    const functions = pieces.map((code, i) => `export async function piece${i}() {\n${code}}\n`)
-    writeFileSync(join(folder, `${name}.ts`), known + functions.join(''))
-    expect(await tsc(folder, lenient)).toBe('')
-  })
+  it.each(['attaching', 'events', 'guide', 'maps', 'symbols'])(
+    'docs/%s.md agrees with the types',
+    async (name) => {
+      const pieces = codeBlocks(readPage(`docs/${name}.md`), 'ts')
+      expect(pieces.length).toBeGreaterThan(0)
+      const imports = new Set(pieces.join('').match(/^import \{[^}]*\} from .*$/gm))
+      const bodies = pieces.map((code) => code.replace(/^import \{[^}]*\} from .*$/gm, ''))
+      const functions = bodies.map((code, i) => `export async function piece${i}() {\n${code}}\n`)
+      writeFileSync(join(folder, `${name}.ts`), [...imports].join('\n') + known + functions.join(''))
+      expect(await tsc(folder, lenient)).toBe('')
+    },
+  )
 
   it('docs/hooks.md has a program that prints the parameters of a kernel function', async () => {
     const [program = ''] = codeBlocks(readPage('docs/hooks.md'), 'ts')

@@ -1,0 +1,72 @@
+import { debugSymbolsOf } from './debug-file.js'
+import { demangle } from './demangle.js'
+import { type ByteSource, Elf, fileSource } from './elf-file.js'
+import { pltSymbolsOf, symbolsOf } from './elf-symbols.js'
+import { goSymbolsOf } from './go.js'
+import type { OpenFile } from './open-file.js'
+import { type Found, SymbolTable } from './table.js'
+
+/** The symbols of a program, a library, or the vDSO. */
+export class Binary {
+  readonly buildId: string | undefined
+  readonly #elf: Elf
+  readonly #symbols: SymbolTable
+  readonly #plt: SymbolTable
+  readonly #names = new Map<string, string>()
+  /** Whether `.symtab` was found, here or in a separate debug file. */
+  readonly complete: boolean
+
+  private constructor(elf: Elf, path: string, roots: readonly string[]) {
+    this.#elf = elf
+    this.buildId = elf.buildId
+    const own = symbolsOf(elf)
+    const found = own.complete ? own : (debugSymbolsOf(elf, path, roots) ?? own)
+    const go = found.complete ? undefined : goSymbolsOf(elf)
+    this.complete = found.complete || go !== undefined
+    this.#symbols = new SymbolTable(go ?? found.symbols, { extend: this.complete })
+    this.#plt = new SymbolTable(pltSymbolsOf(elf), { extend: false })
+  }
+
+  /**
+   * Reads the symbols of an open file.
+   *
+   * @param path - in the file system of its process
+   * @param roots - where to search for debug files
+   * @returns `undefined` if it is not an ELF file, or a damaged one
+   */
+  static open({ fd }: OpenFile, path: string, roots: readonly string[]): Binary | undefined {
+    return Binary.#read(fileSource(fd), path, roots)
+  }
+
+  /** Reads the symbols of an image that is not in a file: the vDSO. */
+  static inMemory(source: ByteSource): Binary | undefined {
+    return Binary.#read(source, '', [])
+  }
+
+  static #read(source: ByteSource, path: string, roots: readonly string[]): Binary | undefined {
+    try {
+      return new Binary(new Elf(source), path, roots)
+    } catch (error) {
+      if (error instanceof RangeError) return undefined
+      throw error
+    }
+  }
+
+  /** The function at a place of the file. Where it begins is a place of the file, too. */
+  find(offset: number): Found | undefined {
+    const address = this.#elf.addressAt(offset)
+    if (address === undefined) return undefined
+    const found = this.#plt.find(address) ?? this.#symbols.find(address)
+    return found && { name: this.#readable(found.name), start: offset - (address - found.start) }
+  }
+
+  #readable(name: string): string {
+    let text = this.#names.get(name)
+    if (text === undefined) {
+      // The linker writes the version of a symbol behind its name: memcpy@@GLIBC_2.14.
+      text = demangle(name.replace(/@@?(?!plt$)[\w.]+$/, ''))
+      this.#names.set(name, text)
+    }
+    return text
+  }
+}

@@ -1,0 +1,46 @@
+import { native } from '../native/binding.js'
+import { demangleRust } from './rust.js'
+
+/** No name that people read is longer. */
+const longestName = 4096
+const longestResult = 1 << 20
+
+/**
+ * The name of a C++ or Rust function as it is in the source; other names stay as they are. What compilers add to the
+ * name of a part or a copy of a function stays, such as `.cold` or `.constprop.0`.
+ */
+export function demangle(name: string): string {
+  if (name.length > longestName) return name
+  const rust = demangleRust(name)
+  if (rust !== undefined) return rust
+  if (!/^_{1,3}Z/.test(name) || !isHarmless(name)) return name
+  // The suffix is not part of the mangled name for every library.
+  const [, mangled = name, suffix = ''] = /^(.*?)((?:\.(?!_)[\w$]+)*(?:@plt)?)$/s.exec(name) ?? []
+  const text = native.demangle(mangled.replace(/^_+Z/, '_Z'))
+  return text === undefined ? name : `${text}${suffix}`
+}
+
+/**
+ * Whether a name cannot become huge. A name refers to parts of itself, and parts made of such references double in
+ * length each time, so a few hundred characters in a file that somebody made for it would fill the memory.
+ */
+function isHarmless(name: string): boolean {
+  // How long the text before a position can be, and with it every part that is complete there.
+  let total = 0
+  let last = 0
+  const longest = new Map<string, number>()
+  for (const { 0: reference, 1: kind = '', 2: digits = '', index } of name.matchAll(/([ST])([0-9A-Z]*)_/g)) {
+    total += index - last
+    last = index + reference.length
+    const part = digits === '' ? 0 : Number.parseInt(digits, 36) + 1
+    // A part with a lower number is not longer than it was when a higher number was first used.
+    let size = total
+    for (const [key, known] of longest) {
+      if (key[0] === kind && Number(key.slice(1)) >= part) size = Math.min(size, known)
+    }
+    longest.set(`${kind}${part}`, Math.min(size, longest.get(`${kind}${part}`) ?? size))
+    total += size
+    if (total > longestResult) return false
+  }
+  return true
+}

@@ -1,0 +1,133 @@
+// The functions of an ELF file: from its symbol tables, and the entries of the procedure linkage table.
+import {
+  type Elf,
+  type Section,
+  SHF_EXECINSTR,
+  SHT_DYNSYM,
+  SHT_REL,
+  SHT_RELA,
+  SHT_SYMTAB,
+  stringAt,
+  viewOf,
+} from './elf-file.js'
+import type { RawSymbol } from './table.js'
+
+const EM_386 = 3
+const EM_X86_64 = 62
+const EM_AARCH64 = 183
+const [STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC] = [0, 2, 10]
+const [STB_GLOBAL, STB_WEAK] = [1, 2]
+
+/** What a file says about its functions. */
+export interface ElfSymbols {
+  /** By the addresses that the file was linked for. */
+  readonly symbols: RawSymbol[]
+  /** Whether `.symtab` is there, which has all functions; `.dynsym` has those that other files may call. */
+  readonly complete: boolean
+}
+
+/** Reads `.symtab`, or `.dynsym` if there is none. */
+export function symbolsOf(elf: Elf): ElfSymbols {
+  const table = elf.sections.find(({ type, size }) => type === SHT_SYMTAB && size > 0)
+  if (table !== undefined) return { symbols: readTable(elf, table), complete: true }
+  const dynamic = elf.sections.find(({ type }) => type === SHT_DYNSYM)
+  return { symbols: dynamic === undefined ? [] : readTable(elf, dynamic), complete: false }
+}
+
+function readTable(elf: Elf, table: Section): RawSymbol[] {
+  const strings = stringsOf(elf, table)
+  const view = viewOf(elf.bytesOf(table))
+  const { littleEndian, is64 } = elf
+  const step = is64 ? 24 : 16
+  const [infoAt, sectionAt, valueAt, sizeAt] = is64 ? [4, 6, 8, 16] : [12, 14, 4, 8]
+  const found: RawSymbol[] = []
+  for (let here = step; here + step <= view.byteLength; here += step) {
+    const info = view.getUint8(here + infoAt!)
+    const type = info & 15
+    if (type !== STT_FUNC && type !== STT_NOTYPE && type !== STT_GNU_IFUNC) continue
+    const index = view.getUint16(here + sectionAt!, littleEndian)
+    if (index === 0) continue
+    const at = view.getUint32(here, littleEndian)
+    if (at === 0) continue
+    if (type === STT_NOTYPE && !isLabel(elf.sections[index], strings, at)) continue
+    const value = elf.word(view, here + valueAt!)
+    const binding = info >> 4
+    found.push({
+      // The lowest bit says that a function of 32-bit ARM consists of Thumb instructions.
+      start: elf.machine === 40 ? value - (value % 2) : value,
+      size: elf.word(view, here + sizeAt!),
+      rank: (type === STT_NOTYPE ? 0 : 4) + (binding === STB_WEAK ? 0 : 2) + (binding === STB_GLOBAL ? 1 : 0),
+      text: strings,
+      at,
+    })
+  }
+  return found
+}
+
+/** Assembler code has symbols without a type. `$x` and `.L5` are marks of the assembler and the compiler. */
+function isLabel(section: Section | undefined, strings: Uint8Array, at: number): boolean {
+  const [dollar, dot] = [0x24, 0x2e]
+  const first = strings[at]
+  return section !== undefined && (section.flags & SHF_EXECINSTR) !== 0 && first !== dollar && first !== dot
+}
+
+function stringsOf(elf: Elf, table: Section): Uint8Array {
+  const section = elf.sections[table.link]
+  return section === undefined ? new Uint8Array(0) : elf.bytesOf(section)
+}
+
+/** How the procedure linkage table is laid out: bytes before the first entry, and of each entry. */
+const layouts: Readonly<Record<number, { head: number; entry: number }>> = {
+  [EM_X86_64]: { head: 16, entry: 16 },
+  [EM_386]: { head: 16, entry: 16 },
+  [EM_AARCH64]: { head: 32, entry: 16 },
+}
+
+/** The entries of the procedure linkage table, through which a file calls functions of others: `malloc@plt`. */
+export function pltSymbolsOf(elf: Elf): RawSymbol[] {
+  const layout = layouts[elf.machine]
+  const relocations = elf.sections.find(({ name }) => name === '.rela.plt' || name === '.rel.plt')
+  if (layout === undefined || relocations === undefined) return []
+  const names = relocationNames(elf, relocations)
+  const found: RawSymbol[] = []
+  const add = (section: Section | undefined, head: number): void => {
+    if (section === undefined) return
+    for (const [i, name] of names.entries()) {
+      const start = section.address + head + i * layout.entry
+      if (name === '' || start >= section.address + section.size) continue
+      found.push({ start, size: layout.entry, rank: 0, text: `${name}@plt`, at: 0 })
+    }
+  }
+  // With indirect branch tracking, calls go to .plt.sec, whose entries have no head before them.
+  const secondary = elf.section('.plt.sec')
+  add(secondary, 0)
+  const plt = elf.section('.plt')
+  // BTI and PAC make the entries of arm64 longer, which the size of the section tells.
+  if (plt !== undefined && (plt.size - layout.head) % layout.entry === 0) {
+    const entries = (plt.size - layout.head) / layout.entry
+    if (entries === names.length) add(plt, layout.head)
+  }
+  return found
+}
+
+/** The names of the symbols that relocations are about; '' for those without one. */
+function relocationNames(elf: Elf, section: Section): string[] {
+  const table = elf.sections[section.link]
+  if (table === undefined || (section.type !== SHT_RELA && section.type !== SHT_REL)) return []
+  const { littleEndian, is64 } = elf
+  const strings = stringsOf(elf, table)
+  const symbols = viewOf(elf.bytesOf(table))
+  const symbolSize = is64 ? 24 : 16
+  const step = (section.type === SHT_RELA ? 3 : 2) * (is64 ? 8 : 4)
+  const view = viewOf(elf.bytesOf(section))
+  const names: string[] = []
+  for (let here = 0; here + step <= view.byteLength; here += step) {
+    const index = is64
+      ? view.getUint32(here + (littleEndian ? 12 : 8), littleEndian)
+      : view.getUint32(here + 4, littleEndian) >>> 8
+    const at = index * symbolSize
+    const isThere = index > 0 && at + symbolSize <= symbols.byteLength
+    names.push(isThere ? stringAt(strings, symbols.getUint32(at, littleEndian)) : '')
+  }
+  return names
+}

@@ -1,0 +1,263 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { addressNumber, type Mapping, mappingsIn, readMaps } from '../machine/mappings.js'
+import { read } from '../machine/read.js'
+import { Binary } from './binary.js'
+import { memorySource } from './elf-file.js'
+import { type Frame, unknown } from './frame.js'
+import { PerfMap } from './jit.js'
+import { withFile } from './open-file.js'
+
+/** Finds the symbols of an open file, or reads them. */
+export type FindBinary = (mapping: Mapping, pid: number) => Binary | undefined
+
+/** What the memory of a process is like at one time. */
+interface Snapshot {
+  readonly text: string
+  /** Executable mappings, sorted by address. */
+  readonly mappings: readonly Mapping[]
+}
+
+/** Names for addresses of one process, from its start to its end. */
+export class ProcessSymbols {
+  readonly pid: number
+  /** Clock ticks from the start of the machine to the start of the process. */
+  readonly startTime: string
+  hasEnded = false
+  readonly #findBinary: FindBinary
+  readonly #perfMap: PerfMap
+  readonly #binaries = new Map<string, Binary | undefined>()
+  #snapshot: Snapshot
+  #frames = new Map<bigint, Frame>()
+  /** What was mapped before the last change, where something else is mapped now. */
+  #replaced: readonly Mapping[] = []
+
+  private constructor(pid: number, startTime: string, snapshot: Snapshot, findBinary: FindBinary) {
+    this.pid = pid
+    this.startTime = startTime
+    this.#snapshot = snapshot
+    this.#findBinary = findBinary
+    this.#perfMap = new PerfMap(pid, statSync(`/proc/${pid}`, { bigint: true }).uid)
+  }
+
+  /** @throws Error of the system call if the process does not exist, or its memory map cannot be read */
+  static open(pid: number, findBinary: FindBinary): ProcessSymbols {
+    for (;;) {
+      const before = startTimeOf(pid)
+      const text = readMaps(pid)
+      // The id may have gone to another process meanwhile.
+      if (before !== undefined && startTimeOf(pid) === before) {
+        return new ProcessSymbols(pid, before, snapshotOf(text), findBinary)
+      }
+      if (before === undefined) {
+        throw Object.assign(new Error(`process ${pid} has ended`), { code: 'ESRCH', syscall: 'read' })
+      }
+    }
+  }
+
+  /**
+   * Compares with what is mapped now.
+   *
+   * @returns whether the process still runs; if not, what was known of it stays
+   */
+  update(): boolean {
+    let text: string
+    try {
+      text = readMaps(this.pid)
+    } catch {
+      return false
+    }
+    if (startTimeOf(this.pid) !== this.startTime) return false
+    // The memory map of a process that is ending is empty.
+    if (text === '') return false
+    this.#replaced = []
+    if (text !== this.#snapshot.text) this.#take(snapshotOf(text))
+    if (this.#perfMap.update()) this.#forgetJit()
+    return true
+  }
+
+  #take(snapshot: Snapshot): void {
+    const known = new Set(snapshot.mappings.map(keyOf))
+    this.#replaced = this.#snapshot.mappings.filter(
+      (old) =>
+        !known.has(keyOf(old)) && snapshot.mappings.some((now) => overlaps(old, now) && !continues(old, now)),
+    )
+    const isSame = snapshot.mappings.length === this.#snapshot.mappings.length && this.#replaced.length === 0
+    if (!isSame || this.#snapshot.mappings.some((old) => !known.has(keyOf(old)))) this.#frames.clear()
+    this.#snapshot = snapshot
+  }
+
+  #forgetJit(): void {
+    for (const [address, { kind }] of this.#frames) {
+      if (kind === 'jit' || kind === 'unknown') this.#frames.delete(address)
+    }
+  }
+
+  frame(address: bigint): Frame {
+    const known = this.#frames.get(address)
+    if (known !== undefined && this.#replaced.length === 0) return known
+    const number = addressNumber(address)
+    if (this.#replaced.some(({ start, end }) => number >= start && number < end))
+      return unknown(address, 'the process has mapped something else there meanwhile')
+    if (known !== undefined) return known
+    if (this.#frames.size >= 1 << 18) this.#frames.clear()
+    const frame = this.#find(address, number)
+    // At the next update, it is clear what is there.
+    if (frame.why !== replacedCode) this.#frames.set(address, frame)
+    return frame
+  }
+
+  /** The function at a place of the file with a build id. */
+  frameInFile(buildId: string, place: bigint): Frame {
+    for (const mapping of this.#snapshot.mappings) {
+      const binary = this.#binaryOf(mapping)
+      // The kernel fills up short build ids with zeros.
+      if (binary?.buildId === undefined || binary.buildId.padEnd(40, '0') !== buildId) continue
+      const found = binary.find(Number(place))
+      if (found === undefined) return unknown(place, this.#whyUnknown(mapping, binary), moduleOf(mapping))
+      const offset = Number(place) - found.start
+      return { address: place, name: found.name, offset, kind: 'file', module: mapping.path }
+    }
+    return unknown(place, `the process has mapped no file with the build id ${buildId}`)
+  }
+
+  #find(address: bigint, number: number): Frame {
+    const mapping = this.#mappingAt(number)
+    if (mapping === undefined) return unknown(address, 'the process has no code there')
+    const binary = this.#binaryOf(mapping)
+    const place = number - mapping.start + mapping.offset
+    const found = binary?.find(place)
+    if (found !== undefined) {
+      return { address, name: found.name, offset: place - found.start, kind: 'file', module: mapping.path }
+    }
+    const isFile = mapping.path.startsWith('/') && binary !== undefined
+    if (!isFile) {
+      const jitted = this.#perfMap.find(number)
+      if (jitted === 'replaced') return unknown(address, replacedCode, '[jit]')
+      if (jitted !== undefined) {
+        return { address, name: jitted.name, offset: number - jitted.start, kind: 'jit', module: '[jit]' }
+      }
+    }
+    return unknown(address, this.#whyUnknown(mapping, binary), moduleOf(mapping))
+  }
+
+  #whyUnknown({ path, inode }: Mapping, binary: Binary | undefined): string {
+    if (binary !== undefined) {
+      return binary.complete
+        ? 'no function of the file is there'
+        : 'the file has no symbol table (it was stripped), and there is no separate debug file'
+    }
+    if (inode !== 0n && !path.startsWith('/memfd:')) return `${path} cannot be read, or is not an ELF file`
+    return this.#perfMap.exists
+      ? 'the code was made at run time, and the perf map of the process does not list it'
+      : `the code was made at run time; if the process writes /tmp/perf-${this.pid}.map, it has names (node --perf-basic-prof)`
+  }
+
+  #mappingAt(address: number): Mapping | undefined {
+    const { mappings } = this.#snapshot
+    let [low, high] = [0, mappings.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (mappings[middle]!.start <= address) low = middle + 1
+      else high = middle
+    }
+    const mapping = mappings[low - 1]
+    return mapping !== undefined && address < mapping.end ? mapping : undefined
+  }
+
+  #binaryOf(mapping: Mapping): Binary | undefined {
+    const { device, inode, path } = mapping
+    const key = `${device} ${inode} ${path}`
+    if (!this.#binaries.has(key)) {
+      this.#binaries.set(
+        key,
+        path === '[vdso]' ? readVdso(this.pid, mapping) : this.#findBinary(mapping, this.pid),
+      )
+    }
+    return this.#binaries.get(key)
+  }
+}
+
+const replacedCode = 'other code that was made at run time has taken its place meanwhile'
+
+const moduleOf = ({ path }: Mapping): string => (path === '' ? '[anonymous]' : path)
+
+const keyOf = ({ start, end, offset, device, inode, path }: Mapping): string =>
+  `${start} ${end} ${offset} ${device} ${inode} ${path}`
+
+const overlaps = (a: Mapping, b: Mapping): boolean => a.start < b.end && b.start < a.end
+
+/** Whether the same part of the same file is still at the same address, and only the size changed. */
+const continues = (a: Mapping, b: Mapping): boolean =>
+  a.device === b.device &&
+  a.inode === b.inode &&
+  withoutDeleted(a.path) === withoutDeleted(b.path) &&
+  a.start - a.offset === b.start - b.offset
+
+const withoutDeleted = (path: string): string => path.replace(/ \(deleted\)$/, '')
+
+function snapshotOf(text: string): Snapshot {
+  // The kernel lists them in order, but [vsyscall] has an address of the kernel's half, which is negative here.
+  const mappings = mappingsIn(text)
+    .filter(({ executable }) => executable)
+    .sort((a, b) => a.start - b.start)
+  return { text, mappings }
+}
+
+/** The 22nd field of /proc/PID/stat; `undefined` if there is no such process. */
+export function startTimeOf(pid: number): string | undefined {
+  const stat = read(`/proc/${pid}/stat`)
+  // The name of the program, in parentheses, may contain anything.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+/** The vDSO is in no file. Every process of one kind has the same, so ours serves if that of another is not readable. */
+function readVdso(pid: number, { start, end }: Mapping): Binary | undefined {
+  const own = (): Binary | undefined => {
+    const ours = mappingsIn(readMaps(process.pid)).find(({ path }) => path === '[vdso]')
+    return ours && readImage('self', ours.start, ours.end)
+  }
+  return readImage(pid, start, end) ?? own()
+}
+
+function readImage(pid: number | 'self', start: number, end: number): Binary | undefined {
+  let fd: number
+  try {
+    fd = openSync(`/proc/${pid}/mem`, 'r')
+  } catch {
+    return undefined
+  }
+  try {
+    const bytes = Buffer.alloc(Math.min(end - start, 1 << 20))
+    readSync(fd, bytes, 0, bytes.length, start)
+    return Binary.inMemory(memorySource(bytes))
+  } catch {
+    // The process has ended.
+    return undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Opens exactly the file that a process has mapped, although another one may have its path by now. */
+export function withMappedFile<T>(
+  { range, path, inode }: Mapping,
+  pid: number,
+  work: Parameters<typeof withFile<T>>[1],
+): T | undefined {
+  let isOpen = false
+  const found = withFile(`/proc/${pid}/map_files/${range}`, (file) => {
+    isOpen = true
+    return work(file)
+  })
+  // Without CAP_CHECKPOINT_RESTORE, or after the process has ended, only a path leads to the file.
+  if (isOpen || !path.startsWith('/')) return found
+  for (const candidate of [`/proc/${pid}/root${path}`, `/proc/${pid}/exe`, path]) {
+    const same = withFile(candidate, (file) => {
+      if (file.stat.ino !== inode) return undefined
+      isOpen = true
+      return work(file)
+    })
+    if (isOpen) return same
+  }
+  return undefined
+}
