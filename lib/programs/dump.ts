@@ -47,11 +47,27 @@ export interface ProgramDump {
  * @param id - the kernel's id of the program
  */
 export function dumpProgram(id: number): ProgramDump {
+  return withProgram(id, dumpProgramFd)
+}
+
+/** The machine code of any program in the kernel, without the instructions, whose names take long. @internal */
+export function jitedFunctionsOf(id: number): readonly JitedFunction[] {
+  return withProgram(id, (info, fd) => {
+    const dump = native.programDump(fd)
+    using btf = btfOf(info)
+    const types = btf?.types
+    return types === undefined
+      ? jitedOf(dump, [], [])
+      : jitedOf(dump, functionsOf(types, dump), linesOf(types, dump))
+  })
+}
+
+function withProgram<T>(id: number, read: (info: ProgramInfo, fd: number) => T): T {
   const what = `read program ${id}`
   const info = programInfo(id)
   const fd = attempt({ what, capabilities: () => ['CAP_SYS_ADMIN'] }, () => native.programFdById(id))
   try {
-    return attempt({ what }, () => dumpProgramFd(info, fd))
+    return attempt({ what }, () => read(info, fd))
   } finally {
     native.descriptorClose(fd)
   }

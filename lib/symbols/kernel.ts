@@ -3,7 +3,7 @@ import { BpfError, type SourceLine } from '../errors/errors.js'
 import { listIds } from '../kernel/ids.js'
 import { addressNumber } from '../machine/mappings.js'
 import { read } from '../machine/read.js'
-import { dumpProgram, type JitedFunction } from '../programs/dump.js'
+import { type JitedFunction, jitedFunctionsOf } from '../programs/dump.js'
 import { type Frame, unknown } from './frame.js'
 import { type Found, type RawSymbol, SymbolTable } from './table.js'
 
@@ -23,9 +23,9 @@ const patienceMs = 1000
 export class KernelSymbols {
   #parts: Part[] | undefined
   /** What is loaded besides the kernel itself, when kallsyms was read. */
-  #loaded = ''
+  #loaded: Loaded = { key: '', programs: new Set() }
   #frames = new Map<bigint, Frame>()
-  #lines: Map<number, JitedFunction> | undefined
+  #functions: ProgramFunction[] | undefined
   #whyNone: string | undefined
 
   /** Why there are no names; `undefined` if there are. */
@@ -44,12 +44,14 @@ export class KernelSymbols {
       return core === undefined || number < core.start || number >= core.end
     }
     // Modules and programs come and go. Another one may be at the same address by now.
-    const others = addresses.some(isOutside) ? loaded() : this.#loaded
-    const changed = others !== this.#loaded
+    const outside = addresses.filter(isOutside)
+    const now = outside.length > 0 ? loaded() : this.#loaded
+    const changed =
+      now.key !== this.#loaded.key && !outside.every((address) => this.#isInProgram(address, now.programs))
     if (changed) {
       this.#parts = this.#read()
       this.#frames.clear()
-      this.#lines = undefined
+      this.#functions = undefined
     }
     return addresses.map((address) => {
       if (changed && isOutside(address) && this.#isAmbiguous(address, before))
@@ -73,7 +75,7 @@ export class KernelSymbols {
       return unknown(address, 'no function of the kernel is there')
     const { name, kind } = part
     const frame = { address, name: found.name, offset: number - found.start, kind, module: name }
-    const source = kind === 'bpf' ? this.#source(found.start, frame.offset) : undefined
+    const source = kind === 'bpf' ? this.#functionAt(number)?.lineAt(frame.offset) : undefined
     return source === undefined ? frame : { ...frame, source }
   }
 
@@ -85,10 +87,17 @@ export class KernelSymbols {
     return now?.name !== earlier.name || now.start !== earlier.start
   }
 
-  /** The line of a BPF program, if this process may read the program. */
-  #source(start: number, offset: number): SourceLine | undefined {
-    this.#lines ??= readLines()
-    return this.#lines.get(start)?.lines.findLast((line) => line.offset <= offset)?.source
+  /** The function of a BPF program at an address, if this process may read the program. */
+  #functionAt(address: number): ProgramFunction | undefined {
+    this.#functions ??= readFunctions(this.#loaded.programs)
+    return this.#functions.find(({ start, end }) => address >= start && address < end)
+  }
+
+  /** Whether an address has a name already, and is that of a program that is still loaded. Reading kallsyms is slow. */
+  #isInProgram(address: bigint, programs: ReadonlySet<number>): boolean {
+    if (this.#functions === undefined || !this.#frames.has(address)) return false
+    const owner = this.#functionAt(addressNumber(address))
+    return owner !== undefined && programs.has(owner.program)
   }
 
   #read(): Part[] {
@@ -161,14 +170,21 @@ function moduleEnds(): Map<string, number> {
   return ends
 }
 
-/** Changes when a module or a BPF program is loaded or unloaded: ids are never used again. */
-function loaded(): string {
+interface Loaded {
+  /** Changes when a module or a BPF program is loaded or unloaded. */
+  readonly key: string
+  /** The ids of all programs, which are never used again. Listing them requires CAP_SYS_ADMIN. */
+  readonly programs: ReadonlySet<number>
+}
+
+function loaded(): Loaded {
   const modules = (read('/proc/modules') ?? '').replace(/^(\S+) (\d+) .* (0x\w+).*$/gm, '$1 $2 $3')
   try {
-    return `${modules} ${[...listIds('program')].join(' ')}`
+    const programs = new Set(listIds('program'))
+    return { key: `${modules} ${[...programs].join(' ')}`, programs }
   } catch (error) {
     if (!(error instanceof BpfError)) throw error
-    return `${modules} ${Math.floor(performance.now() / patienceMs)}`
+    return { key: `${modules} ${Math.floor(performance.now() / patienceMs)}`, programs: new Set() }
   }
 }
 
@@ -181,26 +197,29 @@ function whyHidden(text: string): string {
   return `${hidden}; CAP_SYSLOG shows them (/proc/sys/kernel/kptr_restrict is ${restrict ?? 'not readable'})`
 }
 
-/** The functions of all BPF programs by address, as far as this process may read them. */
-function readLines(): Map<number, JitedFunction> {
-  const found = new Map<number, JitedFunction>()
-  try {
-    for (const id of listIds('program')) {
-      for (const one of functionsOf(id)) found.set(addressNumber(one.address), one)
-    }
-  } catch (error) {
-    // Listing programs requires CAP_SYS_ADMIN.
-    if (!(error instanceof BpfError)) throw error
-  }
-  return found
+interface ProgramFunction {
+  /** The id of the program. */
+  readonly program: number
+  readonly start: number
+  readonly end: number
+  lineAt(offset: number): SourceLine | undefined
 }
 
-function functionsOf(id: number): readonly JitedFunction[] {
-  try {
-    return dumpProgram(id).jited
-  } catch (error) {
-    // The program has been unloaded meanwhile.
-    if (error instanceof BpfError) return []
-    throw error
-  }
+/** The functions of BPF programs, as far as this process may read them. */
+function readFunctions(programs: ReadonlySet<number>): ProgramFunction[] {
+  return [...programs].flatMap((program) => {
+    let jited: readonly JitedFunction[]
+    try {
+      jited = jitedFunctionsOf(program)
+    } catch (error) {
+      // The program has been unloaded meanwhile.
+      if (error instanceof BpfError) return []
+      throw error
+    }
+    return jited.map(({ address, bytes, lines }) => {
+      const start = addressNumber(address)
+      const lineAt = (offset: number) => lines.findLast((line) => line.offset <= offset)?.source
+      return { program, start, end: start + bytes.length, lineAt }
+    })
+  })
 }
