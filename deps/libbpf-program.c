@@ -33,6 +33,10 @@ struct bpf_object* libbpf_node_adopt_program(int fd, const char* name, const cha
     }
   }
   program->fd = fd;
+#if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 6
+  object->loaded = true;
+#else
   object->state = OBJ_LOADED;
+#endif
   return object;
 }

@@ -1,6 +1,7 @@
 // Checks the format, lint rules and types of everything. --format corrects the format instead.
 import { checkReport } from './declarations.mjs'
 import { files } from './files.mjs'
+import { checkTable } from './libbpf-table.mjs'
 import { root, run, say } from './run.mjs'
 import { ensureClangFormat } from './tools.mjs'
 
@@ -16,6 +17,8 @@ const checks = {
   types: () => run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']),
   // docs/api-report.txt, so that a change of the public API is seen in review.
   api: () => checkReport(format),
+  // docs/libbpf.md, so that an update of libbpf cannot bring a function that nobody has looked at.
+  libbpf: () => checkTable(format),
   async 'clang-format'() {
     const sources = [
       ...files('binding', /\.(cc|h)$/),
