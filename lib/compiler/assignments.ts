@@ -1,5 +1,4 @@
 // Assignments: to variables and to memory, of numbers, structs and text.
-import { helperNumbers } from './helpers.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
@@ -139,11 +138,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const [size, wanted] = [this.kernel.btf.sizeOf(value.path.typeId), sizeOf(place.type)]
     if (size !== wanted)
       this.source.fail(node, `this part of the kernel's memory has ${size} bytes, and ${wanted} are wanted`)
-    this.call(helperNumbers.probeReadKernel, [
-      this.address(place),
-      { imm: size },
-      { reg: this.kernelAddress(value) },
-    ])
+    this.call('probe_read_kernel', [this.address(place), { imm: size }, { reg: this.kernelAddress(value) }])
   }
 
   /** `[1, 2, 3]`, into an array in memory. */
@@ -233,7 +228,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       node.arguments.length === 0 &&
       this.text(node.callee) === 'bpf.getCurrentComm'
     if (isComm) {
-      this.call(helperNumbers.getCurrentComm, [this.address(place), { imm: length }])
+      this.call('get_current_comm', [this.address(place), { imm: length }])
       return
     }
     const reader = /^bpf\.(probeRead(?:User|Kernel)Str)$/.exec(
@@ -244,12 +239,16 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       if (address === undefined || more.length > 0)
         this.source.fail(node, `${reader} needs the address of the text`)
       const reg = this.inReg(this.numeric(address as ast.Expression, scope))
-      this.call(helperNumbers[reader], [this.address(place), { imm: length }, { reg }])
+      this.call(reader === 'probeReadUserStr' ? 'probe_read_user_str' : 'probe_read_kernel_str', [
+        this.address(place),
+        { imm: length },
+        { reg },
+      ])
       return
     }
     const value = this.expression(node, scope)
     if (value.kind === 'kernel place' && this.kernel.btf.resolve(value.path.typeId).kind === 'array') {
-      this.call(helperNumbers.probeReadKernelStr, [
+      this.call('probe_read_kernel_str', [
         this.address(place),
         { imm: length },
         { reg: this.kernelAddress(value) },
@@ -270,9 +269,14 @@ export abstract class AssignmentCompiler extends MemberCompiler {
 
   #copy(to: PlaceValue, from: PlaceValue): void {
     const size = sizeOf(from.type)
+    const most = from.inSizeOf === undefined ? 8 : sizeOf(from.inSizeOf)
     for (let at = 0; at < size; ) {
       const step = [8, 4, 2, 1].find(
-        (step) => at + step <= size && (to.offset + at) % step === 0 && (from.offset + at) % step === 0,
+        (step) =>
+          step <= most &&
+          at + step <= size &&
+          (to.offset + at) % step === 0 &&
+          (from.offset + at) % step === 0,
       )!
       const d = this.newReg()
       this.push({ op: 'load', d, base: from.base, offset: from.offset + at, size: step })

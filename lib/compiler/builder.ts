@@ -1,4 +1,5 @@
 // Writes operations: arithmetic with C's rules, conversions, loads and stores.
+import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import type { AluOperation, Argument, Base, Comparison, Operand, Operation, Reg } from './ir.js'
 import type { Located, Source } from './source.js'
 import { type IntType, integerOf, s32, s64, sizeOf, u32 } from './types.js'
@@ -10,6 +11,9 @@ export type NumericValue = ConstantValue | NumberValue
 
 /** Types smaller than `int` are computed with as C does: as 32 bits with the same sign. */
 const promoted = (type: IntType): IntType => (type.size >= 4 ? type : type.signed ? s32 : u32)
+
+/** How many bits of a type are the number. */
+const bitsOf = (type: IntType): number => type.bits ?? type.size * 8
 
 export const operations: Readonly<Record<string, AluOperation>> = {
   '+': 'add',
@@ -75,10 +79,11 @@ export class Builder {
     this.push({ op: 'jump', to })
   }
 
-  /** Calls a helper. */
-  call(helper: number, args: readonly Argument[]): Reg {
+  /** Calls a helper, by its number or the kernel's name. */
+  call(helper: number | HelperName, args: readonly Argument[]): Reg {
     const d = this.newReg()
-    this.push({ op: 'call', d, callee: { helper }, args })
+    const number = typeof helper === 'number' ? helper : helperNumber(helper)
+    this.push({ op: 'call', d, callee: { helper: number }, args })
     return d
   }
 
@@ -263,7 +268,7 @@ export class Builder {
     const d = this.newReg()
     this.push({ op: 'load', d, base: place.base, offset: place.offset, size: type.size })
     if (type.bigEndian)
-      return { kind: 'number', reg: this.swap(d, type.size), type: integerOf(type.size, false) }
+      return { kind: 'number', reg: this.swap(d, bitsOf(type)), type: integerOf(bitsOf(type) / 8, false) }
     return this.signed({ kind: 'number', reg: d, type })
   }
 
@@ -271,14 +276,14 @@ export class Builder {
     const { type } = place
     if (type.kind !== 'int') this.source.fail(node, `a number cannot be assigned to ${describeValue(place)}`)
     let reg = this.inReg(value)
-    if (type.bigEndian) reg = this.swap(reg, type.size)
+    if (type.bigEndian) reg = this.swap(reg, bitsOf(type))
     this.push({ op: 'store', base: place.base, offset: place.offset, size: type.size, value: { reg } })
   }
 
-  swap(a: Reg, size: number): Reg {
-    if (size === 1) return a
+  /** A number of so many bits with its bytes in the other order: from or to the network's. */
+  swap(a: Reg, bits: number): Reg {
     const d = this.newReg()
-    this.push({ op: 'be', d, a, bits: (size * 8) as 16 | 32 | 64 })
+    this.push({ op: 'be', d, a, bits: bits as 16 | 32 | 64 })
     return d
   }
 

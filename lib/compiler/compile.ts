@@ -3,7 +3,7 @@ import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { finish } from './finish.js'
-import { parametersOf, sectionOf } from './hooks.js'
+import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { inferMaps } from './infer.js'
 import type { Operation } from './ir.js'
 import { KernelTypes } from './kernel-types.js'
@@ -114,7 +114,7 @@ function programOf(unit: Unit, program: ModuleProgram): ProgramDefinition {
 function lower(unit: Unit, program: ModuleProgram): FunctionCompiler {
   const compiler = new FunctionCompiler(unit, program)
   compiler.at = program.function.start ?? 0
-  compiler.compileProgram(program.function, parametersOf(compiler, unit.kernel, program))
+  compiler.compileProgram(program.function, parametersOf(compiler, program))
   return compiler
 }
 

@@ -76,7 +76,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
   /** A value that is not 0, or a pointer that is there. */
   #present(node: ast.Expression, scope: Scope, no: string, negated: boolean): { yes: Facts; no: Facts } {
     const value = this.expression(node, scope)
-    const isPointer = value.kind === 'pointer' || value.kind === 'kernel pointer'
+    const isPointer = value.kind === 'pointer' || value.kind === 'kernel pointer' || value.kind === 'context'
     if (isPointer) {
       this.push({
         op: 'branch',

@@ -1,19 +1,19 @@
 // Expressions: names, arithmetic, calls. Members and assignments are in the files that this builds on.
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
-import { callHelper } from './helpers.js'
-import { TC, XDP } from './language.js'
+import { callHelper } from './helpers/call.js'
+import { NF, SK, TC, XDP } from './language.js'
 import { mapMethods } from './maps.js'
 import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
-import { packetMethods } from './packets.js'
+import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { integers, sizeOf, type Type, u64 } from './types.js'
 import type { Scope, Value } from './values.js'
 import { describeValue } from './values.js'
 
 /** What programs that see packets return. */
-const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC }
+const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC, SK, NF }
 
 export abstract class ExpressionCompiler extends AssignmentCompiler {
   protected abstract truth(node: ast.Expression, scope: Scope): Value
@@ -193,7 +193,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     const name = (callee.property as ast.Identifier).name
     this.at = node.start ?? this.at
     if (object.kind === 'namespace') return callHelper(this, name, node, scope)
-    if (object.kind === 'packet') return packetMethods(this, object, name, node, scope)
+    if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
+    if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object.map, name, node, scope)
     this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`)
   }

@@ -1,9 +1,10 @@
 // From operations to instructions: what is the same for programs and for the functions that they call.
 import type { Instruction } from '../asm/instruction.js'
 import { allocate } from './allocate.js'
-import type { Builder } from './builder.js'
 import { stackSize } from './builder.js'
 import { emit } from './emit.js'
+import { expectAllAllowed } from './helpers/allowed.js'
+import type { KernelMemory } from './kernel-memory.js'
 import { optimize } from './optimize.js'
 import type { Located } from './source.js'
 
@@ -16,11 +17,12 @@ const stackStep = 32
  * @param calleeStack - bytes that the functions which it calls need
  */
 export function finish(
-  builder: Builder,
+  builder: KernelMemory,
   node: Located,
   calleeStack: number,
 ): { instructions: readonly Instruction[]; stack: number } {
   const operations = optimize(builder.list)
+  expectAllAllowed(builder, operations)
   const allocation = allocate(operations, builder.newReg, () => builder.newSlot(8, node))
   const stack = Math.max(1, Math.ceil(builder.stack / stackStep)) * stackStep + calleeStack
   if (calleeStack > 0 && stack > stackSize) {

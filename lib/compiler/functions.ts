@@ -13,7 +13,7 @@ import {
   passing,
 } from './subprograms.js'
 import type { ast } from './syntax.js'
-import { describe, type IntType, s32, u64 } from './types.js'
+import { describe, type IntType, s32, s64, u64 } from './types.js'
 import { describeValue, owedOf, type Scope, type Value, type Variable } from './values.js'
 
 /** Where `return` goes in a function that is not a program. */
@@ -51,7 +51,10 @@ export abstract class CallCompiler extends LoopCompiler {
     if (type === undefined && node !== undefined)
       this.source.fail(node, 'this function returns nothing: its type is void')
     const value = node === undefined ? { kind: 'constant' as const, value: 0n } : this.rvalue(node, scope)
-    const number = this.convert(this.expectNumeric(value, node ?? at), type ?? s32, node ?? at)
+    const result = this.expectNumeric(value, node ?? at)
+    // Helpers return 64 bits, and the kernel takes the lower half of what programs return.
+    const isHelpers = returns === undefined && result.kind === 'number' && result.type === s64
+    const number = this.convert(result, type ?? s32, node ?? at, isHelpers)
     this.at = at.start ?? this.at
     this.expectGivenBack(scope, returns?.scope, at)
     const reg = this.inReg(number)
@@ -189,7 +192,10 @@ export abstract class CallCompiler extends LoopCompiler {
         types[name] = parameterType(variable.value)
         inner.push({ op: 'param', d: own, index: index++ })
       }
-      scope.set(name, { ...variable, value: inside(own) })
+      const value = inside(own)
+      scope.set(name, { ...variable, value })
+      // The program's own context, not a socket.
+      if (value.kind === 'context' && value.packet !== undefined) inner.context = own
     }
     inner.returns = { label: undefined, reg: inner.newReg(), type, scope: new Map(scope), exits: [] }
     const after = inner.#bodyOf(fn, scope, node, () => {

@@ -1,7 +1,6 @@
 // Reading the kernel's memory: member access becomes CO-RE.
 import type { PrototypeType } from '../asm/c-types.js'
 import { Builder } from './builder.js'
-import { helperNumbers } from './helpers.js'
 import type { Argument, Reg } from './ir.js'
 import type { KernelTypes } from './kernel-types.js'
 import type { Module, ModuleProgram } from './module.js'
@@ -20,6 +19,8 @@ export abstract class KernelMemory extends Builder {
   readonly target: Target
   /** The program that is compiled. */
   readonly program: ModuleProgram
+  /** The register with the program's context; undefined in functions that do not get it. */
+  context: Reg | undefined
 
   constructor(unit: Unit, program: ModuleProgram) {
     super(unit.module.source)
@@ -28,6 +29,18 @@ export abstract class KernelMemory extends Builder {
     this.kernel = unit.kernel
     this.target = unit.target
     this.program = program
+  }
+
+  /** The program's context, for a helper that takes it. */
+  contextFor(node: Located): Reg {
+    return (
+      this.context ??
+      this.source.fail(
+        node,
+        'this needs the context of the program, which this function does not get',
+        'Call it in the program itself, or give the function the packet as its argument.',
+      )
+    )
   }
 
   /** Refuses what the oldest kernel that the program has to load into does not have. */
@@ -109,7 +122,7 @@ export abstract class KernelMemory extends Builder {
         const isSigned = type.signed && !(type.kind === 'int' && type.bool)
         const number = this.#loadKernel(value, integerOf(type.size, isSigned))
         if (!this.kernel.isBigEndian(value.path.typeId)) return number
-        return { ...number, reg: this.swap(number.reg, type.size) }
+        return { ...number, reg: this.swap(number.reg, type.size * 8) }
       }
       case 'ptr': {
         const to = this.kernel.btf.resolve(type.typeId)
@@ -133,7 +146,7 @@ export abstract class KernelMemory extends Builder {
     if (pointer.trusted) this.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
     else {
       const slot = this.newSlot(type.size)
-      this.call(helperNumbers.probeReadKernel, [
+      this.call('probe_read_kernel', [
         { frame: slot },
         { imm: type.size },
         { reg: this.kernelAddress({ kind: 'kernel place', pointer, path }) },

@@ -227,6 +227,7 @@ export class FunctionCompiler extends CallCompiler {
     const [first, ...others] = states
     if (first === undefined) return variable.state!
     if (others.every((state) => state === first)) return first
+    if (states.includes('stale')) return 'stale'
     const owed = owedOf(variable.value)
     if (owed === undefined) return 'maybe'
     // Nothing to give back on either way.

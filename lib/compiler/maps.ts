@@ -1,6 +1,5 @@
 // The functions of maps and ring buffers.
 import type { ExpressionCompiler } from './expressions.js'
-import { helperNumbers } from './helpers.js'
 import { typed } from './infer.js'
 import type { Argument } from './ir.js'
 import { type ModuleMap, mapKinds } from './module.js'
@@ -42,17 +41,17 @@ export function mapMethods(
     case 'get':
       return {
         kind: 'pointer',
-        reg: compiler.call(helperNumbers.mapLookup, [own, inMemory(compiler, map.key!, args[0]!, scope)]),
+        reg: compiler.call('map_lookup_elem', [own, inMemory(compiler, map.key!, args[0]!, scope)]),
         type: map.value!,
         shared: true,
       }
     case 'set': {
       const key = inMemory(compiler, map.key!, args[0]!, scope)
       const value = inMemory(compiler, map.value!, args[1]!, scope)
-      return isZero(compiler, compiler.call(helperNumbers.mapUpdate, [own, key, value, { imm: 0 }]))
+      return isZero(compiler, compiler.call('map_update_elem', [own, key, value, { imm: 0 }]))
     }
     case 'delete':
-      compiler.call(helperNumbers.mapDelete, [own, inMemory(compiler, map.key!, args[0]!, scope)])
+      compiler.call('map_delete_elem', [own, inMemory(compiler, map.key!, args[0]!, scope)])
       return { kind: 'void' }
     case 'add':
       return add(compiler, map, args, node, scope)
@@ -60,7 +59,7 @@ export function mapMethods(
       return emit(compiler, map, args[0]!, node, scope)
     case 'reserve': {
       const type = recordType(compiler, map, node)
-      const reg = compiler.call(helperNumbers.ringbufReserve, [own, { imm: sizeOf(type) }, { imm: 0 }])
+      const reg = compiler.call('ringbuf_reserve', [own, { imm: sizeOf(type) }, { imm: 0 }])
       return { kind: 'pointer', reg, type, owed: owedTo(map), shared: false }
     }
     default:
@@ -110,7 +109,7 @@ function add(
   const [found, end] = [compiler.newLabel(), compiler.newLabel()]
   const pointer = compiler.newReg()
   const look = (): void => {
-    const reg = compiler.call(helperNumbers.mapLookup, [own, key])
+    const reg = compiler.call('map_lookup_elem', [own, key])
     compiler.push({ op: 'move', d: pointer, s: reg, bits: 64 })
   }
   look()
@@ -118,7 +117,7 @@ function add(
   const zero = compiler.local(type, node)
   compiler.clear(zero.base, zero.offset, type.size)
   // Another CPU may have made the entry meanwhile, so the zero does not take the place of what is there.
-  compiler.call(helperNumbers.mapUpdate, [own, key, compiler.address(zero), { imm: onlyNew }])
+  compiler.call('map_update_elem', [own, key, compiler.address(zero), { imm: onlyNew }])
   look()
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: pointer, b: { imm: 0 }, to: end })
   compiler.label(found)
@@ -167,12 +166,12 @@ function emit(
 ): Value {
   if (node.type !== 'ObjectExpression') return output(compiler, map, node, scope)
   const type = recordType(compiler, map, call)
-  const reg = compiler.call(helperNumbers.ringbufReserve, [{ map: map.name }, { imm: type.size }, { imm: 0 }])
+  const reg = compiler.call('ringbuf_reserve', [{ map: map.name }, { imm: type.size }, { imm: 0 }])
   const [full, d] = [compiler.newLabel(), compiler.newReg()]
   compiler.push({ op: 'const', d, value: 0n })
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: reg, b: { imm: 0 }, to: full })
   compiler.assignMembers({ kind: 'place', base: reg, offset: 0, type }, node, scope)
-  compiler.call(helperNumbers.ringbufSubmit, [{ reg }, { imm: 0 }])
+  compiler.call('ringbuf_submit', [{ reg }, { imm: 0 }])
   compiler.push({ op: 'const', d, value: 1n })
   compiler.label(full)
   return { kind: 'number', reg: d, type: bool }
@@ -188,7 +187,7 @@ function output(compiler: ExpressionCompiler, map: ModuleMap, node: ast.Expressi
       'Write its members, { pid: 1 }, or give it a variable of that type.',
     )
   }
-  const result = compiler.call(helperNumbers.ringbufOutput, [
+  const result = compiler.call('ringbuf_output', [
     { map: map.name },
     compiler.address(place),
     { imm: sizeOf(place.type) },
@@ -219,7 +218,7 @@ function giveBack(
       `Compare it first: if (!${node.name}) return 0.`,
     )
   }
-  const helper = name === 'submit' ? helperNumbers.ringbufSubmit : helperNumbers.ringbufDiscard
+  const helper = name === 'submit' ? 'ringbuf_submit' : 'ringbuf_discard'
   compiler.call(helper, [{ reg: value.reg }, { imm: 0 }])
   scope.set(node.name, { ...variable!, state: 'given back' })
   return { kind: 'void' }

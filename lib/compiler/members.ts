@@ -1,6 +1,8 @@
 // Members of structs and elements of arrays.
+import { contextMember } from './contexts.js'
 import { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
+import { packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, integers, sizeOf, type Type } from './types.js'
@@ -64,7 +66,7 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 
   /** With `?.`, a pointer that is null ends the left side of a `??`. */
-  #expectFollowed({ reg }: PointerValue | KernelPointerValue, node: Access, scope: Scope): void {
+  #expectFollowed({ reg }: { readonly reg: number }, node: Access, scope: Scope): void {
     const { object } = node
     const state = object.type === 'Identifier' ? scope.get(object.name)?.state : undefined
     if (!node.optional || (state !== undefined && state !== 'maybe')) {
@@ -86,6 +88,10 @@ export abstract class MemberCompiler extends KernelMemory {
         return this.#memberOf(this.#behind(object, node, scope), name, node)
       case 'place':
         return this.#memberOf(object, name, node)
+      case 'context':
+        if (object.nullable) this.#expectFollowed(object, node, scope)
+        if (name === 'length' && object.packet !== undefined) return packetLength(this, object)
+        return contextMember(this, object, name, node)
       case 'constants': {
         const value = object.values[name]
         if (value === undefined)
@@ -199,7 +205,20 @@ export abstract class MemberCompiler extends KernelMemory {
     const state = name === undefined ? 'maybe' : scope.get(name)?.state
     if (state === 'present') return
     if (state === 'given back') {
-      this.source.fail(node, `the record '${name}' was submitted or discarded, and belongs to the reader`)
+      const record = scope.get(name!)!.value.kind === 'pointer'
+      this.source.fail(
+        node,
+        record
+          ? `the record '${name}' was submitted or discarded, and belongs to the reader`
+          : `the reference '${name}' was given back, and may point to nothing`,
+      )
+    }
+    if (state === 'stale') {
+      this.source.fail(
+        node,
+        `'${name}' points to where the packet was before it was changed`,
+        'Read it again.',
+      )
     }
     if (state === 'absent') this.source.fail(node, `'${name}' is null here`)
     this.source.fail(

@@ -1,5 +1,6 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
 import type { MapDefinition } from '../asm/map-definition.js'
+import { hooks } from './hooks/kinds.js'
 import { nearest } from './nearest.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
@@ -22,49 +23,6 @@ export const mapKinds: Readonly<Record<string, MapKind>> = {
 }
 
 export const globalKinds = ['rodata', 'data', 'bss'] as const
-
-export interface Hook {
-  /** The section, up to what the program is attached to. */
-  readonly section: string
-  /** What the program's parameters are. */
-  readonly parameters:
-    | 'tracepoint arguments'
-    | 'tracepoint record'
-    | 'function arguments'
-    | 'function arguments and result'
-    | 'registers'
-    | 'result in a register'
-    | 'packet'
-    | 'none'
-  /** The verifier knows the kernel's pointers, so they are followed without a helper. */
-  readonly trusted: boolean
-  /** The program names what it is attached to. */
-  readonly hasTarget: boolean
-  /** In front of the function's name in the kernel. */
-  readonly prefix?: string
-}
-
-/** Hooks by the function that makes a program of them. */
-export const hooks: Readonly<Record<string, Hook>> = {
-  rawTp: { section: 'raw_tp', parameters: 'tracepoint arguments', trusted: false, hasTarget: true },
-  tpBtf: { section: 'tp_btf', parameters: 'tracepoint arguments', trusted: true, hasTarget: true },
-  tracepoint: { section: 'tp', parameters: 'tracepoint record', trusted: true, hasTarget: true },
-  fentry: { section: 'fentry', parameters: 'function arguments', trusted: true, hasTarget: true },
-  fexit: { section: 'fexit', parameters: 'function arguments and result', trusted: true, hasTarget: true },
-  lsm: {
-    section: 'lsm',
-    parameters: 'function arguments',
-    trusted: true,
-    hasTarget: true,
-    prefix: 'bpf_lsm_',
-  },
-  kprobe: { section: 'kprobe', parameters: 'registers', trusted: false, hasTarget: true },
-  kretprobe: { section: 'kretprobe', parameters: 'result in a register', trusted: false, hasTarget: true },
-  xdp: { section: 'xdp', parameters: 'packet', trusted: true, hasTarget: false },
-  tcIngress: { section: 'tcx/ingress', parameters: 'packet', trusted: true, hasTarget: false },
-  tcEgress: { section: 'tcx/egress', parameters: 'packet', trusted: true, hasTarget: false },
-  syscall: { section: 'syscall', parameters: 'none', trusted: true, hasTarget: false },
-}
 
 export interface ModuleMap {
   readonly name: string
@@ -258,9 +216,16 @@ export class Module {
       this.source.fail(call, `the last argument of ${kind} is the function that runs in the kernel`)
     }
     const target = args[0]
-    if (hooks[kind]!.hasTarget && target?.type !== 'StringLiteral') {
+    const wanted = hooks[kind]!.target
+    if (wanted === 'required' && target?.type !== 'StringLiteral') {
       this.source.fail(call, `the first argument of ${kind} is the name of what it is attached to`)
     }
+    if (wanted === 'none' && target !== undefined)
+      this.source.fail(
+        target,
+        `${kind} programs do not name what they are attached to`,
+        'User space attaches them.',
+      )
     this.programs.push({
       name,
       hook: kind,

@@ -77,7 +77,7 @@ function foldConstants(operations: readonly Operation[]): Operation[] {
           args: operation.args.map((arg) => {
             const value = 'reg' in arg ? constant(arg.reg) : undefined
             return value !== undefined && fitsImmediate(BigInt.asIntN(64, value))
-              ? { imm: Number(value) }
+              ? { imm: Number(BigInt.asIntN(64, value)) }
               : arg
           }),
         }

@@ -74,8 +74,8 @@ export function kindOf(value: Value): string {
       return `kernel ${value.record.id} ${value.trusted} ${value.nullable === true} ${owedKind(value)}`
     case 'kernel place':
       return `${kindOf(value.pointer)} ${value.path.steps.join('.')}`
-    case 'packet':
-      return `packet ${value.data} ${value.end}`
+    case 'context':
+      return `context ${value.record.id} ${value.offset ?? 0} ${value.packet?.data ?? ''} ${value.nullable === true} ${owedKind(value)}`
     case 'map':
       return `map ${value.map.name}`
     case 'constants':
@@ -99,6 +99,7 @@ export function passing(
     case 'number':
     case 'pointer':
     case 'kernel pointer':
+    case 'context':
       return { reg: value.reg, inside: (reg) => ({ ...value, reg }) }
     case 'place':
       return { reg: compiler.addressReg(value), inside: (base) => ({ ...value, base, offset: 0 }) }
@@ -107,8 +108,6 @@ export function passing(
         reg: value.pointer.reg,
         inside: (reg) => ({ ...value, pointer: { ...value.pointer, reg } }),
       }
-    case 'packet':
-      return { reg: value.context, inside: (context) => ({ ...value, context }) }
     case 'map':
     case 'constants':
     case 'namespace':

@@ -9,6 +9,8 @@ export interface IntType {
   readonly signed: boolean
   /** Kept in the network's byte order in memory. */
   readonly bigEndian: boolean
+  /** How many bits of it are the number, if less than all: a number of 16 bits in the network's order that stands in 32. */
+  readonly bits?: 16
 }
 
 export interface CharsType {

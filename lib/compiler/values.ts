@@ -30,10 +30,12 @@ export interface PlaceValue {
   readonly readonly?: string
   /** Other CPUs may change it at the same time. */
   readonly shared?: boolean
+  /** The kernel lets programs read it in pieces of this type only. */
+  readonly inSizeOf?: Type
 }
 
 /** Whether a pointer is known to be one: `maybe` until it was compared with null. */
-export type PointerState = 'maybe' | 'present' | 'absent' | 'given back'
+export type PointerState = 'maybe' | 'present' | 'absent' | 'given back' | 'stale'
 
 /** What a program has to give back before it ends. */
 export interface Owed {
@@ -56,6 +58,8 @@ export interface PointerValue {
   readonly reg: Reg
   readonly type: Type
   readonly owed?: Owed
+  /** It points into the packet, until the packet is changed. */
+  readonly inPacket?: boolean
   /** Other CPUs may change it at the same time. */
   readonly shared: boolean
 }
@@ -79,13 +83,24 @@ export interface KernelPlaceValue {
   readonly path: KernelPath
 }
 
-/** The packet of a program, by its context. */
-export interface PacketValue {
-  readonly kind: 'packet'
-  readonly context: Reg
-  /** Offsets of data and data_end in the context. */
-  readonly data: number
-  readonly end: number
+/** A struct that the kernel shows to programs, and that is another one behind: a context or a socket. */
+export interface ContextValue {
+  readonly kind: 'context'
+  readonly reg: Reg
+  readonly record: KernelRecord
+  /** Where the struct begins, for a struct inside of another. */
+  readonly offset?: number
+  /** Where the packet's edges are, if the program sees a packet. */
+  readonly packet?: PacketEdges
+  /** It has to be compared with null before it is followed. */
+  readonly nullable?: boolean
+  readonly owed?: Owed
+}
+
+/** The members of a context that point to the first byte, and behind the last. */
+export interface PacketEdges {
+  readonly data: string
+  readonly end: string
 }
 
 /** Constants under one name, such as XDP.PASS. */
@@ -93,6 +108,14 @@ export interface ConstantsValue {
   readonly kind: 'constants'
   readonly name: string
   readonly values: Readonly<Record<string, number>>
+}
+
+/** A place in the packet that moves on as structs are read. */
+export interface CursorValue {
+  readonly kind: 'cursor'
+  readonly packet: ContextValue
+  /** The bytes in front of it. */
+  readonly offset: Reg
 }
 
 export interface MapValue {
@@ -117,7 +140,8 @@ export type Value =
   | KernelPointerValue
   | KernelPlaceValue
   | MapValue
-  | PacketValue
+  | ContextValue
+  | CursorValue
   | ConstantsValue
   | NamespaceValue
   | VoidValue
@@ -133,12 +157,12 @@ export type Scope = Map<string, Variable>
 
 /** What has to be given back, if this value is such a thing. */
 export function owedOf(value: Value): Owed | undefined {
-  return value.kind === 'pointer' || value.kind === 'kernel pointer' ? value.owed : undefined
+  return 'owed' in value ? value.owed : undefined
 }
 
 /** Whether a value may be null, so that it has to be compared. */
 export function isNullable(value: Value): boolean {
-  return value.kind === 'pointer' || (value.kind === 'kernel pointer' && value.nullable === true)
+  return value.kind === 'pointer' || ('nullable' in value && value.nullable === true)
 }
 
 /** The kind of a value in words, for messages. */
@@ -157,8 +181,10 @@ export function describeValue(value: Value): string {
       return "a part of the kernel's memory"
     case 'map':
       return `the map '${value.map.name}'`
-    case 'packet':
-      return 'the packet'
+    case 'cursor':
+      return 'a cursor'
+    case 'context':
+      return value.packet === undefined ? `a struct ${value.record.name}` : 'the packet'
     case 'constants':
       return `'${value.name}'`
     case 'namespace':

@@ -1,4 +1,15 @@
-import type { Packet } from './packets.js'
+import type {
+  DeviceAccess,
+  NetfilterContext,
+  PerfSample,
+  Socket,
+  SocketAddress,
+  SocketLookup,
+  SocketOps,
+  SocketOption,
+  Sysctl,
+} from './contexts.js'
+import type { Frame, Incoming, Message, Packet, Readable } from './packets.js'
 import type { Kernel } from './types.js'
 import { word } from './word.js'
 
@@ -7,7 +18,13 @@ export interface Program {
 }
 
 type Hook = (target: string, program: (...args: Kernel[]) => number) => Program
-type PacketHook = (program: (packet: Packet) => number) => Program
+/** Its parameters are numbers of 64 bits, unless they say otherwise: `(path: u64, flags: u32) => ...`. */
+type Call = (target: string, program: (...args: number[]) => number) => Program
+interface OptionalCall extends Call {
+  /** User space says what it is attached to. */
+  (program: (...args: number[]) => number): Program
+}
+type On<Context> = (program: (context: Context) => number) => Program
 
 /** Runs at a tracepoint, with its arguments as the kernel passes them. (Linux 4.17) */
 export const rawTp: Hook = word('rawTp')
@@ -17,25 +34,131 @@ export const tpBtf: Hook = word('tpBtf')
 export const fentry: Hook = word('fentry')
 /** Runs when a function of the kernel returns. Its result follows the arguments. (Linux 5.5, arm64 6.4) */
 export const fexit: Hook = word('fexit')
+/** Runs in front of a function of the kernel that allows it, and may refuse the call with a negative errno. (Linux 5.7) */
+export const fmodRet: Hook = word('fmodRet')
 /** Runs at a tracepoint, with the struct that it records: `tracepoint('sched/sched_switch', (ctx) => ...)`. (Linux 4.7) */
 export const tracepoint: Hook = word('tracepoint')
 /** Runs when a function of the kernel is called, with its arguments from the registers. (Linux 4.1) */
 export const kprobe: Hook = word('kprobe')
 /** Runs when a function of the kernel returns, with its result. (Linux 4.1) */
 export const kretprobe: Hook = word('kretprobe')
+/** The same as `kprobe` for all functions that match: `kprobeMulti('tcp_*', ...)`. (Linux 5.18) */
+export const kprobeMulti: OptionalCall = word('kprobeMulti')
+/** The same as `kretprobe` for all functions that match. (Linux 5.18) */
+export const kretprobeMulti: OptionalCall = word('kretprobeMulti')
+/** Runs when a process calls the kernel, with the arguments of the system call: `ksyscall('openat', ...)`. (Linux 4.17) */
+export const ksyscall: Call = word('ksyscall')
+/** Runs when a system call returns, with its result. (Linux 4.17) */
+export const kretsyscall: Call = word('kretsyscall')
+/** Runs when a function of a program or library is called: `uprobe('/usr/bin/node:uv_run', ...)`. (Linux 4.3) */
+export const uprobe: OptionalCall = word('uprobe')
+/** Runs when a function of a program or library returns, with its result. (Linux 4.3) */
+export const uretprobe: OptionalCall = word('uretprobe')
+/** The same as `uprobe` for all functions that match: `'/usr/bin/node:uv_*'`. (Linux 6.6) */
+export const uprobeMulti: OptionalCall = word('uprobeMulti')
+/** The same as `uretprobe` for all functions that match. (Linux 6.6) */
+export const uretprobeMulti: OptionalCall = word('uretprobeMulti')
+/** Runs at a probe that a program or library has built in: `usdt('/usr/bin/node:node:http__client__request', ...)`. (Linux 4.3) */
+export const usdt: OptionalCall = word('usdt')
+/** Runs when a performance counter overflows or a timer ticks. (Linux 4.9) */
+export const perfEvent: On<PerfSample> = word('perfEvent')
+/** Runs for each thread, socket, map, ... when user space reads the iterator: `iter('task', (ctx) => ...)`. (Linux 5.8) */
+export const iter: Hook = word('iter')
 /** Runs at a security hook, and may refuse what is about to happen with a negative errno. (Linux 5.7, booted with lsm=...,bpf) */
 export const lsm: Hook = word('lsm')
+/** The same for the processes of a cgroup. (Linux 6.0) */
+export const lsmCgroup: Hook = word('lsmCgroup')
+
 /** Runs on each frame that comes to an interface, and returns what becomes of it: `XDP.PASS`. (Linux 4.8) */
-export const xdp: PacketHook = word('xdp')
+export const xdp: On<Frame> = word('xdp')
+/** Runs on frames that were redirected by a devmap. (Linux 5.8) */
+export const xdpDevmap: On<Frame> = word('xdpDevmap')
+/** Runs on frames that were redirected by a cpumap. (Linux 5.9) */
+export const xdpCpumap: On<Frame> = word('xdpCpumap')
 /** Runs on packets that come to an interface, and returns what becomes of them: `TC.PASS`. (Linux 6.6) */
-export const tcIngress: PacketHook = word('tcIngress')
+export const tcIngress: On<Packet> = word('tcIngress')
 /** Runs on packets that leave through an interface. (Linux 6.6) */
-export const tcEgress: PacketHook = word('tcEgress')
+export const tcEgress: On<Packet> = word('tcEgress')
+/** A classifier of an older kernel, which `attachTc()` attaches. (Linux 4.1) */
+export const tc: On<Packet> = word('tc')
+/** Runs on packets that leave through a netkit interface, on the host's end. (Linux 6.7) */
+export const netkitPrimary: On<Packet> = word('netkitPrimary')
+/** Runs on packets that leave through a netkit interface, on the container's end. (Linux 6.7) */
+export const netkitPeer: On<Packet> = word('netkitPeer')
+/** Runs on what a socket receives. It returns how many bytes of it are kept. (Linux 3.19) */
+export const socketFilter: On<Packet> = word('socketFilter')
+/** Chooses the socket of a reuseport group. (Linux 4.19) */
+export const skReuseport: On<Incoming> = word('skReuseport')
+/** Takes packets apart in the place of the kernel. (Linux 4.20) */
+export const flowDissector: On<Packet> = word('flowDissector')
+/** Says where a message in a stream ends. (Linux 4.14) */
+export const skSkbParser: On<Packet> = word('skSkbParser')
+/** Decides what becomes of what a socket in a sockmap has received: `SK.PASS`. (Linux 4.14) */
+export const skSkbVerdict: On<Packet> = word('skSkbVerdict')
+/** Decides what becomes of what a socket in a sockmap sends. (Linux 4.17) */
+export const skMsg: On<Message> = word('skMsg')
+/** Chooses the socket of a new connection. (Linux 5.9) */
+export const skLookup: On<SocketLookup> = word('skLookup')
+/** Runs on packets at a hook of the netfilter: `NF.ACCEPT`. (Linux 6.4) */
+export const netfilter: On<NetfilterContext> = word('netfilter')
+
+/** Runs at events of the TCP connections of a cgroup. (Linux 4.13) */
+export const sockOps: On<SocketOps & Readable> = word('sockOps')
+/** Runs on packets that processes of a cgroup receive: 1 lets them pass. (Linux 4.10) */
+export const cgroupIngress: On<Packet> = word('cgroupIngress')
+/** Runs on packets that processes of a cgroup send: 1 lets them pass. (Linux 4.10) */
+export const cgroupEgress: On<Packet> = word('cgroupEgress')
+/** Runs when a process of a cgroup creates a socket: 1 lets it. (Linux 4.10) */
+export const cgroupSockCreate: On<Socket> = word('cgroupSockCreate')
+/** Runs when a process of a cgroup closes a socket. (Linux 5.9) */
+export const cgroupSockRelease: On<Socket> = word('cgroupSockRelease')
+/** Runs after a socket was bound to an IPv4 address: 1 lets it. (Linux 4.17) */
+export const cgroupPostBind4: On<Socket> = word('cgroupPostBind4')
+/** Runs after a socket was bound to an IPv6 address: 1 lets it. (Linux 4.17) */
+export const cgroupPostBind6: On<Socket> = word('cgroupPostBind6')
+/** Runs when a process of a cgroup binds a socket to an IPv4 address, and may change it: 1 lets it. (Linux 4.17) */
+export const cgroupBind4: On<SocketAddress> = word('cgroupBind4')
+/** The same for IPv6. (Linux 4.17) */
+export const cgroupBind6: On<SocketAddress> = word('cgroupBind6')
+/** Runs when a process of a cgroup connects to an IPv4 address, and may change it: 1 lets it. (Linux 4.17) */
+export const cgroupConnect4: On<SocketAddress> = word('cgroupConnect4')
+/** The same for IPv6. (Linux 4.17) */
+export const cgroupConnect6: On<SocketAddress> = word('cgroupConnect6')
+/** The same for sockets of the machine itself. (Linux 6.7) */
+export const cgroupConnectUnix: On<SocketAddress> = word('cgroupConnectUnix')
+/** Runs when a process of a cgroup sends to an IPv4 address by UDP, and may change it: 1 lets it. (Linux 4.18) */
+export const cgroupSendmsg4: On<SocketAddress> = word('cgroupSendmsg4')
+/** The same for IPv6. (Linux 4.18) */
+export const cgroupSendmsg6: On<SocketAddress> = word('cgroupSendmsg6')
+/** Runs when a process of a cgroup has received from an IPv4 address by UDP, and may change what it sees. (Linux 5.2) */
+export const cgroupRecvmsg4: On<SocketAddress> = word('cgroupRecvmsg4')
+/** The same for IPv6. (Linux 5.2) */
+export const cgroupRecvmsg6: On<SocketAddress> = word('cgroupRecvmsg6')
+/** Runs when a process of a cgroup asks for the address of the other side, and may change it. (Linux 5.8) */
+export const cgroupGetpeername4: On<SocketAddress> = word('cgroupGetpeername4')
+/** The same for IPv6. (Linux 5.8) */
+export const cgroupGetpeername6: On<SocketAddress> = word('cgroupGetpeername6')
+/** Runs when a process of a cgroup asks for the address of a socket, and may change it. (Linux 5.8) */
+export const cgroupGetsockname4: On<SocketAddress> = word('cgroupGetsockname4')
+/** The same for IPv6. (Linux 5.8) */
+export const cgroupGetsockname6: On<SocketAddress> = word('cgroupGetsockname6')
+/** Runs when a process of a cgroup reads or writes a setting in /proc/sys: 1 lets it. (Linux 5.2) */
+export const cgroupSysctl: On<Sysctl> = word('cgroupSysctl')
+/** Runs when a process of a cgroup opens or creates a device: 1 lets it. (Linux 4.15) */
+export const cgroupDevice: On<DeviceAccess> = word('cgroupDevice')
+/** Runs after a process of a cgroup has read a socket option, and may change the result: 1 lets it. (Linux 5.3) */
+export const cgroupGetsockopt: On<SocketOption & Readable> = word('cgroupGetsockopt')
+/** Runs before a process of a cgroup sets a socket option: 1 lets it. (Linux 5.3) */
+export const cgroupSetsockopt: On<SocketOption & Readable> = word('cgroupSetsockopt')
+
+/** Runs when user space says so, by `testRun`. (Linux 5.14) */
+export const syscall: (program: () => number) => Program = word('syscall')
 
 /** What an XDP program returns. */
 export const XDP = { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 } as const
 /** What a TC program returns. */
 export const TC = { NEXT: -1, PASS: 0, DROP: 2, REDIRECT: 7 } as const
-
-/** Runs when user space says so, by `testRun`. (Linux 5.14) */
-export const syscall: (program: () => number) => Program = word('syscall')
+/** What programs that decide about sockets return. */
+export const SK = { DROP: 0, PASS: 1 } as const
+/** What a netfilter program returns. */
+export const NF = { DROP: 0, ACCEPT: 1 } as const

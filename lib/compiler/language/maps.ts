@@ -4,7 +4,12 @@ import { word } from './word.js'
 /** A value in a map: a number is read and written as `.value`. */
 export type Ref<V> = V extends number ? { value: V } : V
 
-export interface HashMap<K, V> {
+/** A map of any kind, for helpers that take one. */
+export interface AnyMap {
+  readonly __map: never
+}
+
+export interface HashMap<K, V> extends AnyMap {
   /** The value in the map, to be read and written in place. It is null for a key that does not exist, so compare it first. */
   get(key: K): Ref<V> | null
   /** Stores a value. Returns whether there was room for it. */
@@ -14,7 +19,7 @@ export interface HashMap<K, V> {
   delete(key: K): void
 }
 
-export interface RingBufferMap<T> {
+export interface RingBufferMap<T> extends AnyMap {
   /**
    * Room for a record, to be filled and submitted. It is null if the buffer is full, so compare it first. If the records
    * are of several types, say which: `reserve<Started>()`.

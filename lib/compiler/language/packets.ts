@@ -1,5 +1,45 @@
-/** The packet that a program sees. */
-export interface Packet {
+import type { ReuseportPacket, SkBuff, SocketMessage, XdpFrame } from './contexts.js'
+import type { u32 } from './types.js'
+
+/** What can be read in place. */
+export interface Readable {
   /** A struct in the packet, to be read and written in place. It is null if the packet ends before the struct does, so compare it first. */
   read<T>(offset: number): T | null
+  /** A place that moves on as structs are read, so that you need not count. @param offset - where it begins; 0 by default */
+  cursor(offset?: number): Cursor
 }
+
+export interface Cursor {
+  /** The struct at the cursor, which moves behind it. It is null if the packet ends before the struct does. */
+  next<T>(): T | null
+  /** The struct at the cursor, which stays. */
+  peek<T>(): T | null
+  /** Moves on by so many bytes. */
+  skip(bytes: number): void
+}
+
+/** What is copied: it may stand in pieces of memory that cannot be read in place. */
+export interface Copyable {
+  /** A copy of a struct in the packet. It is null if the packet ends before the struct does. (XDP: Linux 5.18) */
+  load<T>(offset: number): T | null
+  /** Writes into the packet. Returns 0 or a negative error. Pointers into the packet have to be read again. */
+  store(offset: number, value: object): number
+}
+
+/** The packet that a program sees, with the members of its context. */
+export interface Packet extends Readable, Copyable, SkBuff {
+  /** How many bytes can be read in place. */
+  readonly length: u32
+}
+
+/** The frame that an XDP program sees. */
+export interface Frame extends Readable, Copyable, XdpFrame {
+  /** How many bytes can be read in place. */
+  readonly length: u32
+}
+
+/** The message that an sk_msg program sees. */
+export interface Message extends Readable, SocketMessage {}
+
+/** The packet that chooses a socket of a reuseport group. */
+export interface Incoming extends Readable, Copyable, ReuseportPacket {}

@@ -1,0 +1,109 @@
+// Which helpers a program may call: by its hook, its license and the oldest kernel that it has to load into.
+import { helperNames } from '../../asm/helper-names.js'
+import type { Operation } from '../ir.js'
+import type { Module, ModuleProgram } from '../module.js'
+import type { Located } from '../source.js'
+import { isOlder, type Target } from '../target.js'
+import { sinceOf } from './since.js'
+import { callable, gplOnly } from './table.js'
+
+/** '1-3 7' as 1, 2, 3, 7 */
+function numbersIn(ranges: string): Set<number> {
+  const found = new Set<number>()
+  for (const range of ranges.split(' ')) {
+    const [from, to = from] = range.split('-').map(Number)
+    for (let i = from!; i <= to!; i++) found.add(i)
+  }
+  return found
+}
+
+const sets = new Map<string, Set<number>>()
+
+function setOf(key: string, ranges: string): Set<number> {
+  const set = sets.get(key) ?? numbersIn(ranges)
+  sets.set(key, set)
+  return set
+}
+
+/** The hook that was asked in the place of this one: the kernel answers the same for both. */
+function askedFor(hook: string): string {
+  if (/^(k|u)(ret)?(probe|syscall)|^usdt$/.test(hook)) return 'uprobe'
+  if (/^(tc|netkit)/.test(hook)) return 'tcIngress'
+  if (/^xdp/.test(hook)) return 'xdp'
+  if (hook === 'cgroupEgress') return 'cgroupIngress'
+  if (hook === 'skSkbParser') return 'skSkbVerdict'
+  return hook.replace(/6$/, '4').replace('Getsockname', 'Getpeername')
+}
+
+function callableBy(hook: string): Set<number> | undefined {
+  const key = askedFor(hook)
+  const ranges = callable[key]
+  return ranges === undefined ? undefined : setOf(key, ranges)
+}
+
+/** The hooks whose programs may call a helper, as far as they were asked. */
+function callersOf(number: number): string[] {
+  return Object.keys(callable).filter((hook) => callableBy(hook)!.has(number))
+}
+
+const compatible = new Set([
+  'GPL',
+  'GPL v2',
+  'GPL and additional rights',
+  'Dual BSD/GPL',
+  'Dual MIT/GPL',
+  'Dual MPL/GPL',
+])
+
+interface Program {
+  readonly module: Module
+  readonly program: ModuleProgram
+  readonly target: Target
+}
+
+/** Whether the kernel asks for a license that is compatible with the GPL. */
+export const isGplOnly = (number: number): boolean => setOf('GPL', gplOnly).has(number)
+
+/** Refuses a helper that the program may not call. @param what - how the program calls it */
+export function expectAllowed(
+  { module, program, target }: Program,
+  number: number,
+  node: Located,
+  what: string,
+): void {
+  const { source, license } = module
+  const { hook } = program
+  const callers = callersOf(number)
+  // One that no hook of that kernel has depends on how the kernel was built.
+  if (callers.length > 0 && callableBy(hook)?.has(number) === false) {
+    const some = callers.slice(0, 4).join(', ')
+    source.fail(
+      node,
+      `${hook} programs cannot call ${what}`,
+      callers.length > 4 ? `Among others, these can: ${some}.` : `It is for ${some}.`,
+    )
+  }
+  if (isGplOnly(number) && !compatible.has(license ?? '')) {
+    source.fail(
+      node,
+      `${what} is only for programs with a license that is compatible with the GPL`,
+      license === undefined
+        ? "Write export const license = 'GPL'."
+        : `The kernel knows these: ${[...compatible].join(', ')}.`,
+    )
+  }
+  const since = sinceOf(number)
+  const { oldestKernel } = target
+  if (oldestKernel !== undefined && isOlder(oldestKernel, since))
+    source.fail(node, `${what} came with Linux ${since}, and the program has to load into ${oldestKernel}`)
+}
+
+/** The same for every helper that a program calls, also those that stand for something else, such as reads of kernel memory. */
+export function expectAllAllowed(program: Program, operations: readonly Operation[]): void {
+  for (const operation of operations) {
+    if (operation.op !== 'call' || !('helper' in operation.callee)) continue
+    const { at } = operation
+    const { helper } = operation.callee
+    expectAllowed(program, helper, { start: at, end: at + 1 }, `bpf_${helperNames[helper]}`)
+  }
+}

@@ -1,0 +1,230 @@
+// What the kernel passes to a program, by its hook.
+import type { BtfFuncProto } from '../../btf/types.js'
+import type { KernelTypes } from '../kernel-types.js'
+import type { FunctionCompiler } from '../lower.js'
+import type { ModuleProgram } from '../module.js'
+import { nearest } from '../nearest.js'
+import type { ast } from '../syntax.js'
+import { isOlder } from '../target.js'
+import { integerOf, u64 } from '../types.js'
+import type { ContextValue, KernelPointerValue, PacketEdges, Scope, Value } from '../values.js'
+import { hooks } from './kinds.js'
+import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
+import { probeArgument } from './usdt.js'
+
+/** The section of a program. */
+export function sectionOf({ hook, target }: ModuleProgram): string {
+  const { section } = hooks[hook]!
+  return target === undefined ? section : `${section}/${target.name}`
+}
+
+/** The names of a program's parameters, with the values that they have when it begins. */
+export function parametersOf(compiler: FunctionCompiler, program: ModuleProgram): Scope {
+  const { source, target } = compiler
+  const { since } = hooks[program.hook]!
+  if (target.oldestKernel !== undefined && isOlder(target.oldestKernel, since)) {
+    source.fail(
+      program.node,
+      `${program.hook} programs came with Linux ${since}, and this one has to load into ${target.oldestKernel}`,
+    )
+  }
+  compiler.context = compiler.newReg()
+  compiler.push({ op: 'param', d: compiler.context, index: 0 })
+  const passed = passedTo(compiler, program)
+  const scope: Scope = new Map()
+  for (const [i, parameter] of program.function.params.entries()) {
+    if (parameter.type !== 'Identifier') return source.fail(parameter, 'a parameter of a program is a name')
+    const argument = passed[i]
+    if (argument === undefined) {
+      const names = passed.map(({ name }) => name || '?').join(', ')
+      const hook = program.target?.name ?? program.hook
+      return source.fail(parameter, `'${hook}' has ${passed.length} parameters${names && `: ${names}`}`)
+    }
+    compiler.at = parameter.start ?? compiler.at
+    const value = argument.value(parameter)
+    const isNullable = 'nullable' in value && value.nullable === true
+    scope.set(parameter.name, { value, mutable: false, ...(isNullable && { state: 'maybe' as const }) })
+  }
+  return scope
+}
+
+interface Passed {
+  readonly name: string
+  readonly value: (parameter: ast.Identifier) => Value
+}
+
+function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly Passed[] {
+  const { parameters, trusted, context } = hooks[program.hook]!
+  const { kernel } = compiler
+  const word = (i: number): number => {
+    const d = compiler.newReg()
+    compiler.push({ op: 'load', d, base: compiler.contextFor(program.node), offset: i * 8, size: 8 })
+    return d
+  }
+  switch (parameters) {
+    case 'none':
+      return []
+    case 'packet':
+      return [{ name: 'packet', value: () => contextOf(compiler, program, context!, edgesOf(context!)) }]
+    case 'context':
+      return [{ name: 'ctx', value: () => contextOf(compiler, program, context!, edgesOf(context!)) }]
+    case 'iterator':
+      return [{ name: 'ctx', value: () => iteratorOf(compiler, program) }]
+    case 'tracepoint record':
+      return [{ name: 'ctx', value: () => recordOf(compiler, program) }]
+    case 'tracepoint arguments':
+    case 'function arguments':
+    case 'function arguments and result': {
+      const list =
+        parameters === 'tracepoint arguments' ? tracepoint(compiler, program) : argumentsOf(compiler, program)
+      const own = list.params.map(({ name, typeId }, i) => ({
+        name,
+        value: () => valueFrom(kernel, typeId, word(i), trusted),
+      }))
+      if (parameters !== 'function arguments and result') return own
+      const result = {
+        name: 'result',
+        value: () => valueFrom(kernel, list.returnTypeId, word(own.length), trusted),
+      }
+      return [...own, result]
+    }
+    case 'registers': {
+      const { params } = argumentsOf(compiler, program)
+      return params.slice(0, argumentRegisters(compiler)).map(({ name, typeId }, i) => ({
+        name,
+        value: () => valueFrom(kernel, typeId, argumentRegister(compiler, program, i), false),
+      }))
+    }
+    case 'registers of a call':
+      return Array.from({ length: argumentRegisters(compiler) }, (_, i) => ({
+        name: `argument ${i + 1}`,
+        value: (parameter) => typed(compiler, argumentRegister(compiler, program, i), parameter),
+      }))
+    case 'system call arguments':
+      return Array.from({ length: 6 }, (_, i) => ({
+        name: `argument ${i + 1}`,
+        value: (parameter) => typed(compiler, systemCallArgument(compiler, program, i), parameter),
+      }))
+    case 'probe arguments':
+      return Array.from({ length: 12 }, (_, i) => ({
+        name: `argument ${i + 1}`,
+        value: (parameter) => typed(compiler, probeArgument(compiler, i), parameter),
+      }))
+    case 'result in a register':
+      return [{ name: 'result', value: (parameter) => resultOf(compiler, program, parameter) }]
+  }
+}
+
+/** The result of a kernel function has its type; that of others is what the parameter says. */
+function resultOf(compiler: FunctionCompiler, program: ModuleProgram, parameter: ast.Identifier): Value {
+  const reg = resultRegister(compiler, program)
+  if (program.hook !== 'kretprobe') return typed(compiler, reg, parameter)
+  return valueFrom(compiler.kernel, argumentsOf(compiler, program).returnTypeId, reg, false)
+}
+
+/** A number as the parameter declares it, or of 64 bits. */
+function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifier): Value {
+  const annotation = parameter.typeAnnotation
+  const value = { kind: 'number', reg, type: u64 } as const
+  if (annotation?.type !== 'TSTypeAnnotation') return value
+  const type = compiler.module.type(annotation.typeAnnotation)
+  if (type.kind !== 'int') compiler.source.fail(annotation, 'this argument is a number')
+  return compiler.convert(value, type, parameter, true)
+}
+
+function contextOf(
+  compiler: FunctionCompiler,
+  { node }: ModuleProgram,
+  name: string,
+  packet: PacketEdges | undefined,
+): ContextValue {
+  const record = compiler.kernel.record(name)
+  if (record === undefined) compiler.source.fail(node, `the types of the kernel have no struct ${name}`)
+  return { kind: 'context', reg: compiler.contextFor(node), record, ...(packet && { packet }) }
+}
+
+/** Where a context has the edges of what can be read in place. */
+function edgesOf(context: string): PacketEdges | undefined {
+  if (context === 'bpf_sockopt') return { data: 'optval', end: 'optval_end' }
+  if (context === 'bpf_sock_ops') return { data: 'skb_data', end: 'skb_data_end' }
+  return /^(xdp_md|__sk_buff|sk_msg_md|sk_reuseport_md)$/.test(context)
+    ? { data: 'data', end: 'data_end' }
+    : undefined
+}
+
+/** What an iterator passes for each round: bpf_iter__task and its like. */
+function iteratorOf(compiler: FunctionCompiler, program: ModuleProgram): ContextValue {
+  const name = program.target!.name
+  const { kernel, source } = compiler
+  const record = kernel.record(`bpf_iter__${name}`)
+  if (record !== undefined) return { kind: 'context', reg: compiler.contextFor(program.node), record }
+  const names = [...kernel.btf.names('struct')].filter((one) => one.startsWith('bpf_iter__'))
+  return source.fail(
+    program.target!.node,
+    `this kernel has no iterator '${name}'`,
+    nearest(
+      name,
+      names.map((one) => one.slice(10)),
+    ),
+  )
+}
+
+/** The numbers and pointers that a tracepoint is called with, without its own first argument. */
+function tracepoint({ kernel, source }: FunctionCompiler, { target }: ModuleProgram): BtfFuncProto {
+  const found = kernel.tracepoint(target!.name)
+  if (found !== undefined) return found
+  return source.fail(
+    target!.node,
+    `this kernel has no tracepoint '${target!.name}'`,
+    nearest(target!.name, kernel.tracepointNames()),
+  )
+}
+
+function argumentsOf({ kernel, source }: FunctionCompiler, { hook, target }: ModuleProgram): BtfFuncProto {
+  const { prefix = '' } = hooks[hook]!
+  const found = kernel.function(`${prefix}${target!.name}`)
+  if (found !== undefined) return found
+  const what = prefix === '' ? 'function' : 'LSM hook'
+  const names = [...kernel.btf.names('func')]
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length))
+  return source.fail(
+    target!.node,
+    `this kernel has no ${what} '${target!.name}'`,
+    nearest(target!.name, names),
+  )
+}
+
+/** What a tracepoint records: the struct that its format describes. */
+function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): KernelPointerValue {
+  const { kernel, source } = compiler
+  const [category, event] = target!.name.split('/')
+  if (event === undefined) {
+    return source.fail(target!.node, 'a tracepoint is named with its category', "Write 'sched/sched_switch'.")
+  }
+  const isSystemCall = category === 'syscalls'
+  const name = isSystemCall ? event.replace(/^(sys_enter|sys_exit)_.*/, '$1') : event
+  const record = kernel.record(`trace_event_raw_${name}`)
+  if (record !== undefined)
+    return { kind: 'kernel pointer', reg: compiler.contextFor(target!.node), record, trusted: true }
+  const names = [...kernel.btf.names('struct')]
+    .filter((one) => one.startsWith('trace_event_raw_'))
+    .map((one) => one.slice(16))
+  return source.fail(
+    target!.node,
+    `the kernel's types have no record of the tracepoint '${target!.name}'`,
+    nearest(name, names) ??
+      "Events that share a format are recorded as the first of them; rawTp and tpBtf have each tracepoint's arguments.",
+  )
+}
+
+function valueFrom(types: KernelTypes, typeId: number, reg: number, trusted: boolean): Value {
+  const type = types.btf.resolve(typeId)
+  if (type.kind === 'ptr') {
+    const record = types.btf.resolve(type.typeId)
+    if (record.kind === 'struct' || record.kind === 'union')
+      return { kind: 'kernel pointer', reg, record, trusted }
+  }
+  const isNumber = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64'
+  return { kind: 'number', reg, type: isNumber && type.size === 8 ? integerOf(8, type.signed) : u64 }
+}

@@ -1,0 +1,94 @@
+// The registers of what was interrupted: struct pt_regs. One table for each machine.
+import type { FunctionCompiler } from '../lower.js'
+import type { ModuleProgram } from '../module.js'
+import type { Architecture } from '../target.js'
+
+type Path = readonly (string | number)[]
+
+interface Registers {
+  /** Where a function finds its arguments. */
+  readonly arguments: readonly Path[]
+  readonly result: Path
+  /** Where a system call finds its arguments. */
+  readonly systemCall: readonly Path[]
+}
+
+const numbered = (count: number): Path[] => Array.from({ length: count }, (_, i): Path => ['regs', i])
+
+const registers: Readonly<Record<Architecture, Registers>> = {
+  x64: {
+    arguments: [['di'], ['si'], ['dx'], ['cx'], ['r8'], ['r9']],
+    result: ['ax'],
+    systemCall: [['di'], ['si'], ['dx'], ['r10'], ['r8'], ['r9']],
+  },
+  arm64: {
+    arguments: numbered(8),
+    result: ['regs', 0],
+    // The first is overwritten by the result.
+    systemCall: [['orig_x0'], ...numbered(6).slice(1)],
+  },
+}
+
+/** How many arguments are in registers. */
+export function argumentRegisters({ target }: FunctionCompiler): number {
+  return registers[target.architecture].arguments.length
+}
+
+export function argumentRegister(compiler: FunctionCompiler, program: ModuleProgram, index: number): number {
+  return register(compiler, program, registers[compiler.target.architecture].arguments[index]!)
+}
+
+export function resultRegister(compiler: FunctionCompiler, program: ModuleProgram): number {
+  return register(compiler, program, registers[compiler.target.architecture].result)
+}
+
+/** The kernel's function for a system call has one argument: the registers of the process. */
+export function systemCallArgument(
+  compiler: FunctionCompiler,
+  program: ModuleProgram,
+  index: number,
+): number {
+  const { core, offset } = placeOf(
+    compiler,
+    program,
+    registers[compiler.target.architecture].systemCall[index]!,
+  )
+  const outer = argumentRegister(compiler, program, 0)
+  const [address, d] = [compiler.newReg(), compiler.newReg()]
+  compiler.push({ op: 'alu', operation: 'add', bits: 64, d: address, a: outer, b: { imm: offset }, core })
+  const slot = compiler.newSlot(8, program.node)
+  compiler.call('probe_read_kernel', [{ frame: slot }, { imm: 8 }, { reg: address }])
+  compiler.push({ op: 'load', d, base: 'frame', offset: slot, size: 8 })
+  return d
+}
+
+/** A register of the interrupted function. The context is a struct pt_regs, which is read directly. */
+function register(compiler: FunctionCompiler, program: ModuleProgram, path: Path): number {
+  const { core, offset } = placeOf(compiler, program, path)
+  const d = compiler.newReg()
+  compiler.push({ op: 'load', d, base: compiler.contextFor(program.node), offset, size: 8, core })
+  return d
+}
+
+function placeOf({ kernel, source }: FunctionCompiler, program: ModuleProgram, path: Path) {
+  const record =
+    kernel.record('pt_regs') ?? source.fail(program.node, 'the types of the kernel have no pt_regs')
+  let typeId = record.id
+  for (const step of path) {
+    const type = kernel.btf.resolve(typeId)
+    if (typeof step === 'number') {
+      if (type.kind === 'array') typeId = type.typeId
+      continue
+    }
+    const isRecord = type.kind === 'struct' || type.kind === 'union'
+    const member = isRecord ? kernel.member(type, step) : undefined
+    if (member === undefined) {
+      return source.fail(
+        program.node,
+        `struct pt_regs of these types has no '${step}': they are of another machine`,
+      )
+    }
+    typeId = member.typeId
+  }
+  return kernel.offsetOf({ root: record, steps: path, typeId })
+}

@@ -1,0 +1,112 @@
+import { getuid } from 'node:process'
+import { BpfObject } from 'libbpf-node'
+import { CompileError, compile } from 'libbpf-node/kernel'
+import { describe, expect, it } from 'vitest'
+
+/** Runs a syscall program, and returns its variables. */
+function run(body: string, head = ''): Record<string, unknown> {
+  const { object } = compile(`
+    ${head}
+    export let out = data<u64>(0)
+    export const p = syscall(() => { ${body}; return 0 })
+    export const license = 'GPL'`)
+  using opened = BpfObject.open(object)
+  opened.loadSync()
+  opened.program('p').testRunSync({})
+  return { ...(opened.data as Record<string, unknown>) }
+}
+
+describe('helpers', () => {
+  it.each([
+    ['ktimeGetNs', 'out = bpf.ktimeGetNs()', (n: bigint) => n > 0n],
+    [
+      'ktimeGetTaiNs',
+      'out = bpf.ktimeGetTaiNs()',
+      (n: bigint) => n > BigInt(Date.now() - 60_000) * 1_000_000n,
+    ],
+    ['getCurrentPidTgid', 'out = bpf.getCurrentPidTgid() >> 32', (n: bigint) => n === BigInt(process.pid)],
+    ['getCurrentUidGid', 'out = u32(bpf.getCurrentUidGid())', (n: bigint) => n === BigInt(getuid!())],
+    ['getCurrentTaskBtf', 'out = bpf.getCurrentTaskBtf().tgid', (n: bigint) => n === BigInt(process.pid)],
+    [
+      'getNsCurrentPidTgid',
+      'const ns = zero<Ns>(); out = u64(bpf.getNsCurrentPidTgid(0, 0, ns))',
+      (n: bigint) => BigInt.asIntN(64, n) === -22n,
+    ],
+    [
+      'strtoul',
+      "const t: char<8> = '42'; const r: One = { n: 0 }; bpf.strtoul(t, 10, r); out = r.n",
+      (n: bigint) => n === 42n,
+    ],
+    [
+      "sizes of one's own",
+      "const t: char<8> = '4242'; const r: One = { n: 0 }; bpf.strtoul(t, 2, 10, r); out = r.n",
+      (n: bigint) => n === 42n,
+    ],
+    [
+      'probeReadKernel',
+      'const task = bpf.getCurrentTask(); out = bpf.probeReadKernel<u32>(u64(task) + 0) === 0 ? 1 : 2',
+      (n: bigint) => n > 0n,
+    ],
+  ])('%s', (_, body, check) => {
+    const { out } = run(body, 'interface Ns { pid: u32; tgid: u32 }\ninterface One { n: u64 }')
+    expect(check(out as bigint), String(out)).toBe(true)
+  })
+})
+
+/** A socket that is found and not given back. */
+describe('a reference', () => {
+  const head = 'interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }\n'
+  const mistake = (body: string): string => {
+    const text = `${head}export const p = tcIngress((packet) => {
+      const t: Tuple = { saddr: 1, daddr: 2, sport: 3, dport: 4 }
+      ${body}
+    })\nexport const license = 'GPL'`
+    try {
+      compile(text)
+    } catch (error) {
+      if (error instanceof CompileError) return [error.reason, error.hint].filter(Boolean).join(' | ')
+    }
+    return 'compiled'
+  }
+
+  it.each([
+    [
+      'const sk = bpf.skLookupTcp(t, -1, 0); if (!sk) return 0; return 1',
+      "the reference 'sk' is still held here | Call bpf.skRelease(sk) first.",
+    ],
+    [
+      'bpf.skLookupTcp(t, -1, 0); return 0',
+      'this reference is held and nobody can give it back | Write const sk = bpf.skLookupTcp(...).',
+    ],
+    [
+      'const sk = bpf.skLookupTcp(t, -1, 0); return sk.family',
+      "'sk' may be null here | Compare it first: if (!sk) return 0.",
+    ],
+    [
+      'const sk = bpf.skLookupTcp(t, -1, 0); if (!sk) return 0; bpf.skRelease(sk); return sk.family === 2 ? 1 : 0',
+      "the reference 'sk' was given back, and may point to nothing",
+    ],
+    [
+      'const sk = bpf.skLookupTcp(t, -1, 0); if (!sk) return 0; const family = sk.family; bpf.skRelease(sk); return family === 2 ? 1 : 0',
+      'compiled',
+    ],
+  ])('%s', (body, expected) => {
+    expect(mistake(body)).toBe(expected)
+  })
+
+  it('is accepted by the verifier when it is given back', () => {
+    const { object } = compile(`${head}
+      export const p = tcIngress((packet) => {
+        const t: Tuple = { saddr: 0x7f000001, daddr: 0x7f000001, sport: 1, dport: 80 }
+        const sk = bpf.skLookupTcp(t, -1, 0)
+        if (!sk) return 5
+        const family = sk.family
+        bpf.skRelease(sk)
+        return family === 2 ? 1 : 0
+      })
+      export const license = 'GPL'`)
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    expect(opened.program('p').testRunSync({ data: new Uint8Array(64) }).retval).toBe(5)
+  })
+})
