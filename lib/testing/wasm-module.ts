@@ -1,4 +1,6 @@
 // Writes WebAssembly modules: just what programs need of them.
+import { concat } from '../asm/strings.js'
+
 export const i32 = 0x7f
 export const i64 = 0x7e
 export type ValueType = typeof i32 | typeof i64
@@ -184,10 +186,10 @@ export function writeModule(imports: readonly Signature[], functions: readonly F
   const functionTypes = functions.map(({ signature }) => typeOf(signature))
   const types = signatures.map((key) => {
     const { parameters, results } = JSON.parse(key) as Signature
-    return [0x60, ...vector(parameters.map((type) => [type])), ...vector(results.map((type) => [type]))]
+    return [0x60, ...vector(parameters), ...vector(results)]
   })
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  return concat([
+    Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0),
     ...section(1, types),
     ...section(2, [
       [...name('m'), ...name('memory'), 0x02, 0x00, 0x01],
@@ -198,26 +200,26 @@ export function writeModule(imports: readonly Signature[], functions: readonly F
       7,
       functions.map((_, i) => [...name(String(i)), 0x00, ...unsigned(imports.length + i)]),
     ),
-    ...section(
-      10,
-      functions.map(({ locals, code }) => {
-        const declared = vector(locals.map((type) => [1, type]))
-        return [...unsigned(declared.length + code.bytes.length + 1), ...declared, ...code.bytes, op.end]
-      }),
-    ),
+    ...section(10, functions.map(functionBody)),
   ])
 }
 
-function section(id: number, items: readonly (readonly number[])[]): number[] {
-  const body = vector(items)
-  return [id, ...unsigned(body.length), ...body]
+function functionBody({ locals, code }: FunctionCode): Uint8Array {
+  const declared = [...unsigned(locals.length), ...locals.flatMap((type) => [1, type])]
+  const size = unsigned(declared.length + code.bytes.length + 1)
+  return concat([Uint8Array.from([...size, ...declared]), Uint8Array.from(code.bytes), Uint8Array.of(op.end)])
 }
 
-const vector = (items: readonly (readonly number[])[]): number[] => [
-  ...unsigned(items.length),
-  ...items.flat(),
-]
-const name = (text: string): number[] => vector([...new TextEncoder().encode(text)].map((byte) => [byte]))
+/** The pieces of a section: its number, its size, and its items after how many they are. */
+function section(id: number, items: readonly ArrayLike<number>[]): Uint8Array[] {
+  const count = unsigned(items.length)
+  const size = items.reduce((sum, { length }) => sum + length, count.length)
+  return [Uint8Array.from([id, ...unsigned(size), ...count]), ...items.map((item) => Uint8Array.from(item))]
+}
+
+/** Bytes after how many they are. */
+const vector = (bytes: ArrayLike<number>): number[] => [...unsigned(bytes.length), ...Array.from(bytes)]
+const name = (text: string): number[] => vector(new TextEncoder().encode(text))
 
 /** LEB128. */
 function unsigned(value: number): number[] {
@@ -231,6 +233,7 @@ function unsigned(value: number): number[] {
 }
 
 function signed(value: bigint): number[] {
+  if (value >= -64n && value < 64n) return [Number(value) & 0x7f]
   const bytes: number[] = []
   for (;;) {
     const low = Number(value & 0x7fn)

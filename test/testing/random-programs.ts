@@ -63,10 +63,21 @@ export function seeded(seed: number): Random {
   }
 }
 
+/** A conditional jump on numbers. */
+export interface Jump {
+  /** The function that it is in. */
+  readonly fn: string
+  /** Which of that function's jumps it is. */
+  readonly number: number
+  readonly instruction: Instruction
+}
+
 export interface RandomOptions {
   /** The newest instruction set to use: 3 for Linux 5.12, 4 for 6.6. */
   isa: 3 | 4
   length: number
+  /** Whether to hide the operands of a conditional jump from the verifier. It changes no result. */
+  hides?: (jump: Jump) => boolean
 }
 
 const binary = ['add', 'sub', 'mul', 'div', 'mod', 'or', 'and', 'xor', 'lsh', 'rsh', 'arsh', 'mov'] as const
@@ -217,10 +228,40 @@ function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean)
   return [...list, open.reduce((instruction, { name }) => label(name, instruction), mov(r0, r0))]
 }
 
+/**
+ * Sends the operands of jumps through memory in a way that leaves the verifier without their bounds: it forgets what is
+ * in a place of the stack once that was exchanged.
+ */
+function hide(
+  fn: string,
+  list: readonly Instruction[],
+  hides: NonNullable<RandomOptions['hides']>,
+): Instruction[] {
+  const place = -8 * (stackWords + 4)
+  const forget = (register: number): Instruction[] => [
+    stx('u64', r10, place, { register }),
+    atomic('xchg', 'u64', r10, place, { register }),
+    ldx('u64', { register }, r10, place),
+  ]
+  let number = 0
+  return list.flatMap((instruction) => {
+    // A jump after a look-up compares a pointer, and its label begins with another letter.
+    const isConditional = instruction.target?.startsWith('j') === true && instruction.code !== jumpAlways
+    if (!isConditional || !hides({ fn, number: number++, instruction })) return [instruction]
+    const { labels = [], ...jump } = instruction
+    const right = (jump.code & 8) !== 0 && jump.src !== jump.dst ? forget(jump.src) : []
+    const [first, ...rest] = [...forget(jump.dst), ...right, jump]
+    return [{ ...first!, labels }, ...rest]
+  })
+}
+
+const jumpAlways = ja('').code
+
 const u64 = types.u64
 
 /** An object with `count` programs `p0`, `p1`, ... that run with `test_run`. */
 export function randomObject(random: Random, count: number, options: RandomOptions): Uint8Array {
+  const { hides = () => false } = options
   const programs = Object.fromEntries(
     Array.from({ length: count }, (_, i) => {
       const instructions = [
@@ -231,7 +272,7 @@ export function randomObject(random: Random, count: number, options: RandomOptio
         ]).flat(),
         ...registers.filter((r) => r !== r1).map((r) => ldx('u64', r, r1, 8 * r.register)),
         ldx('u64', r1, r1, 8),
-        ...body(random, options, true),
+        ...hide(`p${i}`, body(random, options, true), hides),
         // One register makes room for the address of the result.
         stx('u64', r10, -8 * (stackWords + 1), r1),
         ldData(r1, 'output'),
@@ -251,7 +292,7 @@ export function randomObject(random: Random, count: number, options: RandomOptio
     instructions: [
       ...[r0, r3, r4, r5, r6, r7, r8, r9].map((r) => mov(r, r1)),
       ...Array.from({ length: stackWords }, (_, word) => stx('u64', r10, -8 * (word + 1), r2)),
-      ...body(random, { ...options, length: 10 + i * 10 }, false),
+      ...hide(`mix${i}`, body(random, { ...options, length: 10 + i * 10 }, false), hides),
       exit(),
     ],
   })
