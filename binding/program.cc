@@ -97,31 +97,67 @@ napi_value Insns(napi_env env, napi_callback_info info) {
                    bpf_program__insn_cnt(program->get()) * sizeof(bpf_insn));
 }
 
-// Moves the instruction offsets of func_info or line_info records along when instructions are inserted or
-// removed.
-template <class Record>
-void MoveRecords(Record* records, uint32_t count, size_t from, ptrdiff_t by) {
-  for (uint32_t i = 0; records != nullptr && i < count; i++) {
-    if (records[i].insn_off >= from) records[i].insn_off += static_cast<uint32_t>(by);
+// The first slot of an instruction. The second one of a 64-bit constant has no opcode.
+bool IsStart(const bpf_insn& insn) { return insn.code != 0; }
+
+// The records of C lines at their new places. Of two lines at one instruction, the later one is its own.
+std::vector<bpf_line_info> MovedLines(const bpf_program* program, const std::vector<bpf_insn>& insns,
+                                      const std::vector<uint32_t>& moves) {
+  const bpf_line_info* records = bpf_program__line_info(program);
+  size_t count = records == nullptr ? 0 : bpf_program__line_info_cnt(program);
+  std::vector<bpf_line_info> lines;
+  for (size_t i = 0; i < count; i++) {
+    bpf_line_info line = records[i];
+    if (line.insn_off >= moves.size() || moves[line.insn_off] >= insns.size()) continue;
+    line.insn_off = moves[line.insn_off];
+    if (line.insn_off > 0 && !IsStart(insns[line.insn_off])) line.insn_off--;
+    while (!lines.empty() && lines.back().insn_off >= line.insn_off) lines.pop_back();
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+// Nothing can lower the number of a program's records, and the kernel requires that each is at an instruction of
+// its own. So records of lines that are gone become repetitions of the line before them.
+void WriteLines(bpf_program* program, const std::vector<bpf_insn>& insns,
+                const std::vector<bpf_line_info>& lines) {
+  bpf_line_info* records = bpf_program__line_info(program);
+  size_t count = bpf_program__line_info_cnt(program);
+  size_t surplus = count - lines.size();
+  size_t next = 0;
+  for (size_t slot = 0, i = 0; slot < insns.size() && i < count; slot++) {
+    if (next < lines.size() && lines[next].insn_off == slot) {
+      records[i++] = lines[next++];
+    } else if (surplus > 0 && i > 0 && IsStart(insns[slot])) {
+      records[i] = records[i - 1];
+      records[i++].insn_off = static_cast<uint32_t>(slot);
+      surplus--;
+    }
   }
 }
 
-int WriteInsns(bpf_program* program, const bpf_insn* insns, size_t count) {
-  const bpf_insn* old = bpf_program__insns(program);
-  size_t old_count = bpf_program__insn_cnt(program);
-  auto same = [](const bpf_insn& a, const bpf_insn& b) { return memcmp(&a, &b, sizeof a) == 0; };
-  size_t shorter = std::min(count, old_count);
-  size_t before = 0;
-  while (before < shorter && same(old[before], insns[before])) before++;
-  size_t after = 0;
-  while (after < shorter - before && same(old[old_count - 1 - after], insns[count - 1 - after])) after++;
-  int error = bpf_program__set_insns(program, const_cast<bpf_insn*>(insns), count);
-  if (error != 0 || count == old_count) return error;
-  // The record of a function's first instruction stays there.
-  size_t from = std::max<size_t>(old_count - after, 1);
-  auto by = static_cast<ptrdiff_t>(count) - static_cast<ptrdiff_t>(old_count);
-  MoveRecords(bpf_program__func_info(program), bpf_program__func_info_cnt(program), from, by);
-  MoveRecords(bpf_program__line_info(program), bpf_program__line_info_cnt(program), from, by);
+// `moves` has the new place of each slot that there was.
+int WriteInsns(bpf_program* program, std::vector<bpf_insn>& insns, const std::vector<uint32_t>& moves) {
+  std::vector<bpf_line_info> lines = MovedLines(program, insns, moves);
+  size_t wanted = lines.empty() ? 0 : bpf_program__line_info_cnt(program);
+  auto starts = static_cast<size_t>(std::count_if(insns.begin(), insns.end(), IsStart));
+  // Where almost every instruction has a line, not enough instructions may be left. A jump to the next
+  // instruction does nothing, and the verifier removes it.
+  size_t padding = wanted > starts ? wanted - starts : 0;
+  insns.insert(insns.begin(), padding, bpf_insn{BPF_JMP | BPF_JA, 0, 0, 0, 0});
+  int error = bpf_program__set_insns(program, insns.data(), insns.size());
+  if (error != 0) return error;
+  auto shift = static_cast<uint32_t>(padding);
+  for (bpf_line_info& line : lines) {
+    if (line.insn_off > 0) line.insn_off += shift;
+  }
+  if (!lines.empty()) WriteLines(program, insns, lines);
+  bpf_func_info* functions = bpf_program__func_info(program);
+  size_t function_count = functions == nullptr ? 0 : bpf_program__func_info_cnt(program);
+  for (size_t i = 0; i < function_count; i++) {
+    uint32_t from = functions[i].insn_off;
+    if (from < moves.size() && moves[from] > 0) functions[i].insn_off = moves[from] + shift;
+  }
   return 0;
 }
 
@@ -129,12 +165,18 @@ napi_value SetInsns(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
   Bytes bytes = args.bytes(1);
+  Bytes moves = args.bytes(2);
   if (bytes.size == 0 || bytes.size % sizeof(bpf_insn) != 0)
     args.Reject(1, "is not a number of instructions");
+  if (args.ok() && moves.size != bpf_program__insn_cnt(program->get()) * sizeof(uint32_t))
+    args.Reject(2, "does not have a place for each slot");
   if (!args.ok()) return nullptr;
   std::vector<bpf_insn> insns(bytes.size / sizeof(bpf_insn));
   memcpy(insns.data(), bytes.data, bytes.size);
-  Call(env, "bpf_program__set_insns", [&] { return WriteInsns(program->get(), insns.data(), insns.size()); });
+  std::vector<uint32_t> places(moves.size / sizeof(uint32_t));
+  memcpy(places.data(), moves.data, moves.size);
+  Call(env, "bpf_program__set_insns",
+       [&] { return WriteInsns(program->get(), insns, places); });
   return Undefined(env);
 }
 

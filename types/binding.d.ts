@@ -401,8 +401,12 @@ export interface Binding {
   programInsnCount(program: ProgramHandle): number
   /** A copy of the instructions, 8 bytes each. */
   programInsns(program: ProgramHandle): Uint8Array
-  /** A whole number of instructions. The object must be prepared and not loaded. */
-  programSetInsns(program: ProgramHandle, instructions: Uint8Array): void
+  /**
+   * A whole number of instructions. The object must be prepared and not loaded.
+   *
+   * @param moves - where each slot of the instructions that there were is among the new ones, as 32-bit numbers
+   */
+  programSetInsns(program: ProgramHandle, instructions: Uint8Array, moves: Uint8Array): void
   /** Negative before load, and for a program that was not loaded. */
   programFd(program: ProgramHandle): number
   programUnload(program: ProgramHandle): void

@@ -1,4 +1,5 @@
 // .BTF.ext: what stands beside the instructions of each section. Functions, lines of source, and CO-RE relocations.
+import { viewOf } from '../btf/bytes.js'
 import type { CoreRelocation, SourceLine } from './instruction.js'
 import { concat } from './strings.js'
 
@@ -77,7 +78,7 @@ export function readBtfExt(
   text: (offset: number) => string,
   littleEndian: boolean,
 ): ReadSection[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const view = viewOf(bytes)
   const word = (at: number): number => view.getUint32(at, littleEndian)
   const start = word(4)
   const sections = new Map<string, ReadSection>()

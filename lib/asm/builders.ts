@@ -39,7 +39,10 @@ import {
   sizes,
 } from './isa.js'
 
-/** A register. Programs return {@link r0}, take arguments in {@link r1} to {@link r5}, and find their stack below {@link r10}. */
+/**
+ * A register. Programs return {@link r0}, take arguments in {@link r1} to {@link r5}, and find their stack below {@link
+ * r10}.
+ */
 export interface Register {
   readonly register: number
 }
@@ -173,8 +176,9 @@ export const ldInd = (size: 'u8' | 'u16' | 'u32', src: Register, offset: number)
   make({ code: BPF_LD | BPF_IND | sizes[size], src: src.register, imm: imm32(offset) })
 
 /**
- * Changes memory at `dst + offset` at once. Operations that begin with `fetch_` and `xchg` leave the old value in `src`; `cmpxchg` compares with r0 and
- * leaves the old value there. (`add` works on every kernel, the others need Linux 5.12)
+ * Changes memory at `dst + offset` at once. Operations that begin with `fetch_` and `xchg` leave the old value in
+ * `src`; `cmpxchg` compares with r0 and leaves the old value there. (`add` works on every kernel, the others need Linux
+ * 5.12)
  */
 export const atomic = (
   operation: AtomicOperation,

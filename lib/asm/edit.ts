@@ -1,8 +1,8 @@
 import type { Instruction } from './instruction.js'
 
 /**
- * Replaces some instructions by others, as `Array.prototype.toSpliced` does, and keeps the program whole: labels of removed instructions move to the
- * first new one, or to the one that follows.
+ * Replaces some instructions by others, as `Array.prototype.toSpliced` does, and keeps the program whole: labels of
+ * removed instructions move to the first new one, or to the one that follows.
  *
  * @throws RangeError if labels would be left without an instruction, since nothing follows
  */

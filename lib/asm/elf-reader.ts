@@ -1,3 +1,4 @@
+import { viewOf } from '../btf/bytes.js'
 // Reads a relocatable ELF file for the BPF machine: its sections, symbols and relocations as data.
 
 export interface ElfSectionInfo {
@@ -57,7 +58,7 @@ export function readElf(bytes: Uint8Array): ElfFile {
   }
   if (bytes[4] !== 2) throw new RangeError('this is an ELF file of 32 bits; BPF has 64')
   const littleEndian = bytes[5] === 1
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const view = viewOf(bytes)
   if (view.getUint16(18, littleEndian) !== EM_BPF)
     throw new RangeError('this is an ELF file, but not for BPF')
   try {
@@ -176,5 +177,3 @@ class Reader {
     return new TextDecoder().decode(table.subarray(at, end < 0 ? table.length : end))
   }
 }
-
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -1,4 +1,7 @@
-/** The helpers that programs call, by number: `enum bpf_func_id` of linux/bpf.h. A test compares them with libbpf's list. */
+/**
+ * The helpers that programs call, by number: `enum bpf_func_id` of linux/bpf.h. A test compares them with libbpf's
+ * list.
+ */
 export const helperNames = [
   'unspec',
   'map_lookup_elem',

@@ -1,3 +1,4 @@
+import { viewOf } from '../btf/bytes.js'
 import { littleEndian as machineIsLittle } from '../machine/byte-order.js'
 import type { CType } from './c-types.js'
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, callCode, jumpReach, ldImm64Code } from './isa.js'
@@ -13,11 +14,14 @@ export interface SourceLine {
   readonly text: string
 }
 
-/** What an instruction refers to by name. The object file carries it as a relocation, and libbpf puts the number in when it loads. */
+/**
+ * What an instruction refers to by name. The object file carries it as a relocation, and libbpf puts the number in when
+ * it loads.
+ */
 export interface SymbolReference {
   /**
-   * `map`: the address of a map. `data`: of a variable in a data section. `extern`: of a kernel symbol or configuration option.
-   * `kfunc`: a kernel function that is called.
+   * `map`: the address of a map. `data`: of a variable in a data section. `extern`: of a kernel symbol or configuration
+   * option. `kfunc`: a kernel function that is called.
    */
   readonly kind: 'map' | 'data' | 'extern' | 'kfunc'
   readonly name: string
@@ -147,8 +151,9 @@ function expectRange(instruction: Instruction, slot: number, offset: number, low
 }
 
 /**
- * Reads instructions from bytes. Jumps and calls within the code get labels: `L3` for a jump to slot 3, `F12` for a function at slot 12. So
- * `assemble(disassemble(bytes))` gives the same bytes, also after instructions were inserted or removed in between, with all jumps adjusted.
+ * Reads instructions from bytes. Jumps and calls within the code get labels: `L3` for a jump to slot 3, `F12` for a
+ * function at slot 12. So `assemble(disassemble(bytes))` gives the same bytes, also after instructions were inserted or
+ * removed in between, with all jumps adjusted.
  *
  * @param bytes - a multiple of 8
  * @throws RangeError if the length is not a multiple of 8
@@ -158,7 +163,7 @@ export function disassemble(
   { littleEndian = machineIsLittle }: AssembleOptions = {},
 ): Instruction[] {
   if (bytes.length % 8 !== 0) throw new RangeError(`code of ${bytes.length} bytes is not a multiple of 8`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const view = viewOf(bytes)
   const list: { slot: number; instruction: Instruction }[] = []
   const starts = new Set<number>()
   for (let slot = 0; slot * 8 < bytes.length; slot += slotsOf(list.at(-1)!.instruction)) {

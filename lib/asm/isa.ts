@@ -1,5 +1,5 @@
-// The BPF instruction set as numbers (RFC 9669 and linux/bpf.h). An opcode's low three bits are its class. The rest is an operation and a source
-// bit for arithmetic and jumps, or a mode and a size for loads and stores.
+// The BPF instruction set as numbers (RFC 9669 and linux/bpf.h). An opcode's low three bits are its class. The rest is
+// an operation and a source bit for arithmetic and jumps, or a mode and a size for loads and stores.
 
 export const BPF_LD = 0x00
 export const BPF_LDX = 0x01

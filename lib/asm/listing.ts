@@ -3,7 +3,8 @@ import { type Instruction, slotsOf } from './instruction.js'
 import { textOf, type Words } from './text.js'
 
 /**
- * Prints instructions as the kernel's verifier and bpftool do, one per line, with labels, names and source lines in place.
+ * Prints instructions as the kernel's verifier and bpftool do, one per line, with labels, names and source lines in
+ * place.
  *
  * @returns lines that begin with the position in slots of 8 bytes
  * @example

@@ -18,11 +18,16 @@ export interface MapDefinition {
   /** A value that is specific to the type, such as the number of hash functions of a bloom filter. */
   extra?: bigint
   numaNode?: number
-  /** Pins the map under its name when the object is loaded, and takes the one that is pinned there (`LIBBPF_PIN_BY_NAME`). */
+  /**
+   * Pins the map under its name when the object is loaded, and takes the one that is pinned there
+   * (`LIBBPF_PIN_BY_NAME`).
+   */
   pinByName?: boolean
   /** For maps of maps: what the maps in it are like. */
   inner?: MapDefinition
-  /** What is in a map of maps or a program array from the beginning: names of maps or programs of the object by slot. */
+  /**
+   * What is in a map of maps or a program array from the beginning: names of maps or programs of the object by slot.
+   */
   values?: readonly (string | undefined)[]
   /** Tags of `__attribute__((btf_decl_tag(...)))`. */
   tags?: readonly string[]

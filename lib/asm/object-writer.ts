@@ -30,13 +30,19 @@ export interface ProgramDefinition {
 export interface FunctionDefinition {
   instructions: readonly Instruction[]
   type: PrototypeType
-  /** The verifier checks a global function once, without knowing its callers' arguments; a static one at each call. Static by default. */
+  /**
+   * The verifier checks a global function once, without knowing its callers' arguments; a static one at each call.
+   * Static by default.
+   */
   linkage?: 'static' | 'global'
 }
 
 export interface GlobalDefinition {
   type: CType
-  /** `.rodata` for constants, `.data` and `.bss` for variables, or another data section's name. By default `.data` with a value, else `.bss`. */
+  /**
+   * `.rodata` for constants, `.data` and `.bss` for variables, or another data section's name. By default `.data` with
+   * a value, else `.bss`.
+   */
   section?: string
   /** The bytes of its initial value; zeros by default. */
   value?: Uint8Array

@@ -1,3 +1,4 @@
+import { viewOf } from '../btf/bytes.js'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import type { LinkHandle, NativeError } from '../../types/binding.js'
@@ -98,7 +99,7 @@ export class IterLink extends Link {
     let rest = new Uint8Array(0)
     for await (const chunk of this.bytes()) {
       const bytes = rest.length === 0 ? chunk : concat(rest, chunk)
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+      const view = viewOf(bytes)
       let at = 0
       for (; at + size <= bytes.length; at += size) yield codec.decode(view, at, size)
       rest = bytes.slice(at)

@@ -20,3 +20,8 @@ export function ownBytes(bytes: Uint8Array): Uint8Array {
   const { buffer, byteOffset, length } = bytes as Uint8Array
   return new Uint8Array(buffer, byteOffset, length)
 }
+
+/** A view of just these bytes, whatever memory they are a part of. @internal */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

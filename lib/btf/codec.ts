@@ -1,4 +1,4 @@
-import { isBytes } from './bytes.js'
+import { isBytes, viewOf } from './bytes.js'
 import { compose } from './compose.js'
 import { type Frame, frameOf, type Raw } from './frame.js'
 import { generate } from './generate.js'
@@ -140,7 +140,7 @@ export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boo
     encode: encode as Codec<T>['encode'],
     byteLength: frame.byteLength,
     decodeBytes(bytes) {
-      return decode(viewOf(bytes), 0, bytes.length) as T
+      return decode(checkedView(bytes), 0, bytes.length) as T
     },
     encodeBytes(value) {
       const bytes = new Uint8Array(frame.byteLength(value))
@@ -153,7 +153,7 @@ export function codecOf<T>(typeId: number, raw: Raw, frame: Frame, flexible: boo
   return codec
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+function checkedView(bytes: Uint8Array): DataView {
   if (!isBytes(bytes)) throw new TypeError('the bytes must be a Uint8Array')
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return viewOf(bytes)
 }

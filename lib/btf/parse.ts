@@ -1,5 +1,5 @@
 import { didYouMean } from '../errors/nearest.js'
-import { isBytes } from './bytes.js'
+import { isBytes, viewOf } from './bytes.js'
 import { type Codec, type CodecOptions, compile } from './codec.js'
 import { alignOf, resolve, sizeOf } from './layout.js'
 import { malformed } from './malformed.js'
@@ -276,7 +276,7 @@ export class BtfTypes implements Iterable<BtfType> {
   #string(offset: number): string {
     if (offset === 0) return ''
     const { bytes, start } = this.#locate(offset)
-    return readText(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), start, bytes.length - start)
+    return readText(viewOf(bytes), start, bytes.length - start)
   }
 
   #decode(id: number): BtfType {
@@ -401,7 +401,7 @@ interface Header {
 
 function readHeader(bytes: Uint8Array): Header {
   if (!isBytes(bytes)) throw new TypeError('BTF must be given as a Uint8Array')
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const view = viewOf(bytes)
   if (bytes.length >= 4 && view.getUint32(0) === 0x7f454c46) {
     throw new Error(
       "this is a whole ELF file, not BTF: pass the bytes of its '.BTF' section, or use Btf.fromFile",

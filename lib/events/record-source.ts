@@ -1,3 +1,4 @@
+import { viewOf } from '../btf/bytes.js'
 import type { OnReady, SourceHandle } from '../../types/binding.js'
 import { native } from '../native/binding.js'
 
@@ -161,7 +162,7 @@ export class RecordSource {
 
 /** Passes all records of a slab that was not filled by a source to a callback. */
 export function readSlab(slab: Uint8Array, callback: DrainCallback): void {
-  const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength)
+  const view = viewOf(slab)
   const lengths = new Uint32Array(slab.buffer, slab.byteOffset, slab.byteLength >> 2)
   for (let at = header; at < slab.length; ) {
     const length = lengths[(at - header) >> 2]!

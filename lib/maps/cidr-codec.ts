@@ -1,3 +1,4 @@
+import { viewOf } from '../btf/bytes.js'
 import { isIPv4, isIPv6 } from 'node:net'
 import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
@@ -86,7 +87,7 @@ function ipv6Bytes(text: string): Uint8Array {
 
 function textOf(address: Uint8Array): string {
   if (address.length === 4) return address.join('.')
-  const view = new DataView(address.buffer, address.byteOffset, 16)
+  const view = viewOf(address)
   const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16))
   if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return `::ffff:${address.subarray(12).join('.')}`
   // Bun's SocketAddress does not shorten addresses, but its URL does.

@@ -1,3 +1,4 @@
+import { viewOf } from '../btf/bytes.js'
 import { littleEndian } from '../machine/byte-order.js'
 
 /** The `__u32 prefixlen` at the beginning of an LPM trie's keys, in bytes. */
@@ -21,7 +22,7 @@ export function compareLpmKeys(a: Uint8Array, b: Uint8Array): number {
 }
 
 function prefixLength(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset, headSize).getUint32(0, littleEndian)
+  return viewOf(key).getUint32(0, littleEndian)
 }
 
 /**

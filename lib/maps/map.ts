@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { MapHandle, NativeError } from '../../types/binding.js'
-import { isBytes } from '../btf/bytes.js'
+import { isBytes, viewOf } from '../btf/bytes.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { explain, type Subject } from '../errors/explain.js'
@@ -434,7 +434,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     const elements = this.#entriesOf()
     const { key } = elements.buffers.sizes
     for (const { count, keys } of readKeys(elements)) {
-      const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
+      const view = viewOf(keys)
       for (let i = 0; i < count; i++) yield this.#key.decode(view, i * key) as K
     }
   }
@@ -517,8 +517,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   /** Decodes entries that are no longer in the map, and keeps those that nobody asks for. */
   *#deliver({ count, keys, values }: RawBatch): Generator<[K, V], undefined> {
     const { sizes } = this.#buffers!
-    const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
-    const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength)
+    const keyView = viewOf(keys)
+    const valueView = viewOf(values)
     let next = 0
     try {
       while (next < count) {
@@ -633,8 +633,8 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
 
   *#decodeBatch({ count, keys, values }: RawBatch): Generator<[K, V], undefined> {
     const { sizes } = this.#buffers!
-    const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
-    const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength)
+    const keyView = viewOf(keys)
+    const valueView = viewOf(values)
     for (let i = 0; i < count; i++) {
       yield [
         this.#key.decode(keyView, i * sizes.key) as K,

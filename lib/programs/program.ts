@@ -32,7 +32,7 @@ import {
 } from '../attach/uprobe.js'
 import { attachUsdt, type UsdtOptions } from '../attach/usdt.js'
 import { attachXdp, type XdpLink, type XdpOptions } from '../attach/xdp.js'
-import { ownBytes } from '../btf/bytes.js'
+import { isBytes, ownBytes } from '../btf/bytes.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
@@ -54,6 +54,7 @@ import {
 import { dumpProgramFd, type ProgramDump } from './dump.js'
 import { adopt, adoptFd, type Foreign, type ProgramOptions } from './foreign.js'
 import type { ProgramInfo } from './info.js'
+import { instructionMoves } from './instruction-moves.js'
 import { type TestRunOptions, type TestRunResult, testRun, testRunSync } from './test-run.js'
 
 /** What a program needs from its object. @internal */
@@ -297,8 +298,9 @@ export class Program implements Disposable {
    *
    * You can replace them between {@link BpfObject.prepare} and load. By then, libbpf has written the addresses of maps
    * and the offsets of members into them; doing that later would damage your new instructions. `libbpf-node/asm` turns
-   * instructions into data and back. C lines move along with the instructions that are inserted or removed.
-   * (`bpf_program__insns`, `bpf_program__set_insns`)
+   * instructions into data and back. C lines and functions move along with the instructions that are inserted or
+   * removed. If fewer instructions are left than C lines, jumps to the next instruction are put in front; the verifier
+   * removes them. (`bpf_program__insns`, `bpf_program__set_insns`)
    *
    * @throws BpfError ERR_BPF_STATE if the object is not prepared, or is already loaded
    * @example
@@ -315,7 +317,12 @@ export class Program implements Disposable {
   }
   set instructions(bytes: Uint8Array) {
     this.#owner.expectPrepared(`set the instructions of program '${this.name}' of`)
-    this.#do('set the instructions', () => native.programSetInsns(this.#handle, bytes))
+    // Other arguments are refused below.
+    const isCode = isBytes(bytes) && bytes.length % 8 === 0
+    const moves = isCode ? instructionMoves(this.instructions, bytes) : new Uint32Array()
+    this.#do('set the instructions', () =>
+      native.programSetInsns(this.#handle, bytes, new Uint8Array(moves.buffer)),
+    )
   }
 
   /** Whether the program is in the kernel. */

@@ -1,5 +1,5 @@
-// Runs programs as WebAssembly, whose 64-bit integers are the processor's. Each function becomes one of WebAssembly. Loads and stores check their
-// region in place, and leave to the machine what is not plain memory, or wrong.
+// Runs programs as WebAssembly, whose 64-bit integers are the processor's. Each function becomes one of WebAssembly.
+// Loads and stores check their region in place, and leave to the machine what is not plain memory, or wrong.
 import {
   accessSize,
   aluOperations,
@@ -28,7 +28,10 @@ import { u64 } from './operations.js'
 import type { LinkedFunction, Op } from './program.js'
 import { Code, type FunctionCode, i32, i64, type OpName, type Signature, writeModule } from './wasm-module.js'
 
-/** Words of the linear memory that programs and the machine share: the instructions that may still run, and whether the program has ended. */
+/**
+ * Words of the linear memory that programs and the machine share: the instructions that may still run, and whether the
+ * program has ended.
+ */
 const budgetWord = 0
 const endedWord = 4
 /** The machine is asked to count this often. */
@@ -36,7 +39,10 @@ const slice = 1 << 20
 
 const stackSize = 512
 
-/** Imported functions, by their index. Each is told where the program is: the function's number and the instruction's index. */
+/**
+ * Imported functions, by their index. Each is told where the program is: the function's number and the instruction's
+ * index.
+ */
 const imports: readonly Signature[] = [
   { parameters: [i64, i32, i32, i32], results: [i64] },
   { parameters: [i64, i64, i32, i32, i32], results: [] },
@@ -229,7 +235,8 @@ class Compiler {
   compile(): Code {
     const code = this.#code
     this.#prologue()
-    // Blocks stand in each other so that a jump forward leaves those in between, and a jump back goes by the table at the start of the loop.
+    // Blocks stand in each other so that a jump forward leaves those in between, and a jump back goes by the table at
+    // the start of the loop.
     code.begin('loop')
     for (const _ of this.#blocks) code.begin('block')
     code.get(TARGET)
@@ -470,7 +477,9 @@ class Compiler {
     this.#place(index).call(LOAD).set(VALUE).end()
   }
 
-  /** Leaves to the label outside of the current one when the access is not within plain memory. Sets ENTRY and OFFSET. */
+  /**
+   * Leaves to the label outside of the current one when the access is not within plain memory. Sets ENTRY and OFFSET.
+   */
   #check(size: number, limitAt: number): void {
     const emit = this.#code
     emit.get(ADDRESS).i64(32n).do('i64.shr_u', 'i32.wrap_i64').i32(tagWord).do('i32.xor').tee(ENTRY)

@@ -33,7 +33,10 @@ const kinds = [
   'type_matches',
 ] as const
 
-/** A helper that does not exist: what stands in the place of an instruction whose type or member the kernel does not have. */
+/**
+ * A helper that does not exist: what stands in the place of an instruction whose type or member the kernel does not
+ * have.
+ */
 export const poisonedCall = 0x0bad_2310
 
 /** One step from a type to a part of it. */

@@ -9,6 +9,7 @@ import { iteratorFunctions } from './helpers/iterators.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
 import type { EmulatedMap } from './maps.js'
+import { writeNumber } from './memory.js'
 import { Packet, skbContext, xdpContext } from './packet-context.js'
 import {
   actionOf,
@@ -23,8 +24,8 @@ import {
 
 export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   /**
-   * The types of the kernel to run on, such as `Btf.fromKernel().types`: programs are relocated to them (CO-RE), and kernel structs are laid out by them. By
-   * default both go by the object's own types.
+   * The types of the kernel to run on, such as `Btf.fromKernel().types`: programs are relocated to them (CO-RE), and
+   * kernel structs are laid out by them. By default both go by the object's own types.
    */
   btf?: BtfTypes
   /** The `struct task_struct` of the running thread, for `bpf_get_current_task` and its members. */
@@ -40,8 +41,8 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
 /**
  * Runs programs of an object file without a kernel and without privileges.
  *
- * It checks what programs do while they run: every access, every reservation. It is not the verifier, which checks all ways that a program can go, and
- * accepts less.
+ * It checks what programs do while they run: every access, every reservation. It is not the verifier, which checks all
+ * ways that a program can go, and accepts less.
  *
  * @example
  * const emulator = Emulator.open('filter.bpf.o')
@@ -52,6 +53,10 @@ export class Emulator implements TestObject {
   readonly object: ObjectFile
   readonly #values: KernelValues | undefined
   readonly #programs = new Map<string, EmulatedProgram>()
+  /** What was asked for before, by name: a codec takes longer to make than to use. */
+  readonly #maps = new Map<string, EmulatedTestMap>()
+  readonly #variables = new Map<string, { codec: Codec; at: number }>()
+  readonly #codecs = new Map<string, Codec>()
 
   /** @param source - a path, a file: URL, or the bytes of an object file */
   static open(source: string | URL | Uint8Array, options: EmulatorOptions = {}): Emulator {
@@ -103,9 +108,7 @@ export class Emulator implements TestObject {
   #setExtern(name: string, value: number | bigint): void {
     const region = this.machine.externs.get(name)
     if (region === undefined) throw new RangeError(`the object has no extern '${name}'`)
-    for (let i = 0, left = BigInt(value); i < region.size; i++, left >>= 8n) {
-      this.machine.memory.bytes[region.base + i] = Number(left & 0xffn)
-    }
+    writeNumber(this.machine.memory.view, region.base, region.size, BigInt(value))
   }
 
   get programs(): ReadonlyMap<string, EmulatedProgram> {
@@ -121,9 +124,11 @@ export class Emulator implements TestObject {
 
   /** Returns a map by name. BTF types its keys and values; without BTF they are bytes. */
   map<K = unknown, V = unknown>(name: string): EmulatedTestMap<K, V> {
-    const map = this.machine.maps.get(name)
-    if (map === undefined) throw new RangeError(`the object has no map '${name}'`)
-    return new EmulatedTestMap<K, V>(this, map)
+    return known(this.#maps, name, () => {
+      const map = this.machine.maps.get(name)
+      if (map === undefined) throw new RangeError(`the object has no map '${name}'`)
+      return new EmulatedTestMap(this, map)
+    }) as EmulatedTestMap<K, V>
   }
 
   /** Takes the records that programs put into a ring buffer or perf buffer. @param type - the struct that they are */
@@ -151,18 +156,25 @@ export class Emulator implements TestObject {
   }
 
   #variable(name: string): { codec: Codec; at: number } {
-    const variable = this.object.variables.find((variable) => variable.name === name)
-    if (variable === undefined) throw new RangeError(`the object has no variable '${name}'`)
-    const region = this.machine.sections.get(variable.section)!
-    return { codec: compile(this.object.btf!, variable.typeId, { name }), at: region.base + variable.offset }
+    return known(this.#variables, name, () => {
+      const variable = this.object.variables.find((variable) => variable.name === name)
+      if (variable === undefined) throw new RangeError(`the object has no variable '${name}'`)
+      const region = this.machine.sections.get(variable.section)!
+      return {
+        codec: compile(this.object.btf!, variable.typeId, { name }),
+        at: region.base + variable.offset,
+      }
+    })
   }
 
   /** Reads and writes values of a type of the object. */
   codec<T = unknown>(type: string): Codec<T> {
-    const btf = this.object.btf
-    const found = btf?.find(type, 'struct') ?? btf?.find(type, 'union') ?? btf?.find(type)
-    if (found === undefined) throw new RangeError(`the object's BTF has no type '${type}'`)
-    return compile<T>(btf!, found.id)
+    return known(this.#codecs, type, () => {
+      const btf = this.object.btf
+      const found = btf?.find(type, 'struct') ?? btf?.find(type, 'union') ?? btf?.find(type)
+      if (found === undefined) throw new RangeError(`the object's BTF has no type '${type}'`)
+      return compile(btf!, found.id)
+    }) as Codec<T>
   }
 
   /** Puts a kernel struct into memory, as the object's BTF has it. Returns its address. */
@@ -184,6 +196,12 @@ export class Emulator implements TestObject {
   advance(nanoseconds: bigint | number): void {
     this.machine.advance(BigInt(nanoseconds))
   }
+}
+
+function known<T>(all: Map<string, T>, name: string, make: () => T): T {
+  const found = all.get(name) ?? make()
+  all.set(name, found)
+  return found
 }
 
 /** The kernel's test_run gives back zeros in place of an Ethernet header that the program did not see. */

@@ -1,4 +1,7 @@
-/** Linux's numbers of the errors that helpers return. Programs expect them, also when the emulator runs on another system. */
+/**
+ * Linux's numbers of the errors that helpers return. Programs expect them, also when the emulator runs on another
+ * system.
+ */
 export const errno = {
   ENOENT: 2,
   E2BIG: 7,

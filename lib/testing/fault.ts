@@ -10,8 +10,8 @@ export interface FaultPlace {
 }
 
 /**
- * What a program did wrong while it was emulated: an access out of bounds, a NULL pointer, a reservation that it kept. The message names the line of
- * source, if the object has line information.
+ * What a program did wrong while it was emulated: an access out of bounds, a NULL pointer, a reservation that it kept.
+ * The message names the line of source, if the object has line information.
  */
 export class EmulatorError extends Error {
   readonly code = 'ERR_BPF_EMULATOR'

@@ -30,7 +30,9 @@ import type { LinkedFunction, Op } from './program.js'
 /** The result of ld_abs and ld_ind beyond the packet: the program ends. */
 const ended = Symbol('ended')
 
-/** Runs programs one instruction after the other. It is slow and plain, and knows which registers were never written. */
+/**
+ * Runs programs one instruction after the other. It is slow and plain, and knows which registers were never written.
+ */
 export class Interpreter implements Executor {
   readonly #host: Host
 

@@ -11,8 +11,8 @@ import {
 } from './test-object.js'
 
 /**
- * Loads an object into the running kernel, which runs its programs by BPF_PROG_TEST_RUN. It needs Linux and the privileges for that, and is loaded at the first
- * run, so that variables in `.rodata` can be set before.
+ * Loads an object into the running kernel, which runs its programs by BPF_PROG_TEST_RUN. It needs Linux and the
+ * privileges for that, and is loaded at the first run, so that variables in `.rodata` can be set before.
  *
  * @param source - a path, a file: URL, or the bytes of an object file
  */
@@ -79,9 +79,10 @@ export class KernelObject implements TestObject {
   }
 
   #section(variable: string): Record<string, unknown> {
-    for (const section of ['.rodata', '.data', '.bss']) {
-      // libbpf names the map of a section after the object.
-      if (![...this.object.maps.keys()].some((name) => name.endsWith(section))) continue
+    for (const name of this.object.maps.keys()) {
+      // libbpf puts the object's name in front, but not for sections such as '.data.config'.
+      const section = /\.(?:rodata|data|bss)(?:\..*)?$/.exec(name)?.[0]
+      if (section === undefined) continue
       const globals = this.object.globals(section) as Record<string, unknown>
       if (variable in globals) return globals
     }

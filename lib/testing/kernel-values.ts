@@ -2,9 +2,12 @@
 import { findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfStruct, BtfUnion } from '../btf/types.js'
-import type { Memory, Region } from './memory.js'
+import { type Memory, type Region, writeNumber } from './memory.js'
 
-/** A value of a struct's member: a number, a string for `char[]` and `char *`, bytes, an object for a struct or a pointer to one, `null`. */
+/**
+ * A value of a struct's member: a number, a string for `char[]` and `char *`, bytes, an object for a struct or a
+ * pointer to one, `null`.
+ */
 export type KernelValue =
   | number
   | bigint
@@ -101,9 +104,7 @@ export class KernelValues {
         if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean') {
           throw new TypeError(`${path} is not a number`)
         }
-        const size = this.#btf.sizeOf(typeId)
-        for (let i = 0, left = BigInt(value); i < size; i++, left >>= 8n)
-          view.setUint8(where + i, Number(left & 0xffn))
+        writeNumber(view, where, this.#btf.sizeOf(typeId), BigInt(value))
       }
     }
   }

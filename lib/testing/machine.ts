@@ -8,13 +8,14 @@ import { allHelpers } from './helpers/index.js'
 import type { Executor, Host } from './host.js'
 import { Interpreter } from './interpreter.js'
 import { EmulatedMap, keyText } from './maps.js'
-import { Memory, type Region } from './memory.js'
+import { Memory, type Region, readNumber, writeNumber } from './memory.js'
 import { atomicResult } from './operations.js'
 import { type LinkedFunction, link } from './program.js'
 import { mayReadUnwritten } from './registers.js'
 
 /**
- * A helper or kernel function in JavaScript. It gets the five argument registers and returns r0. A number is extended with its sign; nothing is 0.
+ * A helper or kernel function in JavaScript. It gets the five argument registers and returns r0. A number is extended
+ * with its sign; nothing is 0.
  */
 export type Helper = (machine: Machine, ...args: bigint[]) => bigint | number | undefined
 
@@ -22,8 +23,8 @@ export interface MachineOptions {
   /** How many CPUs there are: the length of per-CPU values. 2 by default. */
   cpus?: number
   /**
-   * `compiled` runs programs as WebAssembly, `interpreted` one instruction after the other. By default they are compiled, unless one may read a register
-   * that it never wrote, which only the interpreter can find.
+   * `compiled` runs programs as WebAssembly, `interpreted` one instruction after the other. By default they are
+   * compiled, unless one may read a register that it never wrote, which only the interpreter can find.
    */
   executor?: 'compiled' | 'interpreted'
   /** How many instructions a run may take; 100 million by default. */
@@ -165,7 +166,10 @@ export class Machine implements Host {
     })
   }
 
-  /** Where the counters of a function's instructions are in the linear memory; `undefined` without the option `coverage`. */
+  /**
+   * Where the counters of a function's instructions are in the linear memory; `undefined` without the option
+   * `coverage`.
+   */
   countersAt(functionNumber: number): number | undefined {
     if (this.#options.coverage !== true) return undefined
     const known = this.#counters[functionNumber]
@@ -358,6 +362,8 @@ export class Machine implements Host {
 
   #runToEnd(number: number): bigint {
     for (;;) {
+      const { problem } = this.functions[number]!
+      if (problem !== undefined) throw new RangeError(problem)
       try {
         return this.call(number, [this.#context])
       } catch (error) {
@@ -513,32 +519,3 @@ const nameOf = (number: number): string =>
 
 const result = (value: bigint | number | undefined): bigint =>
   BigInt.asUintN(64, typeof value === 'number' ? BigInt(value) : (value ?? 0n))
-
-export function readNumber(view: DataView, at: number, size: number): bigint {
-  switch (size) {
-    case 1:
-      return BigInt(view.getUint8(at))
-    case 2:
-      return BigInt(view.getUint16(at, true))
-    case 4:
-      return BigInt(view.getUint32(at, true))
-    default:
-      return view.getBigUint64(at, true)
-  }
-}
-
-export function writeNumber(view: DataView, at: number, size: number, value: bigint): void {
-  switch (size) {
-    case 1:
-      view.setUint8(at, Number(value & 0xffn))
-      break
-    case 2:
-      view.setUint16(at, Number(value & 0xffffn), true)
-      break
-    case 4:
-      view.setUint32(at, Number(value & 0xffff_ffffn), true)
-      break
-    default:
-      view.setBigUint64(at, value, true)
-  }
-}

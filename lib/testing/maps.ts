@@ -1,5 +1,7 @@
-// Maps of an emulated machine. Their values are in its memory, so that programs reach them by pointers as in the kernel.
+// Maps of an emulated machine. Their values are in its memory, so that programs reach them by pointers as in the
+// kernel.
 
+import { viewOf } from '../btf/bytes.js'
 import type { ObjectMap } from '../asm/object-reader.js'
 import { type MapType, mapTypes } from '../native/map-types.js'
 import { errno } from './errno.js'
@@ -154,7 +156,8 @@ export class EmulatedMap {
     const entry = this.#entries.get(keyText(exact))
     if (entry === undefined) return -ENOENT
     this.#entries.delete(keyText(exact))
-    // A program that still has a pointer may use it to its end, as under RCU. So the memory is not given to another key.
+    // A program that still has a pointer may use it to its end, as under RCU. So the memory is not given to another
+    // key.
     if (entry.regions.length === 0) this.#freeValues.push(entry.base)
     return 0
   }
@@ -199,7 +202,7 @@ export class EmulatedMap {
 export const keyText = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
 
 function prefixLength(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset).getUint32(0, true)
+  return viewOf(key).getUint32(0, true)
 }
 
 /** The key with only the first bits, and their number. */

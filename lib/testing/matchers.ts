@@ -9,7 +9,8 @@ interface MatcherResult {
 }
 
 /**
- * Matchers for Jest and others: `expect.extend(matchers)`. With vitest, import `libbpf-node/testing/vitest`, which also declares their types.
+ * Matchers for Jest and others: `expect.extend(matchers)`. With vitest, import `libbpf-node/testing/vitest`, which also
+ * declares their types.
  *
  * @example
  * expect(program.run({ packet })).toHaveRetval('XDP_DROP')

@@ -1,5 +1,6 @@
-// The memory of an emulated machine. A pointer's upper half names a region, its lower half an offset in it. So an access is checked by the region that
-// its pointer came from, however the program calculated with it, and what is freed can be told from what was given out later.
+// The memory of an emulated machine. A pointer's upper half names a region, its lower half an offset in it. So an
+// access is checked by the region that its pointer came from, however the program calculated with it, and what is freed
+// can be told from what was given out later.
 import { EmulatorError } from './fault.js'
 
 export type RegionKind =
@@ -38,7 +39,9 @@ export interface Region {
   readonly shadow: number
 }
 
-/** The upper 16 bits of every pointer. The kernel's addresses look alike, so checks for errors (IS_ERR) see no error. */
+/**
+ * The upper 16 bits of every pointer. The kernel's addresses look alike, so checks for errors (IS_ERR) see no error.
+ */
 const tag = 0xbf00
 /** Added to the offset, so that a pointer somewhat before its region keeps the region. */
 export const bias = 0x1000_0000
@@ -222,8 +225,8 @@ export class Memory {
   }
 
   /**
-   * Compilers leave the padding of structs unwritten, at most 7 bytes, and kernels since 6.3 let helpers read it. A longer
-   * gap, or nothing written at all, is a mistake.
+   * Compilers leave the padding of structs unwritten, at most 7 bytes, and kernels since 6.3 let helpers read it. A
+   * longer gap, or nothing written at all, is a mistake.
    */
   #expectMostlyInitialized(region: Region, offset: number, size: number, what: string): void {
     const marks = this.bytes.subarray(region.shadow + offset, region.shadow + offset + size)
@@ -254,3 +257,35 @@ export class Memory {
 }
 
 const signed = (offset: number): string => (offset < 0 ? `- ${-offset}` : `+ ${offset}`)
+
+/** Reads a number of 1, 2, 4 or 8 bytes, little-endian as all programs here. */
+export function readNumber(view: DataView, at: number, size: number): bigint {
+  switch (size) {
+    case 1:
+      return BigInt(view.getUint8(at))
+    case 2:
+      return BigInt(view.getUint16(at, true))
+    case 4:
+      return BigInt(view.getUint32(at, true))
+    default:
+      return view.getBigUint64(at, true)
+  }
+}
+
+/** Writes the low bytes of a number: 1, 2, 4, 8 or 16. */
+export function writeNumber(view: DataView, at: number, size: number, value: bigint): void {
+  switch (size) {
+    case 1:
+      view.setUint8(at, Number(value & 0xffn))
+      break
+    case 2:
+      view.setUint16(at, Number(value & 0xffffn), true)
+      break
+    case 4:
+      view.setUint32(at, Number(value & 0xffff_ffffn), true)
+      break
+    default:
+      view.setBigUint64(at, BigInt.asUintN(64, value), true)
+      if (size > 8) view.setBigUint64(at + 8, BigInt.asUintN(64, value >> 64n), true)
+  }
+}

@@ -45,7 +45,10 @@ export type SkbFields = Partial<Record<keyof typeof skbFields, number>> & {
   tstamp?: bigint
 }
 
-/** A packet with room around it. Its borders move when a program makes it longer or shorter; pointers from before are then invalid. */
+/**
+ * A packet with room around it. Its borders move when a program makes it longer or shorter; pointers from before are
+ * then invalid.
+ */
 export class Packet {
   readonly #machine: Machine
   readonly #buffer: number

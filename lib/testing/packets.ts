@@ -1,4 +1,5 @@
-// Packets for tests, layer by layer. Lengths, protocol numbers and checksums follow from the layers unless they are given.
+// Packets for tests, layer by layer. Lengths, protocol numbers and checksums follow from the layers unless they are
+// given.
 import { concat } from '../asm/strings.js'
 import { checksum } from './helpers/packet.js'
 

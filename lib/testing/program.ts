@@ -20,6 +20,8 @@ export interface LinkedFunction {
   readonly name: string
   readonly number: number
   readonly ops: readonly Op[]
+  /** Why the program cannot run: it names something that the object does not have. It has no instructions then. */
+  readonly problem?: string
 }
 
 /** Gives the addresses that instructions refer to. */
@@ -29,13 +31,22 @@ export interface Resolver {
   functionAddress(number: number): bigint
 }
 
-/** @throws RangeError if an instruction names something that the object does not have */
+/**
+ * A program that cannot be linked keeps no other one from running.
+ *
+ * @throws RangeError if an instruction of a function names something that the object does not have
+ */
 export function link(functions: readonly ObjectFunction[], resolver: Resolver): LinkedFunction[] {
   const numbers = new Map(functions.map(({ name }, number) => [name, number]))
-  return functions.map(({ name, instructions }, number) => {
+  return functions.map(({ name, instructions, isProgram }, number) => {
     const labels = new Map(instructions.flatMap(({ labels = [] }, i) => labels.map((label) => [label, i])))
-    const ops = instructions.map((instruction) => linkOne(name, instruction, labels, numbers, resolver))
-    return { name, number, ops }
+    try {
+      const ops = instructions.map((instruction) => linkOne(name, instruction, labels, numbers, resolver))
+      return { name, number, ops }
+    } catch (error) {
+      if (!isProgram || !(error instanceof RangeError)) throw error
+      return { name, number, ops: [], problem: error.message }
+    }
   })
 }
 

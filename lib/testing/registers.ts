@@ -19,8 +19,8 @@ import {
 import type { LinkedFunction, Op } from './program.js'
 
 /**
- * Whether the function can read a register that it never wrote. The interpreter finds that out while it runs. Compiled programs have no way to
- * tell, so a function for which it is possible is interpreted.
+ * Whether the function can read a register that it never wrote. The interpreter finds that out while it runs. Compiled
+ * programs have no way to tell, so a function for which it is possible is interpreted.
  */
 export function mayReadUnwritten({ ops }: LinkedFunction, written: number): boolean {
   const atEntry = new Map<number, number>()

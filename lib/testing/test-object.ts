@@ -68,7 +68,11 @@ export interface TestObject extends Disposable {
   program(name: string): TestProgram
   /** Returns a map by name. BTF types its keys and values; without BTF they are bytes. */
   map<K = unknown, V = unknown>(name: string): TestMap<K, V>
-  /** Takes the records that programs put into a ring buffer since the last call. @param type - the struct that they are; bytes without */
+  /**
+   * Takes the records that programs put into a ring buffer since the last call.
+   *
+   * @param type - the struct that they are; bytes without
+   */
   events<T = Uint8Array>(map: string, type?: string): T[]
   /** Reads a global variable. */
   get<T = unknown>(variable: string): T

@@ -174,7 +174,10 @@ export interface FunctionCode {
   readonly code: Code
 }
 
-/** A module with an imported memory `m.memory`, imported functions `m.0`, `m.1`, ..., and functions exported as `0`, `1`, ... */
+/**
+ * A module with an imported memory `m.memory`, imported functions `m.0`, `m.1`, ..., and functions exported as `0`,
+ * `1`, ...
+ */
 export function writeModule(imports: readonly Signature[], functions: readonly FunctionCode[]): Uint8Array {
   const signatures: string[] = []
   const typeOf = (signature: Signature): number => {

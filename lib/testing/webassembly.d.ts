@@ -1,4 +1,5 @@
-// What this folder uses of WebAssembly. Node.js has it, and @types/node declares it only together with the browser's types.
+// What this folder uses of WebAssembly. Node.js has it, and @types/node declares it only together with the browser's
+// types.
 declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number })

@@ -1,5 +1,5 @@
-// Random programs that the verifier accepts: arithmetic, jumps forward, the stack, atomics, calls. They read their input from one variable and leave all
-// registers in another.
+// Random programs that the verifier accepts: arithmetic, jumps forward, the stack, atomics, calls. They read their
+// input from one variable and leave all registers in another.
 
 import * as asm from 'libbpf-node/asm'
 import {
@@ -155,7 +155,8 @@ function body(random: Random, { isa, length }: RandomOptions, hasCalls: boolean)
         ] as const)
         const slotOf = slot(wide === 'u32' ? 4 : 8)
         const change = atomic(operation, wide, r10, slotOf, one(registers.slice(1)))
-        // Linux 6.18 on x64 does not always clear the upper half of r0 when a 32-bit cmpxchg succeeds, against the instruction set's description.
+        // Linux 6.18 on x64 does not always clear the upper half of r0 when a 32-bit cmpxchg succeeds, against the
+        // instruction set's description.
         return operation === 'cmpxchg' && wide === 'u32' ? [change, asm.mov32(r0, r0)] : [change]
       }
       case 9:
