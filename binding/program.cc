@@ -117,8 +117,8 @@ std::vector<bpf_line_info> MovedLines(const bpf_program* program, const std::vec
   return lines;
 }
 
-// Nothing can lower the number of a program's records, and the kernel requires that each is at an instruction of
-// its own. So records of lines that are gone become repetitions of the line before them.
+// Nothing can lower the number of a program's records, and the kernel requires that each is at an instruction
+// of its own. So records of lines that are gone become repetitions of the line before them.
 void WriteLines(bpf_program* program, const std::vector<bpf_insn>& insns,
                 const std::vector<bpf_line_info>& lines) {
   bpf_line_info* records = bpf_program__line_info(program);
@@ -175,8 +175,7 @@ napi_value SetInsns(napi_env env, napi_callback_info info) {
   memcpy(insns.data(), bytes.data, bytes.size);
   std::vector<uint32_t> places(moves.size / sizeof(uint32_t));
   memcpy(places.data(), moves.data, moves.size);
-  Call(env, "bpf_program__set_insns",
-       [&] { return WriteInsns(program->get(), insns, places); });
+  Call(env, "bpf_program__set_insns", [&] { return WriteInsns(program->get(), insns, places); });
   return Undefined(env);
 }
 

@@ -1,7 +1,7 @@
-import { viewOf } from '../btf/bytes.js'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import type { LinkHandle, NativeError } from '../../types/binding.js'
+import { viewOf } from '../btf/bytes.js'
 import type { Codec } from '../btf/codec.js'
 import { attempt } from '../errors/attempt.js'
 import { explain, type Subject } from '../errors/explain.js'

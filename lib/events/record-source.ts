@@ -1,5 +1,5 @@
-import { viewOf } from '../btf/bytes.js'
 import type { OnReady, SourceHandle } from '../../types/binding.js'
+import { viewOf } from '../btf/bytes.js'
 import { native } from '../native/binding.js'
 
 /** Reads a record in place: it starts at `offset` and has `length` bytes. Its memory is reused after the call. */

@@ -1,5 +1,5 @@
-import { viewOf } from '../btf/bytes.js'
 import { isIPv4, isIPv6 } from 'node:net'
+import { viewOf } from '../btf/bytes.js'
 import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 

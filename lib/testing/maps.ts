@@ -1,8 +1,8 @@
 // Maps of an emulated machine. Their values are in its memory, so that programs reach them by pointers as in the
 // kernel.
 
-import { viewOf } from '../btf/bytes.js'
 import type { ObjectMap } from '../asm/object-reader.js'
+import { viewOf } from '../btf/bytes.js'
 import { type MapType, mapTypes } from '../native/map-types.js'
 import { errno } from './errno.js'
 import type { Memory, Region } from './memory.js'
