@@ -41,7 +41,8 @@ export interface GlobalDefinition {
   type: CType
   /**
    * `.rodata` for constants, `.data` and `.bss` for variables, or another data section's name. By default `.data` with
-   * a value, else `.bss`.
+   * a value, else `.bss`. What is in `.rodata.str1.1`, where compilers put literals, has no name in the
+   * object.
    */
   section?: string
   /** The bytes of its initial value; zeros by default. */
@@ -285,6 +286,7 @@ class ObjectWriter {
   #dataSection(section: string, globals: readonly [string, GlobalDefinition][]): void {
     const variables: SectionVariable[] = []
     const chunks: Uint8Array[] = []
+    const isLiteral = section.startsWith('.rodata.str')
     let at = 0
     let align = 1
     for (const [name, { type, value, tags = [] }] of globals) {
@@ -297,10 +299,13 @@ class ObjectWriter {
       const padding = (own - (at % own)) % own
       at += padding
       chunks.push(new Uint8Array(padding), value ?? new Uint8Array(size))
-      this.#symbols.push({ name, type: 'object', binding: 'global', section, value: at, size })
-      const id = this.#btf.variable(name, type, 'global')
-      for (const tag of tags) this.#btf.declTag(tag, id)
-      variables.push({ id, offset: at, size })
+      const binding = isLiteral ? 'local' : 'global'
+      this.#symbols.push({ name, type: 'object', binding, section, value: at, size })
+      if (!isLiteral) {
+        const id = this.#btf.variable(name, type, 'global')
+        for (const tag of tags) this.#btf.declTag(tag, id)
+        variables.push({ id, offset: at, size })
+      }
       at += size
     }
     const content = section.startsWith('.rodata')
@@ -309,7 +314,7 @@ class ObjectWriter {
         ? 'zeros'
         : 'data'
     this.#sections.push({ name: section, bytes: concat(chunks), content, align })
-    this.#btf.section(section, at, variables)
+    if (!isLiteral) this.#btf.section(section, at, variables)
   }
 
   #externs(): void {

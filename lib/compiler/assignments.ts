@@ -3,6 +3,7 @@ import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
+import { textAddress } from './text.js'
 import { type ArrayType, describe, sizeOf, type Type } from './types.js'
 import { describeValue, type KernelPlaceValue, type PlaceValue, type Scope, type Value } from './values.js'
 
@@ -231,6 +232,14 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.call('get_current_comm', [this.address(place), { imm: length }])
       return
     }
+    if (node.type === 'CallExpression' && this.text(node.callee) === 'str') {
+      const [address, ...more] = node.arguments
+      if (address === undefined || more.length > 0)
+        this.source.fail(node, 'str needs the address of the text')
+      const reg = this.inReg(this.numeric(address as ast.Expression, scope))
+      this.call('probe_read_user_str', [this.address(place), { imm: length }, { reg }])
+      return
+    }
     const reader = /^bpf\.(probeRead(?:User|Kernel)Str)$/.exec(
       node.type === 'CallExpression' ? this.text(node.callee) : '',
     )?.[1] as 'probeReadUserStr' | 'probeReadKernelStr' | undefined
@@ -247,12 +256,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     const value = this.expression(node, scope)
-    if (value.kind === 'kernel place' && this.kernel.btf.resolve(value.path.typeId).kind === 'array') {
-      this.call('probe_read_kernel_str', [
-        this.address(place),
-        { imm: length },
-        { reg: this.kernelAddress(value) },
-      ])
+    const isText =
+      (value.kind === 'kernel place' && this.kernel.isText(value.path.typeId)) ||
+      (value.kind === 'flavor place' && value.type.kind === 'chars')
+    if (isText) {
+      const reg = textAddress(this, value, node)
+      this.call('probe_read_kernel_str', [this.address(place), { imm: length }, { reg }])
       return
     }
     if (value.kind === 'place' && value.type.kind === 'chars' && value.type.length <= length) {

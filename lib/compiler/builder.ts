@@ -310,6 +310,16 @@ export class Builder {
     return d
   }
 
+  /** A register with an argument of a call, for what is passed in memory. */
+  argumentReg(argument: Argument): Reg {
+    if ('reg' in argument) return argument.reg
+    if ('frame' in argument) return this.addressReg({ base: 'frame', offset: argument.frame })
+    const d = this.newReg()
+    if ('imm' in argument) this.push({ op: 'const', d, value: BigInt.asUintN(64, BigInt(argument.imm)) })
+    else this.push({ op: 'symbol', d, kind: 'map', name: argument.map })
+    return d
+  }
+
   /** A place on the stack for a value. */
   local(type: PlaceValue['type'], node: Located): PlaceValue {
     return { kind: 'place', base: 'frame', offset: this.newSlot(sizeOf(type), node), type }

@@ -1,4 +1,4 @@
-import { s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
+import { array, char, s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
 import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
 import type { BtfTypes } from '../btf/parse.js'
@@ -66,7 +66,7 @@ export function compile(
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
     maps: Object.fromEntries([...module.maps.values()].map((map) => [map.name, mapOf(map)])),
-    globals: globalsOf(module),
+    globals: { ...globalsOf(module), ...textsOf(unit) },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
       [...unit.functions.values()].map(({ name, type, instructions }) => [name, { type, instructions }]),
@@ -127,6 +127,15 @@ function mapOf({ type, key, value, maxEntries, records }: ModuleMap): MapDefinit
     ...(records?.length === 1 && { tags: [`record:struct ${records[0]!.name}`] }),
   }
 }
+
+/** Text that programs print. clang has such a section for literals, too. */
+const textsOf = (unit: Unit): Record<string, GlobalDefinition> =>
+  Object.fromEntries(
+    [...unit.texts].map(([name, text]) => {
+      const value = new TextEncoder().encode(`${text}\0`)
+      return [name, { section: '.rodata.str1.1', type: array(char, value.length), value }]
+    }),
+  )
 
 function globalsOf(module: Module): Record<string, GlobalDefinition> {
   const globals: Record<string, GlobalDefinition> = {}

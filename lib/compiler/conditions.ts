@@ -2,6 +2,7 @@
 import { ExpressionCompiler } from './expressions.js'
 import type { Comparison } from './ir.js'
 import type { ast } from './syntax.js'
+import { compareText, textComparison } from './text.js'
 import { bool, type IntType, integerOf } from './types.js'
 import { type ConstantValue, isNullable, type PointerState, type Scope, type Value } from './values.js'
 
@@ -53,6 +54,11 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
       this.label(yes)
       return { yes: [], no: [...first.yes, ...second.no] }
     }
+    const texts = textComparison(node)
+    if (texts !== undefined) {
+      compareText(this, texts, texts.isNegated !== negated, no, scope)
+      return { yes: [], no: [] }
+    }
     const nullCheck = nullComparison(node)
     if (nullCheck !== undefined)
       return this.#present(nullCheck.node, scope, no, nullCheck.isPresent === negated)
@@ -75,7 +81,8 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
 
   /** A value that is not 0, or a pointer that is there. */
   #present(node: ast.Expression, scope: Scope, no: string, negated: boolean): { yes: Facts; no: Facts } {
-    const value = this.expression(node, scope)
+    const found = this.expression(node, scope)
+    const value = found.kind === 'kernel place' ? this.readKernel(found, node) : found
     const isPointer = value.kind === 'pointer' || value.kind === 'kernel pointer' || value.kind === 'context'
     if (isPointer) {
       this.push({
@@ -91,10 +98,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
       const [present, absent]: [Facts, Facts] = [[[name, 'present']], [[name, 'absent']]]
       return negated ? { yes: absent, no: present } : { yes: present, no: absent }
     }
-    const number = this.expectNumeric(
-      value.kind === 'kernel place' ? this.readKernel(value, node) : value,
-      node,
-    )
+    const number = this.numberOf(value, node)
     this.compare(negated ? 'ne' : 'eq', number, { kind: 'constant', value: 0n }, no, node)
     return { yes: [], no: [] }
   }

@@ -12,6 +12,8 @@ type Binary = (dst: asm.Register, src: asm.Register | number) => Instruction
 type Jump = (dst: asm.Register, src: asm.Register | number, target: string) => Instruction
 const builders = { ...asm } as unknown as Readonly<Record<string, Binary & Jump>>
 
+const fits = (value: bigint): boolean => value === BigInt.asIntN(32, value)
+
 export function emit({ operations, where }: Allocation, source: Source): Instruction[] {
   return new Emitter(where, source).run(operations)
 }
@@ -63,7 +65,7 @@ class Emitter {
         return d === from ? [] : [asm.mov(d, from)]
       }
       case 'const':
-        return [this.#constant(this.#reg(operation.d), operation.value)]
+        return [this.#constant(this.#reg(operation.d), operation)]
       case 'move': {
         const [d, s] = [this.#reg(operation.d), this.#reg(operation.s)]
         if (operation.bits === 32) return [asm.mov32(d, s)]
@@ -132,10 +134,12 @@ class Emitter {
     }
   }
 
-  #constant(d: asm.Register, value: bigint): Instruction {
-    if (value === BigInt.asIntN(32, value)) return asm.mov(d, Number(value))
+  #constant(d: asm.Register, { value, core }: Operation & { op: 'const' }): Instruction {
     const signed = BigInt.asIntN(64, value)
-    if (signed === BigInt.asIntN(32, signed)) return asm.mov(d, Number(signed))
+    // What libbpf puts in has to fit, too: it has 32 bits, whose sign is extended.
+    if (core !== undefined)
+      return { ...(fits(signed) ? asm.mov(d, Number(signed)) : asm.ldImm64(d, value)), core }
+    if (fits(signed)) return asm.mov(d, Number(signed))
     return value === BigInt.asUintN(32, value) ? asm.mov32(d, Number(value)) : asm.ldImm64(d, value)
   }
 

@@ -1,6 +1,7 @@
 // Expressions: names, arithmetic, calls. Members and assignments are in the files that this builds on.
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
+import { builtins } from './builtins.js'
 import { callHelper } from './helpers/call.js'
 import { NF, SK, TC, XDP } from './language.js'
 import { mapMethods } from './maps.js'
@@ -8,6 +9,7 @@ import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
 import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
+import { textComparison } from './text.js'
 import { integers, sizeOf, type Type, u64 } from './types.js'
 import type { Scope, Value } from './values.js'
 import { describeValue } from './values.js'
@@ -125,6 +127,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         }),
       }
     }
+    const enumeration = this.module.enums.get(name)
+    if (enumeration !== undefined) return { kind: 'constants', name, values: enumeration.values }
     if (name === 'bpf') return { kind: 'namespace' }
     const constants = actions[name]
     if (constants !== undefined) return { kind: 'constants', name, values: constants }
@@ -166,6 +170,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
   // ---- Calls
 
   #call(node: ast.CallExpression, scope: Scope): Value {
+    if (textComparison(node) !== undefined) return this.truth(node, scope)
     const { callee } = node
     if (callee.type === 'Identifier') {
       const type = integers[callee.name]
@@ -179,12 +184,18 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         return this.convert(this.expectNumeric(value, argument), type, node, true)
       }
       if (callee.name === 'zero') return this.#zero(node)
+      const builtin = builtins[callee.name]
+      if (builtin !== undefined) return builtin(this, node, scope)
       const fn = this.module.functions.get(callee.name)
       if (fn !== undefined) return this.callFunction(callee.name, fn, node, scope)
       this.source.fail(
         callee,
         `there is no function '${callee.name}'`,
-        nearest(callee.name, [...this.module.functions.keys(), ...Object.keys(integers)]),
+        nearest(callee.name, [
+          ...this.module.functions.keys(),
+          ...Object.keys(integers),
+          ...Object.keys(builtins),
+        ]),
       )
     }
     if (callee.type !== 'MemberExpression' || callee.computed)
@@ -192,6 +203,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     const object = this.expression(callee.object as ast.Expression, scope)
     const name = (callee.property as ast.Identifier).name
     this.at = node.start ?? this.at
+    if (name === 'startsWith') this.source.fail(node, 'startsWith needs text', "Write comm.startsWith('ba').")
     if (object.kind === 'namespace') return callHelper(this, name, node, scope)
     if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)

@@ -1,5 +1,6 @@
 // Calls of the file's own functions. Small ones are written in the place of the call, large ones become subprograms.
 import { finish } from './finish.js'
+import { readFlavor } from './flavors.js'
 import { LoopCompiler } from './loops.js'
 import type { FunctionNode } from './module.js'
 import type { Located } from './source.js'
@@ -218,7 +219,9 @@ export abstract class CallCompiler extends LoopCompiler {
   #argument(parameter: ast.Identifier, argument: ast.Expression, scope: Scope): Variable {
     const annotation = parameter.typeAnnotation
     const wanted = annotation?.type === 'TSTypeAnnotation' ? annotation.typeAnnotation : undefined
-    const value = this.expression(argument, scope)
+    const found = this.expression(argument, scope)
+    const value =
+      found.kind === 'flavor place' && found.type.kind === 'int' ? readFlavor(this, found, argument) : found
     const isNumber = value.kind === 'number' || value.kind === 'constant' || value.kind === 'kernel place'
     if (!isNumber && !(value.kind === 'place' && value.type.kind === 'int')) {
       const state = argument.type === 'Identifier' ? scope.get(argument.name)?.state : undefined

@@ -98,12 +98,11 @@ export abstract class KernelMemory extends Builder {
         nearest(name, this.kernel.memberNames(record)),
       )
     }
-    if (member.bitfieldSize > 0)
-      this.source.fail(node.property, `'${name}' is a bitfield, which cannot be read yet`)
+    const { typeId, bitfieldSize: bits } = member
     return {
       kind: 'kernel place',
       pointer,
-      path: { root: pointer.record, steps: [...steps, name], typeId: member.typeId },
+      path: { root: pointer.record, steps: [...steps, name], typeId, ...(bits > 0 && { bits }) },
     }
   }
 
@@ -120,6 +119,7 @@ export abstract class KernelMemory extends Builder {
       case 'enum':
       case 'enum64': {
         const isSigned = type.signed && !(type.kind === 'int' && type.bool)
+        if (value.path.bits !== undefined) return this.#loadBits(value, value.path.bits, isSigned)
         const number = this.#loadKernel(value, integerOf(type.size, isSigned))
         if (!this.kernel.isBigEndian(value.path.typeId)) return number
         return { ...number, reg: this.swap(number.reg, type.size * 8) }
@@ -138,6 +138,33 @@ export abstract class KernelMemory extends Builder {
       default:
         this.source.fail(node, `a struct inside of another has to be read member by member`)
     }
+  }
+
+  /** Reads a bitfield: the bytes that it is in, which are shifted until nothing else is left. */
+  #loadBits(value: KernelPlaceValue, bits: number, isSigned: boolean): NumberValue {
+    const { path } = value
+    const slot = this.newSlot(8)
+    this.clear('frame', slot, 8)
+    const asked = (question: 'size' | 'shiftLeft' | 'shiftRight', number: bigint): Reg => {
+      const d = this.newReg()
+      this.push({ op: 'const', d, value: number, core: this.kernel.ask(path, question) })
+      return d
+    }
+    this.call('probe_read_kernel', [
+      { frame: slot },
+      { reg: asked('size', 8n) },
+      { reg: this.kernelAddress(value) },
+    ])
+    const [whole, left, d] = [this.newReg(), this.newReg(), this.newReg()]
+    this.push({ op: 'load', d: whole, base: 'frame', offset: slot, size: 8 })
+    const [leftBits, rightBits] = [asked('shiftLeft', 0n), asked('shiftRight', BigInt(64 - bits))]
+    this.push({ op: 'alu', operation: 'lsh', bits: 64, d: left, a: whole, b: { reg: leftBits } })
+    const operation = isSigned ? 'arsh' : 'rsh'
+    this.push({ op: 'alu', operation, bits: 64, d, a: left, b: { reg: rightBits } })
+    if (bits > 32) return { kind: 'number', reg: d, type: integerOf(8, isSigned) }
+    const cut = this.newReg()
+    this.push({ op: 'move', d: cut, s: d, bits: 32 })
+    return { kind: 'number', reg: cut, type: integerOf(4, isSigned) }
   }
 
   #loadKernel({ pointer, path }: KernelPlaceValue, type: IntType): NumberValue {

@@ -5,13 +5,24 @@ import * as c from '../asm/c-types.js'
 import type { CoreRelocation } from '../asm/instruction.js'
 import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
-import type { BtfFuncProto, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
+import type { BtfEnum, BtfEnum64, BtfFuncProto, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
 
 export type KernelRecord = BtfStruct | BtfUnion
 
-/** BPF_CORE_FIELD_BYTE_OFFSET and BPF_CORE_FIELD_EXISTS. */
-const fieldByteOffset = 0
-const fieldExists = 2
+/** `enum bpf_core_relo_kind` of linux/bpf.h. */
+const kinds = {
+  offset: 0,
+  size: 1,
+  exists: 2,
+  shiftLeft: 4,
+  shiftRight: 5,
+  typeSize: 9,
+  enumExists: 10,
+  enumValue: 11,
+} as const
+
+/** What is asked about a part of a kernel struct. */
+export type Question = 'offset' | 'size' | 'exists' | 'shiftLeft' | 'shiftRight'
 
 /** A twin while members are added to it. */
 interface Twin {
@@ -26,6 +37,8 @@ export interface KernelPath {
   readonly steps: readonly (string | number)[]
   /** The type at its end, in the kernel's BTF. */
   readonly typeId: number
+  /** How many bits it has, if it is a bitfield. */
+  readonly bits?: number
 }
 
 export class KernelTypes {
@@ -91,11 +104,64 @@ export class KernelTypes {
   /** What libbpf is to put into an instruction, and what stands there until then: the offset in the twin. */
   offsetOf(path: KernelPath): { core: CoreRelocation; offset: number } {
     const { core, offset } = this.#access(path)
-    return { core: { ...core, kind: fieldByteOffset }, offset }
+    return { core: { ...core, kind: kinds.offset }, offset }
   }
 
-  existence(path: KernelPath): CoreRelocation {
-    return { ...this.#access(path).core, kind: fieldExists }
+  /** What libbpf finds out about a part of a struct when it loads the program. */
+  ask(path: KernelPath, question: Question): CoreRelocation {
+    return { ...this.#access(path).core, kind: kinds[question] }
+  }
+
+  /** The size of a struct. */
+  sizeOfRecord({ kind, name, size }: KernelRecord): { core: CoreRelocation; size: number } {
+    // Not the twin: it has another size, and libbpf expects what stands in the instruction.
+    const type: c.RecordType = { kind, name, size, align: 1, members: [] }
+    return { core: { type, access: '0', kind: kinds.typeSize }, size }
+  }
+
+  /** A value of an enum, or whether there is one. */
+  enumValue(
+    name: string,
+    value: string,
+  ): { value: bigint; core: CoreRelocation; exists: CoreRelocation } | undefined {
+    const type = this.btf.find(name, 'enum') ?? this.btf.find(name, 'enum64')
+    const found = type?.values.find((one) => one.name === value)
+    if (type === undefined || found === undefined) return undefined
+    const twin = c.enumeration(name, { [value]: found.value }, type.size)
+    const core = { type: twin, access: '0' }
+    return {
+      value: BigInt(found.value),
+      core: { ...core, kind: kinds.enumValue },
+      exists: { ...core, kind: kinds.enumExists },
+    }
+  }
+
+  isRecord(typeId: number): boolean {
+    const { kind } = this.btf.resolve(typeId)
+    return kind === 'struct' || kind === 'union'
+  }
+
+  /** Whether a type is an array of char, or a pointer to char. */
+  isText(typeId: number): boolean {
+    const type = this.btf.resolve(typeId)
+    if (type.kind !== 'array' && type.kind !== 'ptr') return false
+    const of = this.btf.resolve(type.typeId)
+    return of.kind === 'int' && of.size === 1 && !of.bool
+  }
+
+  /** The bytes of text, with the zero byte; as many as are reasonable behind a pointer. */
+  textLength(typeId: number): number {
+    const type = this.btf.resolve(typeId)
+    return type.kind === 'array' && type.length > 0 ? type.length : 64
+  }
+
+  enumNames(): string[] {
+    return [...this.btf.names('enum'), ...this.btf.names('enum64')]
+  }
+
+  valueNames(name: string): string[] {
+    const type = this.btf.find(name, 'enum') ?? this.btf.find(name, 'enum64')
+    return type?.values.map((one) => one.name) ?? []
   }
 
   #access({ root, steps }: KernelPath): { core: CoreRelocation; offset: number } {
@@ -137,11 +203,12 @@ export class KernelTypes {
   #memberIndex({ type, index }: Twin, record: KernelRecord, name: string): number {
     const known = index.get(name)
     if (known !== undefined) return known
-    const member = this.cType(this.member(record, name)!.typeId)
+    const { typeId, bitfieldSize } = this.member(record, name)!
+    const member = this.cType(typeId)
     const size = Math.max(1, c.sizeOf(member))
     // Each begins at 8 bytes more than the one before, which is nearly never where the kernel has it: a relocation that is missing is seen at once.
     const bitOffset = type.kind === 'union' ? 0 : type.size * 8
-    const at = type.members.push({ name, type: member, bitOffset, bitfieldSize: 0 }) - 1
+    const at = type.members.push({ name, type: member, bitOffset, bitfieldSize }) - 1
     type.size = type.kind === 'union' ? Math.max(type.size, size) : type.size + Math.ceil(size / 8) * 8
     index.set(name, at)
     return at
@@ -160,7 +227,8 @@ export class KernelTypes {
         }
       case 'enum':
       case 'enum64':
-        return type.size === 8 ? (type.signed ? c.s64 : c.u64) : type.signed ? c.s32 : c.u32
+        // libbpf takes an enum for another one by its name. The values do not matter here.
+        return { kind: 'enum', name: type.name, size: type.size, signed: type.signed, values: firstOf(type) }
       case 'ptr': {
         const to = this.btf.resolve(type.typeId)
         const isRecord = to.kind === 'struct' || to.kind === 'union'
@@ -179,4 +247,8 @@ export class KernelTypes {
         return c.voidType
     }
   }
+}
+
+function firstOf({ values: [first] }: BtfEnum | BtfEnum64): Record<string, number | bigint> {
+  return first === undefined ? {} : { [first.name]: first.value }
 }

@@ -1,6 +1,7 @@
 // One function becomes operations. Statements are here; the files that this builds on have the rest.
 import { isZero } from './assignments.js'
 import { know } from './conditions.js'
+import { readFlavor } from './flavors.js'
 import { CallCompiler } from './functions.js'
 import type { FunctionNode } from './module.js'
 import type { Located } from './source.js'
@@ -145,6 +146,7 @@ export class FunctionCompiler extends CallCompiler {
   ): void {
     let value = found
     if (value.kind === 'kernel place' && this.isReadable(value)) value = this.readKernel(value, node)
+    if (value.kind === 'flavor place' && value.type.kind === 'int') value = readFlavor(this, value, node)
     if (value.kind === 'place' && value.type.kind === 'int') value = this.load(value, node)
     if (value.kind === 'void') this.source.fail(node, 'this has no value')
     if (value.kind === 'number' || value.kind === 'constant') {

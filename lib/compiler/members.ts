@@ -1,5 +1,7 @@
 // Members of structs and elements of arrays.
+import type { NumericValue } from './builder.js'
 import { contextMember } from './contexts.js'
+import { flavorElement, flavorMember, readFlavor } from './flavors.js'
 import { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
 import { packetLength } from './packet-edges.js'
@@ -8,7 +10,6 @@ import type { ast } from './syntax.js'
 import { integerOf, integers, sizeOf, type Type } from './types.js'
 import {
   describeValue,
-  type KernelPointerValue,
   type NumberValue,
   type PlaceValue,
   type PointerValue,
@@ -36,11 +37,18 @@ export abstract class MemberCompiler extends KernelMemory {
   rvalue(node: ast.Expression, scope: Scope): Value {
     const value = this.expression(node, scope)
     if (value.kind === 'kernel place') return this.readKernel(value, node)
+    if (value.kind === 'flavor place') return readFlavor(this, value, node)
     return value.kind === 'place' && value.type.kind === 'int' ? this.load(value, node) : value
   }
 
   numeric(node: ast.Expression, scope: Scope) {
     return this.expectNumeric(this.rvalue(node, scope), node)
+  }
+
+  /** A value that has been found, as a number. */
+  numberOf(value: Value, node: Located): NumericValue {
+    if (value.kind === 'kernel place') return this.expectNumeric(this.readKernel(value, node), node)
+    return this.expectNumeric(value.kind === 'flavor place' ? readFlavor(this, value, node) : value, node)
   }
 
   text(node: Located): string {
@@ -54,7 +62,7 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 
   /** What a pointer points to, which may not be null. */
-  protected behind(pointer: PointerValue, node: ast.Node, scope: Scope): PlaceValue {
+  behind(pointer: PointerValue, node: ast.Node, scope: Scope): PlaceValue {
     this.expectPresent(node, scope)
     return { kind: 'place', base: pointer.reg, offset: 0, type: pointer.type, shared: pointer.shared }
   }
@@ -102,6 +110,8 @@ export abstract class MemberCompiler extends KernelMemory {
           )
         return { kind: 'constant', value: BigInt(value) }
       }
+      case 'flavor place':
+        return flavorMember(this, object, name, node.property)
       case 'kernel pointer':
         if (object.nullable) this.#expectFollowed(object, node, scope)
         return this.kernelMember(object, [], object.record.id, name, node)
@@ -146,6 +156,8 @@ export abstract class MemberCompiler extends KernelMemory {
     if (place.kind === 'kernel place') {
       return this.kernelElement(place, this.#constantIndex(node, scope), node)
     }
+    if (place.kind === 'flavor place')
+      return flavorElement(this, place, this.#constantIndex(node, scope), node.property)
     if (place.kind !== 'place' || (place.type.kind !== 'array' && place.type.kind !== 'chars')) {
       this.source.fail(node, `${describeValue(object)} has no elements`)
     }

@@ -5,7 +5,16 @@ import { nearest } from './nearest.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
 import { type ast, parseModule } from './syntax.js'
-import { type IntType, integers, type StructType, structOf, type Type, u32 } from './types.js'
+import {
+  type Enumeration,
+  type IntType,
+  integers,
+  type StructType,
+  s32,
+  structOf,
+  type Type,
+  u32,
+} from './types.js'
 
 /** How a map is made in a program: the types between the angle brackets, and what they are. */
 interface MapKind {
@@ -65,6 +74,7 @@ export class Module {
   readonly maps = new Map<string, ModuleMap>()
   readonly globals = new Map<string, ModuleGlobal>()
   readonly constants = new Map<string, bigint>()
+  readonly enums = new Map<string, Enumeration>()
   readonly functions = new Map<string, FunctionNode>()
   readonly programs: ModuleProgram[] = []
   /** How often each name is called. */
@@ -82,6 +92,7 @@ export class Module {
       if (node.type === 'TSTypeAliasDeclaration') this.aliases.set(node.id.name, node.typeAnnotation)
     for (const node of statements)
       if (node.type === 'TSInterfaceDeclaration') this.#interfaces.set(node.id.name, node)
+    for (const node of statements) if (node.type === 'TSEnumDeclaration') this.#enum(node)
     for (const node of statements) this.#statement(node)
   }
 
@@ -97,6 +108,8 @@ export class Module {
       case 'TSInterfaceDeclaration':
         this.struct(node.id.name)
         return
+      case 'TSEnumDeclaration':
+        return
       case 'FunctionDeclaration':
         this.functions.set(node.id!.name, node)
         return
@@ -105,6 +118,26 @@ export class Module {
         return
     }
     this.source.fail(node, 'only types, maps, global variables, functions and programs can stand here')
+  }
+
+  #enum(node: ast.TSEnumDeclaration): void {
+    const { name } = node.id
+    const values = new Map<string, bigint>()
+    let next: bigint | undefined = 0n
+    // A value may be made of those before it.
+    this.#values = values
+    for (const member of node.members ?? node.body?.members ?? []) {
+      if (member.id.type !== 'Identifier') this.source.fail(member, 'a value of an enum has a name')
+      const value: bigint | undefined = member.initializer ? this.constant(member.initializer) : next
+      if (value === undefined || value < -(2n ** 31n) || value >= 2n ** 32n)
+        this.source.fail(member, 'a value of an enum is a constant number of 32 bits')
+      values.set(member.id.name, value)
+      next = value + 1n
+    }
+    this.#values = new Map()
+    if (values.size === 0) this.source.fail(node.id, `'${name}' has no values`)
+    const numbers = [...values].map(([name, value]) => [name, Number(value)] as const)
+    this.enums.set(name, { name, values: Object.fromEntries(numbers) })
   }
 
   #variable(node: ast.VariableDeclarator, kind: string): void {
@@ -235,6 +268,9 @@ export class Module {
     })
   }
 
+  /** The values so far of the enum that is being read. */
+  #values: ReadonlyMap<string, bigint> = new Map()
+
   /** The value of an expression of numbers, if it has one before the program runs. */
   constant(node: ast.Node): bigint | undefined {
     switch (node.type) {
@@ -245,26 +281,22 @@ export class Module {
       case 'BooleanLiteral':
         return node.value ? 1n : 0n
       case 'Identifier':
-        return this.constants.get(node.name)
+        return this.#values.get(node.name) ?? this.constants.get(node.name)
+      case 'MemberExpression': {
+        if (node.object.type !== 'Identifier' || node.property.type !== 'Identifier' || node.computed) break
+        const value = this.enums.get(node.object.name)?.values[node.property.name]
+        return value === undefined ? undefined : BigInt(value)
+      }
+      case 'ParenthesizedExpression':
+        return this.constant(node.expression)
       case 'UnaryExpression': {
-        const value = node.operator === '-' ? this.constant(node.argument) : undefined
-        return value === undefined ? undefined : -value
+        const value = this.constant(node.argument)
+        if (value === undefined) return undefined
+        return { '-': -value, '+': value, '~': ~value }[node.operator as string]
       }
       case 'BinaryExpression': {
         const [a, b] = [this.constant(node.left), this.constant(node.right)]
-        if (a === undefined || b === undefined) return undefined
-        switch (node.operator) {
-          case '+':
-            return a + b
-          case '-':
-            return a - b
-          case '*':
-            return a * b
-          case '<<':
-            return a << b
-          case '|':
-            return a | b
-        }
+        return a === undefined || b === undefined ? undefined : compute(node.operator, a, b)
       }
     }
     return undefined
@@ -303,6 +335,11 @@ export class Module {
         this.source.fail(node, 'an array has a type and a length', 'Write array<u32, 4>.')
       return { kind: 'array', of: this.type(given[0]!), length: this.#length(given[1], node) }
     }
+    const enumeration = this.enums.get(name)
+    if (enumeration !== undefined) {
+      const isSigned = Object.values(enumeration.values).some((value) => value < 0)
+      return { ...(isSigned ? s32 : u32), enumeration }
+    }
     const alias = this.aliases.get(name)
     if (alias !== undefined) return this.type(alias)
     return (
@@ -314,6 +351,7 @@ export class Module {
           ...Object.keys(integers),
           ...this.#interfaces.keys(),
           ...this.aliases.keys(),
+          ...this.enums.keys(),
           'char',
           'bytes',
           'array',
@@ -355,6 +393,34 @@ export class Module {
     this.structs.set(name, struct)
     this.#open.delete(name)
     return struct
+  }
+}
+
+/** Numbers that are known have any size, so only what does not depend on one is computed. */
+function compute(operator: string, a: bigint, b: bigint): bigint | undefined {
+  switch (operator) {
+    case '+':
+      return a + b
+    case '-':
+      return a - b
+    case '*':
+      return a * b
+    case '/':
+      return b === 0n ? undefined : a / b
+    case '%':
+      return b === 0n ? undefined : a % b
+    case '&':
+      return a & b
+    case '|':
+      return a | b
+    case '^':
+      return a ^ b
+    case '<<':
+      return b >= 0n && b < 64n ? a << b : undefined
+    case '>>':
+      return b >= 0n && b < 64n ? a >> b : undefined
+    default:
+      return undefined
   }
 }
 

@@ -46,7 +46,7 @@ function foldConstants(operations: readonly Operation[]): Operation[] {
   const writes = writers(operations)
   const constant = (reg: Reg): bigint | undefined => {
     const [only, ...others] = writes.get(reg) ?? []
-    return others.length === 0 && only?.op === 'const' ? only.value : undefined
+    return others.length === 0 && only?.op === 'const' && only.core === undefined ? only.value : undefined
   }
   return operations.map((operation) => {
     switch (operation.op) {

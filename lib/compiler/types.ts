@@ -1,6 +1,12 @@
 // The types of the language. Each has a size and a layout, which are C's.
 import * as c from '../asm/c-types.js'
 
+/** An enum that the program declares. */
+export interface Enumeration {
+  readonly name: string
+  readonly values: Readonly<Record<string, number>>
+}
+
 export interface IntType {
   readonly kind: 'int'
   readonly name: string
@@ -11,6 +17,8 @@ export interface IntType {
   readonly bigEndian: boolean
   /** How many bits of it are the number, if less than all: a number of 16 bits in the network's order that stands in 32. */
   readonly bits?: 16
+  /** The enum of the program that it is. */
+  readonly enumeration?: Enumeration
 }
 
 export interface CharsType {
@@ -130,10 +138,21 @@ const intTypes: Readonly<Record<string, c.IntType>> = {
 
 const records = new WeakMap<StructType, c.RecordType>()
 
+const enums = new WeakMap<Enumeration, c.EnumType>()
+
+function enumOf(enumeration: Enumeration): c.EnumType {
+  const known = enums.get(enumeration)
+  if (known !== undefined) return known
+  const type = c.enumeration(enumeration.name, enumeration.values)
+  enums.set(enumeration, type)
+  return type
+}
+
 /** The type as it stands in the object's BTF. */
 export function cTypeOf(type: Type): c.CType {
   switch (type.kind) {
     case 'int':
+      if (type.enumeration !== undefined) return enumOf(type.enumeration)
       return type.bigEndian ? c.typedef(`__${type.name}`, intTypes[type.name]!) : intTypes[type.name]!
     case 'chars':
       return c.array(c.char, type.length)

@@ -17,6 +17,9 @@ export class Unit {
   /** The names of the functions that are being compiled, from the program inward. */
   readonly calls: string[] = []
 
+  /** Text that programs print, by its name in the object. */
+  readonly texts = new Map<string, string>()
+
   constructor(module: Module, kernel: KernelTypes, target: Target) {
     this.module = module
     this.kernel = kernel
@@ -27,6 +30,15 @@ export class Unit {
   has(version: string): boolean {
     const { oldestKernel } = this.target
     return oldestKernel !== undefined && !isOlder(oldestKernel, version)
+  }
+
+  /** The name of text that does not change. */
+  text(text: string): string {
+    const known = [...this.texts].find(([, one]) => one === text)?.[0]
+    if (known !== undefined) return known
+    const name = `text__${this.texts.size + 1}`
+    this.texts.set(name, text)
+    return name
   }
 
   /** Declares a function of the kernel, and returns its name. */

@@ -2,7 +2,7 @@
 import type { Base, Reg } from './ir.js'
 import type { KernelPath, KernelRecord } from './kernel-types.js'
 import type { ModuleMap } from './module.js'
-import type { IntType, Type } from './types.js'
+import type { IntType, StructType, Type } from './types.js'
 
 /** A number that is known, of any size until it meets one that has a size. */
 export interface ConstantValue {
@@ -103,6 +103,19 @@ export interface PacketEdges {
   readonly end: string
 }
 
+/** A part of a kernel struct as the program itself declares it. */
+export interface FlavorPlaceValue {
+  readonly kind: 'flavor place'
+  readonly pointer: KernelPointerValue
+  /** The interface, whose name is that of the kernel's struct up to three underscores. */
+  readonly root: StructType
+  /** Numbers of members and elements, from the struct on. */
+  readonly steps: readonly number[]
+  /** Bytes from the start of the interface. */
+  readonly offset: number
+  readonly type: Type
+}
+
 /** Constants under one name, such as XDP.PASS. */
 export interface ConstantsValue {
   readonly kind: 'constants'
@@ -139,6 +152,7 @@ export type Value =
   | PointerValue
   | KernelPointerValue
   | KernelPlaceValue
+  | FlavorPlaceValue
   | MapValue
   | ContextValue
   | CursorValue
@@ -178,6 +192,7 @@ export function describeValue(value: Value): string {
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`
     case 'kernel place':
+    case 'flavor place':
       return "a part of the kernel's memory"
     case 'map':
       return `the map '${value.map.name}'`

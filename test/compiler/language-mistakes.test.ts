@@ -127,6 +127,78 @@ const cases: [string, string, string][] = [
   ],
 ]
 
+const ofKernel: [string, string, string][] = [
+  [
+    'a size of nothing',
+    'total = sizeof()',
+    '10:9 sizeof has one argument | Write sizeof<Event>(), or sizeof(task.comm).',
+  ],
+  ['a size of a map', 'total = sizeof(counts)', "10:16 the map 'counts' has no size that is known"],
+  [
+    'a variable that always exists',
+    'total = exists(limit) ? 1 : 0',
+    "10:16 a value in memory is always there | exists asks for a member of one of the kernel's structs, or for enumValue(...).",
+  ],
+  [
+    'a member that the program does not know',
+    'if (exists(task.nope)) total = 1',
+    "10:17 struct task_struct has no member 'nope' in this kernel",
+  ],
+  [
+    'an enum that does not exist',
+    "total = enumValue('bpf_map_typ', 'BPF_MAP_TYPE_HASH')",
+    "10:19 this kernel has no enum 'bpf_map_typ' | Did you mean 'bpf_map_type'?",
+  ],
+  [
+    'a value that an enum does not have',
+    "total = enumValue('bpf_map_type', 'BPF_MAP_TYPE_HAHS')",
+    "10:35 enum bpf_map_type has no value 'BPF_MAP_TYPE_HAHS' in this kernel | Did you mean 'BPF_MAP_TYPE_HASH'?",
+  ],
+  [
+    'an enum without its value',
+    "total = enumValue('bpf_map_type')",
+    "10:9 enumValue needs the names of an enum of the kernel and of its value | Write enumValue('bpf_map_type', 'BPF_MAP_TYPE_HASH').",
+  ],
+  [
+    'a flavor of another struct',
+    'total = flavor<Pair>(task).b',
+    "10:16 'Pair' is not a flavor of the kernel's struct task_struct | Such an interface is called task_struct___old, or has another word behind the three underscores.",
+  ],
+  [
+    'a number as a flavor of a struct',
+    'total = flavor<Pair>(limit).b',
+    '10:22 a number is not a pointer to a struct of the kernel',
+  ],
+  [
+    'text that is too long to be equal',
+    "if (task.comm === 'more than sixteen') total = 1",
+    '10:19 this text has 17 bytes, and with the zero byte at its end it is never in a char<16>',
+  ],
+  ['text that is no text', "if (limit === 'a') total = 1", '10:5 a value in memory is not text'],
+  ['an empty start', "if (task.comm.startsWith('')) total = 1", '10:26 every text starts with an empty one'],
+  [
+    'a start that is not known',
+    'if (task.comm.startsWith(limit)) total = 1',
+    "10:5 startsWith needs text | Write comm.startsWith('ba').",
+  ],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the hint shows one
+  ['print of a number', 'print(3)', '10:1 print needs text | Write print(`pid ${pid}`).'],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template
+  ['print of a map', 'print(`${counts}`)', "10:10 the map 'counts' cannot be printed"],
+  ['str on its own', 'total = str(3)', '10:9 str(...) has to be assigned to a char<N>'],
+  [
+    'zero on its own',
+    'total = zero() + 1',
+    '10:9 zero needs a type, and nothing else | Write zero<Event>().',
+  ],
+]
+
+describe('a mistake with what the kernel has', () => {
+  it.each(ofKernel)('%s', (_, body, expected) => {
+    expect(mistake(body)).toBe(expected)
+  })
+})
+
 describe('a mistake in the language', () => {
   it.each(cases)('%s', (_, body, expected) => {
     expect(mistake(body)).toBe(expected)
@@ -147,6 +219,13 @@ const forOldKernels: [string, string, string, string][] = [
     '11:22 a loop whose end the kernel has to find needs Linux 6.4, and the program has to load into 6.1 | Write for (const i of range(100)) { ... }, and leave it with break.',
   ],
   [
+    'a line of four values',
+    '5.10',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template
+    'print(`${1} ${2} ${3} ${4}`)',
+    '10:25 print with more than three values needs Linux 5.16, and the program has to load into 5.10 | Print two lines.',
+  ],
+  [
     'a range that is not constant',
     '5.15',
     'for (const i of range(limit)) total += i',
@@ -157,6 +236,33 @@ const forOldKernels: [string, string, string, string][] = [
 describe('what the oldest kernel lacks', () => {
   it.each(forOldKernels)('%s, for Linux %s', (_, oldestKernel, body, expected) => {
     expect(mistake(body, { oldestKernel })).toBe(expected)
+  })
+})
+
+const enums: [string, string, string][] = [
+  ['without values', 'enum E {}', "1:6 'E' has no values"],
+  ['with text', "enum E { A = 'a' }", '1:10 a value of an enum is a constant number of 32 bits'],
+  [
+    'with a number that is too large',
+    'enum E { A = 0x1_0000_0000 }',
+    '1:10 a value of an enum is a constant number of 32 bits',
+  ],
+  [
+    'with a value that is misspelled',
+    'enum E { Red }\nexport const p = syscall(() => E.Rde)',
+    "2:34 E has no 'Rde' | Did you mean 'Red'?",
+  ],
+]
+
+describe('a mistake with an enum', () => {
+  it.each(enums)('%s', (_, text, expected) => {
+    expect(() => compile(text, { file: 'p.bpf.ts' })).toThrow(CompileError)
+    try {
+      compile(text)
+    } catch (error) {
+      const { place, reason, hint } = error as CompileError
+      expect(`${place.line}:${place.column} ${reason}${hint ? ` | ${hint}` : ''}`).toBe(expected)
+    }
   })
 })
 

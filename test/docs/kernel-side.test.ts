@@ -2,20 +2,23 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
 import { Emulator, ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gen, run, tsc, useFolder } from '../codegen/helper.js'
+import { requiresKernel } from '../helpers/kernel.js'
 import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, xdp, structs] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
+const [exec, main, atRunTime, ownStruct, xdp, structs] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
   writeFileSync(join(folder, 'main.ts'), main!)
   writeFileSync(join(folder, 'count.ts'), atRunTime!)
+  writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
   await gen(join(folder, 'exec.bpf.ts'))
   // Members of kernel structs are not declared yet.
@@ -48,6 +51,13 @@ describe('docs/kernel-side.md', () => {
     const emulator = Emulator.open(compile(xdp!).object)
     const { action } = emulator.program('onFrame').run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
     expect(action).toBe('XDP_DROP')
+  })
+
+  requiresKernel('5.14', 'reads a member that has had two names', async () => {
+    using opened = BpfObject.open(compile(ownStruct!).object)
+    opened.loadSync()
+    opened.attach()
+    await until('a thread gives way', () => (opened.data as { running: bigint }).running > 0n)
   })
 
   it('keeps structs and arrays on the stack', () => {

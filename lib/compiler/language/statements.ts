@@ -1,4 +1,4 @@
-import type { u32 } from './types.js'
+import type { char, u32 } from './types.js'
 import { word } from './word.js'
 
 /** A value on the stack whose bytes are all 0: `const event = zero<Event>()`. */
@@ -11,3 +11,30 @@ export const zero: <T>() => T = word('zero')
  * @param most - a constant: the most rounds there are, whatever `rounds` is. With it, every kernel takes a `rounds` that is not constant
  */
 export const range: (rounds: number, most?: number) => Iterable<u32> = word('range')
+
+/** How many bytes a type or a value has. For the kernel's own structs and their members, libbpf finds out when it loads the program. */
+export const sizeof: <T>(value?: T) => u32 = word('sizeof')
+
+/**
+ * Whether the kernel that the program is loaded into has a member, as in `exists(task.comm)`, or a value of an enum, as in
+ * `exists(enumValue('bpf_map_type', 'BPF_MAP_TYPE_ARENA'))`. The verifier leaves out what stands in `if (exists(...))` where there is none.
+ */
+export const exists: (member: unknown) => boolean = word('exists')
+
+/** A value of an enum of the kernel that the program is loaded into: `enumValue('bpf_map_type', 'BPF_MAP_TYPE_HASH')`. */
+export const enumValue: (name: string, value: string) => u32 = word('enumValue')
+
+/**
+ * A struct of the kernel as the program declares it, for members that not all kernels have: `flavor<task_struct___old>(task).state`. The interface is
+ * called like the struct, with three underscores and a word behind it, and has the members that are read.
+ */
+export const flavor: <T>(pointer: unknown) => T = word('flavor')
+
+/**
+ * Writes a line into the kernel's trace, which `npx libbpf-node trace` shows: ``print(`${comm} has pid ${pid}`)``. Values are numbers and text.
+ * More than three need Linux 5.16.
+ */
+export const print: (text: string) => void = word('print')
+
+/** Text in the memory of the running process, to be assigned to a `char<N>`. @param address - where it is (Linux 5.5) */
+export const str: (address: number) => char<number> = word('str')

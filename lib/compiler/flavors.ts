@@ -1,0 +1,93 @@
+// Structs of the kernel as a program declares them itself: `flavor<task_struct___old>(task).state` reads a member that this kernel does not have.
+import type { CoreRelocation } from '../asm/instruction.js'
+import type { Builder } from './builder.js'
+import type { Reg } from './ir.js'
+import { nearest } from './nearest.js'
+import type { Located } from './source.js'
+import { alignOf, cTypeOf, type StructType, sizeOf } from './types.js'
+import type { FlavorPlaceValue, KernelPointerValue, NumberValue } from './values.js'
+
+/** The name of the kernel's struct: what follows three underscores is the program's own. */
+export const kernelName = (name: string): string => name.replace(/___.*$/, '')
+
+export const isFlavor = ({ name }: StructType): boolean => name.includes('___')
+
+export const flavorOf = (pointer: KernelPointerValue, root: StructType): FlavorPlaceValue => ({
+  kind: 'flavor place',
+  pointer,
+  root,
+  steps: [0],
+  offset: 0,
+  type: root,
+})
+
+export function flavorMember(
+  { source }: Builder,
+  place: FlavorPlaceValue,
+  name: string,
+  node: Located,
+): FlavorPlaceValue {
+  const { type } = place
+  const members = type.kind === 'struct' ? type.members : []
+  const index = members.findIndex((one) => one.name === name)
+  const member = members[index]
+  if (member === undefined) {
+    const names = members.map((one) => one.name)
+    return source.fail(node, `'${place.root.name}' has no member '${name}'`, nearest(name, names))
+  }
+  const offset = place.offset + member.offset
+  return { ...place, steps: [...place.steps, index], offset, type: member.type }
+}
+
+export function flavorElement(
+  { source }: Builder,
+  place: FlavorPlaceValue,
+  index: bigint | undefined,
+  node: Located,
+): FlavorPlaceValue {
+  const { type } = place
+  if (type.kind !== 'array') return source.fail(node, 'this is not an array')
+  if (index === undefined)
+    return source.fail(node, 'the index into an array of the kernel has to be a constant')
+  if (index < 0n || index >= BigInt(type.length))
+    return source.fail(node, `the array has ${type.length} elements, 0 to ${type.length - 1}`)
+  const offset = place.offset + Number(index) * sizeOf(type.of)
+  return { ...place, steps: [...place.steps, Number(index)], offset, type: type.of }
+}
+
+/** What libbpf looks for. Kinds are those of `enum bpf_core_relo_kind`. */
+export const flavorCore = (
+  { root, steps }: FlavorPlaceValue,
+  kind: 'offset' | 'size' | 'exists',
+): CoreRelocation => ({
+  type: cTypeOf(root),
+  access: steps.join(':'),
+  kind: { offset: 0, size: 1, exists: 2 }[kind],
+})
+
+export function flavorAddress(compiler: Builder, place: FlavorPlaceValue): Reg {
+  const d = compiler.newReg()
+  const core = flavorCore(place, 'offset')
+  const a = place.pointer.reg
+  compiler.push({ op: 'alu', operation: 'add', bits: 64, d, a, b: { imm: place.offset }, core })
+  return d
+}
+
+/** Reads a number. */
+export function readFlavor(compiler: Builder, place: FlavorPlaceValue, node: Located): NumberValue {
+  const { type, pointer, offset } = place
+  if (type.kind !== 'int') return compiler.source.fail(node, 'this has to be read member by member')
+  const d = compiler.newReg()
+  if (pointer.trusted) {
+    const core = flavorCore(place, 'offset')
+    compiler.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
+  } else {
+    const slot = compiler.newSlot(Math.max(type.size, alignOf(type)))
+    const address = flavorAddress(compiler, place)
+    compiler.call('probe_read_kernel', [{ frame: slot }, { imm: type.size }, { reg: address }])
+    compiler.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
+  }
+  if (type.bigEndian)
+    return { kind: 'number', reg: compiler.swap(d, type.size), type: { ...type, bigEndian: false } }
+  return compiler.signed({ kind: 'number', reg: d, type })
+}
