@@ -9,7 +9,8 @@
 // - An indirect function (IFUNC) is an error that says so: its symbol is the address of the resolver.
 // - Single probes, lists and patterns follow the same rules. Versions (name@VERSION) work in lists, a name
 //   that stands for several functions is an error, and a pattern attaches a function once even if it has
-//   several names.
+//   several names. In a stripped file libbpf finds a single function, but no list: it fails because there is
+//   no second table.
 // - A damaged file cannot block or crash the process: a pipe, symbols of size 0, versions in a circle.
 // - The warnings say why. They start with the path in quotes; lib/attach/uprobe.ts shows them to the user.
 #ifndef _GNU_SOURCE

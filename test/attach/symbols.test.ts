@@ -252,6 +252,11 @@ describe('attachUprobeMulti by symbols', () => {
     })
   }
 
+  requiresKernel('6.6', 'attaches to what a stripped library exports', () => {
+    // Nothing runs this copy of the library.
+    expect(multi(stripped, { symbols: ['walk', 'walk_too', 'step@V_1'] })).toBe(0n)
+  })
+
   requiresKernel('6.6', 'attaches to several versions of one name', () => {
     expect(multi(library, { symbols: ['step@V_2', 'step@V_1'] })).toBe(5n)
   })
