@@ -54,7 +54,7 @@ class Module {
       return
     }
     const [, kind, name] =
-      /^(?:export )?(?:declare )?(?:abstract )?(class|interface|type|function|const|enum) ([\w$]+)/.exec(
+      /^(?:export )?(?:declare )?(?:abstract )?(class|interface|type|function|const|enum|namespace) ([\w$]+)/.exec(
         code,
       ) ?? []
     this.statements.push({ text, code, name, isType: !['function', 'const'].includes(kind) })

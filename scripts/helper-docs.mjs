@@ -113,7 +113,7 @@ export const documentation = {
 /** Prototypes that do not follow from the one in C. */
 export const prototypes = {
   getCurrentComm: '(): char<16>',
-  getCurrentTask: '(): Kernel',
+  getCurrentTask: "(): Struct<'task_struct'>",
   probeRead: '<T>(address: number): T',
   probeReadUser: '<T>(address: number): T',
   probeReadKernel: '<T>(address: number): T',

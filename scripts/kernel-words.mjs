@@ -30,9 +30,9 @@ function typeOf(parameter) {
     case 'map':
       return 'AnyMap'
     case 'address':
-      return 'number | Kernel'
+      return 'number | Kernel | object'
     case 'kernel':
-      return 'Kernel'
+      return 'Kernel | object'
     case 'function':
       return 'never'
     default:
@@ -56,7 +56,7 @@ for (const name of callNames()) {
     .map((parameter) => `${camel(parameter.name)}: ${typeOf(parameter)}`)
   const prototype =
     prototypes[name] ??
-    `(${parameters.join(', ')}): ${name === 'getCurrentTaskBtf' ? 'Kernel' : resultOf(signature)}`
+    `(${parameters.join(', ')}): ${name === 'getCurrentTaskBtf' ? "Struct<'task_struct'>" : resultOf(signature)}`
   const notes = [`Linux ${sinceOf(signature.number)}`, ...(isGplOnly(signature.number) ? ['GPL'] : [])]
   const text = documentation[name]
   entries.push(`  /** ${text ? `${text} ` : ''}(${notes.join(', ')}) */\n  ${name}${prototype}`)
@@ -65,6 +65,7 @@ for (const name of callNames()) {
 writeFileSync(
   join(root, 'lib/compiler/language/helpers.ts'),
   `// Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
+import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
 import type { be16, char, Kernel, s32, s64, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'

@@ -6,7 +6,7 @@ import {
   type bytes,
   type char,
   hash,
-  type Kernel,
+  type kernel,
   range,
   ringbuf,
   rodata,
@@ -114,7 +114,7 @@ function wanted(header: header): boolean {
 
 // Describes the process of a task by its main thread, because other threads can have names of their own. False if the
 // process is filtered out.
-function describe(header: header, kind: u32, task: Kernel): boolean {
+function describe(header: header, kind: u32, task: kernel.task_struct): boolean {
   header.kind = kind
   header.time = bpf.ktimeGetNs()
   header.process.pid = task.tgid
@@ -224,7 +224,7 @@ export const tcp_state = tpBtf('inet_sock_set_state', (sk, _oldState, state) => 
     const record = zero<connect_record>()
     if (!describe(record.header, KIND_CONNECT, bpf.getCurrentTask())) return 0
     if (sk.__sk_common.skc_family === AF_INET6) {
-      record.address = sk.__sk_common.skc_v6_daddr
+      record.address = sk.__sk_common.skc_v6_daddr.in6_u.u6_addr8
     } else {
       const address = sk.__sk_common.skc_daddr
       record.address[10] = 0xff

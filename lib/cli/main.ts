@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   top: () => import('./top.js'),
   trace: () => import('./trace.js'),
   gen: () => import('./gen.js'),
+  types: () => import('./types.js'),
   init: () => import('./init.js'),
 }
 

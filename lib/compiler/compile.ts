@@ -2,6 +2,7 @@ import { array, char, s32 as cInt, pointer, prototype, voidType } from '../asm/c
 import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
 import type { BtfTypes } from '../btf/parse.js'
+import { declareAll, declareUsed } from './declarations.js'
 import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { inferMaps } from './infer.js'
@@ -11,7 +12,7 @@ import { FunctionCompiler } from './lower.js'
 import { Module, type ModuleMap, type ModuleProgram } from './module.js'
 import { optimize } from './optimize.js'
 import { runningKernel } from './running-kernel.js'
-import { Source } from './source.js'
+import { CompileError, Source } from './source.js'
 import type { Architecture, Target } from './target.js'
 import { cTypeOf, sizeOf } from './types.js'
 import { Unit } from './unit.js'
@@ -100,6 +101,34 @@ export function operationsOf(text: string, options: CompileOptions): Map<string,
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
   const unit = unitOf(module, options.kernel ?? runningKernel(), options)
   return new Map(module.programs.map((program) => [program.name, optimize(lower(unit, program).list)]))
+}
+
+/** Declares the hooks and the kernel's structs that some files use, for tsc and editors: the text of a .d.ts file. */
+export function declarationsFor(sources: readonly Source[], kernel = runningKernel()): string {
+  const types = new KernelTypes(kernel)
+  const programs = sources.flatMap((source) => {
+    const module = new Module(source)
+    const target = targetOf({})
+    const read = (program: ModuleProgram) => lower(new Unit(module, types, target), program)
+    // A mistake is no reason to declare nothing: it may be just what the declarations help with.
+    tolerate(() => inferMaps(module, read))
+    for (const program of module.programs) tolerate(() => read(program))
+    return module.programs
+  })
+  return declareUsed(types, programs)
+}
+
+function tolerate(work: () => unknown): void {
+  try {
+    work()
+  } catch (error) {
+    if (!(error instanceof CompileError)) throw error
+  }
+}
+
+/** Declares all hooks and structs of a kernel. */
+export function allDeclarations(kernel = runningKernel()): string {
+  return declareAll(new KernelTypes(kernel))
 }
 
 function programOf(unit: Unit, program: ModuleProgram): ProgramDefinition {

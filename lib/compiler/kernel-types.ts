@@ -74,10 +74,22 @@ export class KernelTypes {
     for (const name of this.btf.names('typedef')) if (name.startsWith('btf_trace_')) yield name.slice(10)
   }
 
+  /** What a tracepoint records: the struct that its format describes. @param name - such as `sched/sched_switch` */
+  tracepointRecord(name: string): KernelRecord | undefined {
+    const [category, event = ''] = name.split('/')
+    const common = category === 'syscalls' ? event.replace(/^(sys_enter|sys_exit)_.*/, '$1') : event
+    return this.record(`trace_event_raw_${common}`)
+  }
+
   function(name: string): BtfFuncProto | undefined {
     const found = this.btf.find(name, 'func')
     const prototype = found && this.btf.resolve(found.typeId)
     return prototype?.kind === 'func_proto' ? prototype : undefined
+  }
+
+  /** The records of which members were read. */
+  recordsRead(): KernelRecord[] {
+    return [...this.#twins.keys()].map((id) => this.btf.type(id) as KernelRecord)
   }
 
   /** A member of a record, also of anonymous structs and unions in it. */

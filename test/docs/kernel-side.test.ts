@@ -6,7 +6,7 @@ import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
 import { Emulator, ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { gen, run, tsc, useFolder } from '../codegen/helper.js'
+import { gen, libbpfNode, run, tsc, useFolder } from '../codegen/helper.js'
 import { requiresKernel } from '../helpers/kernel.js'
 import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
@@ -21,7 +21,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
   await gen(join(folder, 'exec.bpf.ts'))
-  // Members of kernel structs are not declared yet.
+  expect(await libbpfNode(['types', 'exec.bpf.ts'], folder)).toMatchObject({ status: 0 })
+  // Elements by a variable index, and variables of an object that has no generated class.
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
   expect(await tsc(folder, options)).toBe('')
 }, 60_000)

@@ -198,13 +198,11 @@ function argumentsOf({ kernel, source }: FunctionCompiler, { hook, target }: Mod
 /** What a tracepoint records: the struct that its format describes. */
 function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): KernelPointerValue {
   const { kernel, source } = compiler
-  const [category, event] = target!.name.split('/')
+  const [, event] = target!.name.split('/')
   if (event === undefined) {
     return source.fail(target!.node, 'a tracepoint is named with its category', "Write 'sched/sched_switch'.")
   }
-  const isSystemCall = category === 'syscalls'
-  const name = isSystemCall ? event.replace(/^(sys_enter|sys_exit)_.*/, '$1') : event
-  const record = kernel.record(`trace_event_raw_${name}`)
+  const record = kernel.tracepointRecord(target!.name)
   if (record !== undefined)
     return { kind: 'kernel pointer', reg: compiler.contextFor(target!.node), record, trusted: true }
   const names = [...kernel.btf.names('struct')]
@@ -213,7 +211,7 @@ function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): Kernel
   return source.fail(
     target!.node,
     `the kernel's types have no record of the tracepoint '${target!.name}'`,
-    nearest(name, names) ??
+    nearest(event, names) ??
       "Events that share a format are recorded as the first of them; rawTp and tpBtf have each tracepoint's arguments.",
   )
 }

@@ -1,4 +1,5 @@
 // Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
+import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
 import type { be16, char, Kernel, s32, s64, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'
@@ -65,9 +66,9 @@ export interface Helpers {
   /** The hash of the packet, which is computed if it has none. (Linux 4.8) */
   getHashRecalc(): u32
   /** The running thread's struct task_struct. (Linux 4.8, GPL) */
-  getCurrentTask(): Kernel
+  getCurrentTask(): Struct<'task_struct'>
   /** Writes into the memory of the running process. It is meant for experiments. (Linux 4.8) */
-  probeWriteUser(dst: number | Kernel, src: object): s64
+  probeWriteUser(dst: number | Kernel | object, src: object): s64
   /** Whether the running thread is in a cgroup below the one in a cgroup array: 1, 0 or a negative error. (Linux 4.9) */
   currentTaskUnderCgroup(map: AnyMap, index: u32): s64
   /** Makes the packet longer or shorter at its end. (Linux 4.9) */
@@ -85,7 +86,7 @@ export interface Helpers {
   /** Moves the start of the packet: a negative number makes room in front. Read the packet again afterwards. (Linux 4.10) */
   xdpAdjustHead(delta: s32): s64
   /** Reads text from memory. Prefer `probeReadKernelStr` and `probeReadUserStr`. (Linux 4.11, GPL) */
-  probeReadStr(dst: object, unsafePtr: number | Kernel): s64
+  probeReadStr(dst: object, unsafePtr: number | Kernel | object): s64
   /** A number that only this socket has while the machine runs. (Linux 4.12) */
   getSocketCookie(): u64
   /** The user that owns the socket of the packet. (Linux 4.12) */
@@ -93,7 +94,7 @@ export interface Helpers {
   /** (Linux 4.13) */
   setHash(hash: u32): s64
   /** Sets an option of the socket. (Linux 4.13) */
-  setsockopt(bpfSocket: Kernel, level: s32, optname: s32, optval: object): s64
+  setsockopt(bpfSocket: Kernel | object, level: s32, optname: s32, optval: object): s64
   /** Makes room between the headers and the payload, or removes it. (Linux 4.13) */
   skbAdjustRoom(lenDiff: s32, mode: u32, flags: u64): s64
   /** (Linux 4.14) */
@@ -107,7 +108,7 @@ export interface Helpers {
   /** Reads the counter that the program is attached to. (Linux 4.15, GPL) */
   perfProgReadValue(buf: object): s64
   /** Reads an option of the socket. (Linux 4.15) */
-  getsockopt(bpfSocket: Kernel, level: s32, optname: s32, optval: object): s64
+  getsockopt(bpfSocket: Kernel | object, level: s32, optname: s32, optval: object): s64
   /** Makes the probed function return at once, with this result. The kernel allows it for functions that are marked. (Linux 4.16) */
   overrideReturn(rc: u64): s64
   /** Chooses which events of this connection call the program. (Linux 4.16) */
@@ -163,7 +164,7 @@ export interface Helpers {
   /** Finds a UDP socket by addresses and ports. Compare it with null, and release it. (Linux 4.20) */
   skLookupUdp(tuple: object, netns: u64, flags: u64): Kernel | null
   /** Gives back a socket that a lookup has found. (Linux 4.20) */
-  skRelease(sock: Kernel): s64
+  skRelease(sock: Kernel | object): s64
   /** (Linux 4.20) */
   msgPushData(start: u32, len: u32, flags: u64): s64
   /** (Linux 5.0) */
@@ -173,17 +174,17 @@ export interface Helpers {
   /** (Linux 5.1) */
   spinUnlock(lock: object): s64
   /** All members of a socket, or null if it has only the common ones. (Linux 5.1) */
-  skFullsock(sk: Kernel): Kernel | null
+  skFullsock(sk: Kernel | object): Kernel | null
   /** The TCP state of a socket, or null if it is not TCP. (Linux 5.1) */
-  tcpSock(sk: Kernel): Kernel | null
+  tcpSock(sk: Kernel | object): Kernel | null
   /** Marks the packet as one that met congestion. (Linux 5.1) */
   skbEcnSetCe(): s64
   /** The listening socket that a socket belongs to. (Linux 5.1) */
-  getListenerSock(sk: Kernel): Kernel | null
+  getListenerSock(sk: Kernel | object): Kernel | null
   /** Finds a TCP socket of any state. Compare it with null, and release it. (Linux 5.2) */
   skcLookupTcp(tuple: object, netns: u64, flags: u64): Kernel | null
   /** (Linux 5.2, GPL) */
-  tcpCheckSyncookie(sk: Kernel, iph: object, th: object): s64
+  tcpCheckSyncookie(sk: Kernel | object, iph: object, th: object): s64
   /** Copies the name of the setting that is read or written. (Linux 5.2) */
   sysctlGetName(buf: object, flags: u64): s64
   /** Copies the value of the setting. (Linux 5.2) */
@@ -199,7 +200,7 @@ export interface Helpers {
   /** Sends a signal to the running process. Returns 0 or a negative error. (Linux 5.3) */
   sendSignal(sig: u32): s64
   /** (Linux 5.3, GPL) */
-  tcpGenSyncookie(sk: Kernel, iph: object, th: object): s64
+  tcpGenSyncookie(sk: Kernel | object, iph: object, th: object): s64
   /** Writes a record and a part of the packet into a perf event array. (Linux 5.5, GPL) */
   skbOutput(map: AnyMap, flags: u64, data: object): s64
   /** A copy of what is in the memory of the running process, or zeros if it cannot be read. (Linux 5.5, GPL) */
@@ -227,33 +228,33 @@ export interface Helpers {
   /** The number of the cgroup at a depth above the running thread. (Linux 5.7) */
   getCurrentAncestorCgroupId(ancestorLevel: s32): u64
   /** Gives the packet or the connection to a socket. (Linux 5.7) */
-  skAssign(sk: Kernel, flags: u64): s64
+  skAssign(sk: Kernel | object, flags: u64): s64
   /** Nanoseconds since the machine was started. (Linux 5.8) */
   ktimeGetBootNs(): u64
   /** (Linux 5.8, GPL) */
-  seqPrintf(m: Kernel, fmt: object, data: object): s64
+  seqPrintf(m: Kernel | object, fmt: object, data: object): s64
   /** Writes bytes into an iterator's file. (Linux 5.8, GPL) */
-  seqWrite(m: Kernel, data: object): s64
+  seqWrite(m: Kernel | object, data: object): s64
   /** (Linux 5.8) */
-  skCgroupId(sk: Kernel): u64
+  skCgroupId(sk: Kernel | object): u64
   /** (Linux 5.8) */
-  skAncestorCgroupId(sk: Kernel, ancestorLevel: s32): u64
+  skAncestorCgroupId(sk: Kernel | object, ancestorLevel: s32): u64
   /** Reads a number about a ring buffer, such as how much of it is in use. (Linux 5.8) */
   ringbufQuery(ringbuf: AnyMap, flags: u64): u64
   /** (Linux 5.8) */
   csumLevel(level: u64): s64
   /** (Linux 5.9) */
-  skcToTcp6Sock(sk: Kernel): Kernel | null
+  skcToTcp6Sock(sk: Kernel | object): Kernel | null
   /** The kernel's struct tcp_sock of a socket, or null. (Linux 5.9) */
-  skcToTcpSock(sk: Kernel): Kernel | null
+  skcToTcpSock(sk: Kernel | object): Kernel | null
   /** (Linux 5.9) */
-  skcToTcpTimewaitSock(sk: Kernel): Kernel | null
+  skcToTcpTimewaitSock(sk: Kernel | object): Kernel | null
   /** (Linux 5.9) */
-  skcToTcpRequestSock(sk: Kernel): Kernel | null
+  skcToTcpRequestSock(sk: Kernel | object): Kernel | null
   /** The kernel's struct udp6_sock of a socket, or null. (Linux 5.9) */
-  skcToUdp6Sock(sk: Kernel): Kernel | null
+  skcToUdp6Sock(sk: Kernel | object): Kernel | null
   /** Copies the stack of a thread. (Linux 5.9) */
-  getTaskStack(task: Kernel, buf: object, flags: u64): s64
+  getTaskStack(task: Kernel | object, buf: object, flags: u64): s64
   /** Reads an option of a TCP header. (Linux 5.10) */
   loadHdrOpt(searchbyRes: object, flags: u64): s64
   /** Writes an option into a TCP header. (Linux 5.10) */
@@ -261,13 +262,13 @@ export interface Helpers {
   /** Makes room for an option in a TCP header. (Linux 5.10) */
   reserveHdrOpt(len: u32, flags: u64): s64
   /** Copies the path of a file. Only some functions allow it. (Linux 5.10) */
-  dPath(path: Kernel, buf: object): s64
+  dPath(path: Kernel | object, buf: object): s64
   /** The same as `probeReadUser` for sleepable programs, which also reads memory that is not loaded. (Linux 5.10) */
   copyFromUser<T>(address: number): T
   /** (Linux 5.10) */
   snprintfBtf(str: object, ptr: object, flags: u64): s64
   /** (Linux 5.10, GPL) */
-  seqPrintfBtf(m: Kernel, ptr: object, flags: u64): s64
+  seqPrintfBtf(m: Kernel | object, ptr: object, flags: u64): s64
   /** (Linux 5.10) */
   skbCgroupClassid(): u64
   /** Sends the packet to another interface, with the address of the neighbor filled in. (Linux 5.10) */
@@ -275,15 +276,15 @@ export interface Helpers {
   /** Sends the packet to the other end of a veth pair, in its namespace. (Linux 5.10) */
   redirectPeer(ifindex: u32, flags: u64): s64
   /** The running thread's struct task_struct, which the verifier knows. (Linux 5.11, GPL) */
-  getCurrentTaskBtf(): Kernel
+  getCurrentTaskBtf(): Struct<'task_struct'>
   /** (Linux 5.11) */
-  bprmOptsSet(bprm: Kernel, flags: u64): s64
+  bprmOptsSet(bprm: Kernel | object, flags: u64): s64
   /** Nanoseconds since the machine was started, from the last tick: faster and less exact. (Linux 5.11) */
   ktimeGetCoarseNs(): u64
   /** (Linux 5.11) */
-  imaInodeHash(inode: Kernel, dst: object): s64
+  imaInodeHash(inode: Kernel | object, dst: object): s64
   /** (Linux 5.11) */
-  sockFromFile(file: Kernel): Kernel | null
+  sockFromFile(file: Kernel | object): Kernel | null
   /** Whether the packet fits the interface. (Linux 5.12, GPL) */
   checkMtu(ifindex: u32, mtuLen: object, lenDiff: s32, flags: u64): s64
   /** (Linux 5.13, GPL) */
@@ -305,13 +306,13 @@ export interface Helpers {
   /** The number that was given when the program was attached. (Linux 5.15) */
   getAttachCookie(): u64
   /** The address of the registers of a thread. (Linux 5.15, GPL) */
-  taskPtRegs(task: Kernel): s64
+  taskPtRegs(task: Kernel | object): s64
   /** (Linux 5.16, GPL) */
   getBranchSnapshot(entries: object, flags: u64): s64
   /** (Linux 5.16, GPL) */
   traceVprintk(fmt: object, data: object): s64
   /** The kernel's struct unix_sock of a socket, or null. (Linux 5.16) */
-  skcToUnixSock(sk: Kernel): Kernel | null
+  skcToUnixSock(sk: Kernel | object): Kernel | null
   /** (Linux 5.16) */
   kallsymsLookupName(name: object, flags: s32, res: object): s64
   /** (Linux 5.17) */
@@ -333,13 +334,13 @@ export interface Helpers {
   /** Writes into the packet at an offset. (Linux 5.18) */
   xdpStoreBytes(offset: u32, buf: object): s64
   /** (Linux 5.18, GPL) */
-  copyFromUserTask(dst: object, userPtr: number | Kernel, tsk: Kernel, flags: u64): s64
+  copyFromUserTask(dst: object, userPtr: number | Kernel | object, tsk: Kernel | object, flags: u64): s64
   /** (Linux 5.18) */
   skbSetTstamp(tstamp: u64, tstampType: u32): s64
   /** (Linux 5.18) */
-  imaFileHash(file: Kernel, dst: object): s64
+  imaFileHash(file: Kernel | object, dst: object): s64
   /** (Linux 5.19) */
-  skcToMptcpSock(sk: Kernel): Kernel | null
+  skcToMptcpSock(sk: Kernel | object): Kernel | null
   /** (Linux 5.19) */
   dynptrFromMem(data: object, flags: u64, ptr: object): s64
   /** (Linux 5.19) */

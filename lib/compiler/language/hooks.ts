@@ -9,15 +9,50 @@ import type {
   SocketOption,
   Sysctl,
 } from './contexts.js'
+import type {
+  ArgumentsIn,
+  IteratorContext,
+  Iterators,
+  KernelFunctions,
+  LsmHooks,
+  NameIn,
+  ResultIn,
+  TracepointArguments,
+  TracepointRecord,
+  TracepointRecords,
+  Tracepoints,
+} from './kernel.js'
 import type { Frame, Incoming, Message, Packet, Readable } from './packets.js'
-import type { Kernel } from './types.js'
 import { word } from './word.js'
 
 export interface Program {
   readonly __program: never
 }
 
-type Hook = (target: string, program: (...args: Kernel[]) => number) => Program
+type AtTracepoint = <N extends NameIn<Tracepoints>>(
+  target: N,
+  program: (...args: TracepointArguments<N>) => number,
+) => Program
+type AtRecord = <N extends NameIn<TracepointRecords>>(
+  target: N,
+  program: (ctx: TracepointRecord<N>) => number,
+) => Program
+type AtCall<Known> = <N extends NameIn<Known>>(
+  target: N,
+  program: (...args: ArgumentsIn<Known, N>) => number,
+) => Program
+type AtReturn<Known> = <N extends NameIn<Known>>(
+  target: N,
+  program: (...args: [...ArgumentsIn<Known, N>, ResultIn<Known, N>]) => number,
+) => Program
+type AtResult<Known> = <N extends NameIn<Known>>(
+  target: N,
+  program: (result: ResultIn<Known, N>) => number,
+) => Program
+type AtElements = <N extends NameIn<Iterators>>(
+  target: N,
+  program: (ctx: IteratorContext<N>) => number,
+) => Program
 /** Its parameters are numbers of 64 bits, unless they say otherwise: `(path: u64, flags: u32) => ...`. */
 type Call = (target: string, program: (...args: number[]) => number) => Program
 interface OptionalCall extends Call {
@@ -27,21 +62,21 @@ interface OptionalCall extends Call {
 type On<Context> = (program: (context: Context) => number) => Program
 
 /** Runs at a tracepoint, with its arguments as the kernel passes them. (Linux 4.17) */
-export const rawTp: Hook = word('rawTp')
+export const rawTp: AtTracepoint = word('rawTp')
 /** The same, and the verifier knows the types of the arguments. (Linux 5.5) */
-export const tpBtf: Hook = word('tpBtf')
+export const tpBtf: AtTracepoint = word('tpBtf')
 /** Runs when a function of the kernel is called. (Linux 5.5, arm64 6.4) */
-export const fentry: Hook = word('fentry')
+export const fentry: AtCall<KernelFunctions> = word('fentry')
 /** Runs when a function of the kernel returns. Its result follows the arguments. (Linux 5.5, arm64 6.4) */
-export const fexit: Hook = word('fexit')
+export const fexit: AtReturn<KernelFunctions> = word('fexit')
 /** Runs in front of a function of the kernel that allows it, and may refuse the call with a negative errno. (Linux 5.7) */
-export const fmodRet: Hook = word('fmodRet')
+export const fmodRet: AtReturn<KernelFunctions> = word('fmodRet')
 /** Runs at a tracepoint, with the struct that it records: `tracepoint('sched/sched_switch', (ctx) => ...)`. (Linux 4.7) */
-export const tracepoint: Hook = word('tracepoint')
+export const tracepoint: AtRecord = word('tracepoint')
 /** Runs when a function of the kernel is called, with its arguments from the registers. (Linux 4.1) */
-export const kprobe: Hook = word('kprobe')
+export const kprobe: AtCall<KernelFunctions> = word('kprobe')
 /** Runs when a function of the kernel returns, with its result. (Linux 4.1) */
-export const kretprobe: Hook = word('kretprobe')
+export const kretprobe: AtResult<KernelFunctions> = word('kretprobe')
 /** The same as `kprobe` for all functions that match: `kprobeMulti('tcp_*', ...)`. (Linux 5.18) */
 export const kprobeMulti: OptionalCall = word('kprobeMulti')
 /** The same as `kretprobe` for all functions that match. (Linux 5.18) */
@@ -63,11 +98,11 @@ export const usdt: OptionalCall = word('usdt')
 /** Runs when a performance counter overflows or a timer ticks. (Linux 4.9) */
 export const perfEvent: On<PerfSample> = word('perfEvent')
 /** Runs for each thread, socket, map, ... when user space reads the iterator: `iter('task', (ctx) => ...)`. (Linux 5.8) */
-export const iter: Hook = word('iter')
+export const iter: AtElements = word('iter')
 /** Runs at a security hook, and may refuse what is about to happen with a negative errno. (Linux 5.7, booted with lsm=...,bpf) */
-export const lsm: Hook = word('lsm')
+export const lsm: AtCall<LsmHooks> = word('lsm')
 /** The same for the processes of a cgroup. (Linux 6.0) */
-export const lsmCgroup: Hook = word('lsmCgroup')
+export const lsmCgroup: AtCall<LsmHooks> = word('lsmCgroup')
 
 /** Runs on each frame that comes to an interface, and returns what becomes of it: `XDP.PASS`. (Linux 4.8) */
 export const xdp: On<Frame> = word('xdp')

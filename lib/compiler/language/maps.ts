@@ -1,4 +1,4 @@
-import type { u32 } from './types.js'
+import type { Elements, u32 } from './types.js'
 import { word } from './word.js'
 
 /** A value in a map: a number is read and written as `.value`. */
@@ -44,7 +44,7 @@ export const lruHash: Maker = word('lruHash')
 /** A hash map with a value for each CPU. */
 export const percpuHash: Maker = word('percpuHash')
 /** `N` values of one type: C's `T[N]`. The same word makes a map. */
-export type array<T, N extends number> = { [index: number]: T; readonly __length?: N }
+export type array<T, N extends number> = Elements<T, N>
 /** An array. */
 export const array: ArrayMaker = word('array')
 /** An array with values for each CPU. */

@@ -1,45 +1,63 @@
 import { word } from './word.js'
 
+/** A number that fits where numbers of `Bytes` do. Results of arithmetic are plain numbers to tsc, and fit everywhere. */
+export type Sized<Bytes> = number & { readonly __bytes?: Bytes }
+
 /** An unsigned integer of 8 bits. */
-export type u8 = number
+export type u8 = Sized<1>
 /** An unsigned integer of 16 bits. */
-export type u16 = number
+export type u16 = Sized<1 | 2>
 /** An unsigned integer of 32 bits. */
-export type u32 = number
+export type u32 = Sized<1 | 2 | 4>
 /** An unsigned integer of 64 bits. In the kernel it has all of them; user space gets a bigint. */
-export type u64 = number
+export type u64 = Sized<1 | 2 | 4 | 8>
 /** A signed integer of 8 bits. */
-export type s8 = number
+export type s8 = Sized<1>
 /** A signed integer of 16 bits. */
-export type s16 = number
+export type s16 = Sized<1 | 2>
 /** A signed integer of 32 bits. */
-export type s32 = number
+export type s32 = Sized<1 | 2 | 4>
 /** A signed integer of 64 bits. */
-export type s64 = number
+export type s64 = Sized<1 | 2 | 4 | 8>
 /** An integer of 16 bits in the network's byte order. Programs read and write its value. */
-export type be16 = number
+export type be16 = Sized<1 | 2>
 /** An integer of 32 bits in the network's byte order. */
-export type be32 = number
+export type be32 = Sized<1 | 2 | 4>
 /** An integer of 64 bits in the network's byte order. */
-export type be64 = number
+export type be64 = Sized<1 | 2 | 4 | 8>
 
 /** Text of at most `N` bytes with the zero byte at its end: C's `char[N]`. */
 export type char<N extends number> = string | { [index: number]: u8; readonly __length?: N }
+/** Text in the kernel's memory: C's `char[N]`. What does not fit where it is assigned is cut off. */
+export type KernelText<N extends number> =
+  | string
+  | { readonly [index: number]: u8; readonly __length?: never; readonly __of?: N }
+/** The elements of a short array by their numbers, so that tsc knows which there are. */
+type Numbered<T, N extends number, A extends T[] = []> = A['length'] extends N
+  ? { [I in Exclude<keyof A, keyof []>]: T }
+  : A['length'] extends 64
+    ? unknown
+    : Numbered<T, N, [...A, T]>
+/** What arrays have in common. */
+export type Elements<T, N extends number> = Numbered<T, N> & { [index: number]: T; readonly __length?: N }
 /** `N` bytes. */
-export type bytes<N extends number> = { [index: number]: u8; readonly __length?: N }
+export type bytes<N extends number> = Elements<u8, N>
 
 /** Something of the kernel's: a number, text, or a struct whose members can be read. */
-export type Kernel = number & { readonly __length: never } & { readonly [member: string]: Kernel }
+export type Kernel = number & { readonly __length: never; readonly __bytes?: never } & {
+  readonly [member: string]: Kernel
+}
 
-type Cast = (value: number) => number
+type Cast<T> = (value: number | bigint | boolean) => T
 /** Cuts a number off to 8 bits. */
-export const u8: Cast = word('u8')
+export const u8: Cast<u8> = word('u8')
 /** Cuts a number off to 16 bits. */
-export const u16: Cast = word('u16')
+export const u16: Cast<u16> = word('u16')
 /** Cuts a number off to 32 bits. */
-export const u32: Cast = word('u32')
-export const u64: Cast = word('u64')
-export const s8: Cast = word('s8')
-export const s16: Cast = word('s16')
-export const s32: Cast = word('s32')
-export const s64: Cast = word('s64')
+export const u32: Cast<u32> = word('u32')
+/** Also the address of one of the kernel's structs. */
+export const u64: (value: number | bigint | boolean | object) => u64 = word('u64')
+export const s8: Cast<s8> = word('s8')
+export const s16: Cast<s16> = word('s16')
+export const s32: Cast<s32> = word('s32')
+export const s64: Cast<s64> = word('s64')

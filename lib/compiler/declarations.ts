@@ -1,0 +1,280 @@
+// Declares the kernel's hooks and structs for tsc and editors, from BTF.
+import type { BtfFuncProto, BtfMember } from '../btf/types.js'
+import type { KernelRecord, KernelTypes } from './kernel-types.js'
+import type { ModuleProgram } from './module.js'
+
+/** The interfaces of language/kernel.ts that hooks are added to. */
+const hookKinds = ['Tracepoints', 'TracepointRecords', 'KernelFunctions', 'LsmHooks', 'Iterators'] as const
+type HookKind = (typeof hookKinds)[number]
+
+/** The interface that has the names that a hook takes. Other hooks have no names in BTF. */
+const kindOf: Readonly<Record<string, HookKind>> = {
+  rawTp: 'Tracepoints',
+  tpBtf: 'Tracepoints',
+  tracepoint: 'TracepointRecords',
+  fentry: 'KernelFunctions',
+  fexit: 'KernelFunctions',
+  fmodRet: 'KernelFunctions',
+  kprobe: 'KernelFunctions',
+  kretprobe: 'KernelFunctions',
+  lsm: 'LsmHooks',
+  lsmCgroup: 'LsmHooks',
+  iter: 'Iterators',
+}
+
+/** How many pointers away from hooks and from what programs read a struct may be to be declared. */
+const reach = 2
+
+/**
+ * Declares the hooks that programs use, with the structs of their arguments and what is near to these.
+ *
+ * @param kernel - also declares the structs that were read through it
+ */
+export function declareUsed(kernel: KernelTypes, programs: readonly ModuleProgram[]): string {
+  const declarations = new Declarations(kernel, reach)
+  for (const { hook, target } of programs) {
+    const kind = kindOf[hook]
+    if (kind !== undefined && target !== undefined) declarations.hook(kind, target.name)
+  }
+  for (const record of kernel.recordsRead()) declarations.record(record)
+  return declarations.text('')
+}
+
+/** Declares all hooks and structs of a kernel. */
+export function declareAll(kernel: KernelTypes): string {
+  const declarations = new Declarations(kernel, Number.POSITIVE_INFINITY)
+  const { btf } = kernel
+  for (const name of kernel.tracepointNames()) declarations.hook('Tracepoints', name)
+  for (const name of btf.names('func')) {
+    if (name.startsWith('bpf_lsm_')) declarations.hook('LsmHooks', name.slice(8))
+    else if (name.startsWith('bpf_iter_')) declarations.hook('Iterators', name.slice(9))
+    else declarations.hook('KernelFunctions', name)
+  }
+  for (const type of btf) {
+    if ((type.kind !== 'struct' && type.kind !== 'union') || type.name === '') continue
+    declarations.record(type)
+    if (type.name.startsWith(recordPrefix)) declarations.recordedTracepoints(type)
+  }
+  return declarations.text('  interface Declared {\n    all: true\n  }\n')
+}
+
+/** In front of the event's name in the struct that a tracepoint records. */
+const recordPrefix = 'trace_event_raw_'
+
+/** Words that cannot be the name of an interface. */
+const reserved = new Set(
+  [
+    'any as bigint boolean break case catch class const continue debugger declare default delete do else enum export',
+    'extends false finally for function if implements import in instanceof interface let never new null number object',
+    'package private protected public return static string super switch symbol this throw true try type typeof',
+    'undefined unknown var void while with yield',
+  ].flatMap((line) => line.split(' ')),
+)
+
+const isIdentifier = (name: string): boolean => /^[A-Za-z_$][\w$]*$/.test(name)
+
+class Declarations {
+  readonly #kernel: KernelTypes
+  readonly #reach: number
+  readonly #hooks: Record<HookKind, Map<string, () => string>> = {
+    Tracepoints: new Map(),
+    TracepointRecords: new Map(),
+    KernelFunctions: new Map(),
+    LsmHooks: new Map(),
+    Iterators: new Map(),
+  }
+  /** How many pointers away each declared record is. */
+  readonly #distance = new Map<number, number>()
+  /** The words of the language that the declarations use. */
+  readonly #words = new Set<string>()
+
+  constructor(kernel: KernelTypes, reach: number) {
+    this.#kernel = kernel
+    this.#reach = reach
+  }
+
+  record(record: KernelRecord, distance = 0): void {
+    const todo: [record: KernelRecord, distance: number][] = [[record, distance]]
+    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+      const [one, far] = next
+      if ((this.#distance.get(one.id) ?? Number.POSITIVE_INFINITY) <= far || far > this.#reach) continue
+      this.#distance.set(one.id, far)
+      for (const { typeId } of one.members) {
+        const found = this.#recordIn(typeId)
+        if (found !== undefined) todo.push([found.record, far + found.pointers])
+      }
+    }
+  }
+
+  /** The record that a type leads to, through arrays and at most one pointer. */
+  #recordIn(typeId: number): { record: KernelRecord; pointers: 0 | 1 } | undefined {
+    let pointers: 0 | 1 = 0
+    for (let type = this.#kernel.btf.resolve(typeId); ; type = this.#kernel.btf.resolve(type.typeId)) {
+      if (type.kind === 'struct' || type.kind === 'union') return { record: type, pointers }
+      if (type.kind === 'ptr' && pointers === 0) pointers = 1
+      else if (type.kind !== 'array' || pointers === 1) return undefined
+    }
+  }
+
+  /** Declares a hook, unless the kernel does not have it. */
+  hook(kind: HookKind, name: string): void {
+    const text = this.#hookText(kind, name)
+    if (text !== undefined) this.#hooks[kind].set(name, text)
+  }
+
+  #hookText(kind: HookKind, name: string): (() => string) | undefined {
+    switch (kind) {
+      case 'Tracepoints': {
+        const prototype = this.#kernel.tracepoint(name)
+        return prototype && this.#parameters(prototype)
+      }
+      case 'TracepointRecords':
+        return this.#named(this.#kernel.tracepointRecord(name))
+      case 'Iterators':
+        return this.#named(this.#kernel.record(`bpf_iter__${name}`))
+      default: {
+        const prototype = this.#kernel.function(kind === 'LsmHooks' ? `bpf_lsm_${name}` : name)
+        if (prototype === undefined) return undefined
+        const parameters = this.#parameters(prototype)
+        this.#reached(prototype.returnTypeId)
+        return () => `{ arguments: ${parameters()}; result: ${this.#type(prototype.returnTypeId)} }`
+      }
+    }
+  }
+
+  /** The tracepoints of a record, in any category: BTF has no categories. */
+  recordedTracepoints(record: KernelRecord): void {
+    const event = record.name.slice(recordPrefix.length)
+    const isSystemCall = event === 'sys_enter' || event === 'sys_exit'
+    const names = isSystemCall ? `syscalls/${event}_\${string}` : `\${string}/${event}`
+    this.#hooks.TracepointRecords.set(`[name: \`${names}\`]`, () => this.#nameOf(record))
+  }
+
+  #named(record: KernelRecord | undefined): (() => string) | undefined {
+    if (record === undefined) return undefined
+    this.record(record)
+    return () => this.#nameOf(record)
+  }
+
+  #parameters({ params }: BtfFuncProto): () => string {
+    for (const { typeId } of params) this.#reached(typeId)
+    return () => {
+      const parts = params.map(({ name, typeId }, i) => `${tupleName(name, i)}: ${this.#type(typeId)}`)
+      return `[${parts.join(', ')}]`
+    }
+  }
+
+  /** Arguments are pointers to records that are to be declared. */
+  #reached(typeId: number): void {
+    const found = this.#recordIn(typeId)
+    if (found !== undefined) this.record(found.record)
+  }
+
+  text(more: string): string {
+    const hooks = hookKinds.map((kind) => {
+      const list = [...this.#hooks[kind]].sort(([a], [b]) => (a < b ? -1 : 1))
+      const key = (name: string): string => (isIdentifier(name) || name.startsWith('[') ? name : `'${name}'`)
+      const lines = list.map(([name, text]) => `    ${key(name)}: ${text()}\n`)
+      return lines.length === 0 ? '' : `  interface ${kind} {\n${lines.join('')}  }\n`
+    })
+    const declared = [...this.#distance.keys()]
+      .map((id) => this.#kernel.btf.type(id) as KernelRecord)
+      .filter(({ name }) => name !== '')
+    const structs = declared
+      .filter((record) => this.#isFirst(record))
+      .map((record) => `    ${record.name}: ${this.#nameOf(record)}\n`)
+      .sort()
+      .join('')
+    const records = declared
+      .map((record): [string, string] => [this.#ownName(record), this.#members(record, '      ')])
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, members]) => `    interface ${name} {\n${members}    }\n`)
+    const namespace =
+      records.length === 0
+        ? ''
+        : `  interface Structs {\n${structs}  }\n  namespace kernel {\n${records.join('')}  }\n`
+    const words = [...this.#words].sort().join(', ')
+    const imports =
+      words === '' ? "import 'libbpf-node/kernel'\n" : `import type { ${words} } from 'libbpf-node/kernel'\n`
+    return `${imports}\ndeclare module 'libbpf-node/kernel' {\n${more}${hooks.join('')}${namespace}}\n`
+  }
+
+  #ownName(record: KernelRecord): string {
+    const { id, name } = record
+    // Several sources of the kernel may each have a struct of their own with the same name.
+    if (!this.#isFirst(record)) return `${name}__${id}`
+    return reserved.has(name) ? `${name}_` : name
+  }
+
+  /** Whether it is the one that is found by its name. */
+  #isFirst({ id, name }: KernelRecord): boolean {
+    return this.#kernel.record(name)?.id === id
+  }
+
+  #nameOf(record: KernelRecord): string {
+    return this.#distance.has(record.id) ? `kernel.${this.#ownName(record)}` : this.#word('Kernel')
+  }
+
+  #word(name: string): string {
+    this.#words.add(name)
+    return name
+  }
+
+  #members(record: KernelRecord, indent: string, seen = new Set<string>()): string {
+    return record.members.map((member) => this.#member(member, indent, seen)).join('')
+  }
+
+  #member({ name, typeId }: BtfMember, indent: string, seen: Set<string>): string {
+    if (name === '') {
+      const inner = this.#kernel.btf.resolve(typeId)
+      const isRecord = inner.kind === 'struct' || inner.kind === 'union'
+      return isRecord ? this.#members(inner, indent, seen) : ''
+    }
+    if (seen.has(name)) return ''
+    seen.add(name)
+    return `${indent}readonly ${name}: ${this.#type(typeId, indent)}\n`
+  }
+
+  #type(typeId: number, indent = ''): string {
+    const type = this.#kernel.btf.resolve(typeId)
+    switch (type.kind) {
+      case 'int':
+        if (type.bool) return 'boolean'
+        return type.size > 8 ? 'unknown' : this.#word(this.#integer(typeId, type.size, type.signed))
+      case 'enum':
+      case 'enum64':
+        return this.#word(this.#integer(typeId, type.size || 4, type.signed))
+      case 'ptr': {
+        const to = this.#kernel.btf.resolve(type.typeId)
+        if (to.kind !== 'struct' && to.kind !== 'union') return this.#word('u64')
+        return to.name === '' ? this.#word('Kernel') : this.#nameOf(to)
+      }
+      case 'array': {
+        const of = this.#kernel.btf.resolve(type.typeId)
+        const length = type.length === 0 ? 'number' : type.length
+        if (of.kind === 'int' && of.size === 1 && !of.bool)
+          return `${this.#word(of.name === 'char' ? 'KernelText' : 'bytes')}<${length}>`
+        return `${this.#word('array')}<${this.#type(type.typeId, indent)}, ${length}>`
+      }
+      case 'struct':
+      case 'union':
+        if (type.name !== '') return this.#nameOf(type)
+        return `{\n${this.#members(type, `${indent}  `)}${indent}}`
+      case 'void':
+        return 'void'
+      default:
+        return 'unknown'
+    }
+  }
+
+  #integer(typeId: number, size: number, signed: boolean): string {
+    const letters = this.#kernel.isBigEndian(typeId) ? 'be' : signed ? 's' : 'u'
+    return `${letters}${size * 8}`
+  }
+}
+
+/** The name of a parameter, or one for a parameter that has none. */
+function tupleName(name: string, i: number): string {
+  if (!isIdentifier(name)) return `argument${i}`
+  return reserved.has(name) ? `${name}_` : name
+}

@@ -1,0 +1,68 @@
+// What is known of the kernel's own types. `npx libbpf-node types` adds to these by declaration merging; as long as it has
+// not, every name is taken, and the compiler checks it.
+import type { Kernel } from './types.js'
+
+/** The kernel's structs and unions: `kernel.task_struct`. `npx libbpf-node types` declares them. */
+export declare namespace kernel {}
+
+/** The arguments of tracepoints, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface Tracepoints {}
+
+/** What tracepoints record, by category and name: `'sched/sched_switch'`. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface TracepointRecords {}
+
+/** The arguments and the result of the kernel's functions, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface KernelFunctions {}
+
+/** The arguments and the result of security hooks, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface LsmHooks {}
+
+/** The contexts of iterators, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface Iterators {}
+
+/** The kernel's structs by name, for helpers that return them. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface Structs {}
+
+/** Has the member `all` if everything was declared, so that any other name is a mistake. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface Declared {}
+
+/** The names of hooks. Those that are not declared may exist, too, unless all are. */
+export type NameIn<Known> = Declared extends { all: true }
+  ? keyof Known & string
+  : (keyof Known & string) | (string & {})
+
+/** A tuple of arguments, or any arguments where none are declared. */
+export type Listed<T> = T extends readonly unknown[] ? T : Kernel[]
+
+/** One of the kernel's structs, by its name. */
+export type Struct<N> = N extends keyof Structs ? Structs[N] : Kernel
+
+/** The arguments of a tracepoint. */
+export type TracepointArguments<N> = N extends keyof Tracepoints ? Listed<Tracepoints[N]> : Kernel[]
+
+/** What a tracepoint records. */
+export type TracepointRecord<N> = N extends keyof TracepointRecords ? TracepointRecords[N] : Kernel
+
+/** The arguments of a function. */
+export type ArgumentsIn<Known, N> = N extends keyof Known
+  ? Known[N] extends { arguments: infer A }
+    ? Listed<A>
+    : Kernel[]
+  : Kernel[]
+
+/** The result of a function. */
+export type ResultIn<Known, N> = N extends keyof Known
+  ? Known[N] extends { result: infer R }
+    ? R
+    : Kernel
+  : Kernel
+
+/** The context of an iterator. */
+export type IteratorContext<N> = N extends keyof Iterators ? Iterators[N] : Kernel

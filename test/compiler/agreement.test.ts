@@ -1,0 +1,152 @@
+// tsc, with the declarations of `libbpf-node types`, and the compiler judge the same programs.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CompileError, compile } from 'libbpf-node/kernel'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { libbpfNode, root, tsc, useFolder } from '../codegen/helper.js'
+
+const folder = useFolder()
+
+const head = `import {
+  array, bpf, bss, data, hash, rawTp, ringbuf, rodata, range, syscall, tpBtf, u8, u32, u64, s32, xdp, XDP, zero,
+  type be16, type bytes, type char, type u16, type s64,
+} from 'libbpf-node/kernel'
+interface Event { pid: u32; comm: char<16> }
+interface Ended { code: s32; after: u64 }
+interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
+export const events = ringbuf<Event>(65536)
+export const two = ringbuf<Event | Ended>(65536)
+export const counts = hash<u32, u64>(16)
+export const last = hash<u32, Event>(16)
+export const slots = array<u64>(4)
+export const limit = rodata<u32>(5)
+export let total = data<u64>(0)
+export let name = bss<char<16>>()
+export const license = 'GPL'
+`
+const inTracepoint = (body: string): string =>
+  `${head}export const p = tpBtf('sched_process_exec', (task, oldPid, bprm) => {\n${body}\n})\n`
+const inPacket = (body: string): string => `${head}export const p = xdp((packet) => {\n${body}\n})\n`
+
+/** What both accept. */
+const right: Record<string, string> = {
+  members: inTracepoint('total = u64(task.tgid)\nreturn 0'),
+  'pointers that are followed': inTracepoint(
+    'total = u64(task.real_parent.group_leader.tgid)\nreturn bprm.argc',
+  ),
+  'text of the kernel': inTracepoint('events.emit({ pid: task.tgid, comm: task.comm })\nreturn 0'),
+  'text of the kernel elsewhere': inTracepoint('name = task.group_leader.comm\nreturn 0'),
+  'structs in structs': inTracepoint('return task.signal.live.counter'),
+  'anonymous members': inTracepoint('total = task.mm.total_vm\nreturn 0'),
+  'a pointer as a condition': inTracepoint('return task.mm ? 1 : 0'),
+  'the address of a struct': inTracepoint('total = u64(task)\nreturn 0'),
+  'a narrower number': inTracepoint('total = task.tgid\nconst x: u64 = limit\ntotal = x\nreturn 0'),
+  'arguments that are numbers': inTracepoint('return oldPid === 0 ? 1 : 0'),
+  'a checked value': inTracepoint('const n = counts.get(1)\nif (!n) return 0\nn.value += 1\nreturn 0'),
+  'a checked value, the other way': inTracepoint(
+    'const n = counts.get(1)\nif (n !== null) n.value = 1\nreturn 0',
+  ),
+  'what set returns': inTracepoint('if (!counts.set(1, 2)) total += 1\nreturn 0'),
+  'a reserved record': inTracepoint(
+    "const e = events.reserve()\nif (!e) return 0\ne.pid = 1\ne.comm = 'a'\nevents.submit(e)\nreturn 0",
+  ),
+  'records of two types': inTracepoint(
+    "two.emit<Event>({ pid: 1, comm: 'a' })\ntwo.emit<Ended>({ code: 1, after: 2 })\nreturn 0",
+  ),
+  'a struct of zeros': inTracepoint('const e = zero<Event>()\ne.pid = 1\nevents.emit(e)\nreturn 0'),
+  'a loop': inTracepoint('for (const i of range(4)) total += i\nreturn 0'),
+  'the running thread': inTracepoint('const t = bpf.getCurrentTask()\nreturn t.tgid'),
+  'a function': `${head}function twice(x: u32): u32 { return x * 2 }\nexport const p = syscall(() => s32(twice(2)))\n`,
+  packets: inPacket(
+    'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\nreturn e.type === 0x800 ? XDP.DROP : XDP.PASS',
+  ),
+  'bytes of a packet': inPacket(
+    'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\nreturn e.to[0] === 255 ? XDP.DROP : XDP.PASS',
+  ),
+  'the activity program': readFileSync(join(root, 'examples/activity/activity.bpf.ts'), 'utf8'),
+}
+
+/** What both refuse. */
+const wrong: Record<string, string> = {
+  'a member that does not exist': inTracepoint('total = u64(task.tgidd)\nreturn 0'),
+  'a member further away that does not exist': inTracepoint('return task.real_parent.mm.pgdd ? 1 : 0'),
+  'a member of a number': inTracepoint('return task.tgid.pid'),
+  'a struct as a number': inTracepoint('total = task\nreturn 0'),
+  'text as a number': inTracepoint('total = task.comm\nreturn 0'),
+  'a number as text': inTracepoint('name = task.tgid\nreturn 0'),
+  'kernel memory that is written': inTracepoint('task.tgid = 1\nreturn 0'),
+  'a parameter too many': `${head}export const p = tpBtf('sched_process_exec', (a, b, c, d) => 0)\n`,
+  'a number that is too large for its type': inTracepoint('const x: u32 = bpf.ktimeGetNs()\nreturn s32(x)'),
+  'a member that is too small': inTracepoint("events.emit({ pid: task.start_time, comm: 'a' })\nreturn 0"),
+  'a value that may be null': inTracepoint('const n = counts.get(1)\nn.value += 1\nreturn 0'),
+  'a record that may be null': inTracepoint(
+    'const e = events.reserve()\ne.pid = 1\nevents.submit(e)\nreturn 0',
+  ),
+  'a packet that may end': inPacket('return packet.read<Ethernet>(0).type === 0x800 ? XDP.DROP : XDP.PASS'),
+  'a member of a record that does not exist': inTracepoint("events.emit({ pit: 1, comm: 'a' })\nreturn 0"),
+  'a member of a record that is missing': inTracepoint('events.emit({ pid: 1 })\nreturn 0'),
+  'a record of another type': inTracepoint('two.emit<Ethernet>(zero<Ethernet>())\nreturn 0'),
+  'a value of another type': inTracepoint('last.set(1, 5)\nreturn 0'),
+  'a key of another type': inTracepoint("counts.set('a', 5)\nreturn 0"),
+  'an argument too few': inTracepoint('counts.set(1)\nreturn 0'),
+  'an argument too many': inTracepoint('counts.delete(1, 2)\nreturn 0'),
+  'a function that maps do not have': inTracepoint('counts.put(1, 2)\nreturn 0'),
+  'a helper that does not exist': inTracepoint('total = bpf.ktimeGetNS()\nreturn 0'),
+  'a helper with an argument too many': inTracepoint('total = bpf.ktimeGetNs(1)\nreturn 0'),
+  'a name that does not exist': inTracepoint('total = coutns\nreturn 0'),
+  'a type that does not exist': inTracepoint('const x: u23 = 1\nreturn 0'),
+  'an action that does not exist': inPacket('return XDP.PAS'),
+  'a const that changes': inTracepoint('const x: u32 = 1\nx = 2\nreturn 0'),
+  'a map that changes': inTracepoint('counts = counts\nreturn 0'),
+  'a constant of user space that is written': inTracepoint('limit = 3\nreturn 0'),
+  'a function with an argument too few': `${head}function twice(x: u32): u32 { return x * 2 }\nexport const p = syscall(() => s32(twice()))\n`,
+  'a function with text for a number': `${head}function twice(x: u32): u32 { return x * 2 }\nexport const p = syscall(() => s32(twice('a')))\n`,
+}
+
+const all = [...Object.entries(right), ...Object.entries(wrong)]
+const fileOf = (i: number): string => `case${i}.bpf.ts`
+let errors = new Map<string, string>()
+
+beforeAll(async () => {
+  const project = join(folder, 'project')
+  mkdirSync(project)
+  for (const [i, [, text]] of all.entries()) writeFileSync(join(project, fileOf(i)), text)
+  const files = all.map((_, i) => join(project, fileOf(i)))
+  const made = await libbpfNode(['types', '-o', join(project, 'kernel.d.ts'), ...files])
+  expect(made).toMatchObject({ status: 0 })
+  const output = await tsc(project, { noEmit: true, noUnusedLocals: false, noUnusedParameters: false })
+  errors = new Map()
+  for (const line of output.split('\n')) {
+    const [, file, message] = /([\w.]+\.ts)\(\d+,\d+\): (.*)/.exec(line) ?? []
+    if (file !== undefined && !errors.has(file)) errors.set(file, message!)
+  }
+}, 60_000)
+
+function verdict(text: string): string | undefined {
+  try {
+    compile(text)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof CompileError)) throw error
+    return error.message
+  }
+}
+
+describe('tsc and the compiler', () => {
+  it('are given declarations without errors', () => {
+    expect(errors.get('kernel.d.ts')).toBeUndefined()
+  })
+
+  it.each(Object.keys(right))('accept %s', (title) => {
+    const i = all.findIndex(([one]) => one === title)
+    expect({ tsc: errors.get(fileOf(i)), compiler: verdict(all[i]![1]) }).toEqual({})
+  })
+
+  it.each(Object.keys(wrong))('refuse %s', (title) => {
+    const i = all.findIndex(([one]) => one === title)
+    expect({ tsc: errors.get(fileOf(i)), compiler: verdict(all[i]![1]) }).toEqual({
+      tsc: expect.any(String),
+      compiler: expect.any(String),
+    })
+  })
+})
