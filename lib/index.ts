@@ -42,6 +42,7 @@ export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf/btf.
 export type { Codec, CodecOptions } from './btf/codec.js'
 export { jsonReplacer } from './btf/json.js'
 export { BtfTypes } from './btf/parse.js'
+export type { RecordView, TextView } from './btf/record-view.js'
 export type * from './btf/types.js'
 export type { BpfErrorCode } from './errors/codes.js'
 export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from './errors/errors.js'

@@ -5,6 +5,7 @@ import { generate } from './generate.js'
 import { describe, resolve, sizeOf } from './layout.js'
 import type { BtfTypes } from './parse.js'
 import { isFlexible, type Plan, Planner } from './plan.js'
+import { setViewSource } from './record-view.js'
 
 /** Options for making a codec. */
 export interface CodecOptions {
@@ -92,7 +93,10 @@ export function compile<T = unknown>(btf: BtfTypes, typeId: number, options: Cod
   const { root, words } = titleOf(btf, typeId, plan)
   const frame = frameOf(plan, size, options.name ?? root, words)
   const make = options.generate !== false && evalAllowed ? generate : compose
-  return codecOf<T>(typeId, make(plan, btf.littleEndian, frame), frame, isFlexible(plan))
+  const codec = codecOf<T>(typeId, make(plan, btf.littleEndian, frame), frame, isFlexible(plan))
+  const source = { plan, littleEndian: btf.littleEndian, root: options.name ?? root }
+  setViewSource(codec, () => source)
+  return codec
 }
 
 /** Returns how errors call a value of a type, and the type itself. */

@@ -16,8 +16,8 @@ import {
 import { readText } from './text.js'
 import * as values from './values.js'
 
-/** `end` is where the record ends. A flexible array extends to it. */
-type Read = (view: DataView, offset: number, end: number) => unknown
+/** `end` is where the record ends. A flexible array extends to it. @internal */
+export type Read = (view: DataView, offset: number, end: number) => unknown
 type Write = (view: DataView, offset: number, value: unknown, end: number) => void
 type Values = Readonly<Record<string, unknown>>
 type WriteMember = (view: DataView, offset: number, value: Values, end: number) => void
@@ -73,6 +73,11 @@ export function composeAccessor(plan: Plan, littleEndian: boolean): Accessor {
     read: (view, offset) => read(view, offset, 0),
     write: (view, offset, value) => write(view, offset, value, 0),
   }
+}
+
+/** Makes a function that reads a value which is part of something larger. It throws faults, not errors. */
+export function composeRead(plan: Plan, littleEndian: boolean): Read {
+  return new Composer(littleEndian).read(plan, '')
 }
 
 class Composer {

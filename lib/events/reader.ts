@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import type { NativeError, OnReady, SourceHandle } from '../../types/binding.js'
 import { type Codec, expectCodec } from '../btf/codec.js'
+import { type RecordView, RecordViewer } from '../btf/record-view.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { explain, type Subject } from '../errors/explain.js'
@@ -39,7 +40,10 @@ interface ReaderSettings<T> extends EventReaderOptions {
 /** How many records are delivered between two looks at the clock: at the beginning, and at most, to a fast callback. */
 const betweenLooks = { first: 64, most: 512 }
 
-/** What reads the records: the callback of `on` or `drain`, or an iteration. */
+/** The most records in an array of {@link EventReader.batches}. */
+const mostInArray = 512
+
+/** What reads the records: the callback of `on`, `onView` or `drain`, or an iteration. */
 interface Reader {
   /** Whether it asks for records when it wants them, instead of being called. */
   readonly pulls: boolean
@@ -52,13 +56,13 @@ interface Reader {
 }
 
 /**
- * What ring buffers and perf buffers have in common. There are four ways to read records. Use one of them at a time:
+ * What ring buffers and perf buffers have in common. There are five ways to read records. Use one of them at a time:
  *
  * - `for await (const record of reader)` reads at the pace of the loop's body. Records wait in the kernel until then.
  * - `for await (const records of reader.batches())` does the same with arrays, which costs less per record.
  * - `reader.on(record => ...)` calls your function with each record as it arrives.
- * - `reader.drain((view, offset, length) => ...)` does the same without creating an object for the record. It is the
- *   fastest way.
+ * - `reader.onView(view => ...)` does the same, but reads members only when you use them.
+ * - `reader.drain((view, offset, length) => ...)` passes the bytes in place. It is the fastest way.
  *
  * Every record is delivered exactly once, even if you pause, stop, or switch to another way of reading in between. The
  * next way of reading gets the records that the previous one did not. Only {@link close}, and removing a map, drop
@@ -140,6 +144,36 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return this
   }
 
+  /**
+   * Like {@link on}, but passes a view that reads members in place when you use them: two members of a record with
+   * twenty cost what two members cost. It is always the same object, which is moved from record to record, and it is
+   * only valid in the call. Use `copy()` for what you keep. {@link RecordView} says what its members are.
+   *
+   * @param listener - `copy()` returns the record as {@link on} passes it
+   * @throws TypeError if the records have no type, or the codec was not made by this package
+   *
+   * @example
+   * ring.onView((event, copy) => {
+   *   if (event.comm.equals('nginx') && event.duration > 1_000_000n) slow.push(copy())
+   * })
+   */
+  onView(listener: (view: RecordView<T>, copy: () => T) => void): this {
+    expectFunction('listener', listener)
+    const codec = this.#codec
+    const viewer = codec && RecordViewer.of<T>(codec)
+    if (codec === undefined || viewer === undefined) {
+      throw new TypeError(
+        `${this.#what} has no views: they need the name of a struct, or its codec from codec() of an object or Btf`,
+      )
+    }
+    return this.drain((view, offset, length) => {
+      if (length < codec.size) codec.decode(view, offset, length)
+      viewer.moveTo(view, offset, length)
+      listener(viewer.view, viewer.copy)
+      viewer.release()
+    })
+  }
+
   /** Ends `on`, `drain`, or the iteration. Records that were not delivered wait for the next way of reading. */
   stop(): void {
     this.#end()
@@ -160,12 +194,12 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Delivers the records that are available now to the callback of `on` or `drain`, without waiting for the event loop.
-   * It also works while the reader is paused.
+   * Delivers the records that are available now to the callback of `on`, `onView` or `drain`, without waiting for the
+   * event loop. It also works while the reader is paused.
    *
    * @param limit - how many records to deliver, at most
    * @returns how many records were delivered
-   * @throws BpfError ERR_BPF_STATE without `on` or `drain`, ERR_BPF_BUSY inside of the callback
+   * @throws BpfError ERR_BPF_STATE without one of these callbacks, ERR_BPF_BUSY inside of the callback
    */
   consume(limit = Number.POSITIVE_INFINITY): number {
     notNegative('limit', 'records', limit)
@@ -204,18 +238,23 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Reads arrays of records, each when you ask for it. Ends when the reader is stopped or closed. If a record cannot be
-   * decoded, you first get the records before it, and then the error.
+   * Reads arrays of up to 512 records, each when you ask for it. Ends when the reader is stopped or closed. If a record
+   * cannot be decoded, you first get the records before it, and then the error.
    */
   batches(): Iteration<T[]> {
+    let batch: T[]
+    let count: number
+    const keep: DrainCallback = (view, offset, length) => {
+      batch[count] = this.#decode(view, offset, length)
+      count++
+    }
     return this.#iterate((source, failNext) => {
-      const batch = new Array<T>(source.left)
-      let count = 0
+      // Objects of larger arrays no longer fit into the processor's cache when you read them.
+      const most = Math.min(source.left, mostInArray)
+      batch = new Array<T>(most)
+      count = 0
       try {
-        source.read((view, offset, length) => {
-          batch[count] = this.#decode(view, offset, length)
-          count++
-        }, source.left)
+        source.read(keep, most)
       } catch (error) {
         if (count === 0) throw error
         failNext(error)
@@ -367,7 +406,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     this.expectReadable()
     if (this.#reader !== undefined) {
       throw this.error(
-        'is being read already: use one of for await, batches(), on() and drain() at a time, and stop() in between',
+        'is being read already: use one of for await, batches(), on(), onView() and drain() at a time, and stop() in between',
         'ERR_BPF_STATE',
       )
     }
@@ -540,7 +579,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 }
 
-/** The callback of `on` or `drain`. */
+/** The callback of `on`, `onView` or `drain`. */
 class Delivery implements Reader {
   readonly pulls = false
   readonly waiting = true

@@ -1,7 +1,9 @@
 import { constants } from 'node:os'
 import type { NativeError, ObjectHandle } from '../../types/binding.js'
-import { type Codec, type CodecOptions, compile } from '../btf/codec.js'
+import { type Codec, type CodecOptions, compile, titleOf } from '../btf/codec.js'
 import { BtfTypes } from '../btf/parse.js'
+import { Planner } from '../btf/plan.js'
+import { setViewSource } from '../btf/record-view.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
@@ -333,7 +335,13 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   #compile<T>(typeId: number, options: CodecOptions = {}): Codec<T> {
     const { bigint = true, generate = true, name } = options
     const ready = bigint && generate ? this.#codecs[typeId]?.(name) : undefined
-    return (ready ?? compile(this.types, typeId, options)) as Codec<T>
+    if (ready === undefined) return compile<T>(this.types, typeId, options)
+    const { types } = this
+    setViewSource(ready as object, () => {
+      const plan = new Planner(types, false).plan(typeId)
+      return { plan, littleEndian: types.littleEndian, root: name ?? titleOf(types, typeId, plan).root }
+    })
+    return ready as Codec<T>
   }
 
   // ---- Life cycle

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Codec, compile } from '../../lib/btf/codec.js'
 import type { BtfTypes } from '../../lib/btf/parse.js'
+import { RecordViewer } from '../../lib/btf/record-view.js'
 import { gen, tsc, useFolder } from '../codegen/helper.js'
 import { randomOf } from '../helpers/random.js'
 import { Elf, fieldsOf, runC } from './helper.js'
@@ -126,6 +127,38 @@ describe.each(['bpfel', 'bpfeb'])('random structs, %s', (target) => {
     expect(ambiguous).toBeLessThan(structs.length)
   })
 })
+
+describe.each(['bpfel', 'bpfeb'])('views of random structs, %s', (target) => {
+  test('have the same members as decoded records', () => {
+    const { btf } = objects.get(target)!
+    for (const [i] of structs.entries()) {
+      const codec = compile<Record<string, unknown>>(btf, idOf(btf, i))
+      const viewer = RecordViewer.of(codec)!
+      for (let n = 0; n < 3; n++) {
+        const bytes = bytesFor(codec)
+        const around = Buffer.concat([random(5), bytes, random(9)])
+        const view = new DataView(around.buffer, around.byteOffset, around.length)
+        viewer.moveTo(view, 5, bytes.length)
+        same(plain(viewer.view), codec.decodeBytes(bytes), `r${i}`)
+        same(viewer.copy(), codec.decodeBytes(bytes), `r${i}`)
+      }
+    }
+  })
+})
+
+/** Reads all members of a view. */
+function plain(view: object): object {
+  const entries = Object.entries(view).map(([name, value]: [string, unknown]) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array)
+      return [name, value]
+    if (!('equals' in value && value.equals instanceof Function)) return [name, plain(value)]
+    const text = String(value)
+    expect(value.equals(text)).toBe(true)
+    expect(value.equals(`${text}.`)).toBe(false)
+    return [name, text]
+  })
+  return Object.fromEntries(entries)
+}
 
 /** Compares values. This is faster than expect(). */
 function same(one: unknown, other: unknown, name: string): void {

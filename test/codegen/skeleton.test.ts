@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { BpfError, BpfObject, type RingBuffer } from 'libbpf-node'
+import { BpfError, BpfObject, type RecordView, type RingBuffer } from 'libbpf-node'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { biome, gen, root, tsc, useFolder } from './helper.js'
 
@@ -211,7 +211,14 @@ describe('a generated class', () => {
     expect(object.bss.seen).toBeGreaterThan(0n)
     // The method of the base class still works.
     const again = object.events('events', 'event')
-    expect(again.closed).toBe(false)
+    const ports: unknown[] = []
+    again.onView((view) => {
+      const { comm, addr } = view as RecordView<{ comm: string; addr: { port: number } }>
+      if (comm.equals('true')) ports.push(addr.port)
+    })
+    execFileSync('/bin/true')
+    again.consume()
+    expect(ports).toEqual([99])
     again.close()
   })
 

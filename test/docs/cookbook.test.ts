@@ -138,6 +138,10 @@ const recipes: Record<string, Recipe> = {
     wanted: /bpf_trace_printk: executed, pid \d+$/m,
     happen: () => execFileSync(command),
   },
+  flood: {
+    sample: /^\d+ system calls, \d+ of this thread, the last at \d+$/,
+    wanted: /^\d+ system calls, [1-9]\d* of this thread, the last at [1-9]\d*$/m,
+  },
 }
 
 /** The recipes of the page, by the name of their files. */
@@ -197,9 +201,9 @@ async function runRecipe(name: string, { wanted, happen, args = () => [] }: Reci
 }
 
 describe('docs/cookbook.md', () => {
-  it('has twenty recipes, and a test of each', () => {
+  it('has twenty-one recipes, and a test of each', () => {
     expect([...sections.keys()]).toEqual(Object.keys(recipes))
-    expect(sections.size).toBe(20)
+    expect(sections.size).toBe(21)
   })
 
   it.each(Object.entries(recipes))('the sample of recipe %s looks like its output', (name, { sample }) => {
