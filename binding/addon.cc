@@ -3,8 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include <algorithm>
-
 #include "util/call.h"
 
 void Define(napi_env env, napi_value exports, std::initializer_list<Function> functions) {
@@ -35,13 +33,7 @@ napi_value SetLogLevel(napi_env env, napi_callback_info info) {
 napi_value LongLogText(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* log = args.handle<LongLog>(0);
-  if (!args.ok()) return nullptr;
-  // V8's strings end below 2^29 characters.
-  constexpr size_t kMost = (1 << 29) - 32;
-  size_t size = std::min(log->text.size(), kMost);
-  napi_value text = nullptr;
-  napi_create_string_utf8(env, log->text.data() + log->text.size() - size, size, &text);
-  return text;
+  return args.ok() ? LongText(env, log->text) : nullptr;
 }
 
 napi_value LibbpfVersion(napi_env env, napi_callback_info) { return ToJs(env, libbpf_version_string()); }

@@ -155,6 +155,27 @@ Object* Loadable(napi_env env, Args& args) {
   return object;
 }
 
+int GiveLogBuffers(ObjectState& state) {
+  if (state.kernel_log.size() == 0) return 0;
+  bpf_program* program;
+  bpf_object__for_each_program(program, state.object) {
+    if (!bpf_program__autoload(program) || state.log_buffers.count(program) > 0) continue;
+    OwnedBytes buffer = OwnedBytes::Zeroed(state.kernel_log.size());
+    if (buffer.failed()) return -ENOMEM;
+    int error = bpf_program__set_log_buf(program, reinterpret_cast<char*>(buffer.data()), buffer.size());
+    if (error != 0) return error;
+    state.log_buffers.emplace(program, std::move(buffer));
+  }
+  return 0;
+}
+
+int KeepLogs(ObjectState& state, int (*work)(bpf_object*)) {
+  int error = GiveLogBuffers(state);
+  if (error != 0) return error;
+  LogCapture::KeepProgramLogs(&state.logs);
+  return work(state.object);
+}
+
 // bpf_object__prepare and bpf_object__load, on this thread or on the pool; `data` is the name of the
 // function.
 template <int (*Work)(bpf_object*)>
@@ -162,7 +183,8 @@ napi_value Sync(napi_env env, napi_callback_info info) {
   Args args(env, info);
   Object* object = Loadable(env, args);
   if (object == nullptr) return nullptr;
-  bool done = Call(env, static_cast<const char*>(args.data()), [&] { return Work(object->get()); });
+  bool done =
+      Call(env, static_cast<const char*>(args.data()), [&] { return KeepLogs(*object->state, Work); });
   if (!done) object->state->failed = true;
   return Undefined(env);
 }
@@ -175,7 +197,7 @@ napi_value Async(napi_env env, napi_callback_info info) {
   std::shared_ptr<ObjectState> state = object->state;
   state->busy = true;
   return CallAsync(
-      env, static_cast<const char*>(args.data()), [state] { return Work(state->object); },
+      env, static_cast<const char*>(args.data()), [state] { return KeepLogs(*state, Work); },
       [state, env](int result) {
         state->busy = false;
         if (result < 0) state->failed = true;

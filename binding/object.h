@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "util/handle.h"
@@ -21,6 +23,8 @@ struct ObjectState {
     object = nullptr;
     held.clear();
     kernel_log = OwnedBytes();
+    log_buffers.clear();
+    logs.clear();
   }
 
   bpf_object* object = nullptr;
@@ -38,8 +42,13 @@ struct ObjectState {
   bool failed = false;
   // Descriptors that libbpf knows by number.
   std::vector<UniqueFd> held;
-  // For kernel_log_buf. libbpf has a pointer to it until the object is loaded.
+  // For kernel_log_buf, where the kernel writes about the BTF. libbpf has a pointer to it until the object is
+  // loaded.
   OwnedBytes kernel_log;
+  // A buffer of the same size for each program, because each log overwrites the one before.
+  std::unordered_map<const bpf_program*, OwnedBytes> log_buffers;
+  // Without such buffers: the verifier's log of each program, by its name.
+  std::unordered_map<std::string, std::string> logs;
 
   bool Closable() const { return !busy && users == 0; }
 

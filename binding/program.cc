@@ -192,6 +192,18 @@ napi_value Unload(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+napi_value VerifierLog(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  if (!args.ok()) return nullptr;
+  const ObjectState& object = *program->object;
+  auto buffer = object.log_buffers.find(program->get());
+  if (buffer != object.log_buffers.end())
+    return LongText(env, reinterpret_cast<const char*>(buffer->second.data()));
+  auto log = object.logs.find(bpf_program__name(program->get()));
+  return LongText(env, log != object.logs.end() ? log->second : std::string_view());
+}
+
 template <int (*Work)(bpf_program*, const char*)>
 napi_value WithPath(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -336,6 +348,7 @@ void DefineProgram(napi_env env, napi_value exports) {
              {"programInsnCount", Get<bpf_program__insn_cnt>},
              {"programInsns", Insns},
              {"programSetInsns", SetInsns},
+             {"programVerifierLog", VerifierLog},
              {"programFd", Get<bpf_program__fd>},
              {"programUnload", Unload},
              {"programPin", WithPath<bpf_program__pin>, "bpf_program__pin"},

@@ -27,8 +27,8 @@ function render(topics) {
 
 libbpf ${version} has ${all.length} public functions. This page says for each one how you reach it from Node.js, or why there is
 nothing to reach. ${all.length - absent} have an equivalent, and ${absent} have none. \`object\`, \`program\`, \`map\`, \`link\`, \`ring\`, \`perf\`,
-\`userRing\` and \`btf\` stand for objects of the classes \`BpfObject\`, \`Program\`, \`BpfMap\`, \`Link\`, \`RingBuffer\`, \`PerfBuffer\`,
-\`UserRingBuffer\` and \`Btf\`.
+\`userRing\` and \`btf\` stand for objects of the classes \`BpfObject\`, \`Program\`, \`BpfMap\`, \`Link\`, \`RingBuffer\`,
+\`PerfBuffer\`, \`UserRingBuffer\` and \`Btf\`.
 
 <!-- npm run format writes this page from scripts/libbpf-functions.json. -->
 

@@ -45,6 +45,7 @@ const guide = [
   section('Compare', [
     ['With other libraries', '/comparison'],
     ['Coming from ...', '/coming-from'],
+    ['Functions of libbpf', '/libbpf'],
   ]),
   section('Develop', [
     ['Architecture', '/architecture'],

@@ -345,7 +345,7 @@ export interface Binding {
   objectLoadSync(object: ObjectHandle): void
   /** A copy of the object's `.BTF`, or `undefined` if it has none. */
   objectBtf(object: ObjectHandle): Uint8Array | undefined
-  /** The text that the kernel wrote into the buffer of `kernelLogSize` bytes. */
+  /** What the kernel wrote about the BTF into the buffer of `kernelLogSize` bytes. */
   objectKernelLog(object: ObjectHandle): string
   /** The descriptor of the BTF of a loaded object; negative if it has none. The object owns it. */
   objectBtfFd(object: ObjectHandle): number
@@ -407,6 +407,8 @@ export interface Binding {
    * @param moves - where each slot of the instructions that there were is among the new ones, as 32-bit numbers
    */
   programSetInsns(program: ProgramHandle, instructions: Uint8Array, moves: Uint8Array): void
+  /** '' if there is none. It is cut off at its beginning as that of longLogText. */
+  programVerifierLog(program: ProgramHandle): string
   /** Negative before load, and for a program that was not loaded. */
   programFd(program: ProgramHandle): number
   programUnload(program: ProgramHandle): void

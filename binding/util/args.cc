@@ -204,6 +204,15 @@ napi_value ToJs(napi_env env, const std::string& value) {
   return result;
 }
 
+napi_value LongText(napi_env env, std::string_view text) {
+  // V8's strings end below 2^29 characters.
+  constexpr size_t kMost = (1 << 29) - 32;
+  if (text.size() > kMost) text.remove_prefix(text.size() - kMost);
+  napi_value result = nullptr;
+  napi_create_string_utf8(env, text.data(), text.size(), &result);
+  return result;
+}
+
 napi_value Undefined(napi_env env) {
   napi_value result = nullptr;
   napi_get_undefined(env, &result);

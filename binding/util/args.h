@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "handle.h"
@@ -120,6 +121,8 @@ napi_value ToJs(napi_env env, int32_t value);
 napi_value ToJs(napi_env env, uint64_t value);     // a bigint
 napi_value ToJs(napi_env env, const char* value);  // undefined for null
 napi_value ToJs(napi_env env, const std::string& value);
+// The text, or its end if it has 512 MiB or more.
+napi_value LongText(napi_env env, std::string_view text);
 napi_value Undefined(napi_env env);
 // Returns a new BigUint64Array with a copy of the values.
 napi_value CopyU64s(napi_env env, const std::vector<uint64_t>& values);

@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 namespace {
 
@@ -13,10 +14,23 @@ thread_local LogCapture* current = nullptr;
 }  // namespace
 
 struct LogSink {
+  // The arguments of this message are the name of the program and its log.
+  static void KeepProgramLog(LogCapture& capture, const char* format, va_list arguments) {
+    if (strstr(format, "prog '%s': -- BEGIN PROG LOAD LOG --\n%s--") == nullptr) return;
+    va_list again;
+    va_copy(again, arguments);
+    const char* name = va_arg(again, const char*);
+    const char* log = va_arg(again, const char*);
+    (*capture.program_logs_)[name] = log;
+    va_end(again);
+  }
+
   static int Print(libbpf_print_level level, const char* format, va_list arguments) {
     LogCapture* capture = current;
     bool is_warning = level == LIBBPF_WARN;
     bool is_wanted = capture != nullptr && level <= capture->level_;
+    if (level == LIBBPF_DEBUG && capture != nullptr && capture->program_logs_ != nullptr)
+      KeepProgramLog(*capture, format, arguments);
     if (capture == nullptr || !(is_warning || is_wanted)) return 0;
     va_list again;
     va_copy(again, arguments);
@@ -64,6 +78,10 @@ void LogCapture::Warn(const std::string& text) {
   if (current == nullptr) return;
   current->warnings_.starts_.push_back(current->warnings_.text_.size());
   current->warnings_.text_ += text + "\n";
+}
+
+void LogCapture::KeepProgramLogs(std::unordered_map<std::string, std::string>* logs) {
+  if (current != nullptr) current->program_logs_ = logs;
 }
 
 void LogCapture::Install() { libbpf_set_print(LogSink::Print); }

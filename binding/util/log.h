@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,11 @@ class LogCapture {
   // Adds a warning of our own to those of the call that runs on this thread.
   static void Warn(const std::string& text);
 
+  // From now on, the capture of this thread keeps the verifier's log of each program that is loaded, by its
+  // name. libbpf prints it for debugging, unless it was given a buffer. The log of a program that is rejected
+  // is a warning.
+  static void KeepProgramLogs(std::unordered_map<std::string, std::string>* logs);
+
   // Makes captures work. May be called any number of times, from any thread.
   static void Install();
 
@@ -61,6 +67,7 @@ class LogCapture {
   LogCapture* outer_;
   Warnings warnings_;
   std::vector<LogMessage> messages_;
+  std::unordered_map<std::string, std::string>* program_logs_ = nullptr;
 };
 
 // A long log that stays outside of V8's heap until somebody reads it.

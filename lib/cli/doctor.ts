@@ -1,15 +1,20 @@
-import type { Finding } from '../doctor/finding.js'
+import { budgetOf, type ProgramBudget } from '../doctor/budget.js'
+import { type Finding, ok, problem } from '../doctor/finding.js'
 import { examineMachine } from '../doctor/machine.js'
 import { examineObject } from '../doctor/object.js'
 import { features } from '../features/features.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
 import { machineForJson } from './features.js'
-import { columns, paint, parseOptions, print, printJson, wrap } from './output.js'
+import { columns, paint, parseOptions, print, printJson, right, table, wrap } from './output.js'
 
-const options = { json: { type: 'boolean' } } as const
+const options = {
+  json: { type: 'boolean' },
+  budget: { type: 'boolean' },
+  'max-instructions': { type: 'string' },
+} as const
 
 export const command: Command = {
-  usage: '[--json] [OBJECT]',
+  usage: '[--json] [--budget] [--max-instructions N] [OBJECT]',
   summary: 'Check whether this machine is ready for BPF, and whether an object loads on it',
   help: `Prints one line per check: ok, note (a limitation that does not concern everybody) or problem (a requirement is
 missing), and what helps. With OBJECT, a compiled BPF object such as exec.bpf.o, it also checks which capabilities the
@@ -17,7 +22,10 @@ object requires, whether this kernel supports its types of programs and maps, it
 attaches to, and whether its programs load. It tries the load if it has the privileges. Nothing stays loaded, and nothing
 is attached.
 
-      --json  print JSON
+      --json                print JSON
+      --budget              also show how much work each program of OBJECT is for the verifier: the instructions that
+                            it processed, the states that it created and held at one time, and the bytes of stack
+      --max-instructions N  with --budget: a program for which the verifier processes more is a problem
 
 The exit code is 1 if there is a problem with the machine or, if OBJECT is given, with the object.
 `,
@@ -26,25 +34,68 @@ The exit code is 1 if there is a problem with the machine or, if OBJECT is given
     const [path] = positionals
     if (path === '') throw new UsageError('OBJECT is empty')
     if (positionals.length > 1) throw new UsageError('only one OBJECT can be checked at a time')
+    const most = limitOf(values['max-instructions'])
+    const wantsBudget = values.budget === true || most !== undefined
+    if (wantsBudget && path === undefined) throw new UsageError('--budget needs an OBJECT')
     const machine = features.machine()
     const checks = examineMachine(machine)
     const object = path === undefined ? undefined : await examineObject(path)
+    const budget = wantsBudget ? await budgetOf(path!, object!.programs) : undefined
+    const excess = budget === undefined || most === undefined ? [] : overBudget(budget, most)
+    const findings = object && [...object.findings, ...excess]
     // An object may not need what the machine lacks.
-    const isWell = (object?.findings ?? checks).every(({ state }) => state !== 'problem')
+    const isWell = (findings ?? checks).every(({ state }) => state !== 'problem')
     if (values.json)
       printJson({
         ok: isWell,
         machine: machineForJson(machine),
         checks,
-        ...(object !== undefined && { object }),
+        ...(object !== undefined && { object: { ...object, findings } }),
+        ...(budget !== undefined && { budget }),
       })
     else {
       print(show(checks))
-      if (object !== undefined) print(`\n${show(object.findings)}`)
+      if (findings !== undefined) print(`\n${show(findings)}`)
+      if (budget !== undefined) print(`\n${showBudget(budget)}`)
       print(`\n${verdict(isWell, path)}\n`)
     }
     return isWell ? exitCodes.ok : exitCodes.failed
   },
+}
+
+function limitOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d{1,9}$/.test(text))
+    throw new UsageError(`--max-instructions ${text} is not a number of instructions`)
+  return Number(text)
+}
+
+function overBudget(budget: readonly ProgramBudget[], most: number): Finding[] {
+  const over = budget.filter(({ instructions }) => instructions > most)
+  if (over.length === 0) return [ok('budget', `no program takes the verifier more than ${most} instructions`)]
+  return over.map(({ program, instructions }) =>
+    problem(
+      `budget ${program}`,
+      `the verifier processes ${instructions} instructions, and the budget is ${most}`,
+      'fewer branches inside of loops help, or functions that are not inlined',
+    ),
+  )
+}
+
+function showBudget(budget: readonly ProgramBudget[]): string {
+  if (budget.length === 0)
+    return 'None of its programs loads here, so there are no figures about the verifier.\n'
+  const rows = budget.map((one) => [
+    visible(one.program),
+    String(one.instructions),
+    `${((100 * one.instructions) / one.limit).toFixed(1)}%`,
+    String(one.totalStates),
+    String(one.peakStates),
+    one.stackDepths.join('+'),
+    one.duration === undefined ? '' : `${(one.duration / 1000).toFixed(1)} ms`,
+  ])
+  const numbers = ['instructions', 'of limit', 'states', 'peak', 'stack', 'time'].map(right)
+  return table([{ title: 'program' }, ...numbers], rows)
 }
 
 const colors = { ok: 'green', note: 'yellow', problem: 'red' } as const

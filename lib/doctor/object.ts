@@ -18,6 +18,8 @@ export interface ObjectReport {
   readonly findings: readonly Finding[]
   /** What loading and attaching the object requires. */
   readonly capabilities: readonly Capability[]
+  /** The programs that a loader would load. */
+  readonly programs: readonly string[]
 }
 
 /**
@@ -29,7 +31,7 @@ export async function examineObject(path: string): Promise<ObjectReport> {
   try {
     object = BpfObject.open(path)
   } catch (error) {
-    return { findings: [problem('object', messageOf(error))], capabilities: [] }
+    return { findings: [problem('object', messageOf(error))], capabilities: [], programs: [] }
   }
   using opened = object
   const all = [...opened.programs.values()]
@@ -58,7 +60,7 @@ export async function examineObject(path: string): Promise<ObjectReport> {
     ]),
     ...load.findings,
   ]
-  return { findings, capabilities }
+  return { findings, capabilities, programs: names }
 }
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`

@@ -24,9 +24,9 @@ export interface Subject {
   /** The capabilities that the call requires. */
   capabilities?: (() => Capability[]) | undefined
   /**
-   * Reads the kernel's log from the caller's own buffer. libbpf does not print a log that it was given a buffer for.
+   * Reads the log of a program from the caller's own buffer. libbpf does not print a log that it was given a buffer for.
    */
-  kernelLog?: (() => string) | undefined
+  kernelLog?: ((program: string) => string) | undefined
 }
 
 const closed: Record<string, string> = {
@@ -97,7 +97,7 @@ function findRejection(
   // A log that did not fit into its buffer can end anywhere.
   if (errno === constants.errno.ENOSPC) return undefined
   const printed = verifierLogOf(program, log)
-  const text = printed ?? subject.kernelLog?.() ?? ''
+  const text = printed ?? subject.kernelLog?.(program) ?? ''
   const rejection = rejectionIn(text, program)
   if (rejection === undefined) return undefined
   return { ...rejection, text: printed === undefined ? text : () => verifierLogOf(program, whole()) ?? '' }

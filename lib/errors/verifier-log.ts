@@ -81,6 +81,42 @@ function sourceOf([, text, file, line, bare]: RegExpExecArray): SourceLine {
   return { file: file ?? '', line: Number(line ?? 0), text: (text ?? bare!).trim() }
 }
 
+/** What the verifier reports about its work on a program. Older kernels do not report everything. */
+export interface VerifierStats {
+  /** How many instructions it processed, over all paths. */
+  readonly instructions: number
+  /** How many it would have processed at most. */
+  readonly limit: number
+  /** The most states that it kept for one instruction. */
+  readonly maxStatesPerInstruction: number
+  /** How many states it created, and how many it held at one time. */
+  readonly totalStates: number
+  readonly peakStates: number
+  /** How many bytes of stack the program uses, and then each of its functions; up to 512 along a chain of calls. */
+  readonly stackDepths: readonly number[]
+  /** How long it took, in microseconds. */
+  readonly duration: number | undefined
+}
+
+/** Reads the statistics at the end of a verifier log; `undefined` if it has none. */
+export function readStats(log: string): VerifierStats | undefined {
+  const text = log.slice(-readFromEnd)
+  const [, instructions, limit] = /processed (\d+) insns \(limit (\d+)\)/.exec(text) ?? []
+  if (instructions === undefined) return undefined
+  const number = (word: string): number => Number(new RegExp(`\\b${word} (\\d+)`).exec(text)?.[1] ?? 0)
+  const [, depths] = /stack depth ([\d+]+)/.exec(text) ?? []
+  const [, duration] = /verification time (\d+) usec/.exec(text) ?? []
+  return {
+    instructions: Number(instructions),
+    limit: Number(limit),
+    maxStatesPerInstruction: number('max_states_per_insn'),
+    totalStates: number('total_states'),
+    peakStates: number('peak_states'),
+    stackDepths: depths?.split('+').map(Number) ?? [],
+    duration: duration === undefined ? undefined : Number(duration),
+  }
+}
+
 /** The program that failed to load, by what libbpf says. */
 export function rejectedProgram(warnings: string): string | undefined {
   return /prog '([^'\n]*)': (?:BPF program load failed|failed to load): /.exec(warnings)?.[1]

@@ -11,20 +11,15 @@ const BPF_F_RDONLY_PROG = 1 << 7
 /**
  * What an error of loading is about.
  *
- * @param kernelLog - reads the buffer of the option `kernelLogSize`
  * @internal
  */
-export function loadSubject(
-  object: BpfObject,
-  btfCustomPath: string | undefined,
-  kernelLog: () => string,
-): Subject {
+export function loadSubject(object: BpfObject, btfCustomPath: string | undefined): Subject {
   return {
     what: `load object '${object.name}'`,
     object: object.name,
     capabilities: () =>
       capabilitiesFor([...object.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
-    kernelLog,
+    kernelLog: (program) => object.programs.get(program)?.verifierLog ?? '',
     reason: (error) =>
       pinMismatch(error.log, object.maps.values()) ??
       unreadableBtf(error.log, btfCustomPath) ??

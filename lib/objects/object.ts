@@ -63,8 +63,8 @@ export interface OpenOptions {
   /** What the verifier logs: 1 for branches, 2 for every instruction, 4 for statistics. Add them up. */
   kernelLogLevel?: number
   /**
-   * The size of a buffer for the kernel's log, in bytes. You can then read the log with {@link BpfObject.kernelLog}.
-   * Without it libbpf uses a buffer that grows, and the log of a rejected program is in the error.
+   * The size of the buffer for the log of each program, in bytes, if you want a limit: a longer log is an error. Without
+   * it, the buffer grows. You can read the logs with {@link BpfObject.kernelLog} and {@link Program.verifierLog}.
    */
   kernelLogSize?: number
 }
@@ -628,9 +628,19 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
     this.#do(`unpin the programs from ${path}`, () => native.objectUnpinPrograms(this.#handle, path), path)
   }
 
-  /** The log that the kernel wrote into the buffer of {@link OpenOptions.kernelLogSize}; '' without such a buffer. */
+  /**
+   * What the verifier logged about all programs, in the order of the file; '' without {@link
+   * OpenOptions.kernelLogLevel} or {@link Program.logLevel}. If it is about several programs, a line with the name
+   * precedes each one. Where no program has one, it is what the kernel logged about the object's BTF into a buffer of
+   * {@link OpenOptions.kernelLogSize}.
+   */
   get kernelLog(): string {
-    return this.#do('read the kernel log', () => native.objectKernelLog(this.#handle))
+    const about = this.#do('read the kernel log', () => native.objectKernelLog(this.#handle))
+    const logs = [...this.programs.values()]
+      .map(({ name, verifierLog }) => ({ name, verifierLog }))
+      .filter(({ verifierLog }) => verifierLog !== '')
+    if (logs.length < 2) return logs[0]?.verifierLog ?? about
+    return logs.map(({ name, verifierLog }) => `-- program '${name}' --\n${verifierLog}`).join('')
   }
 
   /**
@@ -707,7 +717,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   get #loadSubject(): Subject {
-    return loadSubject(this, this.#btfCustomPath, () => native.objectKernelLog(this.#handle))
+    return loadSubject(this, this.#btfCustomPath)
   }
 
   #notFound(what: string, name: string, names: Iterable<string>): never {

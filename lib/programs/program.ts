@@ -36,6 +36,7 @@ import { isBytes, ownBytes } from '../btf/bytes.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
+import { readStats, type VerifierStats } from '../errors/verifier-log.js'
 import { type Attachable, attachablePrograms, type Dispatcher, type Owner } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { capabilitiesFor } from '../machine/capabilities.js'
@@ -209,6 +210,28 @@ export class Program implements Disposable {
   }
   set logLevel(level: number) {
     this.#do('set the log level', () => native.programSetLogLevel(this.#handle, level))
+  }
+
+  /**
+   * What the verifier logged about the program while {@link BpfObject.load} loaded it; '' unless {@link logLevel} was
+   * set. If it was rejected, the log is in {@link VerifierError.verifierLog}; with {@link OpenOptions.kernelLogSize} it
+   * is here, too. (`bpf_program__log_buf`)
+   */
+  get verifierLog(): string {
+    return this.#do('read the log', () => native.programVerifierLog(this.#handle))
+  }
+
+  /**
+   * How much work the program was for the verifier, from its log; `undefined` unless {@link logLevel} was set. Level 4
+   * logs nothing else, and includes the stack and the time. (Linux 5.2)
+   *
+   * @example
+   * const obj = BpfObject.open('exec.bpf.o', { kernelLogLevel: 4 })
+   * await obj.load()
+   * obj.program('on_exec').verifierStats?.instructions
+   */
+  get verifierStats(): VerifierStats | undefined {
+    return readStats(this.verifierLog)
   }
 
   /** Sets the network device that the program is offloaded to. Call it before load. (`bpf_program__set_ifindex`) */

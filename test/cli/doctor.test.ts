@@ -285,3 +285,43 @@ describe('libbpf-node doctor OBJECT', () => {
     ])
   })
 })
+
+describe('doctor OBJECT --budget', () => {
+  it('shows the work of the verifier for each program', async () => {
+    const { status, stdout } = await libbpfNode(['doctor', '--budget', objectPath('programs')])
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^program +instructions +of limit +states +peak +stack +time$/m)
+    expect(stdout).toMatch(/^length +2 +0\.0% +0 +0 +0 +\d+\.\d ms$/m)
+    expect(stdout).not.toMatch(/^on_exit /m)
+  })
+
+  it('fails if a program is over the budget', async () => {
+    const args = ['doctor', '--json', '--max-instructions', '5', objectPath('programs')]
+    const { status, stdout } = await libbpfNode(args)
+    expect(status).toBe(1)
+    const { ok, object, budget } = JSON.parse(stdout) as Report & {
+      budget: { program: string; instructions: number }[]
+    }
+    expect(ok).toBe(false)
+    const over = budget.filter(({ instructions }) => instructions > 5).map(({ program }) => program)
+    expect(over).toContain('mark')
+    expect(object!.findings.filter(({ state }) => state === 'problem').map(({ check }) => check)).toEqual(
+      over.map((name) => `budget ${name}`),
+    )
+    expect(budget.map(({ program }) => program)).toContain('length')
+  })
+
+  it('measures the programs that load if others are refused', async () => {
+    const { stdout } = await libbpfNode(['doctor', '--json', '--budget', objectPath('bad-pointer')])
+    expect((JSON.parse(stdout) as { budget: unknown[] }).budget).toEqual([])
+  })
+
+  it.each([
+    [['--budget'], '--budget needs an OBJECT'],
+    [['--max-instructions', 'many', 'x.bpf.o'], '--max-instructions many is not a number of instructions'],
+  ])('refuses %j', async (args, message) => {
+    const { status, stderr } = await libbpfNode(['doctor', ...args])
+    expect(status).toBe(2)
+    expect(stderr).toContain(message)
+  })
+})
