@@ -16,6 +16,7 @@ const options = {
   watch: { type: 'boolean' },
   include: { type: 'string', short: 'I', multiple: true },
   define: { type: 'string', short: 'D', multiple: true },
+  kernel: { type: 'string' },
   target: { type: 'string' },
   clang: { type: 'string' },
 } as const
@@ -37,6 +38,7 @@ or a compiled object. All of these become exec.skel.ts. Several files are linked
       --watch            generate again whenever a source or header changes
   -I, --include FOLDER   where clang looks for headers; libbpf's headers and the kernel's vmlinux.h are always found
   -D, --define NAME[=VALUE]
+      --kernel VERSION   the oldest kernel that TypeScript has to load into, such as 5.10: what it lacks is an error
       --target TARGET    bpf (the byte order of this machine), bpfel or bpfeb
       --clang PROGRAM    the compiler; by default $CLANG, otherwise the first clang on the PATH
 
@@ -72,6 +74,8 @@ function parse(args: string[]): Asked {
   if (positionals.length === 0) throw new UsageError('a FILE is required')
   if (values.output === '') throw new UsageError('--output requires the name of a file')
   if (!isTarget(target)) throw new UsageError(`--target ${target}: the targets are ${targets.join(', ')}`)
+  if (values.kernel !== undefined && !/^\d+\.\d+$/.test(values.kernel))
+    throw new UsageError(`--kernel ${values.kernel}: the version of a kernel is written as in 5.10`)
   if (check && watch) throw new UsageError('--check and --watch cannot be used together')
   if (each && (values.output !== undefined || values.name !== undefined)) {
     throw new UsageError('--each writes several files, so it cannot be used with --output or --name')
@@ -95,6 +99,7 @@ function parse(args: string[]): Asked {
       includes: values.include ?? [],
       defines: values.define ?? [],
       target,
+      oldestKernel: values.kernel,
       clang: values.clang,
       more,
     },

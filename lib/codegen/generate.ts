@@ -19,6 +19,8 @@ export interface GenerateOptions extends ClangOptions {
   readonly types: readonly string[]
   /** Writes the object to a file beside the TypeScript file. */
   readonly external: boolean
+  /** The oldest kernel that TypeScript for the kernel has to load into. */
+  oldestKernel?: string | undefined
 }
 
 export interface Generated {
@@ -103,19 +105,20 @@ interface Part {
   readonly warnings: string
 }
 
-async function partOf(input: string, options: ClangOptions): Promise<Part> {
+async function partOf(input: string, options: GenerateOptions): Promise<Part> {
   if (!existsSync(input)) throw new CompileError(`no such file '${input}'`)
   if (/\.(c|h)$/.test(input)) return { input, ...(await compile(input, options)) }
   if (/\.[cm]?ts$/.test(input))
-    return { input, object: await compileTypeScript(input), files: [input], warnings: '' }
+    return { input, object: await compileTypeScript(input, options), files: [input], warnings: '' }
   return { input, object: input, files: [input], warnings: '' }
 }
 
 /** Imports the compiler only when it is needed. */
-async function compileTypeScript(input: string): Promise<Uint8Array> {
+async function compileTypeScript(input: string, { oldestKernel }: GenerateOptions): Promise<Uint8Array> {
   const kernelSide = await import('../kernel.js')
   try {
-    return kernelSide.compile(readFileSync(input, 'utf8'), { file: basename(input) }).object
+    const options = { file: basename(input), ...(oldestKernel !== undefined && { oldestKernel }) }
+    return kernelSide.compile(readFileSync(input, 'utf8'), options).object
   } catch (error) {
     if (error instanceof kernelSide.CompileError) throw new CompileError(error.message)
     throw error

@@ -85,6 +85,10 @@ export function compile(
 }
 
 function targetOf({ arch, oldestKernel }: CompileOptions): Target {
+  if (oldestKernel !== undefined && !/^\d+\.\d+/.test(oldestKernel))
+    throw new RangeError(
+      `oldestKernel: the version of a kernel is written as in '5.10', not '${oldestKernel}'`,
+    )
   return { architecture: arch ?? (process.arch === 'arm64' ? 'arm64' : 'x64'), oldestKernel }
 }
 

@@ -19,9 +19,9 @@ export const license = 'GPL'
 `
 
 /** There is no clang where it looks for programs. */
-function gen(file: string) {
+function gen(file: string, ...options: string[]) {
   const env = { ...process.env, PATH: '/nowhere' }
-  return spawnSync(process.execPath, [cli, 'gen', join(folder, file)], { env, encoding: 'utf8' })
+  return spawnSync(process.execPath, [cli, 'gen', join(folder, file), ...options], { env, encoding: 'utf8' })
 }
 
 describe('libbpf-node gen FILE.bpf.ts', () => {
@@ -35,6 +35,26 @@ describe('libbpf-node gen FILE.bpf.ts', () => {
     const text = readFileSync(join(folder, 'started.skel.ts'), 'utf8')
     expect(text).toContain('export class Started')
     expect(text).toMatch(/pid: number/)
+  })
+
+  it('refuses what the oldest kernel does not have', () => {
+    writeFileSync(
+      join(folder, 'loop.bpf.ts'),
+      `${source}
+export let left = data<u64>(64)
+export const count = rawTp('sched_process_exit', () => {
+  while (left > 3) left >>= 1
+  return 0
+})
+`,
+    )
+    expect(gen('loop.bpf.ts', '--kernel', '6.4')).toMatchObject({ status: 0 })
+    const { status, stderr } = gen('loop.bpf.ts', '--kernel', '5.10')
+    expect(status).toBe(1)
+    expect(stderr).toContain('needs Linux 6.4, and the program has to load into 5.10')
+    expect(gen('loop.bpf.ts', '--kernel', 'new').stderr).toContain(
+      'the version of a kernel is written as in 5.10',
+    )
   })
 
   it('shows the line of a mistake', () => {

@@ -35,8 +35,18 @@ interface Expression {
 
 interface Statement {
   readonly text: string
-  /** Returns whether a loop was left. */
-  readonly run: (variables: Variables) => 'break' | 'continue' | undefined
+  /** Returns how a loop was left: with the label, if it was one further out. */
+  readonly run: (variables: Variables) => Outcome | undefined
+}
+
+interface Outcome {
+  readonly how: 'break' | 'continue'
+  readonly label: string | undefined
+}
+
+/** What stands around a statement. */
+interface Around {
+  readonly loops: readonly { readonly label: string | undefined; readonly isSwitch?: boolean }[]
 }
 
 const operators = ['+', '-', '*', '/', '%', '&', '|', '^', '<<', '>>', '>>>']
@@ -111,22 +121,60 @@ export interface RandomProgram {
 
 const inputs = 6
 
+/** How many elements the local array has. */
+const elements = 4
+
 export function randomProgram(random: Random): RandomProgram {
   const one = <T>(list: readonly T[]): T => list[random.below(list.length)]!
   const declared = Array.from({ length: inputs }, (_, i) => ({ name: `v${i}`, type: one(types) }))
+  const members = Array.from({ length: 3 }, (_, i) => ({ name: `s.m${i}`, type: one(types) }))
+  const arrayType = one(types)
+  /** What can be read and written: variables, members of a struct, elements of an array. */
+  const places = [
+    ...declared,
+    ...members,
+    ...Array.from({ length: elements }, (_, i) => ({ name: `a[${i}]`, type: arrayType })),
+  ]
+  let labels = 0
 
   const leaf = (mayBeLiteral: boolean): Expression => {
     if (mayBeLiteral && random.below(3) === 0) {
       const value = one(literals)
       return { text: String(value), type: undefined, value: () => value }
     }
-    const { name, type } = one(declared)
+    const { name, type } = random.below(3) === 0 ? one(places) : one(declared)
     return { text: name, type, value: (variables) => variables.get(name)! }
+  }
+
+  /** An element of the array by a number that is only known when the program runs. */
+  const element = (depth: number): Expression => {
+    const index = expression(depth - 1)
+    return {
+      text: `a[u32(${index.text})]`,
+      type: arrayType,
+      value: (v) => v.get(`a[${index.value(v) & BigInt(elements - 1)}]`)!,
+    }
+  }
+
+  /** A call of one of the program's functions. */
+  const call = (depth: number): Expression => {
+    const fn = one(functions)
+    const args = fn.parameters.map(() => expression(Math.max(0, depth - 1)))
+    return {
+      text: `${fn.name}(${args.map(({ text }, i) => `${fn.parameters[i]!.name}(${text})`).join(', ')})`,
+      type: fn.type,
+      value: (v) => fn.call(args.map(({ value }, i) => wrap(fn.parameters[i]!, value(v)))),
+    }
   }
 
   const expression = (depth: number, mayBeLiteral = false): Expression => {
     if (depth === 0) return leaf(mayBeLiteral)
-    switch (random.below(8)) {
+    switch (random.below(functions.length > 0 ? 11 : 9)) {
+      case 8:
+        return element(depth)
+      case 9:
+      case 10:
+        return call(depth)
       case 0: {
         const type = one(types)
         const inner = expression(depth - 1)
@@ -204,35 +252,49 @@ export function randomProgram(random: Random): RandomProgram {
   }
 
   const assignment = (): Statement => {
-    const { name, type } = one(declared)
-    if (random.below(3) === 0) {
+    const { name, type } = random.below(3) === 0 ? one(places) : one(declared)
+    const kind = random.below(7)
+    const set = (value: (v: Variables) => bigint) => (v: Variables) => {
+      v.set(name, wrap(type, value(v)))
+      return undefined
+    }
+    if (kind === 0) {
+      const [operator, by] = one([
+        ['++', 1n],
+        ['--', -1n],
+      ] as const)
+      return { text: `${name}${operator}`, run: set((v) => v.get(name)! + by) }
+    }
+    if (kind <= 2) {
       const operator = one(operators)
       const right = operator.length > 1 ? leaf(false) : expression(1)
       const wide = operator.length > 1 ? promoted(type) : common(type, right.type!)
       return {
         text: `${name} ${operator}= ${right.text}`,
+        run: set((v) => compute(operator, wide, v.get(name)!, right.value(v))),
+      }
+    }
+    const right = expression(1 + random.below(3))
+    if (kind === 3) {
+      const index = expression(1)
+      return {
+        text: `a[u32(${index.text})] = ${arrayType.name}(${right.text})`,
         run(v) {
-          v.set(name, wrap(type, compute(operator, wide, v.get(name)!, right.value(v))))
+          const at = index.value(v) & BigInt(elements - 1)
+          v.set(`a[${at}]`, wrap(arrayType, right.value(v)))
           return undefined
         },
       }
     }
-    const right = expression(1 + random.below(3))
-    return {
-      text: `${name} = ${type.name}(${right.text})`,
-      run(v) {
-        v.set(name, wrap(type, right.value(v)))
-        return undefined
-      },
-    }
+    return { text: `${name} = ${type.name}(${right.text})`, run: set((v) => right.value(v)) }
   }
 
-  const block = (depth: number, isInLoop: boolean): Statement => {
-    const list = Array.from({ length: 1 + random.below(3) }, () => statement(depth, isInLoop))
+  const list = (depth: number, around: Around): { text: string; run: Statement['run'] } => {
+    const all = Array.from({ length: 1 + random.below(3) }, () => statement(depth, around))
     return {
-      text: `{\n${list.map(({ text }) => text).join('\n')}\n}`,
+      text: all.map(({ text }) => text).join('\n'),
       run(v) {
-        for (const one of list) {
+        for (const one of all) {
           const left = one.run(v)
           if (left !== undefined) return left
         }
@@ -241,26 +303,119 @@ export function randomProgram(random: Random): RandomProgram {
     }
   }
 
-  const statement = (depth: number, isInLoop: boolean): Statement => {
-    const kind = depth === 0 ? 9 : random.below(10)
-    if (kind === 0) {
-      const rounds = 1 + random.below(4)
-      const body = block(depth - 1, true)
-      return {
-        text: `for (const i of range(${rounds})) ${body.text}`,
-        run(v) {
-          for (let i = 0; i < rounds; i++) if (body.run(v) === 'break') break
-          return undefined
-        },
+  const block = (depth: number, around: Around): Statement => {
+    const { text, run } = list(depth, around)
+    return { text: `{\n${text}\n}`, run }
+  }
+
+  /** Whether a loop goes on after its body was left like this; an outcome that is not its own goes further out. */
+  const own = (left: Outcome | undefined, label: string | undefined): 'on' | 'end' | Outcome => {
+    if (left === undefined) return 'on'
+    if (left.label !== undefined && left.label !== label) return left
+    return left.how === 'continue' ? 'on' : 'end'
+  }
+
+  const loop = (depth: number, around: Around): Statement => {
+    const number = labels++
+    const label = random.below(3) === 0 ? `l${number}` : undefined
+    const counter = `c${number}`
+    const rounds = 1 + random.below(3)
+    const inner: Around = { loops: [...around.loops, { label }] }
+    const body = list(Math.min(1, depth - 1), inner)
+    const test = condition(1)
+    const before = label === undefined ? '' : `${label}: `
+    /** Runs the body while rounds are left. */
+    const repeat =
+      (goesOn: (v: Variables, round: number) => boolean, isLate = false): Statement['run'] =>
+      (v) => {
+        for (let round = 0; isLate && round === 0 ? true : goesOn(v, round); round++) {
+          const next = own(body.run(v), label)
+          if (next === 'end') break
+          if (next !== 'on') return next
+        }
+        return undefined
       }
+    switch (random.below(5)) {
+      case 0:
+        return {
+          text: `let ${counter}: u32 = 0\n${before}while (${counter} < ${rounds} && ${test.text}) {\n${counter}++\n${body.text}\n}`,
+          run: repeat((v, round) => round < rounds && test.holds(v)),
+        }
+      case 1:
+        return {
+          text: `let ${counter}: u32 = 0\n${before}do {\n${counter} += 1\n${body.text}\n} while (${counter} < ${rounds})`,
+          run: repeat((_, round) => round < rounds, true),
+        }
+      case 2: {
+        const count = expression(1)
+        return {
+          text: `${before}for (const ${counter} of range(u32(${count.text}), ${rounds})) {\n${body.text}\n}`,
+          run(v) {
+            const most = Math.min(rounds, Number(BigInt.asUintN(32, count.value(v))))
+            return repeat((_, round) => round < most)(v)
+          },
+        }
+      }
+      default:
+        return {
+          text: `${before}for (const ${counter} of range(${rounds})) {\n${body.text}\n}`,
+          run: repeat((_, round) => round < rounds),
+        }
     }
-    if (kind === 1 && isInLoop) {
-      const test = condition(1)
-      const how = one(['break', 'continue'] as const)
-      return { text: `if (${test.text}) ${how}`, run: (v) => (test.holds(v) ? how : undefined) }
+  }
+
+  const choice = (depth: number, around: Around): Statement => {
+    const inner: Around = { loops: [...around.loops, { label: undefined, isSwitch: true }] }
+    const { name } = one(declared)
+    const numbers = [0n, 1n, 2n, 3n, 7n, 200n].filter(() => random.below(2) === 0)
+    const cases = [...numbers, undefined].map((value) => ({
+      value,
+      ...list(depth - 1, inner),
+      isLeft: random.below(2) === 0,
+    }))
+    if (random.below(3) === 0) cases.pop()
+    // The default may stand anywhere.
+    const at = random.below(cases.length + 1)
+    const last = cases.at(-1)?.value === undefined ? cases.pop() : undefined
+    if (last !== undefined) cases.splice(at, 0, last)
+    return {
+      text: `switch (${name} & 15) {\n${cases
+        .map(
+          ({ value, text, isLeft }) =>
+            `${value === undefined ? 'default' : `case ${value}`}: {\n${text}\n}${isLeft ? '\nbreak' : ''}`,
+        )
+        .join('\n')}\n}`,
+      run(v) {
+        const value = v.get(name)! & 15n
+        const found = cases.findIndex((one) => one.value === value)
+        const from = found >= 0 ? found : cases.findIndex((one) => one.value === undefined)
+        for (const one of from < 0 ? [] : cases.slice(from)) {
+          const left = one.run(v)
+          if (left !== undefined) return left.how === 'break' && left.label === undefined ? undefined : left
+          if (one.isLeft) return undefined
+        }
+        return undefined
+      },
     }
-    if (kind <= 3) {
-      const [test, yes, no] = [condition(2), block(depth - 1, isInLoop), block(depth - 1, isInLoop)]
+  }
+
+  const leave = ({ loops }: Around): Statement => {
+    const test = condition(1)
+    const how = one(['break', 'continue'] as const)
+    const isInLoop = loops.some(({ isSwitch }) => !isSwitch)
+    const label = one([undefined, ...loops.map(({ label }) => label)])
+    const chosen: Outcome = { how: isInLoop ? how : 'break', label }
+    const words = label === undefined ? chosen.how : `${chosen.how} ${label}`
+    return { text: `if (${test.text}) ${words}`, run: (v) => (test.holds(v) ? chosen : undefined) }
+  }
+
+  const statement = (depth: number, around: Around): Statement => {
+    const kind = depth === 0 ? 9 : random.below(12)
+    if (kind <= 1) return loop(depth, around)
+    if (kind === 2) return choice(depth, around)
+    if (kind === 3 && around.loops.length > 0) return leave(around)
+    if (kind <= 5) {
+      const [test, yes, no] = [condition(2), block(depth - 1, around), block(depth - 1, around)]
       return {
         text: `if (${test.text}) ${yes.text} else ${no.text}`,
         run: (v) => (test.holds(v) ? yes : no).run(v),
@@ -269,14 +424,22 @@ export function randomProgram(random: Random): RandomProgram {
     return assignment()
   }
 
-  const body = Array.from({ length: 4 + random.below(8) }, () => statement(2, false))
+  const functions = randomFunctions(random)
+  const body = Array.from({ length: 3 + random.below(6) }, () => statement(2, { loops: [] }))
   const text = `
-export const input = data<array<u64, 8>>()
-export const output = data<array<u64, 8>>()
+interface S { ${members.map(({ name, type }) => `${name.slice(2)}: ${type.name}`).join('; ')} }
+${functions.map(({ text }) => text).join('\n')}
+export const input = data<array<u64, 16>>()
+export let output = data<array<u64, 8>>()
 export const p = tcIngress(() => {
 ${declared.map(({ name, type }, i) => `let ${name}: ${type.name} = ${type.name}(input[${i}])`).join('\n')}
+const s: S = { ${members.map(({ name }, i) => `${name.slice(2)}: ${members[i]!.type.name}(input[${i + inputs}])`).join(', ')} }
+const a: array<${arrayType.name}, ${elements}> = [${Array.from({ length: elements }, (_, i) => `${arrayType.name}(input[${i + 1}])`).join(', ')}]
 ${body.map(({ text }) => text).join('\n')}
+const { m0, m1: taken, m2 } = s
 ${declared.map(({ name }, i) => `output[${i}] = u64(${name})`).join('\n')}
+output[${inputs}] = u64(m0) ^ u64(taken) ^ u64(m2)
+output[${inputs + 1}] = ${Array.from({ length: elements }, (_, i) => `u64(a[${i}])`).join(' ^ ')}
 return 0
 })
 export const license = 'GPL'
@@ -285,8 +448,62 @@ export const license = 'GPL'
     text,
     evaluate(input) {
       const variables: Variables = new Map(declared.map(({ name, type }, i) => [name, wrap(type, input[i]!)]))
+      for (const [i, { name, type }] of members.entries()) variables.set(name, wrap(type, input[i + inputs]!))
+      for (let i = 0; i < elements; i++) variables.set(`a[${i}]`, wrap(arrayType, input[i + 1]!))
       for (const one of body) one.run(variables)
-      return declared.map(({ name }) => wrap(u64, variables.get(name)!))
+      const whole = (name: string): bigint => wrap(u64, variables.get(name)!)
+      return [
+        ...declared.map(({ name }) => whole(name)),
+        members.reduce((all, { name }) => all ^ whole(name), 0n),
+        Array.from({ length: elements }, (_, i) => whole(`a[${i}]`)).reduce((all, value) => all ^ value),
+      ]
     },
   }
+}
+
+interface RandomFunction {
+  readonly name: string
+  readonly parameters: readonly Type[]
+  readonly type: Type
+  readonly text: string
+  readonly call: (args: readonly bigint[]) => bigint
+}
+
+/** Functions of numbers, small ones and such as become subprograms. */
+function randomFunctions(random: Random): RandomFunction[] {
+  const one = <T>(list: readonly T[]): T => list[random.below(list.length)]!
+  return Array.from({ length: random.below(3) }, (_, number): RandomFunction => {
+    const parameters = Array.from({ length: 1 + random.below(3) }, () => one(types))
+    const type = one(types)
+    const steps = Array.from({ length: 1 + random.below(8) }, () => ({
+      to: random.below(parameters.length),
+      from: random.below(parameters.length),
+      operator: one(operators),
+      least: random.below(4) === 0 ? BigInt(random.below(256)) : undefined,
+    }))
+    const lines = steps.map(
+      ({ to, from, operator, least }) =>
+        `${least === undefined ? '' : `if (p${from} > ${least}) `}p${to} ${operator}= p${from}`,
+    )
+    return {
+      name: `f${number}`,
+      parameters,
+      type,
+      text: `function f${number}(${parameters.map(({ name }, i) => `p${i}: ${name}`).join(', ')}): ${type.name} {
+${lines.join('\n')}
+if (p0 === 7) return ${type.name}(p${parameters.length - 1})
+return ${type.name}(p0)
+}`,
+      call(args) {
+        const p = [...args]
+        for (const { to, from, operator, least } of steps) {
+          if (least !== undefined && p[from]! <= least) continue
+          const wide =
+            operator.length > 1 ? promoted(parameters[to]!) : common(parameters[to]!, parameters[from]!)
+          p[to] = wrap(parameters[to]!, compute(operator, wide, p[to]!, p[from]!))
+        }
+        return wrap(type, p[0] === 7n ? p.at(-1)! : p[0]!)
+      },
+    }
+  })
 }
