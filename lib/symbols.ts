@@ -3,5 +3,11 @@
  *
  * @packageDocumentation
  */
+export type { FlameGraphOptions } from './profile/flame-graph.js'
+export type { FoldedOptions } from './profile/folded.js'
+export { Profile, type ProfileInfo, type ProfileOptions, profile } from './profile/profile.js'
+export type { Sample } from './profile/sample.js'
+export type { Speedscope } from './profile/speedscope.js'
+export type { Hot } from './profile/tree.js'
 export type { Frame } from './symbols/frame.js'
 export { type BuildIdFrame, type FrameOptions, Symbols, type UserOptions } from './symbols/symbols.js'

@@ -48,7 +48,7 @@ const { output } = await bundle.write({
       // The library is one file, instead of one for each set of entry points that share it.
       {
         name: 'library',
-        test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols)/,
+        test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|profile)/,
       },
     ],
   },

@@ -121,7 +121,7 @@ const steps = {
         'scripts/bundle.mjs',
         'scripts/declarations.mjs',
         'node_modules/.package-lock.json',
-        ...['lib', 'types', 'examples'].flatMap((folder) => files(folder, /\.ts$/)),
+        ...['lib', 'types', 'examples'].flatMap((folder) => files(folder, /\.(ts|html)$/)),
       ),
     outputs: () => ['dist/lib/index.js', ...copied().map(([, to]) => to)],
     async run() {
@@ -177,12 +177,12 @@ function bpfStep(group, title) {
   }
 }
 
-// tsc does not copy declarations that were written by hand, and the examples compile their kernel side at run time.
+// tsc does not copy declarations that were written by hand, nor pages of HTML, and the examples compile their kernel
+// side at run time.
 const copied = () =>
-  [...files('types', /\.d\.ts$/), ...files('examples', /\.bpf\.ts$/)].map((file) => [
-    file,
-    join('dist', file),
-  ])
+  [...files('types', /\.d\.ts$/), ...files('lib', /\.html$/), ...files('examples', /\.bpf\.ts$/)].map(
+    (file) => [file, join('dist', file)],
+  )
 
 const stampFile = (name) => `build/setup/${name}.json`
 const stamp = (name) => (existsSync(stampFile(name)) ? readJson(stampFile(name)) : {})

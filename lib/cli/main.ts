@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   object: () => import('./object.js'),
   top: () => import('./top.js'),
   trace: () => import('./trace.js'),
+  profile: () => import('./profile.js'),
   gen: () => import('./gen.js'),
   types: () => import('./types.js'),
   init: () => import('./init.js'),

@@ -1,0 +1,19 @@
+import type { Frame } from '../symbols/frame.js'
+
+/** A stack, and how often it was seen or how long it lasted. */
+export interface Sample {
+  readonly pid: number
+  /** The name of the thread, at most 15 characters. */
+  readonly comm: string
+  /** The innermost first: of the kernel, and then of the process. */
+  readonly frames: readonly Frame[]
+  /** The number of samples, or nanoseconds for time that threads waited. */
+  readonly value: number
+}
+
+/** What a frame is called in pictures: the function, or in brackets the file that it is somewhere in. */
+export function label({ name, module }: Frame): string {
+  if (name !== undefined) return name
+  if (module.startsWith('[')) return module
+  return `[${module.slice(module.lastIndexOf('/') + 1)}]`
+}
