@@ -83,6 +83,7 @@ export function readObject(bytes: Uint8Array): ObjectFile {
   const extBytes = contents('.BTF.ext')
   const beside = btf && extBytes ? readBtfExt(extBytes, (offset) => btf.text(offset), elf.littleEndian) : []
   const license = contents('license')
+  const names = functionNames(elf)
   return {
     elf,
     btf,
@@ -92,6 +93,7 @@ export function readObject(bytes: Uint8Array): ObjectFile {
       .flatMap((section) =>
         readCode(
           elf,
+          names,
           section,
           beside.find(({ name }) => name === section.name),
         ),
@@ -103,7 +105,12 @@ export function readObject(bytes: Uint8Array): ObjectFile {
 }
 
 /** The functions of a section, in the order of their places. */
-function readCode(elf: ElfFile, section: ElfSectionInfo, beside: ReadSection | undefined): ObjectFunction[] {
+function readCode(
+  elf: ElfFile,
+  names: FunctionNames,
+  section: ElfSectionInfo,
+  beside: ReadSection | undefined,
+): ObjectFunction[] {
   const symbols = functionsIn(elf, section.name)
   const relocations = new Map(
     elf.relocations.filter((r) => r.section === section.name).map((r) => [r.offset, r]),
@@ -119,7 +126,7 @@ function readCode(elf: ElfFile, section: ElfSectionInfo, beside: ReadSection | u
     line = lines.get(offset) ?? line
     const found = core.get(offset)
     const read = {
-      ...refer(elf, section.name, offset, instruction, relocations.get(offset)),
+      ...refer(elf, names, section.name, offset, instruction, relocations.get(offset)),
       ...(line && { line }),
       ...(found && { core: found }),
     }
@@ -127,13 +134,29 @@ function readCode(elf: ElfFile, section: ElfSectionInfo, beside: ReadSection | u
     offset += slotsOf(instruction) * 8
   }
   return symbols.map((symbol) => ({
-    name: symbol.name,
+    name: names.get(symbol)!,
     section: section.name,
     isProgram: section.name !== '.text',
     linkage: symbol.binding === 'local' ? 'static' : symbol.binding,
     instructions: bodies.get(symbol)!,
     typeId: beside?.functions.find((info) => info.offset === symbol.value)?.typeId,
   }))
+}
+
+type FunctionNames = ReadonlyMap<ElfSymbolInfo, string>
+
+/** In a linked object, static functions of several files may have one name: all but the first get a number. */
+function functionNames(elf: ElfFile): FunctionNames {
+  const counts = new Map<string, number>()
+  return new Map(
+    elf.symbols
+      .filter(({ type }) => type === 'function')
+      .map((symbol) => {
+        const count = counts.get(symbol.name) ?? 0
+        counts.set(symbol.name, count + 1)
+        return [symbol, count === 0 ? symbol.name : `${symbol.name}.${count}`]
+      }),
+  )
 }
 
 function functionsIn(elf: ElfFile, section: string): ElfSymbolInfo[] {
@@ -151,6 +174,7 @@ function withoutFunctionLabels({ labels, ...rest }: Instruction): Instruction {
 /** Puts in names for what an instruction refers to. */
 function refer(
   elf: ElfFile,
+  names: FunctionNames,
   section: string,
   offset: number,
   instruction: Instruction,
@@ -160,7 +184,7 @@ function refer(
   if (relocation === undefined) {
     // clang leaves calls within a section to itself.
     const isFunction = target !== undefined && /^F\d+$/.test(target)
-    const called = isFunction ? functionAt(elf, section, Number(target.slice(1)) * 8) : undefined
+    const called = isFunction ? functionAt(names, section, Number(target.slice(1)) * 8) : undefined
     return called === undefined ? instruction : { ...instruction, target: called }
   }
   const { symbol } = relocation
@@ -174,7 +198,7 @@ function refer(
   )
   if (isCall || isCode) {
     const at = symbol.value + (isCall ? (addend + 1) * 8 : addend)
-    const name = functionAt(elf, symbol.section, at)
+    const name = functionAt(names, symbol.section, at)
     if (name === undefined)
       throw new RangeError(`${section}+${offset}: no function is at ${symbol.section}+${at}`)
     const { target: _, ...rest } = instruction
@@ -182,15 +206,21 @@ function refer(
   }
   if (symbol.section === '.maps') return referTo(instruction, { kind: 'map', name: symbol.name })
   if (code !== ldImm64Code) throw new RangeError(`${section}+${offset}: this is no instruction to relocate`)
-  return referTo(instruction, { kind: 'data', name: symbol.name, offset: addend })
+  // Static variables of several files may have one name, too.
+  const isOne = elf.symbols.filter(({ name }) => name === symbol.name).length === 1
+  const place = isOne
+    ? { name: symbol.name, offset: addend }
+    : { name: symbol.section, offset: symbol.value + addend }
+  return referTo(instruction, { kind: 'data', ...place })
 }
 
 function referTo({ target: _, ...instruction }: Instruction, symbol: SymbolReference): Instruction {
   return { ...instruction, symbol }
 }
 
-function functionAt(elf: ElfFile, section: string, value: number): string | undefined {
-  return elf.symbols.find((s) => s.type === 'function' && s.section === section && s.value === value)?.name
+function functionAt(names: FunctionNames, section: string, value: number): string | undefined {
+  for (const [symbol, name] of names) if (symbol.section === section && symbol.value === value) return name
+  return undefined
 }
 
 function* variablesOf(

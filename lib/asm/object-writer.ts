@@ -95,6 +95,7 @@ class ObjectWriter {
   readonly #definition: ObjectDefinition
   readonly #littleEndian: boolean
   readonly #btf: BtfWriter
+  readonly #hasLines: boolean
   readonly #sections: ElfSection[] = []
   readonly #symbols: ElfSymbol[] = []
   readonly #relocations: ElfRelocation[] = []
@@ -104,6 +105,8 @@ class ObjectWriter {
     this.#definition = definition
     this.#littleEndian = definition.littleEndian ?? machineIsLittle
     this.#btf = new BtfWriter(this.#littleEndian)
+    const code = [...Object.values(definition.programs ?? {}), ...Object.values(definition.functions ?? {})]
+    this.#hasLines = code.some(({ instructions }) => lineOf(instructions) !== undefined)
   }
 
   bytes(): Uint8Array {
@@ -152,8 +155,7 @@ class ObjectWriter {
       })
       functions.push({ offset: at, typeId: this.#btf.function(name, type, linkage) })
       let offset = at
-      // The verifier wants a line at the start of each function, as soon as there are any.
-      let line = instructions.find((instruction) => instruction.line !== undefined)?.line
+      let line = this.#firstLine(name, instructions, section === '.text' && linkage === 'global')
       if (line !== undefined) lines.push({ offset, ...this.#line(line) })
       for (const instruction of instructions) {
         if (instruction.line !== undefined && instruction.line !== line) {
@@ -172,6 +174,16 @@ class ObjectWriter {
     }
     this.#sections.push({ name: section, bytes: concat(chunks), content: 'code', align: 8 })
     this.#info.push({ name: this.#btf.strings.add(section), functions, lines, core })
+  }
+
+  /**
+   * The verifier wants a line at the start of each function, as soon as there are any. Programs of other objects may call
+   * a global function, and theirs have lines.
+   */
+  #firstLine(name: string, instructions: readonly Instruction[], isShared: boolean): SourceLine | undefined {
+    const found = lineOf(instructions)
+    if (found !== undefined || !(isShared || this.#hasLines)) return found
+    return { file: '<instructions>', text: name, line: 1, column: 0 }
   }
 
   #line({ file, text, line, column }: SourceLine): Omit<LineInfo, 'offset'> {
@@ -233,16 +245,8 @@ class ObjectWriter {
 
   #license(license: string): void {
     const bytes = new TextEncoder().encode(`${license}\0`)
+    // Without a symbol: the linker asks for the type of a global one, and objects with the same license can be linked.
     this.#sections.push({ name: 'license', bytes, content: 'data' })
-    const size = bytes.length
-    this.#symbols.push({
-      name: '_license',
-      type: 'object',
-      binding: 'global',
-      section: 'license',
-      value: 0,
-      size,
-    })
   }
 
   #maps(): void {
@@ -351,4 +355,9 @@ function bySection(programs: Readonly<Record<string, ProgramDefinition>>): Map<s
     sections.set(section, [...(sections.get(section) ?? []), code])
   }
   return sections
+}
+
+/** The first line of source that instructions were made from. */
+function lineOf(instructions: readonly Instruction[]): SourceLine | undefined {
+  return instructions.find(({ line }) => line !== undefined)?.line
 }

@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BpfObject } from 'libbpf-node'
+import { BpfObject, Linker } from 'libbpf-node'
 import {
   add,
   buildObject,
@@ -26,6 +26,7 @@ import {
   types,
 } from 'libbpf-node/asm'
 import { describe, expect, it } from 'vitest'
+import { objectPath } from '../helpers/objects.js'
 
 const hasTools = ['bpftool', 'llvm-objdump-16'].every(
   (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined,
@@ -90,6 +91,26 @@ describe('buildObject', () => {
     expect(buildObject(counting)).toEqual(buildObject(counting))
   })
 
+  it.each(['before', 'behind'])('is linked with an object from clang, %s it', (place) => {
+    const library = buildObject({
+      license: 'GPL',
+      maps: { results: { type: 'array', maxEntries: 4, key: u32, value: u64 } },
+      globals: { factor: { type: types.s32, value: new Uint8Array(Uint32Array.of(10).buffer) } },
+      functions: {
+        twice: {
+          linkage: 'global',
+          type: types.prototype(types.s32, { number: types.s32 }),
+          instructions: [mov(r0, r1), add(r0, r1), exit()],
+        },
+      },
+    })
+    const main = readFileSync(objectPath('linked-main'))
+    using object = BpfObject.open(Linker.linkSync(place === 'before' ? [library, main] : [main, library]))
+    object.loadSync()
+    expect(object.program('calculate').testRunSync({ data }).retval).toBe(2 * data.length * 10)
+    expect(object.map<number, bigint>('results').get(1)).toBe(BigInt(2 * data.length * 10))
+  })
+
   it.skipIf(!hasTools)('writes what LLVM and bpftool read (bpftool is not installed)', () => {
     const folder = mkdtempSync(join(tmpdir(), 'asm-'))
     try {
@@ -100,6 +121,11 @@ describe('buildObject', () => {
       expect(text).toContain('R_BPF_64_64\tcounts')
       const skeleton = execFileSync('bpftool', ['gen', 'skeleton', path], { encoding: 'utf8' })
       expect(skeleton).toContain('struct bpf_program *count;')
+      const btf = execFileSync('bpftool', ['btf', 'dump', 'file', path], { encoding: 'utf8' })
+      expect(btf).toMatch(/FUNC 'twice' type_id=\d+ linkage=static/)
+      const elf = spawnSync('llvm-readelf-16', ['-aW', path], { encoding: 'utf8' })
+      expect(elf.stderr).toBe('')
+      expect(elf.stdout).toMatch(/FUNC +GLOBAL +DEFAULT +\d+ count$/m)
     } finally {
       rmSync(folder, { recursive: true })
     }

@@ -1,13 +1,17 @@
 // The same tests in the emulator and in the kernel.
 import { fileURLToPath } from 'node:url'
+import { Linker } from 'libbpf-node'
 import {
   add,
   buildObject,
   call,
+  callFunction,
   exit,
+  ldData,
   ldMap,
   ldx,
   mov,
+  mul,
   r0,
   r1,
   r2,
@@ -50,6 +54,42 @@ describe.each(ways)('in %s', (_, open) => {
     }
     const counts = object.map<number, bigint[]>('frames').get(0x0800)!
     expect(counts.reduce((a, b) => a + b)).toBe(2n)
+  })
+
+  it('static functions and variables of linked files may have the same names', async () => {
+    const file = (name: string, factor: number) =>
+      buildObject({
+        license: 'GPL',
+        globals: {
+          [`total_${name}`]: {
+            section: '.data.totals',
+            type: types.u64,
+            value: new Uint8Array(BigUint64Array.of(BigInt(factor)).buffer),
+          },
+        },
+        functions: {
+          times: {
+            type: types.prototype(types.u64, { value: types.u64 }),
+            instructions: [mov(r0, r1), mul(r0, factor), exit()],
+          },
+        },
+        programs: {
+          [name]: {
+            section: 'xdp',
+            instructions: [
+              ldData(r6, `total_${name}`),
+              ldx('u64', r1, r6),
+              callFunction('times'),
+              stx('u64', r6, 0, r0),
+              exit(),
+            ],
+          },
+        },
+      })
+    using object = await open(Linker.linkSync([file('one', 3), file('two', 5)]))
+    expect(object.program('one').run()).toHaveRetval(9)
+    expect(object.program('two').run()).toHaveRetval(25)
+    expect([object.get('total_one'), object.get('total_two')]).toEqual([9n, 25n])
   })
 
   it.skipIf(!kernelIs('5.14'))(
