@@ -10,7 +10,8 @@ export function coverageOf(machines: Iterable<Machine>): Coverage {
     for (const { ops, number } of machine.functions) {
       const counts = machine.counts(number)
       for (const [i, { line }] of ops.entries()) {
-        if (line === undefined) continue
+        // Instructions that the compiler made from no line in particular have line 0, which lcov does not know.
+        if (line === undefined || line.line === 0) continue
         const lines = files.get(line.file) ?? new Map<number, number>()
         files.set(line.file, lines)
         // The instructions of a line may stand apart; the one that ran most often says how often the line did.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import { type ObjectFile, type ObjectFunction, readObject } from '../asm/object-reader.js'
+import { viewOf } from '../btf/bytes.js'
 import { type Codec, compile } from '../btf/codec.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { relocate } from './core.js'
@@ -8,7 +9,7 @@ import { type Coverage, coverageOf } from './coverage.js'
 import { iteratorFunctions } from './helpers/iterators.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
-import type { EmulatedMap } from './maps.js'
+import { type EmulatedMap, keyText } from './maps.js'
 import { writeNumber } from './memory.js'
 import { Packet, skbContext, xdpContext } from './packet-context.js'
 import {
@@ -284,11 +285,13 @@ export class EmulatedProgram implements TestProgram {
 
 /** A map of an {@link Emulator}, from the side of the tests. */
 export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> {
+  readonly #machine: Machine
   readonly #map: EmulatedMap
   readonly #key: Codec<K> | undefined
   readonly #value: Codec<V> | undefined
 
   constructor(emulator: Emulator, map: EmulatedMap) {
+    this.#machine = emulator.machine
     this.#map = map
     const { keyTypeId, valueTypeId } = map.declaration
     const { btf } = emulator.object
@@ -306,8 +309,25 @@ export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> 
     return values && this.#values(values)
   }
 
-  /** @throws RangeError if the map refuses the entry, for example because it is full */
+  /**
+   * @param value - a program of the same object for program arrays, a map of it for maps of maps
+   * @throws RangeError if the map refuses the entry, for example because it is full
+   */
   set(key: K, value: V): this {
+    const { programs, innerMaps } = this.#map
+    if (programs !== undefined) {
+      if (!(value instanceof EmulatedProgram))
+        throw new TypeError(`the values of map '${this.#map.name}' are programs`)
+      const number = this.#machine.functions.findIndex(({ name }) => name === value.name)
+      programs.set(this.#index(key), number)
+      return this
+    }
+    if (innerMaps !== undefined) {
+      if (!(value instanceof EmulatedTestMap))
+        throw new TypeError(`the values of map '${this.#map.name}' are maps`)
+      innerMaps.set(keyText(this.#keyBytes(key)), value.#map)
+      return this
+    }
     const values = this.#map.isPerCpu ? (value as unknown as V[]) : [value]
     for (const [cpu, one] of values.entries()) {
       const bytes = this.#value ? this.#value.encodeBytes(one) : (one as Uint8Array)
@@ -318,6 +338,9 @@ export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> 
   }
 
   delete(key: K): boolean {
+    const { programs, innerMaps } = this.#map
+    if (programs !== undefined) return programs.delete(this.#index(key))
+    if (innerMaps !== undefined) return innerMaps.delete(keyText(this.#keyBytes(key)))
     return this.#map.delete(this.#keyBytes(key)) === 0
   }
 
@@ -329,6 +352,10 @@ export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> 
 
   [Symbol.iterator](): Generator<[K, V]> {
     return this.entries()
+  }
+
+  #index(key: K): number {
+    return typeof key === 'number' ? key : viewOf(this.#keyBytes(key)).getUint32(0, true)
   }
 
   #keyBytes(key: K): Uint8Array {

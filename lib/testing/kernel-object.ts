@@ -37,7 +37,21 @@ export class KernelObject implements TestObject {
 
   map<K = unknown, V = unknown>(name: string): TestMap<K, V> {
     this.#load()
-    return this.object.map(name) as BpfMap<unknown, unknown> as TestMap<K, V>
+    const map = this.object.map(name) as BpfMap<unknown, unknown>
+    return (map.type === 'prog_array' ? this.#programArray(map) : map) as TestMap<K, V>
+  }
+
+  /** A program of the object goes into a program array, in place of what a test has of it. */
+  #programArray(map: BpfMap<unknown, unknown>): TestMap {
+    return {
+      get size() {
+        return map.size
+      },
+      get: (key) => map.get(key),
+      set: (key, value) => map.set(key, this.object.program((value as TestProgram).name)),
+      delete: (key) => map.delete(key),
+      entries: () => map.entries(),
+    }
   }
 
   events<T = Uint8Array>(map: string, type?: string): T[] {

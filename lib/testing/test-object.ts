@@ -57,6 +57,7 @@ export interface TestMap<K = unknown, V = unknown> {
   readonly size: number
   /** The value, or `undefined`. Of a per-CPU map, an array with one for each CPU. */
   get(key: K): V | undefined
+  /** A program array takes a program of the object, a map of maps takes one of its maps. */
   set(key: K, value: V): unknown
   delete(key: K): boolean
   entries(): Iterable<[K, V]>

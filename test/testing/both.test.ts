@@ -7,6 +7,8 @@ import {
   call,
   callFunction,
   exit,
+  jeq,
+  label,
   ldData,
   ldMap,
   ldx,
@@ -18,6 +20,7 @@ import {
   r3,
   r6,
   r10,
+  st,
   stx,
   types,
 } from 'libbpf-node/asm'
@@ -90,6 +93,62 @@ describe.each(ways)('in %s', (_, open) => {
     expect(object.program('one').run()).toHaveRetval(9)
     expect(object.program('two').run()).toHaveRetval(25)
     expect([object.get('total_one'), object.get('total_two')]).toEqual([9n, 25n])
+  })
+
+  it('a test fills program arrays and maps of maps', async () => {
+    const counter = { type: 'array', maxEntries: 1, key: types.u32, value: types.u64 } as const
+    using object = await open(
+      buildObject({
+        license: 'GPL',
+        maps: {
+          jumps: { type: 'prog_array', maxEntries: 4, key: types.u32, value: types.u32 },
+          outer: { type: 'array_of_maps', maxEntries: 2, key: types.u32, inner: counter },
+          inner: counter,
+        },
+        programs: {
+          jump: {
+            section: 'xdp',
+            instructions: [
+              mov(r6, r1),
+              ldMap(r2, 'jumps'),
+              mov(r3, 2),
+              call('tail_call'),
+              mov(r0, 1),
+              exit(),
+            ],
+          },
+          look: {
+            section: 'xdp',
+            instructions: [
+              st('u32', r10, -4, 1),
+              mov(r2, r10),
+              add(r2, -4),
+              ldMap(r1, 'outer'),
+              call('map_lookup_elem'),
+              jeq(r0, 0, 'out'),
+              st('u32', r10, -4, 0),
+              mov(r1, r0),
+              mov(r2, r10),
+              add(r2, -4),
+              call('map_lookup_elem'),
+              jeq(r0, 0, 'out'),
+              ldx('u64', r0, r0),
+              label('out', exit()),
+            ],
+          },
+        },
+      }),
+    )
+    expect(object.program('jump').run()).toHaveRetval(1)
+    expect(object.program('look').run()).toHaveRetval(0)
+    object.map('inner').set(0, 77n)
+    object.map('outer').set(1, object.map('inner'))
+    object.map('jumps').set(2, object.program('look'))
+    expect(object.program('jump').run()).toHaveRetval(77)
+    expect(object.map('outer').delete(1)).toBe(true)
+    expect(object.program('jump').run()).toHaveRetval(0)
+    expect(object.map('jumps').delete(2)).toBe(true)
+    expect(object.program('jump').run()).toHaveRetval(1)
   })
 
   it.skipIf(!kernelIs('5.14'))(

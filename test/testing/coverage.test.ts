@@ -18,5 +18,6 @@ describe.each(['compiled', 'interpreted'] as const)('coverage, %s', (executor) =
       [...before.values()].filter((count) => count === 0).length,
     )
     expect(Math.max(...after.values())).toBe(2)
+    expect([...after.keys()]).not.toContain(0)
   })
 })
