@@ -1,4 +1,4 @@
-// `npm run build` compiles hello.bpf.c and writes hello.skel.ts, which has a type for everything in it.
+// `npm run build` compiles the kernel side and writes hello.skel.ts, which has a type for everything in it.
 import { Hello } from './hello.skel.js'
 
 await using hello = Hello.open()

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { tsc, useFolder } from '../codegen/helper.js'
 import { compiler } from '../helpers/compile.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -34,12 +35,11 @@ describe('libbpf-node init', () => {
     const files = readdirSync(join(folder, 'My Agent'))
     expect(files.sort()).toEqual([
       '.gitignore',
-      'compile_flags.txt',
-      'hello.bpf.c',
+      'hello.bpf.ts',
+      'kernel.d.ts',
       'main.ts',
       'package.json',
       'tsconfig.json',
-      'vmlinux.h',
     ])
     for (const file of files) expect(stdout).toContain(`  ${file} `)
     expect(stdout).toContain("  cd 'My Agent'\n  npm install\n  npm start")
@@ -48,6 +48,37 @@ describe('libbpf-node init', () => {
       type: 'module',
       devDependencies: { typescript: expect.any(String), '@types/node': expect.any(String) },
     })
+  })
+
+  it('writes the kernel side in C with --c, and where there is one in C', () => {
+    const files = [
+      '.gitignore',
+      'compile_flags.txt',
+      'hello.bpf.c',
+      'main.ts',
+      'package.json',
+      'tsconfig.json',
+      'vmlinux.h',
+    ]
+    init(['--c', 'c'])
+    expect(readdirSync(join(folder, 'c')).sort()).toEqual(files)
+    const { scripts } = JSON.parse(readFileSync(join(folder, 'c/package.json'), 'utf8'))
+    expect(scripts.build).toBe('libbpf-node gen hello.bpf.c && tsc')
+    mkdirSync(join(folder, 'again'))
+    writeFileSync(join(folder, 'again/hello.bpf.c'), 'mine')
+    init(['again'])
+    expect(readdirSync(join(folder, 'again')).sort()).toEqual(files)
+  })
+
+  it('writes declarations of the kernel with which the kernel side has no type errors', async () => {
+    const own = useFolder()
+    init([own])
+    expect(readFileSync(join(own, 'kernel.d.ts'), 'utf8')).toContain(
+      'sched_process_exec: [p: kernel.task_struct',
+    )
+    // The package that it would install is the one around it.
+    for (const file of ['main.ts', 'package.json']) rmSync(join(own, file))
+    expect(await tsc(own, { noEmit: true })).toBe('')
   })
 
   it('overwrites nothing, not even through a dangling link', () => {
@@ -87,14 +118,16 @@ describe('libbpf-node init', () => {
 
   it('suggests an installation of clang if there is none, and leaves sudo out if there is none', () => {
     mkdirSync(join(folder, 'bin'))
-    const { stdout } = init(['project'], { ...process.env, PATH: join(folder, 'bin') })
+    const env = { ...process.env, PATH: join(folder, 'bin') }
+    const { stdout } = init(['--c', 'project'], env)
     expect(stdout).toContain('sudo apt install clang')
+    expect(init(['other'], env).stdout).not.toContain('clang')
     const { scripts } = JSON.parse(readFileSync(join(folder, 'project/package.json'), 'utf8'))
     expect(scripts.start).toBe('npm run build && node dist/main.js')
   })
 
   it('writes a compile_flags.txt with which clang finds every header', () => {
-    init()
+    init(['--c'])
     mkdirSync(join(folder, 'node_modules'))
     symlinkSync(root, join(folder, 'node_modules/libbpf-node'))
     const flags = readFileSync(join(folder, 'compile_flags.txt'), 'utf8').trim().split('\n')

@@ -40,38 +40,49 @@ beforeAll(async () => {
 }, 120_000)
 
 describe('README.md', () => {
-  it('has a first program that runs when pasted into an empty project', async () => {
-    writeFileSync(join(app, 'hello.bpf.c'), codeBlocks(section, 'c')[0]!)
-    writeFileSync(join(app, 'main.ts'), codeBlocks(section, 'ts')[0]!)
-    await run('npx', ['libbpf-node', 'gen', 'hello.bpf.c'], { cwd: app })
-    expect(await tsc(app)).toBe('')
+  it.each([
+    ['hello.bpf.ts', codeBlocks(section, 'ts')[0]!],
+    ['hello.bpf.c', codeBlocks(section, 'c')[0]!],
+  ])(
+    'has a first program that runs when pasted into an empty project, with %s',
+    async (name, kernelSide) => {
+      for (const file of ['hello.bpf.ts', 'hello.bpf.c', 'hello.skel.ts'])
+        rmSync(join(app, file), { force: true })
+      writeFileSync(join(app, name), kernelSide)
+      writeFileSync(join(app, 'main.ts'), codeBlocks(section, 'ts')[1]!)
+      await run('npx', ['libbpf-node', 'gen', name], { cwd: app })
+      if (name === 'hello.bpf.ts') await run('npx', ['libbpf-node', 'types', name], { cwd: app })
+      expect(await tsc(app)).toBe('')
 
-    const child = spawn(process.execPath, ['main.js'], { cwd: app, stdio: ['ignore', 'pipe', 'inherit'] })
-    let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-    try {
-      // A name that nothing else on the machine has.
-      const command = join(app, 'readme-first')
-      copyFileSync('/bin/true', command)
-      await until('the event is printed', async () => {
-        await run(command)
-        return output.includes('readme-first')
+      const child = spawn(process.execPath, ['main.js'], { cwd: app, stdio: ['ignore', 'pipe', 'inherit'] })
+      let output = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        output += text
       })
-    } finally {
-      child.kill()
-      await new Promise((resolve) => child.on('exit', resolve))
-    }
-    const shape = /^Waiting for programs to start\. Press Ctrl-C to stop\.\n(?:.*\n)*?[\w-]+ \(\d+\)$/m
-    expect(output).toMatch(shape)
-    expect(codeBlocks(section, '')[0]).toMatch(shape)
-  }, 120_000)
+      try {
+        // A name that nothing else on the machine has.
+        const command = join(app, 'readme-first')
+        copyFileSync('/bin/true', command)
+        await until('the event is printed', async () => {
+          await run(command)
+          return output.includes('readme-first')
+        })
+      } finally {
+        child.kill()
+        await new Promise((resolve) => child.on('exit', resolve))
+      }
+      const shape = /^Waiting for programs to start\. Press Ctrl-C to stop\.\n(?:.*\n)*?[\w-]+ \(\d+\)$/m
+      expect(output).toMatch(shape)
+      expect(codeBlocks(section, '')[0]).toMatch(shape)
+    },
+    120_000,
+  )
 
   it.each([
-    ['c', 'hello.bpf.c'],
-    ['ts', 'main.ts'],
-  ])('shows the %s file that libbpf-node init writes', (language, file) => {
-    expect(codeBlocks(section, language)).toEqual([readFileSync(join(root, 'template', file), 'utf8')])
+    ['c', ['hello.bpf.c']],
+    ['ts', ['hello.bpf.ts', 'main.ts']],
+  ])('shows the %s files that libbpf-node init writes', (language, files) => {
+    const texts = files.map((file) => readFileSync(join(root, 'template', file), 'utf8'))
+    expect(codeBlocks(section, language)).toEqual(texts)
   })
 })
