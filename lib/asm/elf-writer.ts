@@ -12,7 +12,8 @@ export interface ElfSection {
 
 export interface ElfSymbol {
   readonly name: string
-  readonly type: 'function' | 'object' | 'none'
+  /** The symbol of a section has the section's name here, and none in the file. */
+  readonly type: 'function' | 'object' | 'section' | 'none'
   readonly binding: 'local' | 'global' | 'weak'
   /** The name of its section; `undefined` for one that another object or the kernel defines. */
   readonly section: string | undefined
@@ -33,7 +34,7 @@ const sectionTypes = { progbits: 1, symtab: 2, strtab: 3, nobits: 8, rel: 9 } as
 /** SHF_WRITE, SHF_ALLOC and SHF_EXECINSTR by content. */
 const sectionFlags = { code: 6, data: 3, constants: 2, zeros: 3, other: 0 } as const
 const SHF_INFO_LINK = 0x40
-const symbolTypes = { none: 0, object: 1, function: 2 } as const
+const symbolTypes = { none: 0, object: 1, function: 2, section: 3 } as const
 const bindings = { local: 0, global: 1, weak: 2 } as const
 const relocationTypes = { R_BPF_64_64: 1, R_BPF_64_ABS64: 2, R_BPF_64_32: 10 } as const
 const EM_BPF = 247
@@ -115,7 +116,7 @@ function symbolTable(
   const view = new DataView(new ArrayBuffer((symbols.length + 1) * 24))
   for (const [i, { name, type, binding, section, value, size }] of symbols.entries()) {
     const at = (i + 1) * 24
-    view.setUint32(at, strings.add(name), littleEndian)
+    view.setUint32(at, type === 'section' ? 0 : strings.add(name), littleEndian)
     view.setUint8(at + 4, (bindings[binding] << 4) | symbolTypes[type])
     view.setUint16(at + 6, section === undefined ? 0 : indexOf.get(section)!, littleEndian)
     view.setBigUint64(at + 8, BigInt(value), littleEndian)

@@ -55,8 +55,9 @@ export function definitionType(name: string, map: MapDefinition): RecordType {
   }
   if (map.pinByName) add('pinning', LIBBPF_PIN_BY_NAME)
   const slots = slotType(name, map)
-  if (slots !== undefined) members.push(['values', array(slots, map.values?.length ?? 0)])
-  return layOut(members)
+  // The array has no length in C; the variable is as large as what is in it.
+  if (slots !== undefined) members.push(['values', array(slots, 0)])
+  return layOut(members, map.values?.length ?? 0)
 }
 
 /** Where in the definition the slots begin, in bytes: what is in them is relocated there. */
@@ -75,10 +76,10 @@ function slotType(name: string, { type, inner, values }: MapDefinition): CType |
 
 const count = (value: number): CType => pointer(array(s32, value))
 
-/** Each member takes 8 bytes but the last, which is an array of pointers. */
-function layOut(list: readonly [string, CType][]): RecordType {
+/** Each member takes 8 bytes but the last, which may be an array of so many pointers. */
+function layOut(list: readonly [string, CType][], slots: number): RecordType {
   const members = list.map(([name, type], i) => ({ name, type, bitOffset: i * 64, bitfieldSize: 0 }))
   const last = list.at(-1)![1]
-  const size = (list.length - 1) * 8 + (last.kind === 'array' ? last.length * 8 : 8)
+  const size = (list.length - 1) * 8 + (last.kind === 'array' ? slots * 8 : 8)
   return { kind: 'struct', name: '', size, align: 8, members }
 }

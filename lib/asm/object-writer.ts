@@ -100,6 +100,9 @@ class ObjectWriter {
   readonly #symbols: ElfSymbol[] = []
   readonly #relocations: ElfRelocation[] = []
   readonly #info: SectionInfo[] = []
+  /** Where the static functions begin in .text, in bytes. */
+  readonly #staticFunctions = new Map<string, number>()
+  #needsTextSymbol = false
 
   constructor(definition: ObjectDefinition) {
     this.#definition = definition
@@ -115,8 +118,23 @@ class ObjectWriter {
     const code = Object.entries(functions).map(([name, { linkage = 'static', ...rest }]) => {
       return { name, linkage, ...rest }
     })
+    let at = 0
+    for (const { name, linkage, instructions } of code) {
+      if (linkage === 'static') this.#staticFunctions.set(name, at)
+      at += instructions.reduce((sum, instruction) => sum + slotsOf(instruction), 0) * 8
+    }
     if (code.length > 0) this.#codeSection('.text', code)
     for (const [section, list] of bySection(programs)) this.#codeSection(section, list)
+    if (this.#needsTextSymbol) {
+      this.#symbols.push({
+        name: '.text',
+        type: 'section',
+        binding: 'local',
+        section: '.text',
+        value: 0,
+        size: 0,
+      })
+    }
     if (license !== undefined) this.#license(license)
     this.#maps()
     this.#globals()
@@ -205,6 +223,13 @@ class ObjectWriter {
         throw new RangeError(`'${name}' goes to '${target}', which is neither a label in it nor a function`)
       }
       const isAddress = rest.code === ldImm64Code
+      const place = isAddress ? this.#staticFunctions.get(target) : undefined
+      if (place !== undefined) {
+        // libbpf finds the address of a static function by its place in the section, as clang writes it.
+        this.#needsTextSymbol = true
+        this.#relocations.push({ section, offset: here, symbol: '.text', type: 'R_BPF_64_64' })
+        return { ...rest, imm: BigInt(place) }
+      }
       this.#relocations.push({
         section,
         offset: here,

@@ -1,4 +1,5 @@
 // Assignments: to variables and to memory, of numbers, structs and text.
+import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
@@ -189,6 +190,11 @@ export abstract class AssignmentCompiler extends MemberCompiler {
         property.value as ast.Expression,
         scope,
       )
+    }
+    for (const member of members) {
+      if (given.has(member.name) || !isOpaque(member.type)) continue
+      this.clear(place.base, place.offset + member.offset, sizeOf(member.type))
+      given.add(member.name)
     }
     const missing = members.filter((member) => !given.has(member.name)).map((member) => `'${member.name}'`)
     if (missing.length > 0) this.source.fail(node, `${name} also has ${missing.join(', ')}`)

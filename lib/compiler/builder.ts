@@ -315,6 +315,7 @@ export class Builder {
     if ('reg' in argument) return argument.reg
     if ('frame' in argument) return this.addressReg({ base: 'frame', offset: argument.frame })
     const d = this.newReg()
+    if ('callback' in argument) throw new TypeError('a function is not passed in memory')
     if ('imm' in argument) this.push({ op: 'const', d, value: BigInt.asUintN(64, BigInt(argument.imm)) })
     else this.push({ op: 'symbol', d, kind: 'map', name: argument.map })
     return d

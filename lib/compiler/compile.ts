@@ -1,5 +1,4 @@
 import { array, char, s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
-import type { MapDefinition } from '../asm/map-definition.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { declareAll, declareUsed } from './declarations.js'
@@ -9,7 +8,8 @@ import { inferMaps } from './infer.js'
 import type { Operation } from './ir.js'
 import { KernelTypes } from './kernel-types.js'
 import { FunctionCompiler } from './lower.js'
-import { Module, type ModuleMap, type ModuleProgram } from './module.js'
+import { definitionsOf } from './maps/definition.js'
+import { Module, type ModuleProgram } from './module.js'
 import { optimize } from './optimize.js'
 import { runningKernel } from './running-kernel.js'
 import { CompileError, Source } from './source.js'
@@ -66,7 +66,7 @@ export function compile(
   )
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
-    maps: Object.fromEntries([...module.maps.values()].map((map) => [map.name, mapOf(map)])),
+    maps: definitionsOf(module),
     globals: { ...globalsOf(module), ...textsOf(unit) },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
@@ -149,16 +149,6 @@ function lower(unit: Unit, program: ModuleProgram): FunctionCompiler {
   compiler.at = program.function.start ?? 0
   compiler.compileProgram(program.function, parametersOf(compiler, program))
   return compiler
-}
-
-function mapOf({ type, key, value, maxEntries, records }: ModuleMap): MapDefinition {
-  return {
-    type,
-    maxEntries,
-    ...(key && { key: cTypeOf(key) }),
-    ...(value && { value: cTypeOf(value) }),
-    ...(records?.length === 1 && { tags: [`record:struct ${records[0]!.name}`] }),
-  }
 }
 
 /** Text that programs print. clang has such a section for literals, too. */

@@ -83,7 +83,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
   #present(node: ast.Expression, scope: Scope, no: string, negated: boolean): { yes: Facts; no: Facts } {
     const found = this.expression(node, scope)
     const value = found.kind === 'kernel place' ? this.readKernel(found, node) : found
-    const isPointer = value.kind === 'pointer' || value.kind === 'kernel pointer' || value.kind === 'context'
+    const isPointer = 'reg' in value && value.reg !== undefined && value.kind !== 'number'
     if (isPointer) {
       this.push({
         op: 'branch',

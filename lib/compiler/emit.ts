@@ -184,6 +184,7 @@ class Emitter {
   #argument(to: asm.Register, arg: Argument): Instruction[] {
     if ('imm' in arg) return [asm.mov(to, arg.imm)]
     if ('frame' in arg) return [asm.mov(to, asm.r10), asm.add(to, arg.frame)]
+    if ('callback' in arg) return [asm.ldFunction(to, arg.callback)]
     return 'map' in arg ? [asm.ldMap(to, arg.map)] : []
   }
 }

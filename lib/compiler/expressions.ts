@@ -3,24 +3,39 @@ import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
 import { callHelper } from './helpers/call.js'
+import type { Reg } from './ir.js'
 import { NF, SK, TC, XDP } from './language.js'
-import { mapMethods } from './maps.js'
+import { mapMethods } from './maps/methods.js'
+import { isOpaque, opaqueMethods } from './maps/opaque.js'
 import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
 import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { textComparison } from './text.js'
 import { integers, sizeOf, type Type, u64 } from './types.js'
-import type { Scope, Value } from './values.js'
+import type { Scope, Value, Variable } from './values.js'
 import { describeValue } from './values.js'
 
 /** What programs that see packets return. */
 const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC, SK, NF }
 
+/** What a function that the kernel calls gets in one of its registers. */
+export type CallbackParameter = (reg: Reg, inner: ExpressionCompiler) => Omit<Variable, 'mutable'>
+
 export abstract class ExpressionCompiler extends AssignmentCompiler {
   protected abstract truth(node: ast.Expression, scope: Scope): Value
   protected abstract choice(node: ast.ConditionalExpression, scope: Scope): Value
   protected abstract coalesce(node: ast.LogicalExpression, scope: Scope): Value
+  /** The names of the function around one that the kernel calls, which it cannot use. */
+  protected outside: ReadonlySet<string> = new Set()
+
+  /** Compiles a function that the kernel calls, and returns its name in the object. */
+  abstract callback(
+    fn: FunctionNode,
+    name: string,
+    parameters: readonly (CallbackParameter | undefined)[],
+    scope: Scope,
+  ): string
   protected abstract callFunction(
     name: string,
     fn: FunctionNode,
@@ -132,6 +147,13 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (name === 'bpf') return { kind: 'namespace' }
     const constants = actions[name]
     if (constants !== undefined) return { kind: 'constants', name, values: constants }
+    if (this.outside.has(name)) {
+      this.source.fail(
+        node,
+        `'${name}' belongs to the function around this one, which the kernel calls without it`,
+        `Keep it in a map, or in a variable of the file: let ${name} = data<u64>(0).`,
+      )
+    }
     const known = [
       ...scope.keys(),
       ...this.module.maps.keys(),
@@ -207,7 +229,9 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (object.kind === 'namespace') return callHelper(this, name, node, scope)
     if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
-    if (object.kind === 'map') return mapMethods(this, object.map, name, node, scope)
+    if (object.kind === 'place' && isOpaque(object.type))
+      return opaqueMethods(this, object, name, node, scope)
+    if (object.kind === 'map') return mapMethods(this, object, name, node, scope)
     this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`)
   }
 

@@ -1,4 +1,6 @@
 // Calls of the file's own functions. Small ones are written in the place of the call, large ones become subprograms.
+import { pointer, voidType } from '../asm/c-types.js'
+import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
 import { LoopCompiler } from './loops.js'
@@ -214,6 +216,51 @@ export abstract class CallCompiler extends LoopCompiler {
     }
     functions.set(key, compiled)
     return compiled
+  }
+
+  override callback(
+    fn: FunctionNode,
+    name: string,
+    parameters: readonly (CallbackParameter | undefined)[],
+    around: Scope,
+  ): string {
+    const inner = this.another()
+    inner.outside = new Set([...this.outside, ...around.keys()])
+    inner.at = fn.start ?? 0
+    const registers = parameters.map((_, index) => {
+      const d = inner.newReg()
+      inner.push({ op: 'param', d, index })
+      return d
+    })
+    const given = parameters.flatMap((parameter, i) => (parameter ? [{ parameter, reg: registers[i]! }] : []))
+    const scope: Scope = new Map()
+    for (const [i, { parameter, reg }] of given.entries()) {
+      const own = fn.params[i]
+      if (own === undefined) continue
+      if (own.type !== 'Identifier') this.source.fail(own, 'a parameter is a name')
+      scope.set(own.name, { ...parameter(reg, inner), mutable: false })
+    }
+    const extra = fn.params[given.length]
+    if (extra !== undefined) this.source.fail(extra, `this function has ${given.length} parameters`)
+    inner.returns = { label: undefined, reg: inner.newReg(), type: s64, scope: new Map(scope), exits: [] }
+    inner.#bodyOf(fn, scope, fn, () => {
+      const value = inner.newReg()
+      inner.push({ op: 'const', d: value, value: 0n })
+      inner.push({ op: 'return', value })
+    })
+    const { functions } = this.unit
+    const others = [...functions.values()].filter(({ source }) => source === name).length
+    const types = Object.fromEntries(parameters.map((_, i) => [`p${i}`, pointer(voidType)]))
+    const compiled: CompiledFunction = {
+      ...finish(inner, fn, inner.calleeStack),
+      name: others === 0 ? name : `${name}__${others + 1}`,
+      source: name,
+      type: functionType(s64, types),
+      after: new Map(),
+    }
+    functions.set(`${name}|${fn.start}|${this.program.hook}`, compiled)
+    this.calleeStack = Math.max(this.calleeStack, compiled.stack)
+    return compiled.name
   }
 
   #argument(parameter: ast.Identifier, argument: ast.Expression, scope: Scope): Variable {

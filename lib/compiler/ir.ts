@@ -97,7 +97,12 @@ export type Operation =
 export type Callee = { readonly helper: number } | { readonly kfunc: string } | { readonly function: string }
 
 /** An argument of a call: a value, an address on the stack, or that of a map. */
-export type Argument = Operand | { readonly frame: number } | { readonly map: string }
+export type Argument =
+  | Operand
+  | { readonly frame: number }
+  | { readonly map: string }
+  /** The address of a function that the kernel calls. */
+  | { readonly callback: string }
 
 /** The label that an operation may go to. */
 export function target(operation: Operation): string | undefined {

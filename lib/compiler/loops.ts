@@ -5,7 +5,14 @@ import { numberIterator } from './iterators.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, s32, u32 } from './types.js'
-import { type NumberValue, owedOf, type PointerState, type Scope, type Variable } from './values.js'
+import {
+  type NumberValue,
+  owedOf,
+  type PointerState,
+  type Scope,
+  type Variable,
+  writtenName,
+} from './values.js'
 
 /** The most rounds that a loop may have if the verifier follows each of them. */
 const mostRounds = 8192
@@ -337,7 +344,10 @@ export abstract class LoopCompiler extends ConditionCompiler {
     for (const [name, { value, state }] of before) {
       const owed = owedOf(value)
       if (owed !== undefined && inner.get(name)?.state !== state) {
-        this.source.fail(body, `the ${owed.what} '${name}' is given back in a loop, which may run again`)
+        this.source.fail(
+          body,
+          `the ${owed.what} '${writtenName(name)}' is given back in a loop, which may run again`,
+        )
       }
     }
   }

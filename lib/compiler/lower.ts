@@ -15,6 +15,7 @@ import {
   type Scope,
   type Value,
   type Variable,
+  writtenName,
 } from './values.js'
 
 const zero = { kind: 'constant', value: 0n } as const
@@ -193,7 +194,11 @@ export class FunctionCompiler extends CallCompiler {
       const owed = owedOf(value)
       if (owed === undefined || outer?.get(name)?.value === value) continue
       if (state !== 'maybe' && state !== 'present') continue
-      this.source.fail(at, `the ${owed.what} '${name}' is still ${owed.still} here`, owed.how(name))
+      this.source.fail(
+        at,
+        `the ${owed.what} '${writtenName(name)}' is still ${owed.still} here`,
+        owed.how(name),
+      )
     }
   }
 
@@ -238,7 +243,7 @@ export class FunctionCompiler extends CallCompiler {
       return 'maybe'
     this.source.fail(
       node,
-      `the ${owed.what} '${name}' is given back on one way through ${what}, and not on the other`,
+      `the ${owed.what} '${writtenName(name)}' is given back on one way through ${what}, and not on the other`,
     )
   }
 }

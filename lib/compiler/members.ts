@@ -64,13 +64,13 @@ export abstract class MemberCompiler extends KernelMemory {
   /** What a pointer points to, which may not be null. */
   behind(pointer: PointerValue, node: ast.Node, scope: Scope): PlaceValue {
     this.expectPresent(node, scope)
-    return { kind: 'place', base: pointer.reg, offset: 0, type: pointer.type, shared: pointer.shared }
+    return placeBehind(pointer)
   }
 
   /** What a pointer points to, where a member or an element of it is asked for. */
   #behind(pointer: PointerValue, node: Access, scope: Scope): PlaceValue {
     this.#expectFollowed(pointer, node, scope)
-    return { kind: 'place', base: pointer.reg, offset: 0, type: pointer.type, shared: pointer.shared }
+    return placeBehind(pointer)
   }
 
   /** With `?.`, a pointer that is null ends the left side of a `??`. */
@@ -241,4 +241,8 @@ export abstract class MemberCompiler extends KernelMemory {
         : `Compare it first: if (!${name}) return 0.`,
     )
   }
+}
+
+function placeBehind({ reg, type, shared, origin }: PointerValue): PlaceValue {
+  return { kind: 'place', base: reg, offset: 0, type, shared, ...(origin && { origin }) }
 }

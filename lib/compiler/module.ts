@@ -1,6 +1,9 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
 import type { MapDefinition } from '../asm/map-definition.js'
 import { hooks } from './hooks/kinds.js'
+import { declareMap } from './maps/declare.js'
+import { mapKinds } from './maps/kinds.js'
+import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
@@ -16,21 +19,6 @@ import {
   u32,
 } from './types.js'
 
-/** How a map is made in a program: the types between the angle brackets, and what they are. */
-interface MapKind {
-  readonly type: MapDefinition['type']
-  readonly parameters: 'key and value' | 'value' | 'record'
-}
-
-export const mapKinds: Readonly<Record<string, MapKind>> = {
-  hash: { type: 'hash', parameters: 'key and value' },
-  lruHash: { type: 'lru_hash', parameters: 'key and value' },
-  percpuHash: { type: 'percpu_hash', parameters: 'key and value' },
-  array: { type: 'array', parameters: 'value' },
-  percpuArray: { type: 'percpu_array', parameters: 'value' },
-  ringbuf: { type: 'ringbuf', parameters: 'record' },
-}
-
 export const globalKinds = ['rodata', 'data', 'bss'] as const
 
 export interface ModuleMap {
@@ -42,6 +30,19 @@ export interface ModuleMap {
   /** The records of a ring buffer. */
   readonly records: readonly StructType[] | undefined
   readonly maxEntries: number
+  /** `BPF_F_*` */
+  readonly flags: number
+  /** What the maps in a map of maps are like. */
+  readonly inner?: ModuleMap
+  /** The names of the programs that are in a program array. */
+  readonly slots?: readonly string[]
+  /** It is pinned under its name. */
+  readonly pin?: boolean
+  /** A map next to it counts the records that found no room. */
+  readonly countLost?: boolean
+  readonly numaNode?: number
+  /** Of a bloom filter. */
+  readonly hashes?: number
   /** Its types are not written down: they are those of the first value that a program puts into it. */
   readonly isInferred: boolean
   readonly node: ast.Node
@@ -173,7 +174,7 @@ export class Module {
       )
     }
     const { callee } = init
-    if (Object.hasOwn(mapKinds, callee.name)) this.#map(name, init, callee.name)
+    if (Object.hasOwn(mapKinds, callee.name)) this.maps.set(name, declareMap(this, name, init, callee.name))
     else if ((globalKinds as readonly string[]).includes(callee.name))
       this.#global(name, init, callee.name, kind !== 'const')
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
@@ -190,47 +191,6 @@ export class Module {
   #typeArguments(call: ast.CallExpression): ast.TSType[] {
     const given = call.typeParameters
     return given?.type === 'TSTypeParameterInstantiation' ? given.params : []
-  }
-
-  #map(name: string, call: ast.CallExpression, kind: string): void {
-    const { type, parameters } = mapKinds[kind]!
-    const types = this.#typeArguments(call)
-    const wanted = parameters === 'key and value' ? 2 : 1
-    const isInferred = types.length === 0
-    if (!isInferred && types.length !== wanted) {
-      const example = {
-        'key and value': `${kind}<u32, u64>(1024)`,
-        value: `${kind}<u64>(16)`,
-        record: `${kind}<Event>(256 * 1024)`,
-      }
-      this.source.fail(call, `${kind} needs the ${parameters} types`, `Write ${example[parameters]}.`)
-    }
-    // The records of a ring buffer can be of several types: ringbuf<Started | Ended>.
-    const [only] = types
-    const isUnion = parameters === 'record' && only?.type === 'TSUnionType'
-    const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) => this.type(one))
-    const records = isUnion ? only.types.map((one) => this.type(one)) : first && [first]
-    const size = call.arguments[0]
-    const maxEntries = size && this.constant(size)
-    if (maxEntries === undefined || maxEntries <= 0n) {
-      this.source.fail(
-        size ?? call,
-        `${kind} needs its size: a constant number of ${parameters === 'record' ? 'bytes' : 'entries'}`,
-      )
-    }
-    if (parameters === 'record' && records?.some(({ kind }) => kind !== 'struct'))
-      this.source.fail(types[0]!, 'the records of a ring buffer are an interface')
-    this.maps.set(name, {
-      name,
-      kind,
-      type,
-      key: parameters === 'record' ? undefined : parameters === 'value' ? u32 : first,
-      value: parameters === 'record' ? undefined : parameters === 'value' ? first : second,
-      records: parameters === 'record' ? (records as StructType[] | undefined) : undefined,
-      maxEntries: Number(maxEntries),
-      isInferred,
-      node: call,
-    })
   }
 
   #global(name: string, call: ast.CallExpression, kind: string, mutable: boolean): void {
@@ -325,6 +285,7 @@ export class Module {
   #reference(node: ast.TSTypeReference): Type {
     const name = node.typeName.type === 'Identifier' ? node.typeName.name : ''
     if (Object.hasOwn(integers, name)) return integers[name]!
+    if (Object.hasOwn(opaqueTypes, name)) return opaqueTypes[name]!
     const given = node.typeParameters?.params ?? []
     if (name === 'char' || name === 'bytes') {
       const length = this.#length(given[0], node)

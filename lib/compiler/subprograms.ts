@@ -109,6 +109,7 @@ export function passing(
         inside: (reg) => ({ ...value, pointer: { ...value.pointer, reg } }),
       }
     case 'map':
+      return value.reg === undefined ? { reg: undefined, inside: () => value } : undefined
     case 'constants':
     case 'namespace':
       return { reg: undefined, inside: () => value }

@@ -32,6 +32,8 @@ export interface PlaceValue {
   readonly shared?: boolean
   /** The kernel lets programs read it in pieces of this type only. */
   readonly inSizeOf?: Type
+  /** The map that it was found in. */
+  readonly origin?: MapValue
 }
 
 /** Whether a pointer is known to be one: `maybe` until it was compared with null. */
@@ -40,7 +42,7 @@ export type PointerState = 'maybe' | 'present' | 'absent' | 'given back' | 'stal
 /** What a program has to give back before it ends. */
 export interface Owed {
   /** In words, with what it is until then. */
-  readonly what: 'record' | 'reference'
+  readonly what: 'record' | 'reference' | 'lock'
   readonly still: 'reserved' | 'held'
   /** The ring buffer that it has to be submitted to, or discarded from. */
   readonly map?: ModuleMap
@@ -58,6 +60,8 @@ export interface PointerValue {
   readonly reg: Reg
   readonly type: Type
   readonly owed?: Owed
+  /** The map that it was found in. */
+  readonly origin?: MapValue
   /** It points into the packet, until the packet is changed. */
   readonly inPacket?: boolean
   /** Other CPUs may change it at the same time. */
@@ -131,9 +135,21 @@ export interface CursorValue {
   readonly offset: Reg
 }
 
+/** A spin lock that is held, under a name that programs cannot write. */
+export interface LockValue {
+  readonly kind: 'lock'
+  /** As it stands in the program. */
+  readonly text: string
+  readonly owed: Owed
+}
+
 export interface MapValue {
   readonly kind: 'map'
   readonly map: ModuleMap
+  /** Where its address is, for a map that was found in a map of maps. */
+  readonly reg?: Reg
+  /** It has to be compared with null before it is used. */
+  readonly nullable?: boolean
 }
 
 /** `bpf`, whose members are the helpers. */
@@ -156,6 +172,7 @@ export type Value =
   | MapValue
   | ContextValue
   | CursorValue
+  | LockValue
   | ConstantsValue
   | NamespaceValue
   | VoidValue
@@ -173,6 +190,9 @@ export type Scope = Map<string, Variable>
 export function owedOf(value: Value): Owed | undefined {
   return 'owed' in value ? value.owed : undefined
 }
+
+/** A name of a scope as it stands in the program. */
+export const writtenName = (name: string): string => name.replace(/^lock /, '')
 
 /** Whether a value may be null, so that it has to be compared. */
 export function isNullable(value: Value): boolean {
@@ -198,6 +218,8 @@ export function describeValue(value: Value): string {
       return `the map '${value.map.name}'`
     case 'cursor':
       return 'a cursor'
+    case 'lock':
+      return 'a lock'
     case 'context':
       return value.packet === undefined ? `a struct ${value.record.name}` : 'the packet'
     case 'constants':

@@ -12,6 +12,7 @@ import {
   jeq,
   label,
   ldData,
+  ldFunction,
   ldMap,
   ldx,
   mov,
@@ -19,6 +20,8 @@ import {
   r0,
   r1,
   r2,
+  r3,
+  r4,
   r6,
   r10,
   st,
@@ -26,6 +29,7 @@ import {
   types,
 } from 'libbpf-node/asm'
 import { describe, expect, it } from 'vitest'
+import { requiresKernel } from '../helpers/kernel.js'
 import { objectPath } from '../helpers/objects.js'
 
 const hasTools = ['bpftool', 'llvm-objdump-16'].every(
@@ -85,6 +89,71 @@ describe('buildObject', () => {
     expect(retval).toBe(7)
     expect(object.map<number, bigint>('counts').get(1)).toBe(12n)
     expect(object.bss.total).toBe(12n)
+  })
+
+  requiresKernel('5.13', 'passes the address of a function, which the kernel calls', () => {
+    const parameters = {
+      map: types.pointer(types.voidType),
+      key: types.pointer(u32),
+      value: types.pointer(u64),
+    }
+    using object = BpfObject.open(
+      buildObject({
+        license: 'GPL',
+        maps: { counts: { type: 'array', maxEntries: 3, key: u32, value: u64 } },
+        functions: {
+          // In front of it, so that it does not begin where the section does.
+          other: { type: types.prototype(u64, { value: u64 }), instructions: [mov(r0, r1), exit()] },
+          each: {
+            type: types.prototype(types.s64, parameters),
+            instructions: [st('u64', r3, 0, 9), mov(r0, 0), exit()],
+          },
+        },
+        programs: {
+          p: {
+            section: 'tc',
+            instructions: [
+              callFunction('other'),
+              ldMap(r1, 'counts'),
+              ldFunction(r2, 'each'),
+              mov(r3, 0),
+              mov(r4, 0),
+              call('for_each_map_elem'),
+              exit(),
+            ],
+          },
+        },
+      }),
+    )
+    object.loadSync()
+    expect(object.program('p').testRunSync({ data }).retval).toBe(3)
+    expect([...object.map<number, bigint>('counts').values()]).toEqual([9n, 9n, 9n])
+  })
+
+  it('puts programs into a program array', () => {
+    using object = BpfObject.open(
+      buildObject({
+        license: 'GPL',
+        maps: {
+          next: {
+            type: 'prog_array',
+            maxEntries: 2,
+            keySize: 4,
+            valueSize: 4,
+            values: [undefined, 'second'],
+          },
+        },
+        programs: {
+          p: {
+            section: 'xdp',
+            instructions: [ldMap(r2, 'next'), mov(r3, 1), call('tail_call'), mov(r0, 1), exit()],
+          },
+          second: { section: 'xdp', instructions: [mov(r0, 3), exit()] },
+        },
+      }),
+    )
+    object.loadSync()
+    expect(object.program('p').testRunSync({ data }).retval).toBe(3)
   })
 
   it('gives the same bytes for the same definition', () => {

@@ -133,7 +133,7 @@ const bodies: [string, string, string][] = [
   [
     'a map function that does not exist',
     'counts.put(1, 2)\nreturn 0',
-    "11:8 hash has no function 'put' | It has get, set, add, delete.",
+    "11:8 hash has no function 'put' | It has get, set, setNew, setExisting, add, delete, forEach.",
   ],
   ['a division by zero', 'total = 1 / 0\nreturn 0', '11:9 this divides by zero'],
   [

@@ -2,6 +2,7 @@
 import { checksumFunctions, inPacketOrder } from '../checksums.js'
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument } from '../ir.js'
+import { expectNoLock } from '../maps/opaque.js'
 import { nearest } from '../nearest.js'
 import { packetChanged } from '../packets.js'
 import type { ast } from '../syntax.js'
@@ -56,6 +57,7 @@ export function callHelper(
   scope: Scope,
 ): Value {
   const { property } = node.callee as ast.MemberExpression
+  expectNoLock(compiler, node, scope)
   const own = Object.hasOwn(checksumFunctions, name) ? checksumFunctions[name] : undefined
   if (own !== undefined) return own(compiler, node, scope)
   const signature = signatureOf(name)

@@ -1,4 +1,5 @@
-import type { Elements, u32 } from './types.js'
+import type { Socket } from './contexts.js'
+import type { Elements, Kernel, s32, s64, u32 } from './types.js'
 import { word } from './word.js'
 
 /** A value in a map: a number is read and written as `.value`. */
@@ -9,14 +10,49 @@ export interface AnyMap {
   readonly __map: never
 }
 
+/** The options of a map. All are constants. */
+export interface MapOptions {
+  /** It is pinned under its name when it is loaded; one that is pinned there already is taken. */
+  pin?: boolean
+  /** `BPF_F_*` of linux/bpf.h that have no option of their own. */
+  flags?: number
+  /** Memory for elements is taken when it is needed (`BPF_F_NO_PREALLOC`). */
+  noPrealloc?: boolean
+  /** Each CPU has its own list of what was not used for long (`BPF_F_NO_COMMON_LRU`). */
+  noCommonLru?: boolean
+  /** User space can only read it (`BPF_F_RDONLY`). */
+  readOnlyForUser?: boolean
+  /** User space can only write it (`BPF_F_WRONLY`). */
+  writeOnlyForUser?: boolean
+  /** Programs can only read it (`BPF_F_RDONLY_PROG`). */
+  readOnlyForPrograms?: boolean
+  /** Programs can only write it (`BPF_F_WRONLY_PROG`). */
+  writeOnlyForPrograms?: boolean
+  /** User space can map it into its memory (`BPF_F_MMAPABLE`). (Linux 5.5) */
+  mmapable?: boolean
+  numaNode?: number
+}
+
 export interface HashMap<K, V> extends AnyMap {
   /** The value in the map, to be read and written in place. It is null for a key that does not exist, so compare it first. */
   get(key: K): Ref<V> | null
   /** Stores a value. Returns whether there was room for it. */
   set(key: K, value: V): boolean
+  /** Stores a value for a key that does not exist yet. Returns whether it did. */
+  setNew(key: K, value: V): boolean
+  /** Stores a value for a key that exists. Returns whether it did. */
+  setExisting(key: K, value: V): boolean
   /** Adds to a number, which begins at 0. No count is lost when other CPUs do the same. */
   add(key: K, amount: V): void
-  delete(key: K): void
+  /** Returns whether the key existed. */
+  delete(key: K): boolean
+  /** Calls a function for each element, until it returns 1. Returns how many there were. (Linux 5.13) */
+  forEach(each: (key: Ref<K>, value: Ref<V>) => number): s64
+}
+
+export interface PerCpuMap<K, V> extends HashMap<K, V> {
+  /** The value of another CPU, or null. (Linux 5.19) */
+  getOn(cpu: u32, key: K): Ref<V> | null
 }
 
 export interface RingBufferMap<T> extends AnyMap {
@@ -31,28 +67,190 @@ export interface RingBufferMap<T> extends AnyMap {
   emit<R extends T = T>(record: R): boolean
 }
 
-type Maker = <K, V>(maxEntries: number) => HashMap<K, V>
-type ArrayMaker = <V>(maxEntries: number) => HashMap<u32, V>
+export interface PerfEventsMap<T> extends AnyMap {
+  /** Copies a record into the buffer of this CPU. Returns whether there was room for it. */
+  emit<R extends T = T>(record: R): boolean
+}
+
+export interface UserRingBufferMap<T> extends AnyMap {
+  /**
+   * Calls a function for each record that user space has submitted, until it returns 1. A record that is shorter than its
+   * type is null. Returns how many records there were, or a negative error.
+   */
+  drain(each: (record: T | null) => number): s64
+}
+
+export interface QueueMap<V> extends AnyMap {
+  /** Returns whether there was room for the value. */
+  push(value: V): boolean
+  /** Takes the next value. It is null if there is none, so compare it first. */
+  pop(): Ref<V> | null
+  /** The next value, which stays. */
+  peek(): Ref<V> | null
+}
+
+export interface BloomFilterMap<V> extends AnyMap {
+  add(value: V): boolean
+  /** Whether a value was added. It is sometimes true for one that was not. */
+  has(value: V): boolean
+}
+
+export interface MapOfMaps<K, M> extends AnyMap {
+  /** A map in it. It is null if there is none, so compare it first. */
+  get(key: K): M | null
+}
+
+export interface StorageMap<V> extends AnyMap {
+  /** The value of an owner. It is null if it has none, so compare it first. */
+  get(owner: Kernel | object): Ref<V> | null
+  /** The same, which begins as zeros. It is null if there is no memory for it. */
+  getOrCreate(owner: Kernel | object): Ref<V> | null
+  /** Returns whether there was a value. */
+  delete(owner: Kernel | object): boolean
+}
+
+export interface ProgramArray extends AnyMap {
+  /** Goes on in the program at this place. It returns if there is none. */
+  call(index: u32): void
+}
+
+export interface StackTraceMap extends AnyMap {
+  /** The number of the kernel's stack, or a negative error. @param flags - `BPF_F_*`, and how many frames to skip */
+  id(flags?: number): s32
+  /** The number of the stack of the process, or a negative error. */
+  userId(flags?: number): s32
+}
+
+export interface RedirectMap extends AnyMap {
+  /**
+   * Sends the frame to what is at this place. Return the result of this call.
+   *
+   * @param otherwise - what it returns if nothing is there, such as `XDP.PASS` (Linux 5.3); `XDP.ABORTED` by default
+   */
+  redirect(index: u32, otherwise?: number): number
+}
+
+export interface SocketMap<K> extends AnyMap {
+  /** A socket, which has to be given back: `bpf.skRelease(sk)`. It is null if there is none. */
+  get(key: K): Socket | null
+  /** Adds the socket of a sockOps program. Returns 0 or a negative error. */
+  add(key: K): s32
+  /** Sends data on to a socket. Return the result of this call. @param ingress - as if that socket had received it */
+  redirect(key: K, ingress?: boolean): number
+}
+
+export interface ReuseportArray extends AnyMap {
+  /** Chooses a socket of the group. Returns 0 or a negative error. */
+  select(index: u32): s32
+}
+
+export interface CgroupArray extends AnyMap {
+  /** Whether the thread, or the packet, is in a cgroup below the one at this place: 1, 0 or a negative error. */
+  contains(index: u32): s32
+}
+
+/** A timer in the value of a map. (Linux 5.15) */
+export interface timer {
+  /** Calls a function after so many nanoseconds. Returns whether the timer runs. */
+  start(nanoseconds: number, then: (key: never, value: never) => number): boolean
+  /** Returns 1 if it was running, 0 if not, or a negative error. */
+  cancel(): s32
+}
+
+/** A lock in the value of a map. While a program holds it, it cannot call the kernel. (Linux 5.1) */
+export interface spinLock {
+  acquire(): void
+  release(): void
+}
+
+type Maker<M> = (maxEntries: number, options?: MapOptions) => M
+type HashMaker = <K, V>(maxEntries: number, options?: MapOptions) => HashMap<K, V>
+type PerCpuMaker = <K, V>(maxEntries: number, options?: MapOptions) => PerCpuMap<K, V>
+
 /**
  * A hash map. Without types, it has those of the first key and value that a program puts into it.
  *
  * @param maxEntries - a constant
  */
-export const hash: Maker = word('hash')
-/** A hash map that makes room by dropping what was not used for long. */
-export const lruHash: Maker = word('lruHash')
-/** A hash map with a value for each CPU. */
-export const percpuHash: Maker = word('percpuHash')
+export const hash: HashMaker = word('hash')
+/** A hash map that makes room by dropping what was not used for long. (Linux 4.10) */
+export const lruHash: HashMaker = word('lruHash')
+/** A hash map with a value for each CPU. (Linux 4.6) */
+export const percpuHash: PerCpuMaker = word('percpuHash')
+/** The same, which makes room by dropping what was not used for long. (Linux 4.10) */
+export const lruPercpuHash: PerCpuMaker = word('lruPercpuHash')
 /** `N` values of one type: C's `T[N]`. The same word makes a map. */
 export type array<T, N extends number> = Elements<T, N>
 /** An array. */
-export const array: ArrayMaker = word('array')
-/** An array with values for each CPU. */
-export const percpuArray: ArrayMaker = word('percpuArray')
+export const array: <V>(maxEntries: number, options?: MapOptions) => HashMap<u32, V> = word('array')
+/** An array with values for each CPU. (Linux 4.6) */
+export const percpuArray: <V>(maxEntries: number, options?: MapOptions) => PerCpuMap<u32, V> =
+  word('percpuArray')
+/**
+ * Networks by their prefixes: `get` finds the longest one. The key is an interface that begins with the length of the
+ * prefix in bits: `interface Key { prefixlen: u32; address: bytes<4> }`. (Linux 4.11)
+ */
+export const lpmTrie: HashMaker = word('lpmTrie')
 /**
  * A ring buffer of records, of one type or of several: `ringbuf<Started | Ended>(4096)`. Without a type, its records are
- * like the first that a program emits. (Linux 5.8)
+ * like the first that a program emits. With `countLost`, user space can read how many found no room: `.lost`. (Linux 5.8)
  *
  * @param size - bytes; a power of two, and a multiple of the page size
  */
-export const ringbuf: <T>(size: number) => RingBufferMap<T> = word('ringbuf')
+export const ringbuf: <T>(size: number, options?: MapOptions & { countLost?: boolean }) => RingBufferMap<T> =
+  word('ringbuf')
+/** A buffer of records for each CPU, for kernels without ring buffers. (Linux 4.4) */
+export const perfEvents: <T>(options?: MapOptions) => PerfEventsMap<T> = word('perfEvents')
+/** A ring buffer that user space writes. @param size - bytes, as for `ringbuf` (Linux 6.1) */
+export const userRingbuf: <T>(size: number, options?: MapOptions) => UserRingBufferMap<T> =
+  word('userRingbuf')
+/** Values that are taken in the order in which they were pushed. (Linux 4.20) */
+export const queue: <V>(maxEntries: number, options?: MapOptions) => QueueMap<V> = word('queue')
+/** Values of which the last is taken first. (Linux 4.20) */
+export const stack: <V>(maxEntries: number, options?: MapOptions) => QueueMap<V> = word('stack')
+/** A set that may say of a value that it was added when it was not. @param options - `hashes`: 1 to 15, 5 by default (Linux 5.16) */
+export const bloomFilter: <V>(
+  maxEntries: number,
+  options?: MapOptions & { hashes?: number },
+) => BloomFilterMap<V> = word('bloomFilter')
+/** Maps by key: `hashOfMaps<u32>(64, hash<u32, u64>(1024))`. (Linux 4.12) */
+export const hashOfMaps: <K, M extends AnyMap = AnyMap>(
+  maxEntries: number,
+  like: M,
+  options?: MapOptions,
+) => MapOfMaps<K, M> = word('hashOfMaps')
+/** Maps by number: `arrayOfMaps(64, hash<u32, u64>(1024))`. (Linux 4.12) */
+export const arrayOfMaps: <M extends AnyMap>(
+  maxEntries: number,
+  like: M,
+  options?: MapOptions,
+) => MapOfMaps<u32, M> = word('arrayOfMaps')
+/** A value for each thread, which goes with it. (Linux 5.11) */
+export const taskStorage: <V>(options?: MapOptions) => StorageMap<V> = word('taskStorage')
+/** A value for each socket, which goes with it. (Linux 5.2) */
+export const socketStorage: <V>(options?: MapOptions) => StorageMap<V> = word('socketStorage')
+/** A value for each inode, which goes with it; for LSM programs. (Linux 5.10) */
+export const inodeStorage: <V>(options?: MapOptions) => StorageMap<V> = word('inodeStorage')
+/** A value for each cgroup, which goes with it. (Linux 6.2) */
+export const cgroupStorage: <V>(options?: MapOptions) => StorageMap<V> = word('cgroupStorage')
+/** Programs to go on in: how many, or which ones of the file. (Linux 4.2) */
+export const programArray: (programs: number | readonly unknown[], options?: MapOptions) => ProgramArray =
+  word('programArray')
+/** Stacks by their numbers, as 127 addresses. (Linux 4.6) */
+export const stackTraces: Maker<StackTraceMap> = word('stackTraces')
+/** Interfaces that frames are sent to. (Linux 4.14) */
+export const devmap: Maker<RedirectMap> = word('devmap')
+/** The same, by any number. (Linux 5.4) */
+export const devmapHash: Maker<RedirectMap> = word('devmapHash')
+/** CPUs that go on with frames. (Linux 4.15) */
+export const cpumap: Maker<RedirectMap> = word('cpumap')
+/** AF_XDP sockets that frames are sent to. (Linux 4.18) */
+export const xskmap: Maker<RedirectMap> = word('xskmap')
+/** Sockets that data is sent on to. (Linux 4.14) */
+export const sockmap: Maker<SocketMap<u32>> = word('sockmap')
+/** The same, by keys. (Linux 4.18) */
+export const sockhash: <K>(maxEntries: number, options?: MapOptions) => SocketMap<K> = word('sockhash')
+/** Sockets of a reuseport group. (Linux 4.19) */
+export const reuseportArray: Maker<ReuseportArray> = word('reuseportArray')
+/** Cgroups to compare with. (Linux 4.8) */
+export const cgroupArray: Maker<CgroupArray> = word('cgroupArray')

@@ -1,0 +1,199 @@
+// A map as it is declared at the top of the file: hash<u32, u64>(1024, { pin: true }).
+import type { Module, ModuleMap } from '../module.js'
+import { nearest } from '../nearest.js'
+import type { ast } from '../syntax.js'
+import { integers, type StructType, type Type, u32, u64 } from '../types.js'
+import { exampleOf, type MapKind, mapKinds } from './kinds.js'
+
+/** The options behind the size, and the bits of `map_flags` that they stand for. */
+const flagOptions: Readonly<Record<string, number>> = {
+  noPrealloc: 1 << 0,
+  noCommonLru: 1 << 1,
+  readOnlyForUser: 1 << 3,
+  writeOnlyForUser: 1 << 4,
+  readOnlyForPrograms: 1 << 7,
+  writeOnlyForPrograms: 1 << 8,
+  mmapable: 1 << 10,
+}
+
+const options = [...Object.keys(flagOptions), 'pin', 'flags', 'numaNode', 'countLost', 'hashes']
+
+/** @param name - of the map, or of the one that it is in */
+export function declareMap(module: Module, name: string, call: ast.CallExpression, kind: string): ModuleMap {
+  const { source } = module
+  const found = mapKinds[kind]!
+  const { key, value, records, isInferred } = typesOf(module, call, kind, found)
+  const args = [...call.arguments]
+  const maxEntries = found.size === 'none' ? 0 : sizeOf(module, args.shift(), call, kind, found)
+  const inner = found.family === 'maps' ? template(module, name, args.shift(), call, kind) : undefined
+  const slots = found.family === 'programs' ? programNames(module, call) : undefined
+  const given = args.shift()
+  if (args.length > 0)
+    return source.fail(args[0]!, `${kind} has no more arguments`, `Write ${exampleOf(kind)}.`)
+  const own = given === undefined ? {} : optionsOf(module, given)
+  if (kind === 'lpmTrie') expectPrefix(module, key, call)
+  return {
+    name,
+    kind,
+    type: found.type,
+    key,
+    value,
+    records,
+    maxEntries: slots?.length ?? maxEntries,
+    isInferred,
+    node: call,
+    flags: (found.flags ?? 0) | (own.flags ?? 0),
+    ...(inner && { inner }),
+    ...(slots && { slots }),
+    ...(own.pin === true && { pin: true }),
+    ...(own.countLost === true && { countLost: true }),
+    ...(own.numaNode !== undefined && { numaNode: own.numaNode }),
+    ...(own.hashes !== undefined && { hashes: own.hashes }),
+  }
+}
+
+function typesOf(
+  module: Module,
+  call: ast.CallExpression,
+  kind: string,
+  { parameters, family }: MapKind,
+): Pick<ModuleMap, 'key' | 'value' | 'records' | 'isInferred'> {
+  const { source } = module
+  const given = call.typeParameters
+  const types = given?.type === 'TSTypeParameterInstantiation' ? given.params : []
+  const wanted = parameters === 'none' ? 0 : parameters === 'key and value' ? 2 : 1
+  const mayBeInferred = /^(elements|ring|perf events)/.test(family) && kind !== 'lpmTrie'
+  const isInferred = wanted > 0 && types.length === 0 && mayBeInferred
+  if (!isInferred && types.length !== wanted) {
+    const what =
+      wanted === 0
+        ? 'no types'
+        : parameters === 'key and value'
+          ? 'the key and value types'
+          : `the type of its ${parameters.replace('only ', '')}s`
+    return source.fail(call, `${kind} ${wanted === 0 ? 'has' : 'needs'} ${what}`, `Write ${exampleOf(kind)}.`)
+  }
+  // The records of a ring buffer can be of several types: ringbuf<Started | Ended>.
+  const [only] = types
+  const isUnion = parameters === 'record' && only?.type === 'TSUnionType'
+  const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) => module.type(one))
+  const all = isUnion ? only.types.map((one) => module.type(one)) : first && [first]
+  switch (parameters) {
+    case 'key and value':
+      return { key: first, value: second, records: undefined, isInferred }
+    case 'value':
+      return { key: u32, value: first, records: undefined, isInferred }
+    case 'only value':
+      return {
+        key: family === 'storage' ? integers.s32! : undefined,
+        value: first,
+        records: undefined,
+        isInferred,
+      }
+    case 'key':
+      return { key: first, value: family === 'maps' ? u32 : u64, records: undefined, isInferred }
+    case 'none':
+      return { key: u32, value: valueTypeOf(kind), records: undefined, isInferred }
+    case 'record':
+      if (all?.some((type) => type.kind !== 'struct'))
+        return source.fail(types[0]!, 'the records of a ring buffer are an interface')
+      return { key: undefined, value: undefined, records: all as StructType[] | undefined, isInferred }
+  }
+}
+
+function valueTypeOf(kind: string): Type {
+  // PERF_MAX_STACK_DEPTH
+  if (kind === 'stackTraces') return { kind: 'array', of: u64, length: 127 }
+  return kind === 'sockmap' || kind === 'reuseportArray' ? u64 : u32
+}
+
+function sizeOf(
+  module: Module,
+  node: ast.Node | undefined,
+  call: ast.CallExpression,
+  kind: string,
+  { size, family }: MapKind,
+): number {
+  if (family === 'programs' && node?.type === 'ArrayExpression') return 0
+  const value = node && module.constant(node)
+  if (value === undefined || value <= 0n || value > 0xffff_ffffn) {
+    return module.source.fail(node ?? call, `${kind} needs its size: a constant number of ${size}`)
+  }
+  return Number(value)
+}
+
+/** What the maps in a map of maps are like. */
+function template(
+  module: Module,
+  name: string,
+  node: ast.Node | undefined,
+  call: ast.CallExpression,
+  kind: string,
+): ModuleMap {
+  const made = node?.type === 'CallExpression' && node.callee.type === 'Identifier' ? node.callee.name : ''
+  if (node?.type !== 'CallExpression' || !Object.hasOwn(mapKinds, made)) {
+    return module.source.fail(
+      node ?? call,
+      `${kind} needs to know what the maps in it are like`,
+      `Write ${exampleOf(kind)}.`,
+    )
+  }
+  const inner = declareMap(module, `${name}.inner`, node, made)
+  if (inner.inner !== undefined)
+    return module.source.fail(node, 'the maps in a map of maps are no maps of maps')
+  return inner
+}
+
+/** `programArray([onIpv4, onIpv6])`: the programs that are in it from the beginning. */
+function programNames(module: Module, { arguments: [first] }: ast.CallExpression): string[] | undefined {
+  if (first?.type !== 'ArrayExpression') return undefined
+  return first.elements.map((element) => {
+    if (element?.type !== 'Identifier')
+      return module.source.fail(element ?? first, 'this is the name of a program of the file')
+    return element.name
+  })
+}
+
+interface Options {
+  readonly flags?: number
+  readonly pin?: boolean
+  readonly countLost?: boolean
+  readonly numaNode?: number
+  readonly hashes?: number
+}
+
+function optionsOf(module: Module, node: ast.Node): Options {
+  const { source } = module
+  if (node.type !== 'ObjectExpression')
+    return source.fail(node, 'the options of a map are written as { pin: true }')
+  let flags = 0
+  const own: Record<string, number | boolean> = {}
+  for (const property of node.properties) {
+    if (property.type !== 'ObjectProperty' || property.key.type !== 'Identifier')
+      return source.fail(property, 'options are written as name: value')
+    const { name } = property.key
+    if (!options.includes(name))
+      return source.fail(
+        property.key,
+        `a map has no option '${name}'`,
+        nearest(name, options) ?? `It has ${options.join(', ')}.`,
+      )
+    const value = module.constant(property.value)
+    if (value === undefined) return source.fail(property.value, 'this has to be a constant')
+    if (name === 'flags') flags |= Number(value)
+    else if (name in flagOptions) flags |= value === 0n ? 0 : flagOptions[name]!
+    else own[name] = name === 'numaNode' || name === 'hashes' ? Number(value) : value !== 0n
+  }
+  return { ...own, flags }
+}
+
+/** The key of an LPM trie begins with how many of its bits count. */
+function expectPrefix(module: Module, key: Type | undefined, call: ast.CallExpression): void {
+  const [first] = key?.kind === 'struct' ? key.members : []
+  if (first?.type === u32 && key!.kind === 'struct' && key!.members.length > 1) return
+  module.source.fail(
+    call,
+    'the key of an LPM trie is an interface whose first member is the length of the prefix, in bits',
+    'Write interface Key { prefixlen: u32; address: bytes<4> }.',
+  )
+}

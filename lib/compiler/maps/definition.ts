@@ -1,0 +1,47 @@
+// Maps as they stand in the object.
+import type { MapDefinition } from '../../asm/map-definition.js'
+import type { Module, ModuleMap } from '../module.js'
+import { cTypeOf, u32, u64 } from '../types.js'
+import { mapKinds } from './kinds.js'
+
+const BPF_F_NUMA_NODE = 1 << 2
+
+/** The maps of a file, with those that count the records which found no room. */
+export function definitionsOf(module: Module): Record<string, MapDefinition> {
+  const definitions: Record<string, MapDefinition> = {}
+  for (const map of module.maps.values()) {
+    definitions[map.name] = definitionOf(map)
+    if (map.countLost) {
+      definitions[`${map.name}_lost`] = {
+        type: 'percpu_array',
+        maxEntries: 1,
+        key: cTypeOf(u32),
+        value: cTypeOf(u64),
+      }
+    }
+  }
+  return definitions
+}
+
+function definitionOf(map: ModuleMap): MapDefinition {
+  const { type, key, value, maxEntries, records, flags, inner, slots, pin, numaNode, hashes } = map
+  const { family, size } = mapKinds[map.kind]!
+  const isPerf = family === 'perf events'
+  // libbpf knows from what is in them that the values are descriptors.
+  const isSlots = family === 'maps' || family === 'programs'
+  const mapFlags = flags | (numaNode === undefined ? 0 : BPF_F_NUMA_NODE)
+  return {
+    type,
+    ...(size !== 'none' && { maxEntries }),
+    ...(isPerf && { keySize: 4, valueSize: 4 }),
+    ...(key && { key: cTypeOf(key) }),
+    ...(value && (isSlots ? { valueSize: 4 } : { value: cTypeOf(value) })),
+    ...(mapFlags !== 0 && { flags: mapFlags }),
+    ...(numaNode !== undefined && { numaNode }),
+    ...(hashes !== undefined && { extra: BigInt(hashes) }),
+    ...(pin && { pinByName: true }),
+    ...(inner && { inner: definitionOf(inner) }),
+    ...(slots && { values: slots }),
+    ...(records?.length === 1 && { tags: [`record:struct ${records[0]!.name}`] }),
+  }
+}

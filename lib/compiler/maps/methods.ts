@@ -1,0 +1,93 @@
+// Calls of maps' functions.
+import type { ExpressionCompiler } from '../expressions.js'
+import { typed } from '../infer.js'
+import { nearest } from '../nearest.js'
+import type { ast } from '../syntax.js'
+import type { MapValue, Scope, Value } from '../values.js'
+import { elementFunctions, perCpuFunctions } from './elements.js'
+import { type Family, mapKinds } from './kinds.js'
+import type { MapFunctions } from './memory.js'
+import { nestedFunctions } from './nested.js'
+import { expectNoLock } from './opaque.js'
+import { filterFunctions, queueFunctions } from './queues.js'
+import {
+  cgroupFunctions,
+  programFunctions,
+  redirectFunctions,
+  reuseportFunctions,
+  stackFunctions,
+} from './references.js'
+import { perfFunctions, ringFunctions, userRingFunctions } from './rings.js'
+import { socketFunctions } from './sockets.js'
+import { storageFunctions } from './storage.js'
+
+const functions: Readonly<Record<Family, MapFunctions>> = {
+  elements: elementFunctions,
+  'elements of each CPU': perCpuFunctions,
+  ring: ringFunctions,
+  'perf events': perfFunctions,
+  'user ring': userRingFunctions,
+  queue: queueFunctions,
+  filter: filterFunctions,
+  maps: nestedFunctions,
+  storage: storageFunctions,
+  programs: programFunctions,
+  stacks: stackFunctions,
+  redirect: redirectFunctions,
+  sockets: socketFunctions,
+  reuseport: reuseportFunctions,
+  cgroups: cgroupFunctions,
+}
+
+export function mapMethods(
+  compiler: ExpressionCompiler,
+  given: MapValue,
+  name: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  const { kind } = given.map
+  const own = functions[mapKinds[kind]!.family]
+  const { object, property } = node.callee as ast.MemberExpression
+  const found = Object.hasOwn(own, name) ? own[name] : undefined
+  if (found === undefined) {
+    const names = Object.keys(own)
+    return compiler.source.fail(
+      property,
+      `${kind} has no function '${name}'`,
+      nearest(name, names) ?? `It has ${names.join(', ')}.`,
+    )
+  }
+  const args = node.arguments as ast.Expression[]
+  const { least, most = least } = found
+  if (args.length < least || args.length > most) {
+    const wanted = least === most ? `${least}` : `${least} or ${most}`
+    return compiler.source.fail(node, `${name} has ${wanted} arguments, and ${args.length} are given`)
+  }
+  expectNoLock(compiler, node, scope)
+  expectSleepable(compiler, kind, node)
+  if (given.nullable) compiler.expectPresent(object, scope)
+  compiler.expectKernel(mapKinds[kind]!.since, node, kind)
+  const map =
+    given.reg === undefined ? { ...given, map: typed(compiler, given.map, name, args, scope) } : given
+  return found.call({ compiler, map, name, args, node, scope })
+}
+
+/** Families that programs which may sleep cannot use. */
+const notSleepable = new Set<Family>([
+  'filter',
+  'perf events',
+  'programs',
+  'stacks',
+  'redirect',
+  'sockets',
+  'reuseport',
+  'cgroups',
+])
+
+/** syscall programs may sleep, and some maps are not made for that. */
+function expectSleepable({ program, source }: ExpressionCompiler, kind: string, node: ast.Node): void {
+  if (program.hook !== 'syscall') return
+  if (kind !== 'lpmTrie' && !notSleepable.has(mapKinds[kind]!.family)) return
+  source.fail(node, `syscall programs may sleep, and those cannot use a map of the kind ${kind}`)
+}

@@ -1,0 +1,138 @@
+// Members of map values that only the kernel changes: timers and spin locks.
+import type { ExpressionCompiler } from '../expressions.js'
+import { nearest } from '../nearest.js'
+import type { ast } from '../syntax.js'
+import { type StructType, structOf, type Type, u32, u64 } from '../types.js'
+import type { PlaceValue, Scope, Value } from '../values.js'
+import { asInt, isZero, mapArgument } from './memory.js'
+
+/** The types by the words for them. */
+export const opaqueTypes: Readonly<Record<string, StructType>> = {
+  timer: structOf('bpf_timer', [{ name: '__opaque', type: { kind: 'array', of: u64, length: 2 } }]),
+  spinLock: structOf('bpf_spin_lock', [{ name: 'val', type: u32 }]),
+}
+
+/** Whether programs give such a member no value. */
+export const isOpaque = (type: Type): boolean => Object.values(opaqueTypes).includes(type as StructType)
+
+/** CLOCK_MONOTONIC */
+const monotonic = 1
+
+export function opaqueMethods(
+  compiler: ExpressionCompiler,
+  place: PlaceValue,
+  name: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  const isTimer = place.type === opaqueTypes.timer
+  const names = isTimer ? ['start', 'cancel'] : ['acquire', 'release']
+  const { object, property } = node.callee as ast.MemberExpression
+  if (!names.includes(name)) {
+    return compiler.source.fail(
+      property,
+      `a ${isTimer ? 'timer' : 'spin lock'} has no function '${name}'`,
+      nearest(name, names) ?? `It has ${names.join(' and ')}.`,
+    )
+  }
+  if (isTimer && place.origin === undefined)
+    return compiler.source.fail(
+      object,
+      'a timer has to be in the value of a map',
+      'Get it from the map: map.get(key).',
+    )
+  if (name === 'start') return start(compiler, place, node, scope)
+  if (name === 'cancel') return asInt(compiler, compiler.call('timer_cancel', [compiler.address(place)]))
+  lock(compiler, place, name === 'acquire', node, scope)
+  return { kind: 'void' }
+}
+
+/** `value.timer.start(nanoseconds, (key, value) => { ... })`. Returns whether the timer runs. */
+function start(
+  compiler: ExpressionCompiler,
+  place: PlaceValue,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  const [after, fn] = node.arguments as readonly ast.Expression[]
+  if (after === undefined || fn?.type !== 'ArrowFunctionExpression' || node.arguments.length > 2) {
+    return compiler.source.fail(
+      node,
+      'start needs a time in nanoseconds, and the function that runs then',
+      'Write timer.start(1_000_000_000, (key, value) => { ... }).',
+    )
+  }
+  compiler.expectKernel('5.15', node, 'a timer')
+  const origin = place.origin!
+  const { key, value } = origin.map
+  const nanoseconds = compiler.inReg(compiler.convert(compiler.numeric(after, scope), u64, after))
+  const callback = compiler.callback(
+    fn,
+    `${origin.map.name}_timer`,
+    [
+      undefined,
+      (reg) => ({ value: { kind: 'pointer', reg, type: key!, shared: false }, state: 'present' }),
+      (reg) => ({ value: { kind: 'pointer', reg, type: value!, shared: true, origin }, state: 'present' }),
+    ],
+    scope,
+  )
+  const timer = compiler.address(place)
+  // A timer that was started before has been set up already, which is no mistake.
+  compiler.call('timer_init', [timer, mapArgument(origin), { imm: monotonic }])
+  compiler.call('timer_set_callback', [timer, { callback }])
+  return isZero(compiler, compiler.call('timer_start', [timer, { reg: nanoseconds }, { imm: 0 }]))
+}
+
+/** While a lock is held, the program must not call the kernel, nor end. */
+function lock(
+  compiler: ExpressionCompiler,
+  place: PlaceValue,
+  acquires: boolean,
+  node: ast.CallExpression,
+  scope: Scope,
+): void {
+  const { object } = node.callee as ast.MemberExpression
+  const text = compiler.text(object)
+  const held = heldLock(scope)
+  if (acquires) {
+    if (held !== undefined)
+      compiler.source.fail(node, `the lock '${held}' is held already, and only one can be`)
+    compiler.call('spin_lock', [compiler.address(place)])
+    scope.set(`lock ${text}`, {
+      value: { kind: 'lock', text, owed: owedBy(text) },
+      mutable: false,
+      state: 'present',
+    })
+    return
+  }
+  if (held !== text) compiler.source.fail(node, `the lock '${text}' is not held here`)
+  compiler.call('spin_unlock', [compiler.address(place)])
+  const name = `lock ${text}`
+  scope.set(name, { ...scope.get(name)!, state: 'given back' })
+}
+
+const owedBy = (text: string) =>
+  ({
+    what: 'lock',
+    still: 'held',
+    how: () => `Call ${text}.release() first.`,
+    withName: `${text}.acquire()`,
+  }) as const
+
+/** The lock that is held, as it is written in the program. */
+function heldLock(scope: Scope): string | undefined {
+  for (const { value, state } of scope.values())
+    if (value.kind === 'lock' && state === 'present') return value.text
+  return undefined
+}
+
+/** Refuses a call of the kernel while a lock is held. */
+export function expectNoLock(compiler: ExpressionCompiler, node: ast.Node, scope: Scope): void {
+  const held = heldLock(scope)
+  if (held === undefined) return
+  compiler.source.fail(
+    node,
+    `the kernel cannot be called while the lock '${held}' is held`,
+    `Call ${held}.release() first.`,
+  )
+}

@@ -1,0 +1,167 @@
+// Ring buffers and perf event arrays: records on their way to user space.
+import type { ExpressionCompiler } from '../expressions.js'
+import type { ModuleMap } from '../module.js'
+import type { ast } from '../syntax.js'
+import { bool, describe, type StructType, sizeOf } from '../types.js'
+import type { Owed, PlaceValue, Value } from '../values.js'
+import { drain } from './each.js'
+import { isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
+
+export const ringFunctions: MapFunctions = {
+  reserve: { least: 0, call: reserve },
+  submit: { least: 1, call: giveBack },
+  discard: { least: 1, call: giveBack },
+  emit: { least: 1, call: emit },
+}
+
+export const perfFunctions: MapFunctions = { emit: { least: 1, call: emitToPerf } }
+
+export const userRingFunctions: MapFunctions = { drain: { least: 1, call: drain } }
+
+/** Room for a record, or null. */
+function reserve({ compiler, map, node }: MapCall): Value {
+  const type = recordType(compiler, map.map, node)
+  const reg = compiler.call('ringbuf_reserve', [mapArgument(map), { imm: sizeOf(type) }, { imm: 0 }])
+  if (map.map.countLost === true) {
+    const there = compiler.newLabel()
+    compiler.push({ op: 'branch', comparison: 'ne', bits: 64, a: reg, b: { imm: 0 }, to: there })
+    countLoss(compiler, map.map)
+    compiler.label(there)
+  }
+  return { kind: 'pointer', reg, type, owed: owedTo(map.map), shared: false }
+}
+
+/** Adds one to the map next to a ring buffer, which user space reads as its losses. */
+function countLoss(compiler: ExpressionCompiler, { name, node }: ModuleMap): void {
+  const slot = compiler.newSlot(4, node)
+  compiler.push({ op: 'store', base: 'frame', offset: slot, size: 4, value: { imm: 0 } })
+  const count = compiler.call('map_lookup_elem', [{ map: `${name}_lost` }, { frame: slot }])
+  const [end, one] = [compiler.newLabel(), compiler.newReg()]
+  compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: count, b: { imm: 0 }, to: end })
+  compiler.push({ op: 'const', d: one, value: 1n })
+  compiler.push({ op: 'atomicAdd', base: count, offset: 0, size: 8, value: one })
+  compiler.label(end)
+}
+
+function owedTo(map: ModuleMap): Owed {
+  const { name } = map
+  return {
+    what: 'record',
+    still: 'reserved',
+    map,
+    how: (record) =>
+      `Call ${name}.submit(${record}) or ${name}.discard(${record}) first, or use ${name}.emit({ ... }).`,
+    withName: `const record = ${name}.reserve()`,
+  }
+}
+
+/** The type of a record, which has to be named if the buffer has several: `events.reserve<Started>()`. */
+function recordType(compiler: ExpressionCompiler, map: ModuleMap, node: ast.CallExpression): StructType {
+  const given =
+    node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
+  const records = map.records!
+  const wanted = given && compiler.module.type(given)
+  if (wanted === undefined && records.length === 1) return records[0]!
+  const found = records.find((record) => record === wanted)
+  const names = records.map(({ name }) => name)
+  return (
+    found ??
+    compiler.source.fail(
+      given ?? node,
+      given ? `'${map.name}' has no such records` : `'${map.name}' has records of several types`,
+      given ? `It has ${names.join(', ')}.` : `Say which: ${compiler.text(node.callee)}<${names[0]}>(...).`,
+    )
+  )
+}
+
+/** Reserves a record, fills it and submits it. Whether there was room for it. */
+function emit(call: MapCall): Value {
+  const { compiler, map, args, node, scope } = call
+  const members = args[0]!
+  if (members.type !== 'ObjectExpression') return output(call)
+  const type = recordType(compiler, map.map, node)
+  const reg = compiler.call('ringbuf_reserve', [mapArgument(map), { imm: type.size }, { imm: 0 }])
+  const [full, end, d] = [compiler.newLabel(), compiler.newLabel(), compiler.newReg()]
+  compiler.push({ op: 'const', d, value: 0n })
+  compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: reg, b: { imm: 0 }, to: full })
+  compiler.assignMembers({ kind: 'place', base: reg, offset: 0, type }, members, scope)
+  compiler.call('ringbuf_submit', [{ reg }, { imm: 0 }])
+  compiler.push({ op: 'const', d, value: 1n })
+  if (map.map.countLost === true) compiler.jump(end)
+  compiler.label(full)
+  if (map.map.countLost === true) countLoss(compiler, map.map)
+  compiler.label(end)
+  return { kind: 'number', reg: d, type: bool }
+}
+
+/** A record that is in memory already. */
+function recordIn({ compiler, map: { map }, args, scope }: MapCall): PlaceValue {
+  const node = args[0]!
+  const place = compiler.place(node, scope)
+  if (map.records!.some((record) => describe(record) === describe(place.type))) return place
+  return compiler.source.fail(
+    node,
+    `emit needs a record of '${map.name}'`,
+    'Write its members, { pid: 1 }, or give it a variable of that type.',
+  )
+}
+
+/** Copies a record that is in memory already into the buffer. */
+function output(call: MapCall): Value {
+  const { compiler, map } = call
+  const place = recordIn(call)
+  const own = [mapArgument(map), compiler.address(place), { imm: sizeOf(place.type) }, { imm: 0 }]
+  const written = isZero(compiler, compiler.call('ringbuf_output', own))
+  if (map.map.countLost === true && written.kind === 'number') {
+    const end = compiler.newLabel()
+    compiler.push({ op: 'branch', comparison: 'ne', bits: 64, a: written.reg, b: { imm: 0 }, to: end })
+    countLoss(compiler, map.map)
+    compiler.label(end)
+  }
+  return written
+}
+
+/** Copies a record into the buffer of this CPU. */
+function emitToPerf(call: MapCall): Value {
+  const { compiler, map, args, node, scope } = call
+  const members = args[0]!
+  let place: PlaceValue
+  if (members.type === 'ObjectExpression') {
+    place = compiler.local(recordType(compiler, map.map, node), node)
+    compiler.assignMembers(place, members, scope)
+  } else place = recordIn(call)
+  const thisCpu = compiler.inReg({ kind: 'constant', value: 0xffff_ffffn })
+  const result = compiler.call('perf_event_output', [
+    { reg: compiler.contextFor(node) },
+    mapArgument(map),
+    { reg: thisCpu },
+    compiler.address(place),
+    { imm: sizeOf(place.type) },
+  ])
+  return isZero(compiler, result)
+}
+
+/** Submits a record, or discards it. */
+function giveBack({ compiler, map: { map }, name, args, scope }: MapCall): Value {
+  const node = args[0]!
+  const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
+  const value = variable?.value
+  if (node.type !== 'Identifier' || value?.kind !== 'pointer' || value.owed?.map === undefined) {
+    return compiler.source.fail(node, `${name} needs a record from ${map.name}.reserve()`)
+  }
+  if (value.owed.map.name !== map.name)
+    return compiler.source.fail(node, `'${node.name}' was reserved in '${value.owed.map.name}'`)
+  if (variable!.state === 'given back')
+    return compiler.source.fail(node, `'${node.name}' was given back before`)
+  if (variable!.state !== 'present') {
+    return compiler.source.fail(
+      node,
+      `'${node.name}' may be null here`,
+      `Compare it first: if (!${node.name}) return 0.`,
+    )
+  }
+  const helper = name === 'submit' ? 'ringbuf_submit' : 'ringbuf_discard'
+  compiler.call(helper, [{ reg: value.reg }, { imm: 0 }])
+  scope.set(node.name, { ...variable!, state: 'given back' })
+  return { kind: 'void' }
+}

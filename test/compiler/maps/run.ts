@@ -1,0 +1,28 @@
+import { BpfObject } from 'libbpf-node'
+import { compile } from 'libbpf-node/kernel'
+
+/** Compiles programs, and loads them. `p` runs on a packet each time that `run` is called. */
+export function load(text: string): {
+  object: BpfObject
+  run: (name?: string) => number
+  data: Record<string, unknown>
+} {
+  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
+  try {
+    object.loadSync()
+  } catch (error) {
+    object.close()
+    throw error
+  }
+  return {
+    object,
+    run: (name = 'p') => object.program(name).testRunSync({ data: new Uint8Array(64) }).retval,
+    get data() {
+      return object.data as Record<string, unknown>
+    },
+  }
+}
+
+/** A TC program around statements, with a variable. It returns 0 unless the last statement is a return. */
+export const classifier = (head: string, body: string): string =>
+  `${head}\nexport let out = data<u64>(0)\nexport const p = tcIngress((packet) => { ${body}${/return [^;]*$/.test(body) && !/\}$/.test(body) ? '' : '; return 0'} })`
