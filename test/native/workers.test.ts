@@ -69,11 +69,17 @@ describe('the addon', () => {
   it('works in a Worker, then on the main thread, then in another Worker', async () => {
     const stdout = await expectToEnd(`
       const body = ${JSON.stringify(loadAndPost)}
-      const first = work(body); console.log(await messageOf(first)); await once(first, 'exit')
+      const first = work(body)
+      const firstEnds = once(first, 'exit')
+      console.log(await messageOf(first))
+      await firstEnds
       const { BpfObject } = await import('libbpf-node')
       const object = BpfObject.open(process.argv[1] + 'maps.bpf.o'); await object.load()
       console.log(object.loaded)
-      const second = work(body); console.log(await messageOf(second)); await once(second, 'exit')
+      const second = work(body)
+      const secondEnds = once(second, 'exit')
+      console.log(await messageOf(second))
+      await secondEnds
       object.close()
     `)
     expect(stdout).toBe('7\ntrue\n7\n')
