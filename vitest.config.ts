@@ -20,6 +20,7 @@ export default defineConfig({
       '/testing/vitest': 'testing/vitest',
       '/kernel': 'kernel',
       '/symbols': 'symbols',
+      '/trace': 'trace',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

@@ -8,7 +8,17 @@ import { rolldown } from 'rolldown'
 import { files } from './files.mjs'
 
 const folder = 'dist/lib'
-const entries = ['index', 'skeleton', 'asm', 'testing', 'testing/vitest', 'kernel', 'symbols', 'cli/main']
+const entries = [
+  'index',
+  'skeleton',
+  'asm',
+  'testing',
+  'testing/vitest',
+  'kernel',
+  'symbols',
+  'trace',
+  'cli/main',
+]
 
 /**
  * An import of a built-in module creates a wrapper that reads all exports, which takes 0.2 ms each, and a getter of
@@ -48,7 +58,7 @@ const { output } = await bundle.write({
       // The library is one file, instead of one for each set of entry points that share it.
       {
         name: 'library',
-        test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|profile)/,
+        test: /\/dist\/lib\/(?!cli|codegen|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|profile|trace)/,
       },
     ],
   },

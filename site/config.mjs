@@ -29,6 +29,7 @@ const guide = [
     ['Maps', '/maps'],
     ['Typed data', '/typed-data'],
     ['The kernel side in TypeScript', '/kernel-side'],
+    ['Questions in one line', '/tracing'],
     ['Symbols', '/symbols'],
     ['Tests without a kernel', '/testing'],
     ['Programs as data', '/asm'],

@@ -3,6 +3,7 @@ import { enableStats, type Held, listPrograms } from '../kernel/inventory.js'
 import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { columns, expectNoMore, holderNames, parseOptions, print, printJson, right, table } from './output.js'
+import { Screen } from './screen.js'
 
 const options = {
   json: { type: 'boolean' },
@@ -41,7 +42,7 @@ Requires CAP_SYS_ADMIN and Linux 5.8.
         const usage = compare(before, now)
         if (values.json) printJson(usage)
         else if (screen === undefined) print(show(usage))
-        else screen.draw(usage)
+        else screen.draw(show(usage, Number.MAX_SAFE_INTEGER))
         before = now
         if (isOnce) break
       }
@@ -113,38 +114,4 @@ function show(usage: readonly Usage[], width = columns()): string {
     ]),
     width,
   )
-}
-
-/** The alternate screen of a terminal, redrawn for every measurement and when its size changes. */
-class Screen {
-  #usage: readonly Usage[] = []
-  readonly #onResize = (): void => this.#paint()
-
-  constructor(signal: AbortSignal) {
-    // Switches to the alternate screen and hides the cursor.
-    print('\x1b[?1049h\x1b[?25l')
-    process.stdout.on('resize', this.#onResize)
-    signal.addEventListener('abort', () => process.stdout.off('resize', this.#onResize))
-  }
-
-  draw(usage: readonly Usage[]): void {
-    this.#usage = usage
-    this.#paint()
-  }
-
-  #paint(): void {
-    // Some terminals report 0.
-    const rows = process.stdout.rows || 24
-    const lines = show(this.#usage, Number.MAX_SAFE_INTEGER)
-      .split('\n')
-      .slice(0, rows - 1)
-      .map((line) => line.slice(0, columns()))
-    // Draws from the top and erases the rest of each old line.
-    print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`)
-  }
-
-  close(): void {
-    process.stdout.off('resize', this.#onResize)
-    print('\x1b[?25h\x1b[?1049l')
-  }
 }

@@ -1,70 +1,32 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { BpfError } from '../errors/errors.js'
-import { tracePipe } from '../events/trace-pipe.js'
-import { type Command, exitCodes, Failed, say, visible } from './command.js'
-import { expectNoMore, holderNames, parseOptions, print, toJson } from './output.js'
-
-const options = { json: { type: 'boolean' } } as const
+import { describeKey } from '../trace/aggregate.js'
+import { trace } from '../trace/events.js'
+import { type Command, exitCodes, say, UsageError, visible } from './command.js'
+import { expectNoMore, parseOptions, print, toJson } from './output.js'
+import { numberOf, questionHelp, questionOptions, stopSignal } from './questions.js'
 
 export const command: Command = {
-  usage: '[--json]',
-  summary: 'Print what BPF programs write with bpf_printk, live',
-  help: `Prints the lines of all programs on the machine until you press Ctrl-C.
+  usage: 'PROBE [EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
+  summary: 'Print a line for each hit of a probe',
+  help: `Prints what EXPRESSION is at each hit; by default the time, the process and its name.
 
-      --json  print one JSON object per line
+  libbpf-node trace tracepoint:syscalls:sys_enter_openat 'comm, pid, str(args.filename)'
 
-The kernel hands out each line once. Since Linux 6.6 it allows only one reader at a time; before, several readers each get
-a part of the lines. Requires tracefs, and root or a group that may read it.
-`,
+${questionHelp}`,
   async run(args) {
-    const { values, positionals } = parseOptions(args, options)
-    expectNoMore(positionals)
-    const stop = new AbortController()
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
-    const others = otherReaders()
-    if (others.length > 0)
-      say(`libbpf-node trace: ${holderNames(others)} is reading, too: each line goes to one of you`)
-    try {
-      for await (const line of tracePipe({ signal: stop.signal })) {
-        print(values.json ? `${toJson(parse(line))}\n` : `${visible(line)}\n`)
-      }
-    } catch (error) {
-      if (!(error instanceof BpfError) || error.code !== 'EBUSY') throw error
-      const reader = holderNames(otherReaders()) || 'another process'
-      throw new Failed(
-        `the trace pipe is being read by ${reader}, and the kernel allows one reader at a time (EBUSY)`,
-      )
-    }
+    const { values, positionals } = parseOptions(args, questionOptions)
+    const [probe, expression = 'nsecs, pid, comm, probe', ...more] = positionals
+    if (probe === undefined) throw new UsageError('PROBE missing')
+    expectNoMore(more)
+    const { filter } = values
+    const seconds = numberOf('seconds', values.seconds, 0)
+    using events = await trace<unknown>(probe, expression, filter === undefined ? {} : { filter })
+    const { length } = events.probes
+    say(`libbpf-node trace: attached to ${length} ${length === 1 ? 'probe' : 'probes'}; press Ctrl-C to stop`)
+    const signal = stopSignal(seconds)
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+    events.on((event) => print(values.json ? `${toJson(event)}\n` : `${visible(describeKey(event))}\n`))
+    if (!signal.aborted) await stopped
+    if (events.lost > 0) say(`libbpf-node trace: ${events.lost} events were lost because the buffer was full`)
     return exitCodes.ok
   },
-}
-
-/** The other processes that have opened the trace pipe, as far as this process can see. */
-function otherReaders(): { pid: number; comm: string }[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-  return pids.flatMap((pid) => {
-    try {
-      const isReader = readdirSync(`/proc/${pid}/fd`).some((fd) => isTracePipe(`/proc/${pid}/fd/${fd}`))
-      return isReader ? [{ pid: Number(pid), comm: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() }] : []
-    } catch {
-      // The process has ended, or may not be examined.
-      return []
-    }
-  })
-}
-
-function isTracePipe(fd: string): boolean {
-  try {
-    return readlinkSync(fd).endsWith('/trace_pipe')
-  } catch {
-    return false
-  }
-}
-
-/** Takes `cat-17 [001] d..2. 12.345678: bpf_trace_printk: hello` apart. Other lines stay whole. */
-export function parse(line: string): Record<string, unknown> {
-  const [, comm, pid, cpu, seconds, text] =
-    /^\s*(.*?)-(\d+)\s+(?:\(.*?\)\s+)?\[(\d+)\]\s+\S+\s+([\d.]+): bpf_trace_printk: (.*)$/s.exec(line) ?? []
-  if (text === undefined) return { line }
-  return { comm, pid: Number(pid), cpu: Number(cpu), seconds: Number(seconds), text }
 }

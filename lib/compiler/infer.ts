@@ -1,5 +1,6 @@
 // Maps whose types are not written down have those of the first value that a program puts into them.
 import type { ExpressionCompiler } from './expressions.js'
+import { mapKinds } from './maps/kinds.js'
 import type { Module, ModuleMap, ModuleProgram } from './module.js'
 import type { ast } from './syntax.js'
 import { integerOf, integers, type StructType, structOf, type Type } from './types.js'
@@ -18,11 +19,9 @@ const texts: Readonly<Record<string, number>> = {
 /** A program reads a map before any of those that were looked at puts something into it. */
 class NotInferredYet extends Error {}
 
-const isTyped = ({ value, records }: ModuleMap): boolean => value !== undefined || records !== undefined
-
 /** Compiles the programs for nothing but the types of the values that they put into maps. */
 export function inferMaps(module: Module, compile: (program: ModuleProgram) => void): void {
-  const untyped = (): ModuleMap[] => [...module.maps.values()].filter((map) => !isTyped(map))
+  const untyped = (): ModuleMap[] => [...module.maps.values()].filter(({ isInferred }) => isInferred)
   for (let left = untyped(); left.length > 0; left = untyped()) {
     for (const program of module.programs) {
       try {
@@ -49,7 +48,7 @@ export function typed(
   args: readonly ast.Expression[],
   scope: Scope,
 ): ModuleMap {
-  return isTyped(map) ? map : inferTypes(compiler, map, name, args, scope)
+  return map.isInferred ? inferTypes(compiler, map, name, args, scope) : map
 }
 
 /** Gives a map its types, by what is put into it. @throws NotInferredYet for a call that puts nothing into it */
@@ -62,20 +61,20 @@ function inferTypes(
 ): ModuleMap {
   const typeOf = (node: ast.Expression, suffix: string): Type =>
     typeOfValue(compiler, node, `${map.name}_${suffix}`, scope)
-  let found: ModuleMap
-  if (name === 'emit' && first !== undefined) {
-    if (first.type !== 'ObjectExpression')
-      compiler.source.fail(first, 'emit needs the members of the record: { pid: 1 }')
-    found = { ...map, records: [typeOf(first, 'event') as StructType] }
-  } else if (name === 'add' && second !== undefined) {
-    found = { ...map, key: map.key ?? typeOf(first!, 'key'), value: integers.u64! }
-  } else if (name === 'set' && second !== undefined) {
-    found = { ...map, key: map.key ?? typeOf(first!, 'key'), value: typeOf(second, 'value') }
+  let found: Partial<ModuleMap>
+  if (mapKinds[map.kind]!.parameters === 'record') {
+    if (name !== 'emit') throw new NotInferredYet()
+    if (first?.type !== 'ObjectExpression')
+      compiler.source.fail(first!, 'emit needs the members of the record: { pid: 1 }')
+    found = { records: [typeOf(first, 'event') as StructType] }
   } else {
-    throw new NotInferredYet()
+    const value = map.value ?? (name === 'add' ? integers.u64! : undefined)
+    if (value === undefined && name !== 'set') throw new NotInferredYet()
+    found = { key: map.key ?? typeOf(first!, 'key'), value: value ?? typeOf(second!, 'value') }
   }
-  compiler.module.maps.set(map.name, found)
-  return found
+  const result = { ...map, ...found, isInferred: false }
+  compiler.module.maps.set(map.name, result)
+  return result
 }
 
 function typeOfValue(compiler: ExpressionCompiler, node: ast.Expression, name: string, scope: Scope): Type {

@@ -27,7 +27,7 @@ function isMounted(folder: string): boolean {
   }
 }
 
-const eventsFolder = (): string | undefined =>
+export const eventsFolder = (): string | undefined =>
   folders.map((folder) => `${folder}/events`).find((events) => exists(events))
 
 /** What is wrong with tracefs and how to fix it; `undefined` if this process can read it. */

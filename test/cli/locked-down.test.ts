@@ -106,12 +106,12 @@ describe('libbpf-node doctor OBJECT on a kernel locked down to confidentiality',
   })
 })
 
-describe('libbpf-node trace on a kernel locked down to confidentiality', () => {
+describe('libbpf-node tracelog on a kernel locked down to confidentiality', () => {
   requiresFeature('lockdown', 'says why the pipe cannot be read', async () => {
-    const { status, stderr } = await libbpfNode(['trace'])
+    const { status, stderr } = await libbpfNode(['tracelog'])
     expect([status, stderr]).toEqual([
       1,
-      'libbpf-node trace: read the trace pipe: the kernel is locked down (EPERM)\n',
+      'libbpf-node tracelog: read the trace pipe: the kernel is locked down (EPERM)\n',
     ])
   })
 })

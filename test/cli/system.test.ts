@@ -299,7 +299,7 @@ describe('the command line', () => {
     [['doctor', ''], 'OBJECT is empty'],
     [['doctor', 'a', 'b'], 'only one OBJECT'],
     [['top', '--interval', 'x'], 'a number of seconds'],
-    [['trace', '--nothing'], "'--nothing'"],
+    [['tracelog', '--nothing'], "'--nothing'"],
   ])('exits with status 2 for %j and shows the usage', async (args, message) => {
     const { status, stdout, stderr } = await libbpfNode(args)
     expect(stderr).toContain(message)
@@ -328,7 +328,7 @@ describe('the command line', () => {
     expect(await libbpfNode(args)).toEqual({ status: 1, stdout: '', stderr: message })
   })
 
-  it.each(['doctor', 'features', 'prog', 'map', 'link', 'btf', 'top', 'trace'])(
+  it.each(['doctor', 'features', 'prog', 'map', 'link', 'btf', 'top', 'tracelog'])(
     'shows the help of %s',
     async (name) => {
       const help = await text('help', name)

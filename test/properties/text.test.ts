@@ -3,7 +3,7 @@
 import { isIPv6 } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { mappedFilesIn } from '../../lib/attach/mapped-file.js'
-import { parse as parseTrace } from '../../lib/cli/trace.js'
+import { parse as parseTrace } from '../../lib/cli/tracelog.js'
 import { readComments } from '../../lib/codegen/comments.js'
 import { BpfError, VerifierError } from '../../lib/errors/errors.js'
 import { explain } from '../../lib/errors/explain.js'

@@ -168,7 +168,8 @@ type HashMaker = <K, V>(maxEntries: number, options?: MapOptions) => HashMap<K, 
 type PerCpuMaker = <K, V>(maxEntries: number, options?: MapOptions) => PerCpuMap<K, V>
 
 /**
- * A hash map. Without types, it has those of the first key and value that a program puts into it.
+ * A hash map. Without types, it has those of the first key and value that a program puts into it;
+ * `unknown` leaves one of the two open: `hash<unknown, u64>(1024)`.
  *
  * @param maxEntries - a constant
  */

@@ -63,8 +63,10 @@ function typesOf(
   const types = given?.type === 'TSTypeParameterInstantiation' ? given.params : []
   const wanted = parameters === 'none' ? 0 : parameters === 'key and value' ? 2 : 1
   const mayBeInferred = /^(elements|ring|perf events)/.test(family) && kind !== 'lpmTrie'
-  const isInferred = wanted > 0 && types.length === 0 && mayBeInferred
-  if (!isInferred && types.length !== wanted) {
+  // `unknown` leaves one of two types open.
+  const isOpen = (type: ast.TSType): boolean => mayBeInferred && type.type === 'TSUnknownKeyword'
+  const isInferred = wanted > 0 && mayBeInferred && (types.length === 0 || types.some(isOpen))
+  if (types.length !== wanted && !(isInferred && types.length === 0)) {
     const what =
       wanted === 0
         ? 'no types'
@@ -76,7 +78,9 @@ function typesOf(
   // The records of a ring buffer can be of several types: ringbuf<Started | Ended>.
   const [only] = types
   const isUnion = parameters === 'record' && only?.type === 'TSUnionType'
-  const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) => module.type(one))
+  const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) =>
+    isOpen(one) ? undefined : module.type(one),
+  )
   const all = isUnion ? only.types.map((one) => module.type(one)) : first && [first]
   switch (parameters) {
     case 'key and value':

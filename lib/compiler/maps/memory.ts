@@ -2,7 +2,7 @@
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument, Reg } from '../ir.js'
 import type { ast } from '../syntax.js'
-import { bool, describe, s32, type Type } from '../types.js'
+import { bool, describe, s32, sizeOf, type Type } from '../types.js'
 import { describeValue, type MapValue, type PointerValue, type Scope, type Value } from '../values.js'
 
 /** A call of a map's function. */
@@ -41,8 +41,15 @@ export function inMemory(
     return compiler.source.fail(node, `${describeValue(place)} is not ${describe(type)}`)
   }
   const place = compiler.local(type, node)
+  // The kernel copies text up to its zero byte, and compares keys with what stands behind it.
+  if (hasText(type)) compiler.clear(place.base, place.offset, Math.ceil(sizeOf(type) / 8) * 8)
   compiler.assignTo(place, node, scope)
   return compiler.address(place)
+}
+
+function hasText(type: Type): boolean {
+  if (type.kind === 'struct') return type.members.some((member) => hasText(member.type))
+  return type.kind === 'array' ? hasText(type.of) : type.kind === 'chars'
 }
 
 /** Whether a helper returned 0, as a bool. */

@@ -8,14 +8,14 @@ import { load } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 
-describe('libbpf-node trace', () => {
+describe('libbpf-node tracelog', () => {
   useTracefs()
 
   it('prints the lines of bpf_printk until SIGTERM', async () => {
     using object = load('events-trace')
     const { bss } = object
     bss.test = process.pid
-    const child = spawn(process.execPath, [cli, 'trace', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [cli, 'tracelog', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     let errors = ''
     child.stdout.setEncoding('utf8').on('data', (piece: string) => {
@@ -49,7 +49,7 @@ describe('libbpf-node trace', () => {
     const first = spawn('cat', ['/sys/kernel/tracing/trace_pipe'], { stdio: 'ignore' })
     try {
       await until('the other process reads', () => readlinkOf(first.pid!).includes('trace_pipe'))
-      const { status, stderr } = await libbpfNode(['trace'])
+      const { status, stderr } = await libbpfNode(['tracelog'])
       expect(status).toBe(1)
       expect(stderr).toContain(
         `is being read by cat(${first.pid}), and the kernel allows one reader at a time`,

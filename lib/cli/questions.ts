@@ -1,0 +1,85 @@
+// What the commands that ask the kernel a question have in common: their options, and how an answer is shown.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { jsonReplacer } from '../btf/json.js'
+import { UsageError } from './command.js'
+import { print } from './output.js'
+import { Screen } from './screen.js'
+
+export const questionOptions = {
+  by: { type: 'string', short: 'b' },
+  filter: { type: 'string', short: 'f' },
+  value: { type: 'string' },
+  key: { type: 'string', short: 'k' },
+  unit: { type: 'string' },
+  min: { type: 'string' },
+  max: { type: 'string' },
+  step: { type: 'string' },
+  top: { type: 'string' },
+  seconds: { type: 'string', short: 's' },
+  interval: { type: 'string', short: 'i' },
+  json: { type: 'boolean' },
+} as const
+
+export const questionHelp = `  -b, --by EXPRESSION       one answer for each value of it: comm, or several: comm,pid
+  -f, --filter EXPRESSION   only what it is true for: 'pid === 1'
+  -s, --seconds SECONDS     stop after this time; otherwise Ctrl-C stops
+  -i, --interval SECONDS    show an answer that often; without a terminal, only one at the end is the default
+      --json                print JSON
+
+EXPRESSION is TypeScript that runs in the kernel. It can use comm, pid, tid, uid, gid, cpu, nsecs, cgroup, task, rand,
+probe, args.NAME, arg0 to arg5, retval, and str(ADDRESS) and kstr(ADDRESS) for text. PROBE is named as in bpftrace:
+tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION, kretprobe:FUNCTION, fentry:FUNCTION, fexit:FUNCTION, with
+wildcards, or several with commas.
+
+Requires root, and the kernel's BTF.
+`
+
+export function numberOf(name: string, text: string | undefined, smallest: number): number | undefined {
+  if (text === undefined) return undefined
+  const number = Number(text)
+  if (!(number >= smallest) || !Number.isFinite(number)) {
+    throw new UsageError(`--${name} ${text}: expected a number of at least ${smallest}`)
+  }
+  return number
+}
+
+/** An abort signal that Ctrl-C, or the time that is over, aborts. */
+export function stopSignal(seconds: number | undefined): AbortSignal {
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  if (seconds !== undefined) setTimeout(() => stop.abort(), seconds * 1000).unref()
+  return stop.signal
+}
+
+interface Answer {
+  toString(): string
+  toJSON(): unknown
+}
+
+export interface ShowOptions {
+  readonly seconds: number | undefined
+  readonly interval: number | undefined
+  readonly json: boolean | undefined
+}
+
+/** Shows an answer: live on a terminal, and once at the end otherwise. */
+export async function show(answer: Answer, { seconds, interval, json }: ShowOptions): Promise<void> {
+  const signal = stopSignal(seconds)
+  const isLive = process.stdout.isTTY === true && !json
+  const every = interval ?? (isLive ? 1 : undefined)
+  const write = (): void =>
+    print(json ? `${JSON.stringify(answer, jsonReplacer)}\n` : `${String(answer) || 'nothing yet'}\n`)
+  const screen = isLive ? new Screen(signal) : undefined
+  try {
+    while (!signal.aborted) {
+      // A timer of more than 24 days would fire at once.
+      await sleep(Math.min((every ?? 86_400) * 1000, 2 ** 31 - 1), undefined, { signal }).catch(() => {})
+      if (signal.aborted || every === undefined) continue
+      if (screen === undefined) write()
+      else screen.draw(String(answer) || 'nothing yet')
+    }
+  } finally {
+    screen?.close()
+  }
+  if (screen !== undefined || every === undefined) write()
+}

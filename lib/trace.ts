@@ -1,0 +1,30 @@
+/**
+ * Questions to the kernel in one line.
+ *
+ * @packageDocumentation
+ */
+export {
+  Aggregate,
+  avg,
+  count,
+  type GroupOptions,
+  max,
+  min,
+  type Row,
+  sum,
+  type ValueOptions,
+} from './trace/aggregate.js'
+export { TraceError } from './trace/error.js'
+export { Trace, type TraceOptions, trace } from './trace/events.js'
+export {
+  Histogram,
+  type HistogramGroup,
+  hist,
+  type LatencyOptions,
+  type LinearOptions,
+  latency,
+  lhist,
+} from './trace/histogram.js'
+export type { Constant, Constants } from './trace/kernel-text.js'
+export { type ProbeNames, Session, type SessionOptions } from './trace/session.js'
+export { kstr, type ProbeRecord, str } from './trace/words.js'

@@ -1,0 +1,246 @@
+import type { BpfMap } from '../maps/map.js'
+import { sumValues } from '../maps/per-cpu.js'
+import { type Bucket, histogram, linearBuckets, log2Buckets } from '../pictures/histogram.js'
+import { describeKey, type GroupOptions, type ValueOptions } from './aggregate.js'
+import type { Code } from './kernel-text.js'
+import { plain } from './plain.js'
+import { type Opened, openSession, type ProbeNames, Session } from './session.js'
+import type { ProbeRecord } from './words.js'
+
+/** How values are sorted into slots, and what the slots are. */
+interface Slots {
+  /** The function `slotOf(value: s64): u32` of the kernel side. */
+  readonly code: string
+  readonly count: number
+  buckets(counts: readonly number[]): Bucket[]
+}
+
+/** Slot 0 for negative values, then as many slots as a number can have bits. */
+const powersOfTwo: Slots = {
+  code: `
+function slotOf(value: s64): u32 {
+  if (value < 0) return 0
+  let left = u64(value)
+  let bits: u32 = 1
+  if (left >>> 32) { left = left >>> 32; bits += 32 }
+  if (left >>> 16) { left = left >>> 16; bits += 16 }
+  if (left >>> 8) { left = left >>> 8; bits += 8 }
+  if (left >>> 4) { left = left >>> 4; bits += 4 }
+  if (left >>> 2) { left = left >>> 2; bits += 2 }
+  if (left >>> 1) { left = left >>> 1; bits += 1 }
+  if (left) bits += 1
+  return bits
+}`,
+  count: 65,
+  buckets: ([negative = 0, ...counts]) => [
+    { from: Number.NEGATIVE_INFINITY, to: 0, count: negative },
+    ...log2Buckets(counts),
+  ],
+}
+
+function linear({ min, max, step }: LinearOptions): Slots {
+  const count = Math.ceil((max - min) / step)
+  if (![min, max, step].every(Number.isSafeInteger) || step < 1 || count < 1 || count > 1000) {
+    throw new RangeError(
+      `min, max and step are whole numbers that make 1 to 1000 steps: ${min}, ${max}, ${step}`,
+    )
+  }
+  return {
+    code: `
+function slotOf(value: s64): u32 {
+  if (value < ${min}) return 0
+  if (value >= ${min + count * step}) return ${count + 1}
+  return u32(u64(value - ${min}) / ${step}) + 1
+}`,
+    count: count + 2,
+    buckets: (counts) => linearBuckets(counts, { min, step }),
+  }
+}
+
+export interface LinearOptions {
+  /** The least value that has a bucket of its own. */
+  readonly min: number
+  /** The first value that is too large. */
+  readonly max: number
+  /** How many values a bucket covers. */
+  readonly step: number
+}
+
+/** The buckets of one key. Without `by`, there is one group, whose key is `undefined`. */
+export interface HistogramGroup<K> {
+  readonly key: K
+  readonly count: number
+  /** From the first bucket with a count to the last. Each covers the values from `from` up to, but without, `to`. */
+  readonly buckets: { readonly from: number; readonly to: number; readonly count: number }[]
+}
+
+/** Histograms by key, which the kernel counts for each CPU and which are read when you ask for them. */
+export class Histogram<K> extends Session {
+  readonly #slots: Slots
+  readonly #isGrouped: boolean
+  readonly #unit: string
+
+  /** @internal */
+  constructor(opened: Opened, slots: Slots, isGrouped: boolean, unit = '') {
+    super(opened)
+    this.#slots = slots
+    this.#isGrouped = isGrouped
+    this.#unit = unit
+  }
+
+  /** The histograms as they are now, those with the most values first. */
+  groups(): HistogramGroup<K>[] {
+    return [...this.#counts()]
+      .map(([key, counts]) => {
+        const all = this.#slots.buckets(counts).map((bucket) => ({
+          from: Number(bucket.from),
+          to: Number(bucket.to),
+          count: Number(bucket.count),
+        }))
+        const hasCount = (bucket: { count: number }): boolean => bucket.count > 0
+        const buckets = all.slice(all.findIndex(hasCount), all.findLastIndex(hasCount) + 1)
+        return { key, buckets, count: counts.reduce((a, b) => a + b, 0) }
+      })
+      .sort((a, b) => b.count - a.count)
+  }
+
+  #counts(): Map<K, number[]> {
+    const map = this.object.map('slots') as unknown as BpfMap<
+      number | { by: unknown; slot: number },
+      bigint[]
+    >
+    const groups = new Map<string, { key: K; counts: number[] }>()
+    for (const [key, values] of map.entries()) {
+      const { by, slot } = typeof key === 'object' ? key : { by: undefined, slot: key }
+      const name = describeKey(by)
+      const group = groups.get(name) ?? {
+        key: (this.#isGrouped ? plain(by) : undefined) as K,
+        counts: new Array<number>(this.#slots.count).fill(0),
+      }
+      group.counts[slot] = Number(sumValues(values))
+      groups.set(name, group)
+    }
+    return new Map([...groups.values()].map(({ key, counts }) => [key, counts]))
+  }
+
+  toJSON(): HistogramGroup<K>[] {
+    return this.groups()
+  }
+
+  /** A picture with a bar for each bucket. */
+  override toString(): string {
+    const unit = this.#unit === '' ? '' : ` (${this.#unit})`
+    return this.groups()
+      .map(({ key, buckets }) => `${describeKey(key)}${unit}\n${histogram(buckets)}`.trimStart())
+      .join('\n')
+      .trimEnd()
+  }
+}
+
+const slotKey = (by: string | undefined): string =>
+  by === undefined ? 'slotOf(value)' : `{ by: ${by}, slot: slotOf(value) }`
+
+async function histogramOf<K>(
+  probes: ProbeNames,
+  slots: Slots,
+  { by, value, maxKeys = 10_240, ...options }: ValueOptions<K>,
+): Promise<Histogram<K>> {
+  const opened = await openSession(
+    `export const slots = percpuHash<unknown, u64>(${by === undefined ? slots.count : maxKeys})${slots.code}`,
+    [
+      {
+        probes,
+        body: (text) => {
+          const key = by === undefined ? undefined : text(by as Code).expression()
+          const number = text(value as Code).expression()
+          return `${key?.before ?? ''}
+${number.before}
+const value = s64(${number.text})
+slots.add(${slotKey(key?.text)}, 1)
+return 0`
+        },
+      },
+    ],
+    options,
+  )
+  return new Histogram<K>(opened, slots, by !== undefined)
+}
+
+/**
+ * Counts values by powers of two, in the kernel. (Linux 4.6)
+ *
+ * @example
+ * await using sizes = await hist('tracepoint:syscalls:sys_exit_read', { value: 'retval', by: 'comm' })
+ * await setTimeout(1000)
+ * console.log(`${sizes}`)
+ */
+export function hist<K = undefined>(probes: ProbeNames, options: ValueOptions<K>): Promise<Histogram<K>> {
+  return histogramOf(probes, powersOfTwo, options)
+}
+
+/** Counts values in buckets of equal width. What is below `min` or not below `max` is counted together. */
+export async function lhist<K = undefined>(
+  probes: ProbeNames,
+  options: ValueOptions<K> & LinearOptions,
+): Promise<Histogram<K>> {
+  return histogramOf(probes, linear(options), options)
+}
+
+const units = { ns: 1, us: 1000, ms: 1_000_000, s: 1_000_000_000 }
+
+export interface LatencyOptions<K> extends GroupOptions<K> {
+  /** What a begin and its end have in common; the thread by default. */
+  readonly key?: string | ((record: ProbeRecord) => unknown)
+  /** The unit of the buckets; `'us'` by default. */
+  readonly unit?: keyof typeof units
+}
+
+/**
+ * Measures the time from one probe to another, and counts it by powers of two. `by` is taken at the end, `filter` at the
+ * begin. (Linux 4.6)
+ *
+ * @example
+ * await using reads = await latency('tracepoint:syscalls:sys_enter_read', 'tracepoint:syscalls:sys_exit_read')
+ */
+export async function latency<K = undefined>(
+  begin: ProbeNames,
+  end: ProbeNames,
+  { key = 'tid', by, unit = 'us', maxKeys = 10_240, filter, ...options }: LatencyOptions<K> = {},
+): Promise<Histogram<K>> {
+  const divisor = units[unit]
+  if (divisor === undefined) throw new TypeError(`unit is one of ${Object.keys(units).join(', ')}`)
+  const opened = await openSession(
+    `export const begun = hash<unknown, u64>(${maxKeys})
+export const slots = percpuHash<unknown, u64>(${by === undefined ? powersOfTwo.count : maxKeys})${powersOfTwo.code}`,
+    [
+      {
+        probes: begin,
+        body: (text) => {
+          const only = filter === undefined ? undefined : text(filter).expression()
+          const from = text(key as Code).expression()
+          return `${only === undefined ? '' : `${only.before}\nif (!(${only.text})) return 0`}
+${from.before}
+begun.set(${from.text}, bpf.ktimeGetNs())
+return 0`
+        },
+      },
+      {
+        probes: end,
+        body: (text) => {
+          const from = text(key as Code).expression()
+          const group = by === undefined ? undefined : text(by as Code).expression()
+          return `${from.before}
+const since = begun.get(${from.text})
+if (!since) return 0
+const value = s64((bpf.ktimeGetNs() - since.value) / ${divisor})
+begun.delete(${from.text})
+${group?.before ?? ''}
+slots.add(${slotKey(group?.text)}, 1)
+return 0`
+        },
+      },
+    ],
+    options,
+  )
+  return new Histogram<K>(opened, powersOfTwo, by !== undefined, unit)
+}

@@ -1,0 +1,46 @@
+// What functions of probes are given and may call, as TypeScript sees it. They never run here.
+import type { Kernel } from '../compiler/language/types.js'
+
+/** What a function of a probe is given. */
+export interface ProbeRecord {
+  /** The name of the running thread. */
+  readonly comm: string
+  /** The running process. */
+  readonly pid: number
+  /** The running thread. */
+  readonly tid: number
+  readonly uid: number
+  readonly gid: number
+  readonly cpu: number
+  /** Nanoseconds since the machine was started, without the time that it slept. */
+  readonly nsecs: number
+  /** The id of the cgroup (version 2) of the running process. */
+  readonly cgroup: number
+  /** The running thread's `struct task_struct`. */
+  readonly task: Kernel
+  /** A random number of 32 bits. */
+  readonly rand: number
+  /** The arguments of the function, or the fields of the tracepoint, by their names. */
+  readonly args: { readonly [name: string]: Kernel }
+  /** What the function returned: for kretprobe, fexit and tracepoints of the kind `sys_exit`. */
+  readonly retval: number
+  /** The name of the probe, such as `kprobe:vfs_read`. */
+  readonly probe: string
+  /** The first argument, and so on. */
+  readonly arg0: Kernel
+  readonly arg1: Kernel
+  readonly arg2: Kernel
+  readonly arg3: Kernel
+  readonly arg4: Kernel
+  readonly arg5: Kernel
+}
+
+function onlyInTheKernel(): never {
+  throw new Error('str and kstr only work inside functions of probes, which run in the kernel')
+}
+
+/** The text at an address in the memory of the running process. It is cut off after 127 bytes. */
+export const str: (address: number) => string = onlyInTheKernel
+
+/** The text at an address in the kernel's memory. It is cut off after 127 bytes. */
+export const kstr: (address: number) => string = onlyInTheKernel

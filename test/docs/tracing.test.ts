@@ -1,0 +1,39 @@
+// Runs the listings of docs/tracing.md.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { run, tsc, useFolder } from '../codegen/helper.js'
+import { useTracefs } from '../helpers/privileged.js'
+import { codeBlocks, readPage } from './blocks.js'
+
+const folder = useFolder()
+const [calls, sizes, opens] = codeBlocks(readPage('docs/tracing.md'), 'ts')
+
+beforeAll(async () => {
+  for (const [name, text] of Object.entries({ calls, sizes, opens })) {
+    writeFileSync(join(folder, `${name}.ts`), text!)
+  }
+  const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
+  expect(await tsc(folder, options)).toBe('')
+}, 60_000)
+
+describe('docs/tracing.md', () => {
+  useTracefs()
+
+  it('counts system calls', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['calls.js'], folder)
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/^ *\d+ █+ +\S/)
+  })
+
+  it('shows the sizes of reads', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['sizes.js'], folder)
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/\|\ntrue\n$/)
+  })
+
+  it('reports files that are opened', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['opens.js'], folder)
+    expect({ stdout, stderr }).toEqual({ stdout: 'cat opens /etc/hostname\n', stderr: '' })
+  })
+})
