@@ -1,12 +1,17 @@
 // Runs examples as users do: with only the privileges that their first lines name.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { afterAll, expect } from 'vitest'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { compile } from 'libbpf-node/kernel'
+import { afterAll, expect, TestRunner } from 'vitest'
 import { asLesserRoot, asNobody, copyForEveryone } from './child.js'
 import { kernelIs } from './kernel.js'
 import { until } from './until.js'
+
+const examplesFolder = fileURLToPath(new URL('../../examples', import.meta.url))
 
 /** The capabilities that an example names in its first lines, and those that it also requires on a kernel this old. */
 export function requirementsOf(
@@ -58,12 +63,33 @@ interface Examples {
   run(name: string, args: string[], expected: Expected): Promise<string>
 }
 
+let isTwins = false
+
+/** From now on, examples run with their kernel sides in TypeScript. Tests of examples that have none are skipped. */
+export function useTwins(): void {
+  isTwins = true
+}
+
+/** The examples whose kernel side is also in TypeScript. */
+export const twins = readdirSync(examplesFolder).filter((name) =>
+  existsSync(join(examplesFolder, name, `${name}.bpf.ts`)),
+)
+
 /** Runs the examples for the tests of a file. */
 export function useExamples(): Examples {
   const everyone = copyForEveryone('dist/examples')
   afterAll(() => everyone[Symbol.dispose]())
+  if (isTwins) {
+    for (const name of twins) {
+      const text = readFileSync(join(examplesFolder, name, `${name}.bpf.ts`), 'utf8')
+      const { object } = compile(text, { file: `${name}.bpf.ts` })
+      writeFileSync(`${everyone.path}/dist/examples/${name}/${name}.bpf.o`, object)
+    }
+  }
 
   function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
+    if (isTwins && !twins.includes(name))
+      TestRunner.getCurrentTest()!.context.skip('the kernel side of this example is in C only')
     const { capabilities, besides, asRoot } = requirementsOf(name, file)
     const left = [...capabilities.filter((one) => one !== without), ...besides]
     const [command = '', ...own] = [...under, ...(asRoot ? asLesserRoot(...left) : asNobody(...left))]
