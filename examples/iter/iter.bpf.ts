@@ -1,7 +1,7 @@
 // iter.bpf.c in TypeScript: collects what ps prints inside the kernel.
 import { bpf, type char, iter, type u32, type u64 } from 'libbpf-node/kernel'
 
-interface process {
+export interface process {
   pid: u32
   parent: u32
   started_ns: u64

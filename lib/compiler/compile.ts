@@ -173,5 +173,7 @@ function globalsOf(module: Module): Record<string, GlobalDefinition> {
       globals[`${name}_record${i === 0 ? '' : i}`] = { section: '.bss', type: pointer(cTypeOf(record)) }
     }
   }
+  for (const name of module.exported)
+    globals[`${name}_type`] = { section: '.bss', type: pointer(cTypeOf(module.struct(name)!)) }
   return globals
 }

@@ -84,9 +84,11 @@ export class Module {
 
   constructor(source: Source) {
     this.source = source
-    const statements = parseModule(source).map((node) =>
-      node.type === 'ExportNamedDeclaration' && node.declaration ? node.declaration : node,
-    )
+    const statements = parseModule(source).map((node) => {
+      const declaration = node.type === 'ExportNamedDeclaration' ? node.declaration : undefined
+      if (declaration?.type === 'TSInterfaceDeclaration') this.exported.push(declaration.id.name)
+      return declaration ?? node
+    })
     this.calls = countCalls(statements)
     // Types may be used above the place where they are declared.
     for (const node of statements)
@@ -97,6 +99,8 @@ export class Module {
     for (const node of statements) this.#statement(node)
   }
 
+  /** The names of interfaces that user space gets, too, even if no map or variable has them. */
+  readonly exported: string[] = []
   readonly #interfaces = new Map<string, ast.TSInterfaceDeclaration>()
   readonly #open = new Set<string>()
 
