@@ -17,6 +17,8 @@ const elsewhere = [
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.
   /^test\/events\/(soak|budget|held|readers)\.test/,
+  // An emulated processor writes tens of megabytes of verifier log for minutes.
+  /^test\/errors\/long-log\.test/,
 ]
 
 /**
