@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, read } from 'node:fs'
 import { constants as os } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import { BpfError } from '../errors/errors.js'
 import { lockdown } from '../machine/lockdown.js'
 import { whyNoTracefs } from '../machine/tracefs.js'
@@ -41,7 +40,7 @@ export async function* tracePipe({
     while (!isOver()) {
       const text = await readSome(fd, chunk)
       if (text === '') {
-        await delay(idleMs, undefined, signal === undefined ? {} : { signal }).catch(() => {})
+        await pauseBriefly(signal)
         continue
       }
       const lines = (rest + text).split('\n')
@@ -55,6 +54,11 @@ export async function* tracePipe({
   } finally {
     closeSync(fd)
   }
+}
+
+function pauseBriefly(signal: AbortSignal | undefined): Promise<void> {
+  const { setTimeout } = process.getBuiltinModule('node:timers/promises')
+  return setTimeout(idleMs, undefined, signal === undefined ? {} : { signal }).catch(() => {})
 }
 
 function openPipe(): number {

@@ -1,5 +1,4 @@
 import { constants } from 'node:os'
-import { setImmediate } from 'node:timers/promises'
 import { ENOTSUPP } from '../errors/errno.js'
 import { native } from '../native/binding.js'
 import type { MapType } from '../native/map-types.js'
@@ -251,9 +250,9 @@ function* walkEntries(map: Elements, take: boolean, from?: Uint8Array): Generato
 
 async function* walkEntriesAsync(map: Elements, from?: Uint8Array): AsyncGenerator<RawBatch, undefined> {
   const keys: Uint8Array[] = []
-  for (const key of walkKeys(map, from)) if (keys.push(key) % walkedInTurn === 0) await setImmediate()
+  for (const key of walkKeys(map, from)) if (keys.push(key) % walkedInTurn === 0) await turn()
   for (const [i, key] of keys.entries()) {
-    if (i % walkedInTurn === 0) await setImmediate()
+    if (i % walkedInTurn === 0) await turn()
     yield* entryOf(map, key, false)
   }
 }
@@ -272,4 +271,9 @@ function* entryOf(map: Elements, key: Uint8Array, take: boolean): Generator<RawB
 /** Whether the error says that a walk did not end. @internal */
 export function isEndless(error: unknown): boolean {
   return (error as { code?: unknown } | undefined)?.code === 'ERR_BPF_ITERATION'
+}
+
+/** Lets the event loop run. The same function of node:timers/promises would load Node's streams. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

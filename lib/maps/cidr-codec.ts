@@ -1,10 +1,12 @@
-import { isIPv4, isIPv6 } from 'node:net'
 import { viewOf } from '../btf/bytes.js'
 import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 
 /** The size of the `__u32 prefixlen` at the beginning of a key, in bytes. */
 const headSize = 4
+
+/** Loaded when it is first used, because it loads all of Node's streams. */
+let net: typeof import('node:net') | undefined
 
 /**
  * Keys of an LPM trie as text: `10.1.0.0/16`, `2001:db8::/32`. An address without a length is a host. Decoded keys
@@ -36,7 +38,8 @@ export function isCidrSize(keySize: number): boolean {
 function parseCidr(text: unknown, size: number): { address: Uint8Array; length: number } {
   if (typeof text !== 'string') throw new TypeError(`key is not a string such as '10.1.0.0/16'`)
   const [host = '', suffix, ...rest] = text.split('/')
-  const version = isIPv4(host) ? 4 : isIPv6(host) && !host.includes('%') ? 6 : 0
+  net ??= process.getBuiltinModule('node:net')
+  const version = net.isIPv4(host) ? 4 : net.isIPv6(host) && !host.includes('%') ? 6 : 0
   if (version === 0 || rest.length > 0) {
     throw new RangeError(`key '${text}' is neither an address nor a network such as '10.1.0.0/16'`)
   }

@@ -1,5 +1,4 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { Binding } from '../../types/binding.js'
 import { packageRoot } from './package-root.js'
 
@@ -7,8 +6,6 @@ import { packageRoot } from './package-root.js'
 for (const name of ['dispose', 'asyncDispose'] as const) {
   if (Symbol[name] === undefined) Object.defineProperty(Symbol, name, { value: Symbol.for(`nodejs.${name}`) })
 }
-
-const require = createRequire(import.meta.url)
 
 function load(): Binding {
   const root = packageRoot()
@@ -57,6 +54,7 @@ function isAlpine(): boolean {
 }
 
 function loadByNodeGypBuild(root: string): Binding {
+  const require = process.getBuiltinModule('node:module').createRequire(import.meta.url)
   const path: string = require('node-gyp-build').resolve(root)
   const why = whyDamaged(path)
   if (why !== undefined) throw Object.assign(new Error(`${path} ${why}`), { code: 'ERR_DLOPEN_FAILED' })

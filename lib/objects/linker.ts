@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import type { LinkerHandle } from '../../types/binding.js'
 import { ownBytes } from '../btf/bytes.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
@@ -69,7 +68,7 @@ export class Linker implements Disposable {
    */
   async finalize(path?: string | URL): Promise<Uint8Array> {
     const bytes = ownBytes(await attemptAsync(finishing, () => native.linkerFinalize(this.#handle)))
-    if (path !== undefined) await writeFile(path, bytes)
+    if (path !== undefined) await process.getBuiltinModule('node:fs/promises').writeFile(path, bytes)
     return bytes
   }
 

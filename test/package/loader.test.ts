@@ -147,3 +147,18 @@ function other(bytes: Uint8Array, number = process.arch === 'x64' ? 183 : 62): U
   new DataView(copy.buffer).setUint16(18, number, true)
   return copy
 }
+
+describe('importing the library', () => {
+  it("does not load Node's streams and sockets, which take longer than the library itself", async () => {
+    const { stdout } = await runChild(`
+      import { writeSync } from 'node:fs'
+      const before = new Set(process.moduleLoadList)
+      await import('libbpf-node')
+      const loaded = process.moduleLoadList.filter((name) => !before.has(name))
+      writeSync(1, JSON.stringify(loaded))
+    `)
+    const loaded = JSON.parse(stdout)
+    expect(loaded).toContain('NativeModule os')
+    expect(loaded.filter((name: string) => /stream|net$|http|worker|child_process/.test(name))).toEqual([])
+  })
+})
