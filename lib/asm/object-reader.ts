@@ -73,7 +73,17 @@ export interface ObjectFile {
 
 const SHF_EXECINSTR = 4
 
-/** @throws RangeError or TypeError that says what is wrong with the file */
+/**
+ * Reads an object file as data: functions with their instructions, maps, variables, externs, and the sections, symbols
+ * and relocations of the ELF file.
+ *
+ * @param bytes - an object file from `buildObject`, clang, rustc or a linker
+ * @throws RangeError or TypeError that says what is wrong with the file
+ * @example
+ * for (const { name, instructions } of readObject(readFileSync('exec.bpf.o')).functions) {
+ *   console.log(`${name}:\n${toText(instructions)}`)
+ * }
+ */
 export function readObject(bytes: Uint8Array): ObjectFile {
   const elf = readElf(bytes)
   const contents = (name: string): Uint8Array | undefined =>

@@ -21,10 +21,10 @@ import {
   r0,
   r1,
   r10,
+  readObject,
   toText,
 } from 'libbpf-node/asm'
 import { describe, expect, it } from 'vitest'
-import { readObject } from '../../lib/asm/object-reader.js'
 import { objectPath } from '../helpers/objects.js'
 
 describe('toText', () => {

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BpfObject } from 'libbpf-node'
+import { readObject } from 'libbpf-node/asm'
 import { describe, expect, it } from 'vitest'
-import { readObject } from '../../lib/asm/object-reader.js'
 import { mapTypes } from '../../lib/native/map-types.js'
 
 const root = fileURLToPath(new URL('../../dist', import.meta.url))
