@@ -21,6 +21,7 @@ export default defineConfig({
       '/kernel': 'kernel',
       '/symbols': 'symbols',
       '/trace': 'trace',
+      '/hooks': 'hooks',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

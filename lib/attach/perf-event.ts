@@ -9,7 +9,8 @@ import { attachTo, u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
 import { unreadable } from './file.js'
 
-const hardware = [
+/** The hardware counters that have a name. @internal */
+export const hardware = [
   'cpu-cycles',
   'instructions',
   'cache-references',
@@ -21,7 +22,8 @@ const hardware = [
   'stalled-cycles-backend',
   'ref-cpu-cycles',
 ] as const
-const software = [
+/** The software counters that have a name. @internal */
+export const software = [
   'cpu-clock',
   'task-clock',
   'page-faults',

@@ -179,11 +179,17 @@ export class BtfTypes implements Iterable<BtfType> {
     }
   }
 
-  /** Iterates over all types of one kind in the order of their ids. They are not kept in memory. */
-  *ofKind<K extends BtfKind>(kind: K): Generator<BtfTypeOf<K>> {
-    if (this.base !== undefined) yield* this.base.ofKind(kind)
+  /**
+   * Iterates over all types of one kind in the order of their ids. They are not kept in memory.
+   *
+   * @param named - only types with a name for which this returns true; the others are not decoded
+   */
+  *ofKind<K extends BtfKind>(kind: K, named?: (name: string) => boolean): Generator<BtfTypeOf<K>> {
+    if (this.base !== undefined) yield* this.base.ofKind(kind, named)
     for (let i = 0; i < this.#offsets.length; i++) {
-      if (this.#kindOf(i) === kind) yield this.#decode(this.#firstId + i) as BtfTypeOf<K>
+      if (this.#kindOf(i) !== kind) continue
+      if (named !== undefined && !named(this.#string(this.#nameOffset(i)))) continue
+      yield this.#decode(this.#firstId + i) as BtfTypeOf<K>
     }
   }
 

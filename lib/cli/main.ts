@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   map: () => import('./map.js'),
   link: () => import('./link.js'),
   btf: () => import('./btf.js'),
+  hooks: () => import('./hooks.js'),
   object: () => import('./object.js'),
   top: () => import('./top.js'),
   tracelog: () => import('./tracelog.js'),

@@ -1,7 +1,7 @@
+import { cType } from '../btf/c-type.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { FieldPlan, GroupPlan, MemberPlan, Plan, RecordPlan } from '../btf/plan.js'
 import type { BtfDatasec, BtfEnum, BtfEnum64, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
-import { cType } from './c-type.js'
 import type { Commented, Comments } from './comments.js'
 import { doc, type Names, pascal, property } from './names.js'
 import type { DeclTags } from './tags.js'

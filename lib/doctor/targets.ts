@@ -1,11 +1,11 @@
 // Whether the target that a program's section names exists.
 import { searchedBinary, whyNoBinary } from '../attach/binary.js'
 import { didYouMean } from '../errors/nearest.js'
+import { type BinaryProbes, probesIn } from '../machine/binary-probes.js'
 import { hasKprobes, kernelFunctions } from '../machine/kallsyms.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { lockdown } from '../machine/lockdown.js'
 import { missingTracefs, whyNoTracepoint } from '../machine/tracefs.js'
-import { type BinaryProbes, probesIn } from './binary-probes.js'
 
 interface Missing {
   says: string
@@ -150,6 +150,6 @@ function noUsdt(target: string): Missing | undefined {
   const [, binary = '', probe = ''] = /^([^:]+):([^:]+:[^:]+)$/.exec(target) ?? []
   if (probe === '') return undefined
   return inBinary(binary, ({ usdt }) =>
-    usdt.has(probe) ? undefined : `has no USDT probe '${probe}'${didYouMean(probe, usdt)}`,
+    usdt.has(probe) ? undefined : `has no USDT probe '${probe}'${didYouMean(probe, usdt.keys())}`,
   )
 }

@@ -1,4 +1,4 @@
-import { readdirSync, statfsSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { didYouMean } from '../errors/nearest.js'
 
 const folders = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
@@ -27,6 +27,7 @@ function isMounted(folder: string): boolean {
   }
 }
 
+/** The folder of tracepoints; `undefined` if this process cannot read it. */
 export const eventsFolder = (): string | undefined =>
   folders.map((folder) => `${folder}/events`).find((events) => exists(events))
 
@@ -53,4 +54,17 @@ export function whyNoTracepoint(category: string, name: string): string | undefi
   if (exists(`${events}/${category}/${name}`)) return undefined
   const folder = `${events}/${category}`
   return `no such tracepoint '${category}/${name}'${didYouMean(name, exists(folder) ? readdirSync(folder) : [])}`
+}
+
+/** The functions that can be traced; `undefined` if this kernel does not say. */
+export function probeableFunctions(): ReadonlySet<string> | undefined {
+  for (const folder of folders) {
+    try {
+      const text = readFileSync(`${folder}/available_filter_functions`, 'latin1')
+      return new Set([...text.matchAll(/^\S+/gm)].map(([name]) => name))
+    } catch {
+      // It is not mounted there, or hardened.
+    }
+  }
+  return undefined
 }

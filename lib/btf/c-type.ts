@@ -1,5 +1,5 @@
-import type { BtfTypes } from '../btf/parse.js'
-import type { BtfType } from '../btf/types.js'
+import type { BtfTypes } from './parse.js'
+import type { BtfType } from './types.js'
 
 /** How deep a declaration is written; what is deeper becomes `...`. */
 const depthLimit = 16
@@ -7,6 +7,11 @@ const depthLimit = 16
 /** Writes a type as C declares it, on one line: `const struct event *[4]`. */
 export function cType(btf: BtfTypes, id: number): string {
   return write(btf, id, '', 0)
+}
+
+/** Writes the declaration of a variable or member: `char comm[16]`, `int (*show)(struct seq_file *)`. */
+export function cDeclaration(btf: BtfTypes, id: number, name: string): string {
+  return write(btf, id, name, 0)
 }
 
 /** `inner` is the part that has been written already: stars and dimensions. */
@@ -30,7 +35,7 @@ function write(btf: BtfTypes, id: number, inner: string, depth: number): string 
     case 'volatile':
     case 'restrict': {
       if (unqualified(btf, type.typeId, depth).kind === 'ptr')
-        return write(btf, type.typeId, ` ${type.kind}${inner}`, depth + 1)
+        return write(btf, type.typeId, ` ${type.kind}${/^\w/.test(inner) ? ' ' : ''}${inner}`, depth + 1)
       return `${type.kind} ${write(btf, type.typeId, inner, depth + 1)}`
     }
     case 'type_tag':

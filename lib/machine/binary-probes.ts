@@ -4,8 +4,8 @@ import { littleEndian } from '../machine/byte-order.js'
 
 export interface BinaryProbes {
   readonly functions: ReadonlySet<string>
-  /** "provider:name" */
-  readonly usdt: ReadonlySet<string>
+  /** The arguments by "provider:name", such as "8@%rdi -4@%esi". */
+  readonly usdt: ReadonlyMap<string, string>
 }
 
 interface Section {
@@ -42,7 +42,7 @@ function read(fd: number): BinaryProbes | undefined {
     header.readUInt32BE(0) === 0x7f454c46 && header[4] === 2 && header[5] === (littleEndian ? 1 : 2)
   if (!isOurs) return undefined
   const functions = new Set<string>()
-  const usdt = new Set<string>()
+  const usdt = new Map<string, string>()
   const sections = sectionsOf(fd, header)
   for (const { name, type, offset, size, link } of sections) {
     if (type === SHT_SYMTAB || type === SHT_DYNSYM) {
@@ -78,14 +78,14 @@ function addFunctions(functions: Set<string>, symbols: Buffer, strings: Buffer):
 }
 
 /** A note has a header of 12 bytes, its owner's name, and three addresses before the names of the probe. */
-function addProbes(usdt: Set<string>, notes: Buffer): void {
+function addProbes(usdt: Map<string, string>, notes: Buffer): void {
   const aligned = (size: number) => (size + 3) & ~3
   for (let at = 0; at + 12 <= notes.length; ) {
     const [nameSize, size, type] = [0, 4, 8].map((field) => u32(notes, at + field))
     const description = at + 12 + aligned(nameSize!)
     if (type === NT_STAPSDT) {
       const texts = notes.toString('latin1', description + 24, description + size!).split('\0')
-      usdt.add(`${texts[0]}:${texts[1]}`)
+      usdt.set(`${texts[0]}:${texts[1]}`, texts[2] ?? '')
     }
     at = description + aligned(size!)
   }

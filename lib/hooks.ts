@@ -1,0 +1,9 @@
+/**
+ * What programs can be attached to on this machine, and what they get there.
+ *
+ * @packageDocumentation
+ */
+export { toC } from './hooks/c.js'
+export type { Hook, HookKind, HookParameter } from './hooks/hook.js'
+export { type HookOptions, listHooks } from './hooks/list.js'
+export { toTypeScript } from './hooks/typescript.js'

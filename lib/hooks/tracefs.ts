@@ -1,0 +1,105 @@
+// Tracepoints and system calls, as tracefs describes them.
+import { readdirSync, readFileSync } from 'node:fs'
+import { kernelTypes } from '../machine/kernel-types.js'
+import { eventsFolder } from '../machine/tracefs.js'
+import type { Hook, HookKind, HookParameter } from './hook.js'
+
+type Named = (name: string) => boolean
+
+/** Nothing if tracefs is not mounted, or this process may not read it. */
+export function* hooksInTracefs(
+  wanted: (kind: HookKind) => boolean,
+  named: Named,
+): Generator<Hook, undefined> {
+  const events = eventsFolder()
+  if (events === undefined) return undefined
+  if (wanted('tracepoint')) {
+    for (const category of foldersIn(events)) {
+      for (const name of foldersIn(`${events}/${category}`)) {
+        if (category === 'ftrace' || !named(`${category}/${name}`)) continue
+        const parameters = fieldsOf(`${events}/${category}/${name}`)
+        if (parameters !== undefined) yield tracepoint(category, name, parameters)
+      }
+    }
+  }
+  if (wanted('syscall')) yield* systemCalls(`${events}/syscalls`, named)
+  return undefined
+}
+
+function tracepoint(category: string, name: string, parameters: readonly HookParameter[]): Hook {
+  const struct = recordOf(category, name)
+  return {
+    kind: 'tracepoint',
+    name: `${category}/${name}`,
+    sections: [`tp/${category}/${name}`],
+    parameters,
+    ...(struct !== undefined && { context: `struct ${struct}` }),
+    since: '4.7',
+  }
+}
+
+/** The struct in the kernel's BTF. Events that share a class with others have none of their own. */
+function recordOf(category: string, name: string): string | undefined {
+  const [, way] = category === 'syscalls' ? (/^sys_(enter|exit)_/.exec(name) ?? []) : []
+  const struct = way === undefined ? `trace_event_raw_${name}` : `trace_event_raw_sys_${way}`
+  return kernelTypes()?.find(struct, 'struct') === undefined ? undefined : struct
+}
+
+function* systemCalls(folder: string, named: Named): Generator<Hook, undefined> {
+  for (const event of foldersIn(folder)) {
+    const [, name] = /^sys_enter_(.+)$/.exec(event) ?? []
+    if (name === undefined || !named(name)) continue
+    const fields = fieldsOf(`${folder}/${event}`)
+    if (fields === undefined) continue
+    yield {
+      kind: 'syscall',
+      name,
+      sections: [
+        `tp/syscalls/sys_enter_${name}`,
+        `tp/syscalls/sys_exit_${name}`,
+        `ksyscall/${name}`,
+        `kretsyscall/${name}`,
+      ],
+      parameters: fields.filter((field) => field.name !== '__syscall_nr'),
+      returns: 'long',
+      context: 'struct trace_event_raw_sys_enter',
+      since: '4.7',
+    }
+  }
+  return undefined
+}
+
+/** The fields of an event without the common ones; `undefined` if its description cannot be read. */
+function fieldsOf(event: string): HookParameter[] | undefined {
+  let text: string
+  try {
+    text = readFileSync(`${event}/format`, 'latin1')
+  } catch {
+    return undefined
+  }
+  return [...text.matchAll(/^\s+field:([^;]+);/gm)]
+    .map(([, declaration = '']) => fieldOf(declaration))
+    .filter(({ name }) => !name.startsWith('common_'))
+}
+
+/** Reads `pid_t pid`, `char comm[16]` or `__data_loc char[] filename`. */
+function fieldOf(text: string): HookParameter {
+  const declaration = text
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/\* (?=\w)/g, '*')
+  const [, before = '', name = '', dimensions = ''] =
+    /^(.*?)\s*(\w+)((?:\[[^\]]*\])*)$/.exec(declaration) ?? []
+  return { name, type: `${before}${dimensions}`, declaration }
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort()
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,238 @@
+import { existsSync } from 'node:fs'
+import { BpfObject, features } from 'libbpf-node'
+import { type Hook, type HookKind, listHooks, toC, toTypeScript } from 'libbpf-node/hooks'
+import { compile as compileTypeScript } from 'libbpf-node/kernel'
+import { describe, expect, it } from 'vitest'
+import { libbpfNode } from '../codegen/helper.js'
+import { compile } from '../helpers/compile.js'
+import { kernelIs, requiresKernel } from '../helpers/kernel.js'
+import { thrownBy } from '../helpers/objects.js'
+import { useTracefs } from '../helpers/privileged.js'
+
+useTracefs()
+
+const find = (pattern: string, ...kinds: HookKind[]): Hook[] => [
+  ...listHooks(pattern, kinds.length > 0 ? { kinds } : {}),
+]
+const only = (pattern: string, kind: HookKind): Hook => {
+  const [hook, ...others] = find(pattern, kind)
+  expect(others).toEqual([])
+  return hook!
+}
+const declarations = ({ parameters }: Hook) => parameters.map(({ declaration }) => declaration)
+
+describe('listHooks', () => {
+  it('finds a function of the kernel with its prototype', () => {
+    const hook = only('vfs_read', 'function')
+    expect(hook).toMatchObject({ name: 'vfs_read', returns: 'ssize_t', since: '5.5' })
+    expect(hook.sections).toEqual([
+      'fentry/vfs_read',
+      'fexit/vfs_read',
+      'kprobe/vfs_read',
+      'kretprobe/vfs_read',
+    ])
+    expect(declarations(hook)).toEqual(['struct file *file', 'char *buf', 'size_t count', 'loff_t *pos'])
+  })
+
+  it('finds a tracepoint with its fields, and the arguments that the kernel passes to it', () => {
+    const hook = only('sched_process_exec', 'tracepoint')
+    expect(hook).toMatchObject({
+      name: 'sched/sched_process_exec',
+      sections: ['tp/sched/sched_process_exec'],
+      context: 'struct trace_event_raw_sched_process_exec',
+    })
+    expect(hook.parameters.map(({ name }) => name)).toEqual(['filename', 'pid', 'old_pid'])
+    const raw = only('sched_process_exec', 'raw_tp')
+    expect(raw.sections).toEqual(['tp_btf/sched_process_exec', 'raw_tp/sched_process_exec'])
+    expect(declarations(raw)).toEqual(['struct task_struct *p', 'pid_t old_pid', 'struct linux_binprm *bprm'])
+  })
+
+  it('finds a system call with its arguments', () => {
+    expect(declarations(only('openat', 'syscall'))).toEqual([
+      'int dfd',
+      'const char *filename',
+      'int flags',
+      'umode_t mode',
+    ])
+  })
+
+  it('finds LSM hooks, iterators and struct_ops', () => {
+    expect(only('file_open', 'lsm')).toMatchObject({
+      returns: 'int',
+      sections: expect.arrayContaining(['lsm/file_open']),
+    })
+    expect(declarations(only('task', 'iter'))).toEqual(['struct task_struct *task'])
+    expect(declarations(only('tcp_congestion_ops', 'struct_ops'))).toContain('void (*init)(struct sock *)')
+  })
+
+  requiresKernel('6.10', 'finds the functions that programs can call', () => {
+    expect(only('bpf_task_acquire', 'kfunc')).toMatchObject({
+      sections: [],
+      returns: 'struct task_struct *',
+      parameters: [{ declaration: 'struct task_struct *p' }],
+    })
+  })
+
+  it('finds hooks of cgroups and networks, and perf events', () => {
+    expect(declarations(only('cgroup/connect4', 'cgroup'))).toContain('__u32 user_ip4')
+    expect(only('xdp', 'network')).toMatchObject({ context: 'struct xdp_md', since: '4.8' })
+    expect(only('cpu-clock', 'perf_event').sections).toEqual(['perf_event'])
+  })
+
+  it('takes wildcards, and the part of a name after a slash', () => {
+    const names = find('vfs_*', 'function').map(({ name }) => name)
+    expect(names).toContain('vfs_write')
+    expect(names.every((name) => name.startsWith('vfs_'))).toBe(true)
+    expect(new Set(names).size).toBe(names.length)
+    expect(find('sched/sched_*', 'tracepoint').map(({ name }) => name)).toContain('sched/sched_switch')
+    expect(find('vfs_rea?', 'function').map(({ name }) => name)).toContain('vfs_read')
+    expect(find('no_such_function_at_all')).toEqual([])
+  })
+
+  it('finds functions and static probes of programs and libraries', () => {
+    const malloc = [...listHooks('malloc', { binary: 'libc.so.6', kinds: ['user'] })]
+    expect(malloc.map(({ sections }) => sections[0])).toEqual([
+      expect.stringMatching(/^uprobe\/.*libc\.so\.6:malloc$/),
+    ])
+    const own = [...listHooks('uv_run', { pid: process.pid, kinds: ['user'] })]
+    expect(own.map(({ name }) => name)).toEqual([`${process.execPath}:uv_run`])
+    expect(thrownBy(() => [...listHooks('x', { binary: '/etc/passwd' })])).toMatchObject({
+      code: 'ERR_BPF_NOT_FOUND',
+    })
+  })
+
+  it('refuses kinds that do not exist', () => {
+    expect(() => [...listHooks('*', { kinds: ['nothing' as HookKind] })]).toThrow(
+      "hook kind 'nothing' does not exist; the kinds are tracepoint, raw_tp,",
+    )
+  })
+})
+
+/** Compiles a file of programs with clang. */
+function bytesOf(source: string): Uint8Array {
+  const arch = process.arch === 'arm64' ? 'arm64' : 'x86'
+  const folders = ['build/include', 'dist/include'].map((folder) => `-I${folder}`)
+  const flags = ['-target', 'bpf', '-g', '-O2', `-D__TARGET_ARCH_${arch}`, ...folders, '-c']
+  return compile('clang', flags, source)
+}
+
+const object = (source: string): BpfObject => BpfObject.open(bytesOf(source))
+
+/** Why programs do not load, each alone. */
+function refusals(source: string): string[] {
+  const bytes = bytesOf(source)
+  using all = BpfObject.open(bytes)
+  const names = [...all.programs.keys()]
+  return names.flatMap((name) => {
+    using one = BpfObject.open(bytes)
+    for (const program of one.programs.values()) program.autoload = program.name === name
+    try {
+      one.loadSync()
+      return []
+    } catch (error) {
+      return [`${name}: ${(error as Error).message}`]
+    }
+  })
+}
+
+// vmlinux.h is that of the kernel that the repository was built on.
+const isBuildKernel = existsSync('/sys/kernel/btf/vmlinux') && kernelIs('6.18')
+
+/** Not all hooks, because compiling them takes long. */
+const every = (step: number, hooks: Hook[]) => hooks.filter((_, i) => i % step === 0)
+
+describe.skipIf(!isBuildKernel)('toC (Linux 6.18, whose vmlinux.h the tests are built with)', () => {
+  it('writes programs that load', () => {
+    const hooks = [
+      ...find('sched_*', 'raw_tp').slice(0, 4),
+      ...find('sched_*', 'tracepoint').slice(0, 4),
+      ...every(100, find('*', 'syscall')),
+      ...find('cgroup/*4', 'cgroup').slice(0, 4),
+      ...['xdp', 'tc', 'sk_lookup', 'flow_dissector'].flatMap((name) => find(name, 'network')),
+      ...find('task*', 'iter'),
+      ...find('cpu-clock', 'perf_event'),
+    ]
+    expect(refusals(toC(hooks))).toEqual([])
+  })
+
+  it.each(['fentry', 'fexit', 'kprobe', 'kretprobe'])('writes programs for %s that compile', (as) => {
+    const hooks = find('tcp_v?_*', 'function').filter(({ sections }) =>
+      sections.some((one) => one.startsWith(`${as}/`)),
+    )
+    expect(hooks.length).toBeGreaterThan(20)
+    using compiled = object(toC(hooks, { as }))
+    expect(compiled.programs.size).toBe(hooks.length)
+    expect([...compiled.programs.values()].map(({ section }) => section.split('/')[0])).toContain(as)
+  })
+
+  it('writes all other kinds so that they compile', () => {
+    const kinds: HookKind[] = ['lsm', 'kfunc', 'struct_ops', 'tracepoint']
+    for (const kind of kinds) object(toC(every(kind === 'tracepoint' ? 50 : 10, find('*', kind)))).close()
+    for (const as of ['ksyscall', 'kretsyscall']) object(toC(every(30, find('*', 'syscall')), { as })).close()
+    object(toC(every(30, find('*', 'raw_tp')), { as: 'raw_tp' })).close()
+    object(toC(listHooks('mallo?', { binary: 'libc.so.6', kinds: ['user'] }))).close()
+  })
+
+  it('refuses a section that a hook does not have', () => {
+    expect(() => toC(find('vfs_read', 'function'), { as: 'xdp' })).toThrow(
+      "function vfs_read has no section 'xdp'; it has fentry, fexit, kprobe, kretprobe",
+    )
+  })
+})
+
+describe('toTypeScript', () => {
+  it('writes programs that compile, and a comment where the language has no such hook', () => {
+    const typed = find('sched_process_*', 'raw_tp', 'tracepoint')
+      .filter(({ kind, context }) => kind !== 'tracepoint' || context !== undefined)
+      .concat(find('cgroup/*', 'cgroup'), find('*', 'network'), every(40, find('*', 'syscall')))
+      .concat(every(20, find('*', 'lsm')), every(50, find('tcp_*', 'function')), find('*', 'iter'))
+    for (const hook of typed) {
+      const text = toTypeScript([hook])
+      if (text.startsWith('// ')) expect(hook.name).toMatch(/_unix$/)
+      else expect(compileTypeScript(text).programs.length).toBe(1)
+    }
+    expect(toTypeScript(find('tcp_congestion_ops', 'struct_ops'))).toContain('only in C so far')
+  })
+
+  it('loads', () => {
+    expect(features.programType('raw_tracepoint').answer).toBe('yes')
+    const { object } = compileTypeScript(toTypeScript(find('sched_process_exec', 'raw_tp')))
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    expect([...opened.programs.values()].map(({ section }) => section)).toEqual(['tp_btf/sched_process_exec'])
+  })
+})
+
+describe('libbpf-node hooks', () => {
+  it('prints a line for each hook', async () => {
+    const { status, stdout } = await libbpfNode(['hooks', 'sched_process_exec'])
+    expect(status).toBe(0)
+    expect(stdout).toBe(
+      'tp/sched/sched_process_exec(__data_loc char[] filename, pid_t pid, pid_t old_pid)\n' +
+        'tp_btf/sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)\n',
+    )
+  })
+
+  it('prints JSON, C and TypeScript', async () => {
+    const json = await libbpfNode(['hooks', 'vfs_read', '--kind', 'function', '--json'])
+    expect(JSON.parse(json.stdout)).toEqual(find('vfs_read', 'function'))
+    const c = await libbpfNode(['hooks', 'vfs_read', '--c', '--as', 'fexit'])
+    expect(c.stdout).toContain(`SEC("fexit/vfs_read")
+int BPF_PROG(on_vfs_read_exit, struct file *file, char *buf, size_t count, loff_t *pos, ssize_t ret) {`)
+    const ts = await libbpfNode(['hooks', 'vfs_read', '--ts'])
+    expect(ts.stdout).toContain(`export const onVfsRead = fentry('vfs_read', (file, buf, count, pos) => {`)
+  })
+
+  it.each([
+    [['vfs_raed'], 1, "nothing is named 'vfs_raed'; '*vfs_raed*' finds names that contain it"],
+    [['*', '--c'], 1, 'at most 200 programs are written'],
+    [['vfs_read', '--c', '--as', 'usdt'], 1, "has a section 'usdt'"],
+    [['vfs_read', '--as', 'fexit'], 2, '--as can only be used with --c and --ts'],
+    [['vfs_read', '--c', '--json'], 2, 'cannot be used together'],
+    [['x', '--pid', 'y'], 2, '--pid y is not a process id'],
+    [['x', '--kind', 'y'], 2, "'y'"],
+  ])('refuses %j', async (args, code, message) => {
+    const { status, stderr } = await libbpfNode(['hooks', ...args])
+    expect([status, stderr]).toEqual([code, expect.stringContaining(message)])
+  })
+})
