@@ -1,6 +1,7 @@
 // Writes operations: arithmetic with C's rules, conversions, loads and stores.
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import type { AluOperation, Argument, Base, Comparison, Operand, Operation, Reg } from './ir.js'
+import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
 import { type IntType, integerOf, s32, s64, sizeOf, u32 } from './types.js'
 import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
@@ -37,6 +38,9 @@ export class Builder {
   #registers = 0
   #labels = 0
   #stack = 0
+  /** The most stack that was in use at once. */
+  #most = 0
+  readonly slots: Slot[] = []
 
   constructor(source: Source) {
     this.source = source
@@ -50,12 +54,19 @@ export class Builder {
 
   /** Bytes of stack so far. */
   get stack(): number {
-    return this.#stack
+    return this.#most
+  }
+
+  /** Room for a register, which is not given back. */
+  readonly newSpill = (): number => {
+    this.#stack = this.#most
+    return this.newSlot(8)
   }
 
   /** Room on the stack, aligned to 8 bytes. Returns its offset from the stack's end. */
   newSlot(size: number, node?: Located): number {
     this.#stack += Math.ceil(size / 8) * 8
+    this.#most = Math.max(this.#most, this.#stack)
     if (this.#stack > stackSize) {
       this.source.fail(
         node ?? { start: this.at, end: this.at + 1 },
@@ -63,7 +74,24 @@ export class Builder {
         'Put what is large into a map, or into the record of a ring buffer.',
       )
     }
+    this.slots.push({ offset: -this.#stack, size: Math.ceil(size / 8) * 8 })
     return -this.#stack
+  }
+
+  #scratch: number | undefined
+
+  /** Eight bytes on the stack for a value that is read from there at once. */
+  scratchSlot(): number {
+    this.#scratch ??= this.newSlot(8)
+    return this.#scratch
+  }
+
+  /** Does something, and gives back the stack that was needed for it. */
+  protected within<T>(what: () => T): T {
+    const stack = this.#stack
+    const result = what()
+    this.#stack = Math.max(stack, -(this.#scratch ?? 0))
+    return result
   }
 
   // What to write, without the place that all of them have.

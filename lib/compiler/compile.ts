@@ -104,7 +104,12 @@ function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit
 export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
   const unit = unitOf(module, options.kernel ?? runningKernel(), options)
-  return new Map(module.programs.map((program) => [program.name, optimize(lower(unit, program).list)]))
+  return new Map(
+    module.programs.map((program) => {
+      const { list, slots, newReg } = lower(unit, program)
+      return [program.name, optimize(list, slots, newReg)]
+    }),
+  )
 }
 
 /** Declares the hooks and the kernel's structs that some files use, for tsc and editors: the text of a .d.ts file. */

@@ -21,9 +21,9 @@ export function finish(
   node: Located,
   calleeStack: number,
 ): { instructions: readonly Instruction[]; stack: number } {
-  const operations = optimize(builder.list)
+  const operations = optimize(builder.list, builder.slots, builder.newReg)
   expectAllAllowed(builder, operations)
-  const allocation = allocate(operations, builder.newReg, () => builder.newSlot(8, node))
+  const allocation = allocate(operations, builder.newReg, builder.newSpill)
   const stack = Math.max(1, Math.ceil(builder.stack / stackStep)) * stackStep + calleeStack
   if (calleeStack > 0 && stack > stackSize) {
     builder.source.fail(

@@ -4,7 +4,7 @@ import type { Builder } from './builder.js'
 import type { Reg } from './ir.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
-import { alignOf, cTypeOf, type StructType, sizeOf } from './types.js'
+import { cTypeOf, type StructType, sizeOf } from './types.js'
 import type { FlavorPlaceValue, KernelPointerValue, NumberValue } from './values.js'
 
 /** The name of the kernel's struct: what follows three underscores is the program's own. */
@@ -82,7 +82,7 @@ export function readFlavor(compiler: Builder, place: FlavorPlaceValue, node: Loc
     const core = flavorCore(place, 'offset')
     compiler.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
   } else {
-    const slot = compiler.newSlot(Math.max(type.size, alignOf(type)))
+    const slot = compiler.scratchSlot()
     const address = flavorAddress(compiler, place)
     compiler.call('probe_read_kernel', [{ frame: slot }, { imm: type.size }, { reg: address }])
     compiler.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })

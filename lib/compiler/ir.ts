@@ -34,7 +34,14 @@ export type Operation =
   /** An argument of the function, which is in one of r1 to r5 when it begins. */
   | (Common & { readonly op: 'param'; readonly d: Reg; readonly index: number })
   | (Common & { readonly op: 'const'; readonly d: Reg; readonly value: bigint })
-  | (Common & { readonly op: 'move'; readonly d: Reg; readonly s: Reg; readonly bits: 32 | 64 })
+  | (Common & {
+      readonly op: 'move'
+      readonly d: Reg
+      readonly s: Reg
+      readonly bits: 32 | 64
+      /** The number is not 0. */
+      readonly isPresent?: true
+    })
   | (Common & {
       readonly op: 'alu'
       readonly operation: AluOperation

@@ -143,7 +143,7 @@ export abstract class KernelMemory extends Builder {
   /** Reads a bitfield: the bytes that it is in, which are shifted until nothing else is left. */
   #loadBits(value: KernelPlaceValue, bits: number, isSigned: boolean): NumberValue {
     const { path } = value
-    const slot = this.newSlot(8)
+    const slot = this.scratchSlot()
     this.clear('frame', slot, 8)
     const asked = (question: 'size' | 'shiftLeft' | 'shiftRight', number: bigint): Reg => {
       const d = this.newReg()
@@ -172,7 +172,7 @@ export abstract class KernelMemory extends Builder {
     const d = this.newReg()
     if (pointer.trusted) this.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
     else {
-      const slot = this.newSlot(type.size)
+      const slot = this.scratchSlot()
       this.call('probe_read_kernel', [
         { frame: slot },
         { imm: type.size },

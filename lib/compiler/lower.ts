@@ -42,11 +42,17 @@ export class FunctionCompiler extends CallCompiler {
 
   protected override block(statements: readonly ast.Statement[], outer: Scope): boolean {
     const scope = new Map(outer)
-    let ends = false
-    for (const statement of statements) {
-      if (ends) this.source.fail(statement, 'this is never reached')
-      ends = this.statement(statement, scope)
-    }
+    const ends = this.within(() => {
+      let ends = false
+      for (const statement of statements) {
+        if (ends) this.source.fail(statement, 'this is never reached')
+        // What a declaration puts on the stack stays until the end of its block.
+        const isDeclaration = statement.type === 'VariableDeclaration'
+        const compile = (): boolean => this.statement(statement, scope)
+        ends = isDeclaration ? compile() : this.within(compile)
+      }
+      return ends
+    })
     if (!ends) this.expectGivenBack(scope, outer, { start: this.at, end: this.at + 1 })
     // What became of the names of the outer scope holds there, too.
     for (const [name, variable] of outer) {

@@ -1,118 +1,147 @@
-import { alu } from '../asm/arithmetic.js'
-import { aluOperations } from '../asm/isa.js'
-import { liveness, reachable, successors } from './flow.js'
-import { isPure, type Operation, type Reg, rename, target, written } from './ir.js'
+// Makes a function shorter without changing what it does.
+import { type Block, type End, endReads, inOrder, liveOut, predecessors, toBlocks, toList } from './blocks.js'
+import { isPure, type Operation, type Reg, read, written } from './ir.js'
+import { Propagation } from './propagate.js'
+import { type Slot, Slots } from './slots.js'
 
-/** Makes a function shorter without changing what it does. */
-export function optimize(operations: readonly Operation[]): Operation[] {
-  let list = [...operations]
-  let text = JSON.stringify(list, bigints)
-  for (let round = 0; round < 8; round++) {
-    const before = text
-    list = removeUnused(shortenJumps(foldConstants(propagateCopies(list))))
-    text = JSON.stringify(list, bigints)
-    if (text === before) break
+/** The most rounds: each finds less than the one before. */
+const mostRounds = 12
+
+export function optimize(
+  operations: readonly Operation[],
+  slots: readonly Slot[],
+  newReg: () => Reg,
+): Operation[] {
+  let blocks = oneReturn(toBlocks(operations), newReg)
+  for (let round = 0; round < mostRounds; round++) {
+    const places = new Slots(slots, blocks)
+    const propagation = new Propagation(blocks, places)
+    const threaded = thread(blocks, propagation)
+    blocks = merge(inOrder(blocks))
+    const removed = removeUnused(blocks, places)
+    if (!propagation.changed && !threaded && !removed) break
   }
-  return list
+  return toList(merge(inOrder(shareEqual(blocks))))
 }
 
-const bigints = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value)
-
-/** How often each register is written. One that is written once always has the same value. */
-function writers(operations: readonly Operation[]): Map<Reg, Operation[]> {
-  const found = new Map<Reg, Operation[]>()
-  for (const operation of operations) {
-    const reg = written(operation)
-    if (reg !== undefined) found.set(reg, [...(found.get(reg) ?? []), operation])
+/** One place where the function returns, so that ways to it that do the same can be one. */
+function oneReturn(blocks: Block[], newReg: () => Reg): Block[] {
+  const returns = blocks.filter(({ end }) => end.kind === 'return')
+  const [first] = returns
+  if (first === undefined || returns.length < 2) return blocks
+  const { value, at } = first.end as End & { kind: 'return' }
+  const reg = value === undefined ? undefined : newReg()
+  const last: Block = { ops: [], end: { kind: 'return', value: reg, at } }
+  for (const block of returns) {
+    const { value, at } = block.end as End & { kind: 'return' }
+    if (value !== undefined) block.ops.push({ op: 'move', d: reg!, s: value, bits: 64, at })
+    block.end = { kind: 'jump', to: last }
   }
-  return found
+  return [...blocks, last]
 }
 
-/** Reads the original in the place of a copy that never changes, if the original does not change either. */
-function propagateCopies(operations: readonly Operation[]): Operation[] {
-  const writes = writers(operations)
-  const source = (reg: Reg): Reg => {
-    const [only, ...others] = writes.get(reg) ?? []
-    if (others.length > 0 || only?.op !== 'move' || only.bits !== 64) return reg
-    return writes.get(only.s)?.length === 1 ? source(only.s) : reg
+/** The block at the end of a chain of blocks that only jump. */
+function throughEmpty(block: Block): Block {
+  const seen = new Set<Block>()
+  let at = block
+  while (at.ops.length === 0 && at.end.kind === 'jump' && !seen.has(at)) {
+    seen.add(at)
+    at = at.end.to
   }
-  return operations.map((operation) => rename(operation, source, (reg) => reg))
+  return at
 }
 
-const fitsImmediate = (value: bigint): boolean => value === BigInt.asIntN(32, value)
-
-/** Puts constants into operations, and computes what only has constants. */
-function foldConstants(operations: readonly Operation[]): Operation[] {
-  const writes = writers(operations)
-  const constant = (reg: Reg): bigint | undefined => {
-    const [only, ...others] = writes.get(reg) ?? []
-    return others.length === 0 && only?.op === 'const' && only.core === undefined ? only.value : undefined
-  }
-  return operations.map((operation) => {
-    switch (operation.op) {
-      case 'alu':
-      case 'branch': {
-        const { b } = operation
-        const right = 'reg' in b ? constant(b.reg) : BigInt(b.imm)
-        if (right === undefined) return operation
-        if (operation.op === 'alu') {
-          const left = constant(operation.a)
-          if (left !== undefined) {
-            const value = alu(aluOperations[operation.operation], operation.bits, left, right, 0)
-            return { op: 'const', d: operation.d, value, at: operation.at }
-          }
-        }
-        const signed = operation.bits === 32 ? BigInt.asIntN(32, right) : BigInt.asIntN(64, right)
-        return 'reg' in b && fitsImmediate(signed) ? { ...operation, b: { imm: Number(signed) } } : operation
-      }
-      case 'store': {
-        const value = 'reg' in operation.value ? constant(operation.value.reg) : undefined
-        if (value === undefined) return operation
-        const signed = BigInt.asIntN(operation.size * 8, value)
-        return fitsImmediate(signed) ? { ...operation, value: { imm: Number(signed) } } : operation
-      }
-      case 'call':
-        return {
-          ...operation,
-          args: operation.args.map((arg) => {
-            const value = 'reg' in arg ? constant(arg.reg) : undefined
-            return value !== undefined && fitsImmediate(BigInt.asIntN(64, value))
-              ? { imm: Number(BigInt.asIntN(64, value)) }
-              : arg
-          }),
-        }
-      case 'move': {
-        const value = constant(operation.s)
-        if (value === undefined) return operation
-        return { op: 'const', d: operation.d, value: BigInt.asUintN(operation.bits, value), at: operation.at }
-      }
-      default:
-        return operation
+/** Goes straight to where a block that only compares would go, wherever the outcome is known before. */
+function thread(blocks: readonly Block[], facts: Propagation): boolean {
+  let changed = false
+  const destination = (from: Block, to: Block): Block => {
+    let at = throughEmpty(to)
+    for (let steps = 0; steps < 8; steps++) {
+      const { end, ops } = at
+      if (ops.length > 0 || end.kind !== 'branch' || end.branch.op !== 'branch') break
+      const outcome = facts.outcomeBetween(from, to, end.branch)
+      if (outcome === undefined) break
+      at = throughEmpty(outcome ? end.to : end.next)
     }
-  })
+    return at
+  }
+  for (const block of blocks) {
+    const { end } = block
+    if (end.kind === 'return') continue
+    const to = destination(block, end.to)
+    const next = end.kind === 'branch' ? destination(block, end.next) : undefined
+    if (to === end.to && (end.kind === 'jump' || next === end.next)) continue
+    block.end = end.kind === 'jump' ? { ...end, to } : { ...end, to, next: next! }
+    changed = true
+  }
+  return changed
 }
 
-/** Removes jumps and branches to what follows anyway, and what cannot be reached. */
-function shortenJumps(operations: readonly Operation[]): Operation[] {
-  const seen = reachable(operations)
-  const kept = operations.filter((_, i) => seen[i])
-  const next = successors(kept)
-  return kept.filter((operation, i) => {
-    if (operation.op !== 'jump' && operation.op !== 'branch') return true
-    const target = next[i]!.at(-1)!
-    // Only labels stand between the jump and its target.
-    return target <= i || kept.slice(i + 1, target).some(({ op }) => op !== 'label')
-  })
+/** Makes one block of two that always follow each other. */
+function merge(blocks: readonly Block[]): Block[] {
+  const before = predecessors(blocks)
+  const gone = new Set<Block>()
+  for (const block of blocks) {
+    if (gone.has(block)) continue
+    while (block.end.kind === 'jump') {
+      const { to } = block.end
+      if (to === block || to === blocks[0] || before.get(to)!.length > 1) break
+      block.ops = [...block.ops, ...to.ops]
+      block.end = to.end
+      gone.add(to)
+    }
+  }
+  return blocks.filter((block) => !gone.has(block))
 }
 
-/** Removes operations whose results nobody reads, and labels that nobody jumps to. */
-function removeUnused(operations: readonly Operation[]): Operation[] {
-  const { after } = liveness(operations)
-  const targets = new Set(operations.map(target))
-  return operations.filter((operation, i) => {
-    if (operation.op === 'label') return targets.has(operation.name)
-    if (operation.op === 'move' && operation.d === operation.s && operation.bits === 64) return false
-    const reg = written(operation)
-    return !(isPure(operation) && reg !== undefined && !after[i]!.has(reg))
-  })
+/** Removes what nobody reads. */
+function removeUnused(blocks: readonly Block[], slots: Slots): boolean {
+  const out = liveOut(blocks)
+  let removed = false
+  for (const block of blocks) {
+    const needed = new Set(out.get(block)!)
+    for (const reg of endReads(block)) needed.add(reg)
+    const kept: Operation[] = []
+    for (const operation of block.ops.toReversed()) {
+      const reg = written(operation)
+      const isCopy = operation.op === 'move' && operation.bits === 64 && operation.d === operation.s
+      const isUnread = reg !== undefined && !needed.has(reg)
+      const isLost =
+        operation.op === 'store' && operation.base === 'frame' && slots.isUnused(operation.offset)
+      if (isCopy || (isPure(operation) && isUnread) || isLost) {
+        removed = true
+        continue
+      }
+      if (reg !== undefined) needed.delete(reg)
+      for (const one of read(operation)) needed.add(one)
+      kept.push(operation.op === 'call' && isUnread ? { ...operation, d: undefined } : operation)
+    }
+    block.ops = kept.reverse()
+  }
+  return removed
+}
+
+/** Takes one of the blocks that do the same and go on to the same place. */
+function shareEqual(blocks: readonly Block[]): Block[] {
+  const numbers = new Map(blocks.map((block, i) => [block, i]))
+  const known = new Map<string, Block>()
+  const instead = new Map<Block, Block>()
+  for (const block of blocks.slice(1)) {
+    const { end } = block
+    if (end.kind === 'branch') continue
+    const key = JSON.stringify(
+      [block.ops, end.kind === 'jump' ? numbers.get(end.to) : ['return', end.value]],
+      (name, value: unknown) => (name === 'at' ? undefined : typeof value === 'bigint' ? `${value}n` : value),
+    )
+    const same = known.get(key)
+    if (same === undefined) known.set(key, block)
+    else instead.set(block, same)
+  }
+  const to = (block: Block): Block => instead.get(block) ?? block
+  for (const block of blocks) {
+    const { end } = block
+    if (end.kind === 'jump') block.end = { ...end, to: to(end.to) }
+    if (end.kind === 'branch') block.end = { ...end, to: to(end.to), next: to(end.next) }
+  }
+  return [...blocks]
 }

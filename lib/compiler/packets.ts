@@ -132,7 +132,7 @@ function read(
   compiler.push({ op: 'alu', operation: 'add', bits: 64, d: pointer, a: data, b: offset })
   compiler.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: pointer, b: { imm: sizeOf(type) } })
   compiler.push({ op: 'branch', comparison: 'gt', bits: 64, a: behind, b: { reg: end }, to: outside })
-  compiler.push({ op: 'move', d: reg, s: pointer, bits: 64 })
+  compiler.push({ op: 'move', d: reg, s: pointer, bits: 64, isPresent: true })
   compiler.jump(done)
   compiler.label(outside)
   compiler.push({ op: 'const', d: reg, value: 0n })

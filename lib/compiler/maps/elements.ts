@@ -63,12 +63,15 @@ function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCal
     compiler.push({ op: 'move', d: pointer, s: reg, bits: 64 })
   }
   look()
-  compiler.push({ op: 'branch', comparison: 'ne', bits: 64, a: pointer, b: { imm: 0 }, to: found })
-  const zero = compiler.local(type, node)
-  compiler.clear(zero.base, zero.offset, type.size)
-  // Another CPU may have made the entry meanwhile, so the zero does not take the place of what is there.
-  compiler.call('map_update_elem', [own, key, compiler.address(zero), { imm: onlyNew }])
-  look()
+  // An array has all of its entries from the beginning.
+  if (!map.map.type.endsWith('array')) {
+    compiler.push({ op: 'branch', comparison: 'ne', bits: 64, a: pointer, b: { imm: 0 }, to: found })
+    const zero = compiler.local(type, node)
+    compiler.clear(zero.base, zero.offset, type.size)
+    // Another CPU may have made the entry meanwhile, so the zero does not take the place of what is there.
+    compiler.call('map_update_elem', [own, key, compiler.address(zero), { imm: onlyNew }])
+    look()
+  }
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: pointer, b: { imm: 0 }, to: end })
   compiler.label(found)
   compiler.push({ op: 'atomicAdd', base: pointer, offset: 0, size: type.size as 4 | 8, value: amount })
