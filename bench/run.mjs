@@ -12,7 +12,8 @@ import { table } from './table.mjs'
 
 const help = `Usage: npm run bench -- [--quick] [--trials N] [--json FILE] [--compare FILE]... [CASE...]
 
-  CASE         run only this case; a part of its name is enough
+  CASE         run only this case; a part of its name is enough. 'twins' compares the kernel sides of the
+               examples in TypeScript with those in C
   --quick      run fewer and shorter trials, to find gross errors
   --trials     how often each side runs a case
   --json       the file for the results; ${folder}/results.json by default
@@ -125,6 +126,8 @@ function measure(name, definition, contestants) {
 async function main() {
   if (options.help) return process.stdout.write(help)
   process.chdir(root)
+  if (positionals.length === 1 && positionals[0] === 'twins')
+    return (await import('./twins.mjs')).compareTwins()
   const chosen = names.filter(
     (name) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
   )

@@ -18,6 +18,7 @@ const section = (text, entries) => ({
 const guide = [
   section('Start', [
     ['Getting started', '/getting-started'],
+    ['Tutorial', '/tutorial'],
     ['Concepts', '/concepts'],
     ['Finding a hook', '/hooks'],
     ['Cookbook', '/cookbook'],

@@ -200,3 +200,64 @@ describe('an installation without an addon', () => {
     })
   })
 })
+
+describe('an installation without other programs', () => {
+  it('compiles the kernel side in TypeScript without clang, LLVM, bpftool or any other program', () => {
+    // Every way to start a process fails.
+    const noProcesses = `
+      import childProcess from 'node:child_process'
+      import { syncBuiltinESMExports } from 'node:module'
+      const refuse = () => { throw new Error('a process was started') }
+      for (const name of ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync'])
+        childProcess[name] = refuse
+      childProcess.ChildProcess.prototype.spawn = refuse
+      syncBuiltinESMExports()`
+    writeFileSync(join(folder, 'no-processes.mjs'), noProcesses)
+    const preload = { NODE_OPTIONS: `--import ${join(folder, 'no-processes.mjs')}` }
+    const spawns = runScript(
+      'spawns.mjs',
+      `import { execSync } from 'node:child_process'; execSync('true')`,
+      preload,
+    )
+    expect(spawns.stderr).toContain('a process was started')
+
+    const source = `import { bpf, data, rawTp, ringbuf, type char, type u32, type u64 } from 'libbpf-node/kernel'
+      interface Switch { pid: u32; comm: char<16> }
+      export const switches = ringbuf<Switch>(65536)
+      export let calls = data<u64>(0)
+      export const onSwitch = rawTp('sched_switch', (_preempt, previous) => {
+        calls += 1
+        switches.emit({ pid: previous.tgid, comm: previous.comm })
+        return 0
+      })
+      export const license = 'GPL'\n`
+    writeFileSync(join(folder, 'switch.bpf.ts'), source)
+    for (const command of [
+      ['gen', 'switch.bpf.ts'],
+      ['types', 'switch.bpf.ts'],
+    ]) {
+      const program = join(folder, 'node_modules/.bin/libbpf-node')
+      const { status, stderr } = spawnSync(process.execPath, [program, ...command], {
+        cwd: folder,
+        env: { ...env, ...preload },
+        encoding: 'utf8',
+      })
+      expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining('wrote') })
+    }
+    expect(readFileSync(join(folder, 'switch.skel.ts'), 'utf8')).toContain('export class Switch')
+    const { status, stdout, stderr } = runScript(
+      'switch.mjs',
+      `import { readFileSync } from 'node:fs'
+      import { BpfObject } from 'libbpf-node'
+      import { compile } from 'libbpf-node/kernel'
+      const obj = BpfObject.open(compile(readFileSync('switch.bpf.ts', 'utf8')).object)
+      obj.loadSync()
+      const events = obj.ringBuffer('switches', 'Switch')
+      obj.attach()
+      for await (const { pid, comm } of events) { console.log(typeof pid, typeof comm, obj.data.calls > 0n); break }
+      obj.close()`,
+      preload,
+    )
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'number string true\n', stderr: '' })
+  })
+})
