@@ -37,6 +37,7 @@ export class ProcessSymbols {
     this.#snapshot = snapshot
     this.#findBinary = findBinary
     this.#perfMap = new PerfMap(pid, statSync(`/proc/${pid}`, { bigint: true }).uid)
+    this.#perfMap.update()
   }
 
   /** @throws Error of the system call if the process does not exist, or its memory map cannot be read */

@@ -61,14 +61,19 @@ export class SymbolTable {
       if (starts[middle]! <= address) low = middle + 1
       else high = middle
     }
+    // A label without a size is often a place within a function, which has one.
+    let label: RawSymbol | undefined
     for (let i = low - 1; i >= 0 && i >= low - nearby; i--) {
       if (address >= this.#ends[i]!) continue
       const symbol = this.#symbols[i]!
-      return { name: nameOf(symbol), start: symbol.start }
+      if (symbol.size > 0) return found(symbol)
+      label ??= symbol
     }
-    return undefined
+    return label && found(label)
   }
 }
+
+const found = (symbol: RawSymbol): Found => ({ name: nameOf(symbol), start: symbol.start })
 
 /** Of symbols with the same address, the best one, chosen as perf does. */
 function best(sorted: readonly RawSymbol[]): RawSymbol[] {

@@ -275,6 +275,7 @@ describe('Symbols.user', () => {
         map,
         `${hex} 10 JS:*first /x.js:1:1\n0x${(code + 16n).toString(16)} 20 öther\n${hex} 8 incomple`,
       )
+      expect(namesOf(new Symbols().user(child.pid, [code]))).toEqual(['JS:*first /x.js:1:1'])
       expect(symbols.user(child.pid, [code + 4n, code + 17n])).toMatchObject([
         { name: 'JS:*first /x.js:1:1', offset: 4, kind: 'jit', module: '[jit]' },
         { name: 'öther', offset: 1 },
