@@ -322,6 +322,8 @@ export class Propagation {
     if (d === undefined) return
     const isSingle = this.#single.has(d)
     if (!isSingle) this.#state.forget(d)
+    // An address on the stack is never 0.
+    if (operation.op === 'frame') this.#state.present.add(d)
     if (operation.op === 'move' && operation.isPresent) {
       this.#state.present.add(d)
       this.#state.present.add(operation.s)

@@ -92,8 +92,6 @@ export function useExamples(): Examples {
       TestRunner.getCurrentTest()!.context.skip('the kernel side of this example is in C only')
     const { capabilities, besides, asRoot } = requirementsOf(name, file)
     const left = [...capabilities.filter((one) => one !== without), ...besides]
-    // The compiler compares pointers into packets with null, which the verifier allows only with this one.
-    if (isTwins && left.includes('CAP_NET_ADMIN')) left.push('CAP_PERFMON')
     const [command = '', ...own] = [...under, ...(asRoot ? asLesserRoot(...left) : asNobody(...left))]
     const path = `${everyone.path}/dist/examples/${name}/${file}.js`
     const child = spawn(command, [...own, process.execPath, path, ...args], {
