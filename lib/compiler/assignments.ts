@@ -263,6 +263,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
     const value = this.expression(node, scope)
     const isText =
+      value.kind === 'kernel text' ||
       (value.kind === 'kernel place' && this.kernel.isText(value.path.typeId)) ||
       (value.kind === 'flavor place' && value.type.kind === 'chars')
     if (isText) {

@@ -4,6 +4,7 @@ import { operations } from './builder.js'
 import { builtins } from './builtins.js'
 import { callHelper } from './helpers/call.js'
 import type { Reg } from './ir.js'
+import { callKfunc } from './kfuncs.js'
 import { NF, SK, TC, XDP } from './language.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
@@ -12,7 +13,7 @@ import { nearest } from './nearest.js'
 import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { textComparison } from './text.js'
-import { integers, sizeOf, type Type, u64 } from './types.js'
+import { cTypeOf, integers, sizeOf, type Type, u64 } from './types.js'
 import type { Scope, Value, Variable } from './values.js'
 import { describeValue } from './values.js'
 
@@ -126,6 +127,14 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (constant !== undefined) return { kind: 'constant', value: constant }
     const map = this.module.maps.get(name)
     if (map !== undefined) return { kind: 'map', map }
+    const config = this.module.configs.get(name)
+    if (config !== undefined) {
+      const d = this.newReg()
+      this.unit.externs.set(config.name, { kind: 'kconfig', type: cTypeOf(config.type), weak: true })
+      this.push({ op: 'symbol', d, kind: 'extern', name: config.name })
+      const readonly = `'${name}' is the kernel's configuration, which cannot be changed`
+      return { kind: 'place', base: d, offset: 0, type: config.type, readonly }
+    }
     const global = this.module.globals.get(name)
     if (global !== undefined) {
       const d = this.newReg()
@@ -144,7 +153,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     }
     const enumeration = this.module.enums.get(name)
     if (enumeration !== undefined) return { kind: 'constants', name, values: enumeration.values }
-    if (name === 'bpf') return { kind: 'namespace' }
+    if (name === 'bpf' || name === 'kfunc') return { kind: 'namespace', name }
     const constants = actions[name]
     if (constants !== undefined) return { kind: 'constants', name, values: constants }
     if (this.outside.has(name)) {
@@ -226,7 +235,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     const name = (callee.property as ast.Identifier).name
     this.at = node.start ?? this.at
     if (name === 'startsWith') this.source.fail(node, 'startsWith needs text', "Write comm.startsWith('ba').")
-    if (object.kind === 'namespace') return callHelper(this, name, node, scope)
+    if (object.kind === 'namespace')
+      return object.name === 'bpf' ? callHelper(this, name, node, scope) : callKfunc(this, name, node, scope)
     if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
     if (object.kind === 'place' && isOpaque(object.type))

@@ -15,14 +15,16 @@ const stackStep = 32
  * Optimizes a function, chooses its registers and makes its instructions.
  *
  * @param calleeStack - bytes that the functions which it calls need
+ * @param isChecked - false for functions that the compiler writes for all kernels
  */
 export function finish(
   builder: KernelMemory,
   node: Located,
   calleeStack: number,
+  isChecked = true,
 ): { instructions: readonly Instruction[]; stack: number } {
   const operations = optimize(builder.list, builder.slots, builder.newReg)
-  expectAllAllowed(builder, operations)
+  if (isChecked) expectAllAllowed(builder, operations)
   const allocation = allocate(operations, builder.newReg, builder.newSpill)
   const stack = Math.max(1, Math.ceil(builder.stack / stackStep)) * stackStep + calleeStack
   if (calleeStack > 0 && stack > stackSize) {

@@ -3,6 +3,7 @@ import { pointer, voidType } from '../asm/c-types.js'
 import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
+import type { Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
 import type { FunctionNode } from './module.js'
 import type { Located } from './source.js'
@@ -248,17 +249,47 @@ export abstract class CallCompiler extends LoopCompiler {
       inner.push({ op: 'const', d: value, value: 0n })
       inner.push({ op: 'return', value })
     })
+    return this.#added(inner, name, fn, parameters.length, true)
+  }
+
+  /** A function of the compiler's own, which gets numbers and returns one. It is made once for a file. */
+  ownFunction(
+    name: string,
+    node: Located,
+    parameters: number,
+    build: (inner: CallCompiler, registers: readonly Reg[]) => Reg,
+  ): Callee {
+    const known = this.unit.functions.get(name)
+    if (known !== undefined) {
+      this.calleeStack = Math.max(this.calleeStack, known.stack)
+      return { function: known.name }
+    }
+    const inner = this.another()
+    inner.at = node.start ?? 0
+    const registers = Array.from({ length: parameters }, (_, index) => {
+      const d = inner.newReg()
+      inner.push({ op: 'param', d, index })
+      return d
+    })
+    inner.push({ op: 'return', value: build(inner, registers) })
+    return { function: this.#added(inner, name, node, parameters, false) }
+  }
+
+  /** Adds a function to the file. @param isChecked - its helpers are those of the program's text */
+  #added(inner: CallCompiler, name: string, node: Located, parameters: number, isChecked: boolean): string {
     const { functions } = this.unit
     const others = [...functions.values()].filter(({ source }) => source === name).length
-    const types = Object.fromEntries(parameters.map((_, i) => [`p${i}`, pointer(voidType)]))
+    const types = Object.fromEntries(
+      Array.from({ length: parameters }, (_, i) => [`p${i}`, pointer(voidType)]),
+    )
     const compiled: CompiledFunction = {
-      ...finish(inner, fn, inner.calleeStack),
+      ...finish(inner, node, inner.calleeStack, isChecked),
       name: others === 0 ? name : `${name}__${others + 1}`,
       source: name,
       type: functionType(s64, types),
       after: new Map(),
     }
-    functions.set(`${name}|${fn.start}|${this.program.hook}`, compiled)
+    functions.set(isChecked ? `${name}|${node.start}|${this.program.hook}` : name, compiled)
     this.calleeStack = Math.max(this.calleeStack, compiled.stack)
     return compiled.name
   }

@@ -109,6 +109,8 @@ function typeOfValue(compiler: ExpressionCompiler, node: ast.Expression, name: s
       return value.type
     case 'kernel pointer':
       return integers.u64!
+    case 'kernel text':
+      return { kind: 'chars', length: textLength }
     case 'kernel place': {
       const type = compiler.kernel.btf.resolve(value.path.typeId)
       if (type.kind === 'array') {

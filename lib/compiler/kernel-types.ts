@@ -43,6 +43,7 @@ export interface KernelPath {
 
 export class KernelTypes {
   readonly btf: BtfTypes
+  #kfuncs: Set<string> | undefined
   readonly #twins = new Map<number, Twin>()
 
   constructor(btf: BtfTypes) {
@@ -68,6 +69,16 @@ export class KernelTypes {
       typeId,
     }))
     return { ...prototype, params: params.slice(1) }
+  }
+
+  /** The kernel's functions that programs may call; undefined before Linux 6.10, whose BTF does not say. */
+  kfuncNames(): ReadonlySet<string> | undefined {
+    this.#kfuncs ??= new Set(
+      [...this.btf.ofKind('decl_tag')].flatMap((tag) =>
+        tag.name === 'bpf_kfunc' ? [this.btf.type(tag.typeId).name] : [],
+      ),
+    )
+    return this.#kfuncs.size === 0 ? undefined : this.#kfuncs
   }
 
   *tracepointNames(): Generator<string> {

@@ -2,6 +2,7 @@
 import type { NumericValue } from './builder.js'
 import { contextMember } from './contexts.js'
 import { flavorElement, flavorMember, readFlavor } from './flavors.js'
+import { locatedText } from './hooks/records.js'
 import { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
 import { packetLength } from './packet-edges.js'
@@ -114,7 +115,7 @@ export abstract class MemberCompiler extends KernelMemory {
         return flavorMember(this, object, name, node.property)
       case 'kernel pointer':
         if (object.nullable) this.#expectFollowed(object, node, scope)
-        return this.kernelMember(object, [], object.record.id, name, node)
+        return locatedText(this, object, name) ?? this.kernelMember(object, [], object.record.id, name, node)
       case 'kernel place': {
         const type = this.kernel.btf.resolve(object.path.typeId)
         if (type.kind === 'struct' || type.kind === 'union') {

@@ -74,6 +74,8 @@ export class Module {
   readonly aliases = new Map<string, ast.TSType>()
   readonly maps = new Map<string, ModuleMap>()
   readonly globals = new Map<string, ModuleGlobal>()
+  /** Options of the kernel's configuration, by the names of their variables. */
+  readonly configs = new Map<string, { readonly name: string; readonly type: Type }>()
   readonly constants = new Map<string, bigint>()
   readonly enums = new Map<string, Enumeration>()
   readonly functions = new Map<string, FunctionNode>()
@@ -181,9 +183,10 @@ export class Module {
     if (Object.hasOwn(mapKinds, callee.name)) this.maps.set(name, declareMap(this, name, init, callee.name))
     else if ((globalKinds as readonly string[]).includes(callee.name))
       this.#global(name, init, callee.name, kind !== 'const')
+    else if (callee.name === 'kconfig') this.#config(name, init)
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
     else {
-      const known = [...Object.keys(mapKinds), ...globalKinds, ...Object.keys(hooks)]
+      const known = [...Object.keys(mapKinds), ...globalKinds, 'kconfig', ...Object.keys(hooks)]
       this.source.fail(
         callee,
         `'${callee.name}' makes neither a map, a global variable nor a program`,
@@ -204,6 +207,24 @@ export class Module {
     const value = initial === undefined ? 0n : this.constant(initial)
     if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
     this.globals.set(name, { name, section: `.${kind}`, type: this.type(type), value, mutable })
+  }
+
+  /** `kconfig<u32>('CONFIG_HZ')` */
+  #config(name: string, call: ast.CallExpression): void {
+    const [given] = this.#typeArguments(call)
+    const option = call.arguments[0]
+    const type = given && this.type(given)
+    const isKnown = type !== undefined && type.kind !== 'struct' && type.kind !== 'array'
+    if (!isKnown || option?.type !== 'StringLiteral' || call.arguments.length > 1) {
+      this.source.fail(
+        call,
+        'kconfig needs the type of an option, and its name',
+        "Write kconfig<u32>('CONFIG_HZ'), kconfig<bool>('CONFIG_SMP') or kconfig<char<32>>('CONFIG_DEFAULT_HOSTNAME').",
+      )
+    }
+    if (!/^(CONFIG_|LINUX_)\w+$/.test(option.value))
+      this.source.fail(option, "an option of the kernel's configuration begins with CONFIG_")
+    this.configs.set(name, { name: option.value, type })
   }
 
   #program(name: string, call: ast.CallExpression, kind: string): void {

@@ -9,6 +9,8 @@ import { describeValue, type Scope, type Value } from './values.js'
 /** Arguments that fit registers. */
 const fewest = 3
 const mostArguments = 12
+/** How much of text whose length nothing says is printed, with its zero byte. */
+const mostText = 64
 
 export function print(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
   const [template, ...more] = node.arguments
@@ -52,8 +54,11 @@ function part(
   const value = found.kind === 'pointer' ? compiler.behind(found, node, scope) : found
   if (value.kind === 'place' && value.type.kind === 'chars')
     return { format: '%s', argument: compiler.address(value) }
-  if (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId)) {
-    const length = compiler.kernel.textLength(value.path.typeId)
+  if (
+    value.kind === 'kernel text' ||
+    (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
+  ) {
+    const length = value.kind === 'kernel text' ? mostText : compiler.kernel.textLength(value.path.typeId)
     const slot = compiler.newSlot(length, node)
     const address = textAddress(compiler, value, node)
     compiler.call('probe_read_kernel_str', [{ frame: slot }, { imm: length }, { reg: address }])

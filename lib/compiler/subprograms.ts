@@ -79,6 +79,7 @@ export function kindOf(value: Value): string {
     case 'map':
       return `map ${value.map.name}`
     case 'constants':
+    case 'namespace':
       return value.name
     default:
       return value.kind

@@ -73,6 +73,7 @@ export function compareText(
 function lengthOf(compiler: MemberCompiler, value: Value, node: ast.Node): number | undefined {
   if (value.kind === 'place' && value.type.kind === 'chars') return value.type.length
   if (value.kind === 'flavor place' && value.type.kind === 'chars') return value.type.length
+  if (value.kind === 'kernel text') return undefined
   if (value.kind === 'kernel place') {
     const type = compiler.kernel.btf.resolve(value.path.typeId)
     if (type.kind === 'array' && type.length > 0 && compiler.kernel.btf.sizeOf(type.typeId) === 1)
@@ -101,6 +102,7 @@ function inMemory(
 /** The address of text of the kernel: an array of char, or what a pointer points to. */
 export function textAddress(compiler: MemberCompiler, value: Value, node: ast.Expression): Reg {
   if (value.kind === 'flavor place') return flavorAddress(compiler, value)
+  if (value.kind === 'kernel text') return value.reg
   if (value.kind !== 'kernel place') return compiler.source.fail(node, `${describeValue(value)} is not text`)
   const type = compiler.kernel.btf.resolve(value.path.typeId)
   if (type.kind === 'array') return compiler.kernelAddress(value)

@@ -152,9 +152,16 @@ export interface MapValue {
   readonly nullable?: boolean
 }
 
-/** `bpf`, whose members are the helpers. */
+/** `bpf`, whose members are the helpers, and `kfunc`, whose members are other functions of the kernel. */
 export interface NamespaceValue {
   readonly kind: 'namespace'
+  readonly name: 'bpf' | 'kfunc'
+}
+
+/** Text in the kernel's memory, by its address. */
+export interface KernelTextValue {
+  readonly kind: 'kernel text'
+  readonly reg: Reg
 }
 
 export interface VoidValue {
@@ -174,6 +181,7 @@ export type Value =
   | CursorValue
   | LockValue
   | ConstantsValue
+  | KernelTextValue
   | NamespaceValue
   | VoidValue
 
@@ -225,7 +233,9 @@ export function describeValue(value: Value): string {
     case 'constants':
       return `'${value.name}'`
     case 'namespace':
-      return "'bpf'"
+      return `'${value.name}'`
+    case 'kernel text':
+      return 'text of the kernel'
     case 'void':
       return 'nothing'
   }

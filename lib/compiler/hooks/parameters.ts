@@ -10,7 +10,7 @@ import { integerOf, u64 } from '../types.js'
 import type { ContextValue, KernelPointerValue, PacketEdges, Scope, Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
-import { probeArgument } from './usdt.js'
+import { mostProbeArguments, probeArgument } from './usdt.js'
 
 /** The section of a program. */
 export function sectionOf({ hook, target }: ModuleProgram): string {
@@ -106,7 +106,7 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
         value: (parameter) => typed(compiler, systemCallArgument(compiler, program, i), parameter),
       }))
     case 'probe arguments':
-      return Array.from({ length: 12 }, (_, i) => ({
+      return Array.from({ length: mostProbeArguments }, (_, i) => ({
         name: `argument ${i + 1}`,
         value: (parameter) => typed(compiler, probeArgument(compiler, i), parameter),
       }))

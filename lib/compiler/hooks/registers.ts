@@ -11,6 +11,7 @@ interface Registers {
   readonly result: Path
   /** Where a system call finds its arguments. */
   readonly systemCall: readonly Path[]
+  readonly instructionPointer: Path
 }
 
 const numbered = (count: number): Path[] => Array.from({ length: count }, (_, i): Path => ['regs', i])
@@ -20,12 +21,14 @@ const registers: Readonly<Record<Architecture, Registers>> = {
     arguments: [['di'], ['si'], ['dx'], ['cx'], ['r8'], ['r9']],
     result: ['ax'],
     systemCall: [['di'], ['si'], ['dx'], ['r10'], ['r8'], ['r9']],
+    instructionPointer: ['ip'],
   },
   arm64: {
     arguments: numbered(8),
     result: ['regs', 0],
     // The first is overwritten by the result.
     systemCall: [['orig_x0'], ...numbered(6).slice(1)],
+    instructionPointer: ['pc'],
   },
 }
 
@@ -40,6 +43,15 @@ export function argumentRegister(compiler: FunctionCompiler, program: ModuleProg
 
 export function resultRegister(compiler: FunctionCompiler, program: ModuleProgram): number {
   return register(compiler, program, registers[compiler.target.architecture].result)
+}
+
+/** The address at which the process was interrupted. */
+export function instructionPointer(compiler: FunctionCompiler, context: number): number {
+  const path = registers[compiler.target.architecture].instructionPointer
+  const { core, offset } = placeOf(compiler, compiler.program, path)
+  const d = compiler.newReg()
+  compiler.push({ op: 'load', d, base: context, offset, size: 8, core })
+  return d
 }
 
 /** The kernel's function for a system call has one argument: the registers of the process. */

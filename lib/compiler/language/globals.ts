@@ -8,3 +8,8 @@ export const rodata: Variable = word('rodata')
 export const data: Variable = word('data')
 /** The same, which begins as zeros. */
 export const bss: <T>() => T = word('bss')
+/**
+ * An option of the kernel's configuration: `kconfig<u32>('CONFIG_HZ')`. It is 0, false or empty if the kernel does not
+ * have it. `'LINUX_KERNEL_VERSION'` is the version, as in 0x060c00 for Linux 6.12.
+ */
+export const kconfig: <T>(option: string) => T = word('kconfig')

@@ -1,5 +1,5 @@
-import type { char, u32 } from './types.js'
-import { word } from './word.js'
+import type { char, Kernel, u32 } from './types.js'
+import { onlyInTheKernel, word } from './word.js'
 
 /** A value on the stack whose bytes are all 0: `const event = zero<Event>()`. */
 export const zero: <T>() => T = word('zero')
@@ -38,3 +38,12 @@ export const print: (text: string) => void = word('print')
 
 /** Text in the memory of the running process, to be assigned to a `char<N>`. @param address - where it is (Linux 5.5) */
 export const str: (address: number) => char<number> = word('str')
+
+/**
+ * Functions of the kernel that programs may call by their names: `kfunc.bpf_task_from_pid(pid)`. Their prototypes are
+ * those of the kernel. What some of them return has to be compared with null, and given back. (Linux 5.13)
+ */
+export const kfunc: { readonly [name: string]: (...args: unknown[]) => Kernel } = new Proxy(
+  {},
+  { get: (_, name) => () => onlyInTheKernel(`kfunc.${String(name)}`) },
+)

@@ -1,5 +1,6 @@
 // Maps as they stand in the object.
 import type { MapDefinition } from '../../asm/map-definition.js'
+import { probeMaps } from '../hooks/usdt.js'
 import type { Module, ModuleMap } from '../module.js'
 import { cTypeOf, u32, u64 } from '../types.js'
 import { mapKinds } from './kinds.js'
@@ -20,7 +21,7 @@ export function definitionsOf(module: Module): Record<string, MapDefinition> {
       }
     }
   }
-  return definitions
+  return { ...definitions, ...probeMaps(module) }
 }
 
 function definitionOf(map: ModuleMap): MapDefinition {

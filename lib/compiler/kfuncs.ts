@@ -1,0 +1,173 @@
+// Functions of the kernel that programs may call by their names, with the prototypes of the kernel's BTF.
+import * as c from '../asm/c-types.js'
+import type { BtfFuncProto } from '../btf/types.js'
+import type { ExpressionCompiler } from './expressions.js'
+import { kernelArgument } from './helpers/call.js'
+import type { Argument } from './ir.js'
+import type { KernelTypes } from './kernel-types.js'
+import { expectNoLock } from './maps/opaque.js'
+import { nearest } from './nearest.js'
+import type { ast } from './syntax.js'
+import { integerOf, sizeOf } from './types.js'
+import type { Owed, Scope, Value } from './values.js'
+
+/** Functions whose result has to be given back, and the function that takes it. BTF does not say it. */
+const releaseOf: Readonly<Record<string, string>> = {
+  bpf_task_acquire: 'bpf_task_release',
+  bpf_task_from_pid: 'bpf_task_release',
+  bpf_task_from_vpid: 'bpf_task_release',
+  bpf_cgroup_acquire: 'bpf_cgroup_release',
+  bpf_cgroup_ancestor: 'bpf_cgroup_release',
+  bpf_cgroup_from_id: 'bpf_cgroup_release',
+  bpf_task_get_cgroup1: 'bpf_cgroup_release',
+  bpf_cpumask_create: 'bpf_cpumask_release',
+  bpf_cpumask_acquire: 'bpf_cpumask_release',
+  bpf_get_task_exe_file: 'bpf_put_file',
+  bpf_lookup_user_key: 'bpf_key_put',
+  bpf_lookup_system_key: 'bpf_key_put',
+  bpf_skb_ct_lookup: 'bpf_ct_release',
+  bpf_xdp_ct_lookup: 'bpf_ct_release',
+  bpf_ct_insert_entry: 'bpf_ct_release',
+  bpf_crypto_ctx_create: 'bpf_crypto_ctx_release',
+  bpf_crypto_ctx_acquire: 'bpf_crypto_ctx_release',
+}
+
+const releasing = new Set(Object.values(releaseOf))
+
+export function callKfunc(
+  compiler: ExpressionCompiler,
+  name: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  const { kernel } = compiler
+  const { property } = node.callee as ast.MemberExpression
+  expectNoLock(compiler, node, scope)
+  const prototype = prototypeOf(compiler, name, property)
+  compiler.expectKernel('5.13', property, `kfunc.${name}`)
+  const given = [...(node.arguments as readonly ast.Expression[])]
+  const wanted = prototype.params.filter((_, i) => !isSize(kernel, prototype, i))
+  if (given.length !== wanted.length) {
+    const names = wanted.map((one) => one.name).join(', ')
+    compiler.source.fail(
+      node,
+      `${name} has ${wanted.length} arguments, and ${given.length} are given`,
+      names && `They are ${names}.`,
+    )
+  }
+  const first = given[0]
+  const args = prototype.params.flatMap((_, i): Argument[] =>
+    isSize(kernel, prototype, i) ? [] : argumentsFor(compiler, prototype, i, given.shift()!, scope),
+  )
+  if (releasing.has(name)) giveBack(compiler, name, first!, scope)
+  const reg = compiler.callKfunc({ name, type: typeOf(kernel, prototype) }, args)
+  const type = kernel.btf.resolve(prototype.returnTypeId)
+  switch (type.kind) {
+    case 'void':
+      return { kind: 'void' }
+    case 'ptr': {
+      const record = kernel.btf.resolve(type.typeId)
+      if (record.kind !== 'struct' && record.kind !== 'union')
+        return compiler.source.fail(node, `${name} returns a pointer that programs cannot use yet`)
+      const owed = owedBy(name)
+      return { kind: 'kernel pointer', reg, record, trusted: true, nullable: true, ...(owed && { owed }) }
+    }
+    case 'int':
+    case 'enum':
+    case 'enum64':
+      return compiler.convert(
+        { kind: 'number', reg, type: integerOf(8, type.signed) },
+        integerOf(type.size, type.signed && !(type.kind === 'int' && type.bool)),
+        node,
+        true,
+      )
+    default:
+      return compiler.source.fail(node, `${name} returns something that programs cannot use`)
+  }
+}
+
+function prototypeOf({ kernel, source }: ExpressionCompiler, name: string, node: ast.Node): BtfFuncProto {
+  const names = kernel.kfuncNames()
+  const found = kernel.function(name)
+  if (found !== undefined && (names === undefined || names.has(name))) return found
+  return source.fail(
+    node,
+    found === undefined
+      ? `this kernel has no function '${name}'`
+      : `'${name}' is not one of the kernel's functions that programs may call`,
+    nearest(name, names ?? [...kernel.btf.names('func')].filter((one) => one.startsWith('bpf_'))),
+  )
+}
+
+/** Whether a parameter is the size of the memory in front of it: `data__sz` behind `data`. */
+function isSize({ btf }: KernelTypes, { params }: BtfFuncProto, index: number): boolean {
+  return (
+    index > 0 && /__szk?$/.test(params[index]!.name) && btf.resolve(params[index - 1]!.typeId).kind === 'ptr'
+  )
+}
+
+function argumentsFor(
+  compiler: ExpressionCompiler,
+  prototype: BtfFuncProto,
+  index: number,
+  node: ast.Expression,
+  scope: Scope,
+): Argument[] {
+  const { kernel } = compiler
+  const { name, typeId } = prototype.params[index]!
+  const type = kernel.btf.resolve(typeId)
+  if (type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64') {
+    const wanted = integerOf(type.size, type.signed && !(type.kind === 'int' && type.bool))
+    return [{ reg: compiler.inReg(compiler.convert(compiler.numeric(node, scope), wanted, node)) }]
+  }
+  if (type.kind !== 'ptr')
+    return compiler.source.fail(node, `'${name}' is something that programs cannot pass`)
+  if (index + 1 < prototype.params.length && isSize(kernel, prototype, index + 1)) {
+    const place = compiler.place(node, scope)
+    return [compiler.address(place), { imm: sizeOf(place.type) }]
+  }
+  const to = kernel.btf.resolve(type.typeId)
+  const isRecord = to.kind === 'struct' || to.kind === 'union'
+  const value = compiler.expression(node, scope)
+  if (value.kind === 'place' || value.kind === 'pointer')
+    return [compiler.address(compiler.place(node, scope))]
+  return [kernelArgument(compiler, { name, record: isRecord ? to.name : undefined }, node, scope)]
+}
+
+/** The prototype as it stands in the object, which libbpf compares with the kernel's. */
+function typeOf(kernel: KernelTypes, { params, returnTypeId }: BtfFuncProto): c.PrototypeType {
+  const typeIn = (typeId: number): c.CType => {
+    const type = kernel.btf.resolve(typeId)
+    if (type.kind === 'void') return c.voidType
+    return type.kind === 'ptr' ? c.pointer(typeIn(type.typeId)) : kernel.cType(typeId)
+  }
+  return c.prototype(
+    typeIn(returnTypeId),
+    Object.fromEntries(params.map(({ name, typeId }, i) => [name || `p${i}`, typeIn(typeId)])),
+  )
+}
+
+function owedBy(name: string): Owed | undefined {
+  const release = releaseOf[name]
+  return (
+    (release && {
+      what: 'reference',
+      still: 'held',
+      release,
+      how: (reference) => `Call kfunc.${release}(${reference}) first.`,
+      withName: `const reference = kfunc.${name}(...)`,
+    }) ||
+    undefined
+  )
+}
+
+function giveBack(compiler: ExpressionCompiler, name: string, node: ast.Expression, scope: Scope): void {
+  const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
+  const owed = variable?.value.kind === 'kernel pointer' ? variable.value.owed : undefined
+  if (node.type !== 'Identifier' || variable === undefined || owed?.release !== name) {
+    compiler.source.fail(node, `${name} takes back only what has to be given back to it`)
+  }
+  if (variable.state === 'given back') compiler.source.fail(node, `'${node.name}' was given back before`)
+  compiler.expectPresent(node, scope)
+  scope.set(node.name, { ...variable, state: 'given back' })
+}
