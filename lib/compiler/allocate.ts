@@ -237,6 +237,12 @@ class Nodes {
           for (const wish of this.#graph.wishes.get(other) ?? []) add(wish.color, wish.weight / 2)
       }
     }
+    // What stands beside it and has no color yet may want one, too.
+    for (const next of this.next(node)) {
+      if (where.has(next)) continue
+      for (const reg of this.members(next))
+        for (const { color, weight } of this.#graph.wishes.get(reg) ?? []) add(color, -weight / 4)
+    }
     return free.reduce((a, b) => ((score.get(b) ?? 0) > (score.get(a) ?? 0) ? b : a))
   }
 

@@ -231,13 +231,24 @@ export class Propagation {
         const { d, at, bits } = operation
         return value === undefined ? operation : { op: 'const', d, value: BigInt.asUintN(bits, -value), at }
       }
+      case 'be': {
+        // Swapped twice, a number is what it was.
+        const def = this.#def(operation.a)
+        const { d, at, bits } = operation
+        if (def?.op !== 'be' || def.bits !== bits || this.#bitsOf(def.a) > bits) return operation
+        return { op: 'move', d, s: def.a, bits: 64, at }
+      }
       case 'load':
       case 'atomicAdd':
         return this.#address(operation)
       case 'store': {
         const own = this.#address(operation) as typeof operation
-        const value = 'reg' in own.value ? this.#value(own.value.reg) : undefined
-        if (value === undefined) return own
+        if (!('reg' in own.value)) return own
+        const value = this.#value(own.value.reg)
+        if (value === undefined) {
+          const reg = this.#low(own.value.reg, own.size * 8)
+          return reg === own.value.reg ? own : { ...own, value: { reg } }
+        }
         const signed = BigInt.asIntN(own.size * 8, value)
         return fitsImmediate(signed) ? { ...own, value: { imm: Number(signed) } } : own
       }
@@ -252,6 +263,26 @@ export class Propagation {
       default:
         return operation
     }
+  }
+
+  /** A register with the same low bits that is made with less: what is cut off before does not matter. */
+  #low(reg: Reg, bits: number): Reg {
+    const def = this.#def(reg)
+    if (def?.op === 'move' && def.bits === 32 && bits <= 32) return this.#low(def.s, bits)
+    if (def?.op !== 'alu' || !('imm' in def.b) || def.core !== undefined) return reg
+    const mask = (1n << BigInt(bits)) - 1n
+    const isCut = def.operation === 'and' && (BigInt(def.b.imm) & mask) === mask && bits <= def.bits
+    if (isCut) return this.#low(def.a, bits)
+    // A sign that is put into the upper bits.
+    const inner = def.operation === 'arsh' ? this.#def(def.a) : undefined
+    const isExtended =
+      inner?.op === 'alu' &&
+      inner.operation === 'lsh' &&
+      inner.bits === def.bits &&
+      'imm' in inner.b &&
+      inner.b.imm === def.b.imm &&
+      bits <= def.bits - def.b.imm
+    return isExtended ? this.#low(inner.a, bits) : reg
   }
 
   /** An argument that needs no register before the call. */
@@ -283,7 +314,9 @@ export class Propagation {
       const value = alu(aluOperations[operation.operation], bits, left, right, 0)
       return { op: 'const', d, value, at }
     }
-    return simplifyAlu(operation, { value: this.#value, bits: this.#bitsOf, def: this.#def })
+    const low = bits === 32 ? this.#low(operation.a, 32) : operation.a
+    const own = low === operation.a ? operation : { ...operation, a: low }
+    return simplifyAlu(own, { value: this.#value, bits: this.#bitsOf, def: this.#def })
   }
 
   /** Takes a result that is there already. */
@@ -322,8 +355,9 @@ export class Propagation {
     if (d === undefined) return
     const isSingle = this.#single.has(d)
     if (!isSingle) this.#state.forget(d)
-    // An address on the stack is never 0.
-    if (operation.op === 'frame') this.#state.present.add(d)
+    const isAddress = operation.op === 'frame' || (operation.op === 'symbol' && operation.kind !== 'extern')
+    if (isAddress || (operation.op === 'move' && this.#state.present.has(operation.s)))
+      this.#state.present.add(d)
     if (operation.op === 'move' && operation.isPresent) {
       this.#state.present.add(d)
       this.#state.present.add(operation.s)
@@ -420,6 +454,10 @@ export class Propagation {
       if (signed !== undefined && fitsImmediate(signed)) branch = { ...branch, b: { imm: Number(signed) } }
     }
     branch = this.#unswapped(branch)
+    if (branch.bits === 32) {
+      const a = this.#low(branch.a, 32)
+      if (a !== branch.a) branch = { ...branch, a }
+    }
     const known = this.#outcome(branch)
     if (known !== undefined) return { kind: 'jump', to: known ? end.to : end.next }
     return branch === original ? end : { ...end, branch }
