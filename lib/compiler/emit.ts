@@ -1,6 +1,6 @@
 // Operations on the machine's registers become instructions.
 import * as asm from '../asm/builders.js'
-import type { Instruction } from '../asm/instruction.js'
+import type { Instruction, SourceLine } from '../asm/instruction.js'
 import { sizeNamed } from '../asm/isa.js'
 import type { Allocation } from './allocate.js'
 import type { Argument, Base, Operand, Operation, Reg } from './ir.js'
@@ -23,6 +23,7 @@ class Emitter {
   readonly #source: Source
   readonly #list: Instruction[] = []
   #labels: string[] = []
+  readonly #lines = new Map<number, SourceLine>()
 
   constructor(where: ReadonlyMap<Reg, number>, source: Source) {
     this.#where = where
@@ -35,8 +36,7 @@ class Emitter {
         this.#labels.push(operation.name)
         continue
       }
-      const place = this.#source.place(operation.at)
-      const line = { file: place.file, line: place.line, column: place.column, text: place.text }
+      const line = this.#line(operation.at)
       for (const instruction of this.#emit(operation)) {
         const labels = this.#labels
         this.#labels = []
@@ -44,6 +44,15 @@ class Emitter {
       }
     }
     return this.#list
+  }
+
+  /** One object for each place: the object file has a line where it changes. */
+  #line(at: number): SourceLine {
+    const known = this.#lines.get(at)
+    if (known !== undefined) return known
+    const line = this.#source.place(at)
+    this.#lines.set(at, line)
+    return line
   }
 
   #reg(reg: Reg): asm.Register {
