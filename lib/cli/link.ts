@@ -1,57 +1,94 @@
-import { type Held, linkInfo, listLinks } from '../kernel/inventory.js'
 import { isGone, type LinkInfo } from '../links/link-info.js'
-import { type Command, exitCodes } from './command.js'
-import {
-  actionOf,
-  holderNames,
-  idOf,
-  listing,
-  parseOptions,
-  print,
-  printJson,
-  right,
-  table,
-} from './output.js'
+import { type Command, exitCodes, Failed } from './command.js'
+import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import { detachLink } from './prog-actions.js'
+import { find, idOfOne, openLink, pinsOf } from './select.js'
+import { linkIn, type Reference, Words } from './words.js'
 
-const options = { json: { type: 'boolean' } } as const
+const options = {
+  json: { type: 'boolean', short: 'j' },
+  bpffs: { type: 'boolean', short: 'f' },
+} as const
+const verbs = ['list', 'show', 'pin', 'detach'] as const
 
 export const command: Command = {
-  usage: 'list | show ID',
-  summary: 'List the links in the kernel: which program is attached where',
-  help: `  list       list all links, and the processes that hold them
-  show ID    describe one link
+  usage: 'list [LINK] | show LINK | pin LINK PATH | detach LINK',
+  summary: 'List, pin and detach links: which program is attached where',
+  help: `  list [LINK]    list all links, and the processes that hold them
+  show LINK      describe one link
+  pin LINK PATH  pin it, so that it outlives the processes that hold it
+  detach LINK    detach it, and remove its pins
 
-      --json  print JSON
+LINK is an id, 'id ID' or 'pinned PATH'.
+
+  -j, --json   print JSON
+  -f, --bpffs  with list and show: also print where they are pinned
 
 Requires CAP_SYS_ADMIN. Programs that are attached without a link are not listed.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [verb, id] = actionOf(['list', 'show'] as const, positionals)
+    const [first, ...rest] = positionals
+    const verb = oneOf('action', verbs, first)
+    const words = new Words(rest)
+    const reference = verb === 'list' && words.isEmpty ? undefined : linkIn(words)
+    const path = verb === 'pin' ? words.next('PATH') : undefined
+    words.end()
     const json = values.json === true
-    return verb === 'list' ? list(json) : show(idOf(id), json)
+    const pins = values.bpffs === true ? pinsOf('link') : undefined
+    switch (verb) {
+      case 'list':
+        return list(reference, json, pins)
+      case 'show':
+        return show(reference!, json, pins)
+      case 'pin': {
+        using link = openLink(reference!)
+        link.pin(path!)
+        return exitCodes.ok
+      }
+      case 'detach': {
+        const id = idOfOne('link', reference!)
+        detachLink(id, pinsIncluding(reference!, id))
+        return exitCodes.ok
+      }
+    }
   },
 }
 
-function list(json: boolean): number {
-  const found = [...listLinks({ holders: true })]
-  if (json) printJson(found)
+type Pins = ReadonlyMap<number, readonly string[]> | undefined
+
+/** The pins of a link in the usual place, and the one that names it. */
+function pinsIncluding(reference: Reference, id: number): string[] {
+  const named = reference.by === 'pinned' ? [reference.text] : []
+  return [...new Set([...named, ...(pinsOf('link').get(id) ?? [])])]
+}
+
+function list(reference: Reference | undefined, json: boolean, pins: Pins): number {
+  const found = find('link', reference)
+  if (json) printJson(found.map((info) => (pins ? { ...info, pinned: pins.get(info.id) ?? [] } : info)))
   else {
     print(
       table(
-        [right('id'), 'type', right('prog'), 'to', 'held by'],
-        found.map((info) => [info.id, info.type, info.programId, target(info), holderNames(info.holders)]),
+        [right('id'), 'type', right('prog'), 'to', 'held by', ...(pins ? ['pinned'] : [])],
+        found.map((info) => [
+          info.id,
+          info.type,
+          info.programId,
+          target(info),
+          holderNames(info.holders),
+          ...(pins ? [pins.get(info.id)?.join(' ')] : []),
+        ]),
       ),
     )
   }
   return exitCodes.ok
 }
 
-function show(id: number, json: boolean): number {
-  const info: LinkInfo & Held =
-    [...listLinks({ holders: true })].find((info) => info.id === id) ?? linkInfo(id)
+function show(reference: Reference, json: boolean, pins: Pins): number {
+  const [info] = find('link', reference)
+  if (info === undefined) throw new Failed('there is no such link')
   if (json) {
-    printJson(info)
+    printJson(pins ? { ...info, pinned: pins.get(info.id) ?? [] } : info)
     return exitCodes.ok
   }
   const { holders, ...rest } = info
@@ -62,7 +99,7 @@ function show(id: number, json: boolean): number {
         Array.isArray(value) || ArrayBuffer.isView(value) ? [...(value as never)].join(', ') : String(value),
       ] as const,
   )
-  print(listing([...pairs, ['held by', holderNames(holders)]]))
+  print(listing([...pairs, ['held by', holderNames(holders)], ['pinned', pins?.get(info.id)?.join(' ')]]))
   return exitCodes.ok
 }
 

@@ -1,18 +1,18 @@
 import { inspect } from 'node:util'
 import { Btf } from '../btf/btf.js'
 import type { BtfTypes } from '../btf/parse.js'
-import { type Held, listMaps, mapInfo } from '../kernel/inventory.js'
+import type { Held } from '../kernel/inventory.js'
 import { kernelTypes } from '../machine/kernel-types.js'
-import { openMap } from '../maps/open-map.js'
-import type { MapInfo } from '../maps/types.js'
+import type { BpfMap } from '../maps/map.js'
+import { BPF_F_RDONLY, type MapInfo } from '../maps/types.js'
 import { type Command, exitCodes } from './command.js'
 import { eachElement, enumNamer } from './enum-names.js'
+import { create, freeze, lookup, pin, remove, update } from './map-actions.js'
 import {
-  actionOf,
   columns,
   holderNames,
-  idOf,
   listing,
+  oneOf,
   parseOptions,
   print,
   printJson,
@@ -21,43 +21,95 @@ import {
   right,
   table,
 } from './output.js'
+import { find, openAnyMap, pinsOf } from './select.js'
+import { mapIn, type Reference, Words } from './words.js'
 
-const options = { json: { type: 'boolean' } } as const
-const verbs = ['list', 'show', 'dump'] as const
+const options = {
+  json: { type: 'boolean', short: 'j' },
+  bpffs: { type: 'boolean', short: 'f' },
+} as const
+const verbs = ['list', 'show', 'dump', 'create', 'lookup', 'update', 'delete', 'pin', 'freeze'] as const
 
 export const command: Command = {
-  usage: 'list | show ID | dump ID',
-  summary: 'List the maps in the kernel, and print their entries',
-  help: `  list       list all maps, and the processes that hold them
-  show ID    describe one map
-  dump ID    print its entries, decoded with the map's BTF; without BTF, as bytes
+  usage: 'list [MAP] | show MAP | dump MAP | create|lookup|update|delete|pin|freeze ...',
+  summary: 'List, print, create and change maps',
+  help: `  list [MAP]                list all maps or those that match, and the processes that hold them
+  show MAP                  describe the maps that match
+  dump MAP                  print its entries, decoded with the map's BTF; without BTF, as bytes
+  lookup MAP key KEY        print one entry
+  update MAP key KEY value VALUE [any|exist|noexist]
+                            write an entry; 'exist' only replaces one, 'noexist' only creates one
+  delete MAP key KEY        delete an entry
+  create PATH type TYPE key SIZE value SIZE entries N [name NAME] [flags N] [inner_map MAP]
+                            create a map and pin it to PATH
+  pin MAP PATH              pin it
+  freeze MAP                let nothing but programs change it
 
-      --json  print JSON; dump prints an array of { key, value }, with bytes in hexadecimal
+MAP is an id, 'id ID', 'pinned PATH' or 'name NAME'. KEY and VALUE are JSON by the map's BTF, as dump prints them:
+'{"pid": 1, "state": "RUNNING"}'. 'hex 01 0a' and several numbers are bytes. The value of a map of programs or of maps
+names one: 'pinned PATH'.
+
+  -j, --json   print JSON; dump prints an array of { key, value }, with bytes in hexadecimal
+  -f, --bpffs  with list and show: also print where they are pinned
 
 Requires CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [verb, id] = actionOf(verbs, positionals)
+    const [first, ...rest] = positionals
+    const verb = oneOf('action', verbs, first)
+    const words = new Words(rest)
     const json = values.json === true
     switch (verb) {
       case 'list':
-        return list(json)
-      case 'show':
-        return show(idOf(id), json)
-      case 'dump':
-        return dump(idOf(id), json)
+      case 'show': {
+        const reference = verb === 'show' || !words.isEmpty ? mapIn(words) : undefined
+        words.end()
+        const pins = values.bpffs === true ? pinsOf('map') : undefined
+        return verb === 'list' ? list(reference, json, pins) : show(reference!, json, pins)
+      }
+      case 'dump': {
+        const reference = mapIn(words)
+        words.end()
+        return dump(reference, json)
+      }
+      case 'lookup':
+        return lookup(words, (map, key, value) => printEntry(entryOf(map, key, value), json))
+      case 'update':
+        return update(words)
+      case 'delete':
+        return remove(words)
+      case 'create':
+        return create(words)
+      case 'pin':
+        return pin(words)
+      case 'freeze':
+        return freeze(words)
     }
   },
 }
 
-function list(json: boolean): number {
-  const found = [...listMaps({ holders: true })]
-  if (json) printJson(found)
+type Pins = ReadonlyMap<number, readonly string[]> | undefined
+
+const forJson = (info: MapInfo, pins: Pins): object =>
+  pins === undefined ? info : { ...info, pinned: pins.get(info.id) ?? [] }
+
+function list(reference: Reference | undefined, json: boolean, pins: Pins): number {
+  const found = find('map', reference)
+  if (json) printJson(found.map((info) => forJson(info, pins)))
   else {
     print(
       table(
-        [right('id'), 'type', 'name', right('key'), right('value'), right('entries'), 'held by'],
+        [
+          right('id'),
+          'type',
+          'name',
+          right('key'),
+          right('value'),
+          right('entries'),
+          'held by',
+          ...(pins ? ['pinned'] : []),
+        ],
         found.map((info) => [
           info.id,
           info.type,
@@ -66,6 +118,7 @@ function list(json: boolean): number {
           info.valueSize,
           info.maxEntries,
           holderNames(info.holders),
+          ...(pins ? [pins.get(info.id)?.join(' ')] : []),
         ]),
       ),
     )
@@ -73,30 +126,33 @@ function list(json: boolean): number {
   return exitCodes.ok
 }
 
-function show(id: number, json: boolean): number {
-  const info: MapInfo & Held = [...listMaps({ holders: true })].find((info) => info.id === id) ?? mapInfo(id)
-  if (json) printJson(info)
-  else {
-    print(
-      listing([
-        ['id', info.id],
-        ['name', info.name],
-        ['type', info.type],
-        ['key', `${info.keySize} bytes`],
-        ['value', `${info.valueSize} bytes`],
-        ['max entries', info.maxEntries],
-        ['flags', `0x${info.flags.toString(16)}`],
-        ['BTF', info.btfId || undefined],
-        ['interface', info.ifindex || undefined],
-        ['held by', holderNames(info.holders)],
-      ]),
-    )
-  }
+function show(reference: Reference, json: boolean, pins: Pins): number {
+  const found = find('map', reference)
+  // Several can have the same name.
+  if (json)
+    printJson(reference.by === 'name' ? found.map((info) => forJson(info, pins)) : forJson(found[0]!, pins))
+  else print(found.map((info) => description(info, pins)).join('\n'))
   return exitCodes.ok
 }
 
-async function dump(id: number, json: boolean): Promise<number> {
-  using map = openMap(id)
+function description(info: MapInfo & Held, pins: Pins): string {
+  return listing([
+    ['id', info.id],
+    ['name', info.name],
+    ['type', info.type],
+    ['key', `${info.keySize} bytes`],
+    ['value', `${info.valueSize} bytes`],
+    ['max entries', info.maxEntries],
+    ['flags', `0x${info.flags.toString(16)}`],
+    ['BTF', info.btfId || undefined],
+    ['interface', info.ifindex || undefined],
+    ['held by', holderNames(info.holders)],
+    ['pinned', pins?.get(info.id)?.join(' ')],
+  ])
+}
+
+async function dump(reference: Reference, json: boolean): Promise<number> {
+  using map = openAnyMap(reference, { flags: BPF_F_RDONLY })
   if (json) await printJsonArray(entriesOf(map))
   else await printPieces(entryLines(map))
   return exitCodes.ok
@@ -108,18 +164,29 @@ interface Entry {
 }
 
 function* entriesOf(map: OpenMap): Generator<Entry> {
+  const shown = presenter(map)
+  for (const [key, value] of map) yield shown(key, value)
+}
+
+const entryOf = (map: OpenMap, key: unknown, value: unknown): Entry => presenter(map)(key, value)
+
+function printEntry(entry: Entry, json: boolean): void {
+  if (json) printJson(entry)
+  else print(`${shown(entry.key)}: ${shown(entry.value)}\n`)
+}
+
+/** Shows enums by name, and the keys of arrays as numbers. */
+function presenter(map: OpenMap): (key: unknown, value: unknown) => Entry {
   const isArray =
     (map.type.endsWith('array') || map.type === 'struct_ops') && map.btfKeyTypeId === 0 && map.keySize === 4
   const { key: keyNamer, value: valueNamer } = namersOf(map)
-  for (const [key, value] of map) {
-    yield {
-      key: isArray ? indexOf(key) : (keyNamer?.(key) ?? key),
-      value: valueNamer?.(value) ?? value,
-    }
-  }
+  return (key, value) => ({
+    key: isArray ? indexOf(key) : (keyNamer?.(key) ?? key),
+    value: valueNamer?.(value) ?? value,
+  })
 }
 
-type OpenMap = ReturnType<typeof openMap>
+type OpenMap = BpfMap<unknown, unknown>
 type Namer = ReturnType<typeof enumNamer>
 
 function namersOf(map: OpenMap): { key: Namer; value: Namer } {

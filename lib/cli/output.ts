@@ -11,7 +11,10 @@ export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
   options: T,
 ): ReturnType<typeof parseArgs<{ args: string[]; options: T; allowPositionals: true }>> {
   try {
-    return parseArgs({ args, options, allowPositionals: true })
+    // Negative numbers are values, not options.
+    const protectedArgs = args.map((word) => (/^-\.?\d/.test(word) ? `\0${word}` : word))
+    const parsed = parseArgs({ args: protectedArgs, options, allowPositionals: true })
+    return { ...parsed, positionals: parsed.positionals.map((word) => word.replace(/^\0/, '')) }
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

@@ -1,66 +1,100 @@
 import { uptime } from 'node:os'
-import { type Held, listPrograms, programInfo } from '../kernel/inventory.js'
+import type { Held } from '../kernel/inventory.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../programs/dump.js'
 import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
-import {
-  expectNoMore,
-  holderNames,
-  idOf,
-  listing,
-  oneOf,
-  parseOptions,
-  print,
-  printJson,
-  right,
-  table,
-} from './output.js'
+import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import { attach, detach, load, pin, run } from './prog-actions.js'
+import { find, idOfOne, pinsOf } from './select.js'
+import { programIn, type Reference, Words } from './words.js'
 
-const options = { json: { type: 'boolean' }, opcodes: { type: 'boolean' } } as const
-const verbs = ['list', 'show', 'dump'] as const
+const options = {
+  json: { type: 'boolean', short: 'j' },
+  opcodes: { type: 'boolean' },
+  bpffs: { type: 'boolean', short: 'f' },
+} as const
+const verbs = ['list', 'show', 'dump', 'load', 'loadall', 'attach', 'detach', 'pin', 'run'] as const
 const forms = ['xlated', 'jited'] as const
 
 export const command: Command = {
-  usage: 'list | show ID | dump xlated|jited ID',
-  summary: 'List the programs in the kernel, and print their instructions',
-  help: `  list              list all programs, and the processes that hold them
-  show ID           describe one program
-  dump xlated ID    print its instructions after verification, with the C source lines
-  dump jited ID     print its machine code in hexadecimal, with addresses and C source lines, without disassembly
+  usage: 'list [PROG] | show PROG | dump xlated|jited PROG | load|loadall|attach|detach|pin|run ...',
+  summary: 'List, print, load, attach, detach, pin and run programs',
+  help: `  list [PROG]             list all programs or those that match, and the processes that hold them
+  show PROG               describe the programs that match
+  dump xlated PROG        print its instructions after verification, with the C source lines
+  dump jited PROG         print its machine code in hexadecimal, with addresses and C source lines
+  load OBJ PATH           load the first program of an object file and pin it to PATH
+  loadall OBJ DIR         load all of them and pin each to DIR/NAME
+       type TYPE            its type, if SEC() does not say it
+       map name NAME MAP    use a map that exists instead of the map of this name; can be repeated
+       pinmaps MAP_DIR      pin the maps to MAP_DIR/NAME
+       autoattach           attach it as SEC() says, and pin the link instead of the program
+  attach PROG SECTION [dev NAME | cgroup PATH | map MAP] pin PATH
+                          attach it as SEC("SECTION") says, and pin the link to PATH: it stays attached
+  detach PROG             detach all of its links, and remove their pins
+  pin PROG PATH           pin it
+  run PROG                run it once with test data
+       data_in FILE         the packet; - is stdin
+       data_out FILE        where to write what became of it; - prints it in hexadecimal
+       data_size_out N      the size of the buffer for that
+       ctx_in, ctx_out, ctx_size_out   the same for the context
+       repeat N             run it N times, and print the average duration
 
-      --json        print JSON
-      --opcodes     with dump xlated: print the bytes of each instruction, too
+PROG is an id, 'id ID', 'pinned PATH', 'tag TAG' or 'name NAME'. MAP is an id, 'id ID', 'pinned PATH' or 'name NAME'.
+
+  -j, --json     print JSON
+  -f, --bpffs    with list and show: also print where they are pinned
+      --opcodes  with dump xlated: print the bytes of each instruction, too
 
 Requires CAP_SYS_ADMIN.
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const [word, ...words] = positionals
-    const verb = oneOf('action', verbs, word)
-    const form = verb === 'dump' ? oneOf('form', forms, words.shift()) : undefined
-    const id = verb === 'list' ? undefined : words.shift()
-    expectNoMore(words)
+    const [first, ...rest] = positionals
+    const verb = oneOf('action', verbs, first)
+    const words = new Words(rest)
+    const form =
+      verb === 'dump' ? oneOf('form', forms, words.isEmpty ? undefined : words.next('form')) : undefined
     if (values.opcodes && form !== 'xlated')
       throw new UsageError('--opcodes can only be used with dump xlated')
     const json = values.json === true
     switch (verb) {
       case 'list':
-        return list(json)
-      case 'show':
-        return show(idOf(id), json)
-      case 'dump':
-        return dump(form!, idOf(id), json, values.opcodes === true)
+      case 'show': {
+        const reference = verb === 'show' || !words.isEmpty ? programIn(words) : undefined
+        words.end()
+        const pins = values.bpffs === true ? pinsOf('program') : undefined
+        return verb === 'list' ? list(reference, json, pins) : show(reference!, json, pins)
+      }
+      case 'dump': {
+        const reference = programIn(words)
+        words.end()
+        return dump(form!, idOfOne('program', reference), json, values.opcodes === true)
+      }
+      case 'load':
+      case 'loadall':
+        return load(words, verb === 'loadall')
+      case 'attach':
+        return attach(words)
+      case 'detach':
+        return detach(words)
+      case 'pin':
+        return pin(words)
+      case 'run':
+        return run(words, json)
     }
   },
 }
 
-function list(json: boolean): number {
-  const found = [...listPrograms({ holders: true })]
-  if (json) printJson(found.map(forJson))
+type Pins = ReadonlyMap<number, readonly string[]> | undefined
+
+function list(reference: Reference | undefined, json: boolean, pins: Pins): number {
+  const found = find('program', reference)
+  if (json) printJson(found.map((info) => forJson(info, pins)))
   else {
     print(
       table(
-        [right('id'), 'type', 'name', right('bytes'), 'maps', 'held by'],
+        [right('id'), 'type', 'name', right('bytes'), 'maps', 'held by', ...(pins ? ['pinned'] : [])],
         found.map((info) => [
           info.id,
           info.type,
@@ -68,6 +102,7 @@ function list(json: boolean): number {
           info.xlatedSize,
           info.mapIds.join(','),
           holderNames(info.holders),
+          ...(pins ? [pins.get(info.id)?.join(' ')] : []),
         ]),
       ),
     )
@@ -75,39 +110,43 @@ function list(json: boolean): number {
   return exitCodes.ok
 }
 
-function show(id: number, json: boolean): number {
-  const info: ProgramInfo & Held =
-    [...listPrograms({ holders: true })].find((info) => info.id === id) ?? programInfo(id)
-  if (json) printJson(forJson(info))
-  else {
-    print(
-      listing([
-        ['id', info.id],
-        ['name', info.name],
-        ['type', info.type],
-        ['tag', info.tag],
-        ['license', info.gplCompatible ? 'GPL compatible' : 'not GPL compatible'],
-        ['instructions', `${info.xlatedSize / 8}, ${info.verifiedInstructions} verified`],
-        [
-          'machine code',
-          info.jitedSize > 0 ? `${info.jitedSize} bytes` : 'none, or hidden from this process',
-        ],
-        ['loaded', `${loadedAt(info)}, by user ${info.createdByUid}`],
-        ['maps', info.mapIds.join(', ')],
-        ['BTF', info.btfId || undefined],
-        ['interface', info.ifindex || undefined],
-        [
-          'runs',
-          info.runCount > 0n ? `${info.runCount}, ${info.runTimeNs / info.runCount} ns each` : undefined,
-        ],
-        ['held by', holderNames(info.holders)],
-      ]),
+function show(reference: Reference, json: boolean, pins: Pins): number {
+  const found = find('program', reference)
+  // A reference by name or tag can match several.
+  if (json)
+    printJson(
+      reference.by === 'id' || reference.by === 'pinned'
+        ? forJson(found[0]!, pins)
+        : found.map((info) => forJson(info, pins)),
     )
-  }
+  else print(found.map((info) => description(info, pins)).join('\n'))
   return exitCodes.ok
 }
 
-const forJson = (info: ProgramInfo): object => ({ ...info, loadTime: loadedAt(info) })
+function description(info: ProgramInfo & Held, pins: Pins): string {
+  return listing([
+    ['id', info.id],
+    ['name', info.name],
+    ['type', info.type],
+    ['tag', info.tag],
+    ['license', info.gplCompatible ? 'GPL compatible' : 'not GPL compatible'],
+    ['instructions', `${info.xlatedSize / 8}, ${info.verifiedInstructions} verified`],
+    ['machine code', info.jitedSize > 0 ? `${info.jitedSize} bytes` : 'none, or hidden from this process'],
+    ['loaded', `${loadedAt(info)}, by user ${info.createdByUid}`],
+    ['maps', info.mapIds.join(', ')],
+    ['BTF', info.btfId || undefined],
+    ['interface', info.ifindex || undefined],
+    ['runs', info.runCount > 0n ? `${info.runCount}, ${info.runTimeNs / info.runCount} ns each` : undefined],
+    ['held by', holderNames(info.holders)],
+    ['pinned', pins?.get(info.id)?.join(' ')],
+  ])
+}
+
+const forJson = (info: ProgramInfo, pins: Pins): object => ({
+  ...info,
+  loadTime: loadedAt(info),
+  ...(pins && { pinned: pins.get(info.id) ?? [] }),
+})
 
 /** The kernel says how many nanoseconds after booting the program was loaded. */
 function loadedAt({ loadTime }: ProgramInfo): string {

@@ -287,7 +287,7 @@ describe('the command line', () => {
     [['prog', 'show', '-1'], "'-1'"],
     [['prog', 'dump', 'source', '1'], "unknown form 'source'; expected xlated, jited"],
     [['map', 'dump'], 'ID missing'],
-    [['prog', 'list', '1'], "unexpected argument '1'"],
+    [['prog', 'list', '1', '2'], "unexpected argument '2'"],
     [['map', 'dump', '1', '2'], "unexpected argument '2'"],
     [['top', 'quickly'], "unexpected argument 'quickly'"],
     [['prog', 'list', '--opcodes'], '--opcodes can only be used with dump xlated'],
