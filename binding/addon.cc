@@ -91,14 +91,17 @@ NAPI_MODULE_INIT() {
   DefineObject(env, exports);
   DefineForeign(env, exports);
   DefineProgram(env, exports);
+  DefineTestRun(env, exports);
   DefineProgramInfo(env, exports);
   DefineAttach(env, exports);
+  DefineXdp(env, exports);
   DefineTrial(env, exports);
   DefineHookNames(env, exports);
   DefineTc(env, exports);
   DefineSocket(env, exports);
   DefineMap(env, exports);
   DefineMapDeclaration(env, exports);
+  DefineSectionMemory(env, exports);
   DefineMapElements(env, exports);
   DefineMappedMemory(env, exports);
   DefinePidfd(env, exports);

@@ -3,9 +3,7 @@
 #include <bpf/bpf.h>
 #include <elf.h>
 #include <fcntl.h>
-#include <linux/if_link.h>
 #include <linux/perf_event.h>
-#include <net/if.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -426,22 +424,13 @@ napi_value LinkCreate(napi_env env, napi_callback_info info) {
   return attached ? ToFdLink(env, program, UniqueFd(fd)) : nullptr;
 }
 
-// A program that was attached by its descriptor, without a kernel link. Keeps copies of both descriptors for
-// detaching it.
-class Attachment {
- public:
-  Attachment(int program, int target)
+// Copies of both descriptors, for detaching a program that was attached without a kernel link.
+struct ByDescriptor {
+  ByDescriptor(int program, int target)
       : program(UniqueFd::Duplicate(program)), target(UniqueFd::Duplicate(target)) {}
   const UniqueFd program;
   const UniqueFd target;
 };
-
-napi_value ToUndoneLink(napi_env env, const Program* program, std::function<void()> undo) {
-  LinkState link;
-  link.undo = std::move(undo);
-  link.object = program->object;
-  return WrapLink(env, std::move(link));
-}
 
 napi_value ProgAttach(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -450,35 +439,14 @@ napi_value ProgAttach(napi_env env, napi_callback_info info) {
   auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
   uint32_t flags = args.u32(3);
   if (!args.ok()) return nullptr;
-  auto attachment = std::make_shared<Attachment>(bpf_program__fd(program->get()), target);
+  auto attachment = std::make_shared<ByDescriptor>(bpf_program__fd(program->get()), target);
   bool attached = Call(env, "bpf_prog_attach", [&] {
     if (!attachment->program.IsOpen() || !attachment->target.IsOpen()) return -EBADF;
     return bpf_prog_attach(attachment->program.get(), attachment->target.get(), type, flags);
   });
   if (!attached) return nullptr;
-  return ToUndoneLink(env, program, [attachment, type] {
+  return WrapLink(env, program->object, [attachment, type] {
     bpf_prog_detach2(attachment->program.get(), attachment->target.get(), type);
-  });
-}
-
-napi_value Xdp(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  auto* program = args.handle<Program>(0);
-  int ifindex = args.i32(1);
-  uint32_t flags = args.u32(2);
-  if (!args.ok()) return nullptr;
-  auto attachment = std::make_shared<Attachment>(bpf_program__fd(program->get()), -1);
-  bool attached = Call(env, "bpf_xdp_attach", [&] {
-    if (!attachment->program.IsOpen()) return -EBADF;
-    return bpf_xdp_attach(ifindex, attachment->program.get(), flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
-  });
-  if (!attached) return nullptr;
-  return ToUndoneLink(env, program, [attachment, ifindex, flags] {
-    // Only if this program is still the attached one.
-    bpf_xdp_attach_opts options;
-    InitOptions(options);
-    options.old_prog_fd = attachment->program.get();
-    bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &options);
   });
 }
 
@@ -544,16 +512,6 @@ napi_value IterCgroup(napi_env env, napi_callback_info info) {
   return args.ok() ? IterOver(env, program, &over) : nullptr;
 }
 
-// ----
-
-napi_value InterfaceIndex(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  std::string name = args.string(0);
-  if (!args.ok()) return nullptr;
-  uint32_t ifindex = if_nametoindex(name.c_str());
-  return ifindex != 0 ? ToJs(env, ifindex) : Undefined(env);
-}
-
 }  // namespace
 
 void DefineAttach(napi_env env, napi_value exports) {
@@ -578,12 +536,10 @@ void DefineAttach(napi_env env, napi_value exports) {
           {"programAttachPerfEvent", PerfEvent},
           {"programLinkCreate", LinkCreate},
           {"programProgAttach", ProgAttach},
-          {"programAttachXdpByNetlink", Xdp},
           {"programAttachNetfilter", Netfilter},
           {"programAttachIter", Iter},
           {"programAttachIterMap", IterMap},
           {"programAttachIterTask", IterTask},
           {"programAttachIterCgroup", IterCgroup},
-          {"interfaceIndex", InterfaceIndex},
       });
 }

@@ -47,6 +47,13 @@ napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> o
   return WrapLink(env, LinkState{link, std::move(object), struct_ops});
 }
 
+napi_value WrapLink(napi_env env, std::shared_ptr<ObjectState> object, std::function<void()> undo) {
+  LinkState link;
+  link.object = std::move(object);
+  link.undo = std::move(undo);
+  return WrapLink(env, std::move(link));
+}
+
 namespace {
 
 int ExpectLink(int fd) { return IsBpf("link", fd) ? 0 : -EINVAL; }

@@ -50,3 +50,5 @@ class Link : public Handle {
 napi_value WrapLink(napi_env env, LinkState link);
 napi_value WrapLink(napi_env env, bpf_link* link, std::shared_ptr<ObjectState> object,
                     bool struct_ops = false);
+// For a program that is attached without a kernel link; `undo` detaches it.
+napi_value WrapLink(napi_env env, std::shared_ptr<ObjectState> object, std::function<void()> undo);

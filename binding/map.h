@@ -75,3 +75,6 @@ class Map : public Handle {
 // The bpf_map of argument 0, or null with an exception if it is not the map of an object. lib/ checks that
 // first, so users never see this error.
 bpf_map* Declared(napi_env env, Args& args);
+
+// The memory of a map that may be read and written; null if it has none.
+uint8_t* MemoryOf(const ObjectState& object, bpf_map* map, size_t* size);

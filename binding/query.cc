@@ -76,24 +76,6 @@ napi_value QueryAttached(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value XdpQuery(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  int ifindex = args.i32(0);
-  if (!args.ok()) return nullptr;
-  bpf_xdp_query_opts options;
-  InitOptions(options);
-  if (!Call(env, "bpf_xdp_query", [&] { return bpf_xdp_query(ifindex, 0, &options); })) return nullptr;
-  auto result = Napi::Object::New(env);
-  result["attachMode"] = uint32_t{options.attach_mode};
-  result["programId"] = options.prog_id;
-  result["nativeProgramId"] = options.drv_prog_id;
-  result["genericProgramId"] = options.skb_prog_id;
-  result["offloadProgramId"] = options.hw_prog_id;
-  result["features"] = Napi::Value(env, ToJs(env, uint64_t{options.feature_flags}));
-  result["zeroCopySegments"] = options.xdp_zc_max_segs;
-  return result;
-}
-
 }  // namespace
 
 void DefineQuery(napi_env env, napi_value exports) {
@@ -104,6 +86,5 @@ void DefineQuery(napi_env env, napi_value exports) {
              {"linkNextId", NextId<bpf_link_get_next_id>, "bpf_link_get_next_id"},
              {"btfNextId", NextId<bpf_btf_get_next_id>, "bpf_btf_get_next_id"},
              {"queryAttached", QueryAttached},
-             {"xdpQuery", XdpQuery},
          });
 }

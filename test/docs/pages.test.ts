@@ -16,7 +16,9 @@ import {
   listPins, openMap, openPin, Program, programs, type RingBuffer,
 } from 'libbpf-node'
 declare const obj: BpfObject
-declare const ring: RingBuffer
+interface Exec { pid: number; comm: string; duration: bigint }
+declare const ring: RingBuffer<Exec>
+declare const slow: Exec[]
 declare const otherMap: BpfMap
 declare const id: number
 declare function use(value: unknown): void

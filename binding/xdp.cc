@@ -1,0 +1,70 @@
+// XDP without a kernel link: netlink attaches a program to an interface and says which one is there.
+#include <bpf/bpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include "addon.h"
+#include "link.h"
+#include "program.h"
+#include "util/call.h"
+#include "util/options.h"
+
+namespace {
+
+napi_value Attach(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  int ifindex = args.i32(1);
+  uint32_t flags = args.u32(2);
+  if (!args.ok()) return nullptr;
+  auto fd = std::make_shared<UniqueFd>(UniqueFd::Duplicate(bpf_program__fd(program->get())));
+  bool attached = Call(env, "bpf_xdp_attach", [&] {
+    if (!fd->IsOpen()) return -EBADF;
+    return bpf_xdp_attach(ifindex, fd->get(), flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
+  });
+  if (!attached) return nullptr;
+  return WrapLink(env, program->object, [fd, ifindex, flags] {
+    // Only if this program is still the attached one.
+    bpf_xdp_attach_opts options;
+    InitOptions(options);
+    options.old_prog_fd = fd->get();
+    bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &options);
+  });
+}
+
+napi_value Query(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int ifindex = args.i32(0);
+  if (!args.ok()) return nullptr;
+  bpf_xdp_query_opts options;
+  InitOptions(options);
+  if (!Call(env, "bpf_xdp_query", [&] { return bpf_xdp_query(ifindex, 0, &options); })) return nullptr;
+  auto result = Napi::Object::New(env);
+  result["attachMode"] = uint32_t{options.attach_mode};
+  result["programId"] = options.prog_id;
+  result["nativeProgramId"] = options.drv_prog_id;
+  result["genericProgramId"] = options.skb_prog_id;
+  result["offloadProgramId"] = options.hw_prog_id;
+  result["features"] = Napi::Value(env, ToJs(env, uint64_t{options.feature_flags}));
+  result["zeroCopySegments"] = options.xdp_zc_max_segs;
+  return result;
+}
+
+napi_value InterfaceIndex(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  std::string name = args.string(0);
+  if (!args.ok()) return nullptr;
+  uint32_t ifindex = if_nametoindex(name.c_str());
+  return ifindex != 0 ? ToJs(env, ifindex) : Undefined(env);
+}
+
+}  // namespace
+
+void DefineXdp(napi_env env, napi_value exports) {
+  Define(env, exports,
+         {
+             {"programAttachXdpByNetlink", Attach},
+             {"xdpQuery", Query},
+             {"interfaceIndex", InterfaceIndex},
+         });
+}
