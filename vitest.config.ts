@@ -22,6 +22,7 @@ export default defineConfig({
       '/symbols': 'symbols',
       '/trace': 'trace',
       '/hooks': 'hooks',
+      '/format': 'format',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

@@ -18,6 +18,7 @@ const entries = [
   'symbols',
   'trace',
   'hooks',
+  'format',
   'cli/main',
 ]
 
@@ -52,14 +53,14 @@ const { output } = await bundle.write({
       // What also runs where there is no native addon: types, what is made of them, and the text of instructions.
       {
         name: 'types',
-        test: /\/dist\/lib\/(btf\/(?!btf\.js|c-type\.js)|errors\/nearest|machine\/byte-order|native\/map-types|asm\/text\.js)/,
+        test: /\/dist\/lib\/(btf\/(?!btf\.js|c-type\.js)|errors\/nearest|machine\/byte-order|native\/map-types|errors\/errno|format\/address|asm\/text\.js)/,
         priority: 2,
       },
       { name: 'asm', test: /\/dist\/lib\/asm\/(?!text\.js)/, priority: 1 },
       // The library is one file, instead of one for each set of entry points that share it.
       {
         name: 'library',
-        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|profile|trace|btf\/c-type|machine\/binary-probes)/,
+        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|profile|trace|btf\/c-type|machine\/binary-probes)/,
       },
     ],
   },

@@ -1,4 +1,4 @@
-import { viewOf } from '../btf/bytes.js'
+import { ipAddress } from '../format/address.js'
 import { littleEndian } from '../machine/byte-order.js'
 import type { ElementCodec } from './element-codec.js'
 
@@ -20,7 +20,7 @@ export function cidrCodec(keySize: number): ElementCodec<string> {
   return {
     decode: (view, offset = 0) => {
       const bytes = new Uint8Array(view.buffer, view.byteOffset + offset + headSize, size)
-      return `${textOf(bytes)}/${view.getUint32(offset, littleEndian)}`
+      return `${ipAddress(bytes)}/${view.getUint32(offset, littleEndian)}`
     },
     encode: (value, view, offset = 0) => {
       const { address, length } = parseCidr(value, size)
@@ -54,7 +54,7 @@ function parseCidr(text: unknown, size: number): { address: Uint8Array; length: 
   const network = masked(address, length)
   if (network.some((byte, i) => byte !== address[i])) {
     throw new RangeError(
-      `key '${text}' has bits set after its prefix length: the network is ${textOf(network)}/${length}`,
+      `key '${text}' has bits set after its prefix length: the network is ${ipAddress(network)}/${length}`,
     )
   }
   return { address, length }
@@ -86,13 +86,4 @@ function ipv6Bytes(text: string): Uint8Array {
     ...new Array<number>(16 - before.length - after.length).fill(0),
     ...after,
   ])
-}
-
-function textOf(address: Uint8Array): string {
-  if (address.length === 4) return address.join('.')
-  const view = viewOf(address)
-  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16))
-  if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return `::ffff:${address.subarray(12).join('.')}`
-  // Bun's SocketAddress does not shorten addresses, but its URL does.
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }

@@ -1,0 +1,8 @@
+/**
+ * Text for what programs record as numbers and bytes: addresses, times, cgroups, interfaces, errors, signals.
+ *
+ * @packageDocumentation
+ */
+export { fromBe16, fromBe32, ipAddress, macAddress, type RawAddress } from './format/address.js'
+export { cgroupId, cgroupPath, device, errorName, interfaceName, signalName } from './format/names.js'
+export { ktimeToDate } from './format/time.js'
