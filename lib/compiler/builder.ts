@@ -143,7 +143,7 @@ export class Builder {
   convert(value: NumericValue, type: IntType, node: Located, isCast = false): NumericValue {
     if (value.kind === 'constant') return this.#constant(value, type, node, isCast)
     const from = value.type
-    if (!isCast && type.size < from.size) {
+    if (!isCast && bitsOf(type) < from.size * 8) {
       this.source.fail(
         node,
         `${from.name} does not fit ${type.name}`,
@@ -183,7 +183,7 @@ export class Builder {
   }
 
   #constant(value: ConstantValue, type: IntType, node: Located, isCast: boolean): ConstantValue {
-    const bits = type.size * 8
+    const bits = bitsOf(type)
     const fit = type.signed ? BigInt.asIntN(bits, value.value) : BigInt.asUintN(bits, value.value)
     if (fit !== value.value && !isCast) this.source.fail(node, `${value.value} does not fit ${type.name}`)
     return { kind: 'constant', value: type.name === 'bool' ? (value.value === 0n ? 0n : 1n) : fit, type }

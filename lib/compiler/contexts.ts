@@ -1,5 +1,6 @@
 // The contexts of programs, and sockets: structs that the kernel shows to programs, while others are behind. They never
 // change, so their members are read at fixed places, and only in the sizes that they have.
+import { elementOf } from './hooks/iterators.js'
 import type { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
@@ -80,6 +81,8 @@ export function contextMember(
     const to = kernel.btf.resolve(type.typeId)
     const d = compiler.newReg()
     compiler.push({ op: 'load', d, base: reg, offset: at, size: 8 })
+    const element = elementOf(compiler, context, name, d)
+    if (element !== undefined) return element
     if (to.kind !== 'struct' && to.kind !== 'union')
       return { kind: 'number', reg: d, type: integerOf(8, false) }
     const common = { reg: d, record: to, ...(!alwaysThere.has(name) && { nullable: true }) }

@@ -3,6 +3,7 @@ import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
 import { callHelper } from './helpers/call.js'
+import { isIterator, iteratorMethods } from './hooks/iterators.js'
 import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
 import { NF, SK, TC, XDP } from './language.js'
@@ -238,6 +239,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (object.kind === 'namespace')
       return object.name === 'bpf' ? callHelper(this, name, node, scope) : callKfunc(this, name, node, scope)
     if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
+    if (object.kind === 'context' && isIterator(object))
+      return iteratorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
     if (object.kind === 'place' && isOpaque(object.type))
       return opaqueMethods(this, object, name, node, scope)

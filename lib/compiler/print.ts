@@ -1,6 +1,6 @@
 // print(`pid ${pid}`): lines in the kernel's trace.
 import type { ExpressionCompiler } from './expressions.js'
-import type { Argument } from './ir.js'
+import type { Argument, Reg } from './ir.js'
 import type { ast } from './syntax.js'
 import { textAddress } from './text.js'
 import type { IntType } from './types.js'
@@ -13,35 +13,61 @@ const mostArguments = 12
 const mostText = 64
 
 export function print(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
+  const { format, size, parts } = formatted(compiler, node, scope, 'print', '')
+  const head: Argument[] = [{ reg: format }, { imm: size }]
+  if (parts.length <= fewest) {
+    compiler.call('trace_printk', [...head, ...parts])
+    return { kind: 'void' }
+  }
+  const [template] = node.arguments
+  const fourth = template?.type === 'TemplateLiteral' ? template.expressions[fewest] : undefined
+  compiler.expectKernel('5.16', fourth ?? node, 'print with more than three values', 'Print two lines.')
+  compiler.call('trace_vprintk', [...head, ...storedParts(compiler, parts, node)])
+  return { kind: 'void' }
+}
+
+/**
+ * The text of a template, and the values in it.
+ *
+ * @param end - what follows the text; a line break at its end is dropped
+ */
+export function formatted(
+  compiler: ExpressionCompiler,
+  node: ast.CallExpression,
+  scope: Scope,
+  word: string,
+  end: string,
+): { format: Reg; size: number; parts: Argument[] } {
   const [template, ...more] = node.arguments
   const isTemplate = template?.type === 'TemplateLiteral'
   if ((!isTemplate && template?.type !== 'StringLiteral') || more.length > 0)
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the hint shows one
-    compiler.source.fail(node, 'print needs text', 'Write print(`pid ${pid}`).')
+    compiler.source.fail(node, `${word} needs text`, `Write ${word}(\`pid \${pid}\`).`)
   const texts = isTemplate ? template.quasis.map(({ value }) => value.cooked ?? '') : [template.value]
   const values = isTemplate ? (template.expressions as ast.Expression[]) : []
   if (values.length > mostArguments)
-    compiler.source.fail(values[mostArguments]!, `print has ${mostArguments} values at most`)
-  if (values.length > fewest)
-    compiler.expectKernel('5.16', values[fewest]!, 'print with more than three values', 'Print two lines.')
+    compiler.source.fail(values[mostArguments]!, `${word} has ${mostArguments} values at most`)
   const parts = values.map((value) => part(compiler, value, scope))
   const literals = texts.map((text) => text.replaceAll('%', '%%').replace(/\n$/, ''))
-  const format = literals.map((text, i) => text + (parts[i]?.format ?? '')).join('')
-  const bytes = new TextEncoder().encode(`${format}\0`)
-  const reg = compiler.newReg()
-  compiler.push({ op: 'symbol', d: reg, kind: 'data', name: compiler.unit.text(format) })
-  const head: Argument[] = [{ reg }, { imm: bytes.length }]
-  if (parts.length <= fewest) {
-    compiler.call('trace_printk', [...head, ...parts.map(({ argument }) => argument)])
-    return { kind: 'void' }
-  }
+  const text = `${literals.map((literal, i) => literal + (parts[i]?.format ?? '')).join('')}${end}`
+  const format = compiler.newReg()
+  compiler.push({ op: 'symbol', d: format, kind: 'data', name: compiler.unit.text(text) })
+  const size = new TextEncoder().encode(`${text}\0`).length
+  return { format, size, parts: parts.map(({ argument }) => argument) }
+}
+
+/** The values in memory, for helpers that take them there, with their size. */
+export function storedParts(
+  compiler: ExpressionCompiler,
+  parts: readonly Argument[],
+  node: ast.Node,
+): [Argument, Argument] {
+  if (parts.length === 0) return [{ imm: 0 }, { imm: 0 }]
   const slot = compiler.newSlot(parts.length * 8, node)
-  for (const [i, { argument }] of parts.entries()) {
-    const value = { reg: compiler.argumentReg(argument) }
+  for (const [i, part] of parts.entries()) {
+    const value = { reg: compiler.argumentReg(part) }
     compiler.push({ op: 'store', base: 'frame', offset: slot + i * 8, size: 8, value })
   }
-  compiler.call('trace_vprintk', [...head, { frame: slot }, { imm: parts.length * 8 }])
-  return { kind: 'void' }
+  return [{ frame: slot }, { imm: parts.length * 8 }]
 }
 
 /** How a value is written, and what is passed. */

@@ -7,7 +7,7 @@ const elsewhere = [
   // Only text, types, files and packages.
   /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties|helpers)\//,
-  /^test\/(compiler\/(gen|mistakes)|cli\/init|errors\/codes|docs\/testing)\.test/,
+  /^test\/(compiler\/(gen|mistakes|hooks\/mistakes|maps\/mistakes)|cli\/init|errors\/codes|docs\/testing)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,

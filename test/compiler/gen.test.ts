@@ -18,6 +18,29 @@ export const onExec = rawTp('sched_process_exec', (task) => {
 export const license = 'GPL'
 `
 
+const maps = `import { array, bloomFilter, data, devmap, hash, hashOfMaps, kconfig, lpmTrie, percpuArray, perfEvents, programArray, queue, stackTraces, taskStorage, userRingbuf, xdp, type bytes, type char, type spinLock, type timer, type u32, type u64 } from 'libbpf-node/kernel'
+interface Key { prefixlen: u32; address: bytes<4> }
+interface Event { pid: u32; comm: char<16> }
+interface Command { kind: u32; value: u32 }
+interface Guarded { lock: spinLock; count: u64; timer: timer }
+export const routes = lpmTrie<Key, u64>(16)
+export const todo = queue<Event>(16)
+export const seen = bloomFilter<u64>(16)
+export const outer = hashOfMaps<u32>(8, hash<u32, Event>(16))
+export const perTask = taskStorage<Event>()
+export const next = programArray(4)
+export const perf = perfEvents<Event>()
+export const commands = userRingbuf<Command>(4096)
+export const stacks = stackTraces(16)
+export const ports = devmap(4)
+export const guarded = array<Guarded>(1)
+export const perCpu = percpuArray<Event>(4)
+export const hz = kconfig<u32>('CONFIG_HZ')
+export let total = data<u64>(0)
+export const p = xdp(() => { total += hz; return 2 })
+export const license = 'GPL'
+`
+
 /** There is no clang where it looks for programs. */
 function gen(file: string, ...options: string[]) {
   const env = { ...process.env, PATH: '/nowhere' }
@@ -55,6 +78,29 @@ export const count = rawTp('sched_process_exit', () => {
     expect(gen('loop.bpf.ts', '--kernel', 'new').stderr).toContain(
       'the version of a kernel is written as in 5.10',
     )
+  })
+
+  it('types the maps of user space', () => {
+    writeFileSync(join(folder, 'maps.bpf.ts'), maps)
+    expect(gen('maps.bpf.ts').status).toBe(0)
+    const text = readFileSync(join(folder, 'maps.skel.ts'), 'utf8')
+    for (const line of [
+      'routes: BpfMap<Key, bigint>',
+      'todo: BpfMap<undefined, Event>',
+      'seen: BpfMap<undefined, bigint>',
+      'outer: BpfMap<number, BpfMap<number, Event>, BpfMap<unknown, unknown> | number>',
+      'perTask: BpfMap<number, Event>',
+      'next: BpfMap<number, number, Program | number>',
+      'stacks: BpfMap<number, bigint[]>',
+      'ports: BpfMap<number, number>',
+      'perCpu: BpfMap<number, Event[]>',
+      'guarded: BpfMap<number, Guarded>',
+      'perf(options?: PerfBufferOptions): PerfBuffer<Event>',
+      'commands(): UserRingBuffer<Command>',
+      'readonly CONFIG_HZ: number',
+    ]) {
+      expect(text).toContain(line)
+    }
   })
 
   it('shows the line of a mistake', () => {

@@ -22,8 +22,17 @@ import type {
   TracepointRecords,
   Tracepoints,
 } from './kernel.js'
+import type { Ref } from './maps.js'
 import type { Frame, Incoming, Message, Packet, Readable } from './packets.js'
 import { word } from './word.js'
+
+/** The file that user space reads from an iterator. */
+export interface IteratorFile {
+  /** Writes a line: ``ctx.print(`${task.pid} ${task.comm}`)``. */
+  print(text: string): void
+  /** Writes the bytes of a value. */
+  write(value: object): void
+}
 
 export interface Program {
   readonly __program: never
@@ -51,7 +60,7 @@ type AtResult<Known> = <N extends NameIn<Known>>(
 ) => Program
 type AtElements = <N extends NameIn<Iterators>>(
   target: N,
-  program: (ctx: IteratorContext<N>) => number,
+  program: (ctx: IteratorContext<N> & IteratorFile) => number,
 ) => Program
 /** Its parameters are numbers of 64 bits, unless they say otherwise: `(path: u64, flags: u32) => ...`. */
 type Call = (target: string, program: (...args: number[]) => number) => Program
@@ -97,8 +106,17 @@ export const uretprobeMulti: OptionalCall = word('uretprobeMulti')
 export const usdt: OptionalCall = word('usdt')
 /** Runs when a performance counter overflows or a timer ticks. (Linux 4.9) */
 export const perfEvent: On<PerfSample> = word('perfEvent')
+/**
+ * Runs for each element of a map when user space reads the iterator, with the types of keys and values:
+ * `iter<u32, u64>('bpf_map_elem', (ctx) => ...)`. They are null at the end.
+ */
+type AtMapElements = <K, V>(
+  name: 'bpf_map_elem',
+  program: (ctx: { readonly key: Ref<K> | null; readonly value: Ref<V> | null } & IteratorFile) => number,
+) => Program
+
 /** Runs for each thread, socket, map, ... when user space reads the iterator: `iter('task', (ctx) => ...)`. (Linux 5.8) */
-export const iter: AtElements = word('iter')
+export const iter: AtElements & AtMapElements = word('iter')
 /** Runs at a security hook, and may refuse what is about to happen with a negative errno. (Linux 5.7, booted with lsm=...,bpf) */
 export const lsm: AtCall<LsmHooks> = word('lsm')
 /** The same for the processes of a cgroup. (Linux 6.0) */

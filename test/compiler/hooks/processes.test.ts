@@ -134,7 +134,7 @@ describe('iter', () => {
         const task = ctx.task
         if (!task) return 0
         const row: Row = { pid: task.tgid, comm: task.comm }
-        bpf.seqWrite(ctx.meta.seq, row)
+        ctx.write(row)
         return 0
       })`)
     using link = object.program('rows').attachIter()
@@ -143,6 +143,39 @@ describe('iter', () => {
     const bytes = Buffer.concat(chunks)
     const pids = Array.from({ length: bytes.length / 20 }, (_, i) => bytes.readUInt32LE(i * 20))
     expect(pids).toContain(process.pid)
+  })
+
+  it('writes lines of text', async () => {
+    using object = load(`
+      export const lines = iter('task', (ctx) => {
+        const task = ctx.task
+        if (!task) return 0
+        ctx.print(\`\${task.pid} \${task.tgid} \${task.comm} 100%\`)
+        return 0
+      })`)
+    using link = object.program('lines').attachIter()
+    const text = await link.text()
+    expect(text).toMatch(new RegExp(`^${process.pid} ${process.pid} .+ 100%$`, 'm'))
+  })
+
+  it('goes over the elements of a map, and changes their values', async () => {
+    using object = load(`
+      interface Row { key: u32; value: u64 }
+      export const counts = hash<u32, u64>(8)
+      export const rows = iter<u32, u64>('bpf_map_elem', (ctx) => {
+        const key = ctx.key
+        const value = ctx.value
+        if (!key || !value) return 0
+        ctx.print(\`\${key.value} \${value.value}\`)
+        value.value += 1
+        return 0
+      })`)
+    const counts = object.map<number, bigint>('counts')
+    counts.set(3, 40n)
+    counts.set(4, 50n)
+    using link = object.program('rows').attachIter({ map: counts })
+    expect((await link.text()).trim().split('\n').sort()).toEqual(['3 40', '4 50'])
+    expect(counts.get(3)).toBe(41n)
   })
 
   it('sees the maps of the kernel', async () => {
