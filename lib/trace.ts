@@ -16,6 +16,7 @@ export {
 } from './trace/aggregate.js'
 export { TraceError } from './trace/error.js'
 export { Trace, type TraceOptions, trace } from './trace/events.js'
+export type { EveryOptions } from './trace/every.js'
 export {
   Histogram,
   type HistogramGroup,
@@ -27,4 +28,25 @@ export {
 } from './trace/histogram.js'
 export type { Constant, Constants } from './trace/kernel-text.js'
 export { type ProbeNames, Session, type SessionOptions } from './trace/session.js'
+export {
+  type Answers,
+  type InTheKernel,
+  type SessionProbe,
+  type SeveralOptions,
+  type SharedSession,
+  type SharedTables,
+  session,
+} from './trace/several.js'
+export { type StackOptions, type StackRow, Stacks, stacks } from './trace/stacks.js'
+export {
+  type CounterWords,
+  counter,
+  type HistogramTableOptions,
+  type HistogramWords,
+  histogram,
+  type SharedTable,
+  Table,
+  type TableOptions,
+  table,
+} from './trace/tables.js'
 export { kstr, type ProbeRecord, str } from './trace/words.js'

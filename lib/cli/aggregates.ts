@@ -1,7 +1,7 @@
 import * as questions from '../trace/aggregate.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { expectNoMore, parseOptions } from './output.js'
-import { numberOf, questionHelp, questionOptions, show } from './questions.js'
+import { numberOf, pidOf, questionHelp, questionOptions, sayLost, show } from './questions.js'
 
 export const count: Command = {
   usage: 'PROBE [--by EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -35,7 +35,11 @@ async function run(args: string[], what: 'count' | 'sum'): Promise<number> {
   expectNoMore(more)
   const { by, filter, value, json } = values
   const top = numberOf('top', values.top, 1)
-  const options = { ...(by !== undefined && { by }), ...(filter !== undefined && { filter }) }
+  const options = {
+    ...(by !== undefined && { by }),
+    ...(filter !== undefined && { filter }),
+    ...pidOf(values.pid),
+  }
   const shown = {
     seconds: numberOf('seconds', values.seconds, 0),
     interval: numberOf('interval', values.interval, 0.1),
@@ -53,5 +57,6 @@ async function run(args: string[], what: 'count' | 'sum'): Promise<number> {
     },
     shown,
   )
+  sayLost(what, answer.lost)
   return exitCodes.ok
 }

@@ -1,7 +1,7 @@
 import * as questions from '../trace/histogram.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { expectNoMore, oneOf, parseOptions } from './output.js'
-import { numberOf, questionHelp, questionOptions, show } from './questions.js'
+import { numberOf, pidOf, questionHelp, questionOptions, sayLost, show } from './questions.js'
 
 export const hist: Command = {
   usage: 'PROBE --value EXPRESSION [--by EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -29,6 +29,7 @@ ${questionHelp}`,
         ? await questions.hist(probes[0]!, options)
         : await questions.lhist(probes[0]!, { ...options, min: min ?? 0, max: max!, step })
     await show(answer, shownOf(values))
+    sayLost('hist', answer.lost)
     return exitCodes.ok
   },
 }
@@ -53,6 +54,7 @@ ${questionHelp}`,
       unit,
     })
     await show(answer, shownOf(values))
+    sayLost('latency', answer.lost)
     return exitCodes.ok
   },
 }
@@ -66,7 +68,8 @@ function parse(args: string[], count: number) {
 
 type Values = ReturnType<typeof parse>['values']
 
-const questionOf = ({ by, filter }: Values) => ({
+const questionOf = ({ by, filter, pid }: Values) => ({
+  ...pidOf(pid),
   ...(by !== undefined && { by }),
   ...(filter !== undefined && { filter }),
 })

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   sum: async () => ({ command: (await import('./aggregates.js')).sum }),
   hist: async () => ({ command: (await import('./histograms.js')).hist }),
   latency: async () => ({ command: (await import('./histograms.js')).latency }),
+  stacks: () => import('./stacks.js'),
   run: () => import('./run.js'),
   profile: () => import('./profile.js'),
   gen: () => import('./gen.js'),

@@ -1,7 +1,7 @@
 // What the commands that ask the kernel a question have in common: their options, and how an answer is shown.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jsonReplacer } from '../btf/json.js'
-import { UsageError } from './command.js'
+import { say, UsageError } from './command.js'
 import { print } from './output.js'
 import { Screen } from './screen.js'
 
@@ -15,6 +15,7 @@ export const questionOptions = {
   max: { type: 'string' },
   step: { type: 'string' },
   top: { type: 'string' },
+  pid: { type: 'string', short: 'p' },
   seconds: { type: 'string', short: 's' },
   interval: { type: 'string', short: 'i' },
   json: { type: 'boolean' },
@@ -22,14 +23,16 @@ export const questionOptions = {
 
 export const questionHelp = `  -b, --by EXPRESSION       one answer for each value of it: comm, or several: comm,pid
   -f, --filter EXPRESSION   only what it is true for: 'pid === 1'
+  -p, --pid PID             only this process
   -s, --seconds SECONDS     stop after this time; otherwise Ctrl-C stops
   -i, --interval SECONDS    show an answer that often; without a terminal, only one at the end is the default
       --json                print JSON
 
 EXPRESSION is TypeScript that runs in the kernel. It can use comm, pid, tid, uid, gid, cpu, nsecs, cgroup, task, rand,
 probe, args.NAME, arg0 to arg5, retval, and str(ADDRESS) and kstr(ADDRESS) for text. PROBE is named as in bpftrace:
-tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION, kretprobe:FUNCTION, fentry:FUNCTION, fexit:FUNCTION, with
-wildcards, or several with commas.
+tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION, kretprobe:FUNCTION, fentry:FUNCTION, fexit:FUNCTION,
+uprobe:FILE:FUNCTION, uretprobe:FILE:FUNCTION, usdt:FILE:PROVIDER:NAME, profile:hz:99, interval:s:1, with wildcards, or
+several with commas.
 
 Requires root, and the kernel's BTF.
 `
@@ -41,6 +44,18 @@ export function numberOf(name: string, text: string | undefined, smallest: numbe
     throw new UsageError(`--${name} ${text}: expected a number of at least ${smallest}`)
   }
   return number
+}
+
+export function pidOf(text: string | undefined): { pid?: number } {
+  if (text === undefined) return {}
+  const pid = Number(text)
+  if (!Number.isInteger(pid) || pid <= 0) throw new UsageError(`--pid ${text}: expected the id of a process`)
+  return { pid }
+}
+
+/** Says how much is missing from an answer. */
+export function sayLost(command: string, lost: number): void {
+  if (lost > 0) say(`libbpf-node ${command}: ${lost} hits are missing: there were more keys than fit`)
 }
 
 /** An abort signal that Ctrl-C, or the time that is over, aborts. */

@@ -1,6 +1,7 @@
 import { Aggregate, describeKey } from '../trace/aggregate.js'
 import { Trace } from '../trace/events.js'
 import { Histogram } from '../trace/histogram.js'
+import { Stacks } from '../trace/stacks.js'
 import * as words from '../trace.js'
 import { type Command, exitCodes, Failed, say, UsageError, visible } from './command.js'
 import { expectNoMore, parseOptions, print, toJson } from './output.js'
@@ -30,7 +31,7 @@ Requires root, and the kernel's BTF.
     if (values.eval === undefined) throw new UsageError('-e missing')
     const seconds = numberOf('seconds', values.seconds, 0)
     const value = await evaluate(values.eval)
-    if (value instanceof Aggregate || value instanceof Histogram) {
+    if (value instanceof Aggregate || value instanceof Histogram || value instanceof Stacks) {
       using answer = value
       await show(answer, { seconds, interval: numberOf('interval', values.interval, 0.1), json: values.json })
       return exitCodes.ok
@@ -44,7 +45,7 @@ Requires root, and the kernel's BTF.
       return exitCodes.ok
     }
     throw new Failed(
-      'the line has to end in a question: trace, count, sum, avg, min, max, hist, lhist or latency',
+      'the line has to end in a question: trace, count, sum, avg, min, max, hist, lhist, latency or stacks',
     )
   },
 }

@@ -2,7 +2,7 @@ import { describeKey } from '../trace/aggregate.js'
 import { trace } from '../trace/events.js'
 import { type Command, exitCodes, say, UsageError, visible } from './command.js'
 import { expectNoMore, parseOptions, print, toJson } from './output.js'
-import { numberOf, questionHelp, questionOptions, stopSignal } from './questions.js'
+import { numberOf, pidOf, questionHelp, questionOptions, stopSignal } from './questions.js'
 
 export const command: Command = {
   usage: 'PROBE [EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -19,7 +19,10 @@ ${questionHelp}`,
     expectNoMore(more)
     const { filter } = values
     const seconds = numberOf('seconds', values.seconds, 0)
-    using events = await trace<unknown>(probe, expression, filter === undefined ? {} : { filter })
+    using events = await trace<unknown>(probe, expression, {
+      ...(filter !== undefined && { filter }),
+      ...pidOf(values.pid),
+    })
     const { length } = events.probes
     say(`libbpf-node trace: attached to ${length} ${length === 1 ? 'probe' : 'probes'}; press Ctrl-C to stop`)
     const signal = stopSignal(seconds)

@@ -31,6 +31,18 @@ function isMounted(folder: string): boolean {
 export const eventsFolder = (): string | undefined =>
   folders.map((folder) => `${folder}/events`).find((events) => exists(events))
 
+/** The functions that the kernel allows kprobe.multi on; `undefined` if it does not say. */
+export function traceableFunctions(): string[] | undefined {
+  for (const folder of folders) {
+    try {
+      const text = readFileSync(`${folder}/available_filter_functions`, 'latin1')
+      const names = [...text.matchAll(/^(\S+)/gm)].map(([name]) => name)
+      if (names.length > 0) return [...new Set(names)]
+    } catch {}
+  }
+  return undefined
+}
+
 /** What is wrong with tracefs and how to fix it; `undefined` if this process can read it. */
 export function missingTracefs(): { is: string; fix: string } | undefined {
   if (eventsFolder() !== undefined) return undefined

@@ -1,7 +1,10 @@
 import type { BpfMap } from '../maps/map.js'
 import { sumValues } from '../maps/per-cpu.js'
+import type { BpfObject } from '../objects/object.js'
 import { bar } from '../pictures/bars.js'
+import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
+import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
 import {
   type Body,
@@ -31,21 +34,26 @@ export interface Row<K> {
   readonly value: number
 }
 
+/** What the maps of an aggregate are read with. */
+export interface AggregateMaps<K> {
+  read(object: BpfObject): Row<K>[]
+  /** The maps that numbers are in. */
+  readonly names: readonly string[]
+}
+
 /** Numbers by key, which the kernel keeps for each CPU and which are read when you ask for them. */
 export class Aggregate<K> extends Session {
-  readonly #read: (object: Opened['object']) => Row<K>[]
-  readonly #maxKeys: number
+  readonly #maps: AggregateMaps<K>
 
   /** @internal */
-  constructor(opened: Opened, maxKeys: number, read: (object: Opened['object']) => Row<K>[]) {
+  constructor(opened: Opened, maps: AggregateMaps<K>) {
     super(opened)
-    this.#read = read
-    this.#maxKeys = maxKeys
+    this.#maps = maps
   }
 
   /** The numbers as they are now, the largest first. */
   rows(): Row<K>[] {
-    return this.#read(this.object).sort((a, b) => b.value - a.value)
+    return this.#maps.read(this.object).sort((a, b) => b.value - a.value)
   }
 
   /** The first `count` rows. */
@@ -55,7 +63,28 @@ export class Aggregate<K> extends Session {
 
   /** Whether a key was left out because there were `maxKeys` already. */
   get isFull(): boolean {
-    return this.#read(this.object).length >= this.#maxKeys
+    return this.lost > 0
+  }
+
+  /** How many hits were left out because there were `maxKeys` other keys already. */
+  get lost(): number {
+    return lostIn(this.object)
+  }
+
+  /** Forgets what was counted. Hits in the same moment may be lost. */
+  clear(): void {
+    for (const name of this.#maps.names) clearMap(this.object, name)
+  }
+
+  /**
+   * The rows as they are then, that often. It ends when this is closed, or `signal` is aborted.
+   *
+   * @param milliseconds - from one to the next
+   * @example
+   * for await (const rows of calls.every(1000)) console.log(rows[0])
+   */
+  every(milliseconds: number, options?: EveryOptions): AsyncGenerator<Row<K>[], void> {
+    return every(this, milliseconds, () => this.rows(), options)
   }
 
   toJSON(): Row<K>[] {
@@ -84,37 +113,13 @@ export function describeKey(key: unknown): string {
   return Object.values(key).map(describeKey).join(', ')
 }
 
-/** Without `by`, all is counted under one key. */
-const everything = '0'
-
-type Bodies = (key: string, value: string) => string
-
-async function aggregate<K>(
-  probes: ProbeNames,
-  declarations: (maxKeys: number) => string,
-  { by, value, maxKeys = 10_240, ...options }: GroupOptions<K> & { value?: Code },
-  update: Bodies,
-  read: (object: Opened['object'], keyOf: (key: unknown) => K) => Row<K>[],
-): Promise<Aggregate<K>> {
-  const body: Body = (text) => {
-    const key = by === undefined ? undefined : text(by as Code).expression()
-    const number = value === undefined ? undefined : text(value).expression()
-    return `${key?.before ?? ''}
-${number?.before ?? ''}
-${number === undefined ? '' : `const value = s64(${number.text})`}
-${update(key?.text ?? everything, 'value')}
-return 0`
-  }
-  const opened = await openSession(declarations(by === undefined ? 1 : maxKeys), [{ probes, body }], options)
-  const keyOf = (key: unknown): K => (by === undefined ? undefined : plain(key)) as K
-  return new Aggregate(opened, by === undefined ? Number.POSITIVE_INFINITY : maxKeys, (object) =>
-    read(object, keyOf),
-  )
-}
+/** A key as text that no other key has. */
+export const keyText = (key: unknown): string =>
+  JSON.stringify(key, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)) ?? ''
 
 /** The entries of a map with values for each CPU, combined. */
 function* entriesOf(
-  object: Opened['object'],
+  object: BpfObject,
   name: string,
   combine: (values: readonly bigint[]) => bigint,
 ): Generator<[unknown, number]> {
@@ -122,7 +127,53 @@ function* entriesOf(
   for (const [key, values] of map.entries()) yield [key, Number(BigInt.asIntN(64, combine(values)))]
 }
 
-const counts = (maxKeys: number): string => `export const counts = percpuHash(${maxKeys})`
+/** A map with a number for each CPU: without `by`, there is one key. */
+export const countsNamed = (name: string, isGrouped: boolean, maxKeys: number): string =>
+  isGrouped
+    ? `export const ${name} = percpuHash<unknown, u64>(${maxKeys})`
+    : `export const ${name} = percpuArray<u64>(1)`
+
+/** Reads a map of numbers that were added up. An array has its one key always, so a 0 there means that nothing was. */
+export function countsIn<K>(name: string, isGrouped: boolean): AggregateMaps<K> {
+  return {
+    names: [name],
+    read: (object) =>
+      [...entriesOf(object, name, sumValues)]
+        .filter(([, value]) => isGrouped || value !== 0)
+        .map(([key, value]) => ({ key: (isGrouped ? plain(key) : undefined) as K, value })),
+  }
+}
+
+interface Question<K> {
+  readonly declarations: (isGrouped: boolean, maxKeys: number) => string
+  /** The statement for a hit. @param key - of the map @param value - the number that is asked for */
+  readonly update: (key: string, value: string) => string
+  readonly maps: (isGrouped: boolean) => AggregateMaps<K>
+}
+
+async function aggregate<K>(
+  probes: ProbeNames,
+  { declarations, update, maps }: Question<K>,
+  { by, value, maxKeys = 10_240, ...options }: GroupOptions<K> & { value?: Code },
+): Promise<Aggregate<K>> {
+  expectMaxKeys(maxKeys)
+  const isGrouped = by !== undefined
+  const body: Body = (text) => {
+    const key = isGrouped ? text(by as Code).expression() : undefined
+    const number = value === undefined ? undefined : text(value).expression()
+    return `${key?.before ?? ''}
+${number?.before ?? ''}
+${number === undefined ? '' : `const value = s64(${number.text})`}
+${update(key?.text ?? '0', 'value')}
+return 0`
+  }
+  const opened = await openSession(
+    `${declarations(isGrouped, isGrouped ? maxKeys : 1)}\n${countsLosses}`,
+    [{ probes, body }],
+    options,
+  )
+  return new Aggregate(opened, maps(isGrouped))
+}
 
 /**
  * Counts how often probes are hit, in the kernel. (Linux 4.6)
@@ -136,42 +187,43 @@ export function count<K = undefined>(
   probes: ProbeNames,
   options: GroupOptions<K> = {},
 ): Promise<Aggregate<K>> {
-  return aggregate(
-    probes,
-    counts,
-    options,
-    (key) => `counts.add(${key}, 1)`,
-    (object, keyOf) =>
-      [...entriesOf(object, 'counts', sumValues)].map(([key, value]) => ({ key: keyOf(key), value })),
-  )
+  return aggregate(probes, { ...summed('counts'), update: (key) => orLost(`counts.add(${key}, 1)`) }, options)
 }
 
 /** Adds up a number at each hit. */
 export function sum<K = undefined>(probes: ProbeNames, options: ValueOptions<K>): Promise<Aggregate<K>> {
-  return aggregate(
-    probes,
-    counts,
-    options as GroupOptions<K> & { value: Code },
-    (key, value) => `counts.add(${key}, u64(${value}))`,
-    (object, keyOf) =>
-      [...entriesOf(object, 'counts', sumValues)].map(([key, value]) => ({ key: keyOf(key), value })),
-  )
+  const update = (key: string, value: string): string => orLost(`counts.add(${key}, u64(${value}))`)
+  return aggregate(probes, { ...summed('counts'), update }, options as GroupOptions<K> & { value: Code })
 }
+
+const summed = <K>(name: string): Omit<Question<K>, 'update'> => ({
+  declarations: (isGrouped, maxKeys) => countsNamed(name, isGrouped, maxKeys),
+  maps: (isGrouped) => countsIn<K>(name, isGrouped),
+})
 
 /** The mean of a number over all hits. */
 export function avg<K = undefined>(probes: ProbeNames, options: ValueOptions<K>): Promise<Aggregate<K>> {
   return aggregate(
     probes,
-    (maxKeys) => `${counts(maxKeys)}\nexport const sums = percpuHash(${maxKeys})`,
-    options as GroupOptions<K> & { value: Code },
-    (key, value) => `counts.add(${key}, 1)\nsums.add(${key}, u64(${value}))`,
-    (object, keyOf) => {
-      const total = new Map([...entriesOf(object, 'counts', sumValues)].map(([k, n]) => [describeKey(k), n]))
-      return [...entriesOf(object, 'sums', sumValues)].map(([key, value]) => ({
-        key: keyOf(key),
-        value: value / (total.get(describeKey(key)) ?? 1),
-      }))
+    {
+      declarations: (isGrouped, maxKeys) =>
+        ['counts', 'sums'].map((name) => countsNamed(name, isGrouped, maxKeys)).join('\n'),
+      update: (key, value) =>
+        `if (!counts.add(${key}, 1)) { lost += 1; return 0 }\nsums.add(${key}, u64(${value}))`,
+      maps: (isGrouped) => ({
+        names: ['counts', 'sums'],
+        read(object) {
+          const counts = new Map([...entriesOf(object, 'counts', sumValues)].map(([k, n]) => [keyText(k), n]))
+          return [...entriesOf(object, 'sums', sumValues)].flatMap(([key, value]) => {
+            const count = counts.get(keyText(key)) ?? 0
+            return count === 0
+              ? []
+              : [{ key: (isGrouped ? plain(key) : undefined) as K, value: value / count }]
+          })
+        },
+      }),
     },
+    options as GroupOptions<K> & { value: Code },
   )
 }
 
@@ -193,22 +245,28 @@ function extreme<K>(
   const better = (a: bigint, b: bigint): boolean => (comparison === '<' ? a < b : a > b)
   return aggregate(
     probes,
-    // A CPU that had no hit has seen nothing, which is not the same as a 0.
-    (maxKeys) =>
-      `interface Best { value: s64; seen: u64 }\nexport const best = percpuHash<unknown, Best>(${maxKeys})`,
-    options as GroupOptions<K> & { value: Code },
-    (key, value) => `const old = best.get(${key})
+    {
+      // A CPU that had no hit has seen nothing, which is not the same as a 0.
+      declarations: (isGrouped, maxKeys) =>
+        `interface Best { value: s64; seen: u64 }\nexport const best = percpuHash<unknown, Best>(${isGrouped ? maxKeys : 1})`,
+      update: (key, value) => `const old = best.get(${key})
 if (old && old.seen) {
 if (${value} ${comparison} old.value) old.value = ${value}
 return 0
 }
-best.set(${key}, { value: ${value}, seen: u64(1) })`,
-    (object, keyOf) => {
-      const map = object.map('best') as unknown as BpfMap<unknown, { value: bigint; seen: bigint }[]>
-      return [...map.entries()].map(([key, values]) => {
-        const seen = values.filter(({ seen }) => seen > 0n).map(({ value }) => value)
-        return { key: keyOf(key), value: Number(seen.reduce((a, b) => (better(b, a) ? b : a))) }
-      })
+${orLost(`best.set(${key}, { value: ${value}, seen: u64(1) })`)}`,
+      maps: (isGrouped) => ({
+        names: ['best'],
+        read(object) {
+          const map = object.map('best') as unknown as BpfMap<unknown, { value: bigint; seen: bigint }[]>
+          return [...map.entries()].map(([key, values]) => {
+            const seen = values.filter(({ seen }) => seen > 0n).map(({ value }) => value)
+            const value = Number(seen.reduce((a, b) => (better(b, a) ? b : a)))
+            return { key: (isGrouped ? plain(key) : undefined) as K, value }
+          })
+        },
+      }),
     },
+    options as GroupOptions<K> & { value: Code },
   )
 }

@@ -2,7 +2,7 @@
 
 import { nearest } from '../compiler/nearest.js'
 import { TraceError } from './error.js'
-import { argumentNames, type Probe, systemCallArguments } from './probes.js'
+import { argumentNames, isSystemCall, type Probe, resultCast, systemCallArguments } from './probes.js'
 
 const simple: Readonly<Record<string, string>> = {
   comm: 'bpf.getCurrentComm()',
@@ -17,19 +17,46 @@ const simple: Readonly<Record<string, string>> = {
   rand: 'bpf.getPrandomU32()',
 }
 
+/** Words that mean the same on the kernel side as here, which can also be taken out of the parameter. */
+export const words: Readonly<Record<string, string>> = {
+  str: 'bpf.probeReadUserStr',
+  kstr: 'bpf.probeReadKernelStr',
+  ...Object.fromEntries(
+    ['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 's64', 'range', 'bpf'].map((word) => [word, word]),
+  ),
+}
+
 /** The names that a function can take out of what it is given. */
 export const builtinNames: readonly string[] = [...Object.keys(simple), 'args', 'retval', 'probe']
 
-/** The texts of the kernel side that a function uses at one probe. It collects which parameters the program needs. */
+/** The name of the probe in a program that several probes share. */
+const sharedName = 'probe_name.text'
+
+/** The texts of the kernel side that a function uses at one probe. It collects what the program needs for them. */
 export class Builtins {
   readonly #probe: Probe
-  readonly #nameLength: number
+  readonly #isShared: boolean
+  #nameLength: number
   #parameters = 0
+  #count = 0
+  /** Whether the program asks for the name of the probe in a map. */
+  asksForName = false
+  /** Whether the program only fits this probe, because it follows pointers of its arguments. */
+  isTyped = false
 
-  /** @param nameLength - the length of the longest name among the probes of the session */
-  constructor(probe: Probe, nameLength: number) {
+  /**
+   * @param nameLength - the length of the longest name among the probes of the session
+   * @param isShared - whether the program may be attached to other probes, too
+   */
+  constructor(probe: Probe, nameLength: number, isShared: boolean) {
     this.#probe = probe
     this.#nameLength = nameLength
+    this.#isShared = isShared
+  }
+
+  /** The number of texts so far, so that each has a name of its own. */
+  count(): number {
+    return this.#count++
   }
 
   /** The parameters that the program has to declare. */
@@ -38,22 +65,28 @@ export class Builtins {
     return Array.from({ length: this.#parameters }, (_, i) => parameter(i)).join(', ')
   }
 
+  /** The name of the probe, if the program is for this one only. */
+  get ownName(): string | undefined {
+    return this.#isShared ? undefined : this.#probe.name
+  }
+
   /** The text for a path such as `['comm']` or `['args', 'filename']`, and how many of its steps it stands for. */
   text(path: readonly string[]): { text: string; steps: number } {
     const [name, member] = path
     if (name === undefined) throw new TraceError(`take what you need: ${builtinNames.join(', ')}`)
     if (name === 'args') {
       if (member === undefined) throw new TraceError('args has the arguments as members: write args.name')
-      return { text: this.#argument(member), steps: 2 }
+      return { text: this.#argument(member, path.length > 2), steps: 2 }
     }
-    if (name === 'retval') return { text: this.#result(), steps: 1 }
-    if (name === 'probe') {
-      // Equally long for all probes, so that all records are alike.
-      return { text: JSON.stringify(this.#probe.name.padEnd(this.#nameLength, '\0')), steps: 1 }
-    }
+    if (name === 'retval') return { text: this.#result(path.length > 1), steps: 1 }
+    if (name === 'probe') return { text: this.#name(), steps: 1 }
     const index = /^arg(\d)$/.exec(name)
-    if (index) return { text: this.#byIndex(Number(index[1])), steps: 1 }
-    const text = Object.hasOwn(simple, name) ? simple[name] : undefined
+    if (index) return { text: this.#byIndex(Number(index[1]), path.length > 1), steps: 1 }
+    const text = Object.hasOwn(simple, name)
+      ? simple[name]
+      : Object.hasOwn(words, name)
+        ? words[name]
+        : undefined
     if (text === undefined) {
       const hint = nearest(name, builtinNames)
       throw new TraceError(
@@ -63,42 +96,66 @@ export class Builtins {
     return { text, steps: 1 }
   }
 
-  #argument(name: string): string {
-    const { hook, target, name: probe } = this.#probe
-    if (hook === 'kretprobe') {
+  #name(): string {
+    if (this.#isShared) {
+      this.asksForName = true
+      return sharedName
+    }
+    // Equally long for all probes, so that all records are alike.
+    return JSON.stringify(this.#probe.name.padEnd(this.#nameLength, '\0'))
+  }
+
+  #argument(name: string, isFollowed: boolean): string {
+    const { hook, name: probe } = this.#probe
+    if (hook === 'kretprobe' || hook === 'uretprobe') {
       throw new TraceError(
-        `${probe} has no arguments, because the function has returned; it has retval. Use fexit for both`,
+        `${probe} has no arguments, because the function has returned; it has retval${hook === 'kretprobe' ? '. Use fexit for both' : ''}`,
       )
     }
     if (hook === 'tracepoint') {
       this.#parameters = 1
-      if (!target.startsWith('syscalls/sys_enter_')) return `ctx.${name}`
-      return `ctx.args[${indexOf(name, systemCallArguments(target), probe)}]`
+      if (!isSystemCall(this.#probe)) return `ctx.${name}`
+      return `ctx.args[${indexOf(name, systemCallArguments(this.#probe), probe)}]`
     }
-    return this.#byIndex(indexOf(name, argumentNames(this.#probe) ?? [], probe))
+    if (hook === 'uprobe' || hook === 'usdt') {
+      throw new TraceError(`the arguments of ${probe} have no names: write arg0 for the first one`)
+    }
+    this.isTyped = true
+    return this.#byIndex(indexOf(name, argumentNames(this.#probe) ?? [], probe), isFollowed)
   }
 
-  #byIndex(index: number): string {
-    const { hook, target } = this.#probe
+  #byIndex(index: number, isFollowed: boolean): string {
+    const { hook, name } = this.#probe
     if (hook === 'tracepoint') {
       this.#parameters = 1
-      if (target.startsWith('syscalls/sys_enter_')) return `ctx.args[${index}]`
-      throw new TraceError(`the arguments of ${this.#probe.name} have names: write args.name`)
+      if (isSystemCall(this.#probe)) return `ctx.args[${index}]`
+      throw new TraceError(`the arguments of ${name} have names: write args.name`)
     }
+    if (['profile', 'interval', 'begin', 'end'].includes(hook))
+      throw new TraceError(`${name} has no arguments`)
     this.#parameters = Math.max(this.#parameters, index + 1)
+    if (isFollowed) this.isTyped = true
     return parameter(index)
   }
 
-  #result(): string {
+  #result(isFollowed: boolean): string {
     const { hook, target, name } = this.#probe
-    if (hook === 'kretprobe') return this.#byIndex(0)
-    if (hook === 'fexit') return this.#byIndex(argumentNames(this.#probe)?.length ?? 0)
-    if (hook === 'tracepoint' && target.startsWith('syscalls/sys_exit_')) {
+    if (hook === 'kretprobe' || hook === 'fexit') {
+      const index = hook === 'kretprobe' ? 0 : (argumentNames(this.#probe)?.length ?? 0)
+      const text = this.#byIndex(index, isFollowed)
+      const cast = isFollowed ? undefined : resultCast(this.#probe)
+      return cast === undefined ? text : `${cast}(${text})`
+    }
+    if (hook === 'uretprobe') return `s64(${this.#byIndex(0, isFollowed)})`
+    if (
+      hook === 'tracepoint' &&
+      (target.startsWith('syscalls/sys_exit_') || target === 'raw_syscalls/sys_exit')
+    ) {
       this.#parameters = 1
       return 'ctx.ret'
     }
     throw new TraceError(
-      `${name} has no retval: kretprobe, fexit and tracepoint:syscalls:sys_exit_* have one`,
+      `${name} has no retval: kretprobe, fexit, uretprobe and tracepoint:syscalls:sys_exit_* have one`,
     )
   }
 }

@@ -1,5 +1,6 @@
 import type { RingBuffer } from '../events/ring-buffer.js'
 import type { Code } from './kernel-text.js'
+import { countsLosses, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
 import { type Opened, openSession, type ProbeNames, Session, type SessionOptions } from './session.js'
 import type { ProbeRecord } from './words.js'
@@ -13,6 +14,7 @@ export interface TraceOptions extends SessionOptions {
 export class Trace<T> extends Session implements AsyncIterable<T> {
   readonly #ring: RingBuffer<{ value: T }>
   readonly #isWrapped: boolean
+  #isListening = false
 
   /** @internal */
   constructor(opened: Opened) {
@@ -23,7 +25,7 @@ export class Trace<T> extends Session implements AsyncIterable<T> {
 
   /** How many events were lost because the buffer was full. */
   get lost(): number {
-    return Number((this.object.data as { lost: bigint }).lost)
+    return lostIn(this.object)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
@@ -32,7 +34,14 @@ export class Trace<T> extends Session implements AsyncIterable<T> {
 
   /** Calls a function with each event, until the trace is closed. */
   on(listener: (event: T) => void): void {
+    this.#isListening = true
     this.#ring.on((event) => listener(this.#valueOf(event)))
+  }
+
+  /** Detaches the programs, and runs those of `end`. Events that wait are still delivered to the listener of `on`. */
+  override stop(): void {
+    super.stop()
+    if (this.#isListening) this.#ring.consume()
   }
 
   #valueOf(event: { value: T }): T {
@@ -47,6 +56,13 @@ export class Trace<T> extends Session implements AsyncIterable<T> {
 
 /** A record with one value that the user does not see. */
 const wrapper = 'events.emit({ value: '
+
+/** The statement that makes an event of a value. */
+export const emitted = (value: string, isObject: boolean): string =>
+  orLost(isObject ? `events.emit(${value})` : `${wrapper}${value} })`)
+
+/** The ring buffer that events wait in. */
+export const ringNamed = (bytes: number): string => `export const events = ringbuf(${bytes})`
 
 /**
  * Reports events: what a function returns at each of the probes, unless it is `undefined` or `null`.
@@ -72,17 +88,8 @@ export async function trace<T>(
 ): Promise<Trace<NonNullable<T>>> {
   const { bufferSize = 1 << 20 } = options
   const opened = await openSession(
-    `export const events = ringbuf(${bufferSize})\nexport let lost = data<u64>(0)`,
-    [
-      {
-        probes,
-        body: (text) =>
-          text(code as Code).statements(
-            (value, isObject) =>
-              `if (!${isObject ? `events.emit(${value})` : `${wrapper}${value} })`}) lost += 1`,
-          ),
-      },
-    ],
+    `${ringNamed(bufferSize)}\n${countsLosses}`,
+    [{ probes, body: (text) => text(code as Code).statements(emitted) }],
     options,
   )
   return new Trace<NonNullable<T>>(opened)

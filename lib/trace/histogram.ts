@@ -1,14 +1,16 @@
 import type { BpfMap } from '../maps/map.js'
 import { sumValues } from '../maps/per-cpu.js'
 import { type Bucket, histogram, linearBuckets, log2Buckets } from '../pictures/histogram.js'
-import { describeKey, type GroupOptions, type ValueOptions } from './aggregate.js'
+import { describeKey, type GroupOptions, keyText, type ValueOptions } from './aggregate.js'
+import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
+import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
 import { type Opened, openSession, type ProbeNames, Session } from './session.js'
 import type { ProbeRecord } from './words.js'
 
 /** How values are sorted into slots, and what the slots are. */
-interface Slots {
+export interface Slots {
   /** The function `slotOf(value: s64): u32` of the kernel side. */
   readonly code: string
   readonly count: number
@@ -16,7 +18,7 @@ interface Slots {
 }
 
 /** Slot 0 for negative values, then as many slots as a number can have bits. */
-const powersOfTwo: Slots = {
+export const powersOfTwo: Slots = {
   code: `
 function slotOf(value: s64): u32 {
   if (value < 0) return 0
@@ -80,12 +82,15 @@ export class Histogram<K> extends Session {
   readonly #isGrouped: boolean
   readonly #unit: string
 
+  readonly #map: string
+
   /** @internal */
-  constructor(opened: Opened, slots: Slots, isGrouped: boolean, unit = '') {
+  constructor(opened: Opened, slots: Slots, isGrouped: boolean, { unit = '', map = 'slots' } = {}) {
     super(opened)
     this.#slots = slots
     this.#isGrouped = isGrouped
     this.#unit = unit
+    this.#map = map
   }
 
   /** The histograms as they are now, those with the most values first. */
@@ -105,14 +110,14 @@ export class Histogram<K> extends Session {
   }
 
   #counts(): Map<K, number[]> {
-    const map = this.object.map('slots') as unknown as BpfMap<
+    const map = this.object.map(this.#map) as unknown as BpfMap<
       number | { by: unknown; slot: number },
       bigint[]
     >
     const groups = new Map<string, { key: K; counts: number[] }>()
     for (const [key, values] of map.entries()) {
       const { by, slot } = typeof key === 'object' ? key : { by: undefined, slot: key }
-      const name = describeKey(by)
+      const name = keyText(by)
       const group = groups.get(name) ?? {
         key: (this.#isGrouped ? plain(by) : undefined) as K,
         counts: new Array<number>(this.#slots.count).fill(0),
@@ -121,6 +126,30 @@ export class Histogram<K> extends Session {
       groups.set(name, group)
     }
     return new Map([...groups.values()].map(({ key, counts }) => [key, counts]))
+  }
+
+  /** Whether a value was left out because there were `maxKeys` other keys and buckets already. */
+  get isFull(): boolean {
+    return this.lost > 0
+  }
+
+  /** How many values were left out because there were `maxKeys` other keys and buckets already. */
+  get lost(): number {
+    return lostIn(this.object)
+  }
+
+  /** Forgets what was counted. Values in the same moment may be lost. */
+  clear(): void {
+    clearMap(this.object, this.#map)
+  }
+
+  /**
+   * The histograms as they are then, that often. It ends when this is closed, or `signal` is aborted.
+   *
+   * @param milliseconds - from one to the next
+   */
+  every(milliseconds: number, options?: EveryOptions): AsyncGenerator<HistogramGroup<K>[], void> {
+    return every(this, milliseconds, () => this.groups(), options)
   }
 
   toJSON(): HistogramGroup<K>[] {
@@ -137,7 +166,7 @@ export class Histogram<K> extends Session {
   }
 }
 
-const slotKey = (by: string | undefined): string =>
+export const slotKey = (by: string | undefined): string =>
   by === undefined ? 'slotOf(value)' : `{ by: ${by}, slot: slotOf(value) }`
 
 async function histogramOf<K>(
@@ -145,8 +174,9 @@ async function histogramOf<K>(
   slots: Slots,
   { by, value, maxKeys = 10_240, ...options }: ValueOptions<K>,
 ): Promise<Histogram<K>> {
+  expectMaxKeys(maxKeys)
   const opened = await openSession(
-    `export const slots = percpuHash<unknown, u64>(${by === undefined ? slots.count : maxKeys})${slots.code}`,
+    `export const slots = percpuHash<unknown, u64>(${by === undefined ? slots.count : maxKeys})${slots.code}\n${countsLosses}`,
     [
       {
         probes,
@@ -156,7 +186,7 @@ async function histogramOf<K>(
           return `${key?.before ?? ''}
 ${number.before}
 const value = s64(${number.text})
-slots.add(${slotKey(key?.text)}, 1)
+${orLost(`slots.add(${slotKey(key?.text)}, 1)`)}
 return 0`
         },
       },
@@ -186,7 +216,7 @@ export async function lhist<K = undefined>(
   return histogramOf(probes, linear(options), options)
 }
 
-const units = { ns: 1, us: 1000, ms: 1_000_000, s: 1_000_000_000 }
+export const units = { ns: 1, us: 1000, ms: 1_000_000, s: 1_000_000_000 }
 
 export interface LatencyOptions<K> extends GroupOptions<K> {
   /** What a begin and its end have in common; the thread by default. */
@@ -207,20 +237,22 @@ export async function latency<K = undefined>(
   end: ProbeNames,
   { key = 'tid', by, unit = 'us', maxKeys = 10_240, filter, ...options }: LatencyOptions<K> = {},
 ): Promise<Histogram<K>> {
+  expectMaxKeys(maxKeys)
   const divisor = units[unit]
   if (divisor === undefined) throw new TypeError(`unit is one of ${Object.keys(units).join(', ')}`)
   const opened = await openSession(
     `export const begun = hash<unknown, u64>(${maxKeys})
-export const slots = percpuHash<unknown, u64>(${by === undefined ? powersOfTwo.count : maxKeys})${powersOfTwo.code}`,
+export const slots = percpuHash<unknown, u64>(${by === undefined ? powersOfTwo.count : maxKeys})${powersOfTwo.code}
+${countsLosses}`,
     [
       {
         probes: begin,
         body: (text) => {
-          const only = filter === undefined ? undefined : text(filter).expression()
+          const only = filter === undefined ? undefined : text(filter as Code).expression()
           const from = text(key as Code).expression()
           return `${only === undefined ? '' : `${only.before}\nif (!(${only.text})) return 0`}
 ${from.before}
-begun.set(${from.text}, bpf.ktimeGetNs())
+${orLost(`begun.set(${from.text}, bpf.ktimeGetNs())`)}
 return 0`
         },
       },
@@ -235,12 +267,12 @@ if (!since) return 0
 const value = s64((bpf.ktimeGetNs() - since.value) / ${divisor})
 begun.delete(${from.text})
 ${group?.before ?? ''}
-slots.add(${slotKey(group?.text)}, 1)
+${orLost(`slots.add(${slotKey(group?.text)}, 1)`)}
 return 0`
         },
       },
     ],
     options,
   )
-  return new Histogram<K>(opened, powersOfTwo, by !== undefined, unit)
+  return new Histogram<K>(opened, powersOfTwo, by !== undefined, { unit })
 }

@@ -1,27 +1,34 @@
 // A function of user space as it is written on the kernel side. The function itself never runs: its text is taken, and
 // what it takes out of its parameter becomes what the kernel calls it.
-import { CompileError, Source } from '../compiler/source.js'
-import { type ast, parseModule } from '../compiler/syntax.js'
-import type { Builtins } from './builtins.js'
-import { builtinNames } from './builtins.js'
+import type { ast } from '../compiler/syntax.js'
+import { type Builtins, builtinNames, words } from './builtins.js'
 import { TraceError } from './error.js'
+import {
+  type Code,
+  chainOf,
+  childrenOf,
+  type FunctionNode,
+  forEachNode,
+  parseCode,
+  withoutParentheses,
+} from './nodes.js'
+import { Names, type Path, tablesOf } from './scopes.js'
+
+export type { Code } from './nodes.js'
 
 export type Constant = number | bigint | boolean | string
 export type Constants = Readonly<Record<string, Constant>>
 
-/** Words that mean the same on the kernel side as here. Imports can have other names in front of them. */
-const words: Readonly<Record<string, string>> = {
-  str: 'bpf.probeReadUserStr',
-  kstr: 'bpf.probeReadKernelStr',
-  ...Object.fromEntries(
-    ['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 's64', 'range', 'bpf'].map((word) => [word, word]),
-  ),
+/** A table of a session: how calls of its functions are written on the kernel side. */
+export interface TableWords {
+  /** `undefined` for a function that the map itself has. @param args - as they are written on the kernel side */
+  call(name: string, method: string, args: readonly string[]): string | undefined
 }
+
+export type Tables = Readonly<Record<string, TableWords>>
 
 /** Counters that a coverage tool puts into functions. */
 const instrumented = /\bcov_\w+\(\)|\b__cov_|\b_\$jscoverage\b|\b__coverage__\b/
-
-type FunctionNode = ast.ArrowFunctionExpression | ast.FunctionExpression
 
 interface Edit {
   readonly start: number
@@ -36,21 +43,31 @@ export interface KernelExpression {
   readonly isObject: boolean
 }
 
-/** A function, or the text of one, or of an expression in which everything a probe has can be named. */
-export type Code = string | ((...args: never[]) => unknown)
+/** A part of the function, and what has to stand before it. */
+interface Rewritten {
+  readonly before: string
+  readonly text: string
+}
+
+/** What text is read with, and the bytes that there is room for. */
+const textLengths: Readonly<Record<string, number>> = { comm: 16, str: 128, kstr: 128 }
+
+/** Names that the programs around a function use: a variable of the function gets another one. */
+const reserved =
+  /^(arg\d|ctx|bpf|by|value|old|since|amount|slotOf|range|text\d+|probe_.*|counts|sums|best|seen|slots|begun|events|lost|stacks|char|array|data|hash|license|p\d+_\d+)$/
 
 export class KernelText {
   readonly #text: string
   readonly #builtins: Builtins
   readonly #constants: Constants
+  readonly #tables: Tables
   readonly #function: FunctionNode
-  /** What the names of the parameter stand for: a path from what a probe has. */
-  readonly #bindings = new Map<string, readonly string[]>()
-  readonly #locals = new Set<string>()
+  readonly #names: Names
 
-  constructor(code: Code, builtins: Builtins, constants: Constants) {
+  constructor(code: Code, builtins: Builtins, constants: Constants, tables: Tables = {}) {
     this.#builtins = builtins
     this.#constants = constants
+    this.#tables = tables
     const { text, node, isExpression } = parseCode(code)
     this.#text = text
     this.#function = node
@@ -59,22 +76,16 @@ export class KernelText {
         'the function was instrumented by a coverage tool, and the kernel cannot count its lines: give its text as a string, or exclude the file from coverage',
       )
     }
-    if (isExpression)
-      for (const name of [...builtinNames, ...argumentNumbers]) this.#bindings.set(name, [name])
-    if (node.params.length > 1) throw new TraceError('the function has one parameter: what the probe has')
     if (node.async || node.generator) throw new TraceError('a function in the kernel is not async')
-    const [parameter] = node.params
-    if (parameter !== undefined) this.#bind(parameter, [])
-    forEachNode(node.body, (inner) => {
-      if (inner.type === 'VariableDeclarator' && inner.id.type === 'Identifier')
-        this.#locals.add(inner.id.name)
-    })
+    if (node.params.length > 1 && Object.keys(tables).length === 0)
+      throw new TraceError('the function has one parameter: what the probe has')
+    this.#names = new Names(node, isExpression ? [...builtinNames, ...argumentNumbers] : [])
   }
 
   /** The function as one value, with what comes before it. */
   expression(): KernelExpression {
     const { body } = this.#function
-    if (body.type !== 'BlockStatement') return { before: '', ...this.#value(body) }
+    if (body.type !== 'BlockStatement') return this.#value(body)
     const last = body.body.at(-1)
     if (last?.type !== 'ReturnStatement' || !last.argument) {
       throw new TraceError(`the function has to end with the value that it returns: ${this.#text}`)
@@ -84,7 +95,8 @@ export class KernelText {
       if (node.type === 'ReturnStatement')
         throw new TraceError(`the function can return at its end only: ${this.#text}`)
     })
-    return { before: before.map((node) => this.#rewritten(node)).join('\n'), ...this.#value(last.argument) }
+    const value = this.#value(last.argument)
+    return { ...value, before: [...before.map((node) => this.#statement(node)), value.before].join('\n') }
   }
 
   /** The function as statements. Each return of a value becomes what `onReturn` makes of it; the others do nothing. */
@@ -92,158 +104,251 @@ export class KernelText {
     const { body } = this.#function
     const returned = (node: ast.Expression | null | undefined): string => {
       if (!node || isNothing(node)) return 'return 0'
-      const { text, isObject } = this.#value(node)
-      return `{ ${onReturn(text, isObject)}; return 0 }`
+      const { before, text, isObject } = this.#value(node)
+      return `{ ${before}\n${onReturn(text, isObject)}; return 0 }`
     }
-    if (body.type !== 'BlockStatement') return returned(body)
+    if (body.type !== 'BlockStatement') {
+      // `(r, { table }) => table.set(...)` returns what set returns, which is no event.
+      const call = withoutParentheses(body)
+      const isOfTable =
+        call.type === 'CallExpression' && this.#names.path(call.callee as ast.Node)?.[0] === tablesOf
+      if (!isOfTable) return returned(body)
+      const { before, text } = this.#rewritten(body)
+      return `${before}\n${text}\nreturn 0`
+    }
     const edits: Edit[] = []
     forEachNode(body.body, (node) => {
       if (node.type === 'ReturnStatement')
         edits.push({ start: node.start!, end: node.end!, text: returned(node.argument) })
     })
-    return body.body.map((node) => this.#rewritten(node, edits)).join('\n')
+    const lines = body.body.map((node) => this.#statement(node, edits))
+    return [...lines, ...(isLeftAlways(body) ? [] : ['return 0'])].join('\n')
   }
 
-  #value(node: ast.Expression): { text: string; isObject: boolean } {
+  #statement(node: ast.Node, edits: readonly Edit[] = []): string {
+    const { before, text } = this.#rewritten(node, edits)
+    return before === '' ? text : `${before}\n${text}`
+  }
+
+  #value(node: ast.Expression): KernelExpression {
     const inner = withoutParentheses(node)
-    return { text: this.#rewritten(inner), isObject: inner.type === 'ObjectExpression' }
-  }
-
-  #bind(pattern: ast.Node, path: readonly string[]): void {
-    if (pattern.type === 'Identifier') {
-      this.#bindings.set(pattern.name, path)
-      return
-    }
-    if (pattern.type !== 'ObjectPattern') throw new TraceError('the parameter is a name or { names }')
-    for (const property of pattern.properties) {
-      if (property.type !== 'ObjectProperty' || property.key.type !== 'Identifier' || property.computed)
-        throw new TraceError('the parameter is a name or { names }')
-      this.#bind(property.value, [...path, property.key.name])
-    }
+    return { ...this.#rewritten(inner), isObject: inner.type === 'ObjectExpression' }
   }
 
   /** The text of a node with everything replaced that has another name in the kernel. */
-  #rewritten(node: ast.Node, outer: readonly Edit[] = []): string {
-    const edits = [...outer.filter(({ start, end }) => start >= node.start! && end <= node.end!)]
+  #rewritten(root: ast.Node, outer: readonly Edit[] = []): Rewritten {
+    const edits = [...outer.filter(({ start, end }) => start >= root.start! && end <= root.end!)]
+    const before: string[] = []
     const isReplaced = ({ start, end }: ast.Node): boolean =>
-      edits.some((edit) => start! >= edit.start && end! <= edit.end)
-    const visit = (node: ast.Node): void => {
+      edits.some((edit) => edit.end > edit.start && start! >= edit.start && end! <= edit.end)
+    /** @param statement - the innermost one that stands in a list, where another one can stand before it */
+    const visit = (node: ast.Node, statement: ast.Node): void => {
       if (isReplaced(node)) return
-      const edit = this.#edit(node)
-      if (edit !== undefined) edits.push(edit)
+      const hoist = (line: string): void => {
+        if (statement === root) before.push(line)
+        else edits.push({ start: statement.start!, end: statement.start!, text: `${line}\n` })
+      }
+      edits.push(...this.#edits(node, hoist))
+      const isList = node.type === 'BlockStatement' || node.type === 'SwitchCase'
       // What a call or a member is made of is looked at, too, unless it was replaced as a whole.
-      for (const child of childrenOf(node)) visit(child)
+      for (const child of childrenOf(node)) visit(child, isList ? child : statement)
     }
-    visit(node)
-    return apply(this.#text, node.start!, node.end!, edits)
+    visit(root, root)
+    return { before: before.join('\n'), text: apply(this.#text, root.start!, root.end!, edits) }
   }
 
-  #edit(node: ast.Node): Edit | undefined {
-    const replace = (to: ast.Node, text: string): Edit => ({ start: node.start!, end: to.end!, text })
-    if (node.type === 'ObjectProperty' && node.shorthand && node.key.type === 'Identifier') {
-      const text = this.#name(node.key)
-      return { start: node.start!, end: node.end!, text: `${node.key.name}: ${text ?? node.key.name}` }
+  #edits(node: ast.Node, hoist: (line: string) => void): Edit[] {
+    const replace = (text: string): Edit[] => [{ start: node.start!, end: node.end!, text }]
+    const path = this.#names.path(node)
+    if (path !== undefined) return replace(this.#pathText(path))
+    switch (node.type) {
+      case 'ObjectProperty':
+        if (!node.shorthand || node.value.type !== 'Identifier') return []
+        return replace(`${node.value.name}: ${this.#name(node.value) ?? node.value.name}`)
+      case 'MemberExpression':
+      case 'OptionalMemberExpression':
+        return []
+      case 'Identifier': {
+        const text = this.#name(node)
+        return text === undefined ? [] : replace(text)
+      }
+      case 'TSNonNullExpression':
+      case 'TSAsExpression':
+      case 'TSSatisfiesExpression':
+        return [{ start: node.expression.end!, end: node.end!, text: '' }]
+      case 'TemplateLiteral': {
+        const [only] = node.quasis
+        if (node.expressions.length === 0) return replace(JSON.stringify(only!.value.cooked))
+        throw new TraceError(
+          'text cannot be put together in the kernel: return its parts, such as { comm, pid }, and join them here',
+        )
+      }
+      case 'BinaryExpression':
+        return this.#comparison(node, hoist)
+      case 'CallExpression':
+        return this.#call(node, hoist)
+      case 'VariableDeclaration':
+        return this.#declaration(node)
     }
-    if (node.type === 'MemberExpression') {
-      const chain = chainOf(node)
-      const path = chain && this.#bindings.get(chain.root.name)
-      if (!chain || path === undefined) return undefined
-      const whole = [...path, ...chain.names]
-      const { text, steps } = this.#builtins.text(whole)
-      const rest = whole.slice(steps).map((name) => `.${name}`)
-      // A longer chain that could not be followed, such as x.y[0].z, goes on behind this node.
-      return replace(node, `${text}${rest.join('')}`)
+    return []
+  }
+
+  /** Text is compared in a variable of its own. */
+  #comparison(node: ast.BinaryExpression, hoist: (line: string) => void): Edit[] {
+    if (!/^[!=]==?$/.test(node.operator)) return []
+    const sides = [node.left, node.right].map((side) => withoutParentheses(side as ast.Expression))
+    const literal = sides.find((side) => side.type === 'StringLiteral' || side.type === 'TemplateLiteral')
+    const own = this.#builtins.ownName
+    const path = sides.map((side) => this.#names.path(side)).find((one) => one?.join() === 'probe')
+    if (path !== undefined && literal?.type === 'StringLiteral' && own !== undefined) {
+      const isTrue = (own === literal.value) === node.operator.startsWith('=')
+      return [{ start: node.start!, end: node.end!, text: isTrue ? '1 === 1' : '1 === 2' }]
     }
-    if (node.type === 'CallExpression') {
-      const word = wordOf(node.callee as ast.Expression)
-      if (word !== undefined && word !== 'bpf' && !this.#locals.has(word))
-        return { start: node.callee.start!, end: node.callee.end!, text: words[word]! }
-      return undefined
+    const edits = sides.flatMap((side) => this.#inVariable(side, hoist))
+    // `==` means the same for text and numbers, and the kernel side only knows `===`.
+    if (node.operator.length === 2) {
+      const from = this.#text.indexOf(node.operator, node.left.end!)
+      edits.push({ start: from, end: from + 2, text: `${node.operator}=` })
     }
-    if (node.type === 'Identifier') {
-      const text = this.#name(node)
-      return text === undefined ? undefined : replace(node, text)
+    return edits
+  }
+
+  /** A side of a comparison, or what `startsWith` belongs to: text gets a variable. */
+  #inVariable(node: ast.Expression, hoist: (line: string) => void): Edit[] {
+    const length = this.#textLength(node)
+    if (length === undefined) return []
+    const name = `text${this.#builtins.count()}`
+    const { before, text } = this.#rewritten(node)
+    if (before !== '') hoist(before)
+    hoist(`const ${name}: char<${length}> = ${text}`)
+    return [{ start: node.start!, end: node.end!, text: name }]
+  }
+
+  /** How many bytes text has, if a node reads some. */
+  #textLength(given: ast.Expression): number | undefined {
+    const node = withoutParentheses(given)
+    const path = this.#names.path(node)
+    if (path !== undefined) return path.length === 1 && path[0] === 'comm' ? textLengths.comm : undefined
+    if (node.type !== 'CallExpression') return undefined
+    const word = this.#wordOf(node.callee as ast.Expression)
+    return word !== undefined && Object.hasOwn(textLengths, word) ? textLengths[word] : undefined
+  }
+
+  #call(node: ast.CallExpression, hoist: (line: string) => void): Edit[] {
+    const callee = node.callee as ast.Expression
+    const replace = (to: ast.Node, text: string): Edit[] => [{ start: to.start!, end: to.end!, text }]
+    if (callee.type === 'MemberExpression' && callee.property.type === 'Identifier') {
+      const { name } = callee.property
+      const [object] = name === 'startsWith' ? this.#inVariable(callee.object as ast.Expression, hoist) : []
+      if (object !== undefined) return replace(callee, `${object.text}.startsWith`)
     }
-    return undefined
+    const path = this.#names.path(callee)
+    if (path?.[0] === tablesOf && path.length === 3) {
+      const [, table, method] = path
+      const args = node.arguments.map((argument) => {
+        const { before, text } = this.#rewritten(argument)
+        if (before !== '') hoist(before)
+        return text
+      })
+      const text = this.#table(table!).call(table!, method!, args)
+      return text === undefined ? [] : replace(node, text)
+    }
+    const word = this.#wordOf(callee)
+    return word === undefined ? [] : replace(callee, words[word]!)
+  }
+
+  /** The word that is called, also as `trace.str(...)` and `(0, imported.str)(...)`, which bundlers make of an import. */
+  #wordOf(callee: ast.Expression): string | undefined {
+    const node = withoutParentheses(callee)
+    const path = this.#names.path(node)
+    if (path !== undefined) return path.length === 1 && Object.hasOwn(words, path[0]!) ? path[0] : undefined
+    const last = node.type === 'SequenceExpression' ? node.expressions.at(-1)! : node
+    const chain = chainOf(last)
+    if (chain === undefined || this.#names.of(chain.root) === 'local') return undefined
+    const [member, ...more] = chain.names
+    return more.length > 0 ? undefined : wordNamed(member ?? chain.root.name)
+  }
+
+  #declaration(node: ast.VariableDeclaration): Edit[] {
+    const aliases = node.declarations.filter((one) => this.#names.aliases.has(one))
+    if (aliases.length > 0) {
+      if (aliases.length < node.declarations.length)
+        throw new TraceError('declare other names for what the probe has in a line of their own')
+      return [{ start: node.start!, end: node.end!, text: '' }]
+    }
+    return node.declarations.flatMap(({ id, init }) => {
+      if (id.type !== 'Identifier') return []
+      const name = this.#localName(id.name)
+      const length = id.typeAnnotation || !init ? undefined : (this.#textLength(init) ?? literalLength(init))
+      const end = id.start! + id.name.length
+      const type = length === undefined ? '' : `: char<${length}>`
+      return name === id.name && type === '' ? [] : [{ start: id.start!, end, text: `${name}${type}` }]
+    })
+  }
+
+  /** What `a.b` stands for, if it begins at what the probe has or at a table. */
+  #pathText(path: Path): string {
+    if (path[0] === tablesOf) {
+      if (path[1] === undefined) throw new TraceError('take the tables that you need: { name }')
+      this.#table(path[1])
+      return path.slice(1).join('.')
+    }
+    const { text, steps } = this.#builtins.text(path)
+    return [text, ...path.slice(steps)].join('.')
+  }
+
+  #table(name: string): TableWords {
+    const table = Object.hasOwn(this.#tables, name) ? this.#tables[name] : undefined
+    if (table !== undefined) return table
+    throw new TraceError(
+      `the session has no '${name}'; it has ${Object.keys(this.#tables).join(', ') || 'no tables'}`,
+    )
   }
 
   /** What a name stands for in the kernel; `undefined` if it is the same. */
-  #name({ name }: ast.Identifier): string | undefined {
-    if (this.#locals.has(name)) return undefined
-    const path = this.#bindings.get(name)
-    if (path !== undefined) {
-      const { text, steps } = this.#builtins.text(path)
-      return `${text}${path
-        .slice(steps)
-        .map((step) => `.${step}`)
-        .join('')}`
+  #name(node: ast.Identifier): string | undefined {
+    const { name } = node
+    const meaning = this.#names.of(node)
+    if (meaning === 'local') {
+      const own = this.#localName(name)
+      return own === name ? undefined : own
     }
+    if (meaning !== undefined) return this.#pathText(meaning)
     if (Object.hasOwn(this.#constants, name)) return literal(name, this.#constants[name]!)
-    if (Object.hasOwn(words, name) || name === 'undefined') return undefined
+    const word = wordNamed(name)
+    if (word !== undefined) return words[word]
+    if (name === 'undefined') return undefined
     throw new TraceError(
       `'${name}' only exists in user space: pass its value as { constants: { ${name} } }. If the code was minified or bundled, give the function as a string`,
     )
+  }
+
+  #localName(name: string): string {
+    let own = name.replaceAll(/[^\w]/g, '_')
+    while (
+      reserved.test(own) ||
+      Object.hasOwn(this.#tables, own) ||
+      (own !== name && this.#names.locals.has(own))
+    )
+      own = `${own}_`
+    return own
   }
 }
 
 const argumentNumbers = Array.from({ length: 10 }, (_, i) => `arg${i}`)
 
-function parseCode(code: Code): { text: string; node: FunctionNode; isExpression: boolean } {
-  const source = typeof code === 'function' ? Function.prototype.toString.call(code) : code
-  if (typeof source !== 'string') throw new TypeError('expected a function or its text')
-  if (/\{\s*\[native code\]\s*\}$/.test(source))
-    throw new TraceError('the function has no text: it is bound or built in. Give its text as a string')
-  // A method has no word in front of its name, and an expression is no function at all.
-  const attempts: [string, boolean][] = [[`(${source})`, false]]
-  if (typeof code === 'function') attempts.push([`(function ${source})`, false])
-  else attempts.unshift([`(() => (${listOf(source)}))`, true])
-  let failure: unknown
-  for (const [text, isExpression] of attempts) {
-    try {
-      const [statement] = parseModule(new Source('function', text))
-      const node =
-        statement?.type === 'ExpressionStatement' ? withoutParentheses(statement.expression) : undefined
-      if (node?.type === 'ArrowFunctionExpression' || node?.type === 'FunctionExpression') {
-        // An expression that is a function was meant as that function.
-        const inner = isExpression ? withoutParentheses(node.body as ast.Expression) : undefined
-        if (inner?.type === 'ArrowFunctionExpression' || inner?.type === 'FunctionExpression')
-          return { text, node: inner, isExpression: false }
-        return { text, node, isExpression }
-      }
-      failure ??= new TraceError(`expected a function: ${source}`)
-    } catch (error) {
-      if (!(error instanceof CompileError)) throw error
-      failure ??= error
-    }
-  }
-  throw failure
+/** The bytes that text in the source takes, with the zero byte at its end. */
+function literalLength(node: ast.Expression): number | undefined {
+  const isTemplate = node.type === 'TemplateLiteral' && node.expressions.length === 0
+  const text =
+    node.type === 'StringLiteral' ? node.value : isTemplate ? node.quasis[0]!.value.cooked : undefined
+  return typeof text === 'string' ? Math.ceil((Buffer.byteLength(text) + 1) / 8) * 8 : undefined
 }
 
-/** `comm, args.flags` is short for `{ comm, flags: args.flags }`. */
-function listOf(text: string): string {
-  let parsed: ast.Statement | undefined
-  try {
-    ;[parsed] = parseModule(new Source('expression', `(${text})`))
-  } catch {
-    return text
-  }
-  const node = parsed?.type === 'ExpressionStatement' ? withoutParentheses(parsed.expression) : undefined
-  if (node?.type !== 'SequenceExpression') return text
-  const members = node.expressions.map((one, i) => {
-    const own = text.slice(one.start! - 1, one.end! - 1)
-    const name =
-      one.type === 'Identifier'
-        ? one.name
-        : one.type === 'MemberExpression' && one.property.type === 'Identifier'
-          ? one.property.name
-          : `value${i}`
-    return `${name}: ${own}`
-  })
-  return `{ ${members.join(', ')} }`
-}
-
-function withoutParentheses(node: ast.Expression): ast.Expression {
-  return node.type === 'ParenthesizedExpression' ? withoutParentheses(node.expression) : node
+/** A word of the kernel side; bundlers put $1 behind names that exist twice. */
+function wordNamed(name: string): string | undefined {
+  const plain = name.replace(/\$\d+$/, '')
+  return Object.hasOwn(words, plain) ? plain : undefined
 }
 
 const isNothing = (node: ast.Expression): boolean =>
@@ -251,27 +356,11 @@ const isNothing = (node: ast.Expression): boolean =>
   (node.type === 'Identifier' && node.name === 'undefined') ||
   (node.type === 'UnaryExpression' && node.operator === 'void')
 
-/** `a.b.c` as a name and members; `undefined` for anything else. */
-function chainOf(node: ast.Expression): { root: ast.Identifier; names: string[] } | undefined {
-  if (node.type === 'Identifier') return { root: node, names: [] }
-  if (node.type !== 'MemberExpression' || node.computed || node.property.type !== 'Identifier')
-    return undefined
-  const outer = chainOf(node.object as ast.Expression)
-  return outer && { root: outer.root, names: [...outer.names, node.property.name] }
-}
-
-/** The word that is called, also as `(0, imported.str)(...)`, which is what bundlers make of an import. */
-function wordOf(callee: ast.Expression): string | undefined {
-  const node = withoutParentheses(callee)
-  const last = node.type === 'SequenceExpression' ? node.expressions.at(-1)! : node
-  if (last.type === 'Identifier') return Object.hasOwn(words, last.name) ? last.name : undefined
-  const isImport =
-    last.type === 'MemberExpression' &&
-    last.object.type === 'Identifier' &&
-    /import/.test(last.object.name) &&
-    last.property.type === 'Identifier'
-  const name = isImport ? (last.property as ast.Identifier).name : undefined
-  return name !== undefined && Object.hasOwn(words, name) ? name : undefined
+/** Whether nothing after a statement is ever reached. */
+function isLeftAlways(node: ast.Statement | null | undefined): boolean {
+  if (node?.type === 'BlockStatement') return isLeftAlways(node.body.at(-1))
+  if (node?.type === 'IfStatement') return isLeftAlways(node.consequent) && isLeftAlways(node.alternate)
+  return node?.type === 'ReturnStatement'
 }
 
 function literal(name: string, value: Constant): string {
@@ -288,41 +377,14 @@ function literal(name: string, value: Constant): string {
   throw new TraceError(`the constant ${name} is neither a whole number, a bigint, a boolean nor a string`)
 }
 
-/** The parts of a node that are looked at. Names of members and of properties are not. */
-function childrenOf(node: ast.Node): ast.Node[] {
-  if (node.type === 'MemberExpression')
-    return node.computed ? [node.object, node.property as ast.Node] : [node.object]
-  if (node.type === 'ObjectProperty') return node.shorthand ? [] : [node.value]
-  if (node.type === 'VariableDeclarator') return node.init ? [node.init] : []
-  if (node.type === 'CallExpression') {
-    const word = wordOf(node.callee as ast.Expression)
-    return word === undefined ? [node.callee, ...node.arguments] : [...node.arguments]
-  }
-  const children: ast.Node[] = []
-  for (const [key, value] of Object.entries(node)) {
-    if (key === 'loc' || key === 'extra' || key === 'typeAnnotation' || key === 'label') continue
-    for (const one of Array.isArray(value) ? value : [value]) if (isNode(one)) children.push(one)
-  }
-  return children
-}
-
-const isNode = (value: unknown): value is ast.Node =>
-  typeof value === 'object' && value !== null && typeof (value as ast.Node).type === 'string'
-
-function forEachNode(node: ast.Node | readonly ast.Node[], visit: (node: ast.Node) => void): void {
-  for (const one of Array.isArray(node) ? (node as readonly ast.Node[]) : [node as ast.Node]) {
-    visit(one)
-    if (one.type === 'ArrowFunctionExpression' || one.type === 'FunctionExpression')
-      throw new TraceError('a function cannot contain another one in the kernel')
-    forEachNode(childrenOf(one), visit)
-  }
-}
-
-/** A part of a text with its edits, of which the outer ones come first. */
+/** A part of a text with its edits: what is put in first, and outer edits before those in them. */
 function apply(text: string, from: number, to: number, edits: readonly Edit[]): string {
+  const isInsertion = ({ start, end }: Edit): number => (start === end ? 0 : 1)
+  const order = (a: Edit, b: Edit): number =>
+    a.start - b.start || isInsertion(a) - isInsertion(b) || b.end - a.end
   let result = ''
   let at = from
-  for (const edit of [...edits].sort((a, b) => a.start - b.start || b.end - a.end)) {
+  for (const edit of [...edits].sort(order)) {
     if (edit.start < at) continue
     result += text.slice(at, edit.start) + edit.text
     at = edit.end

@@ -1,24 +1,44 @@
 // The names of probes, which are bpftrace's: kprobe:vfs_read, tracepoint:sched:sched_switch, raw_syscalls:*.
 import { readdirSync, readFileSync } from 'node:fs'
+import type { BtfFuncProto } from '../btf/types.js'
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
 import { didYouMean } from '../errors/nearest.js'
 import { kernelFunctions } from '../machine/kallsyms.js'
-import { eventsFolder, whyNoTracefs, whyNoTracepoint } from '../machine/tracefs.js'
+import { eventsFolder, traceableFunctions, whyNoTracefs, whyNoTracepoint } from '../machine/tracefs.js'
 import { TraceError } from './error.js'
+
+/** How a program is attached. Most are words of the kernel side; the others are timers, and what runs once. */
+export type ProbeHook =
+  | 'tracepoint'
+  | 'rawTp'
+  | 'tpBtf'
+  | 'kprobe'
+  | 'kretprobe'
+  | 'fentry'
+  | 'fexit'
+  | 'lsm'
+  | 'uprobe'
+  | 'uretprobe'
+  | 'usdt'
+  | 'profile'
+  | 'interval'
+  | 'begin'
+  | 'end'
 
 /** Something that a program is attached to. */
 export interface Probe {
   /** Its whole name, as in `tracepoint:sched:sched_switch`. */
   readonly name: string
-  /** The word of the kernel side that makes a program of it. */
-  readonly hook: 'tracepoint' | 'rawTp' | 'tpBtf' | 'kprobe' | 'kretprobe' | 'fentry' | 'fexit' | 'lsm'
-  /** What the word wants to be told. */
+  readonly hook: ProbeHook
+  /** The tracepoint as `category/name`, the function, the nanoseconds of a timer, or the file of a uprobe. */
   readonly target: string
+  /** The function in the file of a uprobe, or its address as a number; provider and name of a static probe. */
+  readonly symbol?: string
 }
 
 /** The kinds of probes by their names in bpftrace, the short ones too. */
-const kinds: Readonly<Record<string, Probe['hook']>> = {
+const kinds: Readonly<Record<string, ProbeHook>> = {
   tracepoint: 'tracepoint',
   t: 'tracepoint',
   rawtracepoint: 'rawTp',
@@ -35,7 +55,24 @@ const kinds: Readonly<Record<string, Probe['hook']>> = {
   kretfunc: 'fexit',
   fr: 'fexit',
   lsm: 'lsm',
+  uprobe: 'uprobe',
+  u: 'uprobe',
+  uretprobe: 'uretprobe',
+  ur: 'uretprobe',
+  usdt: 'usdt',
+  U: 'usdt',
+  profile: 'profile',
+  p: 'profile',
+  interval: 'interval',
+  i: 'interval',
+  begin: 'begin',
+  BEGIN: 'begin',
+  end: 'end',
+  END: 'end',
 }
+
+/** Nanoseconds. */
+const units: Readonly<Record<string, number>> = { s: 1e9, ms: 1e6, us: 1e3, ns: 1 }
 
 /** More programs than this would take the kernel minutes to verify and attach. */
 const mostProbes = 1024
@@ -53,14 +90,49 @@ export function probesOf(names: string | readonly string[]): Probe[] {
 function parse(name: string): Probe[] {
   const [first = '', ...rest] = name.split(':')
   const hook = Object.hasOwn(kinds, first) ? kinds[first] : undefined
+  if ((hook === 'begin' || hook === 'end') && rest.length === 0) return [{ name: hook, hook, target: '' }]
+  if (hook === 'profile' || hook === 'interval') return [timer(hook, name, rest)]
+  if ((hook === 'uprobe' || hook === 'uretprobe') && rest.length >= 2) return [userProbe(hook, first, rest)]
+  if (hook === 'usdt' && rest.length === 3 && !rest.includes('')) {
+    const [file, provider, mark] = rest as [string, string, string]
+    return [{ name, hook, target: file, symbol: `${provider}:${mark}` }]
+  }
   if (hook === 'tracepoint' && rest.length === 2) return tracepoints(rest[0]!, rest[1]!)
   // Without a kind, two names are those of a tracepoint.
   if (hook === undefined && rest.length === 1) return tracepoints(first, rest[0]!)
-  if (hook !== undefined && hook !== 'tracepoint' && rest.length === 1) return targets(hook, first, rest[0]!)
+  const isFunction = hook !== undefined && !/^(tracepoint|begin|end|usdt|u(ret)?probe)$/.test(hook)
+  if (isFunction && rest.length === 1) return targets(hook, first, rest[0]!)
   const hint = hook === undefined ? didYouMean(first, Object.keys(kinds)) : ''
   throw new TraceError(
-    `'${name}' is not a probe${hint}; probes are named like tracepoint:sched:sched_switch, rawtracepoint:sched_switch, kprobe:vfs_read or fentry:vfs_read`,
+    `'${name}' is not a probe${hint}; probes are named like tracepoint:sched:sched_switch, rawtracepoint:sched_switch, kprobe:vfs_read, fentry:vfs_read, uprobe:/bin/bash:readline, profile:hz:99 or interval:s:1`,
   )
+}
+
+/** `profile:hz:99` on all CPUs, and `interval:s:1` on one. */
+function timer(
+  hook: 'profile' | 'interval',
+  name: string,
+  [unit = '', number = '', ...more]: readonly string[],
+): Probe {
+  const count = Number(number)
+  const isValid = /^[1-9]\d*$/.test(number) && more.length === 0
+  if (isValid && unit === 'hz') return { name, hook, target: String(Math.max(Math.round(1e9 / count), 1)) }
+  const length = Object.hasOwn(units, unit) ? units[unit] : undefined
+  if (isValid && length !== undefined) return { name, hook, target: String(BigInt(length) * BigInt(count)) }
+  throw new TraceError(
+    `'${name}' is not a timer: write ${hook}:hz:99, ${hook}:s:1, ${hook}:ms:100 or ${hook}:us:500`,
+  )
+}
+
+/** `uprobe:/bin/bash:readline`, also with a C++ name, which has colons of its own. */
+function userProbe(
+  hook: 'uprobe' | 'uretprobe',
+  kind: string,
+  [file = '', ...rest]: readonly string[],
+): Probe {
+  const symbol = rest.join(':')
+  if (file === '' || symbol === '') throw new TraceError(`write ${kind}:FILE:FUNCTION`)
+  return { name: `${kind}:${file}:${symbol}`, hook, target: file, symbol }
 }
 
 function tracepoints(category: string, event: string): Probe[] {
@@ -92,7 +164,7 @@ const foldersIn = (path: string): string[] =>
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
 
-function targets(hook: Probe['hook'], kind: string, target: string): Probe[] {
+function targets(hook: ProbeHook, kind: string, target: string): Probe[] {
   const probe = (target: string): Probe => ({ name: `${kind}:${target}`, hook, target })
   if (!hasWildcard(target)) return [probe(target)]
   const all = namesOf(hook).filter(matcherOf(target)).map(probe)
@@ -100,16 +172,18 @@ function targets(hook: Probe['hook'], kind: string, target: string): Probe[] {
   return all
 }
 
-function namesOf(hook: Probe['hook']): string[] {
-  const types = new KernelTypes(runningKernel())
+function namesOf(hook: ProbeHook): string[] {
+  const types = kernelTypes()
   if (hook === 'rawTp' || hook === 'tpBtf') return [...types.tracepointNames()]
   const functions = [...runningKernel().names('func')]
   if (hook === 'lsm')
     return functions.filter((name) => name.startsWith('bpf_lsm_')).map((name) => name.slice(8))
   // Only functions whose types are known have arguments, and only those in the symbol table can be attached to.
   const known = new Set(functions)
-  return kernelFunctions().filter((name) => known.has(name))
+  return (traceableFunctions() ?? kernelFunctions()).filter((name) => known.has(name))
 }
+
+const kernelTypes = (): KernelTypes => new KernelTypes(runningKernel())
 
 const hasWildcard = (name: string): boolean => /[*?]/.test(name)
 
@@ -119,18 +193,40 @@ function matcherOf(glob: string): (name: string) => boolean {
   return (name) => expression.test(name)
 }
 
+/** What the function of a probe takes and returns. `undefined` if it has no types. */
+function prototypeOf({ hook, target }: Probe): BtfFuncProto | undefined {
+  const types = kernelTypes()
+  return hook === 'rawTp' || hook === 'tpBtf'
+    ? types.tracepoint(target)
+    : types.function(hook === 'lsm' ? `bpf_lsm_${target}` : target)
+}
+
 /** The names of a probe's arguments, in order. `undefined` if it has none. */
-export function argumentNames({ hook, target }: Probe): readonly string[] | undefined {
-  const types = new KernelTypes(runningKernel())
-  const prototype =
-    hook === 'rawTp' || hook === 'tpBtf'
-      ? types.tracepoint(target)
-      : types.function(hook === 'lsm' ? `bpf_lsm_${target}` : target)
-  return prototype?.params.map(({ name }) => name)
+export const argumentNames = (probe: Probe): readonly string[] | undefined =>
+  prototypeOf(probe)?.params.map(({ name }) => name)
+
+/** A result that is smaller than a register: only some of its bits are set. `s32` for int. */
+export function resultCast(probe: Probe): string | undefined {
+  const prototype = prototypeOf(probe)
+  if (prototype === undefined) return undefined
+  const type = runningKernel().resolve(prototype.returnTypeId)
+  if (type.kind === 'void') throw new TraceError(`${probe.name} has no retval: the function returns nothing`)
+  if (type.kind !== 'int' && type.kind !== 'enum') return undefined
+  return type.size < 8 ? `${type.signed ? 's' : 'u'}${type.size * 8}` : undefined
+}
+
+/** Whether a tracepoint is that of one system call, whose arguments have no types. */
+export const isSystemCall = ({ hook, target }: Probe): boolean =>
+  hook === 'tracepoint' && /^syscalls\/sys_enter_/.test(target)
+
+/** Whether the kernel calls the programs of a tracepoint by its name alone, without writing a record for them. */
+export function isRawTracepoint({ hook, target }: Probe): boolean {
+  const [category, event = ''] = target.split('/')
+  return hook === 'tracepoint' && category !== 'syscalls' && kernelTypes().tracepoint(event) !== undefined
 }
 
 /** The arguments of a system call by its tracepoint, such as `dfd, filename, flags, mode` of sys_enter_openat. */
-export function systemCallArguments(target: string): readonly string[] {
+export function systemCallArguments({ target }: Probe): readonly string[] {
   const format = readFileSync(`${eventsFolder()}/${target}/format`, 'utf8')
   const names = [...format.matchAll(/^\tfield:(?:.*[ *])(\w+)(?:\[\d*\])?;/gm)].map(([, name]) => name!)
   return names.slice(names.indexOf('__syscall_nr') + 1)

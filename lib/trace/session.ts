@@ -1,9 +1,12 @@
 // Programs that are compiled, loaded and attached together, and detached with the session.
 import { compile } from '../compiler/compile.js'
+import { Link } from '../links/link.js'
 import { BpfObject } from '../objects/object.js'
-import { Builtins } from './builtins.js'
-import { type Code, type Constants, KernelText } from './kernel-text.js'
-import { type Probe, probesOf } from './probes.js'
+import { attach } from './attach.js'
+import { TraceError } from './error.js'
+import type { Code, Constants, KernelText, Tables } from './kernel-text.js'
+import { type ProgramPart, programsOf, type SharedProgram } from './programs.js'
+import type { ProbeRecord } from './words.js'
 
 /** One or more probes: `'kprobe:vfs_*'`, `'kprobe:vfs_read,kprobe:vfs_write'` or an array of names. */
 export type ProbeNames = string | readonly string[]
@@ -12,7 +15,9 @@ export interface SessionOptions {
   /** Values that the functions use by name, and that the kernel gets as they are now. */
   readonly constants?: Constants
   /** Only what this function is true for is looked at. */
-  readonly filter?: Code
+  readonly filter?: string | ((record: ProbeRecord) => unknown)
+  /** Only this process. Without it, uprobes are in all processes that use the file, also in those that start later. */
+  readonly pid?: number
 }
 
 /** The body of a program, by what its functions are at one probe. */
@@ -25,86 +30,142 @@ export class Session implements Disposable, AsyncDisposable {
   /** The text of the kernel side that was made of the functions. */
   readonly source: string
   protected readonly object: BpfObject
+  readonly #opened: Opened
 
   protected constructor(opened: Opened) {
     this.probes = opened.probes
     this.source = opened.source
     this.object = opened.object
+    this.#opened = opened
   }
 
-  /** Detaches the programs and frees what they have counted. */
+  /**
+   * Detaches the programs, and then runs those of `end`. What was counted can still be read. The kernel needs several
+   * milliseconds for each probe.
+   */
+  stop(): void {
+    this.#opened.stop()
+  }
+
+  /** Detaches the programs and frees what they have counted. More than 16 probes are detached in the background. */
   close(): void {
-    this.object.close()
+    void this.#opened.close(this.#opened.links.length > 16)
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#opened.isClosed
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
 
+  /** Like `close`, but waits until everything is detached, without blocking the event loop. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const closing = this.#opened.close(true)
     this.close()
+    await closing
   }
 }
 
-export interface Opened {
+/** Programs that run, for the classes that read what they have found out. */
+export class Opened {
   readonly probes: readonly string[]
   readonly source: string
   readonly object: BpfObject
+  isClosed = false
+  readonly links: readonly Link[]
+  readonly #programs: readonly SharedProgram[]
+  #isStopped = false
+
+  constructor(
+    programs: readonly SharedProgram[],
+    probes: readonly string[],
+    source: string,
+    object: BpfObject,
+    links: Link[],
+  ) {
+    this.#programs = programs
+    this.probes = probes
+    this.source = source
+    this.object = object
+    this.links = links
+  }
+
+  stop(): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    for (const link of this.links) link.close()
+    this.runOnce('end')
+  }
+
+  /** @param inBackground - on libuv's pool, which the result waits for */
+  async close(inBackground: boolean): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    if (!inBackground) this.stop()
+    const closing = Link.closeAll(this.links)
+    // The kernel keeps what the programs use until they are detached.
+    this.object.close()
+    await closing
+  }
+
+  /** Runs the programs that belong to no event. */
+  runOnce(hook: 'begin' | 'end'): void {
+    for (const { name, probes } of this.#programs)
+      if (probes[0]!.hook === hook) this.object.program(name).testRunSync()
+  }
+}
+
+export interface Part {
+  readonly probes: ProbeNames
+  readonly body: Body
 }
 
 /**
  * Compiles, loads and attaches a program for each probe.
  *
- * @param declarations - the maps and functions that the programs share
+ * @param declarations - the maps and functions that the programs share; a function is called when these are known
  * @param parts - probes, and what their programs do
  */
 export async function openSession(
-  declarations: string,
-  parts: readonly { readonly probes: ProbeNames; readonly body: Body }[],
-  { constants = {}, filter }: SessionOptions,
+  declarations: string | (() => string),
+  parts: readonly Part[],
+  { constants = {}, filter, pid }: SessionOptions,
+  tables: Tables = {},
 ): Promise<Opened> {
-  const all = parts.map(({ probes, body }) => ({ probes: probesOf(probes), body }))
-  const names = all.flatMap(({ probes }) => probes.map(({ name }) => name))
-  const nameLength = Math.max(...names.map(({ length }) => length))
-  const programs = all.flatMap(({ probes, body }, part) =>
-    probes.map((probe, i) => {
-      const builtins = new Builtins(probe, nameLength)
-      const textOf = (code: Code): KernelText => new KernelText(code, builtins, constants)
-      const statements = [...(filter === undefined ? [] : [filtered(textOf(filter))]), body(textOf)]
-      return programText(probe, `p${part}_${i}`, builtins.parameters, statements)
-    }),
-  )
-  const source = `${declarations.trim()}\n\n${programs.join('\n')}\nexport const license = 'GPL'\n`
+  if (pid !== undefined && (!Number.isInteger(pid) || pid <= 0))
+    throw new TypeError(`pid is not a process id: ${pid}`)
+  const given: ProgramPart[] = parts.map(({ probes, body }) => ({
+    probes,
+    lines: (textOf) => [...(filter === undefined ? [] : [filtered(textOf(filter as Code))]), body(textOf)],
+  }))
+  const { programs, probes, names, text } = programsOf(given, constants, tables, pid)
+  const declared = typeof declarations === 'string' ? declarations : declarations()
+  const source = `${declared.trim()}\n${text}`
   const { object: bytes } = compile(source, { file: 'probe.bpf.ts' })
   const object = BpfObject.open(bytes)
+  const links: Link[] = []
   try {
     await object.load()
-    object.attach()
-    return { probes: names, source, object }
+    if (names.length > 0) {
+      const map = object.map<number, { text: string }>('probe_names')
+      for (const [i, text] of names.entries()) map.set(i, { text })
+    }
+    for (const program of programs) links.push(...(await attach(object.program(program.name), program, pid)))
+    const opened = new Opened(programs, probes, source, object, links)
+    opened.runOnce('begin')
+    return opened
   } catch (error) {
+    for (const link of links) link.close()
     object.close()
     throw error
   }
 }
 
 function filtered(code: KernelText): string {
-  const { before, text } = code.expression()
+  const { before, text, isObject } = code.expression()
+  if (isObject) throw new TraceError('the filter is a condition, and not an object')
   return `${before}\nif (!(${text})) return 0`
-}
-
-function programText(
-  { hook, target }: Probe,
-  name: string,
-  parameters: string,
-  statements: readonly string[],
-): string {
-  const lines = statements
-    .join('\n')
-    .trim()
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-  return `export const ${name} = ${hook}('${target}', (${parameters}) => {
-${lines.map((line) => `  ${line.trim()}`).join('\n')}
-})
-`
 }

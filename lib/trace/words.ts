@@ -22,6 +22,9 @@ export interface ProbeRecord {
   readonly rand: number
   /** The arguments of the function, or the fields of the tracepoint, by their names. */
   readonly args: { readonly [name: string]: Kernel }
+  /** The same as the functions of these names, for code that is bundled or minified. */
+  readonly str: (address: number) => string
+  readonly kstr: (address: number) => string
   /** What the function returned: for kretprobe, fexit and tracepoints of the kind `sys_exit`. */
   readonly retval: number
   /** The name of the probe, such as `kprobe:vfs_read`. */

@@ -7,10 +7,10 @@ import { useTracefs } from '../helpers/privileged.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [calls, sizes, opens] = codeBlocks(readPage('docs/tracing.md'), 'ts')
+const [calls, sizes, opens, lives, hot] = codeBlocks(readPage('docs/tracing.md'), 'ts')
 
 beforeAll(async () => {
-  for (const [name, text] of Object.entries({ calls, sizes, opens })) {
+  for (const [name, text] of Object.entries({ calls, sizes, opens, lives, hot })) {
     writeFileSync(join(folder, `${name}.ts`), text!)
   }
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
@@ -30,6 +30,17 @@ describe('docs/tracing.md', () => {
     const { stdout, stderr } = await run(process.execPath, ['sizes.js'], folder)
     expect(stderr).toBe('')
     expect(stdout).toMatch(/\|\ntrue\n$/)
+  })
+
+  it('shares tables between functions', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['lives.js'], folder)
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/\| true\n$/)
+  })
+
+  it('counts stacks', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['hot.js'], folder)
+    expect({ stdout, stderr }).toEqual({ stdout: 'true true\n', stderr: '' })
   })
 
   it('reports files that are opened', async () => {

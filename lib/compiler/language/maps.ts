@@ -42,8 +42,8 @@ export interface HashMap<K, V> extends AnyMap {
   setNew(key: K, value: V): boolean
   /** Stores a value for a key that exists. Returns whether it did. */
   setExisting(key: K, value: V): boolean
-  /** Adds to a number, which begins at 0. No count is lost when other CPUs do the same. */
-  add(key: K, amount: V): void
+  /** Adds to a number, which begins at 0. No count is lost when other CPUs do the same. Returns whether there was room. */
+  add(key: K, amount: V): boolean
   /** Returns whether the key existed. */
   delete(key: K): boolean
   /** Calls a function for each element, until it returns 1. Returns how many there were. (Linux 5.13) */

@@ -1,5 +1,5 @@
 // Elements by their keys: hashes, arrays, tries.
-import { u32 } from '../types.js'
+import { bool, u32 } from '../types.js'
 import type { Value } from '../values.js'
 import { forEach } from './each.js'
 import { inMemory, isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
@@ -47,7 +47,7 @@ function remove({ compiler, map, args, scope }: MapCall): Value {
   return isZero(compiler, compiler.call('map_delete_elem', [mapArgument(map), key]))
 }
 
-/** Adds to a number, which begins at 0 for a key that does not exist. Other CPUs may do the same. */
+/** Adds to a number, which begins at 0 for a key that does not exist. Other CPUs may do the same. Whether there was room. */
 function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCall): Value {
   const type = map.map.value!
   if (type.kind !== 'int' || type.size < 4) {
@@ -57,7 +57,8 @@ function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCal
   const amount = compiler.inReg(compiler.convert(compiler.numeric(amountNode!, scope), type, amountNode!))
   const own = mapArgument(map)
   const [found, end] = [compiler.newLabel(), compiler.newLabel()]
-  const pointer = compiler.newReg()
+  const [pointer, done] = [compiler.newReg(), compiler.newReg()]
+  compiler.push({ op: 'const', d: done, value: 0n })
   const look = (): void => {
     const reg = compiler.call('map_lookup_elem', [own, key])
     compiler.push({ op: 'move', d: pointer, s: reg, bits: 64 })
@@ -75,6 +76,7 @@ function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCal
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: pointer, b: { imm: 0 }, to: end })
   compiler.label(found)
   compiler.push({ op: 'atomicAdd', base: pointer, offset: 0, size: type.size as 4 | 8, value: amount })
+  compiler.push({ op: 'const', d: done, value: 1n })
   compiler.label(end)
-  return { kind: 'void' }
+  return { kind: 'number', reg: done, type: bool }
 }

@@ -1,0 +1,196 @@
+import { execFileSync } from 'node:child_process'
+import { avg, count, latency, stacks, str, trace } from 'libbpf-node/trace'
+import { describe, expect, it } from 'vitest'
+import { shop, useProgram } from '../attach/surroundings.js'
+import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
+import { usePerfEvents, useTracefs } from '../helpers/privileged.js'
+import { until } from '../helpers/until.js'
+
+const run = (file: string, ...args: string[]) => execFileSync(file, args, { encoding: 'utf8' })
+
+const shopProgram = useProgram(shop)
+
+describe('probes', () => {
+  useTracefs()
+
+  requiresKernel('5.15', 'have one program together if it is the same, and tell their names', async () => {
+    using calls = await count('tracepoint:syscalls:sys_enter_*l', { by: 'probe', pid: process.pid })
+    expect(calls.probes.length).toBeGreaterThan(5)
+    expect(calls.source.match(/^export const p\d/gm)).toHaveLength(1)
+    process.kill(process.pid, 0)
+    process.kill(process.pid, 0)
+    const row = calls.rows().find(({ key }) => key === 'tracepoint:syscalls:sys_enter_kill')
+    expect(row?.value).toBe(2)
+  })
+
+  it('have programs of their own where the arguments differ', async () => {
+    using calls = await count('t:sched:sched_process_exec,t:sched:sched_process_exit', {
+      by: (r) => r.args.pid!,
+      filter: (r) => r.comm === 'true',
+    })
+    run('/bin/true')
+    expect(calls.source.match(/^export const p\d/gm)).toHaveLength(2)
+    await until('the probes are seen', () => calls.rows().some(({ value }) => value === 2))
+  })
+
+  it('are functions of programs and libraries', async () => {
+    using calls = await trace('uprobe:libc.so.6:getenv', (r) => {
+      const name = str(r.arg0)
+      if (name === 'POSIXLY_CORRECT' && r.comm !== 'node') return { comm: r.comm, name }
+      return
+    })
+    const seen: { comm: string }[] = []
+    calls.on((event) => void seen.push(event as { comm: string }))
+    run('/bin/mktemp', '-u')
+    await until('the probes are seen', () => seen.some(({ comm }) => comm === 'mktemp'))
+    expect(seen).toContainEqual({ comm: 'mktemp', name: 'POSIXLY_CORRECT' })
+  })
+
+  it('are returns from functions of programs and libraries', async () => {
+    using results = await count('uretprobe:libc.so.6:getpagesize', { by: (r) => r.retval })
+    execFileSync('/usr/bin/env', ['getconf', 'PAGESIZE'])
+    expect(results.rows().every(({ key }) => key === 4096)).toBe(true)
+  })
+
+  requiresKernel('6.6', 'are all functions of a file that match', async () => {
+    using calls = await count('uprobe:libc.so.6:getp*', { by: 'comm' })
+    run('/bin/sh', '-c', 'echo $PPID')
+    expect(calls.rows().map(({ key }) => key)).toContain('sh')
+  })
+
+  requiresKernel('5.15', 'are static probes of programs', async () => {
+    using sold = await trace(`usdt:${shopProgram()}:shop:sold`, (r) => ({
+      amount: r.arg0,
+      what: str(r.arg1),
+    }))
+    const seen: unknown[] = []
+    sold.on((event) => void seen.push(event))
+    run(shopProgram())
+    await until('the shop has sold something', () => seen.length > 0)
+    expect(seen[0]).toMatchObject({ what: 'apples' })
+  })
+
+  it('are limited to a process', async () => {
+    using calls = await count('raw_syscalls:sys_enter', { by: 'pid', pid: process.pid })
+    run('/bin/true')
+    expect(calls.rows().map(({ key }) => key)).toEqual([process.pid])
+  })
+
+  it.each(['profile:hz:0', 'profile:hz', 'profile:years:1', 'interval:s:1:2', 'interval:s:x'])(
+    'refuse the timer %s',
+    async (probe) => {
+      await expect(count(probe)).rejects.toThrow('is not a timer')
+    },
+  )
+
+  it.each<[string, string, RegExp]>([
+    ['uprobe:/bin/true', 'pid', /is not a probe/],
+    ['uprobe:/bin/nothing:main', 'pid', /does not exist/],
+    ['uprobe:/bin/true:nothing_here', 'pid', /nothing_here/],
+    ['uprobe:/bin/true:main', 'args.argc', /have no names: write arg0/],
+    ['uretprobe:/bin/true:main', 'args.argc', /has no arguments, because the function has returned/],
+    ['profile:hz:99', 'arg0', /has no arguments/],
+    ['usdt:/bin/true:a:b', 'pid', /no USDT probes/],
+    ['usdt:/bin/true:a', 'pid', /is not a probe/],
+    ['', 'pid', /is not a probe/],
+  ])('refuse %s with %s', async (probe, code, message) => {
+    await expect(trace(probe, code)).rejects.toThrow(message)
+  })
+})
+
+describe('timers', () => {
+  useTracefs()
+  usePerfEvents()
+
+  it('run on all busy CPUs', async () => {
+    using samples = await count('profile:hz:199', { by: 'comm, pid' })
+    const end = Date.now() + 200
+    while (Date.now() < end) Math.sqrt(end)
+    expect(samples.rows().map(({ key }) => key)).toContainEqual({
+      comm: expect.any(String),
+      pid: process.pid,
+    })
+  })
+
+  it('run at intervals', async () => {
+    using ticks = await trace('interval:ms:20', 'nsecs')
+    const times: number[] = []
+    for await (const time of ticks as AsyncIterable<number>) if (times.push(time) === 3) break
+    expect(times[2]! - times[0]!).toBeGreaterThan(30e6)
+  })
+
+  it('count stacks, which have names', async () => {
+    using samples = await stacks('profile:hz:199', { pid: process.pid, by: 'cpu' })
+    const end = Date.now() + 300
+    while (Date.now() < end) Math.sqrt(end)
+    const rows = samples.rows()
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.every(({ pid, value }) => pid === process.pid && value > 0)).toBe(true)
+    expect(samples.folded()).toMatch(/^\d+;\S+;.* \d+$/m)
+    expect(samples.lost).toBe(0)
+    samples.clear()
+    expect(samples.rows().length).toBeLessThan(rows.length)
+  })
+})
+
+describe('stacks', () => {
+  useTracefs()
+
+  it('are those of the kernel and of the process', async () => {
+    using calls = await stacks('rt:sched_process_exec', { filter: (r) => r.comm === 'true' })
+    for (let i = 0; i < 3; i++) run('/bin/true')
+    const rows = calls.rows()
+    expect(rows.length).toBeGreaterThanOrEqual(3)
+    const [row] = rows
+    expect(row).toMatchObject({ comm: 'true', value: 1 })
+    expect(row!.frames.map(({ name }) => name).join()).toMatch(/execve/)
+    expect(calls.toString()).toMatch(/ {2}\w*execve\w*\+\d+\n/)
+    expect(JSON.parse(JSON.stringify(calls))[0].stack.join()).toMatch(/execve/)
+  })
+
+  it('say what they had no room for', async () => {
+    using calls = await stacks('raw_syscalls:sys_enter', { maxKeys: 1, by: 'nsecs' })
+    run('/bin/true')
+    expect(calls.rows()).toHaveLength(1)
+    expect(calls.isFull).toBe(true)
+    expect(calls.lost).toBeGreaterThan(0)
+  })
+})
+
+describe("probes of the kernel's functions", () => {
+  useTracefs()
+
+  requiresFeature('kprobes', 'match names, with one program where the kernel can', async () => {
+    using calls = await count('kprobe:vfs_read,kprobe:vfs_write,kprobe:vfs_open', {
+      by: 'probe',
+      pid: process.pid,
+    })
+    execFileSync('/bin/true')
+    expect(calls.rows().map(({ key }) => key)).toContain('kprobe:vfs_read')
+    using all = await count('kprobe:vfs_*', { by: 'comm' })
+    expect(all.probes.length).toBeGreaterThan(20)
+    run('/bin/true')
+    expect(all.rows().map(({ key }) => key)).toContain('true')
+  })
+
+  requiresFeature('kprobes', 'have arguments with types', async () => {
+    using opens = await trace('kprobe:vfs_open', ({ args, comm }) => ({
+      comm,
+      name: args.path!.dentry!.d_iname!,
+    }))
+    const seen: { comm: string; name: string }[] = []
+    opens.on((event) => void seen.push(event as unknown as { comm: string; name: string }))
+    run('/bin/cat', '/etc/hostname')
+    await until('the probes are seen', () =>
+      seen.some(({ comm, name }) => comm === 'cat' && name === 'hostname'),
+    )
+  })
+
+  requiresFeature('kprobes', 'have results with their sign', async () => {
+    using sizes = await avg('kretprobe:vfs_read', { value: 'retval', filter: 'retval < 0', by: 'comm' })
+    using times = await latency('kprobe:vfs_read', 'kretprobe:vfs_read', { by: 'comm' })
+    run('/bin/sh', '-c', 'cat / 2>/dev/null || true')
+    expect(times.groups().length).toBeGreaterThan(0)
+    for (const { value } of sizes.rows()) expect(value).toBeGreaterThan(-4096)
+  })
+})
