@@ -1,7 +1,13 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { shortPath, type Target, targets } from '../codegen/clang.js'
-import { type Generated, type GenerateOptions, generate, generateEach } from '../codegen/generate.js'
+import {
+  type Generated,
+  type GenerateOptions,
+  generate,
+  generateEach,
+  listTypeScript,
+} from '../codegen/generate.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 import { watch } from './watch.js'
 
@@ -17,6 +23,7 @@ const options = {
   include: { type: 'string', short: 'I', multiple: true },
   define: { type: 'string', short: 'D', multiple: true },
   kernel: { type: 'string' },
+  emit: { type: 'string' },
   target: { type: 'string' },
   clang: { type: 'string' },
 } as const
@@ -39,13 +46,16 @@ or a compiled object. All of these become exec.skel.ts. Several files are linked
   -I, --include FOLDER   where clang looks for headers; libbpf's headers and the kernel's vmlinux.h are always found
   -D, --define NAME[=VALUE]
       --kernel VERSION   the oldest kernel that TypeScript has to load into, such as 5.10: what it lacks is an error
+      --emit WHAT        write nothing, and print what the compiler makes of TypeScript: ir (its operations before
+                         registers are chosen) or asm (instructions)
       --target TARGET    bpf (the byte order of this machine), bpfel or bpfeb
       --clang PROGRAM    the compiler; by default $CLANG, otherwise the first clang on the PATH
 
 The compiled code depends on the version of clang: run --check with the version that wrote the files.
 `,
   async run(args) {
-    const { asked, isEach, isCheck, isWatch } = parse(args)
+    const { asked, isEach, isCheck, isWatch, emit } = parse(args)
+    if (emit !== undefined) return list(emit, asked)
     const make = async () => (isEach ? await generateEach(asked) : await generate(asked))
     if (isCheck) return report(await make(), check)
     const update = async () => {
@@ -64,6 +74,7 @@ interface Asked {
   isEach: boolean
   isCheck: boolean
   isWatch: boolean
+  emit: 'ir' | 'asm' | undefined
 }
 
 function parse(args: string[]): Asked {
@@ -76,6 +87,9 @@ function parse(args: string[]): Asked {
   if (!isTarget(target)) throw new UsageError(`--target ${target}: the targets are ${targets.join(', ')}`)
   if (values.kernel !== undefined && !/^\d+\.\d+$/.test(values.kernel))
     throw new UsageError(`--kernel ${values.kernel}: the version of a kernel is written as in 5.10`)
+  const { emit } = values
+  if (emit !== undefined && emit !== 'ir' && emit !== 'asm')
+    throw new UsageError(`--emit ${emit}: it can be ir or asm`)
   if (check && watch) throw new UsageError('--check and --watch cannot be used together')
   if (each && (values.output !== undefined || values.name !== undefined)) {
     throw new UsageError('--each writes several files, so it cannot be used with --output or --name')
@@ -89,6 +103,7 @@ function parse(args: string[]): Asked {
     isEach: each,
     isCheck: check,
     isWatch: watch,
+    emit,
     asked: {
       inputs: positionals,
       output: values.output,
@@ -104,6 +119,15 @@ function parse(args: string[]): Asked {
       more,
     },
   }
+}
+
+/** Prints what the compiler makes of TypeScript. */
+async function list(what: 'ir' | 'asm', { inputs, oldestKernel }: GenerateOptions): Promise<number> {
+  for (const input of inputs) {
+    if (!/\.[cm]?ts$/.test(input)) throw new UsageError(`--emit is for TypeScript, and ${input} is not`)
+    process.stdout.write(await listTypeScript(input, what, { oldestKernel }))
+  }
+  return exitCodes.ok
 }
 
 /** A file such as `-.bpf.c`, which the shell puts in for `*.bpf.c`, is not an option. */

@@ -113,14 +113,36 @@ async function partOf(input: string, options: GenerateOptions): Promise<Part> {
   return { input, object: input, files: [input], warnings: '' }
 }
 
+type OldestKernel = Pick<GenerateOptions, 'oldestKernel'>
+
 /** Imports the compiler only when it is needed. */
-async function compileTypeScript(input: string, { oldestKernel }: GenerateOptions): Promise<Uint8Array> {
-  const kernelSide = await import('../kernel.js')
+async function compileTypeScript(input: string, oldest: OldestKernel): Promise<Uint8Array> {
+  const { compile } = await import('../kernel.js')
+  return withOwnErrors(() => compile(readFileSync(input, 'utf8'), optionsOf(input, oldest)).object)
+}
+
+/** What the compiler makes of TypeScript, as text. */
+export async function listTypeScript(
+  input: string,
+  what: 'ir' | 'asm',
+  oldest: OldestKernel,
+): Promise<string> {
+  if (!existsSync(input)) throw new CompileError(`no such file '${input}'`)
+  const { listingOf } = await import('../compiler/compile.js')
+  return withOwnErrors(() => listingOf(readFileSync(input, 'utf8'), what, optionsOf(input, oldest)))
+}
+
+const optionsOf = (input: string, { oldestKernel }: OldestKernel) => ({
+  file: basename(input),
+  ...(oldestKernel !== undefined && { oldestKernel }),
+})
+
+function withOwnErrors<T>(compile: () => T): T {
   try {
-    const options = { file: basename(input), ...(oldestKernel !== undefined && { oldestKernel }) }
-    return kernelSide.compile(readFileSync(input, 'utf8'), options).object
+    return compile()
   } catch (error) {
-    if (error instanceof kernelSide.CompileError) throw new CompileError(error.message)
+    if ((error as { code?: unknown }).code === 'ERR_BPF_COMPILE')
+      throw new CompileError((error as Error).message)
     throw error
   }
 }

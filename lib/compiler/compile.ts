@@ -1,16 +1,16 @@
 import { array, char, s32 as cInt, pointer, prototype, voidType } from '../asm/c-types.js'
+import { toText } from '../asm/listing.js'
 import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../asm/object-writer.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { declareAll, declareUsed } from './declarations.js'
 import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { inferMaps } from './infer.js'
-import type { Operation } from './ir.js'
+import { irText } from './ir-text.js'
 import { KernelTypes } from './kernel-types.js'
 import { FunctionCompiler } from './lower.js'
 import { definitionsOf } from './maps/definition.js'
 import { Module, type ModuleProgram } from './module.js'
-import { optimize } from './optimize.js'
 import { runningKernel } from './running-kernel.js'
 import { CompileError, Source } from './source.js'
 import type { Architecture, Target } from './target.js'
@@ -100,16 +100,19 @@ function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit
   return newUnit()
 }
 
-/** The operations of each program, before registers are chosen: to look at what the compiler does. */
-export function operationsOf(text: string, options: CompileOptions): Map<string, readonly Operation[]> {
+/** What the compiler makes of a file, to look at: its operations before registers are chosen, or its instructions. */
+export function listingOf(text: string, what: 'ir' | 'asm', options: CompileOptions = {}): string {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
   const unit = unitOf(module, options.kernel ?? runningKernel(), options)
-  return new Map(
-    module.programs.map((program) => {
-      const { list, slots, newReg } = lower(unit, program)
-      return [program.name, optimize(list, slots, newReg)]
-    }),
-  )
+  const programs = module.programs.map((program) => {
+    const compiler = lower(unit, program)
+    return { name: program.name, ...finish(compiler, program.node, compiler.calleeStack) }
+  })
+  return [...programs, ...unit.functions.values()]
+    .map(({ name, operations, instructions }) => {
+      return `${name}:\n${what === 'ir' ? irText(operations) : toText(instructions)}\n`
+    })
+    .join('\n')
 }
 
 /** Declares the hooks and the kernel's structs that some files use, for tsc and editors: the text of a .d.ts file. */

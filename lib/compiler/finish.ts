@@ -4,6 +4,7 @@ import { allocate } from './allocate.js'
 import { stackSize } from './builder.js'
 import { emit } from './emit.js'
 import { expectAllAllowed } from './helpers/allowed.js'
+import type { Operation } from './ir.js'
 import type { KernelMemory } from './kernel-memory.js'
 import { optimize } from './optimize.js'
 import type { Located } from './source.js'
@@ -22,7 +23,7 @@ export function finish(
   node: Located,
   calleeStack: number,
   isChecked = true,
-): { instructions: readonly Instruction[]; stack: number } {
+): { operations: readonly Operation[]; instructions: readonly Instruction[]; stack: number } {
   const operations = optimize(builder.list, builder.slots, builder.newReg)
   if (isChecked) expectAllAllowed(builder, operations)
   const allocation = allocate(operations, builder.newReg, builder.newSpill)
@@ -34,5 +35,5 @@ export function finish(
       'Put what is large into a map, or into the record of a ring buffer.',
     )
   }
-  return { instructions: emit(allocation, builder.source), stack }
+  return { operations, instructions: emit(allocation, builder.source), stack }
 }

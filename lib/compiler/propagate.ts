@@ -406,8 +406,6 @@ export class Propagation {
         return operation.core === undefined ? bitsOfValue(operation.value) : 64
       case 'load':
         return operation.size * 8
-      case 'be':
-        return operation.bits
       case 'neg':
         return operation.bits
       case 'move':

@@ -26,6 +26,7 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
   const copy: Operation = { op: 'move', d, s: a, bits: bits === 32 && known.bits(a) > 32 ? 32 : 64, at }
   if ('reg' in b) {
     const [left, right] = [known.value(a), known.value(b.reg)]
+    if (left === 0n && !['add', 'sub', 'or', 'xor'].includes(kind)) return { op: 'const', d, value: 0n, at }
     if (left === 0n && kind === 'sub') return { op: 'neg', d, a: b.reg, bits, at }
     if (left !== undefined && right === undefined && isCommutative(kind)) [a, b] = [b.reg, { reg: a }]
   }
@@ -106,7 +107,7 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
   return { ...operation, a, b: { imm: Number(signed) } }
 }
 
-/** How many of the low bits of a result may be set. */
+/** How many of the low bits of a result may be set, as far as the verifier sees it: a mask that it needs has to stay. */
 export function bitsOfAlu({ operation, bits, a, b }: Alu, known: (reg: Reg) => number): number {
   const left = Math.min(bits, known(a))
   const right = 'reg' in b ? Math.min(bits, known(b.reg)) : b.imm < 0 ? bits : bitsOfValue(BigInt(b.imm))
@@ -122,13 +123,9 @@ export function bitsOfAlu({ operation, bits, a, b }: Alu, known: (reg: Reg) => n
     case 'mul':
       return Math.min(bits, left + right)
     case 'rsh':
-      return shift === undefined ? left : Math.max(0, left - shift)
+      return shift === undefined ? bits : Math.max(0, left - shift)
     case 'lsh':
       return shift === undefined ? bits : Math.min(bits, left + shift)
-    case 'div':
-      return left
-    case 'mod':
-      return left
     default:
       return bits
   }

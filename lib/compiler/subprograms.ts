@@ -2,7 +2,7 @@
 import * as c from '../asm/c-types.js'
 import type { Instruction } from '../asm/instruction.js'
 import type { Builder } from './builder.js'
-import type { Reg } from './ir.js'
+import type { Operation, Reg } from './ir.js'
 import type { FunctionNode } from './module.js'
 import type { ast } from './syntax.js'
 import { cTypeOf, describe, type IntType } from './types.js'
@@ -12,6 +12,7 @@ import { owedOf, type Scope, type Value } from './values.js'
 export interface CompiledFunction {
   readonly name: string
   readonly type: c.PrototypeType
+  readonly operations: readonly Operation[]
   readonly instructions: readonly Instruction[]
   /** Bytes of stack, with those of the functions that it calls. */
   readonly stack: number

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { cli, root } from '../codegen/helper.js'
@@ -101,6 +101,18 @@ export const count = rawTp('sched_process_exit', () => {
     ]) {
       expect(text).toContain(line)
     }
+  })
+
+  it('prints operations and instructions with --emit', () => {
+    writeFileSync(join(folder, 'shown.bpf.ts'), source)
+    const ir = gen('shown.bpf.ts', '--emit', 'ir')
+    expect(ir).toMatchObject({ status: 0, stderr: '' })
+    expect(ir.stdout).toMatch(/v\d+ = argument 1/)
+    const asm = gen('shown.bpf.ts', '--emit', 'asm')
+    expect(asm.stdout).toMatch(/^ *0: /m)
+    expect(asm.stdout).toMatch(/; .* @ shown\.bpf\.ts:\d+/)
+    expect(existsSync(join(folder, 'shown.skel.ts'))).toBe(false)
+    expect(gen('shown.bpf.ts', '--emit', 'tree').stderr).toContain('it can be ir or asm')
   })
 
   it('shows the line of a mistake', () => {

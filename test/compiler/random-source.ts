@@ -124,7 +124,8 @@ const inputs = 6
 /** How many elements the local array has. */
 const elements = 4
 
-export function randomProgram(random: Random): RandomProgram {
+/** @param isCounted - with loops whose rounds the kernel counts (Linux 6.4) */
+export function randomProgram(random: Random, isCounted: boolean): RandomProgram {
   const one = <T>(list: readonly T[]): T => list[random.below(list.length)]!
   const declared = Array.from({ length: inputs }, (_, i) => ({ name: `v${i}`, type: one(types) }))
   const members = Array.from({ length: 3 }, (_, i) => ({ name: `s.m${i}`, type: one(types) }))
@@ -335,7 +336,22 @@ export function randomProgram(random: Random): RandomProgram {
         }
         return undefined
       }
-    switch (random.below(5)) {
+    switch (random.below(isCounted ? 7 : 5)) {
+      case 5:
+        return {
+          text: `let ${counter}: u32 = 0\n${before}while (true) {\nif (${counter} >= ${rounds}) break\n${counter}++\n${body.text}\n}`,
+          run: repeat((_, round) => round < rounds),
+        }
+      case 6: {
+        const count = expression(1)
+        return {
+          text: `${before}for (const ${counter} of range(u32(${count.text}) & 3)) {\n${body.text}\n}`,
+          run(v) {
+            const most = Number(count.value(v) & 3n)
+            return repeat((_, round) => round < most)(v)
+          },
+        }
+      }
       case 0:
         return {
           text: `let ${counter}: u32 = 0\n${before}while (${counter} < ${rounds} && ${test.text}) {\n${counter}++\n${body.text}\n}`,
