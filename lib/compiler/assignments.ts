@@ -78,6 +78,14 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   /** Something in memory that can be written. */
   #place(node: ast.Expression, scope: Scope): PlaceValue {
     const value = this.expression(node, scope)
+    if (node.type === 'Identifier' && (value.kind === 'kernel pointer' || value.kind === 'pointer'))
+      this.source.fail(
+        node,
+        `'${node.name}' cannot be assigned to: it is ${describeValue(value)}`,
+        value.kind === 'pointer' && value.type.kind === 'int'
+          ? `The number is ${node.name}.value.`
+          : undefined,
+      )
     if (value.kind === 'kernel place' || value.kind === 'kernel pointer') {
       this.source.fail(node, "the kernel's own memory can only be read")
     }
@@ -90,7 +98,13 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   place(node: ast.Expression, scope: Scope): PlaceValue {
     const value = this.expression(node, scope)
     if (value.kind === 'place') return value
-    if (value.kind !== 'pointer') this.source.fail(node, `${describeValue(value)} is not in memory`)
+    if (value.kind !== 'pointer') {
+      this.source.fail(
+        node,
+        `a struct is wanted here, and this is ${describeValue(value)}`,
+        'Write its members, { pid: 1 }, or name a variable that is one.',
+      )
+    }
     this.expectPresent(node, scope)
     return { kind: 'place', base: value.reg, offset: 0, type: value.type, shared: value.shared }
   }
@@ -106,6 +120,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     if (type.kind === 'int') {
+      if (node.type === 'ObjectExpression')
+        this.source.fail(node, `a ${type.name} is wanted here, and this is a struct`)
       const value = this.numeric(node, scope)
       this.store(place, this.convert(value, type, node), node)
       return

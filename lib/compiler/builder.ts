@@ -357,6 +357,13 @@ export class Builder {
   expectNumeric(value: Value, node: Located): NumericValue {
     if (value.kind === 'number' || value.kind === 'constant') return value
     if (value.kind === 'place') return this.load(value, node)
-    this.source.fail(node, `${describeValue(value)} is not a number`)
+    if (value.kind === 'void') this.source.fail(node, 'this has no value', 'To compare, write ===.')
+    const text = this.source.text.slice(node.start ?? 0, node.end ?? 0)
+    const isNumber = value.kind === 'pointer' && value.type.kind === 'int'
+    this.source.fail(
+      node,
+      `${describeValue(value)} is not a number`,
+      isNumber ? `The number is ${text}.value.` : undefined,
+    )
   }
 }

@@ -2,7 +2,7 @@
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
-import { callHelper } from './helpers/call.js'
+import { callHelper, helperNamed } from './helpers/call.js'
 import { isIterator, iteratorMethods } from './hooks/iterators.js'
 import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
@@ -11,6 +11,7 @@ import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
 import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
+import { insteadOfGlobal, noOperator, notInKernel } from './not-in-kernel.js'
 import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { textComparison } from './text.js'
@@ -72,8 +73,10 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       case 'CallExpression':
         return this.#call(node, scope)
       case 'BinaryExpression':
-        if (!Object.hasOwn(operations, node.operator)) return this.truth(node, scope)
-        return this.#binary(node, scope)
+        if (Object.hasOwn(operations, node.operator)) return this.#binary(node, scope)
+        if (/^([!=]==?|[<>]=?)$/.test(node.operator)) return this.truth(node, scope)
+        this.source.fail(node, ...noOperator(node.operator))
+        break
       case 'LogicalExpression':
         return node.operator === '??' ? this.coalesce(node, scope) : this.truth(node, scope)
       case 'ConditionalExpression':
@@ -96,28 +99,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         if (type.kind !== 'int') this.source.fail(node, 'only numbers are converted')
         return this.convert(this.numeric(node.expression, scope), type, node, true)
       }
-      case 'StringLiteral':
-      case 'TemplateLiteral':
-        this.source.fail(node, 'text can only be assigned to a char<N>')
-        break
-      case 'ArrowFunctionExpression':
-      case 'FunctionExpression':
-        this.source.fail(
-          node,
-          'a function cannot be a value in the kernel',
-          'Declare it at the top of the file, and call it by its name.',
-        )
-        break
-      case 'NewExpression':
-      case 'ObjectExpression':
-      case 'ArrayExpression':
-        this.source.fail(
-          node,
-          'the kernel side has no objects on a heap',
-          'Declare a variable with an interface as its type, or use a map.',
-        )
     }
-    this.source.fail(node, `${node.type} is not an expression of the kernel side`)
+    this.source.fail(node, ...notInKernel(node))
   }
 
   #name(node: ast.Identifier, scope: Scope): Value {
@@ -164,17 +147,16 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         `Keep it in a map, or in a variable of the file: let ${name} = data<u64>(0).`,
       )
     }
+    if (this.module.functions.has(name)) {
+      this.source.fail(node, 'a function cannot be a value in the kernel', `Call it: ${name}(...).`)
+    }
     const known = [
       ...scope.keys(),
       ...this.module.maps.keys(),
       ...this.module.globals.keys(),
       ...this.module.constants.keys(),
     ]
-    this.source.fail(
-      node,
-      `there is no '${name}' here`,
-      nearest(name, [...known, ...this.module.functions.keys()]),
-    )
+    this.source.fail(node, `there is no '${name}' here`, insteadOfGlobal(name) ?? nearest(name, known))
   }
 
   // ---- Arithmetic
@@ -190,13 +172,13 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
 
   #unary(node: ast.UnaryExpression, scope: Scope): Value {
     if (node.operator === '!') return this.truth(node, scope)
+    if (!/^[-~+]$/.test(node.operator)) this.source.fail(node, ...noOperator(node.operator))
     const value = this.numeric(node.argument, scope)
     if (value.kind === 'constant' && node.operator === '-') return { kind: 'constant', value: -value.value }
     const zero = { kind: 'constant', value: 0n } as const
     if (node.operator === '-') return this.arithmetic('-', zero, value, node)
     if (node.operator === '~') return this.arithmetic('^', value, { kind: 'constant', value: -1n }, node)
-    if (node.operator === '+') return value
-    this.source.fail(node, `'${node.operator}' is not an operation of the kernel side`)
+    return value
   }
 
   // ---- Calls
@@ -223,11 +205,13 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       this.source.fail(
         callee,
         `there is no function '${callee.name}'`,
-        nearest(callee.name, [
-          ...this.module.functions.keys(),
-          ...Object.keys(integers),
-          ...Object.keys(builtins),
-        ]),
+        insteadOfGlobal(callee.name) ??
+          helperNamed(callee.name) ??
+          nearest(callee.name, [
+            ...this.module.functions.keys(),
+            ...Object.keys(integers),
+            ...Object.keys(builtins),
+          ]),
       )
     }
     if (callee.type !== 'MemberExpression' || callee.computed)

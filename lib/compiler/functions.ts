@@ -86,6 +86,12 @@ export abstract class CallCompiler extends LoopCompiler {
     const own: Scope = new Map()
     const names = fn.params.map((parameter, i) => {
       if (parameter.type !== 'Identifier') this.source.fail(parameter, 'a parameter is a name with a type')
+      if (!parameter.typeAnnotation)
+        this.source.fail(
+          parameter,
+          `the parameter '${parameter.name}' needs a type`,
+          `Write ${parameter.name}: u32.`,
+        )
       const argument = node.arguments[i]
       if (argument === undefined) this.source.fail(node, `'${name}' has ${fn.params.length} parameters`)
       own.set(parameter.name, this.#argument(parameter, argument as ast.Expression, scope))

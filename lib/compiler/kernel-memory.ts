@@ -133,7 +133,11 @@ export abstract class KernelMemory extends Builder {
         return { kind: 'number', reg, type: u64 }
       }
       case 'array':
-        this.source.fail(node, 'an array of the kernel can only be assigned to a char<N> or bytes<N>')
+        this.source.fail(
+          node,
+          'an array of the kernel can only be assigned to a char<N> or bytes<N>',
+          "Text is also compared with a literal: comm === 'bash', comm.startsWith('ba').",
+        )
         break
       default:
         this.source.fail(node, `a struct inside of another has to be read member by member`)

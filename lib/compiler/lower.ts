@@ -4,6 +4,7 @@ import { know } from './conditions.js'
 import { readFlavor } from './flavors.js'
 import { CallCompiler } from './functions.js'
 import type { FunctionNode } from './module.js'
+import { notInKernel } from './not-in-kernel.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { type IntType, integerOf, u64 } from './types.js'
@@ -92,7 +93,7 @@ export class FunctionCompiler extends CallCompiler {
       case 'SwitchStatement':
         return this.breakable(node, scope)
     }
-    this.source.fail(node, `${node.type} is not a statement of the kernel side`)
+    this.source.fail(node, ...notInKernel(node))
   }
 
   #expression(node: ast.Expression, scope: Scope): void {
@@ -109,7 +110,7 @@ export class FunctionCompiler extends CallCompiler {
 
   #declare(node: ast.VariableDeclarator, kind: string, scope: Scope): void {
     const { id, init } = node
-    if (!init) this.source.fail(node, `'${this.text(id)}' needs a value`)
+    if (!init) this.source.fail(node, `'${id.type === 'Identifier' ? id.name : this.text(id)}' needs a value`)
     const isMutable = kind !== 'const'
     if (id.type === 'ObjectPattern') {
       if (isMutable) this.source.fail(node, 'what is taken apart has to be const')
@@ -159,7 +160,11 @@ export class FunctionCompiler extends CallCompiler {
     if (value.kind === 'number' || value.kind === 'constant') {
       value = this.variable(value, wanted, node, isMutable)
     } else if (isMutable) {
-      this.source.fail(node, `'${name}' is ${describeValue(value)}, which has to be const`)
+      this.source.fail(
+        node,
+        `'${name}' is ${describeValue(value)}, which has to be const`,
+        isNullable(value) ? `Write const ${name} = .... What it points to can still change.` : undefined,
+      )
     }
     scope.set(name, { value, mutable: isMutable, ...(isNullable(value) && { state: 'maybe' as const }) })
   }

@@ -125,7 +125,15 @@ export abstract class MemberCompiler extends KernelMemory {
         if (value.kind === 'kernel pointer') return this.kernelMember(value, [], value.record.id, name, node)
       }
     }
-    this.source.fail(node.property, `${describeValue(object)} has no member '${name}'`)
+    if (object.kind === 'kernel place')
+      this.source.fail(node.property, `'${this.text(node.object)}' is a number and has no members`)
+    const hint =
+      object.kind === 'namespace' && object.name === 'bpf'
+        ? `Helpers are called: bpf.${name}().`
+        : object.kind === 'map'
+          ? 'An entry is read with get(key). How many there are is known in Node.js only.'
+          : undefined
+    this.source.fail(node.property, `${describeValue(object)} has no member '${name}'`, hint)
   }
 
   #memberOf(place: PlaceValue, name: string, node: Access): Value {
@@ -160,7 +168,13 @@ export abstract class MemberCompiler extends KernelMemory {
     if (place.kind === 'flavor place')
       return flavorElement(this, place, this.#constantIndex(node, scope), node.property)
     if (place.kind !== 'place' || (place.type.kind !== 'array' && place.type.kind !== 'chars')) {
-      this.source.fail(node, `${describeValue(object)} has no elements`)
+      const isMap = object.kind === 'map'
+      const text = this.text(node.property)
+      this.source.fail(
+        node,
+        `${describeValue(object)} has no elements`,
+        isMap ? `Write ${this.text(node.object)}.get(${text}).` : undefined,
+      )
     }
     const { type } = place
     const of: Type = type.kind === 'chars' ? integers.u8! : type.of

@@ -1,10 +1,12 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
 import type { MapDefinition } from '../asm/map-definition.js'
 import { hooks } from './hooks/kinds.js'
+import { checkImport } from './imports.js'
 import { declareMap } from './maps/declare.js'
 import { mapKinds } from './maps/kinds.js'
 import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
+import { notInKernel } from './not-in-kernel.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
 import { type ast, parseModule } from './syntax.js'
@@ -109,6 +111,8 @@ export class Module {
   #statement(node: ast.Node): void {
     switch (node.type) {
       case 'ImportDeclaration':
+        checkImport(this.source, node)
+        return
       case 'TSTypeAliasDeclaration':
       case 'EmptyStatement':
         return
@@ -118,13 +122,26 @@ export class Module {
       case 'TSEnumDeclaration':
         return
       case 'FunctionDeclaration':
+        this.#expectPlain(node)
         this.functions.set(node.id!.name, node)
         return
       case 'VariableDeclaration':
         for (const declaration of node.declarations) this.#variable(declaration, node.kind)
         return
     }
+    const [reason, hint] = notInKernel(node)
+    if (node.type === 'ClassDeclaration') this.source.fail(node, reason, hint)
     this.source.fail(node, 'only types, maps, global variables, functions and programs can stand here')
+  }
+
+  #expectPlain(node: FunctionNode): void {
+    if (node.async)
+      this.source.fail(
+        node,
+        'a program in the kernel cannot wait, so no function is async',
+        'Send an event, and do in Node.js what takes time.',
+      )
+    if (node.generator) this.source.fail(node, 'the kernel side has no generators', 'Write a loop.')
   }
 
   #enum(node: ast.TSEnumDeclaration): void {
@@ -159,11 +176,27 @@ export class Module {
         `'${name}' has to be const`,
         'A variable that changes is made with data<T>(value).',
       )
-    if (init?.type === 'StringLiteral' && name === 'license') {
+    if (name === 'license') {
+      if (init?.type !== 'StringLiteral')
+        this.source.fail(init ?? node, 'the license is text', "Write export const license = 'GPL'.")
       this.license = init.value
       return
     }
+    if (init?.type === 'StringLiteral') {
+      this.source.fail(
+        init,
+        'text is no constant here, except for the license',
+        'Write it where it is used, or let user space set it: rodata<char<16>>().',
+      )
+    }
+    if (init?.type === 'NumericLiteral' && !Number.isSafeInteger(init.value))
+      this.source.fail(
+        init,
+        `${init.value} is not a whole number that JavaScript has exactly`,
+        'The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+      )
     if (init?.type === 'ArrowFunctionExpression' || init?.type === 'FunctionExpression') {
+      this.#expectPlain(init)
       this.functions.set(name, init)
       return
     }
@@ -206,7 +239,12 @@ export class Module {
     const initial = call.arguments[0]
     const value = initial === undefined ? 0n : this.constant(initial)
     if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
-    this.globals.set(name, { name, section: `.${kind}`, type: this.type(type), value, mutable })
+    const own = this.type(type)
+    const bits = own.kind === 'int' ? own.size * 8 : 64
+    // -1 is also a way to write the largest number.
+    if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1)))
+      this.source.fail(initial!, `${value} does not fit ${own.kind === 'int' ? own.name : 'this type'}`)
+    this.globals.set(name, { name, section: `.${kind}`, type: own, value, mutable })
   }
 
   /** `kconfig<u32>('CONFIG_HZ')` */
@@ -231,8 +269,13 @@ export class Module {
     const args = [...call.arguments]
     const fn = args.pop()
     if (fn?.type !== 'ArrowFunctionExpression' && fn?.type !== 'FunctionExpression') {
-      this.source.fail(call, `the last argument of ${kind} is the function that runs in the kernel`)
+      this.source.fail(
+        call,
+        `the last argument of ${kind} is the function that runs in the kernel`,
+        'Write it here: (task) => { ... }.',
+      )
     }
+    this.#expectPlain(fn)
     const target = args[0]
     const wanted = hooks[kind]!.target
     if (wanted === 'required' && target?.type !== 'StringLiteral') {
@@ -304,7 +347,20 @@ export class Module {
       case 'TSStringKeyword':
         this.source.fail(node, "a 'string' has no length in the kernel", 'Say how long it may be: char<16>.')
     }
-    this.source.fail(node, 'this is not a type of the kernel side')
+    const hints: Readonly<Record<string, string>> = {
+      TSArrayType: 'An array has a length: array<u32, 4>.',
+      TSTupleType: 'An array has a length: array<u32, 4>.',
+      TSUnionType:
+        'A value has one type; only a ring buffer can have records of several: ringbuf<Started | Ended>(4096).',
+      TSTypeLiteral: 'Give it a name: interface Point { x: u32; y: u32 }.',
+      TSBigIntKeyword: 'A number of 64 bits is a u64 or an s64.',
+    }
+    this.source.fail(
+      node,
+      'this is not a type of the kernel side',
+      hints[node.type] ??
+        'There are numbers (u8 to s64, be16 to be64), boolean, char<16>, bytes<6>, array<u32, 4> and interfaces.',
+    )
   }
 
   #reference(node: ast.TSTypeReference): Type {
@@ -360,6 +416,9 @@ export class Module {
     const node = this.#interfaces.get(name)
     if (known !== undefined || node === undefined) return known
     if (this.#open.has(name)) this.source.fail(node.id, `'${name}' contains itself`)
+    const [base] = node.extends ?? []
+    if (base !== undefined)
+      this.source.fail(base, 'an interface cannot extend another one here', 'Write the members of both.')
     this.#open.add(name)
     const members = node.body.body.map((member) => {
       if (
@@ -369,8 +428,16 @@ export class Module {
       ) {
         this.source.fail(member, `a member of '${name}' is a name with a type`)
       }
+      const memberName = member.key.name
+      if (member.optional)
+        this.source.fail(member, `a struct always has all of its members`, 'Let 0 say that there is nothing.')
+      const first = node.body.body.find(
+        (one) =>
+          one.type === 'TSPropertySignature' && one.key.type === 'Identifier' && one.key.name === memberName,
+      )
+      if (first !== member) this.source.fail(member, `'${name}' has a member '${memberName}' already`)
       return {
-        name: member.key.name,
+        name: memberName,
         type: this.type((member.typeAnnotation as ast.TSTypeAnnotation).typeAnnotation),
       }
     })

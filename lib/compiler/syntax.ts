@@ -4,6 +4,9 @@ import { CompileError, type Source } from './source.js'
 
 export type { ast }
 
+/** The compiler itself has a better sentence for these. */
+const explained = ['IllegalBreakContinue', 'AwaitNotInAsyncContext']
+
 /** Parses a module of TypeScript. @throws CompileError for what is not TypeScript */
 export function parseModule(source: Source): ast.Statement[] {
   try {
@@ -13,8 +16,7 @@ export function parseModule(source: Source): ast.Statement[] {
       attachComment: false,
       errorRecovery: true,
     })
-    // The compiler itself has a better sentence for this one.
-    const error = errors?.find(({ reasonCode }) => reasonCode !== 'IllegalBreakContinue')
+    const error = errors?.find(({ reasonCode }) => !explained.includes(reasonCode))
     if (error !== undefined) throw error
     return program.body
   } catch (error) {

@@ -214,9 +214,18 @@ export function describeValue(value: Value): string {
     case 'number':
       return 'a number'
     case 'place':
-      return value.type.kind === 'struct' ? `a ${value.type.name}` : 'a value in memory'
+      switch (value.type.kind) {
+        case 'struct':
+          return `a ${value.type.name}`
+        case 'chars':
+          return 'text'
+        case 'array':
+          return 'an array'
+        default:
+          return 'a value in memory'
+      }
     case 'pointer':
-      return value.owed !== undefined ? 'a record' : 'a pointer'
+      return value.owed !== undefined ? 'a record' : 'a pointer into a map or a packet'
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`
     case 'kernel place':

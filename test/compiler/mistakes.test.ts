@@ -185,12 +185,12 @@ const bodies: [string, string, string][] = [
   [
     'an array of the kernel as a number',
     'total = task.comm\nreturn 0',
-    '11:9 an array of the kernel can only be assigned to a char<N> or bytes<N>',
+    "11:9 an array of the kernel can only be assigned to a char<N> or bytes<N> | Text is also compared with a literal: comm === 'bash', comm.startsWith('ba').",
   ],
   [
     'an index beyond an array',
     'const e: Ethernet = { to: 0 }\nreturn 0',
-    '11:27 a number cannot be assigned to a value in memory',
+    '11:27 a number cannot be assigned to an array',
   ],
 ]
 

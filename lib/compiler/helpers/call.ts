@@ -50,6 +50,13 @@ const changesPacket = new Set([
 /** What they return is there always. */
 const neverNull = new Set(['get_current_task_btf'])
 
+/** The hint for the kernel's own name of a helper, with or without `bpf_`, and for what is no helper but is often taken for one. */
+export function helperNamed(name: string): string | undefined {
+  if (/^(bpf_)?(print|printk|tracePrintk|trace_printk|log)$/.test(name)) return 'Write print(`...`).'
+  const own = name.replace(/^bpf_/, '').replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+  return own !== name && signatureOf(own) !== undefined ? `Write bpf.${own}(...).` : undefined
+}
+
 export function callHelper(
   compiler: ExpressionCompiler,
   name: string,
@@ -62,8 +69,19 @@ export function callHelper(
   if (own !== undefined) return own(compiler, node, scope)
   const signature = signatureOf(name)
   if (signature === undefined)
-    compiler.source.fail(property, `there is no helper '${name}'`, nearest(name, callNames()))
+    compiler.source.fail(
+      property,
+      `there is no helper '${name}'`,
+      helperNamed(name) ?? nearest(name, callNames()),
+    )
   expectAllowed(compiler, signature.number, property, `bpf.${name}`)
+  if (/^probeRead(User|Kernel)$/.test(name) && node.arguments.length < 2 && !node.typeParameters) {
+    compiler.source.fail(
+      node,
+      `bpf.${name} needs the type of what it reads, and an address`,
+      `Write bpf.${name}<u32>(address).`,
+    )
+  }
   if (name === 'getCurrentTask') {
     const record = compiler.kernel.record('task_struct')
     if (record === undefined) compiler.source.fail(node, 'the types of the kernel have no task_struct')

@@ -39,6 +39,15 @@ const functions: Readonly<Record<Family, MapFunctions>> = {
   cgroups: cgroupFunctions,
 }
 
+/** What maps of JavaScript have, and how it is done here. */
+const instead: Readonly<Record<string, string>> = {
+  has: 'Write get(key) !== null.',
+  clear: 'Delete the entries by their keys, or clear the map in Node.js.',
+  keys: 'Write forEach, or read the map in Node.js.',
+  values: 'Write forEach, or read the map in Node.js.',
+  entries: 'Write forEach, or read the map in Node.js.',
+}
+
 export function mapMethods(
   compiler: ExpressionCompiler,
   given: MapValue,
@@ -55,7 +64,7 @@ export function mapMethods(
     return compiler.source.fail(
       property,
       `${kind} has no function '${name}'`,
-      nearest(name, names) ?? `It has ${names.join(', ')}.`,
+      instead[name] ?? nearest(name, names) ?? `It has ${names.join(', ')}.`,
     )
   }
   const args = node.arguments as ast.Expression[]
