@@ -125,6 +125,11 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return this.#closed
   }
 
+  /** Whether records that were taken from the kernel wait to be delivered. @internal */
+  get hasRecords(): boolean {
+    return [...this.#sources].some(({ left }) => left > 0)
+  }
+
   /**
    * Calls `listener` with each record. If it throws, the error becomes an uncaught exception, and the following records
    * are still delivered. The process stays alive until {@link stop}, {@link close} or {@link unref}.
