@@ -1,6 +1,9 @@
-// Names of machine code that was made at run time: /tmp/perf-PID.map, which Node.js, Java and .NET write if told to.
+// Names of machine code that was made at run time: /tmp/perf-PID.map and jit-PID.dump, which Node.js, Java and .NET
+// write if told to.
 import { readSync } from 'node:fs'
+import type { Mapping } from '../machine/mappings.js'
 import { read } from '../machine/read.js'
+import { stringAt } from './elf-file.js'
 import { type OpenFile, withFile } from './open-file.js'
 import type { Found } from './table.js'
 
@@ -14,86 +17,35 @@ interface Piece {
 
 /** Nobody's map is larger, and a runaway one must not fill the memory. */
 const mostBytes = 256 * 1024 * 1024
+const mostPieces = 4_000_000
 
-/** The perf map of a process. It grows while the process runs, and only what is new is read. */
-export class PerfMap {
-  readonly #paths: readonly string[]
-  readonly #owner: bigint
-  #identity = ''
-  #read = 0
-  #rest = ''
+/** Code by address, in the order in which it was made. */
+class Code {
   #pieces: Piece[] = []
   #longest = 0
   #isSorted = true
-  /** How many entries there were before the last update. */
+  /** How many pieces there were before the last update. */
   #before = 0
 
-  /** @param owner - the user of the process; a file of somebody else is not believed */
-  constructor(pid: number, owner: bigint) {
-    const [inner = String(pid)] = (/^NSpid:\t(.*)$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1] ?? '')
-      .split('\t')
-      .slice(-1)
-    // The process names the file by its own id, in its own file system.
-    this.#paths = [`/proc/${pid}/root/tmp/perf-${inner || pid}.map`]
-    this.#owner = owner
-  }
-
-  /** Whether there is such a file. */
-  get exists(): boolean {
-    return this.#identity !== ''
-  }
-
-  /** Reads what was added. @returns whether there was anything */
-  update(): boolean {
+  /** What is added from now on is new. */
+  beginUpdate(): void {
     this.#before = this.#pieces.length
-    for (const path of this.#paths) {
-      const changed = withFile(path, (file) => this.#append(file))
-      if (changed !== undefined) return changed
-    }
-    return false
   }
 
-  #append({ fd, stat }: OpenFile): boolean | undefined {
-    if (stat.uid !== this.#owner && stat.uid !== 0n) return undefined
-    const identity = `${stat.dev}:${stat.ino}`
-    const size = Math.min(Number(stat.size), mostBytes)
-    if (identity !== this.#identity || size < this.#read) {
-      this.#identity = identity
-      this.#pieces = []
-      this.#before = 0
-      this.#read = 0
-      this.#rest = ''
-      this.#longest = 0
-    } else if (size === this.#read) return false
-    const bytes = Buffer.allocUnsafe(1 << 20)
-    while (this.#read < size) {
-      const count = readSync(fd, bytes, 0, Math.min(bytes.length, size - this.#read), this.#read)
-      if (count === 0) break
-      this.#read += count
-      this.#parse(bytes.toString('latin1', 0, count))
-    }
-    return true
+  clear(): void {
+    this.#pieces = []
+    this.#longest = 0
+    this.#before = 0
   }
 
-  /** Lines are `START SIZE NAME` with hexadecimal numbers. The last one may not be complete yet. */
-  #parse(text: string): void {
-    const lines = `${this.#rest}${text}`.split('\n')
-    this.#rest = lines.pop() ?? ''
-    for (const line of lines) {
-      const [, start = '', size = '', name = ''] =
-        /^(?:0x)?([0-9a-f]+) (?:0x)?([0-9a-f]+) (.+)$/i.exec(line) ?? []
-      if (name === '') continue
-      const begin = Number.parseInt(start, 16)
-      const length = Number.parseInt(size, 16)
-      if (!Number.isSafeInteger(begin + length) || length === 0) continue
-      const readable = Buffer.from(name, 'latin1').toString('utf8')
-      this.#pieces.push({ start: begin, end: begin + length, name: readable, order: this.#pieces.length })
-      this.#longest = Math.max(this.#longest, length)
-      this.#isSorted = false
-    }
+  add(start: number, size: number, name: string): void {
+    if (!Number.isSafeInteger(start + size) || size <= 0 || this.#pieces.length >= mostPieces) return
+    this.#pieces.push({ start, end: start + size, name, order: this.#pieces.length })
+    this.#longest = Math.max(this.#longest, size)
+    this.#isSorted = false
   }
 
-  /** @returns 'replaced' if other code has taken the place of the code that was there at the last update but one */
+  /** @returns 'replaced' if other code has taken the place of the code that was there before the last update */
   find(address: number): Found | 'replaced' | undefined {
     if (!this.#isSorted) {
       this.#pieces.sort((a, b) => a.start - b.start || a.order - b.order)
@@ -117,5 +69,135 @@ export class PerfMap {
     }
     if (earlier !== undefined && earlier.name !== latest!.name) return 'replaced'
     return latest && { name: latest.name, start: latest.start }
+  }
+}
+
+/** The perf map of a process. It grows while the process runs, and only what is new is read. */
+export class PerfMap {
+  readonly #path: string
+  readonly #owner: bigint
+  readonly #code = new Code()
+  #identity = ''
+  #read = 0
+  #rest = ''
+
+  /** @param owner - the user of the process; a file of somebody else is not believed */
+  constructor(pid: number, owner: bigint) {
+    const ids = /^NSpid:\t(.*)$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]?.split('\t') ?? []
+    // The process names the file by its own id, in its own file system.
+    this.#path = `/proc/${pid}/root/tmp/perf-${ids.at(-1) ?? pid}.map`
+    this.#owner = owner
+  }
+
+  /** Whether there is such a file. */
+  get exists(): boolean {
+    return this.#identity !== ''
+  }
+
+  /** Reads what was added. @returns whether there was anything */
+  update(): boolean {
+    this.#code.beginUpdate()
+    return withFile(this.#path, (file) => this.#append(file)) ?? false
+  }
+
+  #append({ fd, stat }: OpenFile): boolean {
+    if (stat.uid !== this.#owner && stat.uid !== 0n) return false
+    const identity = `${stat.dev}:${stat.ino}`
+    const size = Math.min(Number(stat.size), mostBytes)
+    if (identity !== this.#identity || size < this.#read) {
+      this.#identity = identity
+      this.#code.clear()
+      this.#read = 0
+      this.#rest = ''
+    } else if (size === this.#read) return false
+    const bytes = Buffer.allocUnsafe(1 << 20)
+    while (this.#read < size) {
+      const count = readSync(fd, bytes, 0, Math.min(bytes.length, size - this.#read), this.#read)
+      if (count === 0) break
+      this.#read += count
+      this.#parse(bytes.toString('latin1', 0, count))
+    }
+    return true
+  }
+
+  /** Lines are `START SIZE NAME` with hexadecimal numbers. The last one may not be complete yet. */
+  #parse(text: string): void {
+    const lines = `${this.#rest}${text}`.split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const [, start = '', size = '', name = ''] =
+        /^(?:0x)?([0-9a-f]+) (?:0x)?([0-9a-f]+) (.+)$/i.exec(line) ?? []
+      if (name === '') continue
+      const readable = Buffer.from(name, 'latin1').toString('utf8')
+      this.#code.add(Number.parseInt(start, 16), Number.parseInt(size, 16), readable)
+    }
+  }
+
+  find(address: number): Found | 'replaced' | undefined {
+    return this.#code.find(address)
+  }
+}
+
+/** Whether a mapping is that of a jitdump. The process maps its first page, so that others find the file. */
+export const isJitDump = ({ path }: Mapping): boolean => /\/jit-\d+\.dump( \(deleted\))?$/.test(path)
+
+const [codeLoad, codeMove] = [0, 1]
+
+/** The code that a jitdump lists. perf describes the format in tools/perf/Documentation/jitdump-specification.txt. */
+export class JitDump {
+  readonly #code = new Code()
+  readonly #names = new Map<number, string>()
+  #read = 0
+  #isDamaged = false
+
+  /** Reads what was added. @returns whether there was anything */
+  update({ fd, stat }: OpenFile): boolean {
+    this.#code.beginUpdate()
+    const size = Number(stat.size)
+    const before = this.#read
+    const bytes = Buffer.allocUnsafe(4096)
+    while (!this.#isDamaged && this.#read < size) {
+      const count = readSync(fd, bytes, 0, bytes.length, this.#read)
+      if (this.#read === 0) this.#readHead(bytes.subarray(0, count))
+      else if (!this.#readRecord(bytes.subarray(0, count), size)) break
+    }
+    return this.#read > before
+  }
+
+  #readHead(bytes: Buffer): void {
+    // Another byte order would be that of another machine.
+    if (bytes.length < 40 || bytes.readUInt32LE(0) !== 0x4a69_5444) this.#isDamaged = true
+    else this.#read = bytes.readUInt32LE(8)
+    if (this.#read < 40) this.#isDamaged = true
+  }
+
+  /** @returns whether the record is complete */
+  #readRecord(bytes: Buffer, size: number): boolean {
+    if (bytes.length < 16) return false
+    const length = bytes.readUInt32LE(4)
+    if (length < 16) {
+      this.#isDamaged = true
+      return false
+    }
+    if (this.#read + length > size) return false
+    const id = bytes.readUInt32LE(0)
+    const number = (at: number): number => Number(bytes.readBigUInt64LE(at))
+    // 16: process, thread, address in memory, address of the code, size of the code, index, name
+    if (id === codeLoad && bytes.length >= 57) {
+      const name = stringAt(bytes, 56)
+      this.#names.set(number(48), name)
+      this.#code.add(number(32), number(40), name)
+    }
+    // 16: process, thread, address in memory, old address, new address, size, index
+    if (id === codeMove && bytes.length >= 64) {
+      const name = this.#names.get(number(56))
+      if (name !== undefined) this.#code.add(number(40), number(48), name)
+    }
+    this.#read += length
+    return true
+  }
+
+  find(address: number): Found | 'replaced' | undefined {
+    return this.#code.find(address)
   }
 }

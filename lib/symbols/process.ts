@@ -4,8 +4,8 @@ import { read } from '../machine/read.js'
 import { Binary } from './binary.js'
 import { memorySource } from './elf-file.js'
 import { type Frame, unknown } from './frame.js'
-import { PerfMap } from './jit.js'
-import { withFile } from './open-file.js'
+import { isJitDump, JitDump, PerfMap } from './jit.js'
+import { type OpenFile, withFile } from './open-file.js'
 
 /** Finds the symbols of an open file, or reads them. */
 export type FindBinary = (mapping: Mapping, pid: number) => Binary | undefined
@@ -25,6 +25,7 @@ export class ProcessSymbols {
   hasEnded = false
   readonly #findBinary: FindBinary
   readonly #perfMap: PerfMap
+  readonly #jitDump = new JitDump()
   readonly #binaries = new Map<string, Binary | undefined>()
   #snapshot: Snapshot
   #frames = new Map<bigint, Frame>()
@@ -37,7 +38,7 @@ export class ProcessSymbols {
     this.#snapshot = snapshot
     this.#findBinary = findBinary
     this.#perfMap = new PerfMap(pid, statSync(`/proc/${pid}`, { bigint: true }).uid)
-    this.#perfMap.update()
+    this.#updateJit()
   }
 
   /** @throws Error of the system call if the process does not exist, or its memory map cannot be read */
@@ -72,7 +73,7 @@ export class ProcessSymbols {
     if (text === '') return false
     this.#replaced = []
     if (text !== this.#snapshot.text) this.#take(snapshotOf(text))
-    if (this.#perfMap.update()) this.#forgetJit()
+    if (this.#updateJit()) this.#forgetJit()
     return true
   }
 
@@ -85,6 +86,14 @@ export class ProcessSymbols {
     const isSame = snapshot.mappings.length === this.#snapshot.mappings.length && this.#replaced.length === 0
     if (!isSame || this.#snapshot.mappings.some((old) => !known.has(keyOf(old)))) this.#frames.clear()
     this.#snapshot = snapshot
+  }
+
+  /** Reads the names of code that was made since. @returns whether there was any */
+  #updateJit(): boolean {
+    const inMap = this.#perfMap.update()
+    const dump = this.#snapshot.mappings.find(isJitDump)
+    const inDump = dump && withMappedFile(dump, this.pid, (file) => this.#jitDump.update(file))
+    return inMap || inDump === true
   }
 
   #forgetJit(): void {
@@ -132,7 +141,7 @@ export class ProcessSymbols {
     }
     const isFile = mapping.path.startsWith('/') && binary !== undefined
     if (!isFile) {
-      const jitted = this.#perfMap.find(number)
+      const jitted = this.#jitDump.find(number) ?? this.#perfMap.find(number)
       if (jitted === 'replaced') return unknown(address, replacedCode, '[jit]')
       if (jitted !== undefined) {
         return { address, name: jitted.name, offset: number - jitted.start, kind: 'jit', module: '[jit]' }
@@ -243,7 +252,7 @@ function readImage(pid: number | 'self', start: number, end: number): Binary | u
 export function withMappedFile<T>(
   { range, path, inode }: Mapping,
   pid: number,
-  work: Parameters<typeof withFile<T>>[1],
+  work: (file: OpenFile) => T,
 ): T | undefined {
   let isOpen = false
   const found = withFile(`/proc/${pid}/map_files/${range}`, (file) => {

@@ -7,6 +7,7 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -293,6 +294,27 @@ describe('Symbols.user', () => {
     } finally {
       rmSync(map, { force: true })
     }
+  })
+
+  it('reads the jitdump of Node.js', async () => {
+    const script = `
+      function burnHotly(n) { let x = 0; for (let i = 0; i < n; i++) x = (x * 31 + i) % 1000003; return x }
+      for (let i = 0; i < 200; i++) burnHotly(1e5)
+      process.stdout.write('0 0')
+      setInterval(() => burnHotly(1e5), 10)
+    `
+    const child = spawn(process.execPath, ['--perf-prof', '-e', script], { cwd: folder })
+    children.push(child)
+    await once(child.stdout, 'data')
+    const pid = child.pid!
+    const dump = readFileSync(path(`jit-${pid}.dump`))
+    const at = dump.indexOf('burnHotly ')
+    expect(at).toBeGreaterThan(0)
+    // The address of the code is 24 bytes before the name of a record.
+    const begin = dump.lastIndexOf('JS:', at)
+    const code = dump.readBigUInt64LE(begin - 24)
+    const [frame] = new Symbols().user(pid, [code + 1n])
+    expect(frame).toMatchObject({ name: expect.stringContaining('burnHotly'), offset: 1, kind: 'jit' })
   })
 
   it('does not believe the perf map of another user', async () => {
