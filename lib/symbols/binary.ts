@@ -47,7 +47,9 @@ export class Binary {
     try {
       return new Binary(new Elf(source), path, roots)
     } catch (error) {
-      if (error instanceof RangeError) return undefined
+      // The file is damaged, or cannot be read (any more).
+      if (error instanceof RangeError || (error as NodeJS.ErrnoException).syscall !== undefined)
+        return undefined
       throw error
     }
   }

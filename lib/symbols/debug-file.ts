@@ -46,7 +46,8 @@ function readIf(path: string, belongs: (debug: Elf) => boolean): ElfSymbols | un
       return symbols.complete ? symbols : undefined
     } catch (error) {
       // A damaged debug file is as good as none.
-      if (error instanceof RangeError) return undefined
+      if (error instanceof RangeError || (error as NodeJS.ErrnoException).syscall !== undefined)
+        return undefined
       throw error
     }
   })

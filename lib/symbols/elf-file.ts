@@ -60,7 +60,7 @@ export const SHF_EXECINSTR = 4
 const PT_LOAD = 1
 const PT_NOTE = 4
 /** Nobody's symbol or string table is larger. A damaged size must not fill the memory. */
-const mostBytes = 1 << 30
+const mostBytes = 1 << 29
 
 /** A file for another machine is read, too: 32 or 64 bits, in either byte order. */
 export class Elf {

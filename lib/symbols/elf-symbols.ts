@@ -16,6 +16,8 @@ const EM_386 = 3
 const EM_X86_64 = 62
 const EM_AARCH64 = 183
 const [STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC] = [0, 2, 10]
+/** Chromium with all its symbols has fewer. More would fill the memory. */
+const mostSymbols = 4_000_000
 const [STB_GLOBAL, STB_WEAK] = [1, 2]
 
 /** What a file says about its functions. */
@@ -36,9 +38,10 @@ export function symbolsOf(elf: Elf): ElfSymbols {
 
 function readTable(elf: Elf, table: Section): RawSymbol[] {
   const strings = stringsOf(elf, table)
-  const view = viewOf(elf.bytesOf(table))
   const { littleEndian, is64 } = elf
   const step = is64 ? 24 : 16
+  if (table.size / step > mostSymbols) throw new RangeError(`a symbol table has ${table.size} bytes`)
+  const view = viewOf(elf.bytesOf(table))
   const [infoAt, sectionAt, valueAt, sizeAt] = is64 ? [4, 6, 8, 16] : [12, 14, 4, 8]
   const found: RawSymbol[] = []
   for (let here = step; here + step <= view.byteLength; here += step) {

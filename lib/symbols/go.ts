@@ -17,6 +17,7 @@ export function goSymbolsOf(elf: Elf): RawSymbol[] | undefined {
   const size = bytes[7] === 8 ? 8 : 4
   const word = (index: number): number => elf.word(view, 8 + index * size)
   const functions = word(0)
+  if (functions > bytes.length / 8) return undefined
   // Since 1.18, addresses are relative to the text, and entries have 32 bits.
   const isRelative = magic !== go116
   const headers = isRelative ? [3, 7] : [2, 6]

@@ -9,6 +9,9 @@ const elsewhere = [
   /^test\/(codegen|package|arm64|properties|helpers)\//,
   /^test\/(compiler\/(gen|mistakes|hooks\/mistakes|maps\/mistakes)|cli\/init|errors\/codes|docs\/testing)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
+  /^test\/(pictures\/|profile\/outputs|symbols\/(demangle|hostile))/,
+  // Compares with a program of the host, whose version does not depend on the kernel.
+  /^test\/symbols\/perf\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
@@ -27,6 +30,7 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
+  /^test\/symbols\/user\.test/,
   /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 

@@ -194,6 +194,35 @@ describe('Symbols.user', () => {
     expect(namesOf(new Symbols().user(pid, [hidden]))).toEqual(['hidden'])
   })
 
+  it('reads the table of functions of a stripped Go program', async () => {
+    // A program with such a table, as Go 1.20 and newer write it.
+    const source = `
+      #include <stdio.h>
+      __asm__(
+        ".text\\n"
+        "go_first: .rept 4\\nnop\\n.endr\\n"
+        "go_second: .rept 4\\nnop\\n.endr\\n"
+        "go_end: nop\\n"
+        ".section .gopclntab, \\"a\\"\\n"
+        "table: .long 0xfffffff1\\n.byte 0, 0, 1, 8\\n"
+        ".quad 2, 0, go_first, names - table, 0, 0, 0, functions - table\\n"
+        "names: .asciz \\"main.first\\"\\nother: .asciz \\"main.(*Shop).Open\\"\\n.balign 8\\n"
+        "functions: .long 0, one - functions, go_second - go_first, two - functions, go_end - go_first\\n"
+        "one: .long 0, 0\\ntwo: .long go_second - go_first, other - names\\n"
+        ".previous\\n"
+      );
+      extern char go_first[], go_second[];
+      int main() { printf("%p %p\\n", go_first, go_second); fflush(stdout); getchar(); }
+    `
+    cc(source, 'gopher', '-no-pie')
+    execFileSync('strip', [path('gopher')])
+    const { pid, hidden: first, shown: second } = await start(path('gopher'))
+    expect(new Symbols().user(pid, [first, second + 1n])).toMatchObject([
+      { name: 'main.first', offset: 0 },
+      { name: 'main.(*Shop).Open', offset: 1 },
+    ])
+  })
+
   it('sees the files of another mount namespace', async () => {
     mkdirSync(path('mounted'))
     const script = `mount -t tmpfs none ${path('mounted')} && cp ${path('target')} ${path('mounted')}/inside && exec ${path('mounted')}/inside`
