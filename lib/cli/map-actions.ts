@@ -56,7 +56,7 @@ function withKey<T>(words: Words, flags: number, use: (map: OpenMap, key: unknow
   else words.expect(needs)
   using map = openAnyMap(reference, { flags })
   try {
-    return use(map, valueOf(map, 'key', text))
+    return use(map, parsedOf(map, 'key', text))
   } catch (error) {
     // The codec says what it cannot write.
     if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message)
@@ -79,7 +79,7 @@ export function update(words: Words): number {
     0,
     (map, key) => {
       using held = heldBy(map, words)
-      const value = held ?? valueOf(map, 'value', words.until('any', 'exist', 'noexist'))
+      const value = held ?? parsedOf(map, 'value', words.until('any', 'exist', 'noexist'))
       const flags = words.skip('exist') ? BPF_EXIST : words.skip('noexist') ? BPF_NOEXIST : BPF_ANY
       words.skip('any')
       words.end()
@@ -123,7 +123,7 @@ export function freeze(words: Words): number {
  * Reads a key or a value: JSON as `dump --json` prints it, `hex 01 0a`, or bytes as numbers: `0x01 10`. A word that is
  * not JSON is text.
  */
-function valueOf(map: OpenMap, which: 'key' | 'value', words: readonly string[]): unknown {
+function parsedOf(map: OpenMap, which: 'key' | 'value', words: readonly string[]): unknown {
   const size = which === 'key' ? map.keySize : map.valueSize
   const [first, ...rest] = words
   if (first === undefined) throw new UsageError(`${which} missing`)
