@@ -10,10 +10,9 @@ interface counts {
 export const processes = hash<u32, counts>(10240)
 
 function addCurrent(pid: u32): void {
-  if (processes.get(pid)) return
   const none = zero<counts>()
   none.comm = bpf.getCurrentComm()
-  processes.set(pid, none)
+  processes.setNew(pid, none)
 }
 
 // Each program runs once per million events.

@@ -31,13 +31,13 @@ export const on_switch = tpBtf('sched_switch', (_preempted, _before, task) => {
   const since = woken.get(id)
   if (!since) return 0
   let us: u64 = (bpf.ktimeGetNs() - since.value) / 1000
-  let slot: u32 = 0
-  for (const i of range(26)) {
-    slot = i
-    if (us === 0) break
+  for (const slot of range(26)) {
+    if (us === 0 || slot === 25) {
+      slots[slot] += 1
+      break
+    }
     us >>= 1
   }
-  for (const i of range(26)) if (i === slot) slots[i] += 1
   woken.delete(id)
   return 0
 })

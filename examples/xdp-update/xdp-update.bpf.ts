@@ -30,7 +30,8 @@ export const open_gate = xdp(() => {
 // Drops UDP over IPv4.
 export const shut_gate = xdp((packet) => {
   const ip = packet.read<Packet>(0)
-  if (!ip || ip.type !== 0x0800) return XDP.PASS
+  if (!ip) return XDP.PASS
+  if (ip.type !== 0x0800) return XDP.PASS
   if (ip.protocol === IPPROTO_UDP) {
     dropped += 1
     return XDP.DROP

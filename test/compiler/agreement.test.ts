@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { CompileError, compile } from 'libbpf-node/kernel'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { libbpfNode, root, tsc, useFolder } from '../codegen/helper.js'
+import { twins } from '../helpers/example.js'
 
 const folder = useFolder()
 
@@ -63,7 +64,12 @@ const right: Record<string, string> = {
   'bytes of a packet': inPacket(
     'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\nreturn e.to[0] === 255 ? XDP.DROP : XDP.PASS',
   ),
-  'the activity program': readFileSync(join(root, 'examples/activity/activity.bpf.ts'), 'utf8'),
+  ...Object.fromEntries(
+    twins.map((name) => [
+      `examples/${name}`,
+      readFileSync(join(root, `examples/${name}/${name}.bpf.ts`), 'utf8'),
+    ]),
+  ),
 }
 
 /** What both refuse. */
@@ -114,7 +120,9 @@ beforeAll(async () => {
   const files = all.map((_, i) => join(project, fileOf(i)))
   const made = await libbpfNode(['types', '-o', join(project, 'kernel.d.ts'), ...files])
   expect(made).toMatchObject({ status: 0 })
-  const output = await tsc(project, { noEmit: true, noUnusedLocals: false, noUnusedParameters: false })
+  // Elements by a variable index are numbers.
+  const options = { noUncheckedIndexedAccess: false, noUnusedLocals: false, noUnusedParameters: false }
+  const output = await tsc(project, { noEmit: true, ...options })
   errors = new Map()
   for (const line of output.split('\n')) {
     const [, file, message] = /([\w.]+\.ts)\(\d+,\d+\): (.*)/.exec(line) ?? []
