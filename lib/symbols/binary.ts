@@ -1,4 +1,4 @@
-import { debugSymbolsOf } from './debug-file.js'
+import { debugSymbolsOf, withMiniDebugInfo } from './debug-file.js'
 import { demangle } from './demangle.js'
 import { type ByteSource, Elf, fileSource } from './elf-file.js'
 import { pltSymbolsOf, symbolsOf } from './elf-symbols.js'
@@ -20,7 +20,7 @@ export class Binary {
     this.#elf = elf
     this.buildId = elf.buildId
     const own = symbolsOf(elf)
-    const found = own.complete ? own : (debugSymbolsOf(elf, path, roots) ?? own)
+    const found = own.complete ? own : (debugSymbolsOf(elf, path, roots) ?? withMiniDebugInfo(elf, own))
     const go = found.complete ? undefined : goSymbolsOf(elf)
     this.complete = found.complete || go !== undefined
     this.#symbols = new SymbolTable(go ?? found.symbols, { extend: this.complete })

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as zlib from 'node:zlib'
-import { Elf, fileSource, stringAt, viewOf } from './elf-file.js'
+import { Elf, fileSource, memorySource, stringAt, viewOf } from './elf-file.js'
 import { type ElfSymbols, symbolsOf } from './elf-symbols.js'
 import { withFile } from './open-file.js'
+import { unxz } from './xz.js'
 
 /**
  * The symbols in the separate debug file of a program or library, searched by build id and then by `.gnu_debuglink`,
@@ -35,6 +36,23 @@ export function debugSymbolsOf(elf: Elf, path: string, roots: readonly string[])
     }
   }
   return undefined
+}
+
+/**
+ * Adds the symbols of `.gnu_debugdata`, as programs of Fedora and its relatives have it: those that are not in
+ * `.dynsym`, compressed with xz.
+ */
+export function withMiniDebugInfo(elf: Elf, own: ElfSymbols): ElfSymbols {
+  const section = elf.section('.gnu_debugdata')
+  if (section === undefined) return own
+  try {
+    const more = symbolsOf(new Elf(memorySource(unxz(elf.bytesOf(section)))))
+    return more.complete ? { symbols: [...own.symbols, ...more.symbols], complete: true } : own
+  } catch (error) {
+    // Damaged symbols are as good as none.
+    if (error instanceof RangeError) return own
+    throw error
+  }
 }
 
 function readIf(path: string, belongs: (debug: Elf) => boolean): ElfSymbols | undefined {

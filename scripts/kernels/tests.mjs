@@ -9,7 +9,7 @@ const elsewhere = [
   /^test\/(codegen|package|arm64|properties|helpers)\//,
   /^test\/(compiler\/(gen|mistakes|hooks\/mistakes|maps\/mistakes)|cli\/init|errors\/codes|docs\/testing)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
-  /^test\/(pictures\/|profile\/outputs|symbols\/(demangle|hostile))/,
+  /^test\/(pictures\/|profile\/outputs|symbols\/(demangle|hostile|xz))/,
   // Compares with a program of the host, whose version does not depend on the kernel.
   /^test\/symbols\/perf\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.

@@ -194,6 +194,18 @@ describe('Symbols.user', () => {
     expect(namesOf(new Symbols().user(pid, [hidden]))).toEqual(['hidden'])
   })
 
+  it('reads the compressed symbols that programs of Fedora carry', async () => {
+    copyFileSync(path('target'), path('mini'))
+    execFileSync('objcopy', ['--only-keep-debug', path('mini'), path('mini.debug')])
+    execFileSync('strip', ['--strip-debug', path('mini.debug')])
+    execFileSync('xz', ['--force', path('mini.debug')])
+    execFileSync('strip', [path('mini')])
+    execFileSync('objcopy', [`--add-section=.gnu_debugdata=${path('mini.debug.xz')}`, path('mini')])
+    execFileSync('chmod', ['+x', path('mini')])
+    const { pid, hidden, shown } = await start(path('mini'))
+    expect(namesOf(new Symbols().user(pid, [hidden, shown]))).toEqual(['hidden', 'shown'])
+  })
+
   it('reads the table of functions of a stripped Go program', async () => {
     // A program with such a table, as Go 1.20 and newer write it.
     const source = `
