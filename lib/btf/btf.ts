@@ -4,6 +4,7 @@ import { attempt } from '../errors/attempt.js'
 import type { Subject } from '../errors/explain.js'
 import { didYouMean } from '../errors/nearest.js'
 import { native } from '../native/binding.js'
+import { ownBytes } from './bytes.js'
 import type { Codec, CodecOptions } from './codec.js'
 import { BtfTypes } from './parse.js'
 import { Planner } from './plan.js'
@@ -158,6 +159,16 @@ export class Btf implements Disposable {
    */
   codec<T = Record<string, unknown>>(type: string | number, options?: CodecOptions): Codec<T> {
     return this.types.codec<T>(type, options)
+  }
+
+  /**
+   * A copy of the BTF in its binary form, without its base: to save that of a module or a program, or to relocate
+   * against on another machine (`btfCustomPath`). (`btf__raw_data`)
+   *
+   * @example writeFileSync('kernel.btf', Btf.fromKernel().bytes)
+   */
+  get bytes(): Uint8Array {
+    return ownBytes(attempt({ what: 'read the bytes of BTF' }, () => native.btfBytes(this.#handle)))
   }
 
   /** The types, to look up and to make codecs from. */
