@@ -1,3 +1,4 @@
+import { cgroupPath, interfaceName } from '../format/names.js'
 import { isGone, type LinkInfo } from '../links/link-info.js'
 import { type Command, exitCodes, Failed } from './command.js'
 import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
@@ -111,8 +112,8 @@ function target(info: LinkInfo): string {
     name,
     path,
     attachType,
-    ifindex ? `interface ${ifindex}` : undefined,
-    cgroupId ? `cgroup ${cgroupId}` : undefined,
+    typeof ifindex === 'number' && ifindex > 0 ? `interface ${interfaceName(ifindex) ?? ifindex}` : undefined,
+    typeof cgroupId === 'bigint' && cgroupId > 0n ? `cgroup ${cgroupPath(cgroupId) ?? cgroupId}` : undefined,
     netnsInode ? `netns ${netnsInode}` : undefined,
     isGone(info) ? 'gone' : undefined,
     mapId !== undefined ? `map ${mapId}` : undefined,

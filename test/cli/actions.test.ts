@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BpfMap, listLinks, openMap, openPin, Program } from 'libbpf-node'
+import { cgroupId, cgroupPath } from 'libbpf-node/format'
 import { afterEach, describe, expect, it } from 'vitest'
 import { libbpfNode } from '../codegen/helper.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
@@ -95,12 +96,15 @@ describe('libbpf-node prog', () => {
     )
     const [link] = [...listLinks()].filter(({ id }) => id === idOf(bpffs('egress')))
     expect(link).toMatchObject({ type: 'cgroup', attachType: 'cgroup_inet_egress' })
+    const line = (await run('link', 'list', 'id', String(link!.id))).replace(/\s+/g, ' ')
+    expect(line).toContain(`cgroup ${cgroupPath(cgroupId(cgroup()))}`)
     if (kernelIs('5.9')) {
       await run('prog', 'load', objectPath('programs'), bpffs('none'))
       using object = load('programs')
       const { id } = object.program('swap_macs')
       await run('prog', 'attach', String(id), 'xdp', 'dev', 'lo', 'pin', bpffs('xdp'))
       expect([...listLinks()].find((one) => one.programId === id)).toMatchObject({ type: 'xdp', ifindex: 1 })
+      expect(await run('link', 'list')).toContain('interface lo')
       await run('prog', 'detach', String(id))
     }
   })
