@@ -1,5 +1,14 @@
 // Gives each register of a function one of the machine's, or a place on the stack.
-import { type Block, endReads, liveOut, loopsOf, mapEnd, predecessors, toBlocks, toList } from './blocks.js'
+import {
+  type Block,
+  endReads,
+  liveOut,
+  loopsOf,
+  predecessors,
+  renameEnd,
+  toBlocks,
+  toList,
+} from './blocks.js'
 import { type Graph, interference } from './interference.js'
 import { type AluOperation, type Operation, type Reg, read, rename, written } from './ir.js'
 
@@ -288,11 +297,7 @@ function spill(
     const own = newReg()
     short.add(own)
     block.ops.push(load(own, block.ops.at(-1)?.at ?? 0))
-    block.end = mapEnd(
-      block.end,
-      (one) => one,
-      (one) => (one === reg ? own : one),
-    )
+    block.end = renameEnd(block.end, (one) => (one === reg ? own : one))
   }
 }
 

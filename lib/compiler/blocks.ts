@@ -1,5 +1,5 @@
 // A function as basic blocks: operations without jumps, and where control goes behind them.
-import { type Comparison, isEnd, type Operand, type Operation, type Reg, read, written } from './ir.js'
+import { inverse, isEnd, type Operand, type Operation, type Reg, read, written } from './ir.js'
 
 export type Branch = Extract<Operation, { op: 'branch' | 'mayGoto' }>
 
@@ -12,19 +12,6 @@ export type End =
 export interface Block {
   ops: Operation[]
   end: End
-}
-
-export const inverse: Readonly<Partial<Record<Comparison, Comparison>>> = {
-  eq: 'ne',
-  ne: 'eq',
-  gt: 'le',
-  le: 'gt',
-  ge: 'lt',
-  lt: 'ge',
-  sgt: 'sle',
-  sle: 'sgt',
-  sge: 'slt',
-  slt: 'sge',
 }
 
 /** The blocks that may follow. */
@@ -187,8 +174,11 @@ export function toList(blocks: readonly Block[]): Operation[] {
 
 /** Chains of blocks that follow each other without a jump. */
 function layOut(blocks: readonly Block[]): Block[] {
+  const before = predecessors(blocks)
   const placed = new Set<Block>()
   const order: Block[] = []
+  /** Whether all ways to a block but one are placed already, so that nothing else could stand before it. */
+  const isLast = (block: Block): boolean => before.get(block)!.filter((one) => !placed.has(one)).length === 0
   for (const start of blocks) {
     let block: Block | undefined = start
     while (block !== undefined && !placed.has(block)) {
@@ -198,18 +188,17 @@ function layOut(blocks: readonly Block[]): Block[] {
       block = undefined
       if (end.kind === 'jump') block = end.to
       if (end.kind !== 'branch') continue
-      block = placed.has(end.next) && end.branch.op === 'branch' ? end.to : end.next
+      const canTurn = end.branch.op === 'branch' && end.branch.comparison !== 'set' && !placed.has(end.to)
+      block = canTurn && (placed.has(end.next) || (!isLast(end.next) && isLast(end.to))) ? end.to : end.next
     }
   }
   return order
 }
 
-/** The same end with other registers, or with other blocks. */
-export function mapEnd(end: End, block: (one: Block) => Block, reg: (one: Reg) => Reg): End {
-  if (end.kind === 'jump') return { ...end, to: block(end.to) }
+/** The same end with other registers. */
+export function renameEnd(end: End, reg: (one: Reg) => Reg): End {
   if (end.kind === 'return') return { ...end, value: end.value === undefined ? undefined : reg(end.value) }
+  if (end.kind !== 'branch' || end.branch.op !== 'branch') return end
   const operand = (b: Operand): Operand => ('reg' in b ? { reg: reg(b.reg) } : b)
-  const { branch } = end
-  const own = branch.op === 'branch' ? { ...branch, a: reg(branch.a), b: operand(branch.b) } : branch
-  return { ...end, branch: own, to: block(end.to), next: block(end.next) }
+  return { ...end, branch: { ...end.branch, a: reg(end.branch.a), b: operand(end.branch.b) } }
 }

@@ -1,6 +1,6 @@
 // Conditions: jumps for `if` and loops, and what is known about pointers on both sides of them.
 import { ExpressionCompiler } from './expressions.js'
-import type { Comparison } from './ir.js'
+import { type Comparison, inverse } from './ir.js'
 import type { ast } from './syntax.js'
 import { compareText, textComparison } from './text.js'
 import { bool, type IntType, integerOf } from './types.js'
@@ -16,15 +16,6 @@ const comparisons: Readonly<Record<string, Comparison>> = {
   '>=': 'ge',
   '===': 'eq',
   '!==': 'ne',
-}
-
-const inverse: Readonly<Record<string, Comparison>> = {
-  lt: 'ge',
-  le: 'gt',
-  gt: 'le',
-  ge: 'lt',
-  eq: 'ne',
-  ne: 'eq',
 }
 
 export abstract class ConditionCompiler extends ExpressionCompiler {

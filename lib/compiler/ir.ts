@@ -23,6 +23,20 @@ export type AluOperation =
   | 'arsh'
 export type Comparison = 'eq' | 'ne' | 'gt' | 'ge' | 'lt' | 'le' | 'sgt' | 'sge' | 'slt' | 'sle' | 'set'
 
+/** What holds where a comparison does not. There is none for `set`. */
+export const inverse: Readonly<Partial<Record<Comparison, Comparison>>> = {
+  eq: 'ne',
+  ne: 'eq',
+  gt: 'le',
+  le: 'gt',
+  ge: 'lt',
+  lt: 'ge',
+  sgt: 'sle',
+  sle: 'sgt',
+  sge: 'slt',
+  slt: 'sge',
+}
+
 interface Common {
   /** Where it comes from in the source. */
   readonly at: number
@@ -110,11 +124,6 @@ export type Argument =
   | { readonly map: string }
   /** The address of a function that the kernel calls. */
   | { readonly callback: string }
-
-/** The label that an operation may go to. */
-export function target(operation: Operation): string | undefined {
-  return 'to' in operation ? operation.to : undefined
-}
 
 /** The register that an operation writes. */
 export function written(operation: Operation): Reg | undefined {

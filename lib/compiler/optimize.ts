@@ -21,7 +21,7 @@ export function optimize(
     const removed = removeUnused(blocks, places)
     if (!propagation.changed && !threaded && !removed) break
   }
-  return toList(merge(inOrder(shareEqual(blocks))))
+  return toList(merge(inOrder(skipEmpty(shareEnds(blocks)))))
 }
 
 /** One place where the function returns, so that ways to it that do the same can be one. */
@@ -49,6 +49,16 @@ function throughEmpty(block: Block): Block {
     at = at.end.to
   }
   return at
+}
+
+/** Goes past blocks that only jump. */
+function skipEmpty(blocks: readonly Block[]): readonly Block[] {
+  for (const block of blocks) {
+    const { end } = block
+    if (end.kind === 'jump') block.end = { ...end, to: throughEmpty(end.to) }
+    if (end.kind === 'branch') block.end = { ...end, to: throughEmpty(end.to), next: throughEmpty(end.next) }
+  }
+  return blocks
 }
 
 /** Goes straight to where a block that only compares would go, wherever the outcome is known before. */
@@ -121,27 +131,41 @@ function removeUnused(blocks: readonly Block[], slots: Slots): boolean {
   return removed
 }
 
-/** Takes one of the blocks that do the same and go on to the same place. */
-function shareEqual(blocks: readonly Block[]): Block[] {
-  const numbers = new Map(blocks.map((block, i) => [block, i]))
-  const known = new Map<string, Block>()
-  const instead = new Map<Block, Block>()
-  for (const block of blocks.slice(1)) {
-    const { end } = block
-    if (end.kind === 'branch') continue
-    const key = JSON.stringify(
-      [block.ops, end.kind === 'jump' ? numbers.get(end.to) : ['return', end.value]],
-      (name, value: unknown) => (name === 'at' ? undefined : typeof value === 'bigint' ? `${value}n` : value),
-    )
-    const same = known.get(key)
-    if (same === undefined) known.set(key, block)
-    else instead.set(block, same)
-  }
-  const to = (block: Block): Block => instead.get(block) ?? block
+const keyOf = (operation: Operation): string =>
+  JSON.stringify(operation, (name, value: unknown) =>
+    name === 'at' ? undefined : typeof value === 'bigint' ? `${value}n` : value,
+  )
+
+/** Where several blocks end with the same operations and go on to the same place, these stand there once. */
+function shareEnds(blocks: readonly Block[]): Block[] {
+  const made: Block[] = []
+  const groups = new Map<Block, Map<string, Block[]>>()
   for (const block of blocks) {
-    const { end } = block
-    if (end.kind === 'jump') block.end = { ...end, to: to(end.to) }
-    if (end.kind === 'branch') block.end = { ...end, to: to(end.to), next: to(end.next) }
+    const last = block.ops.at(-1)
+    if (block.end.kind !== 'jump' || last === undefined) continue
+    const group = groups.get(block.end.to) ?? new Map<string, Block[]>()
+    groups.set(block.end.to, group)
+    group.set(keyOf(last), [...(group.get(keyOf(last)) ?? []), block])
   }
-  return [...blocks]
+  for (const [to, group] of groups) {
+    for (const same of group.values()) {
+      const [first, ...others] = same
+      if (others.length === 0) continue
+      let length = 1
+      const at = ({ ops }: Block): string | undefined => {
+        const operation = ops.at(-1 - length)
+        return operation && keyOf(operation)
+      }
+      while (at(first!) !== undefined && others.every((one) => at(one) === at(first!))) length++
+      const whole = same.find((one) => one.ops.length === length && one !== blocks[0])
+      const shared: Block = whole ?? { ops: first!.ops.slice(-length), end: { kind: 'jump', to } }
+      if (whole === undefined) made.push(shared)
+      for (const block of same) {
+        if (block === shared) continue
+        block.ops = block.ops.slice(0, -length)
+        block.end = { kind: 'jump', to: shared }
+      }
+    }
+  }
+  return [...blocks, ...made]
 }
