@@ -36,7 +36,7 @@ function typeOf(parameter) {
     case 'function':
       return 'never'
     default:
-      return 'object'
+      return 'Memory'
   }
 }
 
@@ -67,7 +67,7 @@ writeFileSync(
   `// Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
-import type { be16, char, Kernel, s32, s64, u16, u32, u64 } from './types.js'
+import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'
 
 /**

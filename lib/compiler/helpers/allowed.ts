@@ -28,11 +28,13 @@ function setOf(key: string, ranges: string): Set<number> {
 /** The hook that was asked in the place of this one: the kernel answers the same for both. */
 function askedFor(hook: string): string {
   if (/^(k|u)(ret)?(probe|syscall)|^usdt$/.test(hook)) return 'uprobe'
+  if (hook === 'iterSleepable') return 'iter'
   if (/^(tc|netkit)/.test(hook)) return 'tcIngress'
   if (/^xdp/.test(hook)) return 'xdp'
   if (hook === 'cgroupEgress') return 'cgroupIngress'
-  if (hook === 'skSkbParser') return 'skSkbVerdict'
-  return hook.replace(/6$/, '4').replace('Getsockname', 'Getpeername')
+  if (/^skSkb/.test(hook)) return 'skSkbVerdict'
+  if (hook === 'skReuseportMigrate') return 'skReuseport'
+  return hook.replace(/(6|Unix)$/, '4').replace('Getsockname', 'Getpeername')
 }
 
 function callableBy(hook: string): Set<number> | undefined {

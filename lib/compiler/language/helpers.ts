@@ -1,7 +1,7 @@
 // Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
-import type { be16, char, Kernel, s32, s64, u16, u32, u64 } from './types.js'
+import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'
 
 /**
@@ -14,13 +14,13 @@ export interface Helpers {
   /** Nanoseconds since the machine was started, without the time that it slept. (Linux 4.1) */
   ktimeGetNs(): u64
   /** (Linux 4.1, GPL) */
-  tracePrintk(fmt: object): s64
+  tracePrintk(fmt: Memory): s64
   /** A random number, which is not fit for cryptography. (Linux 4.1) */
   getPrandomU32(): u32
   /** The number of the CPU that the program runs on. (Linux 4.1) */
   getSmpProcessorId(): u32
   /** Writes into the packet at an offset. (Linux 4.1) */
-  skbStoreBytes(offset: u32, from: object, flags: u64): s64
+  skbStoreBytes(offset: u32, from: Memory, flags: u64): s64
   /** Corrects the checksum of an IP header after one of its members has changed. The size of that member, in bytes, is the last argument; with 0, `to` is what `csumDiff` returned. (Linux 4.1) */
   l3CsumReplace(offset: u32, from: u64, to: u64, size: u64): s64
   /** The same for the checksum of TCP and UDP. The size is in the lowest four bits of `flags`. (Linux 4.1) */
@@ -40,9 +40,9 @@ export interface Helpers {
   /** Removes the VLAN tag of the packet. (Linux 4.3) */
   skbVlanPop(): s64
   /** (Linux 4.3) */
-  skbGetTunnelKey(key: object, flags: u64): s64
+  skbGetTunnelKey(key: Memory, flags: u64): s64
   /** (Linux 4.3) */
-  skbSetTunnelKey(key: object, flags: u64): s64
+  skbSetTunnelKey(key: Memory, flags: u64): s64
   /** (Linux 4.3, GPL) */
   perfEventRead(map: AnyMap, flags: u64): u64
   /** Sends the packet to another interface; return the result of this call. (Linux 4.4) */
@@ -50,13 +50,13 @@ export interface Helpers {
   /** The realm of the route of the packet. (Linux 4.4) */
   getRouteRealm(): u32
   /** Copies from the packet, also from parts of it that `packet.read` does not reach. (Linux 4.5) */
-  skbLoadBytes(offset: u32, to: object): s64
+  skbLoadBytes(offset: u32, to: Memory): s64
   /** The difference that new bytes make to a checksum. The size of each has to be a multiple of 4. (Linux 4.6) */
-  csumDiff(from: object, to: object, seed: u32): s64
+  csumDiff(from: Memory, to: Memory, seed: u32): s64
   /** (Linux 4.6) */
-  skbGetTunnelOpt(opt: object): s64
+  skbGetTunnelOpt(opt: Memory): s64
   /** (Linux 4.6) */
-  skbSetTunnelOpt(opt: object): s64
+  skbSetTunnelOpt(opt: Memory): s64
   /** Turns an IPv4 packet into an IPv6 one, or the reverse. You fill in the new header. (Linux 4.8) */
   skbChangeProto(proto: be16, flags: u64): s64
   /** Says for whom the packet is: for this machine, or for others. (Linux 4.8) */
@@ -68,7 +68,7 @@ export interface Helpers {
   /** The running thread's struct task_struct. (Linux 4.8, GPL) */
   getCurrentTask(): Struct<'task_struct'>
   /** Writes into the memory of the running process. It is meant for experiments. (Linux 4.8) */
-  probeWriteUser(dst: number | Kernel | object, src: object): s64
+  probeWriteUser(dst: number | Kernel | object, src: Memory): s64
   /** Whether the running thread is in a cgroup below the one in a cgroup array: 1, 0 or a negative error. (Linux 4.9) */
   currentTaskUnderCgroup(map: AnyMap, index: u32): s64
   /** Makes the packet longer or shorter at its end. (Linux 4.9) */
@@ -86,7 +86,7 @@ export interface Helpers {
   /** Moves the start of the packet: a negative number makes room in front. Read the packet again afterwards. (Linux 4.10) */
   xdpAdjustHead(delta: s32): s64
   /** Reads text from memory. Prefer `probeReadKernelStr` and `probeReadUserStr`. (Linux 4.11, GPL) */
-  probeReadStr(dst: object, unsafePtr: number | Kernel | object): s64
+  probeReadStr(dst: Memory, unsafePtr: number | Kernel | object): s64
   /** A number that only this socket has while the machine runs. (Linux 4.12) */
   getSocketCookie(): u64
   /** The user that owns the socket of the packet. (Linux 4.12) */
@@ -94,21 +94,21 @@ export interface Helpers {
   /** (Linux 4.13) */
   setHash(hash: u32): s64
   /** Sets an option of the socket. (Linux 4.13) */
-  setsockopt(bpfSocket: Kernel | object, level: s32, optname: s32, optval: object): s64
+  setsockopt(bpfSocket: Kernel | object, level: s32, optname: s32, optval: Memory): s64
   /** Makes room between the headers and the payload, or removes it. (Linux 4.13) */
   skbAdjustRoom(lenDiff: s32, mode: u32, flags: u64): s64
   /** (Linux 4.14) */
   skRedirectMap(map: AnyMap, key: u32, flags: u64): s64
   /** (Linux 4.14) */
-  sockMapUpdate(map: AnyMap, key: object, flags: u64): s64
+  sockMapUpdate(map: AnyMap, key: Memory, flags: u64): s64
   /** Makes room for metadata in front of the packet. (Linux 4.15) */
   xdpAdjustMeta(delta: s32): s64
   /** Reads a hardware counter in a perf event array. (Linux 4.15, GPL) */
-  perfEventReadValue(map: AnyMap, flags: u64, buf: object): s64
+  perfEventReadValue(map: AnyMap, flags: u64, buf: Memory): s64
   /** Reads the counter that the program is attached to. (Linux 4.15, GPL) */
-  perfProgReadValue(buf: object): s64
+  perfProgReadValue(buf: Memory): s64
   /** Reads an option of the socket. (Linux 4.15) */
-  getsockopt(bpfSocket: Kernel | object, level: s32, optname: s32, optval: object): s64
+  getsockopt(bpfSocket: Kernel | object, level: s32, optname: s32, optval: Memory): s64
   /** Makes the probed function return at once, with this result. The kernel allows it for functions that are marked. (Linux 4.16) */
   overrideReturn(rc: u64): s64
   /** Chooses which events of this connection call the program. (Linux 4.16) */
@@ -122,31 +122,31 @@ export interface Helpers {
   /** Makes bytes of the message readable in place. (Linux 4.17) */
   msgPullData(start: u32, end: u32, flags: u64): s64
   /** Binds the socket to an address before it connects. (Linux 4.17) */
-  bind(addr: object): s64
+  bind(addr: Memory): s64
   /** Moves the end of the packet: a negative number makes it shorter. (Linux 4.18) */
   xdpAdjustTail(delta: s32): s64
   /** (Linux 4.18) */
-  skbGetXfrmState(index: u32, xfrmState: object, flags: u64): s64
+  skbGetXfrmState(index: u32, xfrmState: Memory, flags: u64): s64
   /** Copies the stack, as addresses. Returns how many bytes there were. (Linux 4.18, GPL) */
-  getStack(buf: object, flags: u64): s64
+  getStack(buf: Memory, flags: u64): s64
   /** (Linux 4.18) */
-  skbLoadBytesRelative(offset: u32, to: object, startHeader: u32): s64
+  skbLoadBytesRelative(offset: u32, to: Memory, startHeader: u32): s64
   /** Looks a route up. (Linux 4.18, GPL) */
-  fibLookup(params: object, flags: u32): s64
+  fibLookup(params: Memory, flags: u32): s64
   /** (Linux 4.18) */
-  sockHashUpdate(map: AnyMap, key: object, flags: u64): s64
+  sockHashUpdate(map: AnyMap, key: Memory, flags: u64): s64
   /** (Linux 4.18) */
-  msgRedirectHash(map: AnyMap, key: object, flags: u64): s64
+  msgRedirectHash(map: AnyMap, key: Memory, flags: u64): s64
   /** (Linux 4.18) */
-  skRedirectHash(map: AnyMap, key: object, flags: u64): s64
+  skRedirectHash(map: AnyMap, key: Memory, flags: u64): s64
   /** (Linux 4.18) */
-  lwtPushEncap(type: u32, hdr: object): s64
+  lwtPushEncap(type: u32, hdr: Memory): s64
   /** (Linux 4.18) */
-  lwtSeg6StoreBytes(offset: u32, from: object): s64
+  lwtSeg6StoreBytes(offset: u32, from: Memory): s64
   /** (Linux 4.18) */
   lwtSeg6AdjustSrh(offset: u32, delta: s32): s64
   /** (Linux 4.18) */
-  lwtSeg6Action(action: u32, param: object): s64
+  lwtSeg6Action(action: u32, param: Memory): s64
   /** (Linux 4.18) */
   rcRepeat(): s64
   /** (Linux 4.18) */
@@ -156,13 +156,13 @@ export interface Helpers {
   /** The number of the cgroup of the running thread. (Linux 4.18) */
   getCurrentCgroupId(): u64
   /** (Linux 4.19) */
-  skSelectReuseport(map: AnyMap, key: object, flags: u64): s64
+  skSelectReuseport(map: AnyMap, key: Memory, flags: u64): s64
   /** (Linux 4.19) */
   skbAncestorCgroupId(ancestorLevel: s32): u64
   /** Finds a TCP socket by addresses and ports. Compare it with null, and release it. (Linux 4.20) */
-  skLookupTcp(tuple: object, netns: u64, flags: u64): Kernel | null
+  skLookupTcp(tuple: Memory, netns: u64, flags: u64): Kernel | null
   /** Finds a UDP socket by addresses and ports. Compare it with null, and release it. (Linux 4.20) */
-  skLookupUdp(tuple: object, netns: u64, flags: u64): Kernel | null
+  skLookupUdp(tuple: Memory, netns: u64, flags: u64): Kernel | null
   /** Gives back a socket that a lookup has found. (Linux 4.20) */
   skRelease(sock: Kernel | object): s64
   /** (Linux 4.20) */
@@ -172,7 +172,7 @@ export interface Helpers {
   /** (Linux 5.0) */
   rcPointerRel(relX: s32, relY: s32): s64
   /** (Linux 5.1) */
-  spinUnlock(lock: object): s64
+  spinUnlock(lock: Memory): s64
   /** All members of a socket, or null if it has only the common ones. (Linux 5.1) */
   skFullsock(sk: Kernel | object): Kernel | null
   /** The TCP state of a socket, or null if it is not TCP. (Linux 5.1) */
@@ -182,27 +182,27 @@ export interface Helpers {
   /** The listening socket that a socket belongs to. (Linux 5.1) */
   getListenerSock(sk: Kernel | object): Kernel | null
   /** Finds a TCP socket of any state. Compare it with null, and release it. (Linux 5.2) */
-  skcLookupTcp(tuple: object, netns: u64, flags: u64): Kernel | null
+  skcLookupTcp(tuple: Memory, netns: u64, flags: u64): Kernel | null
   /** (Linux 5.2, GPL) */
-  tcpCheckSyncookie(sk: Kernel | object, iph: object, th: object): s64
+  tcpCheckSyncookie(sk: Kernel | object, iph: Memory, th: Memory): s64
   /** Copies the name of the setting that is read or written. (Linux 5.2) */
-  sysctlGetName(buf: object, flags: u64): s64
+  sysctlGetName(buf: Memory, flags: u64): s64
   /** Copies the value of the setting. (Linux 5.2) */
-  sysctlGetCurrentValue(buf: object): s64
+  sysctlGetCurrentValue(buf: Memory): s64
   /** Copies the value that is about to be written. (Linux 5.2) */
-  sysctlGetNewValue(buf: object): s64
+  sysctlGetNewValue(buf: Memory): s64
   /** Replaces the value that is about to be written. (Linux 5.2) */
-  sysctlSetNewValue(buf: object): s64
+  sysctlSetNewValue(buf: Memory): s64
   /** (Linux 5.2) */
-  strtol(buf: object, flags: u64, res: object): s64
+  strtol(buf: Memory, flags: u64, res: Memory): s64
   /** (Linux 5.2) */
-  strtoul(buf: object, flags: u64, res: object): s64
+  strtoul(buf: Memory, flags: u64, res: Memory): s64
   /** Sends a signal to the running process. Returns 0 or a negative error. (Linux 5.3) */
   sendSignal(sig: u32): s64
   /** (Linux 5.3, GPL) */
-  tcpGenSyncookie(sk: Kernel | object, iph: object, th: object): s64
+  tcpGenSyncookie(sk: Kernel | object, iph: Memory, th: Memory): s64
   /** Writes a record and a part of the packet into a perf event array. (Linux 5.5, GPL) */
-  skbOutput(map: AnyMap, flags: u64, data: object): s64
+  skbOutput(map: AnyMap, flags: u64, data: Memory): s64
   /** A copy of what is in the memory of the running process, or zeros if it cannot be read. (Linux 5.5, GPL) */
   probeReadUser<T>(address: number): T
   /** A copy of what is in the kernel's memory, or zeros if it cannot be read. (Linux 5.5, GPL) */
@@ -212,17 +212,17 @@ export interface Helpers {
   /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
   probeReadKernelStr(address: number): char<never>
   /** (Linux 5.6) */
-  tcpSendAck(tp: object, rcvNxt: u32): s64
+  tcpSendAck(tp: Memory, rcvNxt: u32): s64
   /** Sends a signal to the running thread. (Linux 5.6) */
   sendSignalThread(sig: u32): s64
   /** How many ticks the machine has counted. (Linux 5.6) */
   jiffies64(): u64
   /** (Linux 5.7, GPL) */
-  readBranchRecords(buf: object, flags: u64): s64
+  readBranchRecords(buf: Memory, flags: u64): s64
   /** The process and the thread as a PID namespace numbers them. (Linux 5.7) */
-  getNsCurrentPidTgid(dev: u64, ino: u64, nsdata: object): s64
+  getNsCurrentPidTgid(dev: u64, ino: u64, nsdata: Memory): s64
   /** (Linux 5.7, GPL) */
-  xdpOutput(map: AnyMap, flags: u64, data: object): s64
+  xdpOutput(map: AnyMap, flags: u64, data: Memory): s64
   /** The number of the network namespace. (Linux 5.7) */
   getNetnsCookie(): u64
   /** The number of the cgroup at a depth above the running thread. (Linux 5.7) */
@@ -232,9 +232,9 @@ export interface Helpers {
   /** Nanoseconds since the machine was started. (Linux 5.8) */
   ktimeGetBootNs(): u64
   /** (Linux 5.8, GPL) */
-  seqPrintf(m: Kernel | object, fmt: object, data: object): s64
+  seqPrintf(m: Kernel | object, fmt: Memory, data: Memory): s64
   /** Writes bytes into an iterator's file. (Linux 5.8, GPL) */
-  seqWrite(m: Kernel | object, data: object): s64
+  seqWrite(m: Kernel | object, data: Memory): s64
   /** (Linux 5.8) */
   skCgroupId(sk: Kernel | object): u64
   /** (Linux 5.8) */
@@ -254,25 +254,25 @@ export interface Helpers {
   /** The kernel's struct udp6_sock of a socket, or null. (Linux 5.9) */
   skcToUdp6Sock(sk: Kernel | object): Kernel | null
   /** Copies the stack of a thread. (Linux 5.9) */
-  getTaskStack(task: Kernel | object, buf: object, flags: u64): s64
+  getTaskStack(task: Kernel | object, buf: Memory, flags: u64): s64
   /** Reads an option of a TCP header. (Linux 5.10) */
-  loadHdrOpt(searchbyRes: object, flags: u64): s64
+  loadHdrOpt(searchbyRes: Memory, flags: u64): s64
   /** Writes an option into a TCP header. (Linux 5.10) */
-  storeHdrOpt(from: object, flags: u64): s64
+  storeHdrOpt(from: Memory, flags: u64): s64
   /** Makes room for an option in a TCP header. (Linux 5.10) */
   reserveHdrOpt(len: u32, flags: u64): s64
   /** Copies the path of a file. Only some functions allow it. (Linux 5.10) */
-  dPath(path: Kernel | object, buf: object): s64
+  dPath(path: Kernel | object, buf: Memory): s64
   /** The same as `probeReadUser` for sleepable programs, which also reads memory that is not loaded. (Linux 5.10) */
   copyFromUser<T>(address: number): T
   /** (Linux 5.10) */
-  snprintfBtf(str: object, ptr: object, flags: u64): s64
+  snprintfBtf(str: Memory, ptr: Memory, flags: u64): s64
   /** (Linux 5.10, GPL) */
-  seqPrintfBtf(m: Kernel | object, ptr: object, flags: u64): s64
+  seqPrintfBtf(m: Kernel | object, ptr: Memory, flags: u64): s64
   /** (Linux 5.10) */
   skbCgroupClassid(): u64
   /** Sends the packet to another interface, with the address of the neighbor filled in. (Linux 5.10) */
-  redirectNeigh(ifindex: u32, params: object, flags: u64): s64
+  redirectNeigh(ifindex: u32, params: Memory, flags: u64): s64
   /** Sends the packet to the other end of a veth pair, in its namespace. (Linux 5.10) */
   redirectPeer(ifindex: u32, flags: u64): s64
   /** The running thread's struct task_struct, which the verifier knows. (Linux 5.11, GPL) */
@@ -282,25 +282,25 @@ export interface Helpers {
   /** Nanoseconds since the machine was started, from the last tick: faster and less exact. (Linux 5.11) */
   ktimeGetCoarseNs(): u64
   /** (Linux 5.11) */
-  imaInodeHash(inode: Kernel | object, dst: object): s64
+  imaInodeHash(inode: Kernel | object, dst: Memory): s64
   /** (Linux 5.11) */
   sockFromFile(file: Kernel | object): Kernel | null
   /** Whether the packet fits the interface. (Linux 5.12, GPL) */
-  checkMtu(ifindex: u32, mtuLen: object, lenDiff: s32, flags: u64): s64
+  checkMtu(ifindex: u32, mtuLen: Memory, lenDiff: s32, flags: u64): s64
   /** (Linux 5.13, GPL) */
-  snprintf(str: object, fmt: object, data: object): s64
+  snprintf(str: Memory, fmt: Memory, data: Memory): s64
   /** (Linux 5.14) */
-  sysBpf(cmd: u32, attr: object): s64
+  sysBpf(cmd: u32, attr: Memory): s64
   /** (Linux 5.14) */
-  btfFindByNameKind(name: object, kind: u32, flags: s32): s64
+  btfFindByNameKind(name: Memory, kind: u32, flags: s32): s64
   /** (Linux 5.14) */
   sysClose(fd: u32): s64
   /** (Linux 5.15, GPL) */
-  timerInit(timer: object, map: AnyMap, flags: u64): s64
+  timerInit(timer: Memory, map: AnyMap, flags: u64): s64
   /** (Linux 5.15, GPL) */
-  timerStart(timer: object, nsecs: u64, flags: u64): s64
+  timerStart(timer: Memory, nsecs: u64, flags: u64): s64
   /** (Linux 5.15, GPL) */
-  timerCancel(timer: object): s64
+  timerCancel(timer: Memory): s64
   /** The address of the function that was called. (Linux 5.15, GPL) */
   getFuncIp(): u64
   /** The number that was given when the program was attached. (Linux 5.15) */
@@ -308,19 +308,19 @@ export interface Helpers {
   /** The address of the registers of a thread. (Linux 5.15, GPL) */
   taskPtRegs(task: Kernel | object): s64
   /** (Linux 5.16, GPL) */
-  getBranchSnapshot(entries: object, flags: u64): s64
+  getBranchSnapshot(entries: Memory, flags: u64): s64
   /** (Linux 5.16, GPL) */
-  traceVprintk(fmt: object, data: object): s64
+  traceVprintk(fmt: Memory, data: Memory): s64
   /** The kernel's struct unix_sock of a socket, or null. (Linux 5.16) */
   skcToUnixSock(sk: Kernel | object): Kernel | null
   /** (Linux 5.16) */
-  kallsymsLookupName(name: object, flags: s32, res: object): s64
+  kallsymsLookupName(name: Memory, flags: s32, res: Memory): s64
   /** (Linux 5.17) */
-  strncmp(s1: object, s2: object): s64
+  strncmp(s1: Memory, s2: Memory): s64
   /** Reads an argument of the traced function. (Linux 5.17) */
-  getFuncArg(n: u32, value: object): s64
+  getFuncArg(n: u32, value: Memory): s64
   /** Reads the result of the traced function. (Linux 5.17) */
-  getFuncRet(value: object): s64
+  getFuncRet(value: Memory): s64
   /** How many arguments the traced function has. (Linux 5.17) */
   getFuncArgCnt(): s64
   /** What the system call is going to return. (Linux 5.18) */
@@ -330,37 +330,37 @@ export interface Helpers {
   /** The length of the whole packet. (Linux 5.18) */
   xdpGetBuffLen(): u64
   /** Copies from the packet, also from parts of it that `packet.read` does not reach. (Linux 5.18) */
-  xdpLoadBytes(offset: u32, buf: object): s64
+  xdpLoadBytes(offset: u32, buf: Memory): s64
   /** Writes into the packet at an offset. (Linux 5.18) */
-  xdpStoreBytes(offset: u32, buf: object): s64
+  xdpStoreBytes(offset: u32, buf: Memory): s64
   /** (Linux 5.18, GPL) */
-  copyFromUserTask(dst: object, userPtr: number | Kernel | object, tsk: Kernel | object, flags: u64): s64
+  copyFromUserTask(dst: Memory, userPtr: number | Kernel | object, tsk: Kernel | object, flags: u64): s64
   /** (Linux 5.18) */
   skbSetTstamp(tstamp: u64, tstampType: u32): s64
   /** (Linux 5.18) */
-  imaFileHash(file: Kernel | object, dst: object): s64
+  imaFileHash(file: Kernel | object, dst: Memory): s64
   /** (Linux 5.19) */
   skcToMptcpSock(sk: Kernel | object): Kernel | null
   /** (Linux 5.19) */
-  dynptrFromMem(data: object, flags: u64, ptr: object): s64
+  dynptrFromMem(data: Memory, flags: u64, ptr: Memory): s64
   /** (Linux 5.19) */
-  ringbufReserveDynptr(ringbuf: AnyMap, size: u32, flags: u64, ptr: object): s64
+  ringbufReserveDynptr(ringbuf: AnyMap, size: u32, flags: u64, ptr: Memory): s64
   /** (Linux 5.19) */
-  ringbufSubmitDynptr(ptr: object, flags: u64): void
+  ringbufSubmitDynptr(ptr: Memory, flags: u64): void
   /** (Linux 5.19) */
-  ringbufDiscardDynptr(ptr: object, flags: u64): void
+  ringbufDiscardDynptr(ptr: Memory, flags: u64): void
   /** (Linux 5.19) */
-  dynptrRead(dst: object, src: object, offset: u64, flags: u64): s64
+  dynptrRead(dst: Memory, src: Memory, offset: u64, flags: u64): s64
   /** (Linux 5.19) */
-  dynptrWrite(dst: object, offset: u64, src: object, flags: u64): s64
+  dynptrWrite(dst: Memory, offset: u64, src: Memory, flags: u64): s64
   /** (Linux 6.0, GPL) */
-  tcpRawGenSyncookieIpv4(iph: object, th: object): s64
+  tcpRawGenSyncookieIpv4(iph: Memory, th: Memory): s64
   /** (Linux 6.0, GPL) */
-  tcpRawGenSyncookieIpv6(iph: object, th: object): s64
+  tcpRawGenSyncookieIpv6(iph: Memory, th: Memory): s64
   /** (Linux 6.0, GPL) */
-  tcpRawCheckSyncookieIpv4(iph: object, th: object): s64
+  tcpRawCheckSyncookieIpv4(iph: Memory, th: Memory): s64
   /** (Linux 6.0, GPL) */
-  tcpRawCheckSyncookieIpv6(iph: object, th: object): s64
+  tcpRawCheckSyncookieIpv6(iph: Memory, th: Memory): s64
   /** Nanoseconds of the atomic clock's time. (Linux 6.1) */
   ktimeGetTaiNs(): u64
   /** The checksum of a header in memory, as IP, TCP and UDP have it. Its own checksum has to be 0. */

@@ -24,6 +24,7 @@ import type {
 } from './kernel.js'
 import type { Ref } from './maps.js'
 import type { Frame, Incoming, Message, Packet, Readable } from './packets.js'
+import type { Memory } from './types.js'
 import { word } from './word.js'
 
 /** The file that user space reads from an iterator. */
@@ -31,7 +32,7 @@ export interface IteratorFile {
   /** Writes a line: ``ctx.print(`${task.pid} ${task.comm}`)``. */
   print(text: string): void
   /** Writes the bytes of a value. */
-  write(value: object): void
+  write(value: Memory): void
 }
 
 export interface Program {
@@ -80,6 +81,10 @@ export const fentry: AtCall<KernelFunctions> = word('fentry')
 export const fexit: AtReturn<KernelFunctions> = word('fexit')
 /** Runs in front of a function of the kernel that allows it, and may refuse the call with a negative errno. (Linux 5.7) */
 export const fmodRet: AtReturn<KernelFunctions> = word('fmodRet')
+/** The same as `fentry`, in a program that may sleep: it can read memory of the process that is not loaded. (Linux 5.10) */
+export const fentrySleepable: AtCall<KernelFunctions> = word('fentrySleepable')
+/** The same as `fexit`, in a program that may sleep. (Linux 5.10) */
+export const fexitSleepable: AtReturn<KernelFunctions> = word('fexitSleepable')
 /** Runs at a tracepoint, with the struct that it records: `tracepoint('sched/sched_switch', (ctx) => ...)`. (Linux 4.7) */
 export const tracepoint: AtRecord = word('tracepoint')
 /** Runs when a function of the kernel is called, with its arguments from the registers. (Linux 4.1) */
@@ -98,6 +103,10 @@ export const kretsyscall: Call = word('kretsyscall')
 export const uprobe: OptionalCall = word('uprobe')
 /** Runs when a function of a program or library returns, with its result. (Linux 4.3) */
 export const uretprobe: OptionalCall = word('uretprobe')
+/** The same as `uprobe`, in a program that may sleep. (Linux 6.0) */
+export const uprobeSleepable: OptionalCall = word('uprobeSleepable')
+/** The same as `uretprobe`, in a program that may sleep. (Linux 6.0) */
+export const uretprobeSleepable: OptionalCall = word('uretprobeSleepable')
 /** The same as `uprobe` for all functions that match: `'/usr/bin/node:uv_*'`. (Linux 6.6) */
 export const uprobeMulti: OptionalCall = word('uprobeMulti')
 /** The same as `uretprobe` for all functions that match. (Linux 6.6) */
@@ -117,13 +126,19 @@ type AtMapElements = <K, V>(
 
 /** Runs for each thread, socket, map, ... when user space reads the iterator: `iter('task', (ctx) => ...)`. (Linux 5.8) */
 export const iter: AtElements & AtMapElements = word('iter')
+/** The same as `iter`, in a program that may sleep. (Linux 6.1) */
+export const iterSleepable: AtElements & AtMapElements = word('iterSleepable')
 /** Runs at a security hook, and may refuse what is about to happen with a negative errno. (Linux 5.7, booted with lsm=...,bpf) */
 export const lsm: AtCall<LsmHooks> = word('lsm')
+/** The same as `lsm`, in a program that may sleep. (Linux 5.10) */
+export const lsmSleepable: AtCall<LsmHooks> = word('lsmSleepable')
 /** The same for the processes of a cgroup. (Linux 6.0) */
 export const lsmCgroup: AtCall<LsmHooks> = word('lsmCgroup')
 
 /** Runs on each frame that comes to an interface, and returns what becomes of it: `XDP.PASS`. (Linux 4.8) */
 export const xdp: On<Frame> = word('xdp')
+/** The same as `xdp`, for frames that stand in several pieces of memory, too. (Linux 5.18) */
+export const xdpFrags: On<Frame> = word('xdpFrags')
 /** Runs on frames that were redirected by a devmap. (Linux 5.8) */
 export const xdpDevmap: On<Frame> = word('xdpDevmap')
 /** Runs on frames that were redirected by a cpumap. (Linux 5.9) */
@@ -142,12 +157,16 @@ export const netkitPeer: On<Packet> = word('netkitPeer')
 export const socketFilter: On<Packet> = word('socketFilter')
 /** Chooses the socket of a reuseport group. (Linux 4.19) */
 export const skReuseport: On<Incoming> = word('skReuseport')
+/** Also chooses who gets the connections of a socket of the group that is closed. (Linux 5.14) */
+export const skReuseportMigrate: On<Incoming> = word('skReuseportMigrate')
 /** Takes packets apart in the place of the kernel. (Linux 4.20) */
 export const flowDissector: On<Packet> = word('flowDissector')
 /** Says where a message in a stream ends. (Linux 4.14) */
 export const skSkbParser: On<Packet> = word('skSkbParser')
 /** Decides what becomes of what a socket in a sockmap has received: `SK.PASS`. (Linux 4.14) */
 export const skSkbVerdict: On<Packet> = word('skSkbVerdict')
+/** The same without a parser, also for UDP and unix sockets. (Linux 5.13) */
+export const skSkb: On<Packet> = word('skSkb')
 /** Decides what becomes of what a socket in a sockmap sends. (Linux 4.17) */
 export const skMsg: On<Message> = word('skMsg')
 /** Chooses the socket of a new connection. (Linux 5.9) */
@@ -183,18 +202,26 @@ export const cgroupConnectUnix: On<SocketAddress> = word('cgroupConnectUnix')
 export const cgroupSendmsg4: On<SocketAddress> = word('cgroupSendmsg4')
 /** The same for IPv6. (Linux 4.18) */
 export const cgroupSendmsg6: On<SocketAddress> = word('cgroupSendmsg6')
+/** The same for sockets of the machine itself. (Linux 6.7) */
+export const cgroupSendmsgUnix: On<SocketAddress> = word('cgroupSendmsgUnix')
 /** Runs when a process of a cgroup has received from an IPv4 address by UDP, and may change what it sees. (Linux 5.2) */
 export const cgroupRecvmsg4: On<SocketAddress> = word('cgroupRecvmsg4')
 /** The same for IPv6. (Linux 5.2) */
 export const cgroupRecvmsg6: On<SocketAddress> = word('cgroupRecvmsg6')
+/** The same for sockets of the machine itself. (Linux 6.7) */
+export const cgroupRecvmsgUnix: On<SocketAddress> = word('cgroupRecvmsgUnix')
 /** Runs when a process of a cgroup asks for the address of the other side, and may change it. (Linux 5.8) */
 export const cgroupGetpeername4: On<SocketAddress> = word('cgroupGetpeername4')
 /** The same for IPv6. (Linux 5.8) */
 export const cgroupGetpeername6: On<SocketAddress> = word('cgroupGetpeername6')
+/** The same for sockets of the machine itself. (Linux 6.7) */
+export const cgroupGetpeernameUnix: On<SocketAddress> = word('cgroupGetpeernameUnix')
 /** Runs when a process of a cgroup asks for the address of a socket, and may change it. (Linux 5.8) */
 export const cgroupGetsockname4: On<SocketAddress> = word('cgroupGetsockname4')
 /** The same for IPv6. (Linux 5.8) */
 export const cgroupGetsockname6: On<SocketAddress> = word('cgroupGetsockname6')
+/** The same for sockets of the machine itself. (Linux 6.7) */
+export const cgroupGetsocknameUnix: On<SocketAddress> = word('cgroupGetsocknameUnix')
 /** Runs when a process of a cgroup reads or writes a setting in /proc/sys: 1 lets it. (Linux 5.2) */
 export const cgroupSysctl: On<Sysctl> = word('cgroupSysctl')
 /** Runs when a process of a cgroup opens or creates a device: 1 lets it. (Linux 4.15) */

@@ -214,7 +214,7 @@ export const bloomFilter: <V>(
   maxEntries: number,
   options?: MapOptions & { hashes?: number },
 ) => BloomFilterMap<V> = word('bloomFilter')
-/** Maps by key: `hashOfMaps<u32>(64, hash<u32, u64>(1024))`. (Linux 4.12) */
+/** Maps by key: `hashOfMaps<u32, HashMap<u32, u64>>(64, hash<u32, u64>(1024))`. The type of its maps is for tsc and editors. (Linux 4.12) */
 export const hashOfMaps: <K, M extends AnyMap = AnyMap>(
   maxEntries: number,
   like: M,

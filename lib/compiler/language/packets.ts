@@ -1,19 +1,20 @@
 import type { ReuseportPacket, SkBuff, SocketMessage, XdpFrame } from './contexts.js'
-import type { u32 } from './types.js'
+import type { Ref } from './maps.js'
+import type { Memory, u32 } from './types.js'
 
 /** What can be read in place. */
 export interface Readable {
   /** A struct in the packet, to be read and written in place. It is null if the packet ends before the struct does, so compare it first. */
-  read<T>(offset: number): T | null
+  read<T>(offset: number): Ref<T> | null
   /** A place that moves on as structs are read, so that you need not count. @param offset - where it begins; 0 by default */
   cursor(offset?: number): Cursor
 }
 
 export interface Cursor {
   /** The struct at the cursor, which moves behind it. It is null if the packet ends before the struct does. */
-  next<T>(): T | null
+  next<T>(): Ref<T> | null
   /** The struct at the cursor, which stays. */
-  peek<T>(): T | null
+  peek<T>(): Ref<T> | null
   /** Moves on by so many bytes. */
   skip(bytes: number): void
 }
@@ -21,9 +22,9 @@ export interface Cursor {
 /** What is copied: it may stand in pieces of memory that cannot be read in place. */
 export interface Copyable {
   /** A copy of a struct in the packet. It is null if the packet ends before the struct does. (XDP: Linux 5.18) */
-  load<T>(offset: number): T | null
+  load<T>(offset: number): Ref<T> | null
   /** Writes into the packet. Returns 0 or a negative error. Pointers into the packet have to be read again. */
-  store(offset: number, value: object): number
+  store(offset: number, value: Memory): number
 }
 
 /** The packet that a program sees, with the members of its context. */

@@ -48,6 +48,9 @@ export type Kernel = number & { readonly __length: never; readonly __bytes?: nev
   readonly [member: string]: Kernel
 }
 
+/** A struct, an array or text in memory. */
+export type Memory = object | string
+
 type Cast<T> = (value: number | bigint | boolean) => T
 /** Cuts a number off to 8 bits. */
 export const u8: Cast<u8> = word('u8')

@@ -60,7 +60,9 @@ function typesOf(
 ): Pick<ModuleMap, 'key' | 'value' | 'records' | 'isInferred'> {
   const { source } = module
   const given = call.typeParameters
-  const types = given?.type === 'TSTypeParameterInstantiation' ? given.params : []
+  const all = given?.type === 'TSTypeParameterInstantiation' ? given.params : []
+  // hashOfMaps<u32, HashMap<u32, u64>>: tsc wants the second, and the compiler knows it from the argument.
+  const types = kind === 'hashOfMaps' ? all.slice(0, Math.max(1, all.length - 1)) : all
   const wanted = parameters === 'none' ? 0 : parameters === 'key and value' ? 2 : 1
   const mayBeInferred = /^(elements|ring|perf events)/.test(family) && kind !== 'lpmTrie'
   // `unknown` leaves one of two types open.
@@ -81,7 +83,7 @@ function typesOf(
   const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) =>
     isOpen(one) ? undefined : module.type(one),
   )
-  const all = isUnion ? only.types.map((one) => module.type(one)) : first && [first]
+  const records = isUnion ? only.types.map((one) => module.type(one)) : first && [first]
   switch (parameters) {
     case 'key and value':
       return { key: first, value: second, records: undefined, isInferred }
@@ -99,9 +101,9 @@ function typesOf(
     case 'none':
       return { key: u32, value: valueTypeOf(kind), records: undefined, isInferred }
     case 'record':
-      if (all?.some((type) => type.kind !== 'struct'))
+      if (records?.some((type) => type.kind !== 'struct'))
         return source.fail(types[0]!, 'the records of a ring buffer are an interface')
-      return { key: undefined, value: undefined, records: all as StructType[] | undefined, isInferred }
+      return { key: undefined, value: undefined, records: records as StructType[] | undefined, isInferred }
   }
 }
 

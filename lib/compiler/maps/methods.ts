@@ -1,5 +1,6 @@
 // Calls of maps' functions.
 import type { ExpressionCompiler } from '../expressions.js'
+import { maySleep } from '../hooks/kinds.js'
 import { typed } from '../infer.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
@@ -94,9 +95,9 @@ const notSleepable = new Set<Family>([
   'cgroups',
 ])
 
-/** syscall programs may sleep, and some maps are not made for that. */
+/** Some maps are not made for programs that may sleep. */
 function expectSleepable({ program, source }: ExpressionCompiler, kind: string, node: ast.Node): void {
-  if (program.hook !== 'syscall') return
+  if (!maySleep(program.hook)) return
   if (kind !== 'lpmTrie' && !notSleepable.has(mapKinds[kind]!.family)) return
-  source.fail(node, `syscall programs may sleep, and those cannot use a map of the kind ${kind}`)
+  source.fail(node, `${program.hook} programs may sleep, and those cannot use a map of the kind ${kind}`)
 }

@@ -49,7 +49,7 @@ function add({ compiler, map, args, node, scope }: MapCall): Value {
 function redirect({ compiler, map, args: [key, ingress], node, scope }: MapCall): Value {
   const { hook } = compiler.program
   const isMessage = hook === 'skMsg'
-  if (!isMessage && hook !== 'skSkbVerdict')
+  if (!isMessage && hook !== 'skSkbVerdict' && hook !== 'skSkb')
     return compiler.source.fail(
       node,
       `${hook} programs cannot send on to a socket`,

@@ -61,6 +61,18 @@ describe('uprobe and uretprobe', () => {
     expect(object.data).toMatchObject({ calls: 1n, results: 1n })
   })
 
+  requiresKernel('6.0', 'may sleep, to read memory of the process', () => {
+    using object = load(`
+      export let before = data<u32>(7)
+      export const enter = uprobeSleepable('${process.execPath}:uv_os_getpriority', (who: u32, priority) => {
+        before = bpf.copyFromUser<u32>(priority) + 1
+        return 0
+      })`)
+    object.attach()
+    getPriority(process.pid)
+    expect((object.data as { before: number }).before).not.toBe(7)
+  })
+
   it('are attached by user space if they name no function', () => {
     using object = load(`
       export let calls = data<u64>(0)
