@@ -7,7 +7,9 @@ const elsewhere = [
   // Only text, types, files and packages.
   /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties|helpers)\//,
-  /^test\/(compiler\/(gen|mistakes|hooks\/mistakes|maps\/mistakes)|cli\/init|errors\/codes|docs\/testing)\.test/,
+  /^test\/(cli\/(init|types)|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
+  // What the compiler says, in which the kernel has no part.
+  /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
   /^test\/(pictures\/|profile\/outputs|symbols\/(demangle|hostile|xz))/,
   // Compares with a program of the host, whose version does not depend on the kernel.
@@ -38,7 +40,10 @@ const onOldest = [
  * What libbpf and this library do with interfaces that all kernels have in the same form. These tests run on the oldest
  * and the newest kernel, and not on those in between.
  */
-const onOldestAndNewest = [/^test\/(maps|events|cli|kernel|native|links|docs)\//]
+const onOldestAndNewest = [
+  /^test\/(maps|events|cli|kernel|native|links|docs)\//,
+  /^test\/compiler\/random\.test/,
+]
 
 /** Tests that change the state of the kernel. Each of them has a guest of its own. */
 export const alone = [/^test\/cli\/locked-down\.test/]
