@@ -7,19 +7,28 @@ import { basename, dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Failure, root, say } from '../scripts/run.mjs'
 import { build, folder } from './build.mjs'
+import { checkedNames, curveNames, curveTable, measureCurve, ratios } from './curves.mjs'
 import { others } from './others/others.mjs'
+import { writePlot } from './plot.mjs'
 import { table } from './table.mjs'
 
 const help = `Usage: npm run bench -- [--quick] [--trials N] [--json FILE] [--compare FILE]... [CASE...]
 
-  CASE         run only this case; a part of its name is enough. 'twins' compares the kernel sides of the
+  CASE         run only this case or curve; a part of its name is enough. 'twins' compares the kernel sides of the
                examples in TypeScript with those in C
   --quick      run fewer and shorter trials, to find gross errors
   --trials     how often each side runs a case
   --json       the file for the results; ${folder}/results.json by default
   --compare    add columns with the results in another file, relative to the results of C in that file if it has any
   --no-others  leave out the npm package bpf and BCC
+  --plots      draw the curves into docs/plots/
+  --check      run only a few points of each curve, and fail if a ratio to C is 30 % worse than in bench/ratios.json
+  --record     run the same points, and write their ratios to bench/ratios.json
 `
+
+const ratiosFile = 'bench/ratios.json'
+/** How much worse a ratio may become. */
+const tolerance = 1.3
 
 /** In the order of the table. */
 const names = [
@@ -47,6 +56,9 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'string', default: `${folder}/results.json` },
     compare: { type: 'string', multiple: true, default: [] },
     others: { type: 'boolean', default: true },
+    plots: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -128,11 +140,14 @@ async function main() {
   process.chdir(root)
   if (positionals.length === 1 && positionals[0] === 'twins')
     return (await import('./twins.mjs')).compareTwins()
-  const chosen = names.filter(
-    (name) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
-  )
-  if (chosen.length === 0) throw new Failure(`unknown case; expected ${names.join(', ')}`)
+  const isChosen = (name) => positionals.length === 0 || positionals.some((part) => name.includes(part))
+  const isGate = options.check || options.record
+  const chosen = isGate ? [] : names.filter(isChosen)
+  const chosenCurves = (isGate ? checkedNames : curveNames).filter(isChosen)
+  if (chosen.length + chosenCurves.length === 0)
+    throw new Failure(`unknown case; expected ${[...names, ...curveNames].join(', ')}`)
   await build()
+  if (isGate) return gate(chosenCurves)
   const contestants = options.others ? await others(chosen, folder) : []
 
   const { libbpfVersion } = await import('libbpf-node')
@@ -166,6 +181,8 @@ async function main() {
       results.columns[column] = { ...results.columns[column], ...figures }
     }
   }
+  results.curves = []
+  for (const name of chosenCurves) results.curves.push(await measureCurve(name, curveOptions(options.quick)))
   mkdirSync(dirname(options.json), { recursive: true })
   writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
   const compared = options.compare.map((file) => ({
@@ -185,6 +202,39 @@ async function main() {
     const section = rows.filter((row) => row.baseline === baseline)
     console.log(`${table(section, results, compared, baseline)}\n`)
   }
+  for (const curve of results.curves) console.log(`${curveTable(curve)}\n`)
+  if (options.plots) for (const curve of results.curves) writePlot(curve)
+}
+
+const curveOptions = (isQuick) => ({
+  isQuick,
+  trials: Number(options.trials ?? (isQuick ? 3 : 5)),
+  producerCpu,
+  consumerCpu,
+})
+
+/** Fails if a ratio to C is much worse than the one that was recorded. What is worse is measured a second time. */
+async function gate(chosen) {
+  const measure = async (names) => {
+    const curves = []
+    for (const name of names) curves.push(await measureCurve(name, curveOptions(true)))
+    for (const curve of curves) console.log(`${curveTable(curve)}\n`)
+    return ratios(curves)
+  }
+  const found = await measure(chosen)
+  const known = JSON.parse(readFileSync(ratiosFile, 'utf8'))
+  if (options.record) {
+    writeFileSync(ratiosFile, `${JSON.stringify({ ...known, ...found }, null, 2)}\n`)
+    return
+  }
+  const worse = (ratios) => Object.keys(ratios).filter((key) => ratios[key] > tolerance * known[key])
+  const suspects = new Set(worse(found).map((key) => key.split(' ')[0]))
+  if (suspects.size === 0) return
+  const again = await measure([...suspects])
+  const lines = worse(again)
+    .filter((key) => worse(found).includes(key))
+    .map((key) => `${key}: ${again[key]} x C, and ${found[key]} before; ${known[key]} is recorded`)
+  if (lines.length > 0) throw new Failure(`slower than recorded in ${ratiosFile}:\n${lines.join('\n')}`)
 }
 
 try {

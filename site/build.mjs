@@ -44,6 +44,7 @@ function copyPages() {
   for (const name of readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))) {
     writeFileSync(join(pages, name), toSite(readFileSync(join(root, 'docs', name), 'utf8'), 'docs'))
   }
+  cpSync(join(root, 'docs/plots'), join(pages, 'public/plots'), { recursive: true })
   for (const name of ['README', 'SECURITY', 'CONTRIBUTING', 'CHANGELOG']) {
     const text = toSite(readFileSync(join(root, `${name}.md`), 'utf8'), '.')
     writeFileSync(join(pages, `${name.toLowerCase()}.md`), text)

@@ -1,4 +1,4 @@
-// Checks that every link inside of the built site leads to a page, and to an anchor of it.
+// Checks that every link inside of the built site leads to a page, and to an anchor of it, and that images exist.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { files } from '../scripts/files.mjs'
@@ -12,8 +12,8 @@ export function brokenLinks(dist) {
   }
   const broken = new Set()
   for (const page of files(dist, /\.html$/)) {
-    for (const [, href] of load(page).matchAll(/<a [^>]*href="([^"]+)"/g)) {
-      if (/^(https?:|mailto:)/.test(href)) continue
+    for (const [, href] of load(page).matchAll(/<(?:a [^>]*href|img [^>]*src)="([^"]+)"/g)) {
+      if (/^(https?:|mailto:|data:)/.test(href)) continue
       const [path, anchor] = decodeURIComponent(href).replaceAll('&amp;', '&').split('#')
       const target = path === '' ? page : path.startsWith('/') ? join(dist, path) : join(dirname(page), path)
       const file = target.endsWith('/') || target === dist ? join(target, 'index.html') : target

@@ -4,6 +4,7 @@ import { join, normalize } from 'node:path/posix'
 /** Where files of the repository are in the site; what is not in it becomes plain text. */
 function placeOf(path) {
   if (/^docs\/[\w-]+\.md$/.test(path)) return `/${path.slice('docs/'.length)}`
+  if (/^docs\/plots\/[\w-]+\.svg$/.test(path)) return path.slice('docs'.length)
   if (/^(README|SECURITY|CONTRIBUTING|CHANGELOG)\.md$/.test(path)) return `/${path.toLowerCase()}`
   const [, example] = path.match(/^examples\/([\w-]+)\/?$/) ?? []
   return example === undefined ? undefined : `/examples/${example}.md`
