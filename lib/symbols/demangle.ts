@@ -17,7 +17,8 @@ export function demangle(name: string): string {
   // The suffix is not part of the mangled name for every library.
   const [, mangled = name, suffix = ''] = /^(.*?)((?:\.(?!_)[\w$]+)*(?:@plt)?)$/s.exec(name) ?? []
   const text = native.demangle(mangled.replace(/^_+Z/, '_Z'))
-  return text === undefined ? name : `${text}${suffix}`
+  // GNU's library writes `> >`, and LLVM's, which is in the prebuilt addons, `>>`.
+  return text === undefined ? name : `${text.replace(/> (?=>)/g, '>')}${suffix}`
 }
 
 /**

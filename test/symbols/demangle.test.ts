@@ -4,7 +4,7 @@ import { demangle } from '../../lib/symbols/demangle.js'
 describe('demangle', () => {
   it.each([
     ['_ZN4shop4TillIiE4openEi', 'shop::Till<int>::open(int)'],
-    ['_ZNSt6vectorIiSaIiEE9push_backEOi', 'std::vector<int, std::allocator<int> >::push_back(int&&)'],
+    ['_ZNSt6vectorIiSaIiEE9push_backEOi', 'std::vector<int, std::allocator<int>>::push_back(int&&)'],
     ['_Z3fooPKcz', 'foo(char const*, ...)'],
     ['_Z3barv.cold', 'bar() [clone .cold]'],
     ['_Znwm@plt', 'operator new(unsigned long)@plt'],
