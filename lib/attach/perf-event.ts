@@ -9,7 +9,7 @@ import { attachTo, u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
 import { unreadable } from './file.js'
 
-/** The hardware counters that have a name. @internal */
+// The counters that have a name.
 export const hardware = [
   'cpu-cycles',
   'instructions',
@@ -22,7 +22,7 @@ export const hardware = [
   'stalled-cycles-backend',
   'ref-cpu-cycles',
 ] as const
-/** The software counters that have a name. @internal */
+
 export const software = [
   'cpu-clock',
   'task-clock',
