@@ -47,6 +47,11 @@ export function formatted(
   if (values.length > mostArguments)
     compiler.source.fail(values[mostArguments]!, `${word} has ${mostArguments} values at most`)
   const parts = values.map((value) => part(compiler, value, scope))
+  if (texts.some((text) => text.includes('%')))
+    compiler.expectKernel('5.13', node, 'a percent sign in print', 'Write percent.')
+  const strings = values.filter((_, i) => parts[i]!.format === '%s')
+  if (strings.length > 1)
+    compiler.expectKernel('5.13', strings[1]!, 'print with more than one text', 'Print two lines.')
   const literals = texts.map((text) => text.replaceAll('%', '%%').replace(/\n$/, ''))
   const text = `${literals.map((literal, i) => literal + (parts[i]?.format ?? '')).join('')}${end}`
   const format = compiler.newReg()

@@ -219,6 +219,19 @@ const forOldKernels: [string, string, string, string][] = [
     '11:22 a loop whose end the kernel has to find needs Linux 6.4, and the program has to load into 6.1 | Write for (const i of range(100)) { ... }, and leave it with break.',
   ],
   [
+    'a line with a percent sign',
+    '5.10',
+    "print('100%')",
+    '10:1 a percent sign in print needs Linux 5.13, and the program has to load into 5.10 | Write percent.',
+  ],
+  [
+    'a line of two texts',
+    '5.10',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template
+    'print(`${task.comm} ${task.comm}`)',
+    '10:23 print with more than one text needs Linux 5.13, and the program has to load into 5.10 | Print two lines.',
+  ],
+  [
     'a line of four values',
     '5.10',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template

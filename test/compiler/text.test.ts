@@ -75,7 +75,12 @@ describe('print', () => {
 
   it('writes numbers and text into the trace', async () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template
-    expect(await printed('ours [${minus} ${name} 100% ${0x1_0000_0000n}]')).toBe('-5 x%y 100% 4294967296')
+    expect(await printed('ours [${minus} ${name} ${0x1_0000_0000n}]')).toBe('-5 x%y 4294967296')
+  })
+
+  requiresKernel('5.13', 'writes percent signs, and more than one text', async () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template
+    expect(await printed('ours [${name} 100% ${name}]')).toBe('x%y 100% x%y')
   })
 
   requiresKernel('5.16', 'writes more than three values', async () => {

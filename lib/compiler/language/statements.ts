@@ -32,7 +32,7 @@ export const flavor: <T>(pointer: unknown) => T = word('flavor')
 
 /**
  * Writes a line into the kernel's trace, which `npx libbpf-node trace` shows: ``print(`${comm} has pid ${pid}`)``. Values are numbers and text.
- * More than three need Linux 5.16.
+ * More than three need Linux 5.16, and more than one text or a percent sign Linux 5.13.
  */
 export const print: (text: string) => void = word('print')
 
