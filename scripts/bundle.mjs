@@ -60,7 +60,7 @@ const { output } = await bundle.write({
       // The library is one file, instead of one for each set of entry points that share it.
       {
         name: 'library',
-        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|profile|trace|btf\/c-type|machine\/binary-probes)/,
+        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|profile|trace|tools|btf\/c-type|machine\/binary-probes)/,
       },
     ],
   },

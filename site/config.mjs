@@ -31,6 +31,7 @@ const guide = [
     ['Typed data', '/typed-data'],
     ['The kernel side in TypeScript', '/kernel-side'],
     ['Questions in one line', '/tracing'],
+    ['Tools', '/tools'],
     ['Symbols', '/symbols'],
     ['Tests without a kernel', '/testing'],
     ['Programs as data', '/asm'],

@@ -6,6 +6,8 @@ export interface Command {
   readonly summary: string
   /** The rest of the help. */
   readonly help: string
+  /** The help for some arguments, if they have one of their own. */
+  helpOf?(args: readonly string[]): Promise<string | undefined>
   /** Runs the command and returns the exit code; see {@link exitCodes}. */
   run(args: string[]): Promise<number>
 }

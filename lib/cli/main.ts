@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   latency: async () => ({ command: (await import('./histograms.js')).latency }),
   stacks: () => import('./stacks.js'),
   run: () => import('./run.js'),
+  tool: () => import('./tool.js'),
   profile: () => import('./profile.js'),
   gen: () => import('./gen.js'),
   types: () => import('./types.js'),
@@ -40,7 +41,8 @@ async function main([name, ...args]: string[]): Promise<number> {
   const { command } = await commands[wanted]!()
   const ownArgs = args.includes('--') ? args.slice(0, args.indexOf('--')) : args
   if (name === 'help' || ownArgs.includes('--help') || ownArgs.includes('-h')) {
-    process.stdout.write(helpOf(wanted, command))
+    const own = await command.helpOf?.(name === 'help' ? args.slice(1) : ownArgs)
+    process.stdout.write(own ?? helpOf(wanted, command))
     return exitCodes.ok
   }
   try {

@@ -93,17 +93,21 @@ export class Aggregate<K> extends Session {
 
   /** A table with a bar for each row, or for the first `count` rows. */
   override toString(count?: number): string {
-    const rows = this.top(count ?? Number.POSITIVE_INFINITY)
-    const most = rows.reduce((max, { value }) => Math.max(max, value), 0)
-    const width = rows.reduce((max, { value }) => Math.max(max, String(value).length), 0)
-    return rows
-      .map(({ key, value }) =>
-        [String(value).padStart(width), bar(value / most, 20, true).padEnd(20), describeKey(key)]
-          .join(' ')
-          .trimEnd(),
-      )
-      .join('\n')
+    return drawRows(this.top(count ?? Number.POSITIVE_INFINITY))
   }
+}
+
+/** Rows with a bar for each. */
+export function drawRows(rows: readonly Row<unknown>[]): string {
+  const most = rows.reduce((max, { value }) => Math.max(max, value), 0)
+  const width = rows.reduce((max, { value }) => Math.max(max, String(value).length), 0)
+  return rows
+    .map(({ key, value }) =>
+      [String(value).padStart(width), bar(value / most, 20, true).padEnd(20), describeKey(key)]
+        .join(' ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 /** A key in one line: its parts with a comma between them. */

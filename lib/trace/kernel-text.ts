@@ -104,6 +104,11 @@ export class KernelText {
     const { body } = this.#function
     const returned = (node: ast.Expression | null | undefined): string => {
       if (!node || isNothing(node)) return 'return 0'
+      // `void table.set(...)` is done, and makes no event.
+      if (node.type === 'UnaryExpression' && node.operator === 'void') {
+        const { before, text } = this.#rewritten(node.argument)
+        return `{ ${before}\n${text}; return 0 }`
+      }
       const { before, text, isObject } = this.#value(node)
       return `{ ${before}\n${onReturn(text, isObject)}; return 0 }`
     }
@@ -354,7 +359,7 @@ function wordNamed(name: string): string | undefined {
 const isNothing = (node: ast.Expression): boolean =>
   node.type === 'NullLiteral' ||
   (node.type === 'Identifier' && node.name === 'undefined') ||
-  (node.type === 'UnaryExpression' && node.operator === 'void')
+  (node.type === 'UnaryExpression' && node.operator === 'void' && node.argument.type === 'NumericLiteral')
 
 /** Whether nothing after a statement is ever reached. */
 function isLeftAlways(node: ast.Statement | null | undefined): boolean {

@@ -79,10 +79,14 @@ const plainWords: TableWords = { call: () => undefined }
  */
 export function table<K = unknown, V = number>({
   maxKeys = 10_240,
-}: TableOptions = {}): SharedTable<HashMap<K, V>, Table<K, V>> {
+  forgets = false,
+}: TableOptions & {
+  /** If there is no other room, a new key takes the place of one that was not used for long; false by default. */
+  readonly forgets?: boolean
+} = {}): SharedTable<HashMap<K, V>, Table<K, V>> {
   expectMaxKeys(maxKeys)
   return {
-    declare: (name) => `export const ${name} = hash(${maxKeys})`,
+    declare: (name) => `export const ${name} = ${forgets ? 'lruHash' : 'hash'}(${maxKeys})`,
     words: plainWords,
     open: (opened, name) => new Table<K, V>(opened, name),
   }

@@ -25,6 +25,8 @@ export interface ProbeRecord {
   /** The same as the functions of these names, for code that is bundled or minified. */
   readonly str: (address: number) => string
   readonly kstr: (address: number) => string
+  readonly u32: (number: number) => number
+  readonly s32: (number: number) => number
   /** What the function returned: for kretprobe, fexit and tracepoints of the kind `sys_exit`. */
   readonly retval: number
   /** The name of the probe, such as `kprobe:vfs_read`. */

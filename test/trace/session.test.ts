@@ -47,7 +47,7 @@ describe('session', () => {
 
   it('runs begin and end once, and reads what was counted after it has stopped', async () => {
     using both = await session({ seen: counter<string>() }, [
-      ['begin', (r, { seen }) => seen.add(r.probe)],
+      ['begin', (r, { seen }) => void seen.add(r.probe)],
       ['end', (r, { seen }) => seen.add(r.probe)],
     ])
     expect(both.tables.seen.rows()).toEqual([{ key: 'begin', value: 1 }])

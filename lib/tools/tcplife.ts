@@ -1,0 +1,56 @@
+import { session } from '../trace/several.js'
+import { table } from '../trace/tables.js'
+import { destination, type Socket, socketMembers, source } from './addresses.js'
+import type { EventTool } from './tool.js'
+
+interface Life extends Socket {
+  readonly pid: number
+  readonly comm: string
+  readonly nanoseconds: number
+  /** That of this machine, which the socket has lost by the end. */
+  readonly port: number
+}
+
+/**
+ * A connection begins when it is in TCP_ESTABLISHED (1), or tries to be: TCP_SYN_SENT (2), TCP_SYN_RECV (3). Its process
+ * is the one that connects, or the one that closes it (TCP_FIN_WAIT1 is 4, TCP_LAST_ACK 9): when the network changes the
+ * state, any process may be running.
+ */
+const changed = `(r, { born, owners }) => {
+  const sk = r.args.sk
+  if (sk.sk_protocol !== 6) return
+  const key = u64(sk)
+  const state = r.args.newstate
+  if (state < 4) born.set(key, r.nsecs)
+  if (state === 2 || state === 4 || state === 9) owners.set(key, { pid: r.pid, comm: r.comm, port: u32(sk.__sk_common.skc_num) })
+  if (state !== 7) return
+  const begin = born.get(key)
+  if (!begin) return
+  const nanoseconds = r.nsecs - begin.value
+  born.delete(key)
+  const owner = owners.get(key)
+  if (!owner) return
+  return { pid: owner.pid, comm: owner.comm, port: owner.port, nanoseconds,${socketMembers} }
+}`
+
+export const tool: EventTool<Life> = {
+  summary: 'TCP connections, and how long they were open',
+  help: 'Prints a line for each connection when it has ended.',
+  columns: [
+    ['PID', 8, ({ pid }) => pid],
+    ['COMM', 16, ({ comm }) => comm],
+    ['FROM', 24, source],
+    ['PORT', 5, ({ port }) => port],
+    ['TO', 24, destination],
+    ['PORT', 5, ({ dport }) => dport],
+    ['MS', 0, ({ nanoseconds }) => (nanoseconds / 1e6).toFixed(2)],
+  ],
+  open: () =>
+    session(
+      {
+        born: table({ maxKeys: 65_536, forgets: true }),
+        owners: table({ maxKeys: 65_536, forgets: true }),
+      },
+      [['rt:inet_sock_set_state', changed]],
+    ),
+}

@@ -1,0 +1,54 @@
+// What the tools have in common. Each is a file, whose functions run in the kernel.
+import type { Session } from '../trace/session.js'
+
+export interface ToolOptions {
+  /** Only this process. */
+  readonly pid?: number
+  /** One answer for each process, instead of one for all. */
+  readonly each?: boolean
+  /** What stands behind the name of the tool. */
+  readonly args: readonly string[]
+}
+
+/** A column of a line: its title, its width, and the text of it. */
+export type Column<E> = readonly [title: string, width: number, text: (event: E) => string | number]
+
+interface CommonTool {
+  readonly summary: string
+  /** The arguments that stand behind the name. */
+  readonly usage?: string
+  readonly help: string
+  /** False if it cannot be limited to a process. */
+  readonly isOfProcess?: boolean
+  /** Whether it can have an answer for each process. */
+  readonly hasEach?: boolean
+}
+
+/** A tool that prints a line for each event. */
+export interface EventTool<E> extends CommonTool {
+  readonly columns: readonly Column<E>[]
+  open(options: ToolOptions): Promise<Session & Losing & { readonly events: Events }>
+}
+
+/** A tool that has one answer, which grows. */
+export interface AnswerTool extends CommonTool {
+  open(options: ToolOptions): Promise<Session & Answer & Losing>
+}
+
+interface Events {
+  on(listener: (event: unknown) => void): void
+}
+
+interface Losing {
+  /** How much was left out because a map or the buffer was full. */
+  readonly lost: number
+}
+
+interface Answer {
+  toString(count?: number): string
+  toJSON(): unknown
+}
+
+/** Options as sessions take them. */
+export const onlyPid = ({ pid }: Pick<ToolOptions, 'pid'>): { pid?: number } =>
+  pid === undefined ? {} : { pid }

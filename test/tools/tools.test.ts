@@ -1,0 +1,167 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createConnection, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
+import { useTracefs } from '../helpers/privileged.js'
+import { until } from '../helpers/until.js'
+
+const main = 'dist/lib/cli/main.js'
+const children: ChildProcess[] = []
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
+/** Starts a tool that prints events, and waits until it has printed its head, which is after it has attached. */
+async function start(...args: string[]): Promise<{ lines: () => string[]; stop: () => Promise<string> }> {
+  const child = spawn(process.execPath, [main, 'tool', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  children.push(child)
+  let [text, errors] = ['', '']
+  child.stdout.on('data', (data) => (text += data))
+  child.stderr.on('data', (data) => (errors += data))
+  await until('the tool has printed its head', () => {
+    if (child.exitCode !== null) throw new Error(errors)
+    return text.includes('\n')
+  })
+  const stop = async (): Promise<string> => {
+    child.kill('SIGINT')
+    await once(child, 'exit')
+    return text
+  }
+  return { lines: () => text.split('\n'), stop }
+}
+
+const seen = async (lines: () => string[], line: RegExp) => {
+  await until(`there is ${line}`, () => lines().some((one) => line.test(one)))
+}
+
+/** Runs a tool that has one answer for a second. */
+const answer = (...args: string[]): string =>
+  execFileSync(process.execPath, [main, 'tool', ...args, '--seconds', '1'], { encoding: 'utf8' })
+
+async function connect(): Promise<number> {
+  const server = createServer((socket) => socket.end('x')).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const socket = createConnection(port, '127.0.0.1')
+  socket.resume()
+  await once(socket, 'close')
+  server.close()
+  return port
+}
+
+describe('tools', () => {
+  useTracefs()
+
+  it('execsnoop reports programs with their arguments', async () => {
+    const { lines } = await start('execsnoop')
+    execFileSync('/bin/echo', ['a b', 'it-is-me'])
+    await seen(lines, /echo +\/bin\/echo "a b" it-is-me$/)
+  })
+
+  it('opensnoop reports files, and why they could not be opened', async () => {
+    const path = join(tmpdir(), 'libbpf-node-opensnoop')
+    writeFileSync(path, '')
+    const { lines } = await start('opensnoop', '--pid', String(process.pid))
+    readFileSync(path)
+    expect(() => readFileSync('/nowhere/at/all')).toThrow()
+    await seen(lines, new RegExp(` \\d+ +${path}$`))
+    await seen(lines, / -1 +ENOENT +\/nowhere\/at\/all$/)
+    rmSync(path)
+  })
+
+  it('syscount names system calls', () => {
+    expect(answer('syscount')).toMatch(/^ *\d+ [█▏▎▍▌▋▊▉ ]+ (read|openat|futex|epoll_wait|epoll_pwait)$/m)
+    const rows = JSON.parse(answer('syscount', '--each', '--json')) as { key: string; value: number }[]
+    expect(rows.some(({ key, value }) => key === 'node' && value > 0)).toBe(true)
+  })
+
+  requiresKernel('5.14', 'runqlat has the time that threads wait', () => {
+    expect(answer('runqlat')).toMatch(/^\(us\)\n(\[.*[\])] +\d+ \|.*\|\n)+/)
+    expect(answer('runqlat', '--each')).toMatch(/^\S.* \(us\)\n\[/)
+  })
+
+  it('biolatency starts on every kernel', () => {
+    expect(answer('biolatency')).toMatch(/^(\(us\)|nothing yet)/)
+  })
+
+  it('tcpconnect and tcplife report connections', async () => {
+    const [connects, lives] = [await start('tcpconnect'), await start('tcplife')]
+    const port = await connect()
+    await seen(connects.lines, new RegExp(`${process.pid} .* 4 +127\\.0\\.0\\.1 +127\\.0\\.0\\.1 +${port}$`))
+    await seen(
+      lives.lines,
+      new RegExp(`${process.pid} .*127\\.0\\.0\\.1 +${port} +127\\.0\\.0\\.1 +\\d+ +\\d+\\.\\d\\d$`),
+    )
+  })
+
+  it.each(['tcpretrans', 'oomkill', 'capable'])('%s attaches', async (name) => {
+    const { stop } = await start(name)
+    expect(await stop()).toMatch(/^(FROM|KILLED|PID) /)
+  })
+
+  it('funclatency measures functions of libraries', () => {
+    expect(answer('funclatency', 'libc.so.6:getenv')).toMatch(/^(\(us\)|nothing yet)/)
+  })
+
+  requiresKernel('6.6', 'nodegc reports collections', async () => {
+    const { lines } = await start('nodegc', process.execPath)
+    const script = 'let a = []; for (let i = 0; i < 1e6; i++) a.push({ i })'
+    execFileSync(process.execPath, ['-e', script])
+    await seen(lines, /^\d+ +\d+\.\d\d +young objects/)
+  })
+
+  it('sslsniff shows what is sent and received', async () => {
+    const { lines } = await start('sslsniff', process.execPath)
+    const script = `const tls = require('node:tls')
+      const psk = Buffer.alloc(16, 1), ciphers = 'PSK', minVersion = 'TLSv1.2', maxVersion = 'TLSv1.2'
+      const server = tls.createServer({ ciphers, minVersion, maxVersion, pskCallback: () => psk }, (s) => s.end('the answer'))
+      server.listen(0, () => {
+        const options = { port: server.address().port, ciphers, minVersion, maxVersion, checkServerIdentity() {} }
+        const s = tls.connect({ ...options, pskCallback: () => ({ psk, identity: 'me' }) }, () => s.write('a secret'))
+        s.on('data', () => {}).on('close', () => server.close())
+      })`
+    execFileSync(process.execPath, ['-e', script])
+    await seen(lines, /node +sent +8 +"a secret"/)
+    await seen(lines, /node +received +10 +"the answer"/)
+  })
+
+  requiresFeature('kprobes', 'filelife reports files that are deleted', async () => {
+    const { lines } = await start('filelife')
+    const path = join(tmpdir(), 'libbpf-node-life')
+    writeFileSync(path, '')
+    rmSync(path)
+    await seen(lines, / \d+\.\d\d +libbpf-node-life$/)
+  })
+
+  requiresFeature('kprobes', 'funclatency measures functions of the kernel', () => {
+    expect(answer('funclatency', 'vfs_read', '--each')).toMatch(/ \(us\)\n\[/)
+  })
+
+  it('are listed, and have help of their own', () => {
+    const run = (...args: string[]) => execFileSync(process.execPath, [main, ...args], { encoding: 'utf8' })
+    const names = run('tool')
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ')[0]!)
+    expect(names).toHaveLength(16)
+    for (const name of ['execsnoop', 'funclatency', 'profile'])
+      expect(run('tool', name, '--help')).toContain(`Usage: libbpf-node tool ${name} `)
+    for (const name of names) expect(readFileSync('docs/tools.md', 'utf8')).toContain(`## ${name}\n`)
+  })
+
+  it.each<[string[], RegExp]>([
+    [['nothing'], /there is no tool 'nothing'; there are biolatency/],
+    [['execsnoop', 'more'], /unexpected argument 'more'/],
+    [['execsnoop', '--each'], /execsnoop has no --each/],
+    [['biolatency', '--pid', '1'], /biolatency has no --pid/],
+    [['funclatency'], /name one function/],
+    [['sslsniff', '/bin/true'], /SSL_write/],
+  ])('refuse %j', (args, message) => {
+    expect(() => execFileSync(process.execPath, [main, 'tool', ...args], { stdio: 'pipe' })).toThrow(message)
+  })
+})
