@@ -53,6 +53,7 @@ export function compile(
 ): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
+  module.expectImported()
   if (module.programs.length === 0) {
     source.fail(
       { start: 0, end: 1 },

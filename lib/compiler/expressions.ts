@@ -57,7 +57,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
           this.source.fail(
             node,
             `${this.text(node)} is not a whole number that JavaScript has exactly`,
-            'The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+            'The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
           )
         }
         return { kind: 'constant', value: BigInt(node.value) }

@@ -39,3 +39,56 @@ export function checkImport(source: Source, node: ast.ImportDeclaration): void {
 }
 
 const types = new Set(['be16', 'be32', 'be64', 'bytes', 'char', 'kernel', 'user'])
+
+/**
+ * Checks that a file which imports words of the language imports all that it uses, as tsc does. A file without such an
+ * import, which is compiled at run time, has all of them.
+ */
+export function checkWords(source: Source, statements: readonly ast.Statement[]): void {
+  const imported = new Set<string>()
+  const declared = new Set<string>()
+  const used: ast.Identifier[] = []
+  for (const node of statements) {
+    if (node.type === 'ImportDeclaration') {
+      if (node.source.value !== languageModule) continue
+      for (const specifier of node.specifiers) imported.add(specifier.local.name)
+    } else namesIn(node, used, declared)
+  }
+  if (imported.size === 0) return
+  for (const node of used) {
+    const { name } = node
+    if (!words.has(name) && !types.has(name)) continue
+    if (imported.has(name) || declared.has(name)) continue
+    source.fail(node, `'${name}' is not imported`, `Add it to the import from '${languageModule}'.`)
+  }
+}
+
+/** The names that stand for something of their own, in the order of the text, and those that are declared. */
+function namesIn(node: ast.Node, used: ast.Identifier[], declared: Set<string>): void {
+  if (node.type === 'Identifier') used.push(node)
+  for (const [key, child] of Object.entries(node) as [string, unknown][]) {
+    const isName =
+      (key === 'property' && node.type === 'MemberExpression' && !node.computed) ||
+      (key === 'key' && 'computed' in node && !node.computed) ||
+      (key === 'label' && node.type !== 'Identifier')
+    if (isName) continue
+    for (const one of Array.isArray(child) ? child : [child]) {
+      if (!isNode(one)) continue
+      if (one.type === 'Identifier' && (key === 'id' || key === 'params')) declared.add(one.name)
+      else namesIn(one, used, declared)
+    }
+  }
+  // The type of a name that is declared.
+  for (const one of declaredIn(node)) if (one.typeAnnotation) namesIn(one.typeAnnotation, used, declared)
+}
+
+const isNode = (value: unknown): value is ast.Node =>
+  typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
+
+function declaredIn(node: ast.Node): ast.Identifier[] {
+  const id = 'id' in node ? [node.id] : []
+  const params = 'params' in node && Array.isArray(node.params) ? (node.params as ast.Node[]) : []
+  return [...id, ...params].filter(
+    (one): one is ast.Identifier => isNode(one) && (one as ast.Node).type === 'Identifier',
+  )
+}

@@ -1,7 +1,7 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
 import type { MapDefinition } from '../asm/map-definition.js'
 import { hooks } from './hooks/kinds.js'
-import { checkImport } from './imports.js'
+import { checkImport, checkWords } from './imports.js'
 import { declareMap } from './maps/declare.js'
 import { mapKinds } from './maps/kinds.js'
 import { opaqueTypes } from './maps/opaque.js'
@@ -93,6 +93,7 @@ export class Module {
       if (declaration?.type === 'TSInterfaceDeclaration') this.exported.push(declaration.id.name)
       return declaration ?? node
     })
+    this.expectImported = () => checkWords(source, statements)
     this.calls = countCalls(statements)
     // Types may be used above the place where they are declared.
     for (const node of statements)
@@ -103,6 +104,8 @@ export class Module {
     for (const node of statements) this.#statement(node)
   }
 
+  /** Refuses words of the language that the file uses and does not import. */
+  readonly expectImported: () => void
   /** The names of interfaces that user space gets, too, even if no map or variable has them. */
   readonly exported: string[] = []
   readonly #interfaces = new Map<string, ast.TSInterfaceDeclaration>()
@@ -193,7 +196,7 @@ export class Module {
       this.source.fail(
         init,
         `${init.value} is not a whole number that JavaScript has exactly`,
-        'The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+        'The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
       )
     if (init?.type === 'ArrowFunctionExpression' || init?.type === 'FunctionExpression') {
       this.#expectPlain(init)
@@ -317,6 +320,13 @@ export class Module {
       }
       case 'ParenthesizedExpression':
         return this.constant(node.expression)
+      case 'CallExpression': {
+        const type = node.callee.type === 'Identifier' ? integers[node.callee.name] : undefined
+        const [argument, ...more] = node.arguments
+        const value = type && argument && more.length === 0 ? this.constant(argument) : undefined
+        if (type === undefined || value === undefined) return undefined
+        return type.signed ? BigInt.asIntN(type.size * 8, value) : BigInt.asUintN(type.size * 8, value)
+      }
       case 'UnaryExpression': {
         const value = this.constant(node.argument)
         if (value === undefined) return undefined

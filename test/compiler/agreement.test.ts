@@ -54,6 +54,7 @@ const right: Record<string, string> = {
   'records of two types': inTracepoint(
     "two.emit<Event>({ pid: 1, comm: 'a' })\ntwo.emit<Ended>({ code: 1, after: 2 })\nreturn 0",
   ),
+  'a large number': inTracepoint('total = u64(0xffffffffffffffffn)\nreturn 0'),
   'a struct of zeros': inTracepoint('const e = zero<Event>()\ne.pid = 1\nevents.emit(e)\nreturn 0'),
   'a loop': inTracepoint('for (const i of range(4)) total += i\nreturn 0'),
   'the running thread': inTracepoint('const t = bpf.getCurrentTask()\nreturn t.tgid'),
@@ -81,6 +82,8 @@ const wrong: Record<string, string> = {
   'text as a number': inTracepoint('total = task.comm\nreturn 0'),
   'a number as text': inTracepoint('name = task.tgid\nreturn 0'),
   'kernel memory that is written': inTracepoint('task.tgid = 1\nreturn 0'),
+  'a word that is not imported': inTracepoint('print(`x`)\nreturn 0'),
+  'a type that is not imported': inTracepoint('const x: be64 = 1\nreturn 0'),
   'a parameter too many': `${head}export const p = tpBtf('sched_process_exec', (a, b, c, d) => 0)\n`,
   'a number that is too large for its type': inTracepoint('const x: u32 = bpf.ktimeGetNs()\nreturn s32(x)'),
   'a member that is too small': inTracepoint("events.emit({ pid: task.start_time, comm: 'a' })\nreturn 0"),

@@ -63,8 +63,8 @@ describe('libbpf-node gen FILE.bpf.ts', () => {
   it('refuses what the oldest kernel does not have', () => {
     writeFileSync(
       join(folder, 'loop.bpf.ts'),
-      `${source}
-export let left = data<u64>(64)
+      `import { data, type u64 } from 'libbpf-node/kernel'
+${source}export let left = data<u64>(64)
 export const count = rawTp('sched_process_exit', () => {
   while (left > 3) left >>= 1
   return 0

@@ -113,7 +113,7 @@ const bodies: [string, string, string][] = [
   [
     'a fraction',
     'const x = 1.5\nreturn 0',
-    '11:11 1.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+    '11:11 1.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
   ],
   [
     'a helper that is misspelled',

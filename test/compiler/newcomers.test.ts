@@ -276,7 +276,7 @@ const inTracepoint: Mistake[] = [
   [
     'a half',
     'total = 0.5\nreturn 0',
-    '12:9 0.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+    '12:9 0.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
   ],
   [
     'a power',
@@ -286,7 +286,7 @@ const inTracepoint: Mistake[] = [
   [
     'a large number without an n',
     'total = 0xffffffffffffffff\nreturn 0',
-    '12:9 0xffffffffffffffff is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+    '12:9 0xffffffffffffffff is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
   ],
   [
     'a number of more than 64 bits',
@@ -802,7 +802,7 @@ const inFile: Mistake[] = [
   [
     'a constant that is a fraction',
     'const s = 1.5\nexport const p = syscall(() => 0)',
-    '1:11 1.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n: 0xffffffffffffffffn.',
+    '1:11 1.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
   ],
   [
     'a parameter without a type',
