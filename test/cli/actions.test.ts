@@ -81,7 +81,7 @@ describe('libbpf-node prog', () => {
     expect((await refusal('prog', 'detach', String(id))).stderr).toContain(`program ${id} has no link`)
   })
 
-  requiresKernel('5.7', 'attaches to a cgroup and to an interface', async () => {
+  requiresKernel('6.7', 'attaches to a cgroup and to an interface', async () => {
     await run('prog', 'loadall', objectPath('attach-cgroup'), bpffs('all'))
     await run(
       'prog',

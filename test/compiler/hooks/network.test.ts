@@ -380,7 +380,8 @@ describe('sockets', () => {
       })`)
     const data = new Uint8Array(64)
     const { retval, data: keys } = object.program('p').testRunSync({ data, dataOutSize: 64 })
-    expect(retval).toBe(0)
+    // Older kernels return 1 if the program took the packet apart, newer ones what it returned.
+    expect([0, 1]).toContain(retval)
     expect(new DataView(keys.buffer, keys.byteOffset).getUint16(2, true)).toBe(34)
     expect(keys[9]).toBe(17)
   })

@@ -251,7 +251,7 @@ describe('system calls', () => {
 })
 
 describe('probes of kernel functions', () => {
-  requiresFeature('kprobes', 'kprobeMulti sees all that match (Linux 5.18)', () => {
+  requiresFeature('fprobe', 'kprobeMulti sees all that match (Linux 5.18)', () => {
     using object = load(`
       export let calls = data<u64>(0)
       export let results = data<u64>(0)
@@ -296,15 +296,15 @@ describe('probes of kernel functions', () => {
 
   it('name their section as libbpf reads it', () => {
     const { programs } = compile(`
-      export const a = fentry('do_unlinkat', (dfd, name) => 0)
-      export const b = fexit('do_unlinkat', (dfd, name, result) => 0)
+      export const a = fentry('vfs_fsync', (file, datasync) => 0)
+      export const b = fexit('vfs_fsync', (file, datasync, result) => 0)
       export const c = fmodRet('security_file_open', (file) => 0)
       export const d = lsm('file_open', (file) => 0)
       export const e = lsmCgroup('socket_create', (family) => 1)
       export const license = 'GPL'`)
     expect(programs.map(({ section }) => section)).toEqual([
-      'fentry/do_unlinkat',
-      'fexit/do_unlinkat',
+      'fentry/vfs_fsync',
+      'fexit/vfs_fsync',
       'fmod_ret/security_file_open',
       'lsm/file_open',
       'lsm_cgroup/socket_create',
