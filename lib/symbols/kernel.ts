@@ -16,6 +16,9 @@ interface Part {
   readonly table: SymbolTable
 }
 
+/** Bytes. */
+const page = 4096
+
 /** How long kallsyms is not read again if this process may not list BPF programs. */
 const patienceMs = 1000
 
@@ -147,13 +150,21 @@ export function partsOf(text: string, ends: ReadonlyMap<string, number> = new Ma
     const own = isKernel ? symbols.filter(({ start }) => start < textEnd) : symbols
     const first = own.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY)
     const last = own.reduce((most, { start }) => Math.max(most, start), Number.NEGATIVE_INFINITY)
-    const end = isKernel && textEnd < Number.POSITIVE_INFINITY ? textEnd : (ends.get(module) ?? last + 65536)
+    // What the kernel writes itself, such as trampolines of ftrace, is in pages of its own, with others between them.
+    const isWritten = module.startsWith('__builtin__')
+    const rest = isWritten ? page : 65536
+    const end = isKernel && textEnd < Number.POSITIVE_INFINITY ? textEnd : (ends.get(module) ?? last + rest)
     return {
       name: isKernel ? '[kernel]' : `[${module}]`,
       kind: isKernel ? 'kernel' : module === 'bpf' ? 'bpf' : 'module',
       start: first,
       end,
-      table: new SymbolTable(own, { extend: true, end }),
+      table: isWritten
+        ? new SymbolTable(
+            own.map((symbol) => ({ ...symbol, size: page })),
+            { extend: false, end },
+          )
+        : new SymbolTable(own, { extend: true, end }),
     }
   })
   return parts.sort((a, b) => Number(b.kind === 'kernel') - Number(a.kind === 'kernel'))

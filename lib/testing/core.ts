@@ -14,7 +14,7 @@ import {
 import type { ObjectFunction } from '../asm/object-reader.js'
 import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
-import type { BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
+import type { BtfType } from '../btf/types.js'
 
 /** `enum bpf_core_relo_kind` of linux/bpf.h, by number. */
 const kinds = [

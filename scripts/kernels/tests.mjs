@@ -8,6 +8,8 @@ const elsewhere = [
   /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties|helpers)\//,
   /^test\/(cli\/(init|types)|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
+  // Compiled with the vmlinux.h of the machine that builds.
+  /^test\/hooks\/to-c\.test/,
   // What the compiler says, in which the kernel has no part.
   /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,

@@ -69,7 +69,7 @@ describe('kfunc', () => {
 })
 
 describe('kconfig', () => {
-  it('has the options that the kernel was built with', () => {
+  requiresKernel('5.14', 'has the options that the kernel was built with', () => {
     const { object } = compile(`
       export const hz = kconfig<u32>('CONFIG_HZ')
       export const smp = kconfig<bool>('CONFIG_SMP')

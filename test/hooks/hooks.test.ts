@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs'
 import { BpfObject, features } from 'libbpf-node'
-import { type Hook, type HookKind, listHooks, toC, toTypeScript } from 'libbpf-node/hooks'
+import { type Hook, type HookKind, listHooks, toTypeScript } from 'libbpf-node/hooks'
 import { compile as compileTypeScript } from 'libbpf-node/kernel'
 import { describe, expect, it } from 'vitest'
 import { libbpfNode } from '../codegen/helper.js'
-import { compile } from '../helpers/compile.js'
-import { kernelIs, requiresKernel } from '../helpers/kernel.js'
+import { requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 
@@ -48,7 +46,8 @@ describe('listHooks', () => {
   })
 
   it('finds a system call with its arguments', () => {
-    expect(declarations(only('openat', 'syscall'))).toEqual([
+    // Newer kernels record the text of the name, too.
+    expect(declarations(only('openat', 'syscall')).slice(0, 4)).toEqual([
       'int dfd',
       'const char *filename',
       'int flags',
@@ -108,91 +107,26 @@ describe('listHooks', () => {
   })
 })
 
-/** Compiles a file of programs with clang. */
-function bytesOf(source: string): Uint8Array {
-  const arch = process.arch === 'arm64' ? 'arm64' : 'x86'
-  const folders = ['build/include', 'dist/include'].map((folder) => `-I${folder}`)
-  const flags = ['-target', 'bpf', '-g', '-O2', `-D__TARGET_ARCH_${arch}`, ...folders, '-c']
-  return compile('clang', flags, source)
-}
-
-const object = (source: string): BpfObject => BpfObject.open(bytesOf(source))
-
-/** Why programs do not load, each alone. */
-function refusals(source: string): string[] {
-  const bytes = bytesOf(source)
-  using all = BpfObject.open(bytes)
-  const names = [...all.programs.keys()]
-  return names.flatMap((name) => {
-    using one = BpfObject.open(bytes)
-    for (const program of one.programs.values()) program.autoload = program.name === name
-    try {
-      one.loadSync()
-      return []
-    } catch (error) {
-      return [`${name}: ${(error as Error).message}`]
-    }
-  })
-}
-
-// vmlinux.h is that of the kernel that the repository was built on.
-const isBuildKernel = existsSync('/sys/kernel/btf/vmlinux') && kernelIs('6.18')
-
 /** Not all hooks, because compiling them takes long. */
 const every = (step: number, hooks: Hook[]) => hooks.filter((_, i) => i % step === 0)
 
-describe.skipIf(!isBuildKernel)('toC (Linux 6.18, whose vmlinux.h the tests are built with)', () => {
-  it('writes programs that load', () => {
-    const hooks = [
-      ...find('sched_*', 'raw_tp').slice(0, 4),
-      ...find('sched_*', 'tracepoint').slice(0, 4),
-      ...every(100, find('*', 'syscall')),
-      ...find('cgroup/*4', 'cgroup').slice(0, 4),
-      ...['xdp', 'tc', 'sk_lookup', 'flow_dissector'].flatMap((name) => find(name, 'network')),
-      ...find('task*', 'iter'),
-      ...find('cpu-clock', 'perf_event'),
-    ]
-    expect(refusals(toC(hooks))).toEqual([])
-  })
-
-  it.each(['fentry', 'fexit', 'kprobe', 'kretprobe'])('writes programs for %s that compile', (as) => {
-    const hooks = find('tcp_v?_*', 'function').filter(({ sections }) =>
-      sections.some((one) => one.startsWith(`${as}/`)),
-    )
-    expect(hooks.length).toBeGreaterThan(20)
-    using compiled = object(toC(hooks, { as }))
-    expect(compiled.programs.size).toBe(hooks.length)
-    expect([...compiled.programs.values()].map(({ section }) => section.split('/')[0])).toContain(as)
-  })
-
-  it('writes all other kinds so that they compile', () => {
-    const kinds: HookKind[] = ['lsm', 'kfunc', 'struct_ops', 'tracepoint']
-    for (const kind of kinds) object(toC(every(kind === 'tracepoint' ? 50 : 10, find('*', kind)))).close()
-    for (const as of ['ksyscall', 'kretsyscall']) object(toC(every(30, find('*', 'syscall')), { as })).close()
-    object(toC(every(30, find('*', 'raw_tp')), { as: 'raw_tp' })).close()
-    object(toC(listHooks('mallo?', { binary: 'libc.so.6', kinds: ['user'] }))).close()
-  })
-
-  it('refuses a section that a hook does not have', () => {
-    expect(() => toC(find('vfs_read', 'function'), { as: 'xdp' })).toThrow(
-      "function vfs_read has no section 'xdp'; it has fentry, fexit, kprobe, kretprobe",
-    )
-  })
-})
-
 describe('toTypeScript', () => {
-  it('writes programs that compile, and a comment where the language has no such hook', () => {
-    const typed = find('sched_process_*', 'raw_tp', 'tracepoint')
-      .filter(({ kind, context }) => kind !== 'tracepoint' || context !== undefined)
-      .concat(find('cgroup/*', 'cgroup'), find('*', 'network'), every(40, find('*', 'syscall')))
-      .concat(every(20, find('*', 'lsm')), every(50, find('tcp_*', 'function')), find('*', 'iter'))
-    for (const hook of typed) {
-      const text = toTypeScript([hook])
-      if (text.startsWith('// ')) expect(hook.name).toMatch(/_unix$/)
-      else expect(compileTypeScript(text).programs.length).toBe(1)
-    }
-    expect(toTypeScript(find('tcp_congestion_ops', 'struct_ops'))).toContain('only in C so far')
-  })
+  requiresKernel(
+    '6.4',
+    'writes programs that compile, and a comment where the language has no such hook',
+    () => {
+      const typed = find('sched_process_*', 'raw_tp', 'tracepoint')
+        .filter(({ kind, context }) => kind !== 'tracepoint' || context !== undefined)
+        .concat(find('cgroup/*', 'cgroup'), find('*', 'network'), every(40, find('*', 'syscall')))
+        .concat(every(20, find('*', 'lsm')), every(50, find('tcp_*', 'function')), find('*', 'iter'))
+      for (const hook of typed) {
+        const text = toTypeScript([hook])
+        if (text.startsWith('// ')) expect(hook.name).toMatch(/_unix$/)
+        else expect(compileTypeScript(text).programs.length).toBe(1)
+      }
+      expect(toTypeScript(find('tcp_congestion_ops', 'struct_ops'))).toContain('only in C so far')
+    },
+  )
 
   it('loads', () => {
     expect(features.programType('raw_tracepoint').answer).toBe('yes')
