@@ -12,6 +12,7 @@
  * | `ERR_BPF_NOT_FOUND` | An object has no program, map, section, type or BTF of that name. | The message suggests similar names. |
  * | `ERR_BPF_STALE` | Generated code and the object file next to it do not belong together. | Run `libbpf-node gen` again. |
  * | `ERR_BPF_STATE` | The operation is not possible in the current state, for example `attach()` before `load()`. | The message names the state that is needed. |
+ * | `ERR_BPF_TRACE` | A question of `libbpf-node/trace` cannot be asked: a probe does not exist, or a function cannot run in the kernel. | The message says which, and what to write instead. |
  */
 export type BpfErrorCode =
   | 'ERR_BPF_BUSY'
@@ -23,3 +24,4 @@ export type BpfErrorCode =
   | 'ERR_BPF_NOT_FOUND'
   | 'ERR_BPF_STALE'
   | 'ERR_BPF_STATE'
+  | 'ERR_BPF_TRACE'

@@ -31,6 +31,8 @@ function programFor(hook: Hook, target: Target): string {
   const head = `SEC("${section}")\n`
   switch (kind) {
     case '':
+      // BTF does not say that pointers into an arena have an address space, so another declaration would contradict.
+      if (hook.name.startsWith('bpf_arena_')) return `// vmlinux.h declares ${hook.name}.\n`
       return `${declare(hook.returns ?? 'void', `${hook.name}(${list(hook.parameters) || 'void'})`)} __ksym __weak;\n`
     case 'tp':
       return tracepoint(hook, target, head)

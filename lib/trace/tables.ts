@@ -15,11 +15,11 @@ import { type Opened, Session } from './session.js'
  * @typeParam Answer - what it is here
  */
 export interface SharedTable<Words, Answer> {
-  /** @internal */
+  /** The declaration of the map. For `session`. */
   declare(name: string): string
-  /** @internal */
+  /** What functions can call. For `session`. */
   readonly words: TableWords
-  /** @internal */
+  /** The map of a session that is attached. For `session`. */
   open(opened: Opened, name: string): Answer
   /** Never there: it is what the types of functions are found by. */
   readonly inTheKernel?: Words

@@ -8,9 +8,9 @@ import { codeBlocks, readPage, sectionOf } from './blocks.js'
 const folder = useFolder()
 const asm = readPage('docs/asm.md')
 const testing = readPage('docs/testing.md')
-const [build, change, show] = codeBlocks(asm, 'ts')
+const [build, change, types, show] = codeBlocks(asm, 'ts')
 const [first, , same] = codeBlocks(testing, 'ts')
-const listings = { build, change, show, first, same }
+const listings = { build, change, types, show, first, same }
 const [vitest] = codeBlocks(sectionOf(testing, '## With vitest'), 'ts')
 
 const runIn = async (name: string, ...args: string[]) => {
@@ -34,6 +34,10 @@ beforeAll(async () => {
 describe('docs/asm.md', () => {
   it('changes a helper call into a constant', async () => {
     expect(await runIn('change')).toBe('42\n')
+  })
+
+  it('builds types', async () => {
+    expect(await runIn('types')).toBe('20\n')
   })
 
   it('prints instructions as it shows', async () => {
