@@ -127,7 +127,7 @@ describe('profile', () => {
 
   it('sees all processes, also those that end before it does', async () => {
     const profiling = profile({ hz, seconds: 2 * seconds })
-    const busy = 'const end = Date.now() + 700; while (Date.now() < end) Math.sqrt(end)'
+    const busy = `const end = Date.now() + ${700 * slowness}; while (Date.now() < end) Math.sqrt(end)`
     const { status } = await runChild(`process.title = 'short-lived'; ${busy}`)
     expect(status).toBe(0)
     const { samples } = await profiling
