@@ -17,7 +17,7 @@ const deleted = `(r, { born }) => {
   if (!begin) return
   const nanoseconds = r.nsecs - begin.value
   born.delete(key)
-  return { pid: r.pid, comm: r.comm, nanoseconds, name: r.args.dentry.d_iname }
+  return { pid: r.pid, comm: r.comm, nanoseconds, name: kstr(r.args.dentry.d_name.name) }
 }`
 
 export const tool: EventTool<Life> = {

@@ -24,6 +24,7 @@ const elsewhere: Record<string, string> = {
   'leaks-address.bpf.o': 'it keeps an address of the kernel',
   'no-type.bpf.o': 'BTF does not describe its values',
   'arena.bpf.o': 'arenas are not emulated',
+  'pinned.bpf.o': 'its map is pinned, so what earlier runs counted stays',
   'profile.bpf.o': 'it reads stacks, and members of the task that only the kernel has',
 }
 
