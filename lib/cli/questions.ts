@@ -1,8 +1,9 @@
 // What the commands that ask the kernel a question have in common: their options, and how an answer is shown.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jsonReplacer } from '../btf/json.js'
-import { say, UsageError } from './command.js'
-import { print } from './output.js'
+import { describeKey } from '../trace/aggregate.js'
+import { say, UsageError, visible } from './command.js'
+import { print, toJson } from './output.js'
 import { Screen } from './screen.js'
 
 export const questionOptions = {
@@ -59,7 +60,7 @@ export function sayLost(command: string, lost: number): void {
 }
 
 /** An abort signal that Ctrl-C, or the time that is over, aborts. */
-export function stopSignal(seconds: number | undefined): AbortSignal {
+function stopSignal(seconds: number | undefined): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   if (seconds !== undefined) setTimeout(() => stop.abort(), seconds * 1000).unref()
@@ -76,6 +77,32 @@ export interface ShowOptions {
   readonly interval: number | undefined
   readonly json: boolean | undefined
 }
+
+/**
+ * Shows events as they happen, until it is stopped.
+ *
+ * @param session - says how many were lost
+ */
+export async function follow<T>(
+  command: string,
+  seconds: number | undefined,
+  session: { readonly lost: number },
+  events: { on(listener: (event: T) => void): void },
+  write: (event: T) => void,
+): Promise<void> {
+  const signal = stopSignal(seconds)
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  events.on(write)
+  if (!signal.aborted) await stopped
+  if (session.lost > 0)
+    say(`libbpf-node ${command}: ${session.lost} events were lost because the buffer was full`)
+}
+
+/** Prints an event: its values with commas between them, or JSON. */
+export const printEvent =
+  (json: boolean | undefined) =>
+  (event: unknown): void =>
+    print(json ? `${toJson(event)}\n` : `${visible(describeKey(event))}\n`)
 
 /** Shows an answer: live on a terminal, and once at the end otherwise. */
 export async function show(answer: Answer, { seconds, interval, json }: ShowOptions): Promise<void> {

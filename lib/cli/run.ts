@@ -1,11 +1,11 @@
-import { Aggregate, describeKey } from '../trace/aggregate.js'
+import { Aggregate } from '../trace/aggregate.js'
 import { Trace } from '../trace/events.js'
 import { Histogram } from '../trace/histogram.js'
 import { Stacks } from '../trace/stacks.js'
 import * as words from '../trace.js'
-import { type Command, exitCodes, Failed, say, UsageError, visible } from './command.js'
-import { expectNoMore, parseOptions, print, toJson } from './output.js'
-import { numberOf, questionOptions, show, stopSignal } from './questions.js'
+import { type Command, exitCodes, Failed, UsageError } from './command.js'
+import { expectNoMore, parseOptions } from './output.js'
+import { follow, numberOf, printEvent, questionOptions, show } from './questions.js'
 
 export const command: Command = {
   usage: "-e 'TYPESCRIPT' [--seconds SECONDS] [--json]",
@@ -38,10 +38,7 @@ Requires root, and the kernel's BTF.
     }
     if (value instanceof Trace) {
       using events = value as Trace<unknown>
-      const signal = stopSignal(seconds)
-      events.on((event) => print(values.json ? `${toJson(event)}\n` : `${visible(describeKey(event))}\n`))
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-      if (events.lost > 0) say(`libbpf-node run: ${events.lost} events were lost because the buffer was full`)
+      await follow('run', seconds, events, events, printEvent(values.json))
       return exitCodes.ok
     }
     throw new Failed(

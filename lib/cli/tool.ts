@@ -1,7 +1,7 @@
 import type { AnswerTool, EventTool, ToolOptions } from '../tools/tool.js'
-import { type Command, exitCodes, say, UsageError, visible } from './command.js'
+import { type Command, exitCodes, UsageError, visible } from './command.js'
 import { parseOptions, print, toJson } from './output.js'
-import { numberOf, pidOf, sayLost, show, stopSignal } from './questions.js'
+import { follow, numberOf, pidOf, sayLost, show } from './questions.js'
 
 type Tool = EventTool<never> | AnswerTool
 
@@ -86,7 +86,7 @@ See 'libbpf-node help tool' for the options.
     const seconds = numberOf('seconds', values.seconds, 0)
     const { json } = values
     const settings = { ...pidOf(values.pid), ...(values.each && { each: true }), args: more }
-    if ('columns' in tool) return follow(name, tool, settings, seconds, json)
+    if ('columns' in tool) return followTool(name, tool, settings, seconds, json)
     const top = numberOf('top', values.top, 1)
     const interval = numberOf('interval', values.interval, 0.1)
     using answer = await tool.open(settings)
@@ -107,7 +107,7 @@ async function list(): Promise<number> {
 }
 
 /** Prints a line for each event, until it is stopped. */
-async function follow(
+async function followTool(
   name: string,
   { columns, open }: EventTool<never>,
   settings: ToolOptions,
@@ -122,13 +122,9 @@ async function follow(
       .trimEnd()
   if (!json) print(`${line(columns.map(([title]) => title))}\n`)
   const { pid } = settings
-  running.events.on((event) => {
+  await follow<unknown>(`tool ${name}`, seconds, running, running.events, (event) => {
     if (pid !== undefined && (event as { pid?: number }).pid !== pid) return
     print(json ? `${toJson(event)}\n` : `${line(columns.map(([, , text]) => text(event as never)))}\n`)
   })
-  const signal = stopSignal(seconds)
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-  if (running.lost > 0)
-    say(`libbpf-node tool ${name}: ${running.lost} events were lost because the buffer was full`)
   return exitCodes.ok
 }

@@ -1,8 +1,7 @@
-import { describeKey } from '../trace/aggregate.js'
 import { trace } from '../trace/events.js'
-import { type Command, exitCodes, say, UsageError, visible } from './command.js'
-import { expectNoMore, parseOptions, print, toJson } from './output.js'
-import { numberOf, pidOf, questionHelp, questionOptions, stopSignal } from './questions.js'
+import { type Command, exitCodes, say, UsageError } from './command.js'
+import { expectNoMore, parseOptions } from './output.js'
+import { follow, numberOf, pidOf, printEvent, questionHelp, questionOptions } from './questions.js'
 
 export const command: Command = {
   usage: 'PROBE [EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -25,11 +24,7 @@ ${questionHelp}`,
     })
     const { length } = events.probes
     say(`libbpf-node trace: attached to ${length} ${length === 1 ? 'probe' : 'probes'}; press Ctrl-C to stop`)
-    const signal = stopSignal(seconds)
-    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-    events.on((event) => print(values.json ? `${toJson(event)}\n` : `${visible(describeKey(event))}\n`))
-    if (!signal.aborted) await stopped
-    if (events.lost > 0) say(`libbpf-node trace: ${events.lost} events were lost because the buffer was full`)
+    await follow('trace', seconds, events, events, printEvent(values.json))
     return exitCodes.ok
   },
 }

@@ -1,4 +1,5 @@
-// The types of the kernel that this process runs on, which are read once.
+// The types of the kernel that this process runs on, which are read once. The compiler also works where the addon does
+// not, so it does not take them from machine/kernel-types.ts.
 import { readFileSync } from 'node:fs'
 import { BtfTypes } from '../btf/parse.js'
 

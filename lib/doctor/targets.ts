@@ -2,6 +2,7 @@
 import { searchedBinary, whyNoBinary } from '../attach/binary.js'
 import { didYouMean } from '../errors/nearest.js'
 import { type BinaryProbes, probesIn } from '../machine/binary-probes.js'
+import { globToRegExp } from '../machine/glob.js'
 import { hasKprobes, kernelFunctions } from '../machine/kallsyms.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { lockdown } from '../machine/lockdown.js'
@@ -136,9 +137,7 @@ function noFunctions(target: string): Missing | undefined {
   const [, binary = '', pattern = ''] = /^([^:]+):([\w.@*?]+)$/.exec(target) ?? []
   if (pattern === '') return undefined
   if (!/[*?]/.test(pattern)) return noFunction(target)
-  const matcher = new RegExp(
-    `^${pattern.replace(/[.@]/g, '\\$&').replace(/\*+/g, '.*').replaceAll('?', '.')}$`,
-  )
+  const matcher = globToRegExp(pattern)
   return inBinary(binary, ({ functions }) =>
     [...functions].some((name) => matcher.test(name))
       ? undefined

@@ -1,8 +1,9 @@
 // Functions and USDT probes of programs and libraries.
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import { searchedBinary } from '../attach/binary.js'
 import { BpfError } from '../errors/errors.js'
 import { probesIn } from '../machine/binary-probes.js'
+import { mappingsIn, readMaps } from '../machine/mappings.js'
 import type { Hook, HookKind, HookParameter } from './hook.js'
 
 /**
@@ -53,8 +54,9 @@ export function* hooksInBinary(
 
 /** The files that a process has mapped to execute, as this process can open them. */
 export function binariesOf(pid: number): string[] {
-  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8')
-  const paths = [...maps.matchAll(/^\S+ ..x\S* \S+ \S+ \S+ +(\/.*)$/gm)].map(([, path = '']) => path)
+  const paths = mappingsIn(readMaps(pid)).flatMap(({ executable, path }) =>
+    executable && path.startsWith('/') ? [path] : [],
+  )
   const root = isInOurNamespace(pid) ? '' : `/proc/${pid}/root`
   return [...new Set(paths)].filter((path) => !path.endsWith(' (deleted)')).map((path) => `${root}${path}`)
 }

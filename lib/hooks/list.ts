@@ -1,3 +1,4 @@
+import { globSource } from '../machine/glob.js'
 import { binariesOf, hooksInBinary } from './binary.js'
 import { fixedHooks } from './fixed.js'
 import { type Hook, type HookKind, hookKinds } from './hook.js'
@@ -64,7 +65,6 @@ function* hooksInProcess(
 function matcher(pattern: string): (name: string) => boolean {
   if (typeof pattern !== 'string') throw new TypeError('pattern is not a string')
   if (/^\*+$/.test(pattern)) return () => true
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  const expression = new RegExp(`^(?:.*[/:])?${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`)
+  const expression = new RegExp(`^(?:.*[/:])?${globSource(pattern)}$`)
   return (name) => expression.test(name)
 }

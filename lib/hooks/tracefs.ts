@@ -1,7 +1,6 @@
 // Tracepoints and system calls, as tracefs describes them.
-import { readdirSync, readFileSync } from 'node:fs'
 import { kernelTypes } from '../machine/kernel-types.js'
-import { eventsFolder } from '../machine/tracefs.js'
+import { eventsFolder, fieldsOf, foldersIn } from '../machine/tracefs.js'
 import type { Hook, HookKind, HookParameter } from './hook.js'
 
 type Named = (name: string) => boolean
@@ -67,39 +66,4 @@ function* systemCalls(folder: string, named: Named): Generator<Hook, undefined> 
     }
   }
   return undefined
-}
-
-/** The fields of an event without the common ones; `undefined` if its description cannot be read. */
-function fieldsOf(event: string): HookParameter[] | undefined {
-  let text: string
-  try {
-    text = readFileSync(`${event}/format`, 'latin1')
-  } catch {
-    return undefined
-  }
-  return [...text.matchAll(/^\s+field:([^;]+);/gm)]
-    .map(([, declaration = '']) => fieldOf(declaration))
-    .filter(({ name }) => !name.startsWith('common_'))
-}
-
-/** Reads `pid_t pid`, `char comm[16]` or `__data_loc char[] filename`. */
-function fieldOf(text: string): HookParameter {
-  const declaration = text
-    .trim()
-    .replace(/\s+/g, ' ')
-    .replace(/\* (?=\w)/g, '*')
-  const [, before = '', name = '', dimensions = ''] =
-    /^(.*?)\s*(\w+)((?:\[[^\]]*\])*)$/.exec(declaration) ?? []
-  return { name, type: `${before}${dimensions}`, declaration }
-}
-
-function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort()
-  } catch {
-    return []
-  }
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { types } from 'node:util'
 import { didYouMean } from '../errors/nearest.js'
+import { globToRegExp } from './glob.js'
 
 /**
  * The names of the functions of the kernel and its loaded modules. Some of them cannot be probed. (/proc/kallsyms)
@@ -34,12 +35,6 @@ export function moduleOf(name: string): string | undefined {
     if (found === name) return module
   }
   return undefined
-}
-
-function globToRegExp(glob: string): RegExp {
-  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  // Several * in a row mean the same as one. As an expression, `.*.*` would try every way to split a name.
-  return new RegExp(`^${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`)
 }
 
 /** Whether the kernel supports kprobes. */

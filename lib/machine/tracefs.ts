@@ -31,18 +31,6 @@ function isMounted(folder: string): boolean {
 export const eventsFolder = (): string | undefined =>
   folders.map((folder) => `${folder}/events`).find((events) => exists(events))
 
-/** The functions that the kernel allows kprobe.multi on; `undefined` if it does not say. */
-export function traceableFunctions(): string[] | undefined {
-  for (const folder of folders) {
-    try {
-      const text = readFileSync(`${folder}/available_filter_functions`, 'latin1')
-      const names = [...text.matchAll(/^(\S+)/gm)].map(([name]) => name)
-      if (names.length > 0) return [...new Set(names)]
-    } catch {}
-  }
-  return undefined
-}
-
 /** What is wrong with tracefs and how to fix it; `undefined` if this process can read it. */
 export function missingTracefs(): { is: string; fix: string } | undefined {
   if (eventsFolder() !== undefined) return undefined
@@ -79,4 +67,48 @@ export function probeableFunctions(): ReadonlySet<string> | undefined {
     }
   }
   return undefined
+}
+
+/** A field of the record of an event. */
+export interface EventField {
+  readonly name: string
+  readonly type: string
+  /** As in C. */
+  readonly declaration: string
+}
+
+/** The fields of an event without the common ones; `undefined` if its description cannot be read. @param event - its folder */
+export function fieldsOf(event: string): EventField[] | undefined {
+  let text: string
+  try {
+    text = readFileSync(`${event}/format`, 'latin1')
+  } catch {
+    return undefined
+  }
+  return [...text.matchAll(/^\s+field:([^;]+);/gm)]
+    .map(([, declaration = '']) => fieldOf(declaration))
+    .filter(({ name }) => !name.startsWith('common_'))
+}
+
+/** Reads `pid_t pid`, `char comm[16]` or `__data_loc char[] filename`. */
+function fieldOf(text: string): EventField {
+  const declaration = text
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/\* (?=\w)/g, '*')
+  const [, before = '', name = '', dimensions = ''] =
+    /^(.*?)\s*(\w+)((?:\[[^\]]*\])*)$/.exec(declaration) ?? []
+  return { name, type: `${before}${dimensions}`, declaration }
+}
+
+/** The folders in one of tracefs, sorted; none if it cannot be read. */
+export function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort()
+  } catch {
+    return []
+  }
 }

@@ -6,7 +6,7 @@ import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
 import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
-import { type Opened, openSession, type ProbeNames, Session } from './session.js'
+import { filtered, type Opened, openSession, type ProbeNames, Session } from './session.js'
 import type { ProbeRecord } from './words.js'
 
 /** How values are sorted into slots, and what the slots are. */
@@ -248,9 +248,8 @@ ${countsLosses}`,
       {
         probes: begin,
         body: (text) => {
-          const only = filter === undefined ? undefined : text(filter as Code).expression()
           const from = text(key as Code).expression()
-          return `${only === undefined ? '' : `${only.before}\nif (!(${only.text})) return 0`}
+          return `${filter === undefined ? '' : filtered(text(filter as Code))}
 ${from.before}
 ${orLost(`begun.set(${from.text}, bpf.ktimeGetNs())`)}
 return 0`

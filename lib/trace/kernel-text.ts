@@ -4,12 +4,11 @@ import type { ast } from '../compiler/syntax.js'
 import { type Builtins, builtinNames, words } from './builtins.js'
 import { TraceError } from './error.js'
 import {
-  type Code,
   chainOf,
   childrenOf,
   type FunctionNode,
   forEachNode,
-  parseCode,
+  type ParsedCode,
   withoutParentheses,
 } from './nodes.js'
 import { Names, type Path, tablesOf } from './scopes.js'
@@ -64,11 +63,15 @@ export class KernelText {
   readonly #function: FunctionNode
   readonly #names: Names
 
-  constructor(code: Code, builtins: Builtins, constants: Constants, tables: Tables = {}) {
+  constructor(
+    { text, node, isExpression }: ParsedCode,
+    builtins: Builtins,
+    constants: Constants,
+    tables: Tables = {},
+  ) {
     this.#builtins = builtins
     this.#constants = constants
     this.#tables = tables
-    const { text, node, isExpression } = parseCode(code)
     this.#text = text
     this.#function = node
     if (instrumented.test(text)) {

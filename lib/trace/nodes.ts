@@ -8,8 +8,15 @@ export type FunctionNode = ast.ArrowFunctionExpression | ast.FunctionExpression 
 /** A function, or the text of one, or of an expression in which everything a probe has can be named. */
 export type Code = string | ((...args: never[]) => unknown)
 
-/** The text of a function, and what the parser makes of it. `isExpression` if it was only an expression. */
-export function parseCode(code: Code): { text: string; node: FunctionNode; isExpression: boolean } {
+/** The text of a function, and what the parser makes of it. */
+export interface ParsedCode {
+  readonly text: string
+  readonly node: FunctionNode
+  /** It was only an expression. */
+  readonly isExpression: boolean
+}
+
+export function parseCode(code: Code): ParsedCode {
   const source = typeof code === 'function' ? Function.prototype.toString.call(code) : code
   if (typeof source !== 'string') throw new TypeError('expected a function or its text')
   if (/\{\s*\[native code\]\s*\}$/.test(source))

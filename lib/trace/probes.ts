@@ -1,11 +1,18 @@
 // The names of probes, which are bpftrace's: kprobe:vfs_read, tracepoint:sched:sched_switch, raw_syscalls:*.
-import { readdirSync, readFileSync } from 'node:fs'
 import type { BtfFuncProto } from '../btf/types.js'
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
 import { didYouMean } from '../errors/nearest.js'
+import { globToRegExp } from '../machine/glob.js'
 import { kernelFunctions } from '../machine/kallsyms.js'
-import { eventsFolder, traceableFunctions, whyNoTracefs, whyNoTracepoint } from '../machine/tracefs.js'
+import {
+  eventsFolder,
+  fieldsOf,
+  foldersIn,
+  probeableFunctions,
+  whyNoTracefs,
+  whyNoTracepoint,
+} from '../machine/tracefs.js'
 import { TraceError } from './error.js'
 
 /** How a program is attached. Most are words of the kernel side; the others are timers, and what runs once. */
@@ -159,11 +166,6 @@ function tracepoints(category: string, event: string): Probe[] {
   return all
 }
 
-const foldersIn = (path: string): string[] =>
-  readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name)
-
 function targets(hook: ProbeHook, kind: string, target: string): Probe[] {
   const probe = (target: string): Probe => ({ name: `${kind}:${target}`, hook, target })
   if (!hasWildcard(target)) return [probe(target)]
@@ -180,7 +182,9 @@ function namesOf(hook: ProbeHook): string[] {
     return functions.filter((name) => name.startsWith('bpf_lsm_')).map((name) => name.slice(8))
   // Only functions whose types are known have arguments, and only those in the symbol table can be attached to.
   const known = new Set(functions)
-  return (traceableFunctions() ?? kernelFunctions()).filter((name) => known.has(name))
+  const traceable = probeableFunctions()
+  const allowed = traceable !== undefined && traceable.size > 0 ? [...traceable] : kernelFunctions()
+  return allowed.filter((name) => known.has(name))
 }
 
 const kernelTypes = (): KernelTypes => new KernelTypes(runningKernel())
@@ -188,8 +192,7 @@ const kernelTypes = (): KernelTypes => new KernelTypes(runningKernel())
 const hasWildcard = (name: string): boolean => /[*?]/.test(name)
 
 function matcherOf(glob: string): (name: string) => boolean {
-  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  const expression = new RegExp(`^${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`)
+  const expression = globToRegExp(glob)
   return (name) => expression.test(name)
 }
 
@@ -227,7 +230,6 @@ export function isRawTracepoint({ hook, target }: Probe): boolean {
 
 /** The arguments of a system call by its tracepoint, such as `dfd, filename, flags, mode` of sys_enter_openat. */
 export function systemCallArguments({ target }: Probe): readonly string[] {
-  const format = readFileSync(`${eventsFolder()}/${target}/format`, 'utf8')
-  const names = [...format.matchAll(/^\tfield:(?:.*[ *])(\w+)(?:\[\d*\])?;/gm)].map(([, name]) => name!)
+  const names = fieldsOf(`${eventsFolder()}/${target}`)?.map(({ name }) => name) ?? []
   return names.slice(names.indexOf('__syscall_nr') + 1)
 }

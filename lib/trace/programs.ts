@@ -3,6 +3,7 @@ import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import { Builtins } from './builtins.js'
 import { TraceError } from './error.js'
 import { type Code, type Constants, KernelText, type Tables } from './kernel-text.js'
+import { type ParsedCode, parseCode } from './nodes.js'
 import { isRawTracepoint, isSystemCall, type Probe, type ProbeHook, probesOf } from './probes.js'
 
 export interface ProgramPart {
@@ -58,6 +59,13 @@ export function programsOf(
   tables: Tables,
   pid: number | undefined,
 ): { programs: SharedProgram[]; probes: string[]; names: string[]; text: string } {
+  // Many probes have the same function, which is parsed once.
+  const parsed = new Map<Code, ParsedCode>()
+  const parse = (code: Code): ParsedCode => {
+    const found = parsed.get(code) ?? parseCode(code)
+    parsed.set(code, found)
+    return found
+  }
   const all = parts.map(({ probes, lines }) => ({ probes: probesOf(probes), lines }))
   const probes = all.flatMap(({ probes }) => probes.map(({ name }) => name))
   if (probes.length === 0) throw new TraceError('a session needs a probe')
@@ -68,7 +76,7 @@ export function programsOf(
   for (const [part, { probes, lines }] of all.entries()) {
     const draft = (probe: Probe, isShared: boolean): Draft => {
       const builtins = new Builtins(probe, nameLength, isShared)
-      const statements = lines((code) => new KernelText(code, builtins, constants, tables))
+      const statements = lines((code) => new KernelText(parse(code), builtins, constants, tables))
       return draftOf(probe, builtins, statements, pid)
     }
     for (const [i, group] of groupsOf(probes, draft).entries()) {

@@ -164,7 +164,8 @@ export async function openSession(
   }
 }
 
-function filtered(code: KernelText): string {
+/** Statements that go on only if a function is true. */
+export function filtered(code: KernelText): string {
   const { before, text, isObject } = code.expression()
   if (isObject) throw new TraceError('the filter is a condition, and not an object')
   return `${before}\nif (!(${text})) return 0`
