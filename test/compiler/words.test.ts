@@ -6,8 +6,10 @@ import { compile } from 'libbpf-node/kernel'
 import { describe, expect, it } from 'vitest'
 import { tsc, useFolder } from '../codegen/helper.js'
 import { requiresKernel } from '../helpers/kernel.js'
+import { useBpffs } from '../helpers/privileged.js'
 
 const folder = useFolder()
+const bpffs = useBpffs()
 
 const text = `import {
   array, arrayOfMaps, bloomFilter, bpf, cgroupConnect4, cgroupEgress, cgroupGetsockopt, cgroupSysctl, cpumap, data, devmap, flowDissector, hash, hashOfMaps, iter, kconfig, kfunc,
@@ -120,7 +122,7 @@ describe('programs with many hooks, maps and helpers', () => {
   }, 60_000)
 
   requiresKernel('6.7', 'are accepted by the verifier', () => {
-    using object = BpfObject.open(compile(text).object)
+    using object = BpfObject.open(compile(text).object, { pinRootPath: bpffs() })
     object.loadSync()
     expect([...object.programs.keys()]).toContain('onFrame')
   })
