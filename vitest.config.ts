@@ -23,6 +23,7 @@ export default defineConfig({
       '/trace': 'trace',
       '/hooks': 'hooks',
       '/format': 'format',
+      '/log': 'log',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

@@ -149,4 +149,6 @@ static __attribute__((noinline, unused)) void libbpf_node_count_loss(void* lost)
       libbpf_node_submit(name, record);                                                             \
   } while (0)
 
+#include "libbpf-node-log.bpf.h"
+
 #endif

@@ -19,6 +19,7 @@ const entries = [
   'trace',
   'hooks',
   'format',
+  'log',
   'cli/main',
 ]
 
@@ -60,7 +61,7 @@ const { output } = await bundle.write({
       // The library is one file, instead of one for each set of entry points that share it.
       {
         name: 'library',
-        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|profile|trace|tools|btf\/c-type|machine\/binary-probes)/,
+        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|log\b|profile|trace|tools|btf\/c-type|machine\/binary-probes)/,
       },
     ],
   },

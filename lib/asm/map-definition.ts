@@ -31,6 +31,8 @@ export interface MapDefinition {
   values?: readonly (string | undefined)[]
   /** Tags of `__attribute__((btf_decl_tag(...)))`. */
   tags?: readonly string[]
+  /** Files that are linked may each define it, if the definitions are the same. */
+  weak?: boolean
 }
 
 const LIBBPF_PIN_BY_NAME = 1

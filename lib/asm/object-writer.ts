@@ -49,6 +49,10 @@ export interface GlobalDefinition {
   value?: Uint8Array
   /** Tags of `__attribute__((btf_decl_tag(...)))`. */
   tags?: readonly string[]
+  /** 'global' by default. Files that are linked may have static variables of the same name. */
+  linkage?: 'static' | 'global'
+  /** Files that are linked may each define it; the first one counts. */
+  weak?: boolean
 }
 
 /** What the kernel or its configuration defines. */
@@ -284,7 +288,7 @@ class ObjectWriter {
       this.#symbols.push({
         name,
         type: 'object',
-        binding: 'global',
+        binding: map.weak ? 'weak' : 'global',
         section: '.maps',
         value: at,
         size: type.size,
@@ -318,7 +322,7 @@ class ObjectWriter {
     const isLiteral = section.startsWith('.rodata.str')
     let at = 0
     let align = 1
-    for (const [name, { type, value, tags = [] }] of globals) {
+    for (const [name, { type, value, tags = [], linkage = 'global', weak = false }] of globals) {
       const size = sizeOf(type)
       if (value !== undefined && value.length !== size) {
         throw new RangeError(`the value of '${name}' has ${value.length} bytes, its type has ${size}`)
@@ -328,10 +332,10 @@ class ObjectWriter {
       const padding = (own - (at % own)) % own
       at += padding
       chunks.push(new Uint8Array(padding), value ?? new Uint8Array(size))
-      const binding = isLiteral ? 'local' : 'global'
+      const binding = isLiteral || linkage === 'static' ? 'local' : weak ? 'weak' : 'global'
       this.#symbols.push({ name, type: 'object', binding, section, value: at, size })
       if (!isLiteral) {
-        const id = this.#btf.variable(name, type, 'global')
+        const id = this.#btf.variable(name, type, linkage)
         for (const tag of tags) this.#btf.declTag(tag, id)
         variables.push({ id, offset: at, size })
       }

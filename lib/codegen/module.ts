@@ -200,7 +200,8 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
     for (const map of this.#object.maps.values()) {
       if (!map.isInternal || map.btfValueTypeId === 0) continue
       const type = this.#btf.resolve(map.btfValueTypeId)
-      if (type.kind === 'datasec') found.set(type.name, type)
+      // What libbpf_node_log knows about places in the source is for logTo.
+      if (type.kind === 'datasec' && type.name !== '.rodata.node_logs') found.set(type.name, type)
     }
     return found
   }
@@ -340,7 +341,11 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
   #readers(): string[] {
     const methods: string[] = []
     const maps = [...this.#object.maps].filter(
-      ([name, map]) => readers[map.type] !== undefined && (name !== 'events' || this.#events() === undefined),
+      ([name, map]) =>
+        readers[map.type] !== undefined &&
+        // logTo reads this one.
+        name !== 'node_logs' &&
+        (name !== 'events' || this.#events() === undefined),
     )
     const names = this.#memberNames(maps.map(([name]) => name))
     for (const [i, [name, map]] of maps.entries()) {

@@ -8,6 +8,7 @@ import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { inferMaps } from './infer.js'
 import { irText } from './ir-text.js'
 import { KernelTypes } from './kernel-types.js'
+import { logGlobals, logMaps } from './log.js'
 import { FunctionCompiler } from './lower.js'
 import { definitionsOf } from './maps/definition.js'
 import { Module, type ModuleProgram } from './module.js'
@@ -67,8 +68,8 @@ export function compile(
   )
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
-    maps: definitionsOf(module),
-    globals: { ...globalsOf(module), ...textsOf(unit) },
+    maps: { ...definitionsOf(module), ...logMaps(unit) },
+    globals: { ...globalsOf(module), ...textsOf(unit), ...logGlobals(unit) },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
       [...unit.functions.values()].map(({ name, type, instructions }) => [name, { type, instructions }]),

@@ -7,6 +7,7 @@ import { isIterator, iteratorMethods } from './hooks/iterators.js'
 import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
 import { NF, SK, TC, XDP } from './language.js'
+import { isLog, log } from './log.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
 import type { FunctionNode } from './module.js'
@@ -72,6 +73,9 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         return this.member(node, scope)
       case 'CallExpression':
         return this.#call(node, scope)
+      case 'TaggedTemplateExpression':
+        if (isLog(node) && !scope.has('log')) return log(this, node, scope)
+        break
       case 'BinaryExpression':
         if (Object.hasOwn(operations, node.operator)) return this.#binary(node, scope)
         if (/^([!=]==?|[<>]=?)$/.test(node.operator)) return this.truth(node, scope)

@@ -58,7 +58,7 @@ const syntax: Readonly<Record<string, Answer>> = {
     'text can only be assigned to a char<N>',
     'Numbers become text in Node.js. For a look at them, write print(`...`).',
   ],
-  TaggedTemplateExpression: ['the kernel side has no tagged templates'],
+  TaggedTemplateExpression: ['the kernel side has no tagged templates but log.info`...`'],
   ImportExpression: ['a program in the kernel cannot load a module'],
   OptionalCallExpression: ['a function that may be missing cannot be called'],
 }

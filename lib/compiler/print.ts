@@ -1,9 +1,10 @@
 // print(`pid ${pid}`): lines in the kernel's trace.
+import { array, type CType, char } from '../asm/c-types.js'
 import type { ExpressionCompiler } from './expressions.js'
 import type { Argument, Reg } from './ir.js'
 import type { ast } from './syntax.js'
 import { textAddress } from './text.js'
-import type { IntType } from './types.js'
+import { cTypeOf, type IntType, s64, u64 } from './types.js'
 import { describeValue, type Scope, type Value } from './values.js'
 
 /** Arguments that fit registers. */
@@ -75,16 +76,16 @@ export function storedParts(
   return [{ frame: slot }, { imm: parts.length * 8 }]
 }
 
-/** How a value is written, and what is passed. */
-function part(
+/** How a value is written, what is passed, and what it is in C. */
+export function part(
   compiler: ExpressionCompiler,
   node: ast.Expression,
   scope: Scope,
-): { format: string; argument: Argument } {
+): { format: string; argument: Argument; type: CType } {
   const found = compiler.expression(node, scope)
   const value = found.kind === 'pointer' ? compiler.behind(found, node, scope) : found
   if (value.kind === 'place' && value.type.kind === 'chars')
-    return { format: '%s', argument: compiler.address(value) }
+    return { format: '%s', argument: compiler.address(value), type: array(char, value.type.length) }
   if (
     value.kind === 'kernel text' ||
     (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
@@ -93,9 +94,10 @@ function part(
     const slot = compiler.newSlot(length, node)
     const address = textAddress(compiler, value, node)
     compiler.call('probe_read_kernel_str', [{ frame: slot }, { imm: length }, { reg: address }])
-    return { format: '%s', argument: { frame: slot } }
+    return { format: '%s', argument: { frame: slot }, type: array(char, length) }
   }
-  if (value.kind === 'kernel pointer') return { format: '%llx', argument: { reg: value.reg } }
+  if (value.kind === 'kernel pointer')
+    return { format: '%llx', argument: { reg: value.reg }, type: cTypeOf(u64) }
   const isNumber = ['constant', 'number', 'place', 'kernel place', 'flavor place'].includes(value.kind)
   if (!isNumber) compiler.source.fail(node, `${describeValue(value)} cannot be printed`)
   const number = compiler.numberOf(value, node)
@@ -103,5 +105,5 @@ function part(
   const isSigned = type?.signed ?? number.kind === 'constant'
   const size = type?.size ?? 8
   const format = `%${size === 8 ? 'll' : ''}${isSigned ? 'd' : 'u'}`
-  return { format, argument: { reg: compiler.inReg(number) } }
+  return { format, argument: { reg: compiler.inReg(number) }, type: cTypeOf(type ?? s64) }
 }

@@ -1,7 +1,7 @@
 // What the functions of one file share while they are compiled.
 
 import type { PrototypeType } from '../asm/c-types.js'
-import type { ExternDefinition } from '../asm/object-writer.js'
+import type { ExternDefinition, GlobalDefinition } from '../asm/object-writer.js'
 import type { KernelTypes } from './kernel-types.js'
 import type { Module } from './module.js'
 import type { CompiledFunction } from './subprograms.js'
@@ -17,6 +17,8 @@ export class Unit {
   /** The names of the functions that are being compiled, from the program inward. */
   readonly calls: string[] = []
 
+  /** The places that log, by their names in the object. */
+  readonly logs = new Map<string, GlobalDefinition>()
   /** Text that programs print, by its name in the object. */
   readonly texts = new Map<string, string>()
 

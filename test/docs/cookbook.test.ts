@@ -142,6 +142,11 @@ const recipes: Record<string, Recipe> = {
     sample: /^\d+ system calls, \d+ of this thread, the last at \d+$/,
     wanted: /^\d+ system calls, [1-9]\d* of this thread, the last at [1-9]\d*$/m,
   },
+  logging: {
+    sample: /^logging\.bpf\.c:13 on_exec: \S+ was executed with pid \d+ \{ uid: \d+ \}$/,
+    wanted: /^logging\.bpf\.c:13 on_exec: cookbook-true was executed with pid \d+ \{ uid: 0 \}$/m,
+    happen: () => execFileSync(command),
+  },
 }
 
 /** The recipes of the page, by the name of their files. */
@@ -201,9 +206,9 @@ async function runRecipe(name: string, { wanted, happen, args = () => [] }: Reci
 }
 
 describe('docs/cookbook.md', () => {
-  it('has twenty-one recipes, and a test of each', () => {
+  it('has twenty-two recipes, and a test of each', () => {
     expect([...sections.keys()]).toEqual(Object.keys(recipes))
-    expect(sections.size).toBe(21)
+    expect(sections.size).toBe(22)
   })
 
   it.each(Object.entries(recipes))('the sample of recipe %s looks like its output', (name, { sample }) => {

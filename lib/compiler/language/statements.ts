@@ -36,6 +36,29 @@ export const flavor: <T>(pointer: unknown) => T = word('flavor')
  */
 export const print: (text: string) => void = word('print')
 
+type LogTag = (text: TemplateStringsArray, ...values: readonly unknown[]) => void
+
+/**
+ * A line for a logger in Node.js: ``log.info`${comm} has pid ${pid}` ``. The program records the values, and `logTo` of
+ * `libbpf-node/log` makes the text. Values are numbers and text. Lines below the level that `logTo` sets, at first info,
+ * are not recorded; `libbpf_node_log_level` in `object.data` has it. (Linux 5.8)
+ */
+export const log: {
+  readonly trace: LogTag
+  readonly debug: LogTag
+  readonly info: LogTag
+  readonly warn: LogTag
+  readonly error: LogTag
+  readonly fatal: LogTag
+} = {
+  trace: word('log.trace'),
+  debug: word('log.debug'),
+  info: word('log.info'),
+  warn: word('log.warn'),
+  error: word('log.error'),
+  fatal: word('log.fatal'),
+}
+
 /** Text in the memory of the running process, to be assigned to a `char<N>`. @param address - where it is (Linux 5.5) */
 export const str: (address: number) => char<number> = word('str')
 

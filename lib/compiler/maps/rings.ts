@@ -32,7 +32,10 @@ function reserve({ compiler, map, node }: MapCall): Value {
 }
 
 /** Adds one to the map next to a ring buffer, which user space reads as its losses. */
-function countLoss(compiler: ExpressionCompiler, { name, node }: ModuleMap): void {
+export function countLoss(
+  compiler: ExpressionCompiler,
+  { name, node }: { readonly name: string; readonly node: ast.Node },
+): void {
   const slot = compiler.newSlot(4, node)
   compiler.push({ op: 'store', base: 'frame', offset: slot, size: 4, value: { imm: 0 } })
   const count = compiler.call('map_lookup_elem', [{ map: `${name}_lost` }, { frame: slot }])
