@@ -1,5 +1,15 @@
-import { viewOf } from '../btf/bytes.js'
 // Reads a relocatable ELF file for the BPF machine: its sections, symbols and relocations as data.
+import { viewOf } from '../btf/bytes.js'
+import {
+  Elf,
+  memorySource,
+  type Section,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_REL,
+  SHT_SYMTAB,
+  stringAt,
+} from '../machine/elf-file.js'
 
 export interface ElfSectionInfo {
   readonly index: number
@@ -53,16 +63,12 @@ const mostZeros = 1 << 30
 
 /** @throws RangeError that says what is wrong with the file */
 export function readElf(bytes: Uint8Array): ElfFile {
-  if (bytes.length < 64 || bytes[0] !== 0x7f || bytes[1] !== 0x45 || bytes[2] !== 0x4c || bytes[3] !== 0x46) {
-    throw new RangeError('this is not an ELF file')
-  }
-  if (bytes[4] !== 2) throw new RangeError('this is an ELF file of 32 bits; BPF has 64')
-  const littleEndian = bytes[5] === 1
-  const view = viewOf(bytes)
-  if (view.getUint16(18, littleEndian) !== EM_BPF)
-    throw new RangeError('this is an ELF file, but not for BPF')
+  const elf = new Elf(memorySource(bytes))
+  if (!elf.is64) throw new RangeError('this is an ELF file of 32 bits; BPF has 64')
+  if (elf.machine !== EM_BPF) throw new RangeError('this is an ELF file, but not for BPF')
   try {
-    return new Reader(bytes, view, littleEndian).file()
+    if (elf.isCut) throw new RangeError('it ends before its table of sections does')
+    return new Reader(bytes, elf).file()
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new RangeError(`the ELF file is damaged: ${error.message}`, { cause: error })
@@ -71,66 +77,46 @@ export function readElf(bytes: Uint8Array): ElfFile {
 
 class Reader {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
+  readonly #elf: Elf
   readonly #little: boolean
 
-  constructor(bytes: Uint8Array, view: DataView, littleEndian: boolean) {
+  constructor(bytes: Uint8Array, elf: Elf) {
     this.#bytes = bytes
-    this.#view = view
-    this.#little = littleEndian
+    this.#elf = elf
+    this.#little = elf.littleEndian
   }
 
   file(): ElfFile {
-    const sections = this.#sections()
-    const table = sections.find(({ type }) => type === 2)
+    const sections = this.#elf.sections.map((section, index): ElfSectionInfo => {
+      const { name, type, flags, size, align, link, info } = section
+      return { index, name, type, flags, size, align, bytes: this.#contents(section), link, info }
+    })
+    const table = sections.find(({ type }) => type === SHT_SYMTAB)
     const symbols = table === undefined ? [] : this.#symbols(sections, table)
     const relocations = sections
-      .filter(({ type }) => type === 9)
+      .filter(({ type }) => type === SHT_REL)
       .flatMap((section) => this.#relocations(sections, section, symbols))
     return { littleEndian: this.#little, sections, symbols: symbols.slice(1), relocations }
   }
 
-  #sections(): ElfSectionInfo[] {
-    const view = this.#view
-    const offset = this.#word(this.#view, 40)
-    const [count, names] = [view.getUint16(60, this.#little), view.getUint16(62, this.#little)]
-    const list = Array.from({ length: count }, (_, index) => {
-      const at = offset + index * 64
-      const type = view.getUint32(at + 4, this.#little)
-      const [flags, start, size, align] = [8, 24, 32, 48].map((field) => this.#word(view, at + field))
-      return {
-        index,
-        nameAt: view.getUint32(at, this.#little),
-        type,
-        flags: flags!,
-        size: size!,
-        align: align!,
-        bytes: this.#contents(type, start!, size!),
-        link: view.getUint32(at + 40, this.#little),
-        info: view.getUint32(at + 44, this.#little),
-      }
-    })
-    return list.map(({ nameAt, ...rest }) => ({ ...rest, name: this.#string(list[names]?.bytes, nameAt) }))
-  }
-
-  #contents(type: number, start: number, size: number): Uint8Array {
-    if (type === 0) return new Uint8Array(0)
-    if (type === 8) {
+  #contents({ type, offset, size }: Section): Uint8Array {
+    if (type === SHT_NULL) return new Uint8Array(0)
+    if (type === SHT_NOBITS) {
       if (size > mostZeros) throw new RangeError(`a section has ${size} bytes of zeros`)
       return new Uint8Array(size)
     }
-    if (start + size > this.#bytes.length) throw new RangeError('a section lies beyond the end of the file')
-    return this.#bytes.subarray(start, start + size)
+    if (offset + size > this.#bytes.length) throw new RangeError('a section lies beyond the end of the file')
+    return this.#bytes.subarray(offset, offset + size)
   }
 
   #symbols(sections: readonly ElfSectionInfo[], table: ElfSectionInfo): ElfSymbolInfo[] {
-    const strings = sections[table.link]?.bytes
+    const strings = sections[table.link]?.bytes ?? new Uint8Array(0)
     const view = viewOf(table.bytes)
     return Array.from({ length: Math.floor(table.bytes.length / 24) }, (_, i) => {
       const at = i * 24
       const info = view.getUint8(at + 4)
       const section = sections[view.getUint16(at + 6, this.#little)]
-      const name = this.#string(strings, view.getUint32(at, this.#little))
+      const name = stringAt(strings, view.getUint32(at, this.#little))
       const type = symbolTypes[info & 15] ?? 'other'
       return {
         name: type === 'section' ? (section?.name ?? '') : name,
@@ -169,11 +155,5 @@ class Reader {
     const value = view.getBigUint64(at, this.#little)
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new RangeError(`a size or offset is ${value}`)
     return Number(value)
-  }
-
-  #string(table: Uint8Array | undefined, at: number): string {
-    if (table === undefined || at >= table.length) return ''
-    const end = table.indexOf(0, at)
-    return new TextDecoder().decode(table.subarray(at, end < 0 ? table.length : end))
   }
 }

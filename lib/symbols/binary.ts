@@ -1,6 +1,6 @@
+import { type ByteSource, Elf, fileSource } from '../machine/elf-file.js'
 import { debugSymbolsOf, withMiniDebugInfo } from './debug-file.js'
 import { demangle } from './demangle.js'
-import { type ByteSource, Elf, fileSource } from './elf-file.js'
 import { pltSymbolsOf, symbolsOf } from './elf-symbols.js'
 import { goSymbolsOf } from './go.js'
 import type { OpenFile } from './open-file.js'

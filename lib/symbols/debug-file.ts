@@ -1,8 +1,10 @@
 // Distributions keep the symbols of a program in a separate file. Its name is in the program.
+
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as zlib from 'node:zlib'
-import { Elf, fileSource, memorySource, stringAt, viewOf } from './elf-file.js'
+import { viewOf } from '../btf/bytes.js'
+import { Elf, fileSource, memorySource, stringAt } from '../machine/elf-file.js'
 import { type ElfSymbols, symbolsOf } from './elf-symbols.js'
 import { withFile } from './open-file.js'
 import { unxz } from './xz.js'

@@ -1,4 +1,5 @@
 // The functions of an ELF file: from its symbol tables, and the entries of the procedure linkage table.
+import { viewOf } from '../btf/bytes.js'
 import {
   type Elf,
   type Section,
@@ -8,8 +9,7 @@ import {
   SHT_RELA,
   SHT_SYMTAB,
   stringAt,
-  viewOf,
-} from './elf-file.js'
+} from '../machine/elf-file.js'
 import type { RawSymbol } from './table.js'
 
 const EM_386 = 3

@@ -1,5 +1,6 @@
 // Go programs carry a table of their functions even if they are stripped, because tracebacks need it: .gopclntab.
-import { type Elf, stringAt, viewOf } from './elf-file.js'
+import { viewOf } from '../btf/bytes.js'
+import { type Elf, stringAt } from '../machine/elf-file.js'
 import type { RawSymbol } from './table.js'
 
 /** The magic numbers of the table since Go 1.16, 1.18 and 1.20. Older programs have another layout. */

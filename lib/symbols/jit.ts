@@ -1,9 +1,9 @@
 // Names of machine code that was made at run time: /tmp/perf-PID.map and jit-PID.dump, which Node.js, Java and .NET
 // write if told to.
 import { readSync } from 'node:fs'
+import { stringAt } from '../machine/elf-file.js'
 import type { Mapping } from '../machine/mappings.js'
 import { read } from '../machine/read.js'
-import { stringAt } from './elf-file.js'
 import { type OpenFile, withFile } from './open-file.js'
 import type { Found } from './table.js'
 

@@ -1,4 +1,4 @@
-import { stringAt } from './elf-file.js'
+import { stringAt } from '../machine/elf-file.js'
 
 /** A function, or a part of one, in the memory of a file or of a machine. */
 export interface Found {

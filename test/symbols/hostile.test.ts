@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { Elf, memorySource } from '../../lib/machine/elf-file.js'
 import { Binary } from '../../lib/symbols/binary.js'
-import { Elf, memorySource } from '../../lib/symbols/elf-file.js'
 import { useFolder } from '../codegen/helper.js'
 import { times } from '../helpers/random.js'
 

@@ -1,5 +1,7 @@
-// Reads ELF files piece by piece: programs are large, and only their symbols are of interest here.
-import { readSync } from 'node:fs'
+// Reads the heads of ELF files, of any machine, piece by piece: programs are large, and each reader is interested in a
+// few of their sections. The files may be damaged, or made by somebody to disturb whoever reads them.
+import { fstatSync, readSync } from 'node:fs'
+import { viewOf } from '../btf/bytes.js'
 
 /** Bytes of a file or of memory. */
 export interface ByteSource {
@@ -9,12 +11,13 @@ export interface ByteSource {
 
 /** The bytes of an open file. */
 export function fileSource(fd: number): ByteSource {
+  const { size } = fstatSync(fd)
   return {
     read(offset, length) {
-      const bytes = Buffer.allocUnsafe(length)
+      const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)))
       let done = 0
-      while (done < length) {
-        const count = readSync(fd, bytes, done, length - done, offset + done)
+      while (done < bytes.length) {
+        const count = readSync(fd, bytes, done, bytes.length - done, offset + done)
         if (count === 0) break
         done += count
       }
@@ -37,6 +40,8 @@ export interface Section {
   readonly address: number
   readonly offset: number
   readonly size: number
+  /** Bytes; a power of two. */
+  readonly align: number
   readonly link: number
   readonly info: number
 }
@@ -50,6 +55,7 @@ export interface Segment {
   readonly executable: boolean
 }
 
+export const SHT_NULL = 0
 export const SHT_SYMTAB = 2
 export const SHT_RELA = 4
 export const SHT_NOTE = 7
@@ -69,7 +75,10 @@ export class Elf {
   readonly littleEndian: boolean
   /** `EM_*` of elf.h. */
   readonly machine: number
+  /** As many as the file has. */
   readonly sections: readonly Section[]
+  /** Whether the file ends before its table of sections does. */
+  readonly isCut: boolean
   readonly segments: readonly Segment[]
   readonly buildId: string | undefined
 
@@ -89,7 +98,9 @@ export class Elf {
       : [this.word(view, 28), this.word(view, 32), 40]
     const notes: [number, number][] = []
     this.segments = this.#segments(segmentsAt, half(counts + 4), notes)
-    this.sections = this.#sections(sectionsAt, half(counts + 8), half(counts + 10))
+    const count = sectionsAt === 0 ? 0 : half(counts + 8)
+    this.sections = this.#sections(sectionsAt, count, half(counts + 10))
+    this.isCut = this.sections.length < count
     for (const { type, offset, size } of this.sections) if (type === SHT_NOTE) notes.push([offset, size])
     this.buildId = this.#findBuildId(notes)
   }
@@ -141,12 +152,13 @@ export class Elf {
 
   #sections(at: number, count: number, names: number): Section[] {
     const step = this.is64 ? 64 : 40
-    if (at === 0) return []
     const view = viewOf(this.read(at, count * step))
-    const fields = this.is64 ? [8, 16, 24, 32, 40, 44] : [8, 12, 16, 20, 24, 28]
+    const fields = this.is64 ? [8, 16, 24, 32, 48, 40, 44] : [8, 12, 16, 20, 32, 24, 28]
     const found: (Section & { nameAt: number })[] = []
     for (let here = 0; here + step <= view.byteLength; here += step) {
-      const [flags, address, offset, size] = fields.slice(0, 4).map((field) => this.word(view, here + field))
+      const [flags, address, offset, size, align] = fields
+        .slice(0, 5)
+        .map((field) => this.word(view, here + field))
       found.push({
         nameAt: view.getUint32(here, this.littleEndian),
         name: '',
@@ -155,8 +167,9 @@ export class Elf {
         address: address!,
         offset: offset!,
         size: size!,
-        link: view.getUint32(here + fields[4]!, this.littleEndian),
-        info: view.getUint32(here + fields[5]!, this.littleEndian),
+        align: align!,
+        link: view.getUint32(here + fields[5]!, this.littleEndian),
+        info: view.getUint32(here + fields[6]!, this.littleEndian),
       })
     }
     const table = found[names]
@@ -183,9 +196,6 @@ export class Elf {
     return undefined
   }
 }
-
-export const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 
 /** The text before the next zero byte; '' outside of the table. */
 export function stringAt(table: Uint8Array, at: number): string {
