@@ -5,20 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Symbols } from 'libbpf-node/symbols'
 import { afterAll, describe, expect, it } from 'vitest'
+import { isHere } from '../helpers/command.js'
 import { usePrograms } from '../helpers/hot-programs.js'
 
 const { start, startNode } = usePrograms()
 const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-perf-'))
 afterAll(() => rmSync(folder, { recursive: true }))
-
-function isHere(): boolean {
-  try {
-    execFileSync('perf', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 interface PerfFrame {
   pid: number
@@ -51,8 +43,8 @@ const isSame = (ours: string, perfs: string): boolean =>
   ours.replace(/\s/g, '').includes(perfs.replace(/@@?[A-Z]\w*_[\d.]+$/, '').replace(/\s/g, ''))
 
 describe('names of frames', () => {
-  const title = `are those that perf shows${isHere() ? '' : ' (perf is not installed)'}`
-  it.skipIf(!isHere())(title, { timeout: 120_000 }, async () => {
+  const title = `are those that perf shows${isHere('perf') ? '' : ' (perf is not installed)'}`
+  it.skipIf(!isHere('perf'))(title, { timeout: 120_000 }, async () => {
     const script = `
       const { createHash } = require('node:crypto')
       const { readFileSync } = require('node:fs')

@@ -1,0 +1,36 @@
+/** How many ranges before the last one that begins are tried: ranges can lie within others. */
+const nearby = 64
+
+/** Finds what belongs to an address, of things that have ranges of addresses. */
+export class RangeIndex<T> {
+  readonly #lows: Float64Array
+  readonly #highs: Float64Array
+  readonly #items: readonly T[]
+
+  constructor(ranges: readonly (readonly [low: number, high: number, item: T])[]) {
+    const sorted = [...ranges].sort((a, b) => a[0] - b[0] || b[1] - a[1])
+    this.#lows = Float64Array.from(sorted, ([low]) => low)
+    this.#highs = Float64Array.from(sorted, ([, high]) => high)
+    this.#items = sorted.map(([, , item]) => item)
+  }
+
+  /** The one that begins last. */
+  find(address: number): T | undefined {
+    const last = lastUpTo(this.#lows, address, 0, this.#lows.length)
+    for (let i = last; i >= 0 && i > last - nearby; i--) {
+      if (address < this.#highs[i]!) return this.#items[i]
+    }
+    return undefined
+  }
+}
+
+/** The index of the last number up to `limit` in a sorted part of an array; `from - 1` if there is none. */
+export function lastUpTo(numbers: Float64Array, limit: number, from: number, to: number): number {
+  let [low, high] = [from, to]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (numbers[middle]! <= limit) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
