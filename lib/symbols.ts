@@ -9,5 +9,11 @@ export { Profile, type ProfileInfo, type ProfileOptions, profile } from './profi
 export type { Sample } from './profile/sample.js'
 export type { Speedscope } from './profile/speedscope.js'
 export type { Hot } from './profile/tree.js'
-export type { Frame } from './symbols/frame.js'
-export { type BuildIdFrame, type FrameOptions, Symbols, type UserOptions } from './symbols/symbols.js'
+export type { Frame, SourcePlace } from './symbols/frame.js'
+export {
+  type BuildIdFrame,
+  type FrameOptions,
+  type LineOptions,
+  Symbols,
+  type UserOptions,
+} from './symbols/symbols.js'

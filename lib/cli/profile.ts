@@ -12,6 +12,7 @@ const options = {
   'off-cpu': { type: 'boolean' },
   'no-kernel': { type: 'boolean' },
   'no-user': { type: 'boolean' },
+  lines: { type: 'boolean' },
   folded: { type: 'string' },
   pprof: { type: 'string' },
   speedscope: { type: 'string' },
@@ -31,6 +32,7 @@ ends it early.
       --off-cpu          how long threads wait, instead of what runs
       --no-kernel        without the functions of the kernel
       --no-user          without those of the process
+      --lines            with lines and inlined functions, from debug information
       --html FILE        write a flame graph as a page for a browser
       --folded FILE      write a line for each stack, as flamegraph.pl reads it
       --pprof FILE       write the format of pprof, compressed with gzip
@@ -54,6 +56,7 @@ Requires CAP_BPF and CAP_PERFMON, CAP_SYS_PTRACE for the names of other users' p
       kind: values['off-cpu'] === true ? 'off-cpu' : 'cpu',
       kernel: values['no-kernel'] !== true,
       user: values['no-user'] !== true,
+      lines: values.lines === true,
       signal: stop.signal,
       ...(values.pid !== undefined && { pid: numberOf('pid', values.pid, 0, 2 ** 22) }),
     }

@@ -14,7 +14,7 @@ export interface FlameGraphOptions {
 }
 
 /** In the order that the page knows. */
-const kinds: readonly TreeNode['kind'][] = ['root', 'thread', 'kernel', 'native', 'jit', 'unknown']
+const kinds: readonly TreeNode['kind'][] = ['root', 'thread', 'kernel', 'native', 'jit', 'unknown', 'inlined']
 /** How many functions the table on the page has. */
 const tableSize = 100
 

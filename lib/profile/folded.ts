@@ -2,7 +2,10 @@ import { label, type Sample } from './sample.js'
 
 /** Options for {@link Profile.folded}. */
 export interface FoldedOptions {
-  /** Marks frames as flamegraph.pl expects it: `_[k]` for the kernel and `_[j]` for code made at run time. */
+  /**
+   * Marks frames as flamegraph.pl expects it: `_[k]` for the kernel, `_[i]` for inlined functions, and `_[j]` for code
+   * made at run time.
+   */
   annotate?: boolean
 }
 
@@ -11,8 +14,7 @@ export function folded(samples: readonly Sample[], { annotate = false }: FoldedO
   const sums = new Map<string, number>()
   for (const { comm, frames, value } of samples) {
     const names = frames.map((frame) => {
-      const mark = !annotate ? '' : frame.kind === 'jit' ? '_[j]' : isKernel(frame.kind) ? '_[k]' : ''
-      return `${clean(label(frame))}${mark}`
+      return `${clean(label(frame))}${annotate ? markOf(frame) : ''}`
     })
     const stack = [...names, clean(comm)].reverse().join(';')
     sums.set(stack, (sums.get(stack) ?? 0) + value)
@@ -23,7 +25,11 @@ export function folded(samples: readonly Sample[], { annotate = false }: FoldedO
     .join('')
 }
 
-const isKernel = (kind: string): boolean => kind === 'kernel' || kind === 'module' || kind === 'bpf'
+function markOf({ kind, isInlined }: Sample['frames'][number]): string {
+  if (kind === 'jit') return '_[j]'
+  if (isInlined) return '_[i]'
+  return kind === 'kernel' || kind === 'module' || kind === 'bpf' ? '_[k]' : ''
+}
 
 /** Semicolons separate frames, and lines separate stacks. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: names come from files that anybody made

@@ -1,6 +1,7 @@
 // The format of pprof: a protocol buffer, compressed with gzip. Its numbers are those of profile.proto, which
 // https://github.com/google/pprof/blob/main/proto/profile.proto describes.
 import { gzipSync } from 'node:zlib'
+import type { Frame } from '../symbols/frame.js'
 import { label, type Sample } from './sample.js'
 
 export interface PprofMeta {
@@ -70,6 +71,20 @@ class Numbers {
   }
 }
 
+/** The frames of a stack, those that share a place in the code together. */
+function placesOf(frames: readonly Frame[]): Frame[][] {
+  const places: Frame[][] = []
+  let inlined: Frame[] = []
+  for (const frame of frames) {
+    inlined.push(frame)
+    if (frame.isInlined) continue
+    places.push(inlined)
+    inlined = []
+  }
+  if (inlined.length > 0) places.push(inlined)
+  return places
+}
+
 /** The bytes of a profile, as `go tool pprof`, Pyroscope and Parca read them. */
 export function pprof(samples: readonly Sample[], meta: PprofMeta): Uint8Array {
   const profile = new Message()
@@ -83,25 +98,38 @@ export function pprof(samples: readonly Sample[], meta: PprofMeta): Uint8Array {
   const types = [meta.type, ...(meta.period === undefined ? [] : [meta.period.type])]
   for (const type of types) profile.bytes(1, valueType(type))
 
+  const hasLines = samples.some(({ frames }) => frames.some(({ kind, source }) => kind === 'file' && source))
   const mapping = (module: string): number =>
     mappings!.of(module, (id) => {
-      // 7: it has names of functions.
-      profile.bytes(3, new Message().number(1, id).number(5, text(module)).number(7, 1))
+      const message = new Message().number(1, id).number(5, text(module))
+      // 7: it has names of functions. 8, 9, 10: it has files, lines and inlined functions.
+      profile.bytes(
+        3,
+        (hasLines ? [7, 8, 9, 10] : [7]).reduce((all, field) => all.number(field, 1), message),
+      )
     })
-  const location = (frame: Sample['frames'][number]): number =>
-    locations!.of(`${frame.module}\0${label(frame)}`, (id) => {
+  const functionOf = (frame: Frame): number => {
+    const file = frame.source?.file ?? ''
+    return functions!.of(`${frame.module}\0${label(frame)}\0${file}`, (id) => {
       const name = text(label(frame))
-      const functionId = functions!.of(`${frame.module}\0${label(frame)}`, (number) => {
-        const file = text(frame.source?.file ?? '')
-        profile.bytes(5, new Message().number(1, number).number(2, name).number(3, name).number(4, file))
-      })
-      const line = new Message().number(1, functionId).number(2, frame.source?.line ?? 0)
-      const message = new Message().number(1, id).number(2, mapping(frame.module))
-      profile.bytes(4, message.number(3, BigInt.asUintN(64, frame.address)).bytes(4, line))
+      profile.bytes(5, new Message().number(1, id).number(2, name).number(3, name).number(4, text(file)))
     })
+  }
+  /** A place in the code, with the functions that were inlined there first. */
+  const location = (frames: readonly Frame[]): number => {
+    const { module, address } = frames.at(-1)!
+    const lines = frames.map((frame) => [functionOf(frame), frame.source?.line ?? 0] as const)
+    return locations!.of(`${module}\0${lines.join(' ')}`, (id) => {
+      const message = new Message().number(1, id).number(2, mapping(module))
+      message.number(3, BigInt.asUintN(64, address))
+      for (const [functionId, line] of lines)
+        message.bytes(4, new Message().number(1, functionId).number(2, line))
+      profile.bytes(4, message)
+    })
+  }
 
   for (const { pid, comm, frames, value } of samples) {
-    const sample = new Message().numbers(1, frames.map(location))
+    const sample = new Message().numbers(1, placesOf(frames).map(location))
     sample.numbers(2, meta.period === undefined ? [value] : [value, value * meta.period.value])
     sample.bytes(3, new Message().number(1, text('comm')).number(2, text(comm)))
     sample.bytes(3, new Message().number(1, text('pid')).number(3, pid))

@@ -23,6 +23,11 @@ export interface ProfileOptions {
   kernel?: boolean
   /** With the stack in the process; true by default. */
   user?: boolean
+  /**
+   * With lines of the source, and with inlined functions as frames of their own, for programs and libraries whose debug
+   * information is there. It costs time and memory to read it; false by default.
+   */
+  lines?: boolean
   /** Ends before `seconds` are over. What was counted until then is returned. */
   signal?: AbortSignal
 }
@@ -41,7 +46,8 @@ const collectEveryMs = 500
  * @throws BpfError if it is not permitted, or the kernel does not support it
  */
 export async function profile(options: ProfileOptions = {}): Promise<Profile> {
-  const { pid, kind = 'cpu', hz = 99, seconds = 10, kernel = true, user = true, signal } = options
+  const { pid, kind = 'cpu', hz = 99, seconds = 10, kernel = true, user = true } = options
+  const { lines = false, signal } = options
   if (pid !== undefined && (!Number.isInteger(pid) || pid <= 0))
     throw new TypeError(`pid is not a process id: ${pid}`)
   if (kind !== 'cpu' && kind !== 'off-cpu')
@@ -53,7 +59,7 @@ export async function profile(options: ProfileOptions = {}): Promise<Profile> {
   if (!kernel && !user) throw new TypeError('kernel and user are false, so no stack is left')
   const began = new Date()
   const start = performance.now()
-  using profiler = await Profiler.start({ pid, kind, hz, kernel, user })
+  using profiler = await Profiler.start({ pid, kind, hz, kernel, user, lines })
   const end = performance.now() + seconds * 1000
   while (performance.now() < end && signal?.aborted !== true) {
     await pause(Math.min(end - performance.now(), collectEveryMs), signal)

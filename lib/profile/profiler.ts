@@ -15,6 +15,7 @@ export interface ProfilerOptions {
   readonly hz: number
   readonly kernel: boolean
   readonly user: boolean
+  readonly lines: boolean
 }
 
 /** `struct stack_key` of profile.bpf.c. */
@@ -39,15 +40,17 @@ export class Profiler implements Disposable {
   readonly #links: Link[]
   readonly #symbols = new Symbols()
   readonly #kind: ProfilerOptions['kind']
+  readonly #lines: boolean
   readonly #sums = new Map<string, { sample: Sample; value: number }>()
   /** Programs that were seen for the first time. */
   readonly #news: RingBuffer<{ pid: number }>
   #active = 0
 
-  private constructor(object: BpfObject, links: Link[], kind: ProfilerOptions['kind']) {
+  private constructor(object: BpfObject, links: Link[], { kind, lines }: ProfilerOptions) {
     this.#object = object
     this.#links = links
     this.#kind = kind
+    this.#lines = lines
     this.#news = object.ringBuffer<{ pid: number }>('news', 'program')
   }
 
@@ -62,7 +65,7 @@ export class Profiler implements Disposable {
       object.rodata.with_kernel = options.kernel
       object.rodata.with_user = options.user
       await object.load()
-      const profiler = new Profiler(object, [], options.kind)
+      const profiler = new Profiler(object, [], options)
       // What the process has mapped before the first sample.
       if (options.pid !== undefined) profiler.#symbols.user(options.pid, [])
       profiler.#news.on(({ pid }) => profiler.#symbols.user(pid, []))
@@ -135,13 +138,14 @@ export class Profiler implements Disposable {
       const current = group.filter(([{ exec_id }]) => exec_id === newest.get(pid))
       const places = [...new Set(current.flatMap(([key]) => placesIn(stacks.of(key.user))))]
       const startTime = current[0]![0].started
-      const frames = new Map<bigint, Frame>()
-      for (const frame of this.#symbols.user(pid, places, { startTime })) frames.set(frame.address, frame)
+      const frames = new Map<bigint, Frame[]>()
+      for (const frame of this.#symbols.user(pid, places, { startTime, lines: this.#lines }))
+        frames.set(frame.address, withInlined(frame))
       for (const [key, value] of group) {
         const user =
           key.user === lostStack
             ? [unknown(0n, 'another stack took its place in the map', '[lost]')]
-            : placesIn(stacks.of(key.user)).map(
+            : placesIn(stacks.of(key.user)).flatMap(
                 (place) =>
                   frames.get(place) ?? unknown(place, 'the process has run another program meanwhile'),
               )
@@ -163,7 +167,7 @@ export class Profiler implements Disposable {
   }
 
   #count({ pid, comm }: StackKey, frames: readonly Frame[], value: number): void {
-    const key = `${pid}\n${comm}\n${frames.map((frame) => `${frame.module} ${label(frame)}`).join('\n')}`
+    const key = `${pid}\n${comm}\n${frames.map(keyOf).join('\n')}`
     const known = this.#sums.get(key)
     if (known === undefined) this.#sums.set(key, { sample: { pid, comm, frames, value }, value })
     else known.value += value
@@ -178,6 +182,17 @@ export class Profiler implements Disposable {
   [Symbol.dispose](): void {
     this.close()
   }
+}
+
+/** The functions that were inlined at an address, as frames of their own, and the function that contains them. */
+function withInlined({ inlined = [], ...frame }: Frame): Frame[] {
+  return [...inlined, frame]
+}
+
+/** Samples with the same frames are added up. */
+function keyOf(frame: Frame): string {
+  const { file = '', line = '' } = frame.kind === 'file' ? (frame.source ?? {}) : {}
+  return `${frame.module} ${label(frame)} ${file} ${line} ${frame.isInlined ?? ''}`
 }
 
 /** The place of each call in a stack: return addresses can belong to the function after the caller. */

@@ -5,7 +5,10 @@ export interface Sample {
   readonly pid: number
   /** The name of the thread, at most 15 characters. */
   readonly comm: string
-  /** The innermost first: of the kernel, and then of the process. */
+  /**
+   * The innermost first: of the kernel, and then of the process. With `lines`, inlined functions are frames of their own
+   * before the function that contains their code.
+   */
   readonly frames: readonly Frame[]
   /** The number of samples, or nanoseconds for time that threads waited. */
   readonly value: number

@@ -33,7 +33,7 @@ export function speedscope(
     const key = `${frame.module}\0${label(frame)}`
     let index = indexes.get(key)
     if (index === undefined) {
-      index = frames.push({ name: label(frame), file: frame.module }) - 1
+      index = frames.push({ name: label(frame), file: frame.source?.file || frame.module }) - 1
       indexes.set(key, index)
     }
     return index

@@ -3,8 +3,8 @@ import { label, type Sample } from './sample.js'
 /** A function as it was called by those above it. */
 export interface TreeNode {
   readonly name: string
-  /** `kernel`, `native`, `jit`, or `thread` for the names of threads below the root. */
-  readonly kind: 'root' | 'thread' | 'kernel' | 'native' | 'jit' | 'unknown'
+  /** `kernel`, `native`, `inlined`, `jit`, or `thread` for the names of threads below the root. */
+  readonly kind: 'root' | 'thread' | 'kernel' | 'native' | 'jit' | 'unknown' | 'inlined'
   readonly module: string
   /** With everything that it called. */
   total: number
@@ -51,7 +51,7 @@ export function treeOf(samples: readonly Sample[], earlier: readonly Sample[] = 
       const frame = frames[i]!
       // Many frames in a row without a name say no more than one.
       if (at.kind === 'unknown' && frame.kind === 'unknown' && at.name === label(frame)) continue
-      at = child(at, label(frame), kinds[frame.kind], frame.module)
+      at = child(at, label(frame), frame.isInlined ? 'inlined' : kinds[frame.kind], frame.module)
       count(at)
     }
     return at

@@ -1,6 +1,8 @@
 import { type ByteSource, Elf, fileSource } from '../machine/elf-file.js'
 import { debugSymbolsOf, withMiniDebugInfo } from './debug-file.js'
+import { DebugLines, type Reopen } from './debug-lines.js'
 import { demangle } from './demangle.js'
+import type { Place } from './dwarf/dwarf.js'
 import { pltSymbolsOf, symbolsOf } from './elf-symbols.js'
 import { goSymbolsOf } from './go.js'
 import type { OpenFile } from './open-file.js'
@@ -15,6 +17,8 @@ export class Binary {
   readonly #names = new Map<string, string>()
   /** Whether `.symtab` was found, here or in a separate debug file. */
   readonly complete: boolean
+  /** `false` if there are none; `undefined` as long as nobody has asked. */
+  #lines: DebugLines | false | undefined
 
   private constructor(elf: Elf, path: string, roots: readonly string[]) {
     this.#elf = elf
@@ -47,9 +51,7 @@ export class Binary {
     try {
       return new Binary(new Elf(source), path, roots)
     } catch (error) {
-      // The file is damaged, or cannot be read (any more).
-      if (error instanceof RangeError || (error as NodeJS.ErrnoException).syscall !== undefined)
-        return undefined
+      if (isDamage(error)) return undefined
       throw error
     }
   }
@@ -62,6 +64,26 @@ export class Binary {
     return found && { name: this.#readable(found.name), start: offset - (address - found.start) }
   }
 
+  /**
+   * The functions at a place of the file with their lines, the innermost first. Empty without debug information.
+   *
+   * @param path - in the file system of its process
+   * @param roots - where to search for debug files
+   * @param reopen - opens the file again
+   */
+  placesAt(offset: number, path: string, roots: readonly string[], reopen: Reopen): Place[] {
+    const address = this.#elf.addressAt(offset)
+    if (address === undefined || this.#lines === false) return []
+    try {
+      this.#lines ??= reopen((file) => DebugLines.of(file, path, roots) ?? false)
+      const places = (this.#lines || undefined)?.at(address, reopen) ?? []
+      return places.map((place) => ({ ...place, name: place.name && this.#readable(place.name) }))
+    } catch (error) {
+      if (isDamage(error)) return []
+      throw error
+    }
+  }
+
   #readable(name: string): string {
     let text = this.#names.get(name)
     if (text === undefined) {
@@ -72,3 +94,7 @@ export class Binary {
     return text
   }
 }
+
+/** The file is damaged, or cannot be read (any more). */
+const isDamage = (error: unknown): boolean =>
+  error instanceof RangeError || (error as NodeJS.ErrnoException).syscall !== undefined

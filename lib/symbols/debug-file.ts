@@ -1,44 +1,84 @@
-// Distributions keep the symbols of a program in a separate file. Its name is in the program.
-
+// Distributions keep the symbols and lines of a program in a separate file. Its name is in the program.
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as zlib from 'node:zlib'
 import { viewOf } from '../btf/bytes.js'
 import { Elf, fileSource, memorySource, stringAt } from '../machine/elf-file.js'
 import { type ElfSymbols, symbolsOf } from './elf-symbols.js'
-import { withFile } from './open-file.js'
+import { type OpenFile, withFile } from './open-file.js'
 import { unxz } from './xz.js'
 
+/** Reads a debug file, and returns `undefined` if another one may have what is searched. */
+export type ReadDebugFile<T> = (debug: Elf, file: OpenFile, path: string) => T | undefined
+
 /**
- * The symbols in the separate debug file of a program or library, searched by build id and then by `.gnu_debuglink`,
- * where gdb and perf search.
+ * Searches the separate debug file of a program or library, by build id and then by `.gnu_debuglink`, where gdb and
+ * perf search.
  *
  * @param path - the path of the program in the file system of its process
  * @param roots - where that file system is, such as /proc/17/root, and where else to search
+ * @returns what `work` returns for the first file that belongs to the program and has what `work` wants
  */
-export function debugSymbolsOf(elf: Elf, path: string, roots: readonly string[]): ElfSymbols | undefined {
+export function findDebugFile<T>(
+  elf: Elf,
+  path: string,
+  roots: readonly string[],
+  work: ReadDebugFile<T>,
+): T | undefined {
   const { buildId } = elf
   const link = debugLinkOf(elf)
   for (const root of roots) {
     if (buildId !== undefined && buildId.length > 2) {
-      const name = `${root}/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`
-      const found = readIf(name, (debug) => debug.buildId === buildId)
+      const found = readIf(pathOfBuildId(root, buildId), (debug) => debug.buildId === buildId, work)
       if (found !== undefined) return found
     }
     if (link === undefined) continue
     const folder = dirname(path.replace(/ \(deleted\)$/, ''))
     for (const place of [folder, `${folder}/.debug`, `/usr/lib/debug${folder}`]) {
       const name = `${root}${place}/${link.name}`
-      const found = readIf(name, (debug) =>
+      const belongs = (debug: Elf): boolean =>
         buildId !== undefined && debug.buildId !== undefined
           ? debug.buildId === buildId
-          : checksum(name) === link.checksum,
-      )
+          : checksum(name) === link.checksum
+      const found = readIf(name, belongs, work)
       if (found !== undefined) return found
     }
   }
   return undefined
 }
+
+/**
+ * Searches the file that several debug files of one package share. Its path and its build id are in
+ * `.gnu_debugaltlink`, which dwz writes.
+ *
+ * @param path - where the debug file is, in which the path may be relative
+ */
+export function findSharedFile<T>(
+  debug: Elf,
+  path: string,
+  roots: readonly string[],
+  work: ReadDebugFile<T>,
+): T | undefined {
+  const bytes = smallSection(debug, '.gnu_debugaltlink')
+  if (bytes === undefined) return undefined
+  const name = stringAt(bytes, 0)
+  const buildId = Buffer.from(bytes.subarray(Buffer.byteLength(name) + 1)).toString('hex')
+  if (name === '' || buildId === '') return undefined
+  const places = roots.map((root) => `${root}${name}`)
+  const all = name.startsWith('/') ? places : [`${dirname(path)}/${name}`]
+  for (const place of [...all, ...roots.map((root) => pathOfBuildId(root, buildId))]) {
+    const found = readIf(place, (shared) => shared.buildId === buildId, work)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The symbols in the separate debug file of a program. */
+export const debugSymbolsOf = (elf: Elf, path: string, roots: readonly string[]): ElfSymbols | undefined =>
+  findDebugFile(elf, path, roots, (debug) => {
+    const symbols = symbolsOf(debug)
+    return symbols.complete ? symbols : undefined
+  })
 
 /**
  * Adds the symbols of `.gnu_debugdata`, as programs of Fedora and its relatives have it: those that are not in
@@ -57,13 +97,14 @@ export function withMiniDebugInfo(elf: Elf, own: ElfSymbols): ElfSymbols {
   }
 }
 
-function readIf(path: string, belongs: (debug: Elf) => boolean): ElfSymbols | undefined {
-  return withFile(path, ({ fd }) => {
+const pathOfBuildId = (root: string, buildId: string): string =>
+  `${root}/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`
+
+function readIf<T>(path: string, belongs: (debug: Elf) => boolean, work: ReadDebugFile<T>): T | undefined {
+  return withFile(path, (file) => {
     try {
-      const debug = new Elf(fileSource(fd))
-      if (!belongs(debug)) return undefined
-      const symbols = symbolsOf(debug)
-      return symbols.complete ? symbols : undefined
+      const debug = new Elf(fileSource(file.fd))
+      return belongs(debug) ? work(debug, file, path) : undefined
     } catch (error) {
       // A damaged debug file is as good as none.
       if (error instanceof RangeError || (error as NodeJS.ErrnoException).syscall !== undefined)
@@ -75,14 +116,18 @@ function readIf(path: string, belongs: (debug: Elf) => boolean): ElfSymbols | un
 
 /** The name in `.gnu_debuglink`, and the CRC-32 that its file must have. */
 function debugLinkOf(elf: Elf): { name: string; checksum: number } | undefined {
-  const section = elf.section('.gnu_debuglink')
-  if (section === undefined || section.size > 4096) return undefined
-  const bytes = elf.bytesOf(section)
+  const bytes = smallSection(elf, '.gnu_debuglink')
+  if (bytes === undefined) return undefined
   const name = stringAt(bytes, 0)
-  const at = (name.length + 4) & ~3
+  const at = (Buffer.byteLength(name) + 4) & ~3
   // It is a file name, not a path that could lead anywhere.
   if (name === '' || name.includes('/') || at + 4 > bytes.length) return undefined
   return { name, checksum: viewOf(bytes).getUint32(at, elf.littleEndian) }
+}
+
+function smallSection(elf: Elf, name: string): Uint8Array | undefined {
+  const section = elf.section(name)
+  return section === undefined || section.size > 4096 ? undefined : elf.bytesOf(section)
 }
 
 /** `undefined` before Node.js 20.15, which cannot compute it; then only the build id counts. */

@@ -1,4 +1,11 @@
-import type { SourceLine } from '../errors/errors.js'
+/** A place in the source of a program. */
+export interface SourcePlace {
+  /** The path of the file, as the compiler was given it. */
+  readonly file: string
+  readonly line: number
+  /** The line itself, for BPF programs. */
+  readonly text?: string
+}
 
 /** What an address stands for. */
 export interface Frame {
@@ -14,8 +21,15 @@ export interface Frame {
   readonly kind: 'kernel' | 'module' | 'bpf' | 'file' | 'jit' | 'unknown'
   /** The path of the file, `[kernel]`, the module or program as `[xfs]`, `[bpf]`, `[vdso]`, or `[jit]`. */
   readonly module: string
-  /** The line of a BPF program that was compiled with `-g`. */
-  readonly source?: SourceLine
+  /**
+   * The line of the source: of BPF programs, and with the option `lines` also of programs and libraries whose debug
+   * information is there. If functions were inlined at the address, it is the line of the call.
+   */
+  readonly source?: SourcePlace
+  /** The functions that the compiler inlined there, the innermost first, with the option `lines`. */
+  readonly inlined?: readonly Frame[]
+  /** Whether this is one of them, and so has no machine code of its own. */
+  readonly isInlined?: true
   /** Why there is no name. */
   readonly why?: string
 }

@@ -6,6 +6,10 @@ export interface OpenFile {
   readonly stat: BigIntStats
 }
 
+/** Says whether a file that was opened again is the same, and was not written meanwhile. */
+export const identityOf = ({ stat: { dev, ino, size, mtimeNs } }: OpenFile): string =>
+  `${dev} ${ino} ${size} ${mtimeNs}`
+
 /**
  * Opens a regular file for reading, and closes it after `work`. The paths come from other processes, where a path may
  * lead to a pipe or a device, so it does not wait for them.

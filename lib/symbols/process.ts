@@ -3,6 +3,7 @@ import { memorySource } from '../machine/elf-file.js'
 import { addressNumber, type Mapping, mappingsIn, readMaps } from '../machine/mappings.js'
 import { read } from '../machine/read.js'
 import { Binary } from './binary.js'
+import type { Place } from './dwarf/dwarf.js'
 import { type Frame, unknown } from './frame.js'
 import { isJitDump, JitDump, PerfMap } from './jit.js'
 import { type OpenFile, withFile } from './open-file.js'
@@ -29,6 +30,8 @@ export class ProcessSymbols {
   readonly #binaries = new Map<string, Binary | undefined>()
   #snapshot: Snapshot
   #frames = new Map<bigint, Frame>()
+  /** The same with lines. */
+  #detailed = new Map<bigint, Frame>()
   /** What was mapped before the last change, where something else is mapped now. */
   #replaced: readonly Mapping[] = []
 
@@ -84,7 +87,10 @@ export class ProcessSymbols {
         !known.has(keyOf(old)) && snapshot.mappings.some((now) => overlaps(old, now) && !continues(old, now)),
     )
     const isSame = snapshot.mappings.length === this.#snapshot.mappings.length && this.#replaced.length === 0
-    if (!isSame || this.#snapshot.mappings.some((old) => !known.has(keyOf(old)))) this.#frames.clear()
+    if (!isSame || this.#snapshot.mappings.some((old) => !known.has(keyOf(old)))) {
+      this.#frames.clear()
+      this.#detailed.clear()
+    }
     this.#snapshot = snapshot
   }
 
@@ -97,48 +103,48 @@ export class ProcessSymbols {
   }
 
   #forgetJit(): void {
-    for (const [address, { kind }] of this.#frames) {
-      if (kind === 'jit' || kind === 'unknown') this.#frames.delete(address)
+    for (const frames of [this.#frames, this.#detailed]) {
+      for (const [address, { kind }] of frames) {
+        if (kind === 'jit' || kind === 'unknown') frames.delete(address)
+      }
     }
   }
 
-  frame(address: bigint): Frame {
-    const known = this.#frames.get(address)
+  /** @param lines - whether to read lines and inlined functions, if the debug information is there */
+  frame(address: bigint, lines: boolean): Frame {
+    const frames = lines ? this.#detailed : this.#frames
+    const known = frames.get(address)
     if (known !== undefined && this.#replaced.length === 0) return known
     const number = addressNumber(address)
     if (this.#replaced.some(({ start, end }) => number >= start && number < end))
       return unknown(address, 'the process has mapped something else there meanwhile')
     if (known !== undefined) return known
-    if (this.#frames.size >= 1 << 18) this.#frames.clear()
-    const frame = this.#find(address, number)
+    if (frames.size >= 1 << 18) frames.clear()
+    const frame = this.#find(address, number, lines)
     // At the next update, it is clear what is there.
-    if (frame.why !== replacedCode) this.#frames.set(address, frame)
+    if (frame.why !== replacedCode) frames.set(address, frame)
     return frame
   }
 
   /** The function at a place of the file with a build id. */
-  frameInFile(buildId: string, place: bigint): Frame {
+  frameInFile(buildId: string, place: bigint, lines: boolean): Frame {
     for (const mapping of this.#snapshot.mappings) {
       const binary = this.#binaryOf(mapping)
       // The kernel fills up short build ids with zeros.
       if (binary?.buildId === undefined || binary.buildId.padEnd(40, '0') !== buildId) continue
-      const found = binary.find(Number(place))
-      if (found === undefined) return unknown(place, this.#whyUnknown(mapping, binary), moduleOf(mapping))
-      const offset = Number(place) - found.start
-      return { address: place, name: found.name, offset, kind: 'file', module: mapping.path }
+      const frame = this.#frameOf(binary, mapping, place, Number(place), lines)
+      return frame ?? unknown(place, this.#whyUnknown(mapping, binary), moduleOf(mapping))
     }
     return unknown(place, `the process has mapped no file with the build id ${buildId}`)
   }
 
-  #find(address: bigint, number: number): Frame {
+  #find(address: bigint, number: number, lines: boolean): Frame {
     const mapping = this.#mappingAt(number)
     if (mapping === undefined) return unknown(address, 'the process has no code there')
     const binary = this.#binaryOf(mapping)
     const place = number - mapping.start + mapping.offset
-    const found = binary?.find(place)
-    if (found !== undefined) {
-      return { address, name: found.name, offset: place - found.start, kind: 'file', module: mapping.path }
-    }
+    const found = binary && this.#frameOf(binary, mapping, address, place, lines)
+    if (found !== undefined) return found
     const isFile = mapping.path.startsWith('/') && binary !== undefined
     if (!isFile) {
       const jitted = this.#jitDump.find(number) ?? this.#perfMap.find(number)
@@ -148,6 +154,23 @@ export class ProcessSymbols {
       }
     }
     return unknown(address, this.#whyUnknown(mapping, binary), moduleOf(mapping))
+  }
+
+  /** The function at a place of a file; `undefined` if no symbol is there. */
+  #frameOf(
+    binary: Binary,
+    mapping: Mapping,
+    address: bigint,
+    place: number,
+    lines: boolean,
+  ): Frame | undefined {
+    const found = binary.find(place)
+    if (found === undefined) return undefined
+    const { path: module } = mapping
+    const frame: Frame = { address, name: found.name, offset: place - found.start, kind: 'file', module }
+    if (!lines) return frame
+    const reopen = <T>(work: (file: OpenFile) => T): T | undefined => withMappedFile(mapping, this.pid, work)
+    return withPlaces(frame, binary.placesAt(place, module, rootsOf(this.pid), reopen))
   }
 
   #whyUnknown({ path, inode }: Mapping, binary: Binary | undefined): string {
@@ -188,6 +211,23 @@ export class ProcessSymbols {
 }
 
 const replacedCode = 'other code that was made at run time has taken its place meanwhile'
+
+/** Where files and debug files of a process are: in its own file system, and in ours. */
+export const rootsOf = (pid: number): string[] => [`/proc/${pid}/root`, '']
+
+/** Adds lines to a frame, and the functions that were inlined there. */
+function withPlaces(frame: Frame, places: readonly Place[]): Frame {
+  const sourceOf = ({ file, line }: Place): Pick<Frame, 'source'> =>
+    file === '' || line === 0 ? {} : { source: { file, line } }
+  const own = places.at(-1)
+  if (own === undefined) return frame
+  const inlined = places.slice(0, -1).map((place): Frame => {
+    const { name } = place
+    const why = name === undefined && { why: 'the debug information has no name for the inlined function' }
+    return { ...frame, name, offset: 0, ...sourceOf(place), ...why, isInlined: true }
+  })
+  return { ...frame, ...sourceOf(own), ...(inlined.length > 0 && { inlined }) }
+}
 
 const moduleOf = ({ path }: Mapping): string => (path === '' ? '[anonymous]' : path)
 

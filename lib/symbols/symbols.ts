@@ -3,7 +3,8 @@ import { read } from '../machine/read.js'
 import { Binary } from './binary.js'
 import { type Frame, unknown } from './frame.js'
 import { KernelSymbols } from './kernel.js'
-import { ProcessSymbols, startTimeOf, withMappedFile } from './process.js'
+import { identityOf } from './open-file.js'
+import { ProcessSymbols, rootsOf, startTimeOf, withMappedFile } from './process.js'
 
 const sweepMs = 10_000
 
@@ -27,8 +28,17 @@ export interface FrameOptions {
   stack?: boolean
 }
 
+/** Options for {@link Symbols.buildIds}. */
+export interface LineOptions {
+  /**
+   * Adds the line of the source and the functions that were inlined, if the program was compiled with `-g` or its debug
+   * file is there: DWARF 2 to 5. The first address in a compilation unit costs the time to read that unit.
+   */
+  lines?: boolean
+}
+
 /** Options for {@link Symbols.user}. */
-export interface UserOptions extends FrameOptions {
+export interface UserOptions extends FrameOptions, LineOptions {
   /**
    * When the process started, in nanoseconds since the machine was booted: `task->group_leader->start_boottime`. If
    * another process has the id by now, its names are not used.
@@ -85,31 +95,31 @@ export class Symbols {
    * its user or CAP_SYS_PTRACE, and opening files that have no name any more CAP_CHECKPOINT_RESTORE.
    */
   user(pid: number, addresses: readonly bigint[], options: UserOptions = {}): Frame[] {
-    const { startTime } = options
+    const { startTime, lines = false } = options
     if (!Number.isInteger(pid) || pid <= 0) throw new TypeError(`pid is not a process id: ${pid}`)
     const process = this.#process(pid)
     const places = placesOf(addresses, options)
     if (typeof process === 'string') return places.map((address) => unknown(address, process))
     if (startTime !== undefined && ticksOf(startTime) !== process.startTime)
       return places.map((address) => unknown(address, 'another process has this id now'))
-    return places.map((address) => process.frame(address))
+    return places.map((address) => process.frame(address, lines))
   }
 
   /**
    * Names the frames of a stack that was recorded with `BPF_F_USER_BUILD_ID`. Files are found by their build id among
    * those that the process `pid` has mapped, so a replaced file never gives a wrong name.
    */
-  buildIds(pid: number, frames: readonly BuildIdFrame[]): Frame[] {
+  buildIds(pid: number, frames: readonly BuildIdFrame[], { lines = false }: LineOptions = {}): Frame[] {
     const valid = frames.filter(({ status }) => status !== 0)
     const process = this.#process(pid)
     return valid.map((frame) => {
       if (frame.status === 2) {
         const address = frame.ip ?? 0n
-        return typeof process === 'string' ? unknown(address, process) : process.frame(address)
+        return typeof process === 'string' ? unknown(address, process) : process.frame(address, lines)
       }
       const place = frame.offset ?? 0n
       if (typeof process === 'string') return unknown(place, process)
-      return process.frameInFile(Buffer.from(frame.build_id).toString('hex'), place)
+      return process.frameInFile(Buffer.from(frame.build_id).toString('hex'), place, lines)
     })
   }
 
@@ -147,11 +157,10 @@ export class Symbols {
 
   #binary(mapping: Mapping, pid: number): Binary | undefined {
     return withMappedFile(mapping, pid, (file) => {
-      const { dev, ino, size, mtimeNs } = file.stat
-      const key = `${dev} ${ino} ${size} ${mtimeNs}`
+      const key = identityOf(file)
       const known = this.#binaries.get(key)?.deref()
       if (known !== undefined) return known
-      const binary = Binary.open(file, mapping.path, [`/proc/${pid}/root`, ''])
+      const binary = Binary.open(file, mapping.path, rootsOf(pid))
       if (binary === undefined) return undefined
       for (const [name, reference] of this.#binaries) {
         if (reference.deref() === undefined) this.#binaries.delete(name)

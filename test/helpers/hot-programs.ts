@@ -32,6 +32,17 @@ int main() {
   for (;;) till.count(1000000);
 }
 `,
+  inlined: `
+#include <unistd.h>
+static volatile long sink;
+static inline __attribute__((always_inline)) void spin(long n) { for (long i = 0; i < n; i++) sink += i * i; }
+static inline __attribute__((always_inline)) void spin_twice(long n) { spin(n); spin(n); }
+__attribute__((noinline, noipa)) void around(long n) { spin_twice(n); sink++; }
+int main() {
+  write(1, "ready", 5);
+  for (;;) around(1000000);
+}
+`,
   waiting: `
 #include <time.h>
 #include <unistd.h>

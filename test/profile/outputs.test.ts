@@ -33,6 +33,22 @@ const samples = [
 ]
 const profile = new Profile(samples, info)
 
+const at = (one: Frame, line: number, isInlined = false): Frame => ({
+  ...one,
+  source: { file: '/src/shop.c', line },
+  ...(isInlined && { isInlined }),
+})
+const price = frame('price', 'file', '/bin/shop')
+/** `price` was inlined into `sell` in one place, and called in another. */
+const withLines = new Profile(
+  [
+    sample(4, at(price, 3, true), at(sell, 10), at(main, 20)),
+    sample(2, at(price, 3, true), at(sell, 11), at(main, 20)),
+    sample(1, at(price, 4), at(main, 21)),
+  ],
+  info,
+)
+
 describe('Profile.folded', () => {
   it('has a line for each stack, the outermost frame first', () => {
     expect(profile.folded()).toBe(
@@ -46,6 +62,85 @@ describe('Profile.folded', () => {
   it('marks frames of the kernel and those made at run time', () => {
     expect(profile.folded({ annotate: true })).toContain('sell;vfs_read_[k] 3\n')
     expect(profile.folded({ annotate: true })).toContain('{{data}}_[j] 1\n')
+  })
+})
+
+describe('inlined functions', () => {
+  it('are frames of their own in folded stacks, and have a mark', () => {
+    expect(withLines.folded()).toBe('shop;main;price 1\nshop;main;sell;price 6\n')
+    expect(withLines.folded({ annotate: true })).toContain('shop;main;sell;price_[i] 6\n')
+    expect(withLines.hottest()[0]).toEqual({ name: 'price', module: '/bin/shop', self: 7, total: 7 })
+  })
+
+  it('are lines of the same location in pprof', () => {
+    const top = fieldsOf(gunzipSync(withLines.pprof()))
+    const messages = (field: number) => (top.get(field) as Uint8Array[]).map(fieldsOf)
+    const strings = (top.get(6) as Uint8Array[]).map((bytes) => Buffer.from(bytes).toString())
+    const functions = messages(5).map((one) => [2, 4].map((field) => strings[Number(one.get(field)![0])]))
+    expect(functions).toEqual(['price', 'sell', 'main'].map((name) => [name, '/src/shop.c']))
+    const lines = messages(4).map((location) =>
+      location.get(4)!.map((line) => {
+        const fields = fieldsOf(line as Uint8Array)
+        return `${functions[Number(fields.get(1)![0]) - 1]![0]}:${fields.get(2)![0]}`
+      }),
+    )
+    expect(lines).toEqual([
+      ['price:3', 'sell:10'],
+      ['main:20'],
+      ['price:3', 'sell:11'],
+      ['price:4'],
+      ['main:21'],
+    ])
+    const stacks = messages(2).map((one) => [...(one.get(1)![0] as Uint8Array)])
+    expect(stacks).toEqual([
+      [1, 2],
+      [3, 2],
+      [4, 5],
+    ])
+    // It has functions, files, lines and inlined functions.
+    expect(messages(3).map((one) => [7, 8, 9, 10].map((field) => one.get(field)?.[0]))).toEqual([
+      [1n, 1n, 1n, 1n],
+    ])
+  })
+
+  it('have the file of their source in speedscope', () => {
+    const { shared, profiles } = withLines.speedscope()
+    expect(shared.frames).toEqual(['price', 'sell', 'main'].map((name) => ({ name, file: '/src/shop.c' })))
+    expect(profiles[0]!.samples).toEqual([
+      [2, 1, 0],
+      [2, 1, 0],
+      [2, 0],
+    ])
+  })
+
+  it('are not the same frame as a call of the function in the flame graph', () => {
+    const page = withLines.flameGraph()
+    const [, json] = /<script id="data" type="application\/json">(.*)<\/script>/.exec(page)!
+    type Node = [
+      name: number,
+      module: number,
+      kind: number,
+      total: number,
+      self: number,
+      before: number,
+      Node[],
+    ]
+    const { texts, root } = JSON.parse(json!) as { texts: string[]; root: Node }
+    const tree = ([name, , kind, total, , , children]: Node): unknown => [
+      texts[name],
+      kind,
+      total,
+      children.map(tree),
+    ]
+    expect(tree(root[6][0]![6][0]!)).toEqual([
+      'main',
+      3,
+      7,
+      [
+        ['sell', 3, 6, [['price', 6, 6, []]]],
+        ['price', 3, 1, []],
+      ],
+    ])
   })
 })
 

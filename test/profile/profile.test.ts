@@ -42,6 +42,24 @@ describe('profile', () => {
     expect(shareOf(found, 'shop::Till<long>::count(long)')).toBeGreaterThan(0.8)
   })
 
+  it('has lines and inlined functions if they are asked for', async () => {
+    const { pid } = await start('inlined')
+    const plain = await profile({ pid, hz, seconds })
+    expect(plain.hottest()[0]).toMatchObject({ name: 'around' })
+    const found = await profile({ pid, hz, seconds, lines: true })
+    expect(found.hottest()[0]).toMatchObject({ name: 'spin' })
+    expect(shareOf(found, 'spin')).toBeGreaterThan(0.8)
+    const { frames } = found.samples.find((one) => one.frames[0]?.name === 'spin')!
+    const source = (line: number) => ({ file: expect.stringMatching(/<stdin>$/), line })
+    expect(frames.slice(0, 3)).toMatchObject([
+      { name: 'spin', isInlined: true, source: source(4) },
+      { name: 'spin_twice', isInlined: true, source: source(5) },
+      { name: 'around', source: source(6) },
+    ])
+    expect(frames.every((frame) => frame.inlined === undefined)).toBe(true)
+    expect(found.folded()).toMatch(/^inlined;.*main;around;spin_twice;spin \d+$/m)
+  })
+
   it('finds the hot function of a Node.js program that runs with its flags', async () => {
     const script = `
       function burnHotly(n) { let x = 0; for (let i = 0; i < n; i++) x = (x * 31 + i) % 1000003; return x }

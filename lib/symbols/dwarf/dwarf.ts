@@ -6,7 +6,7 @@ import { LineTable } from './lines.js'
 import { RangeIndex } from './range-index.js'
 import { rangesOf } from './ranges.js'
 import { DebugSections } from './sections.js'
-import { at, type Reference, type Unit, unitsIn } from './unit.js'
+import { at, type Entry, type Reference, type Unit, unitsIn } from './unit.js'
 
 /** Names refer to others, which must not go on for ever. */
 const mostReferences = 16
@@ -54,7 +54,7 @@ export class Dwarf {
   at(address: number, useShared: UseShared): Place[] {
     const unit = this.#unitAt(address)
     if (unit === undefined) return []
-    const { lines, functions } = this.#partsOf(unit)
+    const { lines, functions } = this.#partsOf(unit, useShared)
     const nodes = functions?.at(address) ?? []
     const here = lines?.find(address)
     let [file, line] = [lines?.pathOf(here?.file ?? 0) ?? '', here?.line ?? 0]
@@ -84,12 +84,14 @@ export class Dwarf {
     return this.#units
   }
 
-  #partsOf(unit: Unit): UnitParts {
+  #partsOf(unit: Unit, useShared: UseShared): UnitParts {
     let parts = this.#parts.get(unit)
     if (parts === undefined) {
-      const offset = unit.root.number(at.stmt_list)
-      const lines = (): LineTable | undefined =>
-        offset === undefined ? undefined : new LineTable(this.#sections, offset, folderOf(unit))
+      const lines = (): LineTable | undefined => {
+        const offset = unit.root.number(at.stmt_list)
+        if (offset === undefined) return undefined
+        return new LineTable(this.#sections, offset, textOf(unit.root, at.comp_dir, useShared) ?? '')
+      }
       parts = {
         lines: attempt(lines, undefined),
         functions: attempt(() => new UnitFunctions(unit), undefined),
@@ -119,10 +121,7 @@ export class Dwarf {
       if (here.isShared)
         return useShared((shared) => shared.nameAt({ ...here, isShared: false }, () => undefined)) ?? short
       const entry = this.#unitWith(here.offset).entryAt(here.offset)
-      const text = (name: number): string | undefined => {
-        const place = entry.sharedText(name)
-        return place === undefined ? entry.text(name) : useShared((shared) => shared.#sharedText(place))
-      }
+      const text = (name: number): string | undefined => textOf(entry, name, useShared)
       const long = text(at.linkage_name) ?? text(at.MIPS_linkage_name)
       if (long !== undefined) return long
       short ??= text(at.name)
@@ -131,7 +130,8 @@ export class Dwarf {
     return short
   }
 
-  #sharedText(offset: number): string {
+  /** A text that other files refer to. */
+  textAt(offset: number): string {
     return this.#sections.get('str').text(offset)
   }
 
@@ -150,7 +150,10 @@ export class Dwarf {
   }
 }
 
-const folderOf = (unit: Unit): string => unit.root.text(at.comp_dir) ?? ''
+function textOf(entry: Entry, name: number, useShared: UseShared): string | undefined {
+  const place = entry.sharedText(name)
+  return place === undefined ? entry.text(name) : useShared((shared) => shared.textAt(place))
+}
 
 /** Damaged debug information is as good as none. */
 function attempt<T, U>(work: () => T, otherwise: U): T | U {

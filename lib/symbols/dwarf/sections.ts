@@ -1,7 +1,7 @@
 // The sections .debug_* of a file, read piece by piece, or unpacked as a whole if they are compressed.
 import * as zlib from 'node:zlib'
 import { viewOf } from '../../btf/bytes.js'
-import { type ByteSource, type Elf, type Section, stringAt } from '../../machine/elf-file.js'
+import { type Elf, type Section, SHT_NOBITS, stringAt } from '../../machine/elf-file.js'
 
 const SHF_COMPRESSED = 0x800
 const [ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD] = [1, 2]
@@ -12,27 +12,6 @@ const mostUnpacked = 1 << 29
 const mostWork = 2 ** 31
 /** A path or a C++ name can be long, but not that long. */
 const longestText = 65_536
-
-/** A source whose file is open only while somebody reads. */
-export class LentSource implements ByteSource {
-  #source: ByteSource | undefined
-
-  /** Calls `work` while `source` is where bytes come from. */
-  during<T>(source: ByteSource, work: () => T): T {
-    const before = this.#source
-    this.#source = source
-    try {
-      return work()
-    } finally {
-      this.#source = before
-    }
-  }
-
-  read(offset: number, length: number): Uint8Array {
-    if (this.#source === undefined) throw new RangeError('the file is not open')
-    return this.#source.read(offset, length)
-  }
-}
 
 /** The bytes of one section. */
 export class DebugSection {
@@ -87,7 +66,7 @@ export class DebugSections {
   static isIn(elf: Elf): boolean {
     const found = ['.debug_line', '.zdebug_line'].map((name) => elf.section(name))
     // A program whose debug information was moved into another file may still list the section.
-    return found.some((section) => section !== undefined && section.type !== 8 && section.size > 0)
+    return found.some((section) => section !== undefined && section.type !== SHT_NOBITS && section.size > 0)
   }
 
   /** A section that is missing is empty. */
@@ -116,7 +95,7 @@ export class DebugSections {
     const section = elf.section(`.debug_${name}`)
     if (section !== undefined) {
       if ((section.flags & SHF_COMPRESSED) !== 0) return this.#inMemory(this.#unpack(section))
-      if (section.type === 8) return this.#inMemory(new Uint8Array(0))
+      if (section.type === SHT_NOBITS) return this.#inMemory(new Uint8Array(0))
       return new DebugSection(section.size, (offset, length) => elf.read(section.offset + offset, length))
     }
     const old = elf.section(`.zdebug_${name}`)
