@@ -186,6 +186,29 @@ napi_value LookupBatch(napi_env env, napi_callback_info info) {
   return Throw(env, take ? "bpf_map_lookup_and_delete_batch" : "bpf_map_lookup_batch", error);
 }
 
+// One system call for each key: the kernel has no batch that looks up keys.
+napi_value LookupMany(napi_env env, napi_callback_info info) {
+  Args args(env, info, 5);
+  Map* map = Bound(env, args);
+  Bytes keys = args.bytes(1);
+  Bytes values = args.bytes(2);
+  Bytes found = args.bytes(3);
+  uint32_t count = args.u32(4);
+  if (!args.ok() || map == nullptr) return nullptr;
+  if (!Fits(keys, map->key_size, count)) args.Reject(1, "is too short");
+  if (!Fits(values, map->value_size, count)) args.Reject(2, "is too short");
+  if (!Fits(found, 1, count)) args.Reject(3, "is too short");
+  if (!args.ok()) return nullptr;
+  for (uint32_t i = 0; i < count; i++) {
+    // For maps without keys, the kernel insists on a null pointer.
+    const uint8_t* key = map->key_size > 0 ? keys.data + i * map->key_size : nullptr;
+    int error = bpf_map_lookup_elem(map->fd(), key, values.data + i * map->value_size);
+    if (error != 0 && error != -ENOENT) return Throw(env, "bpf_map_lookup_elem", error);
+    found.data[i] = error == 0;
+  }
+  return nullptr;
+}
+
 napi_value UpdateBatch(napi_env env, napi_callback_info info) {
   Args args(env, info);
   Map* map = Bound(env, args);
@@ -294,6 +317,7 @@ void DefineMapElements(napi_env env, napi_value exports) {
              {"mapLookupAndDelete", LookupAndDelete},
              {"mapNextKey", NextKey},
              {"mapLookupBatch", LookupBatch},
+             {"mapLookupMany", LookupMany},
              {"mapUpdateBatch", UpdateBatch},
              {"mapDeleteBatch", DeleteBatch},
              {"mapLookupBatchAsync", LookupBatchAsync},

@@ -669,6 +669,8 @@ export interface Binding {
     flags: number,
     take: boolean,
   ): boolean
+  /** Looks up `count` keys, one by one. `found[i]` is 1 if the key at `i` exists, and 0 for ENOENT. */
+  mapLookupMany(map: MapHandle, keys: Uint8Array, values: Uint8Array, found: Uint8Array, count: number): void
   /** Sets `count[0]` entries. Then `count[0]` is the number of entries that were set, also if it throws. */
   mapUpdateBatch(
     map: MapHandle,

@@ -4,6 +4,8 @@
 
 #include "bench.h"
 
+enum { kBulk = 64 };
+
 static void* idle(void* unused) {
   pause();
   return unused;
@@ -18,7 +20,8 @@ int main(int argc, char** argv) {
     CHECK(-pthread_create(&thread, NULL, idle, NULL));
   }
   double *get = calloc(rounds, sizeof(*get)), *set = calloc(rounds, sizeof(*get)),
-         *delete = calloc(rounds, sizeof(*get));
+         *delete = calloc(rounds, sizeof(*get)), *get_many = calloc(rounds, sizeof(*get)),
+         *set_many = calloc(rounds, sizeof(*get));
   uint64_t value, sum = 0;
   for (int i = 0; i < rounds; i++) {
     for (uint32_t key = 0; key < keys; key++) {
@@ -38,10 +41,31 @@ int main(int argc, char** argv) {
     }
     get[i] = (double)(now() - start) / keys;
     start = now();
+    for (uint32_t first = 0; first < keys; first += kBulk) {
+      uint32_t some[kBulk], count = kBulk;
+      uint64_t values[kBulk];
+      for (uint32_t k = 0; k < kBulk; k++) some[k] = values[k] = first + k;
+      CHECK(bpf_map_update_batch(fd, some, values, &count, NULL));
+    }
+    set_many[i] = (double)(now() - start) / keys;
+    start = now();
+    // The kernel has no batch operation that looks up keys.
+    for (uint32_t first = 0; first < keys; first += kBulk) {
+      uint64_t values[kBulk];
+      for (uint32_t k = 0; k < kBulk; k++) {
+        uint32_t key = first + k;
+        CHECK(bpf_map_lookup_elem(fd, &key, &values[k]));
+      }
+      for (uint32_t k = 0; k < kBulk; k++) sum += values[k];
+    }
+    get_many[i] = (double)(now() - start) / keys;
+    start = now();
     for (uint32_t key = 0; key < keys; key++) CHECK(bpf_map_delete_elem(fd, &key));
     delete[i] = (double)(now() - start) / keys;
   }
-  printf("{\"get\":%.2f,\"set\":%.2f,\"delete\":%.2f,\"sum\":%lu}\n", quantile(get, rounds, 0.5),
-         quantile(set, rounds, 0.5), quantile(delete, rounds, 0.5), sum);
+  printf(
+      "{\"get\":%.2f,\"set\":%.2f,\"delete\":%.2f,\"getMany\":%.2f,\"setMany\":%.2f,\"sum\":%lu}\n",
+      quantile(get, rounds, 0.5), quantile(set, rounds, 0.5), quantile(delete, rounds, 0.5),
+      quantile(get_many, rounds, 0.5), quantile(set_many, rounds, 0.5), sum);
   return 0;
 }

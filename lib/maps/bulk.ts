@@ -25,8 +25,59 @@ const holdDescriptors: readonly MapType[] = [
   ...storages,
 ]
 
-function roomFor(map: Elements, sizes = map.buffers.sizes): number {
-  return holdDescriptors.includes(map.type) ? 1 : batchSize(sizes, map.maxEntries)
+/** How many entries are collected before a system call: no more than there are, if that is known. */
+function roomFor(map: Elements, items: Iterable<unknown>, sizes = map.buffers.sizes): number {
+  if (holdDescriptors.includes(map.type)) return 1
+  const room = batchSize(sizes, map.maxEntries)
+  return Math.max(1, Math.min(room, Array.isArray(items) ? items.length : room))
+}
+
+const smallMemory = 1 << 14
+/** Allocating memory for a few entries costs as much as they do. */
+let spare: ArrayBuffer | undefined
+
+/** Calls `use` with memory for as many bytes. Only our own codecs see it, those of users work on copies. */
+function withMemory<R>(bytes: number, use: (memory: ArrayBuffer) => R): R {
+  if (bytes > smallMemory) return use(new ArrayBuffer(bytes))
+  const memory = spare ?? new ArrayBuffer(smallMemory)
+  new Uint8Array(memory, 0, bytes).fill(0)
+  // The iterator of the items may come here, too.
+  spare = undefined
+  try {
+    return use(memory)
+  } finally {
+    spare = memory
+  }
+}
+
+/** The values of keys, and `undefined` for those that do not exist. @internal */
+export function getMany(map: Elements, items: Iterable<unknown>): unknown[] {
+  const { sizes } = map.buffers
+  const room = roomFor(map, items)
+  const keyBytes = room * sizes.key
+  const valueBytes = room * sizes.value
+  return withMemory(keyBytes + valueBytes + room, (memory) => {
+    const view = new DataView(memory)
+    const keys = new Uint8Array(memory, 0, keyBytes)
+    const values = new Uint8Array(memory, keyBytes, valueBytes)
+    const found = new Uint8Array(memory, keyBytes + valueBytes, room)
+    const result: unknown[] = []
+    collect(
+      items,
+      room,
+      (key, at) => map.key.encode(key, view, at * sizes.key),
+      (count) => {
+        try {
+          native.mapLookupMany(map.handle, keys, values, found, count)
+        } catch (error) {
+          throw map.explain(error, 'getMany')
+        }
+        for (let i = 0; i < count; i++)
+          result.push(found[i] === 0 ? undefined : map.value.decode(view, keyBytes + i * sizes.value))
+      },
+    )
+    return result
+  })
 }
 
 /** Sets entries in batches. If an entry cannot be encoded or set, those before it are set. @internal */
@@ -36,38 +87,44 @@ export function setMany(
   flags: number,
 ): void {
   const { sizes } = map.buffers
-  const room = roomFor(map)
-  const keys = new Uint8Array(room * sizes.key)
-  const values = new Uint8Array(room * sizes.value)
-  const keyView = new DataView(keys.buffer)
-  const valueView = new DataView(values.buffer)
-  collect(
-    entries,
-    room,
-    ([key, value], at) => {
-      map.key.encode(key, keyView, at * sizes.key)
-      map.value.encode(value, valueView, at * sizes.value)
-    },
-    (count) => updateBatch(map, keys, values, count, flags),
-  )
+  const room = roomFor(map, entries)
+  const keyBytes = room * sizes.key
+  const valueBytes = room * sizes.value
+  withMemory(keyBytes + valueBytes, (memory) => {
+    const view = new DataView(memory)
+    const keys = new Uint8Array(memory, 0, keyBytes)
+    const values = new Uint8Array(memory, keyBytes, valueBytes)
+    collect(
+      entries,
+      room,
+      (entry, at) => {
+        // Not by destructuring, which would use an iterator.
+        map.key.encode(entry[0], view, at * sizes.key)
+        map.value.encode(entry[1], view, keyBytes + at * sizes.value)
+      },
+      (count) => updateBatch(map, keys, values, count, flags),
+    )
+  })
 }
 
 /** Deletes keys in batches, and returns how many of them existed. @internal */
-export function deleteMany(map: Elements, keys: Iterable<unknown>): number {
+export function deleteMany(map: Elements, items: Iterable<unknown>): number {
   const { key } = map.buffers.sizes
-  const room = roomFor(map, { key, value: 0 })
-  const bytes = new Uint8Array(room * key)
-  const view = new DataView(bytes.buffer)
-  let deleted = 0
-  collect(
-    keys,
-    room,
-    (one, at) => map.key.encode(one, view, at * key),
-    (count) => {
-      deleted += deleteKeys(map, bytes, count, 'deleteMany')
-    },
-  )
-  return deleted
+  const room = roomFor(map, items, { key, value: 0 })
+  return withMemory(room * key, (memory) => {
+    const view = new DataView(memory)
+    const keys = new Uint8Array(memory, 0, room * key)
+    let deleted = 0
+    collect(
+      items,
+      room,
+      (one, at) => map.key.encode(one, view, at * key),
+      (count) => {
+        deleted += deleteKeys(map, keys, count, 'deleteMany')
+      },
+    )
+    return deleted
+  })
 }
 
 /** Deletes all entries that exist when it begins. Entries that are added in the meantime may be deleted, too. @internal */

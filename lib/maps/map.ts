@@ -12,7 +12,7 @@ import type { MapType } from '../native/map-types.js'
 import { mapTypeNumber } from '../native/type-names.js'
 import type { Program } from '../programs/program.js'
 import { type RawBatch, readBatches, readBatchesAsync, readKeys } from './batches.js'
-import { clear, deleteMany, setMany } from './bulk.js'
+import { clear, deleteMany, getMany, setMany } from './bulk.js'
 import { cidrCodec, isCidrSize } from './cidr-codec.js'
 import { descriptorCodec, descriptorIn } from './descriptor-codec.js'
 import { bytesCodec, type ElementCodec, givenCodec, perCpuCodec } from './element-codec.js'
@@ -544,7 +544,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
    * for each key, because the kernel has no batch operation for it.
    */
   getMany(keys: Iterable<K>): (V | undefined)[] {
-    return Array.from(keys, (key) => this.get(key))
+    return getMany(this.#elementsOf(), keys) as (V | undefined)[]
   }
 
   /**

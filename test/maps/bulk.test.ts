@@ -66,6 +66,60 @@ describe('BpfMap.setMany that throws', () => {
   })
 })
 
+describe('BpfMap.getMany', () => {
+  it('returns the values in the order of the keys, and undefined for those that do not exist', () => {
+    using map = hash(10_000)
+    const numbers = Array.from({ length: 10_000 }, (_, n) => n)
+    map.setMany(numbers.filter((n) => n % 3 > 0).map((n) => [key(n), key(n + 1)]))
+    const expected = numbers.map((n) => (n % 3 > 0 ? key(n + 1) : undefined)).reverse()
+    expect(map.getMany(numbers.map(key).reverse())).toEqual(expected)
+    expect(map.getMany(new Set([key(4), key(3)]))).toEqual([key(5), undefined])
+    expect(map.getMany([])).toEqual([])
+  })
+
+  it('reads all CPUs of a per-CPU map', () => {
+    using map = BpfMap.create({ type: 'percpu_array', keySize: 4, valueSize: 4, maxEntries: 3 })
+    map.set(key(1), map.get(key(1))!.fill(7))
+    const [first, second, beyond] = map.getMany([key(0), key(1), key(3)])
+    expect(first).toEqual(map.get(key(0)))
+    expect(second).toEqual(map.get(key(1)))
+    expect(second![0]).toBe(7)
+    expect(beyond).toBeUndefined()
+  })
+
+  it('can be called by the iterator of another call, as can setMany', () => {
+    using map = hash()
+    const entries = function* (): Generator<[Uint8Array, Uint8Array]> {
+      for (const n of [1, 2, 3]) {
+        yield [key(n), key(10 * n)]
+        map.setMany([[key(100 + n), key(n)]])
+        expect(map.getMany([key(100 + n), key(n)])).toEqual([key(n), undefined])
+      }
+    }
+    map.setMany(entries())
+    expect(map.getMany([1, 2, 3, 101, 102, 103].map(key))).toEqual([10, 20, 30, 1, 2, 3].map(key))
+  })
+
+  it('says that it failed, and why', () => {
+    using map = BpfMap.create({ type: 'sockmap', keySize: 4, valueSize: 4, maxEntries: 4 })
+    const error = thrownBy(() => map.getMany([key(0)]))
+    expect((error as Error).message).toContain('getMany: reading a sockmap gives the cookies of its sockets, which have 8 bytes')
+  })
+})
+
+describe('small batches', () => {
+  it('write zeros where a value has gaps, whatever was there before', () => {
+    using bytes = BpfMap.create({ type: 'hash', keySize: 16, valueSize: 16, maxEntries: 8 })
+    using object = load('maps')
+    const byPoint = object.map<{ x: number; y: number; label: string }, bigint>('by_point')
+    const ones = new Uint8Array(16).fill(0xff)
+    bytes.setMany([[ones, ones]])
+    byPoint.setMany([[{ x: 1, y: 2, label: 'a' }, 5n]])
+    expect(byPoint.get({ x: 1, y: 2, label: 'a' })).toBe(5n)
+    expect(byPoint.getMany([{ x: 1, y: 2, label: 'a' }])).toEqual([5n])
+  })
+})
+
 describe('BpfMap.deleteMany', () => {
   it('that throws has deleted the keys before', () => {
     using map = hash()
