@@ -20,7 +20,7 @@ const help = `Usage: npm run bench -- [--quick] [--trials N] [--json FILE] [--co
   --trials     how often each side runs a case
   --json       the file for the results; ${folder}/results.json by default
   --compare    add columns with the results in another file, relative to the results of C in that file if it has any
-  --no-others  leave out the npm package bpf and BCC
+  --no-others  leave out libbpf-rs, Aya, BCC and the npm package bpf
   --plots      draw the curves into docs/plots/
   --check      run only a few points of each curve, and fail if a ratio to C is 30 % worse than in bench/ratios.json
   --record     run the same points, and write their ratios to bench/ratios.json
@@ -43,6 +43,8 @@ const names = [
   'load',
   'timer',
   'import',
+  'start',
+  'refused',
   'codec',
   'emulator',
 ]

@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   double *get = calloc(rounds, sizeof(*get)), *set = calloc(rounds, sizeof(*get)),
          *delete = calloc(rounds, sizeof(*get)), *get_many = calloc(rounds, sizeof(*get)),
          *set_many = calloc(rounds, sizeof(*get));
-  uint64_t value, sum = 0;
+  uint64_t value, sum = 0, sum_of_many = 0;
   for (int i = 0; i < rounds; i++) {
     for (uint32_t key = 0; key < keys; key++) {
       value = key;
@@ -56,16 +56,16 @@ int main(int argc, char** argv) {
         uint32_t key = first + k;
         CHECK(bpf_map_lookup_elem(fd, &key, &values[k]));
       }
-      for (uint32_t k = 0; k < kBulk; k++) sum += values[k];
+      for (uint32_t k = 0; k < kBulk; k++) sum_of_many += values[k];
     }
     get_many[i] = (double)(now() - start) / keys;
     start = now();
     for (uint32_t key = 0; key < keys; key++) CHECK(bpf_map_delete_elem(fd, &key));
     delete[i] = (double)(now() - start) / keys;
   }
-  printf(
-      "{\"get\":%.2f,\"set\":%.2f,\"delete\":%.2f,\"getMany\":%.2f,\"setMany\":%.2f,\"sum\":%lu}\n",
-      quantile(get, rounds, 0.5), quantile(set, rounds, 0.5), quantile(delete, rounds, 0.5),
-      quantile(get_many, rounds, 0.5), quantile(set_many, rounds, 0.5), sum);
+  CHECK(sum_of_many == sum ? 0 : -1);
+  printf("{\"get\":%.2f,\"set\":%.2f,\"delete\":%.2f,\"getMany\":%.2f,\"setMany\":%.2f,\"sum\":%lu}\n",
+         quantile(get, rounds, 0.5), quantile(set, rounds, 0.5), quantile(delete, rounds, 0.5),
+         quantile(get_many, rounds, 0.5), quantile(set_many, rounds, 0.5), sum);
   return 0;
 }

@@ -24,6 +24,7 @@ export function trial(object, keys, rounds) {
   const groups = Array.from({ length: keys / bulk }, (_, i) => entries.slice(i * bulk, (i + 1) * bulk))
   const keyGroups = groups.map((group) => group.map(([key]) => key))
   let sum = 0n
+  let sumOfMany = 0n
   for (let i = 0; i < rounds; i++) {
     for (let key = 0; key < keys; key++) map.set(key, values[key])
     let start = now()
@@ -36,12 +37,13 @@ export function trial(object, keys, rounds) {
     for (const group of groups) map.setMany(group)
     setMany.push((now() - start) / keys)
     start = now()
-    for (const group of keyGroups) for (const value of map.getMany(group)) sum += value
+    for (const group of keyGroups) for (const value of map.getMany(group)) sumOfMany += value
     getMany.push((now() - start) / keys)
     start = now()
     for (let key = 0; key < keys; key++) map.delete(key)
     remove.push((now() - start) / keys)
   }
+  if (sumOfMany !== sum) throw new Error(`getMany got the sum ${sumOfMany}, get ${sum}`)
   return {
     get: median(get),
     set: median(set),

@@ -2,8 +2,19 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { run, say } from '../../scripts/run.mjs'
+import { rust } from './rust.mjs'
 
 const all = [
+  {
+    name: 'libbpf-rs',
+    cases: ['drain', 'map', 'load'],
+    prepare: (folder) => rust('libbpf-rs', folder),
+  },
+  {
+    name: 'Aya',
+    cases: ['map'],
+    prepare: (folder) => rust('aya', folder),
+  },
   {
     name: 'npm bpf',
     cases: ['map', 'dump'],
