@@ -118,6 +118,6 @@ export const prototypes = {
   probeReadUser: '<T>(address: number): T',
   probeReadKernel: '<T>(address: number): T',
   copyFromUser: '<T>(address: number): T',
-  probeReadUserStr: '(address: number): char<never>',
-  probeReadKernelStr: '(address: number): char<never>',
+  probeReadUserStr: '(address: number, length?: number): char<never>',
+  probeReadKernelStr: '(address: number, length?: number): char<never>',
 }

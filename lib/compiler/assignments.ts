@@ -1,16 +1,25 @@
 // Assignments: to variables and to memory, of numbers, structs and text.
+import type { HelperName } from '../asm/helper-names.js'
+import type { Reg } from './ir.js'
 import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { textAddress } from './text.js'
-import { type ArrayType, describe, sizeOf, type Type } from './types.js'
+import { type ArrayType, describe, sizeOf, type Type, u32 } from './types.js'
 import { describeValue, type KernelPlaceValue, type PlaceValue, type Scope, type Value } from './values.js'
 
 /** `zero<T>()` */
 export const isZero = (node: ast.Node): node is ast.CallExpression =>
   node.type === 'CallExpression' && node.callee.type === 'Identifier' && node.callee.name === 'zero'
+
+/** What reads text from memory, by how it is written. */
+const textReaders = new Map<string, { name: string; helper: HelperName }>([
+  ['str', { name: 'str', helper: 'probe_read_user_str' }],
+  ['bpf.probeReadUserStr', { name: 'probeReadUserStr', helper: 'probe_read_user_str' }],
+  ['bpf.probeReadKernelStr', { name: 'probeReadKernelStr', helper: 'probe_read_kernel_str' }],
+])
 
 export abstract class AssignmentCompiler extends MemberCompiler {
   protected assignPlain(node: ast.AssignmentExpression, scope: Scope): void {
@@ -254,27 +263,14 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.call('get_current_comm', [this.address(place), { imm: length }])
       return
     }
-    if (node.type === 'CallExpression' && this.text(node.callee) === 'str') {
-      const [address, ...more] = node.arguments
-      if (address === undefined || more.length > 0)
-        this.source.fail(node, 'str needs the address of the text')
-      const reg = this.inReg(this.numeric(address as ast.Expression, scope))
-      this.call('probe_read_user_str', [this.address(place), { imm: length }, { reg }])
-      return
-    }
-    const reader = /^bpf\.(probeRead(?:User|Kernel)Str)$/.exec(
-      node.type === 'CallExpression' ? this.text(node.callee) : '',
-    )?.[1] as 'probeReadUserStr' | 'probeReadKernelStr' | undefined
+    const reader = node.type === 'CallExpression' ? textReaders.get(this.text(node.callee)) : undefined
     if (reader !== undefined) {
-      const [address, ...more] = (node as ast.CallExpression).arguments
+      const [address, most, ...more] = (node as ast.CallExpression).arguments as ast.Expression[]
       if (address === undefined || more.length > 0)
-        this.source.fail(node, `${reader} needs the address of the text`)
-      const reg = this.inReg(this.numeric(address as ast.Expression, scope))
-      this.call(reader === 'probeReadUserStr' ? 'probe_read_user_str' : 'probe_read_kernel_str', [
-        this.address(place),
-        { imm: length },
-        { reg },
-      ])
+        this.source.fail(node, `${reader.name} needs the address of the text, and can have its length`)
+      const from = this.inReg(this.numeric(address, scope))
+      const size = most === undefined ? { imm: length } : this.#roomFor(place, length, most, scope)
+      this.call(reader.helper, [this.address(place), size, { reg: from }])
       return
     }
     const value = this.expression(node, scope)
@@ -297,6 +293,18 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       `${describeValue(value)} is not text`,
       'Text comes from bpf.getCurrentComm(), a char[] of the kernel, another char<N>, or a literal.',
     )
+  }
+
+  /** Zeros, because less may be written; and how much to write for `most` bytes of text, with a zero at its end. */
+  #roomFor(place: PlaceValue, length: number, most: ast.Expression, scope: Scope): { reg: Reg } {
+    this.clear(place.base, place.offset, length)
+    const bytes = this.arithmetic('+', this.numeric(most, scope), { kind: 'constant', value: 1n }, most)
+    const [reg, done] = [this.newReg(), this.newLabel()]
+    this.push({ op: 'move', d: reg, s: this.inReg(this.convert(bytes, u32, most, true)), bits: 32 })
+    this.push({ op: 'branch', comparison: 'le', bits: 32, a: reg, b: { imm: length }, to: done })
+    this.push({ op: 'const', d: reg, value: BigInt(length) })
+    this.label(done)
+    return { reg }
   }
 
   #copy(to: PlaceValue, from: PlaceValue): void {

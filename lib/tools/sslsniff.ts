@@ -12,7 +12,7 @@ interface Data {
 }
 
 const written =
-  '(r) => ({ pid: r.pid, comm: r.comm, isSent: u32(1), length: s32(r.arg2), text: str(r.arg1) })'
+  '(r) => ({ pid: r.pid, comm: r.comm, isSent: u32(1), length: s32(r.arg2), text: str(r.arg1, s32(r.arg2)) })'
 
 const read = '(r, { buffers }) => { buffers.set(r.tid, r.arg1) }'
 
@@ -23,7 +23,7 @@ const received = `(r, { buffers }) => {
   buffers.delete(r.tid)
   const length = s32(r.retval)
   if (length <= 0) return
-  return { pid: r.pid, comm: r.comm, isSent: u32(0), length, text: str(address) }
+  return { pid: r.pid, comm: r.comm, isSent: u32(0), length, text: str(address, length) }
 }`
 
 export const tool: EventTool<Data> = {

@@ -23,8 +23,8 @@ export interface ProbeRecord {
   /** The arguments of the function, or the fields of the tracepoint, by their names. */
   readonly args: { readonly [name: string]: Kernel }
   /** The same as the functions of these names, for code that is bundled or minified. */
-  readonly str: (address: number) => string
-  readonly kstr: (address: number) => string
+  readonly str: (address: number, length?: number) => string
+  readonly kstr: (address: number, length?: number) => string
   readonly u32: (number: number) => number
   readonly s32: (number: number) => number
   /** What the function returned: for kretprobe, fexit and tracepoints of the kind `sys_exit`. */
@@ -44,8 +44,11 @@ function onlyInTheKernel(): never {
   throw new Error('str and kstr only work inside functions of probes, which run in the kernel')
 }
 
-/** The text at an address in the memory of the running process. It is cut off after 127 bytes. */
-export const str: (address: number) => string = onlyInTheKernel
+/**
+ * The text at an address in the memory of the running process. It ends at a zero byte, after 127 bytes, or after `length`
+ * bytes if that is less.
+ */
+export const str: (address: number, length?: number) => string = onlyInTheKernel
 
-/** The text at an address in the kernel's memory. It is cut off after 127 bytes. */
-export const kstr: (address: number) => string = onlyInTheKernel
+/** The same for the kernel's memory. */
+export const kstr: (address: number, length?: number) => string = onlyInTheKernel

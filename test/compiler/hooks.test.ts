@@ -56,6 +56,43 @@ describe.each(ways)('an XDP program in TypeScript, in %s', (_, open) => {
 })
 
 describe('hooks of programs in TypeScript', () => {
+  it('text is read up to a length', () => {
+    const { object } = compile(`
+      interface Part { file: char<16> }
+      export const events = ringbuf<Part>(65536)
+      export const pid = rodata<u32>(0)
+      export let length = data<u32>(0)
+      export const onOpen = tracepoint('syscalls/sys_enter_openat', (ctx) => {
+        if (u32(bpf.getCurrentPidTgid() >> 32) !== pid) return 0
+        events.emit({ file: bpf.probeReadUserStr(ctx.args[1], length) })
+        return 0
+      })
+      export const license = 'GPL'`)
+    using opened = BpfObject.open(object)
+    opened.rodata.pid = process.pid
+    opened.loadSync()
+    opened.attach()
+    using events = opened.ringBuffer<{ file: string }>('events', 'Part')
+    const seen: string[] = []
+    const padding: Uint8Array[] = []
+    events.drain((view, offset) => {
+      const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, 16).slice()
+      const end = bytes.indexOf(0)
+      seen.push(Buffer.from(bytes.subarray(0, end)).toString())
+      padding.push(bytes.subarray(end))
+    })
+    const path = '/etc/security/limits.conf'
+    for (const length of [0, 1, 5, 14, 15, 16, 17, 100, 0xffff_fffe]) {
+      opened.data.length = length
+      seen.length = 0
+      closeSync(openSync(path, 'r'))
+      events.consume()
+      expect(seen, String(length)).toContain(path.slice(0, Math.min(length, 15)))
+    }
+    // Nothing else is in the record.
+    for (const zeros of padding) expect(zeros).toEqual(new Uint8Array(zeros.length))
+  })
+
   it('a tracepoint has the arguments of a system call', () => {
     const { object } = compile(`
       interface Opened { flags: u32; file: char<64> }

@@ -103,7 +103,9 @@ describe('BpfMap.getMany', () => {
   it('says that it failed, and why', () => {
     using map = BpfMap.create({ type: 'sockmap', keySize: 4, valueSize: 4, maxEntries: 4 })
     const error = thrownBy(() => map.getMany([key(0)]))
-    expect((error as Error).message).toContain('getMany: reading a sockmap gives the cookies of its sockets, which have 8 bytes')
+    expect((error as Error).message).toContain(
+      'getMany: reading a sockmap gives the cookies of its sockets, which have 8 bytes',
+    )
   })
 })
 

@@ -158,7 +158,8 @@ describe('importing the library', () => {
       writeSync(1, JSON.stringify(loaded))
     `)
     const loaded = JSON.parse(stdout)
-    expect(loaded).toContain('NativeModule os')
+    // Which modules there are already depends on the version.
+    expect(loaded).not.toEqual([])
     expect(loaded.filter((name: string) => /stream|net$|http|worker|child_process/.test(name))).toEqual([])
   })
 })

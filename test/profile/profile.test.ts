@@ -20,6 +20,9 @@ function shareOf({ samples, total }: Profile, name: string | RegExp): number {
 const seconds = 1.5 * slowness
 const hz = 499
 
+/** How V8 marks the code that an optimizer made, which depends on the version. */
+const mark = "[~^+*'o]{1,3}"
+
 describe('profile', () => {
   it('finds the hot function of a C program, and who calls it', async () => {
     const { pid } = await start('c')
@@ -75,7 +78,7 @@ describe('profile', () => {
     expect(frame).toMatchObject({
       kind: 'jit',
       module: '[jit]',
-      name: expect.stringMatching(/^JS:.burnHotly /),
+      name: expect.stringMatching(new RegExp(`^JS:${mark}burnHotly `)),
     })
   })
 
@@ -124,7 +127,7 @@ describe('profile', () => {
     const script = new Profile(ofScript, found.info)
     expect(script.total).toBeGreaterThan(3)
     expect(shareOf(script, /^JS:./)).toBeGreaterThan(0.9)
-    expect(shareOf(script, /^JS:.(answerRequest|renderPage) /)).toBeGreaterThan(0.3)
+    expect(shareOf(script, new RegExp(`^JS:${mark}(answerRequest|renderPage) `))).toBeGreaterThan(0.3)
     const joined = found.samples.find(({ frames }) => {
       const has = (kind: string) => frames.some((frame) => frame.kind === kind)
       return has('jit') && has('file') && has('kernel')

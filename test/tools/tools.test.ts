@@ -126,8 +126,8 @@ describe('tools', () => {
         s.on('data', () => {}).on('close', () => server.close())
       })`
     execFileSync(process.execPath, ['-e', script])
-    await seen(lines, /node +sent +8 +"a secret"/)
-    await seen(lines, /node +received +10 +"the answer"/)
+    await seen(lines, /node\S* +sent +8 +"a secret"/)
+    await seen(lines, /node\S* +received +10 +"the answer"/)
   })
 
   requiresFeature('kprobes', 'filelife reports files that are deleted', async () => {

@@ -89,7 +89,7 @@ export function callHelper(
   }
   if (name === 'getCurrentComm' && node.arguments.length === 0)
     compiler.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
-  if (name === 'probeReadUserStr' && node.arguments.length === 1)
+  if (name === 'probeReadUserStr' && node.arguments.length > 0 && node.arguments.length < 3)
     compiler.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
   const other = instead[name]
   if (other !== undefined)

@@ -208,9 +208,9 @@ export interface Helpers {
   /** A copy of what is in the kernel's memory, or zeros if it cannot be read. (Linux 5.5, GPL) */
   probeReadKernel<T>(address: number): T
   /** Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
-  probeReadUserStr(address: number): char<never>
+  probeReadUserStr(address: number, length?: number): char<never>
   /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
-  probeReadKernelStr(address: number): char<never>
+  probeReadKernelStr(address: number, length?: number): char<never>
   /** (Linux 5.6) */
   tcpSendAck(tp: Memory, rcvNxt: u32): s64
   /** Sends a signal to the running thread. (Linux 5.6) */

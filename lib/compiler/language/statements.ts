@@ -59,8 +59,13 @@ export const log: {
   fatal: word('log.fatal'),
 }
 
-/** Text in the memory of the running process, to be assigned to a `char<N>`. @param address - where it is (Linux 5.5) */
-export const str: (address: number) => char<number> = word('str')
+/**
+ * Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5)
+ *
+ * @param address - where it is
+ * @param length - how many bytes it has, if it does not end with a zero byte; what has no room is cut off
+ */
+export const str: (address: number, length?: number) => char<number> = word('str')
 
 /**
  * Functions of the kernel that programs may call by their names: `kfunc.bpf_task_from_pid(pid)`. Their prototypes are
