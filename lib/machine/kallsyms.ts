@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { types } from 'node:util'
 import { didYouMean } from '../errors/nearest.js'
 import { globToRegExp } from './glob.js'
+import { read } from './read.js'
 
 /**
  * The names of the functions of the kernel and its loaded modules. Some of them cannot be probed. (/proc/kallsyms)
@@ -48,13 +49,25 @@ export function whyNoKprobeMulti(): string | undefined {
     : undefined
 }
 
+let last: { modules: string; names: WeakRef<string[]> } | undefined
+
+/** The same as `kernelFunctions()`. Reading them takes 0.2 s, so a program that tries many names reads them once. */
+function knownFunctions(): string[] {
+  const modules = read('/proc/modules') ?? ''
+  const known = last?.modules === modules ? last.names.deref() : undefined
+  if (known !== undefined) return known
+  const names = kernelFunctions()
+  last = { modules, names: new WeakRef(names) }
+  return names
+}
+
 /**
  * Why a function cannot be probed. With 'tried', attaching to it has failed already; with 'exists', only its existence
  * is checked.
  */
 export function whyNoProbe(name: string, was: 'tried' | 'exists' = 'tried'): string | undefined {
   if (!hasKprobes()) return 'this kernel is built without kprobes (CONFIG_KPROBE_EVENTS)'
-  const names = kernelFunctions()
+  const names = knownFunctions()
   if (names.length === 0) return undefined
   if (!names.includes(name)) return `no such kernel function${didYouMean(name, names)}`
   return was === 'exists' ? undefined : 'the kernel has the function but does not allow probes there'
