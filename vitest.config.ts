@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
     // Has a configuration of its own: npm run test:arm64
     exclude: ['test/arm64/**'],
     // A crash stays in one child, and files that count what is in the kernel do not disturb each other.
@@ -28,6 +28,6 @@ export default defineConfig({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),
     })),
-    server: { deps: { external: [/\/dist\/lib\//] } },
+    server: { deps: { external: [/\/dist\/lib\//, /\/packages\/\w+\/dist\//] } },
   },
 })

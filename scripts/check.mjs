@@ -1,5 +1,5 @@
 // Checks the format, lint rules and types of everything. --format corrects the format instead.
-import { checkReport } from './declarations.mjs'
+import { checkReports } from './declarations.mjs'
 import { files } from './files.mjs'
 import { checkTable } from './libbpf-table.mjs'
 import { root, run, say } from './run.mjs'
@@ -14,9 +14,12 @@ const checks = {
       'node_modules/.bin/biome',
       format ? ['check', '--write', '--colors=off', '.'] : ['ci', '--colors=off', '.'],
     ),
-  types: () => run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']),
-  // docs/api-report.txt, so that a change of the public API is seen in review.
-  api: () => checkReport(format),
+  async types() {
+    for (const folder of ['test', 'packages'])
+      await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', `${folder}/tsconfig.json`])
+  },
+  // docs/api-report.txt and its like, so that a change of the public API is seen in review.
+  api: () => checkReports(format),
   // docs/libbpf.md, so that an update of libbpf cannot bring a function that nobody has looked at.
   libbpf: () => checkTable(format),
   async 'clang-format'() {

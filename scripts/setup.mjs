@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { inputs as bpfInputs, compileBpf, objectOf, sources } from './compile-bpf.mjs'
 import { files, fingerprint } from './files.mjs'
 import { copyHeaders, outputs as headerOutputs } from './headers.mjs'
+import { fetchReceivers } from './receivers.mjs'
 import { Failure, root, run, say, settings } from './run.mjs'
 import { clangFingerprint, ensureClang, ensureTools, toolsFingerprint } from './tools.mjs'
 
@@ -15,21 +16,23 @@ const help = `Usage: scripts/setup [--only STEP,...] [--force] [--verbose]
 
 Prepares the repository for npm start, npm test and the other scripts. Steps that have nothing to do are skipped.
 
-  tools     compilers and cmake; apt installs those that are missing
-  clang     the compiler of BPF programs in C, in the same way
-  npm       npm ci
-  deps      the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS may name a folder of tarballs
-  addon     build/Release/libbpf_node.node
-  headers   dist/include/bpf, libbpf's headers for BPF programs
-  ts        dist/, compiled from TypeScript
-  vmlinux   build/include/vmlinux.h, the types of the running kernel
-  bpf       the BPF programs that npm start needs: those of lib/ and examples/activity/
-  examples  the BPF programs of the other examples
-  tests     the BPF programs of test/bpf/
+  tools       compilers and cmake; apt installs those that are missing
+  clang       the compiler of BPF programs in C, in the same way
+  npm         npm ci
+  deps        the sources of libbpf, libelf and zlib; LIBBPF_NODE_DEPS may name a folder of tarballs
+  addon       build/Release/libbpf_node.node
+  headers     dist/include/bpf, libbpf's headers for BPF programs
+  ts          dist/, compiled from TypeScript
+  vmlinux     build/include/vmlinux.h, the types of the running kernel
+  bpf         the BPF programs that npm start needs: those of lib/ and examples/activity/
+  examples    the BPF programs of the other examples
+  tests       the BPF programs of test/bpf/
+  packages    @libbpf-node/otel and @libbpf-node/agent, with the npm packages that they need
+  receivers   Debian's Prometheus and VictoriaMetrics, which the tests of the agent send metrics to
 
-  --only     run these steps and those that they need
-  --force    run them even if nothing has changed
-  --verbose  show the output of every command
+  --only      run these steps and those that they need
+  --force     run them even if nothing has changed
+  --verbose   show the output of every command
 `
 
 const addon = 'build/Release/libbpf_node.node'
@@ -161,7 +164,42 @@ const steps = {
   bpf: bpfStep('bpf', 'compiling the BPF programs of lib/ and examples/activity/'),
   examples: bpfStep('examples', 'compiling the BPF programs of the examples'),
   tests: bpfStep('tests', 'compiling the BPF programs of the tests'),
+
+  // npm installs what the packages need into packages/, so that nothing else has to wait for it.
+  'packages-npm': {
+    needs: ['npm'],
+    title: 'installing the npm packages of packages/',
+    inputs: () => packageNames.map((name) => readFileSync(`packages/${name}`, 'utf8')),
+    outputs: () => ['packages/node_modules/.package-lock.json'],
+    run: () => run('npm', ['ci', '--prefix', 'packages', '--no-audit', '--no-fund']),
+  },
+
+  packages: {
+    needs: ['addon', 'ts', 'packages-npm'],
+    title: 'compiling the packages',
+    inputs: () =>
+      fingerprint(
+        'tsconfig.json',
+        'scripts/packages.mjs',
+        'scripts/declarations.mjs',
+        'packages/node_modules/.package-lock.json',
+        'dist/lib/index.d.ts',
+        ...files('packages', /^packages\/\w+\/((lib|programs)\/.*\.ts|tsconfig\.json|config\.schema\.json)$/),
+      ),
+    outputs: () => ['packages/otel/dist/index.js', 'packages/agent/dist/main.js'],
+    run: () => node('scripts/packages.mjs'),
+  },
+
+  receivers: {
+    needs: ['tools'],
+    title: 'fetching what the tests of the agent send metrics to',
+    inputs: () => fingerprint('scripts/receivers.mjs'),
+    outputs: () => [],
+    run: fetchReceivers,
+  },
 }
+
+const packageNames = ['package.json', 'package-lock.json', 'otel/package.json', 'agent/package.json']
 
 function bpfStep(group, title) {
   return {

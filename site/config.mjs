@@ -40,6 +40,8 @@ const guide = [
   ]),
   section('Operate', [
     ['Production', '/production'],
+    ['The agent', '/agent'],
+    ['OpenTelemetry', '/otel'],
     ['Shipping', '/shipping'],
     ['Security', '/security'],
     ['Performance', '/performance'],

@@ -24,6 +24,9 @@ const elsewhere = [
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.
   /^test\/events\/(soak|budget|held|readers)\.test/,
+  // Files, text, and other servers.
+  /^packages\/agent\/test\/(config|decoders|receivers)\.test/,
+  /^packages\/otel\/test\/containers\//,
   // An emulated processor writes tens of megabytes of verifier log for minutes.
   /^test\/errors\/long-log\.test/,
 ]
@@ -45,6 +48,7 @@ const onOldest = [
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
   /^test\/compiler\/random\.test/,
+  /^packages\//,
 ]
 
 /** Tests that change the state of the kernel. Each of them has a guest of its own. */
@@ -55,7 +59,8 @@ export function kernelTests(kernel) {
   const left = [...elsewhere]
   if (kernel !== '5.10') left.push(...onOldest)
   if (kernel !== '5.10' && !kernel.startsWith('newest')) left.push(...onOldestAndNewest)
-  return files('test', /\.test\.ts$/).filter((file) => !left.some((pattern) => pattern.test(file)))
+  const all = ['test', 'packages/otel/test', 'packages/agent/test'].flatMap((folder) => files(folder, /\.test\.ts$/))
+  return all.filter((file) => !left.some((pattern) => pattern.test(file)))
 }
 
 /**

@@ -67,7 +67,7 @@ describe('the published declarations', () => {
   })
 
   it('are described by docs/api-report.txt', () => {
-    const script = "import('./scripts/declarations.mjs').then(({ checkReport }) => checkReport(false))"
+    const script = "import('./scripts/declarations.mjs').then(({ checkReports }) => checkReports(false))"
     execFileSync(process.execPath, ['-e', script], { cwd: root })
     const report = readFileSync(join(root, 'docs/api-report.txt'), 'utf8')
     for (const { name } of [{ name: 'class BpfObject' }, { name: 'function listPrograms' }])

@@ -1,0 +1,72 @@
+// How long disks take, from when a request goes to a disk until it is done, in microseconds.
+import {
+  type array,
+  bpf,
+  exists,
+  lruHash,
+  lruPercpuHash,
+  rawTp,
+  u8,
+  u32,
+  u64,
+  zero,
+} from 'libbpf-node/kernel'
+
+interface Key {
+  device: u32
+  operation: u32
+}
+interface Latency {
+  slots: array<u64, 32>
+  sum: u64
+}
+
+export const since = lruHash<u64, u64>(16384)
+export const block_latency = lruPercpuHash<Key, Latency>(1024)
+
+function slotOf(value: u64): u32 {
+  let left = value
+  let slot: u32 = 0
+  if (left >>> 16) {
+    left = left >>> 16
+    slot += 16
+  }
+  if (left >>> 8) {
+    left = left >>> 8
+    slot += 8
+  }
+  if (left >>> 4) {
+    left = left >>> 4
+    slot += 4
+  }
+  if (left >>> 2) {
+    left = left >>> 2
+    slot += 2
+  }
+  if (left >>> 1) slot += 1
+  return slot
+}
+
+export const onIssue = rawTp('block_rq_issue', (rq) => {
+  since.set(u64(rq), bpf.ktimeGetNs())
+  return 0
+})
+
+export const onComplete = rawTp('block_rq_complete', (rq) => {
+  const begin = since.get(u64(rq))
+  if (!begin) return 0
+  const took = (bpf.ktimeGetNs() - begin.value) / 1000
+  since.delete(u64(rq))
+  const key: Key = { device: 0, operation: u32(rq.cmd_flags) & 0xff }
+  // Before Linux 5.15 a queue does not know its disk.
+  if (exists(rq.q.disk)) key.device = (u32(rq.q.disk.major) << 20) | u32(rq.q.disk.first_minor)
+  const found = block_latency.get(key)
+  if (!found) block_latency.setNew(key, zero<Latency>())
+  const latency = block_latency.get(key)
+  if (!latency) return 0
+  latency.slots[slotOf(took)] += 1
+  latency.sum += took
+  return 0
+})
+
+export const license = 'GPL'

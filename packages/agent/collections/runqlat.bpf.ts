@@ -1,0 +1,60 @@
+// How long threads wait for a CPU, from when they could run until they run, in microseconds.
+import { type array, bpf, lruHash, percpuArray, rawTp, u32, type u64 } from 'libbpf-node/kernel'
+
+interface Latency {
+  slots: array<u64, 32>
+  sum: u64
+}
+
+export const since = lruHash<u32, u64>(65536)
+export const run_queue_latency = percpuArray<Latency>(1)
+
+function slotOf(value: u64): u32 {
+  let left = value
+  let slot: u32 = 0
+  if (left >>> 16) {
+    left = left >>> 16
+    slot += 16
+  }
+  if (left >>> 8) {
+    left = left >>> 8
+    slot += 8
+  }
+  if (left >>> 4) {
+    left = left >>> 4
+    slot += 4
+  }
+  if (left >>> 2) {
+    left = left >>> 2
+    slot += 2
+  }
+  if (left >>> 1) slot += 1
+  return slot
+}
+
+export const onWakeup = rawTp('sched_wakeup', (task) => {
+  since.set(u32(task.pid), bpf.ktimeGetNs())
+  return 0
+})
+
+export const onNew = rawTp('sched_wakeup_new', (task) => {
+  since.set(u32(task.pid), bpf.ktimeGetNs())
+  return 0
+})
+
+export const onSwitch = rawTp('sched_switch', (_preempt, previous, next) => {
+  const now = bpf.ktimeGetNs()
+  // What was interrupted waits again.
+  if (previous.__state === 0) since.set(u32(previous.pid), now)
+  const begin = since.get(u32(next.pid))
+  if (!begin) return 0
+  const waited = (now - begin.value) / 1000
+  since.delete(u32(next.pid))
+  const latency = run_queue_latency.get(0)
+  if (!latency) return 0
+  latency.slots[slotOf(waited)] += 1
+  latency.sum += waited
+  return 0
+})
+
+export const license = 'GPL'

@@ -1,0 +1,145 @@
+// The configuration, as config.schema.json describes it. Names are those that people know from ebpf_exporter.
+
+export interface AgentConfig {
+  /** Where /metrics, /healthz and /readyz are served: `host:port`, `:port`, or false. */
+  listen?: string | false
+  log?: { level?: LogLevel }
+  /** The user to become after everything is attached: a name or a number. */
+  user?: string | number
+  pinning?: PinningConfig
+  /** Attributes of the OpenTelemetry resource, such as `service.name`. */
+  resource?: Record<string, string>
+  programs: ProgramConfig[]
+  outputs?: OutputsConfig
+  self?: SelfConfig
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+export interface PinningConfig {
+  /** A folder in a BPF file system. */
+  path: string
+}
+
+export interface SelfConfig {
+  /** Whether the kernel measures how long each program runs. It costs some nanoseconds for each run. */
+  program_stats?: boolean
+}
+
+export interface ProgramConfig {
+  name?: string
+  /** One of the collections that come with the agent. */
+  use?: string
+  /** An object file (.bpf.o), or TypeScript for the kernel (.bpf.ts). */
+  file?: string
+  /** Values of constants (`.rodata`) and variables by name. */
+  globals?: Record<string, unknown>
+  /** The cgroup that programs for cgroups are attached to; the root by default. */
+  cgroup?: string
+  metrics?: MetricsConfig
+  events?: EventsConfig[]
+}
+
+export interface MetricsConfig {
+  counters?: NumberConfig[]
+  gauges?: NumberConfig[]
+  histograms?: HistogramConfig[]
+}
+
+interface MetricConfig {
+  name: string
+  help: string
+  /** The map; by default the one with the name of the metric. */
+  map?: string
+  labels?: LabelConfig[]
+  max_series?: number
+  stale_after?: number
+}
+
+export interface NumberConfig extends MetricConfig {
+  /** The member of the value that is the number, if the value is a struct. */
+  member?: string
+  /** What the number is multiplied with. */
+  multiplier?: number
+}
+
+export interface HistogramConfig extends MetricConfig {
+  bucket_type: 'exp2' | 'fixed'
+  /** The last slot of exp2. */
+  bucket_max?: number
+  /** What the bounds and the sum are multiplied with. */
+  bucket_multiplier?: number
+  /** The upper bounds of fixed. */
+  bucket_keys?: number[]
+  /** The member of the key that is the slot, if there is an entry for each slot. */
+  bucket?: string
+}
+
+export interface LabelConfig {
+  name: string
+  /** The member of the key; by default the one with the name of the label, or the key itself if it is not a struct. */
+  member?: string
+  decoders?: DecoderConfig[]
+}
+
+export interface DecoderConfig {
+  name: DecoderName
+  static_map?: Record<string, string>
+  allow_unknown?: boolean
+  regexps?: string[]
+}
+
+export type DecoderName =
+  | 'uint'
+  | 'string'
+  | 'hex'
+  | 'static_map'
+  | 'inet_ip'
+  | 'cgroup'
+  | 'container'
+  | 'pod'
+  | 'namespace'
+  | 'ifname'
+  | 'majorminor'
+  | 'uid'
+  | 'errno'
+  | 'regexp'
+
+export interface EventsConfig {
+  /** The ring buffer or perf event array. */
+  map: string
+  /** The C type of its records. */
+  type: string
+  /** What the events are called; by default as the map. */
+  name?: string
+  /** Members that are replaced by what the decoders make of them. */
+  labels?: LabelConfig[]
+  /** Where they go; by default to all outputs. */
+  outputs?: OutputName[]
+}
+
+export type OutputName = 'stdout' | 'file' | 'otlp'
+
+export interface OutputsConfig {
+  stdout?: Record<string, never>
+  file?: FileConfig
+  otlp?: OtlpConfig
+}
+
+export interface FileConfig {
+  path: string
+  /** Bytes after which a new file is begun. */
+  max_bytes?: number
+  /** How many old files are kept. */
+  max_files?: number
+}
+
+export interface OtlpConfig {
+  /** Such as http://127.0.0.1:4318; /v1/metrics and /v1/logs are added. */
+  endpoint: string
+  headers?: Record<string, string>
+  /** Seconds between two exports of metrics; 0 sends events only. */
+  metrics_interval?: number
+  /** The most events that wait for being sent. What does not fit is counted as dropped. */
+  max_queue?: number
+}

@@ -1,0 +1,96 @@
+// What the agent measures about itself and its BPF programs.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { BpfMetrics, Metric, MetricReading, Series } from '@libbpf-node/otel'
+import { enableStats } from 'libbpf-node'
+import type { OutputName } from './config/types.js'
+import type { RunningProgram } from './program.js'
+
+interface Observed {
+  programs(): Iterable<RunningProgram>
+  readonly delivered: ReadonlyMap<OutputName, { readonly sent: number; readonly dropped: number }>
+  readonly withProgramStats: boolean
+}
+
+type Point = readonly [labels: Series['labels'], value: number]
+
+/** Adds the metrics. Returns a function that ends measuring. */
+export function selfMetrics(metrics: BpfMetrics, observed: Observed): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 10 })
+  delay.enable()
+  const stats = observed.withProgramStats ? enableStats() : undefined
+  for (const metric of describe(observed, delay)) metrics.add(metric)
+  return () => {
+    delay.disable()
+    stats?.close()
+  }
+}
+
+function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoopDelay>): Generator<Metric> {
+  const { delivered } = observed
+  const programs = (): RunningProgram[] => [...observed.programs()]
+  const prefix = 'libbpf_node_agent'
+  yield own('counter', `${prefix}_lost_records_total`, 'Records that were lost because a ring was full', () =>
+    programs().map((program) => [{ program: program.spec.name }, Number(program.lost)]),
+  )
+  yield own('counter', `${prefix}_events_total`, 'Events that were given to an output', () =>
+    [...delivered].map(([output, { sent }]) => [{ output }, sent]),
+  )
+  yield own('counter', `${prefix}_dropped_events_total`, 'Events that an output had no room for', () =>
+    [...delivered].map(([output, { dropped }]) => [{ output }, dropped]),
+  )
+  yield own('gauge', `${prefix}_program_failures`, 'BPF programs that are not attached', () =>
+    programs().map((program) => [{ program: program.spec.name }, program.health.failures.length]),
+  )
+  yield own('counter', 'process_cpu_seconds_total', 'CPU time of the agent', () => {
+    const { user, system } = process.cpuUsage()
+    return [[{}, (user + system) / 1e6]]
+  })
+  yield own('gauge', 'process_resident_memory_bytes', 'Memory of the agent', () => [
+    [{}, process.memoryUsage.rss()],
+  ])
+  yield own(
+    'gauge',
+    'nodejs_eventloop_delay_p99_seconds',
+    'How late the event loop is, since the last time',
+    () => {
+      const p99 = delay.percentile(99) / 1e9
+      delay.reset()
+      return [[{}, Number.isFinite(p99) ? p99 : 0]]
+    },
+  )
+  const stats = (read: (info: { runTimeNs: bigint; runCount: bigint }) => number) => (): Point[] =>
+    programs().flatMap(({ spec, object }) =>
+      [...(object?.programs.values() ?? [])]
+        .filter(({ loaded }) => loaded)
+        .map((program): Point => [{ program: spec.name, bpf: program.name }, read(program.info())]),
+    )
+  if (!observed.withProgramStats) return
+  yield own(
+    'counter',
+    'bpf_program_run_seconds_total',
+    'How long BPF programs have run',
+    stats(({ runTimeNs }) => Number(runTimeNs) / 1e9),
+  )
+  yield own(
+    'counter',
+    'bpf_program_runs_total',
+    'How often BPF programs have run',
+    stats(({ runCount }) => Number(runCount)),
+  )
+}
+
+function own(
+  kind: 'counter' | 'gauge',
+  name: string,
+  description: string,
+  points: () => readonly Point[],
+): Metric {
+  const about = { name, description, unit: '', kind, boundaries: [], hasSum: false } as const
+  return {
+    ...about,
+    async read(): Promise<MetricReading> {
+      const series = points().map(([labels, value]) => ({ labels, values: Float64Array.of(value) }))
+      return { ...about, series }
+    },
+  }
+}

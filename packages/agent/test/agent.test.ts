@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { useTracefs } from '../../../test/helpers/privileged.js'
+import { Folder, RunningAgent } from './helpers/agent.js'
+
+// Counts and reports processes that are started.
+const execs = `
+import { bpf, hash, percpuHash, rawTp, ringbuf, rodata, u32, type char, type u64 } from 'libbpf-node/kernel'
+interface Event { pid: u32; uid: u32; comm: char<16> }
+interface Key { uid: u32; kind: u32 }
+export const kind = rodata<u32>(0)
+export const execs = percpuHash<Key, u64>(64)
+export const events = ringbuf<Event>(65536, { countLost: true })
+export const onExec = rawTp('sched_process_exec', (task) => {
+  const uid = u32(bpf.getCurrentUidGid())
+  const key: Key = { uid, kind }
+  execs.add(key, 1)
+  events.emit({ pid: task.tgid, uid, comm: task.comm })
+  return 0
+})
+export const license = 'GPL'
+`
+
+const configOf = (kind: number, more = '') => `
+listen: 127.0.0.1:0
+programs:
+  - file: execs.bpf.ts
+    globals: { kind: ${kind} }
+    metrics:
+      counters:
+        - name: execs_total
+          help: Processes that were started
+          map: execs
+          labels:
+            - name: user
+              member: uid
+              decoders: [{ name: uid }]
+            - name: kind
+              decoders: [{ name: static_map, static_map: { 0: first, 1: second } }]
+    events:
+      - map: events
+        type: Event
+        name: exec
+${more}
+outputs:
+  stdout:
+  file: { path: FILE }
+`
+
+describe('the agent', () => {
+  useTracefs()
+  let folder: Folder
+  let agent: RunningAgent | undefined
+  beforeAll(() => {
+    folder = new Folder()
+    folder.write('execs.bpf.ts', execs)
+  })
+  afterEach(async () => {
+    await agent?.stop()
+    agent = undefined
+  })
+  afterAll(() => folder[Symbol.dispose]())
+
+  const configure = (text: string): string =>
+    folder.write('agent.yaml', text.replace('FILE', `${folder.path}/events.jsonl`))
+  const start = async (text: string): Promise<RunningAgent> => {
+    agent = await RunningAgent.start(configure(text))
+    return agent
+  }
+  const exec = (): void => void execFileSync('/bin/true')
+
+  it('hands out metrics and events, and ends when asked', async () => {
+    const { child, ...running } = await start(configOf(0))
+    expect(running.log).not.toContain('"level":50')
+    for (let i = 0; i < 5; i++) exec()
+    const text = await (await agent!.get('/metrics')).text()
+    expect(text).toContain('# HELP execs_total Processes that were started\n# TYPE execs_total counter\n')
+    const metrics = await agent!.metrics()
+    expect(metrics.get('execs_total{user="root",kind="first"}')).toBeGreaterThanOrEqual(5)
+    expect(metrics.get('libbpf_node_agent_lost_records_total{program="execs"}')).toBe(0)
+    await agent!.until('the events are there', () => agent!.stdout.split('"comm":"true"').length > 5)
+    const [event] = agent!.stdout.split('\n').filter((line) => line.includes('"comm":"true"'))
+    expect(JSON.parse(event!)).toMatchObject({ event: 'exec', program: 'execs', uid: 0, comm: 'true' })
+    expect(await agent!.stop()).toBe(0)
+    expect(readFileSync(`${folder.path}/events.jsonl`, 'utf8').split('"comm":"true"').length).toBeGreaterThan(
+      5,
+    )
+  })
+
+  it('writes OpenMetrics for those who ask for it', async () => {
+    await start(configOf(0))
+    exec()
+    const response = await agent!.get('/metrics', { accept: 'application/openmetrics-text; version=1.0.0' })
+    expect(response.headers.get('content-type')).toContain('application/openmetrics-text')
+    const text = await response.text()
+    expect(text).toContain('# TYPE execs counter\nexecs_total{')
+    expect(text.endsWith('# EOF\n')).toBe(true)
+  })
+
+  it('goes on with what can be attached, and says what cannot', async () => {
+    folder.write('broken.bpf.ts', execs.replace("'sched_process_exec'", "'sched_process_exe'"))
+    const broken = configOf(0, '  - file: broken.bpf.ts')
+    await start(broken)
+    const health = (await (await agent!.get('/healthz')).json()) as {
+      status: string
+      programs: Record<string, { status: string; failures: { reason: string }[] }>
+    }
+    expect(health.status).toBe('degraded')
+    expect(health.programs.execs!.status).toBe('running')
+    expect(health.programs.broken!.status).toBe('failed')
+    expect(health.programs.broken!.failures[0]!.reason).toContain("Did you mean 'sched_process_exec'?")
+    expect((await agent!.get('/readyz')).status).toBe(200)
+  })
+
+  it('is not ready if nothing runs', async () => {
+    folder.write('broken.bpf.ts', execs.replace("'sched_process_exec'", "'sched_process_exe'"))
+    await start('listen: 127.0.0.1:0\nprograms:\n  - file: broken.bpf.ts\n')
+    expect((await agent!.get('/readyz')).status).toBe(503)
+    expect((await agent!.get('/healthz')).status).toBe(200)
+  })
+
+  it('reads its configuration again, and keeps the old one if the new one is wrong', async () => {
+    await start(configOf(0))
+    exec()
+    configure(configOf(0).replace('programs:', 'program:'))
+    agent!.child.kill('SIGHUP')
+    await agent!.until('it has complained', () => agent!.log.includes('the new configuration is not used'))
+    expect(agent!.log).toContain("'program' is unknown: did you mean programs?")
+    expect((await agent!.metrics()).get('execs_total{user="root",kind="first"}')).toBeGreaterThan(0)
+    configure(configOf(1))
+    agent!.child.kill('SIGHUP')
+    await agent!.until('it has reloaded', () => agent!.log.includes('"msg":"reloaded"'))
+    exec()
+    expect((await agent!.metrics()).get('execs_total{user="root",kind="second"}')).toBeGreaterThan(0)
+  })
+
+  it('drops its privileges', async () => {
+    await start(configOf(0, 'user: 65534').replace('  file: { path: FILE }\n', ''))
+    const status = readFileSync(`/proc/${agent!.child.pid}/status`, 'utf8')
+    expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m)
+    expect(status).toMatch(/^CapEff:\t0+$/m)
+    exec()
+    await agent!.until('an event is there', () => agent!.stdout.includes('"comm":"true"'))
+  })
+})

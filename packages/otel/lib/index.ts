@@ -1,0 +1,19 @@
+/**
+ * OpenTelemetry for libbpf-node: metrics from the maps of BPF programs, and logs and spans from their events.
+ *
+ * @packageDocumentation
+ */
+export { type Buckets, explicitBuckets, log2Buckets } from './buckets.js'
+export type { HistogramOptions } from './histograms.js'
+export type { Labels } from './labels.js'
+export {
+  MapMetric,
+  type Metric,
+  type MetricKind,
+  type MetricMap,
+  type MetricOptions,
+  type MetricReading,
+} from './metric.js'
+export { BpfMetrics, type MetricsReading } from './metrics.js'
+export type { NumberOptions } from './numbers.js'
+export type { Series } from './series.js'

@@ -1,0 +1,25 @@
+import { MapMetric, type MetricOptions } from './metric.js'
+import { numberIn } from './values.js'
+
+/** A metric with one number for each series. */
+export interface NumberOptions<K, V> extends MetricOptions<K, V> {
+  /**
+   * The number of an entry. By default it is the value, or the sum over all CPUs if it is the value of a per-CPU map.
+   */
+  readonly value?: (value: V, key: K) => number | bigint
+  /** What the number is multiplied with: 1e-9 makes seconds of nanoseconds. */
+  readonly scale?: number
+}
+
+export function numberMetric<K, V>(kind: 'counter' | 'gauge', options: NumberOptions<K, V>): MapMetric<K, V> {
+  const { value, scale = 1, map } = options
+  const only = [0]
+  return new MapMetric(kind, options, {
+    boundaries: [],
+    hasSum: false,
+    numbersOf(found, key) {
+      only[0] = Number(value === undefined ? numberIn(map, found) : value(found, key)) * scale
+      return only
+    },
+  })
+}
