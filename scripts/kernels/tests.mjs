@@ -59,7 +59,9 @@ export function kernelTests(kernel) {
   const left = [...elsewhere]
   if (kernel !== '5.10') left.push(...onOldest)
   if (kernel !== '5.10' && !kernel.startsWith('newest')) left.push(...onOldestAndNewest)
-  const all = ['test', 'packages/otel/test', 'packages/agent/test'].flatMap((folder) => files(folder, /\.test\.ts$/))
+  const all = ['test', 'packages/otel/test', 'packages/agent/test'].flatMap((folder) =>
+    files(folder, /\.test\.ts$/),
+  )
   return all.filter((file) => !left.some((pattern) => pattern.test(file)))
 }
 

@@ -1,16 +1,5 @@
 // How long disks take, from when a request goes to a disk until it is done, in microseconds.
-import {
-  type array,
-  bpf,
-  exists,
-  lruHash,
-  lruPercpuHash,
-  rawTp,
-  u8,
-  u32,
-  u64,
-  zero,
-} from 'libbpf-node/kernel'
+import { type array, bpf, exists, lruHash, lruPercpuHash, rawTp, u32, u64, zero } from 'libbpf-node/kernel'
 
 interface Key {
   device: u32

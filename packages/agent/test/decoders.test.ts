@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { labelsOf } from '../lib/decoders.js'
 import type { DecoderConfig } from '../lib/config/types.js'
+import { labelsOf } from '../lib/decoders.js'
 
 const decode = (value: unknown, ...decoders: DecoderConfig[]): unknown =>
   labelsOf([{ name: 'label', decoders }], { containers: undefined })(value).label
@@ -19,8 +19,18 @@ describe('decoders', () => {
     ['static_map that allows none', 9, { name: 'static_map', static_map: {}, allow_unknown: false }, ''],
     ['inet_ip of a number', network(127, 0, 0, 1), { name: 'inet_ip' }, '127.0.0.1'],
     ['inet_ip of bytes', Uint8Array.of(10, 1, 2, 3), { name: 'inet_ip' }, '10.1.2.3'],
-    ['inet_ip of IPv6', [network(0x20, 1, 0xd, 0xb8), 0, 0, network(0, 0, 0, 1)], { name: 'inet_ip' }, '2001:db8::1'],
-    ['inet_ip of IPv4 in IPv6', [0, 0, network(0, 0, 255, 255), network(10, 0, 0, 1)], { name: 'inet_ip' }, '10.0.0.1'],
+    [
+      'inet_ip of IPv6',
+      [network(0x20, 1, 0xd, 0xb8), 0, 0, network(0, 0, 0, 1)],
+      { name: 'inet_ip' },
+      '2001:db8::1',
+    ],
+    [
+      'inet_ip of IPv4 in IPv6',
+      [0, 0, network(0, 0, 255, 255), network(10, 0, 0, 1)],
+      { name: 'inet_ip' },
+      '10.0.0.1',
+    ],
     ['majorminor of a device that does not exist', (4000 << 20) | 7, { name: 'majorminor' }, '4000:7'],
     ['uid', 0, { name: 'uid' }, 'root'],
     ['uid of nobody known', 54321, { name: 'uid' }, '54321'],
@@ -36,7 +46,9 @@ describe('decoders', () => {
   })
 
   it('take members of keys', () => {
-    const labels = labelsOf([{ name: 'operation', member: 'op' }, { name: 'device' }], { containers: undefined })
+    const labels = labelsOf([{ name: 'operation', member: 'op' }, { name: 'device' }], {
+      containers: undefined,
+    })
     expect(labels({ op: 1, device: 'sda' })).toEqual({ operation: 1, device: 'sda' })
   })
 })
