@@ -184,7 +184,8 @@ const steps = {
         'scripts/declarations.mjs',
         'packages/node_modules/.package-lock.json',
         'dist/lib/index.d.ts',
-        ...files('packages', /^packages\/\w+\/((lib|programs)\/.*\.ts|tsconfig\.json|config\.schema\.json)$/),
+        ...packageFolders.flatMap((folder) => files(`packages/${folder}`, /\.ts$/)),
+        'packages/agent/config.schema.json',
       ),
     outputs: () => ['packages/otel/dist/index.js', 'packages/agent/dist/main.js'],
     run: () => node('scripts/packages.mjs'),
@@ -200,6 +201,8 @@ const steps = {
 }
 
 const packageNames = ['package.json', 'package-lock.json', 'otel/package.json', 'agent/package.json']
+// Not from packages/ downward: node_modules in it has a link to this folder.
+const packageFolders = ['otel/lib', 'agent/lib', 'agent/collections']
 
 function bpfStep(group, title) {
   return {

@@ -10,6 +10,7 @@ import { Health } from './health.js'
 import { FileOutput } from './outputs/file.js'
 import type { AgentEvent, Output } from './outputs/output.js'
 import { StdoutOutput } from './outputs/stdout.js'
+import { sweepPrograms } from './pins.js'
 import { dropPrivileges } from './privileges.js'
 import { RunningProgram } from './program.js'
 import { selfMetrics } from './self.js'
@@ -57,6 +58,7 @@ export class Agent {
       delivered: this.#delivered,
       withProgramStats: self.program_stats ?? false,
     })
+    this.#sweep(this.#config)
     for (const spec of programs) await this.#startProgram(spec)
     if (user !== undefined) {
       dropPrivileges(user)
@@ -77,8 +79,9 @@ export class Agent {
       this.health.remove(name)
       this.#log.info({ program: name }, spec === undefined ? 'removed' : 'changed')
     }
-    for (const spec of config.programs) if (!this.#programs.has(spec.name)) await this.#startProgram(spec)
     this.#config = config
+    this.#sweep(config)
+    for (const spec of config.programs) if (!this.#programs.has(spec.name)) await this.#startProgram(spec)
     this.#log.info({ status: this.health.overall }, 'reloaded')
   }
 
@@ -102,6 +105,11 @@ export class Agent {
       metrics: this.metrics,
       containers: this.#containers,
       deliver: (event, outputs) => this.#deliver(event, outputs),
+      flush: () => {
+        for (const output of this.#outputs.values()) output.flush?.()
+      },
+      pinRoot: this.#config.pinning?.path,
+      report: (reason) => this.#log.warn({ program: spec.name, reason }, 'pins'),
     })
     this.health.set(spec.name, { status: 'starting', failures: [] })
     await program.start()
@@ -111,6 +119,13 @@ export class Agent {
     for (const { program: failed, reason } of health.failures)
       this.#log.warn({ program: spec.name, bpf: failed, reason }, 'not attached')
     this.#log.info({ program: spec.name, status: health.status }, 'program')
+  }
+
+  /** Removes the pins of programs that there are no more. */
+  #sweep({ pinning, programs }: Loaded): void {
+    if (pinning === undefined) return
+    const gone = sweepPrograms(pinning.path, new Set(programs.map(({ name }) => name)))
+    for (const program of gone) this.#log.info({ program }, 'pins removed')
   }
 
   async #openOutputs(outputs: OutputsConfig, resource: Record<string, string>): Promise<void> {

@@ -1,11 +1,21 @@
 // A program of the configuration while it runs: an object with its links, metrics and events.
 import { type BpfMetrics, explicitBuckets, log2Buckets, type Metric } from '@libbpf-node/otel'
-import { BpfError, type BpfMap, BpfObject, type EventReader, type Link, type Program } from 'libbpf-node'
+import {
+  BpfError,
+  type BpfMap,
+  BpfObject,
+  type EventReader,
+  type Link,
+  type Program,
+  RingBuffer,
+} from 'libbpf-node'
 import type { ProgramSpec } from './config/load.js'
 import type { EventsConfig, HistogramConfig, NumberConfig } from './config/types.js'
 import { type DecoderContext, eventOf, labelsOf, memberOf } from './decoders.js'
 import type { ProgramHealth } from './health.js'
+import { RingLedger } from './ledger.js'
 import type { AgentEvent } from './outputs/output.js'
+import { Pins } from './pins.js'
 import { findCgroup } from './places.js'
 import { objectBytes } from './source.js'
 
@@ -13,6 +23,11 @@ import { objectBytes } from './source.js'
 export interface ProgramContext extends DecoderContext {
   readonly metrics: BpfMetrics
   deliver(event: AgentEvent, outputs: EventsConfig['outputs']): void
+  /** Writes what outputs have collected. */
+  flush(): void
+  /** Where maps and links are pinned, if they are. */
+  readonly pinRoot: string | undefined
+  readonly report: (message: string) => void
 }
 
 interface Failure {
@@ -27,7 +42,12 @@ export class RunningProgram {
   readonly #failures: Failure[] = []
   readonly #metrics: Metric[] = []
   readonly #readers: EventReader<Record<string, unknown>>[] = []
+  readonly #ledgers: RingLedger[] = []
+  readonly #commits: (() => void)[] = []
+  /** Links of an agent that has ended. */
+  readonly #adopted: Link[] = []
   #object: BpfObject | undefined
+  #pins: Pins | undefined
   #attached = 0
 
   constructor(spec: ProgramSpec, context: ProgramContext) {
@@ -50,6 +70,11 @@ export class RunningProgram {
     return this.#readers.reduce((sum, reader) => sum + lostIn(reader), 0n)
   }
 
+  /** Records that an agent had read when it was killed. Only known if maps are pinned. */
+  get lostByKill(): bigint {
+    return this.#ledgers.reduce((sum, ledger) => sum + ledger.lost, 0n)
+  }
+
   /** Loads and attaches what can be attached. What cannot is in {@link health}. */
   async start(): Promise<void> {
     try {
@@ -57,7 +82,14 @@ export class RunningProgram {
       this.#object = object
       await object.load()
       this.#readEvents(object)
-      for (const program of object.programs.values()) if (program.loaded) this.#attach(program)
+      for (const program of object.programs.values()) {
+        if (program.loaded) this.#attach(program)
+        else if (this.#pins?.isAttached(program.name)) {
+          this.#adopted.push(this.#pins.adopt(program.name))
+          this.#attached++
+        }
+      }
+      this.#pins?.sweep(object)
       this.#measure(object)
     } catch (error) {
       this.#failures.push({ program: '', reason: String((error as Error).message) })
@@ -65,25 +97,45 @@ export class RunningProgram {
     }
   }
 
+  /** Ends it. What is pinned goes on, and its events wait in the kernel. */
   close(): void {
     for (const metric of this.#metrics.splice(0)) this.#context.metrics.remove(metric)
-    for (const reader of this.#readers.splice(0)) reader.close()
+    for (const reader of this.#readers.splice(0)) {
+      // What was taken from the kernel is delivered.
+      reader.pause()
+      reader.consume()
+      reader.close()
+    }
+    this.#commit()
+    for (const ledger of this.#ledgers.splice(0)) ledger[Symbol.dispose]()
+    for (const link of this.#adopted.splice(0)) link.close()
     this.#object?.close()
     this.#object = undefined
   }
 
   async #open(): Promise<BpfObject> {
-    const { file, name, globals = {} } = this.spec
-    const object = BpfObject.open(await objectBytes(file), { name: name.replaceAll('-', '_') })
+    const { file, name, globals = {}, cgroup = '' } = this.spec
+    const { pinRoot, report } = this.#context
+    const bytes = await objectBytes(file)
+    const object = BpfObject.open(bytes, { name: name.replaceAll('-', '_') })
     try {
       setGlobals(object, globals)
+      if (pinRoot !== undefined) {
+        this.#pins = new Pins(pinRoot, name, [bytes, JSON.stringify(globals), cgroup])
+        for (const reason of this.#pins.useMaps(object)) report(`begins anew: ${reason}`)
+      }
       for (const program of object.programs.values()) {
+        if (this.#pins?.isAttached(program.name)) {
+          program.autoload = false
+          continue
+        }
         const refusal = program.refusal()
         if (refusal === undefined) continue
         program.autoload = false
         this.#failures.push({ program: program.name, reason: refusal.message })
       }
-      if ([...object.programs.values()].every(({ autoload }) => !autoload))
+      const isAnywhere = ({ name, autoload }: Program) => autoload || this.#pins?.isAttached(name)
+      if (![...object.programs.values()].some(isAnywhere))
         throw new Error('this kernel accepts none of its programs')
       return object
     } catch (error) {
@@ -103,6 +155,11 @@ export class RunningProgram {
   }
 
   #attachOne(program: Program): Link | undefined {
+    const attach = (): Link | undefined => this.#attachToHook(program)
+    return this.#pins === undefined ? attach() : this.#pins.replace(program, attach)
+  }
+
+  #attachToHook(program: Program): Link | undefined {
     if (program.type.startsWith('cgroup_')) return program.attachCgroup(findCgroup(this.spec.cgroup))
     return program.tryAttach()
   }
@@ -112,11 +169,36 @@ export class RunningProgram {
       const reader = object.events<Record<string, unknown>>(map, type)
       const decode = eventOf(labels, this.#context)
       const program = this.spec.name
+      const account = this.#accountOf(object, map, type, reader)
       reader.on((event) => {
         this.#context.deliver({ name, program, time: Date.now(), body: decode(event) }, outputs)
+        account?.()
       })
       this.#readers.push(reader)
     }
+  }
+
+  /** A function that counts a delivered event, if the ring outlives the agent. */
+  #accountOf(object: BpfObject, map: string, type: string, reader: unknown): (() => void) | undefined {
+    if (this.#pins === undefined || !(reader instanceof RingBuffer)) return undefined
+    const ledger = new RingLedger(this.#pins.ledgerPath(map), reader, object.codec(type).size)
+    this.#ledgers.push(ledger)
+    let count = 0
+    const commit = (): void => {
+      if (count > 0) ledger.deliver(count)
+      count = 0
+    }
+    this.#commits.push(commit)
+    return () => {
+      // All events of a turn at once.
+      if (count++ === 0) setImmediate(() => this.#commit())
+    }
+  }
+
+  #commit(): void {
+    if (this.#ledgers.length === 0) return
+    this.#context.flush()
+    for (const commit of this.#commits) commit()
   }
 
   #measure(object: BpfObject): void {

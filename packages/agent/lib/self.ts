@@ -32,6 +32,12 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
   yield own('counter', `${prefix}_lost_records_total`, 'Records that were lost because a ring was full', () =>
     programs().map((program) => [{ program: program.spec.name }, Number(program.lost)]),
   )
+  yield own(
+    'counter',
+    `${prefix}_killed_records_total`,
+    'Records that the agent had read and not delivered when it was killed',
+    () => programs().map((program) => [{ program: program.spec.name }, Number(program.lostByKill)]),
+  )
   yield own('counter', `${prefix}_events_total`, 'Events that were given to an output', () =>
     [...delivered].map(([output, { sent }]) => [{ output }, sent]),
   )

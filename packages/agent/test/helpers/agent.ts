@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { slowness } from '../../../../test/helpers/slowness.js'
 import { until } from '../../../../test/helpers/until.js'
 
 export const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -37,8 +36,8 @@ export class RunningAgent {
   log = ''
   address = ''
 
-  private constructor(config: string, env: NodeJS.ProcessEnv) {
-    this.child = spawn(process.execPath, [main, '--config', config], { env: { ...process.env, ...env } })
+  constructor(config: string) {
+    this.child = spawn(process.execPath, [main, '--config', config])
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
     })
@@ -48,8 +47,8 @@ export class RunningAgent {
   }
 
   /** Starts an agent, and waits until everything is attached that can be. */
-  static async start(config: string, env: NodeJS.ProcessEnv = {}): Promise<RunningAgent> {
-    const agent = new RunningAgent(config, env)
+  static async start(config: string): Promise<RunningAgent> {
+    const agent = new RunningAgent(config)
     await agent.until('it has started', () => agent.log.includes('"msg":"started"'))
     agent.address = /"address":"([^"]+)"/.exec(agent.log)?.[1] ?? ''
     return agent
@@ -57,7 +56,9 @@ export class RunningAgent {
 
   async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
     const isEnded = (): boolean => this.child.exitCode !== null || this.child.signalCode !== null
-    await until(what, async () => isEnded() || (await isSo()), { seconds: 20 * slowness })
+    await until(what, async () => isEnded() || (await isSo()), { seconds: 20 }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; the agent says:\n${this.log}`)
+    })
     if (isEnded() && !(await isSo())) throw new Error(`the agent has ended before ${what}:\n${this.log}`)
   }
 
