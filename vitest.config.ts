@@ -24,6 +24,7 @@ export default defineConfig({
       '/hooks': 'hooks',
       '/format': 'format',
       '/log': 'log',
+      '/xdp': 'xdp',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),
       replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),

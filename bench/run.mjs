@@ -42,6 +42,7 @@ const names = [
   'dump',
   'load',
   'timer',
+  'xdp',
   'import',
   'start',
   'refused',
@@ -99,11 +100,11 @@ function attempt(side, run) {
 
 /** Runs all trials of a case, with the sides in turn. Returns the figures by column and 'case.metric'. */
 function measure(name, definition, contestants) {
-  const { bpf, c = name, baseline = 'C', pin = true } = definition
+  const { bpf, c = name, baseline = 'C', pin = true, under = [] } = definition
   const object = `${folder}/${bpf}.bpf.o`
   const args = definition.args({ quick: options.quick, producerCpu }).map(String)
-  const sides = { 'libbpf-node': [process.execPath, 'bench/trial.mjs', name, object, ...args] }
-  if (c !== null) sides.C = [`${folder}/${c}`, object, ...args]
+  const sides = { 'libbpf-node': [...under, process.execPath, 'bench/trial.mjs', name, object, ...args] }
+  if (c !== null) sides.C = [...under, `${folder}/${c}`, object, ...args]
   for (const { name: column, cases, command } of contestants) {
     if (cases.includes(name)) sides[column] = [...command, name, ...args]
   }

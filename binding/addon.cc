@@ -95,6 +95,8 @@ NAPI_MODULE_INIT() {
   DefineProgramInfo(env, exports);
   DefineAttach(env, exports);
   DefineXdp(env, exports);
+  DefineXskUmem(env, exports);
+  DefineXsk(env, exports);
   DefineTrial(env, exports);
   DefineHookNames(env, exports);
   DefineTc(env, exports);

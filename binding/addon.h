@@ -30,6 +30,8 @@ void DefineTestRun(napi_env env, napi_value exports);
 void DefineProgramInfo(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);
 void DefineXdp(napi_env env, napi_value exports);
+void DefineXskUmem(napi_env env, napi_value exports);
+void DefineXsk(napi_env env, napi_value exports);
 void DefineTrial(napi_env env, napi_value exports);
 void DefineHookNames(napi_env env, napi_value exports);
 void DefineTc(napi_env env, napi_value exports);

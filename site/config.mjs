@@ -33,6 +33,7 @@ const guide = [
     ['Questions in one line', '/tracing'],
     ['Tools', '/tools'],
     ['Symbols', '/symbols'],
+    ['Packets', '/xdp'],
     ['Tests without a kernel', '/testing'],
     ['Programs as data', '/asm'],
     ['Command line', '/cli'],

@@ -42,6 +42,10 @@ export type PerfRecorderHandle = Handle<'perf recorder'>
 export type UserRingBufferHandle = Handle<'user ring buffer'>
 export type BtfHandle = Handle<'btf'>
 export type LinkerHandle = Handle<'linker'>
+/** The memory of AF_XDP sockets. */
+export type UmemHandle = Handle<'umem'>
+/** An AF_XDP socket. */
+export type XskHandle = Handle<'xdp socket'>
 export type LongLogHandle = Handle<'long log'>
 /** The mapped memory of a map. */
 export type MemoryHandle = Handle<'mapped memory'>
@@ -208,6 +212,31 @@ export interface Attached {
   /** 0 for programs without a link. Empty unless links were asked for. */
   linkIds: number[]
   revision: bigint
+}
+
+/** How many frames are in each state. */
+export interface FrameCounts {
+  free: number
+  receiving: number
+  inBatch: number
+  held: number
+  sending: number
+}
+
+export interface XskStatistics {
+  /** `struct xdp_statistics` of linux/if_xdp.h. */
+  rxDropped: bigint
+  rxInvalid: bigint
+  txInvalid: bigint
+  rxRingFull: bigint
+  fillRingEmpty: bigint
+  txRingEmpty: bigint
+  /** Frames that the kernel took for sending and then dropped. */
+  txDropped: bigint
+  /** Packets of batches that were dropped because there was no room in the tx ring. */
+  txRingFull: bigint
+  /** Frames in the tx ring that the kernel has not taken yet. */
+  unsent: number
 }
 
 /** The result of `bpf_xdp_query`. Ids are 0 if there is no program. */
@@ -738,6 +767,78 @@ export interface Binding {
   /** EACCES if it is mapped for reading only. */
   memoryWrite(memory: MemoryHandle, offset: number, source: Uint8Array): void
   memoryClose(memory: MemoryHandle): void
+
+  // ---- the memory of AF_XDP sockets: binding/xsk_umem.cc
+
+  /** How many bytes of the memory are before the first start of a page. */
+  umemPadding(memory: Uint8Array): number
+  /**
+   * Divides memory into frames of `frameSize` bytes, a power of two from 1024 to 65536. It must be in a
+   * SharedArrayBuffer, and is kept alive by the handle. Native code never reads or writes a frame.
+   */
+  umemNew(memory: Uint8Array, frameSize: number, headroom: number): UmemHandle
+  /** The offset of a free frame, which is held from now on; undefined if there is none. */
+  umemTake(umem: UmemHandle): number | undefined
+  /** Frees the frame that the offset is in. False if it was not held. */
+  umemRelease(umem: UmemHandle, offset: number): boolean
+  /** How many frames are in each state. */
+  umemCounts(umem: UmemHandle): FrameCounts
+
+  // ---- AF_XDP sockets: binding/xsk.cc
+
+  /**
+   * Opens a socket and binds it to a queue of an interface. Sizes are numbers of entries, powers of two; `rxSize` or
+   * `txSize` is 0 for a socket that does not receive or send. Further sockets of the same memory share it, and have the
+   * flags of the first one. `batch` is memory for the descriptions of `n` frames, at least 32, in a SharedArrayBuffer: n
+   * u32 offsets, n u32 lengths, n bytes with decisions (0 drop, 1 send, 2 keep), n bytes with flags (1: the same packet
+   * continues in the next frame). The event loop calls `onReady`, which is held weakly, see `xskWatch`. The `operation`
+   * of an error is the socket option, or `socket` or `bind`.
+   */
+  xskNew(
+    umem: UmemHandle,
+    ifindex: number,
+    queue: number,
+    rxSize: number,
+    txSize: number,
+    fillSize: number,
+    completionSize: number,
+    flags: number,
+    busyPollUs: number,
+    busyPollBudget: number,
+    batch: Uint8Array,
+    onReady: () => void,
+  ): XskHandle
+  xskFd(socket: XskHandle): number
+  /**
+   * Describes received frames in the batch memory, with the decision to drop them, and returns how many. Fragments of
+   * one packet are in one batch. If an earlier batch was not finished, it is finished first.
+   */
+  xskReceive(socket: XskHandle): number
+  /** Carries out the decisions of the batch. The first frame of a packet decides for all. */
+  xskFinish(socket: XskHandle): void
+  /** Puts a held frame into the tx ring. False if that is full, undefined if the frame is not held. */
+  xskSend(socket: XskHandle, offset: number, length: number): boolean | undefined
+  /** The same for a packet in several frames: u32 numbers in the machine's byte order, 1 to 32 of each. */
+  xskSendParts(socket: XskHandle, offsets: Uint8Array, lengths: Uint8Array): boolean | undefined
+  /** Makes the kernel send what is in the tx ring, and takes back frames that were sent. */
+  xskKick(socket: XskHandle): void
+  /** Takes back frames that were sent. */
+  xskReap(socket: XskHandle): void
+  /**
+   * Makes the event loop call `onReady` for as long as there are packets, or every `intervalMs` milliseconds if that is
+   * not 0. Does not keep the process alive.
+   */
+  xskWatch(socket: XskHandle, intervalMs: number): void
+  /** Undoes `xskWatch`. */
+  xskStop(socket: XskHandle): void
+  /** XDP_STATISTICS, and what native code has counted itself. */
+  xskStatistics(socket: XskHandle): XskStatistics
+  /** XDP_OPTIONS: whether the driver receives into the memory itself. */
+  xskZeroCopy(socket: XskHandle): boolean
+  /** SO_ERROR: a positive errno if the socket has failed, such as ENETDOWN for an interface that was deleted. */
+  xskError(socket: XskHandle): number
+  /** Can be called more than once, and from inside of `onReady`. Frames that the socket had become free. */
+  xskClose(socket: XskHandle): void
 
   // ---- processes: binding/pidfd.cc
 

@@ -19,6 +19,8 @@ enum class Kind : uint64_t {
   kLinker,
   kMappedMemory,
   kLongLog,
+  kUmem,
+  kXsk,
 };
 
 class Handle {

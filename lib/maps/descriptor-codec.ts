@@ -27,3 +27,15 @@ export function descriptorCodec(
 export function descriptorIn(view: DataView): number {
   return view.getInt32(0, littleEndian)
 }
+
+/** The values of a map of sockets, which can also be objects that have a descriptor, such as an XdpSocket. @internal */
+export function socketCodec(one: ElementCodec): ElementCodec {
+  return {
+    decode: (view, offset) => one.decode(view, offset),
+    encode: (value, view, offset = 0) => {
+      const fd = typeof value === 'object' && value !== null && 'fd' in value ? value.fd : undefined
+      if (typeof fd === 'number') view.setInt32(offset, fd, littleEndian)
+      else one.encode(value, view, offset)
+    },
+  }
+}

@@ -14,7 +14,7 @@ import type { Program } from '../programs/program.js'
 import { type RawBatch, readBatches, readBatchesAsync, readKeys } from './batches.js'
 import { clear, deleteMany, getMany, setMany } from './bulk.js'
 import { cidrCodec, isCidrSize } from './cidr-codec.js'
-import { descriptorCodec, descriptorIn } from './descriptor-codec.js'
+import { descriptorCodec, descriptorIn, socketCodec } from './descriptor-codec.js'
 import { bytesCodec, type ElementCodec, givenCodec, perCpuCodec } from './element-codec.js'
 import { type Buffers, bindBuffers, type Elements } from './elements.js'
 import { innerMismatch, innerOptions, isMapOfMaps } from './inner-maps.js'
@@ -695,6 +695,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     if (isMapOfMaps(type)) return descriptorCodec(fdOfMap, (id) => this.#openInner(id))
     if (this.#holdsStacks) return stackCodec(valueBytes)
     if (type === 'prog_array') return descriptorCodec(fdOfProgram, (id) => id)
+    if (type === 'xskmap') return socketCodec(one)
     // Without types, a value is the bytes of all CPUs.
     const isPerCpu = perCpuTypes.includes(type) && this.#codecs !== undefined
     return isPerCpu ? (perCpuCodec(one, valueBytes) as ElementCodec) : one

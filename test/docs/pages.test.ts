@@ -34,7 +34,7 @@ const lenient = {
 }
 
 describe('TypeScript in the documentation', () => {
-  it.each(['attaching', 'events', 'guide', 'maps', 'symbols'])(
+  it.each(['attaching', 'events', 'guide', 'maps', 'symbols', 'xdp'])(
     'docs/%s.md agrees with the types',
     async (name) => {
       const pieces = codeBlocks(readPage(`docs/${name}.md`), 'ts')

@@ -1,0 +1,131 @@
+// The memory of AF_XDP sockets: frames of one size, and who has each of them. Native code never reads or
+// writes a frame, so whatever JavaScript does to the memory, the worst that can happen is a wrong packet.
+#pragma once
+
+#include <linux/if_xdp.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <unordered_set>
+#include <utility>
+
+#include "util/args.h"
+#include "util/handle.h"
+#include "util/owned_bytes.h"
+#include "xsk_ring.h"
+
+class Xsk;
+
+enum class FrameState : uint8_t {
+  kFree,
+  // In a fill ring, in an rx ring, or being written by the kernel or the device.
+  kReceiving,
+  // In the batch that JavaScript is looking at.
+  kInBatch,
+  // JavaScript has it until it sends or releases it.
+  kHeld,
+  // In a tx ring, on its way, or in a completion ring.
+  kSending,
+};
+constexpr size_t kFrameStates = 5;
+
+class Umem;
+
+// The fill and the completion ring of one queue of an interface. The sockets of that queue share them.
+class XskQueue {
+ public:
+  XskQueue(Umem& umem, std::pair<int, uint32_t> key, uint8_t id) : umem_(umem), key_(key), id_(id) {}
+  // Takes back the frames that the queue had. Its last socket is closed by now.
+  ~XskQueue();
+  int Open(int fd, const xdp_mmap_offsets& offsets, uint32_t fill_size, uint32_t completion_size);
+
+  // Gives the kernel frames to receive into. Returns whether it wants to be told.
+  bool Refill(uint32_t reserve);
+  // Takes back frames that were sent. Returns how many.
+  uint32_t Reap();
+  uint8_t id() const { return id_; }
+
+ private:
+  Umem& umem_;
+  const std::pair<int, uint32_t> key_;
+  const uint8_t id_;
+  XskRing<uint64_t> fill_;
+  XskRing<uint64_t> completion_;
+};
+
+// Sockets own this together with the handle of JavaScript.
+class Umem {
+ public:
+  static constexpr size_t kMostQueues = 255;
+
+  // `frame_size` is a power of two. Ask failed() before anything else.
+  Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom);
+  bool failed() const { return states_.failed() || owners_.failed() || free_.failed(); }
+
+  // XDP_UMEM_REG, for a socket while no other one is open.
+  int Register(int fd) const;
+
+  uint32_t frame_size() const { return uint32_t{1} << shift_; }
+  uint32_t frames() const { return frames_; }
+  uint32_t free_frames() const { return free_count_; }
+  uint64_t OffsetOf(uint32_t frame) const { return uint64_t{frame} << shift_; }
+  // The frame that an offset is in; `frames()` or more if there is no such frame.
+  uint64_t FrameAt(uint64_t offset) const { return offset >> shift_; }
+  // Whether there are such bytes in the frame.
+  bool IsWithin(uint64_t offset, uint64_t length, uint32_t frame) const;
+
+  FrameState StateOf(uint32_t frame) const { return static_cast<FrameState>(states_.data()[frame]); }
+  uint8_t OwnerOf(uint32_t frame) const { return owners_.data()[frame]; }
+  void Move(uint32_t frame, FrameState to, uint8_t owner = 0) {
+    states_.data()[frame] = static_cast<uint8_t>(to);
+    owners_.data()[frame] = owner;
+  }
+  void Free(uint32_t frame) {
+    Move(frame, FrameState::kFree);
+    FreeList()[free_count_++] = frame;
+  }
+  // There must be a free frame.
+  uint32_t Take() { return FreeList()[--free_count_]; }
+
+  // The rings of a queue; null if they would be one too many.
+  std::shared_ptr<XskQueue> QueueOf(int ifindex, uint32_t queue, bool* is_new);
+  void Forget(const XskQueue& queue, std::pair<int, uint32_t> key);
+
+  std::unordered_set<Xsk*> sockets;
+
+ private:
+  uint32_t* FreeList() { return reinterpret_cast<uint32_t*>(free_.data()); }
+
+  uint8_t* memory_;
+  uint32_t frames_;
+  uint32_t shift_;
+  uint32_t headroom_;
+  OwnedBytes states_;
+  OwnedBytes owners_;
+  OwnedBytes free_;
+  uint32_t free_count_ = 0;
+  std::map<std::pair<int, uint32_t>, std::weak_ptr<XskQueue>> queues_;
+};
+
+class UmemHandle : public Handle {
+ public:
+  static constexpr Kind kKind = Kind::kUmem;
+  // Keeps `memory` alive: as long as there is the handle, sockets can be opened that receive into it.
+  UmemHandle(napi_env env, napi_value memory, std::shared_ptr<Umem> umem)
+      : Handle(kKind), umem(std::move(umem)), env_(env) {
+    napi_create_reference(env, memory, 1, &memory_);
+  }
+  ~UmemHandle() override { napi_delete_reference(env_, memory_); }
+  const char* Refusal() const override { return nullptr; }
+
+  const std::shared_ptr<Umem> umem;
+
+ private:
+  napi_env env_;
+  napi_ref memory_ = nullptr;
+};
+
+// A Uint8Array of a SharedArrayBuffer, which can be neither detached nor made smaller, so that a pointer to
+// it stays good for as long as it is referenced.
+Bytes SharedBytes(napi_env env, Args& args, size_t i);

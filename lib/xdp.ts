@@ -1,0 +1,10 @@
+/**
+ * Packets: AF_XDP sockets, which receive and send past the kernel's network stack.
+ *
+ * @packageDocumentation
+ */
+export type { XdpBatch } from './xdp/batch.js'
+export type { XdpFilter } from './xdp/filter.js'
+export { type XdpFrames, XdpMemory, type XdpMemoryOptions } from './xdp/memory.js'
+export { type HasDescriptor, XdpRedirect, type XdpRedirectOptions } from './xdp/redirect.js'
+export { XdpSocket, type XdpSocketOptions, type XdpStatistics } from './xdp/socket.js'

@@ -1,0 +1,172 @@
+// A program that redirects packets to AF_XDP sockets, written as instructions: no compiler is needed to run it.
+import {
+  add,
+  and,
+  call,
+  exit,
+  ja,
+  jeq,
+  jgt,
+  jne,
+  ldMap,
+  ldx,
+  lsh,
+  mov,
+  type Register,
+  r0,
+  r1,
+  r2,
+  r3,
+  r4,
+  r5,
+  r6,
+  r7,
+  r8,
+  r9,
+} from '../asm/builders.js'
+import { u32 } from '../asm/c-types.js'
+import { label } from '../asm/edit.js'
+import type { Instruction } from '../asm/instruction.js'
+import { buildObject } from '../asm/object-writer.js'
+import { littleEndian } from '../machine/byte-order.js'
+
+/** Which packets go to a socket. All members that are given must match. */
+export interface XdpFilter {
+  /** The type of the Ethernet frame, such as 0x0806 for ARP, 0x0800 for IPv4 and 0x86dd for IPv6. */
+  etherType?: number
+  /** The protocol in IPv4 and IPv6, by name or number. IPv6 packets with extension headers do not match. */
+  protocol?: 'icmp' | 'tcp' | 'udp' | 'icmpv6' | number
+  /** The destination port of TCP, UDP and SCTP. Fragments after the first one do not match. */
+  port?: number
+}
+
+/** The most queues of an interface for which there can be a socket. */
+export const mostQueues = 256
+
+const protocols = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const
+/** The protocols whose headers begin with two ports: TCP, UDP, SCTP. */
+const withPorts = [6, 17, 132]
+
+/** Bytes of headers, and offsets in the packet. */
+const ethernet = { size: 14, type: 12 }
+const ipv4 = { type: 0x0800, end: 34, version: 14, fragment: 20, protocol: 23 }
+const ipv6 = { type: 0x86dd, end: 54, protocol: 20 }
+
+const XDP_PASS = 2
+/** Members of `struct xdp_md`. */
+const context = { data: 0, dataEnd: 4, queue: 16 }
+/** No type, protocol or port is this number. */
+const none = 0x10000
+
+/**
+ * Builds an object with the program `redirect` and the map `sockets`. Packets that match any of the filters go to the
+ * socket of their queue; all others, and those of queues without a socket, go on to the kernel.
+ */
+export function redirectObject(filters: readonly XdpFilter[], multiBuffer: boolean): Uint8Array {
+  const matches = filters.flatMap((filter, i) => match(expectFilter(filter), i, filters.length))
+  const redirect = label('redirect', ldx('u32', r2, r6, context.queue))
+  return buildObject({
+    license: 'GPL',
+    maps: { sockets: { type: 'xskmap', maxEntries: mostQueues, key: u32, value: u32 } },
+    programs: {
+      redirect: {
+        section: multiBuffer ? 'xdp.frags' : 'xdp',
+        instructions: [
+          mov(r6, r1),
+          ...(filters.length > 0 ? [...parse, ...matches] : []),
+          redirect,
+          ldMap(r1, 'sockets'),
+          mov(r3, XDP_PASS),
+          call('redirect_map'),
+          exit(),
+        ],
+      },
+    },
+  })
+}
+
+/** A number as it stands in a packet, read by this machine. */
+const network16 = (value: number): number => (littleEndian ? ((value & 0xff) << 8) | (value >> 8) : value)
+
+/** Goes to `otherwise` if the packet ends before `start + size`. r8 is its end. */
+const expectBytes = (start: Register, size: number, otherwise: string): Instruction[] => [
+  mov(r2, start),
+  add(r2, size),
+  jgt(r2, r8, otherwise),
+]
+
+/** r9 becomes the type of the Ethernet frame, r5 the protocol and r4 the destination port, or `none`. */
+const parse: readonly Instruction[] = [
+  mov(r4, none),
+  mov(r5, none),
+  ldx('u32', r7, r6, context.data),
+  ldx('u32', r8, r6, context.dataEnd),
+  ...expectBytes(r7, ethernet.size, 'pass'),
+  ldx('u16', r9, r7, ethernet.type),
+  jeq(r9, network16(ipv6.type), 'ipv6'),
+  jne(r9, network16(ipv4.type), 'filter 0'),
+
+  ...expectBytes(r7, ipv4.end, 'filter 0'),
+  ldx('u8', r5, r7, ipv4.protocol),
+  // Only the first fragment has ports.
+  ldx('u16', r2, r7, ipv4.fragment),
+  and(r2, network16(0x1fff)),
+  jne(r2, 0, 'filter 0'),
+  ldx('u8', r3, r7, ipv4.version),
+  and(r3, 0xf),
+  lsh(r3, 2),
+  add(r7, r3),
+  add(r7, ethernet.size),
+  ja('ports'),
+
+  label('ipv6', mov(r2, r7)),
+  add(r2, ipv6.end),
+  jgt(r2, r8, 'filter 0'),
+  ldx('u8', r5, r7, ipv6.protocol),
+  add(r7, ipv6.end),
+
+  label('ports', jeq(r5, withPorts[0]!, 'port')),
+  ...withPorts.slice(1).map((protocol) => jeq(r5, protocol, 'port')),
+  ja('filter 0'),
+  label('port', mov(r2, r7)),
+  add(r2, 4),
+  jgt(r2, r8, 'filter 0'),
+  ldx('u16', r4, r7, 2),
+]
+
+function match({ etherType, protocol, port }: XdpFilter, i: number, count: number): Instruction[] {
+  const next = `filter ${i + 1}`
+  const number = typeof protocol === 'string' ? protocols[protocol] : protocol
+  const instructions = [
+    ...(etherType === undefined ? [] : [jne(r9, network16(etherType), next)]),
+    ...(number === undefined ? [] : [jne(r5, number, next)]),
+    ...(port === undefined ? [] : [jne(r4, network16(port), next)]),
+    ja('redirect'),
+  ]
+  const [first, ...rest] = instructions
+  const all = [label(`filter ${i}`, first!), ...rest]
+  if (i + 1 < count) return all
+  return [...all, label('pass', label(next, mov(r0, XDP_PASS))), exit()]
+}
+
+function expectFilter(filter: XdpFilter): XdpFilter {
+  if (typeof filter !== 'object' || filter === null) throw new TypeError('filter is not an object')
+  const { etherType, protocol, port, ...others } = filter
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined)
+    throw new TypeError(`filter.${unknown} does not exist; choose from etherType, protocol, port`)
+  expectNumber('etherType', etherType, 0xffff)
+  expectNumber('port', port, 0xffff)
+  if (typeof protocol !== 'string') expectNumber('protocol', protocol, 0xff)
+  else if (!(protocol in protocols))
+    throw new TypeError(
+      `filter.protocol '${protocol}' does not exist; choose from ${Object.keys(protocols).join(', ')}, or use its number`,
+    )
+  return filter
+}
+
+function expectNumber(name: string, value: number | undefined, most: number): void {
+  if (value === undefined) return
+  if (!Number.isInteger(value)) throw new TypeError(`filter.${name} is not a whole number`)
+  if (value < 0 || value > most) throw new RangeError(`filter.${name} is not between 0 and ${most}`)
+}

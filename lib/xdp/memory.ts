@@ -1,0 +1,115 @@
+import type { UmemHandle } from '../../types/binding.js'
+import { attempt } from '../errors/attempt.js'
+import { BpfError } from '../errors/errors.js'
+import { native } from '../native/binding.js'
+import { registry } from '../native/handles.js'
+
+export interface XdpMemoryOptions {
+  /** How many frames there are; 4096 by default. */
+  frames?: number
+  /** Bytes of a frame: 2048, the default, or 4096. A packet of one frame must fit, together with `headroom`. */
+  frameSize?: 2048 | 4096
+  /**
+   * Bytes that are left free before each received packet, besides the 256 that XDP programs have there; 0 by default.
+   */
+  headroom?: number
+}
+
+/** Where frames are. */
+export interface XdpFrames {
+  /** Free: they can be received into or sent. */
+  free: number
+  /** In the kernel, for packets that arrive, or with packets that were not read yet. */
+  receiving: number
+  /** In the batch that a callback is looking at. */
+  inBatch: number
+  /** Kept or taken by you, until you send or release them. */
+  held: number
+  /** On their way out. */
+  sending: number
+}
+
+/** On arm64 a page may have 64 KiB. */
+const largestPage = 1 << 16
+
+/** XDP programs get this much room before a packet. */
+const programHeadroom = 256
+
+export const umems = registry<UmemHandle>('memory is not an XdpMemory')
+
+/**
+ * The memory that AF_XDP sockets receive into and send from (UMEM), divided into frames of one size. Each socket has its
+ * own unless you pass one to several sockets, which can then pass packets on without copying them.
+ *
+ * The memory is a SharedArrayBuffer, which cannot be detached or resized under the kernel's hands. A frame is named by
+ * its offset in it, or by the offset of any byte in the frame.
+ */
+export class XdpMemory {
+  /** All frames. */
+  readonly bytes: Uint8Array
+  /** The same memory. */
+  readonly view: DataView
+  readonly frames: number
+  readonly frameSize: number
+  readonly headroom: number
+  readonly #handle: UmemHandle
+
+  static {
+    umems.register((object) => (#handle in object ? object.#handle : undefined))
+  }
+
+  /**
+   * @throws RangeError if there are more than 4 GiB, or less than 64 frames
+   */
+  constructor({ frames = 4096, frameSize = 2048, headroom = 0 }: XdpMemoryOptions = {}) {
+    if (frameSize !== 2048 && frameSize !== 4096) throw new RangeError('frameSize is not 2048 or 4096')
+    if (!Number.isInteger(frames)) throw new TypeError('frames is not a whole number')
+    if (frames < 64 || frames * frameSize >= 2 ** 32)
+      throw new RangeError(`frames is not between 64 and ${2 ** 32 / frameSize - 1}`)
+    if (!Number.isInteger(headroom)) throw new TypeError('headroom is not a whole number of bytes')
+    if (headroom < 0 || headroom >= frameSize - programHeadroom)
+      throw new RangeError(`headroom is not between 0 and ${frameSize - programHeadroom - 1} bytes`)
+    const size = frames * frameSize
+    const buffer = new SharedArrayBuffer(size + largestPage)
+    // The kernel wants whole pages.
+    const start = native.umemPadding(new Uint8Array(buffer))
+    this.bytes = new Uint8Array(buffer, start, size)
+    this.view = new DataView(buffer, start, size)
+    this.frames = frames
+    this.frameSize = frameSize
+    this.headroom = headroom
+    this.#handle = native.umemNew(this.bytes, frameSize, headroom)
+  }
+
+  /** The offset of a free frame, which is yours until you send or release it; `undefined` if there is none. */
+  take(): number | undefined {
+    return native.umemTake(this.#handle)
+  }
+
+  /**
+   * Gives back a frame that you have kept or taken.
+   *
+   * @param offset - the offset of any byte in the frame
+   * @throws BpfError ERR_BPF_STATE if you do not have it: it was released or sent before
+   */
+  release(offset: number): void {
+    const released = attempt({ what: 'release a frame', arguments: ['memory', 'offset'] }, () =>
+      native.umemRelease(this.#handle, offset),
+    )
+    if (!released) throw notHeld('release', offset)
+  }
+
+  /** How many frames are where. Takes time for each frame, so do not ask for every packet. */
+  get counts(): XdpFrames {
+    return native.umemCounts(this.#handle)
+  }
+}
+
+export function notHeld(verb: string, offset: number): BpfError {
+  return new BpfError(
+    `${verb} the frame at ${offset}: you do not have it, or it was released or sent before`,
+    {
+      code: 'ERR_BPF_STATE',
+    },
+  )
+}
