@@ -1,4 +1,5 @@
 // The programs of a session as text. Probes whose programs would be the same share one.
+import { features } from '../features/features.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import { Builtins } from './builtins.js'
 import { TraceError } from './error.js'
@@ -82,7 +83,7 @@ export function programsOf(
     for (const [i, group] of groupsOf(probes, draft).entries()) {
       const { word, parameters, lines, asksForName } = group[0]!
       const members = group.map(({ probe }) => probe)
-      const isMulti = members.length > 1 && /^kr?e?t?probe$/.test(word) && !kernelIsOlderThan('5.18')
+      const isMulti = members.length > 1 && /^kr?e?t?probe$/.test(word) && hasKprobeMulti()
       const program: SharedProgram = {
         name: `p${part}_${i}`,
         word: isMulti ? `${word}Multi` : word,
@@ -118,6 +119,9 @@ function groupsOf(probes: readonly Probe[], draft: (probe: Probe, isShared: bool
     return more.length === 0 && only!.asksForName ? [[draft(only!.probe, false)]] : [group]
   })
 }
+
+/** Linux 5.18 has it, unless it is built without CONFIG_FPROBE. */
+const hasKprobeMulti = (): boolean => features.attachType('trace_kprobe_multi').answer === 'yes'
 
 function hasCookies(word: string): boolean {
   const since = cookiesSince[word]

@@ -1,5 +1,4 @@
-// The tests of the network examples once more, with their kernel sides in TypeScript.
-import { useTwins } from '../helpers/example.js'
+// The network examples once more, with their kernel sides in TypeScript.
+import { networkExamples } from './network.js'
 
-useTwins()
-await import('./network.test.js')
+networkExamples('TypeScript')

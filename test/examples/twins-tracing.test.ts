@@ -1,9 +1,9 @@
-// The tests of the tracing examples once more, with their kernel sides in TypeScript: the same work gives the same output.
+// The tracing examples once more, with their kernel sides in TypeScript: the same work gives the same output.
 import { expect, it } from 'vitest'
-import { twins, useTwins } from '../helpers/example.js'
+import { twins } from '../helpers/example.js'
+import { tracingExamples } from './tracing.js'
 
-useTwins()
-await import('./tracing.test.js')
+tracingExamples('TypeScript')
 
 it('at least 25 examples have a twin in TypeScript', () => {
   expect(twins.length).toBeGreaterThanOrEqual(25)

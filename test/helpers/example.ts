@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compile } from 'libbpf-node/kernel'
-import { afterAll, expect, TestRunner } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { asLesserRoot, asNobody, copyForEveryone } from './child.js'
 import { kernelIs } from './kernel.js'
 import { until } from './until.js'
@@ -63,20 +63,31 @@ interface Examples {
   run(name: string, args: string[], expected: Expected): Promise<string>
 }
 
-let isTwins = false
-
-/** From now on, examples run with their kernel sides in TypeScript. Tests of examples that have none are skipped. */
-export function useTwins(): void {
-  isTwins = true
-}
+export type KernelSide = 'C' | 'TypeScript'
 
 /** The examples whose kernel side is also in TypeScript. */
 export const twins = readdirSync(examplesFolder).filter((name) =>
   existsSync(join(examplesFolder, name, `${name}.bpf.ts`)),
 )
 
+/**
+ * `it` and the like for the examples that have a kernel side in this language. The title of a test begins with the name
+ * of its example.
+ */
+export function examplesIn(
+  kernelSide: KernelSide,
+): <A extends unknown[]>(register: (...args: A) => void) => typeof register {
+  const isTwin = (title: unknown): boolean =>
+    typeof title === 'string' && twins.includes(title.split(' ')[0]!)
+  return (register) =>
+    (...args) => {
+      if (kernelSide === 'C' || args.some(isTwin)) register(...args)
+    }
+}
+
 /** Runs the examples for the tests of a file. */
-export function useExamples(): Examples {
+export function useExamples(kernelSide: KernelSide = 'C'): Examples {
+  const isTwins = kernelSide === 'TypeScript'
   const everyone = copyForEveryone('dist/examples')
   afterAll(() => everyone[Symbol.dispose]())
   if (isTwins) {
@@ -88,8 +99,6 @@ export function useExamples(): Examples {
   }
 
   function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
-    if (isTwins && !twins.includes(name))
-      TestRunner.getCurrentTest()!.context.skip('the kernel side of this example is in C only')
     const { capabilities, besides, asRoot } = requirementsOf(name, file)
     const left = [...capabilities.filter((one) => one !== without), ...besides]
     const [command = '', ...own] = [...under, ...(asRoot ? asLesserRoot(...left) : asNobody(...left))]

@@ -54,7 +54,7 @@ describe('a program of another object', () => {
     expect(() => Program.fromPin(bpffs('length'))).toThrow(/the file does not exist/)
   })
 
-  requiresKernel('5.5', 'has its full name, which the kernel cuts off', () => {
+  requiresKernel('6.10', 'has its full name, which the kernel cuts off', () => {
     using object = loadOnly('attach-trace', ['on_raw_tracepoint_with_cookie'])
     using program = Program.fromId(object.program('on_raw_tracepoint_with_cookie').id)
     expect(program.info().name).toBe('on_raw_tracepoi')

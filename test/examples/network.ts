@@ -1,0 +1,224 @@
+// Runs each network example with the privileges that its first lines name.
+import { execFileSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { it as anyTest, describe, expect } from 'vitest'
+import * as surroundings from '../attach/surroundings.js'
+import { congested, ip, netkit, twoSockets, useProgram, useVeth } from '../attach/surroundings.js'
+import { converse, examplesIn, type KernelSide, useExamples } from '../helpers/example.js'
+import * as kernel from '../helpers/kernel.js'
+import { useCgroup } from '../helpers/privileged.js'
+
+export function networkExamples(kernelSide: KernelSide): void {
+  const only = examplesIn(kernelSide)
+  const it = only<[string, () => void | Promise<void>, number?]>(anyTest)
+  const requiresKernel = only(kernel.requiresKernel)
+  const requiresFeature = only(kernel.requiresFeature)
+  const requires = only(surroundings.requires)
+  const veth = useVeth()
+  const cgroup = useCgroup()
+  const { run, runToEnd } = useExamples(kernelSide)
+
+  const sendUdp = (port: number, address = '127.0.0.1', text = 'x'): Promise<void> =>
+    new Promise((resolve) => {
+      const socket = createSocket('udp4')
+      socket.send(text, port, address, () => socket.close(() => resolve()))
+    })
+
+  /** Runs a command in the network namespace. It is bash because sh cannot write to /dev/udp. */
+  const inNetns = (command: string) => ip('netns', 'exec', veth.netns, 'bash', '-c', command)
+
+  describe('network examples', () => {
+    requiresKernel('5.10', 'sockmap echoes what it receives', async () => {
+      await run('sockmap', [], {
+        wanted: /^[1-9]\d* bytes echoed$/m,
+        happen: async (said) => {
+          const port = Number(/port (\d+)/.exec(said)![1])
+          expect(await converse(port, 'hello')).toBe('hello')
+        },
+      })
+    })
+
+    it('tc-clsact counts packets, and drops them when told to', async () => {
+      await run('tc-clsact', [veth.name], {
+        wanted: /^[1-9]\d* bytes sent, 0 dropped$/m,
+        happen: () => veth.send(),
+      })
+      await run('tc-clsact', [veth.name, '0'], {
+        wanted: /^0 bytes sent, [1-9]\d* dropped$/m,
+        happen: () => veth.send(),
+      })
+    })
+
+    requiresFeature('netfilter', 'netfilter drops UDP packets to one port', async () => {
+      await run('netfilter', ['4321'], {
+        wanted: /^[1-9]\d* accepted, [1-9]\d* dropped$/m,
+        happen: () => Promise.all([sendUdp(4321), sendUdp(4322)]),
+      })
+    })
+
+    requiresKernel('5.9', 'sk-lookup accepts connections on a range of ports', async () => {
+      await run('sk-lookup', ['6900', '6901'], {
+        wanted: /^[1-9]\d* connections$/m,
+        happen: async () => expect(await converse(6901)).toBe('this is port 6901\n'),
+      })
+    })
+
+    const asking = useProgram(congested)
+    requiresKernel('6.4', 'tcp-congestion is used by sockets that ask for it', async () => {
+      await run('tcp-congestion', [], {
+        ready: /TCP can use .*bpf_counted/,
+        wanted: /^[1-9]\d* connections, \d+ losses$/m,
+        happen: () => execFileSync(asking(), ['bpf_counted']),
+      })
+    })
+
+    it('cgroup refuses connections to other ports', async () => {
+      const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
+      const script = `require('net').connect(9, '127.0.0.1').on('error', () => {})`
+      await run('cgroup', [cgroup(), '443'], {
+        wanted: /^0 allowed, [1-9]\d* refused$/m,
+        happen: () => execFileSync('sh', ['-c', inside, process.execPath, script]),
+      })
+    })
+
+    requiresFeature('lsm', 'lsm refuses sockets inside the cgroup', async () => {
+      const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
+      const script = `require('dgram').createSocket('udp4').on('error', () => {}).bind(0)`
+      await run('lsm', [cgroup()], {
+        wanted: /^\d+ allowed, [1-9]\d* refused$/m,
+        happen: () => execFileSync('sh', ['-c', inside, process.execPath, script]),
+      })
+    })
+
+    it('tail-calls lets known messages through and refuses others', async () => {
+      const said = await run('tail-calls', [], {
+        wanted: /^[1-9]\d* hellos, [1-9]\d* orders, [1-9]\d* refused$/m,
+        happen: async (said) => {
+          const port = Number(/port (\d+)/.exec(said)![1])
+          for (const text of ['hello', 'order', 'x']) await sendUdp(port, '127.0.0.1', text)
+        },
+      })
+      expect(said).toMatch(/^got 'hello'$/m)
+      expect(said).not.toContain("got 'x'")
+    })
+
+    requiresKernel('6.6', 'tcx-order runs its programs in order', async () => {
+      const said = await run('tcx-order', [veth.name, '4322'], {
+        wanted: /^[1-9]\d* packets to port 4322$/m,
+        happen: () => Promise.all([sendUdp(4322, veth.peer), sendUdp(4323, veth.peer)]),
+      })
+      expect(said).toMatch(new RegExp(`^egress on ${veth.name}, revision \\d+: programs \\d+, \\d+;`, 'm'))
+    })
+
+    it('xdp-count counts packets by protocol', async () => {
+      await run('xdp-count', [veth.name], { wanted: /^IPv4: [1-9]/m, happen: () => veth.send() })
+    })
+
+    it('xdp-update switches programs on SIGHUP', async () => {
+      let hangups = 0
+      const said = await run('xdp-update', [veth.name], {
+        // The first packets pass, later ones are dropped, and then they pass again.
+        wanted: /^the gate is shut.*^\d+ passed, [1-9]\d* dropped$.*^the gate is open/ms,
+        happen: (said) => {
+          veth.send()
+          const due = /, [1-9]\d* dropped$/m.test(said) ? 2 : /^[1-9]\d* passed/m.test(said) ? 1 : 0
+          if (hangups >= due) return
+          hangups++
+          process.kill(Number(/process (\d+)/.exec(said)![1]), 'SIGHUP')
+        },
+      })
+      const programs = [...said.matchAll(/^the gate is (?:open|shut): program (\d+)$/gm)].map(([, id]) => id)
+      expect(new Set(programs).size).toBe(2)
+    })
+
+    requires(netkit, 'netkit lets packets through to one address only', async () => {
+      const name = `${veth.name}k`
+      const allowed = '10.212.1.1'
+      ip('link', 'add', name, 'type', 'netkit')
+      try {
+        const peer = /@([^:]+):/.exec(ip('-o', 'link', 'show', name))![1]!
+        ip('link', 'set', peer, 'netns', veth.netns)
+        ip('addr', 'add', `${allowed}/24`, 'dev', name)
+        ip('link', 'set', name, 'up')
+        ip('-n', veth.netns, 'addr', 'add', '10.212.1.2/24', 'dev', peer)
+        ip('-n', veth.netns, 'link', 'set', peer, 'up')
+        await run('netkit', [name, allowed], {
+          wanted: /^[1-9]\d* sent, [1-9]\d* dropped$/m,
+          happen: () => {
+            for (const to of [allowed, '10.212.1.3']) inNetns(`echo x > /dev/udp/${to}/4000`)
+          },
+        })
+      } finally {
+        ip('link', 'del', name)
+      }
+    })
+
+    requiresKernel('5.8', 'flow-dissector sees the packets of a network namespace', async () => {
+      // The kernel dissects flows when it spreads packets over CPUs.
+      inNetns(`echo 1 > /sys/class/net/${veth.peerName}/queues/rx-0/rps_cpus`)
+      await run('flow-dissector', [`/run/netns/${veth.netns}`], {
+        wanted: /^[1-9]\d* packets$/m,
+        happen: () => sendUdp(4000, veth.peer),
+      })
+    })
+
+    it('sk-msg passes data between two sockets without TCP', async () => {
+      const inside = `echo $$ > ${cgroup()}/cgroup.procs; exec "$0" -e "$1"`
+      const script = `
+        const server = require('net').createServer((socket) => socket.end('answer')).listen(6902, '127.0.0.1', () => {
+          require('net').connect(6902, '127.0.0.1').on('data', (data) => {
+            process.stdout.write(data)
+            server.close()
+          })
+        })`
+      await run('sk-msg', [cgroup(), '6902'], {
+        wanted: /^[1-9]\d* bytes bypassed TCP$/m,
+        happen: () =>
+          expect(execFileSync('sh', ['-c', inside, process.execPath, script]).toString()).toBe('answer'),
+      })
+    })
+
+    requiresKernel('5.16', 'stream-parser delivers whole records only', async () => {
+      let sent = false
+      const said = await run('stream-parser', ['8'], {
+        wanted: /records: .*fourth--$/m,
+        happen: async (said) => {
+          if (sent) return
+          sent = true
+          const socket = connect(Number(/port (\d+)/.exec(said)![1]), '127.0.0.1')
+          await once(socket, 'data')
+          // Half a record, which is not delivered; the rest of it with a whole one; and two at once.
+          for (const text of ['fir', 'st---second--', 'third---fourth--']) {
+            socket.write(text)
+            await setTimeout(100)
+          }
+          socket.end()
+        },
+      })
+      const heard = [...said.matchAll(/^(\d) complete records: (.*)$/gm)]
+      expect(heard.map(([, , text]) => text).join('')).toBe('first---second--third---fourth--')
+      for (const [, count, text] of heard) expect(text!.length).toBe(Number(count) * 8)
+    })
+
+    const socketsFor = useProgram(twoSockets)
+    it('reuseport gives each datagram to the server for it', async () => {
+      const said = await run('reuseport', ['10', '11'], {
+        under: [socketsFor()],
+        wanted: /^server 1 got 'b'.*^[1-9]\d* dispatched, [1-9]\d* refused$/ms,
+        happen: async (said) => {
+          const port = Number(/port (\d+)/.exec(said)![1])
+          for (const text of ['a', 'b', 'c']) await sendUdp(port, '127.0.0.1', text)
+        },
+      })
+      expect(said).toMatch(/^server 0 got 'a'$/m)
+      expect(said).not.toMatch(/server 0 got 'b'|server 1 got 'a'|got 'c'/)
+    })
+
+    requiresKernel('5.14', 'syscall removes old entries with one call', async () => {
+      expect(await runToEnd('syscall', ['6000'])).toMatch(/^checked 6000 entries and removed 3000 in /)
+    })
+  })
+}
