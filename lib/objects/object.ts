@@ -21,6 +21,7 @@ import { type Globals, globalsOf } from './globals.js'
 import { loadSubject } from './load-errors.js'
 import { LoadState } from './load-state.js'
 import { codecsOf, innerDeclaration } from './map-codecs.js'
+import { type Migrations, PinMigration } from './migrate.js'
 import { namedMap, nameLinks } from './named.js'
 import { choosePortableMaps } from './portable-events.js'
 import { type Replacement, type ReplaceOptions, replace } from './replace.js'
@@ -67,6 +68,22 @@ export interface OpenOptions {
    * it, the buffer grows. You can read the logs with {@link BpfObject.kernelLog} and {@link Program.verifierLog}.
    */
   kernelLogSize?: number
+}
+
+/** Options for {@link BpfObject.load}. */
+export interface LoadOptions {
+  /**
+   * What becomes of the entries of maps that an earlier version has pinned with other types, sizes or flags. libbpf refuses
+   * such a map. With a function for it, load creates a new map, fills it with what the function returns for each entry, and
+   * then pins it in the place of the old one. Whoever opens the path always finds a whole map. If the function throws or the
+   * new map has no room, load throws, and the old map stays pinned: close the object then.
+   *
+   * A map that has not changed is used as it is, and one that is not pinned yet is created.
+   *
+   * @example
+   * await obj.load({ migrate: { counts: (pid: number, count: bigint) => [pid, { count, bytes: 0n }] } })
+   */
+  migrate?: Migrations
 }
 
 const openArguments = [
@@ -411,9 +428,11 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    * @throws VerifierError if the kernel rejects a program
    * @throws BpfError for anything else that fails; afterwards you can only close the object
    */
-  async load(): Promise<void> {
+  async load({ migrate }: LoadOptions = {}): Promise<void> {
+    using migration = migrate && new PinMigration(this as BpfObject<Shape>, migrate)
     this.#begin('load')
     await this.#state.run('loaded', this.#loadSubject, () => native.objectLoad(this.#handle))
+    await migration?.run()
   }
 
   /** Like {@link load}, but blocks until it is done. */

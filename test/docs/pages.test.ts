@@ -13,7 +13,7 @@ const folder = useFolder()
 const known = `
 import {
   BPF_F_RDONLY, BPF_NOEXIST, BpfMap, BpfObject, dumpProgram, enableStats, features, jsonReplacer, kernelFunctions,
-  listPins, openMap, openPin, OrderedEvents, Program, programs, type RingBuffer,
+  type LateChange, listPins, openMap, openPin, OrderedEvents, Program, programs, type RingBuffer,
 } from 'libbpf-node'
 declare const obj: BpfObject
 interface Exec { pid: number; comm: string; duration: bigint }
