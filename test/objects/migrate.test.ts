@@ -3,35 +3,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { BpfMap, BpfObject, type Migrations } from 'libbpf-node'
-import { compile } from 'libbpf-node/kernel'
+import { BpfMap, type BpfObject, type Migrations } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { thrownBy } from '../helpers/objects.js'
+import { open, thrownBy } from '../helpers/objects.js'
 import { useBpffs } from '../helpers/privileged.js'
+import { slowness } from '../helpers/slowness.js'
 import { until } from '../helpers/until.js'
 
 const bpffs = useBpffs()
-
-const kernelSide = (declarations: string, value: string, pin: boolean, entries: number): Uint8Array =>
-  compile(
-    `
-${declarations}
-export const counts = hash<u32, ${value}>(${entries}${pin ? ', { pin: true }' : ''})
-export const onPacket = tcIngress((packet) => {
-  const key = u32(7)
-  const found = counts.get(key)
-  if (found) ${value === 'u64' ? 'found.value' : 'found.count'} += 1
-  return 0
-})
-export const license = 'GPL'
-`.replace('found.value += 1', 'counts.add(key, 1)'),
-  ).object
-
-/** The first version: a number for each key. */
-const first = (pin = true, entries = 4096) => kernelSide('', 'u64', pin, entries)
-/** The second version: a struct for each key. */
-const second = (pin = true, entries = 4096) =>
-  kernelSide('interface Count { count: u64; bytes: u64 }', 'Count', pin, entries)
 
 interface Count {
   count: bigint
@@ -42,21 +21,31 @@ const toCount: Migrations = {
   counts: (key: number, count: bigint) => [key, { count, bytes: count * 100n }],
 }
 
-/** Loads an object whose map is pinned in the file system of the test. */
-async function loaded(object: Uint8Array, migrate?: Migrations): Promise<BpfObject> {
-  const opened = BpfObject.open(object, { name: 'migrating', pinRootPath: dirname(bpffs('counts')) })
+/** 1 counts in a number, 2 in a struct, and 3 in a struct whose members have changed places. */
+type Version = 1 | 2 | 3
+
+/** Opens a version whose map is pinned in the file system of the test. */
+function opened(version: Version, entries = 4096): BpfObject {
+  const object = open(`migrate-${version}`)
+  object.map('counts').pinPath = bpffs('counts')
+  object.map('counts').maxEntries = entries
+  return object
+}
+
+async function loaded(version: Version, migrate?: Migrations, entries?: number): Promise<BpfObject> {
+  const object = opened(version, entries)
   try {
-    await opened.load(migrate === undefined ? {} : { migrate })
-    return opened
+    await object.load(migrate === undefined ? {} : { migrate })
+    return object
   } catch (error) {
-    opened.close()
+    object.close()
     throw error
   }
 }
 
 /** A pin of the first version with some entries, whose process has ended. */
 async function pinned(entries: number): Promise<string> {
-  using object = await loaded(first())
+  using object = await loaded(1)
   object.map<number, bigint>('counts').setMany(Array.from({ length: entries }, (_, i) => [i, BigInt(i)]))
   return bpffs('counts')
 }
@@ -66,7 +55,7 @@ const pins = (): string[] => readdirSync(dirname(bpffs('counts')))
 describe('load with migrate', () => {
   it('fills a map of the new layout, and pins it in the place of the old one', async () => {
     const path = await pinned(3000)
-    using object = await loaded(second(), toCount)
+    using object = await loaded(2, toCount)
     expect(pins()).toEqual(['counts'])
     const counts = object.map<number, Count>('counts')
     expect(counts.size).toBe(3000)
@@ -79,23 +68,22 @@ describe('load with migrate', () => {
   })
 
   it('uses a pinned map that has not changed, and creates one that is not there', async () => {
-    using object = await loaded(second(), toCount)
+    using object = await loaded(2, toCount)
     const counts = object.map<number, Count>('counts')
     counts.set(1, { count: 5n, bytes: 6n })
     const unexpected = () => {
       throw new Error('nothing has changed')
     }
-    using same = await loaded(second(), { counts: unexpected })
+    using same = await loaded(2, { counts: unexpected })
     expect(same.map('counts').id).toBe(counts.id)
     expect(same.map('counts').get(1)).toEqual({ count: 5n, bytes: 6n })
     counts.unpin()
   })
 
   it('notices that members have changed places, although the sizes are the same', async () => {
-    using old = await loaded(second())
+    using old = await loaded(2)
     old.map<number, Count>('counts').set(1, { count: 5n, bytes: 6n })
-    const third = kernelSide('interface Count { bytes: u64; count: u64 }', 'Count', true, 4096)
-    using object = await loaded(third, { counts: (key: number, value: Count) => [key, value] })
+    using object = await loaded(3, { counts: (key: number, value: Count) => [key, value] })
     expect(object.map('counts').get(1)).toEqual({ bytes: 6n, count: 5n })
     expect(object.map('counts').id).not.toBe(old.map('counts').id)
     object.map('counts').unpin()
@@ -107,7 +95,7 @@ describe('load with migrate', () => {
       counts: (key: number, count: bigint) =>
         key % 2 === 0 ? [key + 1000, { count, bytes: 0n }] : undefined,
     }
-    using object = await loaded(second(), migrate)
+    using object = await loaded(2, migrate)
     const keys = [...object.map<number, Count>('counts')].map(([key]) => key)
     expect(keys.sort()).toEqual([1000, 1002, 1004, 1006, 1008])
     object.map('counts').unpin()
@@ -127,7 +115,7 @@ describe('load with migrate', () => {
   ])('leaves the old map pinned if %s', async (_, entries, make, message) => {
     const path = await pinned(3000)
     using before = BpfMap.fromPin(path)
-    await expect(loaded(second(true, entries), { counts: make })).rejects.toThrow(message)
+    await expect(loaded(2, { counts: make }, entries)).rejects.toThrow(message)
     expect(pins()).toEqual(['counts'])
     using after = BpfMap.fromPin(path)
     expect(after.id).toBe(before.id)
@@ -136,19 +124,22 @@ describe('load with migrate', () => {
   })
 
   it('refuses maps without a pin path, and what is not a function', async () => {
-    await expect(loaded(second(false), toCount)).rejects.toMatchObject({
+    using unpinned = open('migrate-2')
+    await expect(unpinned.load({ migrate: toCount })).rejects.toMatchObject({
       code: 'ERR_BPF_STATE',
       message: expect.stringContaining('LIBBPF_PIN_BY_NAME'),
     })
-    await expect(loaded(second(), { counts: 1 as never })).rejects.toThrow(TypeError)
-    await expect(loaded(second(), { count: toCount.counts! })).rejects.toMatchObject({
+    await expect(loaded(2, { counts: 1 as never })).rejects.toThrow(TypeError)
+    await expect(loaded(2, { count: toCount.counts! })).rejects.toMatchObject({
       code: 'ERR_BPF_NOT_FOUND',
     })
   })
 
-  it('shows readers of the pin a whole map at every moment', async () => {
-    const path = await pinned(2000)
-    const script = `
+  it(
+    'shows readers of the pin a whole map at every moment',
+    async () => {
+      const path = await pinned(2000)
+      const script = `
       import { BpfMap } from 'libbpf-node'
       let [rounds, layouts] = [0, new Set()]
       process.stdin.on('end', () => {
@@ -163,45 +154,47 @@ describe('load with migrate', () => {
         setImmediate(look)
       }
       look()`
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    let [said, complaints] = ['', '']
-    child.stdout.on('data', (text) => (said += text))
-    child.stderr.on('data', (text) => (complaints += text))
-    await until('the reader reads', () => complaints.startsWith('ready'))
-    for (let round = 0; round < 4; round++) {
-      using _ = await loaded(second(), toCount)
-      const back: Migrations = { counts: (key: number, { count }: Count) => [key, count] }
-      using __ = await loaded(first(), back)
-    }
-    child.stdin.end()
-    await once(child, 'close')
-    expect(complaints).toBe('ready')
-    const { rounds, layouts } = JSON.parse(said) as { rounds: number; layouts: string[] }
-    expect(rounds).toBeGreaterThan(1)
-    for (const layout of layouts) expect(layout).toMatch(/^(8|16) bytes, 2000 entries$/)
-    using last = BpfMap.fromPin(path)
-    last.unpin(path)
-  })
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+      })
+      let [said, complaints] = ['', '']
+      child.stdout.on('data', (text) => (said += text))
+      child.stderr.on('data', (text) => (complaints += text))
+      await until('the reader reads', () => complaints.startsWith('ready'), { seconds: 30 })
+      for (let round = 0; round < 4; round++) {
+        using _ = await loaded(2, toCount)
+        const back: Migrations = { counts: (key: number, { count }: Count) => [key, count] }
+        using __ = await loaded(1, back)
+      }
+      child.stdin.end()
+      await once(child, 'close')
+      expect(complaints).toBe('ready')
+      const { rounds, layouts } = JSON.parse(said) as { rounds: number; layouts: string[] }
+      expect(rounds).toBeGreaterThan(1)
+      for (const layout of layouts) expect(layout).toMatch(/^(8|16) bytes, 2000 entries$/)
+      using last = BpfMap.fromPin(path)
+      last.unpin(path)
+    },
+    90_000 * slowness,
+  )
 })
 
 describe('replace with migrate', () => {
-  const run = (object: BpfObject) => object.program('onPacket').testRunSync({ data: new Uint8Array(64) })
+  const run = (object: BpfObject) => object.program('count').testRunSync({ data: new Uint8Array(64) })
 
-  async function running(object: Uint8Array): Promise<BpfObject> {
-    const opened = await loaded(object)
-    opened.map<number, bigint>('counts').setMany([
+  async function running(object: BpfObject): Promise<BpfObject> {
+    await object.load()
+    object.map<number, bigint>('counts').setMany([
       [7, 70n],
       [8, 80n],
       [9, 90n],
     ])
-    return opened
+    return object
   }
 
   it('fills the new map, also with what the old version changes meanwhile', async () => {
-    using old = await running(first(false))
-    using next = BpfObject.open(second(false), { name: 'next' })
+    using old = await running(open('migrate-1'))
+    using next = open('migrate-2', { name: 'next' })
     const late: unknown[] = []
     let calls = 0
     const { migrated, maps } = await old.replace(next, {
@@ -236,8 +229,8 @@ describe('replace with migrate', () => {
   })
 
   it('puts the new map in the place of a pinned one', async () => {
-    using old = await running(first())
-    using next = BpfObject.open(second(), { name: 'next', pinRootPath: dirname(bpffs('counts')) })
+    using old = await running(opened(1))
+    using next = opened(2)
     await old.replace(next, { migrate: toCount })
     using pin = BpfMap.fromPin(bpffs('counts'))
     expect(pin.id).toBe(next.map('counts').id)
@@ -246,8 +239,8 @@ describe('replace with migrate', () => {
   })
 
   it('changes nothing if the function throws', async () => {
-    using old = await running(first())
-    using next = BpfObject.open(second(), { name: 'next', pinRootPath: dirname(bpffs('counts')) })
+    using old = await running(opened(1))
+    using next = opened(2)
     const migrate: Migrations = {
       counts: () => {
         throw new Error('no')
@@ -263,11 +256,11 @@ describe('replace with migrate', () => {
   })
 
   it('takes over a map that has not changed, and names migrate where one has', async () => {
-    using old = await running(first(false))
-    using same = BpfObject.open(first(false), { name: 'same' })
+    using old = await running(open('migrate-1'))
+    using same = open('migrate-1', { name: 'same' })
     const { migrated, maps } = await old.replace(same, { migrate: { counts: () => undefined } })
     expect([migrated, maps]).toEqual([[], ['counts']])
-    using next = BpfObject.open(second(false), { name: 'next' })
+    using next = open('migrate-2', { name: 'next' })
     const error = await same.replace(next).catch((error: unknown) => error)
     expect(error).toMatchObject({ code: 'ERR_BPF_MISMATCH', message: expect.stringContaining("'migrate'") })
     expect(thrownBy(() => next.map('counts').fd)).toMatchObject({ code: 'ERR_BPF_STATE' })
