@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export { type BtfDefinition, buildBtf } from './asm/btf-builder.js'
+export { type BtfBuildOptions, type BtfDefinition, buildBtf } from './asm/btf-builder.js'
 export * from './asm/builders.js'
 export * as types from './asm/c-types.js'
 export { label, splice } from './asm/edit.js'

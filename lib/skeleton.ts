@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type Codec, codecOf } from './btf/codec.js'
 import { type Frame, frameOf, type Raw } from './btf/frame.js'
@@ -23,6 +24,7 @@ export type { PerfBuffer, PerfBufferOptions } from './events/perf-buffer.js'
 export type { EventReader, EventReaderOptions } from './events/reader.js'
 export type { RingBuffer, RingBufferOptions } from './events/ring-buffer.js'
 export type { UserRingBuffer } from './events/user-ring-buffer.js'
+export { littleEndian } from './machine/byte-order.js'
 export type { BpfMap } from './maps/map.js'
 export type { Globals } from './objects/globals.js'
 export type { OpenOptions } from './objects/object.js'
@@ -71,6 +73,37 @@ export function external(file: URL | string, sha256: string): () => Uint8Array {
       { code: 'ERR_BPF_STALE', target: path },
     )
   }
+}
+
+/**
+ * Chooses the object for this machine.
+ *
+ * @throws BpfError ENOTSUP when the object is opened and there is none
+ */
+export function forThisMachine(objects: Readonly<Record<string, () => Uint8Array>>): () => Uint8Array {
+  return () => {
+    const object = objects[process.arch]
+    if (object !== undefined) return object()
+    const names = Object.keys(objects)
+    throw new BpfError(
+      `open object: it was generated for ${names.join(', ')}, and not for this machine: run libbpf-node gen --arch ${[...names, process.arch].join(',')}`,
+      { code: 'ENOTSUP', errno: constants.errno.ENOTSUP },
+    )
+  }
+}
+
+/**
+ * The codecs by the ids of the types in this machine's object.
+ *
+ * @param typeIds - by machine: its ids, and those that `codecs` has
+ */
+export function codecsFor(
+  codecs: ReadyCodecs,
+  typeIds: Readonly<Record<string, Readonly<Record<number, number>>>>,
+): ReadyCodecs {
+  const ids = typeIds[process.arch]
+  if (ids === undefined) return codecs
+  return Object.fromEntries(Object.entries(ids).map(([own, id]) => [own, codecs[id]!]))
 }
 
 export interface SkeletonDefinition {

@@ -1,3 +1,4 @@
+import type { BtfTypes } from '../btf/parse.js'
 import { littleEndian as machineIsLittleEndian } from '../machine/byte-order.js'
 import { BtfWriter, type Linkage } from './btf-writer.js'
 import type { CType, PrototypeType } from './c-types.js'
@@ -16,11 +17,18 @@ export interface BtfDefinition {
   tags?: Iterable<readonly [type: CType, tag: string]>
 }
 
+/** Options for {@link buildBtf}. */
+export interface BtfBuildOptions {
+  littleEndian?: boolean
+  base?: BtfTypes
+}
+
 /**
  * Writes BTF as bytes: for `Btf.fromBytes` or `BtfTypes`, to decode structs that no object file describes, or as the
  * target of a test of CO-RE.
  *
- * @param options - `littleEndian`: the byte order; by default that of this machine
+ * @param options - `littleEndian`: the byte order; by default that of this machine, or of the base. `base`: the BTF that
+ * this one extends, as that of a module extends the kernel's; read the bytes with the same base
  *
  * @example
  * const event = types.struct('event', { pid: types.u32, comm: types.array(types.char, 16) })
@@ -28,10 +36,10 @@ export interface BtfDefinition {
  */
 export function buildBtf(
   definition: BtfDefinition,
-  { littleEndian = machineIsLittleEndian }: { littleEndian?: boolean } = {},
+  { base, littleEndian = base?.littleEndian ?? machineIsLittleEndian }: BtfBuildOptions = {},
 ): Uint8Array {
   const { types = [], functions = {}, variables = {}, linkage = 'global', tags = [] } = definition
-  const writer = new BtfWriter(littleEndian)
+  const writer = new BtfWriter(littleEndian, base)
   for (const type of types) writer.type(type)
   for (const [name, type] of Object.entries(functions)) writer.function(name, type, linkage)
   for (const [name, type] of Object.entries(variables)) writer.variable(name, type, linkage)

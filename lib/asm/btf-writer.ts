@@ -1,3 +1,4 @@
+import type { BtfTypes } from '../btf/parse.js'
 import type { CType, Member, RecordType, VoidType } from './c-types.js'
 import { concat, StringTable } from './strings.js'
 
@@ -39,14 +40,20 @@ export interface SectionVariable {
 
 /** Writes BTF. Types that are the same are written once, and a type may refer to itself. */
 export class BtfWriter {
-  readonly strings = new StringTable()
+  readonly strings: StringTable
   readonly #littleEndian: boolean
   readonly #types: number[][] = []
   /** By the type's object, and by what the type is: two pointers to one type are one type. */
   readonly #ids = new Map<CType | string, number>()
 
-  constructor(littleEndian: boolean) {
+  /** The number before that of the first type. */
+  readonly #before: number
+
+  /** @param base - what is written extends it: numbers and strings begin after those of the base */
+  constructor(littleEndian: boolean, base?: BtfTypes) {
     this.#littleEndian = littleEndian
+    this.strings = new StringTable(base?.stringsEnd)
+    this.#before = base === undefined ? 0 : base.typeCount - 1
   }
 
   /** Writes a type and those that it refers to. Returns its number. */
@@ -97,7 +104,7 @@ export class BtfWriter {
   /** A struct or union gets its number before its members, which may point back to it. */
   #record(type: RecordType): number {
     const words: number[] = []
-    const id = this.#types.push(words)
+    const id = this.#before + this.#types.push(words)
     this.#ids.set(type, id)
     const members = typeof type.members === 'function' ? type.members() : type.members
     const hasBitfields = members.some(({ bitfieldSize }) => bitfieldSize > 0)
@@ -174,7 +181,9 @@ export class BtfWriter {
     count = 0,
     flag = false,
   ): number {
-    return this.#types.push([this.strings.add(name), info(kind, count, flag), sizeOrType, ...rest])
+    return (
+      this.#before + this.#types.push([this.strings.add(name), info(kind, count, flag), sizeOrType, ...rest])
+    )
   }
 }
 

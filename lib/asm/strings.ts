@@ -1,8 +1,14 @@
 /** A table of zero-terminated strings without duplicates, as ELF and BTF have it. */
 export class StringTable {
   readonly #offsets = new Map<string, number>([['', 0]])
-  readonly #chunks: Uint8Array[] = [new Uint8Array(1)]
-  #length = 1
+  readonly #chunks: Uint8Array[]
+  #length: number
+
+  /** @param start - how many bytes of strings come before this table, in the BTF that split BTF extends */
+  constructor(start = 0) {
+    this.#chunks = start === 0 ? [new Uint8Array(1)] : []
+    this.#length = start === 0 ? 1 : start
+  }
 
   /** The offset of a string in bytes. */
   add(text: string): number {

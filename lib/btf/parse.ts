@@ -92,6 +92,11 @@ export class BtfTypes implements Iterable<BtfType> {
     this.typeCount = this.#firstId + this.#offsets.length
   }
 
+  /** Where the strings of BTF that extends this one begin. @internal */
+  get stringsEnd(): number {
+    return this.#firstString + this.#strings.length
+  }
+
   /**
    * Returns the type with this id. A type that has not been used for a while is decoded again, so compare ids and not
    * objects.

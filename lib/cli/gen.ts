@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { type Architecture, isArchitecture, architectures as machines } from '../codegen/architectures.js'
 import { shortPath, type Target, targets } from '../codegen/clang.js'
 import {
   type Generated,
@@ -24,6 +25,7 @@ const options = {
   define: { type: 'string', short: 'D', multiple: true },
   kernel: { type: 'string' },
   emit: { type: 'string' },
+  arch: { type: 'string' },
   target: { type: 'string' },
   clang: { type: 'string' },
 } as const
@@ -48,6 +50,9 @@ or a compiled object. All of these become exec.skel.ts. Several files are linked
       --kernel VERSION   the oldest kernel that TypeScript has to load into, such as 5.10: what it lacks is an error
       --emit WHAT        write nothing, and print what the compiler makes of TypeScript: ir (its operations before
                          registers are chosen) or asm (instructions)
+      --arch LIST        the machines to compile for, such as x64,arm64: the module has an object for each of them, and
+                         picks one when it is opened. They are x64, arm64, riscv64 and s390x. In --include, {arch}
+                         stands for the machine
       --target TARGET    bpf (the byte order of this machine), bpfel or bpfeb
       --clang PROGRAM    the compiler; by default $CLANG, otherwise the first clang on the PATH
 
@@ -81,10 +86,14 @@ function parse(args: string[]): Asked {
   const dashes = args.indexOf('--')
   const [own, more] = dashes < 0 ? [args, []] : [args.slice(0, dashes), args.slice(dashes + 1)]
   const { values, positionals } = parsed(own.map(fileOrOption))
-  const { target = 'bpf', each = false, check = false, watch = false } = values
+  const { target, each = false, check = false, watch = false } = values
   if (positionals.length === 0) throw new UsageError('a FILE is required')
   if (values.output === '') throw new UsageError('--output requires the name of a file')
-  if (!isTarget(target)) throw new UsageError(`--target ${target}: the targets are ${targets.join(', ')}`)
+  if (target !== undefined && !isTarget(target))
+    throw new UsageError(`--target ${target}: the targets are ${targets.join(', ')}`)
+  const architectures = [...new Set(values.arch?.split(','))].map(architectureOf)
+  if (architectures.length > 0 && target !== undefined)
+    throw new UsageError('--arch says the byte order, so it cannot be used with --target')
   if (values.kernel !== undefined && !/^\d+\.\d+$/.test(values.kernel))
     throw new UsageError(`--kernel ${values.kernel}: the version of a kernel is written as in 5.10`)
   const { emit } = values
@@ -113,6 +122,7 @@ function parse(args: string[]): Asked {
       external: values.external ?? false,
       includes: values.include ?? [],
       defines: values.define ?? [],
+      architectures,
       target,
       oldestKernel: values.kernel,
       clang: values.clang,
@@ -145,6 +155,11 @@ function parsed(args: string[]) {
 
 function isTarget(target: string): target is Target {
   return (targets as readonly string[]).includes(target)
+}
+
+function architectureOf(name: string): Architecture {
+  if (isArchitecture(name)) return name
+  throw new UsageError(`--arch ${name}: the machines are ${Object.keys(machines).join(', ')}`)
 }
 
 function recordOf(text: string): [string, string] {

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, delimiter, join, resolve } from 'node:path'
 import { Btf } from '../btf/btf.js'
-import { clangs, machine, shortPath, targetArch } from '../codegen/clang.js'
+import { architectures, ownArchitecture } from '../codegen/architectures.js'
+import { clangs, shortPath } from '../codegen/clang.js'
 import { packageRoot } from '../native/package-root.js'
 import { type Command, exitCodes, Failed, visible } from './command.js'
 import { expectNoMore, parseOptions, print } from './output.js'
@@ -177,9 +178,11 @@ function kernelTypes(): string {
 function compileFlags(): string {
   const flags = [
     ...['-xc', '-target', 'bpf', '-fms-extensions', '-Wno-microsoft-anon-tag'],
-    ...(targetArch === undefined ? [] : [`-D__TARGET_ARCH_${targetArch}`]),
+    ...(ownArchitecture === undefined ? [] : [`-D__TARGET_ARCH_${architectures[ownArchitecture].target}`]),
     ...['-Inode_modules/libbpf-node/include', '-Inode_modules/libbpf-node/dist/include'],
-    ...(machine === undefined ? [] : ['-idirafter', `/usr/include/${machine}-linux-gnu`]),
+    ...(ownArchitecture === undefined
+      ? []
+      : ['-idirafter', `/usr/include/${architectures[ownArchitecture].machine}-linux-gnu`]),
   ]
   return `${flags.join('\n')}\n`
 }

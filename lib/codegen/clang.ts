@@ -4,15 +4,19 @@ import { constants, tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join, relative, resolve } from 'node:path'
 import { Btf } from '../btf/btf.js'
 import { packageRoot } from '../native/package-root.js'
+import { type Architecture, architectures, headerFor, ownArchitecture } from './architectures.js'
 
 /** The targets to compile for. `bpf` has the byte order of this machine. */
 export const targets = ['bpf', 'bpfel', 'bpfeb'] as const
 export type Target = (typeof targets)[number]
 
 export interface ClangOptions {
+  /** The machine that the object is for; this one by default. */
+  readonly arch?: Architecture | undefined
   /** The compiler. The default is $CLANG, otherwise the first clang on the PATH. */
   readonly clang?: string | undefined
-  readonly target: Target
+  /** The byte order. By default that of the machine. */
+  readonly target: Target | undefined
   /** The arguments of `-I` and `-D`. */
   readonly includes: readonly string[]
   readonly defines: readonly string[]
@@ -33,13 +37,6 @@ export class CompileError extends Error {}
 
 /** The names under which clang is looked for, in this order. */
 export const clangs = ['clang', ...Array.from({ length: 20 }, (_, i) => `clang-${33 - i}`)]
-export const machine = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64', s390x: 's390x' }[
-  process.arch as string
-]
-export const targetArch = { x64: 'x86', arm64: 'arm64', riscv64: 'riscv', s390x: 's390' }[
-  process.arch as string
-]
-
 /**
  * Compiles a BPF program. If it includes a `vmlinux.h` that does not exist, the types of the running kernel are used.
  *
@@ -51,12 +48,13 @@ export async function compile(source: string, options: ClangOptions): Promise<Co
     const first = await run(source, options, folder)
     if (first.status !== 0 && first.output.includes("'vmlinux.h' file not found")) {
       const header = join(folder, 'vmlinux.h')
-      writeFileSync(header, kernelTypes())
+      const types = options.arch === undefined ? kernelTypes() : headerFor(options.arch, kernelTypes())
+      writeFileSync(header, types)
       const second = await run(source, options, folder)
       // The source may declare kfuncs itself, and differently.
       if (second.status === 0 || !second.output.includes('conflicting types for'))
         return result(second, folder)
-      writeFileSync(header, `#define BPF_NO_KFUNC_PROTOTYPES\n${kernelTypes()}`)
+      writeFileSync(header, `#define BPF_NO_KFUNC_PROTOTYPES\n${types}`)
       return result(await run(source, options, folder), folder)
     }
     return result(first, folder)
@@ -99,25 +97,34 @@ async function run(source: string, options: ClangOptions, folder: string): Promi
   }
 }
 
-function flags(cwd: string, { target, includes, defines }: ClangOptions): string[] {
-  const arch = defines.some((define) => define.startsWith('__TARGET_ARCH_')) || targetArch === undefined
+function flags(cwd: string, { arch, target, includes, defines }: ClangOptions): string[] {
+  const made = arch ?? ownArchitecture
+  const isTold = defines.some((define) => define.startsWith('__TARGET_ARCH_')) || made === undefined
+  const order = arch === undefined ? 'bpf' : architectures[arch].byteOrder
   return [
-    ...['-g', '-O2', '-Wall', '-target', target, '-mcpu=v3'],
+    ...['-g', '-O2', '-Wall', '-target', target ?? order, '-mcpu=v3'],
     // vmlinux.h of newer kernels has members that consist of a struct's name only.
     ...['-fms-extensions', '-Wno-microsoft-anon-tag'],
     ...['-fno-ident', '-fdebug-compilation-dir=.'],
-    ...(arch ? [] : [`-D__TARGET_ARCH_${targetArch}`]),
+    ...(isTold ? [] : [`-D__TARGET_ARCH_${architectures[made].target}`]),
     ...defines.map((define) => `-D${define}`),
-    ...includes.map((folder) => `-I${relative(cwd, resolve(folder)) || '.'}`),
-    ...ownIncludes(cwd).flatMap((folder) => ['-idirafter', folder]),
+    ...includes.map((folder) => `-I${relative(cwd, resolve(folderFor(folder, made))) || '.'}`),
+    ...ownIncludes(cwd, made).flatMap((folder) => ['-idirafter', folder]),
   ]
 }
 
+/** `vmlinux/{arch}` is a folder for each machine. */
+function folderFor(folder: string, arch: Architecture | undefined): string {
+  return arch === undefined ? folder : folder.replaceAll('{arch}', arch)
+}
+
 /** The headers of libbpf and of this package, and those of the system that clang ignores when it compiles for BPF. */
-function ownIncludes(cwd: string): string[] {
+function ownIncludes(cwd: string, arch: Architecture | undefined): string[] {
   const root = packageRoot()
   const folders = [join(root, 'include'), join(root, 'dist/include')].map((folder) => relative(cwd, folder))
-  if (machine !== undefined) folders.push(`/usr/include/${machine}-linux-gnu`)
+  // Those of this machine are better than none.
+  for (const one of new Set([arch, ownArchitecture]))
+    if (one !== undefined) folders.push(`/usr/include/${architectures[one].machine}-linux-gnu`)
   return folders.filter((folder) => existsSync(resolve(cwd, folder)))
 }
 

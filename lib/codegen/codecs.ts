@@ -25,6 +25,10 @@ export class CodecWriter {
     this.#types = types
   }
 
+  get littleEndian(): boolean {
+    return this.#btf.littleEndian
+  }
+
   plan(typeId: number): Plan {
     return this.#planner.plan(typeId)
   }
@@ -40,7 +44,7 @@ export class CodecWriter {
     }
   }
 
-  /** Whether {@link source} exports codecs. */
+  /** Whether {@link exports} has codecs. */
   get hasExports(): boolean {
     return [...this.#codecs.values()].some(({ plan }) => plan.op === 'record')
   }
@@ -56,36 +60,44 @@ export class CodecWriter {
     return codec.type
   }
 
-  /** Writes the functions, the table of codecs by type id, and the exported codecs of structs and unions. */
-  source(): string {
+  /** The ids of the types that have codecs, in the order in which {@link table} writes them. */
+  get ids(): number[] {
+    return [...this.#codecs.keys()]
+  }
+
+  /**
+   * Writes the table of codecs by type id, and the functions that they need.
+   *
+   * @param ids - the ids to write, if they are not those of this object; see {@link ids}
+   */
+  table(ids: readonly number[] = this.ids): { helpers: string; table: string } {
     const generator = new Generator(this.#btf.littleEndian, {
       typed: true,
       nameOf: (plan) => this.#types.nameOf(plan),
     })
-    const entries = [...this.#codecs].map(([id, codec]) => this.#entry(generator, id, codec))
+    const entries = [...this.#codecs].map(([id, codec], i) => this.#entry(generator, id, codec, ids[i] ?? id))
+    return { helpers: generator.helpers(), table: `{${entries.join('')}\n}` }
+  }
+
+  /** Writes the exported codecs of structs and unions. */
+  exports(ids: readonly number[] = this.ids): string[] {
     const named = new Map<string, number>()
-    for (const [id, { plan, type }] of this.#codecs) {
-      if (plan.op === 'record' && !named.has(type)) named.set(type, id)
+    for (const [i, { plan, type }] of [...this.#codecs.values()].entries()) {
+      if (plan.op === 'record' && !named.has(type)) named.set(type, ids[i]!)
     }
-    const exported = [...named].map(
+    return [...named].map(
       ([type, id]) =>
         `/** Reads and writes {@link ${type}}. */\nexport const ${type}: Codec<${type}> = codecs[${id}]()\n`,
     )
-    const helpers = generator.helpers()
-    return [
-      ...(helpers === '' ? [] : [`${helpers}\n`]),
-      `/** Keyed by the type's id in the object's BTF. */\nconst codecs = {${entries.join('')}\n}\n`,
-      ...exported,
-    ].join('\n')
   }
 
-  #entry(generator: Generator, id: number, { plan, type }: Codec): string {
+  #entry(generator: Generator, id: number, { plan, type }: Codec, shown: number): string {
     const size = sizeOf(this.#btf, id)
     const { root, words } = titleOf(this.#btf, id, plan)
     const flexible = isFlexible(plan) ? `, plan: ${JSON.stringify(flexibleParts(plan))}` : ''
-    const spec = `{ typeId: ${id}, size: ${size}, name, words: ${literal(words)}${flexible} }`
+    const spec = `{ typeId: ${shown}, size: ${size}, name, words: ${literal(words)}${flexible} }`
     const raw = generator.raw(plan, size, type).trimEnd()
-    return `\n  ${id}: (name = ${literal(root)}) => rt.codec<${type}>(${spec}, (frame: rt.Frame) => (${raw})),`
+    return `\n  ${shown}: (name = ${literal(root)}) => rt.codec<${type}>(${spec}, (frame: rt.Frame) => (${raw})),`
   }
 }
 

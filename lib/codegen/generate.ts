@@ -4,9 +4,11 @@ import { BpfError } from '../errors/errors.js'
 import { Linker, type LinkSource } from '../objects/linker.js'
 import { BpfObject } from '../objects/object.js'
 import { toPathOrBytes } from '../objects/source.js'
+import type { Architecture } from './architectures.js'
 import { type ClangOptions, CompileError, compile } from './clang.js'
 import { readComments } from './comments.js'
 import { generateModule } from './module.js'
+import { fileOf } from './objects.js'
 import { GenerateError } from './records.js'
 
 export interface GenerateOptions extends ClangOptions {
@@ -21,6 +23,8 @@ export interface GenerateOptions extends ClangOptions {
   readonly external: boolean
   /** The oldest kernel that TypeScript for the kernel has to load into. */
   oldestKernel?: string | undefined
+  /** The machines to make an object for. Without any, the only object is for this one. */
+  readonly architectures: readonly Architecture[]
 }
 
 export interface Generated {
@@ -35,38 +39,41 @@ export interface Generated {
 export async function generate(options: GenerateOptions): Promise<Generated> {
   const [first] = options.inputs
   if (first === undefined) throw new GenerateError('there is nothing to generate from')
-  const parts = await Promise.all(options.inputs.map((input) => partOf(input, options)))
-  const object = await link(parts)
   const output = options.output ?? join(dirname(first), `${stem(first)}.skel.ts`)
   const name = stem(output)
-  const external = options.external ? `${name}.bpf.o` : undefined
-  const beside = external === undefined ? undefined : join(dirname(output), external)
-  if (beside !== undefined && options.inputs.some((input) => join(input) === beside)) {
-    throw new GenerateError(`--external would overwrite ${beside}: choose another name with --output`)
+  const made: Part[] = []
+  const objects = new Map<Architecture | undefined, Uint8Array>()
+  const machines = options.architectures.length === 0 ? [undefined] : options.architectures
+  for (const arch of machines) {
+    const parts = await Promise.all(options.inputs.map((input) => partOf(input, { ...options, arch })))
+    objects.set(arch, await link(parts))
+    made.push(...parts)
   }
+  const files = new Map<string, string | Uint8Array>()
+  if (options.external) {
+    for (const [arch, object] of objects) {
+      const beside = join(dirname(output), fileOf(name, arch))
+      if (options.inputs.some((input) => join(input) === beside))
+        throw new GenerateError(`--external would overwrite ${beside}: choose another name with --output`)
+      files.set(beside, object)
+    }
+  }
+  const sources = [...new Set(made.flatMap((part) => part.files))].sort()
   const text = generateModule({
-    object,
+    objects,
     name,
     className: options.className,
     sources: options.inputs.map((input) => basename(input)),
-    comments: readComments(
-      parts
-        .flatMap((part) => part.files)
-        .filter(isOwnSource)
-        .map((file) => readFileSync(file, 'utf8')),
-    ),
+    comments: readComments(sources.filter(isOwnSource).map((file) => readFileSync(file, 'utf8'))),
     records: options.records,
     types: options.types,
-    external,
+    external: options.external,
     isCommonJs: isCommonJs(output),
   })
   return {
-    files: new Map<string, string | Uint8Array>([
-      [output, text],
-      ...(beside === undefined ? [] : ([[beside, object]] as const)),
-    ]),
-    sources: [...new Set(parts.flatMap((part) => part.files))].sort(),
-    warnings: parts.map((part) => part.warnings).join(''),
+    files: new Map<string, string | Uint8Array>([[output, text], ...files]),
+    sources,
+    warnings: [...new Set(made.map((part) => part.warnings))].join(''),
   }
 }
 
@@ -110,10 +117,12 @@ async function partOf(input: string, options: GenerateOptions): Promise<Part> {
   if (/\.(c|h)$/.test(input)) return { input, ...(await compile(input, options)) }
   if (/\.[cm]?ts$/.test(input))
     return { input, object: await compileTypeScript(input, options), files: [input], warnings: '' }
+  if (options.arch !== undefined && options.architectures.length > 1)
+    throw new GenerateError(`${input}: an object is for one machine, so --arch needs its source`)
   return { input, object: input, files: [input], warnings: '' }
 }
 
-type OldestKernel = Pick<GenerateOptions, 'oldestKernel'>
+type OldestKernel = Pick<GenerateOptions, 'oldestKernel' | 'arch'>
 
 /** Imports the compiler only when it is needed. */
 async function compileTypeScript(input: string, oldest: OldestKernel): Promise<Uint8Array> {
@@ -132,10 +141,15 @@ export async function listTypeScript(
   return withOwnErrors(() => listingOf(readFileSync(input, 'utf8'), what, optionsOf(input, oldest)))
 }
 
-const optionsOf = (input: string, { oldestKernel }: OldestKernel) => ({
-  file: basename(input),
-  ...(oldestKernel !== undefined && { oldestKernel }),
-})
+function optionsOf(input: string, { oldestKernel, arch }: OldestKernel) {
+  if (arch !== undefined && arch !== 'x64' && arch !== 'arm64')
+    throw new GenerateError(`${input}: TypeScript is compiled for x64 and arm64, not for ${arch}`)
+  return {
+    file: basename(input),
+    ...(oldestKernel !== undefined && { oldestKernel }),
+    ...(arch !== undefined && { arch }),
+  }
+}
 
 function withOwnErrors<T>(compile: () => T): T {
   try {

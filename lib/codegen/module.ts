@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { cType } from '../btf/c-type.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { RecordPlan } from '../btf/plan.js'
@@ -10,13 +9,14 @@ import { isFunction } from '../objects/struct-ops.js'
 import { CodecWriter } from './codecs.js'
 import type { Comments } from './comments.js'
 import { doc, inComment, literal, Names, pascal, property } from './names.js'
+import { CodecTables, type ModuleObjects, objectSource, sizes } from './objects.js'
 import { GenerateError, recordTypes } from './records.js'
 import { DeclTags } from './tags.js'
 import { bytes, TypeWriter } from './types.js'
 
 /** What a module is generated from. */
 export interface ModuleInput {
-  readonly object: Uint8Array
+  readonly objects: ModuleObjects
   /** The object's name, such as `exec`. Without `className`, the class is named after it. */
   readonly name: string
   readonly className?: string | undefined
@@ -28,8 +28,8 @@ export interface ModuleInput {
   readonly records: ReadonlyMap<string, string>
   /** More C types to generate. */
   readonly types: readonly string[]
-  /** The name of the object's file, which is next to the generated one. Without it, the code contains the object. */
-  readonly external?: string | undefined
+  /** Whether the objects are in files next to the generated one. Otherwise the code contains them. */
+  readonly external: boolean
   /** Whether the code will be a CommonJS module, which has no `import.meta`. */
   readonly isCommonJs: boolean
 }
@@ -52,10 +52,43 @@ const readers: Readonly<Record<string, [type: string, method: string, options: s
   user_ringbuf: ['UserRingBuffer', 'userRingBuffer', undefined],
 }
 
-/** Writes the TypeScript module for an object. The same input gives the same text. */
+/**
+ * Writes the TypeScript module for an object. The same input gives the same text.
+ *
+ * @throws GenerateError if the objects for several machines need different code
+ */
 export function generateModule(input: ModuleInput): string {
-  using object = BpfObject.open(input.object, { name: input.name })
-  return new ModuleWriter(object, input).text()
+  const [first, ...others] = [...input.objects].map(([arch, object]) => ({ arch, object }))
+  using main = BpfObject.open(first!.object, { name: input.name })
+  const writer = new ModuleWriter(main, input)
+  const body = writer.body()
+  const tables = new CodecTables(writer.codecs)
+  for (const { arch, object } of others) {
+    using opened = BpfObject.open(object, { name: input.name })
+    const other = new ModuleWriter(opened, input)
+    const line = difference(body, other.body())
+    if (line !== undefined) {
+      throw new GenerateError(
+        `the objects for ${first!.arch} and ${arch} need different code, so they cannot share a class: generate a module for each. Only one of them has: ${line}`,
+      )
+    }
+    tables.add(arch!, other.codecs)
+  }
+  const { isCommonJs, external } = input
+  const rest = [
+    body,
+    ...tables.source(),
+    objectSource(input.objects, external ? input.name : undefined, isCommonJs),
+  ]
+  return writer.module(rest.join('\n'))
+}
+
+/** A line that only one of two texts has, without comments. */
+function difference(a: string, b: string): string | undefined {
+  if (a === b) return undefined
+  const [left, right] = [a, b].map((text) => text.replaceAll(/\/\*\*[\s\S]*?\*\//g, '').split('\n'))
+  const extra = left!.find((line) => !right!.includes(line)) ?? right!.find((line) => !left!.includes(line))
+  return extra?.trim() ?? 'the order of the members'
 }
 
 class ModuleWriter {
@@ -91,19 +124,22 @@ class ModuleWriter {
     this.#records = recordTypes(object, this.#tags, input.records)
   }
 
-  text(): string {
+  get codecs(): CodecWriter {
+    return this.#codecs
+  }
+
+  /** Everything but the codecs and the object: what is the same for all machines. */
+  body(): string {
     // The shape and the class determine which types and codecs are needed, so they come first.
     const shape = this.#shape()
     const readers = this.#readers()
     const sections = this.#sectionGetters()
     this.#mentioned()
-    const body = [
-      shape,
-      this.#class([...readers, ...sections]),
-      ...this.#types.declarations,
-      this.#codecs.source(),
-      this.#objectSource(),
-    ].join('\n')
+    return [shape, this.#class([...readers, ...sections]), ...this.#types.declarations].join('\n')
+  }
+
+  /** @param body - everything between the imports and the end of the file */
+  module(body: string): string {
     if (this.#codecs.hasExports) this.#imports.add('Codec')
     const imported = [...this.#imports].sort()
     return `${this.#head(body)}
@@ -301,14 +337,14 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
     const definition = [
       `name: ${literal(this.#input.name)}`,
       'object',
-      'codecs',
+      this.#input.objects.size === 1 ? 'codecs' : 'codecs: rt.codecsFor(codecs, typeIds)',
       ...(events?.record === undefined ? [] : [`events: ${literal(events.record)}`]),
     ]
     const programs = [...this.#object.programs.values()].map(
       (program) => `- \`${program.name}\`: SEC("${program.section}")${this.#programWords(program.name)}`,
     )
     const comment = doc([
-      `${this.#input.name}.bpf.o: ${bytes(this.#input.object.length)}. Its programs:`,
+      `${this.#input.name}.bpf.o: ${sizes(this.#input.objects)}. Its programs:`,
       ...programs,
     ])
     const name = this.#className
@@ -395,22 +431,6 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
       }
     }
     return chosen
-  }
-
-  #objectSource(): string {
-    const { object, external, isCommonJs } = this.#input
-    if (external !== undefined) {
-      const hash = createHash('sha256').update(object).digest('hex')
-      const place = isCommonJs
-        ? `__dirname + ${literal(`/${external}`)}`
-        : `new URL(${literal(`./${encodeURIComponent(external)}`)}, import.meta.url)`
-      return `const object = rt.external(${place}, '${hash}')\n`
-    }
-    const lines =
-      Buffer.from(object)
-        .toString('base64')
-        .match(/.{1,100}/g) ?? []
-    return `const object = rt.embedded(\`\n${lines.join('\n')}\n\`)\n`
   }
 }
 

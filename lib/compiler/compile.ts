@@ -5,6 +5,7 @@ import type { BtfTypes } from '../btf/parse.js'
 import { declareAll, declareUsed } from './declarations.js'
 import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
+import { withRegisters } from './hooks/registers.js'
 import { inferMaps } from './infer.js'
 import { irText } from './ir-text.js'
 import { KernelTypes } from './kernel-types.js'
@@ -23,7 +24,7 @@ export interface CompileOptions {
   file?: string
   /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf/vmlinux. The object finds them in others by CO-RE. */
   kernel?: BtfTypes
-  /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` has to be of the same. */
+  /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` may be of another machine. */
   arch?: Architecture
   /** The oldest kernel that the program has to load into, as in `'5.10'`. What that kernel lacks is then an error; without it, the kernel says so. */
   oldestKernel?: string
@@ -97,7 +98,8 @@ function targetOf({ arch, oldestKernel }: CompileOptions): Target {
 /** What the programs are compiled with, when the types of all maps are known. */
 function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit {
   const target = targetOf(options)
-  const newUnit = (): Unit => new Unit(module, new KernelTypes(kernel), target)
+  const types = withRegisters(kernel, target.architecture)
+  const newUnit = (): Unit => new Unit(module, new KernelTypes(types), target)
   inferMaps(module, (program) => lower(newUnit(), program))
   return newUnit()
 }

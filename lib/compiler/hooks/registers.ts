@@ -1,4 +1,7 @@
 // The registers of what was interrupted: struct pt_regs. One table for each machine.
+import { buildBtf } from '../../asm/btf-builder.js'
+import { array, type RecordType, struct, u64 } from '../../asm/c-types.js'
+import { BtfTypes } from '../../btf/parse.js'
 import type { FunctionCompiler } from '../lower.js'
 import type { ModuleProgram } from '../module.js'
 import type { Architecture } from '../target.js'
@@ -15,6 +18,26 @@ interface Registers {
 }
 
 const numbered = (count: number): Path[] => Array.from({ length: count }, (_, i): Path => ['regs', i])
+
+/** libbpf ignores what follows the three underscores. */
+const foreignRegisters = 'pt_regs___foreign'
+
+const words = (...names: string[]) => Object.fromEntries(names.map((name) => [name, u64]))
+
+/** The registers of machines, for types of a kernel that runs on another one. libbpf finds the real places at load. */
+const declarations: Readonly<Record<Architecture, () => RecordType>> = {
+  x64: () =>
+    struct(foreignRegisters, words('di', 'si', 'dx', 'cx', 'r8', 'r9', 'r10', 'ax', 'ip', 'sp', 'bp')),
+  arm64: () => struct(foreignRegisters, { regs: array(u64, 31), ...words('sp', 'pc', 'orig_x0') }),
+}
+
+/** The types of a kernel, with the registers of the machine that is compiled for. */
+export function withRegisters(kernel: BtfTypes, architecture: Architecture): BtfTypes {
+  const own = kernel.find('pt_regs', 'struct')
+  const isX64 = own?.members.some(({ name }) => name === 'di') ?? false
+  if (own === undefined || isX64 === (architecture === 'x64')) return kernel
+  return new BtfTypes(buildBtf({ types: [declarations[architecture]()] }, { base: kernel }), kernel)
+}
 
 const registers: Readonly<Record<Architecture, Registers>> = {
   x64: {
@@ -84,7 +107,9 @@ function register(compiler: FunctionCompiler, program: ModuleProgram, path: Path
 
 function placeOf({ kernel, source }: FunctionCompiler, program: ModuleProgram, path: Path) {
   const record =
-    kernel.record('pt_regs') ?? source.fail(program.node, 'the types of the kernel have no pt_regs')
+    kernel.record(foreignRegisters) ??
+    kernel.record('pt_regs') ??
+    source.fail(program.node, 'the types of the kernel have no pt_regs')
   let typeId = record.id
   for (const step of path) {
     const type = kernel.btf.resolve(typeId)
