@@ -76,7 +76,7 @@ describe('load with migrate', () => {
     }
     using same = await loaded(2, { counts: unexpected })
     expect(same.map('counts').id).toBe(counts.id)
-    expect(same.map('counts').get(1)).toEqual({ count: 5n, bytes: 6n })
+    expect(same.map<number, Count>('counts').get(1)).toEqual({ count: 5n, bytes: 6n })
     counts.unpin()
   })
 
@@ -84,7 +84,7 @@ describe('load with migrate', () => {
     using old = await loaded(2)
     old.map<number, Count>('counts').set(1, { count: 5n, bytes: 6n })
     using object = await loaded(3, { counts: (key: number, value: Count) => [key, value] })
-    expect(object.map('counts').get(1)).toEqual({ bytes: 6n, count: 5n })
+    expect(object.map<number, Count>('counts').get(1)).toEqual({ bytes: 6n, count: 5n })
     expect(object.map('counts').id).not.toBe(old.map('counts').id)
     object.map('counts').unpin()
   })
