@@ -162,6 +162,63 @@ napi_value RawBytes(napi_env env, napi_callback_info info) {
   return bytes != nullptr ? CopyBytes(env, bytes, size) : Throw(env, "btf__raw_data", -errno);
 }
 
+napi_value RawBytesIn(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* handle = args.handle<Btf>(0);
+  bool is_little = args.boolean(1);
+  if (!args.ok()) return nullptr;
+  btf* types = handle->state->types;
+  btf_endianness before = btf__endianness(types);
+  btf__set_endianness(types, is_little ? BTF_LITTLE_ENDIAN : BTF_BIG_ENDIAN);
+  uint32_t size = 0;
+  const void* bytes = btf__raw_data(types, &size);
+  napi_value result = bytes != nullptr ? CopyBytes(env, bytes, size) : Throw(env, "btf__raw_data", -errno);
+  btf__set_endianness(types, before);
+  return result;
+}
+
+napi_value Load(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* handle = args.handle<Btf>(0);
+  if (!args.ok()) return nullptr;
+  btf* types = handle->state->types;
+  bpf_btf_info found;
+  Zero(found);
+  bool loaded = Call(env, "btf__load_into_kernel", [&] {
+    int error = btf__load_into_kernel(types);
+    if (error < 0) return error;
+    uint32_t size = offsetof(bpf_btf_info, name);
+    return bpf_btf_get_info_by_fd(btf__fd(types), &found, &size);
+  });
+  return loaded ? ToJs(env, uint32_t{found.id}) : nullptr;
+}
+
+napi_value Fd(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* handle = args.handle<Btf>(0);
+  return args.ok() ? ToJs(env, btf__fd(handle->state->types)) : nullptr;
+}
+
+napi_value Merge(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  std::vector<Btf*> list = args.closables<Btf>(0);
+  for (Btf* one : list)
+    if (one->Refusal() != nullptr) args.Reject(0, "contains closed BTF");
+  if (!args.ok()) return nullptr;
+  auto handle = std::make_unique<Btf>();
+  BtfState& state = *handle->state;
+  bool merged = Call(env, "btf__dedup", [&] {
+    state.types = btf__new_empty();
+    if (state.types == nullptr) return -errno;
+    for (Btf* one : list) {
+      int first = btf__add_btf(state.types, one->state->types);
+      if (first < 0) return first;
+    }
+    return btf__dedup(state.types, nullptr);
+  });
+  return merged ? WrapAccounted(env, std::move(handle)) : nullptr;
+}
+
 napi_value ToC(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* handle = args.handle<Btf>(0);
@@ -246,6 +303,10 @@ void DefineBtf(napi_env env, napi_value exports) {
              {"btfNew", New},
              {"btfParse", Parse},
              {"btfBytes", RawBytes},
+             {"btfBytesIn", RawBytesIn},
+             {"btfLoad", Load},
+             {"btfFd", Fd},
+             {"btfMerge", Merge},
              {"btfToC", ToC},
              {"btfDumpData", DumpData},
              {"btfClose", Close},

@@ -1,7 +1,13 @@
 #include "object.h"
 
 #include <bpf/btf.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
 
 #include "addon.h"
 #include "guard/btf_check.h"
@@ -21,6 +27,18 @@ const char* OrNull(const std::optional<std::string>& text) { return text ? text-
 // The kernel accepts no longer log, and refuses the BTF first, without a word about the log.
 constexpr int64_t kMostLog = UINT32_MAX >> 2;
 
+// Writes bytes into a file in memory.
+int FileOf(const OwnedBytes& bytes, UniqueFd& fd) {
+  fd.Reset(memfd_create("libbpf-node-btf", MFD_CLOEXEC));
+  if (!fd.IsOpen()) return -errno;
+  for (size_t done = 0; done < bytes.size();) {
+    ssize_t written = write(fd.get(), bytes.data() + done, bytes.size() - done);
+    if (written < 0) return -errno;
+    done += static_cast<size_t>(written);
+  }
+  return 0;
+}
+
 napi_value Open(napi_env env, napi_callback_info info) {
   Args args(env, info);
   bool from_bytes = !args.is(0, napi_string);
@@ -30,7 +48,9 @@ napi_value Open(napi_env env, napi_callback_info info) {
   auto name = args.optionalString(1);
   auto pin_root_path = args.optionalString(2);
   auto kconfig = args.optionalString(3);
-  auto btf_custom_path = args.optionalString(4);
+  bool has_btf_bytes = !args.is(4, napi_undefined) && !args.is(4, napi_string);
+  OwnedBytes btf_bytes = has_btf_bytes ? args.copy(4) : OwnedBytes();
+  auto btf_custom_path = has_btf_bytes ? std::nullopt : args.optionalString(4);
   auto token_path = args.optionalString(5);
   bool relaxed_maps = args.boolean(6);
   uint32_t log_level = args.u32(7);
@@ -40,6 +60,14 @@ napi_value Open(napi_env env, napi_callback_info info) {
   ObjectState& state = *object->state;
   state.kernel_log = args.room(8, 0, kMostLog);
   if (!args.ok()) return nullptr;
+
+  if (has_btf_bytes) {
+    // libbpf only takes a path. The descriptor lives as long as the object.
+    UniqueFd fd;
+    if (!Call(env, "memfd_create", [&] { return FileOf(btf_bytes, fd); })) return nullptr;
+    btf_custom_path = "/proc/self/fd/" + std::to_string(fd.get());
+    state.held.push_back(std::move(fd));
+  }
 
   bpf_object_open_opts options;
   InitOptions(options);

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { type BtfBuildOptions, type BtfDefinition, buildBtf } from './asm/btf-builder.js'
+export { type FunctionInfo, type ReadSection, readBtfExt } from './asm/btf-ext.js'
 export * from './asm/builders.js'
 export * as types from './asm/c-types.js'
 export { label, splice } from './asm/edit.js'

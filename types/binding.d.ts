@@ -343,15 +343,15 @@ export interface Binding {
   // ---- object: binding/object.cc
 
   /**
-   * `bpf_object__open_file` for a path, `bpf_object__open_mem` for bytes, which are copied. If `kernelLogSize` is 0,
-   * libbpf manages logs.
+   * `bpf_object__open_file` for a path, `bpf_object__open_mem` for bytes, which are copied. The BTF to relocate against
+   * is a path or bytes, too. If `kernelLogSize` is 0, libbpf manages logs.
    */
   objectOpen(
     source: string | Uint8Array,
     name: string | undefined,
     pinRootPath: string | undefined,
     kconfig: string | undefined,
-    btfCustomPath: string | undefined,
+    btfCustom: string | Uint8Array | undefined,
     bpfTokenPath: string | undefined,
     relaxedMaps: boolean,
     kernelLogLevel: number,
@@ -1015,6 +1015,14 @@ export interface Binding {
   btfParse(path: string, base: BtfHandle | undefined): BtfHandle
   /** A copy of the raw bytes. */
   btfBytes(btf: BtfHandle): Uint8Array
+  /** A copy of the raw bytes in either byte order. (`btf__set_endianness`) */
+  btfBytesIn(btf: BtfHandle, littleEndian: boolean): Uint8Array
+  /** `btf__load_into_kernel`: returns the id. Fails with EEXIST if it was loaded before. */
+  btfLoad(btf: BtfHandle): number
+  /** `btf__fd`: -1 if it is not in the kernel. */
+  btfFd(btf: BtfHandle): number
+  /** `btf__add_btf` for each, then `btf__dedup`. None of them may have a base. */
+  btfMerge(list: BtfHandle[]): BtfHandle
   /**
    * `btf_dump__dump_type`: C declarations of these types and of the types that they need. Without ids, all types and
    * the prototypes of all kfuncs.

@@ -1,5 +1,6 @@
 // .BTF.ext: what stands beside the instructions of each section. Functions, lines of source, and CO-RE relocations.
 import { viewOf } from '../btf/bytes.js'
+import type { BtfTypes } from '../btf/parse.js'
 import type { CoreRelocation, SourceLine } from './instruction.js'
 import { concat } from './strings.js'
 
@@ -72,13 +73,26 @@ function table(
   return words.length === 0 ? [] : [recordSize, ...words]
 }
 
-/** Reads what {@link writeBtfExt}, clang and libbpf's linker write. `text` gives a string of BTF by its offset. */
-export function readBtfExt(
-  bytes: Uint8Array,
-  text: (offset: number) => string,
-  littleEndian: boolean,
-): ReadSection[] {
+/**
+ * Reads the section .BTF.ext of an object file: which function, line of source and CO-RE relocation belongs to which
+ * instruction. (`btf_ext__new`)
+ *
+ * @param bytes - the section, in the byte order of the BTF
+ * @param btf - the BTF of the same object, which has the types and strings
+ * @throws RangeError if it is damaged
+ *
+ * @example
+ * const { elf, btf } = readObject(bytes)
+ * const sections = readBtfExt(elf.sections.find(({ name }) => name === '.BTF.ext').bytes, btf)
+ */
+export function readBtfExt(bytes: Uint8Array, btf: BtfTypes): ReadSection[] {
   const view = viewOf(bytes)
+  const { littleEndian } = btf
+  const text = (offset: number) => btf.text(offset)
+  if (view.byteLength < headerSize - 8 || view.getUint16(0, littleEndian) !== 0xeb9f)
+    throw new RangeError(
+      'the section .BTF.ext does not begin with its magic number: it is damaged, or in another byte order',
+    )
   const word = (at: number): number => view.getUint32(at, littleEndian)
   const start = word(4)
   const sections = new Map<string, ReadSection>()

@@ -91,7 +91,7 @@ export function readObject(bytes: Uint8Array): ObjectFile {
   const btfBytes = contents('.BTF')
   const btf = btfBytes && new BtfTypes(btfBytes)
   const extBytes = contents('.BTF.ext')
-  const beside = btf && extBytes ? readBtfExt(extBytes, (offset) => btf.text(offset), elf.littleEndian) : []
+  const beside = btf && extBytes ? readBtfExt(extBytes, btf) : []
   const license = contents('license')
   const names = functionNames(elf)
   return {

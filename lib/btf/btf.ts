@@ -171,6 +171,59 @@ export class Btf implements Disposable {
     return ownBytes(attempt({ what: 'read the bytes of BTF' }, () => native.btfBytes(this.#handle)))
   }
 
+  /**
+   * The same as {@link bytes}, in either byte order, and with the types of the base: BTF that stands alone.
+   * (`btf__set_endianness`, `btf__raw_data`)
+   *
+   * @param options - `littleEndian`: the byte order; by default that which it has
+   */
+  toBytes({ littleEndian = this.types.littleEndian }: { littleEndian?: boolean } = {}): Uint8Array {
+    if (this.#base === undefined) return ownBytes(native.btfBytesIn(this.#handle, littleEndian))
+    using whole = Btf.fromBytes(joined(this.#base, this.bytes))
+    return whole.toBytes({ littleEndian })
+  }
+
+  /**
+   * Puts the types of several BTFs together. Types that are the same are there once: the kernel's types and those of modules
+   * become one BTF, which an object can be relocated against (`btfCustom`). (`btf__add_btf`, `btf__dedup`)
+   *
+   * @example
+   * using kernel = Btf.fromKernel()
+   * using all = Btf.merge([kernel, Btf.fromModule('xfs', { base: kernel })])
+   * const object = BpfObject.open('xfs.bpf.o', { btfCustom: all.bytes })
+   */
+  static merge(list: Iterable<Btf>): Btf {
+    const alone = Array.from(list, (btf) => Btf.fromBytes(btf.toBytes()))
+    try {
+      return new Btf(
+        attempt({ what: 'merge BTF', arguments: ['list'] }, () =>
+          native.btfMerge(alone.map((btf) => btf.#handle)),
+        ),
+      )
+    } finally {
+      for (const btf of alone) btf.close()
+    }
+  }
+
+  /**
+   * Loads the BTF into the kernel, which checks it and keeps it until it is closed and no map or program uses it.
+   * {@link fd} is then its descriptor. (`btf__load_into_kernel`, Linux 4.18; requires CAP_BPF)
+   *
+   * @returns its id, for {@link fromId}, {@link info} and `listBtfs`
+   * @throws BpfError EEXIST if it is loaded already; EINVAL if the kernel does not accept it, with its log
+   */
+  load(): number {
+    return attempt({ what: 'load BTF into the kernel', capabilities: () => ['CAP_BPF'] }, () =>
+      native.btfLoad(this.#handle),
+    )
+  }
+
+  /** The descriptor of BTF that {@link load} has loaded; `undefined` for other BTF. (`btf__fd`) */
+  get fd(): number | undefined {
+    const fd = attempt({ what: 'read the descriptor of BTF' }, () => native.btfFd(this.#handle))
+    return fd < 0 ? undefined : fd
+  }
+
   /** The types, to look up and to make codecs from. */
   get types(): BtfTypes {
     this.#types ??= new BtfTypes(native.btfBytes(this.#handle), this.#base)
@@ -219,6 +272,20 @@ export class Btf implements Disposable {
   [Symbol.dispose](): void {
     this.close()
   }
+}
+
+/** Split BTF and its base, one after the other: numbers of types and places of strings go on where the base ends. */
+function joined(base: BtfTypes, split: Uint8Array): Uint8Array {
+  const [first, second] = [base.sections, new BtfTypes(split, base).sections]
+  const types = Buffer.concat([first.types, second.types])
+  const strings = Buffer.concat([first.strings, second.strings])
+  const header = new DataView(new ArrayBuffer(24))
+  const { littleEndian } = base
+  header.setUint16(0, 0xeb9f, littleEndian)
+  header.setUint8(2, 1)
+  for (const [i, value] of [24, 0, types.length, types.length, strings.length].entries())
+    header.setUint32(4 + i * 4, value, littleEndian)
+  return Buffer.concat([new Uint8Array(header.buffer), types, strings])
 }
 
 const folder = '/sys/kernel/btf'

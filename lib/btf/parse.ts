@@ -92,6 +92,13 @@ export class BtfTypes implements Iterable<BtfType> {
     this.typeCount = this.#firstId + this.#offsets.length
   }
 
+  /** Its own types and strings, without those of the base. @internal */
+  get sections(): { types: Uint8Array; strings: Uint8Array } {
+    const { buffer, byteOffset, byteLength } = this.#view
+    const types = new Uint8Array(buffer, byteOffset, byteLength)
+    return { types, strings: this.#strings }
+  }
+
   /** Where the strings of BTF that extends this one begin. @internal */
   get stringsEnd(): number {
     return this.#firstString + this.#strings.length

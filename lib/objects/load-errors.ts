@@ -13,7 +13,7 @@ const BPF_F_RDONLY_PROG = 1 << 7
  *
  * @internal
  */
-export function loadSubject(object: BpfObject, btfCustomPath: string | undefined): Subject {
+export function loadSubject(object: BpfObject, btfCustom: string | undefined): Subject {
   return {
     what: `load object '${object.name}'`,
     object: object.name,
@@ -22,14 +22,19 @@ export function loadSubject(object: BpfObject, btfCustomPath: string | undefined
     kernelLog: (program) => object.programs.get(program)?.verifierLog ?? '',
     reason: (error) =>
       pinMismatch(error.log, object.maps.values()) ??
-      unreadableBtf(error.log, btfCustomPath) ??
+      unreadableBtf(error.log, btfCustom) ??
       whyUnsupported(error, object.programs, object.maps),
   }
 }
 
 function unreadableBtf(log: string, path: string | undefined): string | undefined {
-  const isIt = /^(?!.*failed to get EHDR).*failed to parse target BTF/s.test(log)
-  return isIt ? `btfCustomPath ${path} cannot be read as BTF to relocate against` : undefined
+  // Of a file, libbpf has said before what it is not. Bytes have a path that means nothing.
+  const known =
+    path === 'btfCustom'
+      ? /failed to parse target BTF/
+      : /^(?!.*failed to get EHDR).*failed to parse target BTF/s
+  const isIt = known.test(log)
+  return isIt ? `${path} cannot be read as BTF to relocate against` : undefined
 }
 
 /** Lists every difference between a map and the map that is already pinned at its path. */

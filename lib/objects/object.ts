@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import type { NativeError, ObjectHandle } from '../../types/binding.js'
+import { isBytes } from '../btf/bytes.js'
 import { type Codec, type CodecOptions, compile, titleOf } from '../btf/codec.js'
 import { BtfTypes } from '../btf/parse.js'
 import { Planner } from '../btf/plan.js'
@@ -57,6 +58,11 @@ export interface OpenOptions {
   kconfig?: string
   /** A file with the BTF to relocate against, instead of the kernel's own. */
   btfCustomPath?: string
+  /**
+   * The same as bytes: what {@link Btf.bytes} or {@link Btf.toBytes} returned, or was fetched for this kernel. Linux 3.17 or
+   * newer is needed for the file in memory that they become.
+   */
+  btfCustom?: Uint8Array
   /** A delegated BPF file system to get a token from; '' for no token. (Linux 6.9) */
   bpfTokenPath?: string
   /** Ignores attributes in map definitions that libbpf does not know. */
@@ -91,7 +97,7 @@ const openArguments = [
   'name',
   'pinRootPath',
   'kconfig',
-  'btfCustomPath',
+  'btfCustom',
   'bpfTokenPath',
   'relaxedMaps',
   'kernelLogLevel',
@@ -127,7 +133,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   readonly #links = new Set<Link>()
   readonly #globals = new Map<string, Globals>()
   readonly #codecs: ReadyCodecs
-  readonly #btfCustomPath: string | undefined
+  /** The option with the BTF to relocate against, for errors. */
+  readonly #btfCustom: string | undefined
   #structOps: Readonly<Record<string, StructOps>> | undefined
   #types: BtfTypes | undefined
   // These are made when they are first used: an object can have hundreds of programs.
@@ -151,17 +158,21 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   /** Use {@link open}. @internal */
   protected constructor(source: ObjectSource, options: OpenOptions, codecs: ReadyCodecs = {}) {
     const from = toPathOrBytes(source)
-    const { name, pinRootPath, kconfig, btfCustomPath, bpfTokenPath, relaxedMaps = false } = options
+    const { name, pinRootPath, kconfig, bpfTokenPath, relaxedMaps = false } = options
+    const btfCustom = customBtf(options)
     const { kernelLogLevel = 0, kernelLogSize = 0 } = options
     this.#codecs = codecs
-    this.#btfCustomPath = btfCustomPath
+    this.#btfCustom =
+      btfCustom === undefined
+        ? undefined
+        : `btfCustom${typeof btfCustom === 'string' ? `Path ${btfCustom}` : ''}`
     this.#handle = attempt(openSubject(from, options), () =>
       native.objectOpen(
         from,
         name,
         pinRootPath,
         kconfig,
-        btfCustomPath,
+        btfCustom,
         bpfTokenPath,
         relaxedMaps,
         kernelLogLevel,
@@ -736,7 +747,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   get #loadSubject(): Subject {
-    return loadSubject(this, this.#btfCustomPath)
+    return loadSubject(this, this.#btfCustom)
   }
 
   #notFound(what: string, name: string, names: Iterable<string>): never {
@@ -754,6 +765,13 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 }
 
+function customBtf({ btfCustom, btfCustomPath }: OpenOptions): string | Uint8Array | undefined {
+  if (btfCustom === undefined) return btfCustomPath
+  if (btfCustomPath !== undefined) throw new TypeError('btfCustom and btfCustomPath cannot both be given')
+  if (!isBytes(btfCustom)) throw new TypeError('btfCustom is not a Uint8Array')
+  return btfCustom
+}
+
 function openSubject(from: string | Uint8Array, { name, btfCustomPath }: OpenOptions): Subject {
   const path = typeof from === 'string' ? from : undefined
   const shown = name ?? path
@@ -764,7 +782,7 @@ function openSubject(from: string | Uint8Array, { name, btfCustomPath }: OpenOpt
     arguments: openArguments,
     reason: ({ operation, errno }: NativeError) =>
       operation === 'btf__parse' && !unreadable.has(errno)
-        ? `btfCustomPath ${btfCustomPath} is damaged: types refer to themselves, or have no size`
+        ? `btfCustom${btfCustomPath === undefined ? '' : `Path ${btfCustomPath}`} is damaged: types refer to themselves, or have no size`
         : undefined,
   }
 }

@@ -86,6 +86,21 @@ describe('CO-RE', () => {
     expect(pidOffset).not.toBe(tgid.bitOffset / 8)
   })
 
+  it('uses the types in the bytes of btfCustom instead', () => {
+    const { bytes, pidOffset } = moved()
+    using object = load('core', { btfCustom: bytes })
+    object.program('ask').testRunSync({ data: new Uint8Array(64) })
+    expect(object.bss.tgid_offset).toBe(pidOffset)
+    expect(
+      thrownBy(() => open('core', { btfCustom: bytes, btfCustomPath: '/sys/kernel/btf/vmlinux' })),
+    ).toBeInstanceOf(TypeError)
+    expect(thrownBy(() => open('core', { btfCustom: 'text' as never }))).toBeInstanceOf(TypeError)
+    using broken = open('core', { btfCustom: Uint8Array.of(1, 2, 3) })
+    expect(thrownBy(() => broken.loadSync())).toMatchObject({
+      message: expect.stringContaining('btfCustom cannot be read as BTF'),
+    })
+  })
+
   it('says what is wrong with the file in btfCustomPath', () => {
     for (const path of [join(folder, 'nothing'), save('no-btf', Buffer.from('no BTF at all'))]) {
       using object = open('core', { btfCustomPath: path })
