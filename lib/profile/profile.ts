@@ -1,7 +1,7 @@
 import { type FlameGraphOptions, flameGraph } from './flame-graph.js'
 import { type FoldedOptions, folded } from './folded.js'
 import { pprof } from './pprof.js'
-import { Profiler } from './profiler.js'
+import { Profiler, type ProfilerOptions } from './profiler.js'
 import type { Sample } from './sample.js'
 import { type Speedscope, speedscope } from './speedscope.js'
 import { type Hot, hottest } from './tree.js'
@@ -32,8 +32,8 @@ export interface ProfileOptions {
   signal?: AbortSignal
 }
 
-/** Processes change, so names are looked up while it runs. */
-const collectEveryMs = 500
+/** Processes change, so names are looked up while it runs. @internal */
+export const collectEveryMs = 500
 
 /**
  * Measures where threads spend their time. Stacks are counted in the kernel. (perf_event and bpf_get_stackid, Linux
@@ -46,20 +46,12 @@ const collectEveryMs = 500
  * @throws BpfError if it is not permitted, or the kernel does not support it
  */
 export async function profile(options: ProfileOptions = {}): Promise<Profile> {
-  const { pid, kind = 'cpu', hz = 99, seconds = 10, kernel = true, user = true } = options
-  const { lines = false, signal } = options
-  if (pid !== undefined && (!Number.isInteger(pid) || pid <= 0))
-    throw new TypeError(`pid is not a process id: ${pid}`)
-  if (kind !== 'cpu' && kind !== 'off-cpu')
-    throw new TypeError(`kind is '${kind}', and neither cpu nor off-cpu`)
-  if (!(Number.isInteger(hz) && hz > 0 && hz <= 10_000))
-    throw new RangeError(`hz is ${hz}, and not a whole number from 1 to 10000`)
-  if (!(seconds > 0 && seconds <= 86_400))
-    throw new RangeError(`seconds is ${seconds}, and not from 0 to 86400`)
-  if (!kernel && !user) throw new TypeError('kernel and user are false, so no stack is left')
+  const wanted = checked(options)
+  const { kind, hz, kernel } = wanted
+  const { seconds = 10, signal } = options
   const began = new Date()
   const start = performance.now()
-  using profiler = await Profiler.start({ pid, kind, hz, kernel, user, lines })
+  using profiler = await Profiler.start(wanted)
   const end = performance.now() + seconds * 1000
   while (performance.now() < end && signal?.aborted !== true) {
     await pause(Math.min(end - performance.now(), collectEveryMs), signal)
@@ -77,8 +69,28 @@ export async function profile(options: ProfileOptions = {}): Promise<Profile> {
   })
 }
 
-/** Waits, but not longer than until the signal. */
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * The options with their defaults.
+ *
+ * @internal
+ * @throws TypeError or RangeError that says what is wrong
+ */
+export function checked(options: ProfileOptions): ProfilerOptions {
+  const { pid, kind = 'cpu', hz = 99, seconds = 10, kernel = true, user = true, lines = false } = options
+  if (pid !== undefined && (!Number.isInteger(pid) || pid <= 0))
+    throw new TypeError(`pid is not a process id: ${pid}`)
+  if (kind !== 'cpu' && kind !== 'off-cpu')
+    throw new TypeError(`kind is '${kind}', and neither cpu nor off-cpu`)
+  if (!(Number.isInteger(hz) && hz > 0 && hz <= 10_000))
+    throw new RangeError(`hz is ${hz}, and not a whole number from 1 to 10000`)
+  if (!(seconds > 0 && seconds <= 86_400))
+    throw new RangeError(`seconds is ${seconds}, and not from 0 to 86400`)
+  if (!kernel && !user) throw new TypeError('kernel and user are false, so no stack is left')
+  return { pid, kind, hz, kernel, user, lines }
+}
+
+/** Waits, but not longer than until the signal. @internal */
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const finish = (): void => {
       clearTimeout(timer)

@@ -115,7 +115,14 @@ export class Profiler implements Disposable {
         if (now > since) counts.push([key, now - since])
     }
     this.#add(counts, last, false)
-    return [...this.#sums.values()].map(({ sample, value }) => ({ ...sample, value }))
+    return this.take()
+  }
+
+  /** What was collected since the last time. */
+  take(): Sample[] {
+    const samples = [...this.#sums.values()].map(({ sample, value }) => ({ ...sample, value }))
+    this.#sums.clear()
+    return samples
   }
 
   #map<K, V>(name: string): BpfMap<K, V> {

@@ -13,7 +13,7 @@ const elsewhere = [
   // What the compiler says, in which the kernel has no part.
   /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
-  /^test\/(pictures\/|profile\/outputs|machine\/elf-file|symbols\/(demangle|hostile|dwarf|lines|xz))/,
+  /^test\/(pictures\/|profile\/(outputs|page)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|lines|xz))/,
   // Compares with a program of the host, whose version does not depend on the kernel.
   /^test\/symbols\/perf\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.

@@ -2,6 +2,7 @@
 import { gunzipSync } from 'node:zlib'
 import { type Frame, Profile, type ProfileInfo, type Sample } from 'libbpf-node/symbols'
 import { describe, expect, it } from 'vitest'
+import { fieldsOf } from '../helpers/protobuf.js'
 
 const frame = (name: string | undefined, kind: Frame['kind'], module: string): Frame => ({
   address: 0x1000n,
@@ -154,33 +155,6 @@ describe('Profile.hottest', () => {
     expect(profile.hottest()[0]).toEqual({ name: 'vfs_read', module: '[kernel]', self: 3, total: 3 })
   })
 })
-
-/** Reads a message of protocol buffers: for each field, its numbers and bytes. */
-function fieldsOf(bytes: Uint8Array): Map<number, (bigint | Uint8Array)[]> {
-  const fields = new Map<number, (bigint | Uint8Array)[]>()
-  let at = 0
-  const varint = (): bigint => {
-    for (let value = 0n, shift = 0n; ; shift += 7n) {
-      const byte = bytes[at++]!
-      value |= BigInt(byte & 127) << shift
-      if (byte < 128) return value
-    }
-  }
-  while (at < bytes.length) {
-    const tag = Number(varint())
-    const list = fields.get(tag >> 3) ?? []
-    fields.set(tag >> 3, list)
-    if ((tag & 7) === 0) list.push(varint())
-    else {
-      expect(tag & 7).toBe(2)
-      const size = Number(varint())
-      list.push(bytes.subarray(at, at + size))
-      at += size
-    }
-  }
-  expect(at).toBe(bytes.length)
-  return fields
-}
 
 describe('Profile.pprof', () => {
   const top = fieldsOf(gunzipSync(profile.pprof()))
