@@ -24,6 +24,7 @@ export default defineConfig({
       '/hooks': 'hooks',
       '/format': 'format',
       '/log': 'log',
+      '/c': 'c',
       '/xdp': 'xdp',
     }).map(([entry, file]) => ({
       find: new RegExp(`^libbpf-node${entry}$`),

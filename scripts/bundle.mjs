@@ -20,6 +20,7 @@ const entries = [
   'hooks',
   'format',
   'log',
+  'c',
   'xdp',
   'cli/main',
 ]
@@ -62,7 +63,7 @@ const { output } = await bundle.write({
       // The library is one file, instead of one for each set of entry points that share it.
       {
         name: 'library',
-        test: /\/dist\/lib\/(?!cli|codegen|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|log\b|profile|trace|tools|xdp|btf\/c-type|machine\/binary-probes)/,
+        test: /\/dist\/lib\/(?!cli|codegen|c\.js|doctor|skeleton|asm(?!\/text\.js)|testing|compiler|kernel\.js|pictures|symbols|hooks|format|log\b|profile|trace|tools|xdp|btf\/c-type|machine\/binary-probes)/,
       },
     ],
   },

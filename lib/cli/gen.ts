@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 import { type Architecture, isArchitecture, architectures as machines } from '../codegen/architectures.js'
 import { shortPath, type Target, targets } from '../codegen/clang.js'
+import { cacheFolder, canFetch, fetchCompiler, fetchedSize } from '../codegen/fetched-compiler.js'
 import {
   type Generated,
   type GenerateOptions,
@@ -28,6 +30,7 @@ const options = {
   arch: { type: 'string' },
   target: { type: 'string' },
   clang: { type: 'string' },
+  'fetch-compiler': { type: 'boolean' },
 } as const
 
 export const command: Command = {
@@ -55,6 +58,8 @@ or a compiled object. All of these become exec.skel.ts. Several files are linked
                          stands for the machine
       --target TARGET    bpf (the byte order of this machine), bpfel or bpfeb
       --clang PROGRAM    the compiler; by default $CLANG, otherwise the first clang on the PATH
+      --fetch-compiler   if there is no clang, fetch one from the npm registry into ~/.cache/libbpf-node (${fetchedSize});
+                         it is then used whenever there is no other
 
 The compiled code depends on the version of clang: run --check with the version that wrote the files.
 `,
@@ -126,6 +131,7 @@ function parse(args: string[]): Asked {
       target,
       oldestKernel: values.kernel,
       clang: values.clang,
+      fetch: values['fetch-compiler'] ? fetchOnce : canAsk() ? askToFetch : undefined,
       more,
     },
   }
@@ -155,6 +161,33 @@ function parsed(args: string[]) {
 
 function isTarget(target: string): target is Target {
   return (targets as readonly string[]).includes(target)
+}
+
+let fetching: Promise<string> | undefined
+
+/** Fetches the compiler, once for all files. */
+function fetchOnce(): Promise<string> {
+  if (fetching === undefined) {
+    say(`fetching a compiler (${fetchedSize}) into ${cacheFolder()}`)
+    fetching = fetchCompiler()
+  }
+  return fetching
+}
+
+const canAsk = (): boolean => canFetch && process.stdin.isTTY && process.stderr.isTTY
+
+let asking: Promise<unknown> | undefined
+
+/** Asks in a terminal, once for all files. */
+function askToFetch(): Promise<unknown> {
+  const ask = async (): Promise<void> => {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr })
+    const question = `clang is not on the PATH. Fetch a compiler from the npm registry (${fetchedSize})? [y/N] `
+    const answer = await terminal.question(question).finally(() => terminal.close())
+    if (/^y(es)?$/i.test(answer.trim())) await fetchOnce()
+  }
+  asking ??= ask()
+  return asking
 }
 
 function architectureOf(name: string): Architecture {

@@ -5,6 +5,8 @@ import { basename, delimiter, dirname, join, relative, resolve } from 'node:path
 import { Btf } from '../btf/btf.js'
 import { packageRoot } from '../native/package-root.js'
 import { type Architecture, architectures, headerFor, ownArchitecture } from './architectures.js'
+import { ClangError, CompileError } from './compile-error.js'
+import { type Compiler, canFetch, fetchedCompiler, fetchedSize } from './fetched-compiler.js'
 
 /** The targets to compile for. `bpf` has the byte order of this machine. */
 export const targets = ['bpf', 'bpfel', 'bpfeb'] as const
@@ -22,6 +24,8 @@ export interface ClangOptions {
   readonly defines: readonly string[]
   /** More arguments for clang, unchanged. */
   readonly more: readonly string[]
+  /** Called if there is no compiler, to get one. */
+  readonly fetch?: (() => Promise<unknown>) | undefined
 }
 
 export interface Compiled {
@@ -31,9 +35,6 @@ export interface Compiled {
   /** The warnings of the compiler. */
   readonly warnings: string
 }
-
-/** The compiler failed. The message contains its output and its command line. */
-export class CompileError extends Error {}
 
 /** The names under which clang is looked for, in this order. */
 export const clangs = ['clang', ...Array.from({ length: 20 }, (_, i) => `clang-${33 - i}`)]
@@ -71,11 +72,10 @@ interface Run {
 }
 
 async function run(source: string, options: ClangOptions, folder: string): Promise<Run> {
-  const wanted = options.clang ?? process.env.CLANG ?? findClang()
-  const command = wanted.includes('/') ? resolve(wanted) : wanted
+  const { command, args: first } = await compilerFor(options)
   // Runs in the folder of the source: paths in the object are then relative, so it is the same wherever the folder is.
   const cwd = dirname(resolve(source))
-  const args = [...flags(cwd, options), ...options.more]
+  const args = [...first, ...flags(cwd, options), ...options.more]
   args.push(
     '-idirafter',
     folder,
@@ -129,7 +129,7 @@ function ownIncludes(cwd: string, arch: Architecture | undefined): string[] {
 }
 
 function result({ status, output, command, cwd }: Run, folder: string): Compiled {
-  if (status !== 0) throw new CompileError(`${output}$ ${command}\nended with status ${status}`)
+  if (status !== 0) throw new ClangError(`${output}$ ${command}\nended with status ${status}`, output)
   const files = dependencies(readFileSync(join(folder, 'files'), 'utf8'), cwd)
   return {
     object: readFileSync(join(folder, 'object')),
@@ -165,11 +165,23 @@ function operand(name: string): string {
   return name.startsWith('-') ? `./${name}` : name
 }
 
-function findClang(): string {
+/** The compiler to use: the one that is named, one of this machine, or one that was fetched. */
+async function compilerFor({ clang, fetch }: ClangOptions): Promise<Compiler> {
+  const named = clang ?? (process.env.CLANG || clangOnPath())
+  if (named !== undefined) return { command: named.includes('/') ? resolve(named) : named, args: [] }
+  if (fetchedCompiler() === undefined) await fetch?.()
+  const fetched = fetchedCompiler()
+  if (fetched !== undefined) return fetched
+  const offer = canFetch
+    ? `, or let 'npx libbpf-node gen --fetch-compiler' fetch one from the npm registry (${fetchedSize})`
+    : ''
+  throw new CompileError(`clang is not on the PATH: install it, or name it with --clang${offer}`)
+}
+
+/** The first clang on the PATH; undefined if there is none. */
+export function clangOnPath(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
-  const found = clangs.find((name) => folders.some((folder) => existsSync(join(folder, name))))
-  if (found !== undefined) return found
-  throw new CompileError('clang is not on the PATH: install it, or name it with --clang')
+  return clangs.find((name) => folders.some((folder) => existsSync(join(folder, name))))
 }
 
 function spawned(
