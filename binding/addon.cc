@@ -94,6 +94,8 @@ NAPI_MODULE_INIT() {
   DefineTestRun(env, exports);
   DefineProgramInfo(env, exports);
   DefineAttach(env, exports);
+  DefinePerfEvent(env, exports);
+  DefineNetlink(env, exports);
   DefineXdp(env, exports);
   DefineXskUmem(env, exports);
   DefineXsk(env, exports);

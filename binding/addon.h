@@ -29,6 +29,8 @@ void DefineProgram(napi_env env, napi_value exports);
 void DefineTestRun(napi_env env, napi_value exports);
 void DefineProgramInfo(napi_env env, napi_value exports);
 void DefineAttach(napi_env env, napi_value exports);
+void DefinePerfEvent(napi_env env, napi_value exports);
+void DefineNetlink(napi_env env, napi_value exports);
 void DefineXdp(napi_env env, napi_value exports);
 void DefineXskUmem(napi_env env, napi_value exports);
 void DefineXsk(napi_env env, napi_value exports);

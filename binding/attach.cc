@@ -3,8 +3,6 @@
 #include <bpf/bpf.h>
 #include <elf.h>
 #include <fcntl.h>
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -363,37 +361,6 @@ napi_value Freplace(napi_env env, napi_callback_info info) {
   });
 }
 
-napi_value PerfEvent(napi_env env, napi_callback_info info) {
-  Args args(env, info);
-  auto* program = args.handle<Program>(0);
-  perf_event_attr event;
-  Zero(event);
-  event.size = sizeof(event);
-  event.type = args.u32(1);
-  event.config = args.bigint(2);
-  event.sample_period = args.bigint(3);  // shares a union with the frequency
-  event.freq = args.boolean(4);
-  event.inherit = args.boolean(5);
-  int pid = args.i32(6);
-  int cpu = args.i32(7);
-  bpf_perf_event_opts options;
-  InitOptions(options);
-  options.bpf_cookie = args.bigint(8);
-  if (!args.ok()) return nullptr;
-  UniqueFd fd;
-  bool opened = Call(env, "perf_event_open", [&] {
-    fd.Reset(static_cast<int>(syscall(SYS_perf_event_open, &event, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)));
-    return ErrnoOf(fd.get());
-  });
-  if (!opened) return nullptr;
-  napi_value link = ToLink(env, program, "bpf_program__attach_perf_event_opts", [&](bpf_program* attached) {
-    return bpf_program__attach_perf_event_opts(attached, fd.get(), &options);
-  });
-  // The link owns it from now on.
-  if (link != nullptr) fd.Release();
-  return link;
-}
-
 // ---- Targets with a descriptor or an ifindex
 
 napi_value LinkCreate(napi_env env, napi_callback_info info) {
@@ -437,17 +404,33 @@ napi_value ProgAttach(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   int target = args.i32(1);
   auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
-  uint32_t flags = args.u32(3);
+  struct bpf_prog_attach_opts options;
+  InitOptions(options);
+  options.flags = args.u32(3);
+  options.replace_prog_fd = args.i32(4);
   if (!args.ok()) return nullptr;
   auto attachment = std::make_shared<ByDescriptor>(bpf_program__fd(program->get()), target);
   bool attached = Call(env, "bpf_prog_attach", [&] {
     if (!attachment->program.IsOpen() || !attachment->target.IsOpen()) return -EBADF;
-    return bpf_prog_attach(attachment->program.get(), attachment->target.get(), type, flags);
+    return bpf_prog_attach_opts(attachment->program.get(), attachment->target.get(), type, &options);
   });
   if (!attached) return nullptr;
   return WrapLink(env, program->object, [attachment, type] {
     bpf_prog_detach2(attachment->program.get(), attachment->target.get(), type);
   });
+}
+
+napi_value Detach(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int program = args.i32(0);
+  int target = args.i32(1);
+  auto type = static_cast<bpf_attach_type>(args.integer(2, 0, __MAX_BPF_ATTACH_TYPE - 1));
+  struct bpf_prog_detach_opts options;
+  InitOptions(options);
+  options.expected_revision = args.bigint(3);
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_prog_detach", [&] { return bpf_prog_detach_opts(program, target, type, &options); });
+  return Undefined(env);
 }
 
 napi_value Netfilter(napi_env env, napi_callback_info info) {
@@ -533,9 +516,9 @@ void DefineAttach(napi_env env, napi_value exports) {
           {"programAttachTrace", Trace},
           {"programAttachLsm", Lsm},
           {"programAttachFreplace", Freplace},
-          {"programAttachPerfEvent", PerfEvent},
           {"programLinkCreate", LinkCreate},
           {"programProgAttach", ProgAttach},
+          {"programDetach", Detach},
           {"programAttachNetfilter", Netfilter},
           {"programAttachIter", Iter},
           {"programAttachIterMap", IterMap},

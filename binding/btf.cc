@@ -103,6 +103,25 @@ napi_value Parse(napi_env env, napi_callback_info info) {
   });
 }
 
+// Loads the types into the kernel, for maps that have them.
+napi_value Load(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* btf = args.handle<Btf>(0);
+  bpf_btf_load_opts options;
+  InitOptions(options);
+  int token = args.i32(1);
+  if (!args.ok()) return nullptr;
+  if (token >= 0) {
+    options.token_fd = static_cast<uint32_t>(token);
+    options.btf_flags = BPF_F_TOKEN_FD;
+  }
+  uint32_t size = 0;
+  const void* bytes = btf__raw_data(btf->state->types, &size);
+  int fd = -1;
+  bool loaded = Call(env, "bpf_btf_load", [&] { return fd = bpf_btf_load(bytes, size, &options); });
+  return loaded ? HandOut(env, UniqueFd(fd)) : nullptr;
+}
+
 napi_value LoadModule(napi_env env, napi_callback_info info) {
   Args args(env, info);
   std::string name = args.string(0);
@@ -297,6 +316,7 @@ void DefineBtf(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"btfLoadKernel", LoadKernel},
+             {"btfLoad", Load},
              {"btfLoadModule", LoadModule},
              {"btfLoadById", LoadById},
              {"btfInfo", Info},

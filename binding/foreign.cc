@@ -21,10 +21,37 @@ napi_value PinOpen(napi_env env, napi_callback_info info) {
   struct bpf_obj_get_opts options;
   InitOptions(options);
   options.file_flags = args.u32(1);
-  int fd = -1;
+  int folder = args.i32(2);
   if (!args.ok()) return nullptr;
+  if (folder >= 0) {
+    options.path_fd = folder;
+    options.file_flags |= BPF_F_PATH_FD;
+  }
+  int fd = -1;
   bool opened = Call(env, "bpf_obj_get", [&] { return fd = bpf_obj_get_opts(path.c_str(), &options); });
   return opened ? HandOut(env, UniqueFd(fd)) : nullptr;
+}
+
+napi_value PinAt(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int fd = args.i32(0);
+  std::string path = args.string(1);
+  struct bpf_obj_pin_opts options;
+  InitOptions(options);
+  options.path_fd = args.i32(2);
+  options.file_flags = BPF_F_PATH_FD;
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_obj_pin", [&] { return bpf_obj_pin_opts(fd, path.c_str(), &options); });
+  return Undefined(env);
+}
+
+napi_value TokenCreate(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int folder = args.i32(0);
+  if (!args.ok()) return nullptr;
+  int fd = -1;
+  bool made = Call(env, "bpf_token_create", [&] { return fd = bpf_token_create(folder, nullptr); });
+  return made ? HandOut(env, UniqueFd(fd)) : nullptr;
 }
 
 napi_value DescriptorKind(napi_env env, napi_callback_info info) {
@@ -63,5 +90,11 @@ napi_value ProgramAdopt(napi_env env, napi_callback_info info) {
 
 void DefineForeign(napi_env env, napi_value exports) {
   Define(env, exports,
-         {{"pinOpen", PinOpen}, {"descriptorKind", DescriptorKind}, {"programAdopt", ProgramAdopt}});
+         {
+             {"pinOpen", PinOpen},
+             {"pinAt", PinAt},
+             {"tokenCreate", TokenCreate},
+             {"descriptorKind", DescriptorKind},
+             {"programAdopt", ProgramAdopt},
+         });
 }

@@ -13,6 +13,7 @@
 #include "program.h"
 #include "util/call.h"
 #include "util/descriptor.h"
+#include "util/options.h"
 
 LinkState LinkState::Take() {
   LinkState taken = std::move(*this);
@@ -252,9 +253,18 @@ napi_value UpdateProgram(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* link = args.handle<Link>(0);
   auto* program = args.handle<Program>(1);
+  int expected = args.i32(2);
   if (!args.ok()) return nullptr;
   LinkState& state = *link->state;
   bool updated = Call(env, "bpf_link__update_program", [&] {
+    if (expected >= 0) {
+      bpf_link_update_opts options;
+      InitOptions(options);
+      options.flags = BPF_F_REPLACE;
+      options.old_prog_fd = static_cast<uint32_t>(expected);
+      if (state.Fd() < 0) return -EOPNOTSUPP;
+      return bpf_link_update(state.Fd(), bpf_program__fd(program->get()), &options);
+    }
     if (state.link != nullptr) return bpf_link__update_program(state.link, program->get());
     if (!state.fd.IsOpen()) return -EOPNOTSUPP;
     return bpf_link_update(state.fd.get(), bpf_program__fd(program->get()), nullptr);

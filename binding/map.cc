@@ -7,6 +7,7 @@
 #include "link.h"
 #include "pins.h"
 #include "util/call.h"
+#include "util/compat.h"
 #include "util/descriptor.h"
 #include "util/options.h"
 
@@ -118,15 +119,26 @@ napi_value Create(napi_env env, napi_callback_info info) {
   int btf_fd = args.i32(10);
   options.btf_key_type_id = args.u32(11);
   options.btf_value_type_id = args.u32(12);
+  int token_fd = args.i32(13);
+  auto exclusive_hash = args.optionalBytes(14);
+  bool requires_btf = args.boolean(15);
   if (!args.ok()) return nullptr;
+  if (token_fd >= 0) {
+    options.token_fd = static_cast<uint32_t>(token_fd);
+    options.map_flags |= BPF_F_TOKEN_FD;
+  }
   int fd = -1;
   auto create = [&] {
     return fd = bpf_map_create(type, name ? name->c_str() : nullptr, key_size, value_size, max_entries,
                                &options);
   };
   bool created = Call(env, "bpf_map_create", [&] {
+    if (exclusive_hash && !SetExclusiveHash(options, exclusive_hash->data,
+                                            static_cast<uint32_t>(exclusive_hash->size), 0)) {
+      return -EOPNOTSUPP;
+    }
     options.btf_fd = static_cast<uint32_t>(btf_fd);
-    if (btf_fd >= 0 && create() >= 0) return fd;
+    if (btf_fd >= 0 && (create() >= 0 || requires_btf)) return fd;
     // Not every kind of map can have BTF types, nor every kernel. libbpf tries again without them, too.
     options.btf_fd = options.btf_key_type_id = options.btf_value_type_id = 0;
     return create();

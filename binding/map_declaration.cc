@@ -4,7 +4,9 @@
 
 #include "addon.h"
 #include "map.h"
+#include "program.h"
 #include "util/call.h"
+#include "util/compat.h"
 #include "util/descriptor.h"
 
 namespace {
@@ -183,6 +185,27 @@ napi_value SetInitialValue(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+napi_value SetExclusiveProgram(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  bpf_map* map = Settable(env, args);
+  auto* program = args.handle<Program>(1);
+  if (!args.ok() || map == nullptr) return nullptr;
+  Call(env, "bpf_map__set_exclusive_program", [&] {
+    // libbpf would read the program of another object after that was closed.
+    if (program->object != args.handle<Map>(0)->object) return -EINVAL;
+    return bpf_map__set_exclusive_program(map, program->get());
+  });
+  return Undefined(env);
+}
+
+napi_value ExclusiveProgram(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  bpf_map* map = Declared(env, args);
+  if (map == nullptr) return nullptr;
+  bpf_program* program = bpf_map__exclusive_program(map);
+  return program != nullptr ? ToJs(env, bpf_program__name(program)) : Undefined(env);
+}
+
 }  // namespace
 
 void DefineMapDeclaration(napi_env env, napi_value exports) {
@@ -217,6 +240,8 @@ void DefineMapDeclaration(napi_env env, napi_value exports) {
              {"mapBtfValueTypeId", Get<bpf_map__btf_value_type_id, &bpf_map_info::btf_value_type_id>},
              {"mapInnerMap", InnerMap},
              {"mapSetInnerMapFd", SetFd<SetInnerMapFd>, "bpf_map__set_inner_map_fd"},
+             {"mapSetExclusiveProgram", SetExclusiveProgram},
+             {"mapExclusiveProgram", ExclusiveProgram},
              {"mapReuseFd", SetFd<ReuseFd>, "bpf_map__reuse_fd"},
              {"mapInitialValue", InitialValue},
              {"mapSetInitialValue", SetInitialValue},

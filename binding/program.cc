@@ -10,7 +10,9 @@
 
 #include "addon.h"
 #include "link.h"
+#include "map.h"
 #include "util/call.h"
+#include "util/compat.h"
 
 namespace {
 
@@ -214,6 +216,28 @@ napi_value WithPath(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+napi_value BindMap(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  auto* map = args.handle<Map>(1);
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_prog_bind_map",
+       [&] { return bpf_prog_bind_map(bpf_program__fd(program->get()), map->fd(), nullptr); });
+  return Undefined(env);
+}
+
+napi_value AssocStructOps(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* program = args.handle<Program>(0);
+  auto* map = args.handle<Map>(1);
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_program__assoc_struct_ops", [&] {
+    if (map->get() == nullptr) return -EINVAL;
+    return bpf_program__assoc_struct_ops(program->get(), map->get(), nullptr);
+  });
+  return Undefined(env);
+}
+
 napi_value Info(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* program = args.handle<Program>(0);
@@ -273,6 +297,8 @@ void DefineProgram(napi_env env, napi_value exports) {
              {"programUnload", Unload},
              {"programPin", WithPath<bpf_program__pin>, "bpf_program__pin"},
              {"programUnpin", WithPath<bpf_program__unpin>, "bpf_program__unpin"},
+             {"programBindMap", BindMap},
+             {"programAssocStructOps", AssocStructOps},
              {"programInfo", Info},
              {"programAttach", Attach},
          });

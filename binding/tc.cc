@@ -16,7 +16,7 @@ bpf_tc_hook Hook(Args& args) {
   bpf_tc_hook hook;
   InitOptions(hook);
   hook.ifindex = args.i32(0);
-  // Excludes BPF_TC_QDISC, for which libbpf would read the name of a qdisc.
+  // Without BPF_TC_QDISC, for which libbpf would read the name of a qdisc.
   hook.attach_point =
       static_cast<bpf_tc_attach_point>(args.integer(1, 0, BPF_TC_INGRESS | BPF_TC_EGRESS | BPF_TC_CUSTOM));
   hook.parent = args.u32(2);
@@ -38,6 +38,24 @@ napi_value OnHook(napi_env env, napi_callback_info info) {
   bpf_tc_hook hook = Hook(args);
   if (!args.ok()) return nullptr;
   Call(env, static_cast<const char*>(args.data()), [&] { return Work(&hook); });
+  return Undefined(env);
+}
+
+// The same for a qdisc that is named, such as one that a program implements.
+template <int (*Work)(bpf_tc_hook*)>
+napi_value OnQdisc(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  bpf_tc_hook hook;
+  InitOptions(hook);
+  constexpr int kQdisc = 8;
+  hook.attach_point = static_cast<bpf_tc_attach_point>(kQdisc);
+  hook.ifindex = args.i32(0);
+  hook.parent = args.u32(1);
+  uint32_t handle = args.u32(2);
+  std::string name = args.string(3);
+  if (!args.ok()) return nullptr;
+  Call(env, static_cast<const char*>(args.data()),
+       [&] { return SetQdisc(hook, handle, name.c_str(), 0) ? Work(&hook) : -EOPNOTSUPP; });
   return Undefined(env);
 }
 
@@ -89,6 +107,8 @@ void DefineTc(napi_env env, napi_value exports) {
          {
              {"tcHookCreate", OnHook<bpf_tc_hook_create>, "bpf_tc_hook_create"},
              {"tcHookDestroy", OnHook<bpf_tc_hook_destroy>, "bpf_tc_hook_destroy"},
+             {"qdiscCreate", OnQdisc<bpf_tc_hook_create>, "bpf_tc_hook_create"},
+             {"qdiscDestroy", OnQdisc<bpf_tc_hook_destroy>, "bpf_tc_hook_destroy"},
              {"tcAttach", Attach},
              {"tcDetach", Detach},
              {"tcQuery", Query},

@@ -16,11 +16,17 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   auto* program = args.handle<Program>(0);
   int ifindex = args.i32(1);
   uint32_t flags = args.u32(2);
+  bool replaces = args.boolean(3);
+  bpf_xdp_attach_opts options;
+  InitOptions(options);
+  options.old_prog_fd = args.i32(4);
   if (!args.ok()) return nullptr;
   auto fd = std::make_shared<UniqueFd>(UniqueFd::Duplicate(bpf_program__fd(program->get())));
   bool attached = Call(env, "bpf_xdp_attach", [&] {
     if (!fd->IsOpen()) return -EBADF;
-    return bpf_xdp_attach(ifindex, fd->get(), flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
+    bool is_known = options.old_prog_fd >= 0;
+    uint32_t how = !replaces ? XDP_FLAGS_UPDATE_IF_NOEXIST : is_known ? XDP_FLAGS_REPLACE : 0;
+    return bpf_xdp_attach(ifindex, fd->get(), flags | how, is_known ? &options : nullptr);
   });
   if (!attached) return nullptr;
   return WrapLink(env, program->object, [fd, ifindex, flags] {
@@ -30,6 +36,21 @@ napi_value Attach(napi_env env, napi_callback_info info) {
     options.old_prog_fd = fd->get();
     bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &options);
   });
+}
+
+napi_value Detach(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int ifindex = args.i32(0);
+  uint32_t flags = args.u32(1);
+  bpf_xdp_attach_opts options;
+  InitOptions(options);
+  options.old_prog_fd = args.i32(2);
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_xdp_detach", [&] {
+    if (options.old_prog_fd < 0) return bpf_xdp_detach(ifindex, flags, nullptr);
+    return bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &options);
+  });
+  return Undefined(env);
 }
 
 napi_value Query(napi_env env, napi_callback_info info) {
@@ -64,6 +85,7 @@ void DefineXdp(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"programAttachXdpByNetlink", Attach},
+             {"xdpDetach", Detach},
              {"xdpQuery", Query},
              {"interfaceIndex", InterfaceIndex},
          });

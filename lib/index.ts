@@ -20,24 +20,50 @@ export type { Anchor, AnchorOptions, AnchorTarget } from './attach/anchor.js'
 export type { CgroupOptions } from './attach/cgroup.js'
 export { type Interface, interfaceIndex } from './attach/interface.js'
 export { IterLink, type IterOptions } from './attach/iter.js'
+export {
+  type DetachOptions,
+  detachCgroup,
+  detachFlowDissector,
+  detachLirc,
+  detachNetkit,
+  detachSockmap,
+  detachTcx,
+} from './attach/detach.js'
+export type { ProgramReference } from './attach/reference.js'
 export type { KprobeMultiOptions, KprobeOptions, KsyscallOptions, ProbeMode } from './attach/kprobe.js'
 export type { NetfilterFamily, NetfilterHook, NetfilterOptions } from './attach/netfilter.js'
-export type { PerfEventName, PerfEventOptions } from './attach/perf-event.js'
+export type { OpenPerfEvent, PerfEventOptions } from './attach/perf-event.js'
+export type {
+  PerfEventName,
+  PerfEventRate,
+  PerfEventSource,
+  PerfEventTarget,
+} from './attach/perf-event-attr.js'
 export {
   type Attached,
   queryCgroup,
+  queryLirc,
   queryNetkit,
   queryNetns,
   querySockmap,
   queryTcx,
 } from './attach/query.js'
+export { Qdisc, type QdiscOptions } from './attach/qdisc.js'
 export { detachReuseport, detachSocket } from './attach/socket.js'
 export { TcFilter, TcHook, type TcOptions, type TcPoint } from './attach/tc.js'
 export type { NetkitOptions, TcxOptions } from './attach/tcx.js'
 export type { CookieOption } from './attach/tracepoint.js'
 export type { UprobeMultiOptions, UprobeOptions } from './attach/uprobe.js'
 export type { UsdtOptions } from './attach/usdt.js'
-export { queryXdp, XdpLink, type XdpMode, type XdpOptions, type XdpState } from './attach/xdp.js'
+export {
+  detachXdp,
+  queryXdp,
+  type XdpDetachOptions,
+  XdpLink,
+  type XdpMode,
+  type XdpOptions,
+  type XdpState,
+} from './attach/xdp.js'
 export { Btf, type BtfInfo, type BtfOptions, type DumpOptions } from './btf/btf.js'
 export type { Codec, CodecOptions } from './btf/codec.js'
 export { jsonReplacer } from './btf/json.js'
@@ -50,6 +76,7 @@ export type { VerifierStats } from './errors/verifier-log.js'
 export type { Iteration } from './events/iteration.js'
 export { OrderedEvents, type OrderOptions } from './events/ordered.js'
 export { PerfBuffer, type PerfBufferOptions } from './events/perf-buffer.js'
+export { PerfEvent, type PerfEventOpenOptions, type PerfEventValue } from './events/perf-event.js'
 export { EventReader, type EventReaderOptions } from './events/reader.js'
 export type { DrainCallback } from './events/record-source.js'
 export { RingBuffer, type RingBufferOptions } from './events/ring-buffer.js'
@@ -59,6 +86,7 @@ export type { Answer } from './features/answer.js'
 export { type AllFeatures, type Answers, features } from './features/features.js'
 export type { Machine, MountType } from './features/machine.js'
 export type { Isa, VerifierFeature } from './features/verifier.js'
+export { type CgroupAttachment, cgroupPrograms, cgroupTree } from './kernel/cgroups.js'
 // Short names for `import * as bpf from 'libbpf-node'`: bpf.Object, bpf.Map, bpf.programs(). Do not import Object and
 // Map by name, because they would shadow JavaScript's own.
 export { type Kind, listIds, listIds as ids } from './kernel/ids.js'
@@ -79,11 +107,20 @@ export {
   mapInfo,
   programInfo,
 } from './kernel/inventory.js'
+export {
+  type NetworkPrograms,
+  networkPrograms,
+  type TcAttachment,
+  type XdpAttachment,
+} from './kernel/network.js'
+export { type PerfAttachment, perfPrograms } from './kernel/perf.js'
 export { PIDFD_THREAD, Pidfd } from './kernel/pidfd.js'
 export { listPins, openPin, type Pin } from './kernel/pins.js'
+export { Token } from './kernel/token.js'
 export { type ExchangeKind, Link } from './links/link.js'
 export type * from './links/link-info.js'
 export { onlineCpus, possibleCpus } from './machine/cpus.js'
+export type { PinFolder } from './machine/pin-folder.js'
 export { kernelFunctions } from './machine/kallsyms.js'
 export { setMemlockRlimit } from './machine/memlock.js'
 export type { RawBatch } from './maps/batches.js'
@@ -102,6 +139,7 @@ export {
   BPF_NOEXIST,
   type InnerMap,
   type InnerMapOptions,
+  type MapBtf,
   type MapInfo,
   type MapOptions,
   type MapTypes,

@@ -392,9 +392,13 @@ export interface Binding {
 
   /**
    * `bpf_obj_get` of anything that is pinned: a descriptor that the caller has to close. Flags: BPF_F_RDONLY,
-   * BPF_F_WRONLY.
+   * BPF_F_WRONLY. The path is relative to `folderFd`, unless that is -1.
    */
-  pinOpen(path: string, flags: number): number
+  pinOpen(path: string, flags: number, folderFd: number): number
+  /** `bpf_obj_pin_opts`, with a path relative to `folderFd`. */
+  pinAt(fd: number, path: string, folderFd: number): void
+  /** `bpf_token_create`: a descriptor that the caller has to close. */
+  tokenCreate(folderFd: number): number
   /** `undefined` if it is the descriptor of something else. */
   descriptorKind(fd: number): 'map' | 'prog' | 'link' | undefined
   /**
@@ -443,6 +447,10 @@ export interface Binding {
   programUnload(program: ProgramHandle): void
   programPin(program: ProgramHandle, path: string): void
   programUnpin(program: ProgramHandle, path: string): void
+  /** `bpf_prog_bind_map` */
+  programBindMap(program: ProgramHandle, map: MapHandle): void
+  /** `bpf_program__assoc_struct_ops` */
+  programAssocStructOps(program: ProgramHandle, map: MapHandle): void
   programInfo(program: ProgramHandle): ProgramInfo
   /** `bpf_program__attach`: attaches by section name. `undefined` if libbpf does not attach programs of the section. */
   programAttach(program: ProgramHandle): LinkHandle | undefined
@@ -515,21 +523,8 @@ export interface Binding {
   programAttachLsm(program: ProgramHandle): LinkHandle
   /** `bpf_program__attach_freplace`. 0 and `undefined` are the target that was set before load. */
   programAttachFreplace(program: ProgramHandle, targetFd: number, name: string | undefined): LinkHandle
-  /**
-   * `perf_event_open` and `bpf_program__attach_perf_event_opts`. With `frequency`, `period` is in Hz. A `pid` or
-   * `cpu` of -1 is all.
-   */
-  programAttachPerfEvent(
-    program: ProgramHandle,
-    type: number,
-    config: bigint,
-    period: bigint,
-    frequency: boolean,
-    inherit: boolean,
-    pid: number,
-    cpu: number,
-    cookie: bigint,
-  ): LinkHandle
+  /** `bpf_program__attach_perf_event_opts` with a duplicate of the descriptor. */
+  programAttachPerfEvent(program: ProgramHandle, fd: number, cookie: bigint): LinkHandle
   /**
    * `bpf_link_create` with a descriptor or an ifindex as target: XDP (flags XDP_FLAGS_*), TCX, netkit, cgroup, netns,
    * sockmap. The anchor is a descriptor or an id, with BPF_F_BEFORE, BPF_F_AFTER and BPF_F_LINK in the flags. A
@@ -548,9 +543,28 @@ export interface Binding {
    * `bpf_prog_attach`, for kernels without such links. `linkClose` detaches the program. The link has no descriptor;
    * functions that need one fail with EOPNOTSUPP.
    */
-  programProgAttach(program: ProgramHandle, targetFd: number, attachType: number, flags: number): LinkHandle
-  /** `bpf_xdp_attach`, if no program is attached. `linkClose` detaches the program. */
-  programAttachXdpByNetlink(program: ProgramHandle, ifindex: number, flags: number): LinkHandle
+  programProgAttach(
+    program: ProgramHandle,
+    targetFd: number,
+    attachType: number,
+    flags: number,
+    replacedFd: number,
+  ): LinkHandle
+  /** `bpf_prog_detach_opts`. A `programFd` or revision of 0 is for any. */
+  programDetach(programFd: number, target: number, attachType: number, expectedRevision: bigint): void
+  /**
+   * `bpf_xdp_attach`, if no program is attached, or in place of the program `oldFd`; -1 for any. `linkClose` detaches
+   * the program.
+   */
+  programAttachXdpByNetlink(
+    program: ProgramHandle,
+    ifindex: number,
+    flags: number,
+    replaces: boolean,
+    oldFd: number,
+  ): LinkHandle
+  /** `bpf_xdp_detach`. With an `oldFd` of -1, whatever program it is. */
+  xdpDetach(ifindex: number, flags: number, oldFd: number): void
   /** `bpf_program__attach_netfilter` */
   programAttachNetfilter(
     program: ProgramHandle,
@@ -589,10 +603,53 @@ export interface Binding {
    */
   interfaceIndex(name: string): number | undefined
 
+  // ---- perf events: binding/perf_event.cc
+
+  /**
+   * `perf_event_open`: a descriptor that the caller has to close. Reading it gives the value and the times. A `pid` or
+   * `cpu` of -1 is all. `period` is a frequency in Hz with bit 0. The other `bits`: 1 inherit, 2 disabled, 3 pinned,
+   * 4 exclusive; exclude 5 user, 6 kernel, 7 hypervisor, 8 idle, 9 host, 10 guest; 11 `pid` is the descriptor of a cgroup.
+   * Breakpoints have their address in `config1` and their length in `config2`.
+   */
+  perfEventOpen(
+    type: number,
+    config: bigint,
+    config1: bigint,
+    config2: bigint,
+    breakpointType: number,
+    period: bigint,
+    bits: number,
+    pid: number,
+    cpu: number,
+  ): number
+  /** The value, and for how many nanoseconds it was enabled and really counted. ENODATA in the state of an error. */
+  perfEventRead(fd: number): BigUint64Array
+  /** 0 enable, 1 disable, 2 reset. */
+  perfEventControl(fd: number, request: number): void
+  /**
+   * `bpf_task_fd_query`: the program of a perf event or a raw tracepoint that a process has a descriptor of. `undefined`
+   * for other descriptors. Types: BPF_FD_TYPE_* of linux/bpf.h.
+   */
+  taskFdQuery(
+    pid: number,
+    fd: number,
+  ): { programId: number; type: number; name: string; offset: bigint; address: bigint } | undefined
+
+  // ---- netlink: binding/netlink.cc
+
+  /**
+   * Sends a request for a dump with a header of the given type, such as RTM_GETLINK, and this body. Returns all messages
+   * of the answer, with their headers, each padded to 4 bytes. Protocols: NETLINK_* of linux/netlink.h.
+   */
+  netlinkDump(protocol: number, type: number, body: Uint8Array): Uint8Array
+
   // ---- traffic control: binding/tc.cc. `point`: 1 ingress, 2 egress, 3 both (only to create and destroy), 4 `parent`.
 
   tcHookCreate(ifindex: number, point: number, parent: number): void
   tcHookDestroy(ifindex: number, point: number, parent: number): void
+  /** The same for a qdisc by its name: BPF_TC_QDISC. The kernel chooses a handle of 0. */
+  qdiscCreate(ifindex: number, parent: number, handle: number, name: string): void
+  qdiscDestroy(ifindex: number, parent: number, handle: number, name: string): void
   /** The kernel chooses a handle or priority of 0. */
   tcAttach(
     ifindex: number,
@@ -647,6 +704,10 @@ export interface Binding {
   /** The declaration of the inner maps of a map of maps, until load. `undefined` if there is none. */
   mapInnerMap(map: MapHandle): MapHandle | undefined
   mapSetInnerMapFd(map: MapHandle, fd: number): void
+  /** `bpf_map__set_exclusive_program`. EINVAL if the program belongs to another object. */
+  mapSetExclusiveProgram(map: MapHandle, program: ProgramHandle): void
+  /** The name of the program. */
+  mapExclusiveProgram(map: MapHandle): string | undefined
   mapReuseFd(map: MapHandle, fd: number): void
   /** -1 before load. */
   mapFd(map: MapHandle): number
@@ -725,7 +786,7 @@ export interface Binding {
   mapInfo(map: MapHandle): MapInfo
   /**
    * `bpf_map_create`. The handle owns the map. If `btfFd` is not negative, the map has BTF types, unless the kernel
-   * refuses them.
+   * refuses them and they are not required. `tokenFd` is -1 without a token.
    */
   mapCreate(
     type: number,
@@ -741,6 +802,9 @@ export interface Binding {
     btfFd: number,
     btfKeyTypeId: number,
     btfValueTypeId: number,
+    tokenFd: number,
+    exclusiveHash: Uint8Array | undefined,
+    requiresBtf: boolean,
   ): MapHandle
   /** The handle owns a duplicate of the descriptor. */
   mapFromFd(fd: number): MapHandle
@@ -877,7 +941,8 @@ export interface Binding {
   linkPin(link: LinkHandle, path: string): void
   linkUnpin(link: LinkHandle): void
   linkPinPath(link: LinkHandle): string | undefined
-  linkUpdateProgram(link: LinkHandle, program: ProgramHandle): void
+  /** `bpf_link_update` with BPF_F_REPLACE if `expectedFd` is not -1, otherwise `bpf_link__update_program`. */
+  linkUpdateProgram(link: LinkHandle, program: ProgramHandle, expectedFd: number): void
   linkUpdateMap(link: LinkHandle, map: MapHandle): void
   linkInfo(link: LinkHandle): LinkInfo
   /** `bpf_iter_create`: a descriptor to read from, which the caller has to close. */
@@ -1001,6 +1066,8 @@ export interface Binding {
 
   // ---- BTF: binding/btf.cc
 
+  /** `bpf_btf_load`: a descriptor that the caller has to close. `tokenFd` is -1 without a token. */
+  btfLoad(btf: BtfHandle, tokenFd: number): number
   /** `btf__load_vmlinux_btf`. */
   btfLoadKernel(): BtfHandle
   /** `btf__load_module_btf`: split BTF, with the kernel's as its base. */

@@ -90,7 +90,7 @@ class Args {
   void Reject(size_t i, const char* what);
 
  private:
-  static constexpr size_t kMost = 13;
+  static constexpr size_t kMost = 16;
 
   template <class T>
   T* HandleIn(size_t i, napi_value value) {

@@ -7,6 +7,12 @@
 
 #include <cerrno>
 
+#if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 7
+inline int bpf_program__assoc_struct_ops(bpf_program*, bpf_map*, void*) { return -EOPNOTSUPP; }
+inline int bpf_map__set_exclusive_program(bpf_map*, bpf_program*) { return -EOPNOTSUPP; }
+inline bpf_program* bpf_map__exclusive_program(bpf_map*) { return nullptr; }
+#endif
+
 #if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 6
 inline int bpf_object__prepare(bpf_object*) { return -EOPNOTSUPP; }
 inline int bpf_prog_stream_read(int, uint32_t, void*, uint32_t, void*) { return -EOPNOTSUPP; }
@@ -79,4 +85,26 @@ auto SetCgroupAnchor(T& to, int fd, uint32_t id, uint64_t revision, int) -> decl
 template <class T>
 bool SetCgroupAnchor(T&, int fd, uint32_t id, uint64_t revision, long) {
   return fd == 0 && id == 0 && revision == 0;
+}
+
+template <class T>
+auto SetQdisc(T& to, uint32_t handle, const char* name, int) -> decltype(to.qdisc, true) {
+  to.handle = handle;
+  to.qdisc = name;
+  return true;
+}
+template <class T>
+bool SetQdisc(T&, uint32_t, const char*, long) {
+  return false;
+}
+
+template <class T>
+auto SetExclusiveHash(T& to, const void* hash, uint32_t size, int) -> decltype(to.excl_prog_hash, true) {
+  to.excl_prog_hash = hash;
+  to.excl_prog_hash_size = size;
+  return true;
+}
+template <class T>
+bool SetExclusiveHash(T&, const void*, uint32_t size, long) {
+  return size == 0;
 }

@@ -7,6 +7,7 @@ import { attachTypeName } from '../native/type-names.js'
 import { type AnchorOptions, anchorNumbers, whyNoPlace } from './anchor.js'
 import { attachTo, type Hook } from './attachable.js'
 import { withFd } from './file.js'
+import { type ProgramReference, withProgramFd } from './reference.js'
 
 /** Anchors require Linux 6.17. */
 export interface CgroupOptions extends AnchorOptions {
@@ -19,11 +20,16 @@ export interface CgroupOptions extends AnchorOptions {
    * made, which allows `multi`.
    */
   allow?: 'none' | 'override' | 'multi'
+  /**
+   * With `allow: 'multi'`: takes the place of this program atomically, in the order of the programs as well. (Linux 5.6)
+   */
+  replace?: ProgramReference
 }
 
 /** BPF_F_ALLOW_* of linux/bpf.h. */
 const allows = { none: 0, override: 1 << 0, multi: 1 << 1 } as const
 const BPF_F_PREORDER = 1 << 6
+const BPF_F_REPLACE = 1 << 2
 
 export function attachCgroup(program: Attachable, cgroup: string | number, options: CgroupOptions): Link {
   const place = anchorNumbers(options)
@@ -36,6 +42,9 @@ export function attachCgroup(program: Attachable, cgroup: string | number, optio
   if (options.allow !== undefined && hasPlace) {
     throw new TypeError('allow attaches without a link, so anchor, revision and preorder cannot be given')
   }
+  if (options.replace !== undefined && allow !== 'multi') {
+    throw new TypeError("replace is for programs without a link, so it goes with allow: 'multi'")
+  }
   const type = program.attachType
   const target = String(cgroup)
   const hook: Hook = {
@@ -44,6 +53,9 @@ export function attachCgroup(program: Attachable, cgroup: string | number, optio
     ...(hasPlace ? { since: '6.17' } : {}),
     reason: ({ errno }) => {
       if (errno === constants.errno.EBADF) return 'it is not a folder of a cgroup v2 file system'
+      if (errno === constants.errno.ENOENT && options.replace !== undefined) {
+        return 'the program to replace is not attached there, or it is attached with a link'
+      }
       if (errno === constants.errno.EPERM) {
         return "not permitted: CAP_NET_ADMIN is required, and no parent cgroup may have a program that was attached with allow 'none'"
       }
@@ -53,7 +65,12 @@ export function attachCgroup(program: Attachable, cgroup: string | number, optio
   return withFd(cgroup, `attach program '${program.name}' to ${hook.what}`, (fd) =>
     attachTo(program, hook, () => {
       // Before Linux 5.7 there are no links for cgroups; `multi` comes closest.
-      if (allow !== undefined) return native.programProgAttach(program.handle, fd, type, allows[allow])
+      if (allow !== undefined) {
+        return withProgramFd(options.replace, 'replace the program of a cgroup', (old) => {
+          const replaces = old === undefined ? 0 : BPF_F_REPLACE
+          return native.programProgAttach(program.handle, fd, type, allows[allow] | replaces, old ?? 0)
+        })
+      }
       return native.programLinkCreate(program.handle, fd, type, flags, place.fd, place.id, place.revision)
     }),
   )

@@ -63,6 +63,7 @@ const takes = {
   attachNetfilter: { types: ['netfilter'] },
   attachSockmap: { types: ['sk_skb', 'sk_msg'] },
   attachIter: { types: ['tracing'], attachTypes: ['trace_iter'], section: 'iter' },
+  attachLirc: { types: ['lirc_mode2'] },
   attachSocket: { types: ['socket_filter'] },
   attachReuseport: { types: ['sk_reuseport', 'socket_filter'] },
 } satisfies Record<string, Takes>
@@ -148,7 +149,6 @@ const notAttached: Partial<Record<ProgramType, string>> = {
   lwt_seg6local:
     "pin the program and give it to a route: 'ip -6 route add ... encap seg6local action End.BPF endpoint object-pinned PATH ...'",
   sched_act: "pin the program and give it to a filter: 'tc filter add ... action bpf object-pinned PATH'",
-  lirc_mode2: "pin the program and use 'ir-keytable'",
 }
 
 /** "; use attachXdp()", or nothing if no method fits. */

@@ -58,6 +58,15 @@ export function querySockmap(
   return query(map.fd, type, `map '${map.name}'`, 0)
 }
 
+/**
+ * Lists the programs of an infrared receiver. (`bpf_prog_query_opts`, Linux 4.18)
+ *
+ * @param device - its file, such as '/dev/lirc0', or a descriptor of it
+ */
+export function queryLirc(device: string | number): Attached {
+  return withFd(device, `query lirc_mode2 of ${device}`, (fd) => query(fd, 'lirc_mode2', String(device), 0))
+}
+
 function query(target: number, type: AttachType, name: string, flags: number): Attached {
   const withLinks = /^(tcx|netkit)_/.test(type)
   const number = attachTypeNumber(type)

@@ -24,7 +24,7 @@ export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>
   const { fd } = map
   return attachTo(program, hook, () => {
     // Before Linux 6.10 there are no links for sockmaps: the program stays attached as long as the map exists.
-    if (kernelIsOlderThan('6.10')) return native.programProgAttach(program.handle, fd, type, 0)
+    if (kernelIsOlderThan('6.10')) return native.programProgAttach(program.handle, fd, type, 0, 0)
     return native.programLinkCreate(program.handle, fd, type, 0, 0, 0, 0n)
   })
 }

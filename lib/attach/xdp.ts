@@ -1,15 +1,17 @@
 import { constants } from 'node:os'
-import type { LinkHandle } from '../../types/binding.js'
+import type { LinkHandle, NativeError } from '../../types/binding.js'
 import { attempt } from '../errors/attempt.js'
 import { ENOTSUPP } from '../errors/errno.js'
 import { BpfError } from '../errors/errors.js'
 import type { Attachable, LinkSubject } from '../links/attachment.js'
 import { Link } from '../links/link.js'
-import { kernelIsOlderThan } from '../machine/kernel-version.js'
+import type { Capability } from '../machine/capabilities.js'
+import { kernelIsOlderThan, tooOldFor } from '../machine/kernel-version.js'
 import { native } from '../native/binding.js'
 import { attachTypeName, attachTypeNumber } from '../native/type-names.js'
 import { type Hook, subjectOf } from './attachable.js'
 import { type Interface, interfaceIndex } from './interface.js'
+import { type ProgramReference, withProgramFd } from './reference.js'
 
 /**
  * Where the program runs: in the driver (`native`), in the network stack (`generic`, slower, for every device), or on
@@ -22,6 +24,20 @@ export interface XdpOptions {
    * Uses only this mode. By default native is tried first, then generic; {@link XdpLink.mode} tells which one was used.
    */
   mode?: XdpMode
+  /**
+   * Attaches the program with netlink instead of a link, atomically in place of the one that is there: of this program,
+   * or with `true` of any, and also if there is none. Programs that were attached with a link cannot be replaced like
+   * this; see {@link Link.update}. The program stays attached after the process ends, until the link is closed. (Linux
+   * 5.7; `true` 4.8)
+   */
+  replace?: ProgramReference | true
+}
+
+export interface XdpDetachOptions {
+  /** Where the program runs; by default, where there is one. */
+  mode?: XdpMode
+  /** Fails with EEXIST if another program is attached. (Linux 5.7) */
+  program?: ProgramReference
 }
 
 /** The XDP programs of an interface, from `bpf_xdp_query`. Ids are 0 where there is no program. */
@@ -56,18 +72,18 @@ export class XdpLink extends Link {
   }
 }
 
-export function attachXdp(program: Attachable, to: Interface, { mode }: XdpOptions): XdpLink {
+export function attachXdp(program: Attachable, to: Interface, { mode, replace }: XdpOptions): XdpLink {
   const ifindex = interfaceIndex(to)
-  if (mode !== undefined && !(mode in flags)) {
-    throw new TypeError(`XDP mode '${mode}' does not exist; choose from ${Object.keys(flags).join(', ')}`)
-  }
+  expectMode(mode)
   const attachAs = (as: XdpMode): XdpLink => {
     const hook: Hook = {
       what: `XDP of '${to}' (${as})`,
       target: String(to),
-      reason: ({ errno }) => whyNoXdp(errno, to, as, attachTypeName(program.attachType)),
+      reason: ({ errno }) =>
+        (replace === undefined ? undefined : whyNotReplaced(errno)) ??
+        whyNoXdp(errno, to, as, attachTypeName(program.attachType)),
     }
-    const handle = attempt(subjectOf(program, hook), () => attachNumber(program, ifindex, flags[as]))
+    const handle = attempt(subjectOf(program, hook), () => attachNumber(program, ifindex, flags[as], replace))
     const subject = { ...program.subject, target: String(to) }
     return program.own((onClose) => new XdpLink(handle, subject, onClose, as, ifindex))
   }
@@ -88,14 +104,76 @@ export function queryXdp(of: Interface): XdpState {
   return { mode: attachModes[attachMode], ...rest }
 }
 
-function attachNumber(program: Attachable, ifindex: number, mode: number): LinkHandle {
-  if (kernelIsOlderThan('5.9')) return native.programAttachXdpByNetlink(program.handle, ifindex, mode)
+/**
+ * Detaches an XDP program that was attached with netlink, by this process or another one such as `ip`.
+ * (`bpf_xdp_detach`, Linux 4.8)
+ *
+ * @throws BpfError EBUSY if it was attached with a link: `Link.fromId(id).detach()` takes that off; ENOENT if there is
+ * none
+ *
+ * @example
+ * detachXdp('eth0', { program: { programId: queryXdp('eth0').programId } })
+ */
+export function detachXdp(from: Interface, { mode, program }: XdpDetachOptions = {}): void {
+  const ifindex = interfaceIndex(from)
+  expectMode(mode)
+  const what = `detach XDP from '${from}'`
+  const { EBUSY, EEXIST, EINVAL } = constants.errno
+  const subject = {
+    what,
+    target: String(from),
+    capabilities: (): Capability[] => ['CAP_NET_ADMIN'],
+    reason: ({ errno }: NativeError) => {
+      if (errno === EBUSY) return 'it was attached with a link, which Link.fromId(id).detach() takes off'
+      if (errno === EEXIST) return 'another program is attached'
+      return errno === EINVAL ? tooOldFor(program === undefined ? undefined : '5.7') : undefined
+    },
+  }
+  const there = queryXdp(from)
+  const found = mode === undefined ? there.programId : there[`${mode}ProgramId`]
+  if (there.mode === undefined || (mode !== undefined && found === 0)) {
+    throw new BpfError(`${what}: no program is attached${mode === undefined ? '' : ` in ${mode} mode`} (ENOENT)`, {
+      code: 'ENOENT',
+      errno: constants.errno.ENOENT,
+      operation: 'bpf_xdp_detach',
+      target: String(from),
+    })
+  }
+  // With programs in several modes the kernel has to be told which one is meant.
+  if (mode === undefined && there.mode === 'several')
+    throw new TypeError(`${what}: there are programs in several modes, so the option mode is required`)
+  const where = flags[mode ?? (there.mode as XdpMode)]
+  withProgramFd(program, what, (fd) => attempt(subject, () => native.xdpDetach(ifindex, where, fd ?? -1)))
+}
+
+function expectMode(mode: XdpMode | undefined): void {
+  if (mode === undefined || Object.hasOwn(flags, mode)) return
+  throw new TypeError(`XDP mode '${mode}' does not exist; choose from ${Object.keys(flags).join(', ')}`)
+}
+
+function attachNumber(
+  program: Attachable,
+  ifindex: number,
+  mode: number,
+  replace: XdpOptions['replace'],
+): LinkHandle {
+  const attach = (replaces: boolean, old: number): LinkHandle =>
+    native.programAttachXdpByNetlink(program.handle, ifindex, mode, replaces, old)
+  if (replace === true) return attach(true, -1)
+  if (replace !== undefined) return withProgramFd(replace, 'replace an XDP program', (fd) => attach(true, fd!))
+  if (kernelIsOlderThan('5.9')) return attach(false, -1)
   return native.programLinkCreate(program.handle, ifindex, attachTypeNumber('xdp'), mode, 0, 0, 0n)
 }
 
 function isDriversRefusal(errno: number): boolean {
   const { EBUSY, EEXIST, EPERM, ENODEV } = constants.errno
   return ![EBUSY, EEXIST, EPERM, ENODEV].includes(errno)
+}
+
+function whyNotReplaced(errno: number): string | undefined {
+  const { EBUSY, EEXIST } = constants.errno
+  if (errno === EBUSY) return 'the program there was attached with a link; its program is replaced with update()'
+  return errno === EEXIST ? 'another program than the given one is attached, or one in another mode' : undefined
 }
 
 function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: string): string | undefined {

@@ -264,6 +264,23 @@ export class Btf implements Disposable {
     )
   }
 
+  /**
+   * Loads the types into the kernel, and passes `use` a descriptor that is only open during the call. (`bpf_btf_load`,
+   * Linux 4.18)
+   *
+   * @param token - the descriptor of a token; -1 for none
+   * @internal
+   */
+  inKernel<T>(token: number, use: (fd: number) => T): T {
+    const subject = { what: 'load BTF into the kernel', capabilities: () => ['CAP_BPF' as const] }
+    const fd = attempt(subject, () => native.btfLoad(this.#handle, token))
+    try {
+      return use(fd)
+    } finally {
+      native.descriptorClose(fd)
+    }
+  }
+
   /** Frees the native memory. `types` and codecs can still be used. Closing twice is fine. */
   close(): void {
     native.btfClose(this.#handle)

@@ -80,6 +80,16 @@ export function openAnyMap(reference: Reference, options?: OpenFlags): BpfMap<un
 export const openLink = (reference: Reference): Link =>
   reference.by === 'pinned' ? Link.open(reference.text) : Link.fromId(idOfOne('link', reference))
 
+/** The full name of a program; `undefined` if it is gone, or this process may not open it. */
+export function programName(id: number): string | undefined {
+  try {
+    using program = Program.fromId(id)
+    return program.name
+  } catch {
+    return undefined
+  }
+}
+
 /** The paths of what is pinned in the BPF file systems, by id. */
 export function pinsOf(kind: Kind): Map<number, string[]> {
   const paths = new Map<number, string[]>()

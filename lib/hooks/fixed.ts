@@ -1,5 +1,5 @@
 // Hooks that every kernel has by the same name from some version on: those of cgroups and networks, and perf events.
-import { hardware, software } from '../attach/perf-event.js'
+import { hardware, software } from '../attach/perf-event-attr.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import type { Hook, HookKind, HookParameter } from './hook.js'
 import { membersOf } from './members.js'

@@ -7,6 +7,7 @@ import { Link } from '../links/link.js'
 import type { LinkInfo } from '../links/link-info.js'
 import { BpfMap } from '../maps/map.js'
 import { typedMap } from '../maps/open-map.js'
+import type { PinFolder } from '../machine/pin-folder.js'
 import type { MapInfo, OpenFlags } from '../maps/types.js'
 import { native } from '../native/binding.js'
 import type { ProgramOptions } from '../programs/foreign.js'
@@ -26,7 +27,8 @@ export type Pin = { readonly path: string } & (
  * The keys and values of a map have the types of the BTF that it was created with; without BTF they are bytes. A link
  * detaches when it is closed, unless it is still pinned. (`bpf_obj_get`, Linux 4.4)
  *
- * @param options - `flags`: for maps, see {@link OpenFlags}; `section`: for programs, see {@link ProgramOptions}
+ * @param options - `flags`: for maps, see {@link OpenFlags}; `section`: for programs, see {@link ProgramOptions};
+ * `folder`: a descriptor of the folder that the path is relative to (Linux 6.5)
  *
  * @example
  * using pinned = openPin('/sys/fs/bpf/counts')
@@ -34,9 +36,9 @@ export type Pin = { readonly path: string } & (
  */
 export function openPin(
   path: string,
-  { flags = 0, ...options }: OpenFlags & ProgramOptions = {},
+  { flags = 0, folder = -1, ...options }: OpenFlags & ProgramOptions & PinFolder = {},
 ): Program | BpfMap<unknown, unknown> | Link {
-  return withPin(path, flags, (fd, kind) => {
+  return withPin(path, { flags, folder }, (fd, kind) => {
     if (kind === 'prog') return Program.fromFd(fd, options)
     if (kind === 'map') return typedMap<unknown, unknown>(native.mapFromFd(fd))
     return Link.fromFd(fd)
@@ -53,7 +55,7 @@ export function openPin(
 export function* listPins(folder = '/sys/fs/bpf'): Generator<Pin, undefined> {
   for (const path of filesIn(folder)) {
     try {
-      yield withPin(path, 0, (fd, kind) => pinOf(path, fd, kind))
+      yield withPin(path, {}, (fd, kind) => pinOf(path, fd, kind))
     } catch (error) {
       if (error instanceof BpfError && error.code === 'ENOENT') continue
       throw error
@@ -75,9 +77,13 @@ function pinOf(path: string, fd: number, kind: 'map' | 'prog' | 'link'): Pin {
   return { path, kind, info: link.info() }
 }
 
-function withPin<T>(path: string, flags: number, use: (fd: number, kind: 'map' | 'prog' | 'link') => T): T {
+function withPin<T>(
+  path: string,
+  { flags = 0, folder = -1 }: OpenFlags & PinFolder,
+  use: (fd: number, kind: 'map' | 'prog' | 'link') => T,
+): T {
   const subject = { what: `open the pin ${path}`, target: path, arguments: ['path', 'flags'] }
-  const fd = attempt(subject, () => native.pinOpen(path, flags))
+  const fd = attempt(subject, () => native.pinOpen(path, flags, folder))
   try {
     const kind = native.descriptorKind(fd)
     if (kind === undefined) {

@@ -4,7 +4,9 @@ import { attempt, attemptAsync } from '../errors/attempt.js'
 import { ENOTSUPP, errnoName } from '../errors/errno.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
+import { type ProgramReference, withProgramFd } from '../attach/reference.js'
 import { whyNotPinned } from '../errors/pins.js'
+import { pinAt, type PinFolder } from '../machine/pin-folder.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { mapHandles } from '../native/handles.js'
@@ -163,8 +165,12 @@ export class Link implements Disposable, AsyncDisposable {
   /**
    * Pins the link to a file in a BPF file system, so that the program stays attached when the process ends.
    * (`bpf_link__pin`, Linux 5.7)
+   *
+   * @param options - `folder`: a descriptor of the folder that `path` is relative to (`bpf_obj_pin_opts`, Linux 6.5);
+   * {@link pinPath} and {@link unpin} do not know such a pin
    */
-  pin(path: string): void {
+  pin(path: string, { folder }: PinFolder = {}): void {
+    if (folder !== undefined) return pinAt(this.#subject, 'link', this.fd, path, folder)
     this.#do(
       `pin to ${path}`,
       () => native.linkPin(this.#handle, path),
@@ -184,21 +190,30 @@ export class Link implements Disposable, AsyncDisposable {
    * This works for XDP, TCX, netkit, cgroups, network namespaces, iterators, sockmaps (Linux 6.10), and programs that
    * are {@link Program.replaceable}. (`bpf_link__update_program`, Linux 5.7)
    *
+   * @param options - `expected`: fails if another program is attached, because somebody else has replaced it: with EPERM,
+   * with EINVAL for sockmaps (`bpf_link_update`)
    * @throws BpfError ENOLINK if the target no longer exists
    */
-  update(program: Program): void {
+  update(program: Program, { expected }: { expected?: ProgramReference } = {}): void {
     const to = attachablePrograms.of(program)
     const dispatcher = this.#reattach?.dispatcher
+    if (expected !== undefined && dispatcher !== undefined)
+      throw new TypeError('expected: the link of a replaceable program is updated by this process only')
     // Throws if the program is not loaded.
     program.fd
     this.#do(
       `update to program '${program.name}'`,
       () => {
-        if (dispatcher !== undefined) dispatcher.pointTo(program.fd)
-        else native.linkUpdateProgram(this.#handle, to.handle)
+        if (dispatcher !== undefined) return dispatcher.pointTo(program.fd)
+        withProgramFd(expected, 'update a link', (fd) =>
+          native.linkUpdateProgram(this.#handle, to.handle, fd ?? -1),
+        )
       },
       (error) => {
-        const { EINVAL } = constants.errno
+        const { EINVAL, EPERM } = constants.errno
+        if (error.errno === EPERM && expected !== undefined)
+          return 'another program than the expected one is attached'
+
         if (error.errno !== EINVAL || native.linkFd(this.#handle) < 0) return this.#whyNotSupported(error)
         return 'the program has another type, or the program of such a link cannot be replaced'
       },

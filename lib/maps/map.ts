@@ -23,6 +23,7 @@ import { wrongLayout } from './limits.js'
 import { MappedArena, MappedArray, mapMemory } from './mapped-array.js'
 import { sumValues } from './per-cpu.js'
 import { declare, doWith, MapProperties, stateError } from './properties.js'
+import { withCodecs, withKernelTypes } from './map-btf.js'
 import { elementReason, withoutKeys } from './reasons.js'
 import { BPF_F_STACK_BUILD_ID, stackCodec, stackIdCodec } from './stack-codec.js'
 import {
@@ -53,6 +54,11 @@ const createArguments = [
   'numaNode',
   'innerMap',
   'ifindex',
+  'btf',
+  'btf.key',
+  'btf.value',
+  'token',
+  'exclusiveHash',
 ]
 
 /** Checks that callers without a type checker pass a map. @internal */
@@ -142,10 +148,15 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
    * @throws TypeError if an option has the wrong type, or a codec is not one
    */
   static create<K = Uint8Array, V = Uint8Array, W = V>(options: MapOptions<K, V>): BpfMap<K, V, W> {
-    return BpfMap.#create(options)
+    const token = typeof options.token === 'object' ? options.token.fd : (options.token ?? -1)
+    return withKernelTypes(options.btf, token, (types) => BpfMap.#create(withCodecs(options), types, token))
   }
 
-  static #create<K, V, W>(options: MapOptions<K, V>, types?: KernelTypes): BpfMap<K, V, W> {
+  static #create<K, V, W>(
+    options: MapOptions<K, V>,
+    types?: KernelTypes,
+    token = -1,
+  ): BpfMap<K, V, W> {
     const { type, name, keySize, valueSize, maxEntries } = options
     const { flags = 0, extra = 0n, numaNode = 0, ifindex = 0 } = options
     const number = mapTypeNumber(type)
@@ -170,6 +181,9 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
         types?.fd() ?? -1,
         types?.key ?? 0,
         types?.value ?? 0,
+        token,
+        options.exclusiveHash,
+        options.btf !== undefined,
       ),
     )
     if (options.innerMap !== undefined) map.#inner = options.innerMap.#declaration()

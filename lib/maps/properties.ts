@@ -1,11 +1,13 @@
 import type { MapHandle } from '../../types/binding.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
+import { pinAt, type PinFolder } from '../machine/pin-folder.js'
+import type { Program } from '../programs/program.js'
 import type { Subject } from '../errors/explain.js'
 import { attachableMaps, type Owner } from '../links/attachment.js'
 import { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
-import { mapHandles } from '../native/handles.js'
+import { mapHandles, programHandles } from '../native/handles.js'
 import type { MapType } from '../native/map-types.js'
 import { mapTypeName, mapTypeNumber } from '../native/type-names.js'
 import { kernelFacts } from './fdinfo.js'
@@ -178,6 +180,27 @@ export abstract class MapProperties implements Disposable {
     declare(this, 'set the initial value', () => native.mapSetInitialValue(this.#handle, value))
   }
 
+  /**
+   * The name of the only program that may use the map; see {@link setExclusiveProgram}.
+   * (`bpf_map__exclusive_program`)
+   */
+  get exclusiveProgram(): string | undefined {
+    return declare(this, 'read the exclusive program', () => native.mapExclusiveProgram(this.#handle))
+  }
+
+  /**
+   * Makes the kernel refuse all other programs that use the map. Call it before load. (`bpf_map__set_exclusive_program`,
+   * Linux 6.18)
+   *
+   * @param program - a program of the same object
+   */
+  setExclusiveProgram(program: Program): void {
+    const handle = programHandles.of(program)
+    declare(this, `make it exclusive to program '${program.name}'`, () =>
+      native.mapSetExclusiveProgram(this.#handle, handle),
+    )
+  }
+
   // ---- The map in the kernel
 
   /**
@@ -259,9 +282,12 @@ export abstract class MapProperties implements Disposable {
   /**
    * Pins the map to a path in a BPF file system, so that it stays when the process exits. Without a path it is pinned
    * to {@link pinPath}. (`bpf_map__pin`)
+   *
+   * @param options - `folder`: a descriptor of the folder that `path` is relative to (`bpf_obj_pin_opts`, Linux 6.5)
    */
-  pin(path?: string): void {
-    this.fd
+  pin(path?: string, { folder }: PinFolder = {}): void {
+    const { fd } = this
+    if (folder !== undefined) return pinAt({ map: this.name }, `map '${this.name}'`, fd, path, folder)
     doWith(this, `pin to ${path ?? 'its pin path'}`, () => native.mapPin(this.#handle, path), path)
   }
 

@@ -1,3 +1,4 @@
+import type { Btf } from '../btf/btf.js'
 import type { Codec } from '../btf/codec.js'
 import type { Plan } from '../btf/plan.js'
 import type { MapType } from '../native/map-types.js'
@@ -70,6 +71,27 @@ export interface MapOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, 
   /** For maps of maps: an example of the maps that it will hold. */
   innerMap?: BpfMap<unknown, unknown>
   ifindex?: number
+  /** The types of keys and values, which the kernel keeps. Keys and values have these types where there is no codec. */
+  btf?: MapBtf
+  /** A {@link Token}, or its descriptor: the permissions of whoever mounted a BPF file system. (Linux 6.9) */
+  token?: { readonly fd: number } | number
+  /**
+   * Only the program with this hash may use the map: SHA-256 of its instructions, as libbpf computes it for
+   * {@link BpfMap.setExclusiveProgram}. (Linux 6.18)
+   */
+  exclusiveHash?: Uint8Array
+}
+
+/**
+ * The BTF types of a map. Values with locks, timers, kptrs, lists and trees require them, and tools show such maps by
+ * their members. (Linux 4.18)
+ */
+export interface MapBtf {
+  /** Is loaded into the kernel; you may close it afterwards. */
+  types: Btf
+  /** The names or ids of the types in it. */
+  key: string | number
+  value: string | number
 }
 
 /** How {@link BpfMap.fromId}, {@link BpfMap.fromPin}, {@link openMap} and {@link openPin} open a map. */

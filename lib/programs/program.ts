@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import type { ProgramHandle } from '../../types/binding.js'
 import { attachCgroup, type CgroupOptions } from '../attach/cgroup.js'
 import type { Interface } from '../attach/interface.js'
@@ -12,9 +13,15 @@ import {
   type KprobeOptions,
   type KsyscallOptions,
 } from '../attach/kprobe.js'
+import { attachLirc } from '../attach/lirc.js'
 import { attachNetfilter, type NetfilterOptions } from '../attach/netfilter.js'
 import { attachNetns } from '../attach/netns.js'
-import { attachPerfEvent, attachPerfEventOnCpus, type PerfEventOptions } from '../attach/perf-event.js'
+import {
+  attachPerfEvent,
+  attachPerfEventOnCpus,
+  type OpenPerfEvent,
+  type PerfEventOptions,
+} from '../attach/perf-event.js'
 import { refusalOf } from '../attach/refusal.js'
 import { tryAttach } from '../attach/section.js'
 import { attachReuseport, attachSocket } from '../attach/socket.js'
@@ -41,9 +48,10 @@ import { type Attachable, attachablePrograms, type Dispatcher, type Owner } from
 import type { Link } from '../links/link.js'
 import { capabilitiesFor } from '../machine/capabilities.js'
 import { tooOldFor } from '../machine/kernel-version.js'
+import { pinAt, type PinFolder } from '../machine/pin-folder.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
-import { programHandles } from '../native/handles.js'
+import { mapHandles, programHandles } from '../native/handles.js'
 import {
   type AttachType,
   attachTypeName,
@@ -112,7 +120,7 @@ export class Program implements Disposable {
    */
   static fromPin(path: string, options: ProgramOptions = {}): Program {
     const subject = { what: `open the pinned program ${path}`, target: path, arguments: ['path'] }
-    return Program.#adopt(adopt(subject, () => native.pinOpen(path, 0), options))
+    return Program.#adopt(adopt(subject, () => native.pinOpen(path, 0, -1), options))
   }
 
   /**
@@ -556,9 +564,19 @@ export class Program implements Disposable {
   /**
    * Runs the program whenever a performance counter or a clock has advanced by a period: sampling. The link owns the
    * perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9)
+   *
+   * Give it what to count and where, or a {@link PerfEvent} or another open event, whose descriptor the link duplicates.
+   * A hardware breakpoint runs the program at each access to an address, without a period. A tracepoint is for
+   * SEC("tracepoint") programs, which then run each time in every process.
+   *
+   * @example
+   * // Who writes to this variable of a process?
+   * program.attachPerfEvent({ event: { breakpoint: address, on: 'write', length: 8 }, pid })
    */
-  attachPerfEvent(options: PerfEventOptions): Link {
-    return attachPerfEvent(this.#attachableBy('attachPerfEvent'), options)
+  attachPerfEvent(options: PerfEventOptions | OpenPerfEvent): Link {
+    if ('fd' in options) return attachPerfEvent(this.#attachable, options)
+    const isTracepoint = typeof options.event === 'object' && 'tracepoint' in (options.event ?? {})
+    return attachPerfEvent(this.#attachableBy(isTracepoint ? 'attachTracepoint' : 'attachPerfEvent'), options)
   }
 
   /**
@@ -647,6 +665,16 @@ export class Program implements Disposable {
     return attachSockmap(this.#attachableBy('attachSockmap'), map)
   }
 
+  /**
+   * Runs a lirc_mode2 program for what an infrared receiver sees. It stays attached until the link is closed, also after
+   * the process ends. (`bpf_prog_attach`, Linux 4.18)
+   *
+   * @param device - its file, such as '/dev/lirc0', or a descriptor of it
+   */
+  attachLirc(device: string | number): Link {
+    return attachLirc(this.#attachableBy('attachLirc'), device)
+  }
+
   /** Creates an iterator. Reading it runs the program for each item. (`bpf_program__attach_iter`, Linux 5.8) */
   attachIter(options: IterOptions = {}): IterLink {
     return attachIter(this.#attachableBy('attachIter'), this.section, options)
@@ -676,10 +704,45 @@ export class Program implements Disposable {
   }
 
   /**
+   * Keeps a map in the kernel as long as the program, although the program does not use it: for data about the program
+   * that tools read. (`bpf_prog_bind_map`, Linux 5.10)
+   */
+  bindMap(map: BpfMap<unknown, unknown>): void {
+    this.fd
+    const handle = mapHandles.of(map)
+    this.#do(`bind map '${map.name}'`, () => native.programBindMap(this.#handle, handle))
+  }
+
+  /**
+   * Tells the kernel which struct_ops map the program belongs to, so that kfuncs that the program calls find it.
+   * (`bpf_program__assoc_struct_ops`, Linux 7.0)
+   *
+   * @param map - a loaded struct_ops map of an object; the program must not be part of it, and have no such map yet
+   */
+  assocStructOps(map: BpfMap<unknown, unknown>): void {
+    this.fd
+    const handle = mapHandles.of(map)
+    const { type, name } = map
+    const subject = {
+      ...this.#subject,
+      what: `program '${this.name}': associate struct_ops map '${name}'`,
+      reason: ({ errno }: { errno: number }) => {
+        if (type !== 'struct_ops') return `the map is of type ${type}`
+        if (errno === constants.errno.EBUSY) return 'the program is associated with a map already'
+        return errno === constants.errno.EINVAL ? tooOldFor('7.0') : undefined
+      },
+    }
+    attempt(subject, () => native.programAssocStructOps(this.#handle, handle))
+  }
+
+  /**
    * Pins the program to a file in a BPF file system, so that it stays loaded when the process ends.
    * (`bpf_program__pin`)
+   *
+   * @param options - `folder`: a descriptor of the folder that `path` is relative to (`bpf_obj_pin_opts`, Linux 6.5)
    */
-  pin(path: string): void {
+  pin(path: string, { folder }: PinFolder = {}): void {
+    if (folder !== undefined) return pinAt(this.#subject, `program '${this.name}'`, this.fd, path, folder)
     this.#do(`pin to ${path}`, () => native.programPin(this.#handle, path), path)
   }
 

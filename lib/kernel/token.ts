@@ -1,0 +1,56 @@
+import { withFd } from '../attach/file.js'
+import { attempt } from '../errors/attempt.js'
+import { tooOldFor } from '../machine/kernel-version.js'
+import { native } from '../native/binding.js'
+
+/**
+ * A BPF token: the permissions that whoever mounted a BPF file system delegated to the user namespace of this process.
+ * Objects get one by themselves (`bpfTokenPath`); {@link BpfMap.create} takes it. (`bpf_token_create`, Linux 6.9)
+ *
+ * @example
+ * using token = Token.create('/sys/fs/bpf')
+ * using map = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 8, maxEntries: 100, token })
+ */
+export class Token implements Disposable {
+  readonly #fd: number
+  #closed = false
+
+  private constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** @param folder - where a BPF file system with delegated permissions is mounted, or a descriptor of that folder */
+  static create(folder: string | number): Token {
+    const what = `create a BPF token from ${folder}`
+    const subject = {
+      what,
+      target: String(folder),
+      arguments: ['folder'],
+      reason: ({ errno }: { errno: number }) => {
+        if (errno === 2) return 'nothing is delegated there: mount it with delegate_cmds and the like'
+        if (errno === 22) return tooOldFor('6.9') ?? 'it is not the root of a BPF file system'
+        return errno === 1
+          ? 'it belongs to another user namespace, or the process lacks CAP_BPF in its own'
+          : undefined
+      },
+    }
+    return new Token(withFd(folder, what, (fd) => attempt(subject, () => native.tokenCreate(fd))))
+  }
+
+  /** The number of the descriptor. @throws TypeError if it is closed */
+  get fd(): number {
+    if (this.#closed) throw new TypeError('the token is closed')
+    return this.#fd
+  }
+
+  /** Closes the descriptor. Maps that were created with the token stay. Closing twice is fine. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    native.descriptorClose(this.#fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}

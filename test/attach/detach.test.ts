@@ -1,0 +1,212 @@
+import { execFileSync } from 'node:child_process'
+import {
+  BpfMap,
+  detachCgroup,
+  detachLirc,
+  detachSockmap,
+  detachTcx,
+  detachXdp,
+  queryCgroup,
+  querySockmap,
+  queryTcx,
+  queryXdp,
+} from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
+import { kernelIs, requiresKernel } from '../helpers/kernel.js'
+import { thrownBy } from '../helpers/objects.js'
+import { useBpffs, useCgroup } from '../helpers/privileged.js'
+import { ip, loadOnly, useVeth } from './surroundings.js'
+
+const veth = useVeth()
+const cgroup = useCgroup()
+const pin = useBpffs()
+const loadXdp = () => loadOnly('attach-net', ['xdp_pass', 'xdp_other'])
+
+describe('detachXdp', () => {
+  it('takes off what another program has attached with netlink', () => {
+    using object = loadXdp()
+    const path = pin('foreign')
+    object.program('xdp_pass').pin(path)
+    ip('link', 'set', 'dev', veth.name, 'xdpgeneric', 'pinned', path)
+    object.program('xdp_pass').unpin(path)
+    const { id } = object.program('xdp_pass')
+    expect(queryXdp(veth.name)).toMatchObject({ mode: 'generic', programId: id })
+    detachXdp(veth.name)
+    expect(queryXdp(veth.name).mode).toBeUndefined()
+    expect(thrownBy(() => detachXdp(veth.name))).toMatchObject({
+      code: 'ENOENT',
+      message: `detach XDP from '${veth.name}': no program is attached (ENOENT)`,
+    })
+  })
+
+  it('refuses if another program than the expected one is attached', () => {
+    using object = loadXdp()
+    using link = object.program('xdp_pass').attachXdp(veth.name, { replace: true })
+    const wrong = { program: object.program('xdp_other') }
+    expect(thrownBy(() => detachXdp(veth.name, wrong))).toMatchObject({
+      code: 'EEXIST',
+      message: expect.stringContaining('another program is attached'),
+    })
+    expect(thrownBy(() => detachXdp(veth.name, { mode: 'offload' }))).toMatchObject({ code: 'ENOENT' })
+    detachXdp(veth.name, { mode: link.mode, program: { programId: object.program('xdp_pass').id } })
+    expect(queryXdp(veth.name).programId).toBe(0)
+  })
+
+  requiresKernel('5.9', 'says that a link holds the program', () => {
+    using object = loadXdp()
+    using _link = object.program('xdp_pass').attachXdp(veth.name)
+    expect(thrownBy(() => detachXdp(veth.name))).toMatchObject({
+      code: 'EBUSY',
+      message: expect.stringContaining('it was attached with a link, which Link.fromId(id).detach() takes off'),
+    })
+  })
+})
+
+describe('attachXdp with replace', () => {
+  it('takes the place of a program atomically, and detaches its own only', () => {
+    using object = loadXdp()
+    const [pass, other] = [object.program('xdp_pass'), object.program('xdp_other')]
+    const first = pass.attachXdp(veth.name, { replace: true })
+    expect(first.fd).toBe(-1)
+    expect(thrownBy(() => other.attachXdp(veth.name, { replace: other }))).toMatchObject({
+      code: 'EEXIST',
+      message: expect.stringContaining('another program than the given one is attached'),
+    })
+    using second = other.attachXdp(veth.name, { replace: { programId: pass.id } })
+    expect(queryXdp(veth.name).programId).toBe(other.id)
+    first.close()
+    expect(queryXdp(veth.name).programId).toBe(other.id)
+    second.close()
+    expect(queryXdp(veth.name).programId).toBe(0)
+  })
+
+  requiresKernel('5.9', 'cannot take the place of a program that a link holds', () => {
+    using object = loadXdp()
+    using _link = object.program('xdp_pass').attachXdp(veth.name)
+    expect(thrownBy(() => object.program('xdp_other').attachXdp(veth.name, { replace: true }))).toMatchObject({
+      code: 'EBUSY',
+      message: expect.stringContaining('its program is replaced with update()'),
+    })
+  })
+})
+
+describe('Link.update with expected', () => {
+  requiresKernel('5.9', 'only replaces the expected program', () => {
+    using object = loadXdp()
+    const [pass, other] = [object.program('xdp_pass'), object.program('xdp_other')]
+    using link = pass.attachXdp(veth.name)
+    expect(thrownBy(() => link.update(other, { expected: other }))).toMatchObject({
+      code: 'EPERM',
+      message: expect.stringContaining('another program than the expected one is attached'),
+    })
+    expect(queryXdp(veth.name).programId).toBe(pass.id)
+    link.update(other, { expected: { programId: pass.id } })
+    expect(queryXdp(veth.name).programId).toBe(other.id)
+  })
+})
+
+describe('detachCgroup', () => {
+  const type = 'cgroup_inet_egress'
+  const idsThere = () => queryCgroup(cgroup(), type).programs.map(({ programId }) => programId)
+
+  it('takes off programs that stay after the process that attached them', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
+    const [one, two] = [object.program('cgroup_egress'), object.program('cgroup_egress_second')]
+    for (const program of [one, two]) program.attachCgroup(cgroup(), { allow: 'multi' }).disconnect()
+    expect(idsThere()).toEqual([one.id, two.id])
+    expect(thrownBy(() => detachCgroup(cgroup(), type))).toMatchObject({
+      code: 'EINVAL',
+      message: expect.stringContaining('several programs may be attached there; say which'),
+    })
+    detachCgroup(cgroup(), type, { programId: one.id })
+    expect(idsThere()).toEqual([two.id])
+    detachCgroup(cgroup(), type, two)
+    expect(idsThere()).toEqual([])
+    expect(thrownBy(() => detachCgroup(cgroup(), type, two))).toMatchObject({
+      code: 'ENOENT',
+      message: expect.stringContaining('it is not attached there, or it is attached with a link'),
+    })
+  })
+
+  it('needs no program where only one is allowed', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress'])
+    object.program('cgroup_egress').attachCgroup(cgroup(), { allow: 'override' }).disconnect()
+    detachCgroup(cgroup(), type)
+    expect(idsThere()).toEqual([])
+    expect(() => detachCgroup('/tmp', type)).toThrow('it is not a folder of a cgroup v2 file system')
+  })
+
+  requiresKernel('5.6', 'is not needed to replace one of several programs in its place', () => {
+    using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
+    const [one, two] = [object.program('cgroup_egress'), object.program('cgroup_egress_second')]
+    using first = one.attachCgroup(cgroup(), { allow: 'multi' })
+    expect(thrownBy(() => two.attachCgroup(cgroup(), { allow: 'multi', replace: two }))).toMatchObject({
+      code: 'ENOENT',
+      message: expect.stringContaining('the program to replace is not attached there'),
+    })
+    using second = two.attachCgroup(cgroup(), { allow: 'multi', replace: one })
+    expect(idsThere()).toEqual([two.id])
+    expect(() => one.attachCgroup(cgroup(), { replace: two, allow: 'none' })).toThrow(TypeError)
+    first.close()
+    expect(idsThere()).toEqual([two.id])
+    second.close()
+    expect(idsThere()).toEqual([])
+  })
+})
+
+describe('detachTcx', () => {
+  requiresKernel('6.6', 'takes off a program that another process has attached without a link', () => {
+    using object = loadOnly('attach-net', ['tc_first', 'tc_second'])
+    const [first, second] = [object.program('tc_first'), object.program('tc_second')]
+    using _link = second.attachTcx(veth.name, { direction: 'ingress' })
+    expect(thrownBy(() => detachTcx(veth.name, 'ingress', first))).toMatchObject({ code: 'ENOENT' })
+    expect(thrownBy(() => detachTcx(veth.name, 'ingress', second))).toMatchObject({
+      code: 'EBUSY',
+      message: expect.stringContaining('it is attached with a link'),
+    })
+    expect(
+      thrownBy(() => detachTcx(veth.name, 'ingress', first, { revision: 4711n })),
+    ).toMatchObject({ code: 'ESTALE' })
+    expect(queryTcx(veth.name, 'ingress').programs).toHaveLength(1)
+  })
+})
+
+describe('detachSockmap', () => {
+  requiresKernel('5.18', 'takes off a program that was attached without a link', () => {
+    using object = loadOnly('attach-net', ['on_message'])
+    using map = BpfMap.create({ type: 'sockmap', keySize: 4, valueSize: 4, maxEntries: 1 })
+    const program = object.program('on_message')
+    const ids = () => querySockmap(map, 'sk_msg_verdict').programs.map(({ programId }) => programId)
+    if (kernelIs('6.10')) {
+      using _link = program.attachSockmap(map)
+      expect(ids()).toEqual([program.id])
+      expect(() => detachSockmap(map, 'sk_msg_verdict', program)).toThrow()
+    } else {
+      program.attachSockmap(map).disconnect()
+      expect(ids()).toEqual([program.id])
+      detachSockmap(map, 'sk_msg_verdict', program)
+    }
+    expect(ids()).toEqual([])
+  })
+})
+
+describe('attachLirc', () => {
+  it('refuses what is not an infrared receiver', () => {
+    using object = loadOnly('attach-net', ['xdp_pass'])
+    const program = object.program('xdp_pass')
+    expect(() => program.attachLirc('/dev/null')).toThrow('attachLirc() is for lirc_mode2')
+    expect(() => detachLirc('/dev/null', program)).toThrow(/detach a program from lirc_mode2 of \/dev\/null/)
+    expect(() => detachLirc('/no/such/device', program)).toThrow('cannot be opened (ENOENT)')
+  })
+})
+
+describe('what libbpf-node cannot detach', () => {
+  it('is refused before the kernel is asked', () => {
+    // @ts-expect-error not a program
+    expect(() => detachCgroup(cgroup(), 'cgroup_inet_egress', 'egress')).toThrow(TypeError)
+    expect(() => detachXdp('no-such-interface')).toThrow('no such network interface')
+    // @ts-expect-error not a mode
+    expect(() => detachXdp(veth.name, { mode: 'fast' })).toThrow(TypeError)
+    expect(execFileSync('ip', ['link', 'show', veth.name], { encoding: 'utf8' })).not.toContain('xdp')
+  })
+})
