@@ -116,6 +116,7 @@ NAPI_MODULE_INIT() {
   DefineEventSource(env, exports);
   DefineRingBuffer(env, exports);
   DefinePerfBuffer(env, exports);
+  DefinePacketSocket(env, exports);
   DefineUserRingBuffer(env, exports);
   DefineBtf(env, exports);
   DefineLinker(env, exports);

@@ -20,6 +20,11 @@ void Define(napi_env env, napi_value exports, std::initializer_list<Function> fu
 // it when it ends.
 napi_value HandOut(napi_env env, UniqueFd fd);
 
+// Argument 0 if it is such a descriptor. Otherwise throws and returns -1. To read from any other one could
+// wait forever.
+class Args;
+int HandedOut(napi_env env, Args& args, const char* operation);
+
 // Each of these registers the functions of the file with that name.
 void DefineQuery(napi_env env, napi_value exports);
 void DefineFeatures(napi_env env, napi_value exports);
@@ -51,6 +56,7 @@ void DefineLinkInfo(napi_env env, napi_value exports);
 void DefineEventSource(napi_env env, napi_value exports);
 void DefineRingBuffer(napi_env env, napi_value exports);
 void DefinePerfBuffer(napi_env env, napi_value exports);
+void DefinePacketSocket(napi_env env, napi_value exports);
 void DefineUserRingBuffer(napi_env env, napi_value exports);
 void DefineBtf(napi_env env, napi_value exports);
 void DefineLinker(napi_env env, napi_value exports);

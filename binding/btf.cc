@@ -104,7 +104,7 @@ napi_value Parse(napi_env env, napi_callback_info info) {
 }
 
 // Loads the types into the kernel, for maps that have them.
-napi_value Load(napi_env env, napi_callback_info info) {
+napi_value LoadForMaps(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* btf = args.handle<Btf>(0);
   bpf_btf_load_opts options;
@@ -316,7 +316,7 @@ void DefineBtf(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"btfLoadKernel", LoadKernel},
-             {"btfLoad", Load},
+             {"btfLoadForMaps", LoadForMaps},
              {"btfLoadModule", LoadModule},
              {"btfLoadById", LoadById},
              {"btfInfo", Info},

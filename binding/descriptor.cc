@@ -14,10 +14,7 @@ napi_value HandOut(napi_env env, UniqueFd fd) {
   return ToJs(env, int32_t{number});
 }
 
-namespace {
-
-// Returns argument 0 if the descriptor was handed out. Otherwise throws and returns -1.
-int Descriptor(napi_env env, Args& args, const char* operation) {
+int HandedOut(napi_env env, Args& args, const char* operation) {
   int fd = args.i32(0);
   if (!args.ok()) return -1;
   if (Environment::Of(env).descriptors.count(fd) > 0) return fd;
@@ -25,10 +22,12 @@ int Descriptor(napi_env env, Args& args, const char* operation) {
   return -1;
 }
 
+namespace {
+
 napi_value Read(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto bytes = std::make_shared<OwnedBytes>(args.room(1, 1, 1 << 20));
-  int fd = Descriptor(env, args, "read");
+  int fd = HandedOut(env, args, "read");
   if (fd < 0) return nullptr;
   // A duplicate, because the number could refer to another file by the time the pool reads.
   UniqueFd own = UniqueFd::Duplicate(fd);
@@ -45,7 +44,7 @@ napi_value Read(napi_env env, napi_callback_info info) {
 
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  int fd = Descriptor(env, args, "close");
+  int fd = HandedOut(env, args, "close");
   if (fd < 0) return nullptr;
   Environment::Of(env).descriptors.erase(fd);
   return Undefined(env);

@@ -141,7 +141,14 @@ void EventSource::Look(int turns) {
 void EventSource::Woken(bool ended) {
   // An epoll descriptor stays readable until someone asks it what has happened.
   edge_.Take();
-  if (ended) {
+  int ends_in = ended ? EndsIn() : 0;
+  if (ends_in > 0) {
+    // What watches stops for so long; then poll() says it again.
+    poll_->Stop();
+    timer_->Start(static_cast<uint64_t>(ends_in));
+    return;
+  }
+  if (ended && ends_in == 0) {
     // From now on, poll() would report the end in each turn.
     ended_ = true;
     poll_->Stop();

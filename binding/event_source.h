@@ -72,6 +72,9 @@ class EventSource : public Handle, public LoopOwner {
   // Whether poll() reports a buffer for as long as there is something in it. Otherwise, poll() reports each
   // wake-up only once.
   virtual bool IsLevelTriggered() const = 0;
+  // poll() has said that nothing more will come: in how many milliseconds that is true; negative if it is
+  // not, because the buffer can be watched again.
+  virtual int EndsIn() { return 0; }
   // Unmaps the kernel's buffer. The event loop no longer watches its descriptor by then.
   virtual void Release() = 0;
 

@@ -133,8 +133,8 @@ napi_value Create(napi_env env, napi_callback_info info) {
                                &options);
   };
   bool created = Call(env, "bpf_map_create", [&] {
-    if (exclusive_hash && !SetExclusiveHash(options, exclusive_hash->data,
-                                            static_cast<uint32_t>(exclusive_hash->size), 0)) {
+    if (exclusive_hash &&
+        !SetExclusiveHash(options, exclusive_hash->data, static_cast<uint32_t>(exclusive_hash->size), 0)) {
       return -EOPNOTSUPP;
     }
     options.btf_fd = static_cast<uint32_t>(btf_fd);

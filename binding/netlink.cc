@@ -34,14 +34,18 @@ int Receive(int fd, std::vector<uint8_t>& messages) {
 
 napi_value Dump(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  int protocol = args.i32(0);
-  uint16_t type = static_cast<uint16_t>(args.integer(1, 0, UINT16_MAX));
-  Bytes body = args.bytes(2);
+  auto type = static_cast<uint16_t>(args.integer(0, RTM_BASE, UINT16_MAX));
+  Bytes body = args.bytes(1);
+  // Of each four types, the third one asks. The others would change something, and would not be answered.
+  if (args.ok() && type % 4 != RTM_GETLINK % 4) args.Reject(0, "is not a request");
   if (!args.ok()) return nullptr;
   std::vector<uint8_t> messages;
   bool known = Call(env, "netlink", [&] {
-    UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+    UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     if (!fd.IsOpen()) return -errno;
+    // The kernel answers at once. Whatever happens, the event loop must not wait for it forever.
+    timeval patience = {10, 0};
+    if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0) return -errno;
     nlmsghdr header;
     Zero(header);
     header.nlmsg_len = static_cast<uint32_t>(NLMSG_LENGTH(body.size));

@@ -1,5 +1,5 @@
-// Perf events: counters, clocks, tracepoints and breakpoints of the kernel, which programs are attached to and
-// which maps hold.
+// Perf events: counters, clocks, tracepoints and breakpoints of the kernel, which programs are attached to
+// and which maps hold.
 #include <bpf/bpf.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
@@ -72,8 +72,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
 
 napi_value Read(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  int fd = args.i32(0);
-  if (!args.ok()) return nullptr;
+  int fd = HandedOut(env, args, "read");
+  if (fd < 0) return nullptr;
   std::vector<uint64_t> values(3);
   bool known = Call(env, "read", [&] {
     ssize_t length = read(fd, values.data(), values.size() * sizeof(uint64_t));
@@ -86,10 +86,11 @@ napi_value Read(napi_env env, napi_callback_info info) {
 
 napi_value Control(napi_env env, napi_callback_info info) {
   Args args(env, info);
-  int fd = args.i32(0);
   constexpr unsigned long requests[] = {PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_DISABLE, PERF_EVENT_IOC_RESET};
   unsigned long request = requests[args.integer(1, 0, 2)];
   if (!args.ok()) return nullptr;
+  int fd = HandedOut(env, args, "ioctl");
+  if (fd < 0) return nullptr;
   Call(env, "ioctl", [&] { return ErrnoOf(ioctl(fd, request, 0)); });
   return Undefined(env);
 }

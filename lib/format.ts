@@ -5,4 +5,5 @@
  */
 export { fromBe16, fromBe32, ipAddress, macAddress, type RawAddress } from './format/address.js'
 export { cgroupId, cgroupPath, device, errorName, interfaceName, signalName } from './format/names.js'
+export { systemCallName } from './format/system-calls.js'
 export { ktimeToDate } from './format/time.js'

@@ -18,8 +18,6 @@
 export { disassemble, type Instruction } from './asm/text.js'
 export type { Anchor, AnchorOptions, AnchorTarget } from './attach/anchor.js'
 export type { CgroupOptions } from './attach/cgroup.js'
-export { type Interface, interfaceIndex } from './attach/interface.js'
-export { IterLink, type IterOptions } from './attach/iter.js'
 export {
   type DetachOptions,
   detachCgroup,
@@ -29,16 +27,22 @@ export {
   detachSockmap,
   detachTcx,
 } from './attach/detach.js'
-export type { ProgramReference } from './attach/reference.js'
+export { type Interface, interfaceIndex } from './attach/interface.js'
+export { IterLink, type IterOptions } from './attach/iter.js'
 export type { KprobeMultiOptions, KprobeOptions, KsyscallOptions, ProbeMode } from './attach/kprobe.js'
 export type { NetfilterFamily, NetfilterHook, NetfilterOptions } from './attach/netfilter.js'
 export type { OpenPerfEvent, PerfEventOptions } from './attach/perf-event.js'
 export type {
+  PerfBreakpoint,
+  PerfEventExclusion,
   PerfEventName,
+  PerfEventNumbers,
   PerfEventRate,
   PerfEventSource,
   PerfEventTarget,
+  PerfTracepoint,
 } from './attach/perf-event-attr.js'
+export { Qdisc, type QdiscOptions } from './attach/qdisc.js'
 export {
   type Attached,
   queryCgroup,
@@ -48,7 +52,7 @@ export {
   querySockmap,
   queryTcx,
 } from './attach/query.js'
-export { Qdisc, type QdiscOptions } from './attach/qdisc.js'
+export type { ProgramReference } from './attach/reference.js'
 export { detachReuseport, detachSocket } from './attach/socket.js'
 export { TcFilter, TcHook, type TcOptions, type TcPoint } from './attach/tc.js'
 export type { NetkitOptions, TcxOptions } from './attach/tcx.js'
@@ -75,7 +79,13 @@ export { BpfError, type BpfErrorDetails, type SourceLine, VerifierError } from '
 export type { VerifierStats } from './errors/verifier-log.js'
 export type { Iteration } from './events/iteration.js'
 export { OrderedEvents, type OrderOptions } from './events/ordered.js'
-export { PerfBuffer, type PerfBufferOptions } from './events/perf-buffer.js'
+export {
+  type Packet,
+  type PacketDirection,
+  PacketSocket,
+  type PacketSocketOptions,
+} from './events/packet-socket.js'
+export { type LostRecords, PerfBuffer, type PerfBufferOptions } from './events/perf-buffer.js'
 export { PerfEvent, type PerfEventOpenOptions, type PerfEventValue } from './events/perf-event.js'
 export { EventReader, type EventReaderOptions } from './events/reader.js'
 export type { DrainCallback } from './events/record-source.js'
@@ -85,6 +95,7 @@ export { type Reservation, UserRingBuffer, type UserRingBufferOptions } from './
 export type { Answer } from './features/answer.js'
 export { type AllFeatures, type Answers, features } from './features/features.js'
 export type { Machine, MountType } from './features/machine.js'
+export type { MapFlag } from './features/map-flags.js'
 export type { Isa, VerifierFeature } from './features/verifier.js'
 export { type CgroupAttachment, cgroupPrograms, cgroupTree } from './kernel/cgroups.js'
 // Short names for `import * as bpf from 'libbpf-node'`: bpf.Object, bpf.Map, bpf.programs(). Do not import Object and
@@ -120,9 +131,9 @@ export { Token } from './kernel/token.js'
 export { type ExchangeKind, Link } from './links/link.js'
 export type * from './links/link-info.js'
 export { onlineCpus, possibleCpus } from './machine/cpus.js'
-export type { PinFolder } from './machine/pin-folder.js'
 export { kernelFunctions } from './machine/kallsyms.js'
 export { setMemlockRlimit } from './machine/memlock.js'
+export type { PinFolder } from './machine/pin-folder.js'
 export type { RawBatch } from './maps/batches.js'
 export { BPF_F_INNER_MAP } from './maps/inner-maps.js'
 export type { MapLayout } from './maps/layout.js'

@@ -622,7 +622,10 @@ export interface Binding {
     pid: number,
     cpu: number,
   ): number
-  /** The value, and for how many nanoseconds it was enabled and really counted. ENODATA in the state of an error. */
+  /**
+   * The value, and for how many nanoseconds it was enabled and really counted. ENODATA in the state of an error.
+   * Only for descriptors of perfEventOpen, here and below.
+   */
   perfEventRead(fd: number): BigUint64Array
   /** 0 enable, 1 disable, 2 reset. */
   perfEventControl(fd: number, request: number): void
@@ -639,9 +642,9 @@ export interface Binding {
 
   /**
    * Sends a request for a dump with a header of the given type, such as RTM_GETLINK, and this body. Returns all messages
-   * of the answer, with their headers, each padded to 4 bytes. Protocols: NETLINK_* of linux/netlink.h.
+   * of the answer, with their headers, each padded to 4 bytes.
    */
-  netlinkDump(protocol: number, type: number, body: Uint8Array): Uint8Array
+  netlinkDump(type: number, body: Uint8Array): Uint8Array
 
   // ---- traffic control: binding/tc.cc. `point`: 1 ingress, 2 egress, 3 both (only to create and destroy), 4 `parent`.
 
@@ -1027,6 +1030,29 @@ export interface Binding {
   /** Can be called more than once. */
   perfRecorderClose(recorder: PerfRecorderHandle): void
 
+  // ---- packet socket: binding/packet_socket.cc
+
+  /**
+   * Opens a socket that receives the packets of an interface, or of all of them with an `ifindex` of 0, through a ring of
+   * `blocks` blocks of `blockSize` bytes, a multiple of a page. A block that is not full is handed over after
+   * `blockTimeout` milliseconds. The filter says how many bytes of each packet are kept, and 0 for none. Each record begins
+   * with the 32 bytes of the struct Header.
+   */
+  packetSocketNew(
+    ifindex: number,
+    blockSize: number,
+    blocks: number,
+    blockTimeout: number,
+    promiscuous: boolean,
+    outgoing: boolean,
+    filter: ProgramHandle | undefined,
+    onReady: OnReady,
+  ): SourceHandle
+  /** How many packets have passed the filter, and how many of these found no room. (PACKET_STATISTICS) */
+  packetSocketStatistics(socket: SourceHandle): BigUint64Array
+  /** Bytes of the ring. */
+  packetSocketSize(socket: SourceHandle): number
+
   // ---- user ring buffer: binding/user_ring_buffer.cc
 
   /** Opens the producer of a BPF_MAP_TYPE_USER_RINGBUF. It owns a copy of the descriptor. */
@@ -1067,7 +1093,7 @@ export interface Binding {
   // ---- BTF: binding/btf.cc
 
   /** `bpf_btf_load`: a descriptor that the caller has to close. `tokenFd` is -1 without a token. */
-  btfLoad(btf: BtfHandle, tokenFd: number): number
+  btfLoadForMaps(btf: BtfHandle, tokenFd: number): number
   /** `btf__load_vmlinux_btf`. */
   btfLoadKernel(): BtfHandle
   /** `btf__load_module_btf`: split BTF, with the kernel's as its base. */

@@ -42,7 +42,8 @@ export function detachCgroup(
     detach(fd, type, `cgroup ${cgroup}`, program, options, ({ errno }) => {
       const { EBADF, EINVAL, ENOENT } = constants.errno
       if (errno === EBADF) return 'it is not a folder of a cgroup v2 file system'
-      if (errno === EINVAL && program === undefined) return 'several programs may be attached there; say which'
+      if (errno === EINVAL && program === undefined)
+        return 'several programs may be attached there; say which'
       return errno === ENOENT || errno === EINVAL ? linked : undefined
     }),
   )

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
-import { eventsFolder, whyNoTracefs, whyNoTracepoint } from '../machine/tracefs.js'
 import { whyNoPerfEvent } from '../machine/perf-paranoid.js'
+import { eventsFolder, whyNoTracefs, whyNoTracepoint } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
 import { u64 } from './attachable.js'
 import { pidNumber } from './binary.js'
@@ -41,25 +41,45 @@ export const software = [
 /** The events that have a name. Virtual machines often lack the hardware counters. */
 export type PerfEventName = (typeof hardware)[number] | (typeof software)[number]
 
-/** What a perf event counts. */
-export type PerfEventSource =
-  | PerfEventName
-  /** The numbers of `struct perf_event_attr`, as in /sys/bus/event_source/devices. */
-  | { type: number; config: bigint | number; config1?: bigint | number; config2?: bigint | number }
-  /** A tracepoint: 'sched/sched_switch', or its number in the file `id` of its folder in tracefs. */
-  | { tracepoint: string | number }
-  /**
-   * A hardware breakpoint: the processor looks out for accesses to an address of the process, or of the kernel without
-   * `pid`. Reading alone cannot be watched on x86.
-   */
-  | {
-      breakpoint: bigint | number
-      on: 'write' | 'read' | 'read-write' | 'execute'
-      /** Bytes: 1, 2, 4 (the default) or 8, to which the address must be aligned. Unused for 'execute'. */
-      length?: 1 | 2 | 4 | 8
-    }
+/** The numbers of `struct perf_event_attr`, as in /sys/bus/event_source/devices. */
+export interface PerfEventNumbers {
+  type: number
+  config: bigint | number
+  config1?: bigint | number
+  config2?: bigint | number
+}
 
-const exclusions = { user: 5, kernel: 6, hypervisor: 7, idle: 8, host: 9, guest: 10 } as const
+export interface PerfTracepoint {
+  /** 'sched/sched_switch', or the number in the file `id` of the tracepoint's folder in tracefs. */
+  tracepoint: string | number
+}
+
+/**
+ * A hardware breakpoint: the processor looks out for accesses to an address of the process, or of the kernel without
+ * `pid`. x86 has four of them, and cannot watch reading alone.
+ */
+export interface PerfBreakpoint {
+  /** The address. */
+  breakpoint: bigint | number
+  on: 'write' | 'read' | 'read-write' | 'execute'
+  /** Bytes: 1, 2, 4 (the default) or 8, to which the address must be aligned. Unused for 'execute'. */
+  length?: 1 | 2 | 4 | 8
+}
+
+/** What a perf event counts. */
+export type PerfEventSource = PerfEventName | PerfEventNumbers | PerfTracepoint | PerfBreakpoint
+
+/** What does not count: what happens in user space, in the kernel, in a hypervisor, in the idle task, in guests. */
+export type PerfEventExclusion = 'user' | 'kernel' | 'hypervisor' | 'idle' | 'host' | 'guest'
+
+const exclusions: Readonly<Record<PerfEventExclusion, number>> = {
+  user: 5,
+  kernel: 6,
+  hypervisor: 7,
+  idle: 8,
+  host: 9,
+  guest: 10,
+}
 
 /** What a perf event counts, and where. */
 export interface PerfEventTarget {
@@ -72,8 +92,8 @@ export interface PerfEventTarget {
   cgroup?: string | number
   /** Also counts in child processes that start later. */
   inherit?: boolean
-  /** What does not count: what happens in user space, in the kernel, in a hypervisor, in the idle task, in guests. */
-  exclude?: readonly (keyof typeof exclusions)[]
+  /** What does not count. */
+  exclude?: readonly PerfEventExclusion[]
   /** Keeps the counter on the processor all the time. If that is not possible, reading it fails with ENODATA. */
   pinned?: boolean
 }
@@ -122,12 +142,18 @@ export function expectPlace({ pid, cpu, cgroup }: PerfEventTarget): void {
     throw new TypeError(`cpu is not a CPU number: ${cpu}`)
 }
 
-function bitsOf({ inherit, exclude = [], pinned }: PerfEventTarget, rate: PerfEventRate, isDisabled: boolean) {
+function bitsOf(
+  { inherit, exclude = [], pinned }: PerfEventTarget,
+  rate: PerfEventRate,
+  isDisabled: boolean,
+) {
   const flags = [rate.frequency !== undefined, inherit === true, isDisabled, pinned === true]
   let bits = flags.reduce((sum, on, i) => sum | (on ? 1 << i : 0), 0)
   for (const what of exclude) {
     if (!Object.hasOwn(exclusions, what))
-      throw new TypeError(`exclude '${what}' does not exist; choose from ${Object.keys(exclusions).join(', ')}`)
+      throw new TypeError(
+        `exclude '${what}' does not exist; choose from ${Object.keys(exclusions).join(', ')}`,
+      )
     bits |= 1 << exclusions[what]
   }
   return bits
@@ -169,7 +195,7 @@ function numbersOf(event: PerfEventSource): Numbers {
   )
 }
 
-function breakpointNumbers(event: Extract<PerfEventSource, { breakpoint: unknown }>): Numbers {
+function breakpointNumbers(event: PerfBreakpoint): Numbers {
   const { on, length = 4 } = event
   const address = u64('breakpoint', event.breakpoint)
   if (!Object.hasOwn(accesses, on))
@@ -178,7 +204,9 @@ function breakpointNumbers(event: Extract<PerfEventSource, { breakpoint: unknown
   // The kernel asks for the size of a long where code is executed.
   const bytes = on === 'execute' ? 8 : length
   if (on !== 'execute' && address % BigInt(length) !== 0n)
-    throw new RangeError(`breakpoint 0x${address.toString(16)} is not aligned to its length of ${length} bytes`)
+    throw new RangeError(
+      `breakpoint 0x${address.toString(16)} is not aligned to its length of ${length} bytes`,
+    )
   return {
     type: types.breakpoint,
     config: 0n,

@@ -18,9 +18,8 @@ export function withProgramFd<T>(
     return use(program.fd)
   }
   const { programId } = program
-  const fd = attempt(
-    { what, arguments: ['programId'], capabilities: () => ['CAP_SYS_ADMIN'] },
-    () => native.programFdById(programId),
+  const fd = attempt({ what, arguments: ['programId'], capabilities: () => ['CAP_SYS_ADMIN'] }, () =>
+    native.programFdById(programId),
   )
   try {
     return use(fd)

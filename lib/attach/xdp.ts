@@ -132,12 +132,15 @@ export function detachXdp(from: Interface, { mode, program }: XdpDetachOptions =
   const there = queryXdp(from)
   const found = mode === undefined ? there.programId : there[`${mode}ProgramId`]
   if (there.mode === undefined || (mode !== undefined && found === 0)) {
-    throw new BpfError(`${what}: no program is attached${mode === undefined ? '' : ` in ${mode} mode`} (ENOENT)`, {
-      code: 'ENOENT',
-      errno: constants.errno.ENOENT,
-      operation: 'bpf_xdp_detach',
-      target: String(from),
-    })
+    throw new BpfError(
+      `${what}: no program is attached${mode === undefined ? '' : ` in ${mode} mode`} (ENOENT)`,
+      {
+        code: 'ENOENT',
+        errno: constants.errno.ENOENT,
+        operation: 'bpf_xdp_detach',
+        target: String(from),
+      },
+    )
   }
   // With programs in several modes the kernel has to be told which one is meant.
   if (mode === undefined && there.mode === 'several')
@@ -160,7 +163,8 @@ function attachNumber(
   const attach = (replaces: boolean, old: number): LinkHandle =>
     native.programAttachXdpByNetlink(program.handle, ifindex, mode, replaces, old)
   if (replace === true) return attach(true, -1)
-  if (replace !== undefined) return withProgramFd(replace, 'replace an XDP program', (fd) => attach(true, fd!))
+  if (replace !== undefined)
+    return withProgramFd(replace, 'replace an XDP program', (fd) => attach(true, fd!))
   if (kernelIsOlderThan('5.9')) return attach(false, -1)
   return native.programLinkCreate(program.handle, ifindex, attachTypeNumber('xdp'), mode, 0, 0, 0n)
 }
@@ -172,8 +176,11 @@ function isDriversRefusal(errno: number): boolean {
 
 function whyNotReplaced(errno: number): string | undefined {
   const { EBUSY, EEXIST } = constants.errno
-  if (errno === EBUSY) return 'the program there was attached with a link; its program is replaced with update()'
-  return errno === EEXIST ? 'another program than the given one is attached, or one in another mode' : undefined
+  if (errno === EBUSY)
+    return 'the program there was attached with a link; its program is replaced with update()'
+  return errno === EEXIST
+    ? 'another program than the given one is attached, or one in another mode'
+    : undefined
 }
 
 function whyNoXdp(errno: number, to: Interface, mode: XdpMode, attachType: string): string | undefined {

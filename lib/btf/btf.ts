@@ -265,15 +265,17 @@ export class Btf implements Disposable {
   }
 
   /**
-   * Loads the types into the kernel, and passes `use` a descriptor that is only open during the call. (`bpf_btf_load`,
-   * Linux 4.18)
+   * Passes `use` a descriptor of the types in the kernel: that of {@link load}, or one that is only open during the call.
+   * (`bpf_btf_load`, Linux 4.18)
    *
    * @param token - the descriptor of a token; -1 for none
    * @internal
    */
   inKernel<T>(token: number, use: (fd: number) => T): T {
+    const { fd: loaded } = this
+    if (loaded !== undefined) return use(loaded)
     const subject = { what: 'load BTF into the kernel', capabilities: () => ['CAP_BPF' as const] }
-    const fd = attempt(subject, () => native.btfLoad(this.#handle, token))
+    const fd = attempt(subject, () => native.btfLoadForMaps(this.#handle, token))
     try {
       return use(fd)
     } finally {

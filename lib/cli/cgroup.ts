@@ -1,7 +1,7 @@
 import { detachCgroup } from '../attach/detach.js'
+import { didYouMean } from '../errors/nearest.js'
 import { type CgroupAttachment, cgroupPrograms, cgroupTree } from '../kernel/cgroups.js'
 import { type AttachType, attachTypes } from '../native/type-names.js'
-import { didYouMean } from '../errors/nearest.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
 import { oneOf, parseOptions, print, printJson, right, table } from './output.js'
 import { openProgram, programName } from './select.js'
@@ -11,7 +11,8 @@ const options = { json: { type: 'boolean', short: 'j' } } as const
 const verbs = ['show', 'list', 'tree', 'attach', 'detach'] as const
 
 export const command: Command = {
-  usage: 'list CGROUP [effective] | tree [CGROUP] [effective] | attach|detach CGROUP TYPE PROG [multi|override]',
+  usage:
+    'list CGROUP [effective] | tree [CGROUP] [effective] | attach|detach CGROUP TYPE PROG [multi|override]',
   summary: 'List, attach and detach the programs of cgroups',
   help: `  list CGROUP                 list the programs of a cgroup
        effective                also those of the cgroups above that run there

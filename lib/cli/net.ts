@@ -1,6 +1,6 @@
-import { detachXdp, queryXdp, type XdpMode } from '../attach/xdp.js'
 import { detachTcx } from '../attach/detach.js'
-import { networkPrograms, type NetworkPrograms, type TcAttachment } from '../kernel/network.js'
+import { detachXdp, queryXdp, type XdpMode } from '../attach/xdp.js'
+import { type NetworkPrograms, networkPrograms, type TcAttachment } from '../kernel/network.js'
 import type { Program } from '../programs/program.js'
 import { type Command, exitCodes, Failed, UsageError, visible } from './command.js'
 import { oneOf, parseOptions, print, printJson } from './output.js'
@@ -94,7 +94,8 @@ function forPeople({ xdp, tc, flowDissector, netfilter }: NetworkPrograms): stri
     [
       'xdp',
       xdp.map(
-        ({ interface: name, ifindex, mode, programId }) => `${name}(${ifindex}) ${words[mode]} id ${programId}`,
+        ({ interface: name, ifindex, mode, programId }) =>
+          `${name}(${ifindex}) ${words[mode]} id ${programId}`,
       ),
     ],
     [
@@ -155,7 +156,8 @@ function detach(type: string, words: Words): number {
     const mode = modes[type]
     if (direction === undefined)
       detachXdp(name, { ...(mode !== undefined && { mode }), ...(program !== undefined && { program }) })
-    else if (program === undefined) throw new UsageError(`${type} needs a program, because there can be several`)
+    else if (program === undefined)
+      throw new UsageError(`${type} needs a program, because there can be several`)
     else detachTcx(name, direction, program)
   }
   if (reference === undefined) use(undefined)

@@ -19,6 +19,13 @@ export interface PerfBufferOptions<T = unknown> extends EventReaderOptions {
   wakeupEvents?: number
   /** After how many bytes on a CPU the kernel wakes the reader, instead of `wakeupEvents`. */
   watermark?: number
+  /** The CPUs whose records are read; by default all. Records of others find no reader: programs get ENOENT. */
+  cpus?: Iterable<number>
+  /**
+   * Called when the kernel has reported lost records of a CPU: before the records that came after them, and after those
+   * of earlier batches. Errors that it throws become uncaught exceptions.
+   */
+  onLost?: (lost: LostRecords) => void
   /**
    * Makes the buffer a flight recorder (Linux 4.7): when it is full, the kernel overwrites the oldest records. Nothing
    * is delivered; {@link PerfBuffer.snapshot} returns the newest records. False by default.
@@ -26,11 +33,20 @@ export interface PerfBufferOptions<T = unknown> extends EventReaderOptions {
   overwritable?: boolean
 }
 
+/** Records that found no room. */
+export interface LostRecords {
+  readonly cpu: number
+  /** How many were lost since the last call for this CPU. */
+  readonly count: bigint
+}
+
 /** How often the reader looks for CPUs that have come or gone. */
 const cpuIntervalMs = 1000
 
 /** The buffer of a CPU. */
 interface CpuBuffer {
+  /** Losses that {@link PerfBufferOptions.onLost} was told of. */
+  told: bigint
   /** Delivers records; overwritable buffers have a recorder instead. */
   source: RecordSource | undefined
   recorder: PerfRecorderHandle | undefined
@@ -53,6 +69,8 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   readonly #maxEntries: number
   readonly #options: PerfBufferOptions<T>
   readonly #cpus = new Map<number, CpuBuffer>()
+  readonly #wanted: ReadonlySet<number> | undefined
+  readonly #cpuOf = new WeakMap<RecordSource, number>()
   /** Records that were lost in buffers that do not exist any more. */
   readonly #lostBefore = new Map<number, bigint>()
   readonly #timer: NodeJS.Timeout | undefined
@@ -68,6 +86,14 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     if (!Number.isInteger(pages)) throw new TypeError('pages is not a whole number')
     if (pages < 1 || !Number.isInteger(Math.log2(pages))) throw new RangeError('pages is not a power of two')
     if (typeof overwritable !== 'boolean') throw new TypeError('overwritable is not a boolean')
+    if (options.onLost !== undefined && typeof options.onLost !== 'function')
+      throw new TypeError('onLost is not a function')
+    if (options.cpus !== undefined) {
+      const wanted = [...options.cpus]
+      const wrong = wanted.find((cpu) => !Number.isInteger(cpu) || cpu < 0)
+      if (wrong !== undefined) throw new TypeError(`cpus has an element that is not a CPU number: ${wrong}`)
+      this.#wanted = new Set(wanted)
+    }
     this.#map = map
     // Throws before load.
     map.fd
@@ -103,6 +129,17 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     const lost = new Map(this.#lostBefore)
     for (const [cpu, buffer] of this.#cpus) lost.set(cpu, (lost.get(cpu) ?? 0n) + lostIn(buffer))
     return lost
+  }
+
+  /**
+   * The CPU on which the record was written that is being delivered: in callbacks, and after each step of an iteration,
+   * where all records of an array come from one CPU. `undefined` before the first record.
+   *
+   * @example
+   * for await (const event of perf) console.log(perf.cpu, event)
+   */
+  get cpu(): number | undefined {
+    return this.current && this.#cpuOf.get(this.current)
   }
 
   /** The size of the buffers in bytes, summed over all CPUs. */
@@ -171,6 +208,24 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
     for (const [cpu, buffer] of this.#cpus) if (buffer.source === source) this.#remove(cpu, buffer)
   }
 
+  protected override filled(source: RecordSource): void {
+    const { onLost } = this.#options
+    const cpu = this.#cpuOf.get(source)
+    const buffer = cpu === undefined ? undefined : this.#cpus.get(cpu)
+    if (onLost === undefined || cpu === undefined || buffer === undefined || source.closed) return
+    const lost = native.perfBufferLost(source.handle)
+    const count = lost - buffer.told
+    if (count === 0n) return
+    buffer.told = lost
+    try {
+      onLost({ cpu, count })
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+
   get #recorders(): PerfRecorderHandle[] {
     return [...this.#cpus.values()].flatMap(({ recorder }) => recorder ?? [])
   }
@@ -194,7 +249,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
 
   #addCpus(cpus: number[]): void {
     for (const cpu of cpus) {
-      if (this.#cpus.has(cpu) || cpu >= this.#maxEntries) continue
+      if (this.#cpus.has(cpu) || cpu >= this.#maxEntries || this.#wanted?.has(cpu) === false) continue
       try {
         this.#cpus.set(cpu, this.#open(cpu))
       } catch (error) {
@@ -214,7 +269,8 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
         (onReady) => native.perfBufferNew(map, cpu, pages, wakeupEvents, watermark, onReady),
         about,
       )
-      return { source, recorder: undefined, time: 0n }
+      this.#cpuOf.set(source, cpu)
+      return { source, recorder: undefined, time: 0n, told: 0n }
     }
     if (type !== 'perf_event_array') {
       throw new BpfError(
@@ -229,7 +285,7 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
       native.perfRecorderNew(map, cpu, pages),
     )
     if (this.#frozen) native.perfRecorderPause(recorder, true)
-    return { source: undefined, recorder, time: 0n }
+    return { source: undefined, recorder, time: 0n, told: 0n }
   }
 
   /**

@@ -69,13 +69,15 @@ export class PerfEvent implements Disposable {
       target: nameOf(options.event),
       reason: (error: Parameters<typeof whyNoEvent>[0]) => whyNoEvent(error, options.event),
     }
-    const fd = attempt(subject, () => openPerfEvent(options, { period, frequency } as PerfEventRate, !enabled))
+    const fd = attempt(subject, () =>
+      openPerfEvent(options, { period, frequency } as PerfEventRate, !enabled),
+    )
     return new PerfEvent(fd, options)
   }
 
   /** Opens one event for each CPU. If one fails, those before it are closed again. */
   static openOnCpus(
-    options: Omit<PerfEventOpenOptions, "cpu">,
+    options: Omit<PerfEventOpenOptions, 'cpu'>,
     cpus: Iterable<number> = onlineCpus(),
   ): PerfEvent[] {
     const events: PerfEvent[] = []

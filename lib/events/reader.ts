@@ -35,7 +35,11 @@ export interface EventReaderOptions {
 
 interface ReaderSettings<T> extends EventReaderOptions {
   codec?: Codec<T>
+  /** Instead of a codec, for records that are not of a BTF type. */
+  decode?: Decode<T>
 }
+
+type Decode<T> = (view: DataView, offset: number, length: number) => T
 
 /** How many records are delivered between two looks at the clock: at the beginning, and at most, to a fast callback. */
 const betweenLooks = { first: 64, most: 512 }
@@ -71,6 +75,7 @@ interface Reader {
 export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   readonly #what: string
   readonly #codec: Codec<T> | undefined
+  readonly #decodeWith: Decode<T> | undefined
   readonly #slabSize: number
   readonly #batchSize: number
   readonly #turnTime: number
@@ -95,8 +100,9 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #isFast = false
   /** Whether a later turn will deliver what is in the queue to the callback. */
   #later = false
-  readonly #decode = (view: DataView, offset: number, length: number): T => {
-    if (this.#codec !== undefined) return this.#codec.decode(view, offset, length)
+  #current: RecordSource | undefined
+  readonly #decode: Decode<T> = (view, offset, length) => {
+    if (this.#decodeWith !== undefined) return this.#decodeWith(view, offset, length)
     // Without a codec, T is Uint8Array, the default of the type parameter in the subclasses.
     return new Uint8Array(view.buffer, offset, length).slice() as T
   }
@@ -109,10 +115,12 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       interval = 0,
       wakeable = false,
       codec,
+      decode = codec?.decode,
     } = settings
     this.#what = what
     if (codec !== undefined) expectCodec('codec', codec, ['decode'])
     this.#codec = codec
+    this.#decodeWith = decode
     this.#slabSize = within('slabSize', 'bytes', slabSize, 64, 1 << 30)
     this.#batchSize = within('batchSize', 'records', batchSize, 1, 2 ** 32 - 1)
     this.#interval = within('interval', 'milliseconds', interval, 0, 2 ** 31 - 1)
@@ -254,6 +262,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       count++
     }
     return this.#iterate((source, failNext) => {
+      this.#current = source
       // Objects of larger arrays no longer fit into the processor's cache when you read them.
       const most = Math.min(source.left, mostInArray)
       batch = new Array<T>(most)
@@ -276,6 +285,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
       record = this.#decode(view, offset, length)
     }
     return this.#iterate((source) => {
+      this.#current = source
       source.read(keep, 1)
       return record
     })
@@ -316,9 +326,22 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     source.close()
   }
 
+  /** The source of the records that are being delivered, or were delivered last. */
+  protected get current(): RecordSource | undefined {
+    return this.#current
+  }
+
+  /** Records were copied from the kernel, and will be delivered next. */
+  protected filled(_: RecordSource): void {}
+
   /** The kernel has ended a source on its own. */
   protected sourceEnded(_: RecordSource): void {
-    this.#end(this.error('was ended by the kernel', 'EPIPE'))
+    this.#end(this.endError())
+  }
+
+  /** What reading then ends with. */
+  protected endError(): BpfError {
+    return this.error('was ended by the kernel', 'EPIPE')
   }
 
   /** The records in memory that is laid out as a slab. */
@@ -384,11 +407,14 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   #fill(source: RecordSource, limit: number): number {
     if (source.left > 0) return source.left
     this.#expectSlab(source)
+    let records: number
     try {
-      return source.fill(limit)
+      records = source.fill(limit)
     } catch (error) {
       throw explain(error, { what: `read ${this.#what}`, reason: whyUnreadable })
     }
+    this.filled(source)
+    return records
   }
 
   #expectSlab(source: RecordSource): void {
@@ -524,6 +550,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     // A look at the clock can cost as much as ten records, so a fast callback gets more and more of them at a time.
     let run = isLimited ? (this.#isFast ? betweenLooks.first : 1) : before
     this.#delivering = true
+    this.#current = source
     while (source.left > last && this.#reader === reader && this.#paused === wasPaused) {
       const left = source.left
       try {

@@ -12,6 +12,7 @@ import { type Probe, run, runSync } from './ask.js'
 import { attachType, linkType } from './attach.js'
 import { helper, helpers, kfunc, kfuncNames } from './helpers.js'
 import { type Machine, machine } from './machine.js'
+import { type MapFlag, mapFlag, mapFlagNames } from './map-flags.js'
 import { mapType, programType } from './types.js'
 import {
   type Isa,
@@ -32,6 +33,7 @@ export interface AllFeatures {
   readonly verifier: Answers<VerifierFeature>
   readonly programTypes: Answers<ProgramType>
   readonly mapTypes: Answers<MapType>
+  readonly mapFlags: Answers<MapFlag>
   readonly attachTypes: Answers<AttachType>
   readonly linkTypes: Answers<LinkType>
   /** The helpers that programs of each type may call; `undefined` if that could not be found out. */
@@ -58,6 +60,7 @@ function* cached(key: string, probe: () => Probe<Answer>): Probe<Answer> {
 const probes = {
   programType: (name: ProgramType) => cached(`program ${name}`, () => programType(name)),
   mapType: (name: MapType) => cached(`map ${name}`, () => mapType(name)),
+  mapFlag: (name: MapFlag) => cached(`flag ${name}`, () => mapFlag(name)),
   attachType: (name: AttachType) => cached(`attach ${name}`, () => attachType(name)),
   linkType: (name: LinkType) => cached(`link ${name}`, () => linkType(name)),
   isa: (name: Isa) => cached(`isa ${name}`, () => isa(name)),
@@ -86,6 +89,7 @@ function* everything(): Probe<AllFeatures> {
     verifier: yield* every(verifierFeatureNames, probes.verifier),
     programTypes: yield* every(programTypes, probes.programType),
     mapTypes: yield* every(mapTypes, probes.mapType),
+    mapFlags: yield* every(mapFlagNames, probes.mapFlag),
     attachTypes: yield* every(attachTypes, probes.attachType),
     linkTypes: yield* every(linkTypes, probes.linkType),
   }
@@ -117,6 +121,8 @@ export const features = {
   programType: (name: ProgramType): Answer => runSync(probes.programType(name)),
   /** Whether the kernel supports a map type. (`libbpf_probe_bpf_map_type`) */
   mapType: (name: MapType): Answer => runSync(probes.mapType(name)),
+  /** Whether maps can be created with a flag, such as 'mmapable' for BPF_F_MMAPABLE. */
+  mapFlag: (name: MapFlag): Answer => runSync(probes.mapFlag(name)),
   /**
    * Whether programs of a type may call a helper. (`libbpf_probe_bpf_helper`) The answer is 'unknown' for tracing, ext,
    * lsm and struct_ops programs, because it depends on what they are attached to.

@@ -1,6 +1,7 @@
 // Lists the programs on the interfaces of a network namespace, no matter who attached them and how.
-import { type Attached, queryNetkit, queryNetns, queryTcx } from '../attach/query.js'
+
 import { type Interface, interfaceIndex } from '../attach/interface.js'
+import { type Attached, queryNetkit, queryNetns, queryTcx } from '../attach/query.js'
 import type { XdpMode } from '../attach/xdp.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
@@ -9,18 +10,18 @@ import { littleEndian } from '../machine/byte-order.js'
 import { type Message, routeDump } from '../machine/netlink.js'
 import { listLinks } from './inventory.js'
 
-interface OnInterface {
+export interface XdpAttachment {
   interface: string
   ifindex: number
   programId: number
-}
-
-export interface XdpAttachment extends OnInterface {
   mode: XdpMode
 }
 
 /** A classifier of traffic control, or a TCX or netkit program. */
-export interface TcAttachment extends OnInterface {
+export interface TcAttachment {
+  interface: string
+  ifindex: number
+  programId: number
   /** 'tcx/ingress', 'netkit/peer', 'clsact/egress', or the kind of a qdisc or class, such as 'htb'. */
   kind: string
   /** For classifiers: what `tc` or libbpf called it. */
@@ -78,7 +79,9 @@ const fixedParents = [
  */
 export function networkPrograms({ interface: only }: { interface?: Interface } = {}): NetworkPrograms {
   const wanted = only === undefined ? undefined : interfaceIndex(only)
-  const interfaces = attempt({ what: 'list the interfaces' }, () => routeDump(requests.link, new Uint8Array(16)))
+  const interfaces = attempt({ what: 'list the interfaces' }, () =>
+    routeDump(requests.link, new Uint8Array(16)),
+  )
     .map((message) => ({
       name: message.attributes.text(IFLA_IFNAME) ?? '',
       ifindex: message.body.getInt32(4, littleEndian),
@@ -135,7 +138,10 @@ function filtersOf(name: string, ifindex: number): TcAttachment[] {
     ).filter((message) => message.body.getInt32(4, littleEndian) === ifindex)
   }
   const named = [...dump(requests.class, 0), ...dump(requests.qdisc, 0)]
-    .map(({ body, attributes }) => [attributes.text(TCA_KIND) ?? 'unknown', body.getUint32(8, littleEndian)] as const)
+    .map(
+      ({ body, attributes }) =>
+        [attributes.text(TCA_KIND) ?? 'unknown', body.getUint32(8, littleEndian)] as const,
+    )
     .filter(([kind, handle]) => kind !== 'clsact' && handle !== 0)
   return [...named, ...fixedParents].flatMap(([kind, parent]) =>
     dump(requests.filter, parent).flatMap(({ body, attributes }) => {
@@ -167,7 +173,10 @@ function netfilterLinks(): NetfilterLinkInfo[] {
       .filter((info) => info.type === 'netfilter')
       .sort(
         (a, b) =>
-          a.protocolFamily - b.protocolFamily || a.hook - b.hook || a.priority - b.priority || a.flags - b.flags,
+          a.protocolFamily - b.protocolFamily ||
+          a.hook - b.hook ||
+          a.priority - b.priority ||
+          a.flags - b.flags,
       )
   } catch (error) {
     // Links cannot be listed before Linux 5.8, nor without CAP_SYS_ADMIN.

@@ -56,7 +56,9 @@ function query(pid: number, fd: number): PerfAttachment | undefined {
 function isCandidate(path: string): boolean {
   try {
     // Links of raw tracepoints and perf events, and perf events without links.
-    return /^anon_inode:\[?(perf_event|bpf_link|bpf-raw-tracepoint|bpf-tracing-prog|bpf)/.test(readlinkSync(path))
+    return /^anon_inode:\[?(perf_event|bpf_link|bpf-raw-tracepoint|bpf-tracing-prog|bpf)/.test(
+      readlinkSync(path),
+    )
   } catch {
     return false
   }

@@ -1,12 +1,12 @@
 import { constants } from 'node:os'
 import type { LinkHandle, NativeError } from '../../types/binding.js'
+import { type ProgramReference, withProgramFd } from '../attach/reference.js'
 import { attempt, attemptAsync } from '../errors/attempt.js'
 import { ENOTSUPP, errnoName } from '../errors/errno.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
-import { type ProgramReference, withProgramFd } from '../attach/reference.js'
 import { whyNotPinned } from '../errors/pins.js'
-import { pinAt, type PinFolder } from '../machine/pin-folder.js'
+import { type PinFolder, pinAt } from '../machine/pin-folder.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { mapHandles } from '../native/handles.js'
@@ -170,7 +170,10 @@ export class Link implements Disposable, AsyncDisposable {
    * {@link pinPath} and {@link unpin} do not know such a pin
    */
   pin(path: string, { folder }: PinFolder = {}): void {
-    if (folder !== undefined) return pinAt(this.#subject, 'link', this.fd, path, folder)
+    if (folder !== undefined) {
+      pinAt(this.#subject, 'link', this.fd, path, folder)
+      return
+    }
     this.#do(
       `pin to ${path}`,
       () => native.linkPin(this.#handle, path),

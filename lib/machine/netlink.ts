@@ -2,8 +2,6 @@
 import { native } from '../native/binding.js'
 import { littleEndian } from './byte-order.js'
 
-const NETLINK_ROUTE = 0
-
 /** A message without its header: a struct of the kernel, and the attributes that follow it. */
 export interface Message {
   readonly body: DataView
@@ -55,7 +53,7 @@ export class Attributes {
  * @param body - the struct of such a request, which the answers have as well
  */
 export function routeDump(type: number, body: Uint8Array): Message[] {
-  const bytes = native.netlinkDump(NETLINK_ROUTE, type, body)
+  const bytes = native.netlinkDump(type, body)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found: Message[] = []
   const header = 16

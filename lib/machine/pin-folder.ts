@@ -1,8 +1,8 @@
 import { constants } from 'node:os'
 import { attempt } from '../errors/attempt.js'
+import { errnoName } from '../errors/errno.js'
 import type { Subject } from '../errors/explain.js'
 import { whyNotPinned } from '../errors/pins.js'
-import { errnoName } from '../errors/errno.js'
 import { native } from '../native/binding.js'
 import { tooOldFor } from './kernel-version.js'
 
@@ -30,7 +30,8 @@ export function pinAt(
     target: path,
     arguments: ['fd', 'path', 'folder'],
     reason: ({ errno }) =>
-      (errno === constants.errno.EINVAL ? tooOldFor('6.5') : undefined) ?? whyNotPinned(path, errnoName(errno)),
+      (errno === constants.errno.EINVAL ? tooOldFor('6.5') : undefined) ??
+      whyNotPinned(path, errnoName(errno)),
   }
   attempt(subject, () => native.pinAt(fd, path, folder))
 }

@@ -20,10 +20,10 @@ import { type Buffers, bindBuffers, type Elements } from './elements.js'
 import { innerMismatch, innerOptions, isMapOfMaps } from './inner-maps.js'
 import { differences, layoutOf } from './layout.js'
 import { wrongLayout } from './limits.js'
+import { withCodecs, withKernelTypes } from './map-btf.js'
 import { MappedArena, MappedArray, mapMemory } from './mapped-array.js'
 import { sumValues } from './per-cpu.js'
 import { declare, doWith, MapProperties, stateError } from './properties.js'
-import { withCodecs, withKernelTypes } from './map-btf.js'
 import { elementReason, withoutKeys } from './reasons.js'
 import { BPF_F_STACK_BUILD_ID, stackCodec, stackIdCodec } from './stack-codec.js'
 import {
@@ -152,11 +152,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     return withKernelTypes(options.btf, token, (types) => BpfMap.#create(withCodecs(options), types, token))
   }
 
-  static #create<K, V, W>(
-    options: MapOptions<K, V>,
-    types?: KernelTypes,
-    token = -1,
-  ): BpfMap<K, V, W> {
+  static #create<K, V, W>(options: MapOptions<K, V>, types?: KernelTypes, token = -1): BpfMap<K, V, W> {
     const { type, name, keySize, valueSize, maxEntries } = options
     const { flags = 0, extra = 0n, numaNode = 0, ifindex = 0 } = options
     const number = mapTypeNumber(type)

@@ -1,15 +1,15 @@
 import type { MapHandle } from '../../types/binding.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
-import { pinAt, type PinFolder } from '../machine/pin-folder.js'
-import type { Program } from '../programs/program.js'
 import type { Subject } from '../errors/explain.js'
 import { attachableMaps, type Owner } from '../links/attachment.js'
 import { Link } from '../links/link.js'
+import { type PinFolder, pinAt } from '../machine/pin-folder.js'
 import { native } from '../native/binding.js'
 import { mapHandles, programHandles } from '../native/handles.js'
 import type { MapType } from '../native/map-types.js'
 import { mapTypeName, mapTypeNumber } from '../native/type-names.js'
+import type { Program } from '../programs/program.js'
 import { kernelFacts } from './fdinfo.js'
 import { declaredLayout, differences, layoutOfFd, type MapLayout } from './layout.js'
 import type { BpfMap } from './map.js'
@@ -287,8 +287,8 @@ export abstract class MapProperties implements Disposable {
    */
   pin(path?: string, { folder }: PinFolder = {}): void {
     const { fd } = this
-    if (folder !== undefined) return pinAt({ map: this.name }, `map '${this.name}'`, fd, path, folder)
-    doWith(this, `pin to ${path ?? 'its pin path'}`, () => native.mapPin(this.#handle, path), path)
+    if (folder !== undefined) pinAt({ map: this.name }, `map '${this.name}'`, fd, path, folder)
+    else doWith(this, `pin to ${path ?? 'its pin path'}`, () => native.mapPin(this.#handle, path), path)
   }
 
   /** Removes the pin. (`bpf_map__unpin`) */

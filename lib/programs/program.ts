@@ -48,7 +48,7 @@ import { type Attachable, attachablePrograms, type Dispatcher, type Owner } from
 import type { Link } from '../links/link.js'
 import { capabilitiesFor } from '../machine/capabilities.js'
 import { tooOldFor } from '../machine/kernel-version.js'
-import { pinAt, type PinFolder } from '../machine/pin-folder.js'
+import { type PinFolder, pinAt } from '../machine/pin-folder.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { mapHandles, programHandles } from '../native/handles.js'
@@ -742,8 +742,8 @@ export class Program implements Disposable {
    * @param options - `folder`: a descriptor of the folder that `path` is relative to (`bpf_obj_pin_opts`, Linux 6.5)
    */
   pin(path: string, { folder }: PinFolder = {}): void {
-    if (folder !== undefined) return pinAt(this.#subject, `program '${this.name}'`, this.fd, path, folder)
-    this.#do(`pin to ${path}`, () => native.programPin(this.#handle, path), path)
+    if (folder !== undefined) pinAt(this.#subject, `program '${this.name}'`, this.fd, path, folder)
+    else this.#do(`pin to ${path}`, () => native.programPin(this.#handle, path), path)
   }
 
   /** Removes a pin. (`bpf_program__unpin`) */

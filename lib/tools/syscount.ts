@@ -1,5 +1,5 @@
+import { systemCallName } from '../format/system-calls.js'
 import { count, drawRows, type Row } from '../trace/aggregate.js'
-import { systemCallName } from './system-calls.js'
 import { type AnswerTool, onlyPid } from './tool.js'
 
 export const tool: AnswerTool = {

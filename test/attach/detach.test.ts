@@ -57,7 +57,9 @@ describe('detachXdp', () => {
     using _link = object.program('xdp_pass').attachXdp(veth.name)
     expect(thrownBy(() => detachXdp(veth.name))).toMatchObject({
       code: 'EBUSY',
-      message: expect.stringContaining('it was attached with a link, which Link.fromId(id).detach() takes off'),
+      message: expect.stringContaining(
+        'it was attached with a link, which Link.fromId(id).detach() takes off',
+      ),
     })
   })
 })
@@ -83,10 +85,12 @@ describe('attachXdp with replace', () => {
   requiresKernel('5.9', 'cannot take the place of a program that a link holds', () => {
     using object = loadXdp()
     using _link = object.program('xdp_pass').attachXdp(veth.name)
-    expect(thrownBy(() => object.program('xdp_other').attachXdp(veth.name, { replace: true }))).toMatchObject({
-      code: 'EBUSY',
-      message: expect.stringContaining('its program is replaced with update()'),
-    })
+    expect(thrownBy(() => object.program('xdp_other').attachXdp(veth.name, { replace: true }))).toMatchObject(
+      {
+        code: 'EBUSY',
+        message: expect.stringContaining('its program is replaced with update()'),
+      },
+    )
   })
 })
 
@@ -164,9 +168,9 @@ describe('detachTcx', () => {
       code: 'EBUSY',
       message: expect.stringContaining('it is attached with a link'),
     })
-    expect(
-      thrownBy(() => detachTcx(veth.name, 'ingress', first, { revision: 4711n })),
-    ).toMatchObject({ code: 'ESTALE' })
+    expect(thrownBy(() => detachTcx(veth.name, 'ingress', first, { revision: 4711n }))).toMatchObject({
+      code: 'ESTALE',
+    })
     expect(queryTcx(veth.name, 'ingress').programs).toHaveLength(1)
   })
 })

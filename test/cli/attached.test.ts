@@ -43,7 +43,9 @@ describe('libbpf-node net', () => {
     })
     const shown = await text('net', 'list')
     expect(shown).toContain(`${veth.name}(${queryIndex()}) generic id ${object.program('xdp_pass').id}`)
-    expect(shown).toMatch(new RegExp(`^${veth.name}\\(\\d+\\) clsact/egress tc_second:\\[\\d+\\] id \\d+ handle`, 'm'))
+    expect(shown).toMatch(
+      new RegExp(`^${veth.name}\\(\\d+\\) clsact/egress tc_second:\\[\\d+\\] id \\d+ handle`, 'm'),
+    )
   })
 
   requiresKernel('6.6', 'lists TCX programs with their links', async () => {
@@ -103,11 +105,16 @@ describe('libbpf-node cgroup', () => {
     expect(ours.map(short)).toEqual(bpftoolJson<Row[]>('cgroup', 'list', cgroup()).map(short))
     expect(ours).toHaveLength(2)
     type Tree = { cgroup: string; programs: Row[] }[]
-    expect((await json<Tree>('cgroup', 'tree', cgroup())).map((one) => [one.cgroup, one.programs.map(short)])).toEqual(
+    expect(
+      (await json<Tree>('cgroup', 'tree', cgroup())).map((one) => [one.cgroup, one.programs.map(short)]),
+    ).toEqual(
       bpftoolJson<Tree>('cgroup', 'tree', cgroup()).map((one) => [one.cgroup, one.programs.map(short)]),
     )
     expect(await text('cgroup', 'tree')).toMatch(
-      new RegExp(`^${cgroup()}\n +id +attach type +flags +name\n *\\d+ +cgroup_inet_egress +multi +cgroup_egress$`, 'm'),
+      new RegExp(
+        `^${cgroup()}\n +id +attach type +flags +name\n *\\d+ +cgroup_inet_egress +multi +cgroup_egress$`,
+        'm',
+      ),
     )
     expect(await text('cgroup', 'list', cgroup(), 'effective')).toContain('cgroup_egress')
   })

@@ -12,8 +12,10 @@ const folder = useFolder()
 /** What the pieces take for granted. */
 const known = `
 import {
-  BPF_F_RDONLY, BPF_NOEXIST, BpfMap, BpfObject, dumpProgram, enableStats, features, jsonReplacer, kernelFunctions,
-  type LateChange, listPins, openMap, openPin, OrderedEvents, Program, programs, type RingBuffer,
+  BPF_F_RDONLY, BPF_NOEXIST, BpfMap, BpfObject, Btf, cgroupTree, detachCgroup, detachXdp, dumpProgram, enableStats,
+  features, jsonReplacer, kernelFunctions, type LateChange, type Link,
+  listPins, networkPrograms, openMap, openPin, OrderedEvents,
+  PacketSocket, PerfEvent, perfPrograms, Program, programs, type RingBuffer, TcHook,
 } from 'libbpf-node'
 declare const obj: BpfObject
 interface Exec { pid: number; comm: string; duration: bigint }
@@ -21,6 +23,13 @@ declare const ring: RingBuffer<Exec>
 declare const slow: Exec[]
 declare const otherMap: BpfMap
 declare const id: number
+declare const programId: number
+declare const pid: number
+declare const address: bigint
+declare const path: string
+declare const link: Link
+declare const next: Program
+declare const before: Program
 declare function use(value: unknown): void
 interface Prefix { prefixlen: number; address: Uint8Array }
 interface Counter { packets: bigint; limit: number }

@@ -166,6 +166,39 @@ describe('a perf buffer whose object is closed', () => {
   })
 })
 
+describe('the CPUs of a perf buffer', () => {
+  it('are told for each record', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer<PerfRecord>('events', 'record')
+    expect(reader.cpu).toBeUndefined()
+    const seen: [number | undefined, number][] = []
+    reader.on(({ cpu }) => seen.push([reader.cpu, cpu]))
+    for (const cpu of onlineCpus) produce(object, 3, cpu)
+    await until('all have come', () => seen.length === 3 * onlineCpus.length)
+    expect(seen.filter(([told, written]) => told !== written)).toEqual([])
+    reader.stop()
+    for (const cpu of onlineCpus) produce(object, 2, cpu)
+    let left = 2 * onlineCpus.length
+    for await (const { cpu } of reader) {
+      expect(reader.cpu).toBe(cpu)
+      if (--left === 0) break
+    }
+  })
+
+  it('are only those that were chosen', async () => {
+    using object = load('events-perf')
+    using reader = object.perfBuffer<PerfRecord>('events', 'record', { cpus: [first] })
+    const seen: number[] = []
+    reader.on(({ cpu }) => seen.push(cpu))
+    for (const cpu of onlineCpus) produce(object, 3, cpu)
+    await until('those of one CPU have come', () => seen.length === 3)
+    await turns(3)
+    expect(seen).toEqual([first, first, first])
+    expect([...reader.lostByCpu.keys()]).toEqual([first])
+    expect(() => object.perfBuffer('events', undefined, { cpus: [-1] })).toThrow(TypeError)
+  })
+})
+
 describe('a perf buffer that is too small', () => {
   const fits = Math.floor(4095 / recordBytes)
 
@@ -182,6 +215,30 @@ describe('a perf buffer that is too small', () => {
     expect(seen.at(-1)!.number).toBe(BigInt(fits + 50))
     expect(reader.lost).toBe(50n)
     expect(reader.lostByCpu).toEqual(new Map(onlineCpus.map((cpu) => [cpu, cpu === last ? 50n : 0n])))
+    reader.close()
+  })
+
+  it('tells of lost records as they are reported, before the records that came after them', async () => {
+    using object = load('events-perf')
+    const last = onlineCpus.at(-1)!
+    const told: unknown[] = []
+    const { reader, seen } = read(object, {
+      pages: 1,
+      onLost: (lost) => told.push({ ...lost, after: seen.length }),
+    })
+    produce(object, fits + 50, last)
+    await until('those that fitted have come', () => seen.length === fits)
+    expect(told).toEqual([])
+    produce(object, 1, last)
+    await until('the next one has come', () => seen.length === fits + 1)
+    expect(told).toEqual([{ cpu: last, count: 50n, after: fits }])
+    produce(object, fits + 20, last)
+    await turns(3)
+    const before = seen.length
+    produce(object, 1, last)
+    await until('the next one has come', () => seen.length === before + 1)
+    expect(told[1]).toEqual({ cpu: last, count: reader.lost - 50n, after: before })
+    expect(reader.lost).toBeGreaterThanOrEqual(70n)
     reader.close()
   })
 

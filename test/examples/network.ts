@@ -2,7 +2,10 @@
 import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { it as anyTest, describe, expect } from 'vitest'
 import * as surroundings from '../attach/surroundings.js'
@@ -111,6 +114,35 @@ export function networkExamples(kernelSide: KernelSide): void {
         happen: () => Promise.all([sendUdp(4322, veth.peer), sendUdp(4323, veth.peer)]),
       })
       expect(said).toMatch(new RegExp(`^egress on ${veth.name}, revision \\d+: programs \\d+, \\d+;`, 'm'))
+    })
+
+    it('packets writes the packets of a port to a pcapng file', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+      chmodSync(folder, 0o777)
+      try {
+        const path = join(folder, 'packets.pcapng')
+        await run('packets', [veth.name, '4321', path], {
+          wanted: /^[1-9]\d* packets, 0 lost$/m,
+          happen: () => {
+            veth.send(4321, 'wanted')
+            veth.send(4322, 'other')
+          },
+        })
+        const file = readFileSync(path)
+        const types: number[] = []
+        let at = 0
+        for (let size: number; at < file.length; at += size) {
+          types.push(file.readUInt32LE(at))
+          size = file.readUInt32LE(at + 4)
+          expect(file.readUInt32LE(at + size - 4)).toBe(size)
+        }
+        expect(at).toBe(file.length)
+        expect([...new Set(types)]).toEqual([0x0a0d0d0a, 1, 6])
+        expect(file.includes('wanted')).toBe(true)
+        expect(file.includes('other')).toBe(false)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
     })
 
     it('xdp-count counts packets by protocol', async () => {

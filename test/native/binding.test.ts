@@ -113,7 +113,7 @@ describe('native functions that take buffers', () => {
   })
 
   it('need no flags for an entry, but check them if they are given', () => {
-    const map = native.mapCreate(1, 'bound', 4, 8, 2, 0, 0n, 0, 0, 0, -1, 0, 0)
+    const map = native.mapCreate(1, 'bound', 4, 8, 2, 0, 0n, 0, 0, 0, -1, 0, 0, -1, undefined, false)
     const [key, value] = [Uint8Array.of(1, 0, 0, 0), new Uint8Array(8).fill(7)]
     native.mapBind(map, key, value)
     expect(native.mapLookup(map)).toBe(false)

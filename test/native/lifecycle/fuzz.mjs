@@ -151,6 +151,9 @@ const makers = [
       -1,
       0,
       0,
+      -1,
+      undefined,
+      false,
     )
     keep('map', map)
     keep('memory', native.mapMmap(map, random() < 0.5))
@@ -226,6 +229,7 @@ const wrong = () =>
 const kinds = {
   object: () => oneOf(handles.object),
   program: () => oneOf(handles.program),
+  maybeProgram: () => (random() < 0.5 ? undefined : oneOf(handles.program)),
   map: () => oneOf(handles.map),
   link: () => oneOf(handles.link),
   source: () => oneOf(handles.source),
@@ -288,6 +292,7 @@ const generators = {
   LongLogHandle: 'longLog',
   MemoryHandle: 'memory',
   'BtfHandle | undefined': 'maybeBtf',
+  'ProgramHandle | undefined': 'maybeProgram',
   number: 'integer',
   'LogLevel | -1': 'small',
   string: 'string',
@@ -313,7 +318,12 @@ const special = {
   repeat: 'small',
   pages: 'small',
   room: 'small',
+  blocks: 'small',
   'mapFromId id': 'strangersId',
+  // Nothing is taken off the interfaces of this machine.
+  'xdpDetach ifindex': 'strangersId',
+  'qdiscCreate ifindex': 'strangersId',
+  'qdiscDestroy ifindex': 'strangersId',
 }
 function signatureOf(name) {
   const [, text = '', result = ''] =
@@ -353,6 +363,10 @@ const careful = new Set([
   'mapSetMaxEntries',
   'perfBufferNew',
   'perfRecorderNew',
+  'packetSocketNew',
+  'xdpDetach',
+  'qdiscCreate',
+  'qdiscDestroy',
   'programTestRun',
   'programTestRunSync',
 ])

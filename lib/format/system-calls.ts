@@ -76,7 +76,12 @@ const tables: Readonly<Record<string, string>> = {
 
 const names = new Map<string, readonly string[]>()
 
-/** The name of a system call by its number. */
+/**
+ * The name of a system call by its number, which tracepoints such as `raw_syscalls:sys_enter` have: 'openat' for 257 on
+ * x64. Newer calls than those of Linux 6.x, and other machines, give the number as text.
+ *
+ * @param machine - 'x64' or 'arm64'; by default, the machine that this process runs on
+ */
 export function systemCallName(number: number, machine: string = process.arch): string {
   const known = names.get(machine) ?? parse(tables[machine] ?? '')
   names.set(machine, known)
