@@ -260,8 +260,11 @@ napi_value ToC(napi_env env, napi_callback_info info) {
     ids.assign(wanted, wanted + count);
   }
   std::string text;
-  bool dumped =
-      Call(env, "btf_dump__dump_type", [&] { return AppendDeclarations(types, ids, is_everything, text); });
+  bool dumped = Call(env, "btf_dump__dump_type", [&] {
+    // libbpf allocates nothing for BTF without types, and then reads it.
+    if (btf__type_cnt(types) == 1) return ids.empty() ? 0 : -EINVAL;
+    return AppendDeclarations(types, ids, is_everything, text);
+  });
   return dumped ? ToJs(env, text) : nullptr;
 }
 

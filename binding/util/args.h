@@ -58,7 +58,8 @@ class Args {
     for (uint32_t k = 0; k < count && ok_; k++) {
       napi_value element = nullptr;
       napi_get_element(env_, values_[i], k, &element);
-      handles.push_back(HandleIn<T>(i, element));
+      T* handle = HandleIn<T>(i, element);
+      if (handle != nullptr) handles.push_back(handle);
     }
     return handles;
   }

@@ -60,6 +60,8 @@ const handles = {
   userRing: [],
   btf: [],
   linker: [],
+  umem: [],
+  xsk: [],
   memory: [],
   longLog: [],
 }
@@ -237,6 +239,8 @@ const kinds = {
   userRing: () => oneOf(handles.userRing),
   btf: () => oneOf(handles.btf),
   linker: () => oneOf(handles.linker),
+  umem: () => oneOf(handles.umem),
+  xsk: () => oneOf(handles.xsk),
   memory: () => oneOf(handles.memory),
   longLog: () => oneOf(handles.longLog),
   // It can be called as long as the environment lives.
@@ -257,9 +261,11 @@ const kinds = {
   strangersId: () => oneOf([2 ** 31, 2 ** 32 - 1]),
   links: () =>
     oneOf([[], [oneOf(handles.link)], handles.link.slice(0, below(4)), [oneOf(handles.map)], [undefined]]),
+  btfs: () => oneOf([[], [oneOf(handles.btf)], handles.btf.slice(0, below(4)), [oneOf(handles.map)], [undefined]]),
   texts: () => oneOf([undefined, [], ['x'], [oneOf(strings), oneOf(strings)], [undefined], [1, 'x']]),
   bigints: () =>
     oneOf([undefined, new BigUint64Array(0), BigUint64Array.of(1n), BigUint64Array.of(1n, 2n ** 64n - 1n)]),
+  maybeFile: () => oneOf([undefined, oneOf(strings), bytes()]),
   file: () => (random() < 0.5 ? oneOf(strings) : bytes()),
 }
 /** Any value. Numbers are small enough not to use up the memory or take minutes. */
@@ -289,6 +295,8 @@ const generators = {
   OnReady: 'callback',
   BtfHandle: 'btf',
   LinkerHandle: 'linker',
+  UmemHandle: 'umem',
+  XskHandle: 'xsk',
   LongLogHandle: 'longLog',
   MemoryHandle: 'memory',
   'BtfHandle | undefined': 'maybeBtf',
@@ -298,6 +306,7 @@ const generators = {
   string: 'string',
   'string | undefined': 'text',
   'string | Uint8Array': 'file',
+  'string | Uint8Array | undefined': 'maybeFile',
   boolean: 'boolean',
   bigint: 'bigint',
   Uint8Array: 'bytes',
@@ -305,6 +314,7 @@ const generators = {
   Uint32Array: 'numbers',
   'Uint32Array | undefined': 'ids',
   'LinkHandle[]': 'links',
+  'BtfHandle[]': 'btfs',
   'string[] | undefined': 'texts',
   'BigUint64Array | undefined': 'bigints',
 }
@@ -320,10 +330,6 @@ const special = {
   room: 'small',
   blocks: 'small',
   'mapFromId id': 'strangersId',
-  // Nothing is taken off the interfaces of this machine.
-  'xdpDetach ifindex': 'strangersId',
-  'qdiscCreate ifindex': 'strangersId',
-  'qdiscDestroy ifindex': 'strangersId',
 }
 function signatureOf(name) {
   const [, text = '', result = ''] =
@@ -364,9 +370,6 @@ const careful = new Set([
   'perfBufferNew',
   'perfRecorderNew',
   'packetSocketNew',
-  'xdpDetach',
-  'qdiscCreate',
-  'qdiscDestroy',
   'programTestRun',
   'programTestRunSync',
 ])
