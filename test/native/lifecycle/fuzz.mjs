@@ -261,7 +261,8 @@ const kinds = {
   strangersId: () => oneOf([2 ** 31, 2 ** 32 - 1]),
   links: () =>
     oneOf([[], [oneOf(handles.link)], handles.link.slice(0, below(4)), [oneOf(handles.map)], [undefined]]),
-  btfs: () => oneOf([[], [oneOf(handles.btf)], handles.btf.slice(0, below(4)), [oneOf(handles.map)], [undefined]]),
+  btfs: () =>
+    oneOf([[], [oneOf(handles.btf)], handles.btf.slice(0, below(4)), [oneOf(handles.map)], [undefined]]),
   texts: () => oneOf([undefined, [], ['x'], [oneOf(strings), oneOf(strings)], [undefined], [1, 'x']]),
   bigints: () =>
     oneOf([undefined, new BigUint64Array(0), BigUint64Array.of(1n), BigUint64Array.of(1n, 2n ** 64n - 1n)]),
