@@ -76,7 +76,7 @@ function failedMetrics(errors: readonly { readonly metric: string }[]): MetricRe
     kind: 'gauge',
     boundaries: [],
     hasSum: false,
-    series: errors.map(({ metric }) => ({ labels: { metric }, values: Float64Array.of(1) })),
+    series: errors.map(({ metric }) => ({ labels: { metric }, values: [1] })),
   }
 }
 

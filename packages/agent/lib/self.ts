@@ -95,7 +95,7 @@ function own(
   return {
     ...about,
     async read(): Promise<MetricReading> {
-      const series = points().map(([labels, value]) => ({ labels, values: Float64Array.of(value) }))
+      const series = points().map(([labels, value]) => ({ labels, values: [value] }))
       return { ...about, series }
     },
   }

@@ -1,6 +1,6 @@
 import type { Buckets } from './buckets.js'
 import { MapMetric, type MetricOptions } from './metric.js'
-import { isNumber, numberIn, slotsIn, total } from './values.js'
+import { isNumber, ValueReader } from './values.js'
 
 /** A metric with the counts of buckets for each series. */
 export interface HistogramOptions<K, V> extends MetricOptions<K, V> {
@@ -27,6 +27,7 @@ export function histogramMetric<K, V>(options: HistogramOptions<K, V>): MapMetri
     throw new TypeError(`metric ${name}: a histogram has either counts or a slot for each key`)
   const { boundaries } = buckets
   const slots = boundaries.length + 1
+  const reader = new ValueReader(map)
   const numbers = new Float64Array(slots + 1)
   const at = (i: number): number => Math.min(slots - 1, Math.max(0, i))
   const shape = {
@@ -34,10 +35,10 @@ export function histogramMetric<K, V>(options: HistogramOptions<K, V>): MapMetri
     hasSum: sum !== undefined,
     numbersOf(value: V, key: K) {
       numbers.fill(0)
-      if (slot !== undefined) numbers[at(slot(key))] = numberIn(map, value)
+      if (slot !== undefined) numbers[at(slot(key))] = reader.number(value)
       else {
-        const entry = counts !== undefined && sum !== undefined ? undefined : total(map, value)
-        const found = counts?.(value, key) ?? slotsIn(map, entry)
+        const entry = counts !== undefined && sum !== undefined ? undefined : reader.total(value)
+        const found = counts?.(value, key) ?? reader.slots(entry)
         for (let i = 0; i < found.length; i++) numbers[at(i)]! += Number(found[i])
         const own = (Object(entry) as { sum?: unknown }).sum
         if (sum === undefined && isNumber(own)) {

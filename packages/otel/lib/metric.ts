@@ -113,11 +113,11 @@ export class MapMetric<K, V> implements Metric {
   }
 
   async read(now: number): Promise<MetricReading> {
-    const { name, map, labels } = this.#options
+    const { name, map, labels = () => ({}) } = this.#options
     const table = this.#table
     table.begin()
     for await (const [key, value] of map.entriesAsync({ size: perTurn })) {
-      table.add(key, this.#shape.numbersOf(value, key), () => labels?.(key) ?? {})
+      table.add(key, this.#shape.numbersOf(value, key), labels)
     }
     table.end(now)
     return {

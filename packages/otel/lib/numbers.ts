@@ -1,5 +1,5 @@
 import { MapMetric, type MetricOptions } from './metric.js'
-import { numberIn } from './values.js'
+import { ValueReader } from './values.js'
 
 /** A metric with one number for each series. */
 export interface NumberOptions<K, V> extends MetricOptions<K, V> {
@@ -13,12 +13,13 @@ export interface NumberOptions<K, V> extends MetricOptions<K, V> {
 
 export function numberMetric<K, V>(kind: 'counter' | 'gauge', options: NumberOptions<K, V>): MapMetric<K, V> {
   const { value, scale = 1, map } = options
+  const reader = new ValueReader(map)
   const only = [0]
   return new MapMetric(kind, options, {
     boundaries: [],
     hasSum: false,
     numbersOf(found, key) {
-      only[0] = Number(value === undefined ? numberIn(map, found) : value(found, key)) * scale
+      only[0] = Number(value === undefined ? reader.number(found) : value(found, key)) * scale
       return only
     },
   })

@@ -49,8 +49,8 @@ export async function toMetricData(reading: MetricReading, since: number, at: nu
   }
 }
 
-function histogramOf(values: Float64Array, boundaries: readonly number[], hasSum: boolean) {
-  const counts = Array.from(values.subarray(0, boundaries.length + 1))
+function histogramOf(values: readonly number[], boundaries: readonly number[], hasSum: boolean) {
+  const counts = values.slice(0, boundaries.length + 1)
   return {
     buckets: { boundaries: boundaries as number[], counts },
     count: counts.reduce((total, count) => total + count, 0),

@@ -13,10 +13,11 @@ export interface SeriesOptions {
 
 export interface Series {
   readonly labels: Labels
-  readonly values: Float64Array
+  readonly values: readonly number[]
 }
 
 interface OwnSeries extends Series {
+  readonly values: number[]
   readonly identity: string
   readonly isOther: boolean
   /** How many keys of the map it has. */
@@ -28,7 +29,7 @@ interface OwnSeries extends Series {
 /** A key of a map: what it had when it was last read. */
 interface Source {
   readonly series: OwnSeries
-  readonly last: Float64Array
+  readonly last: number[]
   reading: number
 }
 
@@ -56,15 +57,16 @@ export class SeriesTable {
   begin(): void {
     this.#reading++
     if (this.#options.isCumulative) return
-    for (const { values } of this.series()) values.fill(0)
+    for (const { values } of this.#series.values()) values.fill(0)
+    this.#other?.values.fill(0)
   }
 
   /** Adds the values of a key. `labels` is only called for a key that is new. */
-  add(key: unknown, values: ArrayLike<number>, labels: () => Labels): void {
+  add<K>(key: K, values: ArrayLike<number>, labels: (key: K) => Labels): void {
     const identity = identityOf(key)
     let source = this.#sources.get(identity)
     if (source === undefined) {
-      source = { series: this.#seriesFor(labels()), last: new Float64Array(this.#options.width), reading: 0 }
+      source = { series: this.#seriesFor(labels(key)), last: this.#zeros(), reading: 0 }
       source.series.keys++
       this.#sources.set(identity, source)
     }
@@ -101,6 +103,11 @@ export class SeriesTable {
     if (this.#other !== undefined) yield this.#other
   }
 
+  /** Thousands of typed arrays would keep the garbage collector busy. */
+  #zeros(): number[] {
+    return new Array<number>(this.#options.width).fill(0)
+  }
+
   #seriesFor(labels: Labels): OwnSeries {
     const identity = labelsIdentity(labels)
     const found = this.#series.get(identity)
@@ -123,6 +130,6 @@ export class SeriesTable {
   }
 
   #newSeries(identity: string, labels: Labels, isOther: boolean): OwnSeries {
-    return { identity, labels, isOther, values: new Float64Array(this.#options.width), keys: 0, endedAt: 0 }
+    return { identity, labels, isOther, values: this.#zeros(), keys: 0, endedAt: 0 }
   }
 }
