@@ -56,6 +56,7 @@ export class Agent {
     this.#stopSelf = selfMetrics(this.metrics, {
       programs: () => this.#programs.values(),
       delivered: this.#delivered,
+      outputs: this.#outputs,
       withProgramStats: self.program_stats ?? false,
     })
     this.#sweep(this.#config)

@@ -3,11 +3,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { BpfMetrics, Metric, MetricReading, Series } from '@libbpf-node/otel'
 import { enableStats } from 'libbpf-node'
 import type { OutputName } from './config/types.js'
+import type { Output } from './outputs/output.js'
 import type { RunningProgram } from './program.js'
 
 interface Observed {
   programs(): Iterable<RunningProgram>
   readonly delivered: ReadonlyMap<OutputName, { readonly sent: number; readonly dropped: number }>
+  readonly outputs: ReadonlyMap<OutputName, Output>
   readonly withProgramStats: boolean
 }
 
@@ -43,6 +45,9 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
   )
   yield own('counter', `${prefix}_dropped_events_total`, 'Events that an output had no room for', () =>
     [...delivered].map(([output, { dropped }]) => [{ output }, dropped]),
+  )
+  yield own('counter', `${prefix}_failed_events_total`, 'Events that the receiver did not take', () =>
+    [...observed.outputs].map(([output, { failed = 0 }]) => [{ output }, failed]),
   )
   yield own('gauge', `${prefix}_program_failures`, 'BPF programs that are not attached', () =>
     programs().map((program) => [{ program: program.spec.name }, program.health.failures.length]),

@@ -1,4 +1,5 @@
 // The agent with a real Prometheus, which scrapes it, and a real VictoriaMetrics, which receives OpenTelemetry's protocol.
+import { execFileSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { useTracefs } from '../../../test/helpers/privileged.js'
 import { until } from '../../../test/helpers/until.js'
@@ -6,6 +7,16 @@ import { Folder, RunningAgent } from './helpers/agent.js'
 import { Prometheus, requiresReceiver, VictoriaMetrics } from './helpers/receivers.js'
 
 const collections = 'programs:\n  - use: runqlat\n  - use: biolatency\n  - use: cachestat\n'
+const execs = `
+import { rawTp, ringbuf, type u32 } from 'libbpf-node/kernel'
+interface Event { pid: u32 }
+export const events = ringbuf<Event>(65536)
+export const onExec = rawTp('sched_process_exec', (task) => {
+  events.emit({ pid: task.tgid })
+  return 0
+})
+export const license = 'GPL'
+`
 const inTime = { seconds: 30 }
 
 describe('the metrics of the agent', () => {
@@ -20,10 +31,8 @@ describe('the metrics of the agent', () => {
     folder[Symbol.dispose]()
   })
 
-  const start = async (config: string): Promise<void> => {
-    agent = await RunningAgent.start(
-      folder.write('agent.yaml', `listen: 127.0.0.1:0\n${config}${collections}`),
-    )
+  const start = async (config: string, programs = collections): Promise<void> => {
+    agent = await RunningAgent.start(folder.write('agent.yaml', `listen: 127.0.0.1:0\n${config}${programs}`))
   }
 
   requiresReceiver(
@@ -65,6 +74,21 @@ describe('the metrics of the agent', () => {
       expect(buckets.map(({ metric }) => metric.le)).toContain('0.000002')
     },
   )
+
+  requiresReceiver('victoria-metrics', 'count the events that the receiver did not take', async () => {
+    await using receiver = await VictoriaMetrics.start(folder)
+    folder.write('execs.bpf.ts', execs)
+    const events = '  - file: execs.bpf.ts\n    events: [{ map: events, type: Event }]\n'
+    // VictoriaMetrics has no logs.
+    const outputs = `outputs:\n  otlp: { endpoint: '${receiver.otlp}', metrics_interval: 0 }\n`
+    await start(outputs, `programs:\n${events}`)
+    execFileSync('/bin/true')
+    const failed = 'libbpf_node_agent_failed_events_total{output="otlp"}'
+    const sent = 'libbpf_node_agent_events_total{output="otlp"}'
+    await agent!.until('they are counted', async () => (await agent!.metrics()).get(failed)! > 0)
+    expect((await agent!.metrics()).get(sent)).toBeGreaterThan(0)
+    expect(agent!.log).toContain('events were not received')
+  })
 
   it('lead to a line in the log if nobody receives them', async () => {
     await start("outputs:\n  otlp: { endpoint: 'http://127.0.0.1:1', metrics_interval: 1 }\n")

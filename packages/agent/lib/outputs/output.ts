@@ -12,6 +12,8 @@ export interface AgentEvent {
 export interface Output {
   /** Takes an event. Returns false if there is no room, which counts as dropped. */
   write(event: AgentEvent): boolean
+  /** Events that it took and could not hand on. */
+  readonly failed?: number
   /** Writes what it has collected. */
   flush?(): void
   /** Waits until everything is written or sent. */
