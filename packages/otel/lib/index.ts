@@ -3,9 +3,12 @@
  *
  * @packageDocumentation
  */
+export { type EventAttributes, toAttributes } from './attributes.js'
 export { type Buckets, explicitBuckets, log2Buckets } from './buckets.js'
+export { measureClocks, timeOfDay } from './clock.js'
 export type { HistogramOptions } from './histograms.js'
 export type { Labels } from './labels.js'
+export { type LogOptions, logEvents } from './logs.js'
 export {
   MapMetric,
   type Metric,
@@ -17,3 +20,4 @@ export {
 export { BpfMetrics, type MetricsReading } from './metrics.js'
 export type { NumberOptions } from './numbers.js'
 export type { Series } from './series.js'
+export { type SpanOptions, traceEvents } from './spans.js'

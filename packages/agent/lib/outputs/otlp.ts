@@ -1,5 +1,5 @@
 // OpenTelemetry: events as logs, and all metrics. Loaded only if the configuration has an endpoint.
-import type { BpfMetrics } from '@libbpf-node/otel'
+import { type BpfMetrics, toAttributes } from '@libbpf-node/otel'
 import { DiagLogLevel, diag, type HrTime } from '@opentelemetry/api'
 import { SeverityNumber } from '@opentelemetry/api-logs'
 import { ExportResultCode } from '@opentelemetry/core'
@@ -9,7 +9,7 @@ import { defaultResource, type Resource, resourceFromAttributes } from '@opentel
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import type { OtlpConfig } from '../config/types.js'
-import { attributesOf } from './attributes.js'
+
 import type { AgentEvent, Output } from './output.js'
 
 /** The most events in a request. */
@@ -106,7 +106,7 @@ function toRecord({ name, program, time, body }: AgentEvent, resource: Resource)
     hrTimeObserved: hrTime,
     eventName: name,
     severityNumber: SeverityNumber.INFO,
-    attributes: attributesOf(body, '', { 'bpf.program': program }),
+    attributes: toAttributes(body, '', { 'bpf.program': program }),
     droppedAttributesCount: 0,
     resource,
     instrumentationScope,
