@@ -24,9 +24,9 @@ const elsewhere = [
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.
   /^test\/events\/(soak|budget|held|readers)\.test/,
-  // Files, text, and other servers.
-  /^packages\/agent\/test\/(config|decoders|receivers)\.test/,
-  /^packages\/otel\/test\/containers\//,
+  // Files and text, other servers, and dozens of processes.
+  /^packages\/agent\/test\/(?!collections\.)/,
+  /^packages\/otel\/test\/(containers\/|events\.)/,
   // An emulated processor writes tens of megabytes of verifier log for minutes.
   /^test\/errors\/long-log\.test/,
 ]
@@ -48,7 +48,7 @@ const onOldest = [
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
   /^test\/compiler\/random\.test/,
-  /^packages\//,
+  /^packages\/otel\//,
 ]
 
 /** Tests that change the state of the kernel. Each of them has a guest of its own. */

@@ -11,7 +11,7 @@ interface Value {
 }
 
 /** How many lines are written before the event loop gets a turn. */
-const linesInTurn = 1000
+const linesInTurn = 2500
 
 export const contentTypes = {
   prometheus: Registry.PROMETHEUS_CONTENT_TYPE,

@@ -17,7 +17,7 @@ type Point = readonly [labels: Series['labels'], value: number]
 
 /** Adds the metrics. Returns a function that ends measuring. */
 export function selfMetrics(metrics: BpfMetrics, observed: Observed): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 10 })
+  const delay = monitorEventLoopDelay({ resolution: 100 })
   delay.enable()
   const stats = observed.withProgramStats ? enableStats() : undefined
   for (const metric of describe(observed, delay)) metrics.add(metric)

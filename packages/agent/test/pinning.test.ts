@@ -1,6 +1,6 @@
 // Maps and links that outlive the agent: nothing is lost that is not counted, whenever it is killed.
 import { execFileSync, spawn } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BpfMap, BpfObject, ids } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
@@ -68,7 +68,7 @@ outputs: { file: { path: ${folder.path}/events.jsonl } }
     return Number(new DataView(map.get(new Uint8Array(4))!.buffer).getBigUint64(0, true))
   }
   const numbers = (): { number: number; version: number }[] =>
-    execFileSync('cat', [`${folder.path}/events.jsonl`], { encoding: 'utf8' })
+    readFileSync(`${folder.path}/events.jsonl`, 'utf8')
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as { number: number; version: number })

@@ -1,7 +1,7 @@
 import type { BpfMap } from 'libbpf-node'
 import type { Labels } from './labels.js'
 import { type Series, SeriesTable } from './series.js'
-import { perTurn } from './turns.js'
+import { perTurn, Turns, turn } from './turns.js'
 
 /** A map that a metric is read from: a `BpfMap` with keys. */
 export type MetricMap<K, V> = Pick<
@@ -116,7 +116,11 @@ export class MapMetric<K, V> implements Metric {
     const { name, map, labels = () => ({}) } = this.#options
     const table = this.#table
     table.begin()
+    const turns = new Turns()
+    let read = 0
     for await (const [key, value] of map.entriesAsync({ size: perTurn })) {
+      // Reading the next batch has been a turn.
+      if (turns.isDue(read++ % perTurn === 0)) await turn()
       table.add(key, this.#shape.numbersOf(value, key), labels)
     }
     table.end(now)
