@@ -6,6 +6,7 @@ import { Containers } from '@libbpf-node/otel/containers'
 import type { Logger } from 'pino'
 import type { Loaded, ProgramSpec } from './config/load.js'
 import type { OutputName, OutputsConfig } from './config/types.js'
+import type { ProgramContext } from './context.js'
 import { Health } from './health.js'
 import { FileOutput } from './outputs/file.js'
 import type { AgentEvent, Output } from './outputs/output.js'
@@ -72,18 +73,42 @@ export class Agent {
   /** Changes to a new configuration: what is the same in both goes on. */
   async reload(config: Loaded): Promise<void> {
     const wanted = new Map(config.programs.map((spec) => [spec.name, spec]))
+    this.#config = config
     for (const [name, program] of this.#programs) {
       const spec = wanted.get(name)
-      if (spec !== undefined && isDeepStrictEqual(spec, program.spec)) continue
+      if (spec !== undefined) {
+        if (!isDeepStrictEqual(spec, program.spec)) await this.#change(program, spec)
+        continue
+      }
       program.close()
       this.#programs.delete(name)
       this.health.remove(name)
-      this.#log.info({ program: name }, spec === undefined ? 'removed' : 'changed')
+      this.#log.info({ program: name }, 'removed')
     }
-    this.#config = config
     this.#sweep(config)
     for (const spec of config.programs) if (!this.#programs.has(spec.name)) await this.#startProgram(spec)
     this.#log.info({ status: this.health.overall }, 'reloaded')
+  }
+
+  /** Puts a new version of a program in the place of an older one. */
+  async #change(older: RunningProgram, spec: ProgramSpec): Promise<void> {
+    // Pinned programs go on without us, and are taken over by the next start.
+    if (this.#config.pinning === undefined && older.object !== undefined) {
+      const program = new RunningProgram(spec, this.#contextOf(spec))
+      try {
+        await program.startInPlaceOf(older)
+        this.#note(program)
+        this.#log.info({ program: spec.name }, 'replaced')
+      } catch (error) {
+        this.#log.error(
+          { program: spec.name, reason: (error as Error).message },
+          'not replaced, the older version goes on',
+        )
+      }
+      return
+    }
+    older.close()
+    await this.#startProgram(spec)
   }
 
   async stop(): Promise<void> {
@@ -102,7 +127,14 @@ export class Agent {
   }
 
   async #startProgram(spec: ProgramSpec): Promise<void> {
-    const program = new RunningProgram(spec, {
+    const program = new RunningProgram(spec, this.#contextOf(spec))
+    this.health.set(spec.name, { status: 'starting', failures: [] })
+    await program.start()
+    this.#note(program)
+  }
+
+  #contextOf({ name }: ProgramSpec): ProgramContext {
+    return {
       metrics: this.metrics,
       containers: this.#containers,
       deliver: (event, outputs) => this.#deliver(event, outputs),
@@ -110,16 +142,19 @@ export class Agent {
         for (const output of this.#outputs.values()) output.flush?.()
       },
       pinRoot: this.#config.pinning?.path,
-      report: (reason) => this.#log.warn({ program: spec.name, reason }, 'pins'),
-    })
-    this.health.set(spec.name, { status: 'starting', failures: [] })
-    await program.start()
-    this.#programs.set(spec.name, program)
+      report: (reason) => this.#log.warn({ program: name, reason }, 'pins'),
+    }
+  }
+
+  /** Writes down how a program is. */
+  #note(program: RunningProgram): void {
     const { health } = program
-    this.health.set(spec.name, health)
-    for (const { program: failed, reason } of health.failures)
-      this.#log.warn({ program: spec.name, bpf: failed, reason }, 'not attached')
-    this.#log.info({ program: spec.name, status: health.status }, 'program')
+    const { name } = program.spec
+    this.#programs.set(name, program)
+    this.health.set(name, health)
+    for (const { program: bpf, reason } of health.failures)
+      this.#log.warn({ program: name, bpf, reason }, 'not attached')
+    this.#log.info({ program: name, status: health.status }, 'program')
   }
 
   /** Removes the pins of programs that there are no more. */

@@ -1,9 +1,14 @@
+/** Why a BPF program is not loaded or attached; the whole object has the name ''. */
+export interface Failure {
+  readonly program: string
+  readonly reason: string
+}
+
 /** How a program of the configuration is. */
 export interface ProgramHealth {
   /** `degraded`: some of its BPF programs are not attached. `failed`: none is. */
   readonly status: 'starting' | 'running' | 'degraded' | 'failed'
-  /** Why BPF programs are not loaded or attached, by their names; the whole object has the name ''. */
-  readonly failures: readonly { readonly program: string; readonly reason: string }[]
+  readonly failures: readonly Failure[]
 }
 
 export type Overall = 'starting' | 'running' | 'degraded' | 'failed'

@@ -15,9 +15,9 @@ export class Pins {
   readonly #version: string
 
   /** @param about - what the version of the program depends on: its file, and the values of its constants */
-  constructor(root: string, name: string, about: readonly (string | Uint8Array)[]) {
+  constructor(root: string, name: string, about: readonly string[]) {
     const hash = createHash('sha256')
-    for (const part of about) hash.update(part)
+    for (const part of about) hash.update(`${part}\0`)
     this.#version = `v${hash.digest('hex').slice(0, 16)}`
     this.#folder = join(root, name)
     this.#maps = join(this.#folder, 'maps')

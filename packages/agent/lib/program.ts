@@ -1,51 +1,25 @@
 // A program of the configuration while it runs: an object with its links, metrics and events.
-import { type BpfMetrics, explicitBuckets, log2Buckets, type Metric } from '@libbpf-node/otel'
-import {
-  BpfError,
-  type BpfMap,
-  BpfObject,
-  type EventReader,
-  type Link,
-  type Program,
-  RingBuffer,
-} from 'libbpf-node'
+import type { Metric } from '@libbpf-node/otel'
+import { BpfError, type BpfMap, BpfObject, type Link, type Program } from 'libbpf-node'
 import type { ProgramSpec } from './config/load.js'
-import type { EventsConfig, HistogramConfig, NumberConfig } from './config/types.js'
-import { type DecoderContext, eventOf, labelsOf, memberOf } from './decoders.js'
-import type { ProgramHealth } from './health.js'
-import { RingLedger } from './ledger.js'
-import type { AgentEvent } from './outputs/output.js'
+import type { ProgramContext } from './context.js'
+import { EventFeed } from './event-feed.js'
+import { setGlobals } from './globals.js'
+import type { Failure, ProgramHealth } from './health.js'
+import { addMetrics } from './measuring.js'
 import { Pins } from './pins.js'
 import { findCgroup } from './places.js'
 import { objectBytes } from './source.js'
-
-/** What programs share. */
-export interface ProgramContext extends DecoderContext {
-  readonly metrics: BpfMetrics
-  deliver(event: AgentEvent, outputs: EventsConfig['outputs']): void
-  /** Writes what outputs have collected. */
-  flush(): void
-  /** Where maps and links are pinned, if they are. */
-  readonly pinRoot: string | undefined
-  readonly report: (message: string) => void
-}
-
-interface Failure {
-  readonly program: string
-  readonly reason: string
-}
 
 /** Something that runs. It can be closed, and replaced by a new version of itself. */
 export class RunningProgram {
   readonly spec: ProgramSpec
   readonly #context: ProgramContext
   readonly #failures: Failure[] = []
-  readonly #metrics: Metric[] = []
-  readonly #readers: EventReader<Record<string, unknown>>[] = []
-  readonly #ledgers: RingLedger[] = []
-  readonly #commits: (() => void)[] = []
+  readonly #feeds: EventFeed[] = []
   /** Links of an agent that has ended. */
   readonly #adopted: Link[] = []
+  #metrics: Metric[] = []
   #object: BpfObject | undefined
   #pins: Pins | undefined
   #attached = 0
@@ -56,9 +30,9 @@ export class RunningProgram {
   }
 
   get health(): ProgramHealth {
-    if (this.#object === undefined) return { status: 'failed', failures: this.#failures }
-    if (this.#attached === 0) return { status: 'failed', failures: this.#failures }
-    return { status: this.#failures.length === 0 ? 'running' : 'degraded', failures: this.#failures }
+    const failures = this.#failures
+    if (this.#object === undefined || this.#attached === 0) return { status: 'failed', failures }
+    return { status: failures.length === 0 ? 'running' : 'degraded', failures }
   }
 
   get object(): BpfObject | undefined {
@@ -67,12 +41,12 @@ export class RunningProgram {
 
   /** Records that were lost because a ring was full. */
   get lost(): bigint {
-    return this.#readers.reduce((sum, reader) => sum + lostIn(reader), 0n)
+    return this.#feeds.reduce((sum, { lost }) => sum + lost, 0n)
   }
 
   /** Records that an agent had read when it was killed. Only known if maps are pinned. */
   get lostByKill(): bigint {
-    return this.#ledgers.reduce((sum, ledger) => sum + ledger.lost, 0n)
+    return this.#feeds.reduce((sum, { lostByKill }) => sum + lostByKill, 0n)
   }
 
   /** Loads and attaches what can be attached. What cannot is in {@link health}. */
@@ -80,63 +54,68 @@ export class RunningProgram {
     try {
       const object = await this.#open()
       this.#object = object
+      this.#usePins(object)
+      this.#leaveOutRefused(object)
       await object.load()
       this.#readEvents(object)
-      for (const program of object.programs.values()) {
-        if (program.loaded) this.#attach(program)
-        else if (this.#pins?.isAttached(program.name)) {
-          this.#adopted.push(this.#pins.adopt(program.name))
-          this.#attached++
-        }
-      }
+      this.#attachAll(object)
       this.#pins?.sweep(object)
-      this.#measure(object)
+      this.#metrics = addMetrics(object, this.spec.metrics ?? {}, this.#context)
     } catch (error) {
-      this.#failures.push({ program: '', reason: String((error as Error).message) })
+      this.#failures.push({ program: '', reason: (error as Error).message })
       this.close()
     }
   }
 
+  /**
+   * Starts in the place of an older version that runs. Its maps are taken over if they have the same layout, and no event is
+   * lost. (See `BpfObject.replace`.)
+   *
+   * @throws BpfError if that is not possible; the older version then goes on
+   */
+  async startInPlaceOf(older: RunningProgram): Promise<void> {
+    const before = older.#object
+    if (before === undefined) throw new Error('the older version does not run')
+    const object = await this.#open()
+    const names: string[] = []
+    try {
+      this.#leaveOutRefused(object)
+      for (const map of object.maps.values()) if (isSame(before.maps.get(map.name), map)) names.push(map.name)
+      const { links, gone } = await before.replace(object, { maps: names })
+      this.#attached = links.length
+      for (const { program = '', target } of gone)
+        this.#failures.push({ program, reason: `${target} is gone` })
+    } catch (error) {
+      object.close()
+      throw error
+    }
+    this.#object = object
+    older.#letMetricsGo()
+    try {
+      this.#readEvents(object, (map) => (names.includes(map) ? older.#releaseReader(map) : undefined))
+      const replaced = new Set([...object.links].map(({ program }) => program))
+      this.#attachAll(object, (program) => !replaced.has(program.name))
+      this.#metrics = addMetrics(object, this.spec.metrics ?? {}, this.#context)
+    } catch (error) {
+      this.#failures.push({ program: '', reason: (error as Error).message })
+    }
+    older.close()
+  }
+
   /** Ends it. What is pinned goes on, and its events wait in the kernel. */
   close(): void {
-    for (const metric of this.#metrics.splice(0)) this.#context.metrics.remove(metric)
-    for (const reader of this.#readers.splice(0)) {
-      // What was taken from the kernel is delivered.
-      reader.pause()
-      reader.consume()
-      reader.close()
-    }
-    this.#commit()
-    for (const ledger of this.#ledgers.splice(0)) ledger[Symbol.dispose]()
+    this.#letMetricsGo()
+    for (const feed of this.#feeds.splice(0)) feed.close()
     for (const link of this.#adopted.splice(0)) link.close()
     this.#object?.close()
     this.#object = undefined
   }
 
   async #open(): Promise<BpfObject> {
-    const { file, name, globals = {}, cgroup = '' } = this.spec
-    const { pinRoot, report } = this.#context
-    const bytes = await objectBytes(file)
-    const object = BpfObject.open(bytes, { name: name.replaceAll('-', '_') })
+    const { file, name, globals = {} } = this.spec
+    const object = BpfObject.open(await objectBytes(file), { name: name.replaceAll('-', '_') })
     try {
       setGlobals(object, globals)
-      if (pinRoot !== undefined) {
-        this.#pins = new Pins(pinRoot, name, [bytes, JSON.stringify(globals), cgroup])
-        for (const reason of this.#pins.useMaps(object)) report(`begins anew: ${reason}`)
-      }
-      for (const program of object.programs.values()) {
-        if (this.#pins?.isAttached(program.name)) {
-          program.autoload = false
-          continue
-        }
-        const refusal = program.refusal()
-        if (refusal === undefined) continue
-        program.autoload = false
-        this.#failures.push({ program: program.name, reason: refusal.message })
-      }
-      const isAnywhere = ({ name, autoload }: Program) => autoload || this.#pins?.isAttached(name)
-      if (![...object.programs.values()].some(isAnywhere))
-        throw new Error('this kernel accepts none of its programs')
       return object
     } catch (error) {
       object.close()
@@ -144,9 +123,49 @@ export class RunningProgram {
     }
   }
 
+  /** Uses the maps that are pinned, and leaves alone what is attached already. */
+  #usePins(object: BpfObject): void {
+    const { name, globals = {}, cgroup = '', version } = this.spec
+    const { pinRoot, report } = this.#context
+    if (pinRoot === undefined) return
+    this.#pins = new Pins(pinRoot, name, [version, JSON.stringify(globals), cgroup])
+    for (const reason of this.#pins.useMaps(object)) report(`begins anew: ${reason}`)
+    for (const program of object.programs.values())
+      if (this.#pins.isAttached(program.name)) program.autoload = false
+  }
+
+  /** Does not load programs that this kernel would refuse, which would fail for all. */
+  #leaveOutRefused(object: BpfObject): void {
+    const programs = [...object.programs.values()]
+    for (const program of programs.filter(({ autoload }) => autoload)) {
+      const refusal = program.refusal()
+      if (refusal === undefined) continue
+      program.autoload = false
+      this.#failures.push({ program: program.name, reason: refusal.message })
+    }
+    if (!programs.some(({ autoload, name }) => autoload || this.#pins?.isAttached(name)))
+      throw new Error('this kernel accepts none of its programs')
+  }
+
+  #attachAll(object: BpfObject, isWanted: (program: Program) => boolean = () => true): void {
+    for (const program of object.programs.values()) {
+      if (program.loaded) {
+        if (isWanted(program)) this.#attach(program)
+      } else if (this.#pins?.isAttached(program.name)) {
+        this.#adopted.push(this.#pins.adopt(program.name))
+        this.#attached++
+      }
+    }
+  }
+
   #attach(program: Program): void {
+    const attach = (): Link | undefined =>
+      program.type.startsWith('cgroup_')
+        ? program.attachCgroup(findCgroup(this.spec.cgroup))
+        : program.tryAttach()
     try {
-      if (this.#attachOne(program) !== undefined) this.#attached++
+      const link = this.#pins === undefined ? attach() : this.#pins.replace(program, attach)
+      if (link !== undefined) this.#attached++
       else this.#failures.push({ program: program.name, reason: `SEC("${program.section}") names no hook` })
     } catch (error) {
       if (!(error instanceof BpfError)) throw error
@@ -154,122 +173,38 @@ export class RunningProgram {
     }
   }
 
-  #attachOne(program: Program): Link | undefined {
-    const attach = (): Link | undefined => this.#attachToHook(program)
-    return this.#pins === undefined ? attach() : this.#pins.replace(program, attach)
-  }
-
-  #attachToHook(program: Program): Link | undefined {
-    if (program.type.startsWith('cgroup_')) return program.attachCgroup(findCgroup(this.spec.cgroup))
-    return program.tryAttach()
-  }
-
-  #readEvents(object: BpfObject): void {
-    for (const { map, type, name = map, labels = [], outputs } of this.spec.events ?? []) {
-      const reader = object.events<Record<string, unknown>>(map, type)
-      const decode = eventOf(labels, this.#context)
-      const program = this.spec.name
-      const account = this.#accountOf(object, map, type, reader)
-      reader.on((event) => {
-        this.#context.deliver({ name, program, time: Date.now(), body: decode(event) }, outputs)
-        account?.()
-      })
-      this.#readers.push(reader)
+  #readEvents(
+    object: BpfObject,
+    readerOf: (map: string) => ReturnType<EventFeed['release']> | undefined = () => undefined,
+  ): void {
+    for (const config of this.spec.events ?? []) {
+      this.#feeds.push(
+        new EventFeed({
+          config,
+          object,
+          program: this.spec.name,
+          context: this.#context,
+          ledgerPath: this.#pins?.ledgerPath(config.map),
+          reader: readerOf(config.map),
+        }),
+      )
     }
   }
 
-  /** A function that counts a delivered event, if the ring outlives the agent. */
-  #accountOf(object: BpfObject, map: string, type: string, reader: unknown): (() => void) | undefined {
-    if (this.#pins === undefined || !(reader instanceof RingBuffer)) return undefined
-    const ledger = new RingLedger(this.#pins.ledgerPath(map), reader, object.codec(type).size)
-    this.#ledgers.push(ledger)
-    let count = 0
-    const commit = (): void => {
-      if (count > 0) ledger.deliver(count)
-      count = 0
-    }
-    this.#commits.push(commit)
-    return () => {
-      // All events of a turn at once.
-      if (count++ === 0) setImmediate(() => this.#commit())
-    }
+  /** The reader of a map, for a newer version. */
+  #releaseReader(map: string): ReturnType<EventFeed['release']> | undefined {
+    const at = this.#feeds.findIndex(({ config }) => config.map === map)
+    return at < 0 ? undefined : this.#feeds.splice(at, 1)[0]!.release()
   }
 
-  #commit(): void {
-    if (this.#ledgers.length === 0) return
-    this.#context.flush()
-    for (const commit of this.#commits) commit()
-  }
-
-  #measure(object: BpfObject): void {
-    const { counters = [], gauges = [], histograms = [] } = this.spec.metrics ?? {}
-    const { metrics } = this.#context
-    const add = (metric: Metric): unknown => this.#metrics.push(metric)
-    for (const config of counters) add(metrics.counter(this.#numberOptions(object, config)))
-    for (const config of gauges) add(metrics.gauge(this.#numberOptions(object, config)))
-    for (const config of histograms) add(metrics.histogram(this.#histogramOptions(object, config)))
-  }
-
-  #commonOptions(object: BpfObject, config: NumberConfig | HistogramConfig) {
-    const { name, help, map = name, labels = [], max_series, stale_after } = config
-    return {
-      name,
-      description: help,
-      map: object.map<unknown, unknown>(map) as BpfMap<unknown, unknown>,
-      labels: labelsOf(labels, this.#context),
-      ...(max_series !== undefined && { maxSeries: max_series }),
-      ...(stale_after !== undefined && { staleAfter: stale_after }),
-    }
-  }
-
-  #numberOptions(object: BpfObject, config: NumberConfig) {
-    const { member, multiplier } = config
-    const common = this.#commonOptions(object, config)
-    const value = (found: unknown): number =>
-      Array.isArray(found)
-        ? found.reduce((sum: number, one) => sum + Number(memberOf(one, member!)), 0)
-        : Number(memberOf(found, member!))
-    return {
-      ...common,
-      ...(member !== undefined && { value }),
-      ...(multiplier !== undefined && { scale: multiplier }),
-    }
-  }
-
-  #histogramOptions(object: BpfObject, config: HistogramConfig) {
-    const {
-      bucket_type: type,
-      bucket_max: max = 31,
-      bucket_keys: keys = [],
-      bucket_multiplier: scale = 1,
-      bucket,
-    } = config
-    return {
-      ...this.#commonOptions(object, config),
-      buckets:
-        type === 'exp2' ? log2Buckets(max + 1, { scale }) : explicitBuckets(keys.map((key) => key * scale)),
-      sumScale: scale,
-      ...(bucket !== undefined && { slot: (key: unknown) => Number(memberOf(key, bucket)) }),
-    }
+  #letMetricsGo(): void {
+    for (const metric of this.#metrics.splice(0)) this.#context.metrics.remove(metric)
   }
 }
 
-function setGlobals(object: BpfObject, globals: Record<string, unknown>): void {
-  const sections = ['.rodata', '.data', '.bss'].flatMap((section) => {
-    try {
-      return [object.globals(section)]
-    } catch {
-      return []
-    }
-  })
-  for (const [name, value] of Object.entries(globals)) {
-    const section = sections.find((section) => name in section)
-    if (section === undefined) throw new Error(`it has no global variable '${name}'`)
-    Object.assign(section, { [name]: value })
-  }
-}
-
-function lostIn(reader: EventReader<unknown>): bigint {
-  const { lost } = reader as { lost?: bigint }
-  return lost ?? 0n
+/** Whether a map can be taken over. */
+function isSame(before: BpfMap<unknown, unknown> | undefined, map: BpfMap<unknown, unknown>): boolean {
+  if (before === undefined || map.isInternal || map.type === 'struct_ops') return false
+  const parts = ['type', 'keySize', 'valueSize', 'maxEntries', 'flags'] as const
+  return parts.every((part) => before[part] === map[part])
 }

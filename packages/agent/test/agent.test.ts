@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { useTracefs } from '../../../test/helpers/privileged.js'
@@ -133,6 +133,55 @@ describe('the agent', () => {
     await agent!.until('it has reloaded', () => agent!.log.includes('"msg":"reloaded"'))
     exec()
     expect((await agent!.metrics()).get('execs_total{user="root",kind="second"}')).toBeGreaterThan(0)
+  })
+
+  it('replaces a program that has changed without losing an event', async () => {
+    const numbered = (version: number, section = 'sched_process_exec'): string => `
+import { data, rawTp, ringbuf, array, type u64 } from 'libbpf-node/kernel'
+interface Event { number: u64; version: u64 }
+export const count = array<u64>(1)
+export const events = ringbuf<Event>(65536)
+export const onExec = rawTp('${section}', () => {
+  const now = count.get(0)
+  if (!now) return 0
+  events.emit({ number: now.value, version: ${version} })
+  count.add(0, 1)
+  return 0
+})
+export const license = 'GPL'
+`
+    folder.write('numbered.bpf.ts', numbered(1))
+    const config = `
+listen: 127.0.0.1:0
+programs:
+  - file: numbered.bpf.ts
+    metrics: { counters: [{ name: numbered_total, help: Programs, map: count }] }
+    events: [{ map: events, type: Event }]
+outputs: { stdout: }
+`
+    await start(config)
+    const load = spawn('sh', ['-c', 'while :; do /bin/true; sleep 0.01; done'])
+    try {
+      for (const version of [2, 3]) {
+        folder.write('numbered.bpf.ts', numbered(version))
+        agent!.child.kill('SIGHUP')
+        await agent!.until('the new version sends', () => agent!.stdout.includes(`"version":${version}`))
+      }
+      folder.write('numbered.bpf.ts', numbered(4, 'sched_process_exe'))
+      agent!.child.kill('SIGHUP')
+      await agent!.until('it has complained', () => agent!.log.includes('the older version goes on'))
+    } finally {
+      load.kill('SIGKILL')
+    }
+    expect((await agent!.metrics()).get('numbered_total')).toBeGreaterThan(0)
+    const numbers = agent!.stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { number: number }).number)
+    // Both versions see what happens in between, so a number can come twice.
+    const last = Math.max(...numbers)
+    expect(new Set(numbers).size).toBeGreaterThan(last - 3)
+    expect(numbers.length).toBeGreaterThan(last)
   })
 
   it('drops its privileges', async () => {

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 import { isMap, isPair, LineCounter, parseDocument } from 'yaml'
@@ -11,6 +12,8 @@ export interface ProgramSpec extends ProgramConfig {
   name: string
   /** An absolute path. */
   file: string
+  /** Changes with the content of the file. */
+  version: string
 }
 
 export interface Loaded extends AgentConfig {
@@ -60,15 +63,21 @@ function specOf(
     const found = resolve(collections, `${use}.yaml`)
     if (!existsSync(found)) {
       report(`there is no collection '${use}'; there are ${collectionNames().join(', ')}`, 'use')
-      return { name: use, file: '', ...program } as ProgramSpec
+      return { name: use, ...program, file: '', version: '' }
     }
     const collection = parse(found, 'program') as ProgramConfig
-    return { name: use, ...collection, ...program, file: resolve(collections, collection.file!) }
+    const file = resolve(collections, collection.file!)
+    return { name: use, ...collection, ...program, file, version: versionOf(file) }
   }
   const absolute = resolve(dirname(path), file ?? '')
   if (file !== undefined && !existsSync(absolute)) report(`there is no file ${absolute}`, 'file')
   const name = file?.replace(/^.*\//, '').replace(/\.bpf\.(o|ts)$/, '') ?? ''
-  return { name, ...program, file: absolute }
+  return { name, ...program, file: absolute, version: versionOf(absolute) }
+}
+
+function versionOf(file: string): string {
+  const content = existsSync(file) && statSync(file).isFile() ? readFileSync(file) : ''
+  return createHash('sha256').update(content).digest('hex')
 }
 
 function parse(path: string, what: 'config' | 'program'): unknown {

@@ -1,0 +1,129 @@
+// DNS queries over UDP of all processes, and how long the answers took in microseconds, by their result.
+import {
+  type array,
+  type be16,
+  bpf,
+  cgroupEgress,
+  cgroupIngress,
+  lruHash,
+  lruPercpuHash,
+  type u8,
+  u32,
+  type u64,
+  zero,
+} from 'libbpf-node/kernel'
+
+interface Query {
+  port: u32
+  id: u32
+}
+
+interface Latency {
+  slots: array<u64, 32>
+  sum: u64
+}
+
+interface Ipv4 {
+  version: u8
+  tos: u8
+  length: be16
+  id: be16
+  fragment: be16
+  ttl: u8
+  protocol: u8
+  checksum: be16
+}
+
+interface Ipv6 {
+  version: u32
+  length: be16
+  next: u8
+  hops: u8
+}
+
+interface Message {
+  source: be16
+  destination: be16
+  length: be16
+  checksum: be16
+  id: be16
+  flags: be16
+}
+
+export const since = lruHash<Query, u64>(8192)
+export const dns_latency = lruPercpuHash<u32, Latency>(16)
+
+function slotOf(value: u64): u32 {
+  let left = value
+  let slot: u32 = 0
+  if (left >>> 16) {
+    left = left >>> 16
+    slot += 16
+  }
+  if (left >>> 8) {
+    left = left >>> 8
+    slot += 8
+  }
+  if (left >>> 4) {
+    left = left >>> 4
+    slot += 4
+  }
+  if (left >>> 2) {
+    left = left >>> 2
+    slot += 2
+  }
+  if (left >>> 1) slot += 1
+  return slot
+}
+
+export const onSend = cgroupEgress((packet) => {
+  const ip = packet.load<Ipv4>(0)
+  if (!ip) return 1
+  let offset: u32 = 40
+  if (ip.version >>> 4 === 4) {
+    if (ip.protocol !== 17) return 1
+    offset = (ip.version & 15) * 4
+  } else {
+    const ip6 = packet.load<Ipv6>(0)
+    if (!ip6) return 1
+    if (ip6.next !== 17) return 1
+  }
+  const message = packet.load<Message>(offset)
+  if (!message) return 1
+  if (message.destination !== 53) return 1
+  const query: Query = { port: message.source, id: message.id }
+  since.set(query, bpf.ktimeGetNs())
+  return 1
+})
+
+export const onReceive = cgroupIngress((packet) => {
+  const ip = packet.load<Ipv4>(0)
+  if (!ip) return 1
+  let offset: u32 = 40
+  if (ip.version >>> 4 === 4) {
+    if (ip.protocol !== 17) return 1
+    offset = (ip.version & 15) * 4
+  } else {
+    const ip6 = packet.load<Ipv6>(0)
+    if (!ip6) return 1
+    if (ip6.next !== 17) return 1
+  }
+  const message = packet.load<Message>(offset)
+  if (!message) return 1
+  if (message.source !== 53) return 1
+  const query: Query = { port: message.destination, id: message.id }
+  const begin = since.get(query)
+  if (!begin) return 1
+  const took = (bpf.ktimeGetNs() - begin.value) / 1000
+  since.delete(query)
+  const result = u32(message.flags & 15)
+  const found = dns_latency.get(result)
+  if (!found) dns_latency.setNew(result, zero<Latency>())
+  const latency = dns_latency.get(result)
+  if (!latency) return 1
+  latency.slots[slotOf(took)] += 1
+  latency.sum += took
+  return 1
+})
+
+export const license = 'GPL'

@@ -1,0 +1,15 @@
+import type { BpfMetrics } from '@libbpf-node/otel'
+import type { EventsConfig } from './config/types.js'
+import type { DecoderContext } from './decoders.js'
+import type { AgentEvent } from './outputs/output.js'
+
+/** What programs share. */
+export interface ProgramContext extends DecoderContext {
+  readonly metrics: BpfMetrics
+  deliver(event: AgentEvent, outputs: EventsConfig['outputs']): void
+  /** Writes what outputs have collected. */
+  flush(): void
+  /** Where maps and links are pinned, if they are. */
+  readonly pinRoot: string | undefined
+  readonly report: (message: string) => void
+}
