@@ -1,5 +1,5 @@
 // Compiles the packages: TypeScript with tsc, and the agent's BPF programs with our own compiler.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
 import { files } from './files.mjs'
@@ -10,6 +10,8 @@ for (const name of ['otel', 'agent'])
   await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', `packages/${name}`])
 
 await run(process.execPath, ['scripts/declarations.mjs', '--otel'])
+
+chmodSync('packages/agent/dist/main.js', 0o755)
 
 // The schema becomes code, so that the agent needs neither the memory nor the time to do that.
 const require = createRequire(join(root, 'packages/agent/package.json'))
