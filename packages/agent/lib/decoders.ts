@@ -1,10 +1,17 @@
 // What the members of keys and events mean. The names are those of ebpf_exporter.
 import { readFileSync } from 'node:fs'
-import { getSystemErrorName } from 'node:util'
 import type { Labels } from '@libbpf-node/otel'
 import type { Containers } from '@libbpf-node/otel/containers'
+import {
+  device,
+  errorName,
+  interfaceName,
+  ipAddress,
+  type RawAddress,
+  signalName,
+  systemCallName,
+} from 'libbpf-node/format'
 import type { DecoderConfig, LabelConfig } from './config/types.js'
-import { interfaceName } from './interfaces.js'
 
 export type Scalar = string | number | boolean
 
@@ -82,13 +89,17 @@ function stepOf(decoder: DecoderConfig, { containers }: DecoderContext): (value:
     case 'namespace':
       return (value) => owner(value)?.namespace ?? ''
     case 'ifname':
-      return (value) => interfaceName(Number(value))
+      return remembered((index) => interfaceName(index) ?? String(index))
     case 'majorminor':
-      return (value) => device(Number(value))
+      return remembered(deviceName)
     case 'uid':
-      return (value) => userName(Number(value))
+      return remembered(userName)
     case 'errno':
-      return (value) => (Number(value) === 0 ? '' : errorName(Math.abs(Number(value))))
+      return (value) => (Number(value) === 0 ? '' : (errorName(Number(value)) ?? String(value)))
+    case 'signal':
+      return (value) => signalName(Number(value)) ?? String(value)
+    case 'syscall':
+      return (value) => systemCallName(Number(value))
     case 'regexp': {
       const patterns = (decoder.regexps ?? []).map((pattern) => new RegExp(pattern))
       return (value) => {
@@ -102,30 +113,24 @@ function stepOf(decoder: DecoderConfig, { containers }: DecoderContext): (value:
   }
 }
 
-/** An address from its bytes, or from numbers of 32 bits as the network's byte order makes them: one or four. */
-function address(value: unknown): string {
-  const bytes = value instanceof Uint8Array ? value : bytesOf([value].flat().map(Number))
-  if (bytes.length === 4) return bytes.join('.')
-  const words = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i]! << 8) | bytes[2 * i + 1]!).toString(16))
-  const isMapped = words.slice(0, 5).every((word) => word === '0') && words[5] === 'ffff'
-  if (isMapped) return bytes.subarray(12, 16).join('.')
-  // Shortens the zeros.
-  return new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1)
+/** An address. IPv4 in IPv6 is shown as IPv4. */
+const address = (value: unknown): string => ipAddress(value as RawAddress).replace(/^::ffff:/, '')
+
+/** The name of a block device; its numbers if it is gone. */
+function deviceName(number: number): string {
+  const { major, minor, name } = device(number)
+  return name ?? `${major}:${minor}`
 }
 
-const bytesOf = (words: readonly number[]): Uint8Array => new Uint8Array(Uint32Array.from(words).buffer)
-
-const devices = new Map<number, string>()
-
-/** The name of a block device, whose number is its major number shifted by 20 bits, or its minor number. */
-function device(number: number): string {
-  let name = devices.get(number)
-  if (name === undefined) {
-    const text = `${number >>> 20}:${number & 0xfffff}`
-    name = /^DEVNAME=(.*)$/m.exec(readText(`/sys/dev/block/${text}/uevent`))?.[1] ?? text
-    devices.set(number, name)
+/** Remembers the names of numbers of which there are few, and which take time to find. */
+function remembered(find: (value: number) => string): (value: unknown) => string {
+  const names = new Map<number, string>()
+  return (value) => {
+    const number = Number(value)
+    const known = names.get(number) ?? find(number)
+    names.set(number, known)
+    return known
   }
-  return name
 }
 
 let users: Map<number, string> | undefined
@@ -138,14 +143,6 @@ function userName(uid: number): string {
       .map(([name = '', , id]) => [Number(id), name]),
   )
   return users.get(uid) ?? String(uid)
-}
-
-function errorName(errno: number): string {
-  try {
-    return getSystemErrorName(-errno)
-  } catch {
-    return String(errno)
-  }
 }
 
 function readText(path: string): string {

@@ -35,6 +35,8 @@ describe('decoders', () => {
     ['uid', 0, { name: 'uid' }, 'root'],
     ['uid of nobody known', 54321, { name: 'uid' }, '54321'],
     ['errno', -2, { name: 'errno' }, 'ENOENT'],
+    ['signal', 9, { name: 'signal' }, 'SIGKILL'],
+    ['syscall', -1, { name: 'syscall' }, '-1'],
     ['errno of success', 0, { name: 'errno' }, ''],
     ['ifname', 1, { name: 'ifname' }, 'lo'],
     ['regexp', 'kworker/0:1', { name: 'regexp', regexps: ['^(kworker)/', '.*'] }, 'kworker'],

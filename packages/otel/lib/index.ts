@@ -5,7 +5,6 @@
  */
 export { type EventAttributes, toAttributes } from './attributes.js'
 export { type Buckets, explicitBuckets, log2Buckets } from './buckets.js'
-export { measureClocks, timeOfDay } from './clock.js'
 export type { HistogramOptions } from './histograms.js'
 export type { Labels } from './labels.js'
 export { type LogOptions, logEvents } from './logs.js'

@@ -103,6 +103,8 @@ export type DecoderName =
   | 'majorminor'
   | 'uid'
   | 'errno'
+  | 'signal'
+  | 'syscall'
   | 'regexp'
 
 export interface EventsConfig {
