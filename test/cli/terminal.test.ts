@@ -1,5 +1,8 @@
 // What is different on a terminal, which script(1) provides.
 import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { cli } from '../codegen/helper.js'
 import { requiresKernel } from '../helpers/kernel.js'
@@ -136,4 +139,28 @@ describe('libbpf-node doctor', () => {
     expect(plain.output()).not.toContain(esc)
     expect(plain.output()).toMatch(/^ok {7}kernel/)
   })
+})
+
+describe('libbpf-node gen without clang', () => {
+  it.skipIf(process.arch !== 'x64')(
+    'asks before it fetches a compiler, and takes no for an answer',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-terminal-'))
+      try {
+        writeFileSync(join(folder, 'a.bpf.c'), 'int a;\n')
+        symlinkSync('/bin/sh', join(folder, 'sh'))
+        for (const name of ['script', 'stty', 'tty']) symlinkSync(`/usr/bin/${name}`, join(folder, name))
+        const env = { PATH: folder, XDG_CACHE_HOME: folder, CLANG: '' }
+        const gen = onTerminal(['gen', join(folder, 'a.bpf.c')], env, 300)
+        await until('it asks', () => gen.output().includes('[y/N]'))
+        expect(gen.output()).toContain('Fetch a compiler from the npm registry (58 MB, 165 MB unpacked)?')
+        gen.type('n\n')
+        expect(await gen.ended).toBe(1)
+        expect(gen.output()).toContain('clang is not on the PATH: install it')
+        expect(existsSync(join(folder, 'libbpf-node'))).toBe(false)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 })
