@@ -8,9 +8,9 @@ import { codeBlocks, readPage, sectionOf } from './blocks.js'
 const folder = useFolder()
 const asm = readPage('docs/asm.md')
 const testing = readPage('docs/testing.md')
-const [build, change, types, show] = codeBlocks(asm, 'ts')
+const [build, change, types, merge, show] = codeBlocks(asm, 'ts')
 const [first, , same] = codeBlocks(testing, 'ts')
-const listings = { build, change, types, show, first, same }
+const listings = { build, change, types, merge, show, first, same }
 const [vitest] = codeBlocks(sectionOf(testing, '## With vitest'), 'ts')
 
 const runIn = async (name: string, ...args: string[]) => {
