@@ -1,4 +1,5 @@
-// How long disks take, from when a request goes to a disk until it is done, in microseconds.
+// How long disks take, from when a request goes to a disk until it is done, in microseconds. Before Linux 5.11 the
+// tracepoint block_rq_issue has other arguments, and nothing is measured.
 import { type array, bpf, exists, lruHash, lruPercpuHash, rawTp, u32, u64, zero } from 'libbpf-node/kernel'
 
 interface Key {

@@ -1,5 +1,10 @@
 // How long threads wait for a CPU, from when they could run until they run, in microseconds.
-import { type array, bpf, lruHash, percpuArray, rawTp, u32, type u64 } from 'libbpf-node/kernel'
+import { type array, bpf, exists, flavor, lruHash, percpuArray, rawTp, u32, type u64 } from 'libbpf-node/kernel'
+
+// Linux 5.14 renamed it.
+interface task_struct___before514 {
+  state: u64
+}
 
 interface Latency {
   slots: array<u64, 32>
@@ -45,7 +50,9 @@ export const onNew = rawTp('sched_wakeup_new', (task) => {
 export const onSwitch = rawTp('sched_switch', (_preempt, previous, next) => {
   const now = bpf.ktimeGetNs()
   // What was interrupted waits again.
-  if (previous.__state === 0) since.set(u32(previous.pid), now)
+  const before = flavor<task_struct___before514>(previous)
+  const state: u64 = exists(before.state) ? before.state : previous.__state
+  if (state === 0) since.set(u32(previous.pid), now)
   const begin = since.get(u32(next.pid))
   if (!begin) return 0
   const waited = (now - begin.value) / 1000
