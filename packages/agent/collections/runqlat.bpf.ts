@@ -1,5 +1,15 @@
 // How long threads wait for a CPU, from when they could run until they run, in microseconds.
-import { type array, bpf, exists, flavor, lruHash, percpuArray, rawTp, u32, type u64 } from 'libbpf-node/kernel'
+import {
+  type array,
+  bpf,
+  exists,
+  flavor,
+  lruHash,
+  percpuArray,
+  rawTp,
+  u32,
+  type u64,
+} from 'libbpf-node/kernel'
 
 // Linux 5.14 renamed it.
 interface task_struct___before514 {

@@ -165,8 +165,9 @@ export class Agent {
   }
 
   async #openOutputs(outputs: OutputsConfig, resource: Record<string, string>): Promise<void> {
-    if (outputs.stdout !== undefined) this.#addOutput('stdout', new StdoutOutput())
-    if (outputs.file !== undefined) this.#addOutput('file', new FileOutput(outputs.file))
+    const report = (reason: string): void => this.#log.error({ reason }, 'output')
+    if (outputs.stdout !== undefined) this.#addOutput('stdout', new StdoutOutput(report))
+    if (outputs.file !== undefined) this.#addOutput('file', new FileOutput(outputs.file, report))
     if (outputs.otlp !== undefined) {
       const { OtlpOutput, reportTo } = await import('./outputs/otlp.js')
       reportTo((reason) => this.#log.warn({ reason }, 'OpenTelemetry'))

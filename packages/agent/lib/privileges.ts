@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs'
+import { ConfigError } from './config/load.js'
 
 /**
  * Becomes another user. When a process gives up its last root user id, the kernel takes the capabilities of all of its
  * threads. What is attached stays attached.
  *
- * @throws Error if it is not root, or still has capabilities afterwards
+ * @throws ConfigError if it is not root, or still has capabilities afterwards
  */
 export function dropPrivileges(user: string | number): void {
   if (process.getuid?.() !== 0)
-    throw new Error(`user ${user}: only root can become another user; leave it out of the configuration`)
+    throw new ConfigError(
+      `user ${user}: only root can become another user; leave it out of the configuration`,
+    )
   const [uid, gid] = typeof user === 'number' ? [user, user] : idsOf(user)
   process.setgroups?.([])
   process.setgid?.(gid)
@@ -16,14 +19,14 @@ export function dropPrivileges(user: string | number): void {
   const status = readFileSync('/proc/self/status', 'utf8')
   const left = [...status.matchAll(/^Cap(?:Eff|Prm|Amb):\s*(\w+)$/gm)].filter(([, set]) => !/^0+$/.test(set!))
   if (left.length > 0)
-    throw new Error(`user ${user}: the process still has capabilities (SECBIT_NO_SETUID_FIXUP?)`)
+    throw new ConfigError(`user ${user}: the process still has capabilities (SECBIT_NO_SETUID_FIXUP?)`)
 }
 
 function idsOf(name: string): [number, number] {
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .find((line) => line.startsWith(`${name}:`))
-  if (line === undefined) throw new Error(`there is no user ${name} in /etc/passwd`)
+  if (line === undefined) throw new ConfigError(`there is no user ${name} in /etc/passwd`)
   const [, , uid, gid] = line.split(':')
   return [Number(uid), Number(gid)]
 }

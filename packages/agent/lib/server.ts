@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { BpfMetrics } from '@libbpf-node/otel'
+import { ConfigError } from './config/load.js'
 import type { Health } from './health.js'
 import { contentTypes, formatFor, writeMetrics } from './prometheus.js'
 
@@ -20,7 +21,7 @@ export async function serve(listen: string, served: Served): Promise<{ server: S
     })
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => reject(new ConfigError(`listen ${listen}: ${error.message}`)))
     server.listen(Number(listen.slice(at + 1)), host === '' ? undefined : host, resolve)
   })
   const { address, port, family } = server.address() as AddressInfo

@@ -16,11 +16,15 @@ export class FileOutput implements Output {
   readonly #maxFiles: number
   #fd: number
   #size: number
+  readonly #report: (reason: string) => void
   #waiting: string[] = []
   #bytes = 0
+  /** Events that could not be written, for example because the disk is full. */
+  failed = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor({ path, max_bytes = 1 << 26, max_files = 5 }: FileConfig) {
+  constructor({ path, max_bytes = 1 << 26, max_files = 5 }: FileConfig, report: (reason: string) => void) {
+    this.#report = report
     this.#path = path
     this.#maxBytes = max_bytes
     this.#maxFiles = max_files
@@ -40,13 +44,19 @@ export class FileOutput implements Output {
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    const count = this.#waiting.length
     const lines = Buffer.from(this.#waiting.join(''))
     this.#waiting = []
     this.#bytes = 0
-    if (lines.length === 0) return
-    if (this.#size > 0 && this.#size + lines.length > this.#maxBytes) this.#rotate()
-    for (let at = 0; at < lines.length; ) at += writeSync(this.#fd, lines, at)
-    this.#size += lines.length
+    if (count === 0) return
+    try {
+      if (this.#size > 0 && this.#size + lines.length > this.#maxBytes) this.#rotate()
+      for (let at = 0; at < lines.length; ) at += writeSync(this.#fd, lines, at)
+      this.#size += lines.length
+    } catch (error) {
+      this.failed += count
+      this.#report(`${this.#path}: ${count} events are not written: ${(error as Error).message}`)
+    }
   }
 
   async close(): Promise<void> {
