@@ -26,7 +26,7 @@ const elsewhere = [
   /^test\/events\/(soak|budget|held|readers)\.test/,
   // Files and text, other servers, and dozens of processes.
   /^packages\/agent\/test\/(?!collections\.)/,
-  /^packages\/otel\/test\/(containers\/|events\.)/,
+  /^packages\/otel\/test\/(containers\/|docs\.|events\.)/,
   // An emulated processor writes tens of megabytes of verifier log for minutes.
   /^test\/errors\/long-log\.test/,
 ]
