@@ -36,8 +36,10 @@ export class RunningAgent {
   log = ''
   address = ''
 
-  constructor(config: string) {
-    this.child = spawn(process.execPath, [main, '--config', config])
+  /** @param wrapper - a command that runs the one that follows */
+  constructor(config: string, wrapper: readonly string[] = []) {
+    const [command = '', ...args] = [...wrapper, process.execPath, main, '--config', config]
+    this.child = spawn(command, args)
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
     })
@@ -47,8 +49,8 @@ export class RunningAgent {
   }
 
   /** Starts an agent, and waits until everything is attached that can be. */
-  static async start(config: string): Promise<RunningAgent> {
-    const agent = new RunningAgent(config)
+  static async start(config: string, wrapper?: readonly string[]): Promise<RunningAgent> {
+    const agent = new RunningAgent(config, wrapper)
     await agent.until('it has started', () => agent.log.includes('"msg":"started"'))
     agent.address = /"address":"([^"]+)"/.exec(agent.log)?.[1] ?? ''
     return agent
