@@ -23,14 +23,6 @@ export interface LateChange<V = unknown, NewV = unknown> {
   readonly current: NewV | undefined
 }
 
-interface Bivariant {
-  migrate(
-    key: unknown,
-    value: unknown,
-    late?: LateChange,
-  ): readonly [key: unknown, value: unknown] | undefined
-}
-
 /**
  * Makes an entry of the new layout from one of the old layout; `undefined` drops it.
  *
@@ -38,7 +30,14 @@ interface Bivariant {
  * copy and the moment when its programs stopped. By then the programs of the new version run. What you return is set; a
  * counter adds `value - previous` to `current`.
  */
-export type Migrate = Bivariant['migrate']
+export type Migrate = {
+  // As a method, so that a function may declare the types of its key and value.
+  migrate(
+    key: unknown,
+    value: unknown,
+    late?: LateChange,
+  ): readonly [key: unknown, value: unknown] | undefined
+}['migrate']
 
 /** {@link Migrate} functions by the names of maps. Maps whose types have not changed do not need one, but may have it. */
 export type Migrations = Readonly<Record<string, Migrate>>
