@@ -16,7 +16,7 @@
  * The format is a literal. It is checked like that of printf, but is not required to mention all values. A
  * value is:
  *
- * - a number, an enum, a bool, or a pointer, as it is
+ * - a number, an enum, a bool, or a pointer, as it is; a bit-field with a plus sign in front, +flags.urgent
  * - a struct, which is copied. It has a name in the logger, but no place in the text
  * - an array. It is copied; an array of char ends at its zero byte
  * - a `char *` to text of the program or the kernel, of which LIBBPF_NODE_LOG_TEXT bytes are copied, 64 by

@@ -26,10 +26,10 @@ function split(text: string): string[] {
 
 /** The last member of an expression; the argument of a call, or what is cast. Other expressions stay what they are. */
 function nameOf(expression: string): string {
-  const path = /^[&*]*(?:\w+(?:\[\w*\])?(?:\.|->))*(\w+)$/.exec(expression)
+  const path = /^[&*+]*(?:\w+(?:\[\w*\])?(?:\.|->))*(\w+)$/.exec(expression)
   if (path !== null && !/^\d/.test(path[1]!)) return path[1]!
   const inner =
     /^(?:\w+|\([\w\s*]+\))\s*\((.*)\)$/.exec(expression) ?? /^\([\w\s*]+\)\s*(.+)$/.exec(expression)
   const name = inner && nameOf(inner[1]!)
-  return name !== null && /^\w+$/.test(name) ? name : expression
+  return name !== null && /^[A-Za-z_]\w*$/.test(name) ? name : expression
 }

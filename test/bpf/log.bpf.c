@@ -42,7 +42,10 @@ int every_kind(void* ctx) {
 SEC("raw_tp/sched_process_exec")
 int unmentioned(void* ctx) {
   __u64 number = ~0ULL;
-  libbpf_node_log(info, "50%% done", number);
+  struct {
+    int low : 4;
+  } bits = {5};
+  libbpf_node_log(info, "50%% done", number, +bits.low);
   libbpf_node_log(info, "in vain: %s", libbpf_node_user(8));
   return 0;
 }

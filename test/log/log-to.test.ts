@@ -126,7 +126,7 @@ describe('logTo', () => {
       expect(list[6]).toEqual([
         'info',
         expect.stringMatching(/50% done$/),
-        { number: String(2n ** 64n - 1n) },
+        { number: String(2n ** 64n - 1n), low: 5 },
       ])
       expect(list[7]).toEqual(['info', expect.stringMatching(/in vain: $/)])
     },
