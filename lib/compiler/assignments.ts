@@ -7,7 +7,7 @@ import { nearest } from './nearest.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { textAddress } from './text.js'
-import { type ArrayType, describe, sizeOf, type Type, u32 } from './types.js'
+import { type ArrayType, describe, integers, sizeOf, type Type, u32 } from './types.js'
 import { describeValue, type KernelPlaceValue, type PlaceValue, type Scope, type Value } from './values.js'
 
 /** `zero<T>()` */
@@ -34,7 +34,44 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
     const place = this.#place(left as ast.Expression, scope)
     this.#expectMutable(left, scope)
-    this.assignTo(place, right, scope)
+    if (!this.#readsMemory(right, scope)) {
+      this.assignTo(place, right, scope)
+      return
+    }
+    // The values are those from before the assignment: point = { x: point.y, y: point.x }.
+    const whole = this.local(place.type, right)
+    this.assignTo(whole, right, scope)
+    this.#copy(place, whole)
+  }
+
+  /** Whether what is written member by member reads memory, which may be the memory that is written. */
+  #readsMemory(node: ast.Node | null, scope: Scope): boolean {
+    switch (node?.type) {
+      case 'ObjectExpression':
+        return node.properties.some((one) => one.type === 'ObjectProperty' && this.#mayRead(one.value, scope))
+      case 'ArrayExpression':
+        return node.elements.some((one) => one !== null && this.#mayRead(one, scope))
+    }
+    return false
+  }
+
+  #mayRead(node: ast.Node, scope: Scope): boolean {
+    switch (node.type) {
+      case 'StringLiteral':
+        return false
+      case 'ObjectExpression':
+      case 'ArrayExpression':
+        return this.#readsMemory(node, scope)
+      case 'Identifier':
+        return scope.get(node.name)?.value.kind !== 'number' && this.module.constant(node) === undefined
+      case 'BinaryExpression':
+        return this.#mayRead(node.left, scope) || this.#mayRead(node.right, scope)
+      case 'CallExpression':
+        return (
+          !(this.text(node.callee) in integers) || node.arguments.some((one) => this.#mayRead(one, scope))
+        )
+    }
+    return this.module.constant(node) === undefined
   }
 
   #expectMutable(node: ast.Node, scope: Scope): void {
@@ -70,7 +107,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const isAtomic =
       place.shared === true && (operator === '+' || operator === '-') && type.size >= 4 && !type.bigEndian
     if (isAtomic) {
-      let value = this.inReg(this.convert(operand, type, node, true))
+      let value = this.inReg(this.side(operand, type, node))
       if (operator === '-') {
         const d = this.newReg()
         this.push({ op: 'neg', d, a: value, bits: 64 })
@@ -125,7 +162,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       const given = this.zeroType(node)
       if (given !== undefined && describe(given) !== describe(type))
         this.source.fail(node, `zero<${describe(given)}>() cannot be assigned to a ${describe(type)}`)
-      this.clear(place.base, place.offset, sizeOf(type))
+      this.clear(place.base, place.offset, sizeOf(type), place.align)
       return
     }
     if (type.kind === 'int') {
@@ -218,7 +255,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
     for (const member of members) {
       if (given.has(member.name) || !isOpaque(member.type)) continue
-      this.clear(place.base, place.offset + member.offset, sizeOf(member.type))
+      this.clear(place.base, place.offset + member.offset, sizeOf(member.type), place.align)
       given.add(member.name)
     }
     const missing = members.filter((member) => !given.has(member.name)).map((member) => `'${member.name}'`)
@@ -227,11 +264,11 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   }
 
   /** What no member covers would show what was there before. */
-  #clearPadding({ base, offset, type }: PlaceValue): void {
+  #clearPadding({ base, offset, type, align }: PlaceValue): void {
     if (type.kind !== 'struct') return
     let end = 0
     for (const member of [...type.members, { offset: type.size, type: undefined }]) {
-      if (member.offset > end) this.clear(base, offset + end, member.offset - end)
+      if (member.offset > end) this.clear(base, offset + end, member.offset - end, align)
       end = member.offset + (member.type ? sizeOf(member.type) : 0)
     }
   }
@@ -273,7 +310,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.call(reader.helper, [this.address(place), size, { reg: from }])
       return
     }
-    const value = this.expression(node, scope)
+    const found = this.expression(node, scope)
+    const value = found.kind === 'pointer' ? this.behind(found, node, scope) : found
     const isText =
       value.kind === 'kernel text' ||
       (value.kind === 'kernel place' && this.kernel.isText(value.path.typeId)) ||
@@ -284,8 +322,9 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     if (value.kind === 'place' && value.type.kind === 'chars' && value.type.length <= length) {
-      this.clear(place.base, place.offset, length)
       this.#copy({ ...place, type: value.type }, value)
+      const end = place.offset + value.type.length
+      this.clear(place.base, end, length - value.type.length, place.align)
       return
     }
     this.source.fail(
@@ -309,7 +348,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
 
   #copy(to: PlaceValue, from: PlaceValue): void {
     const size = sizeOf(from.type)
-    const most = from.inSizeOf === undefined ? 8 : sizeOf(from.inSizeOf)
+    const inPieces = from.inSizeOf === undefined ? 8 : sizeOf(from.inSizeOf)
+    const most = Math.min(inPieces, from.align ?? 8, to.align ?? 8)
     for (let at = 0; at < size; ) {
       const step = [8, 4, 2, 1].find(
         (step) =>

@@ -121,7 +121,9 @@ export class Builder {
   inReg(value: NumericValue): Reg {
     if (value.kind === 'number') return value.reg
     const d = this.newReg()
-    this.push({ op: 'const', d, value: BigInt.asUintN(64, value.value) })
+    // As in #resize: a negative number of a smaller type has zeros above its 32 bits.
+    const bits = value.type !== undefined && value.type.size < 8 ? 32 : 64
+    this.push({ op: 'const', d, value: BigInt.asUintN(bits, value.value) })
     return d
   }
 
@@ -137,6 +139,21 @@ export class Builder {
     const [x, y] = [promoted(a.type), promoted(b.type)]
     if (x.size !== y.size) return x.size > y.size ? x : y
     return x.signed ? y : x
+  }
+
+  /** One side of an operation, in the type of the operation. A number that was written down has to have a place in it. */
+  side(value: NumericValue, type: IntType, node: Located): NumericValue {
+    if (value.kind === 'constant') {
+      const bits = BigInt(bitsOf(type))
+      if (value.value >= 1n << bits || value.value < -(1n << (bits - 1n))) {
+        this.source.fail(
+          node,
+          `${value.value} does not fit ${type.name}, which this is computed in`,
+          'Convert the other side first: u64(x).',
+        )
+      }
+    }
+    return this.convert(value, type, node, true)
   }
 
   /** The number as another type. A cast may cut it off. */
@@ -207,9 +224,9 @@ export class Builder {
     const isShift = operator.length > 1
     const type = isShift ? promoted(left.type ?? s64) : this.common(left, right)
     const bits = type.size === 8 ? 64 : 32
-    const a = this.inReg(this.convert(left, type, node, true))
+    const a = this.inReg(this.side(left, type, node))
     if (right.kind === 'constant') this.#expectRight(operator, right.value, bits, node)
-    const b = this.operand(isShift ? right : this.convert(right, type, node, true))
+    const b = this.operand(isShift ? right : this.side(right, type, node))
     const isDivision = operation === 'div' || operation === 'mod'
     if (isDivision && type.signed)
       return { kind: 'number', reg: this.#divideSigned(operation, bits, a, b), type }
@@ -269,8 +286,8 @@ export class Builder {
   compare(comparison: Comparison, left: NumericValue, right: NumericValue, to: string, node: Located): void {
     const type = this.common(left, right)
     const bits = type.size === 8 ? 64 : 32
-    const a = this.inReg(this.convert(left, type, node, true))
-    const b = this.operand(this.convert(right, type, node, true))
+    const a = this.inReg(this.side(left, type, node))
+    const b = this.operand(this.side(right, type, node))
     const isOrdered = comparison !== 'eq' && comparison !== 'ne'
     this.push({
       op: 'branch',
@@ -315,10 +332,12 @@ export class Builder {
     return d
   }
 
-  /** Writes zeros. */
-  clear(base: Base, offset: number, size: number): void {
+  /** Writes zeros. @param align - what the base is a multiple of */
+  clear(base: Base, offset: number, size: number, align = 8): void {
     for (let at = 0; at < size; ) {
-      const step = [8, 4, 2, 1].find((step) => at + step <= size && (offset + at) % step === 0)!
+      const step = [8, 4, 2, 1].find(
+        (step) => step <= align && at + step <= size && (offset + at) % step === 0,
+      )!
       this.push({ op: 'store', base, offset: offset + at, size: step, value: { imm: 0 } })
       at += step
     }

@@ -153,11 +153,11 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
       left.kind === 'constant' && right.kind === 'constant'
         ? smallestFor(left, right)
         : this.common(left, right)
-    this.push({ op: 'move', d: reg, s: this.inReg(this.convert(right, type, node, true)), bits: 64 })
+    this.push({ op: 'move', d: reg, s: this.inReg(this.side(right, type, node)), bits: 64 })
     this.label(end)
     // The left side could be converted only when the type of the right side was known.
     const rest = this.list.splice(leftAt)
-    this.push({ op: 'move', d: reg, s: this.inReg(this.convert(left, type, node, true)), bits: 64 })
+    this.push({ op: 'move', d: reg, s: this.inReg(this.side(left, type, node)), bits: 64 })
     this.list.push(...rest)
     return { kind: 'number', reg, type }
   }

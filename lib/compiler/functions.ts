@@ -61,11 +61,14 @@ export abstract class CallCompiler extends LoopCompiler {
     const number = this.convert(result, type ?? s32, node ?? at, isHelpers)
     this.at = at.start ?? this.at
     this.expectGivenBack(scope, returns?.scope, at)
-    const reg = this.inReg(number)
+    // The kernel looks at all 64 bits of what a program returns.
+    const isWhole = returns === undefined && number.kind === 'constant'
+    const reg = this.inReg(isWhole ? { kind: 'constant', value: number.value } : number)
     for (const loop of this.loops.toReversed()) loop.leave?.()
     returns?.exits.push(new Map(scope))
     if (returns?.label === undefined) {
-      this.push({ op: 'return', value: returns && type === undefined ? undefined : reg })
+      // A function that returns nothing returns 0: the kernel refuses one that leaves an address of its stack behind.
+      this.push({ op: 'return', value: reg })
       return
     }
     this.push({ op: 'move', d: returns.reg, s: reg, bits: 64 })
@@ -211,7 +214,7 @@ export abstract class CallCompiler extends LoopCompiler {
     const after = inner.#bodyOf(fn, scope, node, () => {
       const reg = inner.newReg()
       inner.push({ op: 'const', d: reg, value: 0n })
-      inner.push({ op: 'return', value: type && reg })
+      inner.push({ op: 'return', value: reg })
     })
     const others = [...functions.values()].filter((one) => one.source === name).length
     const compiled: CompiledFunction = {
@@ -295,7 +298,7 @@ export abstract class CallCompiler extends LoopCompiler {
       type: functionType(s64, types),
       after: new Map(),
     }
-    functions.set(isChecked ? `${name}|${node.start}|${this.program.hook}` : name, compiled)
+    functions.set(isChecked ? `${compiled.name}|${node.start}|${this.program.hook}` : name, compiled)
     this.calleeStack = Math.max(this.calleeStack, compiled.stack)
     return compiled.name
   }

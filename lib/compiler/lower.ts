@@ -140,7 +140,9 @@ export class FunctionCompiler extends CallCompiler {
       return
     }
     const value = wanted && isZero(init) ? zero : this.expression(init, scope)
-    this.#name(id.name, value, wanted, init, isMutable, scope)
+    // A pointer that was compared with null already may get another name.
+    const state = init.type === 'Identifier' ? scope.get(init.name)?.state : undefined
+    this.#name(id.name, value, wanted, init, isMutable, scope, state)
   }
 
   /** Gives a value a name. */
@@ -151,6 +153,7 @@ export class FunctionCompiler extends CallCompiler {
     node: ast.Node,
     isMutable: boolean,
     scope: Scope,
+    state: PointerState = 'maybe',
   ): void {
     let value = found
     if (value.kind === 'kernel place' && this.isReadable(value)) value = this.readKernel(value, node)
@@ -166,7 +169,7 @@ export class FunctionCompiler extends CallCompiler {
         isNullable(value) ? `Write const ${name} = .... What it points to can still change.` : undefined,
       )
     }
-    scope.set(name, { value, mutable: isMutable, ...(isNullable(value) && { state: 'maybe' as const }) })
+    scope.set(name, { value, mutable: isMutable, ...(isNullable(value) && { state }) })
   }
 
   /** `const { pid, comm: name } = task` */

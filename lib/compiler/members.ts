@@ -3,13 +3,15 @@ import type { NumericValue } from './builder.js'
 import { contextMember } from './contexts.js'
 import { flavorElement, flavorMember, readFlavor } from './flavors.js'
 import { locatedText } from './hooks/records.js'
+import type { Reg } from './ir.js'
 import { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
-import { packetLength } from './packet-edges.js'
+import { edge, packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, integers, sizeOf, type Type } from './types.js'
 import {
+  alignmentOf,
   describeValue,
   type NumberValue,
   type PlaceValue,
@@ -215,15 +217,54 @@ export abstract class MemberCompiler extends KernelMemory {
       index = masked
     }
     const [scaled, base] = [this.newReg(), this.newReg()]
+    const from = alignmentOf(place)
+    const size = sizeOf(of)
+    const align = from === undefined ? {} : { align: Math.min(from, size & -size) }
     this.push({ op: 'alu', operation: 'mul', bits: 64, d: scaled, a: index, b: { imm: sizeOf(of) } })
     if (place.base !== 'frame') {
       this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: place.base, b: { reg: scaled } })
-      return { ...place, base, type: of }
+      const known = isWithin ? base : this.#againWithin(place, place.base, base, sizeOf(of), node)
+      return { ...place, ...align, base: known, type: of }
     }
     const start = this.newReg()
     this.push({ op: 'frame', d: start, offset: place.offset })
     this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: start, b: { reg: scaled } })
-    return { ...place, base, offset: 0, type: of }
+    return { ...place, ...align, base, offset: 0, type: of }
+  }
+
+  /** The verifier forgets where the packet ends when a variable is added to a pointer into it, so it is told again. */
+  #againWithin(
+    { inPacket, offset }: PlaceValue,
+    start: Reg,
+    element: Reg,
+    size: number,
+    node: MemberNode,
+  ): Reg {
+    if (inPacket === undefined) return element
+    if (inPacket === 'passed') {
+      this.source.fail(
+        node.property,
+        'an index into the packet has to be a constant, or the variable of a range, in a function that is called more than once',
+        'Use it where the packet is read.',
+      )
+    }
+    const [behind, kept] = [this.newReg(), this.newReg()]
+    const [outside, done] = [this.newLabel(), this.newLabel()]
+    this.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: element, b: { imm: offset + size } })
+    this.push({
+      op: 'branch',
+      comparison: 'gt',
+      bits: 64,
+      a: behind,
+      b: { reg: edge(this, inPacket, 'end') },
+      to: outside,
+    })
+    this.push({ op: 'move', d: kept, s: element, bits: 64 })
+    this.jump(done)
+    this.label(outside)
+    this.push({ op: 'move', d: kept, s: start, bits: 64 })
+    this.label(done)
+    return kept
   }
 
   /** A pointer that may be null cannot be followed. */
@@ -258,6 +299,14 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 }
 
-function placeBehind({ reg, type, shared, origin }: PointerValue): PlaceValue {
-  return { kind: 'place', base: reg, offset: 0, type, shared, ...(origin && { origin }) }
+function placeBehind({ reg, type, shared, origin, inPacket }: PointerValue): PlaceValue {
+  return {
+    kind: 'place',
+    base: reg,
+    offset: 0,
+    type,
+    shared,
+    ...(origin && { origin }),
+    ...(inPacket && { inPacket }),
+  }
 }

@@ -137,7 +137,7 @@ function read(
   compiler.label(outside)
   compiler.push({ op: 'const', d: reg, value: 0n })
   compiler.label(done)
-  return { kind: 'pointer', reg, type, shared: false, inPacket: true }
+  return { kind: 'pointer', reg, type, shared: false, inPacket: packet }
 }
 
 function limit(compiler: ExpressionCompiler, offset: Reg, outside: string): void {
@@ -206,7 +206,7 @@ function expectCopies({ source }: ExpressionCompiler, { record }: ContextValue, 
 /** After the packet was changed, pointers into it point to where it was. */
 export function packetChanged(scope: Scope): void {
   for (const [name, variable] of scope) {
-    if (variable.value.kind === 'pointer' && variable.value.inPacket === true)
+    if (variable.value.kind === 'pointer' && variable.value.inPacket !== undefined)
       scope.set(name, { ...variable, state: 'stale' })
   }
 }

@@ -6,7 +6,7 @@ import type { Operation, Reg } from './ir.js'
 import type { FunctionNode } from './module.js'
 import type { ast } from './syntax.js'
 import { cTypeOf, describe, type IntType } from './types.js'
-import { owedOf, type Scope, type Value } from './values.js'
+import { alignmentOf, owedOf, type PlaceValue, type PointerValue, type Scope, type Value } from './values.js'
 
 /** A function after it was compiled for one set of argument kinds. */
 export interface CompiledFunction {
@@ -68,9 +68,9 @@ export function kindOf(value: Value): string {
     case 'number':
       return value.type.name
     case 'place':
-      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''}`
+      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''} ${value.inPacket !== undefined} ${alignmentOf(value)}`
     case 'pointer':
-      return `pointer ${describe(value.type)} ${value.shared} ${owedKind(value)}`
+      return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${owedKind(value)}`
     case 'kernel pointer':
       return `kernel ${value.record.id} ${value.trusted} ${value.nullable === true} ${owedKind(value)}`
     case 'kernel place':
@@ -99,12 +99,16 @@ export function passing(
 ): { reg: Reg | undefined; inside: (reg: Reg) => Value } | undefined {
   switch (value.kind) {
     case 'number':
-    case 'pointer':
     case 'kernel pointer':
     case 'context':
       return { reg: value.reg, inside: (reg) => ({ ...value, reg }) }
+    case 'pointer':
+      return { reg: value.reg, inside: (reg) => ({ ...value, reg, ...passed(value) }) }
     case 'place':
-      return { reg: compiler.addressReg(value), inside: (base) => ({ ...value, base, offset: 0 }) }
+      return {
+        reg: compiler.addressReg(value),
+        inside: (base) => ({ ...value, base, offset: 0, ...aligned(alignmentOf(value)), ...passed(value) }),
+      }
     case 'kernel place':
       return {
         reg: value.pointer.reg,
@@ -119,6 +123,12 @@ export function passing(
       return undefined
   }
 }
+
+/** The packet that a pointer points into stays with the caller. */
+const passed = ({ inPacket }: PlaceValue | PointerValue) =>
+  inPacket === undefined ? {} : { inPacket: 'passed' as const }
+
+const aligned = (align: number | undefined) => (align === undefined ? {} : { align })
 
 /** The type of a parameter in the object's BTF. */
 export const parameterType = (value: Value): c.CType =>

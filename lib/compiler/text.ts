@@ -53,11 +53,13 @@ export function compareText(
   }
   const wanted = isWhole ? Uint8Array.of(...text, 0) : text
   if (wanted.length === 0) compiler.source.fail(literal, 'every text starts with an empty one')
-  const { base, offset } = inMemory(compiler, value, wanted.length, node)
+  const { base, offset, align = 8 } = inMemory(compiler, value, wanted.length, node)
   const end = compiler.newLabel()
   const differs = negated ? end : to
   for (let at = 0; at < wanted.length; ) {
-    const size = [4, 2, 1].find((step) => at + step <= wanted.length && (offset + at) % step === 0)!
+    const size = [4, 2, 1].find(
+      (step) => step <= align && at + step <= wanted.length && (offset + at) % step === 0,
+    )!
     const d = compiler.newReg()
     compiler.push({ op: 'load', d, base, offset: offset + at, size })
     const imm = wanted.subarray(at, at + size).reduceRight((sum, byte) => sum * 256 + byte, 0) | 0
@@ -89,7 +91,7 @@ function inMemory(
   value: Value,
   size: number,
   node: ast.Expression,
-): { base: Base; offset: number } {
+): { base: Base; offset: number; align?: number } {
   if (value.kind === 'place') return value
   // One byte more than is compared: text that goes on is cut off there, and not where it would look the same.
   const room = size + 1

@@ -32,8 +32,18 @@ export interface PlaceValue {
   readonly shared?: boolean
   /** The kernel lets programs read it in pieces of this type only. */
   readonly inSizeOf?: Type
+  /** What its base is a multiple of: 8, unless that is the address of something inside of something on the stack. */
+  readonly align?: number
   /** The map that it was found in. */
   readonly origin?: MapValue
+  /** The packet that it is in; `passed` in a function that got it without the packet. */
+  readonly inPacket?: ContextValue | 'passed'
+}
+
+/** What the address of something on the stack is a multiple of; the kernel wants each access there to be aligned. */
+export function alignmentOf({ base, offset, align }: PlaceValue): number | undefined {
+  if (base !== 'frame' && align === undefined) return undefined
+  return Math.min(align ?? 8, offset & -offset || 8)
 }
 
 /** Whether a pointer is known to be one: `maybe` until it was compared with null. */
@@ -62,8 +72,8 @@ export interface PointerValue {
   readonly owed?: Owed
   /** The map that it was found in. */
   readonly origin?: MapValue
-  /** It points into the packet, until the packet is changed. */
-  readonly inPacket?: boolean
+  /** The packet that it points into, until that is changed; `passed` in a function that got it without the packet. */
+  readonly inPacket?: ContextValue | 'passed'
   /** Other CPUs may change it at the same time. */
   readonly shared: boolean
 }

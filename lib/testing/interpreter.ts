@@ -41,6 +41,13 @@ export class Interpreter implements Executor {
   }
 
   call(functionNumber: number, args: readonly bigint[]): bigint {
+    const result = this.enter(functionNumber, args)
+    if (result === undefined) this.#host.fault('r0 was never written')
+    return result
+  }
+
+  /** The result is undefined for a function that returns nothing. */
+  enter(functionNumber: number, args: readonly bigint[]): bigint | undefined {
     const stack = this.#host.enter()
     const registers: (bigint | undefined)[] = [undefined, ...args]
     registers.length = 11
@@ -65,7 +72,7 @@ class Frame {
     this.#registers = registers
   }
 
-  run(): bigint {
+  run(): bigint | undefined {
     const { ops, number } = this.#function
     const counters = this.#host.countersAt(number)
     for (let index = 0; ; ) {
@@ -81,7 +88,7 @@ class Frame {
           break
         case BPF_JMP:
         case BPF_JMP32: {
-          if (op.code === (BPF_JMP | jumpOperations.exit)) return this.#get(0)
+          if (op.code === (BPF_JMP | jumpOperations.exit)) return this.#registers[0]
           if (this.#jump(op)) {
             index = op.to
             continue
@@ -144,12 +151,12 @@ class Frame {
     const args = [1, 2, 3, 4, 5].map((register) => this.#registers[register] ?? 0n)
     const result =
       src === BPF_PSEUDO_CALL
-        ? this.#interpreter.call(to, args)
+        ? this.#interpreter.enter(to, args)
         : src === BPF_PSEUDO_KFUNC_CALL
           ? this.#host.callKernel(imm, args)
           : this.#host.callHelper(Number(imm), args)
     this.#registers.fill(undefined, 1, 6)
-    this.#set(0, result)
+    this.#registers[0] = result === undefined ? undefined : u64(result)
   }
 
   #memory(op: Op): typeof ended | undefined {

@@ -382,11 +382,9 @@ export class Machine implements Host {
   #chooseExecutor(): Executor {
     const { executor } = this.#options
     const programs = this.object.functions
-    const isUncertain = (fn: LinkedFunction): boolean =>
-      mayReadUnwritten(fn, programs[fn.number]!.isProgram ? 0b10 : 0b111110)
-    if (executor === 'interpreted' || (executor === undefined && this.functions.some(isUncertain))) {
-      return new Interpreter(this)
-    }
+    const isProgram = ({ number }: LinkedFunction): boolean => programs[number]!.isProgram
+    const isUncertain = (): boolean => mayReadUnwritten(this.functions, isProgram)
+    if (executor === 'interpreted' || (executor === undefined && isUncertain())) return new Interpreter(this)
     return new CompiledProgram(this, this.memory)
   }
 

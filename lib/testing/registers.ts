@@ -9,6 +9,7 @@ import {
   BPF_LD,
   BPF_LDX,
   BPF_LOAD_ACQ,
+  BPF_PSEUDO_CALL,
   BPF_ST,
   BPF_STX,
   BPF_X,
@@ -19,12 +20,35 @@ import {
 import type { LinkedFunction, Op } from './program.js'
 
 /**
- * Whether the function can read a register that it never wrote. The interpreter finds that out while it runs. Compiled
- * programs have no way to tell, so a function for which it is possible is interpreted.
+ * Whether one of the functions can read a register that it never wrote. The interpreter finds that out while it runs.
+ * Compiled programs have no way to tell, so programs for which it is possible are interpreted.
  */
-export function mayReadUnwritten({ ops }: LinkedFunction, written: number): boolean {
+export function mayReadUnwritten(
+  functions: readonly LinkedFunction[],
+  isProgram: (fn: LinkedFunction) => boolean,
+): boolean {
+  // Functions that return nothing. A function that ends with the call of one of them returns nothing, too.
+  const nothing = new Set<number>()
+  for (let before = -1; before < nothing.size; ) {
+    before = nothing.size
+    for (const fn of functions) {
+      const found = follow(fn, isProgram(fn) ? 0b10 : callerSaved, nothing)
+      if (found.reads || (found.endsWithout && isProgram(fn))) return true
+      if (found.endsWithout) nothing.add(fn.number)
+    }
+  }
+  return false
+}
+
+/** Whether a function can read what it never wrote, and whether it can end without a value to return. */
+function follow(
+  { ops }: LinkedFunction,
+  written: number,
+  nothing: ReadonlySet<number>,
+): { reads: boolean; endsWithout: boolean } {
   const atEntry = new Map<number, number>()
-  const todo: [index: number, written: number][] = [[0, written | (1 << 10)]]
+  const todo: [index: number, written: number][] = [[0, written | bit(10)]]
+  let endsWithout = false
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     let [index, known] = next
     const before = atEntry.get(index)
@@ -33,13 +57,15 @@ export function mayReadUnwritten({ ops }: LinkedFunction, written: number): bool
     atEntry.set(index, known)
     const op = ops[index]
     if (op === undefined) continue
-    if ((reads(op) & ~known) !== 0) return true
-    const after = (known & ~destroys(op)) | writes(op)
+    if ((reads(op) & ~known) !== 0) return { reads: true, endsWithout }
+    const isExit = op.code === (BPF_JMP | jumpOperations.exit)
+    if (isExit && (known & bit(0)) === 0) endsWithout = true
+    let after = (known & ~destroys(op)) | writes(op)
+    if (op.code === callCode && op.src === BPF_PSEUDO_CALL && nothing.has(op.to)) after &= ~bit(0)
     if (op.to >= 0 && op.code !== callCode) todo.push([op.to, after])
-    const isEnd = op.code === (BPF_JMP | jumpOperations.exit) || op.code === BPF_JMP || op.code === BPF_JMP32
-    if (!isEnd) todo.push([index + 1, after])
+    if (!isExit && op.code !== BPF_JMP && op.code !== BPF_JMP32) todo.push([index + 1, after])
   }
-  return false
+  return { reads: false, endsWithout }
 }
 
 const bit = (register: number): number => 1 << register
@@ -64,8 +90,8 @@ function reads({ code, dst, src, imm }: Op): number {
       if (Number(imm) === BPF_LOAD_ACQ) return bit(src)
       return bit(dst) | bit(src) | (Number(imm) === atomicOperations.cmpxchg ? bit(0) : 0)
     default:
-      if (code === callCode || operation === jumpOperations.ja || operation === jumpOperations.jcond) return 0
-      return operation === jumpOperations.exit ? bit(0) : bit(dst) | right
+      if (code === callCode || operation === jumpOperations.exit) return 0
+      return operation === jumpOperations.ja || operation === jumpOperations.jcond ? 0 : bit(dst) | right
   }
 }
 

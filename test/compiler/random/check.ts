@@ -1,0 +1,197 @@
+// Runs a random program in the emulator and in the kernel, and compares both with BigInt arithmetic.
+import { type BpfMap, BpfObject, VerifierError } from 'libbpf-node'
+import { CompileError, type CompileOptions, compile } from 'libbpf-node/kernel'
+import { Emulator } from 'libbpf-node/testing'
+import { hex, type RandomProgram, type Result } from './program.js'
+import { sizeOf } from './types.js'
+
+export interface Run {
+  readonly input: readonly bigint[]
+  readonly packet: Uint8Array
+}
+
+export interface Check {
+  readonly options: CompileOptions
+  readonly inKernel: boolean
+  readonly runs: readonly Run[]
+}
+
+/** What is wrong with a program: undefined for nothing, 'too large' if the compiler or the verifier gives up on it. */
+export function check(program: RandomProgram, { options, inKernel, runs }: Check): string | undefined {
+  let object: Uint8Array
+  try {
+    ;({ object } = compile(program.text(), options))
+  } catch (error) {
+    if (error instanceof CompileError && /bytes of stack|index into the packet/.test(error.reason))
+      return 'too large'
+    return `the compiler: ${error instanceof CompileError ? error.message : (error as Error).stack}`
+  }
+  for (const [number, run] of runs.entries()) {
+    const expected = program.evaluate(run.input, run.packet)
+    try {
+      const found = emulated(program, object, run)
+      const difference = compare(expected, found)
+      if (difference !== undefined) return `run ${number}, in the emulator: ${difference}`
+    } catch (error) {
+      return `run ${number}, in the emulator: ${(error as Error).message}`
+    }
+  }
+  if (!inKernel) return undefined
+  const opened = BpfObject.open(object)
+  try {
+    opened.loadSync()
+    const kernel = new InKernel(opened, program)
+    for (const [number, run] of runs.entries()) {
+      const difference = compare(program.evaluate(run.input, run.packet), kernel.run(run))
+      if (difference !== undefined) return `run ${number}, in the kernel: ${difference}`
+    }
+    return undefined
+  } catch (error) {
+    if (!(error instanceof VerifierError)) throw error
+    if (
+      /too large|too complex|combined stack size|stack size of \d+ calls/.test(`${error.message}${error.log}`)
+    )
+      return 'too large'
+    return `the verifier: ${error.message}`
+  } finally {
+    opened.close()
+  }
+}
+
+function emulated(program: RandomProgram, object: Uint8Array, { input, packet }: Run): Result {
+  const emulator = Emulator.open(object)
+  emulator.set('input', input)
+  const result = emulator.program('p').run({ packet })
+  return {
+    retval: BigInt(result.retval),
+    output: emulator.get<bigint[]>('output'),
+    packet: result.packet!,
+    maps: Object.fromEntries(
+      program.maps.map(({ name, word }) => {
+        const map = emulator.machine.maps.get(name)!
+        if (word === 'queue' || word === 'stack') return [name, map.queue.map(hex)]
+        // All but one of the CPUs have zeros.
+        const entries = [...map.entries()].map(({ key, values }) => `${hex(key)} ${hex(either(values))}`)
+        return [name, entries.sort()]
+      }),
+    ),
+  }
+}
+
+/** A per-CPU value, of which one CPU has written its own. */
+function either(values: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(values[0]!.length)
+  for (const value of values) for (const [i, byte] of value.entries()) all[i]! |= byte
+  return all
+}
+
+/** A program that is loaded, whose maps and variables begin anew for each run. */
+class InKernel {
+  readonly #opened: BpfObject
+  readonly #program: RandomProgram
+  readonly #initial: { map: BpfMap; value: Uint8Array }[]
+
+  constructor(opened: BpfObject, program: RandomProgram) {
+    this.#opened = opened
+    this.#program = program
+    this.#initial = [...opened.maps]
+      .filter(([name]) => /\.(data|bss)$/.test(name))
+      .map(([, { raw }]) => ({ map: raw, value: (raw.get(zeroKey) as Uint8Array).slice() }))
+  }
+
+  run({ input, packet }: Run): Result {
+    for (const { map, value } of this.#initial) map.set(zeroKey, value)
+    for (const { name, word, max } of this.#program.maps) {
+      const map = this.#opened.map(name).raw
+      if (word === 'queue' || word === 'stack') continue
+      if (!word.endsWith('rray')) {
+        map.clear()
+        continue
+      }
+      for (let i = 0; i < max; i++) {
+        const key = new Uint8Array(Uint32Array.of(i).buffer)
+        map.set(key, new Uint8Array((map.get(key) as Uint8Array).length))
+      }
+    }
+    const data = this.#opened.data as { input: readonly bigint[]; output: bigint[] }
+    data.input = input
+    const { retval, data: left } = this.#opened.program('p').testRunSync({ data: packet })
+    return {
+      retval: BigInt(retval),
+      output: [...data.output],
+      packet: left,
+      maps: Object.fromEntries(this.#program.maps.map(({ name }) => [name, this.#contents(name)])),
+    }
+  }
+
+  #contents(name: string): string[] {
+    const { word, value } = this.#program.maps.find((map) => map.name === name)!
+    const map = this.#opened.map(name).raw as BpfMap<Uint8Array, Uint8Array>
+    if (word === 'queue' || word === 'stack') {
+      const taken: string[] = []
+      for (;;) {
+        const one = map.lookupAndDelete(new Uint8Array(0))
+        if (one === undefined) return word === 'queue' ? taken : taken.reverse()
+        taken.push(hex(one))
+      }
+    }
+    const size = sizeOf(value)
+    return [...map.entries()]
+      .map(([key, all]) => {
+        const stride = word.startsWith('percpu') ? Math.ceil(size / 8) * 8 : size
+        const values = Array.from({ length: all.length / stride }, (_, i) =>
+          all.slice(i * stride, i * stride + size),
+        )
+        return `${hex(key)} ${hex(either(values))}`
+      })
+      .sort()
+  }
+}
+
+const zeroKey = new Uint8Array(4)
+
+function compare(expected: Result, found: Result): string | undefined {
+  for (const key of ['output', 'retval', 'packet', 'maps'] as const) {
+    const [a, b] = [shown(expected[key]), shown(found[key])]
+    if (a !== b) return `${key} should be ${a}\n  and is ${b}`
+  }
+  return undefined
+}
+
+function shown(value: Result[keyof Result]): string {
+  if (value instanceof Uint8Array) return hex(value)
+  return JSON.stringify(value, (_, one) => (typeof one === 'bigint' ? String(one) : one))
+}
+
+/** Leaves out statements as long as the program still goes wrong in the same way. Its text is what is left. */
+export function shrink(program: RandomProgram, how: Check, first: string): string {
+  const kind = first.replace(/:.*/s, '')
+  const same = (message: string | undefined): boolean => {
+    if (message === undefined || message === 'too large') return false
+    const one = message.replace(/:.*/s, '').replace(/^run \d+/, 'run')
+    if (one !== kind.replace(/^run \d+/, 'run')) return false
+    return !/^the compiler/.test(first) || messageOf(message) === messageOf(first)
+  }
+  let left = 400
+  for (let isSmaller = true; isSmaller && left > 0; ) {
+    isSmaller = false
+    for (const list of lists(program.parts)) {
+      for (let i = list.length - 1; i >= 0 && left > 0; i--) {
+        const [removed] = list.splice(i, 1)
+        left--
+        if (same(check(program, how))) isSmaller = true
+        else list.splice(i, 0, removed!)
+      }
+    }
+  }
+  return program.text()
+}
+
+const messageOf = (message: string): string | undefined =>
+  /\d+:\d+: ([^\n]*)/.exec(message)?.[1]?.replace(/'[^']*'/g, '')
+
+type Lists = RandomProgram['parts']
+
+function lists(all: Lists): Lists[number][] {
+  return all.flatMap((list) => [list, ...list.flatMap(({ parts }) => lists(parts ?? []))])
+}

@@ -1,0 +1,287 @@
+// A random program of the whole language, and what it has to leave behind.
+import type { Random } from '../../testing/random-programs.js'
+import type { Callable, Declared, MapOf, Place } from './expressions.js'
+import { within } from './expressions.js'
+import { type Around, runAll, type Statement, Statements } from './statements.js'
+import {
+  type Int,
+  load,
+  networkNumbers,
+  numberNamed,
+  numbers,
+  readAs,
+  type Struct,
+  sizeOf,
+  store,
+  struct,
+  type Type,
+  u8,
+  u32,
+  u64,
+  wrap,
+  written,
+} from './types.js'
+import { Frame, Table, type TableKind, type World } from './world.js'
+
+/** What the kernel that runs the program has. */
+export interface Can {
+  /** Loops whose rounds the kernel counts. */
+  readonly isCounted: boolean
+  /** A function that is called for each element of a map. */
+  readonly hasForEach: boolean
+}
+
+/** What a program leaves behind. */
+export interface Result {
+  readonly retval: bigint
+  readonly output: readonly bigint[]
+  readonly packet: Uint8Array
+  /** Keys and values as hexadecimal digits, by the names of the maps. */
+  readonly maps: Readonly<Record<string, readonly string[]>>
+}
+
+export interface RandomProgram {
+  readonly text: () => string
+  readonly maps: readonly MapOf[]
+  readonly evaluate: (input: readonly bigint[], packet: Uint8Array) => Result
+  /** Lists of statements that a smaller program may lack. */
+  readonly parts: readonly Statement[][]
+}
+
+export const inputs = 16
+const outputs = 8
+const variables = 6
+
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+export function randomProgram(random: Random, { isCounted, hasForEach }: Can): RandomProgram {
+  const isTc = random.below(2) === 0
+  const declared = declarations(random)
+  const { structs, maps } = declared
+  const writer = new Statements(random, declared, { isCounted, hasForEach, isTc })
+  const globals = globalVariables(writer, structs)
+  const known = globals.flatMap(({ places }) => places)
+  const functions: (Callable & { statement: Statement })[] = []
+  for (let i = random.below(4); i > 0; i--) functions.push(writer.fn(functions.length, known, functions))
+
+  const locals = Array.from({ length: variables }, (_, i) => {
+    const type = writer.one(numbers)
+    return { name: `v${i}`, type, ...writer.variable(`v${i}`, type) }
+  })
+  const s = { type: structs[0]!, ...writer.variable('s', structs[0]!) }
+  const array: Type = { kind: 'array', of: writer.one(numbers), length: writer.one([3, 4, 4]) }
+  const a = { type: array, ...writer.variable('a', array) }
+  const around: Around = {
+    places: [
+      ...known,
+      ...locals.flatMap(({ places }) => places),
+      ...s.places,
+      ...a.places.map((place, i) => ({ ...place, isWhole: i === 0 })),
+    ],
+    functions,
+    held: new Set(),
+    seesPacket: true,
+    loops: [],
+    returns: numberNamed('s32'),
+    mayReturn: writer.once(3),
+    pointsIntoPacket: false,
+  }
+  const body: Statement[] = []
+  let scope = around
+  for (let i = 2 + random.below(5); i > 0; i--) {
+    const { statement, behind } = writer.statement(2, scope)
+    body.push(statement)
+    if (behind) scope = behind
+  }
+  const returned = writer.converted(around, numberNamed('s32'), 1)
+
+  // ---- The start: everything gets its value from the input.
+  let next = 0
+  const input = (): number => next++ % inputs
+  const given: { place: Place; from: number }[] = []
+  const initial = ({ places }: { places: readonly Place[] }): string =>
+    places
+      .filter(({ type, text }) => type.kind === 'int' && !text.endsWith(']'))
+      .map((place) => {
+        const from = input()
+        given.push({ place, from })
+        return `${place.text} = ${readAs(place.type as Int).name}(input[${from}])`
+      })
+      .join('\n')
+  const starts = locals.map(({ name, type, places }) => {
+    const from = input()
+    given.push({ place: places[0]!, from })
+    return `let ${name}: ${type.name} = ${type.name}(input[${from}])`
+  })
+  const fills = [
+    ...globals.filter(({ isRodata }) => !isRodata).map((one) => initial(one)),
+    initial(s),
+  ].filter((text) => text !== '')
+
+  // ---- The end: everything is folded into the output.
+  const folded = around.places.filter(
+    (place): place is Place<Int> =>
+      place.type.kind === 'int' && !(place.root.startsWith('v') && place.text === place.root),
+  )
+  const text = (): string => `
+${structs.map((type) => `interface ${type.name} { ${type.members.map(({ name, type }) => `${name}: ${written(type)}`).join('; ')} }`).join('\n')}
+const LIMIT = 12
+enum E { A, B = 5, C = 40000 }
+${maps.map(declarationOf).join('\n')}
+${globals.map(({ declaration }) => declaration).join('\n')}
+export const input = data<array<u64, ${inputs}>>()
+export let output = data<array<u64, ${outputs}>>()
+${functions.map(({ statement }) => statement.text()).join('\n')}
+export const p = ${isTc ? 'tcIngress' : 'xdp'}((packet) => {
+${starts.join('\n')}
+let s: ${s.type.name} = zero()
+const a: ${written(array)} = [${Array.from({ length: array.length }, (_, i) => `${array.of.name}(input[${i + 1}])`).join(', ')}]
+${fills.join('\n')}
+${body.map(({ text }) => text()).join('\n')}
+${locals.map(({ name }, i) => `output[${i}] = u64(${name})`).join('\n')}
+let mix: u64 = 7
+${folded.map(({ text }) => `mix = mix * 31 + u64(${text})`).join('\n')}
+output[${variables}] = mix
+return ${returned.text}
+})
+export const license = 'GPL'
+`
+  return {
+    text,
+    maps,
+    parts: [body, ...functions.flatMap(({ statement }) => statement.parts ?? [])],
+    evaluate(values, packet) {
+      const world: World = {
+        globals: new Map(
+          globals.map(({ name, type, value }) => {
+            const bytes = new Uint8Array(sizeOf(type))
+            if (type.kind === 'int') store({ bytes, at: 0 }, type, value)
+            return [name, bytes]
+          }),
+        ),
+        tables: new Map(maps.map((map) => [map.name, new Table(map, sizeOf(map.value))])),
+        packet: packet.slice(),
+      }
+      const frame = new Frame(world)
+      for (const { id, type } of [...locals, s, a])
+        frame.variables.set(id, { bytes: new Uint8Array(Math.max(8, sizeOf(type))), at: 0 })
+      for (const { place, from } of given) store(place.at(frame), place.type as Int, values[from]!)
+      for (let i = 0; i < array.length; i++)
+        store({ bytes: frame.variables.get(a.id)!.bytes, at: i * sizeOf(array.of) }, array.of, values[i + 1]!)
+      const output = Array.from({ length: outputs }, () => 0n)
+      const left = runAll(body, frame)
+      let retval = left?.how === 'return' ? left.value : 0n
+      if (left?.how !== 'return') {
+        for (const [i, { type, places }] of locals.entries())
+          output[i] = wrap(u64, load(places[0]!.at(frame), type))
+        let mix = 7n
+        for (const { at, type } of folded) mix = wrap(u64, mix * 31n + wrap(u64, load(at(frame), type)))
+        output[variables] = mix
+        retval = returned.value(frame)
+      }
+      return {
+        retval: wrap(u32, retval),
+        output,
+        packet: world.packet,
+        maps: Object.fromEntries(
+          [...world.tables].map(([name, table]) => [
+            name,
+            table.kind.word === 'queue' || table.kind.word === 'stack'
+              ? table.list.map(hex)
+              : [...table.entries].map(([key, value]) => `${key} ${hex(value)}`).sort(),
+          ]),
+        ),
+      }
+    },
+  }
+}
+
+const declarationOf = ({ name, word, key, value, max }: MapOf): string => {
+  const types = word.endsWith('ash') ? `${written(key)}, ${written(value)}` : written(value)
+  return `export const ${name} = ${word}<${types}>(${max})`
+}
+
+function declarations(random: Random): Declared {
+  const constants = [
+    { text: 'LIMIT', value: 12n },
+    { text: 'E.B', value: 5n },
+    { text: 'E.C', value: 40000n },
+    { text: '(LIMIT * 2)', value: 24n },
+  ]
+  const plain = new Statements(
+    random,
+    { structs: [], maps: [], constants },
+    { isCounted: false, hasForEach: false, isTc: false },
+  )
+  const structs: Struct[] = []
+  for (let i = 0; i < 3; i++) {
+    const members = Array.from(
+      { length: 1 + random.below(5) },
+      (_, at) => [`m${at}`, plain.memberType(structs)] as const,
+    )
+    const all: Record<string, Type> = {
+      n: plain.one([...numbers, ...networkNumbers]),
+      ...Object.fromEntries(members),
+    }
+    const made = struct(`S${i}`, all)
+    structs.push(made.size > 64 ? struct(`S${i}`, { n: u8, m0: u32 }) : made)
+  }
+  const valueType = (): Type => {
+    const type = random.below(2) === 0 ? plain.one(structs) : plain.memberType()
+    return type
+  }
+  const words: readonly TableKind['word'][] = ['hash', 'array', 'percpuHash', 'percpuArray', 'queue', 'stack']
+  const maps = Array.from({ length: random.below(4) }, (_, i): MapOf => {
+    const word = plain.one(words)
+    const isHash = word.endsWith('ash')
+    const key: Type = !isHash
+      ? u32
+      : random.below(2) === 0
+        ? plain.one(numbers)
+        : random.below(3) === 0
+          ? { kind: 'chars', length: 8 }
+          : plain.one(structs)
+    return { name: `map${i}`, word, key, value: valueType(), max: plain.one([2, 3, 4, 8]) }
+  })
+  return { structs, maps, constants }
+}
+
+interface Global {
+  readonly name: string
+  readonly type: Type
+  readonly places: readonly Place[]
+  readonly declaration: string
+  readonly isRodata: boolean
+  /** What a number begins with. */
+  readonly value: bigint
+}
+
+function globalVariables(writer: Statements, structs: readonly Struct[]): Global[] {
+  return Array.from({ length: 1 + writer.random.below(4) }, (_, i): Global => {
+    const name = `g${i}`
+    const kind = writer.one(['rodata', 'data', 'data', 'bss'])
+    const isRodata = kind === 'rodata'
+    const type: Type =
+      isRodata || writer.once(2)
+        ? writer.one(numbers)
+        : writer.once(2)
+          ? writer.one(structs)
+          : writer.memberType()
+    const value = kind !== 'bss' && type.kind === 'int' && !type.big ? BigInt(writer.random.below(100)) : 0n
+    const places = within({
+      root: name,
+      text: name,
+      type,
+      isConst: isRodata,
+      at: ({ world }) => ({ bytes: world.globals.get(name)!, at: 0 }),
+    })
+    return {
+      name,
+      type,
+      places,
+      isRodata,
+      value,
+      declaration: `export ${isRodata ? 'const' : 'let'} ${name} = ${kind}<${written(type)}>(${value === 0n ? '' : value})`,
+    }
+  })
+}
