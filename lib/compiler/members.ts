@@ -217,19 +217,18 @@ export abstract class MemberCompiler extends KernelMemory {
       index = masked
     }
     const [scaled, base] = [this.newReg(), this.newReg()]
-    const from = alignmentOf(place)
     const size = sizeOf(of)
-    const align = from === undefined ? {} : { align: Math.min(from, size & -size) }
+    const align = Math.min(alignmentOf(place), size & -size)
     this.push({ op: 'alu', operation: 'mul', bits: 64, d: scaled, a: index, b: { imm: sizeOf(of) } })
     if (place.base !== 'frame') {
       this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: place.base, b: { reg: scaled } })
       const known = isWithin ? base : this.#againWithin(place, place.base, base, sizeOf(of), node)
-      return { ...place, ...align, base: known, type: of }
+      return { ...place, align, base: known, type: of }
     }
     const start = this.newReg()
     this.push({ op: 'frame', d: start, offset: place.offset })
     this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: start, b: { reg: scaled } })
-    return { ...place, ...align, base, offset: 0, type: of }
+    return { ...place, align, base, offset: 0, type: of }
   }
 
   /** The verifier forgets where the packet ends when a variable is added to a pointer into it, so it is told again. */

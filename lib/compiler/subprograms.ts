@@ -107,7 +107,7 @@ export function passing(
     case 'place':
       return {
         reg: compiler.addressReg(value),
-        inside: (base) => ({ ...value, base, offset: 0, ...aligned(alignmentOf(value)), ...passed(value) }),
+        inside: (base) => ({ ...value, base, offset: 0, align: alignmentOf(value), ...passed(value) }),
       }
     case 'kernel place':
       return {
@@ -127,8 +127,6 @@ export function passing(
 /** The packet that a pointer points into stays with the caller. */
 const passed = ({ inPacket }: PlaceValue | PointerValue) =>
   inPacket === undefined ? {} : { inPacket: 'passed' as const }
-
-const aligned = (align: number | undefined) => (align === undefined ? {} : { align })
 
 /** The type of a parameter in the object's BTF. */
 export const parameterType = (value: Value): c.CType =>

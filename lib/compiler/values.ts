@@ -32,7 +32,7 @@ export interface PlaceValue {
   readonly shared?: boolean
   /** The kernel lets programs read it in pieces of this type only. */
   readonly inSizeOf?: Type
-  /** What its base is a multiple of: 8, unless that is the address of something inside of something on the stack. */
+  /** What its base is a multiple of: 8, unless that is the address of something inside of something else. */
   readonly align?: number
   /** The map that it was found in. */
   readonly origin?: MapValue
@@ -40,10 +40,9 @@ export interface PlaceValue {
   readonly inPacket?: ContextValue | 'passed'
 }
 
-/** What the address of something on the stack is a multiple of; the kernel wants each access there to be aligned. */
-export function alignmentOf({ base, offset, align }: PlaceValue): number | undefined {
-  if (base !== 'frame' && align === undefined) return undefined
-  return Math.min(align ?? 8, offset & -offset || 8)
+/** What the address of a place is a multiple of. The kernel wants each access to the stack to be aligned. */
+export function alignmentOf({ offset, align = 8 }: PlaceValue): number {
+  return Math.min(align, (offset & -offset) || 8)
 }
 
 /** Whether a pointer is known to be one: `maybe` until it was compared with null. */
