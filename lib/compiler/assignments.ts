@@ -336,7 +336,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
 
   /** Zeros, because less may be written; and how much to write for `most` bytes of text, with a zero at its end. */
   #roomFor(place: PlaceValue, length: number, most: ast.Expression, scope: Scope): { reg: Reg } {
-    this.clear(place.base, place.offset, length)
+    this.clear(place.base, place.offset, length, place.align)
     const bytes = this.arithmetic('+', this.numeric(most, scope), { kind: 'constant', value: 1n }, most)
     const [reg, done] = [this.newReg(), this.newLabel()]
     this.push({ op: 'move', d: reg, s: this.inReg(this.convert(bytes, u32, most, true)), bits: 32 })

@@ -1,0 +1,148 @@
+// Programs that answer in place of the kernel, and programs that may sleep.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { BpfObject } from 'libbpf-node'
+import { compile } from 'libbpf-node/kernel'
+import { describe, expect, it } from 'vitest'
+import { requiresFeature } from '../../helpers/kernel.js'
+import { useCgroup } from '../../helpers/privileged.js'
+
+const cgroup = useCgroup()
+
+function load(text: string, rodata: Readonly<Record<string, unknown>> = {}): BpfObject {
+  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
+  try {
+    Object.assign(object.rodata, rodata)
+    object.loadSync()
+    return object
+  } catch (error) {
+    object.close()
+    throw error
+  }
+}
+
+const dataOf = (object: BpfObject): Record<string, bigint> => object.data as Record<string, bigint>
+const openHostname = (): void => closeSync(openSync('/etc/hostname', 'r'))
+
+const [onOpenat, path] =
+  process.arch === 'arm64' ? ['__arm64_sys_openat', 'regs.regs[1]'] : ['__x64_sys_openat', 'regs.si']
+
+const programs = {
+  fmodRet: `
+    export const guarded = rodata<u32>(0)
+    export let refused = data<u64>(0)
+    export const onKill = fmodRet('security_task_kill', (task, info, signal, cred, verdict) => {
+      if (verdict !== 0 || signal === 0 || task.tgid !== s32(guarded)) return s32(verdict)
+      if (u32(bpf.getCurrentPidTgid() >> 32) === guarded) return 0
+      refused += 1
+      return -1
+    })`,
+  lsmCgroup: `
+    export let asked = data<u64>(0)
+    export const onBind = lsmCgroup('socket_bind', (socket, address) => {
+      asked += 1
+      return address.sa_family === 2 ? 0 : 1
+    })`,
+  fentrySleepable: `
+    interface Path { text: char<16> }
+    export let seen = data<u64>(0)
+    export let results = data<u64>(0)
+    export const enter = fentrySleepable('${onOpenat}', (regs) => {
+      const path = bpf.copyFromUser<Path>(${path})
+      if (path.text.startsWith('/etc/hostname')) seen += 1
+      return 0
+    })
+    export const leave = fexitSleepable('${onOpenat}', (regs, result) => {
+      const path = bpf.copyFromUser<Path>(${path})
+      if (path.text === '/etc/hostname' && s64(result) > 0) results += 1
+      return 0
+    })`,
+  lsmSleepable: `
+    export let opened = data<u64>(0)
+    export let read = data<u64>(7)
+    export const onOpen = lsmSleepable('file_open', (file) => {
+      if (!file.f_path.dentry.d_name.name.startsWith('hostname')) return 0
+      read = bpf.copyFromUser<u64>(0)
+      opened += 1
+      return 0
+    })`,
+  iterSleepable: `
+    export let tasks = data<u64>(0)
+    export const rows = iterSleepable('task', (ctx) => {
+      const task = ctx.task
+      if (!task) return 0
+      tasks += 1
+      ctx.print(\`\${task.pid} \${task.comm}\`)
+      return 0
+    })`,
+}
+
+describe('hooks of programs that stand in the way of the kernel', () => {
+  it.each(Object.entries(programs))('%s compiles', (_, text) => {
+    expect(compile(`${text}\nexport const license = 'GPL'\n`).programs.length).toBeGreaterThan(0)
+  })
+
+  requiresFeature('trampolines', 'fmodRet answers in place of a function', async () => {
+    const sleeping = spawn('sleep', ['1000'])
+    const ended = once(sleeping, 'close')
+    try {
+      using object = load(programs.fmodRet, { guarded: sleeping.pid })
+      object.attach()
+      expect(() => process.kill(sleeping.pid!, 'SIGTERM')).toThrow('EPERM')
+      expect(dataOf(object).refused).toBe(1n)
+    } finally {
+      sleeping.kill('SIGKILL')
+      await ended
+    }
+  })
+
+  requiresFeature(
+    'lsm',
+    'lsmCgroup refuses what the processes of a cgroup do',
+    () => {
+      using object = load(programs.lsmCgroup)
+      using _link = object.program('onBind').attachCgroup(cgroup())
+      const script = `require('dgram').createSocket(process.argv[1]).on('error', ({ code }) => console.log(code)).bind(0, function () { console.log('bound'); this.close() })`
+      const inside = 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"'
+      const bind = (kind: string): string =>
+        execFileSync('sh', ['-c', inside, 'sh', cgroup(), process.execPath, '-e', script, kind], {
+          encoding: 'utf8',
+        }).trim()
+      expect(bind('udp4')).toBe('EPERM')
+      expect(bind('udp6')).toBe('bound')
+      expect(dataOf(object).asked).toBeGreaterThanOrEqual(2n)
+    },
+    '6.0',
+  )
+})
+
+describe('programs that may sleep', () => {
+  requiresFeature('trampolines', 'fentrySleepable and fexitSleepable read memory of the process', () => {
+    using object = load(programs.fentrySleepable)
+    object.attach()
+    openHostname()
+    expect(dataOf(object).seen).toBeGreaterThan(0n)
+    expect(dataOf(object).results).toBeGreaterThan(0n)
+  })
+
+  requiresFeature('lsm', 'lsmSleepable reads zeros where there is nothing', () => {
+    using object = load(programs.lsmSleepable)
+    object.attach()
+    openHostname()
+    expect(dataOf(object).opened).toBeGreaterThan(0n)
+    expect(dataOf(object).read).toBe(0n)
+  })
+
+  requiresFeature(
+    'trampolines',
+    'iterSleepable goes over threads',
+    async () => {
+      using object = load(programs.iterSleepable)
+      using link = object.program('rows').attachIter()
+      expect(await link.text()).toMatch(new RegExp(`^${process.pid} `, 'm'))
+      expect(dataOf(object).tasks).toBeGreaterThan(1n)
+    },
+    '6.1',
+  )
+})
