@@ -1,5 +1,16 @@
 // lsm-cgroup.bpf.c in TypeScript: lets the servers of a cgroup listen on the loopback interface only.
-import { type be16, type be32, type be64, bpf, bss, type kernel, lsmCgroup, type u16, type u32, u64 } from 'libbpf-node/kernel'
+import {
+  type be16,
+  type be32,
+  type be64,
+  bpf,
+  bss,
+  type kernel,
+  lsmCgroup,
+  type u16,
+  type u32,
+  u64,
+} from 'libbpf-node/kernel'
 
 const AF_INET = 2
 const AF_INET6 = 10

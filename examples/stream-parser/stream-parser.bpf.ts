@@ -1,5 +1,15 @@
 // stream-parser.bpf.c in TypeScript: holds back what the sockets of the map receive until a record is complete.
-import { bss, rodata, SK, s32, skSkbParser, skSkbVerdict, sockhash, type u32, type u64 } from 'libbpf-node/kernel'
+import {
+  bss,
+  rodata,
+  SK,
+  s32,
+  skSkbParser,
+  skSkbVerdict,
+  sockhash,
+  type u32,
+  type u64,
+} from 'libbpf-node/kernel'
 
 export const sockets = sockhash<u32>(1024)
 export const size = rodata<u32>(1)

@@ -42,7 +42,7 @@ export interface PlaceValue {
 
 /** What the address of a place is a multiple of. The kernel wants each access to the stack to be aligned. */
 export function alignmentOf({ offset, align = 8 }: PlaceValue): number {
-  return Math.min(align, (offset & -offset) || 8)
+  return Math.min(align, offset & -offset || 8)
 }
 
 /** Whether a pointer is known to be one: `maybe` until it was compared with null. */

@@ -225,27 +225,29 @@ describe('flow of control', () => {
        }
        output[0] = x`,
       [],
-      [(() => {
-        let x = 0n
-        outer: for (let i = 0; i < 4; i++) {
-          inner: for (let j = 0; j < 4; j++) {
-            choice: switch (i + j) {
-              case 2:
-                break choice
-              case 3:
-                continue outer
-              case 5:
-                break outer
-              default:
-                x += 1n
+      [
+        (() => {
+          let x = 0n
+          outer: for (let i = 0; i < 4; i++) {
+            for (let j = 0; j < 4; j++) {
+              switch (i + j) {
+                case 2:
+                  break
+                case 3:
+                  continue outer
+                case 5:
+                  break outer
+                default:
+                  x += 1n
+              }
+              if (j === 3) break
+              x += 10n
             }
-            if (j === 3) break inner
-            x += 10n
+            x += 1000n
           }
-          x += 1000n
-        }
-        return x
-      })()],
+          return x
+        })(),
+      ],
     ],
     [
       'a function returns from inside of its loops',
@@ -524,8 +526,12 @@ describe('memory', () => {
   it('a number that has no place in its operation is an error', () => {
     const program = (line: string): string =>
       `export let output = data<u64>(0)\nexport const p = syscall(() => { const x = u32(output); ${line}; return 0 })\nexport const license = 'GPL'`
-    expect(() => compile(program('output = x < 0x1_0000_0000 ? 1 : 0'))).toThrow(/4294967296 does not fit u32/)
-    expect(() => compile(program('output = x + 0x1_0000_0000'))).toThrow(/Convert the other side first: u64\(x\)/)
+    expect(() => compile(program('output = x < 0x1_0000_0000 ? 1 : 0'))).toThrow(
+      /4294967296 does not fit u32/,
+    )
+    expect(() => compile(program('output = x + 0x1_0000_0000'))).toThrow(
+      /Convert the other side first: u64\(x\)/,
+    )
     expect(() => compile(program('output = u64(x) + 0x1_0000_0000; output = x & -4'))).not.toThrow()
   })
 })
