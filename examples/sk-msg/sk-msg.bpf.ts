@@ -4,10 +4,9 @@ import { bss, rodata, SK, skMsg, sockhash, sockOps, type u32, u64 } from 'libbpf
 const AF_INET = 2
 const LOOPBACK = 0x7f000001
 
-enum Established {
-  Active = 4,
-  Passive = 5,
-}
+// BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB and BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB
+const ACTIVE_ESTABLISHED = 4
+const PASSIVE_ESTABLISHED = 5
 
 export const port = rodata<u32>()
 export let handed_over = bss<u64>()
@@ -20,7 +19,7 @@ function keyOf(local: u32, remote: u32): u64 {
 
 // Both sockets of each connection to the server. A socket that is closed leaves the map by itself.
 export const established = sockOps((ctx) => {
-  if (ctx.op !== Established.Active && ctx.op !== Established.Passive) return 1
+  if (ctx.op !== ACTIVE_ESTABLISHED && ctx.op !== PASSIVE_ESTABLISHED) return 1
   if (ctx.family !== AF_INET || ctx.remote_ip4 !== LOOPBACK) return 1
   const local = ctx.local_port
   const remote = ctx.remote_port
