@@ -18,7 +18,7 @@ import {
 } from './subprograms.js'
 import type { ast } from './syntax.js'
 import { describe, type IntType, s32, s64, u64 } from './types.js'
-import { describeValue, owedOf, type Scope, type Value, type Variable } from './values.js'
+import { describeValue, owedOf, type Scope, stateAt, type Value, type Variable } from './values.js'
 
 /** Where `return` goes in a function that is not a program. */
 interface Returns {
@@ -152,7 +152,7 @@ export abstract class CallCompiler extends LoopCompiler {
     const after: Scope = new Map()
     for (const [name, variable] of own) {
       if (owedOf(variable.value) === undefined) continue
-      const states = exits.map((one) => one.get(name)!.state!)
+      const states = exits.map((one) => stateAt(one, name, variable))
       after.set(name, { ...variable, state: this.merge(name, variable, states, node, 'this function') })
     }
     return after

@@ -10,6 +10,7 @@ import {
   owedOf,
   type PointerState,
   type Scope,
+  stateAt,
   type Variable,
   writtenName,
 } from './values.js'
@@ -409,7 +410,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
   #join(scope: Scope, names: Scope, ways: readonly Scope[], node: ast.Node): void {
     for (const [name, variable] of names) {
       if (variable.state === undefined) continue
-      const states = ways.map((one) => one.get(name)!.state!)
+      const states = ways.map((one) => stateAt(one, name, variable))
       scope.set(name, { ...variable, state: this.merge(name, variable, states, node, 'this switch') })
     }
   }

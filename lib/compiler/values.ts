@@ -203,6 +203,12 @@ export interface Variable {
 
 export type Scope = Map<string, Variable>
 
+/** What is known about a variable at the end of a way. A block on it may use the name for a variable of its own. */
+export function stateAt(way: Scope, name: string, variable: Variable): PointerState {
+  const found = way.get(name)
+  return (found?.value === variable.value ? found : variable).state!
+}
+
 /** What has to be given back, if this value is such a thing. */
 export function owedOf(value: Value): Owed | undefined {
   return 'owed' in value ? value.owed : undefined

@@ -441,6 +441,16 @@ describe('memory', () => {
        export const pairs = array<Pair>(1)`,
     ],
     [
+      'a block has a variable of the same name as a pointer, and leaves a switch',
+      `pairs.set(0, { a: 4, b: 5 }); const p = pairs.get(0); if (!p) return 0
+       switch (u32(input[0])) { case 1: break; case 2: { const p: u64 = 7; if (p > input[1]) break; output[1] = p } default: output[2] = p.a }
+       output[0] = p.b`,
+      [2n, 9n],
+      [5n, 7n, 4n],
+      `interface Pair { a: u64; b: u64 }
+       export const pairs = array<Pair>(1)`,
+    ],
+    [
       'text in a map is passed on as a whole',
       `texts.set(1, 'hello'); const t = texts.get(1); if (!t) return 0
        const e: Entry = { id: 3, name: t }; output[0] = e.name === 'hello' ? 1 : 0; others.set(2, { id: 1, name: t })

@@ -10,10 +10,10 @@ import { useCgroup } from '../../helpers/privileged.js'
 
 const cgroup = useCgroup()
 
-function load(text: string, rodata: Readonly<Record<string, unknown>> = {}): BpfObject {
+function load(text: string, rodata?: Readonly<Record<string, unknown>>): BpfObject {
   const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
   try {
-    Object.assign(object.rodata, rodata)
+    if (rodata) Object.assign(object.rodata, rodata)
     object.loadSync()
     return object
   } catch (error) {
