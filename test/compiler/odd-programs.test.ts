@@ -352,6 +352,16 @@ describe('memory', () => {
        export let shared = data<Point>()`,
     ],
     [
+      'a struct with a type is a copy, and one without is another name',
+      `const point: Point = { x: 1, y: 2 }
+       const copy: Point = point; const same = point
+       copy.x = 50; same.y = 60; output[0] = point.x; output[1] = point.y; output[2] = copy.y
+       let other: Point = point; other = copy; other.y = 7; output[3] = copy.y; output[4] = other.x`,
+      [],
+      [1n, 60n, 2n, 2n, 50n],
+      'interface Point { x: u32; y: u32 }',
+    ],
+    [
       'text is assigned to itself, and to longer and other text',
       `let t: char<8> = 'abc'; t = t; output[0] = t === 'abc' ? 1 : 0
        let long: char<16> = 'something long'; long = t; output[1] = long === 'abc' ? 1 : 0; output[2] = long[13]

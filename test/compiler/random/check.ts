@@ -22,7 +22,10 @@ export function check(program: RandomProgram, { options, inKernel, runs }: Check
   try {
     ;({ object } = compile(program.text(), options))
   } catch (error) {
-    if (error instanceof CompileError && /bytes of stack|index into the packet/.test(error.reason))
+    if (
+      error instanceof CompileError &&
+      /bytes of stack|index into the packet|a loop can have/.test(error.reason)
+    )
       return 'too large'
     return `the compiler: ${error instanceof CompileError ? error.message : (error as Error).stack}`
   }

@@ -488,7 +488,8 @@ export class Statements extends Expressions {
     const inside: Around = {
       ...scope,
       places: [
-        ...scope.places.filter(({ root }) => root.startsWith('g')),
+        // Only what belongs to the file; no element by the counter of a loop.
+        ...scope.places.filter(({ root, text }) => root.startsWith('g') && !text.includes('[c')),
         ...keyVariable.places.map((place) => ({ ...place, root: key })),
         ...valueVariable.places.map((place, i) => ({
           ...place,
