@@ -43,6 +43,7 @@ const names = [
   'load',
   'timer',
   'xdp',
+  'lpm',
   'import',
   'start',
   'refused',

@@ -102,6 +102,7 @@ NAPI_MODULE_INIT() {
   DefineTrial(env, exports);
   DefineHookNames(env, exports);
   DefineTc(env, exports);
+  DefineTcFilters(env, exports);
   DefineSocket(env, exports);
   DefineMap(env, exports);
   DefineMapDeclaration(env, exports);

@@ -42,6 +42,7 @@ void DefineXsk(napi_env env, napi_value exports);
 void DefineTrial(napi_env env, napi_value exports);
 void DefineHookNames(napi_env env, napi_value exports);
 void DefineTc(napi_env env, napi_value exports);
+void DefineTcFilters(napi_env env, napi_value exports);
 void DefineSocket(napi_env env, napi_value exports);
 void DefineMap(napi_env env, napi_value exports);
 void DefineMapDeclaration(napi_env env, napi_value exports);

@@ -229,18 +229,19 @@ int Xsk::Finish() {
 }
 
 // One call sends 32 frames at most in copy mode and then says EAGAIN. It says the same if there is no memory
-// left for sending, and then nothing moves.
+// left for sending, and then nothing moves. EBUSY says that a frame was dropped; old kernels tell only later
+// that they have taken it.
 int Xsk::KickOnce() {
-  while (true) {
+  for (uint32_t calls = tx_.size() + 1; calls > 0; calls--) {
     uint32_t before = tx_.Pending();
-    if (before == 0) return 0;
-    if (needs_wakeup_flag_ && !tx_.WantsWakeup()) return 0;
+    if (before == 0 || (needs_wakeup_flag_ && !tx_.WantsWakeup())) return 0;
     int error = ErrnoOf(static_cast<int>(sendto(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0)));
     if (error == -EBUSY) dropped_by_device_++;
-    bool again = error == 0 || error == -EAGAIN || error == -EBUSY || error == -EINTR;
-    if (!again) return error;
-    if (error != -EINTR && tx_.Pending() == before) return 0;
+    if (error == -EBUSY || error == -EINTR) continue;
+    if (error != 0 && error != -EAGAIN) return error;
+    if (tx_.Pending() == before) return 0;
   }
+  return 0;
 }
 
 int Xsk::Kick() {

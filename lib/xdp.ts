@@ -6,5 +6,6 @@
 export type { XdpBatch } from './xdp/batch.js'
 export type { XdpFilter } from './xdp/filter.js'
 export { type XdpFrames, XdpMemory, type XdpMemoryOptions } from './xdp/memory.js'
+export { type OnPacketOptions, onPacket, type PacketHook } from './xdp/on-packet.js'
 export { type HasDescriptor, XdpRedirect, type XdpRedirectOptions } from './xdp/redirect.js'
 export { XdpSocket, type XdpSocketOptions, type XdpStatistics } from './xdp/socket.js'

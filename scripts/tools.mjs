@@ -18,6 +18,8 @@ const needed = {
   // For the tests, which create network interfaces and start processes with fewer privileges.
   ip: 'iproute2',
   setpriv: 'util-linux',
+  ping: 'iputils-ping',
+  arping: 'iputils-arping',
 }
 
 // The clang of Debian 12 is version 14, the oldest that works; a newer one is preferred if there is one.
@@ -27,7 +29,16 @@ const alternatives = {
 }
 
 const otherSystems = [
-  ['dnf', 'dnf install', { 'g++': 'gcc-c++', 'clang-format': 'clang-tools-extra' }],
+  [
+    'dnf',
+    'dnf install',
+    {
+      'g++': 'gcc-c++',
+      'clang-format': 'clang-tools-extra',
+      'iputils-ping': 'iputils',
+      'iputils-arping': 'iputils',
+    },
+  ],
   ['pacman', 'pacman -S', { 'g++': 'gcc', 'clang-format': 'clang' }],
   [
     'apk',

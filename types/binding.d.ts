@@ -666,6 +666,11 @@ export interface Binding {
   tcDetach(ifindex: number, point: number, parent: number, handle: number, priority: number): void
   tcQuery(ifindex: number, point: number, parent: number, handle: number, priority: number): TcFilter
 
+  // ---- lists of tc filters: binding/tc_filters.cc
+
+  /** The filters of a parent, in the order in which they run. The id is 0 for those that are not BPF programs. */
+  tcFilters(ifindex: number, parent: number): TcFilter[]
+
   // ---- sockets: binding/socket.cc
 
   /** SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_BPF and SO_DETACH_REUSEPORT_BPF. */

@@ -52,12 +52,10 @@ async function phase(object, memory, redirect, callback, interval, rate, millise
   const socket = await XdpSocket.open('to', { memory, redirect, interval })
   let first
   let packets = 0
-  let used
   socket.drain((batch) => {
     first ??= process.cpuUsage()
     packets += batch.length
     callback(batch)
-    used = process.cpuUsage(first)
   })
   const sender = spawn(join(dirname(object), 'xdp-send'), ['from', rate, milliseconds].map(String), {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -67,6 +65,7 @@ async function phase(object, memory, redirect, callback, interval, rate, millise
     seconds += text
   })
   await once(sender, 'close')
+  const used = process.cpuUsage(first)
   await sleep(100)
   socket.close()
   const own = (used.user + used.system) / 1e6

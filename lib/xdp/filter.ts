@@ -10,7 +10,6 @@ import {
   jne,
   ldMap,
   ldx,
-  lsh,
   mov,
   type Register,
   r0,
@@ -51,6 +50,9 @@ const withPorts = [6, 17, 132]
 const ethernet = { size: 14, type: 12 }
 const ipv4 = { type: 0x0800, end: 34, version: 14, fragment: 20, protocol: 23 }
 const ipv6 = { type: 0x86dd, end: 54, protocol: 20 }
+
+/** The lengths that an IPv4 header can have, in words of 4 bytes. */
+const headerWords = Array.from({ length: 11 }, (_, i) => 5 + i)
 
 const XDP_PASS = 2
 /** Members of `struct xdp_md`. */
@@ -114,10 +116,13 @@ const parse: readonly Instruction[] = [
   jne(r2, 0, 'filter 0'),
   ldx('u8', r3, r7, ipv4.version),
   and(r3, 0xf),
-  lsh(r3, 2),
-  add(r7, r3),
-  add(r7, ethernet.size),
-  ja('ports'),
+  // Adding a length that is not a constant to the address of a packet requires CAP_PERFMON.
+  ...headerWords.map((words) => jeq(r3, words, `${words} words`)),
+  ja('filter 0'),
+  ...headerWords.flatMap((words) => [
+    label(`${words} words`, add(r7, ethernet.size + 4 * words)),
+    ja('ports'),
+  ]),
 
   label('ipv6', mov(r2, r7)),
   add(r2, ipv6.end),

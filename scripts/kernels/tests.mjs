@@ -20,6 +20,8 @@ const elsewhere = [
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
   /^test\/(native\/(lifecycle|workers)|examples\/heads|events\/example-worker)\.test/,
+  // Hundreds of processes, Workers and interfaces; what native code makes of any arguments.
+  /^test\/xdp\/(lifecycle|native)\.test/,
   // Memory and threads of JavaScript.
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.

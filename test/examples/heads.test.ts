@@ -26,6 +26,8 @@ describe('the first lines of an example', () => {
     'uprobe-session': ['1', 'libc.so.6', 'malloc'],
     usdt: ['libc.so.6', 'libc', 'setjmp'],
     worker: ['0'],
+    'xdp-blocklist': ['lo', '/dev/null'],
+    'xdp-responder': ['lo', '192.0.2.1'],
   }
 
   // CAP_SYS_ADMIN implies others, and the kernel names no capability when changing users fails.
@@ -44,7 +46,7 @@ describe('the first lines of an example', () => {
 
   it('exist for every example that the other files test, and the reverse', () => {
     const sources = ['tracing', 'network'].map((name) =>
-      readFileSync(new URL(`${name}.test.ts`, import.meta.url), 'utf8'),
+      readFileSync(new URL(`${name}.ts`, import.meta.url), 'utf8'),
     )
     const tested = [...sources.join().matchAll(/(?:run|runToEnd|start)\('([\w-]+)'/g)].map(
       ([, name]) => name!,

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -143,6 +143,46 @@ export function networkExamples(kernelSide: KernelSide): void {
       } finally {
         rmSync(folder, { recursive: true })
       }
+    })
+
+    requiresKernel('5.11', 'xdp-blocklist drops packets from 100,000 networks, and counts them', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+      chmodSync(folder, 0o755)
+      const file = join(folder, 'networks.txt')
+      const lines = Array.from(
+        { length: 100_000 },
+        (_, i) => `198.${18 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}/32`,
+      )
+      const save = (more: string) => writeFileSync(file, `${lines.join('\n')}\n${more}\n`, { mode: 0o644 })
+      save('192.0.2.0/24')
+      try {
+        let pid: number | undefined
+        const said = await run('xdp-blocklist', [veth.name, file], {
+          wanted: new RegExp(`^${veth.peer.replace(/\.2$/, '.0')}/24: [1-9]\\d* packets dropped$`, 'm'),
+          started: (child) => {
+            pid = child.pid
+          },
+          happen: () => {
+            save(veth.peer.replace(/\.2$/, '.0/24'))
+            process.kill(pid!, 'SIGHUP')
+            veth.send()
+          },
+        })
+        expect(said).toContain('100001 networks are blocked')
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    })
+
+    requiresKernel('5.16', 'xdp-responder answers ARP and ping', async () => {
+      const address = veth.address.replace(/\.1$/, '.77')
+      await run('xdp-responder', [veth.name, address], {
+        wanted: /^[1-9]\d* ARP, [2-9]\d* pings$/m,
+        happen: () => {
+          expect(inNetns(`arping -c 2 -w 5 -I ${veth.peerName} ${address}`)).toMatch(/\[02:00:00:00:00:77\]/)
+          expect(inNetns(`ping -c 3 -i 0.2 -W 5 ${address}`)).toContain('3 received')
+        },
+      })
     })
 
     it('xdp-count counts packets by protocol', async () => {

@@ -46,6 +46,8 @@ interface Expected {
   /** Is called again and again until the example has printed what is wanted. */
   happen: (said: string) => unknown
   complains?: RegExp
+  /** Gets the process as soon as it has started. */
+  started?: (child: ChildProcess) => void
   file?: string
   /** A command that runs the example. */
   under?: string[]
@@ -128,9 +130,18 @@ export function useExamples(kernelSide: KernelSide = 'C'): Examples {
   async function run(
     name: string,
     args: string[],
-    { ready = /Ctrl-C to stop/, wanted, happen, complains = /^$/, file = name, under = [] }: Expected,
+    {
+      ready = /Ctrl-C to stop/,
+      wanted,
+      happen,
+      complains = /^$/,
+      started,
+      file = name,
+      under = [],
+    }: Expected,
   ): Promise<string> {
     const { child, said, complained, ended } = start(name, args, undefined, file, under)
+    started?.(child)
     const has = (what: RegExp) => () => {
       if (what.test(said())) return true
       if (child.exitCode !== null || child.signalCode !== null)
