@@ -1,9 +1,8 @@
-import { cgroupPath, interfaceName } from '../format/names.js'
-import { isGone, type LinkInfo } from '../links/link-info.js'
 import { type Command, exitCodes, Failed } from './command.js'
 import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 import { detachLink } from './prog-actions.js'
 import { find, idOfOne, openLink, pinsOf } from './select.js'
+import { targetOf } from './targets.js'
 import { linkIn, type Reference, Words } from './words.js'
 
 const options = {
@@ -75,7 +74,7 @@ function list(reference: Reference | undefined, json: boolean, pins: Pins): numb
           info.id,
           info.type,
           info.programId,
-          target(info),
+          targetOf(info),
           holderNames(info.holders),
           ...(pins ? [pins.get(info.id)?.join(' ')] : []),
         ]),
@@ -93,30 +92,20 @@ function show(reference: Reference, json: boolean, pins: Pins): number {
     return exitCodes.ok
   }
   const { holders, ...rest } = info
-  const pairs = Object.entries(rest).map(
+  const pairs: (readonly [string, string])[] = Object.entries(rest).map(
     ([name, value]) =>
       [
         name,
         Array.isArray(value) || ArrayBuffer.isView(value) ? [...(value as never)].join(', ') : String(value),
       ] as const,
   )
-  print(listing([...pairs, ['held by', holderNames(holders)], ['pinned', pins?.get(info.id)?.join(' ')]]))
+  print(
+    listing([
+      ...pairs,
+      ['attached to', targetOf(rest)],
+      ['held by', holderNames(holders)],
+      ['pinned', pins?.get(info.id)?.join(' ')],
+    ]),
+  )
   return exitCodes.ok
-}
-
-/** Describes the target of a link in a few words. */
-function target(info: LinkInfo): string {
-  const { name, path, attachType, ifindex, cgroupId, netnsInode, mapId } = info as Record<string, unknown> &
-    LinkInfo
-  const where = [
-    name,
-    path,
-    attachType,
-    typeof ifindex === 'number' && ifindex > 0 ? `interface ${interfaceName(ifindex) ?? ifindex}` : undefined,
-    typeof cgroupId === 'bigint' && cgroupId > 0n ? `cgroup ${cgroupPath(cgroupId) ?? cgroupId}` : undefined,
-    netnsInode ? `netns ${netnsInode}` : undefined,
-    isGone(info) ? 'gone' : undefined,
-    mapId !== undefined ? `map ${mapId}` : undefined,
-  ]
-  return where.filter((word) => word !== undefined && word !== '').join(' ')
 }

@@ -3,6 +3,7 @@ import type { Held } from '../kernel/inventory.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../programs/dump.js'
 import type { ProgramInfo } from '../programs/info.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
+import { disassembleMachineCode, type MachineInstruction } from './disassemble.js'
 import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 import { attach, detach, load, pin, run } from './prog-actions.js'
 import { find, idOfOne, pinsOf } from './select.js'
@@ -22,7 +23,8 @@ export const command: Command = {
   help: `  list [PROG]             list all programs or those that match, and the processes that hold them
   show PROG               describe the programs that match
   dump xlated PROG        print its instructions after verification, with the C source lines
-  dump jited PROG         print its machine code in hexadecimal, with addresses and C source lines
+  dump jited PROG         print its machine code, with the C source lines: instructions if objdump or llvm-mc is
+                          installed, otherwise hexadecimal digits
   load OBJ PATH           load the first program of an object file and pin it to PATH
   loadall OBJ DIR         load all of them and pin each to DIR/NAME
        type TYPE            its type, if SEC() does not say it
@@ -44,7 +46,7 @@ PROG is an id, 'id ID', 'pinned PATH', 'tag TAG' or 'name NAME'. MAP is an id, '
 
   -j, --json     print JSON
   -f, --bpffs    with list and show: also print where they are pinned
-      --opcodes  with dump xlated: print the bytes of each instruction, too
+      --opcodes  with dump: print the bytes of each instruction, too
 
 Requires CAP_SYS_ADMIN.
 `,
@@ -55,8 +57,7 @@ Requires CAP_SYS_ADMIN.
     const words = new Words(rest)
     const form =
       verb === 'dump' ? oneOf('form', forms, words.isEmpty ? undefined : words.next('form')) : undefined
-    if (values.opcodes && form !== 'xlated')
-      throw new UsageError('--opcodes can only be used with dump xlated')
+    if (values.opcodes && form === undefined) throw new UsageError('--opcodes can only be used with dump')
     const json = values.json === true
     switch (verb) {
       case 'list':
@@ -130,16 +131,27 @@ function description(info: ProgramInfo & Held, pins: Pins): string {
     ['type', info.type],
     ['tag', info.tag],
     ['license', info.gplCompatible ? 'GPL compatible' : 'not GPL compatible'],
-    ['instructions', `${info.xlatedSize / 8}, ${info.verifiedInstructions} verified`],
+    [
+      'instructions',
+      info.xlatedSize > 0
+        ? `${info.xlatedSize / 8}, ${info.verifiedInstructions} verified`
+        : `hidden from this process, which lacks CAP_BPF; ${info.verifiedInstructions} verified`,
+    ],
     ['machine code', info.jitedSize > 0 ? `${info.jitedSize} bytes` : 'none, or hidden from this process'],
     ['loaded', `${loadedAt(info)}, by user ${info.createdByUid}`],
     ['maps', info.mapIds.join(', ')],
     ['BTF', info.btfId || undefined],
     ['interface', info.ifindex || undefined],
-    ['runs', info.runCount > 0n ? `${info.runCount}, ${info.runTimeNs / info.runCount} ns each` : undefined],
+    ['runs', runs(info)],
     ['held by', holderNames(info.holders)],
     ['pinned', pins?.get(info.id)?.join(' ')],
   ])
+}
+
+/** The kernel counts only while somebody asks it to, and does not say whether somebody does. */
+function runs({ runCount, runTimeNs }: ProgramInfo): string {
+  if (runCount > 0n) return `${runCount}, ${runTimeNs / runCount} ns each`
+  return "0 counted; they are counted while kernel.bpf_stats_enabled is 1 or 'libbpf-node top' runs"
 }
 
 const forJson = (info: ProgramInfo, pins: Pins): object => ({
@@ -158,7 +170,7 @@ function dump(form: (typeof forms)[number], id: number, json: boolean, opcodes: 
   const dumped = dumpProgram(id)
   if (json) printJson(dumped[form === 'xlated' ? 'instructions' : 'jited'])
   else if (form === 'xlated') print(xlated(dumped, opcodes))
-  else print(jited(dumped))
+  else print(jited(dumped, opcodes))
   return exitCodes.ok
 }
 
@@ -174,17 +186,40 @@ function xlated({ instructions }: ProgramDump, opcodes: boolean): string {
   return `${lines.join('\n')}\n`
 }
 
-function jited({ jited }: ProgramDump): string {
+function jited({ jited }: ProgramDump, opcodes: boolean): string {
   if (jited.length === 0)
     return 'there is no machine code: the JIT is off, or the kernel hides it from this process\n'
-  return jited.map(jitedFunction).join('\n')
+  const texts = jited.map((one) => {
+    const instructions = disassembleMachineCode(one.bytes, one.address)
+    return instructions === undefined ? jitedFunction(one) : disassembled(one, instructions, opcodes)
+  })
+  return texts.join('\n')
+}
+
+const titleOf = ({ name, address, bytes }: JitedFunction): string =>
+  `${visible(name) || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`
+
+function disassembled(
+  one: JitedFunction,
+  instructions: readonly MachineInstruction[],
+  opcodes: boolean,
+): string {
+  const text = [titleOf(one)]
+  for (const { offset, size, text: words } of instructions) {
+    for (const { source } of one.lines.filter((line) => line.offset === offset))
+      text.push(`; ${visible(source.text)}`)
+    text.push(`${offset.toString(16).padStart(6)}: ${visible(words)}`)
+    if (opcodes) text.push(`        ${hex(one.bytes.subarray(offset, offset + size))}`)
+  }
+  return `${text.join('\n')}\n`
 }
 
 /** Bytes per line. */
 const lineLength = 16
 
-function jitedFunction({ name, address, bytes, lines }: JitedFunction): string {
-  const text = [`${visible(name) || 'function'}: ${bytes.length} bytes at 0x${address.toString(16)}`]
+function jitedFunction(one: JitedFunction): string {
+  const { bytes, lines } = one
+  const text = [titleOf(one)]
   const starts = [...new Set([0, ...lines.map(({ offset }) => offset), bytes.length])].sort((a, b) => a - b)
   for (const [i, start] of starts.slice(0, -1).entries()) {
     for (const { source } of lines.filter(({ offset }) => offset === start))

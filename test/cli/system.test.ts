@@ -1,5 +1,5 @@
 // The commands prog, map, link, btf and top, compared with bpftool for objects that the tests have loaded.
-import { execFile, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,10 +9,10 @@ import { BpfMap, type BpfObject, Btf } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import { ip, loadOnly } from '../attach/surroundings.js'
 import { BtfWriter } from '../btf/helper.js'
-import { cli, libbpfNode, root } from '../codegen/helper.js'
+import { cli, libbpfNode, root, run } from '../codegen/helper.js'
 import { bpftoolJson, bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
 import { asNobody, copyForEveryone, runChild } from '../helpers/child.js'
-import { requiresKernel } from '../helpers/kernel.js'
+import { kernelIs, requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
 import { until } from '../helpers/until.js'
 
@@ -276,7 +276,124 @@ describe('libbpf-node top', () => {
     expect(found?.runs).toBeGreaterThan(0)
     expect(await text('top', '--interval', '0.01')).toMatch(/^ *id +type +name +runs\/s +ns\/run +cpu %/)
   })
+
+  requiresKernel('5.8', 'sorts and filters, and knows what programs are attached to', async () => {
+    using object = load('links')
+    using _link = object.program('raw_tracepoint').attach()
+    type Row = { id: number; name: string; targets: string[] }
+    const top = async (...options: string[]) => json<Row[]>('top', '--once', '--interval', '0.01', ...options)
+    const byId = await top('--sort', 'id')
+    expect(byId.map(({ id }) => id)).toEqual(byId.map(({ id }) => id).sort((a, b) => a - b))
+    const byName = (await top('--sort', 'name')).map(({ name }) => name)
+    expect(byName).toEqual([...byName].sort())
+    const filtered = await top('--filter', 'Sched_Process_Exec')
+    expect(filtered.map(({ id }) => id)).toContain(object.program('raw_tracepoint').id)
+    expect(filtered.every(({ targets }) => targets.includes('sched_process_exec'))).toBe(true)
+    expect(await libbpfNode(['top', '--sort', 'speed'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("unknown key 'speed'; expected cpu, runs, time, name, type, id"),
+    })
+  })
+
+  requiresKernel('5.8', 'prints a line of JSON for each measurement', async () => {
+    using object = load('programs')
+    const id = loadedPrograms(object)[0]!.id
+    const child = spawn(process.execPath, [cli, 'top', '--json', '--interval', '0.05'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      output += piece
+    })
+    try {
+      await until('there are two', () => output.split('\n').length > 2)
+    } finally {
+      child.kill('SIGINT')
+    }
+    expect(await once(child, 'exit')).toEqual([0, null])
+    for (const line of output.trim().split('\n').slice(0, 2))
+      expect(JSON.parse(line)).toContainEqual(expect.objectContaining({ id }))
+  })
 })
+
+describe('libbpf-node prog dump jited', () => {
+  const hasDisassembler = ['objdump', 'llvm-mc'].some((command) => {
+    try {
+      execFileSync(command, ['--version'], { stdio: 'ignore' })
+      return true
+    } catch {
+      return false
+    }
+  })
+
+  it.skipIf(!hasDisassembler)('prints instructions, and no byte is missing', async () => {
+    using object = load('exec')
+    const id = String(object.program('on_exec').id)
+    const [{ bytes }] = await json<[{ bytes: string }]>('prog', 'dump', 'jited', id)
+    const shown = await text('prog', 'dump', 'jited', id, '--opcodes')
+    const opcodes = [...shown.matchAll(/^ {8}((?:[\da-f]{2} ?)+)$/gm)].map(([, digits = '']) => digits)
+    expect(opcodes.join('').replaceAll(' ', '')).toContain(bytes)
+    expect(shown).toMatch(/^ +[\da-f]+: (ret|jmp)/m)
+    expect(shown).toMatch(/^; execution->pid/m)
+  })
+
+  it('prints hexadecimal digits without a disassembler', async () => {
+    using object = load('exec')
+    const id = String(object.program('on_exec').id)
+    const { status, stdout } = await run('env', [
+      'PATH=/nowhere',
+      process.execPath,
+      cli,
+      'prog',
+      'dump',
+      'jited',
+      id,
+    ])
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^ {5}0: (?:[\da-f]{2} ?)+$/m)
+  })
+})
+
+describe('libbpf-node link list', () => {
+  requiresKernel('5.8', 'names what programs are attached to', async () => {
+    using traced = loadOnly('attach-trace', ['on_call', 'on_tick'])
+    using _uprobe = traced.program('on_call').attachUprobe('libc.so.6', { symbol: 'getpid' })
+    using _faults = traced
+      .program('on_tick')
+      .attachPerfEvent({ event: 'page-faults', period: 1_000_000, pid: process.pid })
+    using network = loadOnly('attach-net', ['xdp_pass'])
+    ip('link', 'add', 'lbnlist0', 'type', 'veth', 'peer', 'name', 'lbnlist1')
+    try {
+      using _xdp = network.program('xdp_pass').attachXdp('lbnlist0')
+      const shown = await runWide('link', 'list')
+      if (kernelIs('5.9')) expect(shown).toMatch(/^ *\d+ +xdp +\d+ +interface lbnlist0/m)
+      if (kernelIs('6.6')) {
+        expect(shown).toMatch(/^ *\d+ +perf_event +\d+ +\S*libc\S*\+0x[\da-f]+/m)
+        expect(shown).toMatch(/^ *\d+ +perf_event +\d+ +page-faults/m)
+      }
+    } finally {
+      ip('link', 'del', 'lbnlist0')
+    }
+  })
+
+  requiresFeature('trampolines', 'names the function of the kernel', async () => {
+    using object = load('fentry')
+    using _link = [...object.programs.values()][0]!.attach()
+    expect(await runWide('link', 'list')).toMatch(/^ *\d+ +tracing +\d+ +trace_f(entry|exit) [a-z_]\w+/m)
+  })
+})
+
+/** The text without tables that are cut off. */
+async function runWide(...args: string[]): Promise<string> {
+  const { stdout } = await run('script', [
+    '--quiet',
+    '--return',
+    '--command',
+    `stty cols 300; exec '${process.execPath}' '${cli}' ${args.join(' ')}`,
+    '/dev/null',
+  ])
+  return stdout.replaceAll('\r', '')
+}
 
 describe('the command line', () => {
   it.each([
@@ -290,7 +407,7 @@ describe('the command line', () => {
     [['prog', 'list', '1', '2'], "unexpected argument '2'"],
     [['map', 'dump', '1', '2'], "unexpected argument '2'"],
     [['top', 'quickly'], "unexpected argument 'quickly'"],
-    [['prog', 'list', '--opcodes'], '--opcodes can only be used with dump xlated'],
+    [['prog', 'list', '--opcodes'], '--opcodes can only be used with dump'],
     [['btf', 'list', '--type', 'x'], '--type can only be used with dump'],
     [['link', 'dump', '1'], "unknown action 'dump'"],
     [['btf', 'show', '99999999999'], 'is not a valid id'],

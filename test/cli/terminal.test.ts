@@ -66,7 +66,7 @@ describe('libbpf-node top', () => {
         drawn((lines) => lines.length > 4),
       )
       const [first] = pictures(top.output())
-      expect(first![0]).toMatch(/^ *id +type +name +runs\/s +ns\/run +cpu % +held by$/)
+      expect(first![0]).toMatch(/^ *id +type +name +runs\/s +ns\/run +cpu % +cpu history +attached to/)
       expect(first!.length).toBeGreaterThan(4)
       expect(widest(first!)).toBeGreaterThan(40)
       expect(widest(first!)).toBeLessThanOrEqual(100)
@@ -99,6 +99,20 @@ describe('libbpf-node top', () => {
       expect(output.replace('^C', '').endsWith(`${esc}[?25h${esc}[?1049l`)).toBe(true)
     },
   )
+
+  requiresKernel('5.8', 'sorts by other columns when keys are pressed, and ends with q', async () => {
+    using _object = load('programs')
+    const top = onTerminal(['top', '--interval', '0.1'], { LANG: 'C.UTF-8' })
+    const ids = () =>
+      (pictures(top.output()).at(-1) ?? []).flatMap((line) => /^ *(\d+) /.exec(line)?.[1] ?? []).map(Number)
+    await until('it is drawn', () => ids().length > 2)
+    top.type('i')
+    await until('it is sorted', () => ids().every((id, i, all) => i === 0 || all[i - 1]! < id))
+    await until('there is a history', () => /[▁▂▃▄▅▆▇█]{3}/.test(pictures(top.output()).at(-1)!.join('')))
+    top.type('q')
+    expect(await top.ended).toBe(0)
+    expect(top.output().endsWith(`${esc}[?25h${esc}[?1049l`)).toBe(true)
+  })
 
   requiresKernel('5.8', 'prints one measurement without control sequences with --once', async () => {
     using _object = load('programs')
