@@ -131,7 +131,8 @@ describe('AF_XDP sockets', () => {
          console.log([...codes].sort().join(), sockets() - before, rings() - mapped)`,
         200,
       )
-      expect(stdout).toBe('ENETDOWN,true 0 0\n')
+      // Some are deleted before a packet has arrived.
+      expect(stdout).toMatch(/^ENETDOWN(,true)? 0 0\n$/)
     },
     240_000 * slowness,
   )
