@@ -1,4 +1,4 @@
-// Words of the language that are called like functions: sizeof, exists, enumValue, flavor, print.
+// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, print.
 import type { ExpressionCompiler } from './expressions.js'
 import { flavorCore, flavorOf, isFlavor, kernelName } from './flavors.js'
 import { nearest } from './nearest.js'
@@ -112,6 +112,30 @@ function enumValue(compiler: ExpressionCompiler, node: ast.CallExpression): Valu
   return asked(compiler, core, BigInt.asUintN(64, value), value > 0xffff_ffffn || value < 0n ? u64 : u32)
 }
 
+/** `cast('tcp_sock', sk)` */
+function cast(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
+  const [name, pointer] = node.arguments
+  if (name?.type !== 'StringLiteral' || pointer === undefined || node.arguments.length > 2) {
+    compiler.source.fail(
+      node,
+      'cast needs the name of a struct of the kernel and an address',
+      "Write cast('tcp_sock', sk).",
+    )
+  }
+  const record = compiler.kernel.record(name.value)
+  if (record === undefined) {
+    const names = compiler.kernel.btf.names('struct')
+    compiler.source.fail(name, `this kernel has no struct '${name.value}'`, nearest(name.value, [...names]))
+  }
+  const value = compiler.rvalue(pointer as ast.Expression, scope)
+  // The verifier only knows what it was told, so the memory is read with a helper.
+  const reg =
+    value.kind === 'kernel pointer'
+      ? value.reg
+      : compiler.inReg(compiler.convert(compiler.expectNumeric(value, pointer), u64, pointer))
+  return { kind: 'kernel pointer', reg, record, trusted: false }
+}
+
 /** `flavor<task_struct___old>(task)` */
 function flavor(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
   const [given] =
@@ -144,6 +168,7 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   sizeof,
   exists,
   enumValue,
+  cast,
   flavor,
   print,
   str: strOutside,

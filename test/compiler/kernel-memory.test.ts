@@ -64,6 +64,15 @@ describe('members of kernel structs', () => {
     expect(output.slice(0, 5)).toEqual([1n, size, 16n, 4n, 16n])
   })
 
+  it('are found at an address, and behind a pointer to another struct', () => {
+    const output = run(`
+      output[0] = u64(s64(cast('task_struct', u64(task)).tgid))
+      const same = cast('task_struct', task.real_parent)
+      output[1] = same.tgid === task.real_parent.tgid ? 1 : 0
+      output[2] = cast('pid', u64(0)).level`)
+    expect(output.slice(0, 3)).toEqual([BigInt(process.pid), 1n, 0n])
+  })
+
   it('may be declared by the program, for kernels that have others', () => {
     const declarations = `
       interface task_struct___mine { pid: s32; tgid: s32; comm: char<16>; not_there: u64 }

@@ -165,6 +165,16 @@ const ofKernel: [string, string, string][] = [
     "10:16 'Pair' is not a flavor of the kernel's struct task_struct | Such an interface is called task_struct___old, or has another word behind the three underscores.",
   ],
   [
+    'a cast without an address',
+    "total = cast('task_struct').pid",
+    "10:9 cast needs the name of a struct of the kernel and an address | Write cast('tcp_sock', sk).",
+  ],
+  [
+    'a cast to a struct that there is not',
+    "total = cast('task_strict', task).pid",
+    "10:14 this kernel has no struct 'task_strict' | Did you mean 'task_struct'?",
+  ],
+  [
     'a number as a flavor of a struct',
     'total = flavor<Pair>(limit).b',
     '10:22 a number is not a pointer to a struct of the kernel',

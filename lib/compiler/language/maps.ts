@@ -51,6 +51,11 @@ export interface HashMap<K, V> extends AnyMap {
 }
 
 export interface PerCpuMap<K, V> extends HashMap<K, V> {
+  /**
+   * Adds to this CPU's number, which begins at 0. As in C, a program that interrupts this one on its CPU, and adds to
+   * the same number, may be left out. Returns whether there was room.
+   */
+  add(key: K, amount: V): boolean
   /** The value of another CPU, or null. (Linux 5.19) */
   getOn(cpu: u32, key: K): Ref<V> | null
 }

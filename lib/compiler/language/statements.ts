@@ -1,3 +1,4 @@
+import type { Struct } from './kernel.js'
 import type { char, Kernel, u32 } from './types.js'
 import { onlyInTheKernel, word } from './word.js'
 
@@ -23,6 +24,14 @@ export const exists: (member: unknown) => boolean = word('exists')
 
 /** A value of an enum of the kernel that the program is loaded into: `enumValue('bpf_map_type', 'BPF_MAP_TYPE_HASH')`. */
 export const enumValue: (name: string, value: string) => u32 = word('enumValue')
+
+/**
+ * The struct of the kernel that is at an address, for pointers that have another type there: `cast('tcp_sock', sk).bytes_acked`. What is not
+ * at that address is read as something else.
+ *
+ * @param address - a pointer to another struct, or a number
+ */
+export const cast: <N extends string>(struct: N, address: number | object) => Struct<N> = word('cast')
 
 /**
  * A struct of the kernel as the program declares it, for members that not all kernels have: `flavor<task_struct___old>(task).state`. The interface is

@@ -2,7 +2,7 @@
 import type { ast } from '../syntax.js'
 import { s64, sizeOf } from '../types.js'
 import type { Value } from '../values.js'
-import { filled, type MapCall, mapArgument } from './memory.js'
+import { filled, isShared, type MapCall, mapArgument } from './memory.js'
 
 /** `map.forEach((key, value) => { ... })`. A function that returns 1 ends it. Returns how many elements there were. */
 export function forEach(call: MapCall): Value {
@@ -17,7 +17,7 @@ export function forEach(call: MapCall): Value {
       undefined,
       (reg) => ({ value: { kind: 'pointer', reg, type: key!, shared: false }, state: 'present' }),
       (reg) => ({
-        value: { kind: 'pointer', reg, type: value!, shared: true, origin: map },
+        value: { kind: 'pointer', reg, type: value!, shared: isShared(map), origin: map },
         state: 'present',
       }),
     ],

@@ -2,7 +2,7 @@
 import { bool, u32 } from '../types.js'
 import type { Value } from '../values.js'
 import { forEach } from './each.js'
-import { inMemory, isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
+import { inMemory, isShared, isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
 
 /** BPF_NOEXIST and BPF_EXIST */
 const [onlyNew, onlyThere] = [1, 2]
@@ -25,7 +25,7 @@ export const perCpuFunctions: MapFunctions = {
 function get({ compiler, map, args, scope }: MapCall): Value {
   const key = inMemory(compiler, map.map.key!, args[0]!, scope)
   const reg = compiler.call('map_lookup_elem', [mapArgument(map), key])
-  return { kind: 'pointer', reg, type: map.map.value!, shared: true, origin: map }
+  return { kind: 'pointer', reg, type: map.map.value!, shared: isShared(map), origin: map }
 }
 
 /** The value of another CPU. */
@@ -47,7 +47,10 @@ function remove({ compiler, map, args, scope }: MapCall): Value {
   return isZero(compiler, compiler.call('map_delete_elem', [mapArgument(map), key]))
 }
 
-/** Adds to a number, which begins at 0 for a key that does not exist. Other CPUs may do the same. Whether there was room. */
+/**
+ * Adds to a number, which begins at 0 for a key that does not exist. Other CPUs may do the same, unless the map has a
+ * value for each. Whether there was room.
+ */
 function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCall): Value {
   const type = map.map.value!
   if (type.kind !== 'int' || type.size < 4) {
@@ -75,7 +78,14 @@ function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCal
   }
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: pointer, b: { imm: 0 }, to: end })
   compiler.label(found)
-  compiler.push({ op: 'atomicAdd', base: pointer, offset: 0, size: type.size as 4 | 8, value: amount })
+  if (isShared(map)) {
+    compiler.push({ op: 'atomicAdd', base: pointer, offset: 0, size: type.size as 4 | 8, value: amount })
+  } else {
+    const [before, after] = [compiler.newReg(), compiler.newReg()]
+    compiler.push({ op: 'load', d: before, base: pointer, offset: 0, size: type.size })
+    compiler.push({ op: 'alu', operation: 'add', bits: 64, d: after, a: before, b: { reg: amount } })
+    compiler.push({ op: 'store', base: pointer, offset: 0, size: type.size, value: { reg: after } })
+  }
   compiler.push({ op: 'const', d: done, value: 1n })
   compiler.label(end)
   return { kind: 'number', reg: done, type: bool }

@@ -4,6 +4,7 @@ import type { Argument, Reg } from '../ir.js'
 import type { ast } from '../syntax.js'
 import { bool, describe, s32, sizeOf, type Type } from '../types.js'
 import { describeValue, type MapValue, type PointerValue, type Scope, type Value } from '../values.js'
+import { mapKinds } from './kinds.js'
 
 /** A call of a map's function. */
 export interface MapCall {
@@ -27,6 +28,9 @@ export type MapFunctions = Readonly<Record<string, MapFunction>>
 /** A map as an argument. */
 export const mapArgument = ({ map, reg }: MapValue): Argument =>
   reg === undefined ? { map: map.name } : { reg }
+
+/** Whether other CPUs may change the value that a program finds. An atomic addition costs 5 ns more than another one. */
+export const isShared = ({ map }: MapValue): boolean => mapKinds[map.kind]?.family !== 'elements of each CPU'
 
 /** A value in memory, for a helper that wants its address. */
 export function inMemory(
