@@ -6,6 +6,8 @@ import type { CoreRelocation } from '../asm/instruction.js'
 import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfEnum, BtfEnum64, BtfFuncProto, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
+import { sharedRecord } from '../machine/shared-records.js'
+import { isRunningKernel } from './running-kernel.js'
 
 export type KernelRecord = BtfStruct | BtfUnion
 
@@ -89,7 +91,8 @@ export class KernelTypes {
   tracepointRecord(name: string): KernelRecord | undefined {
     const [category, event = ''] = name.split('/')
     const common = category === 'syscalls' ? event.replace(/^(sys_enter|sys_exit)_.*/, '$1') : event
-    return this.record(`trace_event_raw_${common}`)
+    const own = this.record(`trace_event_raw_${common}`)
+    return own ?? (isRunningKernel(this.btf) ? sharedRecord(this.btf, name) : undefined)
   }
 
   function(name: string): BtfFuncProto | undefined {

@@ -16,3 +16,6 @@ export function runningKernel(): BtfTypes {
     )
   }
 }
+
+/** Whether types are those of the running kernel, as {@link runningKernel} returns them. */
+export const isRunningKernel = (types: BtfTypes): boolean => types === running

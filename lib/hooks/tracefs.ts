@@ -1,6 +1,7 @@
 // Tracepoints and system calls, as tracefs describes them.
 import { kernelTypes } from '../machine/kernel-types.js'
-import { eventsFolder, fieldsOf, foldersIn } from '../machine/tracefs.js'
+import { sharedRecord } from '../machine/shared-records.js'
+import { type EventField, eventsFolder, fieldsOf, foldersIn } from '../machine/tracefs.js'
 import type { Hook, HookKind, HookParameter } from './hook.js'
 
 type Named = (name: string) => boolean
@@ -16,8 +17,8 @@ export function* hooksInTracefs(
     for (const category of foldersIn(events)) {
       for (const name of foldersIn(`${events}/${category}`)) {
         if (category === 'ftrace' || !named(`${category}/${name}`)) continue
-        const parameters = fieldsOf(`${events}/${category}/${name}`)
-        if (parameters !== undefined) yield tracepoint(category, name, parameters)
+        const fields = fieldsOf(`${events}/${category}/${name}`)
+        if (fields !== undefined) yield tracepoint(category, name, fields.map(parameterOf))
       }
     }
   }
@@ -37,11 +38,13 @@ function tracepoint(category: string, name: string, parameters: readonly HookPar
   }
 }
 
-/** The struct in the kernel's BTF. Events that share a class with others have none of their own. */
+/** The struct in the kernel's BTF. Several tracepoints can share one. */
 function recordOf(category: string, name: string): string | undefined {
   const [, way] = category === 'syscalls' ? (/^sys_(enter|exit)_/.exec(name) ?? []) : []
   const struct = way === undefined ? `trace_event_raw_${name}` : `trace_event_raw_sys_${way}`
-  return kernelTypes()?.find(struct, 'struct') === undefined ? undefined : struct
+  const types = kernelTypes()
+  if (types === undefined) return undefined
+  return (types.find(struct, 'struct') ?? sharedRecord(types, `${category}/${name}`))?.name
 }
 
 function* systemCalls(folder: string, named: Named): Generator<Hook, undefined> {
@@ -59,7 +62,7 @@ function* systemCalls(folder: string, named: Named): Generator<Hook, undefined> 
         `ksyscall/${name}`,
         `kretsyscall/${name}`,
       ],
-      parameters: fields.filter((field) => field.name !== '__syscall_nr'),
+      parameters: fields.filter((field) => field.name !== '__syscall_nr').map(parameterOf),
       returns: 'long',
       context: 'struct trace_event_raw_sys_enter',
       since: '4.7',
@@ -67,3 +70,5 @@ function* systemCalls(folder: string, named: Named): Generator<Hook, undefined> 
   }
   return undefined
 }
+
+const parameterOf = ({ name, type, declaration }: EventField): HookParameter => ({ name, type, declaration })

@@ -75,6 +75,9 @@ export interface EventField {
   readonly type: string
   /** As in C. */
   readonly declaration: string
+  /** Bytes from the beginning of the record. */
+  readonly offset: number
+  readonly size: number
 }
 
 /** The fields of an event without the common ones; `undefined` if its description cannot be read. @param event - its folder */
@@ -85,13 +88,17 @@ export function fieldsOf(event: string): EventField[] | undefined {
   } catch {
     return undefined
   }
-  return [...text.matchAll(/^\s+field:([^;]+);/gm)]
-    .map(([, declaration = '']) => fieldOf(declaration))
+  return [...text.matchAll(/^\s+field:([^;]+);\s*offset:(\d+);\s*size:(\d+);/gm)]
+    .map(([, declaration = '', offset, size]) => ({
+      ...fieldOf(declaration),
+      offset: Number(offset),
+      size: Number(size),
+    }))
     .filter(({ name }) => !name.startsWith('common_'))
 }
 
 /** Reads `pid_t pid`, `char comm[16]` or `__data_loc char[] filename`. */
-function fieldOf(text: string): EventField {
+function fieldOf(text: string): Pick<EventField, 'name' | 'type' | 'declaration'> {
   const declaration = text
     .trim()
     .replace(/\s+/g, ' ')

@@ -72,6 +72,14 @@ describe('listHooks', () => {
     })
   })
 
+  it('finds what every tracepoint records, also where several share a struct', () => {
+    expect(only('sched/sched_wakeup', 'tracepoint').context).toBe(
+      'struct trace_event_raw_sched_wakeup_template',
+    )
+    const without = find('*', 'tracepoint').filter(({ context }) => context === undefined)
+    expect(without.map(({ name }) => name)).toEqual([])
+  })
+
   it('finds hooks of cgroups and networks, and perf events', () => {
     expect(declarations(only('cgroup/connect4', 'cgroup'))).toContain('__u32 user_ip4')
     expect(only('xdp', 'network')).toMatchObject({ context: 'struct xdp_md', since: '4.8' })

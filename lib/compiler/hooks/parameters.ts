@@ -212,7 +212,7 @@ function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): Kernel
     target!.node,
     `the kernel's types have no record of the tracepoint '${target!.name}'`,
     nearest(event, names) ??
-      "Events that share a format are recorded as the first of them; rawTp and tpBtf have each tracepoint's arguments.",
+      "Events that share a struct are found in tracefs, which has to be readable; rawTp and tpBtf have each tracepoint's arguments.",
   )
 }
 
