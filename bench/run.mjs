@@ -44,6 +44,7 @@ const names = [
   'timer',
   'xdp',
   'lpm',
+  'trace',
   'import',
   'start',
   'refused',

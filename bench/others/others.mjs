@@ -48,6 +48,16 @@ const all = [
       return { command: ['/usr/bin/python3', 'bench/others/bcc_maps.py'], version: version() }
     },
   },
+  {
+    name: 'bpftrace',
+    cases: ['trace'],
+    async prepare() {
+      const version = () =>
+        spawnSync('bpftrace', ['--version'], { encoding: 'utf8' }).stdout?.match(/v(\S+)/)?.[1]
+      if (!version()) await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'bpftrace'])
+      return { command: [process.execPath, 'bench/others/bpftrace.mjs'], version: version() }
+    },
+  },
 ]
 
 /** Returns the libraries that can run one of the cases, with the commands for a trial. */
