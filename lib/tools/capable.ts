@@ -1,5 +1,6 @@
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
+import { expectTracing } from '../trace/permissions.js'
 import { session } from '../trace/several.js'
 import { type EventTool, onlyPid } from './tool.js'
 
@@ -56,6 +57,7 @@ export const tool: EventTool<Check> = {
     ['CAPABILITY', 0, ({ cap }) => `CAP_${names[cap] ?? cap}`],
   ],
   async open(options) {
+    expectTracing()
     // Newer kernels have a tracepoint, which needs no kprobes.
     const hasTracepoint = new KernelTypes(runningKernel()).tracepoint('cap_capable') !== undefined
     const probe = hasTracepoint ? 'rt:cap_capable' : 'kprobe:cap_capable'

@@ -1,5 +1,5 @@
 import { systemCallName } from '../format/system-calls.js'
-import { count, drawRows, type Row } from '../trace/aggregate.js'
+import { count, type DrawingStyle, drawRows, type Row } from '../trace/aggregate.js'
 import { type AnswerTool, onlyPid } from './tool.js'
 
 export const tool: AnswerTool = {
@@ -14,7 +14,7 @@ export const tool: AnswerTool = {
       calls.rows().map(({ key, value }) => ({ key: systemCallName(key), value }))
     return Object.assign(calls, {
       toJSON: rows,
-      toString: (most?: number): string => drawRows(rows().slice(0, most)),
+      toString: (most?: number, style?: DrawingStyle): string => drawRows(rows().slice(0, most), style),
     }) as never
   },
 }

@@ -9,6 +9,9 @@ interface Life extends Socket {
   readonly nanoseconds: number
   /** That of this machine, which the socket has lost by the end. */
   readonly port: number
+  /** Bytes that the other side has confirmed. */
+  readonly sent: number
+  readonly received: number
 }
 
 /**
@@ -30,12 +33,17 @@ const changed = `(r, { born, owners }) => {
   born.delete(key)
   const owner = owners.get(key)
   if (!owner) return
-  return { pid: owner.pid, comm: owner.comm, port: owner.port, nanoseconds,${socketMembers} }
+  const tcp = cast('tcp_sock', sk)
+  return {
+    pid: owner.pid, comm: owner.comm, port: owner.port, nanoseconds,
+    sent: tcp.bytes_acked, received: tcp.bytes_received,${socketMembers}
+  }
 }`
 
 export const tool: EventTool<Life> = {
-  summary: 'TCP connections, and how long they were open',
-  help: 'Prints a line for each connection when it has ended.',
+  summary: 'TCP connections: how long they were open, and how much was sent',
+  help: `Prints a line for each connection when it has ended, with the bytes that were sent and confirmed, and those that were
+received.`,
   columns: [
     ['PID', 8, ({ pid }) => pid],
     ['COMM', 16, ({ comm }) => comm],
@@ -43,6 +51,8 @@ export const tool: EventTool<Life> = {
     ['PORT', 5, ({ port }) => port],
     ['TO', 24, destination],
     ['PORT', 5, ({ dport }) => dport],
+    ['SENT', 9, ({ sent }) => sent],
+    ['RECEIVED', 9, ({ received }) => received],
     ['MS', 0, ({ nanoseconds }) => (nanoseconds / 1e6).toFixed(2)],
   ],
   open: () =>

@@ -1,4 +1,5 @@
 // What the tools have in common. Each is a file, whose functions run in the kernel.
+import type { DrawingStyle } from '../trace/aggregate.js'
 import type { Session } from '../trace/session.js'
 
 export interface ToolOptions {
@@ -28,6 +29,8 @@ interface CommonTool {
 export interface EventTool<E> extends CommonTool {
   readonly columns: readonly Column<E>[]
   open(options: ToolOptions): Promise<Session & Losing & { readonly events: Events }>
+  /** Whether a line is printed for an event; by default, for all of them. */
+  wants?(event: E, options: ToolOptions): boolean
 }
 
 /** A tool that has one answer, which grows. */
@@ -45,7 +48,7 @@ interface Losing {
 }
 
 interface Answer {
-  toString(count?: number): string
+  toString(count?: number, style?: DrawingStyle): string
   toJSON(): unknown
 }
 

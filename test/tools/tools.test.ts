@@ -95,7 +95,8 @@ describe('tools', () => {
     await seen(connects.lines, new RegExp(`${process.pid} .* 4 +127\\.0\\.0\\.1 +127\\.0\\.0\\.1 +${port}$`))
     await seen(
       lives.lines,
-      new RegExp(`${process.pid} .*127\\.0\\.0\\.1 +${port} +127\\.0\\.0\\.1 +\\d+ +\\d+\\.\\d\\d$`),
+      // The side of the server has sent one byte, and the end of a connection counts as one.
+      new RegExp(`${process.pid} .*127\\.0\\.0\\.1 +${port} +127\\.0\\.0\\.1 +\\d+ +2 +1 +\\d+\\.\\d\\d$`),
     )
   })
 
@@ -108,12 +109,25 @@ describe('tools', () => {
     expect(answer('funclatency', 'libc.so.6:getenv')).toMatch(/^(\(us\)|nothing yet)/)
   })
 
-  requiresKernel('6.6', 'nodegc reports collections', async () => {
-    const { lines } = await start('nodegc', process.execPath)
-    const script = 'let a = []; for (let i = 0; i < 1e6; i++) a.push({ i })'
-    execFileSync(process.execPath, ['-e', script])
-    await seen(lines, /^\d+ +\d+\.\d\d +young objects/)
-  })
+  requiresKernel(
+    '6.6',
+    'nodegc reports collections, and rounds of the event loop that take long',
+    async () => {
+      const { lines } = await start('nodegc', process.execPath)
+      const script = `let a = []
+      const busy = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ) a.push({ end }) }
+      setTimeout(() => { busy(30); setTimeout(() => setTimeout(() => {}, 60000)) }, 20)`
+      const child = spawn(process.execPath, ['-e', script], { stdio: 'ignore' })
+      children.push(child)
+      await seen(lines, new RegExp(`^${child.pid} +\\d+\\.\\d\\d +young objects`))
+      await seen(
+        lines,
+        new RegExp(
+          `^${child.pid} +[3-9]\\d+\\.\\d\\d +event loop, \\d+\\.\\d\\d ms of it garbage collection$`,
+        ),
+      )
+    },
+  )
 
   it('sslsniff shows what is sent and received', async () => {
     const { lines } = await start('sslsniff', process.execPath)
