@@ -49,4 +49,4 @@ export {
   type TableOptions,
   table,
 } from './trace/tables.js'
-export { kstr, type ProbeRecord, str } from './trace/words.js'
+export { cast, kstr, type ProbeRecord, str } from './trace/words.js'

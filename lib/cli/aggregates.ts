@@ -1,7 +1,7 @@
 import * as questions from '../trace/aggregate.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { expectNoMore, parseOptions } from './output.js'
-import { numberOf, pidOf, questionHelp, questionOptions, sayLost, show } from './questions.js'
+import { askedOf, questionHelp, questionOptions, sayLost, show } from './questions.js'
 
 export const count: Command = {
   usage: 'PROBE [--by EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -15,48 +15,39 @@ ${questionHelp}`,
   run: (args) => run(args, 'count'),
 }
 
-export const sum: Command = {
+/** A question about a number. */
+const about = (what: 'sum' | 'avg' | 'min' | 'max', summary: string, does: string): Command => ({
   usage: 'PROBE --value EXPRESSION [--by EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
-  summary: 'Add up a number at each hit of a probe',
-  help: `Adds up in the kernel and shows a bar for each key.
+  summary,
+  help: `${does} and shows a bar for each key.
 
       --value EXPRESSION    the number
 
-  libbpf-node sum tracepoint:syscalls:sys_exit_read --value retval --filter 'retval > 0' --by comm
+  libbpf-node ${what} tracepoint:syscalls:sys_exit_read --value retval --filter 'retval > 0' --by comm
 
 ${questionHelp}`,
-  run: (args) => run(args, 'sum'),
-}
+  run: (args) => run(args, what),
+})
 
-async function run(args: string[], what: 'count' | 'sum'): Promise<number> {
+export const sum = about('sum', 'Add up a number at each hit of a probe', 'Adds up a number in the kernel')
+export const avg = about('avg', 'Show the mean of a number', 'Takes the mean of a number over all hits')
+export const min = about('min', 'Show the smallest value of a number', 'Keeps the smallest value of all hits')
+export const max = about('max', 'Show the largest value of a number', 'Keeps the largest value of all hits')
+
+async function run(args: string[], what: 'count' | 'sum' | 'avg' | 'min' | 'max'): Promise<number> {
   const { values, positionals } = parseOptions(args, questionOptions)
   const [probe, ...more] = positionals
   if (probe === undefined) throw new UsageError('PROBE missing')
   expectNoMore(more)
-  const { by, filter, value, json } = values
-  const top = numberOf('top', values.top, 1)
-  const options = {
-    ...(by !== undefined && { by }),
-    ...(filter !== undefined && { filter }),
-    ...pidOf(values.pid),
-  }
-  const shown = {
-    seconds: numberOf('seconds', values.seconds, 0),
-    interval: numberOf('interval', values.interval, 0.1),
-    json,
-  }
-  if (what === 'sum' && value === undefined) throw new UsageError('--value missing')
+  const { value } = values
+  if (what !== 'count' && value === undefined) throw new UsageError('--value missing')
+  using question = await askedOf(values)
+  const { asked, shown } = question
   using answer =
     what === 'count'
-      ? await questions.count(probe, options)
-      : await questions.sum(probe, { ...options, value: value! })
-  await show(
-    {
-      toString: () => answer.toString(top),
-      toJSON: () => (top === undefined ? answer.rows() : answer.top(top)),
-    },
-    shown,
-  )
+      ? await questions.count(probe, asked)
+      : await questions[what](probe, { ...asked, value: value! })
+  await show(answer, shown)
   sayLost(what, answer.lost)
   return exitCodes.ok
 }

@@ -1,8 +1,10 @@
 // What the commands that ask the kernel a question have in common: their options, and how an answer is shown.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jsonReplacer } from '../btf/json.js'
+import { type PictureStyle, styleOf } from '../pictures/style.js'
 import { describeKey } from '../trace/aggregate.js'
 import { say, UsageError, visible } from './command.js'
+import { HeldCommand } from './held-command.js'
 import { print, toJson } from './output.js'
 import { Screen } from './screen.js'
 
@@ -17,23 +19,41 @@ export const questionOptions = {
   step: { type: 'string' },
   top: { type: 'string' },
   pid: { type: 'string', short: 'p' },
+  command: { type: 'string', short: 'c' },
   seconds: { type: 'string', short: 's' },
   interval: { type: 'string', short: 'i' },
+  clear: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const
 
-export const questionHelp = `  -b, --by EXPRESSION       one answer for each value of it: comm, or several: comm,pid
-  -f, --filter EXPRESSION   only what it is true for: 'pid === 1'
+/** The values of {@link questionOptions}. */
+export interface QuestionValues {
+  readonly by?: string | undefined
+  readonly filter?: string | undefined
+  readonly pid?: string | undefined
+  readonly command?: string | undefined
+  readonly top?: string | undefined
+  readonly seconds?: string | undefined
+  readonly interval?: string | undefined
+  readonly clear?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+export const questionHelp = `  -b, --by EXPRESSION       a separate answer for each of its values: comm, or several: comm,pid
+  -f, --filter EXPRESSION   only hits for which it is true: 'pid === 1'
   -p, --pid PID             only this process
+  -c, --command COMMAND     run this program, only look at its process, and stop when it ends
   -s, --seconds SECONDS     stop after this time; otherwise Ctrl-C stops
-  -i, --interval SECONDS    show an answer that often; without a terminal, only one at the end is the default
+  -i, --interval SECONDS    show an answer that often; without a terminal, the default is only one at the end
+      --clear               with --interval: start again after each answer
+      --top N               only the first N keys
       --json                print JSON
 
-EXPRESSION is TypeScript that runs in the kernel. It can use comm, pid, tid, uid, gid, cpu, nsecs, cgroup, task, rand,
-probe, args.NAME, arg0 to arg5, retval, and str(ADDRESS) and kstr(ADDRESS) for text. PROBE is named as in bpftrace:
-tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION, kretprobe:FUNCTION, fentry:FUNCTION, fexit:FUNCTION,
-uprobe:FILE:FUNCTION, uretprobe:FILE:FUNCTION, usdt:FILE:PROVIDER:NAME, profile:hz:99, interval:s:1, with wildcards, or
-several with commas.
+EXPRESSION is TypeScript that runs in the kernel. It can use comm, pid, tid, uid, gid, cpu, nsecs, elapsed, cgroup,
+task, rand, probe, args.NAME, arg0 to arg5, retval, and str(ADDRESS) and kstr(ADDRESS) for text. PROBE is named as in
+bpftrace: tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION, kretprobe:FUNCTION, fentry:FUNCTION,
+fexit:FUNCTION, uprobe:FILE:FUNCTION, uretprobe:FILE:FUNCTION, usdt:FILE:PROVIDER:NAME, profile:hz:99, interval:s:1,
+software:EVENT:COUNT, hardware:EVENT:COUNT, with wildcards, or several with commas. 'libbpf-node hooks' lists them.
 
 Requires root, and the kernel's BTF.
 `
@@ -54,28 +74,60 @@ export function pidOf(text: string | undefined): { pid?: number } {
   return { pid }
 }
 
+/**
+ * What all questions have: whom they are about, and when they end. With --command, the program has been started, and
+ * waits.
+ */
+export async function askedOf(values: QuestionValues) {
+  const { by, filter, pid, command, interval, clear } = values
+  if (pid !== undefined && command !== undefined)
+    throw new UsageError('--pid and --command cannot be used together')
+  if (clear && interval === undefined) throw new UsageError('--clear needs --interval')
+  const shown = {
+    seconds: numberOf('seconds', values.seconds, 0),
+    interval: numberOf('interval', interval, 0.1),
+    top: numberOf('top', values.top, 1),
+    clear,
+    json: values.json,
+  }
+  const process = pidOf(pid)
+  const child = command === undefined ? undefined : await HeldCommand.start(command)
+  const asked = {
+    ...process,
+    ...(child && { pid: child.pid }),
+    ...(by !== undefined && { by }),
+    ...(filter !== undefined && { filter }),
+  }
+  return { asked, shown: { ...shown, child }, [Symbol.dispose]: () => child?.stop() }
+}
+
 /** Says how much is missing from an answer. */
 export function sayLost(command: string, lost: number): void {
   if (lost > 0) say(`libbpf-node ${command}: ${lost} hits are missing: there were more keys than fit`)
 }
 
-/** An abort signal that Ctrl-C, or the time that is over, aborts. */
-function stopSignal(seconds: number | undefined): AbortSignal {
+/** An abort signal that Ctrl-C, the time that is over, or a program that has ended aborts. */
+function stopSignal(seconds: number | undefined, child?: HeldCommand): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   if (seconds !== undefined) setTimeout(() => stop.abort(), seconds * 1000).unref()
+  void child?.ended.then(() => stop.abort())
   return stop.signal
 }
 
-interface Answer {
-  toString(): string
+export interface Answer {
+  toString(count?: number, style?: PictureStyle): string
   toJSON(): unknown
+  clear?(): void
 }
 
 export interface ShowOptions {
   readonly seconds: number | undefined
   readonly interval: number | undefined
   readonly json: boolean | undefined
+  readonly top?: number | undefined
+  readonly clear?: boolean | undefined
+  readonly child?: HeldCommand | undefined
 }
 
 /**
@@ -85,15 +137,17 @@ export interface ShowOptions {
  */
 export async function follow<T>(
   command: string,
-  seconds: number | undefined,
-  session: { readonly lost: number },
+  { seconds, child }: Pick<ShowOptions, 'seconds' | 'child'>,
+  session: { readonly lost: number; stop(): void },
   events: { on(listener: (event: T) => void): void },
   write: (event: T) => void,
 ): Promise<void> {
-  const signal = stopSignal(seconds)
+  const signal = stopSignal(seconds, child)
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
   events.on(write)
+  child?.go()
   if (!signal.aborted) await stopped
+  session.stop()
   if (session.lost > 0)
     say(`libbpf-node ${command}: ${session.lost} events were lost because the buffer was full`)
 }
@@ -104,24 +158,49 @@ export const printEvent =
   (event: unknown): void =>
     print(json ? `${toJson(event)}\n` : `${visible(describeKey(event))}\n`)
 
-/** Shows an answer: live on a terminal, and once at the end otherwise. */
-export async function show(answer: Answer, { seconds, interval, json }: ShowOptions): Promise<void> {
-  const signal = stopSignal(seconds)
+/**
+ * Shows an answer: live on a terminal, and once at the end otherwise.
+ *
+ * @param picture - draws it in another way; it is called once in each interval
+ */
+export async function show(
+  answer: Answer,
+  { seconds, interval, json, top, clear, child }: ShowOptions,
+  picture?: (style: PictureStyle) => string,
+): Promise<void> {
+  const signal = stopSignal(seconds, child)
   const isLive = process.stdout.isTTY === true && !json
-  const every = interval ?? (isLive ? 1 : undefined)
+  const every = interval ?? (isLive || picture ? 1 : undefined)
+  const text = (): string => {
+    const style = styleOf()
+    // Names may contain what a terminal would obey.
+    const drawn = picture?.(style) ?? visibleLines(answer.toString(top, style))
+    return drawn || 'nothing yet'
+  }
   const write = (): void =>
-    print(json ? `${JSON.stringify(answer, jsonReplacer)}\n` : `${String(answer) || 'nothing yet'}\n`)
+    print(json ? `${JSON.stringify(shortened(answer, top), jsonReplacer)}\n` : `${text()}\n`)
   const screen = isLive ? new Screen(signal) : undefined
+  child?.go()
   try {
     while (!signal.aborted) {
       // A timer of more than 24 days would fire at once.
       await sleep(Math.min((every ?? 86_400) * 1000, 2 ** 31 - 1), undefined, { signal }).catch(() => {})
       if (signal.aborted || every === undefined) continue
-      if (screen === undefined) write()
-      else screen.draw(String(answer) || 'nothing yet')
+      if (screen !== undefined) screen.draw(text())
+      // A picture of all intervals is printed at the end.
+      else if (picture) picture(styleOf())
+      else write()
+      if (clear) answer.clear?.()
     }
   } finally {
     screen?.close()
   }
-  if (screen !== undefined || every === undefined) write()
+  if (screen !== undefined || picture || interval === undefined) write()
+}
+
+const visibleLines = (text: string): string => text.split('\n').map(visible).join('\n')
+
+function shortened(answer: Answer, top: number | undefined): unknown {
+  const all = answer.toJSON()
+  return Array.isArray(all) ? all.slice(0, top) : all
 }

@@ -38,7 +38,7 @@ Requires root, and the kernel's BTF.
     }
     if (value instanceof Trace) {
       using events = value as Trace<unknown>
-      await follow('run', seconds, events, events, printEvent(values.json))
+      await follow('run', { seconds }, events, events, printEvent(values.json))
       return exitCodes.ok
     }
     throw new Failed(

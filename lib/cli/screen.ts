@@ -23,7 +23,8 @@ export class Screen {
     const lines = this.#text
       .split('\n')
       .slice(0, rows - 1)
-      .map((line) => line.slice(0, columns()))
+      // What has colors was drawn for the width of the terminal.
+      .map((line) => (line.includes('\x1b') ? line : line.slice(0, columns())))
     // Draws from the top and erases the rest of each old line.
     print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`)
   }

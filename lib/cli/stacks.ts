@@ -1,15 +1,17 @@
 import { stacks } from '../trace/stacks.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 import { expectNoMore, parseOptions } from './output.js'
-import { numberOf, pidOf, questionHelp, questionOptions, show } from './questions.js'
+import { askedOf, questionHelp, questionOptions, show } from './questions.js'
 
 export const command: Command = {
-  usage: 'PROBE [--by EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--top N] [--folded] [--json]',
+  usage:
+    'PROBE [--by EXPRESSION] [--filter EXPRESSION] [--kernel | --user] [--folded] [--seconds SECONDS] [--json]',
   summary: 'Count the stacks in which probes are hit',
-  help: `Counts stacks in the kernel, and shows them with the names of the functions.
+  help: `Counts stacks in the kernel, and shows the 10 most frequent with the names of their functions.
 
       --value EXPRESSION    add up this number for each stack, instead of counting
-      --top N               only the N most frequent; 10 by default
+      --kernel              only the functions of the kernel
+      --user                only the functions of the process
       --folded              a line for each stack, as flamegraph.pl reads it
 
   libbpf-node stacks profile:hz:99 --seconds 5
@@ -21,28 +23,29 @@ ${questionHelp}`,
     const { values, positionals } = parseOptions(args, {
       ...questionOptions,
       folded: { type: 'boolean' },
+      kernel: { type: 'boolean' },
+      user: { type: 'boolean' },
     } as const)
     const [probe, ...more] = positionals
     if (probe === undefined) throw new UsageError('PROBE missing')
     expectNoMore(more)
-    const { by, filter, value, json, folded } = values
-    const top = numberOf('top', values.top, 1) ?? 10
+    const { value, folded, kernel, user } = values
+    if (kernel && user) throw new UsageError('--kernel and --user cannot be used together')
+    using question = await askedOf(values)
+    const { asked, shown } = question
     using answer = await stacks(probe, {
-      ...(by !== undefined && { by }),
-      ...(filter !== undefined && { filter }),
+      ...asked,
       ...(value !== undefined && { value }),
-      ...pidOf(values.pid),
+      kernel: !user,
+      user: !kernel,
     })
     await show(
       {
-        toString: () => (folded ? answer.folded().trimEnd() : answer.toString(top)),
+        toString: (count = 10) => (folded ? answer.folded().trimEnd() : answer.toString(count)),
         toJSON: () => answer.toJSON(),
+        clear: () => answer.clear(),
       },
-      {
-        seconds: numberOf('seconds', values.seconds, 0),
-        interval: numberOf('interval', values.interval, 0.1),
-        json,
-      },
+      shown,
     )
     if (answer.isFull)
       say(

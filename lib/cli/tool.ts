@@ -90,8 +90,7 @@ See 'libbpf-node help tool' for the options.
     const top = numberOf('top', values.top, 1)
     const interval = numberOf('interval', values.interval, 0.1)
     using answer = await tool.open(settings)
-    const shown = { toString: () => answer.toString(top), toJSON: () => answer.toJSON() }
-    await show(shown, { seconds, interval, json })
+    await show(answer, { seconds, interval, json, top })
     sayLost(`tool ${name}`, answer.lost)
     return exitCodes.ok
   },
@@ -109,7 +108,7 @@ async function list(): Promise<number> {
 /** Prints a line for each event, until it is stopped. */
 async function followTool(
   name: string,
-  { columns, open }: EventTool<never>,
+  { columns, open, wants }: EventTool<never>,
   settings: ToolOptions,
   seconds: number | undefined,
   json: boolean | undefined,
@@ -122,8 +121,9 @@ async function followTool(
       .trimEnd()
   if (!json) print(`${line(columns.map(([title]) => title))}\n`)
   const { pid } = settings
-  await follow<unknown>(`tool ${name}`, seconds, running, running.events, (event) => {
+  await follow<unknown>(`tool ${name}`, { seconds }, running, running.events, (event) => {
     if (pid !== undefined && (event as { pid?: number }).pid !== pid) return
+    if (wants?.(event as never, settings) === false) return
     print(json ? `${toJson(event)}\n` : `${line(columns.map(([, , text]) => text(event as never)))}\n`)
   })
   return exitCodes.ok

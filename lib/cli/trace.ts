@@ -1,7 +1,7 @@
 import { trace } from '../trace/events.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 import { expectNoMore, parseOptions } from './output.js'
-import { follow, numberOf, pidOf, printEvent, questionHelp, questionOptions } from './questions.js'
+import { askedOf, follow, printEvent, questionHelp, questionOptions } from './questions.js'
 
 export const command: Command = {
   usage: 'PROBE [EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -16,15 +16,12 @@ ${questionHelp}`,
     const [probe, expression = 'nsecs, pid, comm, probe', ...more] = positionals
     if (probe === undefined) throw new UsageError('PROBE missing')
     expectNoMore(more)
-    const { filter } = values
-    const seconds = numberOf('seconds', values.seconds, 0)
-    using events = await trace<unknown>(probe, expression, {
-      ...(filter !== undefined && { filter }),
-      ...pidOf(values.pid),
-    })
+    using question = await askedOf(values)
+    const { asked, shown } = question
+    using events = await trace<unknown>(probe, expression, asked)
     const { length } = events.probes
     say(`libbpf-node trace: attached to ${length} ${length === 1 ? 'probe' : 'probes'}; press Ctrl-C to stop`)
-    await follow('trace', seconds, events, events, printEvent(values.json))
+    await follow('trace', shown, events, events, printEvent(values.json))
     return exitCodes.ok
   },
 }

@@ -69,7 +69,11 @@ export function histogram(buckets: readonly Bucket[], options: HistogramOptions 
 const widest = (texts: readonly string[]): number =>
   texts.reduce((most, { length }) => Math.max(most, length), 0)
 
-function rangeOf({ from, to }: Bucket, format: (end: Count) => string): string {
+/** A bucket's range as text: `[16, 32)`. */
+export function rangeOf(
+  { from, to }: Pick<Bucket, 'from' | 'to'>,
+  format: (end: Count) => string = shortNumber,
+): string {
   if (from === Number.NEGATIVE_INFINITY) return `(..., ${format(to)})`
   if (to === Number.POSITIVE_INFINITY) return `[${format(from)}, ...)`
   const isOneInteger = Number.isInteger(Number(from)) && Number(to) === Number(from) + 1

@@ -92,18 +92,26 @@ export class Aggregate<K> extends Session {
   }
 
   /** A table with a bar for each row, or for the first `count` rows. */
-  override toString(count?: number): string {
-    return drawRows(this.top(count ?? Number.POSITIVE_INFINITY))
+  override toString(count?: number, style?: DrawingStyle): string {
+    return drawRows(this.top(count ?? Number.POSITIVE_INFINITY), style)
   }
 }
 
+/** What the terminal can show. */
+export interface DrawingStyle {
+  /** Characters in a line; 80 by default. */
+  readonly width?: number
+  /** Whether there are block characters, which is the default. */
+  readonly unicode?: boolean
+}
+
 /** Rows with a bar for each. */
-export function drawRows(rows: readonly Row<unknown>[]): string {
+export function drawRows(rows: readonly Row<unknown>[], { unicode = true }: DrawingStyle = {}): string {
   const most = rows.reduce((max, { value }) => Math.max(max, value), 0)
   const width = rows.reduce((max, { value }) => Math.max(max, String(value).length), 0)
   return rows
     .map(({ key, value }) =>
-      [String(value).padStart(width), bar(value / most, 20, true).padEnd(20), describeKey(key)]
+      [String(value).padStart(width), bar(value / most, 20, unicode).padEnd(20), describeKey(key)]
         .join(' ')
         .trimEnd(),
     )

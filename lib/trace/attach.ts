@@ -1,4 +1,5 @@
 // How each kind of probe is attached.
+import type { PerfEventName } from '../attach/perf-event.js'
 import type { Link } from '../links/link.js'
 import type { Program } from '../programs/program.js'
 import type { Probe } from './probes.js'
@@ -76,6 +77,8 @@ function attachOne(
       return program.attachPerfEventOnCpus({ event: 'cpu-clock', period: BigInt(target) })
     case 'interval':
       return [program.attachPerfEvent({ event: 'cpu-clock', period: BigInt(target), cpu: 0 })]
+    case 'perf':
+      return program.attachPerfEventOnCpus({ event: target as PerfEventName, period: BigInt(probe.symbol!) })
     case 'begin':
     case 'end':
       return []

@@ -22,21 +22,32 @@ export const words: Readonly<Record<string, string>> = {
   str: 'bpf.probeReadUserStr',
   kstr: 'bpf.probeReadKernelStr',
   ...Object.fromEntries(
-    ['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 's64', 'range', 'bpf'].map((word) => [word, word]),
+    [
+      ...['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 's64', 'range', 'bpf'],
+      ...['cast', 'exists', 'enumValue', 'sizeof'],
+    ].map((word) => [word, word]),
   ),
 }
 
 /** The names that a function can take out of what it is given. */
-export const builtinNames: readonly string[] = [...Object.keys(simple), 'args', 'retval', 'probe']
+export const builtinNames: readonly string[] = [...Object.keys(simple), 'elapsed', 'args', 'retval', 'probe']
 
 /** The name of the probe in a program that several probes share. */
 const sharedName = 'probe_name.text'
 
+export interface SessionFacts {
+  /** The length of the longest name among the probes of the session. */
+  readonly nameLength: number
+  /** Whether the program may be attached to other probes, too. */
+  readonly isShared: boolean
+  /** When it began, in nanoseconds of the kernel's clock. */
+  readonly began: bigint
+}
+
 /** The texts of the kernel side that a function uses at one probe. It collects what the program needs for them. */
 export class Builtins {
   readonly #probe: Probe
-  readonly #isShared: boolean
-  #nameLength: number
+  readonly #session: SessionFacts
   #parameters = 0
   #count = 0
   /** Whether the program asks for the name of the probe in a map. */
@@ -44,14 +55,9 @@ export class Builtins {
   /** Whether the program only fits this probe, because it follows pointers of its arguments. */
   isTyped = false
 
-  /**
-   * @param nameLength - the length of the longest name among the probes of the session
-   * @param isShared - whether the program may be attached to other probes, too
-   */
-  constructor(probe: Probe, nameLength: number, isShared: boolean) {
+  constructor(probe: Probe, session: SessionFacts) {
     this.#probe = probe
-    this.#nameLength = nameLength
-    this.#isShared = isShared
+    this.#session = session
   }
 
   /** The number of texts so far, so that each has a name of its own. */
@@ -67,7 +73,7 @@ export class Builtins {
 
   /** The name of the probe, if the program is for this one only. */
   get ownName(): string | undefined {
-    return this.#isShared ? undefined : this.#probe.name
+    return this.#session.isShared ? undefined : this.#probe.name
   }
 
   /** The text for a path such as `['comm']` or `['args', 'filename']`, and how many of its steps it stands for. */
@@ -80,6 +86,7 @@ export class Builtins {
     }
     if (name === 'retval') return { text: this.#result(path.length > 1), steps: 1 }
     if (name === 'probe') return { text: this.#name(), steps: 1 }
+    if (name === 'elapsed') return { text: `(bpf.ktimeGetNs() - ${this.#session.began}n)`, steps: 1 }
     const index = /^arg(\d)$/.exec(name)
     if (index) return { text: this.#byIndex(Number(index[1]), path.length > 1), steps: 1 }
     const text = Object.hasOwn(simple, name)
@@ -97,12 +104,12 @@ export class Builtins {
   }
 
   #name(): string {
-    if (this.#isShared) {
+    if (this.#session.isShared) {
       this.asksForName = true
       return sharedName
     }
     // Equally long for all probes, so that all records are alike.
-    return JSON.stringify(this.#probe.name.padEnd(this.#nameLength, '\0'))
+    return JSON.stringify(this.#probe.name.padEnd(this.#session.nameLength, '\0'))
   }
 
   #argument(name: string, isFollowed: boolean): string {
@@ -131,7 +138,7 @@ export class Builtins {
       if (isSystemCall(this.#probe)) return `ctx.args[${index}]`
       throw new TraceError(`the arguments of ${name} have names: write args.name`)
     }
-    if (['profile', 'interval', 'begin', 'end'].includes(hook))
+    if (['profile', 'interval', 'perf', 'begin', 'end'].includes(hook))
       throw new TraceError(`${name} has no arguments`)
     this.#parameters = Math.max(this.#parameters, index + 1)
     if (isFollowed) this.isTyped = true

@@ -1,7 +1,7 @@
 import type { BpfMap } from '../maps/map.js'
 import { sumValues } from '../maps/per-cpu.js'
 import { type Bucket, histogram, linearBuckets, log2Buckets } from '../pictures/histogram.js'
-import { describeKey, type GroupOptions, keyText, type ValueOptions } from './aggregate.js'
+import { type DrawingStyle, describeKey, type GroupOptions, keyText, type ValueOptions } from './aggregate.js'
 import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
 import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
@@ -80,16 +80,16 @@ export interface HistogramGroup<K> {
 export class Histogram<K> extends Session {
   readonly #slots: Slots
   readonly #isGrouped: boolean
-  readonly #unit: string
-
   readonly #map: string
+  /** The unit of the values, or nothing. */
+  readonly unit: string
 
   /** @internal */
   constructor(opened: Opened, slots: Slots, isGrouped: boolean, { unit = '', map = 'slots' } = {}) {
     super(opened)
     this.#slots = slots
     this.#isGrouped = isGrouped
-    this.#unit = unit
+    this.unit = unit
     this.#map = map
   }
 
@@ -156,15 +156,19 @@ export class Histogram<K> extends Session {
     return this.groups()
   }
 
-  /** A picture with a bar for each bucket. */
-  override toString(): string {
-    const unit = this.#unit === '' ? '' : ` (${this.#unit})`
+  /** A picture with a bar for each bucket, of all keys or of the `count` first. */
+  override toString(count?: number, style?: DrawingStyle): string {
     return this.groups()
-      .map(({ key, buckets }) => `${describeKey(key)}${unit}\n${histogram(buckets)}`.trimStart())
+      .slice(0, count)
+      .map(({ key, buckets }) => `${titleOf(key, this.unit)}\n${histogram(buckets, style)}`.trimStart())
       .join('\n')
       .trimEnd()
   }
 }
+
+/** What stands above a picture: the key, and the unit. */
+export const titleOf = (key: unknown, unit: string): string =>
+  `${describeKey(key)}${unit === '' ? '' : ` (${unit})`}`.trimStart()
 
 export const slotKey = (by: string | undefined): string =>
   by === undefined ? 'slotOf(value)' : `{ by: ${by}, slot: slotOf(value) }`

@@ -1,4 +1,5 @@
 // The names of probes, which are bpftrace's: kprobe:vfs_read, tracepoint:sched:sched_switch, raw_syscalls:*.
+import type { PerfEventName } from '../attach/perf-event.js'
 import type { BtfFuncProto } from '../btf/types.js'
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
@@ -30,6 +31,7 @@ export type ProbeHook =
   | 'usdt'
   | 'profile'
   | 'interval'
+  | 'perf'
   | 'begin'
   | 'end'
 
@@ -38,9 +40,12 @@ export interface Probe {
   /** Its whole name, as in `tracepoint:sched:sched_switch`. */
   readonly name: string
   readonly hook: ProbeHook
-  /** The tracepoint as `category/name`, the function, the nanoseconds of a timer, or the file of a uprobe. */
+  /** The tracepoint as `category/name`, the function, the nanoseconds of a timer, the file of a uprobe, or an event. */
   readonly target: string
-  /** The function in the file of a uprobe, or its address as a number; provider and name of a static probe. */
+  /**
+   * The function in the file of a uprobe, or its address as a number; provider and name of a static probe; how many of
+   * the events make a hit.
+   */
   readonly symbol?: string
 }
 
@@ -72,6 +77,10 @@ const kinds: Readonly<Record<string, ProbeHook>> = {
   p: 'profile',
   interval: 'interval',
   i: 'interval',
+  software: 'perf',
+  s: 'perf',
+  hardware: 'perf',
+  h: 'perf',
   begin: 'begin',
   BEGIN: 'begin',
   end: 'end',
@@ -99,6 +108,7 @@ function parse(name: string): Probe[] {
   const hook = Object.hasOwn(kinds, first) ? kinds[first] : undefined
   if ((hook === 'begin' || hook === 'end') && rest.length === 0) return [{ name: hook, hook, target: '' }]
   if (hook === 'profile' || hook === 'interval') return [timer(hook, name, rest)]
+  if (hook === 'perf') return [counted(name, first.startsWith('s') ? softwareEvents : hardwareEvents, rest)]
   if ((hook === 'uprobe' || hook === 'uretprobe') && rest.length >= 2) return [userProbe(hook, first, rest)]
   if (hook === 'usdt' && rest.length === 3 && !rest.includes('')) {
     const [file, provider, mark] = rest as [string, string, string]
@@ -111,7 +121,7 @@ function parse(name: string): Probe[] {
   if (isFunction && rest.length === 1) return targets(hook, first, rest[0]!)
   const hint = hook === undefined ? didYouMean(first, Object.keys(kinds)) : ''
   throw new TraceError(
-    `'${name}' is not a probe${hint}; probes are named like tracepoint:sched:sched_switch, rawtracepoint:sched_switch, kprobe:vfs_read, fentry:vfs_read, uprobe:/bin/bash:readline, profile:hz:99 or interval:s:1`,
+    `'${name}' is not a probe${hint}; probes are named like tracepoint:sched:sched_switch, rawtracepoint:sched_switch, kprobe:vfs_read, fentry:vfs_read, uprobe:/bin/bash:readline, profile:hz:99, interval:s:1 or software:faults:100`,
   )
 }
 
@@ -129,6 +139,53 @@ function timer(
   throw new TraceError(
     `'${name}' is not a timer: write ${hook}:hz:99, ${hook}:s:1, ${hook}:ms:100 or ${hook}:us:500`,
   )
+}
+
+/** bpftrace's names of counters, the kernel's name, and how many make a hit if nothing else is said. */
+type Events = Readonly<Record<string, readonly [PerfEventName, number]>>
+
+const softwareEvents: Events = {
+  'cpu-clock': ['cpu-clock', 1_000_000],
+  cpu: ['cpu-clock', 1_000_000],
+  'task-clock': ['task-clock', 1_000_000],
+  'page-faults': ['page-faults', 100],
+  faults: ['page-faults', 100],
+  'context-switches': ['context-switches', 1000],
+  cs: ['context-switches', 1000],
+  'cpu-migrations': ['cpu-migrations', 1],
+  'minor-faults': ['minor-faults', 100],
+  'major-faults': ['major-faults', 1],
+  'alignment-faults': ['alignment-faults', 1],
+  'emulation-faults': ['emulation-faults', 1],
+}
+
+const hardwareEvents: Events = {
+  'cpu-cycles': ['cpu-cycles', 1_000_000],
+  cycles: ['cpu-cycles', 1_000_000],
+  instructions: ['instructions', 1_000_000],
+  'cache-references': ['cache-references', 1_000_000],
+  'cache-misses': ['cache-misses', 1_000_000],
+  'branch-instructions': ['branch-instructions', 100_000],
+  branches: ['branch-instructions', 100_000],
+  'branch-misses': ['branch-misses', 100_000],
+  'bus-cycles': ['bus-cycles', 100_000],
+  'frontend-stalls': ['stalled-cycles-frontend', 1_000_000],
+  'backend-stalls': ['stalled-cycles-backend', 1_000_000],
+  'ref-cycles': ['ref-cpu-cycles', 1_000_000],
+}
+
+/** `software:major-faults:1` */
+function counted(name: string, events: Events, [event = '', count, ...more]: readonly string[]): Probe {
+  const known = Object.hasOwn(events, event) ? events[event] : undefined
+  if (known === undefined) {
+    const hint = didYouMean(event, Object.keys(events))
+    throw new TraceError(`'${name}' is no counter${hint}; there are ${Object.keys(events).join(', ')}`)
+  }
+  if (more.length > 0 || (count !== undefined && !/^[1-9]\d*$/.test(count)))
+    throw new TraceError(
+      `'${name}': behind the counter stands how many make a hit, as in software:faults:100`,
+    )
+  return { name, hook: 'perf', target: known[0], symbol: count ?? String(known[1]) }
 }
 
 /** `uprobe:/bin/bash:readline`, also with a C++ name, which has colons of its own. */

@@ -27,6 +27,7 @@ export interface SharedProgram {
 const wordsOf: Partial<Record<ProbeHook, string>> = {
   profile: 'perfEvent',
   interval: 'perfEvent',
+  perf: 'perfEvent',
   // The kernel runs these when it is asked to, and never at the tracepoint.
   begin: 'rawTp',
   end: 'rawTp',
@@ -67,6 +68,7 @@ export function programsOf(
     parsed.set(code, found)
     return found
   }
+  const began = process.hrtime.bigint()
   const all = parts.map(({ probes, lines }) => ({ probes: probesOf(probes), lines }))
   const probes = all.flatMap(({ probes }) => probes.map(({ name }) => name))
   if (probes.length === 0) throw new TraceError('a session needs a probe')
@@ -76,7 +78,7 @@ export function programsOf(
   const texts: string[] = []
   for (const [part, { probes, lines }] of all.entries()) {
     const draft = (probe: Probe, isShared: boolean): Draft => {
-      const builtins = new Builtins(probe, nameLength, isShared)
+      const builtins = new Builtins(probe, { nameLength, isShared, began })
       const statements = lines((code) => new KernelText(parse(code), builtins, constants, tables))
       return draftOf(probe, builtins, statements, pid)
     }

@@ -5,6 +5,7 @@ import { BpfObject } from '../objects/object.js'
 import { attach } from './attach.js'
 import { TraceError } from './error.js'
 import type { Code, Constants, KernelText, Tables } from './kernel-text.js'
+import { expectTracing } from './permissions.js'
 import { type ProgramPart, programsOf, type SharedProgram } from './programs.js'
 import type { ProbeRecord } from './words.js'
 
@@ -137,6 +138,7 @@ export async function openSession(
 ): Promise<Opened> {
   if (pid !== undefined && (!Number.isInteger(pid) || pid <= 0))
     throw new TypeError(`pid is not a process id: ${pid}`)
+  expectTracing()
   const given: ProgramPart[] = parts.map(({ probes, body }) => ({
     probes,
     lines: (textOf) => [...(filter === undefined ? [] : [filtered(textOf(filter as Code))]), body(textOf)],

@@ -14,6 +14,8 @@ export interface ProbeRecord {
   readonly cpu: number
   /** Nanoseconds since the machine was started, without the time that it slept. */
   readonly nsecs: number
+  /** Nanoseconds since the session began. */
+  readonly elapsed: number
   /** The id of the cgroup (version 2) of the running process. */
   readonly cgroup: number
   /** The running thread's `struct task_struct`. */
@@ -25,6 +27,7 @@ export interface ProbeRecord {
   /** The same as the functions of these names, for code that is bundled or minified. */
   readonly str: (address: number, length?: number) => string
   readonly kstr: (address: number, length?: number) => string
+  readonly cast: (struct: string, address: number | object) => Kernel
   readonly u32: (number: number) => number
   readonly s32: (number: number) => number
   /** What the function returned: for kretprobe, fexit and tracepoints of the kind `sys_exit`. */
@@ -41,7 +44,7 @@ export interface ProbeRecord {
 }
 
 function onlyInTheKernel(): never {
-  throw new Error('str and kstr only work inside functions of probes, which run in the kernel')
+  throw new Error('str, kstr and cast only work inside functions of probes, which run in the kernel')
 }
 
 /**
@@ -52,3 +55,9 @@ export const str: (address: number, length?: number) => string = onlyInTheKernel
 
 /** The same for the kernel's memory. */
 export const kstr: (address: number, length?: number) => string = onlyInTheKernel
+
+/**
+ * The struct of the kernel that is at an address, or that a pointer to another struct points to:
+ * `cast('tcp_sock', args.sk).bytes_acked`.
+ */
+export const cast: (struct: string, address: number | object) => Kernel = onlyInTheKernel

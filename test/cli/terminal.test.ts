@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { cli } from '../codegen/helper.js'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load } from '../helpers/objects.js'
+import { useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 
 const esc = '\x1b'
@@ -120,6 +121,52 @@ describe('libbpf-node top', () => {
     expect(await top.ended).toBe(0)
     expect(top.output()).not.toContain(esc)
     expect(top.output()).toMatch(/^ *id +type +name/)
+  })
+})
+
+describe('questions on a terminal', () => {
+  useTracefs()
+
+  it.each([
+    ['a table that grows', 'count rt:sched_switch --by comm', /^ *\d+ [█▏▎▍▌▋▊▉]+ *\S/],
+    [
+      'a histogram that grows',
+      'hist rt:sched_switch --value args.next.prio',
+      /^\[.*[\])] +\d+ \|[█▏▎▍▌▋▊▉ ]+\|$/,
+    ],
+    ['a heat map', 'hist rt:sched_switch --value args.next.prio --heat-map', /^ *\[.*[\])] \|[ ░▒▓█]+\|$/],
+    ['the answer of a tool', 'tool syscount', /^ *\d+ [█▏▎▍▌▋▊▉]+ *\S/],
+  ])('are %s, until Ctrl-C', async (_, command, line) => {
+    const shown = onTerminal(
+      [...command.split(' '), '--interval', '0.2'],
+      { LANG: 'C.UTF-8', NO_COLOR: '1' },
+      60,
+    )
+    const rows = () => pictures(shown.output()).map((lines) => lines.filter((one) => line.test(one)))
+    await until('there are two pictures', () => rows().filter((found) => found.length > 0).length > 1, {
+      seconds: 30,
+    })
+    for (const lines of pictures(shown.output()))
+      expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60)
+    shown.type('\x03')
+    expect(await shown.ended).toBe(0)
+    expect(shown.output()).toContain(`${esc}[?25h${esc}[?1049l`)
+  })
+
+  it('have colors in a heat map', async () => {
+    const command = [
+      'hist',
+      'rt:sched_switch',
+      '--value',
+      'args.next.prio',
+      '--heat-map',
+      '--interval',
+      '0.2',
+    ]
+    const shown = onTerminal(command, { LANG: 'C.UTF-8' }, 60)
+    await until('there is a color', () => shown.output().includes(`${esc}[48;5;`), { seconds: 30 })
+    shown.type('\x03')
+    expect(await shown.ended).toBe(0)
   })
 })
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { libbpfNode, root } from '../codegen/helper.js'
+import { slowness } from '../helpers/slowness.js'
 
 const text = readFileSync(join(root, 'docs/cli.md'), 'utf8')
 
@@ -59,7 +60,7 @@ describe('docs/cli.md', () => {
   beforeAll(async () => {
     const texts = await Promise.all(commands.map((name) => libbpfNode(['help', name])))
     for (const [i, { stdout }] of texts.entries()) helps.set(commands[i]!, stdout)
-  })
+  }, 60_000 * slowness)
 
   it('lists every command', async () => {
     const { stdout } = await libbpfNode(['help'])

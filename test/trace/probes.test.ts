@@ -23,7 +23,7 @@ describe('probes', () => {
     expect(row?.value).toBe(2)
   })
 
-  requiresKernel('6.16', 'have programs of their own where the arguments differ', async () => {
+  it('have programs of their own where the arguments differ', async () => {
     using calls = await count('t:sched:sched_process_exec,t:sched:sched_process_exit', {
       by: (r) => r.args.pid!,
       filter: (r) => r.comm === 'true',
@@ -31,6 +31,24 @@ describe('probes', () => {
     run('/bin/true')
     expect(calls.source.match(/^export const p\d/gm)).toHaveLength(2)
     await until('the probes are seen', () => calls.rows().some(({ value }) => value === 2))
+  })
+
+  it('have arguments where tracepoints share what they record', async () => {
+    using wakes = await trace(
+      't:sched:sched_wakeup,t:sched:sched_wakeup_new,t:sched:sched_process_free',
+      (r) => ({
+        pid: r.args.pid!,
+        comm: r.args.comm!,
+        probe: r.probe,
+      }),
+    )
+    const seen: { pid: number; comm: unknown; probe: string }[] = []
+    wakes.on((event) => void seen.push(event as unknown as (typeof seen)[0]))
+    const child = Number(run('/bin/sh', '-c', 'echo $$'))
+    const of = (name: string) => seen.filter(({ pid, probe }) => pid === child && probe.endsWith(name))
+    await until('the process was seen', () => of('sched_wakeup_new').length > 0)
+    await until('the process was freed', () => of('sched_process_free').length > 0)
+    expect(of('sched_process_free')[0]!.comm).toBe('sh')
   })
 
   it('are functions of programs and libraries', async () => {
@@ -110,6 +128,21 @@ describe('timers', () => {
       comm: expect.any(String),
       pid: process.pid,
     })
+  })
+
+  it('count events of the kernel', async () => {
+    using switches = await count('software:context-switches:1', { by: 'pid' })
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 2))
+    const own = switches.rows().find(({ key }) => key === process.pid)
+    expect(own?.value).toBeGreaterThanOrEqual(5)
+    using faults = await count('s:faults:1,s:minor-faults:1', { by: 'probe', pid: process.pid })
+    new Uint8Array(1 << 22).fill(1)
+    expect(
+      faults
+        .rows()
+        .map(({ key }) => key)
+        .sort(),
+    ).toEqual(['s:faults:1', 's:minor-faults:1'])
   })
 
   it('run at intervals', async () => {
