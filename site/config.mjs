@@ -31,6 +31,7 @@ const guide = [
     ['Typed data', '/typed-data'],
     ['The kernel side in TypeScript', '/kernel-side'],
     ['Questions in one line', '/tracing'],
+    ['One-liners of bpftrace', '/tracing-bpftrace'],
     ['Tools', '/tools'],
     ['Symbols', '/symbols'],
     ['Packets', '/xdp'],

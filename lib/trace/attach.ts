@@ -1,5 +1,5 @@
 // How each kind of probe is attached.
-import type { PerfEventName } from '../attach/perf-event.js'
+import type { PerfEventName } from '../attach/perf-event-attr.js'
 import type { Link } from '../links/link.js'
 import type { Program } from '../programs/program.js'
 import type { Probe } from './probes.js'

@@ -1,5 +1,5 @@
 // The names of probes, which are bpftrace's: kprobe:vfs_read, tracepoint:sched:sched_switch, raw_syscalls:*.
-import type { PerfEventName } from '../attach/perf-event.js'
+import type { PerfEventName } from '../attach/perf-event-attr.js'
 import type { BtfFuncProto } from '../btf/types.js'
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
