@@ -20,6 +20,7 @@ export type { Frame, SourcePlace } from './symbols/frame.js'
 export { enableJitNames, type JitNames } from './symbols/jit-names.js'
 export {
   type BuildIdFrame,
+  type BuildIdOptions,
   type FrameOptions,
   type LineOptions,
   Symbols,

@@ -68,6 +68,9 @@ const PT_NOTE = 4
 /** Nobody's symbol or string table is larger. A damaged size must not fill the memory. */
 const mostBytes = 1 << 29
 
+/** C++ names can have some kilobytes. Somebody could leave out the zeros, so that each name is as long as the file. */
+const longestText = 65_536
+
 /** A file for another machine is read, too: 32 or 64 bits, in either byte order. */
 export class Elf {
   readonly #source: ByteSource
@@ -197,10 +200,10 @@ export class Elf {
   }
 }
 
-/** The text before the next zero byte; '' outside of the table. */
+/** The text before the next zero byte, or the beginning of a text that is too long; '' outside of the table. */
 export function stringAt(table: Uint8Array, at: number): string {
-  if (at >= table.length) return ''
-  const end = table.indexOf(0, at)
-  const bytes = table.subarray(at, end < 0 ? table.length : end)
+  const rest = table.subarray(at, at + longestText)
+  const end = rest.indexOf(0)
+  const bytes = end < 0 ? rest : rest.subarray(0, end)
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
 }

@@ -1,5 +1,4 @@
 // Distributions keep the symbols and lines of a program in a separate file. Its name is in the program.
-import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as zlib from 'node:zlib'
 import { viewOf } from '../btf/bytes.js'
@@ -36,10 +35,10 @@ export function findDebugFile<T>(
     const folder = dirname(path.replace(/ \(deleted\)$/, ''))
     for (const place of [folder, `${folder}/.debug`, `/usr/lib/debug${folder}`]) {
       const name = `${root}${place}/${link.name}`
-      const belongs = (debug: Elf): boolean =>
+      const belongs = (debug: Elf, file: OpenFile): boolean =>
         buildId !== undefined && debug.buildId !== undefined
           ? debug.buildId === buildId
-          : checksum(name) === link.checksum
+          : checksum(file) === link.checksum
       const found = readIf(name, belongs, work)
       if (found !== undefined) return found
     }
@@ -100,11 +99,15 @@ export function withMiniDebugInfo(elf: Elf, own: ElfSymbols): ElfSymbols {
 const pathOfBuildId = (root: string, buildId: string): string =>
   `${root}/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`
 
-function readIf<T>(path: string, belongs: (debug: Elf) => boolean, work: ReadDebugFile<T>): T | undefined {
+function readIf<T>(
+  path: string,
+  belongs: (debug: Elf, file: OpenFile) => boolean,
+  work: ReadDebugFile<T>,
+): T | undefined {
   return withFile(path, (file) => {
     try {
       const debug = new Elf(fileSource(file.fd))
-      return belongs(debug) ? work(debug, file, path) : undefined
+      return belongs(debug, file) ? work(debug, file, path) : undefined
     } catch (error) {
       // A damaged debug file is as good as none.
       if (error instanceof RangeError || (error as NodeJS.ErrnoException).syscall !== undefined)
@@ -113,6 +116,9 @@ function readIf<T>(path: string, belongs: (debug: Elf) => boolean, work: ReadDeb
     }
   })
 }
+
+/** Bytes. A larger file is not worth the time to read it, and costs nothing if it consists of holes. */
+const mostChecked = 1 << 30
 
 /** The name in `.gnu_debuglink`, and the CRC-32 that its file must have. */
 function debugLinkOf(elf: Elf): { name: string; checksum: number } | undefined {
@@ -131,6 +137,10 @@ function smallSection(elf: Elf, name: string): Uint8Array | undefined {
 }
 
 /** `undefined` before Node.js 20.15, which cannot compute it; then only the build id counts. */
-function checksum(path: string): number | undefined {
-  return zlib.crc32?.(readFileSync(path))
+function checksum({ fd, stat }: OpenFile): number | undefined {
+  if (zlib.crc32 === undefined || stat.size > mostChecked) return undefined
+  const source = fileSource(fd)
+  let sum = 0
+  for (let at = 0; at < stat.size; at += 1 << 20) sum = zlib.crc32(source.read(at, 1 << 20), sum)
+  return sum
 }

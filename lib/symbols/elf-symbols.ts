@@ -17,7 +17,7 @@ const EM_X86_64 = 62
 const EM_AARCH64 = 183
 const [STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC] = [0, 2, 10]
 /** Chromium with all its symbols has fewer. More would fill the memory. */
-const mostSymbols = 4_000_000
+export const mostSymbols = 4_000_000
 const [STB_GLOBAL, STB_WEAK] = [1, 2]
 
 /** What a file says about its functions. */
@@ -113,6 +113,9 @@ export function pltSymbolsOf(elf: Elf): RawSymbol[] {
   return found
 }
 
+/** No file calls more functions of other files. */
+const mostCalls = 100_000
+
 /** The names of the symbols that relocations are about; '' for those without one. */
 function relocationNames(elf: Elf, section: Section): string[] {
   const table = elf.sections[section.link]
@@ -122,6 +125,7 @@ function relocationNames(elf: Elf, section: Section): string[] {
   const symbols = viewOf(elf.bytesOf(table))
   const symbolSize = is64 ? 24 : 16
   const step = (section.type === SHT_RELA ? 3 : 2) * (is64 ? 8 : 4)
+  if (section.size / step > mostCalls) return []
   const view = viewOf(elf.bytesOf(section))
   const names: string[] = []
   for (let here = 0; here + step <= view.byteLength; here += step) {

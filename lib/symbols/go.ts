@@ -1,6 +1,7 @@
 // Go programs carry a table of their functions even if they are stripped, because tracebacks need it: .gopclntab.
 import { viewOf } from '../btf/bytes.js'
 import { type Elf, stringAt } from '../machine/elf-file.js'
+import { mostSymbols } from './elf-symbols.js'
 import type { RawSymbol } from './table.js'
 
 /** The magic numbers of the table since Go 1.16, 1.18 and 1.20. Older programs have another layout. */
@@ -18,7 +19,7 @@ export function goSymbolsOf(elf: Elf): RawSymbol[] | undefined {
   const size = bytes[7] === 8 ? 8 : 4
   const word = (index: number): number => elf.word(view, 8 + index * size)
   const functions = word(0)
-  if (functions > bytes.length / 8) return undefined
+  if (functions > Math.min(bytes.length / 8, mostSymbols)) return undefined
   // Since 1.18, addresses are relative to the text, and entries have 32 bits.
   const isRelative = magic !== go116
   const headers = isRelative ? [3, 7] : [2, 6]

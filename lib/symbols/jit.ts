@@ -19,6 +19,9 @@ interface Piece {
 const mostBytes = 256 * 1024 * 1024
 const mostPieces = 4_000_000
 
+/** A name contains the path of its file. */
+const longestLine = 1 << 20
+
 /** Code by address, in the order in which it was made. */
 class Code {
   #pieces: Piece[] = []
@@ -123,7 +126,9 @@ export class PerfMap {
   /** Lines are `START SIZE NAME` with hexadecimal numbers. The last one may not be complete yet. */
   #parse(text: string): void {
     const lines = `${this.#rest}${text}`.split('\n')
-    this.#rest = lines.pop() ?? ''
+    const rest = lines.pop() ?? ''
+    // Without the limit, each piece would make a line without an end longer.
+    this.#rest = rest.length > longestLine ? '' : rest
     for (const line of lines) {
       const [, start = '', size = '', name = ''] =
         /^(?:0x)?([0-9a-f]+) (?:0x)?([0-9a-f]+) (.+)$/i.exec(line) ?? []
@@ -142,12 +147,15 @@ export class PerfMap {
 export const isJitDump = ({ path }: Mapping): boolean => /\/jit-\d+\.dump( \(deleted\))?$/.test(path)
 
 const [codeLoad, codeMove] = [0, 1]
+/** Bytes of a record. */
+const interesting = 4096
 
 /** The code that a jitdump lists. perf describes the format in tools/perf/Documentation/jitdump-specification.txt. */
 export class JitDump {
   readonly #code = new Code()
   readonly #names = new Map<number, string>()
   #read = 0
+  #records = 0
   #isDamaged = false
 
   /** Reads what was added. @returns whether there was anything */
@@ -155,11 +163,17 @@ export class JitDump {
     this.#code.beginUpdate()
     const size = Number(stat.size)
     const before = this.#read
-    const bytes = Buffer.allocUnsafe(4096)
+    const window = Buffer.allocUnsafe(1 << 18)
+    let [from, to] = [0, 0]
     while (!this.#isDamaged && this.#read < size) {
-      const count = readSync(fd, bytes, 0, bytes.length, this.#read)
-      if (this.#read === 0) this.#readHead(bytes.subarray(0, count))
-      else if (!this.#readRecord(bytes.subarray(0, count), size)) break
+      // What is of interest is at the beginning of a record. The machine code follows.
+      if (this.#read + interesting > to) {
+        from = this.#read
+        to = from + readSync(fd, window, 0, window.length, from)
+      }
+      const bytes = window.subarray(this.#read - from, Math.min(this.#read + interesting, to) - from)
+      if (this.#read === 0) this.#readHead(bytes)
+      else if (!this.#readRecord(bytes, size)) break
     }
     return this.#read > before
   }
@@ -180,6 +194,7 @@ export class JitDump {
       return false
     }
     if (this.#read + length > size) return false
+    if (++this.#records > mostPieces) this.#isDamaged = true
     const id = bytes.readUInt32LE(0)
     const number = (at: number): number => Number(bytes.readBigUInt64LE(at))
     // 16: process, thread, address in memory, address of the code, size of the code, index, name

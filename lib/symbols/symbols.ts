@@ -19,7 +19,7 @@ export interface BuildIdFrame {
   readonly ip?: bigint
 }
 
-/** Options for {@link Symbols.kernel} and {@link Symbols.user}. */
+/** Whether addresses are a stack, for all methods of {@link Symbols}. */
 export interface FrameOptions {
   /**
    * The addresses are a stack, the innermost first. All but the first are return addresses, which can belong to the
@@ -28,7 +28,7 @@ export interface FrameOptions {
   stack?: boolean
 }
 
-/** Options for {@link Symbols.buildIds}. */
+/** Whether to find lines, for {@link Symbols.user} and {@link Symbols.buildIds}. */
 export interface LineOptions {
   /**
    * Adds the line of the source and the functions that were inlined, if the program was compiled with `-g` or its debug
@@ -36,6 +36,9 @@ export interface LineOptions {
    */
   lines?: boolean
 }
+
+/** Options for {@link Symbols.buildIds}. */
+export interface BuildIdOptions extends FrameOptions, LineOptions {}
 
 /** Options for {@link Symbols.user}. */
 export interface UserOptions extends FrameOptions, LineOptions {
@@ -109,15 +112,20 @@ export class Symbols {
    * Names the frames of a stack that was recorded with `BPF_F_USER_BUILD_ID`. Files are found by their build id among
    * those that the process `pid` has mapped, so a replaced file never gives a wrong name.
    */
-  buildIds(pid: number, frames: readonly BuildIdFrame[], { lines = false }: LineOptions = {}): Frame[] {
+  buildIds(
+    pid: number,
+    frames: readonly BuildIdFrame[],
+    { stack = false, lines = false }: BuildIdOptions = {},
+  ): Frame[] {
     const valid = frames.filter(({ status }) => status !== 0)
     const process = this.#process(pid)
-    return valid.map((frame) => {
+    return valid.map((frame, i) => {
+      const before = stack && i > 0 ? 1n : 0n
       if (frame.status === 2) {
-        const address = frame.ip ?? 0n
+        const address = (frame.ip ?? 0n) - before
         return typeof process === 'string' ? unknown(address, process) : process.frame(address, lines)
       }
-      const place = frame.offset ?? 0n
+      const place = (frame.offset ?? 0n) - before
       if (typeof process === 'string') return unknown(place, process)
       return process.frameInFile(Buffer.from(frame.build_id).toString('hex'), place, lines)
     })

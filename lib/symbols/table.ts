@@ -22,7 +22,7 @@ export interface RawSymbol {
 
 const nameOf = ({ text, at }: RawSymbol): string => (typeof text === 'string' ? text : stringAt(text, at))
 
-/** How many symbols before an address are tried: a symbol can lie within a larger one. */
+/** How many symbols before an address, or at the same one, are tried: a symbol can lie within a larger one. */
 const nearby = 64
 
 /** Symbols sorted by address. */
@@ -78,10 +78,13 @@ const found = (symbol: RawSymbol): Found => ({ name: nameOf(symbol), start: symb
 /** Of symbols with the same address, the best one, chosen as perf does. */
 function best(sorted: readonly RawSymbol[]): RawSymbol[] {
   const chosen: RawSymbol[] = []
+  let same = 0
   for (const symbol of sorted) {
     const last = chosen.at(-1)
-    if (last === undefined || last.start !== symbol.start) chosen.push(symbol)
-    else if (isBetter(symbol, last)) chosen[chosen.length - 1] = symbol
+    if (last === undefined || last.start !== symbol.start) {
+      chosen.push(symbol)
+      same = 0
+    } else if (same++ < nearby && isBetter(symbol, last)) chosen[chosen.length - 1] = symbol
   }
   return chosen
 }

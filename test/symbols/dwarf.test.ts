@@ -129,14 +129,14 @@ describe('lines and inlined functions', () => {
     const missing = [command, ...by].find((program) => !isHere(program))
     const title = `of ${command} ${flags.join(' ')} are those of ${by.join(' and ')}`
     const why = missing === undefined ? '' : ` (${missing} is not installed)`
-    it.skipIf(missing !== undefined)(`${title}${why}`, { timeout: 60_000 }, () => {
+    it.skipIf(missing !== undefined)(`${title}${why}`, { timeout: 120_000 }, () => {
       const path = compile(command, language, flags)
       for (const name of by) compare(readers[name]!, path)
     })
   }
 })
 
-describe('damaged debug information', () => {
+describe('damaged debug information', { timeout: 120_000 }, () => {
   it.each(['-gdwarf-4', '-gdwarf-5'])('of %s has places or none, and nothing else happens', (flag) => {
     const path = compile('c++', 'c++', ['-O2', flag])
     const whole = readFileSync(path)

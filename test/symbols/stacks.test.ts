@@ -21,14 +21,17 @@ static __attribute__((noinline, noipa)) void innermost() { result += syscall(SYS
 __attribute__((noinline, noipa)) void outer() { innermost(); result++; }
 int main() {
   write(1, "ready", 5);
-  for (;;) { outer(); usleep(1000); }
+  for (;;) {
+    outer(); usleep(0);
+    usleep(1000);
+  }
 }
 `
 
 describe('the stack of a system call', () => {
   it('is named from the addresses and from build ids', async () => {
     const program = join(folder, 'caller')
-    const flags = ['-O1', '-fno-omit-frame-pointer', '-Wl,--build-id', '-o', program]
+    const flags = ['-O1', '-g', '-fno-omit-frame-pointer', '-Wl,--build-id', '-o', program]
     execFileSync('cc', [...flags, '-x', 'c', '-'], { input: source })
     const child = spawn(program)
     try {
@@ -56,6 +59,13 @@ describe('the stack of a system call', () => {
 
       const { frames } = object.map<number, { frames: BuildIdFrame[] }>('build_ids').get(0)!
       expect(namesOf(symbols.buildIds(pid, frames))).toEqual(expect.arrayContaining(['outer', 'main']))
+      // Return addresses are those of the instruction after the call, which can be in the next line.
+      const lineIn = (name: string): number | undefined =>
+        symbols.buildIds(pid, frames, { stack: true, lines: true }).find((one) => one.name === name)?.source
+          ?.line
+      const lineOf = (text: string): number => source.split('\n').findIndex((line) => line.includes(text)) + 1
+      expect(lineIn('outer')).toBe(lineOf('void outer()'))
+      expect(lineIn('main')).toBe(lineOf('outer(); usleep'))
     } finally {
       child.kill()
       await once(child, 'close')

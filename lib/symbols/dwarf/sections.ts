@@ -9,7 +9,7 @@ const [ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD] = [1, 2]
 const windowSize = 16_384
 /** Nobody's section is larger once it is unpacked, and a small file must not fill the memory. */
 const mostUnpacked = 1 << 29
-const mostWork = 2 ** 31
+const mostWork = 2 ** 30
 /** A path or a C++ name can be long, but not that long. */
 const longestText = 65_536
 
