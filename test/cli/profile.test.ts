@@ -50,7 +50,8 @@ describe('libbpf-node profile', () => {
       output += text
     })
     const ended = new Promise((resolve) => child.on('close', resolve))
-    setTimeout(() => child.kill('SIGINT'), 2000 * slowness)
+    // It says that it begins, and then takes samples.
+    child.stderr.once('data', () => setTimeout(() => child.kill('SIGINT'), 2000 * slowness))
     expect(await ended).toBe(0)
     const { kind, functions } = JSON.parse(output)
     expect(kind).toBe('cpu')
