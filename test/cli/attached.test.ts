@@ -95,29 +95,34 @@ describe('libbpf-node net', () => {
 })
 
 describe('libbpf-node cgroup', () => {
-  comparesWithBpftool('lists programs as bpftool does, of one cgroup and of a tree', async () => {
-    using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
-    for (const name of ['cgroup_egress', 'cgroup_egress_second'])
-      object.program(name).attachCgroup(cgroup(), { allow: 'multi' })
-    type Row = { id: number; attach_type: string; attach_flags: string; name: string }
-    const short = ({ id, attach_type, attach_flags, name }: Row) => [id, attach_type, attach_flags, name]
-    const ours = await json<Row[]>('cgroup', 'list', cgroup())
-    expect(ours.map(short)).toEqual(bpftoolJson<Row[]>('cgroup', 'list', cgroup()).map(short))
-    expect(ours).toHaveLength(2)
-    type Tree = { cgroup: string; programs: Row[] }[]
-    expect(
-      (await json<Tree>('cgroup', 'tree', cgroup())).map((one) => [one.cgroup, one.programs.map(short)]),
-    ).toEqual(
-      bpftoolJson<Tree>('cgroup', 'tree', cgroup()).map((one) => [one.cgroup, one.programs.map(short)]),
-    )
-    expect(await text('cgroup', 'tree')).toMatch(
-      new RegExp(
-        `^${cgroup()}\n +id +attach type +flags +name\n *\\d+ +cgroup_inet_egress +multi +cgroup_egress$`,
-        'm',
-      ),
-    )
-    expect(await text('cgroup', 'list', cgroup(), 'effective')).toContain('cgroup_egress')
-  })
+  // On older kernels, bpftool fails at the attach types that they do not have.
+  comparesWithBpftool(
+    'lists programs as bpftool does, of one cgroup and of a tree',
+    async () => {
+      using object = loadOnly('attach-net', ['cgroup_egress', 'cgroup_egress_second'])
+      for (const name of ['cgroup_egress', 'cgroup_egress_second'])
+        object.program(name).attachCgroup(cgroup(), { allow: 'multi' })
+      type Row = { id: number; attach_type: string; attach_flags: string; name: string }
+      const short = ({ id, attach_type, attach_flags, name }: Row) => [id, attach_type, attach_flags, name]
+      const ours = await json<Row[]>('cgroup', 'list', cgroup())
+      expect(ours.map(short)).toEqual(bpftoolJson<Row[]>('cgroup', 'list', cgroup()).map(short))
+      expect(ours).toHaveLength(2)
+      type Tree = { cgroup: string; programs: Row[] }[]
+      expect(
+        (await json<Tree>('cgroup', 'tree', cgroup())).map((one) => [one.cgroup, one.programs.map(short)]),
+      ).toEqual(
+        bpftoolJson<Tree>('cgroup', 'tree', cgroup()).map((one) => [one.cgroup, one.programs.map(short)]),
+      )
+      expect(await text('cgroup', 'tree')).toMatch(
+        new RegExp(
+          `^${cgroup()}\n +id +attach type +flags +name\n *\\d+ +cgroup_inet_egress +multi +cgroup_egress$`,
+          'm',
+        ),
+      )
+      expect(await text('cgroup', 'list', cgroup(), 'effective')).toContain('cgroup_egress')
+    },
+    '6.7',
+  )
 
   it('attaches and detaches programs that stay', async () => {
     using object = loadOnly('attach-net', ['cgroup_egress'])
