@@ -5,7 +5,7 @@ import { files } from '../files.mjs'
 /** Tests that do not depend on the kernel or cannot run in a guest. */
 const elsewhere = [
   // Only text, types, files and packages.
-  /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side)|objects\/(shape|linker)|native\/binding)\.test/,
+  /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side|tracing-bpftrace)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties|helpers)\//,
   /^test\/(cli\/(init|types)|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
   // Compiled with the vmlinux.h of the machine that builds.
@@ -14,8 +14,8 @@ const elsewhere = [
   /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
   /^test\/(pictures\/|profile\/(outputs|page)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|lines|xz))/,
-  // Compares with a program of the host, whose version does not depend on the kernel.
-  /^test\/symbols\/perf\.test/,
+  // Compares with programs of the host, whose versions do not depend on the kernel.
+  /^test\/(symbols\/perf|tools\/comparison)\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
