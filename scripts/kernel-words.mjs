@@ -42,9 +42,30 @@ function typeOf(parameter) {
 
 function resultOf({ returns }) {
   if (returns.kind === 'number') return returns.type.name
-  if (returns.kind === 'kernel') return 'Kernel | null'
+  if (returns.kind === 'kernel') return `${structNamed(returns.record)} | null`
   return returns.kind === 'void' ? 'void' : 'never'
 }
+
+/** The structs that the kernel shows to programs, by the names that they have in TypeScript. */
+const shown = {
+  __sk_buff: 'SkBuff',
+  xdp_md: 'XdpFrame',
+  bpf_sock: 'Socket',
+  bpf_tcp_sock: 'TcpSocket',
+  bpf_sock_addr: 'SocketAddress',
+  bpf_sock_ops: 'SocketOps',
+  sk_msg_md: 'SocketMessage',
+  bpf_sk_lookup: 'SocketLookup',
+  sk_reuseport_md: 'ReuseportPacket',
+  bpf_sysctl: 'Sysctl',
+  bpf_cgroup_dev_ctx: 'DeviceAccess',
+  bpf_sockopt: 'SocketOption',
+  bpf_perf_event_data: 'PerfSample',
+  bpf_nf_ctx: 'NetfilterContext',
+  bpf_flow_keys: 'FlowKeys',
+}
+
+const structNamed = (name) => shown[name] ?? `Struct<'${name}'>`
 
 const entries = []
 for (const name of callNames()) {
@@ -65,6 +86,7 @@ for (const name of callNames()) {
 writeFileSync(
   join(root, 'lib/compiler/language/helpers.ts'),
   `// Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
+import type { Socket, TcpSocket } from './contexts.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
 import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
@@ -93,25 +115,6 @@ const { BtfTypes } = await own('../btf/parse.js')
 const { networkOrder } = await own('contexts.js')
 const btf = new BtfTypes(readFileSync('/sys/kernel/btf/vmlinux'))
 
-/** The structs that contexts show, by the names that they have in TypeScript. */
-const shown = {
-  __sk_buff: 'SkBuff',
-  xdp_md: 'XdpFrame',
-  bpf_sock: 'Socket',
-  bpf_tcp_sock: 'TcpSocket',
-  bpf_sock_addr: 'SocketAddress',
-  bpf_sock_ops: 'SocketOps',
-  sk_msg_md: 'SocketMessage',
-  bpf_sk_lookup: 'SocketLookup',
-  sk_reuseport_md: 'ReuseportPacket',
-  bpf_sysctl: 'Sysctl',
-  bpf_cgroup_dev_ctx: 'DeviceAccess',
-  bpf_sockopt: 'SocketOption',
-  bpf_perf_event_data: 'PerfSample',
-  bpf_nf_ctx: 'NetfilterContext',
-  bpf_flow_keys: 'FlowKeys',
-}
-
 function* membersOf(record) {
   for (const member of record.members) {
     if (member.name !== '') yield member
@@ -130,7 +133,7 @@ function wordFor(record, { name, typeId }) {
     case 'ptr': {
       const to = btf.resolve(type.typeId)
       if (to.kind !== 'struct' && to.kind !== 'union') return 'u64'
-      const own = shown[to.name] ?? 'Kernel'
+      const own = structNamed(to.name)
       return ['flow_keys', 'meta', 'state', 'skb'].includes(name) ? own : `${own} | null`
     }
     default:
@@ -156,6 +159,7 @@ const texts = Object.entries(shown).flatMap(([name, word]) => {
 writeFileSync(
   join(root, 'lib/compiler/language/contexts.ts'),
   `// Written by scripts/kernel-words.mjs from the BTF of Linux. Do not edit.
+import type { Struct } from './kernel.js'
 import type { array } from './maps.js'
 import type { be16, be32, Kernel, s32, u8, u16, u32, u64 } from './types.js'
 

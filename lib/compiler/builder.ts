@@ -1,6 +1,7 @@
 // Writes operations: arithmetic with C's rules, conversions, loads and stores.
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import type { AluOperation, Argument, Base, Comparison, Operand, Operation, Reg } from './ir.js'
+import type { CountedLoop } from './outline.js'
 import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
 import { type IntType, integerOf, s32, s64, sizeOf, u32 } from './types.js'
@@ -30,7 +31,9 @@ export const operations: Readonly<Record<string, AluOperation>> = {
   '>>>': 'rsh',
 }
 
-export class Builder {
+const signedOperations: Readonly<Record<string, AluOperation>> = { '>>': 'arsh', '/': 'sdiv', '%': 'smod' }
+
+export abstract class Builder {
   readonly source: Source
   readonly list: Operation[] = []
   /** Where the code that is being written comes from. */
@@ -41,6 +44,8 @@ export class Builder {
   /** The most stack that was in use at once. */
   #most = 0
   readonly slots: Slot[] = []
+  /** Loops that become functions, each one before those around it. */
+  readonly countedLoops: CountedLoop[] = []
 
   constructor(source: Source) {
     this.source = source
@@ -191,7 +196,15 @@ export class Builder {
     return d
   }
 
+  /** Whether all kernels that the program has to load into know the instructions for signs of Linux 6.6. */
+  protected abstract get hasSigns(): boolean
+
   #signExtend(reg: Reg, bytes: number, bits: 32 | 64): Reg {
+    if (this.hasSigns) {
+      const d = this.newReg()
+      this.push({ op: 'sext', bits, from: (bytes * 8) as 8 | 16 | 32, d, a: reg })
+      return d
+    }
     const [shifted, d] = [this.newReg(), this.newReg()]
     const b = { imm: bits - bytes * 8 }
     this.push({ op: 'alu', operation: 'lsh', bits, d: shifted, a: reg, b })
@@ -228,10 +241,10 @@ export class Builder {
     if (right.kind === 'constant') this.#expectRight(operator, right.value, bits, node)
     const b = this.operand(isShift ? right : this.side(right, type, node))
     const isDivision = operation === 'div' || operation === 'mod'
-    if (isDivision && type.signed)
+    if (isDivision && type.signed && !this.hasSigns)
       return { kind: 'number', reg: this.#divideSigned(operation, bits, a, b), type }
     const d = this.newReg()
-    const own = operator === '>>' && type.signed ? 'arsh' : operation
+    const own = type.signed ? (signedOperations[operator] ?? operation) : operation
     this.push({ op: 'alu', operation: own, bits, d, a, b })
     return { kind: 'number', reg: d, type }
   }

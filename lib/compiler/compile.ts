@@ -6,7 +6,8 @@ import { declareAll, declareUsed } from './declarations.js'
 import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { withRegisters } from './hooks/registers.js'
-import { inferMaps } from './infer.js'
+import { expectAllReturned } from './hooks/returns.js'
+import { type Inference, inferMaps } from './infer.js'
 import { irText } from './ir-text.js'
 import { KernelTypes } from './kernel-types.js'
 import { logGlobals, logMaps } from './log.js'
@@ -99,9 +100,10 @@ function targetOf({ arch, oldestKernel }: CompileOptions): Target {
 function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit {
   const target = targetOf(options)
   const types = withRegisters(kernel, target.architecture)
-  const newUnit = (): Unit => new Unit(module, new KernelTypes(types), target)
-  inferMaps(module, (program) => lower(newUnit(), program))
-  return newUnit()
+  inferMaps(module, (program, inference) =>
+    lower(new Unit(module, new KernelTypes(types), target, inference), program),
+  )
+  return new Unit(module, new KernelTypes(types), target)
 }
 
 /** What the compiler makes of a file, to look at: its operations before registers are chosen, or its instructions. */
@@ -125,7 +127,8 @@ export function declarationsFor(sources: readonly Source[], kernel = runningKern
   const programs = sources.flatMap((source) => {
     const module = new Module(source)
     const target = targetOf({})
-    const read = (program: ModuleProgram) => lower(new Unit(module, types, target), program)
+    const read = (program: ModuleProgram, inference?: Inference) =>
+      lower(new Unit(module, types, target, inference), program)
     // A mistake is no reason to declare nothing: it may be just what the declarations help with.
     tolerate(() => inferMaps(module, read))
     for (const program of module.programs) tolerate(() => read(program))
@@ -149,9 +152,11 @@ export function allDeclarations(kernel = runningKernel()): string {
 
 function programOf(unit: Unit, program: ModuleProgram): ProgramDefinition {
   const compiler = lower(unit, program)
+  const { operations, instructions } = finish(compiler, program.node, compiler.calleeStack)
+  expectAllReturned(compiler, operations)
   return {
     section: sectionOf(program),
-    instructions: finish(compiler, program.node, compiler.calleeStack).instructions,
+    instructions,
     type: prototype(cInt, { ctx: pointer(voidType) }),
   }
 }

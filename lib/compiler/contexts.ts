@@ -86,6 +86,7 @@ export function contextMember(
     if (to.kind !== 'struct' && to.kind !== 'union')
       return { kind: 'number', reg: d, type: integerOf(8, false) }
     const common = { reg: d, record: to, ...(!alwaysThere.has(name) && { nullable: true }) }
+    kernel.named.records.add(to)
     if (to.name === 'bpf_flow_keys') return { kind: 'context', reg: d, record: to }
     return shown.has(to.name)
       ? { kind: 'context', ...common }

@@ -1,10 +1,18 @@
 // Declares the kernel's hooks and structs for tsc and editors, from BTF.
 import type { BtfFuncProto, BtfMember } from '../btf/types.js'
 import type { KernelRecord, KernelTypes } from './kernel-types.js'
+import { isSize } from './kfuncs.js'
 import type { ModuleProgram } from './module.js'
 
 /** The interfaces of language/kernel.ts that hooks are added to. */
-const hookKinds = ['Tracepoints', 'TracepointRecords', 'KernelFunctions', 'LsmHooks', 'Iterators'] as const
+const hookKinds = [
+  'Tracepoints',
+  'TracepointRecords',
+  'KernelFunctions',
+  'LsmHooks',
+  'Iterators',
+  'Kfuncs',
+] as const
 type HookKind = (typeof hookKinds)[number]
 
 /** The interface that has the names that a hook takes. Other hooks have no names in BTF. */
@@ -17,9 +25,13 @@ const kindOf: Readonly<Record<string, HookKind>> = {
   fmodRet: 'KernelFunctions',
   kprobe: 'KernelFunctions',
   kretprobe: 'KernelFunctions',
+  fentrySleepable: 'KernelFunctions',
+  fexitSleepable: 'KernelFunctions',
   lsm: 'LsmHooks',
+  lsmSleepable: 'LsmHooks',
   lsmCgroup: 'LsmHooks',
   iter: 'Iterators',
+  iterSleepable: 'Iterators',
 }
 
 /** How many pointers away from hooks and from what programs read a struct may be to be declared. */
@@ -36,6 +48,7 @@ export function declareUsed(kernel: KernelTypes, programs: readonly ModuleProgra
     const kind = kindOf[hook]
     if (kind !== undefined && target !== undefined) declarations.hook(kind, target.name)
   }
+  for (const name of kernel.named.kfuncs) declarations.hook('Kfuncs', name)
   for (const record of kernel.recordsRead()) declarations.record(record)
   return declarations.text('')
 }
@@ -45,6 +58,7 @@ export function declareAll(kernel: KernelTypes): string {
   const declarations = new Declarations(kernel, Number.POSITIVE_INFINITY)
   const { btf } = kernel
   for (const name of kernel.tracepointNames()) declarations.hook('Tracepoints', name)
+  for (const name of kernel.kfuncNames() ?? []) declarations.hook('Kfuncs', name)
   for (const name of btf.names('func')) {
     if (name.startsWith('bpf_lsm_')) declarations.hook('LsmHooks', name.slice(8))
     else if (name.startsWith('bpf_iter_')) declarations.hook('Iterators', name.slice(9))
@@ -82,6 +96,7 @@ class Declarations {
     KernelFunctions: new Map(),
     LsmHooks: new Map(),
     Iterators: new Map(),
+    Kfuncs: new Map(),
   }
   /** How many pointers away each declared record is. */
   readonly #distance = new Map<number, number>()
@@ -130,6 +145,10 @@ class Declarations {
       }
       case 'TracepointRecords':
         return this.#named(this.#kernel.tracepointRecord(name))
+      case 'Kfuncs': {
+        const prototype = this.#kernel.function(name)
+        return prototype && this.#kfunc(prototype)
+      }
       case 'Iterators':
         return this.#named(this.#kernel.record(`bpf_iter__${name}`))
       default: {
@@ -161,6 +180,22 @@ class Declarations {
     return () => {
       const parts = params.map(({ name, typeId }, i) => `${tupleName(name, i)}: ${this.#type(typeId)}`)
       return `[${parts.join(', ')}]`
+    }
+  }
+
+  /** What is passed in memory can be anything, and a result that points to a struct may be null. */
+  #kfunc(prototype: BtfFuncProto): () => string {
+    const { btf } = this.#kernel
+    const { params, returnTypeId } = prototype
+    this.#reached(returnTypeId)
+    return () => {
+      const named = params.flatMap(({ name, typeId }, i) => {
+        if (isSize(this.#kernel, prototype, i)) return []
+        const isPointer = btf.resolve(typeId).kind === 'ptr'
+        return [`${tupleName(name, i)}: ${isPointer ? 'unknown' : this.#type(typeId)}`]
+      })
+      const result = this.#type(returnTypeId)
+      return `(${named.join(', ')}) => ${result}${btf.resolve(returnTypeId).kind === 'ptr' ? ' | null' : ''}`
     }
   }
 

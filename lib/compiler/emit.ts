@@ -90,9 +90,14 @@ class Emitter {
         const [d, a] = [this.#reg(operation.d), this.#reg(operation.a)]
         return [...(d === a ? [] : [asm.mov(d, a)]), asm.be(d, operation.bits)]
       }
+      case 'sext': {
+        const [d, a] = [this.#reg(operation.d), this.#reg(operation.a)]
+        const { from, bits } = operation
+        return [bits === 32 && from < 32 ? asm.movsx32(d, a, from as 8 | 16) : asm.movsx(d, a, from)]
+      }
       case 'load': {
-        const load = asm.ldx(
-          sizeNamed(operation.size),
+        const load = (operation.isSigned ? asm.ldxsx : (asm.ldx as typeof asm.ldxsx))(
+          sizeNamed(operation.size) as 'u32',
           this.#reg(operation.d),
           this.#base(operation.base),
           operation.offset,
@@ -103,11 +108,11 @@ class Emitter {
         const size = sizeNamed(operation.size)
         const base = this.#base(operation.base)
         const value = this.#operand(operation.value)
-        return [
+        const store =
           typeof value === 'number'
             ? asm.st(size, base, operation.offset, value)
-            : asm.stx(size, base, operation.offset, value),
-        ]
+            : asm.stx(size, base, operation.offset, value)
+        return [{ ...store, ...(operation.core && { core: operation.core }) }]
       }
       case 'atomicAdd': {
         const size = operation.size === 8 ? 'u64' : 'u32'

@@ -4,9 +4,10 @@ import { operations } from './builder.js'
 import { builtins } from './builtins.js'
 import { callHelper, helperNamed } from './helpers/call.js'
 import { isIterator, iteratorMethods } from './hooks/iterators.js'
+import { actions } from './hooks/returns.js'
+import { expectKnown } from './infer.js'
 import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
-import { NF, SK, TC, XDP } from './language.js'
 import { isLog, log } from './log.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
@@ -19,9 +20,6 @@ import { textComparison } from './text.js'
 import { cTypeOf, integers, sizeOf, type Type, u64 } from './types.js'
 import type { Scope, Value, Variable } from './values.js'
 import { describeValue } from './values.js'
-
-/** What programs that see packets return. */
-const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC, SK, NF }
 
 /** What a function that the kernel calls gets in one of its registers. */
 export type CallbackParameter = (reg: Reg, inner: ExpressionCompiler) => Omit<Variable, 'mutable'>
@@ -110,7 +108,10 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
   #name(node: ast.Identifier, scope: Scope): Value {
     const { name } = node
     const variable = scope.get(name)
-    if (variable !== undefined) return variable.value
+    if (variable !== undefined) {
+      expectKnown(variable.value)
+      return variable.value
+    }
     const constant = this.module.constants.get(name)
     if (constant !== undefined) return { kind: 'constant', value: constant }
     const map = this.module.maps.get(name)

@@ -1,4 +1,5 @@
 // From operations to instructions: what is the same for programs and for the functions that they call.
+import { pointer, voidType } from '../asm/c-types.js'
 import type { Instruction } from '../asm/instruction.js'
 import { allocate } from './allocate.js'
 import { stackSize } from './builder.js'
@@ -7,7 +8,10 @@ import { expectAllAllowed } from './helpers/allowed.js'
 import type { Operation } from './ir.js'
 import type { KernelMemory } from './kernel-memory.js'
 import { optimize } from './optimize.js'
+import { type LoopFunction, outlineLoops } from './outline.js'
 import type { Located } from './source.js'
+import { functionType } from './subprograms.js'
+import { cTypeOf, s64, u32 } from './types.js'
 
 /** The kernel counts the stack of a function in steps of this many bytes. */
 const stackStep = 32
@@ -15,17 +19,20 @@ const stackStep = 32
 /**
  * Optimizes a function, chooses its registers and makes its instructions.
  *
- * @param calleeStack - bytes that the functions which it calls need
+ * @param ownCalleeStack - bytes that the functions which it calls need
  * @param isChecked - false for functions that the compiler writes for all kernels
  */
 export function finish(
   builder: KernelMemory,
   node: Located,
-  calleeStack: number,
+  ownCalleeStack: number,
   isChecked = true,
 ): { operations: readonly Operation[]; instructions: readonly Instruction[]; stack: number } {
-  const operations = optimize(builder.list, builder.slots, builder.newReg)
+  const { list, functions } = outlined(builder)
+  const operations = optimize(list, builder.slots, builder.newReg)
   if (isChecked) expectAllAllowed(builder, operations)
+  let calleeStack = ownCalleeStack
+  for (const one of functions) calleeStack = addLoop(builder, one, calleeStack, isChecked)
   const allocation = allocate(operations, builder.newReg, builder.newSpill)
   const stack = Math.max(1, Math.ceil(builder.stack / stackStep)) * stackStep + calleeStack
   if (calleeStack > 0 && stack > stackSize) {
@@ -36,4 +43,45 @@ export function finish(
     )
   }
   return { operations, instructions: emit(allocation, builder.source), stack }
+}
+
+/** The function without the loops that become functions of their own. */
+function outlined(builder: KernelMemory): { list: readonly Operation[]; functions: readonly LoopFunction[] } {
+  const { list, countedLoops, unit, program } = builder
+  if (countedLoops.length === 0) return { list, functions: [] }
+  const found = outlineLoops(list, countedLoops, {
+    newReg: builder.newReg,
+    newSlot: builder.newSpill,
+    newName: () => `${program.name}__loop${unit.newLoop()}`,
+  })
+  return { list: found.operations, functions: found.functions }
+}
+
+/** Adds the function of a loop, and returns the stack that all of them need so far: one may call another. */
+function addLoop(
+  builder: KernelMemory,
+  { name, operations: list }: LoopFunction,
+  calleeStack: number,
+  isChecked: boolean,
+): number {
+  const { newReg, source, unit } = builder
+  const operations = optimize(list, [], newReg)
+  if (isChecked) expectAllAllowed(builder, operations)
+  let own = 0
+  const allocation = allocate(operations, newReg, () => {
+    own += 8
+    return -own
+  })
+  const stack = Math.max(1, Math.ceil(own / stackStep)) * stackStep + calleeStack
+  const type = functionType(s64, { round: cTypeOf(u32), stack: pointer(voidType) })
+  unit.functions.set(name, {
+    name,
+    type,
+    operations,
+    instructions: emit(allocation, source),
+    stack,
+    after: new Map(),
+    source: name,
+  })
+  return stack
 }

@@ -3,6 +3,7 @@ import { pointer, voidType } from '../asm/c-types.js'
 import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
+import { expectOwnConstant, expectReturned } from './hooks/returns.js'
 import type { Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
 import type { FunctionNode } from './module.js'
@@ -56,6 +57,7 @@ export abstract class CallCompiler extends LoopCompiler {
       this.source.fail(node, 'this function returns nothing: its type is void')
     const value = node === undefined ? { kind: 'constant' as const, value: 0n } : this.rvalue(node, scope)
     const result = this.expectNumeric(value, node ?? at)
+    if (returns === undefined && node !== undefined) this.#expectKnown(node, scope)
     // Helpers return 64 bits, and the kernel takes the lower half of what programs return.
     const isHelpers = returns === undefined && result.kind === 'number' && result.type === s64
     const number = this.convert(result, type ?? s32, node ?? at, isHelpers)
@@ -73,6 +75,17 @@ export abstract class CallCompiler extends LoopCompiler {
     }
     this.push({ op: 'move', d: returns.reg, s: reg, bits: 64 })
     this.jump(returns.label)
+  }
+
+  /** Refuses a constant that the hook of the program has no meaning for, also on one side of a choice. */
+  #expectKnown(node: ast.Expression, scope: Scope): void {
+    if (node.type === 'ConditionalExpression') {
+      for (const side of [node.consequent, node.alternate]) this.#expectKnown(side, scope)
+      return
+    }
+    expectOwnConstant(this, node)
+    const constant = this.constantOf(node, scope)
+    if (constant !== undefined) expectReturned(this, constant, node)
   }
 
   protected override callFunction(

@@ -2,9 +2,10 @@
 import type { ExpressionCompiler } from './expressions.js'
 import { mapKinds } from './maps/kinds.js'
 import type { Module, ModuleMap, ModuleProgram } from './module.js'
+import { CompileError } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, integers, type StructType, structOf, type Type } from './types.js'
-import { describeValue, type Scope } from './values.js'
+import { describeValue, type Scope, type Value } from './values.js'
 
 /** Bytes of a text whose length nothing says. */
 const textLength = 128
@@ -19,22 +20,74 @@ const texts: Readonly<Record<string, number>> = {
 /** A program reads a map before any of those that were looked at puts something into it. */
 class NotInferredYet extends Error {}
 
+/**
+ * What is known of a program while the types of maps are found. Statements that need a type which is not known yet are left out, and what stands in them
+ * is looked at alone: a program may read a map before it writes it.
+ */
+export class Inference {
+  /** Something was left out, so what looks like a mistake need not be one. */
+  isPartial = false
+
+  /** Whether a statement is left out because of an error. */
+  leavesOut(error: unknown): boolean {
+    if (error instanceof NotInferredYet) this.isPartial = true
+    return this.isPartial && (error instanceof NotInferredYet || error instanceof CompileError)
+  }
+}
+
+/** The value of a name whose declaration was left out. */
+export const unknownYet: Value = { kind: 'void' }
+
+/** Refuses what is not known yet. */
+export function expectKnown(value: Value): void {
+  if (value === unknownYet) throw new NotInferredYet()
+}
+
+/** The names that a statement declares, and the statements in it. */
+export function partsOf(node: ast.Statement): { names: string[]; statements: ast.Statement[] } {
+  const names: string[] = []
+  const statements: ast.Statement[] = []
+  for (const child of Object.values(node) as unknown[]) {
+    for (const one of (Array.isArray(child) ? child : [child]) as (ast.Node | null)[]) {
+      if (one?.type === 'VariableDeclarator') names.push(...namesIn(one.id))
+      else if (one?.type === 'VariableDeclaration')
+        names.push(...one.declarations.flatMap(({ id }) => namesIn(id)))
+      else if (one?.type === 'SwitchCase') statements.push(...one.consequent)
+      else if (one && /(Statement|Declaration)$/.test(one.type)) statements.push(one as ast.Statement)
+    }
+  }
+  return { names, statements }
+}
+
+function namesIn(node: ast.Node): string[] {
+  if (node.type === 'Identifier') return [node.name]
+  if (node.type !== 'ObjectPattern') return []
+  return node.properties.flatMap((one) => (one.type === 'ObjectProperty' ? namesIn(one.value) : []))
+}
+
 /** Compiles the programs for nothing but the types of the values that they put into maps. */
-export function inferMaps(module: Module, compile: (program: ModuleProgram) => void): void {
+export function inferMaps(
+  module: Module,
+  compile: (program: ModuleProgram, inference: Inference) => void,
+): void {
   const untyped = (): ModuleMap[] => [...module.maps.values()].filter(({ isInferred }) => isInferred)
   for (let left = untyped(); left.length > 0; left = untyped()) {
     for (const program of module.programs) {
+      const inference = new Inference()
       try {
-        compile(program)
+        compile(program, inference)
       } catch (error) {
-        if (!(error instanceof NotInferredYet)) throw error
+        if (!inference.leavesOut(error)) throw error
       }
     }
     if (untyped().length < left.length) continue
     const { node, name, kind } = left[0]!
+    const isWritten = new RegExp(`\\b${name}\\.(set|setNew|setExisting|add|emit)\\(`).test(module.source.text)
     module.source.fail(
       node,
-      `no program puts anything into '${name}', so its types are not known`,
+      isWritten
+        ? `what programs put into '${name}' does not say what its types are`
+        : `no program puts anything into '${name}', so its types are not known`,
       `Write them: ${kind}<${kind === 'ringbuf' ? 'Event' : 'u32, u64'}>(...).`,
     )
   }
@@ -69,7 +122,7 @@ function inferTypes(
     found = { records: [typeOf(first, 'event') as StructType] }
   } else {
     const value = map.value ?? (name === 'add' ? integers.u64! : undefined)
-    if (value === undefined && name !== 'set') throw new NotInferredYet()
+    if (value === undefined && !name.startsWith('set')) throw new NotInferredYet()
     found = { key: map.key ?? typeOf(first!, 'key'), value: value ?? typeOf(second!, 'value') }
   }
   const result = { ...map, ...found, isInferred: false }

@@ -54,6 +54,7 @@ export function interference(blocks: readonly Block[], weights: ReadonlyMap<Bloc
       case 'alu':
       case 'neg':
       case 'be':
+      case 'sext':
         like(operation.d, operation.a, weight)
         break
       case 'param':

@@ -13,6 +13,8 @@ const signs = {
   lsh: '<<',
   rsh: '>>>',
   arsh: '>>',
+  sdiv: 's/',
+  smod: 's%',
 } as const
 
 const comparisons = {
@@ -66,8 +68,10 @@ function line(operation: Operation): string {
       return `${d}-${register(operation.a)}${bits}`
     case 'be':
       return `${d}be${operation.bits} ${register(operation.a)}`
+    case 'sext':
+      return `${d}s${operation.from} ${register(operation.a)}${bits}`
     case 'load':
-      return `${d}${place(operation.base, operation.offset, operation.size)}${core}`
+      return `${d}${operation.isSigned ? 'signed ' : ''}${place(operation.base, operation.offset, operation.size)}${core}`
     case 'store':
       return `${place(operation.base, operation.offset, operation.size)} = ${operand(operation.value)}`
     case 'atomicAdd':

@@ -21,6 +21,9 @@ export type AluOperation =
   | 'lsh'
   | 'rsh'
   | 'arsh'
+  /** Division and remainder of numbers with a sign. (Linux 6.6) */
+  | 'sdiv'
+  | 'smod'
 export type Comparison = 'eq' | 'ne' | 'gt' | 'ge' | 'lt' | 'le' | 'sgt' | 'sge' | 'slt' | 'sle' | 'set'
 
 /** What holds where a comparison does not. There is none for `set`. */
@@ -66,12 +69,22 @@ export type Operation =
     })
   | (Common & { readonly op: 'neg'; readonly bits: 32 | 64; readonly d: Reg; readonly a: Reg })
   | (Common & { readonly op: 'be'; readonly bits: 16 | 32 | 64; readonly d: Reg; readonly a: Reg })
+  /** Extends the sign of the low bits; the bits above 32 are zero if the result has 32. (Linux 6.6) */
+  | (Common & {
+      readonly op: 'sext'
+      readonly bits: 32 | 64
+      readonly from: 8 | 16 | 32
+      readonly d: Reg
+      readonly a: Reg
+    })
   | (Common & {
       readonly op: 'load'
       readonly d: Reg
       readonly base: Base
       readonly offset: number
       readonly size: number
+      /** The sign is extended to 64 bits. (Linux 6.6) */
+      readonly isSigned?: true
     })
   | (Common & {
       readonly op: 'store'
@@ -100,6 +113,8 @@ export type Operation =
       readonly d: Reg | undefined
       readonly callee: Callee
       readonly args: readonly Argument[]
+      /** Places on the stack that the callee reads and writes, although no argument points to them. */
+      readonly reaches?: readonly number[]
     })
   | (Common & { readonly op: 'jump'; readonly to: string })
   | (Common & {
@@ -140,6 +155,7 @@ export function read(operation: Operation): Reg[] {
       return 'reg' in operation.b ? [operation.a, operation.b.reg] : [operation.a]
     case 'neg':
     case 'be':
+    case 'sext':
       return [operation.a]
     case 'load':
       return regOf(operation.base)
@@ -175,6 +191,7 @@ export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: R
       return { ...operation, a: map(operation.a), b: operand(operation.b), d: to(operation.d) }
     case 'neg':
     case 'be':
+    case 'sext':
       return { ...operation, a: map(operation.a), d: to(operation.d) }
     case 'load':
       return { ...operation, base: base(operation.base), d: to(operation.d) }
@@ -199,7 +216,7 @@ export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: R
 
 /** Whether an operation can be left out when nobody reads what it writes. */
 export function isPure({ op }: Operation): boolean {
-  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'load', 'frame', 'symbol'].includes(op)
+  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'sext', 'load', 'frame', 'symbol'].includes(op)
 }
 
 /** Whether control never goes on to the next operation. */

@@ -31,6 +31,10 @@ export abstract class KernelMemory extends Builder {
     this.program = program
   }
 
+  protected override get hasSigns(): boolean {
+    return this.unit.has('6.6')
+  }
+
   /** The program's context, for a helper that takes it. */
   contextFor(node: Located): Reg {
     return (

@@ -47,6 +47,8 @@ export class KernelTypes {
   readonly btf: BtfTypes
   #kfuncs: Set<string> | undefined
   readonly #twins = new Map<number, Twin>()
+  /** The records and functions of the kernel that a program has named, to be declared for tsc, also if it made a mistake with them. */
+  readonly named = { records: new Set<KernelRecord>(), kfuncs: new Set<string>() }
 
   constructor(btf: BtfTypes) {
     this.btf = btf
@@ -101,9 +103,17 @@ export class KernelTypes {
     return prototype?.kind === 'func_proto' ? prototype : undefined
   }
 
-  /** The records of which members were read. */
+  /** The record by its name, which a program gets a pointer to. */
+  recordFor(name: string): KernelRecord | undefined {
+    const record = this.record(name)
+    if (record !== undefined) this.named.records.add(record)
+    return record
+  }
+
+  /** The records of which members were read, or could have been. */
   recordsRead(): KernelRecord[] {
-    return [...this.#twins.keys()].map((id) => this.btf.type(id) as KernelRecord)
+    const read = [...this.#twins.keys()].map((id) => this.btf.type(id) as KernelRecord)
+    return [...new Set([...read, ...this.named.records])]
   }
 
   /** A member of a record, also of anonymous structs and unions in it. */

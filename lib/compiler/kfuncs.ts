@@ -45,6 +45,7 @@ export function callKfunc(
   expectNoLock(compiler, node, scope)
   const prototype = prototypeOf(compiler, name, property)
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
+  kernel.named.kfuncs.add(name)
   const given = [...(node.arguments as readonly ast.Expression[])]
   const wanted = prototype.params.filter((_, i) => !isSize(kernel, prototype, i))
   if (given.length !== wanted.length) {
@@ -100,7 +101,7 @@ function prototypeOf({ kernel, source }: ExpressionCompiler, name: string, node:
 }
 
 /** Whether a parameter is the size of the memory in front of it: `data__sz` behind `data`. */
-function isSize({ btf }: KernelTypes, { params }: BtfFuncProto, index: number): boolean {
+export function isSize({ btf }: KernelTypes, { params }: BtfFuncProto, index: number): boolean {
   return (
     index > 0 && /__szk?$/.test(params[index]!.name) && btf.resolve(params[index - 1]!.typeId).kind === 'ptr'
   )

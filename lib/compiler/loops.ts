@@ -1,11 +1,13 @@
 // Loops and switch. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
+import type { NumericValue } from './builder.js'
 import { ConditionCompiler } from './conditions.js'
-import type { Reg } from './ir.js'
+import type { Operand, Reg } from './ir.js'
 import { numberIterator } from './iterators.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, s32, u32 } from './types.js'
 import {
+  type ConstantValue,
   type NumberValue,
   owedOf,
   type PointerState,
@@ -34,6 +36,16 @@ export interface Breakable {
 }
 
 type Limit = ast.BinaryExpression
+
+/** A case of a switch, with the code that it goes to. */
+interface Case {
+  readonly constant: ConstantValue
+  readonly label: string
+  readonly node: ast.Node
+}
+
+/** So many cases are compared one after the other. */
+const fewCases = 4
 
 export abstract class LoopCompiler extends ConditionCompiler {
   protected loops: Breakable[] = []
@@ -112,6 +124,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
     this.condition(node.test, scope, end, false)
     this.jump(top)
     this.label(end)
+    if (counter !== undefined) this.#finished(top, end)
     counter?.leave()
     return false
   }
@@ -153,14 +166,16 @@ export abstract class LoopCompiler extends ConditionCompiler {
     update()
     this.jump(top)
     this.label(end)
+    this.#finished(top, end)
     counter.leave()
   }
 
   /** What ends a loop after 8 million rounds, whatever its condition says. */
   #counter(node: ast.Node, end: string): { round: () => void; leave: () => void } {
-    if (this.unit.has('6.9')) return { round: () => this.push({ op: 'mayGoto', to: end }), leave: () => {} }
+    if (this.unit.has('6.9') || this.#usesFunctions)
+      return { round: () => this.push({ op: 'mayGoto', to: end }), leave: () => {} }
     this.expectKernel(
-      '6.4',
+      '5.17',
       node,
       'a loop whose end the kernel has to find',
       'Write for (const i of range(100)) { ... }, and leave it with break.',
@@ -172,6 +187,16 @@ export abstract class LoopCompiler extends ConditionCompiler {
         this.push({ op: 'branch', comparison: 'eq', bits: 64, a: iterator.next(), b: { imm: 0 }, to: end }),
       leave: iterator.destroy,
     }
+  }
+
+  /** Whether the oldest kernel has bpf_loop, and no iterators yet. */
+  get #usesFunctions(): boolean {
+    return this.unit.has('5.17') && !this.unit.has('6.4')
+  }
+
+  /** A loop that is finished becomes a function, if the kernel counts its rounds by calling one. */
+  #finished(top: string, end: string, rounds: Operand = { imm: mostCounted }): void {
+    if (this.#usesFunctions) this.countedLoops.push({ top, end, rounds })
   }
 
   #iterator(start: Parameters<LoopCompiler['inReg']>[0], end: Parameters<LoopCompiler['inReg']>[0]) {
@@ -244,8 +269,8 @@ export abstract class LoopCompiler extends ConditionCompiler {
     const [count, most] = right.arguments as ast.Expression[]
     if (count === undefined || right.arguments.length > 2)
       this.source.fail(right, 'range needs its number of rounds', 'Write range(10), or range(n, 64).')
-    const rounds = this.#constantOf(count, outer)
-    const limit = most === undefined ? undefined : this.#constantOf(most, outer)
+    const rounds = this.constantOf(count, outer)
+    const limit = most === undefined ? undefined : this.constantOf(most, outer)
     if (most !== undefined && limit === undefined)
       this.source.fail(most, 'the second argument of range is the most rounds, a constant')
     const bound = rounds ?? limit
@@ -262,7 +287,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
     return false
   }
 
-  #constantOf(node: ast.Expression, scope: Scope): bigint | undefined {
+  protected constantOf(node: ast.Expression, scope: Scope): bigint | undefined {
     const value = node.type === 'Identifier' ? scope.get(node.name)?.value : undefined
     return value?.kind === 'constant' ? value.value : this.module.constant(node)
   }
@@ -307,14 +332,26 @@ export abstract class LoopCompiler extends ConditionCompiler {
     label: string | undefined,
   ): void {
     this.expectKernel(
-      '6.4',
+      '5.17',
       count,
       'a range whose end is not a constant',
       `Say how many rounds there are at most: range(${this.text(count)}, 64).`,
     )
     const rounds = this.#atMost(this.convert(this.numeric(count, scope), u32, count), mostCounted)
-    const iterator = this.#iterator({ kind: 'constant', value: 0n }, rounds)
     const [top, end] = [this.newLabel(), this.newLabel()]
+    if (this.#usesFunctions) {
+      const reg = this.newReg()
+      this.label(top)
+      this.push({ op: 'mayGoto', to: end })
+      this.push({ op: 'param', d: reg, index: 0 })
+      scope.set(name, { value: { kind: 'number', reg: this.#low(reg), type: u32 }, mutable: false })
+      this.#body(node.body, scope, { end, next: top, label })
+      this.jump(top)
+      this.label(end)
+      this.#finished(top, end, { reg: rounds.reg })
+      return
+    }
+    const iterator = this.#iterator({ kind: 'constant', value: 0n }, rounds)
     this.label(top)
     const place = iterator.next()
     this.push({ op: 'branch', comparison: 'eq', bits: 64, a: place, b: { imm: 0 }, to: end })
@@ -325,6 +362,12 @@ export abstract class LoopCompiler extends ConditionCompiler {
     this.jump(top)
     this.label(end)
     iterator.destroy()
+  }
+
+  #low(s: Reg): Reg {
+    const d = this.newReg()
+    this.push({ op: 'move', d, s, bits: 32 })
+    return d
   }
 
   #atMost(value: ReturnType<LoopCompiler['convert']>, most: number): NumberValue {
@@ -376,6 +419,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
     const exits: Scope[] = []
     const labels = node.cases.map(() => this.newLabel())
     const seen = new Set<bigint>()
+    const tests: Case[] = []
     for (const [i, one] of node.cases.entries()) {
       if (!one.test) continue
       this.at = one.test.start ?? this.at
@@ -383,10 +427,10 @@ export abstract class LoopCompiler extends ConditionCompiler {
       if (constant.kind !== 'constant') this.source.fail(one.test, 'a case is a constant number')
       if (seen.has(constant.value)) this.source.fail(one.test, `the case ${constant.value} stands here twice`)
       seen.add(constant.value)
-      this.compare('eq', value, constant, labels[i]!, one.test)
+      tests.push({ constant, label: labels[i]!, node: one.test })
     }
     const byDefault = node.cases.findIndex(({ test }) => !test)
-    this.jump(byDefault < 0 ? end : labels[byDefault]!)
+    this.#choose(value, tests, byDefault < 0 ? end : labels[byDefault]!)
     if (byDefault < 0) exits.push(new Map(outer))
     this.loops.push({ end, next: undefined, scope: outer, label, exits })
     let through: Scope | undefined
@@ -404,6 +448,41 @@ export abstract class LoopCompiler extends ConditionCompiler {
     this.label(end)
     this.#join(outer, new Map(outer), exits, node)
     return exits.length === 0
+  }
+
+  /** Goes to the case of a number. Many cases are a tree of comparisons, so that none is far from its top. */
+  #choose(value: NumericValue, cases: readonly Case[], otherwise: string): void {
+    const types = new Set(cases.map(({ constant }) => this.common(value, constant)))
+    const [type] = types
+    if (cases.length <= fewCases || type === undefined || types.size > 1) {
+      for (const { constant, label, node } of cases) {
+        this.at = node.start ?? this.at
+        this.compare('eq', value, constant, label, node)
+      }
+      this.jump(otherwise)
+      return
+    }
+    const seen = new Set<bigint>()
+    const sorted = cases
+      .map((one) => ({ ...one, constant: this.convert(one.constant, type, one.node, true) as ConstantValue }))
+      // Cut to the type of the switch, a later case may be the same as one before it.
+      .filter(({ constant }) => !seen.has(constant.value) && seen.add(constant.value))
+      .sort((a, b) => (a.constant.value < b.constant.value ? -1 : 1))
+    this.#chooseSorted(value, sorted, otherwise)
+  }
+
+  #chooseSorted(value: NumericValue, cases: readonly Case[], otherwise: string): void {
+    if (cases.length <= fewCases) {
+      this.#choose(value, cases, otherwise)
+      return
+    }
+    const middle = cases.length >> 1
+    const { constant, node } = cases[middle]!
+    const upper = this.newLabel()
+    this.compare('ge', value, constant, upper, node)
+    this.#chooseSorted(value, cases.slice(0, middle), otherwise)
+    this.label(upper)
+    this.#chooseSorted(value, cases.slice(middle), otherwise)
   }
 
   /** What is known about pointers where several ways meet. */

@@ -3,6 +3,7 @@ import { isZero } from './assignments.js'
 import { know } from './conditions.js'
 import { readFlavor } from './flavors.js'
 import { CallCompiler } from './functions.js'
+import { partsOf, unknownYet } from './infer.js'
 import type { FunctionNode } from './module.js'
 import { notInKernel } from './not-in-kernel.js'
 import type { Located } from './source.js'
@@ -49,7 +50,7 @@ export class FunctionCompiler extends CallCompiler {
         if (ends) this.source.fail(statement, 'this is never reached')
         // What a declaration puts on the stack stays until the end of its block.
         const isDeclaration = statement.type === 'VariableDeclaration'
-        const compile = (): boolean => this.statement(statement, scope)
+        const compile = (): boolean => this.#statementOrParts(statement, scope)
         ends = isDeclaration ? compile() : this.within(compile)
       }
       return ends
@@ -61,6 +62,21 @@ export class FunctionCompiler extends CallCompiler {
       if (inner !== undefined && inner.value === variable.value) outer.set(name, inner)
     }
     return ends
+  }
+
+  /** While the types of maps are looked for, the parts of a statement if it cannot be compiled as a whole yet. */
+  #statementOrParts(node: ast.Statement, scope: Scope): boolean {
+    const { inference } = this.unit
+    if (inference === undefined) return this.statement(node, scope)
+    try {
+      return this.statement(node, scope)
+    } catch (error) {
+      if (!inference.leavesOut(error)) throw error
+      const { names, statements } = partsOf(node)
+      for (const name of names) scope.set(name, { value: unknownYet, mutable: true })
+      for (const one of statements) this.block([one], new Map(scope))
+      return false
+    }
   }
 
   protected override statement(node: ast.Statement, scope: Scope): boolean {

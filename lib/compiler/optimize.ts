@@ -21,7 +21,30 @@ export function optimize(
     const removed = removeUnused(blocks, places)
     if (!propagation.changed && !threaded && !removed) break
   }
-  return toList(merge(inOrder(skipEmpty(shareEnds(blocks)))))
+  const result = merge(inOrder(skipEmpty(shareEnds(blocks))))
+  extendLoads(result)
+  return toList(result)
+}
+
+/** Loads with their sign what is extended to 64 bits right behind the load. */
+function extendLoads(blocks: readonly Block[]): void {
+  const reads = new Map<Reg, number>()
+  const count = (reg: Reg): unknown => reads.set(reg, (reads.get(reg) ?? 0) + 1)
+  for (const block of blocks) for (const reg of [...block.ops.flatMap(read), ...endReads(block)]) count(reg)
+  for (const block of blocks) {
+    block.ops = block.ops.flatMap((operation, i): Operation[] => {
+      const [before, next] = [block.ops[i - 1], block.ops[i + 1]]
+      if (isExtended(before, operation, reads)) return []
+      if (next?.op !== 'sext' || operation.op !== 'load' || !isExtended(operation, next, reads))
+        return [operation]
+      return [{ ...operation, d: next.d, isSigned: true }]
+    })
+  }
+}
+
+function isExtended(load: Operation | undefined, sext: Operation, reads: ReadonlyMap<Reg, number>): boolean {
+  if (load?.op !== 'load' || sext.op !== 'sext' || load.core !== undefined) return false
+  return sext.bits === 64 && sext.a === load.d && sext.from === load.size * 8 && reads.get(load.d) === 1
 }
 
 /** One place where the function returns, so that ways to it that do the same can be one. */

@@ -231,6 +231,16 @@ export class Propagation {
         const { d, at, bits } = operation
         return value === undefined ? operation : { op: 'const', d, value: BigInt.asUintN(bits, -value), at }
       }
+      case 'sext': {
+        const value = this.#value(operation.a)
+        const { d, at, bits, from } = operation
+        if (value !== undefined)
+          return { op: 'const', d, value: BigInt.asUintN(bits, BigInt.asIntN(from, value)), at }
+        // A sign that was extended before, to 32 bits.
+        const def = this.#def(operation.a)
+        if (def?.op === 'sext' && from === 32) return { ...operation, a: def.a, from: def.from }
+        return operation
+      }
       case 'be': {
         // Swapped twice, a number is what it was.
         const def = this.#def(operation.a)
@@ -269,6 +279,7 @@ export class Propagation {
   #low(reg: Reg, bits: number): Reg {
     const def = this.#def(reg)
     if (def?.op === 'move' && def.bits === 32 && bits <= 32) return this.#low(def.s, bits)
+    if (def?.op === 'sext' && bits <= def.from) return this.#low(def.a, bits)
     if (def?.op !== 'alu' || !('imm' in def.b) || def.core !== undefined) return reg
     const mask = (1n << BigInt(bits)) - 1n
     const isCut = def.operation === 'and' && (BigInt(def.b.imm) & mask) === mask && bits <= def.bits
@@ -311,7 +322,10 @@ export class Propagation {
     const left = this.#value(operation.a)
     const right = 'reg' in operation.b ? this.#value(operation.b.reg) : BigInt(operation.b.imm)
     if (left !== undefined && right !== undefined) {
-      const value = alu(aluOperations[operation.operation], bits, left, right, 0)
+      const isSigned = operation.operation === 'sdiv' || operation.operation === 'smod'
+      const name = { sdiv: 'div' as const, smod: 'mod' as const }[operation.operation as string]
+      const code = aluOperations[name ?? (operation.operation as keyof typeof aluOperations)]
+      const value = alu(code, bits, left, right, isSigned ? 1 : 0)
       return { op: 'const', d, value, at }
     }
     const low = bits === 32 ? this.#low(operation.a, 32) : operation.a
@@ -407,6 +421,7 @@ export class Propagation {
       case 'load':
         return operation.size * 8
       case 'neg':
+      case 'sext':
         return operation.bits
       case 'move':
         return Math.min(operation.bits, this.#bitsOf(operation.s))
@@ -557,6 +572,8 @@ function keyOf(operation: Operation): string | undefined {
     case 'neg':
     case 'be':
       return `${operation.op}${operation.bits} ${operation.a}`
+    case 'sext':
+      return `sext${operation.bits} ${operation.from} ${operation.a}`
     case 'move':
       return operation.bits === 32 ? `cut ${operation.s}` : undefined
     case 'frame':

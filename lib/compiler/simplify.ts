@@ -91,6 +91,14 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
       if (unsigned === 1n) return own
       if (power !== undefined) return by('rsh', power)
       break
+    case 'sdiv':
+      if (unsigned === 0n) return zero
+      if (unsigned === 1n) return own
+      break
+    case 'smod':
+      if (unsigned === 0n) return own
+      if (unsigned === 1n) return zero
+      break
     case 'mod':
       if (unsigned === 0n) return own
       if (power !== undefined && fits(unsigned - 1n)) return by('and', Number(unsigned - 1n))

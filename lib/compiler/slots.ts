@@ -22,8 +22,10 @@ export class Slots {
     for (const { ops } of blocks) {
       for (const operation of ops) {
         if (operation.op === 'frame') this.#share(operation.offset)
-        if (operation.op === 'call')
+        if (operation.op === 'call') {
           for (const arg of operation.args) if ('frame' in arg) this.#share(arg.frame)
+          for (const offset of operation.reaches ?? []) this.#share(offset)
+        }
         const isRead = operation.op === 'load' || operation.op === 'atomicAdd'
         const area = isRead && operation.base === 'frame' ? this.#at(operation.offset) : undefined
         if (area !== undefined) area.isRead = true

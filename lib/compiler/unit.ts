@@ -2,6 +2,7 @@
 
 import type { PrototypeType } from '../asm/c-types.js'
 import type { ExternDefinition, GlobalDefinition } from '../asm/object-writer.js'
+import type { Inference } from './infer.js'
 import type { KernelTypes } from './kernel-types.js'
 import type { Module } from './module.js'
 import type { CompiledFunction } from './subprograms.js'
@@ -19,10 +20,14 @@ export class Unit {
 
   /** The places that log, by their names in the object. */
   readonly logs = new Map<string, GlobalDefinition>()
+  /** Set while only the types of maps are looked for. */
+  readonly inference: Inference | undefined
+
   /** Text that programs print, by its name in the object. */
   readonly texts = new Map<string, string>()
 
-  constructor(module: Module, kernel: KernelTypes, target: Target) {
+  constructor(module: Module, kernel: KernelTypes, target: Target, inference?: Inference) {
+    this.inference = inference
     this.module = module
     this.kernel = kernel
     this.target = target
@@ -32,6 +37,13 @@ export class Unit {
   has(version: string): boolean {
     const { oldestKernel } = this.target
     return oldestKernel !== undefined && !isOlder(oldestKernel, version)
+  }
+
+  #loops = 0
+
+  /** A number for a loop that becomes a function. */
+  newLoop(): number {
+    return ++this.#loops
   }
 
   /** The name of text that does not change. */

@@ -9,10 +9,11 @@ import { twins } from '../helpers/example.js'
 const folder = useFolder()
 
 const head = `import {
-  array, bpf, bss, data, hash, rawTp, ringbuf, rodata, range, syscall, tpBtf, u8, u32, u64, s32, xdp, XDP, zero,
-  type be16, type bytes, type char, type u16, type s64,
+  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, lsm, rawTp, ringbuf, rodata, range,
+  syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type u16, type s64,
 } from 'libbpf-node/kernel'
 interface Event { pid: u32; comm: char<16> }
+interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }
 interface Ended { code: s32; after: u64 }
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
 export const events = ringbuf<Event>(65536)
@@ -20,6 +21,7 @@ export const two = ringbuf<Event | Ended>(65536)
 export const counts = hash<u32, u64>(16)
 export const last = hash<u32, Event>(16)
 export const slots = array<u64>(4)
+export const frames = devmap(4)
 export const limit = rodata<u32>(5)
 export let total = data<u64>(0)
 export let name = bss<char<16>>()
@@ -27,6 +29,8 @@ export const license = 'GPL'
 `
 const inTracepoint = (body: string): string =>
   `${head}export const p = tpBtf('sched_process_exec', (task, oldPid, bprm) => {\n${body}\n})\n`
+const inClassifier = (body: string): string =>
+  `${head}export const p = tcIngress((packet) => {\n${body}\n})\n`
 const inPacket = (body: string): string => `${head}export const p = xdp((packet) => {\n${body}\n})\n`
 
 /** What both accept. */
@@ -58,6 +62,16 @@ const right: Record<string, string> = {
   'a struct of zeros': inTracepoint('const e = zero<Event>()\ne.pid = 1\nevents.emit(e)\nreturn 0'),
   'a loop': inTracepoint('for (const i of range(4)) total += i\nreturn 0'),
   'the running thread': inTracepoint('const t = bpf.getCurrentTask()\nreturn t.tgid'),
+  'the running thread, followed': inTracepoint('return bpf.getCurrentTask().real_parent.tgid'),
+  'a thread by its number': inTracepoint(
+    'const t = kfunc.bpf_task_from_pid(1)\nif (!t) return 0\nconst pid = t.pid\nkfunc.bpf_task_release(t)\nreturn pid',
+  ),
+  'a socket that was found': inClassifier(
+    'const sk = bpf.skLookupTcp(zero<Tuple>(), -1, 0)\nif (!sk) return TC.PASS\nconst f = sk.family\nbpf.skRelease(sk)\nreturn f === 2 ? TC.PASS : TC.DROP',
+  ),
+  'the result of a redirection': inPacket('return frames.redirect(0, XDP.PASS)'),
+  'an action that a function chooses': `${head}function act(x: u32): u32 { return x > 5 ? 2 : 1 }\nexport const p = xdp((packet) => act(packet.length))\n`,
+  'an error of a security hook': `${head}export const p = lsm('file_open', (file) => (file.f_flags === 0 ? -13 : 0))\n`,
   'a function': `${head}function twice(x: u32): u32 { return x * 2 }\nexport const p = syscall(() => s32(twice(2)))\n`,
   packets: inPacket(
     'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\nreturn e.type === 0x800 ? XDP.DROP : XDP.PASS',
@@ -105,6 +119,24 @@ const wrong: Record<string, string> = {
   'a name that does not exist': inTracepoint('total = coutns\nreturn 0'),
   'a type that does not exist': inTracepoint('const x: u23 = 1\nreturn 0'),
   'an action that does not exist': inPacket('return XDP.PAS'),
+  'a member that the running thread does not have': inTracepoint('return bpf.getCurrentTask().nosuch'),
+  'a member that a thread by its number does not have': inTracepoint(
+    'const t = kfunc.bpf_task_from_pid(1)\nif (!t) return 0\nconst pid = t.pidd\nkfunc.bpf_task_release(t)\nreturn pid',
+  ),
+  'an argument of a kernel function too many': inTracepoint('kfunc.bpf_task_from_pid(1, 2)\nreturn 0'),
+  'a member that a socket does not have': inClassifier(
+    'const sk = bpf.skLookupTcp(zero<Tuple>(), -1, 0)\nif (!sk) return TC.PASS\nconst f = sk.famly\nbpf.skRelease(sk)\nreturn f === 2 ? TC.PASS : TC.DROP',
+  ),
+  'a socket that may not be there': inClassifier(
+    'const sk = bpf.skLookupTcp(zero<Tuple>(), -1, 0)\nreturn sk.family === 2 ? TC.PASS : TC.DROP',
+  ),
+  'a number that is no XDP action': inPacket('return 7'),
+  'a number that is no XDP action, on one way': inPacket('return packet.length > 5 ? 7 : XDP.PASS'),
+  'a number that is no TC action': inClassifier('return 3'),
+  'a permission that is no permission': `${head}export const p = cgroupConnect4((ctx) => 2)\n`,
+  'a refusal where nothing can be refused': `${head}export const p = cgroupRecvmsg4((ctx) => 0)\n`,
+  'an answer where the kernel takes none': `${head}export const p = fentry('vfs_read', (file) => 1)\n`,
+  'a security hook that returns a positive number': `${head}export const p = lsm('file_open', (file) => 1)\n`,
   'a const that changes': inTracepoint('const x: u32 = 1\nx = 2\nreturn 0'),
   'a map that changes': inTracepoint('counts = counts\nreturn 0'),
   'a constant of user space that is written': inTracepoint('limit = 3\nreturn 0'),

@@ -78,6 +78,52 @@ describe('compile', () => {
     )
   })
 
+  it.each([
+    [
+      'read before they are written',
+      `const since = begun.get(7)
+       if (since) result = since.value + 1
+       begun.set(7, bpf.ktimeGetNs() > 0 ? u32(41) : u32(40))
+       const again = begun.get(7)
+       if (again) result = again.value + 1`,
+    ],
+    [
+      'written where nothing was found',
+      `const entry = begun.get(7)
+       if (!entry) {
+         begun.set(7, { first: u32(1), times: u64(41) })
+         const made = begun.get(7)
+         if (made) result = made.times + made.first
+         return 0
+       }
+       entry.times += 1`,
+    ],
+    [
+      'written in a loop, with what is known of it',
+      `for (const i of range(3)) {
+         const known = begun.get(i)
+         if (known && known.value > 0) result += known.value
+         begun.set(i, u64(i) + 14)
+       }
+       for (const i of range(3)) {
+         const known = begun.get(i)
+         if (known) result += known.value - 1
+       }`,
+    ],
+  ])('gives maps types that are %s', (_, body) => {
+    const { object } = compile(`
+      export const begun = hash(64)
+      export let result = data<u64>(0)
+      export const p = syscall(() => {
+        ${body}
+        return 0
+      })
+      export const license = 'GPL'`)
+    const emulator = Emulator.open(object)
+    emulator.program('p').run()
+    expect(emulator.get('result')).toBe(42n)
+  })
+
   const run = (body: string, input: bigint[] = []) => {
     const text = `
       export const input = data<array<u64, 8>>()

@@ -74,7 +74,7 @@ export const count = rawTp('sched_process_exit', () => {
     expect(gen('loop.bpf.ts', '--kernel', '6.4')).toMatchObject({ status: 0 })
     const { status, stderr } = gen('loop.bpf.ts', '--kernel', '5.10')
     expect(status).toBe(1)
-    expect(stderr).toContain('needs Linux 6.4, and the program has to load into 5.10')
+    expect(stderr).toContain('needs Linux 5.17, and the program has to load into 5.10')
     expect(gen('loop.bpf.ts', '--kernel', 'new').stderr).toContain(
       'the version of a kernel is written as in 5.10',
     )

@@ -220,13 +220,13 @@ const forOldKernels: [string, string, string, string][] = [
     'a loop without an end',
     '5.10',
     'while (total !== 0) total >>= 1',
-    '10:8 a loop whose end the kernel has to find needs Linux 6.4, and the program has to load into 5.10 | Write for (const i of range(100)) { ... }, and leave it with break.',
+    '10:8 a loop whose end the kernel has to find needs Linux 5.17, and the program has to load into 5.10 | Write for (const i of range(100)) { ... }, and leave it with break.',
   ],
   [
     'a bound that is not constant',
-    '6.1',
+    '5.15',
     'let s: u32 = 0\nfor (let i: u32 = 0; i < limit; i++) s += i',
-    '11:22 a loop whose end the kernel has to find needs Linux 6.4, and the program has to load into 6.1 | Write for (const i of range(100)) { ... }, and leave it with break.',
+    '11:22 a loop whose end the kernel has to find needs Linux 5.17, and the program has to load into 5.15 | Write for (const i of range(100)) { ... }, and leave it with break.',
   ],
   [
     'a line with a percent sign',
@@ -252,7 +252,7 @@ const forOldKernels: [string, string, string, string][] = [
     'a range that is not constant',
     '5.15',
     'for (const i of range(limit)) total += i',
-    '10:23 a range whose end is not a constant needs Linux 6.4, and the program has to load into 5.15 | Say how many rounds there are at most: range(limit, 64).',
+    '10:23 a range whose end is not a constant needs Linux 5.17, and the program has to load into 5.15 | Say how many rounds there are at most: range(limit, 64).',
   ],
 ]
 

@@ -1,3 +1,4 @@
+import { Emulator } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { runBoth } from './run.js'
@@ -75,7 +76,69 @@ describe('loops whose rounds the kernel counts', () => {
     requiresKernel('6.4', body, () => {
       expect(first(body, input)).toBe(expected)
     })
+    requiresKernel('5.17', `${body}, as a function`, () => {
+      expect(first(body, input, { oldestKernel: '5.17' })).toBe(expected)
+    })
   }
+
+  const declarations = `
+    interface Pair { a: u32; b: u64 }
+    export const pairs = hash<u32, Pair>(16)
+    export const counts = array<u64>(4)
+    function firstAbove(limit: u64): u64 {
+      let i: u64 = 0
+      while (true) {
+        if (i * i > limit) return i
+        i++
+      }
+      return 99
+    }
+    function sumBelow(n: u32): u64 {
+      let sum: u64 = 0
+      for (const i of range(n)) {
+        if (i === 77) return sum * 1000 + 7
+        sum += i
+      }
+      return sum
+    }`
+  requiresKernel('5.17', 'know the pointers, structs and variables around them as functions', () => {
+    const body = `
+      const pair: Pair = { a: 1, b: 2 }
+      const total = counts.get(1)
+      if (!total) return 0
+      let last: u64 = 0
+      for (const i of range(u32(input[0]))) {
+        pair.b += i
+        total.value += 1
+        pairs.set(i & 15, { a: i, b: pair.b })
+        const back = pairs.get(i & 15)
+        if (!back) break
+        last = back.b
+      }
+      output[0] = pair.b
+      output[1] = total.value
+      output[2] = last
+      output[3] = packet.len`
+    const { output } = runBoth(body, { declarations, input: [10n], oldestKernel: '5.17' })
+    expect(output.slice(0, 4)).toEqual([47n, 10n, 47n, 64n])
+  })
+
+  requiresKernel('5.17', 'are left by return out of functions that they stand in, as functions', () => {
+    const body = `
+      output[0] = firstAbove(input[0]) + firstAbove(input[1])
+      output[1] = sumBelow(u32(input[2])) + sumBelow(u32(input[3]))
+      let n: u64 = 0
+      while (n < input[4]) {
+        let m: u64 = 0
+        do { m++; if (m === 3) continue; output[2] = output[2] + 1 } while (m < input[5])
+        n += m
+      }
+      output[3] = n`
+    const input = [99n, 9_999n, 10n, 100n, 10n, 4n]
+    const { output, result } = runBoth(body, { declarations, input, oldestKernel: '5.17' })
+    expect(output.slice(0, 4)).toEqual([10n + 100n, 45n + 2926n * 1000n + 7n, 9n, 12n])
+    expect(result.programs).toHaveLength(1)
+  })
 
   requiresKernel('6.9', 'need no iterator where the oldest kernel has may_goto', () => {
     const body = 'let n: u64 = 0; let x: u64 = input[0]; while (x !== 0) { x &= x - 1; n++ }; output[0] = n'
@@ -106,6 +169,55 @@ describe('switch', () => {
     [7n, 0n, 7n],
   ])('goes to case %s, and falls through', (value, a, b) => {
     expect(runBoth(grade, { input: [value] }).output.slice(0, 2)).toEqual([a, b])
+  })
+
+  const many = (type: string): string => `
+    switch (${type}(input[0])) {
+      case -1: output[0] = 1; break
+      case 3: output[0] = 2
+      case 0: output[0] = output[0] + 3; break
+      case 100: output[0] = 4; break
+      case 7: output[0] = 5; break
+      case 2147483648: output[0] = 6; break
+      case 8: case 9: case 10: output[0] = 7; break
+      case 1000: output[0] = 8; break
+      case 4294967295: output[0] = 9; break
+      case -5: output[0] = 10; break
+      default: output[0] = 11
+    }`
+  it.each(['s64', 'u64', 'u32', 's32'])('finds one of many cases of a %s', (type) => {
+    const bits = Number(type.slice(1))
+    const cut = (value: bigint): bigint =>
+      type.startsWith('s') ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)
+    const cases: [bigint, bigint][] = [
+      [-1n, 1n],
+      [3n, 5n],
+      [0n, 3n],
+      [100n, 4n],
+      [7n, 5n],
+      [2147483648n, 6n],
+      [8n, 7n],
+      [9n, 7n],
+      [10n, 7n],
+      [1000n, 8n],
+      [4294967295n, 9n],
+      [-5n, 10n],
+    ]
+    for (const value of [...cases.map(([one]) => one), 1n, 2n, 4n, 11n, 99n, 101n, 5000n, -2n, -6n]) {
+      const found = cases.find(([one]) => cut(one) === cut(value))
+      expect(first(many(type), [BigInt.asUintN(64, value)]), `${value}`).toBe(found?.[1] ?? 11n)
+    }
+  })
+
+  it('compares less often where there are many cases', () => {
+    const cases = Array.from({ length: 64 }, (_, i) => `case ${i * 3}: output[0] = ${i * i}; break`)
+    const { result, output } = runBoth(`switch (input[0]) { ${cases.join('\n')} }`, { input: [189n] })
+    expect(output[0]).toBe(63n * 63n)
+    // One after the other, it would be 64 comparisons.
+    const emulator = Emulator.open(result.object, { budget: 30 })
+    emulator.set('input', [189n, 0n, 0n, 0n, 0n, 0n, 0n, 0n])
+    emulator.program('p').run({ packet: new Uint8Array(64) })
+    expect(emulator.get<bigint[]>('output')[0]).toBe(63n * 63n)
   })
 
   it('returns out of its cases, and is left by continue of the loop around it', () => {

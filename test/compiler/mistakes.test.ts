@@ -226,6 +226,11 @@ describe('a mistake in a program', () => {
       "1:18 no program puts anything into 'm', so its types are not known | Write them: hash<u32, u64>(...).",
     ],
     [
+      'a map without types whose value is made of what is in it',
+      'export const m = hash(1)\nexport const p = syscall(() => {\nconst n = m.get(1)\nif (!n) return 0\nm.set(1, n.value + 1)\nreturn 0\n})',
+      "1:18 what programs put into 'm' does not say what its types are | Write them: hash<u32, u64>(...).",
+    ],
+    [
       'a record of nothing in a ring without a type',
       "export const m = ringbuf(4096)\nexport const p = rawTp('sched_switch', () => { m.emit({}); return 0 })",
       '2:55 a struct has at least one member',

@@ -83,7 +83,7 @@ export function callHelper(
     )
   }
   if (name === 'getCurrentTask') {
-    const record = compiler.kernel.record('task_struct')
+    const record = compiler.kernel.recordFor('task_struct')
     if (record === undefined) compiler.source.fail(node, 'the types of the kernel have no task_struct')
     return { kind: 'kernel pointer', reg: compiler.call('get_current_task', []), record, trusted: false }
   }
@@ -288,7 +288,7 @@ function result(
       )
     case 'kernel': {
       const record =
-        compiler.kernel.record(returns.record) ??
+        compiler.kernel.recordFor(returns.record) ??
         compiler.source.fail(node, `the types of the kernel have no struct ${returns.record}`)
       const owed = acquiring.has(name) ? owedToSockets(name) : undefined
       const common = { reg, record, ...(!neverNull.has(name) && { nullable: true }), ...(owed && { owed }) }

@@ -1,4 +1,5 @@
 // Written by scripts/kernel-words.mjs from the BTF of Linux. Do not edit.
+import type { Struct } from './kernel.js'
 import type { array } from './maps.js'
 import type { be16, be32, Kernel, s32, u8, u16, u32, u64 } from './types.js'
 
@@ -221,8 +222,8 @@ export interface PerfSample {
 
 /** The kernel's struct bpf_nf_ctx. */
 export interface NetfilterContext {
-  state: Kernel
-  skb: Kernel
+  state: Struct<'nf_hook_state'>
+  skb: Struct<'sk_buff'>
 }
 
 /** The kernel's struct bpf_flow_keys. */

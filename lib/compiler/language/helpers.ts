@@ -1,4 +1,5 @@
 // Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
+import type { Socket, TcpSocket } from './contexts.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
 import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
@@ -160,9 +161,9 @@ export interface Helpers {
   /** (Linux 4.19) */
   skbAncestorCgroupId(ancestorLevel: s32): u64
   /** Finds a TCP socket by addresses and ports. Compare it with null, and release it. (Linux 4.20) */
-  skLookupTcp(tuple: Memory, netns: u64, flags: u64): Kernel | null
+  skLookupTcp(tuple: Memory, netns: u64, flags: u64): Socket | null
   /** Finds a UDP socket by addresses and ports. Compare it with null, and release it. (Linux 4.20) */
-  skLookupUdp(tuple: Memory, netns: u64, flags: u64): Kernel | null
+  skLookupUdp(tuple: Memory, netns: u64, flags: u64): Socket | null
   /** Gives back a socket that a lookup has found. (Linux 4.20) */
   skRelease(sock: Kernel | object): s64
   /** (Linux 4.20) */
@@ -174,15 +175,15 @@ export interface Helpers {
   /** (Linux 5.1) */
   spinUnlock(lock: Memory): s64
   /** All members of a socket, or null if it has only the common ones. (Linux 5.1) */
-  skFullsock(sk: Kernel | object): Kernel | null
+  skFullsock(sk: Kernel | object): Socket | null
   /** The TCP state of a socket, or null if it is not TCP. (Linux 5.1) */
-  tcpSock(sk: Kernel | object): Kernel | null
+  tcpSock(sk: Kernel | object): TcpSocket | null
   /** Marks the packet as one that met congestion. (Linux 5.1) */
   skbEcnSetCe(): s64
   /** The listening socket that a socket belongs to. (Linux 5.1) */
-  getListenerSock(sk: Kernel | object): Kernel | null
+  getListenerSock(sk: Kernel | object): Socket | null
   /** Finds a TCP socket of any state. Compare it with null, and release it. (Linux 5.2) */
-  skcLookupTcp(tuple: Memory, netns: u64, flags: u64): Kernel | null
+  skcLookupTcp(tuple: Memory, netns: u64, flags: u64): Socket | null
   /** (Linux 5.2, GPL) */
   tcpCheckSyncookie(sk: Kernel | object, iph: Memory, th: Memory): s64
   /** Copies the name of the setting that is read or written. (Linux 5.2) */
@@ -244,15 +245,15 @@ export interface Helpers {
   /** (Linux 5.8) */
   csumLevel(level: u64): s64
   /** (Linux 5.9) */
-  skcToTcp6Sock(sk: Kernel | object): Kernel | null
+  skcToTcp6Sock(sk: Kernel | object): Struct<'tcp6_sock'> | null
   /** The kernel's struct tcp_sock of a socket, or null. (Linux 5.9) */
-  skcToTcpSock(sk: Kernel | object): Kernel | null
+  skcToTcpSock(sk: Kernel | object): Struct<'tcp_sock'> | null
   /** (Linux 5.9) */
-  skcToTcpTimewaitSock(sk: Kernel | object): Kernel | null
+  skcToTcpTimewaitSock(sk: Kernel | object): Struct<'tcp_timewait_sock'> | null
   /** (Linux 5.9) */
-  skcToTcpRequestSock(sk: Kernel | object): Kernel | null
+  skcToTcpRequestSock(sk: Kernel | object): Struct<'tcp_request_sock'> | null
   /** The kernel's struct udp6_sock of a socket, or null. (Linux 5.9) */
-  skcToUdp6Sock(sk: Kernel | object): Kernel | null
+  skcToUdp6Sock(sk: Kernel | object): Struct<'udp6_sock'> | null
   /** Copies the stack of a thread. (Linux 5.9) */
   getTaskStack(task: Kernel | object, buf: Memory, flags: u64): s64
   /** Reads an option of a TCP header. (Linux 5.10) */
@@ -284,7 +285,7 @@ export interface Helpers {
   /** (Linux 5.11) */
   imaInodeHash(inode: Kernel | object, dst: Memory): s64
   /** (Linux 5.11) */
-  sockFromFile(file: Kernel | object): Kernel | null
+  sockFromFile(file: Kernel | object): Struct<'socket'> | null
   /** Whether the packet fits the interface. (Linux 5.12, GPL) */
   checkMtu(ifindex: u32, mtuLen: Memory, lenDiff: s32, flags: u64): s64
   /** (Linux 5.13, GPL) */
@@ -312,7 +313,7 @@ export interface Helpers {
   /** (Linux 5.16, GPL) */
   traceVprintk(fmt: Memory, data: Memory): s64
   /** The kernel's struct unix_sock of a socket, or null. (Linux 5.16) */
-  skcToUnixSock(sk: Kernel | object): Kernel | null
+  skcToUnixSock(sk: Kernel | object): Struct<'unix_sock'> | null
   /** (Linux 5.16) */
   kallsymsLookupName(name: Memory, flags: s32, res: Memory): s64
   /** (Linux 5.17) */
@@ -340,7 +341,7 @@ export interface Helpers {
   /** (Linux 5.18) */
   imaFileHash(file: Kernel | object, dst: Memory): s64
   /** (Linux 5.19) */
-  skcToMptcpSock(sk: Kernel | object): Kernel | null
+  skcToMptcpSock(sk: Kernel | object): Struct<'mptcp_sock'> | null
   /** (Linux 5.19) */
   dynptrFromMem(data: Memory, flags: u64, ptr: Memory): s64
   /** (Linux 5.19) */

@@ -59,9 +59,29 @@ type AtResult<Known> = <N extends NameIn<Known>>(
   target: N,
   program: (result: ResultIn<Known, N>) => number,
 ) => Program
-type AtElements = <N extends NameIn<Iterators>>(
+type AtEntry = <N extends NameIn<KernelFunctions>, R extends number>(
   target: N,
-  program: (ctx: IteratorContext<N> & IteratorFile) => number,
+  program: (...args: ArgumentsIn<KernelFunctions, N>) => Returned<R, 0>,
+) => Program
+type AtExit = <N extends NameIn<KernelFunctions>, R extends number>(
+  target: N,
+  program: (...args: [...ArgumentsIn<KernelFunctions, N>, ResultIn<KernelFunctions, N>]) => Returned<R, 0>,
+) => Program
+/** Hooks that answer with a bool, and not with an error. */
+type TruthHook = 'audit_rule_known' | 'inode_xattr_skipcap' | 'xfrm_state_pol_flow_match'
+type AtSecurity = <N extends NameIn<LsmHooks>, R extends number>(
+  target: N,
+  program: (
+    ...args: ArgumentsIn<LsmHooks, N>
+  ) => N extends TruthHook ? Returned<R, 0 | 1> : ResultIn<LsmHooks, N> extends void ? R : Refusal<R>,
+) => Program
+type AtCgroupSecurity = <N extends NameIn<LsmHooks>, R extends number>(
+  target: N,
+  program: (...args: ArgumentsIn<LsmHooks, N>) => Returned<R, 0 | 1>,
+) => Program
+type AtElements = <N extends NameIn<Iterators>, R extends number>(
+  target: N,
+  program: (ctx: IteratorContext<N> & IteratorFile) => Returned<R, 0 | 1>,
 ) => Program
 /** Its parameters are numbers of 64 bits, unless they say otherwise: `(path: u64, flags: u32) => ...`. */
 type Call = (target: string, program: (...args: number[]) => number) => Program
@@ -69,22 +89,41 @@ interface OptionalCall extends Call {
   /** User space says what it is attached to. */
   (program: (...args: number[]) => number): Program
 }
-type On<Context> = (program: (context: Context) => number) => Program
+/**
+ * What a program may return: a number that is only known when it runs, or one of those that its hook has a meaning for.
+ * The compiler checks the other ways that a constant can take.
+ */
+export type Returned<R, Known> = R extends Known ? R : number extends R ? R : Known
+/** 0, or a negative error number. */
+export type Refusal<R extends number> = R extends 0
+  ? R
+  : number extends R
+    ? R
+    : `${R}` extends `-${string}`
+      ? R
+      : 0
+/** Any number. */
+type Free<Context> = (program: (context: Context) => number) => Program
+type On<Context, Known extends number> = <R extends number>(
+  program: (context: Context) => Returned<R, Known>,
+) => Program
+/** Yes is 1, and no is 0. */
+type Asks<Context> = On<Context, 0 | 1>
 
 /** Runs at a tracepoint, with its arguments as the kernel passes them. (Linux 4.17) */
 export const rawTp: AtTracepoint = word('rawTp')
 /** The same, and the verifier knows the types of the arguments. (Linux 5.5) */
 export const tpBtf: AtTracepoint = word('tpBtf')
 /** Runs when a function of the kernel is called. (Linux 5.5, arm64 6.4) */
-export const fentry: AtCall<KernelFunctions> = word('fentry')
+export const fentry: AtEntry = word('fentry')
 /** Runs when a function of the kernel returns. Its result follows the arguments. (Linux 5.5, arm64 6.4) */
-export const fexit: AtReturn<KernelFunctions> = word('fexit')
+export const fexit: AtExit = word('fexit')
 /** Runs in front of a function of the kernel that allows it, and may refuse the call with a negative errno. (Linux 5.7) */
 export const fmodRet: AtReturn<KernelFunctions> = word('fmodRet')
 /** The same as `fentry`, in a program that may sleep: it can read memory of the process that is not loaded. (Linux 5.10) */
-export const fentrySleepable: AtCall<KernelFunctions> = word('fentrySleepable')
+export const fentrySleepable: AtEntry = word('fentrySleepable')
 /** The same as `fexit`, in a program that may sleep. (Linux 5.10) */
-export const fexitSleepable: AtReturn<KernelFunctions> = word('fexitSleepable')
+export const fexitSleepable: AtExit = word('fexitSleepable')
 /** Runs at a tracepoint, with the struct that it records: `tracepoint('sched/sched_switch', (ctx) => ...)`. (Linux 4.7) */
 export const tracepoint: AtRecord = word('tracepoint')
 /** Runs when a function of the kernel is called, with its arguments from the registers. (Linux 4.1) */
@@ -114,7 +153,7 @@ export const uretprobeMulti: OptionalCall = word('uretprobeMulti')
 /** Runs at a probe that a program or library has built in: `usdt('/usr/bin/node:node:http__client__request', ...)`. (Linux 4.3) */
 export const usdt: OptionalCall = word('usdt')
 /** Runs when a performance counter overflows or a timer ticks. (Linux 4.9) */
-export const perfEvent: On<PerfSample> = word('perfEvent')
+export const perfEvent: Free<PerfSample> = word('perfEvent')
 /**
  * Runs for each element of a map when user space reads the iterator, with the types of keys and values:
  * `iter<u32, u64>('bpf_map_elem', (ctx) => ...)`. They are null at the end.
@@ -129,115 +168,117 @@ export const iter: AtElements & AtMapElements = word('iter')
 /** The same as `iter`, in a program that may sleep. (Linux 6.1) */
 export const iterSleepable: AtElements & AtMapElements = word('iterSleepable')
 /** Runs at a security hook, and may refuse what is about to happen with a negative errno. (Linux 5.7, booted with lsm=...,bpf) */
-export const lsm: AtCall<LsmHooks> = word('lsm')
+export const lsm: AtSecurity = word('lsm')
 /** The same as `lsm`, in a program that may sleep. (Linux 5.10) */
-export const lsmSleepable: AtCall<LsmHooks> = word('lsmSleepable')
+export const lsmSleepable: AtSecurity = word('lsmSleepable')
 /** The same for the processes of a cgroup. (Linux 6.0) */
-export const lsmCgroup: AtCall<LsmHooks> = word('lsmCgroup')
+export const lsmCgroup: AtCgroupSecurity = word('lsmCgroup')
 
 /** Runs on each frame that comes to an interface, and returns what becomes of it: `XDP.PASS`. (Linux 4.8) */
-export const xdp: On<Frame> = word('xdp')
+export const xdp: On<Frame, XdpAction> = word('xdp')
 /** The same as `xdp`, for frames that stand in several pieces of memory, too. (Linux 5.18) */
-export const xdpFrags: On<Frame> = word('xdpFrags')
+export const xdpFrags: On<Frame, XdpAction> = word('xdpFrags')
 /** Runs on frames that were redirected by a devmap. (Linux 5.8) */
-export const xdpDevmap: On<Frame> = word('xdpDevmap')
+export const xdpDevmap: On<Frame, XdpAction> = word('xdpDevmap')
 /** Runs on frames that were redirected by a cpumap. (Linux 5.9) */
-export const xdpCpumap: On<Frame> = word('xdpCpumap')
+export const xdpCpumap: On<Frame, XdpAction> = word('xdpCpumap')
 /** Runs on packets that come to an interface, and returns what becomes of them: `TC.PASS`. (Linux 6.6) */
-export const tcIngress: On<Packet> = word('tcIngress')
+export const tcIngress: On<Packet, TcAction> = word('tcIngress')
 /** Runs on packets that leave through an interface. (Linux 6.6) */
-export const tcEgress: On<Packet> = word('tcEgress')
+export const tcEgress: On<Packet, TcAction> = word('tcEgress')
 /** A classifier of an older kernel, which `attachTc()` attaches. (Linux 4.1) */
-export const tc: On<Packet> = word('tc')
+export const tc: On<Packet, TcAction | 1 | 3 | 4 | 5 | 6 | 8> = word('tc')
 /** Runs on packets that leave through a netkit interface, on the host's end. (Linux 6.7) */
-export const netkitPrimary: On<Packet> = word('netkitPrimary')
+export const netkitPrimary: On<Packet, TcAction> = word('netkitPrimary')
 /** Runs on packets that leave through a netkit interface, on the container's end. (Linux 6.7) */
-export const netkitPeer: On<Packet> = word('netkitPeer')
+export const netkitPeer: On<Packet, TcAction> = word('netkitPeer')
 /** Runs on what a socket receives. It returns how many bytes of it are kept. (Linux 3.19) */
-export const socketFilter: On<Packet> = word('socketFilter')
+export const socketFilter: Free<Packet> = word('socketFilter')
 /** Chooses the socket of a reuseport group. (Linux 4.19) */
-export const skReuseport: On<Incoming> = word('skReuseport')
+export const skReuseport: Asks<Incoming> = word('skReuseport')
 /** Also chooses who gets the connections of a socket of the group that is closed. (Linux 5.14) */
-export const skReuseportMigrate: On<Incoming> = word('skReuseportMigrate')
+export const skReuseportMigrate: Asks<Incoming> = word('skReuseportMigrate')
 /** Takes packets apart in the place of the kernel. (Linux 4.20) */
-export const flowDissector: On<Packet> = word('flowDissector')
+export const flowDissector: On<Packet, 0 | 2 | 129> = word('flowDissector')
 /** Says where a message in a stream ends. (Linux 4.14) */
-export const skSkbParser: On<Packet> = word('skSkbParser')
+export const skSkbParser: Free<Packet> = word('skSkbParser')
 /** Decides what becomes of what a socket in a sockmap has received: `SK.PASS`. (Linux 4.14) */
-export const skSkbVerdict: On<Packet> = word('skSkbVerdict')
+export const skSkbVerdict: Asks<Packet> = word('skSkbVerdict')
 /** The same without a parser, also for UDP and unix sockets. (Linux 5.13) */
-export const skSkb: On<Packet> = word('skSkb')
+export const skSkb: Asks<Packet> = word('skSkb')
 /** Decides what becomes of what a socket in a sockmap sends. (Linux 4.17) */
-export const skMsg: On<Message> = word('skMsg')
+export const skMsg: Asks<Message> = word('skMsg')
 /** Chooses the socket of a new connection. (Linux 5.9) */
-export const skLookup: On<SocketLookup> = word('skLookup')
+export const skLookup: Asks<SocketLookup> = word('skLookup')
 /** Runs on packets at a hook of the netfilter: `NF.ACCEPT`. (Linux 6.4) */
-export const netfilter: On<NetfilterContext> = word('netfilter')
+export const netfilter: Asks<NetfilterContext> = word('netfilter')
 
 /** Runs at events of the TCP connections of a cgroup. (Linux 4.13) */
-export const sockOps: On<SocketOps & Readable> = word('sockOps')
+export const sockOps: Asks<SocketOps & Readable> = word('sockOps')
 /** Runs on packets that processes of a cgroup receive: 1 lets them pass. (Linux 4.10) */
-export const cgroupIngress: On<Packet> = word('cgroupIngress')
+export const cgroupIngress: Asks<Packet> = word('cgroupIngress')
 /** Runs on packets that processes of a cgroup send: 1 lets them pass. (Linux 4.10) */
-export const cgroupEgress: On<Packet> = word('cgroupEgress')
+export const cgroupEgress: On<Packet, 0 | 1 | 2 | 3> = word('cgroupEgress')
 /** Runs when a process of a cgroup creates a socket: 1 lets it. (Linux 4.10) */
-export const cgroupSockCreate: On<Socket> = word('cgroupSockCreate')
+export const cgroupSockCreate: Asks<Socket> = word('cgroupSockCreate')
 /** Runs when a process of a cgroup closes a socket. (Linux 5.9) */
-export const cgroupSockRelease: On<Socket> = word('cgroupSockRelease')
+export const cgroupSockRelease: Asks<Socket> = word('cgroupSockRelease')
 /** Runs after a socket was bound to an IPv4 address: 1 lets it. (Linux 4.17) */
-export const cgroupPostBind4: On<Socket> = word('cgroupPostBind4')
+export const cgroupPostBind4: Asks<Socket> = word('cgroupPostBind4')
 /** Runs after a socket was bound to an IPv6 address: 1 lets it. (Linux 4.17) */
-export const cgroupPostBind6: On<Socket> = word('cgroupPostBind6')
+export const cgroupPostBind6: Asks<Socket> = word('cgroupPostBind6')
 /** Runs when a process of a cgroup binds a socket to an IPv4 address, and may change it: 1 lets it. (Linux 4.17) */
-export const cgroupBind4: On<SocketAddress> = word('cgroupBind4')
+export const cgroupBind4: On<SocketAddress, 0 | 1 | 2 | 3> = word('cgroupBind4')
 /** The same for IPv6. (Linux 4.17) */
-export const cgroupBind6: On<SocketAddress> = word('cgroupBind6')
+export const cgroupBind6: On<SocketAddress, 0 | 1 | 2 | 3> = word('cgroupBind6')
 /** Runs when a process of a cgroup connects to an IPv4 address, and may change it: 1 lets it. (Linux 4.17) */
-export const cgroupConnect4: On<SocketAddress> = word('cgroupConnect4')
+export const cgroupConnect4: Asks<SocketAddress> = word('cgroupConnect4')
 /** The same for IPv6. (Linux 4.17) */
-export const cgroupConnect6: On<SocketAddress> = word('cgroupConnect6')
+export const cgroupConnect6: Asks<SocketAddress> = word('cgroupConnect6')
 /** The same for sockets of the machine itself. (Linux 6.7) */
-export const cgroupConnectUnix: On<SocketAddress> = word('cgroupConnectUnix')
+export const cgroupConnectUnix: Asks<SocketAddress> = word('cgroupConnectUnix')
 /** Runs when a process of a cgroup sends to an IPv4 address by UDP, and may change it: 1 lets it. (Linux 4.18) */
-export const cgroupSendmsg4: On<SocketAddress> = word('cgroupSendmsg4')
+export const cgroupSendmsg4: Asks<SocketAddress> = word('cgroupSendmsg4')
 /** The same for IPv6. (Linux 4.18) */
-export const cgroupSendmsg6: On<SocketAddress> = word('cgroupSendmsg6')
+export const cgroupSendmsg6: Asks<SocketAddress> = word('cgroupSendmsg6')
 /** The same for sockets of the machine itself. (Linux 6.7) */
-export const cgroupSendmsgUnix: On<SocketAddress> = word('cgroupSendmsgUnix')
+export const cgroupSendmsgUnix: Asks<SocketAddress> = word('cgroupSendmsgUnix')
 /** Runs when a process of a cgroup has received from an IPv4 address by UDP, and may change what it sees. (Linux 5.2) */
-export const cgroupRecvmsg4: On<SocketAddress> = word('cgroupRecvmsg4')
+export const cgroupRecvmsg4: On<SocketAddress, 1> = word('cgroupRecvmsg4')
 /** The same for IPv6. (Linux 5.2) */
-export const cgroupRecvmsg6: On<SocketAddress> = word('cgroupRecvmsg6')
+export const cgroupRecvmsg6: On<SocketAddress, 1> = word('cgroupRecvmsg6')
 /** The same for sockets of the machine itself. (Linux 6.7) */
-export const cgroupRecvmsgUnix: On<SocketAddress> = word('cgroupRecvmsgUnix')
+export const cgroupRecvmsgUnix: On<SocketAddress, 1> = word('cgroupRecvmsgUnix')
 /** Runs when a process of a cgroup asks for the address of the other side, and may change it. (Linux 5.8) */
-export const cgroupGetpeername4: On<SocketAddress> = word('cgroupGetpeername4')
+export const cgroupGetpeername4: On<SocketAddress, 1> = word('cgroupGetpeername4')
 /** The same for IPv6. (Linux 5.8) */
-export const cgroupGetpeername6: On<SocketAddress> = word('cgroupGetpeername6')
+export const cgroupGetpeername6: On<SocketAddress, 1> = word('cgroupGetpeername6')
 /** The same for sockets of the machine itself. (Linux 6.7) */
-export const cgroupGetpeernameUnix: On<SocketAddress> = word('cgroupGetpeernameUnix')
+export const cgroupGetpeernameUnix: On<SocketAddress, 1> = word('cgroupGetpeernameUnix')
 /** Runs when a process of a cgroup asks for the address of a socket, and may change it. (Linux 5.8) */
-export const cgroupGetsockname4: On<SocketAddress> = word('cgroupGetsockname4')
+export const cgroupGetsockname4: On<SocketAddress, 1> = word('cgroupGetsockname4')
 /** The same for IPv6. (Linux 5.8) */
-export const cgroupGetsockname6: On<SocketAddress> = word('cgroupGetsockname6')
+export const cgroupGetsockname6: On<SocketAddress, 1> = word('cgroupGetsockname6')
 /** The same for sockets of the machine itself. (Linux 6.7) */
-export const cgroupGetsocknameUnix: On<SocketAddress> = word('cgroupGetsocknameUnix')
+export const cgroupGetsocknameUnix: On<SocketAddress, 1> = word('cgroupGetsocknameUnix')
 /** Runs when a process of a cgroup reads or writes a setting in /proc/sys: 1 lets it. (Linux 5.2) */
-export const cgroupSysctl: On<Sysctl> = word('cgroupSysctl')
+export const cgroupSysctl: Asks<Sysctl> = word('cgroupSysctl')
 /** Runs when a process of a cgroup opens or creates a device: 1 lets it. (Linux 4.15) */
-export const cgroupDevice: On<DeviceAccess> = word('cgroupDevice')
+export const cgroupDevice: Asks<DeviceAccess> = word('cgroupDevice')
 /** Runs after a process of a cgroup has read a socket option, and may change the result: 1 lets it. (Linux 5.3) */
-export const cgroupGetsockopt: On<SocketOption & Readable> = word('cgroupGetsockopt')
+export const cgroupGetsockopt: Asks<SocketOption & Readable> = word('cgroupGetsockopt')
 /** Runs before a process of a cgroup sets a socket option: 1 lets it. (Linux 5.3) */
-export const cgroupSetsockopt: On<SocketOption & Readable> = word('cgroupSetsockopt')
+export const cgroupSetsockopt: Asks<SocketOption & Readable> = word('cgroupSetsockopt')
 
 /** Runs when user space says so, by `testRun`. (Linux 5.14) */
 export const syscall: (program: () => number) => Program = word('syscall')
 
 /** What an XDP program returns. */
 export const XDP = { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 } as const
+type XdpAction = (typeof XDP)[keyof typeof XDP]
 /** What a TC program returns. */
 export const TC = { NEXT: -1, PASS: 0, DROP: 2, REDIRECT: 7 } as const
+type TcAction = (typeof TC)[keyof typeof TC]
 /** What programs that decide about sockets return. */
 export const SK = { DROP: 0, PASS: 1 } as const
 /** What a netfilter program returns. */

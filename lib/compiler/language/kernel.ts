@@ -29,6 +29,10 @@ export interface Iterators {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Structs {}
 
+/** The kernel's functions that programs call through `kfunc`, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface Kfuncs {}
+
 /** Has the member `all` if everything was declared, so that any other name is a mistake. */
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Declared {}

@@ -1,4 +1,4 @@
-import type { Struct } from './kernel.js'
+import type { Declared, Kfuncs, Struct } from './kernel.js'
 import type { char, Kernel, u32 } from './types.js'
 import { onlyInTheKernel, word } from './word.js'
 
@@ -8,7 +8,7 @@ export const zero: <T>() => T = word('zero')
 /**
  * The numbers from 0 to `rounds - 1`, for `for (const i of range(10))`.
  *
- * @param rounds - 8192 at most if it is a constant. Otherwise 8 million at most, and the kernel counts them (Linux 6.4)
+ * @param rounds - 8192 at most if it is a constant. Otherwise 8 million at most, and the kernel counts them (Linux 6.4; with `oldestKernel`, 5.17)
  * @param most - a constant: the most rounds there are, whatever `rounds` is. With it, every kernel takes a `rounds` that is not constant
  */
 export const range: (rounds: number, most?: number) => Iterable<u32> = word('range')
@@ -80,7 +80,6 @@ export const str: (address: number, length?: number) => char<number> = word('str
  * Functions of the kernel that programs may call by their names: `kfunc.bpf_task_from_pid(pid)`. Their prototypes are
  * those of the kernel. What some of them return has to be compared with null, and given back. (Linux 5.13)
  */
-export const kfunc: { readonly [name: string]: (...args: unknown[]) => Kernel } = new Proxy(
-  {},
-  { get: (_, name) => () => onlyInTheKernel(`kfunc.${String(name)}`) },
-)
+export const kfunc: Kfuncs &
+  (Declared extends { all: true } ? unknown : { readonly [name: string]: (...args: unknown[]) => Kernel }) =
+  new Proxy({}, { get: (_, name) => () => onlyInTheKernel(`kfunc.${String(name)}`) })

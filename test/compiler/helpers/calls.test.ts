@@ -61,7 +61,7 @@ describe('helpers', () => {
 describe('a reference', () => {
   const head = 'interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }\n'
   const mistake = (body: string): string => {
-    const text = `${head}export const p = tcIngress((packet) => {
+    const text = `${head}export const p = tc((packet) => {
       const t: Tuple = { saddr: 1, daddr: 2, sport: 3, dport: 4 }
       ${body}
     })\nexport const license = 'GPL'`
@@ -100,7 +100,7 @@ describe('a reference', () => {
 
   it('is accepted by the verifier when it is given back', () => {
     const { object } = compile(`${head}
-      export const p = tcIngress((packet) => {
+      export const p = tc((packet) => {
         const t: Tuple = { saddr: 0x7f000001, daddr: 0x7f000001, sport: 1, dport: 80 }
         const sk = bpf.skLookupTcp(t, -1, 0)
         if (!sk) return 5

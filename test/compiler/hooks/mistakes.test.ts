@@ -67,6 +67,89 @@ describe('a mistake in a hook', () => {
     expect(mistake(text)).toBe(expected)
   })
 
+  it.each([
+    [
+      'export const p = xdp((packet) => 7)',
+      'xdp programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, and this is 7',
+    ],
+    [
+      'export const p = xdp((packet) => (packet.length > 60 ? XDP.DROP : 5))',
+      'xdp programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, and this is 5',
+    ],
+    [
+      'const drop = 9\nexport const p = xdpFrags((packet) => drop)',
+      'xdpFrags programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, and this is 9',
+    ],
+    [
+      'function act(x: u32): u32 { if (x > 60) return 9\nreturn 2 }\nexport const p = xdp((packet) => act(packet.length))',
+      'xdp programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, and this is 9',
+    ],
+    [
+      'export const p = xdp((packet) => TC.DROP)',
+      'xdp programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, and not what stands in TC',
+    ],
+    [
+      'export const p = tcIngress((packet) => 1)',
+      'tcIngress programs return TC.NEXT, TC.PASS, TC.DROP or TC.REDIRECT, and this is 1 | tc programs, which attachTc() attaches, may return other actions, too.',
+    ],
+    [
+      'export const p = tc((packet) => 9)',
+      'tc programs return TC.NEXT, TC.PASS, TC.DROP, TC.REDIRECT or another action from -1 to 8, and this is 9',
+    ],
+    ['export const p = skLookup((ctx) => 2)', 'skLookup programs return SK.DROP or SK.PASS, and this is 2'],
+    ['export const p = skMsg((msg) => -1)', 'skMsg programs return SK.DROP or SK.PASS, and this is -1'],
+    [
+      'export const p = netfilter((ctx) => 4)',
+      'netfilter programs return NF.DROP or NF.ACCEPT, and this is 4',
+    ],
+    [
+      'export const p = cgroupConnect4((ctx) => 2)',
+      'cgroupConnect4 programs return 0 or 1, and this is 2 | 1 allows it, and 0 refuses it.',
+    ],
+    [
+      'export const p = cgroupRecvmsg4((ctx) => { if (ctx.user_port === 7) return 1 })',
+      'cgroupRecvmsg4 programs return 1, and this is 0 | This program cannot refuse anything.',
+    ],
+    [
+      'export const p = cgroupEgress((packet) => 4)',
+      'cgroupEgress programs return 0, 1, 2 or 3, and this is 4 | 1 lets the packet pass, and 0 drops it.',
+    ],
+    [
+      "export const p = lsm('file_open', (file) => 1)",
+      'lsm programs return 0 or a negative error number, and this is 1 | 0 allows it, and -1 (EPERM) refuses it.',
+    ],
+    [
+      "export const p = lsmCgroup('socket_bind', (sock) => -1)",
+      'lsmCgroup programs return 0 or 1, and this is -1 | 1 allows it, and 0 refuses it.',
+    ],
+    [
+      "export const p = fexit('vfs_read', (file) => 1)",
+      'fexit programs return 0, and this is 1 | The kernel takes no answer from this program.',
+    ],
+    [
+      "export const p = iter('task', (ctx) => 2)",
+      'iter programs return 0 or 1, and this is 2 | 1 asks for the same element again.',
+    ],
+    [
+      'export const p = flowDissector((packet) => 1)',
+      'flowDissector programs return 0, 2 or 129, and this is 1 | 0 says that it is done, 2 drops the packet, and 129 leaves it to the kernel.',
+    ],
+  ])('%s', (text, expected) => {
+    expect(mistake(text)).toBe(expected)
+  })
+
+  it('is not a number that is only known when the program runs, or that never comes to a return', () => {
+    const text = `
+      function act(x: u32): u32 { return x > 60 ? x : 2 }
+      export const p = xdp((packet) => {
+        let action: u32 = 99
+        if (packet.length > 60) action = XDP.DROP
+        if (action === 99) return act(packet.length)
+        return action
+      })`
+    expect(mistake(text)).toBe('compiled')
+  })
+
   const head = 'interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }\n'
   it.each([
     [

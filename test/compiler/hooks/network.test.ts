@@ -189,7 +189,7 @@ describe('packets that are changed', () => {
   it('have it from the kernel, in TC programs', () => {
     using object = load(`${headers}
       export let after = data<u32>(1)
-      export const p = tcIngress((packet) => {
+      export const p = tc((packet) => {
         const ip = packet.read<Ipv4>(14)
         if (!ip) return 5
         const old = ip.source

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 function mistake(head: string, body = 'return 0', oldestKernel?: string): string {
   try {
     compile(
-      `${head}\nexport const p = tcIngress((packet) => { ${body} })\nexport const license = 'GPL'`,
+      `${head}\nexport const p = tc((packet) => { ${body} })\nexport const license = 'GPL'`,
       oldestKernel === undefined ? {} : { oldestKernel },
     )
   } catch (error) {
@@ -72,7 +72,7 @@ describe('a mistake in the use of a map', () => {
     [
       'export const m = sockmap(4)',
       'm.redirect(1); return 0',
-      'tcIngress programs cannot send on to a socket | skMsg and skSkbVerdict programs can.',
+      'tc programs cannot send on to a socket | skMsg and skSkbVerdict programs can.',
     ],
     [
       'export const m = sockmap(4)',

@@ -25,4 +25,4 @@ export function load(text: string): {
 
 /** A TC program around statements, with a variable. It returns 0 unless the last statement is a return. */
 export const classifier = (head: string, body: string): string =>
-  `${head}\nexport let out = data<u64>(0)\nexport const p = tcIngress((packet) => { ${body}${/return [^;]*$/.test(body) && !/\}$/.test(body) ? '' : '; return 0'} })`
+  `${head}\nexport let out = data<u64>(0)\nexport const p = tc((packet) => { ${body}${/return [^;]*$/.test(body) && !/\}$/.test(body) ? '' : '; return 0'} })`
