@@ -53,6 +53,8 @@ export interface GlobalDefinition {
   linkage?: 'static' | 'global'
   /** Files that are linked may each define it; the first one counts. */
   weak?: boolean
+  /** Members that point to programs, by their offsets in bytes: the functions of a struct in `.struct_ops.link`. */
+  pointers?: readonly { readonly offset: number; readonly program: string }[]
 }
 
 /** What the kernel or its configuration defines. */
@@ -322,7 +324,8 @@ class ObjectWriter {
     const isLiteral = section.startsWith('.rodata.str')
     let at = 0
     let align = 1
-    for (const [name, { type, value, tags = [], linkage = 'global', weak = false }] of globals) {
+    for (const [name, global] of globals) {
+      const { type, value, tags = [], linkage = 'global', weak = false, pointers = [] } = global
       const size = sizeOf(type)
       if (value !== undefined && value.length !== size) {
         throw new RangeError(`the value of '${name}' has ${value.length} bytes, its type has ${size}`)
@@ -332,6 +335,8 @@ class ObjectWriter {
       const padding = (own - (at % own)) % own
       at += padding
       chunks.push(new Uint8Array(padding), value ?? new Uint8Array(size))
+      for (const { offset, program } of pointers)
+        this.#relocations.push({ section, offset: at + offset, symbol: program, type: 'R_BPF_64_ABS64' })
       const binding = isLiteral || linkage === 'static' ? 'local' : weak ? 'weak' : 'global'
       this.#symbols.push({ name, type: 'object', binding, section, value: at, size })
       if (!isLiteral) {

@@ -34,6 +34,10 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
     const place = this.#place(left as ast.Expression, scope)
     this.#expectMutable(left, scope)
+    if (place.kind === 'kernel place') {
+      this.storeKernel(place, this.numeric(right, scope), left, right)
+      return
+    }
     if (!this.#readsMemory(right, scope)) {
       this.assignTo(place, right, scope)
       return
@@ -102,6 +106,11 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
     const place = this.#place(target as ast.Expression, scope)
     this.#expectMutable(target, scope)
+    if (place.kind === 'kernel place') {
+      const before = this.expectNumeric(this.readKernel(place, target), target)
+      this.storeKernel(place, this.arithmetic(operator, before, operand, node), target, node, true)
+      return { kind: 'void' }
+    }
     const { type } = place
     if (type.kind !== 'int') this.source.fail(target, `${describeValue(place)} is not a number`)
     const isAtomic =
@@ -121,9 +130,10 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     return { kind: 'void' }
   }
 
-  /** Something in memory that can be written. */
-  #place(node: ast.Expression, scope: Scope): PlaceValue {
+  /** Something in memory that can be written. In programs of struct_ops, it may be the kernel's. */
+  #place(node: ast.Expression, scope: Scope): PlaceValue | KernelPlaceValue {
     const value = this.expression(node, scope)
+    if (value.kind === 'kernel place' && this.program.ops !== undefined) return value
     if (node.type === 'Identifier' && (value.kind === 'kernel pointer' || value.kind === 'pointer'))
       this.source.fail(
         node,

@@ -57,7 +57,7 @@ function sizeof(compiler: ExpressionCompiler, node: ast.CallExpression, scope: S
         return asked(compiler, core, BigInt(size))
       }
       if (type.kind === 'array' && compiler.kernel.isRecord(type.typeId)) break
-      const size = BigInt(compiler.kernel.btf.sizeOf(value.path.typeId))
+      const size = BigInt(compiler.kernel.sizeInObject(value.path.typeId))
       return asked(compiler, compiler.kernel.ask(value.path, 'size'), size)
     }
     case 'flavor place':

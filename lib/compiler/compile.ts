@@ -7,6 +7,7 @@ import { finish } from './finish.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { withRegisters } from './hooks/registers.js'
 import { expectAllReturned } from './hooks/returns.js'
+import { opsDefinition } from './hooks/struct-ops.js'
 import { type Inference, inferMaps } from './infer.js'
 import { irText } from './ir-text.js'
 import { KernelTypes } from './kernel-types.js'
@@ -71,7 +72,7 @@ export function compile(
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
     maps: { ...definitionsOf(module), ...logMaps(unit) },
-    globals: { ...globalsOf(module), ...textsOf(unit), ...logGlobals(unit) },
+    globals: { ...globalsOf(module), ...structOpsOf(unit), ...textsOf(unit), ...logGlobals(unit) },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
       [...unit.functions.values()].map(({ name, type, instructions }) => [name, { type, instructions }]),
@@ -175,6 +176,11 @@ const textsOf = (unit: Unit): Record<string, GlobalDefinition> =>
       const value = new TextEncoder().encode(`${text}\0`)
       return [name, { section: '.rodata.str1.1', type: array(char, value.length), value }]
     }),
+  )
+
+const structOpsOf = ({ module, kernel, target }: Unit): Record<string, GlobalDefinition> =>
+  Object.fromEntries(
+    module.structOps.map((ops) => [ops.name, opsDefinition(kernel, module.source, target, ops)]),
   )
 
 function globalsOf(module: Module): Record<string, GlobalDefinition> {

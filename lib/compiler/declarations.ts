@@ -1,5 +1,6 @@
 // Declares the kernel's hooks and structs for tsc and editors, from BTF.
 import type { BtfFuncProto, BtfMember } from '../btf/types.js'
+import { functionBehind, opsRecord, structOpsNames } from './hooks/struct-ops.js'
 import type { KernelRecord, KernelTypes } from './kernel-types.js'
 import { isSize } from './kfuncs.js'
 import type { ModuleProgram } from './module.js'
@@ -12,6 +13,7 @@ const hookKinds = [
   'LsmHooks',
   'Iterators',
   'Kfuncs',
+  'StructOps',
 ] as const
 type HookKind = (typeof hookKinds)[number]
 
@@ -25,6 +27,7 @@ const kindOf: Readonly<Record<string, HookKind>> = {
   fmodRet: 'KernelFunctions',
   kprobe: 'KernelFunctions',
   kretprobe: 'KernelFunctions',
+  fmodRetSleepable: 'KernelFunctions',
   fentrySleepable: 'KernelFunctions',
   fexitSleepable: 'KernelFunctions',
   lsm: 'LsmHooks',
@@ -44,7 +47,8 @@ const reach = 2
  */
 export function declareUsed(kernel: KernelTypes, programs: readonly ModuleProgram[]): string {
   const declarations = new Declarations(kernel, reach)
-  for (const { hook, target } of programs) {
+  for (const { hook, target, ops } of programs) {
+    if (ops !== undefined) declarations.hook('StructOps', ops.struct)
     const kind = kindOf[hook]
     if (kind !== undefined && target !== undefined) declarations.hook(kind, target.name)
   }
@@ -64,6 +68,7 @@ export function declareAll(kernel: KernelTypes): string {
     else if (name.startsWith('bpf_iter_')) declarations.hook('Iterators', name.slice(9))
     else declarations.hook('KernelFunctions', name)
   }
+  for (const name of structOpsNames(kernel)) declarations.hook('StructOps', name)
   for (const type of btf) {
     if ((type.kind !== 'struct' && type.kind !== 'union') || type.name === '') continue
     declarations.record(type)
@@ -97,6 +102,7 @@ class Declarations {
     LsmHooks: new Map(),
     Iterators: new Map(),
     Kfuncs: new Map(),
+    StructOps: new Map(),
   }
   /** How many pointers away each declared record is. */
   readonly #distance = new Map<number, number>()
@@ -149,6 +155,8 @@ class Declarations {
         const prototype = this.#kernel.function(name)
         return prototype && this.#kfunc(prototype)
       }
+      case 'StructOps':
+        return this.#structOps(name)
       case 'Iterators':
         return this.#named(this.#kernel.record(`bpf_iter__${name}`))
       default: {
@@ -180,6 +188,40 @@ class Declarations {
     return () => {
       const parts = params.map(({ name, typeId }, i) => `${tupleName(name, i)}: ${this.#type(typeId)}`)
       return `[${parts.join(', ')}]`
+    }
+  }
+
+  /** The functions of a struct are programs, whose first argument they may write to. */
+  #structOps(name: string): (() => string) | undefined {
+    const struct = this.#kernel.record(name)
+    if (struct === undefined || !structOpsNames(this.#kernel).includes(name)) return undefined
+    const functions = struct.members.map(({ typeId }) => functionBehind(this.#kernel, typeId))
+    const recordOf = (typeId: number): KernelRecord | undefined => {
+      const found = this.#recordIn(typeId)
+      return found && opsRecord(this.#kernel, name, found.record)
+    }
+    for (const one of functions)
+      for (const { typeId } of one?.params ?? []) {
+        const record = recordOf(typeId)
+        if (record !== undefined) this.record(record)
+      }
+    return () => {
+      const members = struct.members.flatMap(({ name, typeId }, i) => {
+        const prototype = functions[i]
+        if (name === '') return []
+        if (prototype === undefined) {
+          const { kind } = this.#kernel.btf.resolve(typeId)
+          return [`      ${name}: ${kind === 'array' ? 'string' : 'number'}\n`]
+        }
+        const params = prototype.params.map(({ name, typeId }, i) => {
+          const record = recordOf(typeId)
+          const type = record ? `${this.#word('Writable')}<${this.#nameOf(record)}>` : this.#type(typeId)
+          return `${tupleName(name, i)}: ${type}`
+        })
+        const result = this.#type(prototype.returnTypeId)
+        return [`      ${name}: (${params.join(', ')}) => ${result === 'void' ? 'undefined' : result}\n`]
+      })
+      return `{\n${members.join('')}    }`
     }
   }
 

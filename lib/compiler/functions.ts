@@ -4,6 +4,7 @@ import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
 import { expectOwnConstant, expectReturned } from './hooks/returns.js'
+import { opsResult } from './hooks/struct-ops.js'
 import type { Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
 import type { FunctionNode } from './module.js'
@@ -52,7 +53,7 @@ export abstract class CallCompiler extends LoopCompiler {
 
   protected return(node: ast.Expression | undefined, at: Located, scope: Scope): void {
     const { returns } = this
-    const type = returns === undefined ? s32 : returns.type
+    const type = returns === undefined ? this.#programReturns() : returns.type
     if (type === undefined && node !== undefined)
       this.source.fail(node, 'this function returns nothing: its type is void')
     const value = node === undefined ? { kind: 'constant' as const, value: 0n } : this.rvalue(node, scope)
@@ -75,6 +76,10 @@ export abstract class CallCompiler extends LoopCompiler {
     }
     this.push({ op: 'move', d: returns.reg, s: reg, bits: 64 })
     this.jump(returns.label)
+  }
+
+  #programReturns(): IntType | undefined {
+    return this.program.ops ? opsResult(this.kernel, this.source, this.program) : s32
   }
 
   /** Refuses a constant that the hook of the program has no meaning for, also on one side of a choice. */

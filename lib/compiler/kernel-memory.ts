@@ -1,6 +1,6 @@
 // Reading the kernel's memory: member access becomes CO-RE.
 import type { PrototypeType } from '../asm/c-types.js'
-import { Builder } from './builder.js'
+import { Builder, type NumericValue } from './builder.js'
 import type { Argument, Reg } from './ir.js'
 import type { KernelTypes } from './kernel-types.js'
 import type { Module, ModuleProgram } from './module.js'
@@ -189,6 +189,28 @@ export abstract class KernelMemory extends Builder {
       this.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
     }
     return this.signed({ kind: 'number', reg: d, type })
+  }
+
+  /** Writes a number into a kernel struct. Which members a program may write to is known to the verifier alone. */
+  storeKernel(
+    place: KernelPlaceValue,
+    value: NumericValue,
+    target: Located,
+    node: Located,
+    isCast = false,
+  ): void {
+    const { pointer, path } = place
+    const type = this.kernel.btf.resolve(path.typeId)
+    const isNumber = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64'
+    if (!isNumber || path.bits !== undefined)
+      this.source.fail(target, 'only whole numbers of the kernel can be written')
+    if (!pointer.trusted)
+      this.source.fail(target, 'the verifier does not know this pointer, so it cannot be written to')
+    const wanted = integerOf(type.size, type.signed && !(type.kind === 'int' && type.bool))
+    let reg = this.inReg(this.convert(value, wanted, node, isCast))
+    if (this.kernel.isBigEndian(path.typeId)) reg = this.swap(reg, type.size * 8)
+    const { core, offset } = this.kernel.offsetOf(path)
+    this.push({ op: 'store', base: pointer.reg, offset, size: type.size, value: { reg }, core })
   }
 
   /** The address of a part of a kernel struct. */

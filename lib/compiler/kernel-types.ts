@@ -30,6 +30,8 @@ export type Question = 'offset' | 'size' | 'exists' | 'shiftLeft' | 'shiftRight'
 interface Twin {
   readonly type: { kind: 'struct' | 'union'; name: string; size: number; align: number; members: c.Member[] }
   readonly index: Map<string, number>
+  /** Bytes from its start to where the next member of a struct is put. */
+  next: number
 }
 
 /** A path from a kernel struct to a part of it. */
@@ -217,7 +219,7 @@ export class KernelTypes {
       bits += twin.type.members[index]!.bitOffset
       type = this.btf.resolve(this.member(type as KernelRecord, step)!.typeId)
       if (type.kind === 'array') {
-        element = this.btf.sizeOf(type.typeId)
+        element = this.sizeInObject(type.typeId)
         type = this.btf.resolve(type.typeId)
       }
     }
@@ -231,23 +233,56 @@ export class KernelTypes {
     const known = this.#twins.get(record.id)
     if (known !== undefined) return known
     const { kind, name } = record
-    const twin: Twin = { type: { kind, name, size: 8, align: 8, members: [] }, index: new Map() }
+    const twin: Twin = { type: { kind, name, size: 8, align: 8, members: [] }, index: new Map(), next: 8 }
     this.#twins.set(record.id, twin)
     return twin
   }
 
-  #memberIndex({ type, index }: Twin, record: KernelRecord, name: string): number {
+  #memberIndex(twin: Twin, record: KernelRecord, name: string): number {
+    const { type, index } = twin
     const known = index.get(name)
     if (known !== undefined) return known
     const { typeId, bitfieldSize } = this.member(record, name)!
     const member = this.cType(typeId)
-    const size = Math.max(1, c.sizeOf(member))
     // Each begins at 8 bytes more than the one before, which is nearly never where the kernel has it: a relocation that is missing is seen at once.
-    const bitOffset = type.kind === 'union' ? 0 : type.size * 8
+    const bitOffset = type.kind === 'union' ? 0 : twin.next * 8
     const at = type.members.push({ name, type: member, bitOffset, bitfieldSize }) - 1
-    type.size = type.kind === 'union' ? Math.max(type.size, size) : type.size + Math.ceil(size / 8) * 8
+    const size = roomFor(c.sizeOf(member))
+    if (type.kind === 'struct') twin.next += size
+    type.size = Math.max(type.size, type.kind === 'struct' ? twin.next : size)
     index.set(name, at)
     return at
+  }
+
+  /** Bytes of the twin of a record with all of its members. */
+  #capacity(record: KernelRecord): number {
+    const known = this.#capacities.get(record.id)
+    if (known !== undefined) return known
+    const sizes = record.members.map(({ name, typeId }) => {
+      const type = this.btf.resolve(typeId)
+      const isInline = name === '' && (type.kind === 'struct' || type.kind === 'union')
+      return isInline ? this.#capacity(type) : this.#room(typeId)
+    })
+    const size =
+      record.kind === 'union' ? Math.max(8, ...sizes) : 8 + sizes.reduce((sum, one) => sum + one, 0)
+    this.#capacities.set(record.id, size)
+    return size
+  }
+
+  readonly #capacities = new Map<number, number>()
+
+  /** Bytes that a member has in a twin. */
+  #room(typeId: number): number {
+    const type = this.btf.resolve(typeId)
+    if (type.kind === 'struct' || type.kind === 'union') return this.#capacity(type)
+    const hasRecords =
+      type.kind === 'array' && ['struct', 'union', 'array'].includes(this.btf.resolve(type.typeId).kind)
+    return hasRecords ? this.#room(type.typeId) * type.length : roomFor(this.btf.sizeOf(typeId))
+  }
+
+  /** Bytes of a type as it stands in the object. */
+  sizeInObject(typeId: number): number {
+    return c.sizeOf(this.cType(typeId))
   }
 
   /** A type of the kernel as it stands in the object. Records are twins. */
@@ -275,8 +310,8 @@ export class KernelTypes {
       case 'struct':
       case 'union': {
         const twin = this.#twin(type)
-        // A record inside of another is as large as the kernel's, whatever is used of it.
-        twin.type.size = Math.max(twin.type.size, Math.ceil(type.size / 8) * 8)
+        // A record inside of another has room for all of its members from the beginning: what stands behind it is not moved.
+        twin.type.size = Math.max(twin.type.size, this.#capacity(type))
         return twin.type as c.CType
       }
       default:
@@ -284,6 +319,9 @@ export class KernelTypes {
     }
   }
 }
+
+/** The members of a twin begin at multiples of 8 bytes, and none begins where another does. */
+const roomFor = (size: number): number => Math.max(1, Math.ceil(size / 8)) * 8
 
 function firstOf({ values: [first] }: BtfEnum | BtfEnum64): Record<string, number | bigint> {
   return first === undefined ? {} : { [first.name]: first.value }

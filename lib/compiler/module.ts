@@ -1,6 +1,7 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
 import type { MapDefinition } from '../asm/map-definition.js'
 import { hooks } from './hooks/kinds.js'
+import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
 import { checkImport, checkWords } from './imports.js'
 import { declareMap } from './maps/declare.js'
 import { mapKinds } from './maps/kinds.js'
@@ -64,11 +65,13 @@ export interface ModuleProgram {
   readonly hook: string
   /** What it is attached to; undefined for hooks that have no such thing. */
   readonly target: { readonly name: string; readonly node: ast.Node } | undefined
-  readonly function: ast.ArrowFunctionExpression | ast.FunctionExpression
+  readonly function: ast.ArrowFunctionExpression | ast.FunctionExpression | ast.ObjectMethod
   readonly node: ast.Node
+  /** The struct of the kernel that it is a function of. */
+  readonly ops?: { readonly struct: string; readonly structNode: ast.Node }
 }
 
-type FunctionNode = ast.ArrowFunctionExpression | ast.FunctionExpression | ast.FunctionDeclaration
+type FunctionNode = ModuleProgram['function'] | ast.FunctionDeclaration
 
 export class Module {
   readonly source: Source
@@ -82,6 +85,7 @@ export class Module {
   readonly enums = new Map<string, Enumeration>()
   readonly functions = new Map<string, FunctionNode>()
   readonly programs: ModuleProgram[] = []
+  readonly structOps: ModuleStructOps[] = []
   /** How often each name is called. */
   readonly calls: ReadonlyMap<string, number>
   license: string | undefined
@@ -125,7 +129,7 @@ export class Module {
       case 'TSEnumDeclaration':
         return
       case 'FunctionDeclaration':
-        this.#expectPlain(node)
+        this.expectPlain(node)
         this.functions.set(node.id!.name, node)
         return
       case 'VariableDeclaration':
@@ -137,7 +141,8 @@ export class Module {
     this.source.fail(node, 'only types, maps, global variables, functions and programs can stand here')
   }
 
-  #expectPlain(node: FunctionNode): void {
+  /** Refuses async functions and generators. */
+  expectPlain(node: FunctionNode): void {
     if (node.async)
       this.source.fail(
         node,
@@ -199,7 +204,7 @@ export class Module {
         'The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
       )
     if (init?.type === 'ArrowFunctionExpression' || init?.type === 'FunctionExpression') {
-      this.#expectPlain(init)
+      this.expectPlain(init)
       this.functions.set(name, init)
       return
     }
@@ -220,6 +225,7 @@ export class Module {
     else if ((globalKinds as readonly string[]).includes(callee.name))
       this.#global(name, init, callee.name, kind !== 'const')
     else if (callee.name === 'kconfig') this.#config(name, init)
+    else if (callee.name === 'structOps') declareStructOps(this, name, init)
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
     else {
       const known = [...Object.keys(mapKinds), ...globalKinds, 'kconfig', ...Object.keys(hooks)]
@@ -278,7 +284,7 @@ export class Module {
         'Write it here: (task) => { ... }.',
       )
     }
-    this.#expectPlain(fn)
+    this.expectPlain(fn)
     const target = args[0]
     const wanted = hooks[kind]!.target
     if (wanted === 'required' && target?.type !== 'StringLiteral') {

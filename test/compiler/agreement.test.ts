@@ -10,7 +10,7 @@ const folder = useFolder()
 
 const head = `import {
   array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, lsm, rawTp, ringbuf, rodata, range,
-  syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type u16, type s64,
+  structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type u16, type s64,
 } from 'libbpf-node/kernel'
 interface Event { pid: u32; comm: char<16> }
 interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }
@@ -29,6 +29,8 @@ export const license = 'GPL'
 `
 const inTracepoint = (body: string): string =>
   `${head}export const p = tpBtf('sched_process_exec', (task, oldPid, bprm) => {\n${body}\n})\n`
+const inOps = (members: string): string =>
+  `${head}export const p = structOps('tcp_congestion_ops', { ${members} })\n`
 const inClassifier = (body: string): string =>
   `${head}export const p = tcIngress((packet) => {\n${body}\n})\n`
 const inPacket = (body: string): string => `${head}export const p = xdp((packet) => {\n${body}\n})\n`
@@ -72,6 +74,9 @@ const right: Record<string, string> = {
   'the result of a redirection': inPacket('return frames.redirect(0, XDP.PASS)'),
   'an action that a function chooses': `${head}function act(x: u32): u32 { return x > 5 ? 2 : 1 }\nexport const p = xdp((packet) => act(packet.length))\n`,
   'an error of a security hook': `${head}export const p = lsm('file_open', (file) => (file.f_flags === 0 ? -13 : 0))\n`,
+  'a congestion control': inOps(
+    "name: 'mine', init(sk) { sk.snd_cwnd = 5\nsk.inet_conn.icsk_ca_priv[1] = 3 }, ssthresh: (sk) => sk.snd_cwnd >> 1, cong_avoid(sk, ack, acked) { if (acked > 5) sk.snd_cwnd += 1 }",
+  ),
   'a function': `${head}function twice(x: u32): u32 { return x * 2 }\nexport const p = syscall(() => s32(twice(2)))\n`,
   packets: inPacket(
     'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\nreturn e.type === 0x800 ? XDP.DROP : XDP.PASS',
@@ -137,6 +142,10 @@ const wrong: Record<string, string> = {
   'a refusal where nothing can be refused': `${head}export const p = cgroupRecvmsg4((ctx) => 0)\n`,
   'an answer where the kernel takes none': `${head}export const p = fentry('vfs_read', (file) => 1)\n`,
   'a security hook that returns a positive number': `${head}export const p = lsm('file_open', (file) => 1)\n`,
+  'a member that congestion controls do not have': inOps("name: 'mine', initt(sk) {}"),
+  'a member of the socket of a congestion control that does not exist': inOps('init(sk) { sk.snd_cwdn = 5 }'),
+  'a congestion control with text for a number': inOps("flags: 'a'"),
+  'an answer where a congestion control gives none': inOps('init: (sk) => 1'),
   'a const that changes': inTracepoint('const x: u32 = 1\nx = 2\nreturn 0'),
   'a map that changes': inTracepoint('counts = counts\nreturn 0'),
   'a constant of user space that is written': inTracepoint('limit = 3\nreturn 0'),

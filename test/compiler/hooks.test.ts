@@ -151,3 +151,24 @@ describe('hooks of programs in TypeScript', () => {
     expect(opened.program('onExec').info().xlatedSize).toBeLessThan(120)
   })
 })
+
+describe('numbers that the kernel passes', () => {
+  it('have the size and the sign of their types, whatever stands above them', () => {
+    const { object } = compile(`
+      export let failed = data<u64>(0)
+      export let where = data<s64>(0)
+      export const p = fexit('do_unlinkat', (dfd, name, result) => {
+        if (result < 0 && result === -2) failed += 1
+        where = dfd
+        return 0
+      })
+      export const license = 'GPL'`)
+    const emulator = Emulator.open(object)
+    const context = new Uint8Array(24)
+    const words = new DataView(context.buffer)
+    words.setBigUint64(0, 0xdead_beef_ffff_ff9cn, true)
+    words.setBigUint64(16, 0x0000_0001_ffff_fffen, true)
+    emulator.program('p').run({ context })
+    expect([emulator.get('failed'), emulator.get('where')]).toEqual([1n, -100n])
+  })
+})

@@ -46,6 +46,26 @@ describe('members of kernel structs', () => {
     expect(opened.data).toMatchObject({ during: 1, before: 0 })
   })
 
+  it('may be in structs in structs, whose types the kernel takes', () => {
+    const { object } = compile(`
+      export let output = data<array<u64, 4>>()
+      export const p = tcIngress(() => {
+        const task = bpf.getCurrentTask()
+        output[0] = task.se.vruntime
+        output[1] = task.se.avg.last_update_time
+        output[2] = task.signal.shared_pending.signal.sig[0]
+        output[3] = u64(task.se.load.weight)
+        return 0
+      })
+      export const license = 'GPL'`)
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    // Without its types, there would be no lines of source.
+    expect(opened.program('p').info().btfId).toBeGreaterThan(0)
+    opened.program('p').testRunSync({ data: new Uint8Array(64) })
+    expect((opened.data as { output: bigint[] }).output[3]).toBeGreaterThan(0n)
+  })
+
   requiresKernel('6.9', 'may be enums', () => {
     expect(run('output[0] = task.fs.pwd.dentry.d_inode.i_write_hint + 3')[0]).toBe(3n)
   })

@@ -12,13 +12,14 @@ import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, ownStruct, xdp, structs] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
+const [exec, main, atRunTime, ownStruct, xdp, patient, structs] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
   writeFileSync(join(folder, 'main.ts'), main!)
   writeFileSync(join(folder, 'count.ts'), atRunTime!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
+  writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
   await gen(join(folder, 'exec.bpf.ts'))
   expect(await libbpfNode(['types', 'exec.bpf.ts'], folder)).toMatchObject({ status: 0 })

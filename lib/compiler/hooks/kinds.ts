@@ -14,6 +14,7 @@ export type Parameters =
   | 'iterator'
   | 'context'
   | 'packet'
+  | 'function of a struct'
   | 'none'
 
 export interface Hook {
@@ -69,6 +70,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
   fentry: at('fentry', 'function arguments', '5.5'),
   fexit: at('fexit', 'function arguments and result', '5.5'),
   fmodRet: at('fmod_ret', 'function arguments and result', '5.7'),
+  fmodRetSleepable: at('fmod_ret.s', 'function arguments and result', '5.10'),
   fentrySleepable: at('fentry.s', 'function arguments', '5.10'),
   fexitSleepable: at('fexit.s', 'function arguments and result', '5.10'),
   lsmSleepable: at('lsm.s', 'function arguments', '5.10', { prefix: 'bpf_lsm_' }),
@@ -81,6 +83,13 @@ export const hooks: Readonly<Record<string, Hook>> = {
   kretprobe: at('kretprobe', 'result in a register', '4.1', untrusted),
   kprobeMulti: at('kprobe.multi', 'registers of a call', '5.18', { ...untrusted, ...optional }),
   kretprobeMulti: at('kretprobe.multi', 'result in a register', '5.18', { ...untrusted, ...optional }),
+  kprobeSession: at('kprobe.session', 'registers of a call', '6.10', { ...untrusted, ...optional }),
+  uprobeSession: at('uprobe.session', 'registers of a call', '6.13', { ...untrusted, ...optional }),
+  uprobeMultiSleepable: at('uprobe.multi.s', 'registers of a call', '6.6', { ...untrusted, ...optional }),
+  uretprobeMultiSleepable: at('uretprobe.multi.s', 'result in a register', '6.6', {
+    ...untrusted,
+    ...optional,
+  }),
   ksyscall: at('ksyscall', 'system call arguments', '4.1', untrusted),
   kretsyscall: at('kretsyscall', 'result in a register', '4.1', untrusted),
   uprobe: at('uprobe', 'registers of a call', '4.3', { ...untrusted, ...optional }),
@@ -137,6 +146,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
   cgroupDevice: on('cgroup/dev', 'bpf_cgroup_dev_ctx', '4.15'),
   cgroupGetsockopt: on('cgroup/getsockopt', 'bpf_sockopt', '5.3'),
   cgroupSetsockopt: on('cgroup/setsockopt', 'bpf_sockopt', '5.3'),
+  structOps: at('struct_ops', 'function of a struct', '5.6'),
   syscall: at('syscall', 'none', '5.14', { target: 'none' }),
 }
 

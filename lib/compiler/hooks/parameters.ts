@@ -1,6 +1,5 @@
 // What the kernel passes to a program, by its hook.
 import type { BtfFuncProto } from '../../btf/types.js'
-import type { KernelTypes } from '../kernel-types.js'
 import type { FunctionCompiler } from '../lower.js'
 import type { ModuleProgram } from '../module.js'
 import { nearest } from '../nearest.js'
@@ -10,6 +9,7 @@ import { integerOf, u64 } from '../types.js'
 import type { ContextValue, KernelPointerValue, PacketEdges, Scope, Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
+import { opsPrototype, opsRecord } from './struct-ops.js'
 import { mostProbeArguments, probeArgument } from './usdt.js'
 
 /** The section of a program. */
@@ -79,20 +79,29 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
         parameters === 'tracepoint arguments' ? tracepoint(compiler, program) : argumentsOf(compiler, program)
       const own = list.params.map(({ name, typeId }, i) => ({
         name,
-        value: () => valueFrom(kernel, typeId, word(i), trusted),
+        value: () => valueFrom(compiler, typeId, word(i), trusted, program.node),
       }))
       if (parameters !== 'function arguments and result') return own
       const result = {
         name: 'result',
-        value: () => valueFrom(kernel, list.returnTypeId, word(own.length), trusted),
+        value: () => valueFrom(compiler, list.returnTypeId, word(own.length), trusted, program.node),
       }
       return [...own, result]
     }
+    case 'function of a struct':
+      return opsPrototype(kernel, compiler.source, program).params.map(({ name, typeId }, i) => ({
+        name,
+        value: () => {
+          const value = valueFrom(compiler, typeId, word(i), true, program.node)
+          if (value.kind !== 'kernel pointer') return value
+          return { ...value, record: opsRecord(kernel, program.ops!.struct, value.record) }
+        },
+      }))
     case 'registers': {
       const { params } = argumentsOf(compiler, program)
       return params.slice(0, argumentRegisters(compiler)).map(({ name, typeId }, i) => ({
         name,
-        value: () => valueFrom(kernel, typeId, argumentRegister(compiler, program, i), false),
+        value: () => valueFrom(compiler, typeId, argumentRegister(compiler, program, i), false, program.node),
       }))
     }
     case 'registers of a call':
@@ -119,7 +128,7 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
 function resultOf(compiler: FunctionCompiler, program: ModuleProgram, parameter: ast.Identifier): Value {
   const reg = resultRegister(compiler, program)
   if (program.hook !== 'kretprobe') return typed(compiler, reg, parameter)
-  return valueFrom(compiler.kernel, argumentsOf(compiler, program).returnTypeId, reg, false)
+  return valueFrom(compiler, argumentsOf(compiler, program).returnTypeId, reg, false, parameter)
 }
 
 /** A number as the parameter declares it, or of 64 bits. */
@@ -216,13 +225,28 @@ function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): Kernel
   )
 }
 
-function valueFrom(types: KernelTypes, typeId: number, reg: number, trusted: boolean): Value {
-  const type = types.btf.resolve(typeId)
+/** A number that the kernel passes has the bits of its own type, and anything may stand above them. */
+function valueFrom(
+  compiler: FunctionCompiler,
+  typeId: number,
+  reg: number,
+  trusted: boolean,
+  node: ast.Node,
+): Value {
+  const { btf } = compiler.kernel
+  const type = btf.resolve(typeId)
   if (type.kind === 'ptr') {
-    const record = types.btf.resolve(type.typeId)
+    const record = btf.resolve(type.typeId)
     if (record.kind === 'struct' || record.kind === 'union')
       return { kind: 'kernel pointer', reg, record, trusted }
   }
-  const isNumber = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64'
-  return { kind: 'number', reg, type: isNumber && type.size === 8 ? integerOf(8, type.signed) : u64 }
+  const number = { kind: 'number', reg, type: u64 } as const
+  if (type.kind !== 'int' && type.kind !== 'enum' && type.kind !== 'enum64') return number
+  if (type.size > 8) return number
+  return compiler.convert(
+    number,
+    integerOf(type.size, type.signed && !(type.kind === 'int' && type.bool)),
+    node,
+    true,
+  )
 }

@@ -45,6 +45,7 @@ const oldClassifier: Returns = {
 const nothing = numbers([0], 'The kernel takes no answer from this program.')
 const permission = numbers([0, 1], '1 allows it, and 0 refuses it.')
 const always = numbers([1], 'This program cannot refuse anything.')
+const session = numbers([0, 1], 'At the call, 1 leaves out the return.')
 const errors: Returns = {
   isKnown: (value) => value <= 0 && value >= -4095,
   inWords: '0 or a negative error number',
@@ -75,6 +76,8 @@ const byHook: Readonly<Record<string, Returns>> = {
   fexitSleepable: nothing,
   iter: numbers([0, 1], '1 asks for the same element again.'),
   iterSleepable: numbers([0, 1], '1 asks for the same element again.'),
+  kprobeSession: session,
+  uprobeSession: session,
   sockOps: numbers([0, 1]),
   // The upper bit lets a port below 1024 be bound without a capability, or says that the network is congested.
   cgroupBind4: numbers([0, 1, 2, 3], '1 allows it, and 0 refuses it.'),

@@ -16,7 +16,9 @@ import type {
   KernelFunctions,
   LsmHooks,
   NameIn,
+  OpsMembers,
   ResultIn,
+  StructOps,
   TracepointArguments,
   TracepointRecord,
   TracepointRecords,
@@ -102,6 +104,14 @@ export type Refusal<R extends number> = R extends 0
     : `${R}` extends `-${string}`
       ? R
       : 0
+type Session = <R extends number>(
+  target: string,
+  program: (...args: number[]) => Returned<R, 0 | 1>,
+) => Program
+interface OptionalSession extends Session {
+  /** User space says what it is attached to. */
+  <R extends number>(program: (...args: number[]) => Returned<R, 0 | 1>): Program
+}
 /** Any number. */
 type Free<Context> = (program: (context: Context) => number) => Program
 type On<Context, Known extends number> = <R extends number>(
@@ -120,6 +130,8 @@ export const fentry: AtEntry = word('fentry')
 export const fexit: AtExit = word('fexit')
 /** Runs in front of a function of the kernel that allows it, and may refuse the call with a negative errno. (Linux 5.7) */
 export const fmodRet: AtReturn<KernelFunctions> = word('fmodRet')
+/** The same as `fmodRet`, in a program that may sleep. (Linux 5.10) */
+export const fmodRetSleepable: AtReturn<KernelFunctions> = word('fmodRetSleepable')
 /** The same as `fentry`, in a program that may sleep: it can read memory of the process that is not loaded. (Linux 5.10) */
 export const fentrySleepable: AtEntry = word('fentrySleepable')
 /** The same as `fexit`, in a program that may sleep. (Linux 5.10) */
@@ -134,6 +146,13 @@ export const kretprobe: AtResult<KernelFunctions> = word('kretprobe')
 export const kprobeMulti: OptionalCall = word('kprobeMulti')
 /** The same as `kretprobe` for all functions that match. (Linux 5.18) */
 export const kretprobeMulti: OptionalCall = word('kretprobeMulti')
+/**
+ * Runs when one of the functions that match is called, and again when it returns: `kfunc.bpf_session_is_return()` says
+ * which of both. At the call, 1 leaves out the return. The arguments are there at the call only. (Linux 6.10)
+ */
+export const kprobeSession: OptionalSession = word('kprobeSession')
+/** The same for functions of a program or library: `'/usr/bin/node:uv_*'`. (Linux 6.13) */
+export const uprobeSession: OptionalSession = word('uprobeSession')
 /** Runs when a process calls the kernel, with the arguments of the system call: `ksyscall('openat', ...)`. (Linux 4.17) */
 export const ksyscall: Call = word('ksyscall')
 /** Runs when a system call returns, with its result. (Linux 4.17) */
@@ -150,6 +169,10 @@ export const uretprobeSleepable: OptionalCall = word('uretprobeSleepable')
 export const uprobeMulti: OptionalCall = word('uprobeMulti')
 /** The same as `uretprobe` for all functions that match. (Linux 6.6) */
 export const uretprobeMulti: OptionalCall = word('uretprobeMulti')
+/** The same as `uprobeMulti`, in a program that may sleep. (Linux 6.6) */
+export const uprobeMultiSleepable: OptionalCall = word('uprobeMultiSleepable')
+/** The same as `uretprobeMulti`, in a program that may sleep. (Linux 6.6) */
+export const uretprobeMultiSleepable: OptionalCall = word('uretprobeMultiSleepable')
 /** Runs at a probe that a program or library has built in: `usdt('/usr/bin/node:node:http__client__request', ...)`. (Linux 4.3) */
 export const usdt: OptionalCall = word('usdt')
 /** Runs when a performance counter overflows or a timer ticks. (Linux 4.9) */
@@ -270,6 +293,13 @@ export const cgroupGetsockopt: Asks<SocketOption & Readable> = word('cgroupGetso
 /** Runs before a process of a cgroup sets a socket option: 1 lets it. (Linux 5.3) */
 export const cgroupSetsockopt: Asks<SocketOption & Readable> = word('cgroupSetsockopt')
 
+/**
+ * What the kernel asks programs through a struct of functions, such as a congestion control for TCP. Each function is a
+ * program: `structOps('tcp_congestion_ops', { name: 'mine', ssthresh: (sk) => sk.snd_cwnd >> 1 })`. (Linux 5.6, with
+ * links 6.4)
+ */
+export const structOps: <N extends NameIn<StructOps>>(struct: N, members: OpsMembers<N>) => Program =
+  word('structOps')
 /** Runs when user space says so, by `testRun`. (Linux 5.14) */
 export const syscall: (program: () => number) => Program = word('syscall')
 

@@ -29,6 +29,18 @@ export interface Iterators {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Structs {}
 
+/** The members of the structs through which the kernel asks programs, by the structs' names. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface StructOps {}
+
+/** One of the kernel's structs that a program of struct_ops may write to. */
+export type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** The members of a struct of functions: functions, numbers and text. */
+export type OpsMembers<N> = N extends keyof StructOps
+  ? Partial<StructOps[N]>
+  : { readonly [member: string]: number | string | ((...args: Kernel[]) => number | undefined) }
+
 /** The kernel's functions that programs call through `kfunc`, by name. */
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Kfuncs {}

@@ -73,6 +73,28 @@ describe('uprobe and uretprobe', () => {
     expect((object.data as { before: number }).before).not.toBe(7)
   })
 
+  requiresKernel('6.13', 'are one program for the call and the return', () => {
+    using object = load(`
+      export let begun = data<u64>(0)
+      export let ended = data<u64>(0)
+      export let pid = data<u32>(0)
+      export const both = uprobeSession('${process.execPath}:uv_os_getprio*', (who: u32) => {
+        if (kfunc.bpf_session_is_return()) {
+          ended += 1
+          return 0
+        }
+        pid = who
+        begun += 1
+        return begun > 1 ? 1 : 0
+      })`)
+    object.attach()
+    getPriority(process.pid)
+    expect(object.data).toMatchObject({ begun: 1n, ended: 1n, pid: process.pid })
+    // A program that returns 1 at the call is not called at the return.
+    getPriority(process.pid)
+    expect(object.data).toMatchObject({ begun: 2n, ended: 1n })
+  })
+
   it('are attached by user space if they name no function', () => {
     using object = load(`
       export let calls = data<u64>(0)
