@@ -12,7 +12,10 @@ import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, ownStruct, xdp, patient, structs] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
+const [exec, main, atRunTime, ownStruct, xdp, patient, structs] = codeBlocks(
+  readPage('docs/kernel-side.md'),
+  'ts',
+)
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
