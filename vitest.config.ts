@@ -11,6 +11,8 @@ export default defineConfig({
     fileParallelism: false,
     setupFiles: ['test/helpers/leaks.ts'],
     testTimeout: 30_000,
+    // Bars are drawn with characters that the locale has.
+    env: { LANG: 'C.UTF-8', LC_ALL: '', LC_CTYPE: '' },
     // Tests see what is shipped.
     alias: Object.entries({
       '': 'index',
