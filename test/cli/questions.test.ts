@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cli, libbpfNode, root } from '../codegen/helper.js'
 import { asNobody, copyForEveryone } from '../helpers/child.js'
 import { usePerfEvents, useTracefs } from '../helpers/privileged.js'
+import { slowness } from '../helpers/slowness.js'
 
 describe('commands that ask the kernel a question', () => {
   useTracefs()
@@ -104,7 +105,8 @@ describe('commands that ask the kernel a question', () => {
     const { stdout, status } = await libbpfNode([
       'hist',
       'rt:sched_switch',
-      ...['--value', 'args.next.prio', '--heat-map', '-i', '0.1', '-s', '0.7'],
+      ...['--value', 'args.next.prio', '--heat-map'],
+      ...['-i', String(0.1 * slowness), '-s', String(0.7 * slowness)],
     ])
     expect(status).toBe(0)
     const [, cells = ''] = /^ *\[64, 128\) \|([ ░▒▓█.:=+*#%@-]+)\|$/m.exec(stdout) ?? []
