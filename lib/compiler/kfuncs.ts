@@ -47,7 +47,8 @@ export function callKfunc(
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
   kernel.named.kfuncs.add(name)
   const given = [...(node.arguments as readonly ast.Expression[])]
-  const wanted = prototype.params.filter((_, i) => !isSize(kernel, prototype, i))
+  const isGiven = (i: number): boolean => !isSize(kernel, prototype, i) && !isContext(kernel, prototype, i)
+  const wanted = prototype.params.filter((_, i) => isGiven(i))
   if (given.length !== wanted.length) {
     const names = wanted.map((one) => one.name).join(', ')
     compiler.source.fail(
@@ -58,7 +59,11 @@ export function callKfunc(
   }
   const first = given[0]
   const args = prototype.params.flatMap((_, i): Argument[] =>
-    isSize(kernel, prototype, i) ? [] : argumentsFor(compiler, prototype, i, given.shift()!, scope),
+    isContext(kernel, prototype, i)
+      ? [{ reg: compiler.contextFor(node) }]
+      : isSize(kernel, prototype, i)
+        ? []
+        : argumentsFor(compiler, prototype, i, given.shift()!, scope),
   )
   if (releasing.has(name)) giveBack(compiler, name, first!, scope)
   const reg = compiler.callKfunc({ name, type: typeOf(kernel, prototype) }, args)
@@ -105,6 +110,13 @@ export function isSize({ btf }: KernelTypes, { params }: BtfFuncProto, index: nu
   return (
     index > 0 && /__szk?$/.test(params[index]!.name) && btf.resolve(params[index - 1]!.typeId).kind === 'ptr'
   )
+}
+
+/** Whether a parameter is the program's context. Newer kernels have it where older ones have none. */
+function isContext({ btf }: KernelTypes, { params }: BtfFuncProto, index: number): boolean {
+  const { name, typeId } = params[index]!
+  const type = btf.resolve(typeId)
+  return name === 'ctx' && type.kind === 'ptr' && btf.resolve(type.typeId).kind === 'void'
 }
 
 function argumentsFor(

@@ -25,11 +25,18 @@ const { start } = usePrograms()
 const servers: Server[] = []
 afterEach(async () => {
   for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
+    await closed(server)
   }
 })
+
+/** Closes a server, also while a client connects. */
+async function closed(server: Server): Promise<void> {
+  const ended = once(server, 'close')
+  server.close()
+  const timer = setInterval(() => server.closeAllConnections(), 20)
+  await ended
+  clearInterval(timer)
+}
 
 interface Received {
   path: string
@@ -178,9 +185,7 @@ describe('pushProfile', () => {
     const late = pushProfile(some, { url, service: 'shop', attempts: 1, timeoutMs: 100 })
     await expect(late).rejects.toThrow(/there was no answer for 100 ms/)
     const server = servers.pop()!
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
+    await closed(server)
     await expect(pushProfile(some, { url, service: 'shop', attempts: 1 })).rejects.toThrow(/ECONNREFUSED/)
   })
 

@@ -51,7 +51,8 @@ describe('sockets of several queues', () => {
           workerData: { library, queue, interface: pair.b, map: redirect.map.id },
         }),
     )
-    for (const worker of workers) expect((await once(worker, 'message'))[0]).toBe('ready')
+    const ready = await Promise.all(workers.map((worker) => once(worker, 'message')))
+    expect(ready).toEqual([['ready'], ['ready']])
     const answers = workers.map((worker) => once(worker, 'message'))
     for (const queue of [0, 1]) {
       using from = await XdpSocket.open(pair.a, { queue, redirect: false })
