@@ -101,20 +101,15 @@ function recordText(record: Uint8Array): string {
   return textOf([...new BigUint64Array(words.buffer), ...record.subarray(words.length)])
 }
 
-/** Lines of a log contain the CPU, which the kernel chooses. */
-function withoutCpu(map: string, record: Uint8Array): Uint8Array {
-  return map === 'node_logs' ? record.fill(0, cpuInLog, cpuInLog + 4) : record
-}
-
-/** Behind the place and the time. */
-const cpuInLog = 16
+/** Lines of a log have gaps, and contain the CPU, which the kernel chooses. Their place in the program is compared. */
+const placeOf = (line: Uint8Array): Uint8Array => line.subarray(0, 8)
 
 /** Entries and records of the maps, and the variables. */
 function contentsOf(object: TestObject, like: Emulator): Record<string, string | string[]> {
   const contents: Record<string, string | string[]> = {}
   for (const { name, type } of like.machine.maps.values()) {
     if (type === 'ringbuf')
-      contents[name] = object.events(name).map((one) => recordText(withoutCpu(name, one)))
+      contents[name] = object.events(name).map((one) => recordText(name === 'node_logs' ? placeOf(one) : one))
     if (!withEntries.includes(type)) continue
     const isPerCpu = type.includes('percpu')
     contents[name] = [...object.map(name).entries()]
