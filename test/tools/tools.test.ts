@@ -123,9 +123,7 @@ describe('tools', () => {
       await seen(lines, new RegExp(`^${child.pid} +\\d+\\.\\d\\d +young objects`))
       await seen(
         lines,
-        new RegExp(
-          `^${child.pid} +\\d{2,}\\.\\d\\d +event loop, \\d+\\.\\d\\d ms of it garbage collection$`,
-        ),
+        new RegExp(`^${child.pid} +\\d{2,}\\.\\d\\d +event loop, \\d+\\.\\d\\d ms of it garbage collection$`),
       )
     },
   )
