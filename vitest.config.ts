@@ -11,8 +11,8 @@ export default defineConfig({
     fileParallelism: false,
     setupFiles: ['test/helpers/leaks.ts'],
     testTimeout: 30_000,
-    // Bars are drawn with characters that the locale has.
-    env: { LANG: 'C.UTF-8', LC_ALL: '', LC_CTYPE: '' },
+    // Bars are drawn with characters that the locale and the terminal have.
+    env: { LANG: 'C.UTF-8', LC_ALL: '', LC_CTYPE: '', TERM: 'xterm' },
     // Tests see what is shipped.
     alias: Object.entries({
       '': 'index',

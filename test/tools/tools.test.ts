@@ -76,7 +76,7 @@ describe('tools', () => {
   })
 
   it('syscount names system calls', () => {
-    expect(answer('syscount')).toMatch(/^ *\d+ [█▏▎▍▌▋▊▉ ]+ (read|openat|futex|epoll_wait|epoll_pwait)$/m)
+    expect(answer('syscount')).toMatch(/^ *\d+ [#█▏▎▍▌▋▊▉ ]+ (read|openat|futex|epoll_wait|epoll_pwait)$/m)
     const rows = JSON.parse(answer('syscount', '--each', '--json')) as { key: string; value: number }[]
     expect(rows.some(({ key, value }) => key === 'node' && value > 0)).toBe(true)
   })
