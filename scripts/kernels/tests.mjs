@@ -13,7 +13,7 @@ const elsewhere = [
   // What the compiler says, in which the kernel has no part.
   /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
-  /^test\/(pictures\/|profile\/(outputs|page)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|lines|xz))/,
+  /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|lines|xz))/,
   // Compares with programs of the host, whose versions do not depend on the kernel.
   /^test\/(symbols\/perf|tools\/comparison)\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
@@ -40,7 +40,7 @@ const elsewhere = [
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
   /^test\/symbols\/user\.test/,
-  /^test\/(cli\/(system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
+  /^test\/(cli\/(questions|system|terminal)|docs\/cookbook|maps\/(async|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
 /**
@@ -49,7 +49,8 @@ const onOldest = [
  */
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
-  /^test\/compiler\/random\.test/,
+  /^test\/(compiler\/(random|odd-programs)|objects\/migrate|examples\/twins-\w+)\.test/,
+  /^test\/(log|profile|symbols|tools|xdp)\//,
   /^packages\/otel\//,
 ]
 
