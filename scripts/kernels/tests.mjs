@@ -13,9 +13,9 @@ const elsewhere = [
   // What the compiler says, in which the kernel has no part.
   /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
-  /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|lines|xz))/,
+  /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|jit-names|lines|xz))/,
   // Compares with programs of the host, whose versions do not depend on the kernel.
-  /^test\/(symbols\/perf|tools\/comparison)\.test/,
+  /^test\/(symbols\/perf|tools\/comparison|cli\/attached)\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
   /^test\/btf\/(?!btf\.|kernel-btf\.)/,
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.

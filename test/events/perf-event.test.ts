@@ -64,13 +64,13 @@ describe('PerfEvent', () => {
 
   const perCgroup = (): boolean => {
     try {
-      PerfEvent.open({ event: 'cpu-clock', cpu: 0, cgroup: '/sys/fs/cgroup' }).close()
+      PerfEvent.open({ event: 'task-clock', cpu: 0, cgroup: '/sys/fs/cgroup' }).close()
       return true
     } catch {
       return false
     }
   }
-  const lacksCgroups = 'this kernel: built without CONFIG_CGROUP_PERF, or with perf_event in a cgroup v1'
+  const lacksCgroups = 'this kernel: has no clocks of cgroups, or perf_event in a cgroup v1'
   const counts = 'counts what the processes of a cgroup do'
   it.skipIf(!perCgroup())(perCgroup() ? counts : `${counts} (${lacksCgroups})`, async () => {
     using events = {
