@@ -153,10 +153,9 @@ describe('hooks of programs in TypeScript', () => {
 })
 
 describe('numbers that the kernel passes', () => {
-  // Linux 7.2 has it no more.
-  const hasUnlink = kernelFunctions('do_unlinkat').length > 0
-  const sized = 'have the size and the sign of their types, whatever stands above them'
-  it.skipIf(!hasUnlink)(hasUnlink ? sized : `${sized} (this kernel: without do_unlinkat)`, () => {
+  // Linux 7.2 has no do_unlinkat.
+  const itHere = kernelFunctions('do_unlinkat').length > 0 ? it : () => {}
+  itHere('have the size and the sign of their types, whatever stands above them', () => {
     const { object } = compile(`
       export let failed = data<u64>(0)
       export let where = data<s64>(0)
