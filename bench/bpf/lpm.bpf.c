@@ -1,5 +1,6 @@
+#include "vmlinux.h"
+
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 
 struct prefix {
   __u32 length;

@@ -1,6 +1,7 @@
 // Redirects all packets to the AF_XDP socket of their queue.
+#include "vmlinux.h"
+
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 
 struct {
   __uint(type, BPF_MAP_TYPE_XSKMAP);
