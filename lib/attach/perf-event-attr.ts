@@ -159,6 +159,12 @@ function bitsOf(
   return bits
 }
 
+export const isTracepoint = (event: unknown): boolean =>
+  typeof event === 'object' && event !== null && 'tracepoint' in event
+
+export const isBreakpoint = (event: unknown): boolean =>
+  typeof event === 'object' && event !== null && 'breakpoint' in event
+
 /** What an event is called in messages and links. */
 export function nameOf(event: PerfEventSource): string {
   if (typeof event === 'string') return event
@@ -234,15 +240,15 @@ function tracepointId(tracepoint: string | number): number {
 export function whyNoEvent({ errno, operation }: NativeError, event: PerfEventSource): string | undefined {
   if (operation !== 'perf_event_open') return undefined
   const { EACCES, EBADF, EINVAL, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP, ESRCH } = constants.errno
-  const isBreakpoint = typeof event === 'object' && 'breakpoint' in event
   const isHardware =
     (hardware as readonly unknown[]).includes(event) ||
     (typeof event === 'object' && 'type' in event && event.type === types.hardware)
   if (errno === ESRCH) return 'no such process'
   if (errno === EACCES) return whyNoPerfEvent()
   if (errno === EBADF) return 'it is not a folder of a cgroup v2 file system'
-  if (isBreakpoint && errno === ENOSPC) return 'all breakpoints of the processor are in use; x86 has four'
-  if (isBreakpoint && (errno === EINVAL || errno === EOPNOTSUPP))
+  if (isBreakpoint(event) && errno === ENOSPC)
+    return 'all breakpoints of the processor are in use; x86 has four'
+  if (isBreakpoint(event) && (errno === EINVAL || errno === EOPNOTSUPP))
     return 'the processor cannot watch for such an access'
   if (errno === ENOENT || errno === EOPNOTSUPP) {
     return isHardware

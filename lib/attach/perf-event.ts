@@ -8,6 +8,8 @@ import { attachTo, type Hook, u64 } from './attachable.js'
 import { unreadable } from './file.js'
 import {
   expectPlace,
+  isBreakpoint,
+  isTracepoint,
   nameOf,
   openPerfEvent,
   type PerfEventRate,
@@ -31,11 +33,9 @@ export interface OpenPerfEvent {
 export function attachPerfEvent(program: Attachable, options: PerfEventOptions | OpenPerfEvent): Link {
   if ('fd' in options) return attachOpen(program, options)
   const { period, frequency, pid, cpu, cgroup, event } = options
-  const isTracepoint = typeof event === 'object' && event !== null && 'tracepoint' in event
-  const isBreakpoint = typeof event === 'object' && event !== null && 'breakpoint' in event
   if (period !== undefined && frequency !== undefined)
     throw new TypeError('either period or frequency is required, not both')
-  if (period === undefined && frequency === undefined && !isTracepoint && !isBreakpoint)
+  if (period === undefined && frequency === undefined && !isTracepoint(event) && !isBreakpoint(event))
     throw new TypeError('either period or frequency is required')
   expectPlace(options)
   // A breakpoint is an event that should not be missed. Tracepoints run their programs each time anyway.

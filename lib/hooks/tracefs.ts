@@ -1,7 +1,8 @@
 // Tracepoints and system calls, as tracefs describes them.
 import { kernelTypes } from '../machine/kernel-types.js'
+import { foldersIn } from '../machine/read.js'
 import { sharedRecord } from '../machine/shared-records.js'
-import { type EventField, eventsFolder, fieldsOf, foldersIn } from '../machine/tracefs.js'
+import { type EventField, eventsFolder, fieldsOf } from '../machine/tracefs.js'
 import type { Hook, HookKind, HookParameter } from './hook.js'
 
 type Named = (name: string) => boolean

@@ -1,9 +1,10 @@
 // Lists the programs of cgroups, no matter who attached them and how.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { withFd } from '../attach/file.js'
 import { queryCgroup } from '../attach/query.js'
 import { BpfError } from '../errors/errors.js'
+import { foldersIn } from '../machine/read.js'
 import { type AttachType, attachTypes } from '../native/type-names.js'
 
 /** A program of a cgroup. */
@@ -66,18 +67,6 @@ export function* cgroupTree(
   if (programs.length > 0) yield { cgroup: root, programs }
   for (const entry of foldersIn(root)) yield* cgroupTree(join(root, entry), options)
   return undefined
-}
-
-function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort()
-  } catch {
-    // It was removed in the meantime.
-    return []
-  }
 }
 
 function mountPoint(): string {

@@ -107,15 +107,3 @@ function fieldOf(text: string): Pick<EventField, 'name' | 'type' | 'declaration'
     /^(.*?)\s*(\w+)((?:\[[^\]]*\])*)$/.exec(declaration) ?? []
   return { name, type: `${before}${dimensions}`, declaration }
 }
-
-/** The folders in one of tracefs, sorted; none if it cannot be read. */
-export function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort()
-  } catch {
-    return []
-  }
-}

@@ -22,6 +22,7 @@ import {
   type OpenPerfEvent,
   type PerfEventOptions,
 } from '../attach/perf-event.js'
+import { isTracepoint } from '../attach/perf-event-attr.js'
 import { refusalOf } from '../attach/refusal.js'
 import { tryAttach } from '../attach/section.js'
 import { attachReuseport, attachSocket } from '../attach/socket.js'
@@ -575,8 +576,8 @@ export class Program implements Disposable {
    */
   attachPerfEvent(options: PerfEventOptions | OpenPerfEvent): Link {
     if ('fd' in options) return attachPerfEvent(this.#attachable, options)
-    const isTracepoint = typeof options.event === 'object' && 'tracepoint' in (options.event ?? {})
-    return attachPerfEvent(this.#attachableBy(isTracepoint ? 'attachTracepoint' : 'attachPerfEvent'), options)
+    const method = isTracepoint(options.event) ? 'attachTracepoint' : 'attachPerfEvent'
+    return attachPerfEvent(this.#attachableBy(method), options)
   }
 
   /**

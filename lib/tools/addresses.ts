@@ -1,4 +1,5 @@
 // Addresses as the kernel's sockets have them: numbers of 32 bits.
+import { ipAddress } from '../format/address.js'
 
 /** The members of a socket's address; `family` is 2 for IPv4. */
 export interface Socket {
@@ -25,15 +26,7 @@ export const destination = (s: Socket): string => address(s.family, s.daddr, [s.
 
 export function address(family: number, ipv4: number, ipv6: readonly number[]): string {
   const bytes = (n: number): number[] => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]
-  if (family === 2) return bytes(ipv4).join('.')
-  // ::ffff:1.2.3.4
-  if (ipv6[0] === 0 && ipv6[1] === 0 && ipv6[2] === 0xffff) return `::ffff:${bytes(ipv6[3]!).join('.')}`
-  const groups = ipv6.flatMap((n) => [n >>> 16, n & 0xffff].map((group) => group.toString(16)))
-  // The longest row of zeros is left out.
-  const zeros = [...groups.join(':').matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].map(([row]) => row)
-  const longest = zeros.sort((a, b) => b.length - a.length)[0]
-  const text = groups.join(':')
-  return longest === undefined ? text : text.replace(longest, '::').replace(/:::+/, '::')
+  return ipAddress(Uint8Array.from(family === 2 ? bytes(ipv4) : ipv6.flatMap(bytes)))
 }
 
 /**

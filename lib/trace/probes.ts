@@ -6,10 +6,10 @@ import { runningKernel } from '../compiler/running-kernel.js'
 import { didYouMean } from '../errors/nearest.js'
 import { globToRegExp } from '../machine/glob.js'
 import { kernelFunctions } from '../machine/kallsyms.js'
+import { foldersIn } from '../machine/read.js'
 import {
   eventsFolder,
   fieldsOf,
-  foldersIn,
   probeableFunctions,
   whyNoTracefs,
   whyNoTracepoint,

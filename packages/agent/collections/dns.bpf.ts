@@ -7,6 +7,7 @@ import {
   cgroupIngress,
   lruHash,
   lruPercpuHash,
+  type Packet,
   type u8,
   u32,
   type u64,
@@ -76,18 +77,19 @@ function slotOf(value: u64): u32 {
   return slot
 }
 
-export const onSend = cgroupEgress((packet) => {
+/** Where UDP begins in a packet, or 0 if it is something else. */
+function udpIn(packet: Packet): u32 {
   const ip = packet.load<Ipv4>(0)
-  if (!ip) return 1
-  let offset: u32 = 40
-  if (ip.version >>> 4 === 4) {
-    if (ip.protocol !== 17) return 1
-    offset = (ip.version & 15) * 4
-  } else {
-    const ip6 = packet.load<Ipv6>(0)
-    if (!ip6) return 1
-    if (ip6.next !== 17) return 1
-  }
+  if (!ip) return 0
+  if (ip.version >>> 4 === 4) return ip.protocol === 17 ? (ip.version & 15) * 4 : 0
+  const ip6 = packet.load<Ipv6>(0)
+  if (!ip6) return 0
+  return ip6.next === 17 ? 40 : 0
+}
+
+export const onSend = cgroupEgress((packet) => {
+  const offset = udpIn(packet)
+  if (offset === 0) return 1
   const message = packet.load<Message>(offset)
   if (!message) return 1
   if (message.destination !== 53) return 1
@@ -97,17 +99,8 @@ export const onSend = cgroupEgress((packet) => {
 })
 
 export const onReceive = cgroupIngress((packet) => {
-  const ip = packet.load<Ipv4>(0)
-  if (!ip) return 1
-  let offset: u32 = 40
-  if (ip.version >>> 4 === 4) {
-    if (ip.protocol !== 17) return 1
-    offset = (ip.version & 15) * 4
-  } else {
-    const ip6 = packet.load<Ipv6>(0)
-    if (!ip6) return 1
-    if (ip6.next !== 17) return 1
-  }
+  const offset = udpIn(packet)
+  if (offset === 0) return 1
   const message = packet.load<Message>(offset)
   if (!message) return 1
   if (message.source !== 53) return 1
