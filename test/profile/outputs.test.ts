@@ -1,31 +1,14 @@
 // What a profile is written as. The samples are made up, so the outputs are known.
 import { gunzipSync } from 'node:zlib'
-import { type Frame, Profile, type ProfileInfo, type Sample } from 'libbpf-node/symbols'
+import { type Frame, Profile } from 'libbpf-node/symbols'
 import { describe, expect, it } from 'vitest'
+import { frame, info, main, sample, sell } from '../helpers/profiles.js'
 import { fieldsOf } from '../helpers/protobuf.js'
 
-const frame = (name: string | undefined, kind: Frame['kind'], module: string): Frame => ({
-  address: 0x1000n,
-  name,
-  offset: 0,
-  kind,
-  module,
-})
-const main = frame('main', 'file', '/bin/shop')
-const sell = frame('sell', 'file', '/bin/shop')
 const evil = frame('</script><script>alert(1)</script>;{{data}}', 'jit', '[jit]')
 const read = frame('vfs_read', 'kernel', '[kernel]')
 const unnamed = frame(undefined, 'unknown', '/lib/libx.so')
 
-const sample = (value: number, ...frames: Frame[]): Sample => ({ pid: 7, comm: 'shop', frames, value })
-const info: ProfileInfo = {
-  kind: 'cpu',
-  hz: 100,
-  began: new Date('2026-01-02T03:04:05Z'),
-  seconds: 2,
-  lost: { samples: 0, stacks: 0 },
-  kernelProblem: undefined,
-}
 const samples = [
   sample(3, read, sell, main),
   sample(2, sell, main),
@@ -49,6 +32,14 @@ const withLines = new Profile(
   ],
   info,
 )
+
+type Node = [name: number, module: number, kind: number, total: number, self: number, before: number, Node[]]
+
+/** The data in the page of a flame graph. */
+function dataIn(page: string): { texts: string[]; root: Node; compares: boolean } {
+  const [, json] = /<script id="data" type="application\/json">(.*)<\/script>/.exec(page)!
+  return JSON.parse(json!)
+}
 
 describe('Profile.folded', () => {
   it('has a line for each stack, the outermost frame first', () => {
@@ -116,17 +107,7 @@ describe('inlined functions', () => {
 
   it('are not the same frame as a call of the function in the flame graph', () => {
     const page = withLines.flameGraph()
-    const [, json] = /<script id="data" type="application\/json">(.*)<\/script>/.exec(page)!
-    type Node = [
-      name: number,
-      module: number,
-      kind: number,
-      total: number,
-      self: number,
-      before: number,
-      Node[],
-    ]
-    const { texts, root } = JSON.parse(json!) as { texts: string[]; root: Node }
+    const { texts, root } = dataIn(page)
     const tree = ([name, , kind, total, , , children]: Node): unknown => [
       texts[name],
       kind,
@@ -227,11 +208,6 @@ describe('Profile.speedscope', () => {
 })
 
 describe('Profile.flameGraph', () => {
-  const dataIn = (page: string) => {
-    const [, json] = /<script id="data" type="application\/json">(.*)<\/script>/.exec(page)!
-    return JSON.parse(json!) as { texts: string[]; root: unknown[]; compares: boolean; functions: number[][] }
-  }
-
   it('is one page that nothing in a name can break', () => {
     const page = profile.flameGraph({ title: 'A & <b>' })
     expect(page).toContain('<title>A &#38; &#60;b&#62;</title>')
@@ -247,16 +223,7 @@ describe('Profile.flameGraph', () => {
     expect(compares).toBe(true)
     const [, , , total, , before] = root
     expect([total, before]).toEqual([7, 7])
-    type Node = [
-      name: number,
-      module: number,
-      kind: number,
-      total: number,
-      self: number,
-      before: number,
-      Node[],
-    ]
-    const [thread] = root[6] as Node[]
+    const [thread] = root[6]
     const [first] = thread![6]
     expect(thread!.slice(3, 6)).toEqual([7, 0, 7])
     expect(first!.slice(3, 6)).toEqual([6, 0, 7])

@@ -2,44 +2,24 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Frame, Profile, type ProfileInfo, type Sample } from 'libbpf-node/symbols'
+import { type Frame, Profile } from 'libbpf-node/symbols'
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../codegen/helper.js'
 import { Chromium } from '../helpers/chromium.js'
 import { isHere } from '../helpers/command.js'
+import { frame, info, main, sample, sell } from '../helpers/profiles.js'
 
 const folder = useFolder()
-const frame = (name: string | undefined, kind: Frame['kind'], module: string, isInlined = false): Frame => ({
-  address: 1n,
-  name,
-  offset: 0,
-  kind,
-  module,
-  ...(isInlined && { isInlined }),
-})
-const main = frame('main', 'file', '/bin/shop')
-const sell = frame('sell', 'file', '/bin/shop')
-const price = frame(
-  'shop::Price<std::vector<double>>::compute(unsigned long, double) const',
-  'file',
-  '/bin/shop',
-  true,
-)
+const price: Frame = {
+  ...frame('shop::Price<std::vector<double>>::compute(unsigned long, double) const', 'file', '/bin/shop'),
+  isInlined: true,
+}
 const kinds = [
   frame('vfs_read', 'kernel', '[kernel]'),
   frame('JS:*render /app/page.js:10:3', 'jit', '[jit]'),
   frame(undefined, 'unknown', '/lib/libx.so'),
   price,
 ]
-const sample = (value: number, ...frames: Frame[]): Sample => ({ pid: 7, comm: 'shop', frames, value })
-const info: ProfileInfo = {
-  kind: 'cpu',
-  hz: 100,
-  began: new Date('2026-01-02T03:04:05Z'),
-  seconds: 2,
-  lost: { samples: 0, stacks: 0 },
-  kernelProblem: undefined,
-}
 const profile = new Profile([...kinds.map((one) => sample(10, one, sell, main)), sample(60, main)], info)
 const earlier = new Profile([sample(50, kinds[0]!, sell, main), sample(50, main)], info)
 

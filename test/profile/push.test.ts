@@ -4,19 +4,12 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
-import {
-  type Frame,
-  Profile,
-  type ProfileInfo,
-  PushError,
-  type PushTarget,
-  pushProfile,
-  pushProfiles,
-} from 'libbpf-node/symbols'
+import { Profile, PushError, type PushTarget, pushProfile, pushProfiles } from 'libbpf-node/symbols'
 import { afterEach, describe, expect, it } from 'vitest'
 import { PushQueue } from '../../lib/profile/continuous.js'
 import { cli, libbpfNode } from '../codegen/helper.js'
 import { usePrograms } from '../helpers/hot-programs.js'
+import { info, sample, sell } from '../helpers/profiles.js'
 import { fieldsOf } from '../helpers/protobuf.js'
 import { slowness } from '../helpers/slowness.js'
 import { until } from '../helpers/until.js'
@@ -68,16 +61,7 @@ const json =
   (response: ServerResponse) =>
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
 
-const info: ProfileInfo = {
-  kind: 'cpu',
-  hz: 100,
-  began: new Date('2026-01-02T03:04:05Z'),
-  seconds: 2,
-  lost: { samples: 0, stacks: 0 },
-  kernelProblem: undefined,
-}
-const frame: Frame = { address: 1n, name: 'sell', offset: 0, kind: 'file', module: '/bin/shop' }
-const some = new Profile([{ pid: 7, comm: 'shop', frames: [frame], value: 3 }], info)
+const some = new Profile([sample(3, sell)], info)
 const none = new Profile([], info)
 
 /** The names and the sum of the samples in a profile that was sent. */
