@@ -11,6 +11,9 @@ export default defineConfig({
     fileParallelism: false,
     setupFiles: ['test/helpers/leaks.ts'],
     testTimeout: 30_000,
+    // The kernel and the machine have their own timing. A test that needs its second attempt is named at the end.
+    retry: 1,
+    reporters: ['default', './test/helpers/second-attempt.ts'],
     // Bars are drawn with characters that the locale and the terminal have.
     env: { LANG: 'C.UTF-8', LC_ALL: '', LC_CTYPE: '', TERM: 'xterm' },
     // Tests see what is shipped.

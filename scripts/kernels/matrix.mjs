@@ -101,6 +101,7 @@ async function round(kernel, files, outcome, retried) {
       outcome.results.push(result)
       if (result.state === 'failed')
         tell(`FAILED ${result.file} > ${result.name}\n${result.errors.join('\n')}\n`)
+      if (result.flaky) tell(`SECOND ATTEMPT ${result.file} > ${result.name}\n${result.errors.join('\n')}\n`)
     },
     end({ file, errors }) {
       finished.add(file)

@@ -27,6 +27,7 @@ export default class {
       file: fileOf(test.module),
       name: test.fullName,
       state,
+      flaky: test.diagnostic()?.flaky,
       errors: errors.map(shown),
     })
   }

@@ -1,4 +1,4 @@
-// Records the stacks of one process when it calls the kernel: as addresses, and as build ids.
+// Records the stacks of one process when it makes one kind of system call: as addresses, and as build ids.
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
@@ -21,12 +21,14 @@ struct {
   __type(value, struct user_stack);
 } build_ids SEC(".maps");
 
+// The number of the system call to look at.
+const volatile __u32 call;
 const volatile __u32 target;
 __s64 kernel_stack = -1, user_stack = -1, build_id_bytes = 0;
 
 SEC("raw_tp/sys_enter")
-int on_call(void* ctx) {
-  if (bpf_get_current_pid_tgid() >> 32 != target || build_id_bytes > 0) return 0;
+int on_call(struct bpf_raw_tracepoint_args* ctx) {
+  if (bpf_get_current_pid_tgid() >> 32 != target || ctx->args[1] != call || build_id_bytes > 0) return 0;
   kernel_stack = bpf_get_stackid(ctx, &stacks, 0);
   user_stack = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
   __u32 zero = 0;

@@ -294,7 +294,7 @@ describe('submitWhenRoom', () => {
       `import('libbpf-node').then(({ BpfMap, UserRingBuffer }) => {
         const { workerData, parentPort } = require('node:worker_threads')
         const ring = new UserRingBuffer(BpfMap.fromId(workerData))
-        const held = ring.reserve(16)
+        globalThis.held = ring.reserve(16)
         while (ring.submit(new Uint8Array(8)));
         ring.submitWhenRoom(new Uint8Array(8))
         parentPort.postMessage('waits')
@@ -302,7 +302,7 @@ describe('submitWhenRoom', () => {
       { eval: true, workerData: object.map('commands').id, execArgv: [] },
     )
     await once(worker, 'message')
-    drain(object)
+    expect(drain(object)).toBe(0)
     expect(await worker.terminate()).toBe(1)
     // Its reservations were discarded.
     expect(drain(object)).toBeGreaterThan(0)
