@@ -40,6 +40,7 @@ export async function build() {
       '-O2',
       '-Wall',
       '-pthread',
+      '-g',
       '-DLIBBPF_API=',
       ...include,
       source,

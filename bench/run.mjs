@@ -45,6 +45,7 @@ const names = [
   'xdp',
   'lpm',
   'trace',
+  'profile',
   'import',
   'start',
   'refused',
