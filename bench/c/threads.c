@@ -1,5 +1,5 @@
-// Usage: threads COUNT. So many threads work now and then, each at a depth of its own, until the process is killed.
-// Stacks follow frame pointers.
+// Usage: threads COUNT. So many threads work now and then, each at a depth of its own, until the process is
+// killed. Stacks follow frame pointers.
 #pragma GCC optimize("no-omit-frame-pointer")
 #include <pthread.h>
 #include <stdio.h>
