@@ -79,7 +79,7 @@ function twoAddress(original: Operation, needed: ReadonlySet<Reg>, newReg: () =>
   const { d, b, at } = original
   // With the sides exchanged, the result can take the place of one that nobody needs any more.
   const isBetter = b.reg === d || (needed.has(original.a) && !needed.has(b.reg))
-  if (isBetter && original.a !== d && isCommutative(original.operation))
+  if (isBetter && original.a !== d && isCommutative(original.operation) && !original.isAddress)
     operation = { ...original, a: b.reg, b: { reg: original.a } }
   const { a } = operation
   if (a === d) return [operation]

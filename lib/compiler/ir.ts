@@ -66,6 +66,11 @@ export type Operation =
       readonly d: Reg
       readonly a: Reg
       readonly b: Operand
+      /**
+       * `a` is an address, and stays on the left. When a pointer into the stack is added to a number instead, the verifier
+       * takes the result for one into the stack of the outermost function.
+       */
+      readonly isAddress?: true
     })
   | (Common & { readonly op: 'neg'; readonly bits: 32 | 64; readonly d: Reg; readonly a: Reg })
   | (Common & { readonly op: 'be'; readonly bits: 16 | 32 | 64; readonly d: Reg; readonly a: Reg })

@@ -220,14 +220,22 @@ export abstract class MemberCompiler extends KernelMemory {
     const size = sizeOf(of)
     const align = Math.min(alignmentOf(place), size & -size)
     this.push({ op: 'alu', operation: 'mul', bits: 64, d: scaled, a: index, b: { imm: sizeOf(of) } })
+    const sum = {
+      op: 'alu',
+      operation: 'add',
+      bits: 64,
+      d: base,
+      b: { reg: scaled },
+      isAddress: true,
+    } as const
     if (place.base !== 'frame') {
-      this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: place.base, b: { reg: scaled } })
+      this.push({ ...sum, a: place.base })
       const known = isWithin ? base : this.#againWithin(place, place.base, base, sizeOf(of), node)
       return { ...place, align, base: known, type: of }
     }
     const start = this.newReg()
     this.push({ op: 'frame', d: start, offset: place.offset })
-    this.push({ op: 'alu', operation: 'add', bits: 64, d: base, a: start, b: { reg: scaled } })
+    this.push({ ...sum, a: start })
     return { ...place, align, base, offset: 0, type: of }
   }
 
