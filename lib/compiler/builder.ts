@@ -312,9 +312,15 @@ export abstract class Builder {
     })
   }
 
-  /** A number with a sign that was loaded is extended to 32 bits. */
-  signed(value: NumberValue): NumberValue {
+  /** What a number is that was loaded: a sign is extended to 32 bits, and a bool is 1 whatever its byte was, if not 0. */
+  loaded(value: NumberValue): NumberValue {
     const { reg, type } = value
+    if (type.name === 'bool') {
+      const [sum, d] = [this.newReg(), this.newReg()]
+      this.push({ op: 'alu', operation: 'add', bits: 32, d: sum, a: reg, b: { imm: 255 } })
+      this.push({ op: 'alu', operation: 'rsh', bits: 32, d, a: sum, b: { imm: 8 } })
+      return { ...value, reg: d }
+    }
     return type.signed && type.size < 4 ? { ...value, reg: this.#signExtend(reg, type.size, 32) } : value
   }
 
@@ -327,7 +333,7 @@ export abstract class Builder {
     this.push({ op: 'load', d, base: place.base, offset: place.offset, size: type.size })
     if (type.bigEndian)
       return { kind: 'number', reg: this.swap(d, bitsOf(type)), type: integerOf(bitsOf(type) / 8, false) }
-    return this.signed({ kind: 'number', reg: d, type })
+    return this.loaded({ kind: 'number', reg: d, type })
   }
 
   store(place: PlaceValue, value: NumericValue, node: Located): void {

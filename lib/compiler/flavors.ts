@@ -4,7 +4,7 @@ import type { Builder } from './builder.js'
 import type { Reg } from './ir.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
-import { cTypeOf, type StructType, sizeOf } from './types.js'
+import { cTypeOf, integerOf, type StructType, sizeOf } from './types.js'
 import type { FlavorPlaceValue, KernelPointerValue, NumberValue } from './values.js'
 
 /** The name of the kernel's struct: what follows three underscores is the program's own. */
@@ -88,6 +88,6 @@ export function readFlavor(compiler: Builder, place: FlavorPlaceValue, node: Loc
     compiler.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
   }
   if (type.bigEndian)
-    return { kind: 'number', reg: compiler.swap(d, type.size), type: { ...type, bigEndian: false } }
-  return compiler.signed({ kind: 'number', reg: d, type })
+    return { kind: 'number', reg: compiler.swap(d, type.size * 8), type: integerOf(type.size, false) }
+  return compiler.loaded({ kind: 'number', reg: d, type })
 }

@@ -188,7 +188,7 @@ export abstract class KernelMemory extends Builder {
       ])
       this.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
     }
-    return this.signed({ kind: 'number', reg: d, type })
+    return this.loaded({ kind: 'number', reg: d, type })
   }
 
   /** Writes a number into a kernel struct. Which members a program may write to is known to the verifier alone. */

@@ -3,9 +3,10 @@ import type { NumericValue } from './builder.js'
 import { ConditionCompiler } from './conditions.js'
 import type { Operand, Reg } from './ir.js'
 import { numberIterator } from './iterators.js'
+import { assignedIn, isAlwaysTrue, type Limit, limitOf, rangeBehind, roundsOf, stepOf } from './rounds.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { integerOf, s32, u32 } from './types.js'
+import { type IntType, integerOf, s32, u32 } from './types.js'
 import {
   type ConstantValue,
   type NumberValue,
@@ -35,7 +36,13 @@ export interface Breakable {
   readonly exits?: Scope[]
 }
 
-type Limit = ast.BinaryExpression
+/** The values of a variable that counts the rounds of a loop. */
+interface Values {
+  readonly rounds: bigint
+  readonly start: bigint
+  readonly step: bigint
+  readonly type: IntType
+}
 
 /** A case of a switch, with the code that it goes to. */
 interface Case {
@@ -94,29 +101,30 @@ export abstract class LoopCompiler extends ConditionCompiler {
       this.expression(update, scope)
     }
     const limit = test ? this.#limitOf(test, scope) : undefined
-    if (limit !== undefined && update) {
-      this.#expectReachable(limit, scope)
-      this.#followed(test!, node.body, scope, label, next)
-    } else this.#counted(test ?? undefined, node, node.body, scope, label, next)
+    const rounds = limit && this.#roundsOf(limit, [update, node.body], scope)
+    const isOwn = node.init?.type === 'VariableDeclaration' && limit?.node === test
+    if (rounds?.isFollowed) this.#followed(test!, node.body, scope, label, next)
+    else if (rounds?.values !== undefined && isOwn && !assignedIn(node.body).has(limit!.name))
+      this.#rangeOfKernel(rounds.values, limit!.name, test!, node.body, scope, label)
+    else this.#counted(test ?? undefined, node, scope, label, next)
     return false
   }
 
   #while(node: ast.WhileStatement, outer: Scope, label: string | undefined): boolean {
     const scope = new Map(outer)
     const limit = this.#limitOf(node.test, scope)
-    if (limit !== undefined && this.#steps(limit, node.body)) {
-      this.#expectReachable(limit, scope)
-      this.#followed(node.test, node.body, scope, label, () => {})
-    } else this.#counted(node.test, node, node.body, scope, label, () => {})
+    const rounds = limit && this.#roundsOf(limit, [node.body], scope)
+    if (rounds?.isFollowed) this.#followed(node.test, node.body, scope, label, () => {})
+    else this.#counted(node.test, node, scope, label, () => {})
     return false
   }
 
   #doWhile(node: ast.DoWhileStatement, outer: Scope, label: string | undefined): boolean {
     const scope = new Map(outer)
     const limit = this.#limitOf(node.test, scope)
-    const isFollowed = limit !== undefined && this.#steps(limit, node.body)
+    const rounds = limit && this.#roundsOf(limit, [node.body], scope)
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
-    const counter = isFollowed ? undefined : this.#counter(node, end)
+    const counter = rounds?.isFollowed ? undefined : this.#counter(node, node, end, scope)
     this.label(top)
     counter?.round()
     this.#body(node.body, scope, { end, next, label, ...(counter && { leave: counter.leave }) })
@@ -150,18 +158,17 @@ export abstract class LoopCompiler extends ConditionCompiler {
   /** A loop whose rounds the kernel counts. */
   #counted(
     test: ast.Expression | undefined,
-    node: ast.Node,
-    body: ast.Statement,
+    node: ast.ForStatement | ast.WhileStatement,
     scope: Scope,
     label: string | undefined,
     update: () => void,
   ): void {
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
-    const counter = this.#counter(test ?? node, end)
+    const counter = this.#counter(test ?? node, node, end, scope)
     this.label(top)
     counter.round()
     if (test) this.condition(test, scope, end, false)
-    this.#body(body, scope, { end, next, label, leave: counter.leave })
+    this.#body(node.body, scope, { end, next, label, leave: counter.leave })
     this.label(next)
     update()
     this.jump(top)
@@ -171,21 +178,49 @@ export abstract class LoopCompiler extends ConditionCompiler {
   }
 
   /** What ends a loop after 8 million rounds, whatever its condition says. */
-  #counter(node: ast.Node, end: string): { round: () => void; leave: () => void } {
-    if (this.unit.has('6.9') || this.#usesFunctions)
-      return { round: () => this.push({ op: 'mayGoto', to: end }), leave: () => {} }
+  #counter(
+    at: ast.Node,
+    loop: ast.Node,
+    end: string,
+    scope: Scope,
+  ): { round: () => void; leave: () => void } {
     this.expectKernel(
       '5.17',
-      node,
+      at,
       'a loop whose end the kernel has to find',
       'Write for (const i of range(100)) { ... }, and leave it with break.',
     )
+    this.#forgetAssigned(loop, scope)
+    if (this.unit.has('6.9') || this.#usesFunctions)
+      return { round: () => this.push({ op: 'mayGoto', to: end }), leave: () => {} }
     const zero = { kind: 'constant', value: 0n } as const
     const iterator = this.#iterator(zero, { kind: 'constant', value: BigInt(mostCounted) })
     return {
       round: () =>
         this.push({ op: 'branch', comparison: 'eq', bits: 64, a: iterator.next(), b: { imm: 0 }, to: end }),
       leave: iterator.destroy,
+    }
+  }
+
+  /**
+   * The verifier would follow each value of a variable whose first value it knows. So it is made to forget the values of
+   * variables that the loop assigns to: it knows nothing about what is stored in two halves, unless both are 0.
+   */
+  #forgetAssigned(loop: ast.Node, scope: Scope): void {
+    if (this.#usesFunctions) return
+    for (const name of assignedIn(loop)) {
+      const variable = scope.get(name)
+      if (variable?.value.kind !== 'number' || !variable.mutable) continue
+      const { reg } = variable.value
+      const [low, high] = [this.newReg(), this.newReg()]
+      const offset = this.scratchSlot()
+      // One more, since a number that the verifier knows would mostly be 0.
+      this.push({ op: 'alu', operation: 'add', bits: 64, d: low, a: reg, b: { imm: 1 } })
+      this.push({ op: 'alu', operation: 'rsh', bits: 64, d: high, a: low, b: { imm: 32 } })
+      this.push({ op: 'store', base: 'frame', offset, size: 4, value: { reg: low } })
+      this.push({ op: 'store', base: 'frame', offset: offset + 4, size: 4, value: { reg: high } })
+      this.push({ op: 'load', d: reg, base: 'frame', offset, size: 8 })
+      this.push({ op: 'alu', operation: 'sub', bits: 64, d: reg, a: reg, b: { imm: 1 } })
     }
   }
 
@@ -209,47 +244,60 @@ export abstract class LoopCompiler extends ConditionCompiler {
     }
   }
 
-  /** The part of a condition that compares a variable with a constant, which ends the loop. */
   #limitOf(test: ast.Expression, scope: Scope): Limit | undefined {
-    if (test.type === 'LogicalExpression' && test.operator === '&&')
-      return this.#limitOf(test.left, scope) ?? this.#limitOf(test.right, scope)
-    if (test.type === 'ParenthesizedExpression') return this.#limitOf(test.expression, scope)
-    if (test.type !== 'BinaryExpression' || !/^(<|<=|>|>=|!==)$/.test(test.operator)) return undefined
-    const { left } = test
-    const variable = left.type === 'Identifier' ? scope.get(left.name) : undefined
-    if (!variable?.mutable || variable.value.kind !== 'number') return undefined
-    return this.#boundOf(test, scope) === undefined ? undefined : test
+    const limit = limitOf(test, scope, (node, scope) => this.constantOf(node, scope))
+    if (limit?.node !== test || !isAlwaysTrue(limit)) return limit
+    const { name, variable } = limit
+    const { signed, size } = variable.type
+    const hint =
+      signed || /^</.test(limit.node.operator)
+        ? `Give '${name}' a larger type, or write while (true) and leave the loop with break.`
+        : `Numbers without a sign are never less than 0. Write let ${name}: s${Math.max(size, 4) * 8}.`
+    return this.source.fail(test, `this is always true: '${name}' is a ${variable.type.name}`, hint)
   }
 
-  #boundOf({ right }: Limit, scope: Scope): bigint | undefined {
-    const value = right.type === 'Identifier' ? scope.get(right.name)?.value : undefined
-    return value?.kind === 'constant' ? value.value : this.module.constant(right)
-  }
-
-  #expectReachable(limit: Limit, scope: Scope): void {
-    const bound = this.#boundOf(limit, scope)!
-    if (bound <= BigInt(mostRounds) && bound >= -BigInt(mostRounds)) return
-    this.source.fail(
-      limit.right,
-      `a loop can have ${mostRounds} rounds at most here: the verifier follows each of them`,
-      'for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
+  /**
+   * What is known about the rounds of a loop: whether the verifier can follow them, and otherwise the values of its
+   * variable, if it has always the same ones.
+   */
+  #roundsOf(
+    limit: Limit,
+    steps: readonly (ast.Node | null | undefined)[],
+    scope: Scope,
+  ): { isFollowed: boolean; values?: Values } | undefined {
+    const { name, variable, node } = limit
+    const step = steps.reduce<bigint | undefined>(
+      (found, one) => found ?? stepOf(name, one, scope, (node, scope) => this.constantOf(node, scope)),
+      undefined,
     )
+    if (step === undefined) return undefined
+    const isOfOuterLoop = this.loops.some(
+      (loop) => loop.next !== undefined && loop.scope.get(name)?.value === variable,
+    )
+    const start = rangeBehind(this.list, variable, !isOfOuterLoop)
+    const rounds = roundsOf(limit, step, start)
+    if (rounds !== undefined && rounds <= BigInt(mostRounds)) return { isFollowed: true }
+    // An old kernel cannot count them, and its verifier may know more about the first value.
+    const cannotCount = this.target.oldestKernel !== undefined && !this.unit.has('5.17')
+    if (cannotCount && start[0] !== start[1]) return { isFollowed: true }
+    if (rounds === undefined || start[0] !== start[1] || node.operator === '!==') return { isFollowed: false }
+    this.#expectCounted(rounds, node)
+    return { isFollowed: false, values: { rounds, start: start[0], step, type: variable.type } }
   }
 
-  /** Whether a loop counts the variable of its condition by a constant: somewhere in its body stands i++, i += 2 or the like. */
-  #steps({ left }: Limit, body: ast.Node): boolean {
-    const { name } = left as ast.Identifier
-    const isOwn = (node: ast.Node): boolean => node.type === 'Identifier' && node.name === name
-    const found = (node: ast.Node): boolean => {
-      if (node.type === 'UpdateExpression') return isOwn(node.argument)
-      if (node.type === 'AssignmentExpression')
-        return (
-          isOwn(node.left) && /^[+-]=$/.test(node.operator) && this.module.constant(node.right) !== undefined
-        )
-      if (node.type === 'ExpressionStatement') return found(node.expression)
-      return node.type === 'BlockStatement' && node.body.some(found)
-    }
-    return found(body)
+  #expectCounted(rounds: bigint, node: ast.Node): void {
+    this.expectKernel(
+      '5.17',
+      node,
+      `a loop of more than ${mostRounds} rounds`,
+      'The verifier follows each round of a loop there.',
+    )
+    if (rounds <= BigInt(mostCounted)) return
+    this.source.fail(
+      node,
+      `a loop can have ${mostCounted} rounds at most, and this one has ${rounds}`,
+      'The kernel does not let a program run for longer. Do the rest another time, or put a loop into a loop.',
+    )
   }
 
   // ---- for (const i of range(n))
@@ -274,16 +322,15 @@ export abstract class LoopCompiler extends ConditionCompiler {
     if (most !== undefined && limit === undefined)
       this.source.fail(most, 'the second argument of range is the most rounds, a constant')
     const bound = rounds ?? limit
-    if (bound !== undefined && (bound < 0n || bound > BigInt(mostRounds))) {
-      this.source.fail(
-        right,
-        `a loop can have ${mostRounds} rounds at most here: the verifier follows each of them`,
-        'for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
-      )
-    }
+    if (bound !== undefined && bound < 0n) this.source.fail(right, 'a range has no rounds below 0')
+    if (bound !== undefined && bound > BigInt(mostRounds)) this.#expectCounted(bound, right)
     const scope = new Map(outer)
-    if (bound === undefined) this.#runtimeRange(count, id.name, node, scope, label)
-    else this.#constantRange(count, Number(bound), rounds !== undefined, id.name, node, scope, label)
+    if (bound !== undefined && bound <= BigInt(mostRounds)) {
+      this.#constantRange(count, Number(bound), rounds !== undefined, id.name, node, scope, label)
+    } else if (rounds !== undefined) {
+      const values = { rounds, start: 0n, step: 1n, type: u32 }
+      this.#rangeOfKernel(values, id.name, right, node.body, scope, label)
+    } else this.#runtimeRange(count, Number(limit ?? mostCounted), id.name, node, scope, label)
     return false
   }
 
@@ -326,6 +373,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
 
   #runtimeRange(
     count: ast.Expression,
+    most: number,
     name: string,
     node: ast.ForOfStatement,
     scope: Scope,
@@ -337,28 +385,60 @@ export abstract class LoopCompiler extends ConditionCompiler {
       'a range whose end is not a constant',
       `Say how many rounds there are at most: range(${this.text(count)}, 64).`,
     )
-    const rounds = this.#atMost(this.convert(this.numeric(count, scope), u32, count), mostCounted)
+    const rounds = this.#atMost(this.convert(this.numeric(count, scope), u32, count), most)
+    this.#rounds(rounds, (reg) => ({ kind: 'number', reg, type: u32 }), name, node.body, scope, label)
+  }
+
+  /** A loop with a known number of rounds, of which the kernel gives each one its number. */
+  #rangeOfKernel(
+    { rounds, start, step, type }: Values,
+    name: string,
+    node: ast.Node,
+    body: ast.Statement,
+    scope: Scope,
+    label: string | undefined,
+  ): void {
+    const inRound = (reg: Reg): NumericValue => {
+      const number: NumberValue = { kind: 'number', reg, type: u32 }
+      const scaled = this.arithmetic('*', number, { kind: 'constant', value: step, type }, node)
+      const value = this.arithmetic('+', scaled, { kind: 'constant', value: start, type }, node)
+      return this.convert(value, type, node, true)
+    }
+    const all = { kind: 'constant', value: rounds, type: u32 } as const
+    this.#rounds({ kind: 'number', reg: this.inReg(all), type: u32 }, inRound, name, body, scope, label)
+  }
+
+  /** A loop whose rounds the kernel counts. `inRound` is the value of its variable in a round. */
+  #rounds(
+    rounds: NumberValue,
+    inRound: (round: Reg) => NumericValue,
+    name: string,
+    body: ast.Statement,
+    scope: Scope,
+    label: string | undefined,
+  ): void {
     const [top, end] = [this.newLabel(), this.newLabel()]
     if (this.#usesFunctions) {
       const reg = this.newReg()
       this.label(top)
       this.push({ op: 'mayGoto', to: end })
       this.push({ op: 'param', d: reg, index: 0 })
-      scope.set(name, { value: { kind: 'number', reg: this.#low(reg), type: u32 }, mutable: false })
-      this.#body(node.body, scope, { end, next: top, label })
+      scope.set(name, { value: inRound(this.#low(reg)), mutable: false })
+      this.#body(body, scope, { end, next: top, label })
       this.jump(top)
       this.label(end)
       this.#finished(top, end, { reg: rounds.reg })
       return
     }
+    this.#forgetAssigned(body, scope)
     const iterator = this.#iterator({ kind: 'constant', value: 0n }, rounds)
     this.label(top)
     const place = iterator.next()
     this.push({ op: 'branch', comparison: 'eq', bits: 64, a: place, b: { imm: 0 }, to: end })
     const reg = this.newReg()
     this.push({ op: 'load', d: reg, base: place, offset: 0, size: 4 })
-    scope.set(name, { value: { kind: 'number', reg, type: u32 }, mutable: false })
-    this.#body(node.body, scope, { end, next: top, label, leave: iterator.destroy })
+    scope.set(name, { value: inRound(reg), mutable: false })
+    this.#body(body, scope, { end, next: top, label, leave: iterator.destroy })
     this.jump(top)
     this.label(end)
     iterator.destroy()

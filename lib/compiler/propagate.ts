@@ -14,7 +14,7 @@ import {
   rename,
   written,
 } from './ir.js'
-import { type Alu, bitsOfAlu, bitsOfValue, simplifyAlu } from './simplify.js'
+import { type Alu, bitsOfAlu, bitsOfValue, byteOfTruth, simplifyAlu } from './simplify.js'
 import type { Slots } from './slots.js'
 
 /** What is known at one place. Registers that are written once are known everywhere; this is about the others. */
@@ -317,6 +317,10 @@ export class Propagation {
     return { ...operation, base: def.a, offset: def.b.imm + operation.offset }
   }
 
+  get #known() {
+    return { value: this.#value, bits: this.#bitsOf, def: this.#def }
+  }
+
   #alu(operation: Alu): Operation {
     const { d, at, bits } = operation
     const left = this.#value(operation.a)
@@ -330,7 +334,7 @@ export class Propagation {
     }
     const low = bits === 32 ? this.#low(operation.a, 32) : operation.a
     const own = low === operation.a ? operation : { ...operation, a: low }
-    return simplifyAlu(own, { value: this.#value, bits: this.#bitsOf, def: this.#def })
+    return simplifyAlu(own, this.#known)
   }
 
   /** Takes a result that is there already. */
@@ -467,6 +471,11 @@ export class Propagation {
       if (signed !== undefined && fitsImmediate(signed)) branch = { ...branch, b: { imm: Number(signed) } }
     }
     branch = this.#unswapped(branch)
+    // Whether a bool is 0 is whether its byte is.
+    const isZeroTest =
+      'imm' in branch.b && branch.b.imm === 0 && (branch.comparison === 'eq' || branch.comparison === 'ne')
+    const byte = isZeroTest ? byteOfTruth(this.#def(branch.a), this.#known) : undefined
+    if (byte !== undefined) branch = { ...branch, a: byte }
     if (branch.bits === 32) {
       const a = this.#low(branch.a, 32)
       if (a !== branch.a) branch = { ...branch, a }

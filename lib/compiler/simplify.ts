@@ -80,6 +80,10 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
       if (unsigned === 0n) return own
       if (kind === 'arsh' && known.bits(a) < bits) return by('rsh', Number(unsigned))
       if (kind === 'rsh' && known.bits(a) <= Number(unsigned)) return zero
+      if (kind === 'rsh') {
+        const byte = byteOfTruth(operation, known)
+        if (byte !== undefined && known.bits(byte) === 1) return { op: 'move', d, s: byte, bits: 64, at }
+      }
       break
     case 'mul':
       if (unsigned === 0n) return zero
@@ -113,6 +117,15 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
   const isFolded = fits(signed) && ('reg' in b || BigInt(b.imm) !== signed)
   if (!isFolded) return a === operation.a ? operation : { ...operation, a, b }
   return { ...operation, a, b: { imm: Number(signed) } }
+}
+
+/** The byte that an operation makes a bool of, as Builder.loaded does: 1 if it is not 0. */
+export function byteOfTruth(operation: Operation | undefined, known: Omit<Known, 'value'>): Reg | undefined {
+  if (operation?.op !== 'alu' || operation.operation !== 'rsh') return undefined
+  if (!('imm' in operation.b) || operation.b.imm !== 8) return undefined
+  const sum = known.def(operation.a)
+  if (sum?.op !== 'alu' || sum.operation !== 'add' || !('imm' in sum.b) || sum.b.imm !== 255) return undefined
+  return known.bits(sum.a) <= 8 ? sum.a : undefined
 }
 
 /** How many of the low bits of a result may be set, as far as the verifier sees it: a mask that it needs has to stay. */

@@ -96,6 +96,7 @@ describe('members of kernel structs', () => {
   it('may be declared by the program, for kernels that have others', () => {
     const declarations = `
       interface task_struct___mine { pid: s32; tgid: s32; comm: char<16>; not_there: u64 }
+      interface task_struct___turned { tgid: be32 }
       interface nsproxy___other { also_missing: u32 }
       export const name = data<char<16>>()`
     const output = run(
@@ -107,10 +108,12 @@ describe('members of kernel structs', () => {
       else output[2] = 7
       output[3] = exists(flavor<nsproxy___other>(task.nsproxy).also_missing) ? 1 : 0
       output[4] = mine.comm === '${comm}' ? 1 : 0
-      output[5] = sizeof(mine.comm)`,
+      output[5] = sizeof(mine.comm)
+      output[6] = flavor<task_struct___turned>(task).tgid`,
       declarations,
     )
-    expect(output.slice(0, 6)).toEqual([BigInt(process.pid), 1n, 7n, 0n, 1n, 16n])
+    const turned = BigInt(Buffer.from(Uint32Array.of(process.pid).buffer).readUint32BE())
+    expect(output.slice(0, 7)).toEqual([BigInt(process.pid), 1n, 7n, 0n, 1n, 16n, turned])
   })
 
   it('may be text behind a pointer', () => {

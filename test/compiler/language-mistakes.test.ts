@@ -28,8 +28,18 @@ function mistake(body: string, options: CompileOptions = {}): string {
 const cases: [string, string, string][] = [
   [
     'a range of too many rounds at most',
-    'for (const i of range(limit, 10000)) total += i',
-    '10:17 a loop can have 8192 rounds at most here: the verifier follows each of them | for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
+    'for (const i of range(limit, 10_000_000)) total += i',
+    '10:17 a loop can have 8388608 rounds at most, and this one has 10000000 | The kernel does not let a program run for longer. Do the rest another time, or put a loop into a loop.',
+  ],
+  [
+    'a loop down to 0 of a number that is never below 0',
+    'for (let i = 9; i >= 0; i--) total += i',
+    "10:17 this is always true: 'i' is a u64 | Numbers without a sign are never less than 0. Write let i: s64.",
+  ],
+  [
+    'a loop to a number that its variable never has',
+    'let i: u8 = 0; while (i < 300) i++',
+    "10:23 this is always true: 'i' is a u8 | Give 'i' a larger type, or write while (true) and leave the loop with break.",
   ],
   [
     'a most that is not constant',

@@ -33,13 +33,50 @@ describe('loops that the verifier follows', () => {
       [11n],
       15n,
     ],
+    ['let v: u32 = 40000; while (v < 40010) { v++ }; output[0] = v', [], 40010n],
+    ['let v: s32 = -20000; do { v -= 5 } while (v !== -20100); output[0] = u64(-v)', [], 20100n],
+    ['let n: u64 = 0; let v = u32(input[0]) & 63; while (v > 5) { v--; n++ }; output[0] = n', [60n], 55n],
+    ['let n: u64 = 0; for (let v = u8(input[0]); v > 0; v--) n += 2; output[0] = n', [0x10aan], 340n],
   ])('%s', (body, input, expected) => {
-    expect(first(body, input)).toBe(expected)
+    expect(first(body, input, { oldestKernel: '5.10' })).toBe(expected)
   })
 })
 
 describe('loops whose rounds the kernel counts', () => {
   const counted: [string, bigint[], bigint][] = [
+    ['let n: u64 = 0; for (let i: u32 = 0; i < 9000; i++) n += i; output[0] = n', [], 40_495_500n],
+    [
+      'let n: u64 = 0; for (let i: s32 = 4000; i >= -5000; i--) { if (i & 1) continue; if (i < -4900) break; n += u64(i + 5000) }; output[0] = n',
+      [],
+      20_252_050n,
+    ],
+    [
+      'let i: u32 = 0; for (; i < 9000 && output[1] < input[0]; i++) output[1] = i; output[0] = i',
+      [8500n],
+      8501n,
+    ],
+    [
+      'let n: u64 = 0; for (const i of range(u32(input[0]), 9000)) n += i; output[0] = n',
+      [60_000n],
+      40_495_500n,
+    ],
+    ['let i: u32 = 0; while (true) { if (i === 9000) break; i++ }; output[0] = i', [], 9000n],
+    ['let v = u16(input[0]); while (v > 40_000) v++; output[0] = v', [65_000n], 0n],
+    [
+      'let n: u64 = 0; let v = u32(input[0]) % 40; while (v !== 0 && v > 0) { v--; n++ }; output[0] = n',
+      [50n],
+      10n,
+    ],
+    [
+      'let n: u64 = 0; let v: u32 = 3; for (const i of range(3)) { while (v > 0) { v--; n++ } v = u32(input[0]) }; output[0] = n',
+      [300n],
+      603n,
+    ],
+    [
+      'let n: u32 = 0; for (const i of range(u32(input[0]))) { n += 1; if (n === 3) output[0] = i }',
+      [1000n],
+      2n,
+    ],
     ['let n: u64 = 0; for (const i of range(u32(input[0]))) n += i; output[0] = n', [1000n], 499_500n],
     [
       'let n: u64 = 0; let x: u64 = input[0]; while (x !== 0) { x &= x - 1; n++ }; output[0] = n',

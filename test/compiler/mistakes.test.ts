@@ -87,8 +87,8 @@ const bodies: [string, string, string][] = [
   ['a member that is missing', 'events.emit({ pid: 1 })\nreturn 0', "11:13 Event also has 'comm'"],
   [
     'too many rounds',
-    'for (const i of range(1000000)) total += i\nreturn 0',
-    '11:17 a loop can have 8192 rounds at most here: the verifier follows each of them | for (const i of range(n)) has no such limit if n is a variable. (Linux 6.4)',
+    'for (let i: u32 = 0; i < 10_000_000; i++) total += i\nreturn 0',
+    '11:22 a loop can have 8388608 rounds at most, and this one has 10000000 | The kernel does not let a program run for longer. Do the rest another time, or put a loop into a loop.',
   ],
   [
     'a constant of user space that is written',

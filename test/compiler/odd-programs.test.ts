@@ -543,6 +543,29 @@ describe('memory', () => {
     expect(runBoth(body, { declarations }).output.slice(0, 4)).toEqual([4n, 10409n, 1n, 16n])
   })
 
+  requiresKernel(
+    '6.4',
+    'an array in a function that the kernel calls is not taken for the stack around it',
+    () => {
+      const declarations = `
+      interface Named { n: u32; name: char<16> }
+      export const list = array<u8>(2)`
+      const body = `
+      for (const j of range(u32(input[0]))) {
+        list.forEach((key, value) => {
+          const one: Named = { n: 1, name: 'ab' }
+          for (const i of range(3)) {
+            const x = one.name[u32(input[1])]
+            one.name[value.value] = u8(i + x)
+          }
+          output[0] = output[0] + one.name[0]
+          return 0
+        })
+      }`
+      expect(runBoth(body, { declarations, input: [2n, 1n] }).output[0]).toBe(400n)
+    },
+  )
+
   it('a number that has no place in its operation is an error', () => {
     const program = (line: string): string =>
       `export let output = data<u64>(0)\nexport const p = syscall(() => { const x = u32(output); ${line}; return 0 })\nexport const license = 'GPL'`
@@ -566,6 +589,17 @@ describe('packets', () => {
       [20n, 2n],
       [77n, 5n, 0n],
       header,
+    ],
+    [
+      'a bool is true whatever its byte is, if not 0, and 1 as a number',
+      `const raw = packet.read<u8>(3); if (!raw) return 0
+       raw.value = 200; const f = packet.read<Flags>(2); const g = packet.load<Flags>(2); if (!f || !g) return 0
+       output[0] = u64(f.on); output[1] = f.on === true ? 1 : 0; output[2] = f.on ? 1 : 0; output[3] = f.on + g.on; output[4] = f.off ? 5 : u64(f.off)
+       const copy: Flags = f; if (!copy.on) output[5] = 1; flags.set(0, f); output[6] = flags.get(0)?.on ?? 9; copy.off = f.on; output[7] = u64(copy.off) * 3`,
+      [],
+      [1n, 1n, 1n, 2n, 0n, 0n, 1n, 3n],
+      `interface Flags { off: bool; on: bool }
+       export const flags = array<Flags>(1)`,
     ],
     [
       'a packet that ends before the struct does',

@@ -5,7 +5,7 @@ import type { ModuleProgram } from '../module.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
 import { isOlder } from '../target.js'
-import { integerOf, u64 } from '../types.js'
+import { integerOf, u8, u64 } from '../types.js'
 import type { ContextValue, KernelPointerValue, PacketEdges, Scope, Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
@@ -138,7 +138,9 @@ function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifie
   if (annotation?.type !== 'TSTypeAnnotation') return value
   const type = compiler.module.type(annotation.typeAnnotation)
   if (type.kind !== 'int') compiler.source.fail(annotation, 'this argument is a number')
-  return compiler.convert(value, type, parameter, true)
+  // A bool is passed in the lowest byte, and anything may stand above it.
+  const own = type.name === 'bool' ? compiler.convert(value, u8, parameter, true) : value
+  return compiler.convert(own, type, parameter, true)
 }
 
 function contextOf(

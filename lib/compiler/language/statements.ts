@@ -8,7 +8,7 @@ export const zero: <T>() => T = word('zero')
 /**
  * The numbers from 0 to `rounds - 1`, for `for (const i of range(10))`.
  *
- * @param rounds - 8192 at most if it is a constant. Otherwise 8 million at most, and the kernel counts them (Linux 6.4; with `oldestKernel`, 5.17)
+ * @param rounds - 8 million at most. The kernel counts them if they are more than 8192 or not constant (Linux 6.4; with `oldestKernel`, 5.17)
  * @param most - a constant: the most rounds there are, whatever `rounds` is. With it, every kernel takes a `rounds` that is not constant
  */
 export const range: (rounds: number, most?: number) => Iterable<u32> = word('range')

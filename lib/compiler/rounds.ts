@@ -1,0 +1,185 @@
+// How many rounds a loop has at most, where its condition compares a variable with a constant.
+import type { Operation, Reg } from './ir.js'
+import { written } from './ir.js'
+import type { ast } from './syntax.js'
+import type { IntType } from './types.js'
+import type { NumberValue, Scope } from './values.js'
+
+/** The part of a condition that ends a loop. */
+export interface Limit {
+  readonly node: ast.BinaryExpression
+  readonly name: string
+  readonly variable: NumberValue
+  readonly bound: bigint
+}
+
+/** The least and the greatest value. */
+export type Range = readonly [least: bigint, most: bigint]
+
+type ConstantOf = (node: ast.Expression, scope: Scope) => bigint | undefined
+
+export function limitOf(test: ast.Expression, scope: Scope, constantOf: ConstantOf): Limit | undefined {
+  if (test.type === 'LogicalExpression' && test.operator === '&&')
+    return limitOf(test.left, scope, constantOf) ?? limitOf(test.right, scope, constantOf)
+  if (test.type === 'ParenthesizedExpression') return limitOf(test.expression, scope, constantOf)
+  if (test.type !== 'BinaryExpression' || !/^(<|<=|>|>=|!==)$/.test(test.operator)) return undefined
+  const { left } = test
+  const variable = left.type === 'Identifier' ? scope.get(left.name) : undefined
+  if (!variable?.mutable || variable.value.kind !== 'number') return undefined
+  const given = constantOf(test.right, scope)
+  if (given === undefined) return undefined
+  const { type } = variable.value
+  // As it is compared: a negative number becomes one of the type.
+  const bound = type.signed ? given : BigInt.asUintN(Math.max(32, type.size * 8), given)
+  return { node: test, name: (left as ast.Identifier).name, variable: variable.value, bound }
+}
+
+/** By how much a variable changes in each round: i++, i -= 2 and the like, not inside of another statement. */
+export function stepOf(
+  name: string,
+  node: ast.Node | null | undefined,
+  scope: Scope,
+  constantOf: ConstantOf,
+): bigint | undefined {
+  const isOwn = (one: ast.Node): boolean => one.type === 'Identifier' && one.name === name
+  switch (node?.type) {
+    case 'UpdateExpression':
+      return isOwn(node.argument) ? (node.operator === '++' ? 1n : -1n) : undefined
+    case 'AssignmentExpression': {
+      if (!isOwn(node.left) || !/^[+-]=$/.test(node.operator)) return undefined
+      const by = constantOf(node.right, scope)
+      return by !== undefined && node.operator === '-=' ? -by : by
+    }
+    case 'ExpressionStatement':
+      return stepOf(name, node.expression, scope, constantOf)
+    case 'BlockStatement':
+      for (const one of node.body) {
+        const step = stepOf(name, one, scope, constantOf)
+        if (step !== undefined) return step
+      }
+  }
+  return undefined
+}
+
+/** The names that are assigned to. */
+export function assignedIn(node: ast.Node, names = new Set<string>()): Set<string> {
+  const target =
+    node.type === 'UpdateExpression'
+      ? node.argument
+      : node.type === 'AssignmentExpression'
+        ? node.left
+        : undefined
+  if (target?.type === 'Identifier') names.add(target.name)
+  for (const child of Object.values(node) as unknown[]) {
+    for (const one of Array.isArray(child) ? child : [child])
+      if (typeof one === 'object' && one !== null && 'type' in one) assignedIn(one as ast.Node, names)
+  }
+  return names
+}
+
+/** What a type has room for. */
+export function rangeOfType({ size, signed, name }: IntType): Range {
+  if (name === 'bool') return [0n, 1n]
+  const bits = BigInt(size * 8)
+  return signed ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] : [0n, (1n << bits) - 1n]
+}
+
+/**
+ * What the verifier knows that a number can be behind some operations.
+ *
+ * @param isOnlyBefore - all that writes it stands in the list; otherwise only what stands on the last straight way counts
+ */
+export function rangeBehind(
+  list: readonly Operation[],
+  { reg, type }: NumberValue,
+  isOnlyBefore: boolean,
+): Range {
+  const whole = rangeOfType(type)
+  const from = isOnlyBefore ? 0 : list.findLastIndex(({ op }) => op === 'label') + 1
+  const writes = list.slice(from).filter((operation) => written(operation) === reg)
+  return rangeOfAll(isOnlyBefore ? writes : writes.slice(-1), list, type, whole, 4)
+}
+
+/** What a number can be that one of some operations writes. */
+function rangeOfAll(
+  writes: readonly Operation[],
+  list: readonly Operation[],
+  type: IntType,
+  whole: Range,
+  depth: number,
+): Range {
+  const [first, ...others] = writes.map((operation) => rangeOf(operation, list, type, whole, depth))
+  if (first === undefined) return whole
+  let [least, most] = first
+  for (const [a, b] of others) {
+    if (a < least) least = a
+    if (b > most) most = b
+  }
+  return least < whole[0] || most > whole[1] ? whole : [least, most]
+}
+
+function rangeOf(
+  operation: Operation,
+  list: readonly Operation[],
+  type: IntType,
+  whole: Range,
+  depth: number,
+): Range {
+  const writesOf = (reg: Reg): Operation[] => list.filter((one) => written(one) === reg)
+  switch (operation.op) {
+    case 'const': {
+      if (operation.core !== undefined) return whole
+      const bits = type.size * 8
+      const value = type.signed ? BigInt.asIntN(bits, operation.value) : BigInt.asUintN(bits, operation.value)
+      return [value, value]
+    }
+    case 'load':
+      return type.signed || operation.size === 8 ? whole : [0n, (1n << BigInt(operation.size * 8)) - 1n]
+    case 'alu': {
+      // The verifier knows no more of a remainder than of any number.
+      const { operation: kind, b } = operation
+      if (kind !== 'and') return whole
+      const most = 'imm' in b ? BigInt(b.imm) : rangeOfAll(writesOf(b.reg), list, type, whole, 0)[1]
+      return most < 0n ? whole : [0n, most]
+    }
+    case 'move':
+      return depth === 0 ? whole : rangeOfAll(writesOf(operation.s), list, type, whole, depth - 1)
+    default:
+      return whole
+  }
+}
+
+/** Whether the condition of a loop always holds. */
+export function isAlwaysTrue({ node: { operator }, bound, variable }: Limit): boolean {
+  const [least, most] = rangeOfType(variable.type)
+  switch (operator) {
+    case '<':
+      return bound > most
+    case '<=':
+      return bound >= most
+    case '>':
+      return bound < least
+    case '>=':
+      return bound <= least
+    default:
+      return bound < least || bound > most
+  }
+}
+
+/** How many rounds there are at most, or undefined if the number goes around before the loop ends. */
+export function roundsOf(
+  { node: { operator }, bound }: Limit,
+  step: bigint,
+  [least, most]: Range,
+): bigint | undefined {
+  const by = step < 0n ? -step : step
+  if (by === 0n) return undefined
+  const isUp = step > 0n
+  if (operator === '!==') {
+    const distance = isUp ? bound - least : least - bound
+    return least === most && distance >= 0n && distance % by === 0n ? distance / by : undefined
+  }
+  if (operator.startsWith('<') !== isUp) return undefined
+  const distance = (isUp ? bound - least : most - bound) + (operator.endsWith('=') ? 1n : 0n)
+  return distance <= 0n ? 0n : (distance + by - 1n) / by
+}
