@@ -1,6 +1,7 @@
-// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, print.
+// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, print.
 import type { ExpressionCompiler } from './expressions.js'
 import { flavorCore, flavorOf, isFlavor, kernelName } from './flavors.js'
+import { log2 } from './log2.js'
 import { nearest } from './nearest.js'
 import { print } from './print.js'
 import type { ast } from './syntax.js'
@@ -170,6 +171,7 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   enumValue,
   cast,
   flavor,
+  log2,
   print,
   str: strOutside,
 }

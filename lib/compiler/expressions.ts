@@ -203,10 +203,11 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         return this.convert(this.expectNumeric(value, argument), type, node, true)
       }
       if (callee.name === 'zero') return this.#zero(node)
-      const builtin = builtins[callee.name]
-      if (builtin !== undefined) return builtin(this, node, scope)
+      // A function of the file may have the name of a word that a newer version of the language has.
       const fn = this.module.functions.get(callee.name)
       if (fn !== undefined) return this.callFunction(callee.name, fn, node, scope)
+      const builtin = builtins[callee.name]
+      if (builtin !== undefined) return builtin(this, node, scope)
       this.source.fail(
         callee,
         `there is no function '${callee.name}'`,

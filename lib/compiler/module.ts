@@ -102,8 +102,18 @@ export class Module {
     // Types may be used above the place where they are declared.
     for (const node of statements)
       if (node.type === 'TSTypeAliasDeclaration') this.aliases.set(node.id.name, node.typeAnnotation)
-    for (const node of statements)
-      if (node.type === 'TSInterfaceDeclaration') this.#interfaces.set(node.id.name, node)
+    for (const node of statements) {
+      if (node.type !== 'TSInterfaceDeclaration') continue
+      const { name } = node.id
+      // TypeScript would make one of them.
+      if (this.#interfaces.has(name))
+        source.fail(
+          node.id,
+          `the interface '${name}' is declared before`,
+          'Write all members in one of them.',
+        )
+      this.#interfaces.set(name, node)
+    }
     for (const node of statements) if (node.type === 'TSEnumDeclaration') this.#enum(node)
     for (const node of statements) this.#statement(node)
   }
@@ -130,6 +140,7 @@ export class Module {
         return
       case 'FunctionDeclaration':
         this.expectPlain(node)
+        this.#expectOwnName(node.id!)
         this.functions.set(node.id!.name, node)
         return
       case 'VariableDeclaration':
@@ -139,6 +150,13 @@ export class Module {
     const [reason, hint] = notInKernel(node)
     if (node.type === 'ClassDeclaration') this.source.fail(node, reason, hint)
     this.source.fail(node, 'only types, maps, global variables, functions and programs can stand here')
+  }
+
+  /** Refuses a function whose calls would be taken for something else. */
+  #expectOwnName(id: ast.Identifier): void {
+    const { name } = id
+    if (!Object.hasOwn(integers, name) && !['zero', 'range', 'str', 'bpf', 'kfunc'].includes(name)) return
+    this.source.fail(id, `'${name}' is a word of the kernel side`, 'Give the function another name.')
   }
 
   /** Refuses async functions and generators. */

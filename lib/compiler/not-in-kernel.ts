@@ -89,7 +89,7 @@ const only =
 
 const globals: Readonly<Record<string, string>> = {
   console: 'Write print(`...`) and read it with npx libbpf-node trace, or send an event.',
-  Math: 'Write it with numbers: a > b ? a : b.',
+  Math: 'Write it with numbers: a > b ? a : b. For Math.log2, there is log2(x).',
   Date: 'bpf.ktimeGetNs() is the time since the machine was started, in nanoseconds.',
   performance: 'bpf.ktimeGetNs() is the time since the machine was started, in nanoseconds.',
   process: 'bpf.getCurrentPidTgid() has the running process and thread.',

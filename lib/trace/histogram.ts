@@ -21,17 +21,7 @@ export interface Slots {
 export const powersOfTwo: Slots = {
   code: `
 function slotOf(value: s64): u32 {
-  if (value < 0) return 0
-  let left = u64(value)
-  let bits: u32 = 1
-  if (left >>> 32) { left = left >>> 32; bits += 32 }
-  if (left >>> 16) { left = left >>> 16; bits += 16 }
-  if (left >>> 8) { left = left >>> 8; bits += 8 }
-  if (left >>> 4) { left = left >>> 4; bits += 4 }
-  if (left >>> 2) { left = left >>> 2; bits += 2 }
-  if (left >>> 1) { left = left >>> 1; bits += 1 }
-  if (left) bits += 1
-  return bits
+  return value < 0 ? 0 : value === 0 ? 1 : log2(value) + 2
 }`,
   count: 65,
   buckets: ([negative = 0, ...counts]) => [

@@ -9,7 +9,7 @@ import { twins } from '../helpers/example.js'
 const folder = useFolder()
 
 const head = `import {
-  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, lsm, rawTp, ringbuf, rodata, range,
+  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, log2, lsm, rawTp, ringbuf, rodata, range,
   structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type u16, type s64,
 } from 'libbpf-node/kernel'
 interface Event { pid: u32; comm: char<16> }
@@ -62,6 +62,9 @@ const right: Record<string, string> = {
   ),
   'a large number': inTracepoint('total = u64(0xffffffffffffffffn)\nreturn 0'),
   'a struct of zeros': inTracepoint('const e = zero<Event>()\ne.pid = 1\nevents.emit(e)\nreturn 0'),
+  'a slot of a histogram': inTracepoint(
+    'const n = slots.get(log2(bpf.ktimeGetNs(), 3))\nif (n) n.value += 1\ntotal = log2(total)\nreturn 0',
+  ),
   'a loop': inTracepoint('for (const i of range(4)) total += i\nreturn 0'),
   'the running thread': inTracepoint('const t = bpf.getCurrentTask()\nreturn t.tgid'),
   'the running thread, followed': inTracepoint('return bpf.getCurrentTask().real_parent.tgid'),
@@ -116,6 +119,8 @@ const wrong: Record<string, string> = {
   'a record of another type': inTracepoint('two.emit<Ethernet>(zero<Ethernet>())\nreturn 0'),
   'a value of another type': inTracepoint('last.set(1, 5)\nreturn 0'),
   'a key of another type': inTracepoint("counts.set('a', 5)\nreturn 0"),
+  'text as a number for log2': inTracepoint('total = log2(task.comm)\nreturn 0'),
+  'log2 of nothing': inTracepoint('total = log2()\nreturn 0'),
   'an argument too few': inTracepoint('counts.set(1)\nreturn 0'),
   'an argument too many': inTracepoint('counts.delete(1, 2)\nreturn 0'),
   'a function that maps do not have': inTracepoint('counts.put(1, 2)\nreturn 0'),

@@ -42,6 +42,16 @@ const cases: [string, string, string][] = [
     "10:23 this is always true: 'i' is a u8 | Give 'i' a larger type, or write while (true) and leave the loop with break.",
   ],
   [
+    'log2 of nothing',
+    'total = log2()',
+    '10:9 log2 needs one number, and takes the largest result behind it | Write log2(value).',
+  ],
+  [
+    'log2 with a largest result that is not constant',
+    'total = log2(total, total)',
+    '10:21 the largest result of log2 is a constant from 0 to 63',
+  ],
+  [
     'a most that is not constant',
     'for (const i of range(limit, limit)) total += i',
     '10:30 the second argument of range is the most rounds, a constant',

@@ -45,7 +45,7 @@ const inTracepoint: Mistake[] = [
   [
     'Math',
     'total = Math.max(1, 2)\nreturn 0',
-    "12:9 there is no 'Math' here | Write it with numbers: a > b ? a : b.",
+    "12:9 there is no 'Math' here | Write it with numbers: a > b ? a : b. For Math.log2, there is log2(x).",
   ],
   [
     'Date',

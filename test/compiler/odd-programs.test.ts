@@ -117,6 +117,15 @@ describe('numbers at their edges', () => {
       [1n, 0n, 0n, 1n],
     ],
     [
+      'log2 is the number of the highest bit, and 0 for numbers below 2',
+      `for (const i of range(64)) { output[0] = output[0] + log2(u64(1) << i); output[1] = output[1] + log2((u64(2) << i) - 1); output[2] = output[2] + log2(u32(1) << i) }
+       output[3] = log2(input[0]) * 100 + log2(s64(input[0])); output[4] = log2(s32(input[0])) * 100 + log2(u8(input[0])) * 10 + log2(s8(input[0])); output[5] = log2(input[1])
+       output[6] = log2(input[0], 20) * 100 + log2(15) * 10 + log2(input[1], 5); slots[log2(input[0], 32)] += 7; slots[log2(input[1])] += 4; output[7] = slots[32] + slots[0] * 10`,
+      [as64(-128n), 1n],
+      [2016n, 2016n, 992n, 6300n, 70n, 0n, 2030n, 47n],
+      'export const slots = bss<array<u64, 64>>()',
+    ],
+    [
       'compound assignments cut off as their variables do',
       `let a: u8 = 200; a += 100; let b: u8 = 1; b <<= 9; let c: s16 = -1; c >>>= 4; let d: u32 = 5; d -= 6
        output[0] = a; output[1] = b; output[2] = u64(c); output[3] = d`,

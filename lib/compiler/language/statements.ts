@@ -40,6 +40,14 @@ export const cast: <N extends string>(struct: N, address: number | object) => St
 export const flavor: <T>(pointer: unknown) => T = word('flavor')
 
 /**
+ * The number of the highest bit that is set, which is the logarithm rounded down: 3 for 8 to 15, and 0 for numbers below
+ * 2. It is where a value belongs in a histogram of powers of two: `latency.slots[log2(took, 31)] += 1`.
+ *
+ * @param most - a constant: the largest result, for a histogram with fewer slots than numbers have bits
+ */
+export const log2: (value: number | bigint, most?: number) => u32 = word('log2')
+
+/**
  * Writes a line into the kernel's trace, which `npx libbpf-node trace` shows: ``print(`${comm} has pid ${pid}`)``. Values are numbers and text.
  * More than three need Linux 5.16, and more than one text or a percent sign Linux 5.13.
  */

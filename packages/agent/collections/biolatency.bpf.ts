@@ -1,6 +1,17 @@
 // How long disks take, from when a request goes to a disk until it is done, in microseconds. Before Linux 5.11 the
 // tracepoint block_rq_issue has other arguments, and nothing is measured.
-import { type array, bpf, exists, lruHash, lruPercpuHash, rawTp, u32, u64, zero } from 'libbpf-node/kernel'
+import {
+  type array,
+  bpf,
+  exists,
+  log2,
+  lruHash,
+  lruPercpuHash,
+  rawTp,
+  u32,
+  u64,
+  zero,
+} from 'libbpf-node/kernel'
 
 interface Key {
   device: u32
@@ -13,29 +24,6 @@ interface Latency {
 
 export const since = lruHash<u64, u64>(16384)
 export const block_latency = lruPercpuHash<Key, Latency>(1024)
-
-function slotOf(value: u64): u32 {
-  let left = value
-  let slot: u32 = 0
-  if (left >>> 16) {
-    left = left >>> 16
-    slot += 16
-  }
-  if (left >>> 8) {
-    left = left >>> 8
-    slot += 8
-  }
-  if (left >>> 4) {
-    left = left >>> 4
-    slot += 4
-  }
-  if (left >>> 2) {
-    left = left >>> 2
-    slot += 2
-  }
-  if (left >>> 1) slot += 1
-  return slot
-}
 
 export const onIssue = rawTp('block_rq_issue', (rq) => {
   since.set(u64(rq), bpf.ktimeGetNs())
@@ -54,7 +42,7 @@ export const onComplete = rawTp('block_rq_complete', (rq) => {
   if (!found) block_latency.setNew(key, zero<Latency>())
   const latency = block_latency.get(key)
   if (!latency) return 0
-  latency.slots[slotOf(took)] += 1
+  latency.slots[log2(took, 31)] += 1
   latency.sum += took
   return 0
 })

@@ -5,6 +5,7 @@ import {
   bpf,
   cgroupEgress,
   cgroupIngress,
+  log2,
   lruHash,
   lruPercpuHash,
   type Packet,
@@ -54,29 +55,6 @@ interface Message {
 export const since = lruHash<Query, u64>(8192)
 export const dns_latency = lruPercpuHash<u32, Latency>(16)
 
-function slotOf(value: u64): u32 {
-  let left = value
-  let slot: u32 = 0
-  if (left >>> 16) {
-    left = left >>> 16
-    slot += 16
-  }
-  if (left >>> 8) {
-    left = left >>> 8
-    slot += 8
-  }
-  if (left >>> 4) {
-    left = left >>> 4
-    slot += 4
-  }
-  if (left >>> 2) {
-    left = left >>> 2
-    slot += 2
-  }
-  if (left >>> 1) slot += 1
-  return slot
-}
-
 /** Where UDP begins in a packet, or 0 if it is something else. */
 function udpIn(packet: Packet): u32 {
   const ip = packet.load<Ipv4>(0)
@@ -114,7 +92,7 @@ export const onReceive = cgroupIngress((packet) => {
   if (!found) dns_latency.setNew(result, zero<Latency>())
   const latency = dns_latency.get(result)
   if (!latency) return 1
-  latency.slots[slotOf(took)] += 1
+  latency.slots[log2(took, 31)] += 1
   latency.sum += took
   return 1
 })

@@ -4,6 +4,7 @@ import {
   bpf,
   exists,
   flavor,
+  log2,
   lruHash,
   percpuArray,
   rawTp,
@@ -23,29 +24,6 @@ interface Latency {
 
 export const since = lruHash<u32, u64>(65536)
 export const run_queue_latency = percpuArray<Latency>(1)
-
-function slotOf(value: u64): u32 {
-  let left = value
-  let slot: u32 = 0
-  if (left >>> 16) {
-    left = left >>> 16
-    slot += 16
-  }
-  if (left >>> 8) {
-    left = left >>> 8
-    slot += 8
-  }
-  if (left >>> 4) {
-    left = left >>> 4
-    slot += 4
-  }
-  if (left >>> 2) {
-    left = left >>> 2
-    slot += 2
-  }
-  if (left >>> 1) slot += 1
-  return slot
-}
 
 export const onWakeup = rawTp('sched_wakeup', (task) => {
   since.set(u32(task.pid), bpf.ktimeGetNs())
@@ -69,7 +47,7 @@ export const onSwitch = rawTp('sched_switch', (_preempt, previous, next) => {
   since.delete(u32(next.pid))
   const latency = run_queue_latency.get(0)
   if (!latency) return 0
-  latency.slots[slotOf(waited)] += 1
+  latency.slots[log2(waited, 31)] += 1
   latency.sum += waited
   return 0
 })

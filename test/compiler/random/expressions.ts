@@ -221,11 +221,27 @@ export class Expressions {
         return this.call(scope, depth) ?? this.leaf(scope)
       case 7:
         return this.#lookup(scope, depth) ?? this.leaf(scope)
+      case 9:
+        if (this.once(2)) return this.#binary(scope, depth)
+        return this.#log2(scope, depth)
       case 8:
         if (!scope.seesPacket) return this.leaf(scope)
         return { text: 'packet.length', type: u32, value: ({ world }) => BigInt(world.packet.length) }
       default:
         return this.#binary(scope, depth)
+    }
+  }
+
+  #log2(scope: Scope, depth: number): Expression {
+    const inner = this.expression(scope, depth - 1)
+    const most = this.once(2) ? this.random.below(64) : 63
+    return {
+      text: `log2(${inner.text}${most === 63 ? '' : `, ${most}`})`,
+      type: u32,
+      value(frame) {
+        const value = inner.value(frame)
+        return value < 2n ? 0n : BigInt(Math.min(most, value.toString(2).length - 1))
+      },
     }
   }
 

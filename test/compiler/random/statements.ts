@@ -415,9 +415,7 @@ export class Statements extends Expressions {
   }
 
   #packetStatement(scope: Around): Step {
-    // Whatever is in a packet, a bool is 0 or 1.
-    const structs = this.declared.structs.filter((type) => !hasBool(type))
-    if (structs.length === 0) return { statement: this.#assignment(scope) }
+    const { structs } = this.declared
     const type = this.one(structs)
     const size = sizeOf(type)
     const isVariable = this.once(3)
@@ -942,6 +940,3 @@ export class Statements extends Expressions {
     }
   }
 }
-
-const hasBool = (type: Type): boolean =>
-  type === bool || (type.kind === 'struct' && type.members.some((member) => hasBool(member.type)))
