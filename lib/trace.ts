@@ -49,4 +49,4 @@ export {
   type TableOptions,
   table,
 } from './trace/tables.js'
-export { cast, kstr, type ProbeRecord, str } from './trace/words.js'
+export { cast, kstr, ksym, type ProbeRecord, reg, str, usym } from './trace/words.js'

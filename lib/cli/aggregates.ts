@@ -1,7 +1,7 @@
 import * as questions from '../trace/aggregate.js'
 import { type Command, exitCodes, UsageError } from './command.js'
 import { expectNoMore, parseOptions } from './output.js'
-import { askedOf, questionHelp, questionOptions, sayLost, show } from './questions.js'
+import { askedOf, moreKeys, questionHelp, questionOptions, sayLost, show } from './questions.js'
 
 export const count: Command = {
   usage: 'PROBE [--by EXPRESSION] [--filter EXPRESSION] [--seconds SECONDS] [--json]',
@@ -41,13 +41,13 @@ async function run(args: string[], what: 'count' | 'sum' | 'avg' | 'min' | 'max'
   expectNoMore(more)
   const { value } = values
   if (what !== 'count' && value === undefined) throw new UsageError('--value missing')
-  using question = await askedOf(values)
+  using question = await askedOf(values, probe)
   const { asked, shown } = question
   using answer =
     what === 'count'
       ? await questions.count(probe, asked)
       : await questions[what](probe, { ...asked, value: value! })
   await show(answer, shown)
-  sayLost(what, answer.lost)
+  sayLost(what, answer.lost, moreKeys)
   return exitCodes.ok
 }

@@ -4,6 +4,7 @@ import { HeatMaps } from './heat-maps.js'
 import { expectNoMore, oneOf, parseOptions } from './output.js'
 import {
   askedOf,
+  moreKeys,
   numberOf,
   questionHelp,
   questionOptions,
@@ -41,7 +42,7 @@ ${questionHelp}`,
     if (step === undefined && (values.min !== undefined || max !== undefined))
       throw new UsageError('--min and --max need --step')
     if (step !== undefined && max === undefined) throw new UsageError('--step needs --max')
-    using question = await askedOf(values)
+    using question = await askedOf(values, probes[0]!)
     const { asked, shown } = question
     using answer =
       step === undefined
@@ -67,7 +68,7 @@ ${questionHelp}`,
   async run(args) {
     const { values, probes } = parse(args, 2)
     const unit = oneOf('unit', ['ns', 'us', 'ms', 's'], values.unit ?? 'us')
-    using question = await askedOf(values)
+    using question = await askedOf(values, probes[0]!)
     const { asked, shown } = question
     using answer = await questions.latency(probes[0]!, probes[1]!, {
       ...asked,
@@ -95,6 +96,6 @@ async function showHistogram(
 ): Promise<number> {
   const maps = isHeatMap ? new HeatMaps(answer, shown.top) : undefined
   await show(answer, shown, maps && ((style) => maps.draw(style)))
-  sayLost(command, answer.lost)
+  sayLost(command, answer.lost, moreKeys)
   return exitCodes.ok
 }

@@ -18,6 +18,7 @@ export const questionOptions = {
   max: { type: 'string' },
   step: { type: 'string' },
   top: { type: 'string' },
+  'max-keys': { type: 'string' },
   pid: { type: 'string', short: 'p' },
   command: { type: 'string', short: 'c' },
   seconds: { type: 'string', short: 's' },
@@ -33,6 +34,7 @@ export interface QuestionValues {
   readonly pid?: string | undefined
   readonly command?: string | undefined
   readonly top?: string | undefined
+  readonly 'max-keys'?: string | undefined
   readonly seconds?: string | undefined
   readonly interval?: string | undefined
   readonly clear?: boolean | undefined
@@ -47,13 +49,15 @@ export const questionHelp = `  -b, --by EXPRESSION       a separate answer for e
   -i, --interval SECONDS    show an answer that often; without a terminal, the default is only one at the end
       --clear               with --interval: start again after each answer
       --top N               only the first N keys
+      --max-keys N          room for N different keys; 10,240 by default, and 65,536 for stacks
       --json                print JSON
 
 EXPRESSION is TypeScript that runs in the kernel. It can use comm, pid, tid, uid, gid, cpu, nsecs, elapsed, cgroup,
-task, rand, probe, args.NAME, arg0 to arg5, retval, and str(ADDRESS) and kstr(ADDRESS) for text. PROBE is named as in
+task, rand, probe, args.NAME, arg0 to arg5, retval, str(ADDRESS) and kstr(ADDRESS) for text, ksym(ADDRESS) and
+usym(ADDRESS) for the names of functions, and reg('ip') for registers. PROBE is named as in
 bpftrace: tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION, kretprobe:FUNCTION, fentry:FUNCTION,
 fexit:FUNCTION, uprobe:FILE:FUNCTION, uretprobe:FILE:FUNCTION, usdt:FILE:PROVIDER:NAME, profile:hz:99, interval:s:1,
-software:EVENT:COUNT, hardware:EVENT:COUNT, with wildcards, or several with commas. 'libbpf-node hooks' lists them.
+software:EVENT:COUNT, hardware:EVENT:COUNT, watchpoint:ADDRESS:8:w, iter:task, with wildcards, or several with commas. 'libbpf-node hooks' lists them.
 
 Requires root, and the kernel's BTF.
 `
@@ -64,6 +68,15 @@ export function numberOf(name: string, text: string | undefined, smallest: numbe
   if (!(number >= smallest) || !Number.isFinite(number)) {
     throw new UsageError(`--${name} ${text}: expected a number of at least ${smallest}`)
   }
+  return number
+}
+
+/** A number of things that there is room for. */
+export function countOf(name: string, text: string | undefined): number | undefined {
+  const number = numberOf(name, text, 1)
+  if (number === undefined) return undefined
+  if (!Number.isInteger(number) || number > 2 ** 24)
+    throw new UsageError(`--${name} ${text}: expected a whole number up to ${2 ** 24}`)
   return number
 }
 
@@ -78,18 +91,20 @@ export function pidOf(text: string | undefined): { pid?: number } {
  * What all questions have: whom they are about, and when they end. With --command, the program has been started, and
  * waits.
  */
-export async function askedOf(values: QuestionValues) {
+export async function askedOf(values: QuestionValues, probe: string) {
   const { by, filter, pid, command, interval, clear } = values
   if (pid !== undefined && command !== undefined)
     throw new UsageError('--pid and --command cannot be used together')
   if (clear && interval === undefined) throw new UsageError('--clear needs --interval')
   const shown = {
-    seconds: numberOf('seconds', values.seconds, 0),
+    // An iterator has passed everything when it is attached.
+    seconds: numberOf('seconds', values.seconds, 0) ?? (/^it(er)?:[^,]*$/.test(probe) ? 0 : undefined),
     interval: numberOf('interval', interval, 0.1),
     top: numberOf('top', values.top, 1),
     clear,
     json: values.json,
   }
+  const maxKeys = countOf('max-keys', values['max-keys'])
   const process = pidOf(pid)
   const child = command === undefined ? undefined : await HeldCommand.start(command)
   const asked = {
@@ -97,14 +112,19 @@ export async function askedOf(values: QuestionValues) {
     ...(child && { pid: child.pid }),
     ...(by !== undefined && { by }),
     ...(filter !== undefined && { filter }),
+    ...(maxKeys !== undefined && { maxKeys }),
   }
   return { asked, shown: { ...shown, child }, [Symbol.dispose]: () => child?.stop() }
 }
 
-/** Says how much is missing from an answer. */
-export function sayLost(command: string, lost: number): void {
-  if (lost > 0) say(`libbpf-node ${command}: ${lost} hits are missing: there were more keys than fit`)
+/** Says how much is missing from an answer. @param remedy - an option that makes room for more */
+export function sayLost(command: string, lost: number, remedy = ''): void {
+  if (lost > 0)
+    say(`libbpf-node ${command}: ${lost} hits are missing: there were more keys than fit${remedy}`)
 }
+
+/** The remedy where there is the option. */
+export const moreKeys = '; --max-keys makes room for more'
 
 /** An abort signal that Ctrl-C, the time that is over, or a program that has ended aborts. */
 function stopSignal(seconds: number | undefined, child?: HeldCommand): AbortSignal {

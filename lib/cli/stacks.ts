@@ -1,7 +1,7 @@
 import { stacks } from '../trace/stacks.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 import { expectNoMore, parseOptions } from './output.js'
-import { askedOf, questionHelp, questionOptions, show } from './questions.js'
+import { askedOf, countOf, moreKeys, questionHelp, questionOptions, sayLost, show } from './questions.js'
 
 export const command: Command = {
   usage:
@@ -12,6 +12,7 @@ export const command: Command = {
       --value EXPRESSION    add up this number for each stack, instead of counting
       --kernel              only the functions of the kernel
       --user                only the functions of the process
+      --max-stacks N        room for N different stacks; 32,768 by default
       --folded              a line for each stack, as flamegraph.pl reads it
 
   libbpf-node stacks profile:hz:99 --seconds 5
@@ -22,6 +23,7 @@ ${questionHelp}`,
   async run(args) {
     const { values, positionals } = parseOptions(args, {
       ...questionOptions,
+      'max-stacks': { type: 'string' },
       folded: { type: 'boolean' },
       kernel: { type: 'boolean' },
       user: { type: 'boolean' },
@@ -31,11 +33,13 @@ ${questionHelp}`,
     expectNoMore(more)
     const { value, folded, kernel, user } = values
     if (kernel && user) throw new UsageError('--kernel and --user cannot be used together')
-    using question = await askedOf(values)
+    const maxStacks = countOf('max-stacks', values['max-stacks'])
+    using question = await askedOf(values, probe)
     const { asked, shown } = question
     using answer = await stacks(probe, {
       ...asked,
       ...(value !== undefined && { value }),
+      ...(maxStacks !== undefined && { maxStacks }),
       kernel: !user,
       user: !kernel,
     })
@@ -47,9 +51,10 @@ ${questionHelp}`,
       },
       shown,
     )
-    if (answer.isFull)
+    sayLost('stacks', answer.lost, moreKeys)
+    if (answer.lostStacks > 0)
       say(
-        `libbpf-node stacks: ${answer.lost + answer.lostStacks} hits are missing: there were more stacks than fit`,
+        `libbpf-node stacks: ${answer.lostStacks} hits have no stack: there were more different ones than fit; --max-stacks makes room for more`,
       )
     return exitCodes.ok
   },

@@ -16,7 +16,7 @@ ${questionHelp}`,
     const [probe, expression = 'nsecs, pid, comm, probe', ...more] = positionals
     if (probe === undefined) throw new UsageError('PROBE missing')
     expectNoMore(more)
-    using question = await askedOf(values)
+    using question = await askedOf(values, probe)
     const { asked, shown } = question
     using events = await trace<unknown>(probe, expression, asked)
     const { length } = events.probes

@@ -1,6 +1,7 @@
-// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, print.
+// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, register, print.
 import type { ExpressionCompiler } from './expressions.js'
 import { flavorCore, flavorOf, isFlavor, kernelName } from './flavors.js'
+import { registerNamed } from './hooks/registers.js'
 import { log2 } from './log2.js'
 import { nearest } from './nearest.js'
 import { print } from './print.js'
@@ -161,6 +162,14 @@ function flavor(compiler: ExpressionCompiler, node: ast.CallExpression, scope: S
   )
 }
 
+/** `register('ip')` */
+function register(compiler: ExpressionCompiler, node: ast.CallExpression): Value {
+  const argument = only(compiler, node, 'register', "register('ip')")
+  if (argument.type !== 'StringLiteral')
+    compiler.source.fail(argument, 'register needs the name of a register', "Write register('ip').")
+  return { kind: 'number', reg: registerNamed(compiler, argument.value, argument), type: u64 }
+}
+
 function strOutside(compiler: ExpressionCompiler, node: ast.CallExpression): never {
   compiler.source.fail(node, 'str(...) has to be assigned to a char<N>')
 }
@@ -172,6 +181,7 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   cast,
   flavor,
   log2,
+  register,
   print,
   str: strOutside,
 }

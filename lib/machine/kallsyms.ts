@@ -28,6 +28,15 @@ export function functionsIn(text: string, matching?: string | RegExp): string[] 
   return names
 }
 
+/** The address of a variable of the kernel; `undefined` if there is none, or its address is hidden. */
+export function variableAddress(name: string): bigint | undefined {
+  const line = new RegExp(`^([0-9a-f]{16}) [bBdDrR] ${name}$`, 'm').exec(
+    readFileSync('/proc/kallsyms', 'latin1'),
+  )
+  const address = BigInt(`0x${line?.[1] ?? '0'}`)
+  return address === 0n ? undefined : address
+}
+
 /** The module that has a function; `undefined` if the kernel itself has it, or nothing does. */
 export function moduleOf(name: string): string | undefined {
   for (const [, found, module] of readFileSync('/proc/kallsyms', 'latin1').matchAll(

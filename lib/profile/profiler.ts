@@ -7,7 +7,7 @@ import { packageRoot } from '../native/package-root.js'
 import { BpfObject } from '../objects/object.js'
 import { type Frame, unknown } from '../symbols/frame.js'
 import { Symbols } from '../symbols/symbols.js'
-import { label, type Sample } from './sample.js'
+import { label, type Sample, withoutProgram } from './sample.js'
 
 export interface ProfilerOptions {
   readonly pid: number | undefined
@@ -163,14 +163,9 @@ export class Profiler implements Disposable {
     if (isEmptied) stacks.delete()
   }
 
-  #kernelFrames(stack: readonly bigint[]): Frame[] {
+  #kernelFrames(stack: readonly bigint[]): readonly Frame[] {
     const frames = this.#symbols.kernel(stack, { stack: true })
-    if (this.#kind === 'cpu') return frames
-    // Our own program and what calls it come first.
-    const first = frames.findIndex(
-      ({ kind, name }) => kind !== 'bpf' && !/^(bpf_trace_run|__bpf_trace_|__traceiter_)/.test(name ?? ''),
-    )
-    return first < 0 ? frames : frames.slice(first)
+    return this.#kind === 'cpu' ? frames : withoutProgram(frames)
   }
 
   #count({ pid, comm }: StackKey, frames: readonly Frame[], value: number): void {

@@ -14,6 +14,14 @@ export interface Sample {
   readonly value: number
 }
 
+/** A stack of the kernel without our own program and what calls it, which come first at a tracepoint. */
+export function withoutProgram(frames: readonly Frame[]): readonly Frame[] {
+  const first = frames.findIndex(
+    ({ kind, name }) => kind !== 'bpf' && !/^(bpf_trace_run|__bpf_trace_|__traceiter_)/.test(name ?? ''),
+  )
+  return first < 0 ? frames : frames.slice(first)
+}
+
 /** What a frame is called in pictures: the function, or in brackets the file that it is somewhere in. */
 export function label({ name, module }: Frame): string {
   if (name !== undefined) return name

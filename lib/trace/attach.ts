@@ -1,8 +1,10 @@
 // How each kind of probe is attached.
 import type { PerfEventName } from '../attach/perf-event-attr.js'
 import type { Link } from '../links/link.js'
+import { foldersIn } from '../machine/read.js'
 import type { Program } from '../programs/program.js'
-import type { Probe } from './probes.js'
+import { TraceError } from './error.js'
+import { accesses, type Probe } from './probes.js'
 import type { SharedProgram } from './programs.js'
 
 /** Attaches a program to its probes. */
@@ -79,11 +81,34 @@ function attachOne(
       return [program.attachPerfEvent({ event: 'cpu-clock', period: BigInt(target), cpu: 0 })]
     case 'perf':
       return program.attachPerfEventOnCpus({ event: target as PerfEventName, period: BigInt(probe.symbol!) })
+    case 'watchpoint':
+      return watch(program, probe, pid)
+    case 'iter':
+      return [program.attachIter(pid === undefined ? {} : { pid })]
     case 'begin':
     case 'end':
       return []
     default:
       return [program.attach()]
+  }
+}
+
+/** A watchpoint belongs to a thread, or to a CPU for what is in the kernel. */
+function watch(program: Program, { name, target, symbol = '' }: Probe, pid: number | undefined): Link[] {
+  const [length, mode = ''] = symbol.split(':')
+  const event = { breakpoint: BigInt(target), on: accesses[mode]!, length: Number(length) as 1 | 2 | 4 | 8 }
+  if (pid === undefined && event.breakpoint < 1n << 63n)
+    throw new TraceError(`${name} is an address of a process: say which one, with pid`)
+  if (pid === undefined) return program.attachPerfEventOnCpus({ event })
+  const links: Link[] = []
+  try {
+    // Threads that begin later inherit it.
+    for (const thread of foldersIn(`/proc/${pid}/task`))
+      links.push(program.attachPerfEvent({ event, pid: Number(thread), inherit: true }))
+    return links
+  } catch (error) {
+    for (const link of links) link.close()
+    throw error
   }
 }
 

@@ -2,7 +2,15 @@
 
 import { nearest } from '../compiler/nearest.js'
 import { TraceError } from './error.js'
-import { argumentNames, isSystemCall, type Probe, resultCast, systemCallArguments } from './probes.js'
+import { namesOfFunctions } from './function-names.js'
+import {
+  argumentNames,
+  isSystemCall,
+  iteratorMembers,
+  type Probe,
+  resultCast,
+  systemCallArguments,
+} from './probes.js'
 
 const simple: Readonly<Record<string, string>> = {
   comm: 'bpf.getCurrentComm()',
@@ -19,14 +27,17 @@ const simple: Readonly<Record<string, string>> = {
 
 /** Words that mean the same on the kernel side as here, which can also be taken out of the parameter. */
 export const words: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.keys(namesOfFunctions).map((word) => [word, word])),
   str: 'bpf.probeReadUserStr',
   kstr: 'bpf.probeReadKernelStr',
   ...Object.fromEntries(
     [
       ...['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 's64', 'range', 'bpf'],
-      ...['cast', 'exists', 'enumValue', 'sizeof'],
+      ...['cast', 'exists', 'enumValue', 'sizeof', 'register'],
     ].map((word) => [word, word]),
   ),
+  // As in bpftrace.
+  reg: 'register',
 }
 
 /** The names that a function can take out of what it is given. */
@@ -50,6 +61,8 @@ export class Builtins {
   readonly #session: SessionFacts
   #parameters = 0
   #count = 0
+  /** The members of an iterator's context that the program uses. */
+  readonly #members = new Set<string>()
   /** Whether the program asks for the name of the probe in a map. */
   asksForName = false
   /** Whether the program only fits this probe, because it follows pointers of its arguments. */
@@ -68,7 +81,18 @@ export class Builtins {
   /** The parameters that the program has to declare. */
   get parameters(): string {
     if (this.#probe.hook === 'tracepoint') return this.#parameters > 0 ? 'ctx' : ''
+    if (this.#probe.hook === 'iter') return 'ctx'
     return Array.from({ length: this.#parameters }, (_, i) => parameter(i)).join(', ')
+  }
+
+  /** The statements that the program begins with. */
+  get before(): string[] {
+    if (this.#probe.hook !== 'iter') return []
+    const pointers = iteratorMembers(this.#probe).filter(({ isPointer }) => isPointer)
+    // The first is what the iterator goes over. At the end it is null, and the program runs once more.
+    return pointers
+      .filter(({ name }, i) => i === 0 || this.#members.has(name))
+      .flatMap(({ name }) => [`const iter_${name} = ctx.${name}`, `if (!iter_${name}) return 0`])
   }
 
   /** The name of the probe, if the program is for this one only. */
@@ -127,6 +151,16 @@ export class Builtins {
     if (hook === 'uprobe' || hook === 'usdt') {
       throw new TraceError(`the arguments of ${probe} have no names: write arg0 for the first one`)
     }
+    if (hook === 'iter') {
+      const members = iteratorMembers(this.#probe)
+      const index = indexOf(
+        name,
+        members.map(({ name }) => name),
+        probe,
+      )
+      this.#members.add(name)
+      return members[index]!.isPointer ? `iter_${name}` : `ctx.${name}`
+    }
     this.isTyped = true
     return this.#byIndex(indexOf(name, argumentNames(this.#probe) ?? [], probe), isFollowed)
   }
@@ -138,7 +172,8 @@ export class Builtins {
       if (isSystemCall(this.#probe)) return `ctx.args[${index}]`
       throw new TraceError(`the arguments of ${name} have names: write args.name`)
     }
-    if (['profile', 'interval', 'perf', 'begin', 'end'].includes(hook))
+    if (hook === 'iter') throw new TraceError(`the arguments of ${name} have names: write args.name`)
+    if (['profile', 'interval', 'perf', 'watchpoint', 'begin', 'end'].includes(hook))
       throw new TraceError(`${name} has no arguments`)
     this.#parameters = Math.max(this.#parameters, index + 1)
     if (isFollowed) this.isTyped = true

@@ -3,6 +3,7 @@
 import type { ast } from '../compiler/syntax.js'
 import { type Builtins, builtinNames, words } from './builtins.js'
 import { TraceError } from './error.js'
+import { namesOfFunctions } from './function-names.js'
 import {
   chainOf,
   childrenOf,
@@ -53,7 +54,7 @@ const textLengths: Readonly<Record<string, number>> = { comm: 16, str: 128, kstr
 
 /** Names that the programs around a function use: a variable of the function gets another one. */
 const reserved =
-  /^(arg\d|ctx|bpf|by|value|old|since|amount|slotOf|range|text\d+|probe_.*|counts|sums|best|seen|slots|begun|events|lost|stacks|char|array|data|hash|license|p\d+_\d+)$/
+  /^(arg\d|ctx|bpf|by|value|old|since|amount|slotOf|range|text\d+|probe_.*|counts|sums|best|seen|slots|begun|events|lost|stacks|stack_traces|stack_spilled|hits|kernel_stack|user_stack|char|array|data|hash|license|p\d+_\d+)$/
 
 export class KernelText {
   readonly #text: string
@@ -205,6 +206,13 @@ export class KernelText {
   #comparison(node: ast.BinaryExpression, hoist: (line: string) => void): Edit[] {
     if (!/^[!=]==?$/.test(node.operator)) return []
     const sides = [node.left, node.right].map((side) => withoutParentheses(side as ast.Expression))
+    for (const side of sides) {
+      const word = side.type === 'CallExpression' ? this.#wordOf(side.callee as ast.Expression) : undefined
+      if (word !== undefined && Object.hasOwn(namesOfFunctions, word))
+        throw new TraceError(
+          `${word} is only a name when it has arrived: return it, or take it as a key, and compare it here`,
+        )
+    }
     const literal = sides.find((side) => side.type === 'StringLiteral' || side.type === 'TemplateLiteral')
     const own = this.#builtins.ownName
     const path = sides.map((side) => this.#names.path(side)).find((one) => one?.join() === 'probe')
@@ -262,7 +270,13 @@ export class KernelText {
       return text === undefined ? [] : replace(node, text)
     }
     const word = this.#wordOf(callee)
-    return word === undefined ? [] : replace(callee, words[word]!)
+    if (word === undefined) return []
+    if (!Object.hasOwn(namesOfFunctions, word)) return replace(callee, words[word]!)
+    const [address, ...more] = node.arguments
+    if (address === undefined || more.length > 0) throw new TraceError(`${word} has one argument: an address`)
+    const { before, text } = this.#rewritten(address)
+    if (before !== '') hoist(before)
+    return replace(node, namesOfFunctions[word]!(text))
   }
 
   /** The word that is called, also as `trace.str(...)` and `(0, imported.str)(...)`, which bundlers make of an import. */

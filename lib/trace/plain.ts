@@ -1,4 +1,6 @@
-/** 64-bit integers as numbers where these are exact, in values and in members of objects. */
+import { functionName, isFunctionRecord } from './function-names.js'
+
+/** 64-bit integers as numbers where these are exact, and functions by their names, also in members of objects. */
 export function plain(value: unknown): unknown {
   if (typeof value === 'bigint') {
     const number = Number(value)
@@ -6,5 +8,6 @@ export function plain(value: unknown): unknown {
   }
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
   if (Array.isArray(value)) return value.map(plain)
+  if (isFunctionRecord(value)) return functionName(value)
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plain(member)]))
 }

@@ -1,11 +1,11 @@
 // The names of probes, which are bpftrace's: kprobe:vfs_read, tracepoint:sched:sched_switch, raw_syscalls:*.
-import type { PerfEventName } from '../attach/perf-event-attr.js'
+import type { PerfBreakpoint, PerfEventName } from '../attach/perf-event-attr.js'
 import type { BtfFuncProto } from '../btf/types.js'
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
 import { didYouMean } from '../errors/nearest.js'
 import { globToRegExp } from '../machine/glob.js'
-import { kernelFunctions } from '../machine/kallsyms.js'
+import { kernelFunctions, variableAddress } from '../machine/kallsyms.js'
 import { foldersIn } from '../machine/read.js'
 import {
   eventsFolder,
@@ -32,6 +32,8 @@ export type ProbeHook =
   | 'profile'
   | 'interval'
   | 'perf'
+  | 'watchpoint'
+  | 'iter'
   | 'begin'
   | 'end'
 
@@ -40,11 +42,14 @@ export interface Probe {
   /** Its whole name, as in `tracepoint:sched:sched_switch`. */
   readonly name: string
   readonly hook: ProbeHook
-  /** The tracepoint as `category/name`, the function, the nanoseconds of a timer, the file of a uprobe, or an event. */
+  /**
+   * The tracepoint as `category/name`, the function, the nanoseconds of a timer, the file of a uprobe, an event, an
+   * address, or what an iterator goes over.
+   */
   readonly target: string
   /**
    * The function in the file of a uprobe, or its address as a number; provider and name of a static probe; how many of
-   * the events make a hit.
+   * the events make a hit; how many bytes are watched, and for what: `8:w`.
    */
   readonly symbol?: string
 }
@@ -81,6 +86,10 @@ const kinds: Readonly<Record<string, ProbeHook>> = {
   s: 'perf',
   hardware: 'perf',
   h: 'perf',
+  watchpoint: 'watchpoint',
+  w: 'watchpoint',
+  iter: 'iter',
+  it: 'iter',
   begin: 'begin',
   BEGIN: 'begin',
   end: 'end',
@@ -108,6 +117,7 @@ function parse(name: string): Probe[] {
   const hook = Object.hasOwn(kinds, first) ? kinds[first] : undefined
   if ((hook === 'begin' || hook === 'end') && rest.length === 0) return [{ name: hook, hook, target: '' }]
   if (hook === 'profile' || hook === 'interval') return [timer(hook, name, rest)]
+  if (hook === 'watchpoint') return [watchpoint(name, rest)]
   if (hook === 'perf') return [counted(name, first.startsWith('s') ? softwareEvents : hardwareEvents, rest)]
   if ((hook === 'uprobe' || hook === 'uretprobe') && rest.length >= 2) return [userProbe(hook, first, rest)]
   if (hook === 'usdt' && rest.length === 3 && !rest.includes('')) {
@@ -188,6 +198,34 @@ function counted(name: string, events: Events, [event = '', count, ...more]: rea
   return { name, hook: 'perf', target: known[0], symbol: count ?? String(known[1]) }
 }
 
+/** What a watchpoint looks out for, by bpftrace's letters. */
+export const accesses: Readonly<Record<string, PerfBreakpoint['on']>> = {
+  r: 'read',
+  w: 'write',
+  rw: 'read-write',
+  wr: 'read-write',
+  x: 'execute',
+}
+
+/** `watchpoint:0x7ffd1234:8:w`, or with the name of a variable of the kernel. */
+function watchpoint(name: string, [place = '', length = '', mode = '', ...more]: readonly string[]): Probe {
+  if (more.length > 0 || !/^[1248]$/.test(length) || !Object.hasOwn(accesses, mode)) {
+    throw new TraceError(
+      `'${name}' is not a watchpoint: write watchpoint:ADDRESS:8:w, with 1, 2, 4 or 8 bytes, and r, w, rw or x for what is watched`,
+    )
+  }
+  const address = /^(0x[0-9a-f]+|\d+)$/i.test(place) ? BigInt(place) : variableOf(place)
+  return { name, hook: 'watchpoint', target: String(address), symbol: `${length}:${mode}` }
+}
+
+function variableOf(name: string): bigint {
+  const address = /^\w+$/.test(name) ? variableAddress(name) : undefined
+  if (address !== undefined) return address
+  throw new TraceError(
+    `the kernel has no variable '${name}', or hides its address, which CAP_SYSLOG shows; for a variable of a process, write its address`,
+  )
+}
+
 /** `uprobe:/bin/bash:readline`, also with a C++ name, which has colons of its own. */
 function userProbe(
   hook: 'uprobe' | 'uretprobe',
@@ -264,6 +302,28 @@ function prototypeOf({ hook, target }: Probe): BtfFuncProto | undefined {
 /** The names of a probe's arguments, in order. `undefined` if it has none. */
 export const argumentNames = (probe: Probe): readonly string[] | undefined =>
   prototypeOf(probe)?.params.map(({ name }) => name)
+
+/**
+ * What an iterator passes to its program, without what it always passes: the names of its members, and whether each is a
+ * pointer, which is null when everything was passed.
+ */
+export function iteratorMembers({ target }: Probe): readonly { name: string; isPointer: boolean }[] {
+  const types = kernelTypes()
+  if (/^(bpf_map_elem|sockmap|bpf_sk_storage_map)$/.test(target))
+    throw new TraceError(`iter:${target} goes over the elements of a map, which Program.attachIter() names`)
+  const record = types.record(`bpf_iter__${target}`)
+  if (record === undefined) {
+    const names = [...types.btf.names('struct')].filter((name) => name.startsWith('bpf_iter__'))
+    const known = names.map((name) => name.slice(10))
+    throw new TraceError(
+      `this kernel has no iterator '${target}'${didYouMean(target, known)}; it has ${known.join(', ')}`,
+    )
+  }
+  return types.memberNames(record).flatMap((name) => {
+    const isPointer = types.btf.resolve(types.member(record, name)!.typeId).kind === 'ptr'
+    return name === 'meta' ? [] : [{ name, isPointer }]
+  })
+}
 
 /** A result that is smaller than a register: only some of its bits are set. `s32` for int. */
 export function resultCast(probe: Probe): string | undefined {

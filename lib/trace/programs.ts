@@ -28,6 +28,7 @@ const wordsOf: Partial<Record<ProbeHook, string>> = {
   profile: 'perfEvent',
   interval: 'perfEvent',
   perf: 'perfEvent',
+  watchpoint: 'perfEvent',
   // The kernel runs these when it is asked to, and never at the tracepoint.
   begin: 'rawTp',
   end: 'rawTp',
@@ -140,7 +141,8 @@ function draftOf(probe: Probe, builtins: Builtins, statements: string[], pid: nu
     ...(asksForName
       ? ['const probe_name = probe_names.get(u32(bpf.getAttachCookie()))', 'if (!probe_name) return 0']
       : []),
-    ...(pid === undefined || hook === 'begin' || hook === 'end'
+    ...builtins.before,
+    ...(pid === undefined || hook === 'iter' || hook === 'begin' || hook === 'end'
       ? []
       : [`if (u32(bpf.getCurrentPidTgid() >>> 32) !== ${pid}) return 0`]),
   ]

@@ -1,4 +1,5 @@
 // Programs that are compiled, loaded and attached together, and detached with the session.
+import { IterLink } from '../attach/iter.js'
 import { compile } from '../compiler/compile.js'
 import { Link } from '../links/link.js'
 import { BpfObject } from '../objects/object.js'
@@ -112,6 +113,15 @@ export class Opened {
     await closing
   }
 
+  /** Runs the programs that go over all there is of something. */
+  async runIterators(): Promise<void> {
+    for (const link of this.links) {
+      if (!(link instanceof IterLink)) continue
+      // They write nothing.
+      for await (const _ of link.bytes());
+    }
+  }
+
   /** Runs the programs that belong to no event. */
   runOnce(hook: 'begin' | 'end'): void {
     for (const { name, probes } of this.#programs)
@@ -158,6 +168,7 @@ export async function openSession(
     for (const program of programs) links.push(...(await attach(object.program(program.name), program, pid)))
     const opened = new Opened(programs, probes, source, object, links)
     opened.runOnce('begin')
+    await opened.runIterators()
     return opened
   } catch (error) {
     for (const link of links) link.close()

@@ -1,6 +1,6 @@
 import type { BpfMap } from '../maps/map.js'
 import { folded } from '../profile/folded.js'
-import type { Sample } from '../profile/sample.js'
+import { type Sample, withoutProgram } from '../profile/sample.js'
 import type { Frame } from '../symbols/frame.js'
 import { Symbols } from '../symbols/symbols.js'
 import { describeKey, type GroupOptions } from './aggregate.js'
@@ -18,7 +18,9 @@ export interface StackOptions<K> extends GroupOptions<K> {
   readonly kernel?: boolean
   /** With the stack in the process; true by default. */
   readonly user?: boolean
-  /** How many different stacks there is room for; 16,384 by default. */
+  /** How many different stacks, processes and keys together there is room for; 65,536 by default. */
+  readonly maxKeys?: number
+  /** How many different stacks there is room for, with a kilobyte for each; 32,768 by default. */
   readonly maxStacks?: number
 }
 
@@ -35,11 +37,16 @@ export interface StackRow<K> {
 
 interface Key {
   readonly pid: number
+  /** When the process started, because another one may have its id later. It is 0 without its part of the stack. */
+  readonly started: bigint
   readonly comm: string
   readonly kernel: number
   readonly user: number
   readonly by?: unknown
 }
+
+/** Stacks whose place is taken by another one go into a second, smaller map. Their ids have this bit. */
+const spilled = 1 << 30
 
 /** -EEXIST: another stack has the place. -ENOMEM: there is none. */
 const isLost = (id: number): boolean => id === -17 || id === -12
@@ -57,17 +64,24 @@ export class Stacks<K> extends Session {
 
   /** The stacks as they are now, those with the largest numbers first. Functions of processes that ended have no names. */
   rows(): StackRow<K>[] {
-    const traces = this.object.map('stack_traces') as unknown as BpfMap<number, bigint[]>
-    const addresses = (id: number): bigint[] =>
-      id < 0 ? [] : (traces.get(id)?.filter((address) => address !== 0n) ?? [])
+    const maps = ['stack_traces', 'stack_spilled'].map(
+      (name) => this.object.map(name) as unknown as BpfMap<number, bigint[]>,
+    )
+    const addresses = (id: number): bigint[] => {
+      if (id < 0) return []
+      const stack = maps[id & spilled ? 1 : 0]!.get(id & ~spilled)
+      return stack?.filter((address) => address !== 0n) ?? []
+    }
     return this.#hits()
-      .map(([{ pid, comm, kernel, user, by }, value]) => ({
+      .map(([{ pid, started, comm, kernel, user, by }, value]) => ({
         key: (this.#isGrouped ? plain(by) : undefined) as K,
         pid,
         comm,
         frames: [
-          ...this.#symbols.kernel(addresses(kernel), { stack: true }),
-          ...(pid > 0 && user >= 0 ? this.#symbols.user(pid, addresses(user), { stack: true }) : []),
+          ...withoutProgram(this.#symbols.kernel(addresses(kernel), { stack: true })),
+          ...(pid > 0 && user >= 0
+            ? this.#symbols.user(pid, addresses(user), { stack: true, startTime: started })
+            : []),
         ],
         value,
       }))
@@ -135,11 +149,21 @@ export class Stacks<K> extends Session {
   }
 }
 
+/** Statements that put the number of a stack into a variable. */
+const stackOf = (
+  name: string,
+  method: 'id' | 'userId',
+): string => `let ${name}: s32 = s32(stack_traces.${method}())
+if (${name} === -17) {
+${name} = s32(stack_spilled.${method}())
+if (${name} >= 0) ${name} = ${name} | ${spilled}
+}`
+
 const nameOf = ({ name, offset, module, address }: Frame): string =>
   name === undefined ? `0x${address.toString(16)} ${module}` : `${name}+${offset}`
 
 /**
- * Counts the stacks in which probes are hit, in the kernel. (Linux 4.17)
+ * Counts the stacks in which probes are hit, in the kernel. (Linux 4.17; with the stack in the process, 5.5)
  *
  * A stack is as deep as frame pointers lead, at most 127 frames. See {@link Symbols} for the names.
  *
@@ -152,13 +176,14 @@ export async function stacks<K = undefined>(
   probes: ProbeNames,
   options: StackOptions<K> = {},
 ): Promise<Stacks<K>> {
-  const { by, value, kernel = true, user = true, maxKeys = 10_240, maxStacks = 16_384, ...rest } = options
+  const { by, value, kernel = true, user = true, maxKeys = 65_536, maxStacks = 32_768, ...rest } = options
   expectMaxKeys(maxKeys)
   expectMaxKeys(maxStacks)
   if (!kernel && !user) throw new TypeError('kernel and user are false, so no stack is left')
   // BPF_F_REUSE_STACKID is not set: a stack that comes later does not take the place of another one.
   const opened = await openSession(
     `export const stack_traces = stackTraces(${maxStacks})
+export const stack_spilled = stackTraces(${Math.ceil(maxStacks / 8)})
 export const hits = hash<unknown, u64>(${maxKeys})
 ${countsLosses}`,
     [
@@ -169,13 +194,16 @@ ${countsLosses}`,
           const number = value === undefined ? undefined : text(value as Code).expression()
           const key = [
             'pid: u32(bpf.getCurrentPidTgid() >>> 32)',
+            `started: ${user ? 'bpf.getCurrentTask().group_leader.start_boottime' : 'u64(0)'}`,
             'comm: bpf.getCurrentComm()',
-            `kernel: ${kernel ? 'stack_traces.id()' : 's32(-1)'}`,
-            `user: ${user ? 'stack_traces.userId()' : 's32(-1)'}`,
+            `kernel: ${kernel ? 'kernel_stack' : 's32(-1)'}`,
+            `user: ${user ? 'user_stack' : 's32(-1)'}`,
             ...(group === undefined ? [] : [`by: ${group.text}`]),
           ]
           return `${group?.before ?? ''}
 ${number?.before ?? ''}
+${kernel ? stackOf('kernel_stack', 'id') : ''}
+${user ? stackOf('user_stack', 'userId') : ''}
 ${orLost(`hits.add({ ${key.join(', ')} }, ${number === undefined ? '1' : `u64(s64(${number.text}))`})`)}
 return 0`
         },

@@ -28,6 +28,9 @@ export interface ProbeRecord {
   readonly str: (address: number, length?: number) => string
   readonly kstr: (address: number, length?: number) => string
   readonly cast: (struct: string, address: number | object) => Kernel
+  readonly reg: (name: string) => number
+  readonly ksym: (address: number | object) => string
+  readonly usym: (address: number | object) => string
   readonly u32: (number: number) => number
   readonly s32: (number: number) => number
   /** What the function returned: for kretprobe, fexit and tracepoints of the kind `sys_exit`. */
@@ -44,7 +47,9 @@ export interface ProbeRecord {
 }
 
 function onlyInTheKernel(): never {
-  throw new Error('str, kstr and cast only work inside functions of probes, which run in the kernel')
+  throw new Error(
+    'str, kstr, ksym, usym, reg and cast only work inside functions of probes, which run in the kernel',
+  )
 }
 
 /**
@@ -55,6 +60,22 @@ export const str: (address: number, length?: number) => string = onlyInTheKernel
 
 /** The same for the kernel's memory. */
 export const kstr: (address: number, length?: number) => string = onlyInTheKernel
+
+/**
+ * The name of the function of the kernel that is at an address: `count('workqueue:workqueue_execute_start', { by: (r) =>
+ * ksym(r.args.function) })`. In the kernel it stays an address; it gets its name when you read the answer or the event,
+ * as `vfs_read`, `vfs_read+12` inside of the function, or `0xffffffff81234567` if nobody knows.
+ */
+export const ksym: (address: number | object) => string = onlyInTheKernel
+
+/** The same for an address in the running process, whose functions have names as long as it is there. */
+export const usym: (address: number | object) => string = onlyInTheKernel
+
+/**
+ * A register of what was interrupted, at kprobes, uprobes, USDT probes, timers and counters: `reg('ip')`, as in bpftrace.
+ * Its names are those of `register` of the kernel side.
+ */
+export const reg: (name: string) => number = onlyInTheKernel
 
 /**
  * The struct of the kernel that is at an address, or that a pointer to another struct points to:

@@ -13,7 +13,7 @@ const bpffs = useBpffs()
 
 const text = `import {
   array, arrayOfMaps, bloomFilter, bpf, cgroupConnect4, cgroupEgress, cgroupGetsockopt, cgroupSysctl, cpumap, data, devmap, flowDissector, hash, hashOfMaps, iter, kconfig, kfunc,
-  ksyscall, lpmTrie, netfilter, NF, percpuArray, perfEvent, perfEvents, programArray, queue, ringbuf, SK, skLookup, skMsg, sockmap, sockOps, socketFilter, socketStorage, stackTraces, syscall, taskStorage, TC, tcIngress, tpBtf, uprobe, usdt, userRingbuf, XDP, xdp, zero,
+  ksyscall, lpmTrie, netfilter, NF, percpuArray, perfEvent, perfEvents, programArray, queue, register, ringbuf, SK, skLookup, skMsg, sockmap, sockOps, socketFilter, socketStorage, stackTraces, syscall, taskStorage, TC, tcIngress, tpBtf, uprobe, usdt, userRingbuf, XDP, xdp, zero,
   type be16, type be32, type bytes, type HashMap, type char, type s32, type s64, type spinLock, type timer, u32, type u64, type u8,
 } from 'libbpf-node/kernel'
 
@@ -104,6 +104,7 @@ export const p = ksyscall('openat', (folder: s32, path) => 0)
 export const q = syscall(() => { const task = kfunc.bpf_task_from_pid(1); if (!task) return 1; out = task.pid; kfunc.bpf_task_release(task); return 0 })
 export const r = flowDissector((packet) => { packet.flow_keys.nhoff = 14; return 0 })
 export const s = xdp((packet) => cpus.redirect(1))
+export const u = uprobe('/bin/true:main', () => { out = register('sp'); return 0 })
 export const t = syscall(() => s32ofDrain())
 function s32ofDrain(): s32 { commands.drain((command) => { if (!command) return 0; out += command.pid; return 0 }); return 0 }
 export const license = 'GPL'

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onlineCpus, PerfEvent } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { loadOnly, requires, useProgram } from '../attach/surroundings.js'
+import { loadOnly, useProgram } from '../attach/surroundings.js'
+import { counterProgram, requiresBreakpoints } from '../helpers/breakpoints.js'
 import { thrownBy } from '../helpers/objects.js'
 import { useCgroup, useTracefs } from '../helpers/privileged.js'
 import { slowness } from '../helpers/slowness.js'
@@ -165,49 +166,26 @@ describe('PerfEvent', () => {
 })
 
 describe('a hardware breakpoint', () => {
-  const program = useProgram(`
-#include <stdio.h>
-volatile long watched;
-int main() {
-  printf("%p\\n", (void*)&watched);
-  fflush(stdout);
-  while (getchar() == 'w') watched++;
-  return 0;
-}`)
-  const hasBreakpoints = (): boolean => {
-    try {
-      PerfEvent.open({ event: { breakpoint: 4096, on: 'write' }, pid: process.pid }).close()
-      return true
-    } catch {
-      return false
-    }
-  }
+  const program = useProgram(counterProgram)
 
-  requires(
-    {
-      here: hasBreakpoints,
-      missing: 'its processor has no breakpoints for processes, as some virtual machines',
-    },
-    'runs a program at each write to a variable of a process',
-    async () => {
-      const child = spawn(program(), { stdio: ['pipe', 'pipe', 'inherit'] })
-      try {
-        const [line] = (await once(child.stdout, 'data')) as [Buffer]
-        const address = BigInt(line.toString().trim())
-        using object = loadOnly('attach-trace', ['on_tick'], (opened) => {
-          opened.rodata.wanted = child.pid!
-        })
-        using link = object.program('on_tick').attachPerfEvent({
-          event: { breakpoint: address, on: 'write', length: 8 },
-          pid: child.pid!,
-        })
-        expect(link.target).toBe(`breakpoint 0x${address.toString(16)}`)
-        child.stdin.end('wwwq')
-        await once(child, 'exit')
-        expect((object.bss.seen as { runs: bigint }).runs).toBe(3n)
-      } finally {
-        child.kill()
-      }
-    },
-  )
+  requiresBreakpoints('runs a program at each write to a variable of a process', async () => {
+    const child = spawn(program(), { stdio: ['pipe', 'pipe', 'inherit'] })
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer]
+      const address = BigInt(line.toString().trim())
+      using object = loadOnly('attach-trace', ['on_tick'], (opened) => {
+        opened.rodata.wanted = child.pid!
+      })
+      using link = object.program('on_tick').attachPerfEvent({
+        event: { breakpoint: address, on: 'write', length: 8 },
+        pid: child.pid!,
+      })
+      expect(link.target).toBe(`breakpoint 0x${address.toString(16)}`)
+      child.stdin.end('wwwq')
+      await once(child, 'exit')
+      expect((object.bss.seen as { runs: bigint }).runs).toBe(3n)
+    } finally {
+      child.kill()
+    }
+  })
 })

@@ -1,12 +1,17 @@
-import { execFileSync } from 'node:child_process'
-import { avg, count, kstr, latency, stacks, str, trace } from 'libbpf-node/trace'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { avg, count, kstr, ksym, latency, stacks, str, trace } from 'libbpf-node/trace'
 import { describe, expect, it } from 'vitest'
 import { shop, useProgram } from '../attach/surroundings.js'
+import { counterProgram, requiresBreakpoints } from '../helpers/breakpoints.js'
 import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { usePerfEvents, useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 
 const run = (file: string, ...args: string[]) => execFileSync(file, args, { encoding: 'utf8' })
+
+const instructionPointer = process.arch === 'arm64' ? 'pc' : 'ip'
 
 const shopProgram = useProgram(shop)
 
@@ -165,6 +170,106 @@ describe('timers', () => {
     const before = counted()
     samples.clear()
     expect(counted()).toBeLessThan(before)
+  })
+})
+
+describe('watchpoints', () => {
+  usePerfEvents()
+  const program = useProgram(counterProgram)
+
+  requiresBreakpoints('are hit at each write to a variable of a process', async () => {
+    const child = spawn(program(), { stdio: ['pipe', 'pipe', 'inherit'] })
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer]
+      const probe = `watchpoint:${line.toString().trim()}:8:w`
+      await expect(count(probe)).rejects.toThrow('is an address of a process: say which one, with pid')
+      using writes = await count(probe, { pid: child.pid! })
+      using places = await trace(probe, `usym(reg('${instructionPointer}'))`, { pid: child.pid! })
+      const seen: unknown[] = []
+      places.on((place) => void seen.push(place))
+      child.stdin.write('ww')
+      await until('the writes were seen', () => seen.length === 2)
+      expect(writes.rows()[0]!.value).toBe(2)
+      expect(seen[0]).toMatch(/^main\+\d+$/)
+    } finally {
+      child.kill()
+    }
+  })
+
+  it.each(['watchpoint:0x1000:3:w', 'w:0x1000:8:y', 'w:0x1000:8', 'w:0x1000:8:w:1'])(
+    'are not written like %s',
+    async (probe) => {
+      await expect(count(probe)).rejects.toThrow('is not a watchpoint: write watchpoint:ADDRESS:8:w')
+    },
+  )
+
+  it('of the kernel are its variables', async () => {
+    await expect(count('w:no_such_variable:8:w')).rejects.toThrow("no variable 'no_such_variable'")
+  })
+})
+
+describe('iterators', () => {
+  requiresKernel('5.8', 'go over all there is of something', async () => {
+    using tasks = await count('iter:task', {
+      by: ({ args }) => ({ pid: args.task!.tgid!, comm: args.task!.comm! }),
+    })
+    const own = tasks.rows().find(({ key }) => key.pid === process.pid)!
+    expect(own.value).toBe(readdirSync('/proc/self/task').length)
+    using files = await trace('it:task_file', 'args.fd, kstr(args.file.f_path.dentry.d_name.name)', {
+      filter: 'args.task.tgid === self && args.fd === wanted',
+      constants: { self: process.pid, wanted: 2 },
+    })
+    for await (const { fd } of files as AsyncIterable<{ fd: number }>) {
+      expect(fd).toBe(2)
+      break
+    }
+  })
+
+  it.each<[string, string, RegExp]>([
+    ['iter:taks', 'pid', /no iterator 'taks'; did you mean 'task'/],
+    ['iter:task', 'args.tsk', /has no argument 'tsk'; it has task/],
+    ['iter:task', 'arg0', /have names: write args.name/],
+    ['iter:bpf_map_elem', 'pid', /the elements of a map/],
+  ])('refuse %s with %s', async (probe, code, message) => {
+    await expect(trace(probe, code)).rejects.toThrow(message)
+  })
+})
+
+describe('names of functions', () => {
+  useTracefs()
+
+  it('are those of the kernel', async () => {
+    using timers = await count('timer:hrtimer_expire_entry', { by: (r) => ksym(r.args.function!) })
+    await until('a timer of this process was seen', () =>
+      timers.rows().some(({ key }) => key === 'hrtimer_wakeup'),
+    )
+  })
+
+  it('are those of the process, and its registers have names', async () => {
+    using calls = await trace(
+      'uprobe:libc.so.6:getenv',
+      `str(arg0), usym(reg('${instructionPointer}')), usym(8)`,
+      { pid: process.pid },
+    )
+    const seen: unknown[] = []
+    calls.on((call) => void seen.push(call))
+    expect(process.env.LIBBPF_NODE_NOTHING).toBeUndefined()
+    await until('the call was seen', () => seen.length > 0)
+    expect(seen).toContainEqual({
+      value0: 'LIBBPF_NODE_NOTHING',
+      value1: expect.stringMatching(/getenv$/),
+      value2: '0x8',
+    })
+  })
+
+  it.each<[string, string, RegExp]>([
+    ['t:sched:sched_switch', "reg('ip')", /there are no registers here/],
+    ['uprobe:libc.so.6:getenv', "reg('nothing')", /there is no register 'nothing'/],
+    ['uprobe:libc.so.6:getenv', 'reg(arg0)', /needs the name of a register/],
+    ['uprobe:libc.so.6:getenv', "ksym(arg0) === 'x'", /is only a name when it has arrived/],
+    ['uprobe:libc.so.6:getenv', 'usym()', /usym has one argument/],
+  ])('refuse %s with %s', async (probe, code, message) => {
+    await expect(trace(probe, code)).rejects.toThrow(message)
   })
 })
 

@@ -2,9 +2,12 @@
 import { buildBtf } from '../../asm/btf-builder.js'
 import { array, type RecordType, struct, u64 } from '../../asm/c-types.js'
 import { BtfTypes } from '../../btf/parse.js'
-import type { FunctionCompiler } from '../lower.js'
+import type { KernelMemory } from '../kernel-memory.js'
 import type { ModuleProgram } from '../module.js'
+import { nearest } from '../nearest.js'
+import type { ast } from '../syntax.js'
 import type { Architecture } from '../target.js'
+import { hooks } from './kinds.js'
 
 type Path = readonly (string | number)[]
 
@@ -15,7 +18,15 @@ interface Registers {
   /** Where a system call finds its arguments. */
   readonly systemCall: readonly Path[]
   readonly instructionPointer: Path
+  /** All of them by their names. */
+  readonly named: Readonly<Record<string, Path>>
 }
+
+/** Registers of x64 whose names in struct pt_regs are their own. */
+const x64Names = [
+  ...['ax', 'bx', 'cx', 'dx', 'si', 'di', 'bp', 'sp', 'ip', 'flags', 'orig_ax'],
+  ...['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'],
+]
 
 const numbered = (count: number): Path[] => Array.from({ length: count }, (_, i): Path => ['regs', i])
 
@@ -45,6 +56,7 @@ const registers: Readonly<Record<Architecture, Registers>> = {
     result: ['ax'],
     systemCall: [['di'], ['si'], ['dx'], ['r10'], ['r8'], ['r9']],
     instructionPointer: ['ip'],
+    named: Object.fromEntries(x64Names.map((name) => [name, [name]])),
   },
   arm64: {
     arguments: numbered(8),
@@ -52,24 +64,28 @@ const registers: Readonly<Record<Architecture, Registers>> = {
     // The first is overwritten by the result.
     systemCall: [['orig_x0'], ...numbered(6).slice(1)],
     instructionPointer: ['pc'],
+    named: {
+      ...Object.fromEntries(numbered(31).map((path, i) => [`r${i}`, path])),
+      ...Object.fromEntries(['sp', 'pc', 'pstate'].map((name) => [name, [name]])),
+    },
   },
 }
 
 /** How many arguments are in registers. */
-export function argumentRegisters({ target }: FunctionCompiler): number {
+export function argumentRegisters({ target }: KernelMemory): number {
   return registers[target.architecture].arguments.length
 }
 
-export function argumentRegister(compiler: FunctionCompiler, program: ModuleProgram, index: number): number {
+export function argumentRegister(compiler: KernelMemory, program: ModuleProgram, index: number): number {
   return register(compiler, program, registers[compiler.target.architecture].arguments[index]!)
 }
 
-export function resultRegister(compiler: FunctionCompiler, program: ModuleProgram): number {
+export function resultRegister(compiler: KernelMemory, program: ModuleProgram): number {
   return register(compiler, program, registers[compiler.target.architecture].result)
 }
 
 /** The address at which the process was interrupted. */
-export function instructionPointer(compiler: FunctionCompiler, context: number): number {
+export function instructionPointer(compiler: KernelMemory, context: number): number {
   const path = registers[compiler.target.architecture].instructionPointer
   const { core, offset } = placeOf(compiler, compiler.program, path)
   const d = compiler.newReg()
@@ -77,12 +93,34 @@ export function instructionPointer(compiler: FunctionCompiler, context: number):
   return d
 }
 
+/** What programs have struct pt_regs as their context; that of perf events begins with it. */
+const withRegistersAsContext =
+  /^(registers|registers of a call|result in a register|probe arguments|system call arguments)$/
+
+/** A register of what was interrupted, by its name. */
+export function registerNamed(compiler: KernelMemory, name: string, node: ast.Node): number {
+  const { program, source, target } = compiler
+  const { parameters, context } = hooks[program.hook]!
+  if (!withRegistersAsContext.test(parameters) && context !== 'bpf_perf_event_data')
+    source.fail(
+      node,
+      'there are no registers here: programs of kprobes, uprobes, USDT probes and perf events have them',
+    )
+  const { named } = registers[target.architecture]
+  const path = Object.hasOwn(named, name) ? named[name]! : undefined
+  if (path === undefined) {
+    const names = Object.keys(named)
+    return source.fail(
+      node,
+      `there is no register '${name}'; there are ${names.join(', ')}`,
+      nearest(name, names),
+    )
+  }
+  return register(compiler, program, path, node)
+}
+
 /** The kernel's function for a system call has one argument: the registers of the process. */
-export function systemCallArgument(
-  compiler: FunctionCompiler,
-  program: ModuleProgram,
-  index: number,
-): number {
+export function systemCallArgument(compiler: KernelMemory, program: ModuleProgram, index: number): number {
   const { core, offset } = placeOf(
     compiler,
     program,
@@ -98,14 +136,19 @@ export function systemCallArgument(
 }
 
 /** A register of the interrupted function. The context is a struct pt_regs, which is read directly. */
-function register(compiler: FunctionCompiler, program: ModuleProgram, path: Path): number {
+function register(
+  compiler: KernelMemory,
+  program: ModuleProgram,
+  path: Path,
+  node: ast.Node = program.node,
+): number {
   const { core, offset } = placeOf(compiler, program, path)
   const d = compiler.newReg()
-  compiler.push({ op: 'load', d, base: compiler.contextFor(program.node), offset, size: 8, core })
+  compiler.push({ op: 'load', d, base: compiler.contextFor(node), offset, size: 8, core })
   return d
 }
 
-function placeOf({ kernel, source }: FunctionCompiler, program: ModuleProgram, path: Path) {
+function placeOf({ kernel, source }: KernelMemory, program: ModuleProgram, path: Path) {
   const record =
     kernel.record(foreignRegisters) ??
     kernel.record('pt_regs') ??

@@ -1,5 +1,5 @@
 import type { Declared, Kfuncs, Struct } from './kernel.js'
-import type { char, Kernel, u32 } from './types.js'
+import type { char, Kernel, u32, u64 } from './types.js'
 import { onlyInTheKernel, word } from './word.js'
 
 /** A value on the stack whose bytes are all 0: `const event = zero<Event>()`. */
@@ -46,6 +46,12 @@ export const flavor: <T>(pointer: unknown) => T = word('flavor')
  * @param most - a constant: the largest result, for a histogram with fewer slots than numbers have bits
  */
 export const log2: (value: number | bigint, most?: number) => u32 = word('log2')
+
+/**
+ * A register of what was interrupted, by its name: `register('ip')` on x64, where its names are those of struct pt_regs (`ax`, `di`, `sp`, `r8`),
+ * and `register('pc')`, `register('r0')` on arm64. For programs of kprobes, uprobes, USDT probes and perf events.
+ */
+export const register: (name: string) => u64 = word('register')
 
 /**
  * Writes a line into the kernel's trace, which `npx libbpf-node trace` shows: ``print(`${comm} has pid ${pid}`)``. Values are numbers and text.
