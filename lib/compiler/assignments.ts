@@ -161,8 +161,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
         'Write its members, { pid: 1 }, or name a variable that is one.',
       )
     }
-    this.expectPresent(node, scope)
-    return { kind: 'place', base: value.reg, offset: 0, type: value.type, shared: value.shared }
+    return this.behind(value, node, scope)
   }
 
   /** Writes the value of an expression into memory. */

@@ -11,6 +11,7 @@ import { EmulatedMap, keyText } from './maps.js'
 import { Memory, type Region, readNumber, writeNumber } from './memory.js'
 import { atomicResult } from './operations.js'
 import { type LinkedFunction, link } from './program.js'
+import { Records } from './records.js'
 import { mayReadUnwritten } from './registers.js'
 
 /**
@@ -111,7 +112,7 @@ export class Machine implements Host {
   currentTask: () => bigint = () => this.fault("there is no current task: give one as 'currentTask'")
   /** Where the program sent its packet, by bpf_redirect or bpf_redirect_map. */
   redirected: { ifindex: number } | { map: string; key: number } | undefined
-  readonly #records = new Map<string, readonly Uint8Array[]>()
+  readonly #records = new Map<string, Records>()
   /** Buffers that accept nothing more: helpers fail as when nobody reads. */
   readonly full = new Set<string>()
 
@@ -211,27 +212,26 @@ export class Machine implements Host {
 
   // ---- Records of ring buffers and perf buffers
 
-  emit(map: string, bytes: Uint8Array): void {
-    this.#records.set(map, [...this.emitted(map), bytes])
+  recordsOf(map: string): Records {
+    const known = this.#records.get(map)
+    if (known !== undefined) return known
+    const { type, maxEntries } = this.maps.get(map)!
+    const made = new Records(type === 'ringbuf' ? maxEntries : Number.POSITIVE_INFINITY)
+    this.#records.set(map, made)
+    return made
   }
 
-  /** The records that nobody has taken yet. */
-  emitted(map: string): readonly Uint8Array[] {
-    return this.#records.get(map) ?? []
+  emit(map: string, bytes: Uint8Array): void {
+    this.recordsOf(map).add(bytes)
   }
 
   /** Takes the records, as a reader does. */
   takeRecords(map: string): readonly Uint8Array[] {
-    const records = this.emitted(map)
-    this.#records.delete(map)
-    return records
+    return this.maps.has(map) ? this.recordsOf(map).take() : []
   }
 
   isFull(map: string, size: number): boolean {
-    const used = this.emitted(map).reduce((sum, { length }) => sum + 8 + Math.ceil(length / 8) * 8, 0)
-    const room =
-      this.maps.get(map)!.type === 'ringbuf' ? this.maps.get(map)!.maxEntries : Number.POSITIVE_INFINITY
-    return this.full.has(map) || used + 8 + size > room
+    return this.full.has(map) || !this.recordsOf(map).hasRoom(size)
   }
 
   /** Lets time pass. Timers that are due fire in their order. */

@@ -611,6 +611,16 @@ describe('packets', () => {
        export const flags = array<Flags>(1)`,
     ],
     [
+      'a struct in a packet is emitted as a whole',
+      `const h = packet.read<Header>(20); if (!h) return 0
+       output[0] = headers.emit(h) ? 1 : 0; if (packet.length > 1000) perf.emit(h)`,
+      [],
+      [1n],
+      `${header}
+       export const headers = ringbuf<Header>(4096)
+       export const perf = perfEvents<Header>()`,
+    ],
+    [
       'a packet that ends before the struct does',
       `output[0] = packet.read<Header>(46) ? 1 : 0; output[1] = packet.read<Header>(48) ? 1 : 0; output[2] = packet.read<Header>(u32(input[0])) ? 1 : 0
        output[3] = packet.load<Header>(49) ? 1 : 0; output[4] = packet.length`,

@@ -39,6 +39,38 @@ describe('ring buffers with records of several types', () => {
     expect(emulator.get('lost')).toBe(0n)
   })
 
+  it('have a record where it was reserved, and no more room for one that was discarded', () => {
+    const emulator = run(`
+      interface Row { number: u64; rest: bytes<1008> }
+      export const rows = ringbuf<Row>(4096)
+      export let discarded = data<u64>(0)
+      function emitted(number: u64): u64 {
+        const row = rows.reserve()
+        if (!row) return 0
+        row.number = number
+        row.rest = zero()
+        rows.submit(row)
+        return number + 1
+      }
+      export const p = syscall(() => {
+        const row = rows.reserve()
+        if (!row) return 0
+        row.rest = zero()
+        row.number = emitted(5)
+        rows.submit(row)
+        for (const i of range(5)) {
+          const other = rows.reserve()
+          if (!other) return 0
+          rows.discard(other)
+          discarded += 1
+        }
+        return 0
+      })`)
+    const numbers = emulator.events<{ number: bigint }>('rows', 'Row').map(({ number }) => number)
+    expect(numbers).toEqual([6n, 5n])
+    expect(emulator.get('discarded')).toBe(1n)
+  })
+
   it('tell whether there was room', () => {
     const emulator = run(`${records}
       export const p = syscall(() => {

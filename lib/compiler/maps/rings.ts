@@ -2,7 +2,7 @@
 import type { ExpressionCompiler } from '../expressions.js'
 import type { ModuleMap } from '../module.js'
 import type { ast } from '../syntax.js'
-import { bool, describe, type StructType, sizeOf } from '../types.js'
+import { bool, describe, type StructType, sizeOf, type Type } from '../types.js'
 import type { Owed, PlaceValue, Value } from '../values.js'
 import { drain } from './each.js'
 import { isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
@@ -77,17 +77,28 @@ function recordType(compiler: ExpressionCompiler, map: ModuleMap, node: ast.Call
   )
 }
 
-/** Reserves a record, fills it and submits it. Whether there was room for it. */
+/** Writes a record: from its members, or from memory. Whether there was room for it. */
 function emit(call: MapCall): Value {
   const { compiler, map, args, node, scope } = call
-  const members = args[0]!
-  if (members.type !== 'ObjectExpression') return output(call)
-  const type = recordType(compiler, map.map, node)
-  const reg = compiler.call('ringbuf_reserve', [mapArgument(map), { imm: type.size }, { imm: 0 }])
+  const given = args[0]!
+  if (given.type === 'ObjectExpression')
+    return emitWith(call, recordType(compiler, map.map, node), (place) =>
+      compiler.assignMembers(place, given, scope),
+    )
+  const place = recordIn(call)
+  // The helper that copies a record does not read packets.
+  return place.inPacket === undefined
+    ? output(call, place)
+    : emitWith(call, place.type, (record) => compiler.assignTo(record, given, scope))
+}
+
+/** Reserves a record, fills it and submits it. */
+function emitWith({ compiler, map }: MapCall, type: Type, fill: (place: PlaceValue) => void): Value {
+  const reg = compiler.call('ringbuf_reserve', [mapArgument(map), { imm: sizeOf(type) }, { imm: 0 }])
   const [full, end, d] = [compiler.newLabel(), compiler.newLabel(), compiler.newReg()]
   compiler.push({ op: 'const', d, value: 0n })
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: reg, b: { imm: 0 }, to: full })
-  compiler.assignMembers({ kind: 'place', base: reg, offset: 0, type }, members, scope)
+  fill({ kind: 'place', base: reg, offset: 0, type })
   compiler.call('ringbuf_submit', [{ reg }, { imm: 0 }])
   compiler.push({ op: 'const', d, value: 1n })
   if (map.map.countLost === true) compiler.jump(end)
@@ -110,9 +121,7 @@ function recordIn({ compiler, map: { map }, args, scope }: MapCall): PlaceValue 
 }
 
 /** Copies a record that is in memory already into the buffer. */
-function output(call: MapCall): Value {
-  const { compiler, map } = call
-  const place = recordIn(call)
+function output({ compiler, map }: MapCall, place: PlaceValue): Value {
   const own = [mapArgument(map), compiler.address(place), { imm: sizeOf(place.type) }, { imm: 0 }]
   const written = isZero(compiler, compiler.call('ringbuf_output', own))
   if (map.map.countLost === true && written.kind === 'number') {
@@ -132,7 +141,14 @@ function emitToPerf(call: MapCall): Value {
   if (members.type === 'ObjectExpression') {
     place = compiler.local(recordType(compiler, map.map, node), node)
     compiler.assignMembers(place, members, scope)
-  } else place = recordIn(call)
+  } else {
+    place = recordIn(call)
+    if (place.inPacket !== undefined) {
+      // The helper does not read packets.
+      place = compiler.local(place.type, node)
+      compiler.assignTo(place, members, scope)
+    }
+  }
   const thisCpu = compiler.inReg({ kind: 'constant', value: 0xffff_ffffn })
   const result = compiler.call('perf_event_output', [
     { reg: compiler.contextFor(node) },

@@ -1,35 +1,27 @@
 import { errno } from '../errno.js'
 import type { Helper, Machine } from '../machine.js'
+import type { PlacedRecord } from '../records.js'
 
 const { EINVAL, ENOSPC, E2BIG } = errno
 
-/** The record of a reservation that is neither submitted nor discarded yet. */
-interface Reservation {
-  readonly map: string
-  readonly size: number
-}
-
-const reservations = new WeakMap<Machine, Map<bigint, Reservation>>()
-const reservationsOf = (machine: Machine): Map<bigint, Reservation> => {
+/** Records that are neither submitted nor discarded yet, by their addresses. */
+const reservations = new WeakMap<Machine, Map<bigint, PlacedRecord>>()
+const reservationsOf = (machine: Machine): Map<bigint, PlacedRecord> => {
   const known = reservations.get(machine) ?? new Map()
   reservations.set(machine, known)
   return known
 }
 
-function finish(
-  machine: Machine,
-  pointer: bigint,
-  helper: string,
-): { reservation: Reservation; bytes: Uint8Array } {
-  const reservation = reservationsOf(machine).get(pointer)
-  if (reservation === undefined)
-    machine.fault(`${helper}: the argument is not a record from bpf_ringbuf_reserve`)
+function finish(machine: Machine, pointer: bigint, helper: string, state: 'there' | 'discarded'): number {
+  const record = reservationsOf(machine).get(pointer)
+  if (record === undefined) machine.fault(`${helper}: the argument is not a record from bpf_ringbuf_reserve`)
   const { region } = machine.memory.expect(pointer, helper)
-  const bytes = machine.memory.bytes.slice(region.base, region.base + reservation.size)
+  record.bytes = machine.memory.bytes.slice(region.base, region.base + record.size)
+  record.state = state
   machine.memory.retire(region, `was given up by ${helper}`)
   reservationsOf(machine).delete(pointer)
   machine.references.delete(pointer)
-  return { reservation, bytes }
+  return 0
 }
 
 const perfEventOutput: Helper = (machine, _context, mapPointer, flags, data, size) => {
@@ -52,7 +44,7 @@ export const ringHelpers: Readonly<Record<string, Helper>> = {
       temporary: true,
     })
     const pointer = machine.memory.pointer(region)
-    reservationsOf(machine).set(pointer, { map: map.name, size: length })
+    reservationsOf(machine).set(pointer, machine.recordsOf(map.name).reserve(length))
     return machine.acquire(
       pointer,
       `record of ring buffer '${map.name}'`,
@@ -60,16 +52,9 @@ export const ringHelpers: Readonly<Record<string, Helper>> = {
     )
   },
 
-  ringbuf_submit(machine, pointer) {
-    const { reservation, bytes } = finish(machine, pointer!, 'bpf_ringbuf_submit')
-    machine.emit(reservation.map, bytes)
-    return 0
-  },
+  ringbuf_submit: (machine, pointer) => finish(machine, pointer!, 'bpf_ringbuf_submit', 'there'),
 
-  ringbuf_discard(machine, pointer) {
-    finish(machine, pointer!, 'bpf_ringbuf_discard')
-    return 0
-  },
+  ringbuf_discard: (machine, pointer) => finish(machine, pointer!, 'bpf_ringbuf_discard', 'discarded'),
 
   ringbuf_output(machine, mapPointer, data, size, flags) {
     if ((flags! & ~3n) !== 0n) return -EINVAL
@@ -82,7 +67,7 @@ export const ringHelpers: Readonly<Record<string, Helper>> = {
 
   ringbuf_query(machine, mapPointer, flags) {
     const map = machine.mapAt(mapPointer!, 'bpf_ringbuf_query')
-    const used = machine.emitted(map.name).reduce((sum, { length }) => sum + 8 + Math.ceil(length / 8) * 8, 0)
+    const { used } = machine.recordsOf(map.name)
     return [used, map.maxEntries, 0, used][Number(flags)] ?? 0
   },
 

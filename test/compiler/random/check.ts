@@ -1,5 +1,5 @@
 // Runs a random program in the emulator and in the kernel, and compares both with BigInt arithmetic.
-import { type BpfMap, BpfObject, VerifierError } from 'libbpf-node'
+import { type BpfMap, BpfObject, RingBuffer, VerifierError } from 'libbpf-node'
 import { CompileError, type CompileOptions, compile } from 'libbpf-node/kernel'
 import { Emulator } from 'libbpf-node/testing'
 import { hex, type RandomProgram, type Result } from './program.js'
@@ -43,7 +43,7 @@ export function check(program: RandomProgram, { options, inKernel, runs }: Check
   const opened = BpfObject.open(object)
   try {
     opened.loadSync()
-    const kernel = new InKernel(opened, program)
+    using kernel = new InKernel(opened, program)
     for (const [number, run] of runs.entries()) {
       const difference = compare(program.evaluate(run.input, run.packet), kernel.run(run))
       if (difference !== undefined) return `run ${number}, in the kernel: ${difference}`
@@ -69,15 +69,17 @@ function emulated(program: RandomProgram, object: Uint8Array, { input, packet }:
     retval: BigInt(result.retval),
     output: emulator.get<bigint[]>('output'),
     packet: result.packet!,
-    maps: Object.fromEntries(
-      program.maps.map(({ name, word }) => {
+    printed: emulator.printed(),
+    maps: Object.fromEntries([
+      ...program.rings.map(({ name }) => [name, emulator.events(name).map(hex)]),
+      ...program.maps.map(({ name, word }) => {
         const map = emulator.machine.maps.get(name)!
         if (word === 'queue' || word === 'stack') return [name, map.queue.map(hex)]
         // All but one of the CPUs have zeros.
         const entries = [...map.entries()].map(({ key, values }) => `${hex(key)} ${hex(either(values))}`)
         return [name, entries.sort()]
       }),
-    ),
+    ]),
   }
 }
 
@@ -93,10 +95,16 @@ class InKernel {
   readonly #opened: BpfObject
   readonly #program: RandomProgram
   readonly #initial: { map: BpfMap; value: Uint8Array }[]
+  readonly #rings: { name: string; reader: RingBuffer<Uint8Array>; records: string[] }[]
 
   constructor(opened: BpfObject, program: RandomProgram) {
     this.#opened = opened
     this.#program = program
+    this.#rings = program.rings.map(({ name }) => {
+      const [reader, records] = [new RingBuffer<Uint8Array>(opened.map(name).raw), [] as string[]]
+      reader.on((record) => records.push(hex(record)))
+      return { name, reader, records }
+    })
     this.#initial = [...opened.maps]
       .filter(([name]) => /\.(data|bss)$/.test(name))
       .map(([, { raw }]) => ({ map: raw, value: (raw.get(zeroKey) as Uint8Array).slice() }))
@@ -116,15 +124,26 @@ class InKernel {
         map.set(key, new Uint8Array((map.get(key) as Uint8Array).length))
       }
     }
-    const data = this.#opened.data as { input: readonly bigint[]; output: bigint[] }
+    const data = this.#opened.data as { input: readonly bigint[]; output: bigint[]; silent: number }
     data.input = input
+    data.silent = 1
     const { retval, data: left } = this.#opened.program('p').testRunSync({ data: packet })
     return {
       retval: BigInt(retval),
       output: [...data.output],
       packet: left,
-      maps: Object.fromEntries(this.#program.maps.map(({ name }) => [name, this.#contents(name)])),
+      maps: Object.fromEntries([
+        ...this.#rings.map(({ name, reader, records }) => {
+          reader.consume()
+          return [name, records.splice(0)]
+        }),
+        ...this.#program.maps.map(({ name }) => [name, this.#contents(name)]),
+      ]),
     }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { reader } of this.#rings) reader.close()
   }
 
   #contents(name: string): string[] {
@@ -158,6 +177,11 @@ function compare(expected: Result, found: Result): string | undefined {
     const [a, b] = [shown(expected[key]), shown(found[key])]
     if (a !== b) return `${key} should be ${a}\n  and is ${b}`
   }
+  const [wanted, printed] = [expected.printed!, found.printed]
+  if (printed === undefined) return undefined
+  const differs = (line: string | undefined, i: number): boolean => (line ?? printed[i]) !== printed[i]
+  if (printed.length !== wanted.length || wanted.some(differs))
+    return `printed should be ${shown(wanted)}\n  and is ${shown(printed)}`
   return undefined
 }
 

@@ -80,6 +80,7 @@ export interface Callable {
 export interface Declared {
   readonly structs: readonly Struct[]
   readonly maps: readonly MapOf[]
+  readonly rings: readonly { readonly name: string; readonly records: readonly Struct[] }[]
   readonly constants: readonly { readonly text: string; readonly value: bigint }[]
 }
 

@@ -21,7 +21,7 @@ import {
   wrap,
   written,
 } from './types.js'
-import { Frame, Table, type TableKind, type World } from './world.js'
+import { Frame, Ring, ringSize, Table, type TableKind, type World } from './world.js'
 
 /** What the kernel that runs the program has. */
 export interface Can {
@@ -36,13 +36,16 @@ export interface Result {
   readonly retval: bigint
   readonly output: readonly bigint[]
   readonly packet: Uint8Array
-  /** Keys and values as hexadecimal digits, by the names of the maps. */
+  /** Keys and values, or records, as hexadecimal digits, by the names of the maps. */
   readonly maps: Readonly<Record<string, readonly string[]>>
+  /** What the emulator prints; undefined for a line that is not known. The kernel is silent. */
+  readonly printed?: readonly (string | undefined)[]
 }
 
 export interface RandomProgram {
   readonly text: () => string
   readonly maps: readonly MapOf[]
+  readonly rings: readonly { readonly name: string }[]
   readonly evaluate: (input: readonly bigint[], packet: Uint8Array) => Result
   /** Lists of statements that a smaller program may lack. */
   readonly parts: readonly Statement[][]
@@ -57,7 +60,7 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 export function randomProgram(random: Random, { isCounted, hasForEach }: Can): RandomProgram {
   const isTc = random.below(2) === 0
   const declared = declarations(random)
-  const { structs, maps } = declared
+  const { structs, maps, rings } = declared
   const writer = new Statements(random, declared, { isCounted, hasForEach, isTc })
   const globals = globalVariables(writer, structs)
   const known = globals.flatMap(({ places }) => places)
@@ -128,10 +131,12 @@ ${structs.map((type) => `interface ${type.name} { ${type.members.map(({ name, ty
 const LIMIT = 12
 enum E { A, B = 5, C = 40000 }
 ${maps.map(declarationOf).join('\n')}
+${rings.map(({ name, records }) => `export const ${name} = ringbuf<${records.map((one) => one.name).join(' | ')}>(${ringSize})`).join('\n')}
 ${globals.map(({ declaration }) => declaration).join('\n')}
 export const input = data<array<u64, ${inputs}>>()
 export let output = data<array<u64, ${outputs}>>()
 export const nought = rodata<u32>(0)
+export const silent = data<u32>(0)
 ${functions.map(({ statement }) => statement.text()).join('\n')}
 export const p = ${isTc ? 'tcIngress' : 'xdp'}((packet) => {
 ${starts.join('\n')}
@@ -150,6 +155,7 @@ export const license = 'GPL'
   return {
     text,
     maps,
+    rings,
     parts: [body, ...functions.flatMap(({ statement }) => statement.parts ?? [])],
     evaluate(values, packet) {
       const world: World = {
@@ -160,6 +166,8 @@ export const license = 'GPL'
             return [name, bytes]
           }),
         ),
+        rings: new Map(rings.map(({ name }) => [name, new Ring()])),
+        printed: [],
         tables: new Map(maps.map((map) => [map.name, new Table(map, sizeOf(map.value))])),
         packet: packet.slice(),
       }
@@ -184,14 +192,16 @@ export const license = 'GPL'
         retval: wrap(u32, retval),
         output,
         packet: world.packet,
-        maps: Object.fromEntries(
-          [...world.tables].map(([name, table]) => [
+        printed: world.printed,
+        maps: Object.fromEntries([
+          ...[...world.rings].map(([name, { records }]) => [name, records.map(hex)]),
+          ...[...world.tables].map(([name, table]) => [
             name,
             table.kind.word === 'queue' || table.kind.word === 'stack'
               ? table.list.map(hex)
               : [...table.entries].map(([key, value]) => `${key} ${hex(value)}`).sort(),
           ]),
-        ),
+        ]),
       }
     },
   }
@@ -211,7 +221,7 @@ function declarations(random: Random): Declared {
   ]
   const plain = new Statements(
     random,
-    { structs: [], maps: [], constants },
+    { structs: [], maps: [], rings: [], constants },
     { isCounted: false, hasForEach: false, isTc: false },
   )
   const structs: Struct[] = []
@@ -244,7 +254,11 @@ function declarations(random: Random): Declared {
           : plain.one(structs)
     return { name: `map${i}`, word, key, value: valueType(), max: plain.one([2, 3, 4, 8]) }
   })
-  return { structs, maps, constants }
+  const rings = Array.from({ length: random.below(3) }, (_, i) => ({
+    name: `ring${i}`,
+    records: random.below(2) === 0 ? [structs[i]!] : [structs[2]!, structs[i]!],
+  }))
+  return { structs, maps, rings, constants }
 }
 
 interface Global {

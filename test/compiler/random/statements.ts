@@ -4,7 +4,7 @@ import {
   type Callable,
   type Condition,
   type Declared,
-  Expressions,
+  type Expressions,
   isShift,
   operators,
   type Place,
@@ -12,6 +12,7 @@ import {
   tableOf,
   within,
 } from './expressions.js'
+import { Records } from './records.js'
 import {
   bool,
   common,
@@ -73,7 +74,7 @@ export function runAll(all: readonly Statement[], frame: Frame): Outcome | undef
   return undefined
 }
 
-export class Statements extends Expressions {
+export class Statements extends Records {
   #names = 0
   #variables = 0
   #isCounted: boolean
@@ -95,7 +96,7 @@ export class Statements extends Expressions {
   }
 
   /** @param letter - an x for names that a block inside may use again */
-  newName(letter = 'x'): string {
+  override newName(letter = 'x'): string {
     return `${letter}${this.#names++}`
   }
 
@@ -553,7 +554,7 @@ export class Statements extends Expressions {
 
   statement(depth: number, around: Around): Step {
     const only = (statement: Statement): Step => ({ statement })
-    const kind = this.random.below(depth <= 0 ? 8 : 22)
+    const kind = this.random.below(depth <= 0 ? 8 : 26)
     switch (kind) {
       case 0:
       case 1:
@@ -598,6 +599,19 @@ export class Statements extends Expressions {
       case 20: {
         const found = this.#forEach(around)
         if (found) return only(found)
+        break
+      }
+      case 22:
+      case 23: {
+        const found = this.reservation(around)
+        if (found) return only(found)
+        break
+      }
+      case 24:
+        return only(this.printing(around))
+      case 25: {
+        const found = this.emission(around, 2)
+        if (found) return only({ text: () => found.text, run: (frame) => void found.holds(frame) })
         break
       }
       case 21: {

@@ -60,7 +60,33 @@ export class Table {
   }
 }
 
+/** Bytes of a ring buffer. */
+export const ringSize = 4096
+
+/** A ring buffer that nobody reads before the program ends. */
+export class Ring {
+  readonly records: Uint8Array[] = []
+  #used = 0
+
+  /** Whether there is room. The record stands where it was reserved, whenever it is filled. */
+  reserve(record: Uint8Array): boolean {
+    const size = Math.ceil((8 + record.length) / 8) * 8
+    if (this.#used + size > ringSize - 1) return false
+    this.#used += size
+    this.records.push(record)
+    return true
+  }
+
+  /** What is discarded takes room, too. */
+  discard(record: Uint8Array): void {
+    this.records.splice(this.records.indexOf(record), 1)
+  }
+}
+
 export interface World {
+  readonly rings: ReadonlyMap<string, Ring>
+  /** Lines of the trace, and undefined for one that is not known. */
+  readonly printed: (string | undefined)[]
   readonly globals: ReadonlyMap<string, Uint8Array>
   readonly tables: ReadonlyMap<string, Table>
   readonly packet: Uint8Array
