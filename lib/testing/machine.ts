@@ -212,6 +212,7 @@ export class Machine implements Host {
 
   // ---- Records of ring buffers and perf buffers
 
+  /** @internal */
   recordsOf(map: string): Records {
     const known = this.#records.get(map)
     if (known !== undefined) return known
@@ -223,6 +224,11 @@ export class Machine implements Host {
 
   emit(map: string, bytes: Uint8Array): void {
     this.recordsOf(map).add(bytes)
+  }
+
+  /** The records that nobody has taken yet. */
+  emitted(map: string): readonly Uint8Array[] {
+    return this.maps.has(map) ? this.recordsOf(map).waiting : []
   }
 
   /** Takes the records, as a reader does. */

@@ -47,12 +47,12 @@ export class Records {
   }
 
   /** The records in front of the first one that is still being written. */
-  get #waiting(): readonly Uint8Array[] {
+  get waiting(): readonly Uint8Array[] {
     return this.#ready().flatMap(({ state, bytes }) => (state === 'there' ? [bytes] : []))
   }
 
   take(): readonly Uint8Array[] {
-    const taken = this.#waiting
+    const taken = this.waiting
     const ready = this.#ready()
     for (const { size } of ready) this.#used -= roomFor(size)
     this.#list = this.#list.slice(ready.length)
