@@ -1,4 +1,4 @@
-// Compiles the packages: TypeScript with tsc, and the agent's BPF programs with our own compiler.
+// Compiles the packages: TypeScript with tsc, and their BPF programs with our own compiler.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
@@ -31,7 +31,8 @@ writeFileSync('packages/agent/dist/config/validate.js', standaloneCode(ajv, vali
 // The oldest kernel that the suite runs on.
 const oldestKernel = '5.10'
 const { compile } = await import(join(root, 'dist/lib/kernel.js'))
-for (const file of files('packages/agent/collections', /\.bpf\.ts$/)) {
+const programs = ['agent/collections', 'otel/programs'].flatMap((folder) => files(`packages/${folder}`, /\.bpf\.ts$/))
+for (const file of programs) {
   const { object } = compile(readFileSync(file, 'utf8'), { file: basename(file), oldestKernel })
   writeFileSync(file.replace(/ts$/, 'o'), object)
 }

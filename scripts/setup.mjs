@@ -202,7 +202,7 @@ const steps = {
 
 const packageNames = ['package.json', 'package-lock.json', 'otel/package.json', 'agent/package.json']
 // Not from packages/ downward: node_modules in it has a link to this folder.
-const packageFolders = ['otel/lib', 'agent/lib', 'agent/collections']
+const packageFolders = ['otel/lib', 'otel/programs', 'agent/lib', 'agent/collections']
 
 function bpfStep(group, title) {
   return {

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface CgroupTreeOptions {
@@ -7,6 +7,8 @@ export interface CgroupTreeOptions {
   readonly root: string
   /** Seconds that a cgroup is remembered after it was removed. */
   readonly keep: number
+  /** Called when a cgroup has become known. */
+  readonly added?: (id: bigint) => void
 }
 
 interface Cgroup {
@@ -49,6 +51,20 @@ export class CgroupTree implements Disposable {
     return this.#idOf.get(path)
   }
 
+  /** The ids of all cgroups, those that were removed included. */
+  ids(): Iterable<bigint> {
+    return this.#byId.keys()
+  }
+
+  /** The ids of the processes in a cgroup, without those below it; none if it was removed. */
+  async processes(id: bigint): Promise<number[]> {
+    const cgroup = this.#byId.get(id)
+    if (cgroup === undefined || cgroup.removedAt !== undefined) return []
+    const text = await readFile(join(this.#options.root, cgroup.path, 'cgroup.procs'), 'utf8').catch(() => '')
+    // The kernel writes 0 for processes of other PID namespaces.
+    return text.split('\n').map(Number).filter(Boolean)
+  }
+
   /** Waits until the changes are read that the kernel has told about. */
   settled(): Promise<void> {
     return this.#pending
@@ -77,6 +93,7 @@ export class CgroupTree implements Disposable {
     const cgroup: Cgroup = { path, watcher: undefined }
     this.#byId.set(id, cgroup)
     this.#idOf.set(path, id)
+    this.#options.added?.(id)
     try {
       // Watched before it is listed, so that nothing appears in between.
       cgroup.watcher = watch(folder, { persistent: false }, (kind, name) => {
@@ -92,8 +109,10 @@ export class CgroupTree implements Disposable {
 
   #changed(path: string): void {
     this.#pending = this.#pending.then(async () => {
+      if (this.#closed) return
       const id = this.#idOf.get(path)
       const now = await stat(join(this.#options.root, path), { bigint: true }).catch(() => undefined)
+      if (this.#closed) return
       if (id !== undefined && now?.ino !== id) this.#remove(path, id)
       if (now?.isDirectory()) await this.#add(path)
       this.#forget()

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CgroupOwner, parseCgroupPath } from './cgroup-path.js'
 import { CgroupTree } from './cgroup-tree.js'
+import type { Container } from './container.js'
+import type { Follow, FollowAttach, FollowOptions } from './follow.js'
+import type { Followers } from './followers.js'
 import { type ContainerNames, defaultSources, readNames } from './names.js'
-
-/** Whose cgroup it is: what its path says, with the names that are known. */
-export type Container = CgroupOwner & ContainerNames
 
 export interface ContainersOptions {
   /** The root of the host's files, if it is mounted elsewhere: `/host` in a container. */
@@ -33,24 +33,29 @@ const namesInterval = 1000
 export class Containers implements Disposable {
   readonly #tree: CgroupTree
   readonly #host: string
+  readonly #proc: string
   readonly #keep: number
   readonly #owners = new Map<string, CgroupOwner>()
   readonly #names = new Map<string, ContainerNames & { seen: number }>()
   #namesRead = 0
   #reading: Promise<void> | undefined
+  #followers: Promise<Followers> | undefined
+  #opened: Followers | undefined
 
   /** Reads the tree of cgroups and the names of the containers, and begins to watch. */
   static async open(options: ContainersOptions = {}): Promise<Containers> {
     const { host = '/', cgroups = findCgroups(host), keep = 300 } = options
-    const containers = new Containers(new CgroupTree({ root: cgroups, keep }), host, keep)
+    const containers = new Containers(cgroups, host, keep)
     await containers.#tree.open()
     await containers.#readNames()
     return containers
   }
 
-  private constructor(tree: CgroupTree, host: string, keep: number) {
-    this.#tree = tree
+  private constructor(root: string, host: string, keep: number) {
+    this.#tree = new CgroupTree({ root, keep, added: (id) => this.#opened?.appeared(id) })
     this.#host = host
+    const proc = join(host, 'proc')
+    this.#proc = existsSync(join(proc, 'self')) ? proc : '/proc'
     this.#keep = keep
   }
 
@@ -79,7 +84,47 @@ export class Containers implements Disposable {
     await this.#readNames()
   }
 
+  /**
+   * Attaches probes to a program or library in all containers, or in those that you choose: in those that run, and in
+   * those that start later. The kernel tells when a process starts a program; nothing is polled. A file that several
+   * containers share is attached to once. When the last process has ended that had it, it is detached.
+   *
+   * Files are found through `/proc/PID/root`, so it needs CAP_SYS_PTRACE (or root) and the PIDs of the host, and
+   * CAP_BPF and CAP_PERFMON for what watches the processes. (Linux 5.8)
+   *
+   * @param attach - attaches what you want to a file, and returns what is to be closed when the file is gone. If it
+   *   throws, {@link Follow.files} has the error, and the other files are not concerned.
+   * @throws BpfError if processes cannot be watched, and Error outside the host's PID namespace
+   *
+   * @example
+   * const follow = await containers.follow({ binary: 'libssl.so.3', image: 'nginx*' }, ({ path }) =>
+   *   obj.program('on_write').attachUprobe(path, { symbol: 'SSL_write' }),
+   * )
+   */
+  async follow(options: FollowOptions, attach: FollowAttach): Promise<Follow> {
+    // Loaded only by those who use it: this module has no native code otherwise.
+    this.#followers ??= import('./followers.js').then(({ Followers }) =>
+      Followers.open({
+        proc: this.#proc,
+        get: (id) => this.get(id),
+        ids: () => this.#tree.ids(),
+        settled: () => this.#tree.settled(),
+        processes: (id) => this.#tree.processes(id),
+      }),
+    )
+    this.#opened = await this.#followers.catch((error: unknown) => {
+      this.#followers = undefined
+      throw error
+    })
+    return this.#opened.follow(options, attach)
+  }
+
+  /** Forgets everything, and detaches what {@link follow} attached. */
   close(): void {
+    void this.#followers?.then(
+      (followers) => followers[Symbol.dispose](),
+      () => {},
+    )
     this.#tree.close()
   }
 
