@@ -31,7 +31,9 @@ writeFileSync('packages/agent/dist/config/validate.js', standaloneCode(ajv, vali
 // The oldest kernel that the suite runs on.
 const oldestKernel = '5.10'
 const { compile } = await import(join(root, 'dist/lib/kernel.js'))
-const programs = ['agent/collections', 'otel/programs'].flatMap((folder) => files(`packages/${folder}`, /\.bpf\.ts$/))
+const programs = ['agent/collections', 'otel/programs'].flatMap((folder) =>
+  files(`packages/${folder}`, /\.bpf\.ts$/),
+)
 for (const file of programs) {
   const { object } = compile(readFileSync(file, 'utf8'), { file: basename(file), oldestKernel })
   writeFileSync(file.replace(/ts$/, 'o'), object)

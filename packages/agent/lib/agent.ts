@@ -92,8 +92,9 @@ export class Agent {
 
   /** Puts a new version of a program in the place of an older one. */
   async #change(older: RunningProgram, spec: ProgramSpec): Promise<void> {
-    // Pinned programs go on without us, and are taken over by the next start.
-    if (this.#config.pinning === undefined && older.object !== undefined) {
+    // Pinned programs go on without us, and are taken over by the next start. What follows containers looks for them anew.
+    const follows = older.spec.follow !== undefined || spec.follow !== undefined
+    if (this.#config.pinning === undefined && older.object !== undefined && !follows) {
       const program = new RunningProgram(spec, this.#contextOf(spec))
       try {
         await program.startInPlaceOf(older)
@@ -143,6 +144,12 @@ export class Agent {
       },
       pinRoot: this.#config.pinning?.path,
       report: (reason) => this.#log.warn({ program: name, reason }, 'pins'),
+      changed: () => {
+        const program = this.#programs.get(name)
+        if (program === undefined) return
+        this.health.set(name, program.health)
+        this.#log.debug({ program: name, probes: program.followed }, 'containers')
+      },
     }
   }
 

@@ -12,4 +12,6 @@ export interface ProgramContext extends DecoderContext {
   /** Where maps and links are pinned, if they are. */
   readonly pinRoot: string | undefined
   readonly report: (message: string) => void
+  /** Something was attached, or is gone, while the program runs. */
+  readonly changed: () => void
 }

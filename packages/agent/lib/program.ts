@@ -4,6 +4,7 @@ import { BpfError, type BpfMap, BpfObject, type Link, type Program } from 'libbp
 import type { ProgramSpec } from './config/load.js'
 import type { ProgramContext } from './context.js'
 import { EventFeed } from './event-feed.js'
+import { Following, isFollowing } from './following.js'
 import { setGlobals } from './globals.js'
 import type { Failure, ProgramHealth } from './health.js'
 import { addMetrics } from './measuring.js'
@@ -22,6 +23,7 @@ export class RunningProgram {
   #metrics: Metric[] = []
   #object: BpfObject | undefined
   #pins: Pins | undefined
+  #following: Following | undefined
   #attached = 0
 
   constructor(spec: ProgramSpec, context: ProgramContext) {
@@ -30,13 +32,20 @@ export class RunningProgram {
   }
 
   get health(): ProgramHealth {
-    const failures = this.#failures
-    if (this.#object === undefined || this.#attached === 0) return { status: 'failed', failures }
+    const failures = [...this.#failures, ...(this.#following?.failures ?? [])]
+    // What follows containers may wait for the first of them.
+    const runs = this.#object !== undefined && (this.#attached > 0 || this.#following !== undefined)
+    if (!runs) return { status: 'failed', failures }
     return { status: failures.length === 0 ? 'running' : 'degraded', failures }
   }
 
   get object(): BpfObject | undefined {
     return this.#object
+  }
+
+  /** How many probes are attached in containers; `undefined` if it does not follow them. */
+  get followed(): number | undefined {
+    return this.#following?.links
   }
 
   /** Records that were lost because a ring was full. */
@@ -59,6 +68,7 @@ export class RunningProgram {
       await object.load()
       this.#readEvents(object)
       this.#attachAll(object)
+      this.#following = await this.#follow(object)
       this.#pins?.sweep(object)
       this.#metrics = addMetrics(object, this.spec.metrics ?? {}, this.#context)
     } catch (error) {
@@ -107,6 +117,8 @@ export class RunningProgram {
     this.#letMetricsGo()
     for (const feed of this.#feeds.splice(0)) feed.close()
     for (const link of this.#adopted.splice(0)) link.close()
+    this.#following?.[Symbol.dispose]()
+    this.#following = undefined
     this.#object?.close()
     this.#object = undefined
   }
@@ -147,8 +159,18 @@ export class RunningProgram {
       throw new Error('this kernel accepts none of its programs')
   }
 
+  /** Attaches probes in containers, if the configuration asks for that. */
+  async #follow(object: BpfObject): Promise<Following | undefined> {
+    const { follow } = this.spec
+    if (follow === undefined) return undefined
+    const { containers, changed } = this.#context
+    if (containers === undefined) throw new Error('containers cannot be followed: they are not recognized')
+    return Following.start({ object, config: follow ?? {}, containers, changed })
+  }
+
   #attachAll(object: BpfObject, isWanted: (program: Program) => boolean = () => true): void {
     for (const program of object.programs.values()) {
+      if (this.spec.follow !== undefined && isFollowing(program)) continue
       if (program.loaded) {
         if (isWanted(program)) this.#attach(program)
       } else if (this.#pins?.isAttached(program.name)) {

@@ -52,6 +52,11 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
   yield own('gauge', `${prefix}_program_failures`, 'BPF programs that are not attached', () =>
     programs().map((program) => [{ program: program.spec.name }, program.health.failures.length]),
   )
+  yield own('gauge', `${prefix}_followed_probes`, 'Probes that are attached in containers', () =>
+    programs().flatMap(({ spec, followed }): Point[] =>
+      followed === undefined ? [] : [[{ program: spec.name }, followed]],
+    ),
+  )
   yield own('counter', 'process_cpu_seconds_total', 'CPU time of the agent', () => {
     const { user, system } = process.cpuUsage()
     return [[{}, (user + system) / 1e6]]

@@ -13,6 +13,7 @@ const tsc = fileURLToPath(new URL('../../../node_modules/typescript/bin/tsc', im
 const known = `
 import type { BpfObject, RingBuffer } from 'libbpf-node'
 declare const obj: BpfObject
+declare const containers: import('@libbpf-node/otel/containers').Containers
 declare const event: { cgroup: bigint }
 declare const execs: RingBuffer<{ pid: number }>
 declare const connections: RingBuffer<{ begin: bigint; end: bigint; reset: boolean }>

@@ -47,6 +47,11 @@ export function loadConfig(path: string): Loaded {
     if (names.has(spec.name))
       faults.push({ at, message: `there are two programs '${spec.name}': give one another name` })
     names.add(spec.name)
+    if (spec.follow !== undefined && config.user !== undefined)
+      faults.push({
+        at: [...at, 'follow'],
+        message: "needs privileges as long as the agent runs, and 'user' gives them up",
+      })
     return spec
   })
   if (faults.length > 0) throw failure(path, faults)

@@ -36,8 +36,17 @@ export interface ProgramConfig {
   globals?: Record<string, unknown>
   /** The cgroup that programs for cgroups are attached to; the root by default. */
   cgroup?: string
+  /** Attaches uprobes and static probes in containers. */
+  follow?: FollowConfig | null
   metrics?: MetricsConfig
   events?: EventsConfig[]
+}
+
+/** Which containers, and which of their files; by default all, and what the sections of the programs name. */
+export interface FollowConfig {
+  binary?: string
+  cgroup?: string
+  image?: string
 }
 
 export interface MetricsConfig {

@@ -16,7 +16,7 @@ export interface FollowOptions {
    * stands for any text. With it, only containers count whose image is known.
    */
   readonly image?: string
-  /** Seconds from the end of a process until it is found out whether others still have its files; 5 by default. */
+  /** Seconds from the end of a process until it is found out whether others still have its files; 2 by default. */
   readonly linger?: number
 }
 
@@ -81,14 +81,21 @@ export class Follow implements Disposable {
   #closed = false
 
   /** @internal */
-  constructor({ binary, cgroup = '/', image, linger = 5 }: FollowOptions, attach: FollowAttach, host: FollowHost) {
+  constructor(
+    { binary, cgroup = '/', image, linger = 2 }: FollowOptions,
+    attach: FollowAttach,
+    host: FollowHost,
+  ) {
     if (typeof binary !== 'string' || binary === '') throw new TypeError('binary is not the name of a file')
     if (!(linger >= 0)) throw new RangeError(`linger is not a number of seconds: ${linger}`)
     this.#binary = binary
     this.#attach = attach
     this.#host = host
     this.#linger = linger * 1000
-    const root = wildcards(cgroup.replace(/^\/*/, '/').replace(/(.)\/+$/, '$1'), { without: '/', below: true })
+    const root = wildcards(cgroup.replace(/^\/*/, '/').replace(/(.)\/+$/, '$1'), {
+      without: '/',
+      below: true,
+    })
     this.#isCgroup = (path) => path === cgroup || cgroup === '/' || root.test(path)
     this.#isImage = image === undefined ? undefined : imageMatcher(image)
   }
@@ -204,7 +211,9 @@ export class Follow implements Disposable {
     if (file === undefined) {
       file = { place: found.place, cgroups: new Set(), attached: [] }
       this.#files.set(found.identity, file)
-      const attaching = this.#attachTo(file, found, pid, cgroup).finally(() => this.#pending.delete(attaching))
+      const attaching = this.#attachTo(file, found, pid, cgroup).finally(() =>
+        this.#pending.delete(attaching),
+      )
       this.#pending.add(attaching)
     } else found[Symbol.dispose]()
     if (!file.cgroups.has(cgroup)) this.#host.watch(cgroup)

@@ -60,7 +60,7 @@ describe('Containers.follow', () => {
     containers.follow({ linger: 0.05, ...options }, ({ path }) =>
       object.program('onMain').attachUprobe(path, { symbol: 'main' }),
     )
-  const starts = ({ id }: TestContainer): number => Number(object.map('starts').get(id) ?? 0)
+  const starts = ({ id }: TestContainer): number => Number(object.map<bigint, bigint>('starts').get(id) ?? 0)
   const pathsOf = (one: Follow): string[][] =>
     one.files.map(({ containers: found }) => found.map(({ path }) => path).sort())
 
