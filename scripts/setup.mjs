@@ -28,7 +28,7 @@ Prepares the repository for npm start, npm test and the other scripts. Steps tha
   examples    the BPF programs of the other examples
   tests       the BPF programs of test/bpf/
   packages    @libbpf-node/otel and @libbpf-node/agent, with the npm packages that they need
-  receivers   Debian's Prometheus and VictoriaMetrics, which the tests of the agent send metrics to
+  receivers   Debian's Prometheus, VictoriaMetrics and containerd, for the tests of the packages
 
   --only      run these steps and those that they need
   --force     run them even if nothing has changed
@@ -193,7 +193,7 @@ const steps = {
 
   receivers: {
     needs: ['tools'],
-    title: 'fetching what the tests of the agent send metrics to',
+    title: 'fetching the servers that the tests of the packages need',
     inputs: () => fingerprint('scripts/receivers.mjs'),
     outputs: () => [],
     run: fetchReceivers,

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { BpfMetrics } from '@libbpf-node/otel'
 import { Containers } from '@libbpf-node/otel/containers'
 import type { Logger } from 'pino'
+import { containersOptions } from './config/containers.js'
 import type { Loaded, ProgramSpec } from './config/load.js'
 import type { OutputName, OutputsConfig } from './config/types.js'
 import type { ProgramContext } from './context.js'
@@ -43,7 +44,9 @@ export class Agent {
 
   async start(): Promise<void> {
     const { listen = '127.0.0.1:9435', programs, outputs = {}, resource = {}, user, self = {} } = this.#config
-    this.#containers = await Containers.open().catch((error: unknown) => {
+    this.#containers = await Containers.open(
+      containersOptions(this.#config.containers ?? {}, (reason) => this.#log.warn({ reason }, 'containers')),
+    ).catch((error: unknown) => {
       this.#log.warn({ err: error }, 'containers are not recognized')
       return undefined
     })

@@ -88,6 +88,12 @@ function stepOf(decoder: DecoderConfig, { containers }: DecoderContext): (value:
       return (value) => owner(value)?.pod ?? owner(value)?.podUid ?? ''
     case 'namespace':
       return (value) => owner(value)?.namespace ?? ''
+    case 'image':
+      return (value) => owner(value)?.image ?? ''
+    case 'pod_label': {
+      const { key = '' } = decoder
+      return (value) => owner(value)?.labels?.[key] ?? ''
+    }
     case 'ifname':
       return remembered((index) => interfaceName(index) ?? String(index))
     case 'majorminor':

@@ -7,6 +7,7 @@ export interface AgentConfig {
   /** The user to become after everything is attached: a name or a number. */
   user?: string | number
   pinning?: PinningConfig
+  containers?: ContainersConfig
   /** Attributes of the OpenTelemetry resource, such as `service.name`. */
   resource?: Record<string, string>
   programs: ProgramConfig[]
@@ -19,6 +20,20 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 export interface PinningConfig {
   /** A folder in a BPF file system. */
   path: string
+}
+
+/** Where names of containers are read from, besides the files of the host. */
+export interface ContainersConfig {
+  /** The socket of the runtime's API. */
+  cri?: string
+  kubelet?: KubeletConfig | null
+}
+
+export interface KubeletConfig {
+  url?: string
+  token_file?: string
+  ca_file?: string
+  insecure?: boolean
 }
 
 export interface SelfConfig {
@@ -95,6 +110,8 @@ export interface DecoderConfig {
   name: DecoderName
   static_map?: Record<string, string>
   allow_unknown?: boolean
+  /** Of a label of pods. */
+  key?: string
   regexps?: string[]
 }
 
@@ -108,6 +125,8 @@ export type DecoderName =
   | 'container'
   | 'pod'
   | 'namespace'
+  | 'image'
+  | 'pod_label'
   | 'ifname'
   | 'majorminor'
   | 'uid'

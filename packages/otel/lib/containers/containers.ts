@@ -5,7 +5,8 @@ import { CgroupTree } from './cgroup-tree.js'
 import type { Container } from './container.js'
 import type { Follow, FollowAttach, FollowOptions } from './follow.js'
 import type { Followers } from './followers.js'
-import { type ContainerNames, defaultSources, readNames } from './names.js'
+import type { KubeletOptions } from './kubelet.js'
+import { type ContainerNames, defaultSources, namesFromFiles } from './names.js'
 
 export interface ContainersOptions {
   /** The root of the host's files, if it is mounted elsewhere: `/host` in a container. */
@@ -14,17 +15,38 @@ export interface ContainersOptions {
   readonly cgroups?: string
   /** Seconds that a container is remembered after it has ended; 300 by default. */
   readonly keep?: number
+  /** The socket of the runtime's API (CRI) that names are read from: `/run/containerd/containerd.sock`, `/run/crio/crio.sock`. */
+  readonly cri?: string
+  /** How to reach kubelet to read names from it. */
+  readonly kubelet?: KubeletOptions
+  /** Called when names cannot be read, and when they can be read again. */
+  readonly report?: (message: string) => void
 }
 
-/** Names are read at most this often, in milliseconds. */
+interface NameSource {
+  readonly what: string
+  read(): Promise<Map<string, ContainerNames>>
+  failed?: boolean
+}
+
+/** Names are read at most this often, in milliseconds, when somebody asks for one that is not known. */
 const namesInterval = 1000
+
+/**
+ * Milliseconds until the name of a new container is read, each time twice as long, and how often. A runtime writes it
+ * down before or after it has made the cgroup, and kubelet tells it some seconds later. It takes 50 s in the end.
+ */
+const newNameDelay = 100
+const newNameAttempts = 9
 
 /**
  * Tells which container, pod or unit a cgroup belongs to, given the id that BPF programs get from
  * `bpf_get_current_cgroup_id`. It watches the tree of cgroups and remembers those that were removed, so that events
  * that arrive after a container has ended are still attributed to it. (cgroup version 2)
  *
- * Names of pods and containers come from the files of kubelet, Docker and Podman on the host, if they can be read.
+ * Names of pods and containers come from the files of kubelet, Docker and Podman on the host, if they can be read, and
+ * from the APIs of the runtime (`cri`) and of kubelet. They are read when a container starts, so that one that has ended
+ * before its events arrive has a name, too.
  *
  * @example
  * using containers = await Containers.open()
@@ -32,11 +54,16 @@ const namesInterval = 1000
  */
 export class Containers implements Disposable {
   readonly #tree: CgroupTree
-  readonly #host: string
   readonly #proc: string
   readonly #keep: number
   readonly #owners = new Map<string, CgroupOwner>()
   readonly #names = new Map<string, ContainerNames & { seen: number }>()
+  readonly #sources: NameSource[] = []
+  readonly #report: (message: string) => void
+  /** Containers whose names are not known yet, with the number of attempts. */
+  readonly #nameless = new Map<string, number>()
+  #namesTimer: NodeJS.Timeout | undefined
+  #isOpen = false
   #namesRead = 0
   #reading: Promise<void> | undefined
   #followers: Promise<Followers> | undefined
@@ -45,15 +72,26 @@ export class Containers implements Disposable {
   /** Reads the tree of cgroups and the names of the containers, and begins to watch. */
   static async open(options: ContainersOptions = {}): Promise<Containers> {
     const { host = '/', cgroups = findCgroups(host), keep = 300 } = options
-    const containers = new Containers(cgroups, host, keep)
+    const containers = new Containers(cgroups, host, keep, options)
     await containers.#tree.open()
     await containers.#readNames()
+    containers.#isOpen = true
     return containers
   }
 
-  private constructor(root: string, host: string, keep: number) {
-    this.#tree = new CgroupTree({ root, keep, added: (id) => this.#opened?.appeared(id) })
-    this.#host = host
+  private constructor(root: string, host: string, keep: number, options: ContainersOptions) {
+    this.#tree = new CgroupTree({ root, keep, added: (id) => this.#appeared(id) })
+    this.#report = options.report ?? (() => {})
+    const { cri, kubelet } = options
+    this.#sources.push({ what: 'files', read: () => namesFromFiles(defaultSources(host)) })
+    // What is not used is not loaded: HTTP/2 takes 7 MB.
+    if (cri !== undefined)
+      this.#sources.push({ what: cri, read: async () => (await import('./cri.js')).namesFromCri(cri) })
+    if (kubelet !== undefined)
+      this.#sources.push({
+        what: 'kubelet',
+        read: async () => (await import('./kubelet.js')).namesFromKubelet(kubelet),
+      })
     const proc = join(host, 'proc')
     this.#proc = existsSync(join(proc, 'self')) ? proc : '/proc'
     this.#keep = keep
@@ -69,12 +107,20 @@ export class Containers implements Disposable {
     const path = this.#tree.pathOf(id)
     if (path === undefined) return undefined
     const owner = this.#ownerOf(path)
-    if (owner.containerId === undefined) return owner
-    const names = this.#names.get(owner.containerId)
+    const { containerId, podUid } = owner
+    const names = this.#names.get(containerId ?? podUid ?? '') ?? this.#names.get(podUid ?? '')
     // The runtime writes the name down after it has made the cgroup.
-    if (names === undefined) void this.#readNames()
+    if (names === undefined && containerId !== undefined) void this.#readNames()
     const { seen: _, ...known } = names ?? { seen: 0 }
     return { ...owner, ...known }
+  }
+
+  /** All cgroups that are known. */
+  *[Symbol.iterator](): Generator<Container> {
+    for (const id of this.#tree.ids()) {
+      const container = this.get(id)
+      if (container !== undefined) yield container
+    }
   }
 
   /** Waits until everything is known that has happened until now. */
@@ -121,6 +167,8 @@ export class Containers implements Disposable {
 
   /** Forgets everything, and detaches what {@link follow} attached. */
   close(): void {
+    this.#isOpen = false
+    clearTimeout(this.#namesTimer)
     void this.#followers?.then(
       (followers) => followers[Symbol.dispose](),
       () => {},
@@ -143,17 +191,60 @@ export class Containers implements Disposable {
     return owner
   }
 
+  #appeared(id: bigint): void {
+    if (!this.#isOpen) return
+    const { containerId } = this.#ownerOf(this.#tree.pathOf(id)!)
+    if (containerId !== undefined && !this.#names.has(containerId)) {
+      this.#nameless.set(containerId, 0)
+      this.#readNamesLater(newNameDelay)
+    }
+    this.#opened?.appeared(id)
+  }
+
+  #readNamesLater(delay: number): void {
+    this.#namesTimer ??= setTimeout(async () => {
+      this.#namesRead = 0
+      await this.#readNames()
+      this.#namesTimer = undefined
+      for (const [id, attempts] of this.#nameless) {
+        if (this.#names.has(id) || attempts + 1 >= newNameAttempts) this.#nameless.delete(id)
+        else this.#nameless.set(id, attempts + 1)
+      }
+      if (this.#nameless.size > 0 && this.#isOpen)
+        this.#readNamesLater(newNameDelay * 2 ** Math.min(...this.#nameless.values()))
+    }, delay).unref()
+  }
+
   #readNames(): Promise<void> {
     if (this.#reading !== undefined) return this.#reading
     if (Date.now() - this.#namesRead < namesInterval) return Promise.resolve()
-    this.#reading = readNames(defaultSources(this.#host)).then((found) => {
-      this.#namesRead = Date.now()
+    this.#reading = this.#askSources().then(() => {
       this.#reading = undefined
-      for (const [id, names] of found) this.#names.set(id, { ...names, seen: this.#namesRead })
       for (const [id, { seen }] of this.#names)
         if (seen < this.#namesRead - this.#keep * 1000) this.#names.delete(id)
     })
     return this.#reading
+  }
+
+  /** Later sources know more than earlier ones. */
+  async #askSources(): Promise<void> {
+    const found = await Promise.all(this.#sources.map((source) => this.#ask(source)))
+    this.#namesRead = Date.now()
+    for (const [id, names] of found.flatMap((names) => [...names]))
+      this.#names.set(id, { ...this.#names.get(id), ...names, seen: this.#namesRead })
+  }
+
+  async #ask(source: NameSource): Promise<Map<string, ContainerNames>> {
+    try {
+      const names = await source.read()
+      if (source.failed) this.#report(`${source.what}: names of containers can be read again`)
+      source.failed = false
+      return names
+    } catch (error) {
+      if (!source.failed) this.#report(`${source.what}: ${(error as Error).message}`)
+      source.failed = true
+      return new Map()
+    }
   }
 }
 

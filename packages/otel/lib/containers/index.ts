@@ -7,4 +7,5 @@ export { type CgroupOwner, parseCgroupPath, type Runtime } from './cgroup-path.j
 export type { Container } from './container.js'
 export { Containers, type ContainersOptions } from './containers.js'
 export { Follow, type FollowAttach, type FollowedFile, type FollowOptions } from './follow.js'
+export type { KubeletOptions } from './kubelet.js'
 export type { ContainerNames } from './names.js'

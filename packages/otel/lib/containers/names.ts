@@ -1,4 +1,4 @@
-// Names of containers, from the files that runtimes and kubelet keep on the host. No API has to be reached.
+// Names of containers, from the files that runtimes and kubelet keep on the host.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -8,6 +8,8 @@ export interface ContainerNames {
   readonly pod?: string
   readonly namespace?: string
   readonly image?: string
+  /** Of the pod. Only CRI and kubelet tell them. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 /** Where to look. Each can be missing. */
@@ -29,7 +31,7 @@ export const defaultSources = (host = '/'): NameSources => ({
 const logName = /^([^_]+)_([^_]+)_(.+)-([0-9a-f]{64})\.log$/
 
 /** Reads the names of all containers that there are now. */
-export async function readNames({
+export async function namesFromFiles({
   kubeletLogs,
   docker,
   podman,
