@@ -8,8 +8,8 @@ import {
   whyNoEvent,
 } from '../attach/perf-event-attr.js'
 import { attempt } from '../errors/attempt.js'
-import { BpfError } from '../errors/errors.js'
 import { onlineCpus } from '../machine/cpus.js'
+import { OwnedDescriptor } from '../machine/owned-descriptor.js'
 import { native } from '../native/binding.js'
 
 export interface PerfEventOpenOptions extends PerfEventTarget, PerfEventRate {
@@ -34,7 +34,8 @@ export interface PerfEventValue {
  * CAP_PERFMON for anything but your own processes)
  *
  * Read it from JavaScript, put it into a `perf_event_array` so that programs read it with
- * `bpf_perf_event_read_value`, or attach programs to it: `program.attachPerfEvent(event)`.
+ * `bpf_perf_event_read_value`, or attach programs to it: `program.attachPerfEvent(event)`. When it is closed, programs that
+ * were attached to it stay attached as long as their links, and maps keep it until their entry is deleted.
  *
  * @example
  * // One counter for each CPU, which programs read with bpf_perf_event_read_value(&counters, BPF_F_CURRENT_CPU, ...).
@@ -42,17 +43,15 @@ export interface PerfEventValue {
  * const events = PerfEvent.openOnCpus({ event: 'instructions' })
  * for (const { cpu, fd } of events) counters.set(cpu!, fd)
  */
-export class PerfEvent implements Disposable {
-  readonly #fd: number
+export class PerfEvent extends OwnedDescriptor {
   readonly #name: string
   /** The CPU that the event is limited to. */
   readonly cpu: number | undefined
   /** The process that the event is limited to. */
   readonly pid: number | undefined
-  #closed = false
 
   private constructor(fd: number, { event, cpu, pid }: PerfEventTarget) {
-    this.#fd = fd
+    super(fd, `perf event '${nameOf(event)}'`)
     this.#name = nameOf(event)
     this.cpu = cpu
     this.pid = pid
@@ -90,12 +89,6 @@ export class PerfEvent implements Disposable {
     return events
   }
 
-  /** The file descriptor. The event owns it. @throws BpfError ERR_BPF_CLOSED */
-  get fd(): number {
-    if (this.#closed) throw new BpfError(`perf event '${this.#name}' is closed`, { code: 'ERR_BPF_CLOSED' })
-    return this.#fd
-  }
-
   /** What was counted until now. @throws BpfError ENODATA if the counter is pinned and had to leave the processor */
   read(): PerfEventValue {
     const [value = 0n, enabled = 0n, running = 0n] = this.#do('read', (fd) => native.perfEventRead(fd))
@@ -115,20 +108,6 @@ export class PerfEvent implements Disposable {
   /** Sets the value to 0. The times go on. */
   reset(): void {
     this.#do('reset', (fd) => native.perfEventControl(fd, 2))
-  }
-
-  /**
-   * Closes the event. Programs that were attached to it stay attached as long as their links, and maps keep it until
-   * their entry is deleted. Closing twice is fine.
-   */
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    native.descriptorClose(this.#fd)
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 
   #do<T>(what: string, call: (fd: number) => T): T {

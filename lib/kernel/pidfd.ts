@@ -1,4 +1,5 @@
 import { attempt } from '../errors/attempt.js'
+import { OwnedDescriptor } from '../machine/owned-descriptor.js'
 import { native } from '../native/binding.js'
 
 /** Flag for {@link Pidfd.open}: the id is that of a thread, not of a process. (Linux 6.9) */
@@ -11,12 +12,9 @@ export const PIDFD_THREAD = 0o200
  * using task = Pidfd.open(pid)
  * const seen = obj.map<number, bigint>('task_storage').get(task.fd)
  */
-export class Pidfd implements Disposable {
-  readonly #fd: number
-  #closed = false
-
+export class Pidfd extends OwnedDescriptor {
   private constructor(fd: number) {
-    this.#fd = fd
+    super(fd, 'the pidfd')
   }
 
   /**
@@ -31,22 +29,5 @@ export class Pidfd implements Disposable {
         errno === 3 ? 'the process does not exist, or has ended' : undefined,
     }
     return new Pidfd(attempt(subject, () => native.pidfdOpen(pid, flags)))
-  }
-
-  /** The number of the descriptor. @throws TypeError if it is closed */
-  get fd(): number {
-    if (this.#closed) throw new TypeError('the pidfd is closed')
-    return this.#fd
-  }
-
-  /** Closes the descriptor. Closing twice is fine. */
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    native.descriptorClose(this.#fd)
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 }

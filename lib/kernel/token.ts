@@ -1,6 +1,7 @@
 import { withFd } from '../attach/file.js'
 import { attempt } from '../errors/attempt.js'
 import { tooOldFor } from '../machine/kernel-version.js'
+import { OwnedDescriptor } from '../machine/owned-descriptor.js'
 import { native } from '../native/binding.js'
 
 /**
@@ -11,12 +12,9 @@ import { native } from '../native/binding.js'
  * using token = Token.create('/sys/fs/bpf')
  * using map = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 8, maxEntries: 100, token })
  */
-export class Token implements Disposable {
-  readonly #fd: number
-  #closed = false
-
+export class Token extends OwnedDescriptor {
   private constructor(fd: number) {
-    this.#fd = fd
+    super(fd, 'the token')
   }
 
   /** @param folder - where a BPF file system with delegated permissions is mounted, or a descriptor of that folder */
@@ -35,22 +33,5 @@ export class Token implements Disposable {
       },
     }
     return new Token(withFd(folder, what, (fd) => attempt(subject, () => native.tokenCreate(fd))))
-  }
-
-  /** The number of the descriptor. @throws TypeError if it is closed */
-  get fd(): number {
-    if (this.#closed) throw new TypeError('the token is closed')
-    return this.#fd
-  }
-
-  /** Closes the descriptor. Maps that were created with the token stay. Closing twice is fine. */
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    native.descriptorClose(this.#fd)
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 }

@@ -7,7 +7,7 @@ import type { Subject } from '../errors/explain.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
 import { fullName } from './dump.js'
-import type { ProgramOwner } from './program.js'
+import type { ProgramOwner } from './properties.js'
 
 /** Options for {@link Program.fromPin}, {@link Program.fromId} and {@link Program.fromFd}. */
 export interface ProgramOptions {
