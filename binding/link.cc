@@ -1,6 +1,7 @@
 #include "link.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,7 +20,14 @@ LinkState LinkState::Take() {
   LinkState taken = std::move(*this);
   link = nullptr;
   undo = nullptr;
+  probe_file.clear();
   return taken;
+}
+
+// The kernel refuses to remove it while a pin keeps the link.
+static void RemoveProbe(const std::string& file, const std::string& removal) {
+  UniqueFd fd(open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  [[maybe_unused]] ssize_t written = write(fd.get(), removal.data(), removal.size());
 }
 
 void LinkState::Destroy() {
@@ -31,6 +39,7 @@ void LinkState::Destroy() {
   } else if (taken.undo) {
     taken.undo();
   }
+  if (!taken.probe_file.empty()) RemoveProbe(taken.probe_file, taken.probe_removal);
 }
 
 static void DestroyLinks(Environment& environment) {
@@ -225,6 +234,17 @@ int Pin(LinkState& state, const std::string& path) {
   return error;
 }
 
+napi_value OwnProbe(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* link = args.handle<Link>(0);
+  std::string file = args.string(1);
+  std::string removal = args.string(2);
+  if (!args.ok()) return nullptr;
+  link->state->probe_file = std::move(file);
+  link->state->probe_removal = std::move(removal);
+  return Undefined(env);
+}
+
 napi_value Fd(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* link = args.handle<Link>(0);
@@ -304,6 +324,7 @@ void DefineLink(napi_env env, napi_value exports) {
   Define(env, exports,
          {
              {"linkOpen", Open},
+             {"linkOwnProbe", OwnProbe},
              {"linkFromFd", FromFd},
              {"linkFromId", FromId},
              {"linkClose", Close},

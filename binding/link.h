@@ -24,6 +24,9 @@ struct LinkState {
   std::string pin_path;
   // or a function that detaches a program that is attached without a kernel link.
   std::function<void()> undo;
+  // What to write to a file of tracefs once the link is destroyed: the removal of its probe event.
+  std::string probe_file;
+  std::string probe_removal;
   // The program stays attached on close. A bpf_link stores this itself.
   bool disconnected = false;
 

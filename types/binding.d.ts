@@ -940,6 +940,8 @@ export interface Binding {
   linkClose(link: LinkHandle): void
   /** Closes several links on libuv's pool. Their objects stay open until the Promise settles. */
   linkCloseAsync(links: LinkHandle[]): Promise<void>
+  /** Writes a line to a file of tracefs as soon as the program is detached, which removes the link's probe event. */
+  linkOwnProbe(link: LinkHandle, file: string, removal: string): void
   /** Uses a duplicate of the descriptor. EINVAL if it is not a link. */
   linkFromFd(fd: number): LinkHandle
   linkFromId(id: number): LinkHandle

@@ -9,6 +9,7 @@ import { tooOldFor } from '../machine/kernel-version.js'
 import { whyNoTracefs } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
 import { attachTo, attachToAsync, expectLength, expectString, type Hook, u64, u64s } from './attachable.js'
+import { attachKretprobe, expectMaxActive, whyNoKretprobe } from './kretprobe.js'
 
 /**
  * How libbpf makes a probe. `default` uses the newest way that the kernel has. `legacy` goes through tracefs (needed
@@ -35,6 +36,15 @@ export interface KprobeOptions {
   cookie?: bigint | number
   /** `default` by default. */
   mode?: ProbeMode
+  /**
+   * With `retprobe`: how many calls of the function the kernel can follow at a time, from 1 to 4096. It misses the
+   * returns of further calls. By default, it follows twice as many as there are CPUs, and at least 10. Choose more for
+   * functions that sleep. `kprobe.multi` has no such limit. (tracefs)
+   *
+   * Such a probe is an event of tracefs, which is removed with the link. What a process leaves there when it is killed
+   * does nothing, and is removed when the next such probe is attached.
+   */
+  maxActive?: number
 }
 
 export interface KsyscallOptions {
@@ -75,7 +85,7 @@ const absent = new Set<number>([
 export function attachKprobe(
   program: Attachable,
   symbols: string | readonly string[],
-  { retprobe = false, offset = 0, cookie, mode = 'default' }: KprobeOptions,
+  { retprobe = false, offset = 0, cookie, mode = 'default', maxActive }: KprobeOptions,
 ): Link {
   const what = retprobe ? 'kretprobe' : 'kprobe'
   const bits = u64('cookie', cookie)
@@ -84,16 +94,24 @@ export function attachKprobe(
   for (const candidate of candidates) expectString('symbol', candidate)
   if (candidates.length === 0) throw new TypeError('symbols is an empty array')
   const number = probeModeNumber(mode)
+  if (maxActive !== undefined) {
+    expectMaxActive(maxActive)
+    if (!retprobe || mode !== 'default' || offset !== 0)
+      throw new TypeError('maxActive goes with retprobe, and not with mode or offset')
+  }
   let failure: unknown
   for (const symbol of candidates) {
     const hook: Hook = {
       what: `${what} '${symbol}'${offset === 0 ? '' : `+${offset}`}`,
       target: symbol,
-      reason: (error) => whyNoKprobe(error, symbol),
+      reason: (error) =>
+        (maxActive === undefined ? undefined : whyNoKretprobe(error, symbol)) ?? whyNoKprobe(error, symbol),
     }
     try {
       return attachTo(program, hook, () =>
-        native.programAttachKprobe(program.handle, symbol, offset, retprobe, bits, number),
+        maxActive === undefined
+          ? native.programAttachKprobe(program.handle, symbol, offset, retprobe, bits, number)
+          : attachKretprobe(program.handle, symbol, maxActive, bits),
       )
     } catch (error) {
       if (!(error instanceof BpfError) || !absent.has(error.errno)) throw error

@@ -1,8 +1,31 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { BpfError, type BpfObject, type KprobeMultiOptions, kernelFunctions, Link } from 'libbpf-node'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  BpfError,
+  type BpfObject,
+  type KprobeMultiOptions,
+  type KprobeOptions,
+  kernelFunctions,
+  Link,
+} from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { runChild } from '../helpers/child.js'
 import { kernelIs, requiresFeature } from '../helpers/kernel.js'
-import { useTracefs } from '../helpers/privileged.js'
+import { objectPath } from '../helpers/objects.js'
+import { useBpffs, useTracefs } from '../helpers/privileged.js'
+import { until } from '../helpers/until.js'
 import { loadOnly } from './surroundings.js'
 
 useTracefs()
@@ -134,6 +157,134 @@ describe('attachKprobe', () => {
       "probe mode 'fast' does not exist",
     )
     expect(() => program.attachKprobe([])).toThrow(TypeError)
+  })
+})
+
+describe('attachKprobe with maxActive', () => {
+  const pin = useBpffs()
+  const runs = (object: BpfObject): bigint => (object.bss.seen as Seen).runs
+  const ours = (): string[] =>
+    readFileSync('/sys/kernel/tracing/kprobe_events', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(':libbpf_node/'))
+
+  /** Lets four threads wait in open(2) for a writer, and then lets them go. Returns how many returns were seen. */
+  async function returnsOfFour(maxActive: number): Promise<bigint> {
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    using calls = load('on_kernel_call')
+    using returns = load('on_kernel_call')
+    using _call = calls.program('on_kernel_call').attachKprobe('fifo_open')
+    const options = { retprobe: true, maxActive }
+    using _return = returns.program('on_kernel_call').attachKprobe('fifo_open', options)
+    const opening = Array.from({ length: 4 }, () => open(fifo, 'r'))
+    await until('four threads wait', () => runs(calls) === 4n)
+    const writer = openSync(fifo, 'w')
+    for (const file of await Promise.all(opening)) await file.close()
+    closeSync(writer)
+    rmSync(folder, { recursive: true })
+    return runs(returns)
+  }
+
+  requiresFeature('kprobes', 'follows as many calls at a time as it says', async () => {
+    expect(await returnsOfFour(1)).toBe(1n)
+    // The fifth is that of the writer.
+    expect(await returnsOfFour(100)).toBe(5n)
+    expect(ours()).toEqual([])
+  })
+
+  requiresFeature('kprobes', 'removes its event with the link, however that is closed', async () => {
+    using object = load('on_kernel_call')
+    const attach = () => object.program('on_kernel_call').attachKprobe('iterate_dir', options)
+    const options = { retprobe: true, maxActive: 50, ...(kernelIs('5.15') ? { cookie: 7 } : {}) }
+    const link = attach()
+    expect(ours()).toEqual([expect.stringMatching(/^r50:libbpf_node\/r_\w+ iterate_dir/)])
+    readdirSync('/')
+    expect((object.bss.seen as Seen).cookie).toBe(kernelIs('5.15') ? 7n : 0n)
+    link.close()
+    expect(ours()).toEqual([])
+    await Link.closeAll([attach(), attach()])
+    expect(ours()).toEqual([])
+    attach()
+    object.close()
+    expect(ours()).toEqual([])
+  })
+
+  requiresFeature('kprobes', 'removes what a process left that was killed', async () => {
+    const script = `
+      import { readFileSync } from 'node:fs'
+      import { BpfObject } from 'libbpf-node'
+      const object = BpfObject.open(process.argv[1])
+      object.program('on_kernel_call').autoload = true
+      object.loadSync()
+      object.program('on_kernel_call').attachKprobe('iterate_dir', { retprobe: true, maxActive: 20 })
+      if (process.argv[2] === 'killed') process.kill(process.pid, 'SIGKILL')`
+    const file = objectPath('attach-trace')
+    expect(await runChild(script, [file, 'ends'])).toMatchObject({ status: 0 })
+    expect(ours()).toEqual([])
+    expect(await runChild(script, [file, 'killed'])).toMatchObject({ signal: 'SIGKILL' })
+    expect(ours()).toEqual([expect.stringMatching(/^r20:/)])
+    using object = load('on_kernel_call')
+    const options = { retprobe: true, maxActive: 30 }
+    using _link = object.program('on_kernel_call').attachKprobe('iterate_dir', options)
+    expect(ours()).toEqual([expect.stringMatching(/^r30:/)])
+  })
+
+  requiresFeature(
+    'kprobes',
+    'stays as long as its link is pinned',
+    async () => {
+      using object = load('on_kernel_call')
+      const options = { retprobe: true, maxActive: 20 }
+      const link = object.program('on_kernel_call').attachKprobe('iterate_dir', options)
+      link.pin(pin('link'))
+      link.close()
+      const before = runs(object)
+      readdirSync('/')
+      expect(runs(object)).toBeGreaterThan(before)
+      rmSync(pin('link'))
+      // When this process has ended, the next one would remove what is left. The kernel takes its time.
+      const [, name] = /:(libbpf_node\/\w+)/.exec(ours()[0]!)!
+      await until('the event can be removed', () => {
+        try {
+          writeFileSync('/sys/kernel/tracing/kprobe_events', `-:${name}`, { flag: 'a' })
+          return true
+        } catch {
+          return false
+        }
+      })
+      expect(ours()).toEqual([])
+    },
+    '5.15',
+  )
+
+  requiresFeature('kprobes', 'leaves nothing when there is no such function', () => {
+    using object = load('on_kernel_call')
+    const program = object.program('on_kernel_call')
+    const options = { retprobe: true, maxActive: 20 }
+    expect(() => program.attachKprobe('iterate_dirr', options)).toThrow(
+      /kretprobe 'iterate_dirr': no such kernel function; did you mean .*'iterate_dir'/,
+    )
+    using link = program.attachKprobe(['iterate_dirr', 'iterate_dir'], options)
+    expect(link.target).toBe('iterate_dir')
+    expect(ours()).toHaveLength(1)
+  })
+
+  it('refuses what does not go with it', () => {
+    using object = load('on_kernel_call')
+    const attach = (options: KprobeOptions) => () =>
+      object.program('on_kernel_call').attachKprobe('iterate_dir', options)
+    expect(attach({ maxActive: 20 })).toThrow('maxActive goes with retprobe, and not with mode or offset')
+    expect(attach({ retprobe: true, mode: 'perf', maxActive: 20 })).toThrow(TypeError)
+    expect(attach({ retprobe: true, maxActive: 0 })).toThrow('maxActive is not between 1 and 4096: 0')
+    expect(attach({ retprobe: true, maxActive: 5000 })).toThrow(RangeError)
+    expect(attach({ retprobe: true, maxActive: 1.5 })).toThrow('maxActive is not an integer')
+    if (!hasKprobes()) {
+      expect(attach({ retprobe: true, maxActive: 20 })).toThrow(
+        "attach program 'on_kernel_call' to kretprobe 'iterate_dir': this kernel is built without kprobes (CONFIG_KPROBE_EVENTS) (ENOENT)",
+      )
+    }
   })
 })
 

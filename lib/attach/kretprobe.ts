@@ -1,0 +1,100 @@
+// Kretprobes of a chosen size. The kernel notes where a call returns to, for a limited number of calls at a time. Only
+// tracefs lets you choose that number, so the probe is an event there, which the link owns.
+import { randomBytes } from 'node:crypto'
+import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
+import { constants as os } from 'node:os'
+import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding.js'
+import { hasKprobes, whyNoProbe } from '../machine/kallsyms.js'
+import { eventsFolder, whyNoTracefs } from '../machine/tracefs.js'
+import { native } from '../native/binding.js'
+import { openPerfEvent } from './perf-event-attr.js'
+
+const group = 'libbpf_node'
+
+/** KRETPROBE_MAXACTIVE_MAX of the kernel. */
+const most = 4096
+
+export function expectMaxActive(maxActive: unknown): asserts maxActive is number {
+  if (!Number.isInteger(maxActive)) throw new TypeError('maxActive is not an integer')
+  if ((maxActive as number) < 1 || (maxActive as number) > most)
+    throw new RangeError(`maxActive is not between 1 and ${most}: ${maxActive}`)
+}
+
+/** @throws NativeError if tracefs refuses the probe */
+export function attachKretprobe(
+  program: ProgramHandle,
+  symbol: string,
+  maxActive: number,
+  cookie: bigint,
+): LinkHandle {
+  const events = eventsFolder()
+  if (events === undefined || !hasKprobes()) throw refused(os.errno.ENOENT, 'open')
+  const file = `${events}/../kprobe_events`
+  removeForgotten(file)
+  const name = `${group}/r_${pidNamespace()}_${process.pid}_${randomBytes(6).toString('hex')}`
+  writeTo(file, `r${maxActive}:${name} ${symbol}`)
+  try {
+    const tracepoint = Number(readFileSync(`${events}/${name}/id`, 'latin1'))
+    // On one CPU, and yet the program runs on all of them.
+    const fd = openPerfEvent({ event: { tracepoint }, cpu: 0 }, {}, false)
+    try {
+      const link = native.programAttachPerfEvent(program, fd, cookie)
+      native.linkOwnProbe(link, file, `-:${name}`)
+      return link
+    } finally {
+      native.descriptorClose(fd)
+    }
+  } catch (error) {
+    writeTo(file, `-:${name}`)
+    throw error
+  }
+}
+
+export function whyNoKretprobe({ operation }: NativeError, symbol: string): string | undefined {
+  if (operation === 'open' && hasKprobes())
+    return whyNoTracefs() ?? 'kprobe_events of tracefs cannot be written'
+  return operation === 'write' || operation === 'open' ? whyNoProbe(symbol) : undefined
+}
+
+/** Removes what processes left that were killed. The kernel keeps those that a pinned link uses. */
+function removeForgotten(file: string): void {
+  const ours = new RegExp(`^r\\d*:(${group}/r_${pidNamespace()}_(\\d+)_\\w+) `, 'gm')
+  for (const [, name, pid] of readFileSync(file, 'latin1').matchAll(ours)) {
+    if (isRunning(Number(pid))) continue
+    try {
+      writeTo(file, `-:${name}`)
+    } catch {
+      // It is in use, or another process was faster.
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
+/** The processes of containers have the same ids, and see the same tracefs. */
+const pidNamespace = (): string => /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
+
+/** Appends: opening the file in another way would remove the probes of everybody. */
+function writeTo(file: string, line: string): void {
+  let operation = 'open'
+  let fd: number | undefined
+  try {
+    fd = openSync(file, constants.O_WRONLY | constants.O_APPEND)
+    operation = 'write'
+    writeSync(fd, line)
+  } catch (error) {
+    throw refused(Math.abs((error as NodeJS.ErrnoException).errno ?? 0), operation)
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
+
+const refused = (errno: number, operation: string): NativeError =>
+  Object.assign(new Error(`${operation} kprobe_events`), { errno, operation, log: '' })
