@@ -3,11 +3,11 @@ import { didYouMean } from '../errors/nearest.js'
 import { type CgroupAttachment, cgroupPrograms, cgroupTree } from '../kernel/cgroups.js'
 import { type AttachType, attachTypes } from '../native/type-names.js'
 import { type Command, exitCodes, UsageError, visible } from './command.js'
-import { oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import { isJson, jsonOptions, oneOf, parseOptions, print, printJson, right, table } from './output.js'
 import { openProgram, programName } from './select.js'
 import { programIn, Words } from './words.js'
 
-const options = { json: { type: 'boolean', short: 'j' } } as const
+const options = jsonOptions
 const verbs = ['show', 'list', 'tree', 'attach', 'detach'] as const
 
 export const command: Command = {
@@ -34,7 +34,7 @@ Requires CAP_NET_ADMIN, and CAP_SYS_ADMIN for the names of programs.
     const [first, ...rest] = positionals
     const verb = oneOf('action', verbs, first)
     const words = new Words(rest)
-    const json = values.json === true
+    const json = isJson(values)
     if (verb === 'tree') {
       const root = words.isEmpty || words.first === 'effective' ? undefined : words.next('CGROUP')
       return tree(root, ending(words), json)

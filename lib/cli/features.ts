@@ -32,8 +32,11 @@ Requires CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without them, most answers are 
 `,
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
-    const wanted =
-      positionals.length === 0 ? sections : positionals.map((word) => oneOf('section', sections, word))
+    // bpftool says 'feature probe kernel full'.
+    const [first, ...rest] = positionals
+    const words =
+      first === 'probe' ? rest.filter((word) => word !== 'kernel' && word !== 'full') : positionals
+    const wanted = words.length === 0 ? sections : words.map((word) => oneOf('section', sections, word))
     const all = await features.all()
     if (values.json) {
       printJson(Object.fromEntries(wanted.map((section) => [keys[section], plain(section, all)])))

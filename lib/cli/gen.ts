@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
+import { Btf } from '../btf/btf.js'
 import { type Architecture, isArchitecture, architectures as machines } from '../codegen/architectures.js'
 import { shortPath, type Target, targets } from '../codegen/clang.js'
 import { cacheFolder, canFetch, fetchCompiler, fetchedSize } from '../codegen/fetched-compiler.js'
@@ -11,6 +12,7 @@ import {
   generateEach,
   listTypeScript,
 } from '../codegen/generate.js'
+import { Linker } from '../objects/linker.js'
 import { type Command, exitCodes, say, UsageError } from './command.js'
 import { watch } from './watch.js'
 
@@ -62,8 +64,14 @@ or a compiled object. All of these become exec.skel.ts. Several files are linked
                          it is then used whenever there is no other
 
 The compiled code depends on the version of clang: run --check with the version that wrote the files.
+
+  gen object OUTPUT INPUT...               link object files into one
+  gen min_core_btf INPUT OUTPUT OBJECT...  write the part of the BTF of a kernel that CO-RE needs for these objects, to
+                                           load them where the kernel has no BTF. INPUT is raw BTF or a vmlinux
 `,
   async run(args) {
+    const made = await otherwise(args)
+    if (made) return exitCodes.ok
     const { asked, isEach, isCheck, isWatch, emit } = parse(args)
     if (emit !== undefined) return list(emit, asked)
     const make = async () => (isEach ? await generateEach(asked) : await generate(asked))
@@ -77,6 +85,31 @@ The compiled code depends on the version of clang: run --check with the version 
     await update()
     return exitCodes.ok
   },
+}
+
+/** bpftool's `gen object` and `gen min_core_btf`, and what is said about its other words. */
+async function otherwise([word, output, ...inputs]: string[]): Promise<boolean> {
+  if (word === 'skeleton' || word === 'subskeleton')
+    throw new UsageError(`'${word}' writes C; for TypeScript, 'libbpf-node gen FILE' is enough`)
+  if (word !== 'object' && word !== 'min_core_btf') return false
+  if (output === undefined) throw new UsageError(word === 'object' ? 'OUTPUT missing' : 'INPUT missing')
+  const [first, ...rest] = inputs
+  if (first === undefined) throw new UsageError(word === 'object' ? 'INPUT missing' : 'OUTPUT missing')
+  if (word === 'object') {
+    writeFileSync(output, await Linker.link(inputs))
+    return true
+  }
+  if (rest.length === 0) throw new UsageError('OBJECT missing')
+  using btf = Btf.fromFile(output)
+  const { minCoreBtf } = await import('../codegen/min-core-btf.js')
+  writeFileSync(
+    first,
+    minCoreBtf(
+      btf.types,
+      rest.map((file) => readFileSync(file)),
+    ),
+  )
+  return true
 }
 
 interface Asked {

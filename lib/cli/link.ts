@@ -1,12 +1,23 @@
 import { type Command, exitCodes, Failed } from './command.js'
-import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
+import {
+  holderNames,
+  isJson,
+  jsonOptions,
+  listing,
+  oneOf,
+  parseOptions,
+  print,
+  printJson,
+  right,
+  table,
+} from './output.js'
 import { detachLink } from './prog-actions.js'
 import { find, idOfOne, openLink, pinsOf } from './select.js'
 import { targetOf } from './targets.js'
 import { linkIn, type Reference, Words } from './words.js'
 
 const options = {
-  json: { type: 'boolean', short: 'j' },
+  ...jsonOptions,
   bpffs: { type: 'boolean', short: 'f' },
 } as const
 const verbs = ['list', 'show', 'pin', 'detach'] as const
@@ -15,7 +26,7 @@ export const command: Command = {
   usage: 'list [LINK] | show LINK | pin LINK PATH | detach LINK',
   summary: 'List, pin and detach links: which program is attached where',
   help: `  list [LINK]    list all links, and the processes that hold them
-  show LINK      describe one link
+  show LINK      describe one link; without LINK, the same as list
   pin LINK PATH  pin it, so that it outlives the processes that hold it
   detach LINK    detach it, and remove its pins
 
@@ -29,18 +40,18 @@ Requires CAP_SYS_ADMIN. Programs that are attached without a link are not listed
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [first, ...rest] = positionals
-    const verb = oneOf('action', verbs, first)
+    const verb = oneOf('action', verbs, first ?? 'list')
     const words = new Words(rest)
-    const reference = verb === 'list' && words.isEmpty ? undefined : linkIn(words)
+    const reference = (verb === 'list' || verb === 'show') && words.isEmpty ? undefined : linkIn(words)
     const path = verb === 'pin' ? words.next('PATH') : undefined
     words.end()
-    const json = values.json === true
+    const json = isJson(values)
     const pins = values.bpffs === true ? pinsOf('link') : undefined
     switch (verb) {
       case 'list':
         return list(reference, json, pins)
       case 'show':
-        return show(reference!, json, pins)
+        return reference === undefined ? list(reference, json, pins) : show(reference, json, pins)
       case 'pin': {
         using link = openLink(reference!)
         link.pin(path!)

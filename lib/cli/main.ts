@@ -14,6 +14,8 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   perf: () => import('./perf.js'),
   btf: () => import('./btf.js'),
   hooks: () => import('./hooks.js'),
+  struct_ops: () => import('./struct-ops.js'),
+  iter: () => import('./iter.js'),
   object: () => import('./object.js'),
   top: () => import('./top.js'),
   tracelog: () => import('./tracelog.js'),
@@ -34,13 +36,18 @@ const commands: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   init: () => import('./init.js'),
 }
 
-async function main([name, ...args]: string[]): Promise<number> {
+/** bpftool's words for the same. */
+const otherNames: Readonly<Record<string, string>> = { feature: 'features', version: '--version' }
+
+async function main(words: string[]): Promise<number> {
+  const [given, ...args] = withOptionsLast(words)
+  const name = given === undefined ? undefined : (otherNames[given] ?? given)
   if (name === undefined || name === '--help' || name === '-h') return help()
-  if (name === '--version' || name === '-v') return version()
+  if (name === '--version' || name === '-v' || name === '-V') return version()
   const wanted = name === 'help' ? (args[0] ?? 'help') : name
   if (wanted === 'help') return help()
   if (!Object.hasOwn(commands, wanted)) {
-    say(`libbpf-node: unknown command '${wanted}'\n`)
+    say(`libbpf-node: unknown command '${wanted}'${wanted === 'batch' ? ': write a shell script' : ''}\n`)
     say(await overview())
     return exitCodes.usage
   }
@@ -56,6 +63,14 @@ async function main([name, ...args]: string[]): Promise<number> {
   } catch (error) {
     return failed(wanted, command, error)
   }
+}
+
+/** Puts the options that stand before the command after it, as in `libbpf-node -j prog list`. */
+function withOptionsLast(words: string[]): string[] {
+  const first = words.findIndex((word) => !/^(-[jpf]+|--json|--pretty|--bpffs)$/.test(word))
+  return first <= 0
+    ? words
+    : [...words.slice(first, first + 1), ...words.slice(0, first), ...words.slice(first + 1)]
 }
 
 function failed(name: string, command: Command, error: unknown): number {

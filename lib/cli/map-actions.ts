@@ -1,5 +1,6 @@
 // What `libbpf-node map` does with maps: create, look up, update, delete, pin, freeze.
 import { Btf } from '../btf/btf.js'
+import { PerfBuffer } from '../events/perf-buffer.js'
 import { littleEndian } from '../machine/byte-order.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { BpfMap } from '../maps/map.js'
@@ -101,6 +102,70 @@ export function remove(words: Words): number {
     if (!map.delete(key)) throw new Failed('the map has no such key')
     return exitCodes.ok
   })
+}
+
+/** `getnext MAP [key KEY]` */
+export function nextKey(words: Words, show: (map: OpenMap, key: unknown, next: unknown) => void): number {
+  const reference = mapIn(words)
+  const text = words.skip('key') ? words.until() : undefined
+  words.end()
+  using map = openAnyMap(reference, { flags: BPF_F_RDONLY })
+  const key = text === undefined ? undefined : parsedOf(map, 'key', text)
+  const next = map.nextKey(key)
+  if (next === undefined)
+    throw new Failed(key === undefined ? 'the map is empty' : 'there is no key after it')
+  show(map, key, next)
+  return exitCodes.ok
+}
+
+/** `push MAP value VALUE` */
+export function push(words: Words): number {
+  const reference = mapIn(words)
+  words.expect('value')
+  const text = words.until()
+  using map = openAnyMap(reference)
+  expectQueue(map)
+  map.set(undefined, parsedOf(map, 'value', text))
+  return exitCodes.ok
+}
+
+/** `pop MAP`, or `peek MAP`, which leaves the value there. */
+export function take(words: Words, isPeek: boolean, show: (map: OpenMap, value: unknown) => void): number {
+  const reference = mapIn(words)
+  words.end()
+  using map = openAnyMap(reference)
+  expectQueue(map)
+  const value = isPeek ? map.get(undefined) : map.lookupAndDelete(undefined)
+  if (value === undefined) throw new Failed('the map is empty')
+  show(map, value)
+  return exitCodes.ok
+}
+
+function expectQueue({ type }: OpenMap): void {
+  if (type !== 'queue' && type !== 'stack')
+    throw new UsageError(`the map is of type ${type}, and not a queue or a stack`)
+}
+
+/** A record of a perf event array, or how many were lost. */
+export interface PipedEvent {
+  readonly cpu: number
+  readonly bytes?: Uint8Array
+  readonly lost?: number
+}
+
+/** `event_pipe MAP` */
+export async function eventPipe(words: Words, show: (event: PipedEvent) => void): Promise<number> {
+  const reference = mapIn(words)
+  words.end()
+  using map = openAnyMap(reference)
+  if (map.type !== 'perf_event_array')
+    throw new UsageError(`the map is of type ${map.type}, and not a perf_event_array`)
+  using buffer = new PerfBuffer<Uint8Array>(map, {
+    onLost: ({ cpu, count }) => show({ cpu, lost: Number(count) }),
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => buffer.close())
+  for await (const bytes of buffer) show({ cpu: buffer.cpu ?? -1, bytes })
+  return exitCodes.ok
 }
 
 export function pin(words: Words): number {

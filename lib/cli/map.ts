@@ -7,10 +7,12 @@ import type { BpfMap } from '../maps/map.js'
 import { BPF_F_RDONLY, type MapInfo } from '../maps/types.js'
 import { type Command, exitCodes } from './command.js'
 import { eachElement, enumNamer } from './enum-names.js'
-import { create, freeze, lookup, pin, remove, update } from './map-actions.js'
+import { create, eventPipe, freeze, lookup, nextKey, pin, push, remove, take, update } from './map-actions.js'
 import {
   columns,
   holderNames,
+  isJson,
+  jsonOptions,
   listing,
   oneOf,
   parseOptions,
@@ -20,26 +22,48 @@ import {
   printPieces,
   right,
   table,
+  toJson,
 } from './output.js'
 import { find, openAnyMap, pinsOf } from './select.js'
 import { mapIn, type Reference, Words } from './words.js'
 
 const options = {
-  json: { type: 'boolean', short: 'j' },
+  ...jsonOptions,
   bpffs: { type: 'boolean', short: 'f' },
 } as const
-const verbs = ['list', 'show', 'dump', 'create', 'lookup', 'update', 'delete', 'pin', 'freeze'] as const
+const verbs = [
+  ...([
+    'list',
+    'show',
+    'dump',
+    'create',
+    'lookup',
+    'update',
+    'delete',
+    'getnext',
+    'peek',
+    'push',
+    'pop',
+  ] as const),
+  ...(['enqueue', 'dequeue', 'event_pipe', 'pin', 'freeze'] as const),
+] as const
 
 export const command: Command = {
-  usage: 'list [MAP] | show MAP | dump MAP | create|lookup|update|delete|pin|freeze ...',
+  usage:
+    'list [MAP] | show MAP | dump MAP | create|lookup|update|delete|getnext|push|pop|peek|event_pipe|pin|freeze ...',
   summary: 'List, print, create and change maps',
   help: `  list [MAP]                list all maps or those that match, and the processes that hold them
-  show MAP                  describe the maps that match
+  show MAP                  describe the maps that match; without MAP, the same as list
   dump MAP                  print its entries, decoded with the map's BTF; without BTF, as bytes
   lookup MAP key KEY        print one entry
   update MAP key KEY value VALUE [any|exist|noexist]
                             write an entry; 'exist' only replaces one, 'noexist' only creates one
   delete MAP key KEY        delete an entry
+  getnext MAP [key KEY]     print the key after KEY, or the first one
+  push MAP value VALUE      add a value to a stack or queue (enqueue is the same)
+  pop MAP                   take a value from a stack or queue, and print it (dequeue is the same)
+  peek MAP                  print the value that pop would take
+  event_pipe MAP            print the records of a perf event array until you press Ctrl-C
   create PATH type TYPE key SIZE value SIZE entries N [name NAME] [flags N] [inner_map MAP]
                             create a map and pin it to PATH
   pin MAP PATH              pin it
@@ -57,16 +81,18 @@ Requires CAP_SYS_ADMIN.
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [first, ...rest] = positionals
-    const verb = oneOf('action', verbs, first)
+    const verb = oneOf('action', verbs, first ?? 'list')
     const words = new Words(rest)
-    const json = values.json === true
+    const json = isJson(values)
     switch (verb) {
       case 'list':
       case 'show': {
-        const reference = verb === 'show' || !words.isEmpty ? mapIn(words) : undefined
+        const reference = words.isEmpty ? undefined : mapIn(words)
         words.end()
         const pins = values.bpffs === true ? pinsOf('map') : undefined
-        return verb === 'list' ? list(reference, json, pins) : show(reference!, json, pins)
+        return verb === 'list' || reference === undefined
+          ? list(reference, json, pins)
+          : show(reference, json, pins)
       }
       case 'dump': {
         const reference = mapIn(words)
@@ -79,6 +105,31 @@ Requires CAP_SYS_ADMIN.
         return update(words)
       case 'delete':
         return remove(words)
+      case 'getnext':
+        return nextKey(words, (map, key, next) => {
+          const entry = presenter(map)
+          const shownKey = entry(next, undefined).key
+          if (json)
+            printJson({ key: key === undefined ? null : entry(key, undefined).key, next_key: shownKey })
+          else print(`${shown(shownKey)}\n`)
+        })
+      case 'push':
+      case 'enqueue':
+        return push(words)
+      case 'peek':
+      case 'pop':
+      case 'dequeue':
+        return take(words, verb === 'peek', (map, value) => {
+          const { value: shownValue } = presenter(map)(undefined, value)
+          if (json) printJson({ value: shownValue })
+          else print(`${shown(shownValue)}\n`)
+        })
+      case 'event_pipe':
+        return eventPipe(words, ({ cpu, bytes, lost }) => {
+          if (json) print(`${toJson(lost === undefined ? { cpu, data: bytes } : { cpu, lost })}\n`)
+          else
+            print(lost === undefined ? `cpu ${cpu}: ${shown(bytes)}\n` : `cpu ${cpu}: ${lost} events lost\n`)
+        })
       case 'create':
         return create(words)
       case 'pin':
@@ -163,7 +214,7 @@ interface Entry {
   value: unknown
 }
 
-function* entriesOf(map: OpenMap): Generator<Entry> {
+export function* entriesOf(map: OpenMap): Generator<Entry> {
   const shown = presenter(map)
   for (const [key, value] of map) yield shown(key, value)
 }
@@ -218,7 +269,7 @@ function indexOf(key: unknown): unknown {
   return key instanceof Uint8Array ? new Uint32Array(key.slice().buffer)[0] : key
 }
 
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (value instanceof Uint8Array)
     return Buffer.from(value)
       .toString('hex')

@@ -3,11 +3,11 @@ import { detachXdp, queryXdp, type XdpMode } from '../attach/xdp.js'
 import { type NetworkPrograms, networkPrograms, type TcAttachment } from '../kernel/network.js'
 import type { Program } from '../programs/program.js'
 import { type Command, exitCodes, Failed, UsageError, visible } from './command.js'
-import { oneOf, parseOptions, print, printJson } from './output.js'
+import { isJson, jsonOptions, oneOf, parseOptions, print, printJson } from './output.js'
 import { openProgram, programName } from './select.js'
 import { programIn, Words } from './words.js'
 
-const options = { json: { type: 'boolean', short: 'j' } } as const
+const options = jsonOptions
 const verbs = ['show', 'list', 'attach', 'detach'] as const
 const modes: Readonly<Record<string, XdpMode | undefined>> = {
   xdp: undefined,
@@ -37,12 +37,12 @@ Requires CAP_NET_ADMIN, and CAP_SYS_ADMIN for netfilter and for programs by id.
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [first, ...rest] = positionals
-    const verb = oneOf('action', verbs, first)
+    const verb = oneOf('action', verbs, first ?? 'list')
     const words = new Words(rest)
     if (verb === 'list' || verb === 'show') {
       const name = words.skip('dev') ? words.next('NAME') : undefined
       words.end()
-      return list(name, values.json === true)
+      return list(name, isJson(values))
     }
     const type = oneOf('type', types, words.isEmpty ? undefined : words.next('TYPE'))
     return verb === 'attach' ? attach(type, words) : detach(type, words)

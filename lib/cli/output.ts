@@ -5,6 +5,20 @@ import { jsonReplacer } from '../btf/json.js'
 import { wantsColor } from '../pictures/style.js'
 import { UsageError, visible } from './command.js'
 
+/** As bpftool has them: --pretty is JSON, too, which is always indented here. */
+export const jsonOptions = {
+  json: { type: 'boolean', short: 'j' },
+  pretty: { type: 'boolean', short: 'p' },
+} as const
+
+export const isJson = ({
+  json,
+  pretty,
+}: {
+  json?: boolean | undefined
+  pretty?: boolean | undefined
+}): boolean => json === true || pretty === true
+
 /** Parses the options of a command. */
 export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
@@ -31,17 +45,6 @@ export function oneOf<W extends string>(what: string, words: readonly W[], word:
 /** Refuses arguments that are left over. */
 export function expectNoMore(words: readonly string[]): void {
   if (words.length > 0) throw new UsageError(`unexpected argument '${words[0]}'`)
-}
-
-/** The action, `list` for example, and its argument. */
-export function actionOf<V extends string>(
-  verbs: readonly V[],
-  [word, ...words]: readonly string[],
-): [verb: V, what: string | undefined] {
-  const verb = oneOf('action', verbs, word)
-  const what = verb === 'list' ? undefined : words.shift()
-  expectNoMore(words)
-  return [verb, what]
 }
 
 export function idOf(text: string | undefined): number {

@@ -1,8 +1,8 @@
 import { type PerfAttachment, perfPrograms } from '../kernel/perf.js'
 import { type Command, exitCodes, visible } from './command.js'
-import { expectNoMore, oneOf, parseOptions, print, printJson } from './output.js'
+import { expectNoMore, isJson, jsonOptions, oneOf, parseOptions, print, printJson } from './output.js'
 
-const options = { json: { type: 'boolean', short: 'j' } } as const
+const options = jsonOptions
 const verbs = ['show', 'list'] as const
 
 export const command: Command = {
@@ -19,10 +19,10 @@ Requires CAP_SYS_ADMIN and Linux 4.18.
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [first, ...rest] = positionals
-    oneOf('action', verbs, first)
+    oneOf('action', verbs, first ?? 'list')
     expectNoMore(rest)
     const found = [...perfPrograms()]
-    if (values.json === true) printJson(found.map(forJson))
+    if (isJson(values)) printJson(found.map(forJson))
     else print(found.map((one) => `${visible(forPeople(one))}\n`).join(''))
     return exitCodes.ok
   },

@@ -1,12 +1,15 @@
 // What `libbpf-node prog` does with programs: load, attach, detach, pin, run.
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { detachFlowDissector, detachSockmap } from '../attach/detach.js'
+import { attachSockmapWithoutLink } from '../attach/sockmap.js'
 import { BpfError } from '../errors/errors.js'
 import { listLinks } from '../kernel/inventory.js'
+import { attachablePrograms } from '../links/attachment.js'
 import { Link } from '../links/link.js'
 import { BpfObject } from '../objects/object.js'
 import type { Program } from '../programs/program.js'
 import { exitCodes, Failed, UsageError, visible } from './command.js'
-import { print, printJson } from './output.js'
+import { oneOf, print, printJson } from './output.js'
 import { idOfOne, openAnyMap, openProgram, pinsOf } from './select.js'
 import { mapIn, programIn, type Reference, type Words } from './words.js'
 
@@ -63,12 +66,58 @@ function keep(program: Program, path: string, autoattach: boolean): () => void {
   return () => link.unpin()
 }
 
-/** `attach PROG SECTION [dev NAME | cgroup PATH | map MAP] pin PATH` */
+/** What bpftool attaches without a link: to sockmaps, and to the network namespace. */
+const sockmapTypes = [
+  'sk_skb_stream_parser',
+  'sk_skb_stream_verdict',
+  'sk_skb_verdict',
+  'sk_msg_verdict',
+] as const
+type SockmapType = (typeof sockmapTypes)[number]
+/** Its older words for them. */
+const shorter: Readonly<Record<string, SockmapType>> = {
+  msg_verdict: 'sk_msg_verdict',
+  skb_verdict: 'sk_skb_verdict',
+  stream_verdict: 'sk_skb_stream_verdict',
+  stream_parser: 'sk_skb_stream_parser',
+}
+
+/** Reads `TYPE [MAP]`; `undefined` if the next word is no such type. */
+function placeIn(
+  words: Words,
+): { type: SockmapType; map: Reference } | { type: 'flow_dissector' } | undefined {
+  const { first = '' } = words
+  if (first === 'flow_dissector') {
+    words.next('TYPE')
+    words.end()
+    return { type: first }
+  }
+  const type = sockmapTypes.find((name) => name === (shorter[first] ?? first))
+  if (type === undefined) return undefined
+  words.next('TYPE')
+  const map = mapIn(words)
+  words.end()
+  return { type, map }
+}
+
+/** `attach PROG SECTION [dev NAME | cgroup PATH | map MAP] pin PATH`, or `attach PROG TYPE [MAP]` */
 export function attach(words: Words): number {
   const reference = programIn(words)
+  const fixed = words.has('pin') ? undefined : placeIn(words)
+  if (fixed !== undefined) {
+    if (fixed.type === 'flow_dissector')
+      throw new UsageError("a flow dissector is attached with a link: 'pin PATH' says where to pin it")
+    using program = openProgram(reference)
+    using map = openAnyMap(fixed.map)
+    attachSockmapWithoutLink(attachablePrograms.of(program), map, fixed.type).disconnect()
+    return exitCodes.ok
+  }
   const section = words.next('SECTION')
   const place = words.first
-  const where = words.skip('dev') || words.skip('cgroup') ? words.next(place!.toUpperCase()) : undefined
+  const where =
+    words.skip('dev') || words.skip('cgroup') || words.skip('netns')
+      ? words.next(place!.toUpperCase())
+      : undefined
   const map = words.skip('map') ? mapIn(words) : undefined
   words.expect('pin')
   const path = words.next('PATH')
@@ -91,6 +140,7 @@ function attachAt(
     using opened = openAnyMap(map)
     return program.attachSockmap(opened)
   }
+  if (section === 'flow_dissector' || section === 'sk_lookup') return program.attachNetns(where)
   if (place !== 'dev' || where === undefined) return program.attach()
   const [kind = '', direction] = section.split('/')
   switch (kind) {
@@ -108,9 +158,23 @@ function attachAt(
   }
 }
 
-/** Detaches the links of a program. Those that the kernel does not detach end with their pins. */
+/**
+ * Detaches the links of a program, those that the kernel does not detach with their pins; or what is attached without a
+ * link: `detach PROG TYPE [MAP]`.
+ */
 export function detach(words: Words): number {
-  const id = idOfOne('program', programIn(words))
+  const reference = programIn(words)
+  const place = placeIn(words)
+  if (place !== undefined) {
+    using program = openProgram(reference)
+    if (place.type === 'flow_dissector') detachFlowDissector(program)
+    else {
+      using map = openAnyMap(place.map)
+      detachSockmap(map, place.type, program)
+    }
+    return exitCodes.ok
+  }
+  const id = idOfOne('program', reference)
   words.end()
   const links = [...listLinks()].filter(({ programId }) => programId === id)
   if (links.length === 0) throw new Failed(`program ${id} has no link`)
@@ -133,6 +197,19 @@ export function detachLink(id: number, pins: readonly string[]): void {
       )
   }
   for (const path of pins) unlinkSync(path)
+}
+
+/** `tracelog [stdout|stderr PROG]` */
+export async function tracelog(words: Words, json: boolean): Promise<number> {
+  if (words.isEmpty) return (await import('./tracelog.js')).command.run(json ? ['--json'] : [])
+  const stream = oneOf('stream', ['stdout', 'stderr'] as const, words.next('stream'))
+  const reference = programIn(words)
+  words.end()
+  using program = openProgram(reference)
+  const text = program.readStream(stream)
+  if (json) printJson({ [stream]: text })
+  else print(text.split('\n').map(visible).join('\n'))
+  return exitCodes.ok
 }
 
 export function pin(words: Words): number {

@@ -1,39 +1,67 @@
+import { writeFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import type { Held } from '../kernel/inventory.js'
 import { dumpProgram, type JitedFunction, type ProgramDump } from '../programs/dump.js'
 import type { ProgramInfo } from '../programs/info.js'
-import { type Command, exitCodes, UsageError, visible } from './command.js'
+import { type Command, exitCodes, Failed, UsageError, visible } from './command.js'
 import { disassembleMachineCode, type MachineInstruction } from './disassemble.js'
-import { holderNames, listing, oneOf, parseOptions, print, printJson, right, table } from './output.js'
-import { attach, detach, load, pin, run } from './prog-actions.js'
+import {
+  holderNames,
+  isJson,
+  jsonOptions,
+  listing,
+  oneOf,
+  parseOptions,
+  print,
+  printJson,
+  right,
+  table,
+} from './output.js'
+import { attach, detach, load, pin, run, tracelog } from './prog-actions.js'
 import { find, idOfOne, pinsOf } from './select.js'
 import { programIn, type Reference, Words } from './words.js'
 
 const options = {
-  json: { type: 'boolean', short: 'j' },
+  ...jsonOptions,
   opcodes: { type: 'boolean' },
   bpffs: { type: 'boolean', short: 'f' },
 } as const
-const verbs = ['list', 'show', 'dump', 'load', 'loadall', 'attach', 'detach', 'pin', 'run'] as const
+const verbs = [
+  'list',
+  'show',
+  'dump',
+  'load',
+  'loadall',
+  'attach',
+  'detach',
+  'pin',
+  'run',
+  'tracelog',
+] as const
 const forms = ['xlated', 'jited'] as const
 
 export const command: Command = {
-  usage: 'list [PROG] | show PROG | dump xlated|jited PROG | load|loadall|attach|detach|pin|run ...',
+  usage: 'list [PROG] | show PROG | dump xlated|jited PROG | load|loadall|attach|detach|pin|run|tracelog ...',
   summary: 'List, print, load, attach, detach, pin and run programs',
   help: `  list [PROG]             list all programs or those that match, and the processes that hold them
-  show PROG               describe the programs that match
+  show PROG               describe the programs that match; without PROG, the same as list
   dump xlated PROG        print its instructions after verification, with the C source lines
   dump jited PROG         print its machine code, with the C source lines: instructions if objdump or llvm-mc is
                           installed, otherwise hexadecimal digits
+       opcodes              also the bytes of each instruction
+       file FILE            write the bytes to a file instead
   load OBJ PATH           load the first program of an object file and pin it to PATH
   loadall OBJ DIR         load all of them and pin each to DIR/NAME
        type TYPE            its type, if SEC() does not say it
        map name NAME MAP    use a map that exists instead of the map of this name; can be repeated
        pinmaps MAP_DIR      pin the maps to MAP_DIR/NAME
        autoattach           attach it as SEC() says, and pin the link instead of the program
-  attach PROG SECTION [dev NAME | cgroup PATH | map MAP] pin PATH
+  attach PROG SECTION [dev NAME | cgroup PATH | netns PATH | map MAP] pin PATH
                           attach it as SEC("SECTION") says, and pin the link to PATH: it stays attached
+  attach PROG TYPE MAP    attach it to a sockmap without a link, so that it stays: TYPE is sk_skb_stream_parser,
+                          sk_skb_stream_verdict, sk_skb_verdict or sk_msg_verdict
   detach PROG             detach all of its links, and remove their pins
+  detach PROG TYPE [MAP]  detach what was attached without a link; TYPE can also be flow_dissector
   pin PROG PATH           pin it
   run PROG                run it once with test data
        data_in FILE         the packet; - is stdin
@@ -41,6 +69,9 @@ export const command: Command = {
        data_size_out N      the size of the buffer for that
        ctx_in, ctx_out, ctx_size_out   the same for the context
        repeat N             run it N times, and print the average duration
+  tracelog                the same as 'libbpf-node tracelog'
+  tracelog stdout|stderr PROG
+                          print what the program has written to its streams since the last time (Linux 6.17)
 
 PROG is an id, 'id ID', 'pinned PATH', 'tag TAG' or 'name NAME'. MAP is an id, 'id ID', 'pinned PATH' or 'name NAME'.
 
@@ -53,24 +84,36 @@ Requires CAP_SYS_ADMIN.
   async run(args) {
     const { values, positionals } = parseOptions(args, options)
     const [first, ...rest] = positionals
-    const verb = oneOf('action', verbs, first)
+    if (first === 'profile')
+      throw new UsageError("'libbpf-node top' and 'libbpf-node profile' show what programs cost")
+    const verb = oneOf('action', verbs, first ?? 'list')
     const words = new Words(rest)
     const form =
       verb === 'dump' ? oneOf('form', forms, words.isEmpty ? undefined : words.next('form')) : undefined
     if (values.opcodes && form === undefined) throw new UsageError('--opcodes can only be used with dump')
-    const json = values.json === true
+    const json = isJson(values)
     switch (verb) {
       case 'list':
       case 'show': {
-        const reference = verb === 'show' || !words.isEmpty ? programIn(words) : undefined
+        const reference = words.isEmpty ? undefined : programIn(words)
         words.end()
         const pins = values.bpffs === true ? pinsOf('program') : undefined
-        return verb === 'list' ? list(reference, json, pins) : show(reference!, json, pins)
+        return verb === 'list' || reference === undefined
+          ? list(reference, json, pins)
+          : show(reference, json, pins)
       }
       case 'dump': {
         const reference = programIn(words)
-        words.end()
-        return dump(form!, idOfOne('program', reference), json, values.opcodes === true)
+        let file: string | undefined
+        let opcodes = values.opcodes === true
+        while (!words.isEmpty) {
+          if (words.skip('file')) file = words.next('FILE')
+          else if (words.skip('opcodes')) opcodes = true
+          // They are always there.
+          else if (!words.skip('linum')) words.end()
+        }
+        const id = idOfOne('program', reference)
+        return file === undefined ? dump(form!, id, json, opcodes) : write(form!, id, file)
       }
       case 'load':
       case 'loadall':
@@ -83,6 +126,8 @@ Requires CAP_SYS_ADMIN.
         return pin(words)
       case 'run':
         return run(words, json)
+      case 'tracelog':
+        return tracelog(words, json)
     }
   },
 }
@@ -171,6 +216,15 @@ function dump(form: (typeof forms)[number], id: number, json: boolean, opcodes: 
   if (json) printJson(dumped[form === 'xlated' ? 'instructions' : 'jited'])
   else if (form === 'xlated') print(xlated(dumped, opcodes))
   else print(jited(dumped, opcodes))
+  return exitCodes.ok
+}
+
+/** Writes the bytes themselves, for a disassembler. */
+function write(form: (typeof forms)[number], id: number, file: string): number {
+  const { instructions, jited } = dumpProgram(id)
+  const parts = form === 'xlated' ? instructions : jited
+  if (parts.length === 0) throw new Failed('there is nothing, or the kernel hides it from this process')
+  writeFileSync(file, Buffer.concat(parts.map(({ bytes }) => bytes)))
   return exitCodes.ok
 }
 

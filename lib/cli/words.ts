@@ -19,6 +19,10 @@ export class Words {
     return this.#words[0]
   }
 
+  has(word: string): boolean {
+    return this.#words.includes(word)
+  }
+
   /** @param what - for the error: 'PATH' */
   next(what: string): string {
     const word = this.#words.shift()
