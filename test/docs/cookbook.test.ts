@@ -1,11 +1,14 @@
 // Extracts every recipe from docs/cookbook.md, compiles it as a reader would, and runs it against the kernel.
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { BpfMap, Btf, PerfEvent } from 'libbpf-node'
+import { buildBtf, types } from 'libbpf-node/asm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { shop, useProgram } from '../attach/surroundings.js'
+import { loadOnly, shop, useProgram } from '../attach/surroundings.js'
 import { gen, tsc, useFolder } from '../codegen/helper.js'
 import { requiresFeature } from '../helpers/kernel.js'
 import { useBpffs, useCgroup, useTracefs } from '../helpers/privileged.js'
@@ -22,6 +25,10 @@ interface Recipe {
   happen?: () => unknown
   args?: () => string[]
   needs?: 'kprobes' | 'trampolines' | 'lsm'
+  /** Whether this machine has what it needs. */
+  here?: () => boolean
+  /** Options of gen. */
+  gen?: string[]
 }
 
 useTracefs()
@@ -31,6 +38,36 @@ const folder = useFolder()
 
 /** A program with a USDT probe, at a fixed address: before Linux 5.15 others require a pid. */
 const selling = useProgram(shop, ['-no-pie'])
+
+/** A program that writes to a variable all the time, also at a fixed address. */
+const ordering = useProgram(
+  `
+#include <unistd.h>
+volatile long orders;
+__attribute__((noinline)) void count_order(void) { orders++; }
+int main(void) { for (;;) { count_order(); usleep(10000); } }
+`,
+  ['-no-pie', '-g'],
+)
+let orderer: ChildProcess | undefined
+afterAll(() => orderer?.kill('SIGKILL'))
+
+function watched(): string[] {
+  const [, address = ''] =
+    /^([0-9a-f]+) B orders$/m.exec(execFileSync('nm', [ordering()], { encoding: 'utf8' })) ?? []
+  orderer ??= spawn(ordering(), { stdio: 'ignore' })
+  return [String(orderer.pid), `0x${address}`]
+}
+
+/** The processors of some virtual machines have none. */
+function hasBreakpoints(): boolean {
+  try {
+    PerfEvent.open({ event: { breakpoint: 4096, on: 'write' }, pid: process.pid }).close()
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Commands with names that nothing else on the machine has. */
 const command = join(folder, 'cookbook-true')
@@ -147,31 +184,115 @@ const recipes: Record<string, Recipe> = {
     wanted: /^logging\.bpf\.c:13 on_exec: cookbook-true was executed with pid \d+ \{ uid: 0 \}$/m,
     happen: () => execFileSync(command),
   },
+  faults: {
+    sample: /^\d+ page faults, \d+ context switches$/,
+    wanted: /^\d+ page faults, [1-9]\d* context switches$/m,
+    args: () => [String(process.pid)],
+  },
+  watch: {
+    sample: /^thread \d+ writes in \w+$/,
+    wanted: /^thread \d+ writes in count_order$/m,
+    args: () => watched(),
+    here: hasBreakpoints,
+  },
+  takeoff: {
+    sample: /^cgroup_\w+ \w+ detached$/,
+    wanted: /^cgroup_inet_egress cgroup_egress detached$/m,
+    args: () => {
+      using object = loadOnly('attach-net', ['cgroup_egress'])
+      object.program('cgroup_egress').attachCgroup(cgroup(), { allow: 'multi' }).disconnect()
+      return [cgroup()]
+    },
+  },
+  shared: {
+    sample: /^7 \{ rate: 100, burst: 10 \}$/,
+    wanted: /^7 \{ rate: 100, burst: 10 \}$/m,
+    args: () => {
+      rmSync(bpffs('limits'), { force: true })
+      return [bpffs('limits')]
+    },
+  },
+  grown: {
+    sample: /^user \d+: \d+ times, last at \d+$/,
+    wanted: /^user 1000: 42 times, last at 0$/m,
+    args: () => {
+      rmSync(bpffs('seen_users'), { force: true })
+      using btf = Btf.fromBytes(buildBtf({ types: [types.u32, types.u64] }))
+      using old = BpfMap.create<number, bigint>({
+        type: 'hash',
+        keySize: 4,
+        valueSize: 8,
+        maxEntries: 100,
+        name: 'seen_users',
+        btf: { types: btf, key: types.u32.name, value: types.u64.name },
+      })
+      old.set(1000, 42n).pin(bpffs('seen_users'))
+      return [bpffs()]
+    },
+  },
+  kills: {
+    sample: /^signal \d+ for \d+$/,
+    wanted: new RegExp(`^signal 28 for ${process.pid}$`, 'm'),
+    happen: () => process.kill(process.pid, 'SIGWINCH'),
+    gen: ['--arch', 'x64,arm64'],
+  },
+  runtime: {
+    sample: /^sched_process_exec: \d+ hits$/,
+    wanted: /^sched_process_exec: [1-9]\d* hits$/m,
+    happen: () => execFileSync(command),
+  },
+  borrow: {
+    sample: /^\w+ returns \d+ for an empty packet$/,
+    wanted: /^xdp_pass returns 2 for an empty packet$/m,
+    args: () => {
+      using object = loadOnly('attach-net', ['xdp_pass'])
+      rmSync(bpffs('xdp_pass'), { force: true })
+      object.program('xdp_pass').pin(bpffs('xdp_pass'))
+      return [bpffs()]
+    },
+  },
+  ordered: {
+    sample: /^\d+ \d+ (starts|ends)$/,
+    wanted: /^\d+ (\d+) starts\n(?:.*\n)*\d+ \1 ends$/m,
+    happen: () => execFileSync(command),
+  },
+  capture: {
+    sample: /^\d+ packets$/,
+    wanted: /^[1-9]\d* packets$/m,
+    args: () => ['lo', join(folder, 'udp.pcapng')],
+    happen: () => {
+      const socket = createSocket('udp4')
+      socket.send('x', 4000, '127.0.0.1', () => socket.close())
+    },
+  },
 }
 
-/** The recipes of the page, by the name of their files. */
+/** The recipes of the page, by the name of their files. Some have no kernel side. */
 const sections = new Map(
   readPage('docs/cookbook.md')
     .split(/^(?=## )/m)
     .slice(1)
-    .map((section) => [/^`(\w+)\.bpf\.c`:$/m.exec(section)?.[1] ?? section, section]),
+    .map((section) => [/^`(\w+)\.(?:bpf\.c|ts)`:$/m.exec(section)?.[1] ?? section, section]),
 )
 
 /** In an emulated guest only what this repository's own machine cannot run: compiling takes a minute there. */
-const here = Object.entries(recipes).filter(([, { needs }]) => slowness === 1 || needs !== undefined)
+const here = Object.entries(recipes).filter(
+  ([, { needs, here = () => true }]) => (slowness === 1 && here()) || needs !== undefined,
+)
 
 beforeAll(async () => {
   copyFileSync('/bin/true', command)
   copyFileSync('/bin/sh', busy)
   for (const [name] of here) {
     const section = sections.get(name) ?? ''
-    writeFileSync(join(folder, `${name}.bpf.c`), codeBlocks(section, 'c')[0] ?? '')
+    const [source] = codeBlocks(section, 'c')
+    if (source !== undefined) writeFileSync(join(folder, `${name}.bpf.c`), source)
     writeFileSync(join(folder, `${name}.ts`), codeBlocks(section, 'ts')[0] ?? '')
   }
-  const names = here.map(([name]) => name)
+  const left = here.filter(([name]) => existsSync(join(folder, `${name}.bpf.c`)))
   const work = async (): Promise<void> => {
-    for (let name = names.pop(); name !== undefined; name = names.pop())
-      await gen(join(folder, `${name}.bpf.c`))
+    for (let one = left.pop(); one !== undefined; one = left.pop())
+      await gen(...(one[1].gen ?? []), join(folder, `${one[0]}.bpf.c`))
   }
   await Promise.all([work(), work()])
   expect(await tsc(folder)).toBe('')
@@ -206,9 +327,9 @@ async function runRecipe(name: string, { wanted, happen, args = () => [] }: Reci
 }
 
 describe('docs/cookbook.md', () => {
-  it('has twenty-two recipes, and a test of each', () => {
+  it('has thirty-two recipes, and a test of each', () => {
     expect([...sections.keys()]).toEqual(Object.keys(recipes))
-    expect(sections.size).toBe(22)
+    expect(sections.size).toBe(32)
   })
 
   it.each(Object.entries(recipes))('the sample of recipe %s looks like its output', (name, { sample }) => {
