@@ -6,6 +6,7 @@ function placeOf(path) {
   if (/^docs\/[\w-]+\.md$/.test(path)) return `/${path.slice('docs/'.length)}`
   if (/^docs\/plots\/[\w-]+\.svg$/.test(path)) return path.slice('docs'.length)
   if (/^(README|SECURITY|CONTRIBUTING|CHANGELOG)\.md$/.test(path)) return `/${path.toLowerCase()}`
+  if (/^lib\/tools\/[\w-]+\.ts$/.test(path)) return '/examples/tools.md'
   const [, example] = path.match(/^examples\/([\w-]+)\/?$/) ?? []
   return example === undefined ? undefined : `/examples/${example}.md`
 }

@@ -1,4 +1,4 @@
-// Runs the listings of docs/tracing.md.
+// Runs the listings of docs/tracing.md and docs/tools.md.
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,10 +8,12 @@ import { useTracefs } from '../helpers/privileged.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [calls, sizes, opens, lives, hot] = codeBlocks(readPage('docs/tracing.md'), 'ts')
+const [calls, sizes, opens, lives, hot, threads] = codeBlocks(readPage('docs/tracing.md'), 'ts')
+
+const [kills] = codeBlocks(readPage('docs/tools.md'), 'ts')
 
 beforeAll(async () => {
-  for (const [name, text] of Object.entries({ calls, sizes, opens, lives, hot })) {
+  for (const [name, text] of Object.entries({ calls, sizes, opens, lives, hot, threads, kills })) {
     writeFileSync(join(folder, `${name}.ts`), text!)
   }
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
@@ -46,8 +48,24 @@ describe('docs/tracing.md', () => {
     expect({ stdout, stderr }).toEqual({ stdout: 'true true\n', stderr: '' })
   })
 
+  it('goes over threads', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['threads.js'], folder)
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/\{ key: '.+', value: \d+ \}/)
+  })
+
   it('reports files that are opened', async () => {
     const { stdout, stderr } = await run(process.execPath, ['opens.js'], folder)
     expect({ stdout, stderr }).toEqual({ stdout: 'cat opens /etc/hostname\n', stderr: '' })
+  })
+})
+
+describe('docs/tools.md', () => {
+  useTracefs()
+
+  it('shows signals', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['kills.js'], folder)
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/^node\S* sends SIGCONT to \d+: done$/m)
   })
 })
