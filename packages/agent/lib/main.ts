@@ -3,7 +3,8 @@
 import { parseArgs } from 'node:util'
 import pino from 'pino'
 import { Agent } from './agent.js'
-import { ConfigError, collectionNames, loadConfig } from './config/load.js'
+import { ConfigError } from './config/config-error.js'
+import { collectionNames, loadConfig } from './config/load.js'
 import { notify } from './notify.js'
 import { version } from './version.js'
 

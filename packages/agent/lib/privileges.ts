@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ConfigError } from './config/load.js'
+import { ConfigError } from './config/config-error.js'
 
 /**
  * Becomes another user. When a process gives up its last root user id, the kernel takes the capabilities of all of its

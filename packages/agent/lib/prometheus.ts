@@ -1,21 +1,14 @@
-import type { BpfMetrics, MetricReading, Series } from '@libbpf-node/otel'
-import prometheus, { type Metric } from 'prom-client'
+// Prometheus' text format (version 0.0.4), and OpenMetrics 1.0.
+import type { BpfMetrics, Exemplar, Labels, MetricReading, Series } from '@libbpf-node/otel'
 
-const { Registry } = prometheus
-
-/** A line: its labels and its value. */
-interface Value {
-  readonly metricName?: string
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly value: number
-}
-
-/** How many lines are written before the event loop gets a turn. */
-const linesInTurn = 2500
+/** Milliseconds of writing, after which the event loop gets a turn. */
+const mostInTurn = 3
+/** Series that are written before the clock is looked at. */
+const betweenLooks = 64
 
 export const contentTypes = {
-  prometheus: Registry.PROMETHEUS_CONTENT_TYPE,
-  openMetrics: Registry.OPENMETRICS_CONTENT_TYPE,
+  prometheus: 'text/plain; version=0.0.4; charset=utf-8',
+  openMetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 }
 
 export type Format = keyof typeof contentTypes
@@ -24,48 +17,23 @@ export type Format = keyof typeof contentTypes
 export const formatFor = (accept = ''): Format =>
   accept.includes('application/openmetrics-text') ? 'openMetrics' : 'prometheus'
 
-/**
- * Writes all metrics in Prometheus' text format, which prom-client knows. It gets the lines of a metric in parts, so that
- * thousands of them do not stop the event loop.
- */
+/** Writes all metrics. */
 export async function writeMetrics(metrics: BpfMetrics, format: Format): Promise<string> {
   const { metrics: readings, errors } = await metrics.read()
+  let began = performance.now()
+  let written = 0
   let text = ''
   for (const reading of [...readings, failedMetrics(errors)]) {
-    const write = writerOf(reading, format)
-    let part: Value[] = []
+    text += headOf(reading, format)
+    const lines = linesOf(reading, format)
     for (const series of reading.series) {
-      pushValues(part, reading, series, format)
-      if (part.length < linesInTurn) continue
-      text += await write(part)
-      part = []
+      text += lines(series)
+      if (++written % betweenLooks !== 0 || performance.now() - began < mostInTurn) continue
       await new Promise((resolve) => setImmediate(resolve))
+      began = performance.now()
     }
-    text += await write(part)
   }
   return format === 'openMetrics' ? `${text}# EOF\n` : text
-}
-
-/** A function that writes some lines of a metric; the first ones with what the metric is about. */
-function writerOf(
-  { name, description, kind }: MetricReading,
-  format: Format,
-): (values: Value[]) => Promise<string> {
-  const registry = new Registry()
-  if (format === 'openMetrics') registry.setContentType(contentTypes.openMetrics as never)
-  const about = { name: familyName(name, kind, format), help: description, type: kind }
-  let part: Value[] = []
-  // A collector of one's own, which prom-client asks for its values.
-  registry.registerMetric({ name, get: async () => ({ ...about, values: part }) } as unknown as Metric)
-  let isFirst = true
-  return async (values) => {
-    part = values
-    if (values.length === 0 && !isFirst) return ''
-    const written = await registry.getSingleMetricAsString(name)
-    const begin = isFirst ? 0 : written.indexOf('\n', written.indexOf('\n') + 1) + 1
-    isFirst = false
-    return `${written.slice(begin)}\n`
-  }
 }
 
 function failedMetrics(errors: readonly { readonly metric: string }[]): MetricReading {
@@ -80,42 +48,75 @@ function failedMetrics(errors: readonly { readonly metric: string }[]): MetricRe
   }
 }
 
-/** Counters end with _total. In OpenMetrics, prom-client adds that. */
-function familyName(name: string, kind: MetricReading['kind'], format: Format): string {
-  const plain = sanitized(name)
-  if (kind !== 'counter') return plain
-  const base = plain.replace(/_total$/, '')
-  return format === 'openMetrics' ? base : `${base}_total`
+/** What the metric is about. In OpenMetrics, only the lines of a counter end with `_total`, and not its name. */
+function headOf({ name, description, kind }: MetricReading, format: Format): string {
+  const family = format === 'openMetrics' ? familyOf(name, kind) : sampleName(name, kind)
+  const help = format === 'openMetrics' ? quoted(description) : escaped(description)
+  return `# HELP ${family} ${help}\n# TYPE ${family} ${kind}\n`
 }
 
-export const sanitized = (name: string): string => name.replace(/[^a-zA-Z0-9_]/g, '_')
-
-function pushValues(
-  to: Value[],
-  { name, kind, boundaries, hasSum }: MetricReading,
-  { labels, values }: Series,
-  format: Format,
-): void {
-  const own = labelsOf(labels)
+/** A function that writes the lines of a series. Only OpenMetrics has exemplars. */
+function linesOf({ name, kind, boundaries, hasSum }: MetricReading, format: Format): (series: Series) => string {
+  const sample = sampleName(name, kind)
+  const noted = (exemplar: Exemplar | undefined): string =>
+    exemplar === undefined || format !== 'openMetrics' || kind === 'gauge' ? '' : exemplarText(exemplar)
   if (kind !== 'histogram') {
-    to.push({ labels: own, value: values[0]! })
-    return
+    return ({ labels, values, exemplars }) =>
+      `${sample}${braces(labels)} ${numberText(values[0]!)}${noted(exemplars?.[0])}\n`
   }
-  const family = familyName(name, kind, format)
-  let count = 0
-  for (let i = 0; i <= boundaries.length; i++) {
-    count += values[i]!
-    to.push({ metricName: `${family}_bucket`, labels: { ...own, le: boundaries[i] ?? '+Inf' }, value: count })
+  const bounds = [...boundaries.map(String), '+Inf'].map((bound) => `le="${bound}"} `)
+  return ({ labels, values, exemplars }) => {
+    const own = labelText(labels)
+    const begin = `${sample}_bucket{${own}${own === '' ? '' : ','}`
+    let text = ''
+    let count = 0
+    for (let i = 0; i < bounds.length; i++) {
+      count += values[i]!
+      text += `${begin}${bounds[i]!}${count}${noted(exemplars?.[i])}\n`
+    }
+    const end = braces(labels)
+    if (hasSum) text += `${sample}_sum${end} ${numberText(values[bounds.length]!)}\n`
+    return `${text}${sample}_count${end} ${count}\n`
   }
-  if (hasSum) to.push({ metricName: `${family}_sum`, labels: own, value: values[boundaries.length + 1]! })
-  to.push({ metricName: `${family}_count`, labels: own, value: count })
 }
 
-function labelsOf(labels: Series['labels']): Record<string, string | number> {
-  const own: Record<string, string | number> = {}
-  for (const name in labels) {
-    const value = labels[name]!
-    own[sanitized(name)] = typeof value === 'boolean' ? String(value) : value
+function exemplarText({ labels, value, time }: Exemplar): string {
+  const at = time === undefined ? '' : ` ${(time / 1000).toFixed(3)}`
+  return ` # {${labelText(labels)}} ${numberText(value)}${at}`
+}
+
+const familyOf = (name: string, kind: MetricReading['kind']): string =>
+  kind === 'counter' ? sanitized(name).replace(/_total$/, '') : sanitized(name)
+
+const sampleName = (name: string, kind: MetricReading['kind']): string =>
+  kind === 'counter' ? `${familyOf(name, kind)}_total` : sanitized(name)
+
+const sanitized = (name: string): string => name.replace(/[^a-zA-Z0-9_]/g, '_')
+
+/** A series has the same labels as long as it lives, so they are written once. */
+const texts = new WeakMap<Labels, string>()
+
+function labelText(labels: Labels): string {
+  let text = texts.get(labels)
+  if (text === undefined) {
+    text = Object.entries(labels)
+      .map(([name, value]) => `${sanitized(name)}="${quoted(String(value))}"`)
+      .join(',')
+    texts.set(labels, text)
   }
-  return own
+  return text
+}
+
+function braces(labels: Labels): string {
+  const text = labelText(labels)
+  return text === '' ? '' : `{${text}}`
+}
+
+const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+
+const quoted = (text: string): string => escaped(text).replaceAll('"', '\\"')
+
+function numberText(value: number): string {
+  if (Number.isFinite(value) || Number.isNaN(value)) return String(value)
+  return value > 0 ? '+Inf' : '-Inf'
 }

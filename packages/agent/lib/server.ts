@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
+import { constants, gzip } from 'node:zlib'
 import type { BpfMetrics } from '@libbpf-node/otel'
-import { ConfigError } from './config/load.js'
+import { ConfigError } from './config/config-error.js'
 import type { Health } from './health.js'
 import { contentTypes, formatFor, writeMetrics } from './prometheus.js'
 
@@ -41,7 +43,7 @@ async function answer(
     case '/metrics': {
       const format = formatFor(request.headers.accept)
       const text = await writeMetrics(metrics, format)
-      response.writeHead(200, { 'content-type': contentTypes[format] }).end(text)
+      await sendText(request, response, contentTypes[format], text)
       return
     }
     case '/healthz':
@@ -58,6 +60,28 @@ async function answer(
       send(response, 404, { error: `there is no ${request.url}; there are /metrics, /healthz and /readyz` })
   }
 }
+
+/** Sends text, compressed on libuv's thread pool if the client takes that: a tenth of the bytes, and fewer turns. */
+async function sendText(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  type: string,
+  text: string,
+): Promise<void> {
+  const isCompressed = /\bgzip\b/.test(String(headers['accept-encoding'])) && text.length > smallest
+  const body = isCompressed ? await compress(text, { level: constants.Z_BEST_SPEED }) : Buffer.from(text)
+  response
+    .writeHead(200, {
+      'content-type': type,
+      'content-length': body.length,
+      ...(isCompressed && { 'content-encoding': 'gzip' }),
+    })
+    .end(body)
+}
+
+const compress = promisify(gzip)
+/** Characters that are not worth it. */
+const smallest = 1024
 
 function send(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`)

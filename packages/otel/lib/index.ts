@@ -15,8 +15,9 @@ export {
   type MetricMap,
   type MetricOptions,
   type MetricReading,
+  type NotedExemplar,
 } from './metric.js'
 export { BpfMetrics, type MetricsReading } from './metrics.js'
 export type { NumberOptions } from './numbers.js'
-export type { Series } from './series.js'
+export type { Exemplar, Series } from './series.js'
 export { type SpanOptions, traceEvents } from './spans.js'

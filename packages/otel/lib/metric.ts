@@ -1,7 +1,8 @@
 import type { BpfMap } from 'libbpf-node'
+import { toHrTime } from './clock.js'
 import type { Labels } from './labels.js'
-import { type Series, SeriesTable } from './series.js'
-import { perTurn, Turns, turn } from './turns.js'
+import { type Exemplar, type PlacedExemplar, type Series, SeriesTable } from './series.js'
+import { perBatch, Turns, turn } from './turns.js'
 
 /** A map that a metric is read from: a `BpfMap` with keys. */
 export type MetricMap<K, V> = Pick<
@@ -18,17 +19,36 @@ export interface MetricOptions<K, V> {
   readonly unit?: string
   readonly map: MetricMap<K, V>
   /**
-   * The labels of a key. It is called once for each key that appears in the map. Keys with the same labels are added
-   * up. Without it, the whole map is one series.
+   * The labels of a key. It is called once for each key that appears in the map, and again if the key gets a series of
+   * its own after it was among the others. Keys with the same labels are added up. Without it, the whole map is one
+   * series.
    */
   readonly labels?: (key: K) => Labels
-  /** The most series; what does not fit is added to one whose labels are all `other`. The default is 2,000. */
+  /**
+   * The most series; what does not fit is added to one whose labels are all `other`. The default is 2,000. A series that
+   * has not changed for a minute makes room for one that does.
+   */
   readonly maxSeries?: number
   /**
    * How many seconds a counter or histogram is reported after its last key has left the map; 300 by default. A series
    * that ended makes room for a new one before that, if the limit is reached.
    */
   readonly staleAfter?: number
+  /**
+   * One of the things that an entry counts, which its program has noted: the id of a trace or a process, for example.
+   * It is called for entries that have changed. A series keeps the newest one of each bucket. OpenMetrics has them;
+   * OpenTelemetry's SDK for JavaScript does not.
+   */
+  readonly exemplar?: (value: V, key: K) => NotedExemplar | undefined
+}
+
+/** What a program has noted about one of the things that it counts. */
+export interface NotedExemplar {
+  readonly labels: Labels
+  /** Its value, in the unit of the metric. */
+  readonly value: number
+  /** When it happened, as `bpf_ktime_get_ns` tells it. */
+  readonly time?: bigint
 }
 
 export type MetricKind = 'counter' | 'gauge' | 'histogram'
@@ -113,15 +133,16 @@ export class MapMetric<K, V> implements Metric {
   }
 
   async read(now: number): Promise<MetricReading> {
-    const { name, map, labels = () => ({}) } = this.#options
+    const { name, map, labels = () => ({}), exemplar } = this.#options
     const table = this.#table
-    table.begin()
+    table.begin(now)
     const turns = new Turns()
     let read = 0
-    for await (const [key, value] of map.entriesAsync({ size: perTurn })) {
+    for await (const [key, value] of map.entriesAsync()) {
       // Reading the next batch has been a turn.
-      if (turns.isDue(read++ % perTurn === 0)) await turn()
-      table.add(key, this.#shape.numbersOf(value, key), labels)
+      if (turns.isDue(read++ % perBatch === 0)) await turn()
+      const noted = exemplar && (() => this.#place(exemplar(value, key)))
+      table.add(key, this.#shape.numbersOf(value, key), labels, noted)
     }
     table.end(now)
     return {
@@ -134,4 +155,19 @@ export class MapMetric<K, V> implements Metric {
       series: { [Symbol.iterator]: () => table.series() },
     }
   }
+
+  /** Finds the bucket that an exemplar belongs to. */
+  #place(noted: NotedExemplar | undefined): PlacedExemplar | undefined {
+    if (noted === undefined) return undefined
+    const { labels, value, time } = noted
+    const { boundaries } = this.#shape
+    const slot = boundaries.findIndex((bound) => value <= bound)
+    const exemplar: Exemplar = { labels, value, ...(time !== undefined && { time: toMilliseconds(time) }) }
+    return { slot: slot < 0 ? boundaries.length : slot, exemplar }
+  }
+}
+
+function toMilliseconds(monotonic: bigint): number {
+  const [seconds, nanoseconds] = toHrTime(monotonic)
+  return seconds * 1000 + nanoseconds / 1e6
 }

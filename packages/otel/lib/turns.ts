@@ -1,5 +1,8 @@
-/** How many entries are read, or points are made, before the event loop gets a turn. */
+/** How many points are made before the event loop gets a turn. */
 export const perTurn = 2048
+
+/** How many entries `entriesAsync` reads at once. Each time is a turn of the event loop, which may be busy. */
+export const perBatch = 4096
 
 /** ... or how many milliseconds pass: the first time takes longest, because labels are made and code is compiled. */
 const mostInTurn = 3

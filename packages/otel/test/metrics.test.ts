@@ -118,6 +118,78 @@ describe('BpfMetrics', () => {
     expect(await read('calls')).toEqual([[{ pid: 2 }, [7]]])
   })
 
+  it('keeps the series that changed most recently, and adds up the others', async () => {
+    const counts = map<number, bigint>('counts').setMany([
+      [1, 10n],
+      [2, 20n],
+      [3, 30n],
+    ])
+    const metric = metrics.counter({ name: 'calls', map: counts, labels: (pid) => ({ pid }), maxSeries: 2 })
+    const minute = 60_000
+    const readAt = async (minutes: number): Promise<Record<string, number>> => {
+      const { series } = await metric.read(minutes * minute)
+      return Object.fromEntries([...series].map(({ labels, values }) => [String(labels.pid), values[0]!]))
+    }
+    const first = await readAt(0)
+    const own = Object.keys(first).filter((pid) => pid !== 'other')
+    expect(own).toHaveLength(2)
+    const [left] = ['1', '2', '3'].filter((pid) => !own.includes(pid))
+    expect(first.other).toBe(Number(left) * 10)
+    const [busy, idle] = own
+    const count = (pid: string | undefined, value: bigint) => counts.set(Number(pid), value)
+    // Both change, so the third one stays among the others.
+    count(busy, 100n)
+    count(idle, 100n)
+    count(left, 100n)
+    expect(await readAt(1)).toEqual({ [busy!]: 100, [idle!]: 100, other: 100 })
+    count(busy, 101n)
+    expect(await readAt(2)).toEqual({ [busy!]: 101, [idle!]: 100, other: 100 })
+    // One has not changed for a minute. The other one begins with what it counts from now on.
+    count(busy, 102n)
+    count(left, 105n)
+    expect(await readAt(2.5)).toEqual({ [busy!]: 102, [left!]: 5, other: 100 })
+    // What the idle one counts again is not lost.
+    count(busy, 103n)
+    count(idle, 107n)
+    expect(await readAt(2.6)).toEqual({ [busy!]: 103, [left!]: 5, other: 107 })
+  })
+
+  it('adds the present value of an evicted series to the others', async () => {
+    const counts = map<number, bigint>('counts').set(1, 10n)
+    const metric = metrics.gauge({ name: 'open', map: counts, labels: (pid) => ({ pid }), maxSeries: 1 })
+    const readAt = async (minutes: number) =>
+      Object.fromEntries(
+        [...(await metric.read(minutes * 60_000)).series].map(({ labels, values }) => [labels.pid, values[0]]),
+      )
+    expect(await readAt(0)).toEqual({ 1: 10 })
+    counts.set(2, 5n)
+    expect(await readAt(2)).toEqual({ 2: 5, other: 10 })
+    expect(await readAt(2.5)).toEqual({ 2: 5, other: 10 })
+  })
+
+  it('notes exemplars of entries that have changed, in their bucket', async () => {
+    const slots = map<number, bigint>('slots').set(0, 4n).set(2, 1n)
+    let asked = 0
+    metrics.histogram({
+      name: 'size',
+      map: slots,
+      slot: (slot) => slot,
+      buckets: explicitBuckets([10, 100]),
+      exemplar: (_, slot) => {
+        asked++
+        return { labels: { pid: slot + 1 }, value: slot * 60, time: process.hrtime.bigint() }
+      },
+    })
+    const exemplars = async () => [...(await metrics.read()).metrics[0]!.series][0]!.exemplars
+    const found = await exemplars()
+    expect(found).toMatchObject([{ labels: { pid: 1 }, value: 0 }, undefined, { labels: { pid: 3 }, value: 120 }])
+    expect(Math.abs(Date.now() - found![0]!.time!)).toBeLessThan(60_000)
+    expect(asked).toBe(2)
+    slots.set(2, 2n)
+    await exemplars()
+    expect(asked).toBe(3)
+  })
+
   it('forgets a series after its time', async () => {
     const counts = map<number, bigint>('counts').set(1, 1n)
     metrics.counter({ name: 'calls', map: counts, labels: (pid) => ({ pid }), staleAfter: 0 })

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 
 import { isMap, isPair, LineCounter, parseDocument } from 'yaml'
 import { packageRoot } from '../package-root.js'
+import { ConfigError } from './config-error.js'
 import { explainFault, type Fault, faultsOf } from './faults.js'
 import type { AgentConfig, ProgramConfig } from './types.js'
 
@@ -18,11 +19,6 @@ export interface ProgramSpec extends ProgramConfig {
 
 export interface Loaded extends AgentConfig {
   programs: ProgramSpec[]
-}
-
-/** What is wrong with a configuration, a line for each fault. */
-export class ConfigError extends Error {
-  override name = 'ConfigError'
 }
 
 const collections = resolve(packageRoot, 'collections')

@@ -65,14 +65,29 @@ class Receiver implements AsyncDisposable {
 }
 
 export class Prometheus extends Receiver {
-  static async start(folder: Folder, config: string): Promise<Prometheus> {
+  static async start(folder: Folder, config: string, options: string[] = []): Promise<Prometheus> {
     const port = await freePort()
     const args = [
       `--config.file=${folder.write('prometheus.yml', config)}`,
       `--storage.tsdb.path=${folder.path}/prometheus`,
       `--web.listen-address=127.0.0.1:${port}`,
+      ...options,
     ]
     return new Prometheus('prometheus', port, args).ready('/-/ready')
+  }
+
+  /** The exemplars of a series within a minute of a time. */
+  async exemplars(
+    question: string,
+    time: number,
+  ): Promise<{ labels: Record<string, string>; value: string; timestamp: number }[]> {
+    const second = Math.round(time / 1000)
+    const range = `start=${second - 60}&end=${second + 60}`
+    const response = await fetch(
+      `${this.address}/api/v1/query_exemplars?query=${encodeURIComponent(question)}&${range}`,
+    )
+    type Answer = { data: { exemplars: { labels: Record<string, string>; value: string; timestamp: number }[] }[] }
+    return ((await response.json()) as Answer).data.flatMap(({ exemplars }) => exemplars)
   }
 
   /** What it says about the targets that it scrapes. */
