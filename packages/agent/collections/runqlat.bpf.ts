@@ -1,6 +1,6 @@
 // How long threads wait for a CPU, from when they could run until they run, in microseconds.
 import {
-  type array,
+  array,
   bpf,
   exists,
   flavor,
@@ -24,14 +24,32 @@ interface Latency {
 
 export const since = lruHash<u32, u64>(65536)
 export const run_queue_latency = percpuArray<Latency>(1)
+/** How many events the one that is looked at stands for. The agent sets it. */
+export const sample = array<u32>(1)
+
+/** How many events this one stands for: 0 if the agent, which has to save CPU, leaves it out. */
+function weight(): u32 {
+  const asked = sample.get(0)
+  if (!asked) return 1
+  const many: u32 = asked.value
+  if (many < 2) return 1
+  return bpf.getPrandomU32() % many === 0 ? many : 0
+}
+
+/** How many waits the one that has ended stands for. */
+function standsFor(): u64 {
+  const asked = sample.get(0)
+  if (!asked) return 1
+  return asked.value < 2 ? 1 : asked.value
+}
 
 export const onWakeup = rawTp('sched_wakeup', (task) => {
-  since.set(u32(task.pid), bpf.ktimeGetNs())
+  if (weight() !== 0) since.set(u32(task.pid), bpf.ktimeGetNs())
   return 0
 })
 
 export const onNew = rawTp('sched_wakeup_new', (task) => {
-  since.set(u32(task.pid), bpf.ktimeGetNs())
+  if (weight() !== 0) since.set(u32(task.pid), bpf.ktimeGetNs())
   return 0
 })
 
@@ -40,15 +58,16 @@ export const onSwitch = rawTp('sched_switch', (_preempt, previous, next) => {
   // What was interrupted waits again.
   const before = flavor<task_struct___before514>(previous)
   const state: u64 = exists(before.state) ? before.state : previous.__state
-  if (state === 0) since.set(u32(previous.pid), now)
+  if (state === 0 && weight() !== 0) since.set(u32(previous.pid), now)
   const begin = since.get(u32(next.pid))
   if (!begin) return 0
   const waited = (now - begin.value) / 1000
   since.delete(u32(next.pid))
   const latency = run_queue_latency.get(0)
   if (!latency) return 0
-  latency.slots[log2(waited, 31)] += 1
-  latency.sum += waited
+  const many = standsFor()
+  latency.slots[log2(waited, 31)] += many
+  latency.sum += many * waited
   return 0
 })
 

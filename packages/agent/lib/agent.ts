@@ -1,22 +1,21 @@
 import type { Server } from 'node:http'
-import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { BpfMetrics } from '@libbpf-node/otel'
 import { Containers } from '@libbpf-node/otel/containers'
+import { enableStats } from 'libbpf-node'
 import type { Logger } from 'pino'
 import { containersOptions } from './config/containers.js'
 import type { Loaded, ProgramSpec } from './config/load.js'
-import type { OutputName, OutputsConfig } from './config/types.js'
 import type { ProgramContext } from './context.js'
 import { Health } from './health.js'
-import { FileOutput } from './outputs/file.js'
-import type { AgentEvent, Output } from './outputs/output.js'
-import { StdoutOutput } from './outputs/stdout.js'
+import { loadMeter } from './load-meter.js'
+import { Outputs } from './outputs/outputs.js'
 import { sweepPrograms } from './pins.js'
 import { dropPrivileges } from './privileges.js'
 import { RunningProgram } from './program.js'
 import { selfMetrics } from './self.js'
 import { serve } from './server.js'
+import { Shedding } from './shedding.js'
 
 /** What the agent is made of. */
 export class Agent {
@@ -24,17 +23,25 @@ export class Agent {
   readonly health = new Health()
   readonly #log: Logger
   readonly #programs = new Map<string, RunningProgram>()
-  readonly #outputs = new Map<OutputName, Output>()
-  readonly #delivered = new Map<OutputName, { sent: number; dropped: number }>()
+  readonly #outputs: Outputs
   #containers: Containers | undefined
   #server: Server | undefined
   #address: string | undefined
+  /** The option of the configuration for it. */
+  #listens: Loaded['listen']
   #stopSelf: (() => void) | undefined
+  #shedding: Shedding
+  #stats: ReturnType<typeof enableStats> | undefined
+  #isPrivileged = true
   #config: Loaded
 
   constructor(config: Loaded, log: Logger) {
     this.#config = config
     this.#log = log
+    this.#outputs = new Outputs(this.metrics, log)
+    const programs = () => [...this.#programs.values()]
+    this.#shedding = new Shedding(loadMeter(programs), programs, log)
+    this.health.shed = () => this.#shedding.shed
   }
 
   /** Where it listens. */
@@ -43,40 +50,88 @@ export class Agent {
   }
 
   async start(): Promise<void> {
-    const { listen = '127.0.0.1:9435', programs, outputs = {}, resource = {}, user, self = {} } = this.#config
+    const { listen, programs, outputs = {}, resource = {}, user, limits = {} } = this.#config
+    this.#measureRuns()
     this.#containers = await Containers.open(
       containersOptions(this.#config.containers ?? {}, (reason) => this.#log.warn({ reason }, 'containers')),
     ).catch((error: unknown) => {
       this.#log.warn({ err: error }, 'containers are not recognized')
       return undefined
     })
-    if (listen !== false) {
-      const { server, address } = await serve(listen, this)
-      this.#server = server
-      this.#address = address
-      this.#log.info({ address }, 'listening')
-    }
-    await this.#openOutputs(outputs, resource)
+    await this.#listen(listen)
+    await this.#outputs.change({ outputs, resource })
     this.#stopSelf = selfMetrics(this.metrics, {
       programs: () => this.#programs.values(),
-      delivered: this.#delivered,
       outputs: this.#outputs,
-      withProgramStats: self.program_stats ?? false,
+      withProgramStats: () => this.#config.self?.program_stats ?? false,
+      shedding: this.#shedding,
     })
     this.#sweep(this.#config)
     for (const spec of programs) await this.#startProgram(spec)
-    if (user !== undefined) {
-      dropPrivileges(user)
-      this.#log.info({ user }, 'privileges dropped')
-    }
+    this.#become(user)
+    await this.#shedding.limit(limits)
     this.health.started()
     this.#log.info({ status: this.health.overall, programs: this.#programs.size }, 'started')
   }
 
-  /** Changes to a new configuration: what is the same in both goes on. */
+  /**
+   * Changes to a new configuration: what is the same in both goes on. What cannot change while the agent runs stays as it
+   * is, and the log says so.
+   */
   async reload(config: Loaded): Promise<void> {
-    const wanted = new Map(config.programs.map((spec) => [spec.name, spec]))
+    await this.#shedding.stop()
+    this.#log.level = config.log?.level ?? 'info'
+    this.#keepFixed(config)
     this.#config = config
+    if (config.listen !== this.#listens) await this.#tryTo('listen', () => this.#listen(config.listen))
+    await this.#tryTo('outputs', () => this.#outputs.change(config))
+    this.#measureRuns()
+    await this.#tryTo('programs', () => this.#changePrograms(config))
+    await this.#tryTo('limits', () => this.#shedding.limit(config.limits ?? {}))
+    if (this.#isPrivileged) await this.#tryTo('user', () => this.#become(config.user))
+    this.#log.info({ status: this.health.overall }, 'reloaded')
+  }
+
+  /** What only a restart can change. */
+  #keepFixed(next: Loaded): void {
+    for (const option of this.#isPrivileged ? (['pinning'] as const) : (['pinning', 'user'] as const)) {
+      const { [option]: now } = this.#config
+      if (isDeepStrictEqual(next[option], now)) continue
+      Object.assign(next, { [option]: now })
+      this.#log.error({ option }, 'cannot change while the agent runs: restart it')
+    }
+  }
+
+  /** If something cannot be changed, the rest of the new configuration is still used. */
+  async #tryTo(option: string, change: () => void | Promise<void>): Promise<void> {
+    try {
+      await change()
+    } catch (error) {
+      this.#log.error({ option, reason: (error as Error).message }, 'not changed, the old one stays')
+    }
+  }
+
+  /** Serves at an address, and then no longer at the one before. */
+  async #listen(listen: Loaded['listen']): Promise<void> {
+    const next = listen === false ? undefined : await serve(listen ?? '127.0.0.1:9435', this)
+    // Answers that are under way are still given.
+    this.#server?.close()
+    this.#server?.closeIdleConnections()
+    this.#server = next?.server
+    this.#address = next?.address
+    this.#listens = listen
+    if (next !== undefined) this.#log.info({ address: next.address }, 'listening')
+  }
+
+  #become(user: string | number | undefined): void {
+    if (user === undefined) return
+    dropPrivileges(user)
+    this.#isPrivileged = false
+    this.#log.info({ user }, 'privileges dropped')
+  }
+
+  async #changePrograms(config: Loaded): Promise<void> {
+    const wanted = new Map(config.programs.map((spec) => [spec.name, spec]))
     for (const [name, program] of this.#programs) {
       const spec = wanted.get(name)
       if (spec !== undefined) {
@@ -90,7 +145,6 @@ export class Agent {
     }
     this.#sweep(config)
     for (const spec of config.programs) if (!this.#programs.has(spec.name)) await this.#startProgram(spec)
-    this.#log.info({ status: this.health.overall }, 'reloaded')
   }
 
   /** Puts a new version of a program in the place of an older one. */
@@ -116,15 +170,12 @@ export class Agent {
   }
 
   async stop(): Promise<void> {
+    await this.#shedding.stop()
     for (const program of this.#programs.values()) program.close()
     this.#programs.clear()
     this.#stopSelf?.()
-    const closing = [...this.#outputs].map(async ([name, output]) => {
-      await output
-        .close()
-        .catch((error: unknown) => this.#log.error({ err: error, output: name }, 'not everything was sent'))
-    })
-    await Promise.all(closing)
+    this.#stats?.close()
+    await this.#outputs.close()
     this.#containers?.close()
     this.#server?.closeAllConnections()
     this.#server?.close()
@@ -132,7 +183,7 @@ export class Agent {
 
   async #startProgram(spec: ProgramSpec): Promise<void> {
     const program = new RunningProgram(spec, this.#contextOf(spec))
-    this.health.set(spec.name, { status: 'starting', failures: [] })
+    this.health.set(spec.name, { health: { status: 'starting', failures: [] } })
     await program.start()
     this.#note(program)
   }
@@ -141,16 +192,14 @@ export class Agent {
     return {
       metrics: this.metrics,
       containers: this.#containers,
-      deliver: (event, outputs) => this.#deliver(event, outputs),
-      flush: () => {
-        for (const output of this.#outputs.values()) output.flush?.()
-      },
+      deliver: (event, outputs) => this.#outputs.deliver(event, outputs),
+      flush: () => this.#outputs.flush(),
+      isPrivileged: () => this.#isPrivileged,
       pinRoot: this.#config.pinning?.path,
       report: (reason) => this.#log.warn({ program: name, reason }, 'pins'),
       changed: () => {
         const program = this.#programs.get(name)
         if (program === undefined) return
-        this.health.set(name, program.health)
         this.#log.debug({ program: name, probes: program.followed }, 'containers')
       },
     }
@@ -161,10 +210,26 @@ export class Agent {
     const { health } = program
     const { name } = program.spec
     this.#programs.set(name, program)
-    this.health.set(name, health)
+    this.health.set(name, program)
+    this.#shedding.applyTo(program)
     for (const { program: bpf, reason } of health.failures)
       this.#log.warn({ program: name, bpf, reason }, 'not attached')
     this.#log.info({ program: name, status: health.status }, 'program')
+  }
+
+  /** Has the kernel measure how long BPF programs run, if that has to be known. */
+  #measureRuns(): void {
+    const { self, limits } = this.#config
+    const isWanted = self?.program_stats === true || limits?.cpu !== undefined
+    if (isWanted === (this.#stats !== undefined)) return
+    this.#stats?.close()
+    this.#stats = undefined
+    if (!isWanted) return
+    try {
+      this.#stats = enableStats()
+    } catch (error) {
+      this.#log.warn({ reason: (error as Error).message }, 'how long BPF programs run is not measured')
+    }
   }
 
   /** Removes the pins of programs that there are no more. */
@@ -172,31 +237,5 @@ export class Agent {
     if (pinning === undefined) return
     const gone = sweepPrograms(pinning.path, new Set(programs.map(({ name }) => name)))
     for (const program of gone) this.#log.info({ program }, 'pins removed')
-  }
-
-  async #openOutputs(outputs: OutputsConfig, resource: Record<string, string>): Promise<void> {
-    const report = (reason: string): void => this.#log.error({ reason }, 'output')
-    if (outputs.stdout !== undefined) this.#addOutput('stdout', new StdoutOutput(report))
-    if (outputs.file !== undefined) this.#addOutput('file', new FileOutput(outputs.file, report))
-    if (outputs.otlp !== undefined) {
-      const { OtlpOutput, reportTo } = await import('./outputs/otlp.js')
-      reportTo((reason) => this.#log.warn({ reason }, 'OpenTelemetry'))
-      const attributes = { 'service.name': 'libbpf-node-agent', 'host.name': hostname(), ...resource }
-      this.#addOutput('otlp', new OtlpOutput(outputs.otlp, this.metrics, attributes))
-    }
-  }
-
-  #addOutput(name: OutputName, output: Output): void {
-    this.#outputs.set(name, output)
-    this.#delivered.set(name, { sent: 0, dropped: 0 })
-  }
-
-  #deliver(event: AgentEvent, outputs: readonly OutputName[] | undefined): void {
-    for (const [name, output] of this.#outputs) {
-      if (outputs !== undefined && !outputs.includes(name)) continue
-      const delivered = this.#delivered.get(name)!
-      if (output.write(event)) delivered.sent++
-      else delivered.dropped++
-    }
   }
 }

@@ -9,6 +9,8 @@ export interface ProgramContext extends DecoderContext {
   deliver(event: AgentEvent, outputs: EventsConfig['outputs']): void
   /** Writes what outputs have collected. */
   flush(): void
+  /** Whether the agent may still load and attach programs. */
+  readonly isPrivileged: () => boolean
   /** Where maps and links are pinned, if they are. */
   readonly pinRoot: string | undefined
   readonly report: (message: string) => void

@@ -36,7 +36,8 @@ export class Following implements Disposable {
     for (const program of object.programs.values()) {
       if (!isFollowing(program) || !program.loaded) continue
       const probe = probeOf(program, config.binary)
-      if (typeof probe === 'string') following.#failures.add({ program: program.name, reason: probe })
+      if (typeof probe === 'string')
+        following.#failures.add({ program: program.name, stage: 'attach', reason: probe })
       else probes.set(probe.binary, [...(probes.get(probe.binary) ?? []), probe])
     }
     const { cgroup, image } = config
@@ -84,7 +85,7 @@ export class Following implements Disposable {
         })
       } catch (error) {
         const reason = `${nameOf(container)}: ${(error as Error).message.replaceAll(path, binary)}`
-        const failure = { program: program.name, reason }
+        const failure: Failure = { program: program.name, stage: 'attach', reason }
         this.#failures.add(failure)
         attached.push({ [Symbol.dispose]: () => void this.#failures.delete(failure) })
       }

@@ -1,13 +1,22 @@
+import type { Shed } from './shedding.js'
+
+/** What a program of the configuration goes through. The verifier has its say in `load`. */
+export const stages = ['open', 'load', 'attach', 'read'] as const
+
 /** Why a BPF program is not loaded or attached; the whole object has the name ''. */
 export interface Failure {
   readonly program: string
+  readonly stage: (typeof stages)[number]
   readonly reason: string
 }
 
 /** How a program of the configuration is. */
 export interface ProgramHealth {
-  /** `degraded`: some of its BPF programs are not attached. `failed`: none is. */
-  readonly status: 'starting' | 'running' | 'degraded' | 'failed'
+  /**
+   * `degraded`: some of its BPF programs are not attached. `failed`: none is. `detached`: the agent has done that because
+   * of the limits.
+   */
+  readonly status: 'starting' | 'running' | 'degraded' | 'detached' | 'failed'
   readonly failures: readonly Failure[]
 }
 
@@ -15,16 +24,20 @@ export type Overall = 'starting' | 'running' | 'degraded' | 'failed'
 
 /** What /healthz and /readyz say. */
 export class Health {
-  readonly #programs = new Map<string, ProgramHealth>()
+  readonly #programs = new Map<string, { readonly health: ProgramHealth }>()
   #started = false
+
+  /** What is left out because of the limits. */
+  shed: () => Shed | undefined = () => undefined
 
   /** Everything has been tried. */
   started(): void {
     this.#started = true
   }
 
-  set(program: string, health: ProgramHealth): void {
-    this.#programs.set(program, health)
+  /** Says who knows how a program is. */
+  set(program: string, who: { readonly health: ProgramHealth }): void {
+    this.#programs.set(program, who)
   }
 
   remove(program: string): void {
@@ -32,7 +45,7 @@ export class Health {
   }
 
   get overall(): Overall {
-    const all = [...this.#programs.values()].map(({ status }) => status)
+    const all = [...this.#programs.values()].map(({ health }) => health.status)
     if (!this.#started || all.includes('starting')) return 'starting'
     if (all.every((status) => status === 'running')) return 'running'
     return all.every((status) => status === 'failed') ? 'failed' : 'degraded'
@@ -44,6 +57,7 @@ export class Health {
   }
 
   toJSON(): object {
-    return { status: this.overall, programs: Object.fromEntries(this.#programs) }
+    const programs = [...this.#programs].map(([name, { health }]) => [name, health])
+    return { status: this.overall, shed: this.shed(), programs: Object.fromEntries(programs) }
   }
 }

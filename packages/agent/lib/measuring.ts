@@ -1,7 +1,7 @@
 // The metrics of a configuration, from the maps of an object.
-import { explicitBuckets, log2Buckets, type Metric } from '@libbpf-node/otel'
+import { explicitBuckets, log2Buckets, type Metric, type NotedExemplar } from '@libbpf-node/otel'
 import type { BpfMap, BpfObject } from 'libbpf-node'
-import type { HistogramConfig, MetricsConfig, NumberConfig } from './config/types.js'
+import type { ExemplarConfig, HistogramConfig, MetricsConfig, NumberConfig } from './config/types.js'
 import type { ProgramContext } from './context.js'
 import { labelsOf, memberOf } from './decoders.js'
 
@@ -40,6 +40,7 @@ function numberOptions(object: BpfObject, config: NumberConfig, context: Program
     [found].flat().reduce((sum: number, one) => sum + Number(memberOf(one, member!)), 0)
   return {
     ...commonOptions(object, config, context),
+    ...exemplarOptions(config.exemplar, multiplier, context),
     ...(member !== undefined && { value }),
     ...(multiplier !== undefined && { scale: multiplier }),
   }
@@ -51,8 +52,32 @@ function histogramOptions(object: BpfObject, config: HistogramConfig, context: P
   const isPowers = bucket_type === 'exp2'
   return {
     ...commonOptions(object, config, context),
+    ...exemplarOptions(config.exemplar, scale, context),
     buckets: isPowers ? log2Buckets(max + 1, { scale }) : explicitBuckets(keys.map((key) => key * scale)),
     sumScale: scale,
     ...(bucket !== undefined && { slot: (key: unknown) => Number(memberOf(key, bucket)) }),
   }
+}
+
+/** The newest exemplar of an entry; in a per-CPU map, each CPU has one. */
+function exemplarOptions(config: ExemplarConfig | undefined, scale = 1, context: ProgramContext) {
+  if (config === undefined) return {}
+  const { member, value, time, labels } = config
+  const decode = labelsOf(labels, context)
+  const exemplar = (found: unknown): NotedExemplar | undefined => {
+    let newest: unknown
+    let at = 0n
+    for (const one of [found].flat()) {
+      const noted = memberOf(one, member)
+      const then = memberOf(noted, time)
+      if (typeof then !== 'bigint')
+        throw new TypeError(`exemplar: '${member}.${time}' of a value is not a 64-bit number`)
+      if (then <= at) continue
+      newest = noted
+      at = then
+    }
+    if (newest === undefined) return undefined
+    return { labels: decode(newest), value: Number(memberOf(newest, value)) * scale, time: at }
+  }
+  return { exemplar }
 }

@@ -91,6 +91,11 @@ export class Pins {
     return link
   }
 
+  /** Removes the links of this version, which detaches them. */
+  removeLinks(): void {
+    for (const name of readdirSync(this.#links)) rmSync(join(this.#links, name))
+  }
+
   /** Removes the links of older versions, which detaches them, and maps that the object does not have any more. */
   sweep(object: BpfObject): void {
     for (const older of this.#otherVersions()) rmSync(older, { recursive: true })

@@ -10,13 +10,14 @@ import type { Failure, ProgramHealth } from './health.js'
 import { addMetrics } from './measuring.js'
 import { Pins } from './pins.js'
 import { findCgroup } from './places.js'
+import type { Sheddable } from './shedding.js'
 import { objectBytes } from './source.js'
 
 /** Something that runs. It can be closed, and replaced by a new version of itself. */
-export class RunningProgram {
+export class RunningProgram implements Sheddable {
   readonly spec: ProgramSpec
   readonly #context: ProgramContext
-  readonly #failures: Failure[] = []
+  #failures: Failure[] = []
   readonly #feeds: EventFeed[] = []
   /** Links of an agent that has ended. */
   readonly #adopted: Link[] = []
@@ -25,6 +26,7 @@ export class RunningProgram {
   #pins: Pins | undefined
   #following: Following | undefined
   #attached = 0
+  #isDetached = false
 
   constructor(spec: ProgramSpec, context: ProgramContext) {
     this.spec = spec
@@ -33,6 +35,7 @@ export class RunningProgram {
 
   get health(): ProgramHealth {
     const failures = [...this.#failures, ...(this.#following?.failures ?? [])]
+    if (this.#isDetached) return { status: 'detached', failures }
     // What follows containers may wait for the first of them.
     const runs = this.#object !== undefined && (this.#attached > 0 || this.#following !== undefined)
     if (!runs) return { status: 'failed', failures }
@@ -48,6 +51,10 @@ export class RunningProgram {
     return this.#following?.links
   }
 
+  get name(): string {
+    return this.spec.name
+  }
+
   /** Records that were lost because a ring was full. */
   get lost(): bigint {
     return this.#feeds.reduce((sum, { lost }) => sum + lost, 0n)
@@ -60,20 +67,63 @@ export class RunningProgram {
 
   /** Loads and attaches what can be attached. What cannot is in {@link health}. */
   async start(): Promise<void> {
+    this.#failures = []
+    this.#attached = 0
+    let stage: Failure['stage'] = 'open'
     try {
       const object = await this.#open()
       this.#object = object
       this.#usePins(object)
+      stage = 'load'
       this.#leaveOutRefused(object)
       await object.load()
+      stage = 'read'
       this.#readEvents(object)
+      stage = 'attach'
       this.#attachAll(object)
       this.#following = await this.#follow(object)
       this.#pins?.sweep(object)
+      stage = 'read'
       this.#metrics = addMetrics(object, this.spec.metrics ?? {}, this.#context)
     } catch (error) {
-      this.#failures.push({ program: '', reason: (error as Error).message })
+      this.#failures.push({ program: '', stage, reason: (error as Error).message })
       this.close()
+    }
+  }
+
+  /** Its programs read how many events stand for one from a map with this name. */
+  get canSample(): boolean {
+    return this.spec.shed !== false && this.#object?.maps.get('sample')?.maxEntries === 1
+  }
+
+  setSample(sample: number): void {
+    this.#object?.map<number, number>('sample').set(0, sample)
+  }
+
+  get canDetach(): boolean {
+    const isAttached = (this.#attached > 0 || this.#following !== undefined) && !this.#isDetached
+    return this.spec.shed !== false && !this.canSample && isAttached && this.#context.isPrivileged()
+  }
+
+  /** Detaches its programs. What they have counted stays. */
+  detach(): void {
+    this.#letContainersGo()
+    for (const link of [...(this.#object?.links ?? []), ...this.#adopted.splice(0)]) link.close()
+    this.#pins?.removeLinks()
+    this.#isDetached = true
+  }
+
+  async attachAgain(): Promise<void> {
+    this.#isDetached = false
+    // Programs of an agent that has ended were never loaded by this one.
+    if (this.#pins !== undefined) {
+      this.close()
+      await this.start()
+    } else if (this.#object !== undefined) {
+      this.#failures = this.#failures.filter(({ stage }) => stage !== 'attach')
+      this.#attached = 0
+      this.#attachAll(this.#object)
+      this.#following = await this.#follow(this.#object)
     }
   }
 
@@ -94,7 +144,7 @@ export class RunningProgram {
       const { links, gone } = await before.replace(object, { maps: names })
       this.#attached = links.length
       for (const { program = '', target } of gone)
-        this.#failures.push({ program, reason: `${target} is gone` })
+        this.#failures.push({ program, stage: 'attach', reason: `${target} is gone` })
     } catch (error) {
       object.close()
       throw error
@@ -107,7 +157,7 @@ export class RunningProgram {
       this.#attachAll(object, (program) => !replaced.has(program.name))
       this.#metrics = addMetrics(object, this.spec.metrics ?? {}, this.#context)
     } catch (error) {
-      this.#failures.push({ program: '', reason: (error as Error).message })
+      this.#failures.push({ program: '', stage: 'read', reason: (error as Error).message })
     }
     older.close()
   }
@@ -117,8 +167,7 @@ export class RunningProgram {
     this.#letMetricsGo()
     for (const feed of this.#feeds.splice(0)) feed.close()
     for (const link of this.#adopted.splice(0)) link.close()
-    this.#following?.[Symbol.dispose]()
-    this.#following = undefined
+    this.#letContainersGo()
     this.#object?.close()
     this.#object = undefined
   }
@@ -153,7 +202,7 @@ export class RunningProgram {
       const refusal = program.refusal()
       if (refusal === undefined) continue
       program.autoload = false
-      this.#failures.push({ program: program.name, reason: refusal.message })
+      this.#failures.push({ program: program.name, stage: 'load', reason: refusal.message })
     }
     if (!programs.some(({ autoload, name }) => autoload || this.#pins?.isAttached(name)))
       throw new Error('this kernel accepts none of its programs')
@@ -185,13 +234,15 @@ export class RunningProgram {
       program.type.startsWith('cgroup_')
         ? program.attachCgroup(findCgroup(this.spec.cgroup))
         : program.tryAttach()
+    const fail = (reason: string): void =>
+      void this.#failures.push({ program: program.name, stage: 'attach', reason })
     try {
       const link = this.#pins === undefined ? attach() : this.#pins.replace(program, attach)
       if (link !== undefined) this.#attached++
-      else this.#failures.push({ program: program.name, reason: `SEC("${program.section}") names no hook` })
+      else fail(`SEC("${program.section}") names no hook`)
     } catch (error) {
       if (!(error instanceof BpfError)) throw error
-      this.#failures.push({ program: program.name, reason: error.message })
+      fail(error.message)
     }
   }
 
@@ -217,6 +268,11 @@ export class RunningProgram {
   #releaseReader(map: string): ReturnType<EventFeed['release']> | undefined {
     const at = this.#feeds.findIndex(({ config }) => config.map === map)
     return at < 0 ? undefined : this.#feeds.splice(at, 1)[0]!.release()
+  }
+
+  #letContainersGo(): void {
+    this.#following?.[Symbol.dispose]()
+    this.#following = undefined
   }
 
   #letMetricsGo(): void {

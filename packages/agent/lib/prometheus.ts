@@ -56,7 +56,10 @@ function headOf({ name, description, kind }: MetricReading, format: Format): str
 }
 
 /** A function that writes the lines of a series. Only OpenMetrics has exemplars. */
-function linesOf({ name, kind, boundaries, hasSum }: MetricReading, format: Format): (series: Series) => string {
+function linesOf(
+  { name, kind, boundaries, hasSum }: MetricReading,
+  format: Format,
+): (series: Series) => string {
   const sample = sampleName(name, kind)
   const noted = (exemplar: Exemplar | undefined): string =>
     exemplar === undefined || format !== 'openMetrics' || kind === 'gauge' ? '' : exemplarText(exemplar)

@@ -1,16 +1,16 @@
 // What the agent measures about itself and its BPF programs.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { BpfMetrics, Metric, MetricReading, Series } from '@libbpf-node/otel'
-import { enableStats } from 'libbpf-node'
-import type { OutputName } from './config/types.js'
-import type { Output } from './outputs/output.js'
+import { stages } from './health.js'
+import type { Outputs } from './outputs/outputs.js'
 import type { RunningProgram } from './program.js'
+import type { Shedding } from './shedding.js'
 
 interface Observed {
   programs(): Iterable<RunningProgram>
-  readonly delivered: ReadonlyMap<OutputName, { readonly sent: number; readonly dropped: number }>
-  readonly outputs: ReadonlyMap<OutputName, Output>
-  readonly withProgramStats: boolean
+  readonly outputs: Outputs
+  readonly withProgramStats: () => boolean
+  readonly shedding: Shedding
 }
 
 type Point = readonly [labels: Series['labels'], value: number]
@@ -19,16 +19,12 @@ type Point = readonly [labels: Series['labels'], value: number]
 export function selfMetrics(metrics: BpfMetrics, observed: Observed): () => void {
   const delay = monitorEventLoopDelay({ resolution: 100 })
   delay.enable()
-  const stats = observed.withProgramStats ? enableStats() : undefined
   for (const metric of describe(observed, delay)) metrics.add(metric)
-  return () => {
-    delay.disable()
-    stats?.close()
-  }
+  return () => delay.disable()
 }
 
 function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoopDelay>): Generator<Metric> {
-  const { delivered } = observed
+  const { outputs } = observed
   const programs = (): RunningProgram[] => [...observed.programs()]
   const prefix = 'libbpf_node_agent'
   yield own('counter', `${prefix}_lost_records_total`, 'Records that were lost because a ring was full', () =>
@@ -41,16 +37,35 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
     () => programs().map((program) => [{ program: program.spec.name }, Number(program.lostByKill)]),
   )
   yield own('counter', `${prefix}_events_total`, 'Events that were given to an output', () =>
-    [...delivered].map(([output, { sent }]) => [{ output }, sent]),
+    outputs.delivered.map(({ output, sent }) => [{ output }, sent]),
   )
   yield own('counter', `${prefix}_dropped_events_total`, 'Events that an output had no room for', () =>
-    [...delivered].map(([output, { dropped }]) => [{ output }, dropped]),
+    outputs.delivered.map(({ output, dropped }) => [{ output }, dropped]),
   )
   yield own('counter', `${prefix}_failed_events_total`, 'Events that the receiver did not take', () =>
-    [...observed.outputs].map(([output, { failed = 0 }]) => [{ output }, failed]),
+    outputs.delivered.map(({ output, failed }) => [{ output }, failed]),
   )
-  yield own('gauge', `${prefix}_program_failures`, 'BPF programs that are not attached', () =>
-    programs().map((program) => [{ program: program.spec.name }, program.health.failures.length]),
+  yield own('gauge', `${prefix}_program_failures`, 'BPF programs that are not attached, by what failed', () =>
+    programs().flatMap(({ name, health: { failures } }) =>
+      stages.map(
+        (stage): Point => [
+          { program: name, stage },
+          failures.filter((failure) => failure.stage === stage).length,
+        ],
+      ),
+    ),
+  )
+  yield own(
+    'gauge',
+    `${prefix}_sample_ratio`,
+    'The share of its events that a program looks at: less than 1 if a limit was reached, 0 if it is detached',
+    () => programs().map((program) => [{ program: program.name }, observed.shedding.ratioOf(program)]),
+  )
+  yield own(
+    'counter',
+    `${prefix}_sheddings_total`,
+    'How often less was looked at because of the limits',
+    () => [[{}, observed.shedding.steps]],
   )
   yield own('gauge', `${prefix}_followed_probes`, 'Probes that are attached in containers', () =>
     programs().flatMap(({ spec, followed }): Point[] =>
@@ -75,12 +90,11 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
     },
   )
   const stats = (read: (info: { runTimeNs: bigint; runCount: bigint }) => number) => (): Point[] =>
-    programs().flatMap(({ spec, object }) =>
+    (observed.withProgramStats() ? programs() : []).flatMap(({ spec, object }) =>
       [...(object?.programs.values() ?? [])]
         .filter(({ loaded }) => loaded)
         .map((program): Point => [{ program: spec.name, bpf: program.name }, read(program.info())]),
     )
-  if (!observed.withProgramStats) return
   yield own(
     'counter',
     'bpf_program_run_seconds_total',

@@ -50,7 +50,7 @@ const longestCalm = 600
  * configuration first. When there is little load for some time, everything is taken back in the opposite order.
  */
 export class Shedding {
-  #limits: LimitsConfig
+  #limits: LimitsConfig = {}
   readonly #measure: () => Load
   readonly #programs: () => readonly Sheddable[]
   readonly #log: Logger
@@ -62,26 +62,39 @@ export class Shedding {
   /** Grows when something had to be detached again. */
   #patience = 1
   #timer: NodeJS.Timeout | undefined
-  #isBusy = false
+  #looking: Promise<void> | undefined
   /** How often the agent began to report less. */
   steps = 0
 
-  constructor(limits: LimitsConfig, measure: () => Load, programs: () => readonly Sheddable[], log: Logger) {
-    this.#limits = limits
+  constructor(measure: () => Load, programs: () => readonly Sheddable[], log: Logger) {
     this.#measure = measure
     this.#programs = programs
     this.#log = log
   }
 
-  start(): void {
-    const { interval = defaultInterval } = this.#limits
+  /** Sets the limits. Without one, everything is taken back. */
+  async limit(limits: LimitsConfig): Promise<void> {
+    await this.stop()
+    this.#limits = limits
+    const { cpu, memory, interval = defaultInterval } = limits
+    if (cpu === undefined && memory === undefined) {
+      while (this.#detached.length > 0) await this.#attachLast()
+      this.#sample(0)
+      return
+    }
     // What happened before does not count.
     this.#measure()
-    this.#timer = setInterval(() => void this.look(), interval * 1000).unref()
+    this.#timer = setInterval(() => {
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined
+      })
+    }, interval * 1000).unref()
   }
 
-  stop(): void {
+  /** Looks no more, until there are limits again. */
+  async stop(): Promise<void> {
     clearInterval(this.#timer)
+    await this.#looking
   }
 
   get shed(): Shed | undefined {
@@ -102,28 +115,18 @@ export class Shedding {
     if (program.canSample) program.setSample(2 ** this.#halvings)
   }
 
-  /** Measures, and acts if it must. Does nothing while it is still acting. */
-  async look(): Promise<void> {
-    if (this.#isBusy) return
-    this.#isBusy = true
+  /** Measures, and acts if it must. */
+  async #look(): Promise<void> {
     try {
       await this.#act(this.#measure())
     } catch (error) {
       this.#log.error({ err: error }, 'shedding')
-    } finally {
-      this.#isBusy = false
     }
   }
 
-  /** Takes everything back. */
-  async end(): Promise<void> {
-    this.stop()
-    while (this.#detached.length > 0) await this.#attachLast()
-    this.#sample(0)
-  }
-
   async #act(load: Load): Promise<void> {
-    const { cpu: most = Number.POSITIVE_INFINITY, memory: mostMemory = Number.POSITIVE_INFINITY } = this.#limits
+    const { cpu: most = Number.POSITIVE_INFINITY, memory: mostMemory = Number.POSITIVE_INFINITY } =
+      this.#limits
     const cpu = load.cpu / most
     const memory = load.memory / mostMemory
     const before = this.shed

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { useTracefs } from '../../../test/helpers/privileged.js'
 import { Folder, RunningAgent } from './helpers/agent.js'
@@ -182,6 +182,79 @@ outputs: { stdout: }
     const last = Math.max(...numbers)
     expect(new Set(numbers).size).toBeGreaterThan(last - 3)
     expect(numbers.length).toBeGreaterThan(last)
+  })
+
+  it('changes its address, its outputs and its user without losing an event', async () => {
+    folder.write(
+      'counted.bpf.ts',
+      `
+import { array, rawTp, ringbuf, type u64 } from 'libbpf-node/kernel'
+interface Event { number: u64 }
+export const count = array<u64>(1)
+export const events = ringbuf<Event>(65536, { countLost: true })
+export const onExec = rawTp('sched_process_exec', (task) => {
+  if (task.comm !== 'agent-load') return 0
+  const now = count.get(0)
+  if (!now) return 0
+  events.emit({ number: now.value })
+  count.add(0, 1)
+  return 0
+})
+export const license = 'GPL'
+`,
+    )
+    const configWith = (listen: string, file: string, more = ''): string => `
+listen: ${listen}
+${more}
+programs:
+  - file: counted.bpf.ts
+    metrics: { counters: [{ name: counted_total, help: Programs, map: count }] }
+    events: [{ map: events, type: Event }]
+outputs: { file: { path: ${folder.path}/${file} } }
+`
+    let reloads = 0
+    const reload = async (text: string): Promise<void> => {
+      configure(text)
+      agent!.child.kill('SIGHUP')
+      reloads++
+      const isDone = () => agent!.log.split('"msg":"reloaded"').length > reloads
+      await agent!.until('it has reloaded', isDone)
+    }
+    const numbers = (file: string): number[] =>
+      readFileSync(`${folder.path}/${file}`, 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => (JSON.parse(line) as { number: number }).number)
+    copyFileSync('/bin/true', `${folder.path}/agent-load`)
+    // The other user reads the configuration, too.
+    chmodSync(folder.path, 0o755)
+    await start(configWith('127.0.0.1:0', 'a.jsonl'))
+    const before = agent!.address
+    const load = spawn('sh', ['-c', `while :; do ${folder.path}/agent-load; sleep 0.005; done`])
+    try {
+      await agent!.until('events come', () => numbers('a.jsonl').length > 0)
+      await reload(configWith('localhost:0', 'b.jsonl'))
+      agent!.address = [...agent!.log.matchAll(/"address":"([^"]+)"/g)].at(-1)![1]!
+      expect(agent!.address).not.toBe(before)
+      await expect(fetch(`http://${before}/healthz`)).rejects.toThrow()
+      await agent!.until('events come', () => numbers('b.jsonl').length > 0)
+      // What cannot be opened leaves the old one in place, and the rest changes.
+      await reload(configWith('localhost:0', 'missing/c.jsonl', 'user: 65534'))
+      expect(agent!.log).toContain('"option":"outputs"')
+      expect(readFileSync(`/proc/${agent!.child.pid}/status`, 'utf8')).toMatch(/^Uid:\t65534\t/m)
+      await reload(configWith('localhost:0', 'b.jsonl', 'user: 65533'))
+      expect(agent!.log).toContain('"option":"user","msg":"cannot change while the agent runs: restart it"')
+    } finally {
+      const ended = new Promise((resolve) => load.once('close', resolve))
+      load.kill('SIGKILL')
+      await ended
+    }
+    const total = async () => (await agent!.metrics()).get('counted_total')!
+    const found = () => [...numbers('a.jsonl'), ...numbers('b.jsonl')]
+    await agent!.until('everything is there', async () => found().length >= (await total()))
+    expect(found()).toEqual(found().map((_, i) => i))
+    const sent = 'libbpf_node_agent_events_total{output="file"}'
+    expect((await agent!.metrics()).get(sent)).toBe(found().length)
   })
 
   it('drops its privileges', async () => {

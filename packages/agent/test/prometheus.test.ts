@@ -1,4 +1,4 @@
-import { type Metric, BpfMetrics, type Series } from '@libbpf-node/otel'
+import { BpfMetrics, type Metric, type Series } from '@libbpf-node/otel'
 import { describe, expect, it } from 'vitest'
 import { until } from '../../../test/helpers/until.js'
 import { Health } from '../lib/health.js'
@@ -81,9 +81,7 @@ took_seconds_count 1
       '# TYPE tcp_calls counter',
     ])
     expect(lines).toContain('tcp_calls_total 1152921504606847000 # {pid="7"} 1')
-    expect(lines).toContain(
-      'took_seconds_bucket{op="read",le="0.5"} 3 # {trace_id="abc"} 0.3 1700000000.123',
-    )
+    expect(lines).toContain('took_seconds_bucket{op="read",le="0.5"} 3 # {trace_id="abc"} 0.3 1700000000.123')
     expect(lines.slice(-2)).toEqual(['# EOF', ''])
   })
 
@@ -121,8 +119,8 @@ took_seconds_count 1
       )
       const calls = 'tcp_calls_total{http_status="200"}'
       await until('it has scraped', async () => (await prometheus.query(calls)).length > 0, { seconds: 30 })
-      const [{ metric }] = (await prometheus.query(calls)) as [{ metric: Record<string, string> }]
-      expect(metric).toMatchObject({ path: 'C:\\a"b\nc', ok: 'true' })
+      const [found] = await prometheus.query(calls)
+      expect(found!.metric).toMatchObject({ path: 'C:\\a"b\nc', ok: 'true' })
       expect((await prometheus.query('level{a="2"}'))[0]!.value[1]).toBe('+Inf')
       expect(await prometheus.exemplars('took_seconds_bucket', at)).toMatchObject([
         { labels: { trace_id: 'abc' }, value: '0.3' },

@@ -121,7 +121,10 @@ export class SeriesTable {
       series.changedIn = this.#reading
       series.changedAt = this.#now
       const found = exemplar?.()
-      if (found !== undefined) (series.exemplars ??= [])[found.slot] = found.exemplar
+      if (found !== undefined) {
+        series.exemplars ??= []
+        series.exemplars[found.slot] = found.exemplar
+      }
     }
     const { isCumulative } = this.#options
     for (let i = 0; i < last.length; i++) {
@@ -188,7 +191,8 @@ export class SeriesTable {
 
   /** Those without keys first, and then those that have not changed for the longest time. */
   #findIdle(): OwnSeries[] {
-    const age = ({ keys, endedAt, changedAt }: OwnSeries): number => (keys === 0 ? endedAt - this.#now : changedAt)
+    const age = ({ keys, endedAt, changedAt }: OwnSeries): number =>
+      keys === 0 ? endedAt - this.#now : changedAt
     return [...this.#series.values()]
       .filter(({ keys, changedAt }) => keys === 0 || this.#now - changedAt >= idleAfter)
       .sort((a, b) => age(b) - age(a))

@@ -159,7 +159,10 @@ describe('BpfMetrics', () => {
     const metric = metrics.gauge({ name: 'open', map: counts, labels: (pid) => ({ pid }), maxSeries: 1 })
     const readAt = async (minutes: number) =>
       Object.fromEntries(
-        [...(await metric.read(minutes * 60_000)).series].map(({ labels, values }) => [labels.pid, values[0]]),
+        [...(await metric.read(minutes * 60_000)).series].map(({ labels, values }) => [
+          labels.pid,
+          values[0],
+        ]),
       )
     expect(await readAt(0)).toEqual({ 1: 10 })
     counts.set(2, 5n)
@@ -182,7 +185,11 @@ describe('BpfMetrics', () => {
     })
     const exemplars = async () => [...(await metrics.read()).metrics[0]!.series][0]!.exemplars
     const found = await exemplars()
-    expect(found).toMatchObject([{ labels: { pid: 1 }, value: 0 }, undefined, { labels: { pid: 3 }, value: 120 }])
+    expect(found).toMatchObject([
+      { labels: { pid: 1 }, value: 0 },
+      undefined,
+      { labels: { pid: 3 }, value: 120 },
+    ])
     expect(Math.abs(Date.now() - found![0]!.time!)).toBeLessThan(60_000)
     expect(asked).toBe(2)
     slots.set(2, 2n)

@@ -12,6 +12,7 @@ export interface AgentConfig {
   resource?: Record<string, string>
   programs: ProgramConfig[]
   outputs?: OutputsConfig
+  limits?: LimitsConfig
   self?: SelfConfig
 }
 
@@ -36,6 +37,18 @@ export interface KubeletConfig {
   insecure?: boolean
 }
 
+/** What the agent and its programs may take. Above it, they report less. */
+export interface LimitsConfig {
+  /** Cores, such as 0.3. */
+  cpu?: number
+  /** Bytes of the agent's resident memory. */
+  memory?: number
+  /** Seconds between two looks. */
+  interval?: number
+  /** Seconds of little load after which they report more again. */
+  calm?: number
+}
+
 export interface SelfConfig {
   /** Whether the kernel measures how long each program runs. It costs some nanoseconds for each run. */
   program_stats?: boolean
@@ -53,6 +66,8 @@ export interface ProgramConfig {
   cgroup?: string
   /** Attaches uprobes and static probes in containers. */
   follow?: FollowConfig | null
+  /** Whether it may be sampled or detached when a limit is reached. */
+  shed?: boolean
   metrics?: MetricsConfig
   events?: EventsConfig[]
 }
@@ -78,6 +93,18 @@ interface MetricConfig {
   labels?: LabelConfig[]
   max_series?: number
   stale_after?: number
+  exemplar?: ExemplarConfig
+}
+
+/** What a program notes about one of the things that an entry counts. */
+export interface ExemplarConfig {
+  /** The member of the value that has it: a struct. */
+  member: string
+  /** The member of that struct that is the value. */
+  value: string
+  /** The member that says when it happened, as bpf_ktime_get_ns() tells it. */
+  time: string
+  labels: LabelConfig[]
 }
 
 export interface NumberConfig extends MetricConfig {

@@ -7,12 +7,14 @@ const mostWaiting = 1 << 22
 /** A JSON object in a line for each event. */
 export class StdoutOutput implements Output {
   #isGone = false
+  readonly #onError: (error: Error) => void
 
   constructor(report: (reason: string) => void) {
-    process.stdout.on('error', (error) => {
+    this.#onError = (error) => {
       if (!this.#isGone) report(`stdout: events cannot be written any more: ${error.message}`)
       this.#isGone = true
-    })
+    }
+    process.stdout.on('error', this.#onError)
   }
 
   write(event: AgentEvent): boolean {
@@ -24,5 +26,6 @@ export class StdoutOutput implements Output {
 
   async close(): Promise<void> {
     if (!this.#isGone && process.stdout.writableLength > 0) await once(process.stdout, 'drain')
+    process.stdout.off('error', this.#onError)
   }
 }

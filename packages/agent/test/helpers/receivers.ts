@@ -86,7 +86,9 @@ export class Prometheus extends Receiver {
     const response = await fetch(
       `${this.address}/api/v1/query_exemplars?query=${encodeURIComponent(question)}&${range}`,
     )
-    type Answer = { data: { exemplars: { labels: Record<string, string>; value: string; timestamp: number }[] }[] }
+    type Answer = {
+      data: { exemplars: { labels: Record<string, string>; value: string; timestamp: number }[] }[]
+    }
     return ((await response.json()) as Answer).data.flatMap(({ exemplars }) => exemplars)
   }
 
