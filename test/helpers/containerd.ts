@@ -128,6 +128,19 @@ BinaryName = "${tools}/sbin/runc"
     return id
   }
 
+  /** The profile that containers with these capabilities get by default. */
+  seccompProfile(capabilities: readonly string[]): unknown {
+    const ctr = (...args: string[]): string =>
+      execFileSync(`${tools}/bin/ctr`, ['-a', this.socket, '-n', 'k8s.io', 'containers', ...args], {
+        encoding: 'utf8',
+      })
+    const added = capabilities.flatMap((name) => ['--cap-add', name])
+    ctr('create', '--seccomp', ...added, image, 'profile')
+    const { Spec } = JSON.parse(ctr('info', 'profile')) as { Spec: { linux: { seccomp: unknown } } }
+    ctr('delete', 'profile')
+    return Spec.linux.seccomp
+  }
+
   /** Ends and removes all pods. */
   async removeAll(): Promise<void> {
     for (const pod of this.#pods.splice(0)) {
