@@ -44,7 +44,10 @@ function compare(name) {
   const c = BpfObject.open(`dist/examples/${name}/${name}.bpf.o`)
   const loaded = [own, c].every(loads)
   const rows = [...own.programs.values()].map((program) => {
-    const twin = c.program(program.name)
+    // Functions of struct_ops have the name of their struct in front.
+    const twin = c.program(
+      [...c.programs.keys()].find((name) => program.name === name || program.name.endsWith(`_${name}`)),
+    )
     return {
       name: own.programs.size === 1 ? name : `${name}: ${program.name}`,
       ours: program.instructions.length / 8,

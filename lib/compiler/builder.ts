@@ -84,18 +84,35 @@ export abstract class Builder {
   }
 
   #scratch: number | undefined
+  #dynptr: number | undefined
+  /** Bytes of stack that are not given back. */
+  #kept = 0
 
   /** Eight bytes on the stack for a value that is read from there at once. */
   scratchSlot(): number {
-    this.#scratch ??= this.newSlot(8)
+    this.#scratch ??= this.#keptSlot(8)
     return this.#scratch
+  }
+
+  /** Room for a dynptr, in which the verifier wants nothing else. */
+  dynptrSlot(): number {
+    this.#dynptr ??= this.#keptSlot(16)
+    return this.#dynptr
+  }
+
+  #keptSlot(size: number): number {
+    // Nor what another part of the function had there before.
+    this.#stack = this.#most
+    const slot = this.newSlot(size)
+    this.#kept = this.#stack
+    return slot
   }
 
   /** Does something, and gives back the stack that was needed for it. */
   protected within<T>(what: () => T): T {
     const stack = this.#stack
     const result = what()
-    this.#stack = Math.max(stack, -(this.#scratch ?? 0))
+    this.#stack = Math.max(stack, this.#kept)
     return result
   }
 

@@ -2,7 +2,7 @@
 import type { BtfFuncProto, BtfMember } from '../btf/types.js'
 import { functionBehind, opsRecord, structOpsNames } from './hooks/struct-ops.js'
 import type { KernelRecord, KernelTypes } from './kernel-types.js'
-import { isSize } from './kfuncs.js'
+import { isContext, isSize } from './kfuncs.js'
 import type { ModuleProgram } from './module.js'
 
 /** The interfaces of language/kernel.ts that hooks are added to. */
@@ -232,12 +232,14 @@ class Declarations {
     this.#reached(returnTypeId)
     return () => {
       const named = params.flatMap(({ name, typeId }, i) => {
-        if (isSize(this.#kernel, prototype, i)) return []
+        if (isSize(this.#kernel, prototype, i) || isContext(this.#kernel, prototype, i)) return []
         const isPointer = btf.resolve(typeId).kind === 'ptr'
         return [`${tupleName(name, i)}: ${isPointer ? 'unknown' : this.#type(typeId)}`]
       })
-      const result = this.#type(returnTypeId)
-      return `(${named.join(', ')}) => ${result}${btf.resolve(returnTypeId).kind === 'ptr' ? ' | null' : ''}`
+      const returned = btf.resolve(returnTypeId)
+      const to = returned.kind === 'ptr' ? btf.resolve(returned.typeId) : undefined
+      const result = to?.kind === 'int' ? `{ value: ${this.#type(to.id)} }` : this.#type(returnTypeId)
+      return `(${named.join(', ')}) => ${result}${to === undefined ? '' : ' | null'}`
     }
   }
 

@@ -2,6 +2,7 @@
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
+import { dynptrMethods, hasDynptr } from './dynptrs.js'
 import { callHelper, helperNamed } from './helpers/call.js'
 import { isIterator, iteratorMethods } from './hooks/iterators.js'
 import { actions } from './hooks/returns.js'
@@ -232,6 +233,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (object.kind === 'context' && isIterator(object))
       return iteratorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
+    if (object.kind === 'context' && hasDynptr(object)) return dynptrMethods(this, object, name, node, scope)
     if (object.kind === 'place' && isOpaque(object.type))
       return opaqueMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object, name, node, scope)

@@ -3,7 +3,7 @@ import { pointer, voidType } from '../asm/c-types.js'
 import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
-import { expectOwnConstant, expectReturned } from './hooks/returns.js'
+import { expectOwnConstant, expectReturned, passingOf } from './hooks/returns.js'
 import { opsResult } from './hooks/struct-ops.js'
 import type { Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
@@ -48,6 +48,11 @@ export abstract class CallCompiler extends LoopCompiler {
     node: Located,
     isMutable: boolean,
   ): Value
+  override get leaving(): string {
+    if (this.returns === undefined) return `return ${passingOf(this)}`
+    return this.returns.type === undefined ? 'return' : 'return 0'
+  }
+
   /** A compiler for another function of the same program. */
   protected abstract another(): CallCompiler
 

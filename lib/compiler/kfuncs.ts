@@ -73,6 +73,8 @@ export function callKfunc(
       return { kind: 'void' }
     case 'ptr': {
       const record = kernel.btf.resolve(type.typeId)
+      if (record.kind === 'int')
+        return { kind: 'pointer', reg, type: integerOf(record.size, record.signed), shared: false }
       if (record.kind !== 'struct' && record.kind !== 'union')
         return compiler.source.fail(node, `${name} returns a pointer that programs cannot use yet`)
       const owed = owedBy(name)
@@ -90,6 +92,15 @@ export function callKfunc(
     default:
       return compiler.source.fail(node, `${name} returns something that programs cannot use`)
   }
+}
+
+/** A function that the compiler calls by itself. */
+export function kfuncNamed(
+  compiler: ExpressionCompiler,
+  name: string,
+  node: ast.Node,
+): { name: string; type: c.PrototypeType } {
+  return { name, type: typeOf(compiler.kernel, prototypeOf(compiler, name, node)) }
 }
 
 function prototypeOf({ kernel, source }: ExpressionCompiler, name: string, node: ast.Node): BtfFuncProto {
@@ -113,7 +124,7 @@ export function isSize({ btf }: KernelTypes, { params }: BtfFuncProto, index: nu
 }
 
 /** Whether a parameter is the program's context. Newer kernels have it where older ones have none. */
-function isContext({ btf }: KernelTypes, { params }: BtfFuncProto, index: number): boolean {
+export function isContext({ btf }: KernelTypes, { params }: BtfFuncProto, index: number): boolean {
   const { name, typeId } = params[index]!
   const type = btf.resolve(typeId)
   return name === 'ctx' && type.kind === 'ptr' && btf.resolve(type.typeId).kind === 'void'

@@ -35,6 +35,8 @@ export abstract class MemberCompiler extends KernelMemory {
   protected whereNull: { readonly label: string; used: boolean } | undefined
 
   abstract expression(node: ast.Expression, scope: Scope): Value
+  /** How a program is left that has nothing to do, for hints. */
+  abstract get leaving(): string
 
   /** The value of an expression that is read: what is in memory is loaded. */
   rvalue(node: ast.Expression, scope: Scope): Value {
@@ -300,8 +302,8 @@ export abstract class MemberCompiler extends KernelMemory {
       node,
       `${name === undefined ? 'this' : `'${name}'`} may be null here`,
       name === undefined
-        ? 'Give it a name first, and compare that: if (!value) return 0.'
-        : `Compare it first: if (!${name}) return 0.`,
+        ? `Give it a name first, and compare that: if (!value) ${this.leaving}.`
+        : `Compare it first: if (!${name}) ${this.leaving}.`,
     )
   }
 }

@@ -80,7 +80,7 @@ function copied(compiler: ExpressionCompiler, from: Operand): Reg {
   return d
 }
 
-function typeOf(compiler: ExpressionCompiler, node: ast.CallExpression, example: string): Type {
+export function typeOf(compiler: ExpressionCompiler, node: ast.CallExpression, example: string): Type {
   const given =
     node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
   if (given === undefined)
@@ -89,7 +89,7 @@ function typeOf(compiler: ExpressionCompiler, node: ast.CallExpression, example:
 }
 
 /** A constant offset, or a register with one. */
-function offsetOf(
+export function offsetOf(
   compiler: ExpressionCompiler,
   node: ast.Expression | undefined,
   call: ast.Node,

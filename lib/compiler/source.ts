@@ -24,7 +24,8 @@ export class CompileError extends Error {
 
   constructor(place: Place, width: number, reason: string, hint?: string) {
     const { file, line, column, text } = place
-    const caret = `${' '.repeat(column - 1)}${'^'.repeat(Math.max(1, Math.min(width, text.length - column + 1)))}`
+    const before = text.slice(0, column - 1).replace(/[^\t]/g, ' ')
+    const caret = `${before}${'^'.repeat(Math.max(1, Math.min(width, text.length - column + 1)))}`
     super(
       `${file}:${line}:${column}: ${reason}\n\n  ${text}\n  ${caret}${hint === undefined ? '' : `\n  ${hint}`}`,
     )
@@ -56,12 +57,18 @@ export class Source {
     }
     const start = starts[low]!
     const end = this.text.indexOf('\n', start)
-    const text = this.text.slice(start, end < 0 ? undefined : end)
+    const text = this.text.slice(start, end < 0 ? undefined : end).replace(/\r$/, '')
     return { file: this.file, line: low + 1, column: offset - start + 1, text }
   }
 
   fail(node: Located, reason: string, hint?: string): never {
     const start = node.start ?? 0
-    throw new CompileError(this.place(start), (node.end ?? start + 1) - start, reason, hint)
+    throw new CompileError(this.place(start), (node.end ?? start + 1) - start, inSingular(reason), hint)
   }
 }
+
+/** One argument is not '1 arguments'. */
+const inSingular = (reason: string): string =>
+  reason
+    .replace(/\b1 (argument|byte|element|parameter|round|value)s\b/g, '1 $1')
+    .replace(/\b1 are (given|wanted)\b/, '1 is $1')

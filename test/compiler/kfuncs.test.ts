@@ -52,7 +52,7 @@ describe('kfunc', () => {
       "this kernel has no function 'bpf_task_aquire' | Did you mean 'bpf_task_acquire'?",
     )
     expect(mistake('kfunc.bpf_task_acquire(); return 0')).toBe(
-      'bpf_task_acquire has 1 arguments, and 0 are given | They are p.',
+      'bpf_task_acquire has 1 argument, and 0 are given | They are p.',
     )
     expect(
       mistake(

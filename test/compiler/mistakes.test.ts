@@ -123,7 +123,7 @@ const bodies: [string, string, string][] = [
   [
     'too many arguments',
     'const x = bpf.ktimeGetNs(1)\nreturn 0',
-    '11:11 ktimeGetNs has 0 arguments, and 1 are given',
+    '11:11 ktimeGetNs has 0 arguments, and 1 is given',
   ],
   [
     'a name that does not exist',
@@ -176,7 +176,7 @@ const bodies: [string, string, string][] = [
     'const x: u23 = 1\nreturn 0',
     "11:10 there is no type 'u23' | Did you mean 'u32'?",
   ],
-  ['too few arguments of a function', 'total = twice()\nreturn 0', "11:9 'twice' has 1 parameters"],
+  ['too few arguments of a function', 'total = twice()\nreturn 0', "11:9 'twice' has 1 parameter"],
   [
     'a struct that is used as a number',
     'total = task\nreturn 0',
@@ -280,7 +280,7 @@ describe('a mistake in a program', () => {
     [
       'a packet that was not compared',
       'interface E { type: be16 }\nexport const p = xdp((packet) => {\n  const e = packet.read<E>(12)\n  return e.type === 0x800 ? XDP.PASS : XDP.DROP\n})',
-      "4:10 'e' may be null here | Compare it first: if (!e) return 0.",
+      "4:10 'e' may be null here | Compare it first: if (!e) return XDP.PASS.",
     ],
     [
       'an action that does not exist',
@@ -302,6 +302,16 @@ describe('a mistake in a program', () => {
     const text = 'export const p = syscall(() => {\n  return nothing\n})'
     expect(() => compile(text, { file: 'p.bpf.ts' })).toThrow(
       "p.bpf.ts:2:10: there is no 'nothing' here\n\n    return nothing\n           ^^^^^^^",
+    )
+  })
+})
+
+describe('the place of a mistake', () => {
+  it('is shown below tabs, and on lines that end as on Windows', () => {
+    const text =
+      "export const p = syscall(() => {\r\n\t\treturn nosuch\r\n})\r\nexport const license = 'GPL'\r\n"
+    expect(() => compile(text)).toThrow(
+      "program.bpf.ts:2:10: there is no 'nosuch' here\n\n  \t\treturn nosuch\n  \t\t       ^^^^^^",
     )
   })
 })

@@ -224,7 +224,7 @@ const inTracepoint: Mistake[] = [
     'events.emit(1)\nreturn 0',
     '12:13 a struct is wanted here, and this is a number | Write its members, { pid: 1 }, or name a variable that is one.',
   ],
-  ['emitting nothing', 'events.emit()\nreturn 0', '12:1 emit has 1 arguments, and 0 are given'],
+  ['emitting nothing', 'events.emit()\nreturn 0', '12:1 emit has 1 argument, and 0 are given'],
   [
     'emitting a struct of the kernel',
     'events.emit(task)\nreturn 0',
@@ -249,7 +249,7 @@ const inTracepoint: Mistake[] = [
   [
     'reserve with a size',
     'const e = events.reserve(16)\nif (!e) return 0\nevents.submit(e)\nreturn 0',
-    '12:11 reserve has 0 arguments, and 1 are given',
+    '12:11 reserve has 0 arguments, and 1 is given',
   ],
   [
     'a record that is kept in a loop',
@@ -389,7 +389,7 @@ const inTracepoint: Mistake[] = [
     '12:11 a function cannot be a value in the kernel | Call it: twice(...).',
   ],
   ['text for a number', "total = twice('a')\nreturn 0", '12:15 text can only be assigned to a char<N>'],
-  ['too many arguments for a function', 'total = twice(1, 2)\nreturn 0', "12:18 'twice' has 1 parameters"],
+  ['too many arguments for a function', 'total = twice(1, 2)\nreturn 0', "12:18 'twice' has 1 parameter"],
   [
     'an argument that may not fit',
     'total = twice(bpf.ktimeGetNs())\nreturn 0',
@@ -583,7 +583,7 @@ const inPacket: Mistake[] = [
   [
     'a packet that is read without a comparison',
     'const e = packet.read<Ethernet>(0)\nreturn e.type',
-    "13:8 'e' may be null here | Compare it first: if (!e) return 0.",
+    "13:8 'e' may be null here | Compare it first: if (!e) return XDP.PASS.",
   ],
   [
     'a packet without a type',

@@ -27,7 +27,7 @@ function setOf(key: string, ranges: string): Set<number> {
 
 /** The hook that was asked in the place of this one: the kernel answers the same for both. */
 function askedFor(hook: string): string {
-  if (/^(k|u)(ret)?(probe|syscall)|^usdt$/.test(hook)) return 'uprobe'
+  if (/^(k|u)(ret)?(probe|syscall)|^usdt/.test(hook)) return 'uprobe'
   if (hook === 'iterSleepable') return 'iter'
   if (/^(tc|netkit)/.test(hook)) return 'tcIngress'
   if (/^xdp/.test(hook)) return 'xdp'

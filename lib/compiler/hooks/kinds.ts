@@ -15,7 +15,7 @@ export type Parameters =
   | 'context'
   | 'packet'
   | 'function of a struct'
-  | 'none'
+  | 'what user space passes'
 
 export interface Hook {
   /** The section, up to what the program is attached to. */
@@ -85,6 +85,10 @@ export const hooks: Readonly<Record<string, Hook>> = {
   kretprobeMulti: at('kretprobe.multi', 'result in a register', '5.18', { ...untrusted, ...optional }),
   kprobeSession: at('kprobe.session', 'registers of a call', '6.10', { ...untrusted, ...optional }),
   uprobeSession: at('uprobe.session', 'registers of a call', '6.13', { ...untrusted, ...optional }),
+  uprobeSessionSleepable: at('uprobe.session.s', 'registers of a call', '6.13', {
+    ...untrusted,
+    ...optional,
+  }),
   uprobeMultiSleepable: at('uprobe.multi.s', 'registers of a call', '6.6', { ...untrusted, ...optional }),
   uretprobeMultiSleepable: at('uretprobe.multi.s', 'result in a register', '6.6', {
     ...untrusted,
@@ -97,6 +101,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
   uprobeMulti: at('uprobe.multi', 'registers of a call', '6.6', { ...untrusted, ...optional }),
   uretprobeMulti: at('uretprobe.multi', 'result in a register', '6.6', { ...untrusted, ...optional }),
   usdt: at('usdt', 'probe arguments', '4.3', { ...untrusted, ...optional }),
+  usdtSleepable: at('usdt.s', 'probe arguments', '6.0', { ...untrusted, ...optional }),
   perfEvent: on('perf_event', 'bpf_perf_event_data', '4.9'),
   iter: at('iter', 'iterator', '5.8'),
   xdp: packets('xdp', 'xdp_md', '4.8'),
@@ -147,7 +152,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
   cgroupGetsockopt: on('cgroup/getsockopt', 'bpf_sockopt', '5.3'),
   cgroupSetsockopt: on('cgroup/setsockopt', 'bpf_sockopt', '5.3'),
   structOps: at('struct_ops', 'function of a struct', '5.6'),
-  syscall: at('syscall', 'none', '5.14', { target: 'none' }),
+  syscall: at('syscall', 'what user space passes', '5.14', { target: 'none' }),
 }
 
 /** Whether programs may sleep, which some maps and helpers are for, and others not. */

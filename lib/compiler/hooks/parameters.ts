@@ -62,8 +62,8 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
     return d
   }
   switch (parameters) {
-    case 'none':
-      return []
+    case 'what user space passes':
+      return [{ name: 'ctx', value: (parameter) => passedContext(compiler, parameter) }]
     case 'packet':
       return [{ name: 'packet', value: () => contextOf(compiler, program, context!, edgesOf(context!)) }]
     case 'context':
@@ -141,6 +141,20 @@ function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifie
   // A bool is passed in the lowest byte, and anything may stand above it.
   const own = type.name === 'bool' ? compiler.convert(value, u8, parameter, true) : value
   return compiler.convert(own, type, parameter, true)
+}
+
+/** The struct that user space gives to `testRun`, which it gets back. */
+function passedContext(compiler: FunctionCompiler, parameter: ast.Identifier): Value {
+  const annotation = parameter.typeAnnotation
+  const type =
+    annotation?.type === 'TSTypeAnnotation' ? compiler.module.type(annotation.typeAnnotation) : undefined
+  if (type?.kind !== 'struct')
+    return compiler.source.fail(
+      parameter,
+      'the struct that user space passes needs a type',
+      `Write (${parameter.name}: Request) => ..., with an interface Request.`,
+    )
+  return { kind: 'place', base: compiler.contextFor(parameter), offset: 0, type }
 }
 
 function contextOf(

@@ -78,6 +78,7 @@ const byHook: Readonly<Record<string, Returns>> = {
   iterSleepable: numbers([0, 1], '1 asks for the same element again.'),
   kprobeSession: session,
   uprobeSession: session,
+  uprobeSessionSleepable: session,
   sockOps: numbers([0, 1]),
   // The upper bit lets a port below 1024 be bound without a capability, or says that the network is congested.
   cgroupBind4: numbers([0, 1, 2, 3], '1 allows it, and 0 refuses it.'),
@@ -113,6 +114,13 @@ interface Returning {
   readonly source: Source
   readonly program: ModuleProgram
   readonly kernel: KernelTypes
+}
+
+/** What a program returns that lets everything go on as it would without it. */
+export function passingOf({ program, kernel }: Returning): string {
+  const name = returnsOf(program, kernel)?.name
+  if (name !== undefined) return name === 'NF' ? 'NF.ACCEPT' : `${name}.PASS`
+  return /^(cgroup|lsmCgroup)/.test(program.hook) ? '1' : '0'
 }
 
 /** Refuses the constants of another hook, whose numbers mean something else here: TC.DROP is XDP.PASS. */

@@ -24,7 +24,7 @@ const kinds = { constant: 0, register: 1, memory: 2 } as const
 
 /** The maps that libbpf fills for programs at USDT probes. */
 export function probeMaps(module: Module): Record<string, MapDefinition> {
-  if (!module.programs.some(({ hook }) => hook === 'usdt')) return {}
+  if (!module.programs.some(({ hook }) => /^usdt/.test(hook))) return {}
   return {
     [specs]: { type: 'array', maxEntries: 256, keySize: 4, valueSize: specSize },
     [specIds]: { type: 'hash', maxEntries: 1024, keySize: 8, valueSize: 4 },

@@ -25,7 +25,7 @@ import type {
   Tracepoints,
 } from './kernel.js'
 import type { Ref } from './maps.js'
-import type { Frame, Incoming, Message, Packet, Readable } from './packets.js'
+import type { Filtered, Frame, Incoming, Message, Packet, Readable } from './packets.js'
 import type { Memory } from './types.js'
 import { word } from './word.js'
 
@@ -153,6 +153,8 @@ export const kretprobeMulti: OptionalCall = word('kretprobeMulti')
 export const kprobeSession: OptionalSession = word('kprobeSession')
 /** The same for functions of a program or library: `'/usr/bin/node:uv_*'`. (Linux 6.13) */
 export const uprobeSession: OptionalSession = word('uprobeSession')
+/** The same as `uprobeSession`, in a program that may sleep. (Linux 6.13) */
+export const uprobeSessionSleepable: OptionalSession = word('uprobeSessionSleepable')
 /** Runs when a process calls the kernel, with the arguments of the system call: `ksyscall('openat', ...)`. (Linux 4.17) */
 export const ksyscall: Call = word('ksyscall')
 /** Runs when a system call returns, with its result. (Linux 4.17) */
@@ -175,6 +177,8 @@ export const uprobeMultiSleepable: OptionalCall = word('uprobeMultiSleepable')
 export const uretprobeMultiSleepable: OptionalCall = word('uretprobeMultiSleepable')
 /** Runs at a probe that a program or library has built in: `usdt('/usr/bin/node:node:http__client__request', ...)`. (Linux 4.3) */
 export const usdt: OptionalCall = word('usdt')
+/** The same as `usdt`, in a program that may sleep. (Linux 6.0) */
+export const usdtSleepable: OptionalCall = word('usdtSleepable')
 /** Runs when a performance counter overflows or a timer ticks. (Linux 4.9) */
 export const perfEvent: Free<PerfSample> = word('perfEvent')
 /**
@@ -234,7 +238,7 @@ export const skMsg: Asks<Message> = word('skMsg')
 /** Chooses the socket of a new connection. (Linux 5.9) */
 export const skLookup: Asks<SocketLookup> = word('skLookup')
 /** Runs on packets at a hook of the netfilter: `NF.ACCEPT`. (Linux 6.4) */
-export const netfilter: Asks<NetfilterContext> = word('netfilter')
+export const netfilter: Asks<NetfilterContext & Filtered> = word('netfilter')
 
 /** Runs at events of the TCP connections of a cgroup. (Linux 4.13) */
 export const sockOps: Asks<SocketOps & Readable> = word('sockOps')
@@ -300,8 +304,11 @@ export const cgroupSetsockopt: Asks<SocketOption & Readable> = word('cgroupSetso
  */
 export const structOps: <N extends NameIn<StructOps>>(struct: N, members: OpsMembers<N>) => Program =
   word('structOps')
-/** Runs when user space says so, by `testRun`. (Linux 5.14) */
-export const syscall: (program: () => number) => Program = word('syscall')
+/**
+ * Runs when user space says so, by `testRun`. The parameter is the struct that `testRun` gets as its `context`, and
+ * gives back as the program leaves it: `syscall((request: Request) => ...)`. (Linux 5.14)
+ */
+export const syscall: <T extends object>(program: (context: T) => number) => Program = word('syscall')
 
 /** What an XDP program returns. */
 export const XDP = { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 } as const

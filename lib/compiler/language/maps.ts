@@ -47,7 +47,7 @@ export interface HashMap<K, V> extends AnyMap {
   /** Returns whether the key existed. */
   delete(key: K): boolean
   /** Calls a function for each element, until it returns 1. Returns how many there were. (Linux 5.13) */
-  forEach(each: (key: Ref<K>, value: Ref<V>) => number): s64
+  forEach(each: (key: Ref<K>, value: Ref<V>) => number | undefined): s64
 }
 
 export interface PerCpuMap<K, V> extends HashMap<K, V> {
@@ -82,7 +82,7 @@ export interface UserRingBufferMap<T> extends AnyMap {
    * Calls a function for each record that user space has submitted, until it returns 1. A record that is shorter than its
    * type is null. Returns how many records there were, or a negative error.
    */
-  drain(each: (record: T | null) => number): s64
+  drain(each: (record: T | null) => number | undefined): s64
 }
 
 export interface QueueMap<V> extends AnyMap {
@@ -157,7 +157,7 @@ export interface CgroupArray extends AnyMap {
 /** A timer in the value of a map. (Linux 5.15) */
 export interface timer {
   /** Calls a function after so many nanoseconds. Returns whether the timer runs. */
-  start(nanoseconds: number, then: (key: never, value: never) => number): boolean
+  start(nanoseconds: number, then: (key: never, value: never) => number | undefined): boolean
   /** Returns 1 if it was running, 0 if not, or a negative error. */
   cancel(): s32
 }

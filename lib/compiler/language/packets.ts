@@ -27,6 +27,12 @@ export interface Copyable {
   store(offset: number, value: Memory): number
 }
 
+/** The packet of a netfilter program. */
+export interface Filtered {
+  /** A copy of a struct in the packet, which begins with its IP header. It is null if the packet ends before the struct does. */
+  load<T>(offset: number): Ref<T> | null
+}
+
 /** The packet that a program sees, with the members of its context. */
 export interface Packet extends Readable, Copyable, SkBuff {
   /** How many bytes can be read in place. */

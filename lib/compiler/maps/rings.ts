@@ -176,7 +176,7 @@ function giveBack({ compiler, map: { map }, name, args, scope }: MapCall): Value
     return compiler.source.fail(
       node,
       `'${node.name}' may be null here`,
-      `Compare it first: if (!${node.name}) return 0.`,
+      `Compare it first: if (!${node.name}) ${compiler.leaving}.`,
     )
   }
   const helper = name === 'submit' ? 'ringbuf_submit' : 'ringbuf_discard'

@@ -84,7 +84,7 @@ describe('a reference', () => {
     ],
     [
       'const sk = bpf.skLookupTcp(t, -1, 0); return sk.family',
-      "'sk' may be null here | Compare it first: if (!sk) return 0.",
+      "'sk' may be null here | Compare it first: if (!sk) return TC.PASS.",
     ],
     [
       'const sk = bpf.skLookupTcp(t, -1, 0); if (!sk) return 0; bpf.skRelease(sk); return sk.family === 2 ? 1 : 0',

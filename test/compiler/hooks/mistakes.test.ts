@@ -33,14 +33,26 @@ describe('a mistake in a hook', () => {
       'export const p = kprobe(() => 0)',
       'the first argument of kprobe is the name of what it is attached to',
     ],
-    ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameters: ctx"],
+    ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameter: ctx"],
+    [
+      'export const p = syscall((ctx) => 0)',
+      'the struct that user space passes needs a type | Write (ctx: Request) => ..., with an interface Request.',
+    ],
+    [
+      'interface A { x: be16 }\nexport const p = netfilter((ctx) => { const a = ctx.read<A>(0); return 1 })',
+      "a netfilter program has no function 'read' for the packet | Copy from it: ctx.load<Ipv4>(0). It begins with the IP header.",
+    ],
+    [
+      'interface A { x: be16 }\nexport const p = netfilter((ctx) => { const a = ctx.load<A>(0); return a.x === 1 ? 1 : 0 })',
+      "'a' may be null here | Compare it first: if (!a) return NF.ACCEPT.",
+    ],
     [
       'export const p = cgroupConnect4((ctx) => ctx.user_prot === 1 ? 1 : 0)',
       "struct bpf_sock_addr has no member 'user_prot' | Did you mean 'user_port'?",
     ],
     [
       'export const p = cgroupConnect4((ctx) => ctx.sk.family === 2 ? 1 : 0)',
-      'this may be null here | Give it a name first, and compare that: if (!value) return 0.',
+      'this may be null here | Give it a name first, and compare that: if (!value) return 1.',
     ],
     [
       'export const p = cgroupConnect4((ctx) => { ctx.user_port = 70000; return 1 })',

@@ -95,6 +95,27 @@ describe('uprobe and uretprobe', () => {
     expect(object.data).toMatchObject({ begun: 2n, ended: 1n })
   })
 
+  requiresKernel('6.13', 'are one program that may sleep, and keeps a number for the return', () => {
+    using object = load(`
+      export let kept = data<u64>(0)
+      export let read = data<u32>(7)
+      export const both = uprobeSessionSleepable('${process.execPath}:uv_os_getprio*', (who: u32, priority) => {
+        const cookie = kfunc.bpf_session_cookie()
+        if (!cookie) return 0
+        if (kfunc.bpf_session_is_return()) {
+          kept = cookie.value
+          return 0
+        }
+        cookie.value = who
+        read = bpf.copyFromUser<u32>(priority) + 1
+        return 0
+      })`)
+    object.attach()
+    getPriority(process.pid)
+    expect(object.data).toMatchObject({ kept: BigInt(process.pid), read: expect.any(Number) })
+    expect((object.data as { read: number }).read).not.toBe(7)
+  })
+
   it('are attached by user space if they name no function', () => {
     using object = load(`
       export let calls = data<u64>(0)
@@ -125,6 +146,24 @@ describe('usdt', () => {
       { number: -41n, text: 'apples' },
       { number: -42n, text: 'apples' },
     ])
+  })
+
+  requiresKernel('6.0', 'may sleep, to read memory of the process', () => {
+    using object = load(`
+      interface Sold { number: s64; first: u8 }
+      export const sold = ringbuf<Sold>(4096)
+      export const onSold = usdtSleepable((number: s64, text) => {
+        sold.emit({ number, first: bpf.copyFromUser<u8>(text) })
+        return 0
+      })`)
+    using _link = object.program('onSold').attachUsdt(program(), 'shop', 'sold')
+    using ring = object.ringBuffer<{ number: bigint; first: number }>('sold', 'Sold')
+    const seen: unknown[] = []
+    ring.on((event) => void seen.push(event))
+    execFileSync(program())
+    ring.consume()
+    expect(seen[0]).toEqual({ number: -40n, first: 97 })
+    expect(seen).toHaveLength(3)
   })
 
   requiresKernel('5.15', 'is attached to the probe that it names', () => {
@@ -288,6 +327,32 @@ describe('probes of kernel functions', () => {
     expect(dataOf(object).calls).toBeGreaterThan(0n)
     expect(dataOf(object).results).toBeGreaterThan(0n)
   })
+
+  requiresFeature(
+    'fprobe',
+    'kprobeSession is one program for the call and the return, and keeps a number between them',
+    () => {
+      using object = load(`
+        export let begun = data<u64>(0)
+        export let ended = data<u64>(0)
+        export const both = kprobeSession('do_sys_openat*', (folder) => {
+          const cookie = kfunc.bpf_session_cookie()
+          if (!cookie) return 0
+          if (kfunc.bpf_session_is_return()) {
+            if (cookie.value === 77) ended += 1
+            return 0
+          }
+          cookie.value = 77
+          begun += 1
+          return 0
+        })`)
+      object.attach()
+      closeSync(openSync('/etc/hostname', 'r'))
+      expect(dataOf(object).begun).toBeGreaterThan(0n)
+      expect(dataOf(object).ended).toBeGreaterThan(0n)
+    },
+    '6.10',
+  )
 
   requiresFeature('trampolines', 'fentry and fexit have the arguments and the result', () => {
     using object = load(`
