@@ -67,7 +67,9 @@ export function whyNoBinary(binary: string, log = ''): string | undefined {
         ? `libbpf did not accept ${found}: it searches fewer folders, and programs must be executable (not on a noexec mount); give the full path`
         : undefined
     }
-    return `no program or library of that name is on ${isLibrary(binary) ? 'the library path' : 'PATH'}`
+    return isLibrary(binary)
+      ? 'no program or library of that name is on the library path'
+      : 'no program or library of that name is on PATH; libraries are named as in libc.so.6'
   }
   const [file = ''] = binary.split('!/')
   return isReadable(file) ? undefined : `${file} does not exist or cannot be read`

@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { jsonReplacer } from '../btf/json.js'
+import { didYouMean } from '../errors/nearest.js'
 import { wantsColor } from '../pictures/style.js'
 import { UsageError, visible } from './command.js'
 
@@ -30,7 +31,12 @@ export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
     const parsed = parseArgs({ args: protectedArgs, options, allowPositionals: true })
     return { ...parsed, positionals: parsed.positionals.map((word) => word.replace(/^\0/, '')) }
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    // Node adds how to pass an argument that begins like an option, which nobody wants here.
+    const { code, message } = error as NodeJS.ErrnoException
+    const [, option] = (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && /'(--?[^']+)'/.exec(message)) || []
+    if (option === undefined) throw new UsageError(message)
+    const known = Object.keys(options).map((name) => `--${name}`)
+    throw new UsageError(`unknown option '${option}'${didYouMean(option, known)}`)
   }
 }
 

@@ -51,6 +51,8 @@ ${questionHelp}`,
       },
       shown,
     )
+    if (!user && answer.kernelProblem !== undefined)
+      say(`libbpf-node stacks: functions of the kernel have no names: ${answer.kernelProblem}`)
     sayLost('stacks', answer.lost, moreKeys)
     if (answer.lostStacks > 0)
       say(

@@ -20,7 +20,8 @@ ${questionHelp}`,
     const { asked, shown } = question
     using events = await trace<unknown>(probe, expression, asked)
     const { length } = events.probes
-    say(`libbpf-node trace: attached to ${length} ${length === 1 ? 'probe' : 'probes'}; press Ctrl-C to stop`)
+    const ends = shown.seconds === 0 ? '' : '; press Ctrl-C to stop'
+    say(`libbpf-node trace: attached to ${length} ${length === 1 ? 'probe' : 'probes'}${ends}`)
     await follow('trace', shown, events, events, printEvent(values.json))
     return exitCodes.ok
   },

@@ -2,12 +2,14 @@ import type { BpfMap } from '../maps/map.js'
 import { sumValues } from '../maps/per-cpu.js'
 import type { BpfObject } from '../objects/object.js'
 import { bar } from '../pictures/bars.js'
+import { TraceError } from './error.js'
 import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
 import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
 import {
   type Body,
+  expectOptions,
   type Opened,
   openSession,
   type ProbeNames,
@@ -161,18 +163,24 @@ interface Question<K> {
   /** The statement for a hit. @param key - of the map @param value - the number that is asked for */
   readonly update: (key: string, value: string) => string
   readonly maps: (isGrouped: boolean) => AggregateMaps<K>
+  /** Whether it is about a number, which is so by default. */
+  readonly hasValue?: boolean
 }
 
 async function aggregate<K>(
   probes: ProbeNames,
-  { declarations, update, maps }: Question<K>,
-  { by, value, maxKeys = 10_240, ...options }: GroupOptions<K> & { value?: Code },
+  { declarations, update, maps, hasValue = true }: Question<K>,
+  given: GroupOptions<K> & { value?: Code },
 ): Promise<Aggregate<K>> {
+  expectOptions(given, hasValue ? '{ value: (r) => r.retval }' : '{ by: (r) => r.comm }')
+  const { by, value, maxKeys = 10_240, ...options } = given
+  if (hasValue && value === undefined)
+    throw new TraceError('the number is missing: { value: (r) => r.retval }')
   expectMaxKeys(maxKeys)
   const isGrouped = by !== undefined
   const body: Body = (text) => {
     const key = isGrouped ? text(by as Code).expression() : undefined
-    const number = value === undefined ? undefined : text(value).expression()
+    const number = value === undefined ? undefined : text(value).number()
     return `${key?.before ?? ''}
 ${number?.before ?? ''}
 ${number === undefined ? '' : `const value = s64(${number.text})`}
@@ -199,7 +207,8 @@ export function count<K = undefined>(
   probes: ProbeNames,
   options: GroupOptions<K> = {},
 ): Promise<Aggregate<K>> {
-  return aggregate(probes, { ...summed('counts'), update: (key) => orLost(`counts.add(${key}, 1)`) }, options)
+  const update = (key: string): string => orLost(`counts.add(${key}, 1)`)
+  return aggregate(probes, { ...summed('counts'), update, hasValue: false }, options)
 }
 
 /** Adds up a number at each hit. */

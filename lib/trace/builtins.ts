@@ -8,6 +8,7 @@ import {
   isSystemCall,
   iteratorMembers,
   type Probe,
+  recordedNames,
   resultCast,
   systemCallArguments,
 } from './probes.js'
@@ -95,6 +96,15 @@ export class Builtins {
       .flatMap(({ name }) => [`const iter_${name} = ctx.${name}`, `if (!iter_${name}) return 0`])
   }
 
+  /** The names of the arguments, as far as they are known. */
+  get argumentNames(): readonly string[] {
+    const { hook } = this.#probe
+    if (hook === 'tracepoint') return recordedNames(this.#probe)
+    if (/^(u(ret)?probe|usdt|profile|interval|perf|watchpoint|begin|end)$/.test(hook)) return []
+    if (hook === 'iter') return iteratorMembers(this.#probe).map(({ name }) => name)
+    return argumentNames(this.#probe) ?? []
+  }
+
   /** The name of the probe, if the program is for this one only. */
   get ownName(): string | undefined {
     return this.#session.isShared ? undefined : this.#probe.name
@@ -110,6 +120,8 @@ export class Builtins {
     }
     if (name === 'retval') return { text: this.#result(path.length > 1), steps: 1 }
     if (name === 'probe') return { text: this.#name(), steps: 1 }
+    if (name === 'comm' && member !== undefined)
+      throw new TraceError(`comm is text, which has no ${member} in the kernel`)
     if (name === 'elapsed') return { text: `(bpf.ktimeGetNs() - ${this.#session.began}n)`, steps: 1 }
     const index = /^arg(\d)$/.exec(name)
     if (index) return { text: this.#byIndex(Number(index[1]), path.length > 1), steps: 1 }
@@ -145,7 +157,12 @@ export class Builtins {
     }
     if (hook === 'tracepoint') {
       this.#parameters = 1
-      if (!isSystemCall(this.#probe)) return `ctx.${name}`
+      if (!isSystemCall(this.#probe)) {
+        const names = recordedNames(this.#probe)
+        // `ent` is what all of them begin with. Where tracefs cannot be read, the compiler says what is missing.
+        if (names.length > 0 && name !== 'ent') indexOf(name, names, probe)
+        return `ctx.${name}`
+      }
       return `ctx.args[${indexOf(name, systemCallArguments(this.#probe), probe)}]`
     }
     if (hook === 'uprobe' || hook === 'usdt') {

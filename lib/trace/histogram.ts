@@ -2,11 +2,12 @@ import type { BpfMap } from '../maps/map.js'
 import { sumValues } from '../maps/per-cpu.js'
 import { type Bucket, histogram, linearBuckets, log2Buckets } from '../pictures/histogram.js'
 import { type DrawingStyle, describeKey, type GroupOptions, keyText, type ValueOptions } from './aggregate.js'
+import { TraceError } from './error.js'
 import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
 import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
-import { filtered, type Opened, openSession, type ProbeNames, Session } from './session.js'
+import { expectOptions, filtered, type Opened, openSession, type ProbeNames, Session } from './session.js'
 import type { ProbeRecord } from './words.js'
 
 /** How values are sorted into slots, and what the slots are. */
@@ -166,8 +167,11 @@ export const slotKey = (by: string | undefined): string =>
 async function histogramOf<K>(
   probes: ProbeNames,
   slots: Slots,
-  { by, value, maxKeys = 10_240, ...options }: ValueOptions<K>,
+  given: ValueOptions<K>,
 ): Promise<Histogram<K>> {
+  expectOptions(given, '{ value: (r) => r.retval }')
+  const { by, value, maxKeys = 10_240, ...options } = given
+  if (value === undefined) throw new TraceError('the number is missing: { value: (r) => r.retval }')
   expectMaxKeys(maxKeys)
   const opened = await openSession(
     `export const slots = percpuHash<unknown, u64>(${by === undefined ? slots.count : maxKeys})${slots.code}\n${countsLosses}`,
@@ -176,7 +180,7 @@ async function histogramOf<K>(
         probes,
         body: (text) => {
           const key = by === undefined ? undefined : text(by as Code).expression()
-          const number = text(value as Code).expression()
+          const number = text(value as Code).number()
           return `${key?.before ?? ''}
 ${number.before}
 const value = s64(${number.text})
@@ -207,6 +211,7 @@ export async function lhist<K = undefined>(
   probes: ProbeNames,
   options: ValueOptions<K> & LinearOptions,
 ): Promise<Histogram<K>> {
+  expectOptions(options, '{ value: (r) => r.retval, min: 0, max: 1000, step: 100 }')
   return histogramOf(probes, linear(options), options)
 }
 

@@ -9,6 +9,7 @@ import {
   childrenOf,
   type FunctionNode,
   forEachNode,
+  noPrintf,
   type ParsedCode,
   withoutParentheses,
 } from './nodes.js'
@@ -63,6 +64,7 @@ export class KernelText {
   readonly #tables: Tables
   readonly #function: FunctionNode
   readonly #names: Names
+  readonly #isExpression: boolean
 
   constructor(
     { text, node, isExpression }: ParsedCode,
@@ -75,6 +77,7 @@ export class KernelText {
     this.#tables = tables
     this.#text = text
     this.#function = node
+    this.#isExpression = isExpression
     if (instrumented.test(text)) {
       throw new TraceError(
         'the function was instrumented by a coverage tool, and the kernel cannot count its lines: give its text as a string, or exclude the file from coverage',
@@ -139,8 +142,37 @@ export class KernelText {
     return before === '' ? text : `${before}\n${text}`
   }
 
+  /** The function as a number. */
+  number(): KernelExpression {
+    const value = this.expression()
+    const { body } = this.#function
+    const last = body.type === 'BlockStatement' ? body.body.at(-1) : undefined
+    const node = last?.type === 'ReturnStatement' ? last.argument! : (body as ast.Expression)
+    if (this.#isText(node)) throw new TraceError(`${this.#textOf(node)} is text, and not a number`)
+    return value
+  }
+
+  #textOf({ start, end }: ast.Node): string {
+    return this.#text.slice(start!, end!)
+  }
+
+  /** Whether a node is known to be text. */
+  #isText(node: ast.Node): boolean {
+    const inner = withoutParentheses(node as ast.Expression)
+    return (
+      inner.type === 'StringLiteral' ||
+      inner.type === 'TemplateLiteral' ||
+      this.#textLength(inner) !== undefined
+    )
+  }
+
   #value(node: ast.Expression): KernelExpression {
     const inner = withoutParentheses(node)
+    if (inner.type === 'ArrayExpression') {
+      throw new TraceError(
+        `the values that belong together have names: write { name: value } instead of ${this.#textOf(inner)}`,
+      )
+    }
     return { ...this.#rewritten(inner), isObject: inner.type === 'ObjectExpression' }
   }
 
@@ -188,9 +220,7 @@ export class KernelText {
       case 'TemplateLiteral': {
         const [only] = node.quasis
         if (node.expressions.length === 0) return replace(JSON.stringify(only!.value.cooked))
-        throw new TraceError(
-          'text cannot be put together in the kernel: return its parts, such as { comm, pid }, and join them here',
-        )
+        throw notPutTogether()
       }
       case 'BinaryExpression':
         return this.#comparison(node, hoist)
@@ -204,6 +234,7 @@ export class KernelText {
 
   /** Text is compared in a variable of its own. */
   #comparison(node: ast.BinaryExpression, hoist: (line: string) => void): Edit[] {
+    if (node.operator === '+' && (this.#isText(node.left) || this.#isText(node.right))) throw notPutTogether()
     if (!/^[!=]==?$/.test(node.operator)) return []
     const sides = [node.left, node.right].map((side) => withoutParentheses(side as ast.Expression))
     for (const side of sides) {
@@ -340,8 +371,14 @@ export class KernelText {
     const word = wordNamed(name)
     if (word !== undefined) return words[word]
     if (name === 'undefined') return undefined
+    if (name === 'printf' || name === 'print') throw new TraceError(noPrintf)
+    if (this.#builtins.argumentNames.includes(name))
+      throw new TraceError(`'${name}' is an argument of the probe: write args.${name}`)
+    const otherwise = this.#isExpression
+      ? `Text is written in quotes: '${name}'`
+      : 'If the code was minified or bundled, give the function as a string'
     throw new TraceError(
-      `'${name}' only exists in user space: pass its value as { constants: { ${name} } }. If the code was minified or bundled, give the function as a string`,
+      `'${name}' only exists in user space: pass its value as { constants: { ${name} } }. ${otherwise}`,
     )
   }
 
@@ -356,6 +393,11 @@ export class KernelText {
     return own
   }
 }
+
+const notPutTogether = (): TraceError =>
+  new TraceError(
+    'text cannot be put together in the kernel: return its parts, such as { comm, pid }, and join them here',
+  )
 
 const argumentNumbers = Array.from({ length: 10 }, (_, i) => `arg${i}`)
 

@@ -43,8 +43,15 @@ export function parseCode(code: Code): ParsedCode {
       failure ??= error
     }
   }
+  // What people write who come from bpftrace.
+  if (/\w->\w/.test(source))
+    throw new TraceError(`members stand behind a dot, as in args.filename: ${source}`)
+  if (/\bprintf\s*\(/.test(source)) throw new TraceError(noPrintf)
   throw failure
 }
+
+export const noPrintf =
+  "there is no printf in the kernel: write the values, such as 'comm, pid', and format them in JavaScript"
 
 function functionIn(statement: ast.Statement | undefined): FunctionNode | undefined {
   if (statement?.type !== 'ExpressionStatement') return undefined

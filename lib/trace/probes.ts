@@ -129,10 +129,24 @@ function parse(name: string): Probe[] {
   if (hook === undefined && rest.length === 1) return tracepoints(first, rest[0]!)
   const isFunction = hook !== undefined && !/^(tracepoint|begin|end|usdt|u(ret)?probe)$/.test(hook)
   if (isFunction && rest.length === 1) return targets(hook, first, rest[0]!)
-  const hint = hook === undefined ? didYouMean(first, Object.keys(kinds)) : ''
+  if (hook === 'uprobe' || hook === 'uretprobe')
+    throw new TraceError(`'${name}' is not a probe: write ${first}:FILE:FUNCTION`)
+  if (hook === 'usdt') throw new TraceError(`'${name}' is not a probe: write ${first}:FILE:PROVIDER:NAME`)
+  const hint = hook === undefined ? hintFor(first, rest) : ''
   throw new TraceError(
     `'${name}' is not a probe${hint}; probes are named like tracepoint:sched:sched_switch, rawtracepoint:sched_switch, kprobe:vfs_read, fentry:vfs_read, uprobe:/bin/bash:readline, profile:hz:99, interval:s:1 or software:faults:100`,
   )
+}
+
+/** What was meant by a name without a kind: a tracepoint or a function of that name, or another kind. */
+function hintFor(first: string, rest: readonly string[]): string {
+  if (rest.length > 0 || !/^\w+$/.test(first)) return didYouMean(first, Object.keys(kinds))
+  const folder = eventsFolder()
+  const categories = folder === undefined ? [] : foldersIn(folder)
+  const category = categories.find((category) => foldersIn(`${folder}/${category}`).includes(first))
+  if (category !== undefined) return `; did you mean '${category}:${first}'?`
+  if (kernelTypes().function(first) !== undefined) return `; did you mean 'kprobe:${first}'?`
+  return didYouMean(first, Object.keys(kinds))
 }
 
 /** `profile:hz:99` on all CPUs, and `interval:s:1` on one. */
@@ -292,7 +306,8 @@ function matcherOf(glob: string): (name: string) => boolean {
 }
 
 /** What the function of a probe takes and returns. `undefined` if it has no types. */
-function prototypeOf({ hook, target }: Probe): BtfFuncProto | undefined {
+function prototypeOf(probe: Probe): BtfFuncProto | undefined {
+  const { hook, target } = probe
   const types = kernelTypes()
   return hook === 'rawTp' || hook === 'tpBtf'
     ? types.tracepoint(target)
@@ -344,6 +359,12 @@ export function isRawTracepoint({ hook, target }: Probe): boolean {
   const [category, event = ''] = target.split('/')
   return hook === 'tracepoint' && category !== 'syscalls' && kernelTypes().tracepoint(event) !== undefined
 }
+
+/** What a tracepoint records, by its format in tracefs; for a system call, its arguments. */
+export const recordedNames = (probe: Probe): readonly string[] =>
+  isSystemCall(probe)
+    ? systemCallArguments(probe)
+    : (fieldsOf(`${eventsFolder()}/${probe.target}`)?.map(({ name }) => name) ?? [])
 
 /** The arguments of a system call by its tracepoint, such as `dfd, filename, flags, mode` of sys_enter_openat. */
 export function systemCallArguments({ target }: Probe): readonly string[] {

@@ -177,6 +177,12 @@ export async function openSession(
   }
 }
 
+/** Refuses what is no object of options: `count(probe, (r) => r.comm)` would count all together. */
+export function expectOptions(options: unknown, example: string): void {
+  if (typeof options !== 'object' || options === null)
+    throw new TraceError(`the options are an object, such as ${example}`)
+}
+
 /** Statements that go on only if a function is true. */
 export function filtered(code: KernelText): string {
   const { before, text, isObject } = code.expression()

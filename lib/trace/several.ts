@@ -54,6 +54,11 @@ export class SharedSession<T extends SharedTables, E> extends Session {
     this.#events = hasEvents ? new Trace<E>(opened) : undefined
   }
 
+  /** Whether a function returns something. */
+  get hasEvents(): boolean {
+    return this.#events !== undefined
+  }
+
   /** What the functions return. @throws TraceError if none of them returns anything */
   get events(): Trace<E> {
     if (this.#events === undefined) throw new TraceError('no function of this session returns an event')

@@ -8,7 +8,7 @@ import { type EveryOptions, every } from './every.js'
 import type { Code } from './kernel-text.js'
 import { clearMap, countsLosses, expectMaxKeys, lostIn, orLost } from './losses.js'
 import { plain } from './plain.js'
-import { type Opened, openSession, type ProbeNames, Session } from './session.js'
+import { expectOptions, type Opened, openSession, type ProbeNames, Session } from './session.js'
 import type { ProbeRecord } from './words.js'
 
 export interface StackOptions<K> extends GroupOptions<K> {
@@ -106,6 +106,11 @@ export class Stacks<K> extends Session {
     )
   }
 
+  /** Why functions of the kernel have no names; `undefined` if they have. */
+  get kernelProblem(): string | undefined {
+    return this.#symbols.kernelProblem
+  }
+
   /** Whether something was left out. */
   get isFull(): boolean {
     return this.lost > 0 || this.lostStacks > 0
@@ -176,6 +181,7 @@ export async function stacks<K = undefined>(
   probes: ProbeNames,
   options: StackOptions<K> = {},
 ): Promise<Stacks<K>> {
+  expectOptions(options, '{ by: (r) => r.comm }')
   const { by, value, kernel = true, user = true, maxKeys = 65_536, maxStacks = 32_768, ...rest } = options
   expectMaxKeys(maxKeys)
   expectMaxKeys(maxStacks)
@@ -191,7 +197,7 @@ ${countsLosses}`,
         probes,
         body: (text) => {
           const group = by === undefined ? undefined : text(by as Code).expression()
-          const number = value === undefined ? undefined : text(value as Code).expression()
+          const number = value === undefined ? undefined : text(value as Code).number()
           const key = [
             'pid: u32(bpf.getCurrentPidTgid() >>> 32)',
             `started: ${user ? 'bpf.getCurrentTask().group_leader.start_boottime' : 'u64(0)'}`,

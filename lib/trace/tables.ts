@@ -1,7 +1,7 @@
 // Maps that the functions of a session share.
 import type { HashMap } from '../compiler/language/maps.js'
 import type { BpfMap } from '../maps/map.js'
-import { Aggregate, countsIn, countsNamed } from './aggregate.js'
+import { Aggregate, countsIn, countsNamed, describeKey } from './aggregate.js'
 import { Histogram, powersOfTwo, slotKey, units } from './histogram.js'
 import type { TableWords } from './kernel-text.js'
 import { expectMaxKeys, orLost } from './losses.js'
@@ -56,6 +56,14 @@ export class Table<K, V> extends Session {
 
   toJSON(): [K, V][] {
     return this.entries()
+  }
+
+  /** A line for each key, or for the first `count`. */
+  override toString(count?: number): string {
+    return this.entries()
+      .slice(0, count)
+      .map(([key, value]) => `${describeKey(key)}: ${describeKey(value)}`)
+      .join('\n')
   }
 }
 

@@ -124,6 +124,18 @@ describe('commands that ask the kernel a question', () => {
     expect(stdout).toContain('a\\x1b[2Jb')
   })
 
+  it('evaluate a line with several tables', async () => {
+    const line = `session({ runs: counter(), seen: table() }, [['iter:task', (r, { runs, seen }) => {
+      runs.add(r.args.task.comm)
+      seen.set(r.args.task.pid, 1)
+      if (r.args.task.pid === ${process.pid}) return r.args.task.pid
+    }]])`
+    const { stdout, status } = await libbpfNode(['run', '-e', line, '-s', '0.3'])
+    expect(status).toBe(0)
+    expect(stdout).toMatch(new RegExp(`^${process.pid}\nruns:\n *\\d+ \\S+ .*\n`))
+    expect(stdout).toMatch(new RegExp(`\n\nseen:\n(.*\n)*${process.pid}: 1\n`))
+  })
+
   it('evaluate a line', async () => {
     const line = "sum('raw_syscalls:sys_exit', { value: (r) => 2, by: 'pid' })"
     const { stdout, status } = await libbpfNode(['run', '-e', line, '-s', '0.3', '--json'])
@@ -145,6 +157,8 @@ describe('commands that ask the kernel a question', () => {
     [['hist', 'begin', '--value', '1', '--heat-map', '--json'], '--heat-map cannot be used with --json'],
     [['stacks', 'begin', '--kernel', '--user'], '--kernel and --user cannot be used together'],
     [['avg', 'begin'], '--value missing'],
+    [['count', 'begin', '--secnds', '1'], "unknown option '--secnds'; did you mean '--seconds'?"],
+    [['count', 'begin', '--max-keys', '1.5'], '--max-keys 1.5: expected a whole number up to'],
   ])('refuse %j', async (args, message) => {
     const { status, stderr } = await libbpfNode(args)
     expect(status).toBe(2)
@@ -154,6 +168,8 @@ describe('commands that ask the kernel a question', () => {
   it.each([
     [['run', '-e', '1 +'], 'Unexpected token'],
     [['run', '-e', '1'], 'the line has to end in a question'],
+    [['run', '-e', 'counts(1)'], "counts is not defined; did you mean 'count'"],
+    [['count', 'uprobe:libc:malloc'], 'libraries are named as in libc.so.6'],
     [['count', 'rt:sched_swich'], "this kernel has no tracepoint 'sched_swich'"],
     [['count', 'software:fault:1'], "'software:fault:1' is no counter; did you mean 'faults'?"],
     [['count', 'software:faults:x'], 'behind the counter stands how many make a hit'],

@@ -127,6 +127,33 @@ describe('trace', () => {
     ['an async function', 'rt:sched_switch', async () => 1, /is not async/],
     ['text that is no TypeScript', 'rt:sched_switch', 'pid +', /Unexpected token/],
     ['nothing in particular', 'rt:sched_switch', (r: unknown) => r, /take what you need: comm, pid/],
+    ['a tracepoint without its category', 'sched_switch', 'pid', /did you mean 'sched:sched_switch'\?/],
+    ['a function without its kind', 'vfs_read', 'pid', /did you mean 'kprobe:vfs_read'\?/],
+    ['half a uprobe', 'uprobe:/bin/true', 'pid', /is not a probe: write uprobe:FILE:FUNCTION/],
+    [
+      'an argument without args',
+      't:sched:sched_switch',
+      'prev_comm',
+      /'prev_comm' is an argument of the probe: write args.prev_comm/,
+    ],
+    [
+      'what a tracepoint does not record',
+      't:syscalls:sys_exit_read',
+      'args.retval',
+      /has no argument 'retval'; it has .*ret/,
+    ],
+    ['text without quotes', 'rt:sched_switch', 'comm === bash', /Text is written in quotes: 'bash'/],
+    [
+      'a list',
+      'rt:sched_switch',
+      (r: { comm: string }) => [r.comm],
+      /write { name: value } instead of \[r.comm\]/,
+    ],
+    ['text that is put together', 'rt:sched_switch', '"a" + comm', /cannot be put together in the kernel/],
+    ['the length of text', 'rt:sched_switch', 'comm.length', /comm is text, which has no length/],
+    ['arrows', 't:sched:sched_switch', 'args->prev_comm', /members stand behind a dot, as in args.filename/],
+    ['printf', 'rt:sched_switch', 'printf("%s", comm)', /there is no printf in the kernel/],
+    ['a block with printf', 'rt:sched_switch', '{ printf("x"); }', /there is no printf in the kernel/],
     ['a constant that is none', 'rt:sched_switch', 'self.pid', /'self' only exists in user space/],
   ])('refuses %s', async (_, probe, code, message) => {
     await expect(trace(probe, code as string)).rejects.toThrow(message)
@@ -178,6 +205,14 @@ describe('what is counted in the kernel', () => {
     expect(calls.rows()).toEqual([])
     readPieces(33, 4)
     expect(calls.rows()).toEqual([{ key: undefined, value: 4 }])
+  })
+
+  it('refuses what is no object of options, and text as a number', async () => {
+    const by = ((r: { comm: string }) => r.comm) as object
+    await expect(count('rt:sched_switch', by)).rejects.toThrow('such as { by: (r) => r.comm }')
+    await expect(hist(reads, by as { value: string })).rejects.toThrow('such as { value: (r) => r.retval }')
+    await expect(sum(reads, {} as { value: string })).rejects.toThrow('the number is missing')
+    await expect(hist(reads, { value: 'comm' })).rejects.toThrow('comm is text, and not a number')
   })
 
   it('has one row for each name', async () => {
