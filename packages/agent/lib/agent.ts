@@ -135,7 +135,10 @@ export class Agent {
     for (const [name, program] of this.#programs) {
       const spec = wanted.get(name)
       if (spec !== undefined) {
-        if (!isDeepStrictEqual(spec, program.spec)) await this.#change(program, spec)
+        if (isDeepStrictEqual(spec, program.spec)) continue
+        // Without privileges, nothing could take its place.
+        if (this.#isPrivileged) await this.#change(program, spec)
+        else this.#log.error({ program: name }, 'cannot change without privileges: restart the agent')
         continue
       }
       program.close()

@@ -7,6 +7,7 @@ import { EventFeed } from './event-feed.js'
 import { Following, isFollowing } from './following.js'
 import { setGlobals } from './globals.js'
 import type { Failure, ProgramHealth } from './health.js'
+import { type Fill, fillOf } from './map-pressure.js'
 import { addMetrics } from './measuring.js'
 import { Pins } from './pins.js'
 import { findCgroup } from './places.js'
@@ -53,6 +54,11 @@ export class RunningProgram implements Sheddable {
 
   get name(): string {
     return this.spec.name
+  }
+
+  /** How full its maps are. */
+  async fill(): Promise<Fill[]> {
+    return this.#object === undefined ? [] : fillOf(this.#object.maps.values(), this.#metrics)
   }
 
   /** Records that were lost because a ring was full. */

@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { BpfMetrics, Metric, MetricReading, Series } from '@libbpf-node/otel'
 import { stages } from './health.js'
+import type { Fill } from './map-pressure.js'
 import type { Outputs } from './outputs/outputs.js'
 import type { RunningProgram } from './program.js'
 import type { Shedding } from './shedding.js'
@@ -89,6 +90,25 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
       return [[{}, Number.isFinite(p99) ? p99 : 0]]
     },
   )
+  const fills = (read: (fill: Fill) => number) => async (): Promise<Point[]> => {
+    const points: Point[] = []
+    for (const program of programs())
+      for (const fill of await program.fill())
+        points.push([{ program: program.name, map: fill.map }, read(fill)])
+    return points
+  }
+  yield own(
+    'gauge',
+    'bpf_map_entries',
+    'Entries of a map',
+    fills(({ entries }) => entries),
+  )
+  yield own(
+    'gauge',
+    'bpf_map_max_entries',
+    'Entries that a map has room for',
+    fills(({ maxEntries }) => maxEntries),
+  )
   const stats = (read: (info: { runTimeNs: bigint; runCount: bigint }) => number) => (): Point[] =>
     (observed.withProgramStats() ? programs() : []).flatMap(({ spec, object }) =>
       [...(object?.programs.values() ?? [])]
@@ -113,13 +133,13 @@ function own(
   kind: 'counter' | 'gauge',
   name: string,
   description: string,
-  points: () => readonly Point[],
+  points: () => readonly Point[] | Promise<readonly Point[]>,
 ): Metric {
   const about = { name, description, unit: '', kind, boundaries: [], hasSum: false } as const
   return {
     ...about,
     async read(): Promise<MetricReading> {
-      const series = points().map(([labels, value]) => ({ labels, values: [value] }))
+      const series = (await points()).map(([labels, value]) => ({ labels, values: [value] }))
       return { ...about, series }
     },
   }
