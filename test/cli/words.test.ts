@@ -1,16 +1,18 @@
 // bpftool's words, for those who know them.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BpfMap, BpfObject, querySockmap } from 'libbpf-node'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { loadOnly } from '../attach/surroundings.js'
-import { libbpfNode } from '../codegen/helper.js'
+import { cli, libbpfNode } from '../codegen/helper.js'
 import { bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
 import { requiresKernel } from '../helpers/kernel.js'
 import { load, objectPath } from '../helpers/objects.js'
 import { useBpffs } from '../helpers/privileged.js'
+import { until } from '../helpers/until.js'
 
 const bpffs = useBpffs()
 const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
@@ -73,6 +75,41 @@ describe('libbpf-node map', () => {
     using hash = BpfMap.create({ type: 'hash', keySize: 4, valueSize: 4, maxEntries: 2 })
     expect(await refusal('map', 'pop', String(hash.id))).toContain('of type hash, and not a queue or a stack')
     expect(await refusal('map', 'event_pipe', String(hash.id))).toContain('and not a perf_event_array')
+  })
+})
+
+describe('libbpf-node map event_pipe', () => {
+  it('prints the records of a perf event array until it is stopped', async () => {
+    using object = load('events-perf')
+    const child = spawn(process.execPath, [
+      cli,
+      'map',
+      'event_pipe',
+      'id',
+      String(object.map('events').id),
+      '-j',
+    ])
+    const closed = once(child, 'close')
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+    try {
+      await until('a record was printed', () => {
+        object.program('produce').testRunSync()
+        return output.includes('\n')
+      })
+      child.kill('SIGINT')
+      expect(await closed).toEqual([0, null])
+      const [first] = output.split('\n').map((line) => line && JSON.parse(line))
+      // What follows the number and the CPU, and no padding.
+      expect(first).toEqual({
+        cpu: expect.any(Number),
+        data: expect.stringMatching(/0102030405060708090a0b0c/),
+      })
+    } finally {
+      child.kill('SIGKILL')
+    }
   })
 })
 
