@@ -121,7 +121,7 @@ function unregister(reference: Reference): number {
   for (const link of links) detachLink(link.id, pins.get(link.id) ?? [])
   if (links.length === 0) {
     using map = openAnyMap({ by: 'id', id })
-    if (!map.delete(0)) throw new Failed(`'${name}' is not registered`)
+    if (!map.raw.delete(new Uint8Array(4))) throw new Failed(`'${name}' is not registered`)
   }
   return exitCodes.ok
 }

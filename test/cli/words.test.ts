@@ -1,10 +1,11 @@
 // bpftool's words, for those who know them.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BpfMap, BpfObject, querySockmap } from 'libbpf-node'
+import { compileC } from 'libbpf-node/c'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { loadOnly } from '../attach/surroundings.js'
 import { cli, libbpfNode } from '../codegen/helper.js'
@@ -188,6 +189,18 @@ describe('libbpf-node struct_ops', () => {
       { value: { data: { name: /./ } } },
     ])
     await run('struct_ops', 'unregister', id)
+    expect(congestionControls()).not.toContain('libbpf_slow')
+  })
+
+  requiresKernel('5.6', 'registers and unregisters what needs no link', async () => {
+    const source = readFileSync(new URL('../bpf/congestion.bpf.c', import.meta.url), 'utf8')
+    const { object } = await compileC(source.replace('.struct_ops.link', '.struct_ops'))
+    const file = join(folder, 'congestion.bpf.o')
+    writeFileSync(file, object)
+    const registered = await run('struct_ops', 'register', file)
+    const [, id] = /^Registered tcp_congestion_ops my_ops id (\d+)\n$/.exec(registered)!
+    expect(congestionControls()).toContain('libbpf_slow')
+    await run('struct_ops', 'unregister', 'id', id!)
     expect(congestionControls()).not.toContain('libbpf_slow')
   })
 })
