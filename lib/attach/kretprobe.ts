@@ -52,20 +52,28 @@ export function attachKretprobe(
 
 export function whyNoKretprobe({ operation }: NativeError, symbol: string): string | undefined {
   if (operation === 'open' && hasKprobes())
-    return whyNoTracefs() ?? 'kprobe_events of tracefs cannot be written'
+    return whyNoTracefs() ?? 'this process may not change kprobe_events in tracefs: run it as root'
   return operation === 'write' || operation === 'open' ? whyNoProbe(symbol) : undefined
 }
 
 /** Removes what processes left that were killed. The kernel keeps those that a pinned link uses. */
 function removeForgotten(file: string): void {
   const ours = new RegExp(`^r\\d*:(${group}/r_${pidNamespace()}_(\\d+)_\\w+) `, 'gm')
-  for (const [, name, pid] of readFileSync(file, 'latin1').matchAll(ours)) {
+  for (const [, name, pid] of textOf(file).matchAll(ours)) {
     if (isRunning(Number(pid))) continue
     try {
       writeTo(file, `-:${name}`)
     } catch {
       // It is in use, or another process was faster.
     }
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch (error) {
+    throw refused(errnoOf(error), 'open')
   }
 }
 
@@ -90,11 +98,13 @@ function writeTo(file: string, line: string): void {
     operation = 'write'
     writeSync(fd, line)
   } catch (error) {
-    throw refused(Math.abs((error as NodeJS.ErrnoException).errno ?? 0), operation)
+    throw refused(errnoOf(error), operation)
   } finally {
     if (fd !== undefined) closeSync(fd)
   }
 }
+
+const errnoOf = (error: unknown): number => Math.abs((error as NodeJS.ErrnoException).errno ?? 0)
 
 const refused = (errno: number, operation: string): NativeError =>
   Object.assign(new Error(`${operation} kprobe_events`), { errno, operation, log: '' })
