@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
+import { readPage } from '../../../test/docs/blocks.js'
 import { Folder, main, RunningAgent, run } from './helpers/agent.js'
 import { Prometheus, requiresReceiver } from './helpers/receivers.js'
 
@@ -18,7 +19,14 @@ const dashboard = JSON.parse(read('grafana/dashboard.json')) as Dashboard
 const alerts = parse(read('prometheus/alerts.yaml')) as {
   groups: { rules: { alert: string; expr: string }[] }[]
 }
+/** Those of the table of objectives in the documentation. */
+const objectives = [...readPage('docs/agent.md').matchAll(/^\| [^|`]+ \| `([^`|]+\([^`|]+)` \|/gm)].map(
+  ([, expr]) => expr!,
+)
+/** What Prometheus itself adds. */
+const scraped = ['scrape_duration_seconds']
 const questions = [
+  ...objectives,
   ...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
   ...alerts.groups.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
 ].map((expr) => expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*'))
@@ -73,13 +81,15 @@ describe('deploy/', () => {
     const agent = await RunningAgent.start(folder.write('agent.yaml', text))
     try {
       const known = await (await agent.get('/metrics')).text()
+      expect(objectives.length).toBeGreaterThan(5)
       await using prometheus = await Prometheus.start(folder, 'global: { scrape_interval: 1h }\n')
       for (const question of questions) {
         // Throws if it is not PromQL.
         await prometheus.query(question)
         for (const [name] of question.matchAll(
-          /\b[a-z_]+_(total|bucket|seconds|bytes|failures|metrics)\b/g,
+          /\b[a-z_]+_(total|bucket|seconds|bytes|failures|metrics|ratio|entries)\b/g,
         )) {
+          if (scraped.includes(name)) continue
           const family = name.replace(/_bucket$/, '')
           expect(known, question).toContain(`# TYPE ${family} `)
         }
