@@ -67,8 +67,8 @@ export class Profiler implements Disposable {
       await object.load()
       const profiler = new Profiler(object, [], options)
       // What the process has mapped before the first sample.
-      if (options.pid !== undefined) profiler.#symbols.user(options.pid, [])
-      profiler.#news.on(({ pid }) => profiler.#symbols.user(pid, []))
+      if (options.pid !== undefined) await profiler.#symbols.prepare(options.pid)
+      profiler.#news.on(({ pid }) => void profiler.#symbols.prepare(pid))
       profiler.#links.push(
         ...(isCpu
           ? object.program('on_tick').attachPerfEventOnCpus({ event: 'cpu-clock', frequency: options.hz })

@@ -89,10 +89,10 @@ const layouts: Readonly<Record<number, { head: number; entry: number }>> = {
 /** The entries of the procedure linkage table, through which a file calls functions of others: `malloc@plt`. */
 export function pltSymbolsOf(elf: Elf): RawSymbol[] {
   const layout = layouts[elf.machine]
+  const found = pltGotSymbolsOf(elf)
   const relocations = elf.sections.find(({ name }) => name === '.rela.plt' || name === '.rel.plt')
-  if (layout === undefined || relocations === undefined) return []
-  const names = relocationNames(elf, relocations)
-  const found: RawSymbol[] = []
+  if (layout === undefined || relocations === undefined) return found
+  const names = relocationsOf(elf, relocations, mostCalls).map(({ name }) => name)
   const add = (section: Section | undefined, head: number): void => {
     if (section === undefined) return
     for (const [i, name] of names.entries()) {
@@ -113,11 +113,60 @@ export function pltSymbolsOf(elf: Elf): RawSymbol[] {
   return found
 }
 
+/**
+ * The entries for functions whose addresses the file also takes as values: `jmp *slot(%rip)`, without or with a mark for
+ * indirect branches before it. The relocation of the slot has the name. Other machines have no such section.
+ */
+function pltGotSymbolsOf(elf: Elf): RawSymbol[] {
+  const section = elf.section('.plt.got')
+  const relocations = elf.section('.rela.dyn')
+  if (section === undefined || relocations === undefined || elf.machine !== EM_X86_64) return []
+  if (section.size > mostCalls * 16) return []
+  const view = viewOf(elf.bytesOf(section))
+  const size = view.byteLength >= 4 && view.getUint32(0, false) === endbr64 ? 16 : 8
+  const starts = new Map<number, number>()
+  for (let here = 0; here + size <= view.byteLength; here += size) {
+    const jump = jumpIn(view, here, size)
+    if (jump !== undefined) starts.set(section.address + jump + 6 + view.getInt32(jump + 2, true), here)
+  }
+  const found: RawSymbol[] = []
+  for (const { slot, name } of relocationsOf(elf, relocations, mostSymbols, (slot) => starts.has(slot))) {
+    if (name !== '')
+      found.push({ start: section.address + starts.get(slot)!, size, rank: 0, text: `${name}@plt`, at: 0 })
+  }
+  return found
+}
+
+/** `endbr64` as it stands in memory. */
+const endbr64 = 0xf30f1efa
+
+/** Where an entry has its `jmp *slot(%rip)`. */
+function jumpIn(view: DataView, from: number, size: number): number | undefined {
+  for (let at = from; at + 6 <= from + size; at++) if (view.getUint16(at, false) === 0xff25) return at
+  return undefined
+}
+
 /** No file calls more functions of other files. */
 const mostCalls = 100_000
 
-/** The names of the symbols that relocations are about; '' for those without one. */
-function relocationNames(elf: Elf, section: Section): string[] {
+interface Relocation {
+  readonly slot: number
+  /** That of the symbol; '' without one. */
+  readonly name: string
+}
+
+/**
+ * The relocations of a section.
+ *
+ * @param most - of a section with more, there are none
+ * @param wanted - whether a relocation is, by the address that it changes
+ */
+function relocationsOf(
+  elf: Elf,
+  section: Section,
+  most: number,
+  wanted: (slot: number) => boolean = () => true,
+): Relocation[] {
   const table = elf.sections[section.link]
   if (table === undefined || (section.type !== SHT_RELA && section.type !== SHT_REL)) return []
   const { littleEndian, is64 } = elf
@@ -125,16 +174,18 @@ function relocationNames(elf: Elf, section: Section): string[] {
   const symbols = viewOf(elf.bytesOf(table))
   const symbolSize = is64 ? 24 : 16
   const step = (section.type === SHT_RELA ? 3 : 2) * (is64 ? 8 : 4)
-  if (section.size / step > mostCalls) return []
+  if (section.size / step > most) return []
   const view = viewOf(elf.bytesOf(section))
-  const names: string[] = []
+  const found: Relocation[] = []
   for (let here = 0; here + step <= view.byteLength; here += step) {
+    const slot = elf.word(view, here)
+    if (!wanted(slot)) continue
     const index = is64
       ? view.getUint32(here + (littleEndian ? 12 : 8), littleEndian)
       : view.getUint32(here + 4, littleEndian) >>> 8
     const at = index * symbolSize
     const isThere = index > 0 && at + symbolSize <= symbols.byteLength
-    names.push(isThere ? stringAt(strings, symbols.getUint32(at, littleEndian)) : '')
+    found.push({ slot, name: isThere ? stringAt(strings, symbols.getUint32(at, littleEndian)) : '' })
   }
-  return names
+  return found
 }

@@ -17,6 +17,8 @@ interface Piece {
 
 /** Nobody's map is larger, and a runaway one must not fill the memory. */
 const mostBytes = 256 * 1024 * 1024
+/** How much of a map is read at once, which takes about a quarter of a second. */
+const atOnce = 16 * 1024 * 1024
 const mostPieces = 4_000_000
 
 /** A name contains the path of its file. */
@@ -83,6 +85,8 @@ export class PerfMap {
   #identity = ''
   #read = 0
   #rest = ''
+  /** Whether there is more to read. */
+  isBehind = false
 
   /** @param owner - the user of the process; a file of somebody else is not believed */
   constructor(pid: number, owner: bigint) {
@@ -97,9 +101,11 @@ export class PerfMap {
     return this.#identity !== ''
   }
 
-  /** Reads what was added. @returns whether there was anything */
+  /** Reads what was added, or a part of it. @returns whether there was anything */
   update(): boolean {
-    this.#code.beginUpdate()
+    // As long as it is behind, there are no names, and what was there at the last name counts as what was before.
+    if (!this.isBehind) this.#code.beginUpdate()
+    this.isBehind = false
     return withFile(this.#path, (file) => this.#append(file)) ?? false
   }
 
@@ -114,8 +120,10 @@ export class PerfMap {
       this.#rest = ''
     } else if (size === this.#read) return false
     const bytes = Buffer.allocUnsafe(1 << 20)
-    while (this.#read < size) {
-      const count = readSync(fd, bytes, 0, Math.min(bytes.length, size - this.#read), this.#read)
+    const until = Math.min(size, this.#read + atOnce)
+    this.isBehind = until < size
+    while (this.#read < until) {
+      const count = readSync(fd, bytes, 0, Math.min(bytes.length, until - this.#read), this.#read)
       if (count === 0) break
       this.#read += count
       this.#parse(bytes.toString('latin1', 0, count))
@@ -130,18 +138,24 @@ export class PerfMap {
     // Without the limit, each piece would make a line without an end longer.
     this.#rest = rest.length > longestLine ? '' : rest
     for (const line of lines) {
-      const [, start = '', size = '', name = ''] =
-        /^(?:0x)?([0-9a-f]+) (?:0x)?([0-9a-f]+) (.+)$/i.exec(line) ?? []
-      if (name === '') continue
-      const readable = Buffer.from(name, 'latin1').toString('utf8')
-      this.#code.add(Number.parseInt(start, 16), Number.parseInt(size, 16), readable)
+      const first = line.indexOf(' ')
+      const second = line.indexOf(' ', first + 1)
+      const [start, size] = [hexadecimal(line.slice(0, first)), hexadecimal(line.slice(first + 1, second))]
+      const name = line.slice(second + 1)
+      if (first < 0 || second < 0 || name === '') continue
+      const isAscii = !/[\x80-\xff]/.test(name)
+      this.#code.add(start, size, isAscii ? name : Buffer.from(name, 'latin1').toString('utf8'))
     }
   }
 
-  find(address: number): Found | 'replaced' | undefined {
-    return this.#code.find(address)
+  find(address: number): Found | 'replaced' | 'unread' | undefined {
+    return this.isBehind ? 'unread' : this.#code.find(address)
   }
 }
+
+/** The number that is written, with or without 0x; NaN if it is none. */
+const hexadecimal = (text: string): number =>
+  /^(?:0x)?[0-9a-f]+$/i.test(text) ? Number.parseInt(text, 16) : Number.NaN
 
 /** Whether a mapping is that of a jitdump. The process maps its first page, so that others find the file. */
 export const isJitDump = ({ path }: Mapping): boolean => /\/jit-\d+\.dump( \(deleted\))?$/.test(path)

@@ -94,6 +94,11 @@ export class ProcessSymbols {
     this.#snapshot = snapshot
   }
 
+  /** Whether there are names of code that were not read yet. */
+  get isBehind(): boolean {
+    return this.#perfMap.isBehind
+  }
+
   /** Reads the names of code that was made since. @returns whether there was any */
   #updateJit(): boolean {
     const inMap = this.#perfMap.update()
@@ -122,7 +127,7 @@ export class ProcessSymbols {
     if (frames.size >= 1 << 18) frames.clear()
     const frame = this.#find(address, number, lines)
     // At the next update, it is clear what is there.
-    if (frame.why !== replacedCode) frames.set(address, frame)
+    if (frame.why !== replacedCode && frame.why !== unreadMap) frames.set(address, frame)
     return frame
   }
 
@@ -149,6 +154,7 @@ export class ProcessSymbols {
     if (!isFile) {
       const jitted = this.#jitDump.find(number) ?? this.#perfMap.find(number)
       if (jitted === 'replaced') return unknown(address, replacedCode, '[jit]')
+      if (jitted === 'unread') return unknown(address, unreadMap, '[jit]')
       if (jitted !== undefined) {
         return { address, name: jitted.name, offset: number - jitted.start, kind: 'jit', module: '[jit]' }
       }
@@ -210,6 +216,7 @@ export class ProcessSymbols {
   }
 }
 
+const unreadMap = 'the perf map of the process is large, and was not read to its end yet'
 const replacedCode = 'other code that was made at run time has taken its place meanwhile'
 
 /** Where files and debug files of a process are: in its own file system, and in ours. */

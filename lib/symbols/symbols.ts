@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Mapping } from '../machine/mappings.js'
 import { read } from '../machine/read.js'
 import { Binary } from './binary.js'
@@ -129,6 +130,19 @@ export class Symbols {
       if (typeof process === 'string') return unknown(place, process)
       return process.frameInFile(Buffer.from(frame.build_id).toString('hex'), place, lines)
     })
+  }
+
+  /**
+   * Reads all that is known of a process before its addresses come. A large perf map is read in parts, between which the
+   * event loop runs.
+   *
+   * @internal
+   */
+  async prepare(pid: number): Promise<void> {
+    do {
+      this.user(pid, [])
+      await turn()
+    } while (this.#processes.get(pid)?.isBehind === true)
   }
 
   /** Forgets what was read about a process. This happens by itself when the id goes to another process. */

@@ -16,7 +16,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Frame, Symbols } from 'libbpf-node/symbols'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { Elf, memorySource } from '../../lib/machine/elf-file.js'
 import { mappingsIn, readMaps } from '../../lib/machine/mappings.js'
+import { Binary } from '../../lib/symbols/binary.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-symbols-'))
 const children: ChildProcessWithoutNullStreams[] = []
@@ -301,6 +303,20 @@ describe('Symbols.user', () => {
     const addresses = Array.from({ length: code.end - code.start }, (_, i) => BigInt(code.start + i))
     const names = new Set(namesOf(new Symbols().user(pid, addresses)))
     for (const name of ['fgets@plt', 'dlopen@plt', 'hidden', 'main']) expect(names.has(name), name).toBe(true)
+  })
+
+  const isX64 = process.arch === 'x64'
+  it.skipIf(!isX64)(`names calls of functions that are also values${isX64 ? '' : ' (only on x64)'}`, () => {
+    const source =
+      'int puts(const char*); int (*volatile say)(const char*); int main() { say = puts; return puts("x"); }'
+    const file = path('values')
+    execFileSync('cc', ['-o', file, '-fPIE', '-pie', '-Wl,-z,lazy', '-x', 'c', '-'], { input: source })
+    const elf = new Elf(memorySource(readFileSync(file)))
+    const { offset, size } = elf.section('.plt.got')!
+    const binary = Binary.inMemory(memorySource(readFileSync(file)))!
+    const names = Array.from({ length: size }, (_, i) => binary.find(offset + i)?.name)
+    expect(names).toContain('puts@plt')
+    expect(binary.find(offset + names.indexOf('puts@plt'))?.start).toBe(offset + names.indexOf('puts@plt'))
   })
 
   it('reads a perf map as it grows, the last entry of an address wins', async () => {
