@@ -9,6 +9,7 @@ import { type AttachType, attachTypeNumber } from '../native/type-names.js'
 import { u64 } from './attachable.js'
 import { withFd } from './file.js'
 import { type Interface, interfaceIndex } from './interface.js'
+import { whyNoReceiver } from './lirc.js'
 import { type ProgramReference, withProgramFd } from './reference.js'
 
 export interface DetachOptions {
@@ -97,8 +98,8 @@ export function detachFlowDissector(program: ProgramReference): void {
  */
 export function detachLirc(device: string | number, program: ProgramReference): void {
   withFd(device, `detach a program from ${device}`, (fd) =>
-    detach(fd, 'lirc_mode2', `${device}`, program, {}, ({ errno }) =>
-      errno === constants.errno.ENOENT ? 'it is not attached there' : undefined,
+    detach(fd, 'lirc_mode2', `${device}`, program, {}, (error) =>
+      error.errno === constants.errno.ENOENT ? 'it is not attached there' : whyNoReceiver(error),
     ),
   )
 }

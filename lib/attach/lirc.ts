@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import type { NativeError } from '../../types/binding.js'
 import type { Attachable } from '../links/attachment.js'
 import type { Link } from '../links/link.js'
 import { native } from '../native/binding.js'
@@ -10,13 +11,11 @@ export function attachLirc(program: Attachable, device: string | number): Link {
   const hook: Hook = {
     what: `the infrared receiver ${device}`,
     target: String(device),
-    reason: ({ errno }) => {
-      const { E2BIG, EEXIST, EINVAL, ENODEV, ENOTTY } = constants.errno
-      if (errno === EEXIST) return 'this program is attached there already'
-      if (errno === E2BIG) return 'the receiver has as many programs as the kernel allows'
-      if (errno === ENODEV || errno === EINVAL || errno === ENOTTY)
-        return 'it is not an infrared receiver, such as /dev/lirc0, or the kernel was built without CONFIG_BPF_LIRC_MODE2'
-      return undefined
+    reason: (error) => {
+      if (error.errno === constants.errno.EEXIST) return 'this program is attached there already'
+      if (error.errno === constants.errno.E2BIG)
+        return 'the receiver has as many programs as the kernel allows'
+      return whyNoReceiver(error)
     },
   }
   return withFd(device, `attach program '${program.name}' to ${hook.what}`, (fd) =>
@@ -24,4 +23,11 @@ export function attachLirc(program: Attachable, device: string | number): Link {
       native.programProgAttach(program.handle, fd, attachTypeNumber('lirc_mode2'), 0, 0),
     ),
   )
+}
+
+export function whyNoReceiver({ errno }: NativeError): string | undefined {
+  const { EINVAL, ENODEV, ENOTTY } = constants.errno
+  return errno === ENODEV || errno === EINVAL || errno === ENOTTY
+    ? 'it is not an infrared receiver, such as /dev/lirc0, or the kernel was built without CONFIG_BPF_LIRC_MODE2'
+    : undefined
 }

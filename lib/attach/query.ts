@@ -1,9 +1,11 @@
+import type { NativeError } from '../../types/binding.js'
 import { attempt } from '../errors/attempt.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { type AttachType, attachTypeNumber } from '../native/type-names.js'
 import { withFd } from './file.js'
 import { type Interface, interfaceIndex } from './interface.js'
+import { whyNoReceiver } from './lirc.js'
 
 /** The programs that are attached to one hook. */
 export interface Attached {
@@ -64,14 +66,22 @@ export function querySockmap(
  * @param device - its file, such as '/dev/lirc0', or a descriptor of it
  */
 export function queryLirc(device: string | number): Attached {
-  return withFd(device, `query lirc_mode2 of ${device}`, (fd) => query(fd, 'lirc_mode2', String(device), 0))
+  return withFd(device, `query lirc_mode2 of ${device}`, (fd) =>
+    query(fd, 'lirc_mode2', String(device), 0, whyNoReceiver),
+  )
 }
 
-function query(target: number, type: AttachType, name: string, flags: number): Attached {
+function query(
+  target: number,
+  type: AttachType,
+  name: string,
+  flags: number,
+  reason?: (error: NativeError) => string | undefined,
+): Attached {
   const withLinks = /^(tcx|netkit)_/.test(type)
   const number = attachTypeNumber(type)
   const { programIds, linkIds, revision, attachFlags } = attempt(
-    { what: `query ${type} of ${name}`, target: name, capabilities: () => ['CAP_NET_ADMIN'] },
+    { what: `query ${type} of ${name}`, target: name, reason, capabilities: () => ['CAP_NET_ADMIN'] },
     () => native.queryAttached(target, number, flags, withLinks),
   )
   const programs = programIds.map((programId, i) => ({ programId, linkId: linkIds[i] || undefined }))

@@ -1,25 +1,46 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import {
   BpfMap,
   detachCgroup,
   detachLirc,
+  detachNetkit,
   detachSockmap,
   detachTcx,
   detachXdp,
+  type Program,
   queryCgroup,
+  queryLirc,
+  queryNetkit,
   querySockmap,
   queryTcx,
   queryXdp,
 } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
+import { runChild } from '../helpers/child.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
-import { thrownBy } from '../helpers/objects.js'
+import { objectPath, thrownBy } from '../helpers/objects.js'
 import { useBpffs, useCgroup } from '../helpers/privileged.js'
-import { ip, loadOnly, useVeth } from './surroundings.js'
+import { until } from '../helpers/until.js'
+import { ip, loadOnly, netkit, requires, useProgram, useVeth } from './surroundings.js'
 
 const veth = useVeth()
 const cgroup = useCgroup()
 const pin = useBpffs()
+
+/** Compiles the program that attaches others without a link. */
+function useAttacher() {
+  const program = useProgram(readFileSync(new URL('../c/prog-attach.c', import.meta.url), 'utf8'))
+  const attach = (attached: Program, target: number, type: keyof typeof typeNumber): void => {
+    const path = pin('attached')
+    attached.pin(path)
+    execFileSync(program(), [path, String(target), String(typeNumber[type])])
+    attached.unpin(path)
+  }
+  return Object.assign(attach, { path: program })
+}
+
+const networkIndex = (name: string): number => Number(ip('-o', 'link', 'show', name).split(':')[0])
 const loadXdp = () => loadOnly('attach-net', ['xdp_pass', 'xdp_other'])
 
 describe('detachXdp', () => {
@@ -158,8 +179,30 @@ describe('detachCgroup', () => {
   })
 })
 
+/** The kernel's number of an attach type. */
+const typeNumber = { flow_dissector: 17, tcx_ingress: 46, netkit_primary: 54 }
+
+const byOthers = useAttacher()
+
 describe('detachTcx', () => {
-  requiresKernel('6.6', 'takes off a program that another process has attached without a link', () => {
+  requiresKernel('6.6', 'takes off what another program has attached without a link', () => {
+    using object = loadOnly('attach-net', ['tc_first', 'tc_second'])
+    const [first, second] = [object.program('tc_first'), object.program('tc_second')]
+    for (const program of [first, second]) byOthers(program, networkIndex(veth.name), 'tcx_ingress')
+    const there = () => queryTcx(veth.name, 'ingress').programs
+    expect(there()).toEqual([first, second].map(({ id }) => ({ programId: id, linkId: undefined })))
+    const { revision } = queryTcx(veth.name, 'ingress')
+    detachTcx(veth.name, 'ingress', { programId: first.id }, { revision })
+    expect(there().map(({ programId }) => programId)).toEqual([second.id])
+    expect(thrownBy(() => detachTcx(veth.name, 'ingress', second, { revision }))).toMatchObject({
+      code: 'ESTALE',
+      message: expect.stringContaining('the list of programs has changed since the given revision'),
+    })
+    detachTcx(veth.name, 'ingress', second)
+    expect(there()).toEqual([])
+  })
+
+  requiresKernel('6.6', 'leaves alone what is attached with a link', () => {
     using object = loadOnly('attach-net', ['tc_first', 'tc_second'])
     const [first, second] = [object.program('tc_first'), object.program('tc_second')]
     using _link = second.attachTcx(veth.name, { direction: 'ingress' })
@@ -172,6 +215,62 @@ describe('detachTcx', () => {
       code: 'ESTALE',
     })
     expect(queryTcx(veth.name, 'ingress').programs).toHaveLength(1)
+  })
+})
+
+describe('detachNetkit', () => {
+  requires(netkit, 'takes off what another program has attached without a link', () => {
+    const name = `${veth.name}nk`
+    ip('link', 'add', name, 'type', 'netkit')
+    try {
+      using object = loadOnly('attach-net', ['netkit_primary', 'netkit_other'])
+      const [first, second] = [object.program('netkit_primary'), object.program('netkit_other')]
+      byOthers(first, networkIndex(name), 'netkit_primary')
+      const there = () => queryNetkit(name, 'primary').programs.map(({ programId }) => programId)
+      expect(there()).toEqual([first.id])
+      expect(thrownBy(() => detachNetkit(name, 'primary', second))).toMatchObject({ code: 'ENOENT' })
+      detachNetkit(name, 'primary', first)
+      expect(there()).toEqual([])
+      using _link = first.attachNetkit(name)
+      expect(() => detachNetkit(name, 'primary', first)).toThrow('it is attached with a link')
+    } finally {
+      ip('link', 'del', name)
+    }
+  })
+})
+
+describe('detachFlowDissector', () => {
+  // That of the initial network namespace would exclude all others.
+  it('takes off what another program has attached without a link', async () => {
+    const script = `
+      import { execFileSync } from 'node:child_process'
+      import { BpfObject, detachFlowDissector, queryNetns } from 'libbpf-node'
+      const [, file, attacher, pin] = process.argv
+      const object = BpfObject.open(file)
+      const program = object.program('dissect')
+      program.autoload = true
+      object.loadSync()
+      program.pin(pin)
+      execFileSync(attacher, [pin, '0', '${typeNumber.flow_dissector}'])
+      program.unpin(pin)
+      const there = () =>
+        queryNetns('/proc/self/ns/net', 'flow_dissector').programs.map(({ programId }) => programId === program.id)
+      console.log(there())
+      detachFlowDissector(program)
+      console.log(there())
+      try {
+        detachFlowDissector(program)
+      } catch (error) {
+        console.log(error.message)
+      }`
+    const args = [objectPath('attach-net'), byOthers.path(), pin('dissector')]
+    expect(await runChild(script, args, { under: ['ip', 'netns', 'exec', veth.netns] })).toMatchObject({
+      stderr: '',
+      stdout: `[ true ]
+[]
+detach a program from flow_dissector of the network namespace: it is not attached there, or it is attached with a link, which Link.fromId(id).detach() takes off (ENOENT)
+`,
+    })
   })
 })
 
@@ -194,6 +293,19 @@ describe('detachSockmap', () => {
   })
 })
 
+/** A receiver that receives what it sends. */
+const loopback = {
+  missing: 'built without CONFIG_RC_LOOPBACK',
+  here: () => {
+    try {
+      execFileSync('modprobe', ['-n', 'rc-loopback'], { stdio: 'ignore' })
+      return true
+    } catch {
+      return false
+    }
+  },
+}
+
 describe('attachLirc', () => {
   it('refuses what is not an infrared receiver', () => {
     using object = loadOnly('attach-net', ['xdp_pass'])
@@ -201,6 +313,24 @@ describe('attachLirc', () => {
     expect(() => program.attachLirc('/dev/null')).toThrow('attachLirc() is for lirc_mode2')
     expect(() => detachLirc('/dev/null', program)).toThrow(/detach a program from lirc_mode2 of \/dev\/null/)
     expect(() => detachLirc('/no/such/device', program)).toThrow('cannot be opened (ENOENT)')
+    expect(() => queryLirc('/dev/null')).toThrow('it is not an infrared receiver, such as /dev/lirc0')
+  })
+
+  // Debian's kernels have receivers, as modules, but no programs for them. That takes CONFIG_BPF_LIRC_MODE2, which is only
+  // possible if the drivers are built in.
+  requires(loopback, 'says what the kernel of a receiver is built without', async () => {
+    execFileSync('modprobe', ['rc-loopback'])
+    await until('there is a receiver', () => existsSync('/dev/lirc0'))
+    try {
+      using object = loadOnly('attach-net', ['xdp_pass'])
+      for (const call of [
+        () => detachLirc('/dev/lirc0', object.program('xdp_pass')),
+        () => queryLirc('/dev/lirc0'),
+      ])
+        expect(call).toThrow('or the kernel was built without CONFIG_BPF_LIRC_MODE2')
+    } finally {
+      execFileSync('modprobe', ['-r', 'rc-loopback'])
+    }
   })
 })
 
