@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export type { XdpBatch } from './xdp/batch.js'
-export type { XdpFilter } from './xdp/filter.js'
+export type { XdpFilter, XdpTimestamps } from './xdp/filter.js'
 export { type XdpFrames, XdpMemory, type XdpMemoryOptions } from './xdp/memory.js'
 export { type OnPacketOptions, onPacket, type PacketHook } from './xdp/on-packet.js'
 export { type HasDescriptor, XdpRedirect, type XdpRedirectOptions } from './xdp/redirect.js'

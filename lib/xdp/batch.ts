@@ -1,3 +1,5 @@
+import { BpfError } from '../errors/errors.js'
+import { littleEndian } from '../machine/byte-order.js'
 import type { XdpMemory } from './memory.js'
 
 const decisions = { drop: 0, send: 1, keep: 2 } as const
@@ -20,10 +22,12 @@ export class XdpBatch {
   readonly #frameSize: number
   readonly #decisions: Uint8Array
   readonly #flags: Uint8Array
+  readonly #stamped: boolean
   #length = 0
 
   /** @internal */
-  constructor(memory: XdpMemory, shared: Uint8Array) {
+  constructor(memory: XdpMemory, shared: Uint8Array, stamped: boolean) {
+    this.#stamped = stamped
     const { buffer } = shared
     const most = shared.length / XdpBatch.bytesPerFrame
     this.view = memory.view
@@ -101,6 +105,24 @@ export class XdpBatch {
   continues(i: number): boolean {
     this.#expect(i)
     return (this.#flags[i]! & continues) !== 0
+  }
+
+  /**
+   * When a packet arrived, in nanoseconds, with the option `timestamps`: of its first frame. 0 if the device has no time,
+   * or its driver no room for it. Read it before you send the frame from another offset.
+   *
+   * @throws BpfError ERR_BPF_STATE without that option
+   */
+  timestamp(i: number): bigint {
+    this.#expect(i)
+    if (!this.#stamped)
+      throw new BpfError(
+        'there are no timestamps: open the socket or the redirect with the option timestamps',
+        {
+          code: 'ERR_BPF_STATE',
+        },
+      )
+    return this.view.getBigUint64(this.offsets[i]! - 8, littleEndian)
   }
 
   /** The bytes of a frame in place, valid as long as you have the frame. Costs more than reading from `view`. */

@@ -3,6 +3,7 @@ import {
   add,
   and,
   call,
+  callKfunc,
   exit,
   ja,
   jeq,
@@ -22,8 +23,11 @@ import {
   r7,
   r8,
   r9,
+  r10,
+  st,
+  stx,
 } from '../asm/builders.js'
-import { u32 } from '../asm/c-types.js'
+import { pointer, prototype, s32, struct, u32, u64 } from '../asm/c-types.js'
 import { label } from '../asm/edit.js'
 import type { Instruction } from '../asm/instruction.js'
 import { buildObject } from '../asm/object-writer.js'
@@ -38,6 +42,12 @@ export interface XdpFilter {
   /** The destination port of TCP, UDP and SCTP. Fragments after the first one do not match. */
   port?: number
 }
+
+/**
+ * Whose clock tells when a packet arrived: `kernel` is CLOCK_MONOTONIC, as `process.hrtime.bigint()` has it, when our
+ * program got the packet; `device` is the network card's.
+ */
+export type XdpTimestamps = 'kernel' | 'device'
 
 /** The most queues of an interface for which there can be a socket. */
 export const mostQueues = 256
@@ -56,7 +66,45 @@ const headerWords = Array.from({ length: 11 }, (_, i) => 5 + i)
 
 const XDP_PASS = 2
 /** Members of `struct xdp_md`. */
-const context = { data: 0, dataEnd: 4, queue: 16 }
+const context = { data: 0, dataEnd: 4, metadata: 8, queue: 16 }
+const xdpMd = struct('xdp_md', {
+  data: u32,
+  data_end: u32,
+  data_meta: u32,
+  ingress_ifindex: u32,
+  rx_queue_index: u32,
+})
+const deviceTime = 'bpf_xdp_metadata_rx_timestamp'
+const deviceTimeType = prototype(s32, { ctx: pointer(xdpMd), timestamp: pointer(u64) })
+
+/** Puts 8 bytes in front of the packet, unless the driver has no room for them, and goes to `stamped`. */
+const addMetadata = [
+  mov(r1, r6),
+  mov(r2, -8),
+  call('xdp_adjust_meta'),
+  jne(r0, 0, 'stamped'),
+  ldx('u32', r7, r6, context.metadata),
+  ldx('u32', r8, r6, context.data),
+  mov(r2, r7),
+  add(r2, 8),
+  jgt(r2, r8, 'stamped'),
+]
+
+const writeTimestamp: Record<XdpTimestamps, readonly Instruction[]> = {
+  kernel: [...addMetadata, call('ktime_get_ns'), stx('u64', r7, 0, r0)],
+  device: [
+    ...addMetadata,
+    // Without a time of the device it stays 0.
+    st('u64', r10, -8, 0),
+    mov(r1, r6),
+    mov(r2, r10),
+    add(r2, -8),
+    callKfunc(deviceTime),
+    ldx('u64', r0, r10, -8),
+    stx('u64', r7, 0, r0),
+  ],
+}
+
 /** No type, protocol or port is this number. */
 const none = 0x10000
 
@@ -64,19 +112,31 @@ const none = 0x10000
  * Builds an object with the program `redirect` and the map `sockets`. Packets that match any of the filters go to the
  * socket of their queue; all others, and those of queues without a socket, go on to the kernel.
  */
-export function redirectObject(filters: readonly XdpFilter[], multiBuffer: boolean): Uint8Array {
+export function redirectObject(
+  filters: readonly XdpFilter[],
+  { multiBuffer, timestamps }: { multiBuffer: boolean; timestamps: XdpTimestamps | undefined },
+): Uint8Array {
   const matches = filters.flatMap((filter, i) => match(expectFilter(filter), i, filters.length))
-  const redirect = label('redirect', ldx('u32', r2, r6, context.queue))
+  const [first, ...stamp] = timestamps === undefined ? [] : writeTimestamp[timestamps]
+  const queue = ldx('u32', r2, r6, context.queue)
+  const redirect =
+    first === undefined
+      ? [label('redirect', queue)]
+      : [label('redirect', first), ...stamp, label('stamped', queue)]
   return buildObject({
     license: 'GPL',
+    ...(timestamps === 'device' && {
+      externs: { [deviceTime]: { kind: 'kfunc' as const, type: deviceTimeType } },
+    }),
     maps: { sockets: { type: 'xskmap', maxEntries: mostQueues, key: u32, value: u32 } },
     programs: {
       redirect: {
         section: multiBuffer ? 'xdp.frags' : 'xdp',
+        type: prototype(s32, { ctx: pointer(xdpMd) }),
         instructions: [
           mov(r6, r1),
           ...(filters.length > 0 ? [...parse, ...matches] : []),
-          redirect,
+          ...redirect,
           ldMap(r1, 'sockets'),
           mov(r3, XDP_PASS),
           call('redirect_map'),

@@ -1,9 +1,14 @@
-import type { Interface } from '../attach/interface.js'
+import { constants } from 'node:os'
+import { type Interface, interfaceIndex } from '../attach/interface.js'
 import type { XdpLink, XdpMode } from '../attach/xdp.js'
+import { BpfError } from '../errors/errors.js'
+import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import type { BpfMap } from '../maps/map.js'
 import { BpfObject } from '../objects/object.js'
 import type { Program } from '../programs/program.js'
-import { redirectObject, type XdpFilter } from './filter.js'
+import { redirectObject, type XdpFilter, type XdpTimestamps } from './filter.js'
+
+const BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6
 
 export interface XdpRedirectOptions {
   /** Which packets are redirected: those that match any of these; all by default. */
@@ -12,6 +17,8 @@ export interface XdpRedirectOptions {
   mode?: XdpMode
   /** Also redirects packets that lie in several buffers, such as jumbo frames. (Linux 6.6) */
   multiBuffer?: boolean
+  /** Writes when each packet arrived in front of it, for {@link XdpBatch.timestamp}. (`device`: Linux 6.3) */
+  timestamps?: XdpTimestamps
 }
 
 /** Something with the descriptor of an AF_XDP socket. */
@@ -32,6 +39,7 @@ export class XdpRedirect implements Disposable {
   readonly link: XdpLink
   /** The `xskmap` with the socket of each queue, for Workers: `BpfMap.fromId(redirect.map.id)`. */
   readonly map: BpfMap<number, HasDescriptor>
+  readonly timestamps: XdpTimestamps | undefined
   readonly #object: BpfObject
 
   /**
@@ -40,11 +48,16 @@ export class XdpRedirect implements Disposable {
    * @throws BpfError EBUSY if a program is attached already
    * @throws TypeError, RangeError for a filter that does not exist
    */
-  constructor(on: Interface, { filter = [], mode, multiBuffer = false }: XdpRedirectOptions = {}) {
+  constructor(
+    on: Interface,
+    { filter = [], mode, multiBuffer = false, timestamps }: XdpRedirectOptions = {},
+  ) {
     const filters = Array.isArray(filter) ? (filter as readonly XdpFilter[]) : [filter as XdpFilter]
     this.interface = on
-    this.#object = BpfObject.open(redirectObject(filters, multiBuffer), { name: 'redirect' })
+    this.timestamps = expectTimestamps(timestamps)
+    this.#object = BpfObject.open(redirectObject(filters, { multiBuffer, timestamps }), { name: 'redirect' })
     try {
+      if (timestamps === 'device') bindToDevice(this.#object.program('redirect'), on)
       this.#object.loadSync()
       this.program = this.#object.program('redirect')
       this.link = this.program.attachXdp(on, mode === undefined ? {} : { mode })
@@ -68,4 +81,22 @@ export class XdpRedirect implements Disposable {
   [Symbol.dispose](): void {
     this.close()
   }
+}
+
+/** Only programs for one device may ask it for its time. */
+function bindToDevice(program: Program, on: Interface): void {
+  if (kernelIsOlderThan('6.3'))
+    throw new BpfError(`XDP of '${on}': timestamps of the device require Linux 6.3 (ENOTSUP)`, {
+      code: 'ENOTSUP',
+      errno: constants.errno.ENOTSUP,
+      target: String(on),
+    })
+  program.flags |= BPF_F_XDP_DEV_BOUND_ONLY
+  program.setIfindex(interfaceIndex(on))
+}
+
+/** @internal */
+export function expectTimestamps(timestamps: XdpTimestamps | undefined): XdpTimestamps | undefined {
+  if (timestamps === undefined || timestamps === 'kernel' || timestamps === 'device') return timestamps
+  throw new TypeError(`timestamps is not 'kernel' or 'device'`)
 }

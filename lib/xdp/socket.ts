@@ -12,10 +12,10 @@ import type { Iteration } from '../events/iteration.js'
 import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { XdpBatch } from './batch.js'
-import type { XdpFilter } from './filter.js'
+import type { XdpFilter, XdpTimestamps } from './filter.js'
 import { PacketIteration, type Reader, turnTime } from './iteration.js'
 import { notHeld, umems, XdpMemory, type XdpMemoryOptions } from './memory.js'
-import { XdpRedirect } from './redirect.js'
+import { expectTimestamps, XdpRedirect } from './redirect.js'
 import { whyNoSocket } from './refusal.js'
 
 export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
@@ -55,6 +55,8 @@ export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
   completionSize?: number
   /** Receives and sends packets of several frames, such as jumbo frames. (Linux 6.6) */
   multiBuffer?: boolean
+  /** Makes our program tell when each packet arrived, see {@link XdpBatch.timestamp}. (`device`: Linux 6.3) */
+  timestamps?: XdpTimestamps
   /**
    * Lets the kernel poll the device inside of our system calls, for this many microseconds and packets. (Linux 5.11)
    */
@@ -182,7 +184,8 @@ export class XdpSocket implements Disposable {
     this.memory = options.memory ?? new XdpMemory(memoryOptions(options))
     const umem = umems.of(this.memory)
     const shared = new Uint8Array(new SharedArrayBuffer(batchSize * XdpBatch.bytesPerFrame))
-    this.#batch = new XdpBatch(this.memory, shared)
+    const { timestamps = redirect instanceof XdpRedirect ? redirect.timestamps : undefined } = options
+    this.#batch = new XdpBatch(this.memory, shared, expectTimestamps(timestamps) !== undefined)
     this.#handle = attempt(
       {
         what: this.#what,
@@ -209,7 +212,12 @@ export class XdpSocket implements Disposable {
     try {
       if (redirect === undefined && rxSize > 0) {
         const { filter = [], mode } = options
-        this.redirect = new XdpRedirect(on, { filter, multiBuffer, ...(mode && { mode }) })
+        this.redirect = new XdpRedirect(on, {
+          filter,
+          multiBuffer,
+          ...(mode && { mode }),
+          ...(timestamps && { timestamps }),
+        })
         this.redirect.set(queue, this)
       } else if (redirect instanceof XdpRedirect) {
         redirect.set(queue, this)
