@@ -20,6 +20,8 @@ const needed = {
   setpriv: 'util-linux',
   ping: 'iputils-ping',
   arping: 'iputils-arping',
+  dig: 'bind9-dnsutils',
+  tcpdump: 'tcpdump',
 }
 
 // The clang of Debian 12 is version 14, the oldest that works; a newer one is preferred if there is one.
@@ -37,9 +39,10 @@ const otherSystems = [
       'clang-format': 'clang-tools-extra',
       'iputils-ping': 'iputils',
       'iputils-arping': 'iputils',
+      'bind9-dnsutils': 'bind-utils',
     },
   ],
-  ['pacman', 'pacman -S', { 'g++': 'gcc', 'clang-format': 'clang' }],
+  ['pacman', 'pacman -S', { 'g++': 'gcc', 'clang-format': 'clang', 'bind9-dnsutils': 'bind' }],
   [
     'apk',
     'apk add',

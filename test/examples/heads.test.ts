@@ -27,6 +27,8 @@ describe('the first lines of an example', () => {
     usdt: ['libc.so.6', 'libc', 'setjmp'],
     worker: ['0'],
     'xdp-blocklist': ['lo', '/dev/null'],
+    'xdp-dns-cache': ['lo', '127.0.0.1'],
+    'xdp-record': ['lo', '/dev/null'],
     'xdp-responder': ['lo', '192.0.2.1'],
   }
 

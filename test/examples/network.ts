@@ -1,5 +1,5 @@
 // Runs each network example with the privileges that its first lines name.
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { it as anyTest, describe, expect } from 'vitest'
 import * as surroundings from '../attach/surroundings.js'
 import { congested, ip, netkit, twoSockets, useProgram, useVeth } from '../attach/surroundings.js'
@@ -183,6 +184,65 @@ export function networkExamples(kernelSide: KernelSide): void {
           expect(inNetns(`ping -c 3 -i 0.2 -W 5 ${address}`)).toContain('3 received')
         },
       })
+    })
+
+    requiresKernel('5.16', 'xdp-dns-cache asks another server once, and then answers itself', async () => {
+      let asked = 0
+      const server = createSocket('udp4').on('message', (question, { port, address }) => {
+        asked++
+        const header = Buffer.from(question.subarray(0, 12))
+        header.set([0x81, 0x80, 0, 1, 0, 1], 2)
+        // The name of the question, an address, for a minute.
+        const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 53])
+        server.send(Buffer.concat([header, question.subarray(12), record]), port, address)
+      })
+      server.bind(0, '127.0.0.1')
+      await once(server, 'listening')
+      // The server answers while dig waits.
+      const dig = async (name: string) => {
+        const command = [
+          'netns',
+          'exec',
+          veth.netns,
+          'dig',
+          '+short',
+          '+tries=5',
+          '+time=1',
+          `@${veth.address}`,
+          name,
+        ]
+        return (await promisify(execFile)('ip', command)).stdout.trim()
+      }
+      try {
+        await run('xdp-dns-cache', [veth.name, '127.0.0.1', String(server.address().port)], {
+          wanted: /^[1-9]\d* answered from memory, \d+ asked$/m,
+          happen: async () => {
+            expect(await dig('example.org')).toBe('192.0.2.53')
+            expect(await dig('EXAMPLE.org')).toBe('192.0.2.53')
+          },
+        })
+        expect(asked).toBeGreaterThan(0)
+      } finally {
+        server.close()
+      }
+    })
+
+    requiresKernel('5.16', 'xdp-record writes what tcpdump reads', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
+      chmodSync(folder, 0o777)
+      const file = join(folder, 'packets.pcapng')
+      try {
+        const said = await run('xdp-record', [veth.name, file], {
+          wanted: /^[1-9]\d* packets, 0 lost$/m,
+          happen: () => inNetns(`echo recorded > /dev/udp/${veth.address}/4000`),
+        })
+        const lines = execFileSync('tcpdump', ['-nn', '-r', file], { encoding: 'utf8', stdio: 'pipe' })
+        expect(lines).toMatch(/ARP, Request who-has|IP [\d.]+ > [\d.]+\.4000: UDP, length 9/)
+        const [, count] = /^(\d+) packets/m.exec(said.split('\n').findLast((line) => / packets/.test(line))!)!
+        expect(lines.trim().split('\n').length).toBeGreaterThanOrEqual(Number(count))
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
     })
 
     it('xdp-count counts packets by protocol', async () => {
