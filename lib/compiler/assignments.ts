@@ -130,8 +130,21 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     return { kind: 'void' }
   }
 
+  #mapNamed(node: ast.Node, scope: Scope): string | undefined {
+    const isMap = node.type === 'Identifier' && !scope.has(node.name) && this.module.maps.has(node.name)
+    return isMap ? node.name : undefined
+  }
+
   /** Something in memory that can be written. In programs of struct_ops, it may be the kernel's. */
   #place(node: ast.Expression, scope: Scope): PlaceValue | KernelPlaceValue {
+    const map =
+      node.type === 'MemberExpression' && node.computed ? this.#mapNamed(node.object, scope) : undefined
+    if (map !== undefined)
+      this.source.fail(
+        node,
+        `the map '${map}' has no elements`,
+        `Write ${map}.set(${this.text((node as ast.MemberExpression).property)}, value).`,
+      )
     const value = this.expression(node, scope)
     if (value.kind === 'kernel place' && this.program.ops !== undefined) return value
     if (node.type === 'Identifier' && (value.kind === 'kernel pointer' || value.kind === 'pointer'))

@@ -232,7 +232,15 @@ export abstract class Builder {
   #constant(value: ConstantValue, type: IntType, node: Located, isCast: boolean): ConstantValue {
     const bits = bitsOf(type)
     const fit = type.signed ? BigInt.asIntN(bits, value.value) : BigInt.asUintN(bits, value.value)
-    if (fit !== value.value && !isCast) this.source.fail(node, `${value.value} does not fit ${type.name}`)
+    const isBool = type.name === 'bool' && value.value >= 0n && value.value <= 1n
+    if (!isCast && (fit !== value.value || (type.name === 'bool' && !isBool)))
+      this.source.fail(
+        node,
+        `${value.value} does not fit ${type.name}`,
+        value.value < 0n && !type.signed && type.name !== 'bool' && !type.bigEndian
+          ? `Numbers without a sign are never negative: choose s${bits}, or write ${type.name}(${value.value}) for its bits.`
+          : undefined,
+      )
     return { kind: 'constant', value: type.name === 'bool' ? (value.value === 0n ? 0n : 1n) : fit, type }
   }
 
@@ -345,7 +353,14 @@ export abstract class Builder {
 
   load(place: PlaceValue, node: Located): NumberValue {
     const { type } = place
-    if (type.kind !== 'int') this.source.fail(node, `${describeValue(place)} cannot be used as a number`)
+    if (type.kind !== 'int')
+      this.source.fail(
+        node,
+        `${describeValue(place)} cannot be used as a number`,
+        type.kind === 'array'
+          ? 'Name an element: list[0]. Arrays are compared element by element.'
+          : undefined,
+      )
     const d = this.newReg()
     this.push({ op: 'load', d, base: place.base, offset: place.offset, size: type.size })
     if (type.bigEndian)

@@ -237,7 +237,11 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (object.kind === 'place' && isOpaque(object.type))
       return opaqueMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object, name, node, scope)
-    this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`)
+    const isText =
+      (object.kind === 'place' && object.type.kind === 'chars') ||
+      (object.kind === 'kernel place' && this.kernel.isText(object.path.typeId))
+    const hint = isText ? "Text is compared: comm === 'bash', comm.startsWith('ba')." : undefined
+    this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`, hint)
   }
 
   /** `zero<Header>()`: a value on the stack that begins as zeros. */

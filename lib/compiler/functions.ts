@@ -61,6 +61,16 @@ export abstract class CallCompiler extends LoopCompiler {
     const type = returns === undefined ? this.#programReturns() : returns.type
     if (type === undefined && node !== undefined)
       this.source.fail(node, 'this function returns nothing: its type is void')
+    if (
+      node?.type === 'StringLiteral' ||
+      node?.type === 'TemplateLiteral' ||
+      node?.type === 'ObjectExpression'
+    )
+      this.source.fail(
+        node,
+        returns === undefined ? 'a program returns a number' : 'a function returns a number',
+        'Send text and structs to user space with an event, or keep them in a map.',
+      )
     const value = node === undefined ? { kind: 'constant' as const, value: 0n } : this.rvalue(node, scope)
     const result = this.expectNumeric(value, node ?? at)
     if (returns === undefined && node !== undefined) this.#expectKnown(node, scope)
@@ -111,7 +121,14 @@ export abstract class CallCompiler extends LoopCompiler {
       this.source.fail(node.arguments[fn.params.length]!, `'${name}' has ${fn.params.length} parameters`)
     const own: Scope = new Map()
     const names = fn.params.map((parameter, i) => {
-      if (parameter.type !== 'Identifier') this.source.fail(parameter, 'a parameter is a name with a type')
+      if (parameter.type !== 'Identifier')
+        this.source.fail(
+          parameter,
+          'a parameter is a name with a type',
+          parameter.type === 'AssignmentPattern'
+            ? 'It has no value of its own: each call gives it one.'
+            : undefined,
+        )
       if (!parameter.typeAnnotation)
         this.source.fail(
           parameter,
@@ -136,7 +153,12 @@ export abstract class CallCompiler extends LoopCompiler {
     const annotation = fn.returnType?.type === 'TSTypeAnnotation' ? fn.returnType.typeAnnotation : undefined
     if (annotation?.type === 'TSVoidKeyword') return undefined
     const type = annotation ? this.module.type(annotation) : u64
-    if (type.kind !== 'int') this.source.fail(annotation!, 'a function returns a number')
+    if (type.kind !== 'int')
+      this.source.fail(
+        annotation!,
+        'a function returns a number',
+        'Give it what it fills as a parameter: structs are passed by reference.',
+      )
     return type
   }
 

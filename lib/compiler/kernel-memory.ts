@@ -12,6 +12,12 @@ import { type IntType, integerOf, u64 } from './types.js'
 import type { Unit } from './unit.js'
 import type { KernelPlaceValue, KernelPointerValue, NumberValue, Value } from './values.js'
 
+/** Records of tracepoints whose arguments have no names. */
+const systemCallHints: Readonly<Record<string, string>> = {
+  trace_event_raw_sys_enter: 'The arguments of a system call are numbers: ctx.args[0] to ctx.args[5].',
+  trace_event_raw_sys_exit: 'The result of a system call is ctx.ret.',
+}
+
 export abstract class KernelMemory extends Builder {
   readonly unit: Unit
   readonly module: Module
@@ -99,7 +105,7 @@ export abstract class KernelMemory extends Builder {
       this.source.fail(
         node.property,
         `struct ${record.name} has no member '${name}' in this kernel`,
-        nearest(name, this.kernel.memberNames(record)),
+        systemCallHints[record.name] ?? nearest(name, this.kernel.memberNames(record)),
       )
     }
     const { typeId, bitfieldSize: bits } = member

@@ -68,10 +68,11 @@ function highestBit(compiler: ExpressionCompiler, number: Reg, size: 4 | 8): Reg
     const hasUpper = alu(compiler, 'rsh', 64, negative, { imm: 63 })
     const by = alu(compiler, 'lsh', 64, hasUpper, { imm: step })
     left = alu(compiler, 'rsh', 64, left, { reg: by })
-    result = result === undefined ? by : alu(compiler, 'or', 64, result, { reg: by })
+    // Older verifiers know what a sum can be, but not what can come of 'or' with a number that they do not know.
+    result = result === undefined ? by : alu(compiler, 'add', 64, result, { reg: by })
   }
   const last = alu(compiler, 'and', 64, alu(compiler, 'rsh', 64, left, { imm: 1 }), { imm: 1 })
-  return alu(compiler, 'or', 64, result!, { reg: last })
+  return alu(compiler, 'add', 64, result!, { reg: last })
 }
 
 function cutOff(compiler: ExpressionCompiler, result: Reg, limit: number): void {

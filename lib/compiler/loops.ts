@@ -3,7 +3,16 @@ import type { NumericValue } from './builder.js'
 import { ConditionCompiler } from './conditions.js'
 import type { Operand, Reg } from './ir.js'
 import { numberIterator } from './iterators.js'
-import { assignedIn, isAlwaysTrue, type Limit, limitOf, rangeBehind, roundsOf, stepOf } from './rounds.js'
+import {
+  assignedIn,
+  isAlwaysTrue,
+  type Limit,
+  limitOf,
+  rangeBehind,
+  rangeOfType,
+  roundsOf,
+  stepOf,
+} from './rounds.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { type IntType, integerOf, s32, u32 } from './types.js'
@@ -202,16 +211,20 @@ export abstract class LoopCompiler extends ConditionCompiler {
     }
   }
 
+  /** Registers of which the verifier knows nothing behind a loop. */
+  readonly #forgotten = new Set<Reg>()
+
   /**
-   * The verifier would follow each value of a variable whose first value it knows. So it is made to forget the values of
-   * variables that the loop assigns to: it knows nothing about what is stored in two halves, unless both are 0.
+   * The verifier would follow each value of a variable whose first value it knows; and before Linux 6.8, it takes a
+   * function that is called for each round for one that is called once. So it is made to forget the values of variables
+   * that the loop assigns to: it knows nothing about what is stored in two halves, unless both are 0.
    */
   #forgetAssigned(loop: ast.Node, scope: Scope): void {
-    if (this.#usesFunctions) return
     for (const name of assignedIn(loop)) {
       const variable = scope.get(name)
       if (variable?.value.kind !== 'number' || !variable.mutable) continue
       const { reg } = variable.value
+      this.#forgotten.add(reg)
       const [low, high] = [this.newReg(), this.newReg()]
       const offset = this.scratchSlot()
       // One more, since a number that the verifier knows would mostly be 0.
@@ -274,7 +287,9 @@ export abstract class LoopCompiler extends ConditionCompiler {
     const isOfOuterLoop = this.loops.some(
       (loop) => loop.next !== undefined && loop.scope.get(name)?.value === variable,
     )
-    const start = rangeBehind(this.list, variable, !isOfOuterLoop)
+    const start = this.#forgotten.has(variable.reg)
+      ? rangeOfType(variable.type)
+      : rangeBehind(this.list, variable, !isOfOuterLoop)
     const rounds = roundsOf(limit, step, start)
     if (rounds !== undefined && rounds <= BigInt(mostRounds)) return { isFollowed: true }
     // An old kernel cannot count them, and its verifier may know more about the first value.
@@ -308,10 +323,13 @@ export abstract class LoopCompiler extends ConditionCompiler {
       right.type === 'CallExpression' && right.callee.type === 'Identifier' && right.callee.name === 'range'
     const id = left.type === 'VariableDeclaration' ? left.declarations[0]?.id : undefined
     if (!isRange || id?.type !== 'Identifier') {
+      const isMap = right.type === 'Identifier' && this.module.maps.has(right.name)
       this.source.fail(
         node,
         'a loop goes over a range of numbers here',
-        'Write for (const i of range(10)) { ... }.',
+        isMap
+          ? `The entries of a map are passed to a function: ${right.name}.forEach((key, value) => { ... }).`
+          : 'Write for (const i of range(10)) { ... }.',
       )
     }
     const [count, most] = right.arguments as ast.Expression[]
@@ -418,6 +436,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
     label: string | undefined,
   ): void {
     const [top, end] = [this.newLabel(), this.newLabel()]
+    this.#forgetAssigned(body, scope)
     if (this.#usesFunctions) {
       const reg = this.newReg()
       this.label(top)
@@ -430,7 +449,6 @@ export abstract class LoopCompiler extends ConditionCompiler {
       this.#finished(top, end, { reg: rounds.reg })
       return
     }
-    this.#forgetAssigned(body, scope)
     const iterator = this.#iterator({ kind: 'constant', value: 0n }, rounds)
     this.label(top)
     const place = iterator.next()

@@ -125,6 +125,12 @@ export abstract class MemberCompiler extends KernelMemory {
         if (type.kind === 'struct' || type.kind === 'union') {
           return this.kernelMember(object.pointer, object.path.steps, type.id, name, node)
         }
+        if (name === 'length' && this.kernel.isText(object.path.typeId))
+          this.source.fail(
+            node.property,
+            'the kernel does not know how long a text is',
+            `sizeof(${this.text(node.object)}) is how much room it has.`,
+          )
         const value = this.readKernel(object, node.object)
         if (value.kind === 'kernel pointer') return this.kernelMember(value, [], value.record.id, name, node)
       }

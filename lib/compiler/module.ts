@@ -305,9 +305,15 @@ export class Module {
     this.expectPlain(fn)
     const target = args[0]
     const wanted = hooks[kind]!.target
-    if (wanted === 'required' && target?.type !== 'StringLiteral') {
-      this.source.fail(call, `the first argument of ${kind} is the name of what it is attached to`)
-    }
+    const written = target && textOf(target)
+    if (
+      wanted === 'required' ? written === undefined : wanted === 'optional' && target && written === undefined
+    )
+      this.source.fail(
+        target ?? call,
+        `the first argument of ${kind} is the name of what it is attached to`,
+        `It is text that stands here: ${kind}('...', ...).`,
+      )
     if (wanted === 'none' && target !== undefined)
       this.source.fail(
         target,
@@ -317,7 +323,7 @@ export class Module {
     this.programs.push({
       name,
       hook: kind,
-      target: target?.type === 'StringLiteral' ? { name: target.value, node: target } : undefined,
+      target: target && written !== undefined ? { name: written, node: target } : undefined,
       function: fn,
       node: call,
     })
@@ -385,7 +391,9 @@ export class Module {
       TSArrayType: 'An array has a length: array<u32, 4>.',
       TSTupleType: 'An array has a length: array<u32, 4>.',
       TSUnionType:
-        'A value has one type; only a ring buffer can have records of several: ringbuf<Started | Ended>(4096).',
+        node.type === 'TSUnionType' && node.types.every(({ type }) => type === 'TSLiteralType')
+          ? 'Values with names are an enum: enum Kind { Open, Close }.'
+          : 'A value has one type; only a ring buffer can have records of several: ringbuf<Started | Ended>(4096).',
       TSTypeLiteral: 'Give it a name: interface Point { x: u32; y: u32 }.',
       TSBigIntKeyword: 'A number of 64 bits is a u64 or an s64.',
     }
@@ -512,3 +520,10 @@ function compute(operator: string, a: bigint, b: bigint): bigint | undefined {
 }
 
 export type { FunctionNode, IntType }
+
+/** Text that is written down. */
+function textOf(node: ast.Node): string | undefined {
+  if (node.type === 'StringLiteral') return node.value
+  const isPlain = node.type === 'TemplateLiteral' && node.expressions.length === 0
+  return isPlain ? (node.quasis[0]!.value.cooked ?? undefined) : undefined
+}

@@ -46,7 +46,10 @@ const syntax: Readonly<Record<string, Answer>> = {
   FunctionExpression: topOnly,
   NewExpression: noHeap,
   ObjectExpression: noHeap,
-  ArrayExpression: noHeap,
+  ArrayExpression: [
+    'the kernel side has no objects on a heap',
+    'Declare a variable with an array as its type: const list: array<u32, 3> = [1, 2, 3].',
+  ],
   AwaitExpression: noWaiting,
   YieldExpression: ['the kernel side has no generators', 'Write a loop.'],
   SequenceExpression: ['a comma cannot join expressions here', 'Write them as statements of their own.'],
@@ -71,7 +74,10 @@ export function notInKernel({ type }: ast.Node): Answer {
 
 const operators: Readonly<Record<string, Answer>> = {
   '**': ['the kernel has no powers', 'Multiply, or shift: 1 << n is 2 to the power of n.'],
-  in: ['a struct has the same members at any time', 'exists(task.member) says whether the kernel has one.'],
+  in: [
+    'a struct has the same members at any time',
+    'exists(task.member) says whether the kernel has one, and counts.get(key) !== null whether a map has an entry.',
+  ],
   instanceof: ['a value of the kernel has no class'],
   typeof: ['the type of a value is known when the program is compiled'],
   delete: ['a member of a struct cannot be deleted', 'Entries of a map can: counts.delete(key).'],

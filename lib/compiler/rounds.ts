@@ -97,7 +97,28 @@ export function rangeBehind(
   const whole = rangeOfType(type)
   const from = isOnlyBefore ? 0 : list.findLastIndex(({ op }) => op === 'label') + 1
   const writes = list.slice(from).filter((operation) => written(operation) === reg)
-  return rangeOfAll(isOnlyBefore ? writes : writes.slice(-1), list, type, whole, 4)
+  if (!isOnlyBefore) return rangeOfAll(writes.slice(-1), list, type, whole, 4)
+  // What is counted from a value that the verifier knows, it knows, too.
+  const first = writes.filter((operation) => !isCounting(operation, reg, list, 4))
+  return rangeOfAll(first, list, type, whole, 4)
+}
+
+/** Whether an operation adds a constant to a register, or takes one away. */
+function isCounting(operation: Operation, reg: Reg, list: readonly Operation[], depth: number): boolean {
+  const only = (one: Reg): Operation | undefined => {
+    const [first, ...others] = list.filter((operation) => written(operation) === one)
+    return others.length === 0 ? first : undefined
+  }
+  if (operation.op === 'alu' && /^(add|sub)$/.test(operation.operation) && operation.a === reg)
+    return 'imm' in operation.b || only(operation.b.reg)?.op === 'const'
+  const from =
+    operation.op === 'move'
+      ? operation.s
+      : operation.op === 'alu' || operation.op === 'sext'
+        ? operation.a
+        : undefined
+  const before = from === undefined || depth === 0 ? undefined : only(from)
+  return before !== undefined && isCounting(before, reg, list, depth - 1)
 }
 
 /** What a number can be that one of some operations writes. */

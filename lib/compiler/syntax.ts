@@ -7,6 +7,12 @@ export type { ast }
 /** The compiler itself has a better sentence for these. */
 const explained = ['IllegalBreakContinue', 'AwaitNotInAsyncContext']
 
+/** What to write in the place of what the parser refuses, by its code. */
+const hints: Readonly<Record<string, string>> = {
+  InvalidLhs:
+    'Give it a name first, and assign to what it points to: const n = counts.get(1), then n.value += 1.',
+}
+
 /** Parses a module of TypeScript. @throws CompileError for what is not TypeScript */
 export function parseModule(source: Source): ast.Statement[] {
   try {
@@ -20,8 +26,8 @@ export function parseModule(source: Source): ast.Statement[] {
     if (error !== undefined) throw error
     return program.body
   } catch (error) {
-    const { pos, message } = error as { pos?: number; message: string }
+    const { pos, message, reasonCode = '' } = error as { pos?: number; message: string; reasonCode?: string }
     if (pos === undefined) throw error
-    throw new CompileError(source.place(pos), 1, message.replace(/ \(\d+:\d+\)$/, ''))
+    throw new CompileError(source.place(pos), 1, message.replace(/ \(\d+:\d+\)$/, ''), hints[reasonCode])
   }
 }

@@ -44,6 +44,16 @@ export function compareText(
   if (text.includes(0)) compiler.source.fail(literal, 'text ends at a zero byte')
   const found = compiler.expression(node, scope)
   const value = found.kind === 'pointer' ? compiler.behind(found, node, scope) : found
+  const isNumber =
+    value.kind === 'number' ||
+    (value.kind === 'place' && value.type.kind === 'int') ||
+    (value.kind === 'kernel place' && compiler.kernel.btf.resolve(value.path.typeId).kind === 'int')
+  if (isNumber)
+    compiler.source.fail(
+      literal,
+      'a number is compared with text here',
+      text.length === 1 ? `${compiler.text(literal)} is the number ${text[0]}.` : undefined,
+    )
   const most = lengthOf(compiler, value, node)
   if (most !== undefined && text.length >= most) {
     compiler.source.fail(

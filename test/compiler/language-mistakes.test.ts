@@ -204,7 +204,11 @@ const ofKernel: [string, string, string][] = [
     "if (task.comm === 'more than sixteen') total = 1",
     '10:19 this text has 17 bytes, and with the zero byte at its end it is never in a char<16>',
   ],
-  ['text that is no text', "if (limit === 'a') total = 1", '10:5 a value in memory is not text'],
+  [
+    'text that is no text',
+    "if (limit === 'a') total = 1",
+    "10:15 a number is compared with text here | 'a' is the number 97.",
+  ],
   ['an empty start', "if (task.comm.startsWith('')) total = 1", '10:26 every text starts with an empty one'],
   [
     'a start that is not known',

@@ -103,7 +103,7 @@ const bodies: [string, string, string][] = [
   [
     'a number that does not fit',
     'const e = events.reserve()\nif (!e) return 0\ne.pid = -1\nevents.submit(e)\nreturn 0',
-    '13:9 -1 does not fit u32',
+    '13:9 -1 does not fit u32 | Numbers without a sign are never negative: choose s32, or write u32(-1) for its bits.',
   ],
   [
     'a number that is cut off silently',

@@ -95,7 +95,7 @@ const inTracepoint: Mistake[] = [
   [
     'spreading an array',
     'const a = [...slots]\nreturn 0',
-    '12:11 the kernel side has no objects on a heap | Declare a variable with an interface as its type, or use a map.',
+    '12:11 the kernel side has no objects on a heap | Declare a variable with an array as its type: const list: array<u32, 3> = [1, 2, 3].',
   ],
   [
     'spreading a struct',
@@ -125,7 +125,7 @@ const inTracepoint: Mistake[] = [
   [
     'in',
     "if ('a' in task) total = 1\nreturn 0",
-    '12:5 a struct has the same members at any time | exists(task.member) says whether the kernel has one.',
+    '12:5 a struct has the same members at any time | exists(task.member) says whether the kernel has one, and counts.get(key) !== null whether a map has an entry.',
   ],
   [
     'for ... in',
@@ -140,7 +140,7 @@ const inTracepoint: Mistake[] = [
   [
     'forEach of an array',
     '[1,2].forEach((x) => 0)\nreturn 0',
-    '12:1 the kernel side has no objects on a heap | Declare a variable with an interface as its type, or use a map.',
+    '12:1 the kernel side has no objects on a heap | Declare a variable with an array as its type: const list: array<u32, 3> = [1, 2, 3].',
   ],
   [
     'has of a map',
@@ -212,13 +212,21 @@ const inTracepoint: Mistake[] = [
     'counts.set(bpf.ktimeGetNs(), 1)\nreturn 0',
     '12:12 u64 does not fit u32 | Write u32(...) to cut it off.',
   ],
-  ['a key below 0', 'counts.set(-1, 1)\nreturn 0', '12:12 -1 does not fit u32'],
+  [
+    'a key below 0',
+    'counts.set(-1, 1)\nreturn 0',
+    '12:12 -1 does not fit u32 | Numbers without a sign are never negative: choose s32, or write u32(-1) for its bits.',
+  ],
   [
     'adding to structs',
     'last.add(1, 1)\nreturn 0',
     '12:1 add needs a map whose values are numbers of 32 or 64 bits',
   ],
-  ['adding a negative number', 'counts.add(1, -1)\nreturn 0', '12:15 -1 does not fit u64'],
+  [
+    'adding a negative number',
+    'counts.add(1, -1)\nreturn 0',
+    '12:15 -1 does not fit u64 | Numbers without a sign are never negative: choose s64, or write u64(-1) for its bits.',
+  ],
   [
     'emitting a number',
     'events.emit(1)\nreturn 0',
@@ -266,7 +274,11 @@ const inTracepoint: Mistake[] = [
     'let e = events.reserve()\nif (!e) return 0\nevents.submit(e)\nreturn 0',
     "12:9 'e' is a record, which has to be const | Write const e = .... What it points to can still change.",
   ],
-  ['returning text', "return 'a'", '12:8 text can only be assigned to a char<N>'],
+  [
+    'returning text',
+    "return 'a'",
+    '12:8 a program returns a number | Send text and structs to user space with an event, or keep them in a map.',
+  ],
   [
     'returning 64 bits',
     'return bpf.ktimeGetNs()',
@@ -413,12 +425,38 @@ const inTracepoint: Mistake[] = [
   [
     'the length of text',
     'total = task.comm.length\nreturn 0',
-    "12:9 an array of the kernel can only be assigned to a char<N> or bytes<N> | Text is also compared with a literal: comm === 'bash', comm.startsWith('ba').",
+    '12:19 the kernel does not know how long a text is | sizeof(task.comm) is how much room it has.',
+  ],
+  [
+    'setting an element of a map',
+    'counts[task.tgid] = 5\nreturn 0',
+    "12:1 the map 'counts' has no elements | Write counts.set(task.tgid, value).",
+  ],
+  [
+    'adding to what get returns',
+    'counts.get(1) += 1\nreturn 0',
+    '12:1 Invalid left-hand side in assignment expression. | Give it a name first, and assign to what it points to: const n = counts.get(1), then n.value += 1.',
+  ],
+  [
+    'a loop over a map',
+    'for (const [k, v] of counts) total += v\nreturn 0',
+    '12:1 a loop goes over a range of numbers here | The entries of a map are passed to a function: counts.forEach((key, value) => { ... }).',
+  ],
+  [
+    'a character as text',
+    "if (task.comm[0] === 'b') return 1\nreturn 0",
+    "12:22 a number is compared with text here | 'b' is the number 98.",
+  ],
+  ['a bool that is 2', 'let flag = true\nflag = 2\nreturn 0', '13:8 2 does not fit bool'],
+  [
+    'returning a struct',
+    'return { pid: 1 }',
+    '12:8 a program returns a number | Send text and structs to user space with an event, or keep them in a map.',
   ],
   [
     'includes',
     "if (task.comm.includes('a')) return 0\nreturn 0",
-    "12:15 a part of the kernel's memory has no function 'includes'",
+    "12:15 a part of the kernel's memory has no function 'includes' | Text is compared: comm === 'bash', comm.startsWith('ba').",
   ],
   [
     'comparing two texts of the kernel',
@@ -629,12 +667,12 @@ const inPacket: Mistake[] = [
   [
     'bytes as a number',
     'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\ntotal = e.to\nreturn XDP.PASS',
-    '14:9 an array cannot be used as a number',
+    '14:9 an array cannot be used as a number | Name an element: list[0]. Arrays are compared element by element.',
   ],
   [
     'comparing bytes',
     'const e = packet.read<Ethernet>(0)\nif (!e) return XDP.PASS\nif (e.to === e.from) total = 1\nreturn XDP.PASS',
-    '14:5 an array cannot be used as a number',
+    '14:5 an array cannot be used as a number | Name an element: list[0]. Arrays are compared element by element.',
   ],
 ]
 
@@ -642,7 +680,7 @@ const inFile: Mistake[] = [
   [
     'a hook without a name',
     'export const p = rawTp((t) => 0)',
-    '1:18 the first argument of rawTp is the name of what it is attached to',
+    "1:18 the first argument of rawTp is the name of what it is attached to | It is text that stands here: rawTp('...', ...).",
   ],
   [
     'a constant of text',
@@ -812,7 +850,7 @@ const inFile: Mistake[] = [
   [
     'a default value',
     'function f(x: u32 = 1): u32 { return x }\nexport const p = syscall(() => s32(f()))',
-    '1:12 a parameter is a name with a type',
+    '1:12 a parameter is a name with a type | It has no value of its own: each call gives it one.',
   ],
   [
     'rest parameters',

@@ -28,6 +28,7 @@ export function parametersOf(compiler: FunctionCompiler, program: ModuleProgram)
       `${program.hook} programs came with Linux ${since}, and this one has to load into ${target.oldestKernel}`,
     )
   }
+  expectPlace(compiler, program)
   compiler.context = compiler.newReg()
   compiler.push({ op: 'param', d: compiler.context, index: 0 })
   const passed = passedTo(compiler, program)
@@ -46,6 +47,24 @@ export function parametersOf(compiler: FunctionCompiler, program: ModuleProgram)
     scope.set(parameter.name, { value, mutable: false, ...(isNullable && { state: 'maybe' as const }) })
   }
   return scope
+}
+
+/** Refuses probes of programs that do not name the file. */
+function expectPlace({ source }: FunctionCompiler, { hook, target }: ModuleProgram): void {
+  if (target === undefined) return
+  const parts = target.name.split(':').length
+  if (/^usdt/.test(hook) && parts < 3)
+    source.fail(
+      target.node,
+      'a USDT probe is named by its file, its provider and its name',
+      "Write '/usr/bin/node:node:gc__start'.",
+    )
+  if (/^u(ret)?probe/.test(hook) && parts < 2)
+    source.fail(
+      target.node,
+      'a function of a program is named with its file',
+      `Write '/usr/bin/node:uv_run', or 'libc.so.6:${target.name}'.`,
+    )
 }
 
 interface Passed {
@@ -225,7 +244,8 @@ function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): Kernel
   const { kernel, source } = compiler
   const [, event] = target!.name.split('/')
   if (event === undefined) {
-    return source.fail(target!.node, 'a tracepoint is named with its category', "Write 'sched/sched_switch'.")
+    const name = target!.name.includes(':') ? target!.name.replace(':', '/') : 'sched/sched_switch'
+    return source.fail(target!.node, 'a tracepoint is named with its category', `Write '${name}'.`)
   }
   const record = kernel.tracepointRecord(target!.name)
   if (record !== undefined)

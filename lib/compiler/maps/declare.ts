@@ -102,7 +102,11 @@ function typesOf(
       return { key: u32, value: valueTypeOf(kind), records: undefined, isInferred }
     case 'record':
       if (records?.some((type) => type.kind !== 'struct'))
-        return source.fail(types[0]!, 'the records of a ring buffer are an interface')
+        return source.fail(
+          types[0]!,
+          'the records of a ring buffer are an interface',
+          'Write one: interface Event { value: u32 }.',
+        )
       return { key: undefined, value: undefined, records: records as StructType[] | undefined, isInferred }
   }
 }

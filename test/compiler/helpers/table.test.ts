@@ -109,7 +109,7 @@ describe('arguments of a helper', () => {
     [
       'xdp((packet)',
       'bpf.xdpAdjustHead()',
-      'xdpAdjustHead has 1 arguments, and 0 are given | They are delta.',
+      'xdpAdjustHead has 1 argument, and 0 are given | They are delta.',
     ],
     [
       'cgroupSysctl((ctx)',
@@ -134,7 +134,7 @@ describe('arguments of a helper', () => {
     [
       "rawTp('sched_switch', ()",
       'const x: u32 = 1; bpf.sendSignal(x, 2)',
-      'sendSignal has 1 arguments, and 2 are given | They are sig.',
+      'sendSignal has 1 argument, and 2 are given | They are sig.',
     ],
   ])('%s %s', (hook, call, expected) => {
     expect(refusal(hook, call)).toBe(expected)

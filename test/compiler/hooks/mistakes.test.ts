@@ -31,9 +31,47 @@ describe('a mistake in a hook', () => {
     ],
     [
       'export const p = kprobe(() => 0)',
-      'the first argument of kprobe is the name of what it is attached to',
+      "the first argument of kprobe is the name of what it is attached to | It is text that stands here: kprobe('...', ...).",
     ],
     ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameter: ctx"],
+    [
+      "export const p = uprobe('malloc', () => 0)",
+      "a function of a program is named with its file | Write '/usr/bin/node:uv_run', or 'libc.so.6:malloc'.",
+    ],
+    [
+      "export const p = usdt('node', () => 0)",
+      "a USDT probe is named by its file, its provider and its name | Write '/usr/bin/node:node:gc__start'.",
+    ],
+    [
+      'const name = 5\nexport const p = uretprobe(name, () => 0)',
+      "the first argument of uretprobe is the name of what it is attached to | It is text that stands here: uretprobe('...', ...).",
+    ],
+    [
+      "export const p = tracepoint('sched:sched_switch', (ctx) => 0)",
+      "a tracepoint is named with its category | Write 'sched/sched_switch'.",
+    ],
+    [
+      "export const p = tracepoint('syscalls/sys_enter_openat', (ctx) => s32(ctx.filename))",
+      "struct trace_event_raw_sys_enter has no member 'filename' in this kernel | The arguments of a system call are numbers: ctx.args[0] to ctx.args[5].",
+    ],
+    ['export const p = kprobe(`vfs_read`, (file) => 0)', 'compiled'],
+    [
+      "type Kind = 'a' | 'b'\ninterface Odd { a: Kind }\nexport const p = syscall(() => 0)",
+      'this is not a type of the kernel side | Values with names are an enum: enum Kind { Open, Close }.',
+    ],
+    [
+      'interface A { x: u32 }\ninterface A { y: u32 }\nexport const p = syscall(() => 0)',
+      "the interface 'A' is declared before | Write all members in one of them.",
+    ],
+    [
+      'function zero(x: u32): u32 { return x }\nexport const p = syscall(() => 0)',
+      "'zero' is a word of the kernel side | Give the function another name.",
+    ],
+    ['function log2(x: u32): s32 { return s32(x) }\nexport const p = syscall(() => log2(1))', 'compiled'],
+    [
+      'function f(a: u32): A { return a }\ninterface A { x: u32 }\nexport const p = syscall(() => s32(f(1)))',
+      'a function returns a number | Give it what it fills as a parameter: structs are passed by reference.',
+    ],
     [
       'export const p = syscall((ctx) => 0)',
       'the struct that user space passes needs a type | Write (ctx: Request) => ..., with an interface Request.',

@@ -112,7 +112,7 @@ describe('a mistake in struct_ops', () => {
       "struct tcp_congestion_ops has no member 'initt' in this kernel | Did you mean 'init'?",
     ],
     [ops('name(sk) {}'), "'name' of struct tcp_congestion_ops is not a function"],
-    [ops('init(sk, more) {}'), "'init' has 1 parameters: ?"],
+    [ops('init(sk, more) {}'), "'init' has 1 parameter: ?"],
     [ops('init: (sk) => 1'), 'this function returns nothing: its type is void'],
     [ops('ssthresh: (sk) => bpf.ktimeGetNs()'), 'u64 does not fit u32 | Write u32(...) to cut it off.'],
     [ops('init: sk'), 'a member is a function, a constant number or text | Write init(sk) { ... }.'],
