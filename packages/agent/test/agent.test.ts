@@ -98,6 +98,53 @@ describe('the agent', () => {
     expect(text.endsWith('# EOF\n')).toBe(true)
   })
 
+  it('shows in OpenMetrics what a program has noted about one of those that it counts', async () => {
+    folder.write(
+      'noted.bpf.ts',
+      `
+import { array, bpf, percpuArray, rawTp, type u32, type u64 } from 'libbpf-node/kernel'
+interface Last { took: u64; at: u64; pid: u32; pad: u32 }
+interface Latency { slots: array<u64, 4>; sum: u64; last: Last }
+export const latency = percpuArray<Latency>(1)
+export const onExec = rawTp('sched_process_exec', (task) => {
+  const found = latency.get(0)
+  if (!found) return 0
+  found.slots[2] += 1
+  found.sum += 5000
+  found.last.took = 5000
+  found.last.at = bpf.ktimeGetNs()
+  found.last.pid = task.tgid
+  return 0
+})
+export const license = 'GPL'
+`,
+    )
+    await start(`
+listen: 127.0.0.1:0
+programs:
+  - file: noted.bpf.ts
+    metrics:
+      histograms:
+        - name: took_seconds
+          help: Time
+          map: latency
+          bucket_type: fixed
+          bucket_keys: [1000, 4000, 8000]
+          bucket_multiplier: 0.000001
+          exemplar: { member: last, value: took, time: at, labels: [{ name: pid }] }
+`)
+    exec()
+    const before = Date.now() / 1000
+    const headers = { accept: 'application/openmetrics-text; version=1.0.0' }
+    const text = await (await agent!.get('/metrics', headers)).text()
+    const [, count, value, at] = /le="0.008"\} (\d+) # \{pid="\d+"\} (\S+) (\S+)$/m.exec(text)!
+    expect(Number(count)).toBeGreaterThan(0)
+    expect(value).toBe('0.005')
+    expect(Math.abs(Number(at) - before)).toBeLessThan(60)
+    expect(text.split(' # {').length).toBe(2)
+    expect(await (await agent!.get('/metrics')).text()).not.toContain(' # {')
+  })
+
   it('goes on with what can be attached, and says what cannot', async () => {
     folder.write('broken.bpf.ts', execs.replace("'sched_process_exec'", "'sched_process_exe'"))
     const broken = configOf(0, '  - file: broken.bpf.ts')

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { logEvents, toAttributes, traceEvents } from '@libbpf-node/otel'
+import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { InMemoryLogRecordExporter, LoggerProvider, SimpleLogRecordProcessor } from '@opentelemetry/sdk-logs'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { BpfObject, type RingBuffer } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
+import root from 'otlp-schema/build/src/generated/root.js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../../../test/helpers/until.js'
 
@@ -17,6 +19,21 @@ export const onExec = rawTp('sched_process_exec', (task) => {
 })
 export const license = 'GPL'
 `
+
+interface Span {
+  name: string
+  startTimeUnixNano: unknown
+  endTimeUnixNano: unknown
+  attributes: { key: string }[]
+}
+const traces = (
+  root as unknown as {
+    opentelemetry: { proto: { collector: { trace: { v1: { ExportTraceServiceRequest: Schema } } } } }
+  }
+).opentelemetry.proto.collector.trace.v1
+interface Schema {
+  decode(bytes: Uint8Array): { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }
+}
 
 interface Event {
   begin: bigint
@@ -73,6 +90,14 @@ describe('events', () => {
     expect(duration).toEqual([0, 5_000_000])
     expect(status).toEqual({ code: 2, message: 'a reason' })
     expect(Object.keys(attributes)).toEqual(['process.pid'])
+    // In OpenTelemetry's protocol, decoded with the code that is generated from its schema.
+    const bytes = ProtobufTraceSerializer.serializeRequest([found()!])!
+    const { resourceSpans } = traces.ExportTraceServiceRequest.decode(bytes)
+    const [span] = resourceSpans[0]!.scopeSpans[0]!.spans
+    expect(span).toMatchObject({ name: 'exec true', status: { code: 2, message: 'a reason' } })
+    const took = BigInt(String(span!.endTimeUnixNano)) - BigInt(String(span!.startTimeUnixNano))
+    expect(took).toBe(5_000_000n)
+    expect(span!.attributes).toMatchObject([{ key: 'process.pid' }])
     await provider.shutdown()
   })
 })
