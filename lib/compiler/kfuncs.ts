@@ -7,6 +7,7 @@ import type { Argument } from './ir.js'
 import type { KernelTypes } from './kernel-types.js'
 import { expectNoLock } from './maps/opaque.js'
 import { nearest } from './nearest.js'
+import { inC, kfuncNotYet } from './not-yet.js'
 import type { ast } from './syntax.js'
 import { integerOf, sizeOf } from './types.js'
 import type { Owed, Scope, Value } from './values.js'
@@ -43,6 +44,8 @@ export function callKfunc(
   const { kernel } = compiler
   const { property } = node.callee as ast.MemberExpression
   expectNoLock(compiler, node, scope)
+  const missing = kfuncNotYet(name)
+  if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
   const prototype = prototypeOf(compiler, name, property)
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
   kernel.named.kfuncs.add(name)

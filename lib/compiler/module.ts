@@ -8,6 +8,7 @@ import { mapKinds } from './maps/kinds.js'
 import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { notInKernel } from './not-in-kernel.js'
+import { inC, wordNotYet } from './not-yet.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
 import { type ast, parseModule } from './syntax.js'
@@ -246,6 +247,8 @@ export class Module {
     else if (callee.name === 'structOps') declareStructOps(this, name, init)
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
     else {
+      const missing = wordNotYet(callee.name)
+      if (missing !== undefined) this.source.fail(callee, `${missing} are not supported yet`, inC)
       const known = [...Object.keys(mapKinds), ...globalKinds, 'kconfig', ...Object.keys(hooks)]
       this.source.fail(
         callee,
@@ -426,11 +429,18 @@ export class Module {
     }
     const alias = this.aliases.get(name)
     if (alias !== undefined) return this.type(alias)
+    const written = this.source.text.slice(node.start!, node.end!)
+    if (written.startsWith('kernel.'))
+      this.source.fail(
+        node,
+        `a ${written} stays in the kernel's memory`,
+        'Copy the members that you need, or keep its address: u64(task) in a u64.',
+      )
     return (
       this.struct(name) ??
       this.source.fail(
         node,
-        `there is no type '${name || this.source.text.slice(node.start!, node.end!)}'`,
+        `there is no type '${name || written}'`,
         nearest(name, [
           ...Object.keys(integers),
           ...this.#interfaces.keys(),

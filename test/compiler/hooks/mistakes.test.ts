@@ -35,6 +35,26 @@ describe('a mistake in a hook', () => {
     ],
     ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameter: ctx"],
     [
+      "export const p = freplace('wanted', (uid: u32) => 0)",
+      'programs that replace a function of another one are not supported yet | Write this program in C; objects of both languages can be linked.',
+    ],
+    [
+      'export const a = arena(100)\nexport const p = syscall(() => 0)',
+      'arenas are not supported yet | Write this program in C; objects of both languages can be linked.',
+    ],
+    [
+      'export let a = data<u64>(0)\nexport const p = xdp((packet) => { bpf.dynptrFromMem(a, 0); return XDP.PASS })',
+      'dynptrs are not supported yet | Write this program in C; objects of both languages can be linked.',
+    ],
+    [
+      'export const p = xdp((packet) => { kfunc.bpf_rbtree_first(1); return XDP.PASS })',
+      'objects that a program allocates are not supported yet | Write this program in C; objects of both languages can be linked.',
+    ],
+    [
+      'interface V { task: kernel.task_struct }\nexport const p = syscall(() => 0)',
+      "a kernel.task_struct stays in the kernel's memory | Copy the members that you need, or keep its address: u64(task) in a u64.",
+    ],
+    [
       "export const p = uprobe('malloc', () => 0)",
       "a function of a program is named with its file | Write '/usr/bin/node:uv_run', or 'libc.so.6:malloc'.",
     ],
