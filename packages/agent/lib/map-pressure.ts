@@ -12,6 +12,7 @@ const validity = 60_000
 
 export interface Fill {
   readonly map: string
+  readonly type: string
   readonly entries: number
   readonly maxEntries: number
 }
@@ -32,7 +33,7 @@ export async function fillOf(
       | undefined
     if (metric === undefined && maxEntries > mostEntries) continue
     const entries = metric === undefined ? await count(map) : Math.round(metric.pressure * maxEntries)
-    if (entries !== undefined) fills.push({ map: name, entries, maxEntries })
+    if (entries !== undefined) fills.push({ map: name, type: map.type, entries, maxEntries })
   }
   return fills
 }

@@ -94,7 +94,7 @@ function* describe(observed: Observed, delay: ReturnType<typeof monitorEventLoop
     const points: Point[] = []
     for (const program of programs())
       for (const fill of await program.fill())
-        points.push([{ program: program.name, map: fill.map }, read(fill)])
+        points.push([{ program: program.name, map: fill.map, type: fill.type }, read(fill)])
     return points
   }
   yield own(

@@ -39,12 +39,16 @@ it('says how full maps are, and does not read those that are too large or read a
   await metrics.read()
   const read = async () =>
     Object.fromEntries(
-      (await fillOf(object.maps.values(), [measured])).map(({ map, entries, maxEntries }) => [
+      (await fillOf(object.maps.values(), [measured])).map(({ map, type, entries, maxEntries }) => [
         map,
-        `${entries} of ${maxEntries}`,
+        `${type}: ${entries} of ${maxEntries}`,
       ]),
     )
-  const expected = { open: '64 of 64', recent: '5000 of 10000', measured: '1 of 100' }
+  const expected = {
+    open: 'hash: 64 of 64',
+    recent: 'lru_hash: 5000 of 10000',
+    measured: 'percpu_hash: 1 of 100',
+  }
   expect(await read()).toEqual(expected)
   // What was counted is valid for a while.
   object.map('open').clear()
