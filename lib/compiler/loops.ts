@@ -369,9 +369,12 @@ export abstract class LoopCompiler extends ConditionCompiler {
     if (bound === 0) return
     const reg = this.newReg()
     const counter: NumberValue = { kind: 'number', reg, type: u32, below: bound }
-    const rounds = isConstant
-      ? undefined
-      : this.inReg(this.convert(this.numeric(count, scope), integerOf(4, false), count))
+    // A copy: the loop may change a variable that the number of rounds is.
+    const rounds = isConstant ? undefined : this.newReg()
+    if (rounds !== undefined) {
+      const given = this.inReg(this.convert(this.numeric(count, scope), integerOf(4, false), count))
+      this.push({ op: 'move', d: rounds, s: given, bits: 64 })
+    }
     this.push({ op: 'const', d: reg, value: 0n })
     scope.set(name, { value: counter, mutable: false })
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]

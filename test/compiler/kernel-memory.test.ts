@@ -46,6 +46,32 @@ describe('members of kernel structs', () => {
     expect(opened.data).toMatchObject({ during: 1, before: 0 })
   })
 
+  it('may be any bitfields of this process: they are what stands in its memory', () => {
+    const { members } = kernel.find('task_struct', 'struct')!
+    const bits = members.filter(({ name, bitfieldSize }) => name !== '' && bitfieldSize > 0)
+    expect(bits.length).toBeGreaterThan(5)
+    for (let at = 0; at < bits.length; at += 4) {
+      const some = bits.slice(at, at + 4)
+      const words = some.map(({ bitOffset }) => Math.floor(bitOffset / 64))
+      const output = run(
+        some
+          .flatMap(({ name }, i) => [
+            `output[${i}] = u64(task.${name})`,
+            `output[${i + 4}] = bpf.probeReadKernel<u64>(u64(task) + ${words[i]! * 8})`,
+          ])
+          .join('\n'),
+      )
+      for (const [i, { name, bitOffset, bitfieldSize, typeId }] of some.entries()) {
+        const value =
+          (output[i + 4]! >> BigInt(bitOffset - words[i]! * 64)) & ((1n << BigInt(bitfieldSize)) - 1n)
+        const type = kernel.resolve(typeId)
+        const isSigned = 'signed' in type && type.signed
+        const expected = isSigned ? BigInt.asUintN(64, BigInt.asIntN(bitfieldSize, value)) : value
+        expect(output[i], name).toBe(expected)
+      }
+    }
+  })
+
   it('may be in structs in structs, whose types the kernel takes', () => {
     const { object } = compile(`
       export let output = data<array<u64, 4>>()

@@ -14,6 +14,7 @@ describe('loops that the verifier follows', () => {
     ['for (const i of range(input[0] > 20 ? 20 : u32(input[0]), 20)) output[0] = output[0] + i', [7n], 21n],
     ['for (const i of range(u32(input[0]), 5)) output[0] = output[0] + 1', [100n], 5n],
     ['const n = 6; for (const i of range(n)) output[0] = output[0] + 1', [], 6n],
+    ['let n = u32(input[0]); for (const i of range(n, 5)) { n = 0; output[0] = output[0] + 1 }', [4n], 4n],
     ['let n: u64 = 0; for (let i: u32 = 8; i > 0; i -= 2) n += i; output[0] = n', [], 20n],
     [
       `let n: u64 = 0
