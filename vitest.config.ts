@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
-    // Has a configuration of its own: npm run test:arm64
-    exclude: ['test/arm64/**'],
+    // Have configurations of their own: npm run test:arm64, npm run test:deploy
+    exclude: ['test/arm64/**', 'packages/agent/test/installed/**'],
     // A crash stays in one child, and files that count what is in the kernel do not disturb each other.
     pool: 'forks',
     fileParallelism: false,

@@ -55,7 +55,7 @@ export interface Pod {
 export class Containerd implements AsyncDisposable {
   readonly #folder: string
   readonly #child: ChildProcess
-  readonly #cgroup = `/libbpf-node-test-${process.pid}`
+  readonly #cgroup = `/libbpf-node-containerd-${process.pid}`
   readonly #pods: string[] = []
   log = ''
 

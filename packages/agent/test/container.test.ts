@@ -1,21 +1,21 @@
 // The agent in a container, with what the DaemonSet of deploy/ allows, and nothing else.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compile } from 'libbpf-node/kernel'
 import { describe, expect } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse } from 'yaml'
+import { makeImage, TestContainer } from '../../../test/helpers/container.js'
 import { Containerd, requiresContainerd } from '../../../test/helpers/containerd.js'
-import { useBpffs, usePerfEvents, useTracefs } from '../../../test/helpers/privileged.js'
+import { kernelIs, requiresKernel } from '../../../test/helpers/kernel.js'
+import { useBpffs, useCgroup, usePerfEvents, useTracefs } from '../../../test/helpers/privileged.js'
 import { Folder, RunningAgent } from './helpers/agent.js'
-import { inContainer, type Pod, statusOf } from './helpers/oci.js'
+import { daemonSetPod, inContainer, statusOf } from './helpers/oci.js'
 
 const deploy = fileURLToPath(new URL('../../../deploy/', import.meta.url))
 const read = (path: string): string => readFileSync(join(deploy, path), 'utf8')
-
-const pod = parseAllDocuments(read('kubernetes/daemonset.yaml'))
-  .map((document) => document.toJS() as { kind: string; spec: { template: { spec: Pod } } })
-  .find(({ kind }) => kind === 'DaemonSet')!.spec.template.spec
 
 /** The programs of the ConfigMap. */
 const uses = (parse(read('kubernetes/agent.yaml')) as { programs: { use: string }[] }).programs.map(
@@ -32,6 +32,7 @@ describe('the agent in a container', () => {
   useTracefs()
   usePerfEvents()
   const bpffs = useBpffs()
+  const cgroup = useCgroup()
 
   const runs = async (user: number | undefined, change: (config: string) => string): Promise<void> => {
     using folder = new Folder()
@@ -43,7 +44,7 @@ describe('the agent in a container', () => {
       const logs = join(work, 'logs')
       mkdirSync(logs)
       const instead = { '/sys/fs/bpf': bpffs(), '/var/log/containers': logs }
-      const own = { pod, folder: work, config, containerd, instead }
+      const own = { pod: daemonSetPod(), folder: work, config, containerd, instead }
       const command = inContainer({ ...own, ...(user !== undefined && { user }) })
       const agent = await RunningAgent.start(config, command)
       try {
@@ -77,4 +78,51 @@ describe('the agent in a container', () => {
     // Pinning would need CAP_DAC_OVERRIDE.
     runs(65534, (config) => config.replace(/^pinning:\n.*\n/m, '')),
   )
+
+  const follows = async (): Promise<void> => {
+    using folder = new Folder()
+    const work = mkdtempSync(join(tmpdir(), 'libbpf-node-container-'))
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', work])
+    try {
+      await using containerd = await Containerd.start(work)
+      const source = `
+import { bpf, hash, uprobeMulti, type u64 } from 'libbpf-node/kernel'
+export const starts = hash<u64, u64>(1024)
+export const onMain = uprobeMulti('worker:main', () => {
+  starts.add(bpf.getCurrentCgroupId(), 1)
+  return 0
+})
+export const license = 'GPL'
+`
+      const own = cgroup().replace(/^.*\//, '/')
+      const text = `
+listen: 127.0.0.1:0
+programs:
+  - file: ${folder.write('starts.bpf.o', compile(source, { file: 'starts.bpf.ts' }).object)}
+    follow: { cgroup: ${own} }
+    metrics:
+      counters: [{ name: starts_total, help: Starts, map: starts }]
+`
+      const image = makeImage(join(work, 'image'))
+      await using other = await new TestContainer(image, join(work, 'root'), join(cgroup(), 'other')).ready()
+      mkdirSync(join(work, 'logs'))
+      const instead = { '/sys/fs/bpf': bpffs(), '/var/log/containers': join(work, 'logs') }
+      const config = folder.write('agent.yaml', text)
+      const all = { pod: daemonSetPod(), folder: work, config, containerd, follows: true, instead }
+      const agent = await RunningAgent.start(config, inContainer(all))
+      try {
+        const { programs } = (await (await agent.get('/healthz')).json()) as { programs: object }
+        expect(programs).toEqual({ starts: { status: 'running', failures: [] } })
+        await other.run()
+        expect((await agent.metrics()).get('starts_total')).toBe(1)
+      } finally {
+        await agent.stop()
+      }
+    } finally {
+      execFileSync('umount', ['--lazy', work])
+      rmSync(work, { recursive: true })
+    }
+  }
+  if (kernelIs('6.6')) requiresContainerd('follows other containers without CAP_SYS_ADMIN', follows)
+  else requiresKernel('6.6', 'follows other containers without CAP_SYS_ADMIN', follows)
 })

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseAllDocuments } from 'yaml'
 import type { Containerd } from '../../../../test/helpers/containerd.js'
 
 const repository = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '')
@@ -33,6 +34,15 @@ interface Volume {
   readonly hostPath?: { readonly path: string }
 }
 
+/** The pod of the DaemonSet in deploy/. */
+export function daemonSetPod(): Pod {
+  const text = readFileSync(join(repository, 'deploy/kubernetes/daemonset.yaml'), 'utf8')
+  const documents = parseAllDocuments(text).map(
+    (document) => document.toJS() as { kind: string; spec: { template: { spec: Pod } } },
+  )
+  return documents.find(({ kind }) => kind === 'DaemonSet')!.spec.template.spec
+}
+
 export interface OciOptions {
   readonly pod: Pod
   /** An empty folder. */
@@ -41,6 +51,10 @@ export interface OciOptions {
   readonly containerd: Containerd
   /** Instead of root, somebody who has the capabilities as ambient ones. */
   readonly user?: number
+  /** A system in which the agent is installed, instead of the one here with this repository. */
+  readonly root?: string
+  /** Adds what deploy/kubernetes-containers adds for uprobe.multi. */
+  readonly follows?: boolean
   /** The host's folders that stand for others, such as a BPF file system for /sys/fs/bpf. */
   readonly instead?: Readonly<Record<string, string>>
 }
@@ -54,19 +68,30 @@ export function statusOf(folder: string): string {
 }
 
 /** A command that runs the agent in a container; arguments that follow do not matter. */
-export function inContainer({ pod, folder, config, containerd, user, instead = {} }: OciOptions): string[] {
+export function inContainer({
+  pod,
+  folder,
+  config,
+  containerd,
+  user,
+  root,
+  follows = false,
+  instead = {},
+}: OciOptions): string[] {
   const bundle = join(folder, 'bundle')
   mkdirSync(join(bundle, 'rootfs'), { recursive: true })
   execFileSync(runc, ['spec', '--bundle', bundle])
   const file = join(bundle, 'config.json')
   const spec = JSON.parse(readFileSync(file, 'utf8')) as Spec
   const { securityContext, volumeMounts, resources } = pod.containers[0]!
-  const names = securityContext.capabilities.add.map((name) => `CAP_${name}`)
+  const more = follows ? ['SYS_PTRACE'] : []
+  const names = [...securityContext.capabilities.add, ...more].map((name) => `CAP_${name}`)
   const args = ['--config', '/etc/libbpf-node/agent.yaml']
+  const here = [process.execPath, join(repository, 'packages/agent/dist/main.js')]
   Object.assign(spec.process, {
     terminal: false,
     user: { uid: user ?? securityContext.runAsUser, gid: user ?? 0 },
-    args: [process.execPath, join(repository, 'packages/agent/dist/main.js'), ...args],
+    args: [...(root === undefined ? here : ['/usr/bin/libbpf-node-agent']), ...args],
     noNewPrivileges: !securityContext.allowPrivilegeEscalation,
     // Without ambient capabilities, only root has them after it has become node.
     capabilities: {
@@ -74,8 +99,12 @@ export function inContainer({ pod, folder, config, containerd, user, instead = {
       ...(user !== undefined && { inheritable: names, ambient: names }),
     },
   })
+  if (root !== undefined) spec.root.path = root
   spec.root.readonly = securityContext.readOnlyRootFilesystem
-  const system = ['/usr', '/lib', '/lib64', '/bin', dirname(dirname(process.execPath)), repository]
+  const system =
+    root !== undefined
+      ? []
+      : ['/usr', '/lib', '/lib64', '/bin', dirname(dirname(process.execPath)), repository]
   const own = volumeMounts.flatMap(({ name, mountPath, readOnly = false }) => {
     const path = pod.volumes.find((volume) => volume.name === name)?.hostPath?.path
     return path === undefined ? [] : [bind(instead[path] ?? path, mountPath, readOnly)]
@@ -84,8 +113,10 @@ export function inContainer({ pod, folder, config, containerd, user, instead = {
     ...[...new Set(system)].filter((path) => existsSync(path)).map((path) => bind(path, path, true)),
     ...own,
     bind(config, '/etc/libbpf-node/agent.yaml', true),
+    // Programs that the configuration names.
+    bind(dirname(config), dirname(config), true),
   )
-  const shared = new Set(['network', ...(pod.hostPID ? ['pid'] : [])])
+  const shared = new Set(['network', ...(pod.hostPID || follows ? ['pid'] : [])])
   spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => !shared.has(type))
   spec.linux.resources = { ...spec.linux.resources, memory: { limit: bytes(resources.limits.memory) } }
   spec.linux.cgroupsPath = `/libbpf-node-test-${process.pid}-agent`
@@ -107,7 +138,7 @@ const bytes = (text: string): number => Number.parseInt(text, 10) * 2 ** 20
 
 interface Spec {
   process: object
-  root: { readonly: boolean }
+  root: { path: string; readonly: boolean }
   mounts: object[]
   linux: { namespaces: { type: string }[]; resources: object; cgroupsPath?: string; seccomp?: unknown }
 }
