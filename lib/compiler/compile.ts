@@ -4,6 +4,7 @@ import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../a
 import type { BtfTypes } from '../btf/parse.js'
 import { declareAll, declareUsed } from './declarations.js'
 import { finish } from './finish.js'
+import { typesFor } from './hooks/attached-to.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { withRegisters } from './hooks/registers.js'
 import { expectAllReturned } from './hooks/returns.js'
@@ -24,7 +25,7 @@ import { Unit } from './unit.js'
 export interface CompileOptions {
   /** The name of the file, for messages and for the source lines in the object. */
   file?: string
-  /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf/vmlinux. The object finds them in others by CO-RE. */
+  /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf, with those of a module if a program is for its tracepoint or function. The object finds them in others by CO-RE. */
   kernel?: BtfTypes
   /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` may be of another machine. */
   arch?: Architecture
@@ -53,7 +54,7 @@ export interface CompileResult {
  */
 export function compile(
   text: string,
-  { file = 'program.bpf.ts', kernel = runningKernel(), ...options }: CompileOptions = {},
+  { file = 'program.bpf.ts', kernel, ...options }: CompileOptions = {},
 ): CompileResult {
   const source = new Source(file, text)
   const module = new Module(source)
@@ -65,7 +66,7 @@ export function compile(
       "Write one: export const onExec = rawTp('sched_process_exec', (task) => { ... }).",
     )
   }
-  const unit = unitOf(module, kernel, options)
+  const unit = unitOf(module, kernel ?? typesFor(module.programs), options)
   const programs = Object.fromEntries(
     module.programs.map((program) => [program.name, programOf(unit, program)]),
   )
@@ -110,7 +111,7 @@ function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit
 /** What the compiler makes of a file, to look at: its operations before registers are chosen, or its instructions. */
 export function listingOf(text: string, what: 'ir' | 'asm', options: CompileOptions = {}): string {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
-  const unit = unitOf(module, options.kernel ?? runningKernel(), options)
+  const unit = unitOf(module, options.kernel ?? typesFor(module.programs), options)
   const programs = module.programs.map((program) => {
     const compiler = lower(unit, program)
     return { name: program.name, ...finish(compiler, program.node, compiler.calleeStack) }

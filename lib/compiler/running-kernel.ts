@@ -2,6 +2,8 @@
 // not, so it does not take them from machine/kernel-types.ts.
 import { readFileSync } from 'node:fs'
 import { BtfTypes } from '../btf/parse.js'
+import { moduleOf } from '../machine/kallsyms.js'
+import { moduleTypes } from '../machine/module-types.js'
 
 let running: BtfTypes | undefined
 
@@ -17,5 +19,16 @@ export function runningKernel(): BtfTypes {
   }
 }
 
-/** Whether types are those of the running kernel, as {@link runningKernel} returns them. */
-export const isRunningKernel = (types: BtfTypes): boolean => types === running
+/** Types of modules, which extend those of the running kernel. */
+const ofModules = new WeakSet<BtfTypes>()
+
+/** The types of the running kernel and of the module that has a function; `undefined` if none has it. */
+export function runningModuleWith(name: string): BtfTypes | undefined {
+  const module = moduleOf(name)
+  const types = module === undefined ? undefined : moduleTypes(module, runningKernel())
+  if (types !== undefined) ofModules.add(types)
+  return types
+}
+
+/** Whether types are those of the running kernel or of one of its modules, as the functions here return them. */
+export const isRunningKernel = (types: BtfTypes): boolean => types === running || ofModules.has(types)

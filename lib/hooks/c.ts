@@ -93,7 +93,8 @@ function tracepoint(hook: Hook, { name, section }: Target, head: string): string
     const names = hook.parameters.map(({ declaration }, i) => `  // ctx->args[${i}]: ${declaration}\n`)
     return `${head}int ${name}(${hook.context} *ctx) {\n${names.join('')}  return 0;\n}\n`
   }
-  if (hook.context !== undefined) {
+  // vmlinux.h has no types of modules.
+  if (hook.context !== undefined && hook.module === undefined) {
     const members = hook.parameters.map((field) => `  // ${whereRecorded(field)}\n`)
     return `${head}int ${name}(${hook.context} *ctx) {\n${members.join('')}  return 0;\n}\n`
   }

@@ -1,5 +1,8 @@
 // Tracepoints and system calls, as tracefs describes them.
+import type { BtfTypes } from '../btf/parse.js'
+import { moduleTracepoints } from '../machine/kallsyms.js'
 import { kernelTypes } from '../machine/kernel-types.js'
+import { moduleTypes } from '../machine/module-types.js'
 import { foldersIn } from '../machine/read.js'
 import { sharedRecord } from '../machine/shared-records.js'
 import { type EventField, eventsFolder, fieldsOf } from '../machine/tracefs.js'
@@ -15,11 +18,12 @@ export function* hooksInTracefs(
   const events = eventsFolder()
   if (events === undefined) return undefined
   if (wanted('tracepoint')) {
+    const records = new Records()
     for (const category of foldersIn(events)) {
       for (const name of foldersIn(`${events}/${category}`)) {
         if (category === 'ftrace' || !named(`${category}/${name}`)) continue
         const fields = fieldsOf(`${events}/${category}/${name}`)
-        if (fields !== undefined) yield tracepoint(category, name, fields.map(parameterOf))
+        if (fields !== undefined) yield tracepoint(category, name, fields.map(parameterOf), records)
       }
     }
   }
@@ -27,25 +31,48 @@ export function* hooksInTracefs(
   return undefined
 }
 
-function tracepoint(category: string, name: string, parameters: readonly HookParameter[]): Hook {
-  const struct = recordOf(category, name)
+function tracepoint(
+  category: string,
+  name: string,
+  parameters: readonly HookParameter[],
+  records: Records,
+): Hook {
+  const { struct, module } = records.of(category, name)
   return {
     kind: 'tracepoint',
     name: `${category}/${name}`,
     sections: [`tp/${category}/${name}`],
     parameters,
     ...(struct !== undefined && { context: `struct ${struct}` }),
+    ...(module !== undefined && { module }),
     since: '4.7',
   }
 }
 
-/** The struct in the kernel's BTF. Several tracepoints can share one. */
-function recordOf(category: string, name: string): string | undefined {
-  const [, way] = category === 'syscalls' ? (/^sys_(enter|exit)_/.exec(name) ?? []) : []
-  const struct = way === undefined ? `trace_event_raw_${name}` : `trace_event_raw_sys_${way}`
-  const types = kernelTypes()
-  if (types === undefined) return undefined
-  return (types.find(struct, 'struct') ?? sharedRecord(types, `${category}/${name}`))?.name
+/** The structs in the BTF of the kernel and its modules. Several tracepoints can share one. */
+class Records {
+  /** The modules of tracepoints, and the types of modules, when they are needed. */
+  #tracepoints: ReadonlyMap<string, string> | undefined
+  readonly #types = new Map<string, BtfTypes | undefined>()
+
+  of(category: string, name: string): { struct?: string | undefined; module?: string } {
+    const kernel = kernelTypes()
+    if (kernel === undefined) return {}
+    const [, way] = category === 'syscalls' ? (/^sys_(enter|exit)_/.exec(name) ?? []) : []
+    const struct = way === undefined ? `trace_event_raw_${name}` : `trace_event_raw_sys_${way}`
+    const inKernel = kernel.find(struct, 'struct')
+    if (inKernel !== undefined) return { struct: inKernel.name }
+    this.#tracepoints ??= moduleTracepoints()
+    const module = this.#tracepoints.get(name)
+    const types = module === undefined ? kernel : this.#typesOf(module, kernel)
+    const found = types?.find(struct, 'struct') ?? (types && sharedRecord(types, `${category}/${name}`))
+    return { struct: found?.name, ...(module !== undefined && { module }) }
+  }
+
+  #typesOf(module: string, kernel: BtfTypes): BtfTypes | undefined {
+    if (!this.#types.has(module)) this.#types.set(module, moduleTypes(module, kernel))
+    return this.#types.get(module)
+  }
 }
 
 function* systemCalls(folder: string, named: Named): Generator<Hook, undefined> {

@@ -28,6 +28,14 @@ export function functionsIn(text: string, matching?: string | RegExp): string[] 
   return names
 }
 
+/** The tracepoints of modules, with their modules. (Linux 5.10, which has a function for each) */
+export function moduleTracepoints(): Map<string, string> {
+  const functions = readFileSync('/proc/kallsyms', 'latin1').matchAll(
+    /^[0-9a-f]+ [tT] __traceiter_(\S+)\t\[(\w+)\]$/gm,
+  )
+  return new Map([...functions].map(([, name = '', module = '']) => [name, module]))
+}
+
 /** The address of a variable of the kernel; `undefined` if there is none, or its address is hidden. */
 export function variableAddress(name: string): bigint | undefined {
   const line = new RegExp(`^([0-9a-f]{16}) [bBdDrR] ${name}$`, 'm').exec(

@@ -1,6 +1,7 @@
 // The names of probes, which are bpftrace's: kprobe:vfs_read, tracepoint:sched:sched_switch, raw_syscalls:*.
 import type { PerfBreakpoint, PerfEventName } from '../attach/perf-event-attr.js'
 import type { BtfFuncProto } from '../btf/types.js'
+import { typesFor } from '../compiler/hooks/attached-to.js'
 import { KernelTypes } from '../compiler/kernel-types.js'
 import { runningKernel } from '../compiler/running-kernel.js'
 import { didYouMean } from '../errors/nearest.js'
@@ -305,10 +306,14 @@ function matcherOf(glob: string): (name: string) => boolean {
   return (name) => expression.test(name)
 }
 
+/** The types of the kernel, or of the module that a probe is in. */
+const typesOf = ({ hook, target }: Probe): KernelTypes =>
+  new KernelTypes(typesFor([{ hook, target: { name: target } }]))
+
 /** What the function of a probe takes and returns. `undefined` if it has no types. */
 function prototypeOf(probe: Probe): BtfFuncProto | undefined {
   const { hook, target } = probe
-  const types = kernelTypes()
+  const types = typesOf(probe)
   return hook === 'rawTp' || hook === 'tpBtf'
     ? types.tracepoint(target)
     : types.function(hook === 'lsm' ? `bpf_lsm_${target}` : target)
@@ -344,7 +349,7 @@ export function iteratorMembers({ target }: Probe): readonly { name: string; isP
 export function resultCast(probe: Probe): string | undefined {
   const prototype = prototypeOf(probe)
   if (prototype === undefined) return undefined
-  const type = runningKernel().resolve(prototype.returnTypeId)
+  const type = typesOf(probe).btf.resolve(prototype.returnTypeId)
   if (type.kind === 'void') throw new TraceError(`${probe.name} has no retval: the function returns nothing`)
   if (type.kind !== 'int' && type.kind !== 'enum') return undefined
   return type.size < 8 ? `${type.signed ? 's' : 'u'}${type.size * 8}` : undefined

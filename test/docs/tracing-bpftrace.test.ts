@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { cli } from '../codegen/helper.js'
+import { hasBreakpoints } from '../helpers/breakpoints.js'
 import { usePerfEvents, useTracefs } from '../helpers/privileged.js'
 import { readPage } from './blocks.js'
 
@@ -19,6 +20,7 @@ const hasBash = existsSync('/bin/bash')
 function missing(command: string): string | undefined {
   if (!hasKprobes && /k(ret)?probe:/.test(command)) return 'a kernel with CONFIG_KPROBES'
   if (!hasBash && command.includes('/bin/bash')) return '/bin/bash'
+  if (command.includes('watchpoint:') && !hasBreakpoints()) return 'a processor with breakpoints'
   return command.includes('hardware:') ? 'a processor with counters' : undefined
 }
 
@@ -49,7 +51,9 @@ describe('docs/tracing-bpftrace.md', () => {
     it(`runs ${command}${lacks === undefined ? '' : `, or says that it needs ${lacks}`}`, async () => {
       const { status, stderr } = await run(command)
       if (status === 1 && lacks !== undefined)
-        expect(stderr).toMatch(/no such hardware counter|without (kprobes|CONFIG_FPROBE)|\/bin\/bash/)
+        expect(stderr).toMatch(
+          /no such hardware counter|breakpoint|without (kprobes|CONFIG_FPROBE)|\/bin\/bash/,
+        )
       else expect([status, status === 0 ? '' : stderr]).toEqual([0, ''])
     })
   }

@@ -13,7 +13,7 @@ int main() {
   return 0;
 }`
 
-const hasBreakpoints = (): boolean => {
+export const hasBreakpoints = (): boolean => {
   try {
     PerfEvent.open({ event: { breakpoint: 4096, on: 'write' }, pid: process.pid }).close()
     return true
