@@ -324,9 +324,10 @@ export abstract class Builder {
   compare(comparison: Comparison, left: NumericValue, right: NumericValue, to: string, node: Located): void {
     const type = this.common(left, right)
     const bits = type.size === 8 ? 64 : 32
+    const isOrdered = comparison !== 'eq' && comparison !== 'ne'
+    if (isOrdered && !type.signed) this.#expectNotNegative(left, right, bits, node)
     const a = this.inReg(this.side(left, type, node))
     const b = this.operand(this.side(right, type, node))
-    const isOrdered = comparison !== 'eq' && comparison !== 'ne'
     this.push({
       op: 'branch',
       comparison: isOrdered && type.signed ? (`s${comparison}` as Comparison) : comparison,
@@ -335,6 +336,18 @@ export abstract class Builder {
       b,
       to,
     })
+  }
+
+  /** Refuses `i > -1` for a number without a sign, which would never hold. */
+  #expectNotNegative(left: NumericValue, right: NumericValue, bits: number, node: Located): void {
+    for (const side of [left, right]) {
+      if (side.kind !== 'constant' || side.type !== undefined || side.value >= 0n) continue
+      this.source.fail(
+        node,
+        `${side.value} would be compared as ${BigInt.asUintN(bits, side.value)}, since the other side has no sign`,
+        'Convert that side first: s64(x).',
+      )
+    }
   }
 
   /** What a number is that was loaded: a sign is extended to 32 bits, and a bool is 1 whatever its byte was, if not 0. */

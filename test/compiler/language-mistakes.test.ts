@@ -37,6 +37,11 @@ const cases: [string, string, string][] = [
     "10:17 this is always true: 'i' is a u64 | Numbers without a sign are never less than 0. Write let i: s64.",
   ],
   [
+    'a number without a sign that is compared with a negative one',
+    'let i: u32 = 9\nwhile (i > -1) i--',
+    '11:8 -1 would be compared as 4294967295, since the other side has no sign | Convert that side first: s64(x).',
+  ],
+  [
     'a loop to a number that its variable never has',
     'let i: u8 = 0; while (i < 300) i++',
     "10:23 this is always true: 'i' is a u8 | Give 'i' a larger type, or write while (true) and leave the loop with break.",

@@ -555,7 +555,7 @@ export class Expressions {
         if (found) return found
       }
     }
-    const operator = this.one(comparisons)
+    let operator = this.one(comparisons)
     const left = this.expression(scope, Math.max(0, depth - 1))
     const right = this.once(3)
       ? this.literalFor(promoted(left.type!))
@@ -563,6 +563,9 @@ export class Expressions {
     const type = right.type ? common(left.type!, right.type) : promoted(left.type!)
     const isSwapped = right.type === undefined && this.once(4)
     const [first, second] = isSwapped ? [right, left] : [left, right]
+    // A number without a sign is not less or more than a negative one: the compiler refuses that.
+    if (right.type === undefined && !type.signed && right.value(undefined as never) < 0n)
+      operator = this.one(['===', '!=='])
     return {
       text: `${first.text} ${operator} ${second.text}`,
       holds(frame) {
