@@ -1,7 +1,7 @@
 // Other people's tools, and ours, that watch the same work.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterEach, it } from 'vitest'
 import { until } from '../helpers/until.js'
 
@@ -16,13 +16,14 @@ export function useChildren(): void {
 
 /** A test that needs a program of a Debian package. Without it, the title says what to install. */
 export function comparesWith(program: string, name: string, test: () => Promise<void>): void {
-  const debian = program === 'bpftrace' ? 'bpftrace' : 'libbpf-tools'
+  const debian = /^bpftrace$|\.bt$/.test(program) ? 'bpftrace' : 'libbpf-tools'
   const path = `/usr/sbin/${program}`
   const isThere = existsSync(path) || existsSync(`/usr/bin/${program}`)
   it.skipIf(!isThere)(`${name}${isThere ? '' : ` (needs: apt-get install ${debian})`}`, test)
 }
 
 export interface Watcher {
+  readonly pid: number
   /** What it has printed so far. */
   output(): string
   lines(): string[]
@@ -39,6 +40,7 @@ export function watch(command: string, ...args: string[]): Watcher {
   child.stderr.on('data', (data) => (errors += data))
   const closed = once(child, 'close')
   return {
+    pid: child.pid!,
     output() {
       if (child.exitCode !== null && child.exitCode !== 0) throw new Error(`${command}: ${errors}${text}`)
       return text
@@ -63,6 +65,25 @@ export async function attached(work: () => unknown, mark: string, ...watchers: W
     async () => {
       await work()
       return watchers.every((watcher) => watcher.output().includes(mark))
+    },
+    { seconds: 30 },
+  )
+}
+
+/** Waits until a program that says nothing when it has attached holds a link. */
+export async function holdsLink({ pid, output }: Watcher): Promise<void> {
+  const isLink = (fd: string): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8').includes('link_type')
+    } catch {
+      return false
+    }
+  }
+  await until(
+    'it has attached',
+    () => {
+      output()
+      return readdirSync(`/proc/${pid}/fdinfo`).some(isLink)
     },
     { seconds: 30 },
   )

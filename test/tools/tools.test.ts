@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { useTracefs } from '../helpers/privileged.js'
-import { slowness } from '../helpers/slowness.js'
 import { until } from '../helpers/until.js'
+import { talkOverTls } from './talk.js'
 
 const main = 'dist/lib/cli/main.js'
 const children: ChildProcess[] = []
@@ -117,8 +117,8 @@ describe('tools', () => {
     async () => {
       const { lines } = await start('nodegc', process.execPath)
       const script = `let a = []
-      const busy = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ) a.push({ end }) }
-      setTimeout(() => { busy(${30 * slowness}); setTimeout(() => setTimeout(() => {}, 60000)) }, 20)`
+      const busy = () => { for (let i = 0; i < 1_000_000; i++) a.push({ i }) }
+      setTimeout(() => { busy(); setTimeout(() => setTimeout(() => {}, 60000)) }, 20)`
       const child = spawn(process.execPath, ['-e', script], { stdio: 'ignore' })
       children.push(child)
       await seen(lines, new RegExp(`^${child.pid} +\\d+\\.\\d\\d +young objects`))
@@ -131,15 +131,7 @@ describe('tools', () => {
 
   it('sslsniff shows what is sent and received', async () => {
     const { lines } = await start('sslsniff', process.execPath)
-    const script = `const tls = require('node:tls')
-      const psk = Buffer.alloc(16, 1), ciphers = 'PSK', minVersion = 'TLSv1.2', maxVersion = 'TLSv1.2'
-      const server = tls.createServer({ ciphers, minVersion, maxVersion, pskCallback: () => psk }, (s) => s.end('the answer'))
-      server.listen(0, () => {
-        const options = { port: server.address().port, ciphers, minVersion, maxVersion, checkServerIdentity() {} }
-        const s = tls.connect({ ...options, pskCallback: () => ({ psk, identity: 'me' }) }, () => s.write('a secret'))
-        s.on('data', () => {}).on('close', () => server.close())
-      })`
-    execFileSync(process.execPath, ['-e', script])
+    execFileSync(process.execPath, ['-e', talkOverTls])
     await seen(lines, /node\S* +sent +8 +"a secret"/)
     await seen(lines, /node\S* +received +10 +"the answer"/)
   })
