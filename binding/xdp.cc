@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/file.h>
 
 #include "addon.h"
 #include "link.h"
@@ -53,6 +54,35 @@ napi_value Detach(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
+// Attaches a program, or none with a descriptor of -1, if the interface still has the expected one.
+napi_value Replace(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int ifindex = args.i32(0);
+  int fd = args.i32(1);
+  int expected = args.i32(2);
+  uint32_t flags = args.u32(3);
+  if (!args.ok()) return nullptr;
+  Call(env, "bpf_xdp_attach", [&] {
+    if (expected < 0) return bpf_xdp_attach(ifindex, fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
+    bpf_xdp_attach_opts options;
+    InitOptions(options);
+    options.old_prog_fd = expected;
+    return bpf_xdp_attach(ifindex, fd, flags | XDP_FLAGS_REPLACE, &options);
+  });
+  return Undefined(env);
+}
+
+// flock(2) of a folder, without waiting.
+napi_value Lock(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  std::string path = args.string(0);
+  if (!args.ok()) return nullptr;
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.IsOpen()) return Throw(env, "open", -errno);
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return HandOut(env, std::move(fd));
+  return errno == EWOULDBLOCK ? Undefined(env) : Throw(env, "flock", -errno);
+}
+
 napi_value Query(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int ifindex = args.i32(0);
@@ -86,6 +116,8 @@ void DefineXdp(napi_env env, napi_value exports) {
          {
              {"programAttachXdpByNetlink", Attach},
              {"xdpDetach", Detach},
+             {"xdpReplace", Replace},
+             {"lockFolder", Lock},
              {"xdpQuery", Query},
              {"interfaceIndex", InterfaceIndex},
          });

@@ -315,6 +315,13 @@ export interface Binding {
    */
   queryAttached(target: number, attachType: number, flags: number, withLinks: boolean): Attached
   xdpQuery(ifindex: number): XdpState
+  /**
+   * `bpf_xdp_attach` of a program's descriptor, or of none with -1, in place of the program with the descriptor
+   * `expected`, or of none. EEXIST if the interface has another one.
+   */
+  xdpReplace(ifindex: number, fd: number, expected: number, flags: number): void
+  /** `flock` of a folder until `descriptorClose`; undefined if someone else has the lock. */
+  lockFolder(path: string): number | undefined
 
   // ---- features of this kernel: binding/features.cc. Each function has an async form on libuv's pool.
 

@@ -221,6 +221,9 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
       own: (make) => this.#own(make),
       btfFd: () => native.objectBtfFd(this.#handle),
       expectPrepared: (what) => this.#expectPrepared(what),
+      load: () => this.load(),
+      prepare: () => this.prepare(),
+      types: () => (native.objectBtf(this.#handle) === undefined ? undefined : this.types),
       dispatch: (section, prepare) =>
         loadDispatcher((bytes, name) => BpfObject.open(bytes, { name }), section, prepare),
     }

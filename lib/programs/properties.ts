@@ -1,6 +1,7 @@
 import type { ProgramHandle } from '../../types/binding.js'
 import { refusalOf } from '../attach/refusal.js'
 import { isBytes, ownBytes } from '../btf/bytes.js'
+import type { BtfTypes } from '../btf/parse.js'
 import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import type { Subject } from '../errors/explain.js'
@@ -31,7 +32,16 @@ export interface ProgramOwner extends Owner {
   dispatch(section: string, prepare: (dispatcher: Program) => void): Dispatcher
   /** Missing if the program is closed with its object. */
   close?(): void
+  /** Loads its object; missing if it has none. */
+  load?(): Promise<void>
+  /** See {@link BpfObject.prepare}; missing if it has no object. */
+  prepare?(): Promise<void>
+  /** The types in its object's BTF, if there are any. */
+  types?(): BtfTypes | undefined
 }
+
+/** What programs need from their object. @internal */
+export const programOwners = registry<ProgramOwner>('program is not a Program of libbpf-node')
 
 /** The number of bytes to read at a time. The kernel keeps at most 100,000. */
 const streamChunk = 1 << 16
@@ -55,6 +65,7 @@ export abstract class ProgramProperties implements Disposable {
   #attachTarget: AttachTarget | undefined
 
   static {
+    programOwners.register((program) => (#handle in program ? program.#owner : undefined))
     programHandles.register((program) => (#handle in program ? program.#handle : undefined))
     known.register((program) =>
       #handle in program ? { subject: program.#subject, attachTarget: program.#attachTarget } : undefined,

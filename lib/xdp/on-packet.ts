@@ -9,6 +9,7 @@ import type { Link } from '../links/link.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import { native } from '../native/binding.js'
 import type { Program } from '../programs/program.js'
+import { type OnXdpOptions, onXdp, type XdpPacketHook } from './on-xdp.js'
 
 export interface OnPacketOptions {
   /** Programs with lower priorities run first: 1 to 65535, 100 by default. */
@@ -34,6 +35,8 @@ const sides = { ingress: 'peer', egress: 'primary' } as const
 /** TC_H_CLSACT with TC_H_MIN_INGRESS and TC_H_MIN_EGRESS. */
 const parents = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const
 
+const kinds = ['netkit', 'tcx', 'clsact', 'xdp']
+
 /** What this thread has attached, by interface and direction, in the order in which it runs. */
 const attached = new Map<string, { priority: number; link: Link }[]>()
 /** Interfaces whose clsact qdisc this thread has created, with the number of our filters there. */
@@ -56,18 +59,41 @@ export function onPacket(
   on: Interface,
   direction: 'ingress' | 'egress',
   program: Program,
-  { priority = 100, kind }: OnPacketOptions = {},
-): PacketHook {
+  options?: OnPacketOptions,
+): PacketHook
+/**
+ * Adds an XDP program to those of an interface by an {@link XdpDispatcher}: it gets packets before the kernel's network
+ * stack does. Do not load the program's object; see {@link XdpDispatcher.attach}, also for what it throws. The program
+ * stays attached after the process ends, unless you close the hook.
+ */
+export function onPacket(
+  on: Interface,
+  direction: 'ingress',
+  program: Program,
+  options: OnXdpOptions,
+): Promise<XdpPacketHook>
+export function onPacket(
+  on: Interface,
+  direction: 'ingress' | 'egress',
+  program: Program,
+  options: OnPacketOptions | OnXdpOptions = {},
+): PacketHook | Promise<XdpPacketHook> {
+  const { priority = 100 } = options
   if (direction !== 'ingress' && direction !== 'egress')
     throw new TypeError(`direction is not 'ingress' or 'egress'`)
   if (!Number.isInteger(priority)) throw new TypeError('priority is not a whole number')
   if (priority < 1 || priority > 0xffff) throw new RangeError('priority is not between 1 and 65535')
+  if (options.kind !== undefined && !kinds.includes(options.kind))
+    throw new TypeError(`kind is not one of ${kinds.join(', ')}`)
+  if (options.kind === 'xdp') {
+    if (direction === 'egress') throw new TypeError('XDP only gets packets that an interface receives')
+    return onXdp(on, program, options)
+  }
   if (program.type !== 'sched_cls')
     throw new TypeError(
       `program '${program.name}' is of the type ${program.type}, not sched_cls: write SEC("tc") or SEC("tcx/${direction}")`,
     )
-  if (kind !== undefined && !['netkit', 'tcx', 'clsact'].includes(kind))
-    throw new TypeError(`kind is not 'netkit', 'tcx' or 'clsact'`)
+  const { kind } = options
   const ifindex = interfaceIndex(on)
   const common = { interface: on, direction, priority }
   const side = sides[direction]

@@ -8,7 +8,7 @@ import { fetchKernel, kernels, machineOf, ownKernels } from './fetch.mjs'
 import { guestTools, runInGuest } from './guest.mjs'
 import { writeTable } from './table.mjs'
 import { alone, kernelTests, maySkip } from './tests.mjs'
-import { fetchBpftool, fetchTools } from './tools.mjs'
+import { fetchBpftool, fetchTools, fetchXdpTools } from './tools.mjs'
 
 const atOnce = Math.max(
   1,
@@ -61,7 +61,12 @@ async function fetchComparisons(machine) {
   if (!tools) say('kernels: libbpf-tools could not be fetched, so the objects of real tools are not tested')
   // Among the programs for another machine there is a bpftool.
   const bpftool = machine === 'amd64' ? (process.env.BPFTOOL ?? (await fetchBpftool())) : undefined
-  return { ...(tools && { LIBBPF_NODE_OBJECTS: tools }), ...(bpftool && { BPFTOOL: bpftool }) }
+  const xdpTools = machine === 'amd64' ? await fetchXdpTools() : undefined
+  return {
+    ...(tools && { LIBBPF_NODE_OBJECTS: tools }),
+    ...(bpftool && { BPFTOOL: bpftool }),
+    ...(xdpTools && { XDP_TOOLS: xdpTools }),
+  }
 }
 
 function guestsOf(files) {

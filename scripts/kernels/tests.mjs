@@ -70,14 +70,14 @@ export function kernelTests(kernel) {
 
 /**
  * Returns whether a kernel may skip a test: it is older than the version in the name of the test or built without the
- * option in the name, or the test is for kernels unlike Debian's or needs a bpftool that could not be fetched.
+ * option in the name, or the test is for kernels unlike Debian's or needs a program that could not be fetched.
  */
 export function maySkip({ release, config }, name) {
   const [, version] = name.match(/\(Linux ([\d.]+)\)/) ?? []
   if (version !== undefined && isOlder(release, version)) return true
   const [, option] = name.match(/built without (CONFIG_\w+)/) ?? []
   if (option !== undefined) return !new RegExp(`^${option}=[ym]`, 'm').test(readFileSync(config, 'utf8'))
-  return /\((this kernel: not hardened|bpftool is not installed)/.test(name)
+  return /\((this kernel: not hardened|(bpftool|xdp-loader) is not installed)/.test(name)
 }
 
 function isOlder(release, version) {

@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { BpfMap, Btf, PerfEvent } from 'libbpf-node'
 import { buildBtf, types } from 'libbpf-node/asm'
+import { XdpDispatcher } from 'libbpf-node/xdp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadOnly, shop, useProgram } from '../attach/surroundings.js'
 import { gen, tsc, useFolder } from '../codegen/helper.js'
@@ -29,6 +30,8 @@ interface Recipe {
   here?: () => boolean
   /** Options of gen. */
   gen?: string[]
+  /** Removes what stays after the program was killed. */
+  after?: () => unknown
 }
 
 useTracefs()
@@ -265,6 +268,16 @@ const recipes: Record<string, Recipe> = {
       socket.send('x', 4000, '127.0.0.1', () => socket.close())
     },
   },
+  together: {
+    sample: /^\d+ packets, programs \d+( \d+)*$/,
+    wanted: /^[1-9]\d* packets, programs \d+$/m,
+    args: () => ['lo', bpffs()],
+    happen: () => connect(9, '127.0.0.1').on('error', () => {}),
+    after: async () => {
+      const dispatcher = new XdpDispatcher('lo', { bpffs: bpffs() })
+      for (const { id } of dispatcher.state()?.programs ?? []) await dispatcher.detach(id)
+    },
+  },
 }
 
 /** The recipes of the page, by the name of their files. Some have no kernel side. */
@@ -299,7 +312,7 @@ beforeAll(async () => {
 }, 120_000 * slowness)
 
 /** Runs a compiled recipe until it has printed what is wanted. */
-async function runRecipe(name: string, { wanted, happen, args = () => [] }: Recipe): Promise<string> {
+async function runRecipe(name: string, { wanted, happen, after, args = () => [] }: Recipe): Promise<string> {
   const child = spawn(process.execPath, [`${name}.js`, ...args()], { cwd: folder, stdio: 'pipe' })
   const closed = new Promise<void>((resolve) => child.on('close', () => resolve()))
   let output = ''
@@ -322,14 +335,15 @@ async function runRecipe(name: string, { wanted, happen, args = () => [] }: Reci
   } finally {
     child.kill('SIGKILL')
     await closed
+    await after?.()
   }
   return output
 }
 
 describe('docs/cookbook.md', () => {
-  it('has thirty-two recipes, and a test of each', () => {
+  it('has thirty-three recipes, and a test of each', () => {
     expect([...sections.keys()]).toEqual(Object.keys(recipes))
-    expect(sections.size).toBe(32)
+    expect(sections.size).toBe(33)
   })
 
   it.each(Object.entries(recipes))('the sample of recipe %s looks like its output', (name, { sample }) => {

@@ -1,12 +1,16 @@
+import { readdirSync } from 'node:fs'
 import { BpfObject, TcHook } from 'libbpf-node'
 import * as asm from 'libbpf-node/asm'
-import { onPacket, XdpSocket } from 'libbpf-node/xdp'
+import { onPacket, XdpDispatcher, XdpSocket } from 'libbpf-node/xdp'
 import { describe, expect, it } from 'vitest'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
+import { useBpffs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
+import { countingBytes } from './counting.js'
 import { packet, usePair } from './pair.js'
 
 const pair = usePair()
+const bpffs = useBpffs()
 const { r0, r1, r2, types } = asm
 const [NEXT, OK, SHOT] = [-1, 0, 2]
 
@@ -102,6 +106,41 @@ describe('onPacket', () => {
     expect(last.order()).toEqual(ids(object, 'a', 'b'))
   })
 
+  it('runs XDP programs in the order of priorities, with those of others', async () => {
+    const open = () => BpfObject.open(countingBytes(2))
+    using first = open()
+    using last = open()
+    using others = open()
+    const options = { kind: 'xdp', mode: 'native', bpffs: bpffs() } as const
+    const hook = await onPacket(pair.b, 'ingress', last.program('count'), options)
+    const theirs = await new XdpDispatcher(pair.b, options).attach(others.program('count'))
+    expect(hook).toMatchObject({ kind: 'xdp', direction: 'ingress', priority: 100 })
+    {
+      await using earlier = await onPacket(pair.b, 'ingress', first.program('count'), {
+        ...options,
+        priority: 1,
+      })
+      expect(hook.order()).toEqual([first.program('count').id, theirs, last.program('count').id])
+      expect(earlier.order()).toEqual(hook.order())
+      await send(pair.a)
+      await until('all three ran', () => [first, others, last].every((object) => Number(object.bss.runs) > 0))
+    }
+    expect(hook.order()).toEqual([theirs, last.program('count').id])
+    await hook.close()
+    await hook.close()
+    expect(await new XdpDispatcher(pair.b, options).detach(theirs)).toBe(true)
+    expect(readdirSync(bpffs('xdp'))).toEqual([])
+  })
+
+  it('leaves nothing of XDP programs whose interface is gone', async () => {
+    using object = BpfObject.open(countingBytes(2))
+    const hook = await onPacket(pair.b, 'ingress', object.program('count'), { kind: 'xdp', bpffs: bpffs() })
+    pair.renew()
+    expect(hook.order()).toEqual([])
+    await hook.close()
+    expect(readdirSync(bpffs('xdp'))).toEqual([])
+  })
+
   it('is gone with its interface', () => {
     using object = counting(NEXT)
     const hooks = [
@@ -118,7 +157,8 @@ describe('onPacket', () => {
     const program = object.program('a')
     expect(() => onPacket(pair.b, 'out' as 'egress', program)).toThrow("direction is not 'ingress'")
     expect(() => onPacket(pair.b, 'egress', program, { priority: 0 })).toThrow('between 1 and 65535')
-    expect(() => onPacket(pair.b, 'egress', program, { kind: 'xdp' as 'tcx' })).toThrow('kind is not')
+    expect(() => onPacket(pair.b, 'egress', program, { kind: 'tc' as 'tcx' })).toThrow('kind is not')
+    expect(() => onPacket(pair.b, 'egress' as 'ingress', program, { kind: 'xdp' })).toThrow('XDP only gets')
     expect(() => onPacket('no-such-one', 'egress', program)).toThrow('no such network interface')
     using xdp = BpfObject.open(
       asm.buildObject({
