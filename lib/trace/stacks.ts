@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import type { BpfMap } from '../maps/map.js'
 import { folded } from '../profile/folded.js'
 import { type Sample, withoutProgram } from '../profile/sample.js'
-import type { Frame } from '../symbols/frame.js'
+import { type Frame, unknown } from '../symbols/frame.js'
 import { Symbols } from '../symbols/symbols.js'
 import { describeKey, type GroupOptions } from './aggregate.js'
 import { type EveryOptions, every } from './every.js'
@@ -39,6 +40,8 @@ interface Key {
   readonly pid: number
   /** When the process started, because another one may have its id later. It is 0 without its part of the stack. */
   readonly started: bigint
+  /** Changes when the process runs another program. */
+  readonly program: bigint
   readonly comm: string
   readonly kernel: number
   readonly user: number
@@ -51,9 +54,31 @@ const spilled = 1 << 30
 /** -EEXIST: another stack has the place. -ENOMEM: there is none. */
 const isLost = (id: number): boolean => id === -17 || id === -12
 
+/**
+ * The programs that processes ran when their memory was looked at. A process that has ended is known as it was then, so
+ * the addresses of a program that it ran later have no names.
+ */
+class Programs {
+  readonly #known = new Map<string, bigint>()
+
+  /** @returns whether addresses of a process, from when it ran a program, have the names that are found now */
+  of(keys: readonly Key[]): (pid: number, started: bigint, program: bigint) => boolean {
+    const newest = new Map<string, bigint>()
+    for (const { pid, started, program } of keys) {
+      const name = `${pid} ${started}`
+      if (program > (newest.get(name) ?? -1n)) newest.set(name, program)
+    }
+    for (const name of this.#known.keys()) if (!newest.has(name)) this.#known.delete(name)
+    for (const [name, program] of newest)
+      if (existsSync(`/proc/${name.split(' ')[0]}`)) this.#known.set(name, program)
+    return (pid, started, program) => this.#known.get(`${pid} ${started}`) === program
+  }
+}
+
 /** Stacks, which the kernel counts by their numbers. They get names when you ask for them. */
 export class Stacks<K> extends Session {
   readonly #symbols = new Symbols()
+  readonly #programs = new Programs()
   readonly #isGrouped: boolean
 
   /** @internal */
@@ -72,15 +97,19 @@ export class Stacks<K> extends Session {
       const stack = maps[id & spilled ? 1 : 0]!.get(id & ~spilled)
       return stack?.filter((address) => address !== 0n) ?? []
     }
-    return this.#hits()
-      .map(([{ pid, started, comm, kernel, user, by }, value]) => ({
+    const hits = this.#hits()
+    const isNamed = this.#programs.of(hits.map(([key]) => key))
+    return hits
+      .map(([{ pid, started, program, comm, kernel, user, by }, value]) => ({
         key: (this.#isGrouped ? plain(by) : undefined) as K,
         pid,
         comm,
         frames: [
           ...withoutProgram(this.#symbols.kernel(addresses(kernel), { stack: true })),
           ...(pid > 0 && user >= 0
-            ? this.#symbols.user(pid, addresses(user), { stack: true, startTime: started })
+            ? isNamed(pid, started, program)
+              ? this.#symbols.user(pid, addresses(user), { stack: true, startTime: started })
+              : addresses(user).map((address) => unknown(address, 'the process has run another program'))
             : []),
         ],
         value,
@@ -201,6 +230,7 @@ ${countsLosses}`,
           const key = [
             'pid: u32(bpf.getCurrentPidTgid() >>> 32)',
             `started: ${user ? 'bpf.getCurrentTask().group_leader.start_boottime' : 'u64(0)'}`,
+            `program: ${user ? 'u64(bpf.getCurrentTask().self_exec_id)' : 'u64(0)'}`,
             'comm: bpf.getCurrentComm()',
             `kernel: ${kernel ? 'kernel_stack' : 's32(-1)'}`,
             `user: ${user ? 'user_stack' : 's32(-1)'}`,

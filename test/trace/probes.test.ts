@@ -328,6 +328,26 @@ describe('stacks', () => {
     expect(JSON.parse(JSON.stringify(calls))[0].stack.join()).toMatch(/execve/)
   })
 
+  it('have no names of a program that the process ran before', async () => {
+    const script = 'read a; readlink /proc/self >/dev/null; read b; exec perl -e "getppid; <STDIN>"'
+    const child = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
+    try {
+      using calls = await stacks('raw_syscalls:sys_enter', { pid: child.pid!, kernel: false })
+      const names = (comm: string) =>
+        calls
+          .rows()
+          .filter((row) => row.comm === comm)
+          .flatMap(({ frames }) => frames.map(({ name }) => name))
+      child.stdin.write('a\n')
+      await until('the shell was seen', () => names('sh').some((name) => name !== undefined))
+      child.stdin.write('b\n')
+      await until('perl was seen', () => names('perl').some((name) => name !== undefined))
+      expect(names('sh').every((name) => name === undefined)).toBe(true)
+    } finally {
+      child.kill()
+    }
+  })
+
   it('say what they had no room for', async () => {
     using calls = await stacks('raw_syscalls:sys_enter', { maxKeys: 1, by: 'nsecs' })
     run('/bin/true')
