@@ -92,15 +92,15 @@ export function useExamples(kernelSide: KernelSide = 'C'): Examples {
   const isTwins = kernelSide === 'TypeScript'
   const everyone = copyForEveryone('dist/examples')
   afterAll(() => everyone[Symbol.dispose]())
-  if (isTwins) {
-    for (const name of twins) {
-      const text = readFileSync(join(examplesFolder, name, `${name}.bpf.ts`), 'utf8')
-      const { object } = compile(text, { file: `${name}.bpf.ts` })
-      writeFileSync(`${everyone.path}/dist/examples/${name}/${name}.bpf.o`, object)
-    }
+  // Not before it is started: a kernel may lack what another example is about.
+  const compileTwin = (name: string): void => {
+    const text = readFileSync(join(examplesFolder, name, `${name}.bpf.ts`), 'utf8')
+    const { object } = compile(text, { file: `${name}.bpf.ts` })
+    writeFileSync(`${everyone.path}/dist/examples/${name}/${name}.bpf.o`, object)
   }
 
   function start(name: string, args: string[], without?: string, file = name, under: string[] = []): Running {
+    if (isTwins && twins.includes(name)) compileTwin(name)
     const { capabilities, besides, asRoot } = requirementsOf(name, file)
     const left = [...capabilities.filter((one) => one !== without), ...besides]
     const [command = '', ...own] = [...under, ...(asRoot ? asLesserRoot(...left) : asNobody(...left))]
