@@ -64,13 +64,14 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('the packed tarball', () => {
   it('contains the documented folders and no others', () => {
-    const top = new Set(pack.files.map(({ path }) => path.replace(/^(dist\/[^/]+|[^/]+).*/, '$1')))
+    const top = new Set(pack.files.map(({ path }) => path.replace(/^((?:dist|lib)\/[^/]+|[^/]+).*/, '$1')))
     const known = [
       ...[
         'dist/lib',
         'dist/types',
         'dist/examples',
         'dist/include',
+        'lib/tools',
         'prebuilds',
         'binding',
         'deps',
