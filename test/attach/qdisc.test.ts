@@ -1,9 +1,19 @@
 import { execFileSync } from 'node:child_process'
-import { Qdisc } from 'libbpf-node'
+import { createSocket } from 'node:dgram'
+import { kernelFunctions, Qdisc } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { useVeth } from './surroundings.js'
+import { load } from '../helpers/objects.js'
+import { until } from '../helpers/until.js'
+import { requires, useVeth } from './surroundings.js'
 
 const veth = useVeth()
+
+const programs = {
+  since: '6.16',
+  missing: 'built without CONFIG_NET_SCH_BPF',
+  here: () => kernelFunctions('bpf_qdisc_skb_drop').length > 0,
+}
+
 const kindsOf = (): string[] =>
   execFileSync('tc', ['qdisc', 'show', 'dev', veth.name], { encoding: 'utf8' })
     .split('\n')
@@ -17,6 +27,25 @@ describe('Qdisc', () => {
     expect(qdisc.create()).toBe(false)
     qdisc.destroy()
     expect(kindsOf()).not.toContain('pfifo')
+  })
+
+  requires(programs, 'is a program', async () => {
+    using object = load('qdisc')
+    const qdisc = new Qdisc(veth.name, 'lbn_drop')
+    expect(() => qdisc.create()).toThrow("there is no qdisc of the kind 'lbn_drop'")
+    using _link = object.map('drop_all').attachStructOps()
+    expect(qdisc.create()).toBe(true)
+    expect(kindsOf()).toEqual(['lbn_drop'])
+    const dropped = (): bigint => object.bss.dropped as bigint
+    await until('it has dropped a packet', async () => {
+      await new Promise((resolve) => {
+        const socket = createSocket('udp4')
+        socket.send('x', 4000, veth.peer, () => socket.close(resolve as () => void))
+      })
+      return dropped() > 0n
+    })
+    qdisc.destroy()
+    expect(kindsOf()).not.toContain('lbn_drop')
   })
 
   it('explains that nobody has such a qdisc', () => {
