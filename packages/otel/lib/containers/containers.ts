@@ -29,7 +29,7 @@ interface NameSource {
   failed?: boolean
 }
 
-/** Names are read at most this often, in milliseconds, when somebody asks for one that is not known. */
+/** Names are read at most this often, in milliseconds, however many containers start. */
 const namesInterval = 1000
 
 /**
@@ -38,6 +38,8 @@ const namesInterval = 1000
  */
 const newNameDelay = 100
 const newNameAttempts = 9
+/** Milliseconds until a name is looked for again that nobody knew. */
+const unknownDelay = 300_000
 
 /**
  * Tells which container, pod or unit a cgroup belongs to, given the id that BPF programs get from
@@ -62,6 +64,8 @@ export class Containers implements Disposable {
   readonly #report: (message: string) => void
   /** Containers whose names are not known yet, with the number of attempts. */
   readonly #nameless = new Map<string, number>()
+  /** When it was given up to find the name of a container. */
+  readonly #unknown = new Map<string, number>()
   #namesTimer: NodeJS.Timeout | undefined
   #isOpen = false
   #namesRead = 0
@@ -110,7 +114,7 @@ export class Containers implements Disposable {
     const { containerId, podUid } = owner
     const names = this.#names.get(containerId ?? podUid ?? '') ?? this.#names.get(podUid ?? '')
     // The runtime writes the name down after it has made the cgroup.
-    if (names === undefined && containerId !== undefined) void this.#readNames()
+    if (names === undefined && containerId !== undefined) this.#expectName(containerId)
     const { seen: _, ...known } = names ?? { seen: 0 }
     return { ...owner, ...known }
   }
@@ -126,7 +130,6 @@ export class Containers implements Disposable {
   /** Waits until everything is known that has happened until now. */
   async settled(): Promise<void> {
     await this.#tree.settled()
-    this.#namesRead = 0
     await this.#readNames()
   }
 
@@ -194,30 +197,43 @@ export class Containers implements Disposable {
   #appeared(id: bigint): void {
     if (!this.#isOpen) return
     const { containerId } = this.#ownerOf(this.#tree.pathOf(id)!)
-    if (containerId !== undefined && !this.#names.has(containerId)) {
-      this.#nameless.set(containerId, 0)
-      this.#readNamesLater(newNameDelay)
-    }
+    if (containerId !== undefined && !this.#names.has(containerId)) this.#expectName(containerId)
     this.#opened?.appeared(id)
   }
 
+  /** Looks for the name of a container until it is known or nobody seems to know it. */
+  #expectName(id: string): void {
+    if (this.#nameless.has(id) || Date.now() - (this.#unknown.get(id) ?? 0) < unknownDelay) return
+    this.#nameless.set(id, 0)
+    this.#readNamesLater(newNameDelay)
+  }
+
   #readNamesLater(delay: number): void {
-    this.#namesTimer ??= setTimeout(async () => {
-      this.#namesRead = 0
-      await this.#readNames()
-      this.#namesTimer = undefined
-      for (const [id, attempts] of this.#nameless) {
-        if (this.#names.has(id) || attempts + 1 >= newNameAttempts) this.#nameless.delete(id)
-        else this.#nameless.set(id, attempts + 1)
-      }
-      if (this.#nameless.size > 0 && this.#isOpen)
-        this.#readNamesLater(newNameDelay * 2 ** Math.min(...this.#nameless.values()))
-    }, delay).unref()
+    const notBefore = this.#namesRead + namesInterval - Date.now()
+    this.#namesTimer ??= setTimeout(
+      async () => {
+        await this.#readNames()
+        this.#namesTimer = undefined
+        for (const [id, attempts] of this.#nameless) {
+          const isKnown = this.#names.has(id)
+          if (!isKnown && attempts + 1 < newNameAttempts) {
+            this.#nameless.set(id, attempts + 1)
+            continue
+          }
+          this.#nameless.delete(id)
+          // Their ids do not come back.
+          if (this.#unknown.size >= 4096) this.#unknown.clear()
+          if (!isKnown) this.#unknown.set(id, Date.now())
+        }
+        if (this.#nameless.size > 0 && this.#isOpen)
+          this.#readNamesLater(newNameDelay * 2 ** Math.min(...this.#nameless.values()))
+      },
+      Math.max(delay, notBefore),
+    ).unref()
   }
 
   #readNames(): Promise<void> {
     if (this.#reading !== undefined) return this.#reading
-    if (Date.now() - this.#namesRead < namesInterval) return Promise.resolve()
     this.#reading = this.#askSources().then(() => {
       this.#reading = undefined
       for (const [id, { seen }] of this.#names)
