@@ -1,19 +1,20 @@
-// Reads what is in deploy/ with the tools of those who will use it: npm run lint:deploy. kubectl builds the manifests, the
+// Reads what is in deploy/ with the tools of those who will use it: npm run lint:deploy. kustomize builds the manifests, the
 // Kubernetes API's types and schemas check them, and the linter of editors reads the Dockerfiles. Neither kubeconform nor
 // hadolint nor helm is in a registry that this project uses.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { kustomize } from './receivers.mjs'
 import { Failure, root, run, say } from './run.mjs'
-import { ensurePrograms } from './tools.mjs'
 
 const packages = ['kubernetes-models@5.1.0', 'dockerfile-utils@0.16.3']
 const folder = join(root, 'build/lint-deploy')
 
 /** Everything that is wrong; nothing if all is well. */
 export async function lintDeploy() {
-  await ensurePrograms({ kubectl: 'kubernetes-client' })
+  if (!existsSync(join(root, kustomize)))
+    throw new Failure('there is no kustomize: scripts/setup --only receivers fetches it from Debian')
   if (!packages.every((name) => existsSync(join(folder, 'node_modules', name.replace(/@[^@]*$/, ''))))) {
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
@@ -29,7 +30,9 @@ export async function lintDeploy() {
 async function manifestFaults() {
   const { parseAllDocuments } = createRequire(join(root, 'packages/agent/package.json'))('yaml')
   const objects = ['kubernetes', 'kubernetes-containers'].flatMap((name) => {
-    const text = execFileSync('kubectl', ['kustomize', join(root, 'deploy', name)], { encoding: 'utf8' })
+    const text = execFileSync(join(root, kustomize), ['build', join(root, 'deploy', name)], {
+      encoding: 'utf8',
+    })
     return parseAllDocuments(text).map((document) => document.toJS())
   })
   const faults = []
