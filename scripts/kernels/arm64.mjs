@@ -86,6 +86,12 @@ async function makeOwn(image, userland) {
   const text = Btf.fromBytes(btfOf(readFileSync(image))).toC()
   if (!existsSync(vmlinux) || readFileSync(vmlinux, 'utf8') !== text)
     make('build/include/vmlinux.h', (path) => writeFileSync(path, text))
+  // A module for both machines: test/codegen/other-machine.test.ts loads it.
+  make('build/generated/calls.skel.ts', () => {})
+  const skeleton = join(own, 'build/generated/calls.skel.ts')
+  const gen = ['dist/lib/cli/main.js', 'gen', '--arch', 'x64,arm64', '-o', skeleton]
+  await run(process.execPath, [...gen, 'test/codegen/calls.bpf.c'])
+
   const stamp = join(own, 'bpf.json')
   const previous = existsSync(stamp) ? JSON.parse(readFileSync(stamp, 'utf8')) : {}
   const machine = { arch: 'arm64', folder: own, system: userland }
