@@ -1,6 +1,5 @@
 // Kretprobes of a chosen size. The kernel notes where a call returns to, for a limited number of calls at a time. Only
 // tracefs lets you choose that number, so the probe is an event there, which the link owns.
-import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 import { constants as os } from 'node:os'
 import type { LinkHandle, NativeError, ProgramHandle } from '../../types/binding.js'
@@ -31,7 +30,7 @@ export function attachKretprobe(
   if (events === undefined || !hasKprobes()) throw refused(os.errno.ENOENT, 'open')
   const file = `${events}/../kprobe_events`
   removeForgotten(file)
-  const name = `${group}/r_${pidNamespace()}_${process.pid}_${randomBytes(6).toString('hex')}`
+  const name = `${group}/r_${pidNamespace()}_${process.pid}_${Math.random().toString(36).slice(2)}`
   writeTo(file, `r${maxActive}:${name} ${symbol}`)
   try {
     const tracepoint = Number(readFileSync(`${events}/${name}/id`, 'latin1'))
