@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { LinkHandle, NativeError } from '../../types/binding.js'
 import { type ProgramReference, withProgramFd } from '../attach/reference.js'
@@ -338,9 +339,20 @@ export class Link implements Disposable, AsyncDisposable {
     if (errno === ENOLINK)
       return 'its target (interface, cgroup, network namespace) is gone, or the link was detached'
     if (errno === EOPNOTSUPP || errno === ENOTSUPP) {
-      return native.linkFd(this.#handle) < 0 ? noLink : 'such a link does not support that'
+      return this.#isKernelLink ? 'such a link does not support that' : noLink
     }
-    return (errno === EINVAL || errno === EBADF) && native.linkFd(this.#handle) < 0 ? noLink : undefined
+    return (errno === EINVAL || errno === EBADF) && !this.#isKernelLink ? noLink : undefined
+  }
+
+  /** Before Linux 5.15, what holds a probe is a perf event. */
+  get #isKernelLink(): boolean {
+    const fd = native.linkFd(this.#handle)
+    if (fd < 0) return false
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('anon_inode:bpf')
+    } catch {
+      return true
+    }
   }
 
   #do<T>(what: string, call: () => T, reason?: Subject['reason']): T {

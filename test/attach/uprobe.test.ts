@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
 import { open, thrownBy } from '../helpers/objects.js'
-import { useTracefs } from '../helpers/privileged.js'
+import { useBpffs, useTracefs } from '../helpers/privileged.js'
 import { loadOnly, useProgram } from './surroundings.js'
 
 useTracefs()
+const pin = useBpffs()
 
 const program = useProgram(`
 #include <stdio.h>
@@ -75,6 +76,12 @@ describe('attachUprobe', () => {
     using _again = object.program('on_call').attachUprobe(program(), { offset: info.offset })
     execFileSync(program())
     expect(seenBy(object)).toMatchObject({ runs: 1n, argument: 7n })
+  })
+
+  it('says that a perf event without a link cannot be pinned', () => {
+    using object = load('on_call')
+    using link = object.program('on_call').attachUprobe(program(), { symbol: 'triple', mode: 'perf' })
+    expect(() => link.pin(pin('probe'))).toThrow('the program is attached without a kernel link')
   })
 
   it('attaches in each mode', () => {
