@@ -31,8 +31,8 @@ afterEach(() => {
   rmSync(bpffs('xdp'), { recursive: true, force: true })
 })
 
-/** Older kernels may call programs by tail calls, see tail-calls.test.ts. */
-const requiresFreplace = (title: string, test: () => Promise<void>, since = '6.1') =>
+/** Other kernels call programs by tail calls, see tail-calls.test.ts. */
+const requiresFreplace = (title: string, test: () => Promise<void>, since = '5.10') =>
   requiresFeature('trampolines', title, test, since)
 
 async function sendOne(): Promise<void> {
@@ -93,20 +93,24 @@ describe('XdpDispatcher', () => {
     await dispatcher.detach(id)
   })
 
-  requiresFreplace('lets large packets through while all programs are for them', async () => {
-    const dispatcher = make()
-    for (const name of [pair.a, pair.b]) ip('link', 'set', name, 'mtu', '9000')
-    try {
-      const id = await dispatcher.attach(counting(PASS, 'xdp.frags').program)
-      // A dispatcher with a program that is not for them is refused, and the other one stays.
-      await expect(dispatcher.attach(counting(PASS).program)).rejects.toThrow(/\(native\)/)
-      expect(dispatcher.state()!.programs.map((program) => program.id)).toEqual([id])
-      expect(pins().length).toBe(1)
-      await dispatcher.detach(id)
-    } finally {
-      for (const name of [pair.a, pair.b]) ip('link', 'set', name, 'mtu', '1500')
-    }
-  })
+  requiresFreplace(
+    'lets large packets through while all programs are for them',
+    async () => {
+      const dispatcher = make()
+      for (const name of [pair.a, pair.b]) ip('link', 'set', name, 'mtu', '9000')
+      try {
+        const id = await dispatcher.attach(counting(PASS, 'xdp.frags').program)
+        // A dispatcher with a program that is not for them is refused, and the other one stays.
+        await expect(dispatcher.attach(counting(PASS).program)).rejects.toThrow(/\(native\)/)
+        expect(dispatcher.state()!.programs.map((program) => program.id)).toEqual([id])
+        expect(pins().length).toBe(1)
+        await dispatcher.detach(id)
+      } finally {
+        for (const name of [pair.a, pair.b]) ip('link', 'set', name, 'mtu', '1500')
+      }
+    },
+    '5.18',
+  )
 
   requiresFreplace('leaves what is attached without a dispatcher alone', async () => {
     const plain = counting(PASS)
