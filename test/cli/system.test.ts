@@ -397,9 +397,7 @@ async function runWide(...args: string[]): Promise<string> {
 
 describe('the command line', () => {
   it.each([
-    [['prog'], 'action missing; expected list, show, dump'],
     [['prog', 'remove'], "unknown action 'remove'"],
-    [['prog', 'show'], 'ID missing'],
     [['prog', 'show', 'x'], "'x' is not a valid id"],
     [['prog', 'show', '-1'], "'-1'"],
     [['prog', 'dump', 'source', '1'], "unknown form 'source'; expected xlated, jited"],
