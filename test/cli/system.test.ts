@@ -376,11 +376,12 @@ describe('libbpf-node link list', () => {
     }
   })
 
-  requiresFeature('trampolines', 'names the function of the kernel', async () => {
+  const namesFunction = async () => {
     using object = load('fentry')
     using _link = [...object.programs.values()][0]!.attach()
     expect(await runWide('link', 'list')).toMatch(/^ *\d+ +tracing +\d+ +trace_f(entry|exit) [a-z_]\w+/m)
-  })
+  }
+  requiresFeature('trampolines', 'names the function of the kernel', namesFunction, '5.13')
 })
 
 /** The text without tables that are cut off. */

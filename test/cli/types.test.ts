@@ -71,7 +71,7 @@ describe('libbpf-node types', () => {
     [[], 'a FILE or --all is required'],
     [['--all', 'one.bpf.ts'], '--all declares everything: do not name files'],
     [['one.bpf.ts', '-o', 'x.js'], '--output x.js: the name must end in .d.ts'],
-    [['--some'], "Unknown option '--some'"],
+    [['--some'], "unknown option '--some'"],
   ])('refuses %j with a usage error', async (args, message) => {
     expect(await libbpfNode(['types', ...args], folder)).toMatchObject({
       status: 2,
