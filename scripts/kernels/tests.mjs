@@ -7,7 +7,7 @@ const elsewhere = [
   // Only text, types, files and packages.
   /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side|tracing-bpftrace)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties|helpers)\//,
-  /^test\/(cli\/(init|types|words)|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
+  /^test\/(cli\/(init|types|usage|words|hooks)|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
   // Compiled with the vmlinux.h of the machine that builds.
   /^test\/hooks\/to-c\.test/,
   // What the compiler says, in which the kernel has no part.
@@ -50,7 +50,7 @@ const onOldest = [
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
   /^test\/(compiler\/(random|odd-programs)|objects\/migrate|examples\/twins-\w+)\.test/,
-  /^test\/(log|profile|symbols|tools|xdp)\//,
+  /^test\/(hooks|log|profile|symbols|tools|xdp)\//,
   /^packages\/otel\//,
 ]
 
