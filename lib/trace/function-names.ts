@@ -1,4 +1,5 @@
 // Names of functions. The kernel records addresses, with what says whose they are; they get names when they are read.
+import type { Frame } from '../symbols/frame.js'
 import { Symbols } from '../symbols/symbols.js'
 
 /** The words that ask for the name of a function, with the record that the kernel makes of an address. */
@@ -20,12 +21,17 @@ let symbols: Symbols | undefined
 
 /** `vfs_read`, `vfs_read+12`, or the address. */
 export function functionName(record: FunctionRecord): string {
-  symbols ??= new Symbols()
-  const [frame] =
-    '__ksym' in record
-      ? symbols.kernel([record.__ksym])
-      : symbols.user(Number(record.__pid), [record.__usym], { startTime: record.__started })
-  const { name, offset, address } = frame!
+  const address = '__ksym' in record ? record.__ksym : record.__usym
+  const { name, offset = 0 } = frameOf(record) ?? {}
   if (name === undefined) return `0x${address.toString(16)}`
   return offset === 0 ? name : `${name}+${offset}`
+}
+
+function frameOf(record: FunctionRecord): Frame | undefined {
+  symbols ??= new Symbols()
+  if ('__ksym' in record) return symbols.kernel([record.__ksym])[0]
+  const pid = Number(record.__pid)
+  // A CPU that has nothing to do runs thread 0, which belongs to no process.
+  if (pid === 0) return
+  return symbols.user(pid, [record.__usym], { startTime: record.__started })[0]
 }

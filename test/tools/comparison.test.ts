@@ -370,9 +370,9 @@ describe('questions and those of bpftrace', () => {
     const theirs = watch(
       'bpftrace',
       '-e',
-      `uprobe:${program}:SSL_write { printf("%d sent %d %s\\n", pid, arg2, str(arg1, arg2)); }
-      uprobe:${program}:SSL_read { @buffer[tid] = arg1; }
-      uretprobe:${program}:SSL_read /@buffer[tid] && (int32)retval > 0/ {
+      `uprobe:"${program}":SSL_write { printf("%d sent %d %s\\n", pid, arg2, str(arg1, arg2)); }
+      uprobe:"${program}":SSL_read { @buffer[tid] = arg1; }
+      uretprobe:"${program}":SSL_read /@buffer[tid] && (int32)retval > 0/ {
         printf("%d received %d %s\\n", pid, retval, str(@buffer[tid], retval)); delete(@buffer[tid]);
       }
       BEGIN { printf("attached\\n"); }`,

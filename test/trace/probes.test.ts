@@ -302,6 +302,12 @@ describe('names of functions', () => {
     })
   })
 
+  it('of a CPU that has nothing to do have no names', async () => {
+    using switches = await count('rt:sched_switch', { by: 'usym(8)', filter: 'pid === 0' })
+    await until('a CPU had something to do again', () => switches.rows().length > 0)
+    expect(switches.rows()).toEqual([{ key: '0x8', value: expect.any(Number) }])
+  })
+
   it.each<[string, string, RegExp]>([
     ['t:sched:sched_switch', "reg('ip')", /there are no registers here/],
     ['uprobe:libc.so.6:getenv', "reg('nothing')", /there is no register 'nothing'/],
