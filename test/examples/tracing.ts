@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { closeSync, fsyncSync, openSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { it as anyTest, describe, expect } from 'vitest'
 import { shop, useProgram } from '../attach/surroundings.js'
@@ -215,12 +215,14 @@ export function tracingExamples(kernelSide: KernelSide): void {
       }
     })
 
-    requiresFeature('trampolines', 'fexit reports files that could not be opened', async () => {
-      await run('fexit', [], {
-        wanted: new RegExp(`\\(${process.pid}\\): ENOENT /no/such/file$`, 'm'),
-        happen: () => expect(() => openSync('/no/such/file', 'r')).toThrow('ENOENT'),
+    // The kernel side in C takes the function that newer kernels have in its place, and that in TypeScript cannot.
+    if (kernelSide === 'C' || /\bdo_filp_open$/m.test(readFileSync('/proc/kallsyms', 'latin1')))
+      requiresFeature('trampolines', 'fexit reports files that could not be opened', async () => {
+        await run('fexit', [], {
+          wanted: new RegExp(`\\(${process.pid}\\): ENOENT /no/such/file$`, 'm'),
+          happen: () => expect(() => openSync('/no/such/file', 'r')).toThrow('ENOENT'),
+        })
       })
-    })
 
     requiresFeature('trampolines', 'fmod-ret answers in place of a function', async () => {
       const sleeping = spawn('sleep', ['1000'])
