@@ -21,7 +21,7 @@ const elsewhere = [
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
   /^test\/(native\/(lifecycle|workers)|examples\/heads|events\/example-worker)\.test/,
   // What the command line makes of answers; test/trace asks the kernel the same. Profiles take minutes there.
-  /^test\/(cli\/(questions|terminal)|profile\/profile)\.test/,
+  /^test\/(cli\/(profile|questions|terminal)|docs\/tracing|profile\/profile)\.test/,
   // Hundreds of processes, Workers and interfaces; what native code makes of any arguments.
   /^test\/xdp\/(lifecycle|native)\.test/,
   // Memory and threads of JavaScript.
@@ -42,7 +42,7 @@ const elsewhere = [
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
   /^test\/symbols\/user\.test/,
-  /^test\/(cli\/system|docs\/cookbook|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
+  /^test\/(cli\/(actions|doctor|system)|docs\/cookbook|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
 /**
@@ -51,7 +51,7 @@ const onOldest = [
  */
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
-  /^test\/(compiler\/(random|odd-programs)|objects\/migrate|examples\/twins-\w+)\.test/,
+  /^test\/(compiler\/(random|odd-programs|signs)|doctor\/object|objects\/migrate|examples\/twins-\w+)\.test/,
   /^test\/(hooks|log|profile|symbols|tools|xdp)\//,
   /^packages\/otel\//,
 ]
