@@ -20,9 +20,7 @@ import { ensurePrograms } from './tools.mjs'
 
 const name = 'libbpf-node-agent'
 const home = `usr/lib/${name}`
-const { version, homepage = 'https://www.npmjs.com/package/@libbpf-node/agent' } = JSON.parse(
-  readFileSync(join(root, 'packages/agent/package.json'), 'utf8'),
-)
+const { version } = JSON.parse(readFileSync(join(root, 'packages/agent/package.json'), 'utf8'))
 const summary = 'Runs BPF programs on a host and hands out their metrics and events'
 const description = `The programs and metrics are those of a configuration. Some come along: run-queue latency, block I/O,
 TCP retransmits, OOM kills, the page cache and DNS. Prometheus, OpenTelemetry and files receive what
@@ -115,7 +113,6 @@ Depends: libc6 (>= 2.28), nodejs (>= 20.19), procps
 Suggests: prometheus
 Section: admin
 Priority: optional
-Homepage: ${homepage}
 Description: ${summary}
 ${description.replace(/^/gm, ' ')}
 `
@@ -148,7 +145,6 @@ Version: ${version}
 Release: 1
 Summary: ${summary}
 License: MIT
-URL: ${homepage}
 AutoReqProv: no
 Requires: nodejs >= 20.19
 Requires: glibc >= 2.28

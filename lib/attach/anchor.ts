@@ -28,7 +28,8 @@ export interface AnchorNumbers {
 const BPF_F_BEFORE = 1 << 3
 const BPF_F_AFTER = 1 << 4
 const BPF_F_ID = 1 << 5
-const BPF_F_LINK = 1 << 13
+/** The same bit says that a struct_ops map is registered by links. */
+export const BPF_F_LINK = 1 << 13
 
 export function anchorNumbers({ anchor, revision = 0n }: AnchorOptions): AnchorNumbers {
   const numbers = { flags: 0, fd: 0, id: 0, revision: u64('revision', revision) }

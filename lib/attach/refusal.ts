@@ -6,7 +6,13 @@ import { BpfError } from '../errors/errors.js'
 import { noSuchHook, noSuchTracepoint } from '../errors/hints.js'
 import type { LinkSubject } from '../links/attachment.js'
 import { missingCapabilities } from '../machine/capabilities.js'
-import { hasKprobes, moduleOf, whyNoKprobeMulti, whyNoProbe } from '../machine/kallsyms.js'
+import {
+  hasKprobes,
+  moduleOf,
+  tracepointFunction,
+  whyNoKprobeMulti,
+  whyNoProbe,
+} from '../machine/kallsyms.js'
 import { tooOldFor } from '../machine/kernel-version.js'
 import { whyNoTracepoint } from '../machine/tracefs.js'
 import { native } from '../native/binding.js'
@@ -74,7 +80,7 @@ export function refusalOf(program: Trial): BpfError | undefined {
   const [, given, symbol = name] = /^(\w+):(.+)$/.exec(name) ?? []
   const refusal = given === undefined ? attempted(name) : undefined
   if (given === undefined && !isAbsent(refusal)) return refusal
-  const module = given ?? moduleOf(attachType === 'trace_raw_tp' ? `__traceiter_${symbol}` : symbol)
+  const module = given ?? moduleOf(attachType === 'trace_raw_tp' ? tracepointFunction(symbol) : symbol)
   return module === undefined ? refusal : attempted(symbol, module)
 }
 

@@ -7,7 +7,6 @@ import { isJson, jsonOptions, oneOf, parseOptions, print, printJson, right, tabl
 import { openProgram, programName } from './select.js'
 import { programIn, Words } from './words.js'
 
-const options = jsonOptions
 const verbs = ['show', 'list', 'tree', 'attach', 'detach'] as const
 
 export const command: Command = {
@@ -30,7 +29,7 @@ or 'name NAME'. show is another word for list. Programs with links are detached 
 Requires CAP_NET_ADMIN, and CAP_SYS_ADMIN for the names of programs.
 `,
   async run(args) {
-    const { values, positionals } = parseOptions(args, options)
+    const { values, positionals } = parseOptions(args, jsonOptions)
     const [first, ...rest] = positionals
     const verb = oneOf('action', verbs, first)
     const words = new Words(rest)

@@ -32,20 +32,22 @@ const options = {
   bpffs: { type: 'boolean', short: 'f' },
 } as const
 const verbs = [
-  ...([
-    'list',
-    'show',
-    'dump',
-    'create',
-    'lookup',
-    'update',
-    'delete',
-    'getnext',
-    'peek',
-    'push',
-    'pop',
-  ] as const),
-  ...(['enqueue', 'dequeue', 'event_pipe', 'pin', 'freeze'] as const),
+  'list',
+  'show',
+  'dump',
+  'create',
+  'lookup',
+  'update',
+  'delete',
+  'getnext',
+  'peek',
+  'push',
+  'pop',
+  'enqueue',
+  'dequeue',
+  'event_pipe',
+  'pin',
+  'freeze',
 ] as const
 
 export const command: Command = {

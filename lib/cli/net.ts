@@ -7,7 +7,6 @@ import { isJson, jsonOptions, oneOf, parseOptions, print, printJson } from './ou
 import { openProgram, programName } from './select.js'
 import { programIn, Words } from './words.js'
 
-const options = jsonOptions
 const verbs = ['show', 'list', 'attach', 'detach'] as const
 const modes: Readonly<Record<string, XdpMode | undefined>> = {
   xdp: undefined,
@@ -35,7 +34,7 @@ TYPE is xdp, xdpgeneric, xdpdrv, xdpoffload, tcx_ingress or tcx_egress. PROG is 
 Requires CAP_NET_ADMIN, and CAP_SYS_ADMIN for netfilter and for programs by id.
 `,
   async run(args) {
-    const { values, positionals } = parseOptions(args, options)
+    const { values, positionals } = parseOptions(args, jsonOptions)
     const [first, ...rest] = positionals
     const verb = oneOf('action', verbs, first ?? 'list')
     const words = new Words(rest)

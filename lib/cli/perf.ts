@@ -2,7 +2,6 @@ import { type PerfAttachment, perfPrograms } from '../kernel/perf.js'
 import { type Command, exitCodes, visible } from './command.js'
 import { expectNoMore, isJson, jsonOptions, oneOf, parseOptions, print, printJson } from './output.js'
 
-const options = jsonOptions
 const verbs = ['show', 'list'] as const
 
 export const command: Command = {
@@ -17,7 +16,7 @@ show is another word for list. Perf events of clocks and counters are not listed
 Requires CAP_SYS_ADMIN and Linux 4.18.
 `,
   async run(args) {
-    const { values, positionals } = parseOptions(args, options)
+    const { values, positionals } = parseOptions(args, jsonOptions)
     const [first, ...rest] = positionals
     oneOf('action', verbs, first ?? 'list')
     expectNoMore(rest)

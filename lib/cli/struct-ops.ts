@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { BPF_F_LINK } from '../attach/anchor.js'
 import { listLinks } from '../kernel/inventory.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { BpfObject } from '../objects/object.js'
@@ -110,8 +111,7 @@ async function register(words: Words, json: boolean): Promise<number> {
   return exitCodes.ok
 }
 
-/** BPF_F_LINK */
-const hasLink = (flags: number): boolean => (flags & (1 << 13)) !== 0
+const hasLink = (flags: number): boolean => (flags & BPF_F_LINK) !== 0
 
 function unregister(reference: Reference): number {
   const [found] = structOps({ by: 'id', id: idOfOne('map', reference) })

@@ -16,6 +16,7 @@ import {
 } from '../asm/c-types.js'
 import type { CoreRelocation } from '../asm/instruction.js'
 import { readObject } from '../asm/object-reader.js'
+import { essentialName } from '../btf/essential-name.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
 
@@ -42,9 +43,6 @@ export function minCoreBtf(target: BtfTypes, objects: Iterable<Uint8Array>): Uin
   return buildBtf({ types: part.types() }, { littleEndian: target.littleEndian })
 }
 
-/** A name without what follows three underscores, which libbpf ignores. */
-const essential = (name: string): string => name.replace(/(?<=[^_])___[^_].*$/, '')
-
 class Part {
   readonly #target: BtfTypes
   readonly #byName = new Map<string, BtfType[]>()
@@ -56,7 +54,7 @@ class Part {
     this.#target = target
     for (const type of target) {
       if (type.name === '') continue
-      const name = essential(type.name)
+      const name = essentialName(type.name)
       const others = this.#byName.get(name)
       if (others === undefined) this.#byName.set(name, [type])
       else others.push(type)
@@ -69,7 +67,7 @@ class Part {
     const type = local.type(typeId as number)
     const isSame = (one: BtfType): boolean =>
       one.kind === type.kind || [one.kind, type.kind].every((kind) => kind === 'enum' || kind === 'enum64')
-    for (const candidate of this.#byName.get(essential(type.name)) ?? []) {
+    for (const candidate of this.#byName.get(essentialName(type.name)) ?? []) {
       if (!isSame(candidate)) continue
       this.#roots.add(candidate.id)
       if (kind <= kinds.lastOfFields) this.#follow(candidate, namesIn(local, type, access))

@@ -1,6 +1,7 @@
 // Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, register, print.
+import { essentialName } from '../btf/essential-name.js'
 import type { ExpressionCompiler } from './expressions.js'
-import { flavorCore, flavorOf, isFlavor, kernelName } from './flavors.js'
+import { flavorCore, flavorOf, isFlavor } from './flavors.js'
 import { registerNamed } from './hooks/registers.js'
 import { log2 } from './log2.js'
 import { nearest } from './nearest.js'
@@ -154,7 +155,8 @@ function flavor(compiler: ExpressionCompiler, node: ast.CallExpression, scope: S
     compiler.source.fail(argument, `${describeValue(value)} is not a pointer to a struct of the kernel`)
   const type = compiler.module.type(given)
   const { name } = value.record
-  if (type.kind === 'struct' && isFlavor(type) && kernelName(type.name) === name) return flavorOf(value, type)
+  if (type.kind === 'struct' && isFlavor(type) && essentialName(type.name) === name)
+    return flavorOf(value, type)
   compiler.source.fail(
     given,
     `'${compiler.text(given)}' is not a flavor of the kernel's struct ${name}`,

@@ -7,9 +7,6 @@ import type { Located } from './source.js'
 import { cTypeOf, integerOf, type StructType, sizeOf } from './types.js'
 import type { FlavorPlaceValue, KernelPointerValue, NumberValue } from './values.js'
 
-/** The name of the kernel's struct: what follows three underscores is the program's own. */
-export const kernelName = (name: string): string => name.replace(/___.*$/, '')
-
 export const isFlavor = ({ name }: StructType): boolean => name.includes('___')
 
 export const flavorOf = (pointer: KernelPointerValue, root: StructType): FlavorPlaceValue => ({

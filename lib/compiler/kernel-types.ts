@@ -6,6 +6,7 @@ import type { CoreRelocation } from '../asm/instruction.js'
 import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfEnum, BtfEnum64, BtfFuncProto, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
+import { tracepointFunction } from '../machine/kallsyms.js'
 import { sharedRecord } from '../machine/shared-records.js'
 import { isRunningKernel } from './running-kernel.js'
 
@@ -69,7 +70,7 @@ export class KernelTypes {
     // The first argument is the tracepoint's own.
     if (prototype?.kind !== 'func_proto') return undefined
     // Only the function that calls the tracepoint's programs has the names.
-    const named = this.function(`__traceiter_${name}`)?.params ?? []
+    const named = this.function(tracepointFunction(name))?.params ?? []
     const params = prototype.params.map(({ name, typeId }, i) => ({
       name: name || (named[i]?.name ?? ''),
       typeId,

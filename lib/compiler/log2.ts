@@ -3,7 +3,7 @@ import type { ExpressionCompiler } from './expressions.js'
 import type { AluOperation, Operand, Reg } from './ir.js'
 import type { ast } from './syntax.js'
 import { integerOf, u32 } from './types.js'
-import type { NumberValue, Scope, Value } from './values.js'
+import type { Scope, Value } from './values.js'
 
 /**
  * Halves the number until one bit is left, without a jump: the verifier knows how large the result can be, and does not
@@ -28,8 +28,7 @@ export function log2(compiler: ExpressionCompiler, node: ast.CallExpression, sco
   const own = compiler.inReg(compiler.convert(value, integerOf(size, signed), given, true))
   const result = highestBit(compiler, signed ? withoutNegatives(compiler, own, size) : own, size)
   if (limit !== undefined && limit < size * 8 - 1) cutOff(compiler, result, limit)
-  const number: NumberValue = { kind: 'number', reg: result, type: u32 }
-  return { ...number, below: Math.min(limit ?? 63, size * 8 - 1) + 1 }
+  return { kind: 'number', reg: result, type: u32, below: Math.min(limit ?? 63, size * 8 - 1) + 1 }
 }
 
 function constantLimit(compiler: ExpressionCompiler, node: ast.Expression): number {

@@ -4,6 +4,7 @@ import { Btf } from '../btf/btf.js'
 import { cType } from '../btf/c-type.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfFunc, BtfFuncProto } from '../btf/types.js'
+import { tracepointFunction } from '../machine/kallsyms.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { probeableFunctions } from '../machine/tracefs.js'
 import type { Hook, HookKind, HookParameter } from './hook.js'
@@ -71,7 +72,7 @@ function* rawTracepoints({ types, module, firstId }: Source, named: Named): Gene
 
 /** The function that calls what is attached to a tracepoint. Unlike the type, it has names. (Linux 5.10) */
 function namedProto(types: BtfTypes, tracepoint: string): BtfFuncProto | undefined {
-  const type = types.find(`__traceiter_${tracepoint}`, 'func')
+  const type = types.find(tracepointFunction(tracepoint), 'func')
   return type === undefined ? undefined : protoOf(types, type)
 }
 

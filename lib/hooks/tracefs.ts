@@ -1,6 +1,6 @@
 // Tracepoints and system calls, as tracefs describes them.
 import type { BtfTypes } from '../btf/parse.js'
-import { moduleTracepoints } from '../machine/kallsyms.js'
+import { moduleOf, tracepointFunction } from '../machine/kallsyms.js'
 import { kernelTypes } from '../machine/kernel-types.js'
 import { moduleTypes } from '../machine/module-types.js'
 import { foldersIn } from '../machine/read.js'
@@ -51,8 +51,7 @@ function tracepoint(
 
 /** The structs in the BTF of the kernel and its modules. Several tracepoints can share one. */
 class Records {
-  /** The modules of tracepoints, and the types of modules, when they are needed. */
-  #tracepoints: ReadonlyMap<string, string> | undefined
+  /** The types of modules, when they are needed. */
   readonly #types = new Map<string, BtfTypes | undefined>()
 
   of(category: string, name: string): { struct?: string | undefined; module?: string } {
@@ -62,8 +61,7 @@ class Records {
     const struct = way === undefined ? `trace_event_raw_${name}` : `trace_event_raw_sys_${way}`
     const inKernel = kernel.find(struct, 'struct')
     if (inKernel !== undefined) return { struct: inKernel.name }
-    this.#tracepoints ??= moduleTracepoints()
-    const module = this.#tracepoints.get(name)
+    const module = moduleOf(tracepointFunction(name))
     const types = module === undefined ? kernel : this.#typesOf(module, kernel)
     const found = types?.find(struct, 'struct') ?? (types && sharedRecord(types, `${category}/${name}`))
     return { struct: found?.name, ...(module !== undefined && { module }) }

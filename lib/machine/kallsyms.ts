@@ -28,13 +28,8 @@ export function functionsIn(text: string, matching?: string | RegExp): string[] 
   return names
 }
 
-/** The tracepoints of modules, with their modules. (Linux 5.10, which has a function for each) */
-export function moduleTracepoints(): Map<string, string> {
-  const functions = readFileSync('/proc/kallsyms', 'latin1').matchAll(
-    /^[0-9a-f]+ [tT] __traceiter_(\S+)\t\[(\w+)\]$/gm,
-  )
-  return new Map([...functions].map(([, name = '', module = '']) => [name, module]))
-}
+/** The function that each tracepoint has since Linux 5.10. */
+export const tracepointFunction = (name: string): string => `__traceiter_${name}`
 
 /** The address of a variable of the kernel; `undefined` if there is none, or its address is hidden. */
 export function variableAddress(name: string): bigint | undefined {
@@ -46,14 +41,15 @@ export function variableAddress(name: string): bigint | undefined {
 }
 
 /** The module that has a function; `undefined` if the kernel itself has it, or nothing does. */
-export function moduleOf(name: string): string | undefined {
-  for (const [, found, module] of readFileSync('/proc/kallsyms', 'latin1').matchAll(
-    /^[0-9a-f]+ [tTwW] (\S+)\t\[(\w+)\]$/gm,
-  )) {
-    if (found === name) return module
-  }
-  return undefined
-}
+export const moduleOf = (name: string): string | undefined => moduleFunctions().get(name)
+
+/** The functions of modules, with their modules. */
+const moduleFunctions = remembered((text) => {
+  const modules = new Map<string, string>()
+  for (const [, name = '', module = ''] of text.matchAll(/^[0-9a-f]+ [tTwW] (\S+)\t\[(\w+)\]$/gm))
+    if (!modules.has(name)) modules.set(name, module)
+  return modules
+})
 
 /** Whether the kernel supports kprobes. */
 export const hasKprobes = (): boolean => existsSync('/sys/bus/event_source/devices/kprobe')
@@ -66,16 +62,23 @@ export function whyNoKprobeMulti(): string | undefined {
     : undefined
 }
 
-let last: { modules: string; names: WeakRef<string[]> } | undefined
+/** The same as `kernelFunctions()`. */
+const knownFunctions = remembered((text) => functionsIn(text))
 
-/** The same as `kernelFunctions()`. Reading them takes 0.2 s, so a program that tries many names reads them once. */
-function knownFunctions(): string[] {
-  const modules = read('/proc/modules') ?? ''
-  const known = last?.modules === modules ? last.names.deref() : undefined
-  if (known !== undefined) return known
-  const names = kernelFunctions()
-  last = { modules, names: new WeakRef(names) }
-  return names
+/**
+ * Something that is made of /proc/kallsyms. Reading that takes 0.2 s, so a program that tries many names does it once, as
+ * long as the same modules are loaded.
+ */
+function remembered<T extends object>(make: (text: string) => T): () => T {
+  let last: { modules: string; made: WeakRef<T> } | undefined
+  return () => {
+    const modules = read('/proc/modules') ?? ''
+    const known = last?.modules === modules ? last.made.deref() : undefined
+    if (known !== undefined) return known
+    const made = make(readFileSync('/proc/kallsyms', 'latin1'))
+    last = { modules, made: new WeakRef(made) }
+    return made
+  }
 }
 
 /**

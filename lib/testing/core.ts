@@ -12,6 +12,7 @@ import {
   sizes,
 } from '../asm/isa.js'
 import type { ObjectFunction } from '../asm/object-reader.js'
+import { essentialName } from '../btf/essential-name.js'
 import { type FoundMember, findMember } from '../btf/find-member.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfType } from '../btf/types.js'
@@ -41,9 +42,6 @@ export const poisonedCall = 0x0bad_2310
 
 /** One step from a type to a part of it. */
 type Step = { readonly member: string; readonly typeId: number } | { readonly index: number }
-
-/** The name without what follows three underscores: a flavor, by which a program has several versions of a type. */
-const essential = (name: string): string => name.replace(/___.*$/, '')
 
 /** Relocates all functions of an object. @param local - the object's own types @param target - the kernel's */
 export function relocate(
@@ -104,12 +102,12 @@ class Relocator {
   #enumValue(instruction: Instruction, { kind, access }: CoreRelocation, typeId: number): Instruction {
     const local = this.#local.resolve(typeId)
     if (local.kind !== 'enum' && local.kind !== 'enum64') return poison(instruction)
-    const name = essential(local.values[Number(access)]?.name ?? '')
+    const name = essentialName(local.values[Number(access)]?.name ?? '')
     for (const candidate of this.#candidatesOf(this.#local.type(typeId))) {
       const type = this.#target.resolve(candidate.id)
       if (type.kind !== 'enum' && type.kind !== 'enum64') continue
       const value = (type.values as readonly { name: string; value: number | bigint }[]).find(
-        (value) => essential(value.name) === name,
+        (value) => essentialName(value.name) === name,
       )
       if (value === undefined) continue
       return withValue(instruction, kinds[kind] === 'enumval_exists' ? 1n : BigInt(value.value))
@@ -198,7 +196,7 @@ class Relocator {
   }
 
   #candidatesOf(local: BtfType): BtfType[] {
-    const name = essential(local.name)
+    const name = essentialName(local.name)
     const key = `${local.kind} ${name}`
     const known = this.#candidates.get(key)
     if (known !== undefined) return known

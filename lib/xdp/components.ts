@@ -1,5 +1,7 @@
 // What the ways to run several XDP programs on one interface have in common.
+import { rmSync } from 'node:fs'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import type { Interface } from '../attach/interface.js'
 import { queryXdp } from '../attach/xdp.js'
 import { attempt } from '../errors/attempt.js'
@@ -26,6 +28,21 @@ export interface Place {
   interface: Interface
   ifindex: number
   folder: string
+}
+
+/** How programs are called: by replaced functions of a dispatcher, or by tail calls. */
+export type Method = 'freplace' | 'tail-calls'
+
+/** The names that folders of a method begin with; libxdp's for its own. */
+const folders: Record<Method, string> = { freplace: 'dispatch', 'tail-calls': 'chain' }
+
+/** The folder with the pins of a program that calls others. */
+export const pinFolder = ({ folder, ifindex }: Place, method: Method, id: number): string =>
+  join(folder, `${folders[method]}-${ifindex}-${id}`)
+
+/** Removes a folder with pins. What is gone already was removed by someone else. */
+export function unpin(folder: string): void {
+  rmSync(folder, { recursive: true, force: true })
 }
 
 /** How and when a program runs. */

@@ -17,18 +17,18 @@ import {
   r2,
   r6,
 } from '../asm/builders.js'
-import { array, pointer, prototype, s32, struct, u8, u32 } from '../asm/c-types.js'
+import { array, struct, u8, u32 } from '../asm/c-types.js'
 import { label } from '../asm/edit.js'
 import { buildObject } from '../asm/object-writer.js'
 import { littleEndian } from '../machine/byte-order.js'
 import { mostPrograms, type Slot } from './components.js'
+import { XDP_PASS, xdpProgram } from './program-type.js'
 
 /** The versions of the protocol that we speak. They differ in the size of the configuration only. */
 export const versions = { oldest: 2, newest: 3 } as const
 const magic = 236
 /** What a stub returns. */
 const stubReturns = 31
-const XDP_PASS = 2
 const sizes: Readonly<Record<number, number>> = { 2: 124, 3: 128 }
 
 export interface DispatcherConfig {
@@ -99,19 +99,11 @@ export function readConfig(bytes: Uint8Array): DispatcherConfig | undefined {
 /** The bit in the actions of every program: where a program was detached, the stub runs and the next one is called. */
 export const stubBit = 2 ** stubReturns
 
-const context = struct('xdp_md', {
-  data: u32,
-  data_end: u32,
-  data_meta: u32,
-  ingress_ifindex: u32,
-  rx_queue_index: u32,
-  egress_ifindex: u32,
-})
-const type = prototype(s32, { ctx: pointer(context) })
-
 /** Builds an object with a program `xdp_pass` that could replace a function of a dispatcher. */
 export const passObject = (): Uint8Array =>
-  buildObject({ programs: { xdp_pass: { section: 'xdp', type, instructions: [mov(r0, XDP_PASS), exit()] } } })
+  buildObject({
+    programs: { xdp_pass: { section: 'xdp', type: xdpProgram, instructions: [mov(r0, XDP_PASS), exit()] } },
+  })
 
 /** Builds the object of a dispatcher for so many programs. Its program is `xdp_dispatcher`, its map has the config. */
 export function dispatcherObject(config: DispatcherConfig): Uint8Array {
@@ -123,7 +115,7 @@ export function dispatcherObject(config: DispatcherConfig): Uint8Array {
       stubs.map((name) => [
         name,
         {
-          type,
+          type: xdpProgram,
           // Replacements may then change the packet's length, too.
           instructions: [mov(r2, 0), call('xdp_adjust_tail'), mov(r0, stubReturns), exit()],
           linkage: 'global' as const,
@@ -133,7 +125,7 @@ export function dispatcherObject(config: DispatcherConfig): Uint8Array {
     programs: {
       xdp_dispatcher: {
         section: config.frags ? 'xdp.frags' : 'xdp',
-        type,
+        type: xdpProgram,
         instructions: [
           mov(r6, r1),
           // Others find the configuration by the map that the program uses.

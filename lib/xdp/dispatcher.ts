@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { mkdirSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Interface, interfaceIndex } from '../attach/interface.js'
@@ -11,31 +11,20 @@ import {
   type DriverMode,
   dispatcherError,
   inOrder,
+  type Method,
   mainProgram,
   mostPrograms,
   type Place,
+  pinFolder,
   swap,
+  unpin,
   type XdpAction,
   xdpActions,
 } from './components.js'
 import { stubBit, versions } from './dispatcher-object.js'
-import {
-  type Dispatcher,
-  freplaceWorks,
-  readDispatcher,
-  replaceDispatcher,
-  unpinDispatcher,
-} from './libxdp.js'
+import { type Dispatcher, freplaceWorks, readDispatcher, replaceDispatcher } from './libxdp.js'
 import { runConfig } from './run-config.js'
-import {
-  type Chain,
-  closeAll,
-  type Linked,
-  readChain,
-  replaceChain,
-  unpinChain,
-  unpinUnlinked,
-} from './tail-calls.js'
+import { type Chain, closeAll, type Linked, readChain, replaceChain, unpinUnlinked } from './tail-calls.js'
 
 export interface XdpDispatcherOptions {
   /** Uses only this mode, if no dispatcher is there yet; by default native is tried first, then generic. */
@@ -108,7 +97,7 @@ export class XdpDispatcher {
   readonly #place: Place
   readonly #mode: DriverMode | undefined
   readonly #version: number
-  readonly #method: 'freplace' | 'tail-calls' | undefined
+  readonly #method: Method | undefined
 
   /** @throws BpfError ERR_BPF_NOT_FOUND if no BPF file system is mounted there */
   constructor(on: Interface, { mode, bpffs, version = versions.newest, method }: XdpDispatcherOptions = {}) {
@@ -238,7 +227,7 @@ export class XdpDispatcher {
         const ofThis = new RegExp(`^(dispatch|chain)-${ifindex}-`)
         const id = found instanceof Program ? found.id : found?.program.id
         const stale = readdirSync(folder).filter((name) => ofThis.test(name) && !name.endsWith(`-${id}`))
-        for (const name of stale) rmSync(join(folder, name), { recursive: true, force: true })
+        for (const name of stale) unpin(join(folder, name))
         const isChain = found !== undefined && !(found instanceof Program) && found.method === 'tail-calls'
         return isChain ? [...stale, ...unpinUnlinked(found)] : stale
       } finally {
@@ -277,8 +266,7 @@ export class XdpDispatcher {
       if (wanted.length > 0) return await this.#replace(found, wanted)
       const { method, program, mode } = found!
       if (!swap(this.#place, undefined, program, mode)) return false
-      if (method === 'freplace') unpinDispatcher(this.#place, program.id)
-      else unpinChain(this.#place, program.id)
+      unpin(pinFolder(this.#place, method, program.id))
       return true
     } finally {
       close(found)

@@ -27,11 +27,12 @@ import {
   st,
   stx,
 } from '../asm/builders.js'
-import { pointer, prototype, s32, struct, u32, u64 } from '../asm/c-types.js'
+import { pointer, prototype, s32, u32, u64 } from '../asm/c-types.js'
 import { label } from '../asm/edit.js'
 import type { Instruction } from '../asm/instruction.js'
 import { buildObject } from '../asm/object-writer.js'
 import { littleEndian } from '../machine/byte-order.js'
+import { contextPointer, XDP_PASS, xdpProgram } from './program-type.js'
 
 /** Which packets go to a socket. All members that are given must match. */
 export interface XdpFilter {
@@ -64,18 +65,10 @@ const ipv6 = { type: 0x86dd, end: 54, protocol: 20 }
 /** The lengths that an IPv4 header can have, in words of 4 bytes. */
 const headerWords = Array.from({ length: 11 }, (_, i) => 5 + i)
 
-const XDP_PASS = 2
 /** Members of `struct xdp_md`. */
 const context = { data: 0, dataEnd: 4, metadata: 8, queue: 16 }
-const xdpMd = struct('xdp_md', {
-  data: u32,
-  data_end: u32,
-  data_meta: u32,
-  ingress_ifindex: u32,
-  rx_queue_index: u32,
-})
 const deviceTime = 'bpf_xdp_metadata_rx_timestamp'
-const deviceTimeType = prototype(s32, { ctx: pointer(xdpMd), timestamp: pointer(u64) })
+const deviceTimeType = prototype(s32, { ctx: contextPointer, timestamp: pointer(u64) })
 
 /** Puts 8 bytes in front of the packet, unless the driver has no room for them, and goes to `stamped`. */
 const addMetadata = [
@@ -132,7 +125,7 @@ export function redirectObject(
     programs: {
       redirect: {
         section: multiBuffer ? 'xdp.frags' : 'xdp',
-        type: prototype(s32, { ctx: pointer(xdpMd) }),
+        type: xdpProgram,
         instructions: [
           mov(r6, r1),
           ...(filters.length > 0 ? [...parse, ...matches] : []),

@@ -1,6 +1,6 @@
 // The protocol by which libxdp and its users share an interface: a dispatcher whose functions are replaced by their
 // programs (freplace), with pins in a folder that is named after both.
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { BpfError } from '../errors/errors.js'
 import type { Link } from '../links/link.js'
@@ -14,7 +14,9 @@ import {
   type DriverMode,
   dispatcherError,
   type Place,
+  pinFolder,
   swap,
+  unpin,
 } from './components.js'
 import {
   type DispatcherConfig,
@@ -47,7 +49,7 @@ export function readDispatcher(place: Place, program: Program, mode: DriverMode)
     )
   if (isDeviceBound)
     throw dispatcherError(place, 'its programs are bound to the device, which is not supported', 'ENOTSUP')
-  const folder = folderOf(place, program.id)
+  const folder = pinFolder(place, 'freplace', program.id)
   const components: Component[] = []
   try {
     slots.forEach((slot, i) => {
@@ -89,7 +91,7 @@ export async function replaceDispatcher(
   using object = BpfObject.open(dispatcherObject(config), { name: 'xdp_dispatcher' })
   await object.load()
   const dispatcher = object.program('xdp_dispatcher')
-  const folder = folderOf(place, dispatcher.id)
+  const folder = pinFolder(place, 'freplace', dispatcher.id)
   const links: Link[] = []
   try {
     mkdirSync(folder, { mode: 0o700 })
@@ -101,7 +103,7 @@ export async function replaceDispatcher(
       component.program.pin(join(folder, `prog${i}-prog`))
     }
     if (swap(place, dispatcher, found?.program, found?.mode ?? mode)) {
-      if (found !== undefined) unpinDispatcher(place, found.program.id)
+      if (found !== undefined) unpin(pinFolder(place, 'freplace', found.program.id))
       return true
     }
     unpin(folder)
@@ -115,7 +117,11 @@ export async function replaceDispatcher(
   }
 }
 
-async function attachTo(dispatcher: Program, stub: string, { program, load }: Component): Promise<Link> {
+async function attachTo(
+  dispatcher: Program,
+  stub: string,
+  { program, load }: Pick<Component, 'program' | 'load'>,
+): Promise<Link> {
   if (load !== undefined && !program.loaded) {
     program.type = 'ext'
     // Its number is 0, which programs that replace others must have.
@@ -125,12 +131,6 @@ async function attachTo(dispatcher: Program, stub: string, { program, load }: Co
     await load()
   }
   return program.attachFreplace(dispatcher, stub)
-}
-
-const folderOf = ({ folder, ifindex }: Place, id: number): string => join(folder, `dispatch-${ifindex}-${id}`)
-
-export function unpinDispatcher(place: Place, id: number): void {
-  unpin(folderOf(place, id))
 }
 
 let works: Promise<boolean> | undefined
@@ -152,20 +152,10 @@ async function tryFreplace(): Promise<boolean> {
     await target.load()
     const program = object.program('xdp_pass')
     const load = () => object.load()
-    using _link = await attachTo(target.program('xdp_dispatcher'), 'prog0', {
-      program,
-      name: '',
-      slot: slots[0]!,
-      load,
-    })
+    using _link = await attachTo(target.program('xdp_dispatcher'), 'prog0', { program, load })
     return true
   } catch (error) {
     if (error instanceof BpfError) return false
     throw error
   }
-}
-
-/** What is gone already was removed by someone else. */
-function unpin(folder: string): void {
-  rmSync(folder, { recursive: true, force: true })
 }

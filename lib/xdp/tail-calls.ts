@@ -15,8 +15,11 @@ import {
   type DriverMode,
   dispatcherError,
   type Place,
+  pinFolder,
   swap,
+  unpin,
 } from './components.js'
+import { XDP_PASS } from './program-type.js'
 
 /** A chain that is attached. */
 export interface Chain {
@@ -28,34 +31,32 @@ export interface Chain {
   folder: string
 }
 
+/** An array with one program. It is set to a program, and returns an id. */
+type Next = BpfMap<Uint8Array, unknown>
+
 /** A program, and the array with the one that it calls next. */
 export interface Linked extends Component {
-  next?: BpfMap
+  next?: Next
 }
 
 const key = new Uint8Array(4)
 
 /** A program array with one slot. */
-const createNext = (): BpfMap =>
+const createNext = (): Next =>
   BpfMap.create({ type: 'prog_array', name: 'next', keySize: 4, valueSize: 4, maxEntries: 1 })
 
 /** The id of the program in a program array. */
-function idIn(next: BpfMap): number | undefined {
-  const value = next.raw.get(key)
-  return value === undefined ? undefined : new Uint32Array(value.slice().buffer)[0]
-}
+const idIn = (next: Next): number | undefined => next.get(key) as number | undefined
 
-function setNext(next: BpfMap, program: Program | undefined): void {
-  const there = idIn(next)
-  if (there === program?.id) return
-  if (program === undefined) next.raw.delete(key)
-  else next.raw.set(key, new Uint8Array(new Int32Array([program.fd]).buffer))
+function setNext(next: Next, program: Program | undefined): void {
+  if (idIn(next) === program?.id) return
+  if (program === undefined) next.delete(key)
+  else next.set(key, program)
 }
 
 /** The program at the beginning, and the one at the end of several. */
 function chainObject(frags: boolean): Uint8Array {
   const section = frags ? 'xdp.frags' : 'xdp'
-  const XDP_PASS = 2
   return buildObject({
     license: 'GPL',
     maps: { first: { type: 'prog_array', keySize: 4, valueSize: 4, maxEntries: 1 } },
@@ -69,25 +70,23 @@ function chainObject(frags: boolean): Uint8Array {
   })
 }
 
-const folderOf = ({ folder, ifindex }: Place, id: number): string => join(folder, `chain-${ifindex}-${id}`)
-
 /** The pins of a program, whose name says what we have to remember about it. */
 const pinName = ({ program, slot }: Component): string =>
   `${program.id}-${slot.priority}-${slot.actions >>> 0}-${slot.flags}`
 
 /** `undefined` if the program does not begin a chain whose pins are here. */
 export function readChain(place: Place, program: Program, mode: DriverMode): Chain | undefined {
-  const folder = folderOf(place, program.id)
+  const folder = pinFolder(place, 'tail-calls', program.id)
   if (!existsSync(folder)) return undefined
   const names = readdirSync(folder)
   const components: Linked[] = []
   try {
-    using first = BpfMap.fromPin(join(folder, 'first'))
+    using first = BpfMap.fromPin<Uint8Array, unknown>(join(folder, 'first'))
     let id = idIn(first)
     for (let name = nameOf(names, id); name !== undefined; name = nameOf(names, id)) {
       const [, priority, actions, flags] = name.split('-').map(Number)
       const component = Program.fromPin(join(folder, `${name}-prog`))
-      const next = BpfMap.fromPin(join(folder, `${name}-next`))
+      const next = BpfMap.fromPin<Uint8Array, unknown>(join(folder, `${name}-next`))
       const slot = { priority: priority!, actions: actions!, flags: flags! }
       components.push({ program: component, name: component.name, slot, next })
       id = idIn(next)
@@ -137,7 +136,7 @@ export async function replaceChain(
   using object = BpfObject.open(chainObject(frags), { name: 'xdp_chain' })
   await object.load()
   const root = object.program('xdp_chain')
-  const folder = folderOf(place, root.id)
+  const folder = pinFolder(place, 'tail-calls', root.id)
   try {
     mkdirSync(folder, { mode: 0o700 })
     object.map('first').pin(join(folder, 'first'))
@@ -168,7 +167,7 @@ async function link(folder: string, wanted: readonly Linked[]): Promise<void> {
     }
   }
   using end = Program.fromPin(join(folder, 'end'))
-  using first = BpfMap.fromPin(join(folder, 'first'))
+  using first = BpfMap.fromPin<Uint8Array, unknown>(join(folder, 'first'))
   // Like libxdp: the action of an only program is final in any case, and after several the packet passes.
   let following = wanted.length === 1 ? undefined : end
   for (const { program, next } of [...wanted].reverse()) {
@@ -179,7 +178,7 @@ async function link(folder: string, wanted: readonly Linked[]): Promise<void> {
 }
 
 /** Loads a program that calls the next one, and returns the array for that. */
-async function load({ program, slot, prepare, load: loadObject }: Linked): Promise<BpfMap> {
+async function load({ program, slot, prepare, load: loadObject }: Linked): Promise<Next> {
   const next = createNext()
   try {
     await prepare!()
@@ -203,14 +202,14 @@ async function load({ program, slot, prepare, load: loadObject }: Linked): Promi
  */
 function waitForPackets(): void {
   using inner = BpfMap.create({ type: 'array', keySize: 4, valueSize: 4, maxEntries: 1 })
-  using outer = BpfMap.create({
+  using outer = BpfMap.create<Uint8Array, BpfMap>({
     type: 'array_of_maps',
     keySize: 4,
     valueSize: 4,
     maxEntries: 1,
     innerMap: inner,
   })
-  outer.raw.set(key, new Uint8Array(new Int32Array([inner.fd]).buffer))
+  outer.set(key, inner)
 }
 
 function unlink(folder: string, component: Linked): void {
@@ -227,9 +226,3 @@ export function unpinUnlinked({ folder, components }: Chain): string[] {
   for (const name of stale) rmSync(join(folder, name), { force: true })
   return stale
 }
-
-export function unpinChain(place: Place, id: number): void {
-  unpin(folderOf(place, id))
-}
-
-const unpin = (folder: string): void => rmSync(folder, { recursive: true, force: true })

@@ -2,87 +2,33 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BpfObject, detachXdp, queryXdp } from 'libbpf-node'
-import { XdpDispatcher, type XdpDispatcherOptions, XdpSocket } from 'libbpf-node/xdp'
-import { afterEach, describe, expect, it } from 'vitest'
+import { queryXdp } from 'libbpf-node'
+import { describe, expect, it } from 'vitest'
 import { ip } from '../attach/surroundings.js'
 import { requiresFeature } from '../helpers/kernel.js'
-import { useBpffs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
-import { countingBytes, DROP, PASS, runs } from './counting.js'
-import { packet, usePair } from './pair.js'
+import { countingBytes, PASS, runs } from './counting.js'
+import { runInOrder, useDispatchers } from './dispatchers.js'
 
-const pair = usePair()
-const bpffs = useBpffs()
-
-const make = (options: XdpDispatcherOptions = {}) =>
-  new XdpDispatcher(pair.b, { bpffs: bpffs(), mode: 'native', ...options })
-const objects: BpfObject[] = []
-function counting(action: number, section?: string) {
-  const object = BpfObject.open(countingBytes(action, section))
-  objects.push(object)
-  return { object, program: object.program('count') }
-}
-const pins = () => readdirSync(bpffs('xdp'))
-afterEach(() => {
-  for (const one of objects.splice(0)) one.close()
-  // A test that failed has left its dispatcher.
-  if (queryXdp(pair.b).mode !== undefined) detachXdp(pair.b)
-  rmSync(bpffs('xdp'), { recursive: true, force: true })
-})
+const dispatchers = useDispatchers({})
+const { pair, bpffs, make, counting, pins, send } = dispatchers
 
 /** Other kernels call programs by tail calls, see tail-calls.test.ts. */
 const requiresFreplace = (title: string, test: () => Promise<void>, since = '5.10') =>
   requiresFeature('trampolines', title, test, since)
 
-async function sendOne(): Promise<void> {
-  using from = await XdpSocket.open(pair.a, { redirect: false })
-  from.send(packet(1))
-  from.flush()
-}
-
 describe('XdpDispatcher', () => {
-  requiresFreplace('runs programs in the order of their priorities, and removes them', async () => {
-    const dispatcher = make()
-    expect(dispatcher.state()).toBeUndefined()
-    const last = counting(PASS)
-    const lastId = await dispatcher.attach(last.program, { priority: 60 })
-    expect(dispatcher.state()).toMatchObject({
-      version: 3,
-      mode: 'native',
-      programs: [{ id: lastId, name: 'count', priority: 60, chain: ['pass'] }],
-    })
-    const first = counting(PASS)
-    const firstId = await dispatcher.attach(first.program, { priority: 10, chain: ['pass', 'tx'] })
-    const dropping = counting(DROP)
-    const droppingId = await dispatcher.attach(dropping.program, { priority: 30 })
-    expect(dispatcher.state()!.programs.map(({ id, chain }) => [id, chain])).toEqual([
-      [firstId, ['pass', 'tx']],
-      [droppingId, ['pass']],
-      [lastId, ['pass']],
-    ])
-    // The kernel sends packets of its own, which it may have got before.
-    const before = runs(last.object)
-    await sendOne()
-    await until('the first two ran', () => runs(first.object) > 0 && runs(dropping.object) > 0)
-    // The second one drops, which is final.
-    expect(runs(last.object)).toBe(before)
-    expect(await dispatcher.detach(droppingId)).toBe(true)
-    expect(await dispatcher.detach(droppingId)).toBe(false)
-    await sendOne()
-    await until('the last one runs', () => runs(last.object) > before)
-    expect(pins()).toEqual([expect.stringMatching(/^dispatch-\d+-\d+$/)])
-    expect(readdirSync(bpffs(`xdp/${pins()[0]}`)).sort()).toEqual([
-      'prog0-link',
-      'prog0-prog',
-      'prog1-link',
-      'prog1-prog',
-    ])
-    expect(await dispatcher.detach(firstId)).toBe(true)
-    expect(await dispatcher.detach(lastId)).toBe(true)
-    expect(queryXdp(pair.b).programId).toBe(0)
-    expect(pins()).toEqual([])
-  })
+  requiresFreplace('runs programs in the order of their priorities, and removes them', () =>
+    runInOrder(dispatchers, { version: 3 }, () => {
+      expect(pins()).toEqual([expect.stringMatching(/^dispatch-\d+-\d+$/)])
+      expect(readdirSync(bpffs(`xdp/${pins()[0]}`)).sort()).toEqual([
+        'prog0-link',
+        'prog0-prog',
+        'prog1-link',
+        'prog1-prog',
+      ])
+    }),
+  )
 
   requiresFreplace('keeps the programs when their objects are closed', async () => {
     const { object, program } = counting(PASS)
@@ -146,7 +92,7 @@ describe('XdpDispatcher', () => {
       // The dispatcher is the same as before, and packets still come to its program.
       expect(dispatcher.state()).toMatchObject({ programId, programs: [{ id }] })
       const before = runs(object)
-      await sendOne()
+      await send()
       await until('the program runs', () => runs(object) > before)
       expect(pins().length).toBe(3)
       const removed = await dispatcher.clean()
@@ -245,7 +191,7 @@ describe('XdpDispatcher with xdp-loader', () => {
           expect(status).toMatch(new RegExp(`=> +20 +count +${id} .*XDP_DROP,XDP_PASS`))
           expect(status).toMatch(new RegExp(`=> +50 +count +${second} .*XDP_PASS`))
           const before = runs(ours.object)
-          await sendOne()
+          await send()
           await until('ours runs', () => runs(ours.object) > before)
           if (theirsFirst) {
             // Theirs takes ours away, and leaves the other one.

@@ -1,5 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
-import { BpfObject, detachXdp, queryXdp } from 'libbpf-node'
+import { BpfObject, detachXdp } from 'libbpf-node'
 import {
   add,
   atomic,
@@ -20,77 +19,20 @@ import {
   st,
   types,
 } from 'libbpf-node/asm'
-import { XdpDispatcher, type XdpDispatcherOptions, XdpSocket } from 'libbpf-node/xdp'
-import { afterEach, describe, expect, it } from 'vitest'
+import { XdpDispatcher, XdpSocket } from 'libbpf-node/xdp'
+import { describe, expect, it } from 'vitest'
 import { requiresKernel } from '../helpers/kernel.js'
-import { useBpffs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
-import { countingBytes, DROP, PASS, runs, TX } from './counting.js'
-import { packet, usePair } from './pair.js'
+import { DROP, PASS, runs, TX } from './counting.js'
+import { runInOrder, useDispatchers } from './dispatchers.js'
+import { packet } from './pair.js'
 
-const pair = usePair()
-const bpffs = useBpffs()
-
-const make = (options: XdpDispatcherOptions = {}) =>
-  new XdpDispatcher(pair.b, { bpffs: bpffs(), mode: 'native', method: 'tail-calls', ...options })
-const objects: BpfObject[] = []
-function counting(action: number, section?: string) {
-  const object = BpfObject.open(countingBytes(action, section))
-  objects.push(object)
-  return { object, program: object.program('count') }
-}
-const pins = () => readdirSync(bpffs('xdp'))
-afterEach(() => {
-  for (const one of objects.splice(0)) one.close()
-  // A test that failed has left its programs.
-  if (queryXdp(pair.b).mode !== undefined) detachXdp(pair.b)
-  rmSync(bpffs('xdp'), { recursive: true, force: true })
-})
-
-async function send(count = 1): Promise<void> {
-  using from = await XdpSocket.open(pair.a, { redirect: false })
-  for (let i = 0; i < count; i++) from.send(packet(i))
-  from.flush()
-}
+const dispatchers = useDispatchers({ method: 'tail-calls' })
+const { pair, bpffs, objects, make, counting, pins, send } = dispatchers
 
 describe('XdpDispatcher with tail calls', () => {
-  it('runs programs in the order of their priorities, and removes them', async () => {
-    const dispatcher = make()
-    const last = counting(PASS)
-    const lastId = await dispatcher.attach(last.program, { priority: 60 })
-    expect(dispatcher.state()).toMatchObject({
-      method: 'tail-calls',
-      version: undefined,
-      mode: 'native',
-      programs: [{ id: lastId, name: 'count', priority: 60, chain: ['pass'] }],
-    })
-    const first = counting(PASS)
-    const firstId = await dispatcher.attach(first.program, { priority: 10, chain: ['pass', 'tx'] })
-    const middle = counting(DROP)
-    const middleId = await dispatcher.attach(middle.program, { priority: 30 })
-    expect(dispatcher.state()!.programs.map(({ id, chain }) => [id, chain])).toEqual([
-      [firstId, ['pass', 'tx']],
-      [middleId, ['pass']],
-      [lastId, ['pass']],
-    ])
-    // The kernel sends packets of its own, which it may have got before.
-    const before = runs(last.object)
-    await send()
-    await until('the first two ran', () => runs(first.object) > 0 && runs(middle.object) > 0)
-    // The one in the middle drops, which is final.
-    expect(runs(last.object)).toBe(before)
-    expect(await dispatcher.detach(middleId)).toBe(true)
-    expect(await dispatcher.detach(middleId)).toBe(false)
-    await send()
-    await until('the last one runs', () => runs(last.object) > before)
-    expect(await dispatcher.detach(firstId)).toBe(true)
-    const then = runs(last.object)
-    await send()
-    await until('the last one runs alone', () => runs(last.object) > then)
-    expect(await dispatcher.detach(lastId)).toBe(true)
-    expect(queryXdp(pair.b).programId).toBe(0)
-    expect(pins()).toEqual([])
-  })
+  it('runs programs in the order of their priorities, and removes them', () =>
+    runInOrder(dispatchers, { method: 'tail-calls', version: undefined }))
 
   it('goes on after each action that is named', async () => {
     const dispatcher = make()

@@ -1,5 +1,6 @@
 // Where the types of what a program is attached to are: in the kernel, or in one of its modules.
 import type { BtfTypes } from '../../btf/parse.js'
+import { tracepointFunction } from '../../machine/kallsyms.js'
 import { KernelTypes } from '../kernel-types.js'
 import { runningKernel, runningModuleWith } from '../running-kernel.js'
 import { hooks } from './kinds.js'
@@ -28,9 +29,9 @@ function functionOf({ hook, target }: Attached, kernel: KernelTypes): string | u
   const { parameters, prefix = '' } = hooks[hook]!
   switch (parameters) {
     case 'tracepoint record':
-      return kernel.tracepointRecord(name) ? undefined : `__traceiter_${name.slice(name.indexOf('/') + 1)}`
+      return kernel.tracepointRecord(name) ? undefined : tracepointFunction(name.slice(name.indexOf('/') + 1))
     case 'tracepoint arguments':
-      return kernel.tracepoint(name) ? undefined : `__traceiter_${name}`
+      return kernel.tracepoint(name) ? undefined : tracepointFunction(name)
     case 'function arguments':
     case 'function arguments and result':
     case 'registers':
