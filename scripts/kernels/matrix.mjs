@@ -179,12 +179,14 @@ async function round(kernel, files, outcome, retried) {
   return current.file === undefined ? [] : left.filter((file) => file !== current.file)
 }
 
-async function inParallel(atOnce, names, job) {
-  const waiting = [...names]
+/** Kernels with more files come first, so that guests do not end far apart. */
+async function inParallel(atOnce, filesOf, job) {
+  const names = [...filesOf.keys()]
+  const waiting = names.toSorted((a, b) => filesOf.get(b).length - filesOf.get(a).length)
   const outcomes = new Map()
   const worker = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
-      outcomes.set(name, await job(name))
+      outcomes.set(name, await job(name, filesOf.get(name)))
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   return names.map((name) => outcomes.get(name))
@@ -225,9 +227,9 @@ try {
     const names = named.length > 0 ? named : ownKernels
     const machines = [...new Set(names.map(machineOf))]
     await ensurePrograms(guestTools(machines))
-    const filesFor = (name) => (tests.length > 0 ? tests : kernelTests(name))
+    const filesOf = new Map(names.map((name) => [name, tests.length > 0 ? tests : kernelTests(name)]))
     for (const machine of machines) comparisons.set(machine, await fetchComparisons(machine))
-    const outcomes = await inParallel(Number(values['at-once']), names, (name) => runOn(name, filesFor(name)))
+    const outcomes = await inParallel(Number(values['at-once']), filesOf, runOn)
     const failed = outcomes.some(
       ({ results, errors }) => errors.length > 0 || results.some(({ state }) => state === 'failed'),
     )

@@ -21,7 +21,7 @@ const elsewhere = [
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
   /^test\/(native\/(lifecycle|workers)|examples\/heads|events\/example-worker)\.test/,
   // What the command line makes of answers; test/trace asks the kernel the same. Profiles take minutes there.
-  /^test\/(cli\/(profile|questions|terminal)|docs\/tracing|profile\/profile)\.test/,
+  /^test\/(cli\/(profile|questions|system|terminal)|docs\/tracing|profile\/profile)\.test/,
   // Hundreds of processes, Workers and interfaces; what native code makes of any arguments.
   /^test\/xdp\/(lifecycle|native)\.test/,
   // Memory and threads of JavaScript.
@@ -42,7 +42,7 @@ const elsewhere = [
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
   /^test\/symbols\/user\.test/,
-  /^test\/(cli\/(actions|doctor|system)|docs\/cookbook|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
+  /^test\/(cli\/(actions|doctor)|docs\/cookbook|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
 /**
@@ -51,10 +51,14 @@ const onOldest = [
  */
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
-  /^test\/(compiler\/(random|odd-programs|signs)|doctor\/object|objects\/migrate|examples\/twins-\w+)\.test/,
-  /^test\/(hooks|log|profile|symbols|tools|xdp)\//,
+  /^test\/(compiler\/(random|odd-programs|signs)|doctor\/object)\.test/,
+  /^test\/(errors|examples|hooks|log|profile|symbols|tools|xdp)\//,
+  /^test\/objects\/(?!bad-input-like-c\.)/,
   /^packages\/otel\//,
 ]
+
+/** Workloads that programs in both languages see; one kernel is enough to show that they see the same. */
+const onNewest = [/^test\/examples\/twins-\w+\.test/]
 
 /** Tests that run on arm64 only, of what x64 has made for it. */
 const onArm64 = [/^test\/codegen\/other-machine\.test/]
@@ -65,8 +69,11 @@ export const alone = [/^test\/cli\/locked-down\.test/]
 /** Returns the test files for a kernel. */
 export function kernelTests(kernel) {
   const left = [...elsewhere]
-  if (kernel !== '5.10') left.push(...onOldest)
-  if (kernel !== '5.10' && !kernel.startsWith('newest')) left.push(...onOldestAndNewest)
+  const isOldest = kernel === '5.10'
+  const isNewest = kernel.startsWith('newest')
+  if (!isOldest) left.push(...onOldest)
+  if (!isNewest) left.push(...onNewest)
+  if (!isOldest && !isNewest) left.push(...onOldestAndNewest)
   const all = ['test', 'packages/otel/test', 'packages/agent/test'].flatMap((folder) =>
     files(folder, /\.test\.ts$/),
   )
