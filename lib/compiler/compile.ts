@@ -4,6 +4,7 @@ import { buildObject, type GlobalDefinition, type ProgramDefinition } from '../a
 import type { BtfTypes } from '../btf/parse.js'
 import { declareAll, declareUsed } from './declarations.js'
 import { finish } from './finish.js'
+import { globalPrototype, globalSignature } from './global-functions.js'
 import { typesFor } from './hooks/attached-to.js'
 import { parametersOf, sectionOf } from './hooks/parameters.js'
 import { withRegisters } from './hooks/registers.js'
@@ -76,7 +77,10 @@ export function compile(
     globals: { ...globalsOf(module), ...structOpsOf(unit), ...textsOf(unit), ...logGlobals(unit) },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
-      [...unit.functions.values()].map(({ name, type, instructions }) => [name, { type, instructions }]),
+      [...unit.functions.values()].map(({ name, type, instructions, linkage }) => [
+        name,
+        { type, instructions, ...(linkage && { linkage }) },
+      ]),
     ),
     programs,
   })
@@ -159,7 +163,10 @@ function programOf(unit: Unit, program: ModuleProgram): ProgramDefinition {
   return {
     section: sectionOf(program),
     instructions,
-    type: prototype(cInt, { ctx: pointer(voidType) }),
+    type:
+      program.hook === 'freplace'
+        ? globalPrototype(globalSignature(unit.module, program.function))
+        : prototype(cInt, { ctx: pointer(voidType) }),
   }
 }
 

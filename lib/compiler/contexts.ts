@@ -5,7 +5,7 @@ import type { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
 import { type IntType, integerOf, integers, type Type } from './types.js'
-import type { ContextValue, Value } from './values.js'
+import type { ContextValue, PacketEdges, Value } from './values.js'
 
 /** A number of 16 bits in the network's order, which stands in 32. */
 const be16In32: IntType = { kind: 'int', name: 'be16', size: 4, signed: false, bigEndian: true, bits: 16 }
@@ -53,6 +53,18 @@ const alwaysThere = new Set(['meta', 'state', 'skb', 'seq'])
 
 /** Structs that are shown, too. */
 const shown = new Set(['bpf_sock', 'bpf_tcp_sock', 'bpf_flow_keys'])
+
+/** The context of a program as a struct of this name. */
+export function contextOf(
+  compiler: KernelMemory,
+  node: ast.Node,
+  name: string,
+  packet: PacketEdges | undefined,
+): ContextValue {
+  const record = compiler.kernel.record(name)
+  if (record === undefined) compiler.source.fail(node, `the types of the kernel have no struct ${name}`)
+  return { kind: 'context', reg: compiler.contextFor(node), record, ...(packet && { packet }) }
+}
 
 export function contextMember(
   compiler: KernelMemory,

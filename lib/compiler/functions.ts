@@ -3,9 +3,17 @@ import { pointer, voidType } from '../asm/c-types.js'
 import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
+import {
+  type GlobalSignature,
+  globalParameters,
+  globalPrototype,
+  globalSignature,
+  passedNumber,
+} from './global-functions.js'
+import { expectAllAllowed } from './helpers/allowed.js'
 import { expectOwnConstant, expectReturned, passingOf } from './hooks/returns.js'
 import { opsResult } from './hooks/struct-ops.js'
-import type { Callee, Reg } from './ir.js'
+import type { Argument, Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
 import type { FunctionNode } from './module.js'
 import type { Located } from './source.js'
@@ -94,6 +102,7 @@ export abstract class CallCompiler extends LoopCompiler {
   }
 
   #programReturns(): IntType | undefined {
+    if (this.program.hook === 'freplace') return globalSignature(this.module, this.program.function).result
     return this.program.ops ? opsResult(this.kernel, this.source, this.program) : s32
   }
 
@@ -119,6 +128,7 @@ export abstract class CallCompiler extends LoopCompiler {
       this.source.fail(node, `'${name}' calls itself, and the kernel could not see where that ends`)
     if (node.arguments.length > fn.params.length)
       this.source.fail(node.arguments[fn.params.length]!, `'${name}' has ${fn.params.length} parameters`)
+    if (this.module.globalFunctions.has(name)) return this.#callGlobal(name, fn, node, scope)
     const own: Scope = new Map()
     const names = fn.params.map((parameter, i) => {
       if (parameter.type !== 'Identifier')
@@ -226,6 +236,70 @@ export abstract class CallCompiler extends LoopCompiler {
     return { value: { kind: 'number', reg, type: type ?? u64 }, after: compiled.after }
   }
 
+  /** Calls a function that is checked without its callers, and may not be the one of the file when it runs. */
+  #callGlobal(name: string, fn: FunctionNode, node: ast.CallExpression, scope: Scope): Value {
+    const signature = globalSignature(this.module, fn)
+    const { parameters, result } = signature
+    if (node.arguments.length < parameters.length)
+      this.source.fail(node, `'${name}' has ${parameters.length} parameters`)
+    const args = parameters.map(({ type }, i): Argument => {
+      const argument = node.arguments[i] as ast.Expression
+      if (type.kind === 'int')
+        return { reg: this.inReg(this.convert(this.numeric(argument, scope), type, argument)) }
+      const value = this.expression(argument, scope)
+      if (value.kind === 'context' && value.reg === this.context && value.record.name === type.struct)
+        return { reg: value.reg }
+      return this.source.fail(
+        argument,
+        `this is ${describeValue(value)}, and '${name}' gets the context of a program, a struct ${type.struct}`,
+      )
+    })
+    const compiled = this.#compiledGlobal(name, fn, signature)
+    this.calleeStack = Math.max(this.calleeStack, compiled.stack)
+    const reg = this.newReg()
+    this.push({ op: 'call', d: reg, callee: { function: name }, args })
+    return passedNumber(this, reg, result, node)
+  }
+
+  #compiledGlobal(name: string, fn: FunctionNode, signature: GlobalSignature): CompiledFunction {
+    const { calls, functions } = this.unit
+    const known = functions.get(name)
+    // Programs of another hook may not call the same helpers.
+    if (known !== undefined) {
+      expectAllAllowed(this, known.operations)
+      return known
+    }
+    const inner = this.another()
+    inner.at = fn.start ?? 0
+    const scope = globalParameters(inner, signature)
+    inner.returns = {
+      label: undefined,
+      reg: inner.newReg(),
+      type: signature.result,
+      scope: new Map(scope),
+      exits: [],
+    }
+    calls.push(name)
+    const after = inner.#bodyOf(fn, scope, fn, () => inner.#returnZero())
+    calls.pop()
+    const compiled: CompiledFunction = {
+      ...finish(inner, fn, inner.calleeStack),
+      name,
+      source: name,
+      type: globalPrototype(signature),
+      linkage: 'global',
+      after,
+    }
+    functions.set(name, compiled)
+    return compiled
+  }
+
+  #returnZero(): void {
+    const reg = this.newReg()
+    this.push({ op: 'const', d: reg, value: 0n })
+    this.push({ op: 'return', value: reg })
+  }
+
   #compiled(
     name: string,
     fn: FunctionNode,
@@ -256,11 +330,7 @@ export abstract class CallCompiler extends LoopCompiler {
       if (value.kind === 'context' && value.packet !== undefined) inner.context = own
     }
     inner.returns = { label: undefined, reg: inner.newReg(), type, scope: new Map(scope), exits: [] }
-    const after = inner.#bodyOf(fn, scope, node, () => {
-      const reg = inner.newReg()
-      inner.push({ op: 'const', d: reg, value: 0n })
-      inner.push({ op: 'return', value: reg })
-    })
+    const after = inner.#bodyOf(fn, scope, node, () => inner.#returnZero())
     const others = [...functions.values()].filter((one) => one.source === name).length
     const compiled: CompiledFunction = {
       ...finish(inner, fn, inner.calleeStack),
@@ -298,11 +368,7 @@ export abstract class CallCompiler extends LoopCompiler {
     const extra = fn.params[given.length]
     if (extra !== undefined) this.source.fail(extra, `this function has ${given.length} parameters`)
     inner.returns = { label: undefined, reg: inner.newReg(), type: s64, scope: new Map(scope), exits: [] }
-    inner.#bodyOf(fn, scope, fn, () => {
-      const value = inner.newReg()
-      inner.push({ op: 'const', d: value, value: 0n })
-      inner.push({ op: 'return', value })
-    })
+    inner.#bodyOf(fn, scope, fn, () => inner.#returnZero())
     return this.#added(inner, name, fn, parameters.length, true)
   }
 

@@ -85,6 +85,8 @@ export class Module {
   readonly constants = new Map<string, bigint>()
   readonly enums = new Map<string, Enumeration>()
   readonly functions = new Map<string, FunctionNode>()
+  /** The names of those that stand alone: the verifier checks them without their callers, and other programs can replace them. */
+  readonly globalFunctions = new Set<string>()
   readonly programs: ModuleProgram[] = []
   readonly structOps: ModuleStructOps[] = []
   /** How often each name is called. */
@@ -244,12 +246,19 @@ export class Module {
     else if ((globalKinds as readonly string[]).includes(callee.name))
       this.#global(name, init, callee.name, kind !== 'const')
     else if (callee.name === 'kconfig') this.#config(name, init)
+    else if (callee.name === 'globalFunction') this.#globalFunction(name, init)
     else if (callee.name === 'structOps') declareStructOps(this, name, init)
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
     else {
       const missing = wordNotYet(callee.name)
       if (missing !== undefined) this.source.fail(callee, `${missing} are not supported yet`, inC)
-      const known = [...Object.keys(mapKinds), ...globalKinds, 'kconfig', ...Object.keys(hooks)]
+      const known = [
+        ...Object.keys(mapKinds),
+        ...globalKinds,
+        'kconfig',
+        'globalFunction',
+        ...Object.keys(hooks),
+      ]
       this.source.fail(
         callee,
         `'${callee.name}' makes neither a map, a global variable nor a program`,
@@ -293,6 +302,20 @@ export class Module {
     if (!/^(CONFIG_|LINUX_)\w+$/.test(option.value))
       this.source.fail(option, "an option of the kernel's configuration begins with CONFIG_")
     this.configs.set(name, { name: option.value, type })
+  }
+
+  /** `globalFunction((uid: u32): u32 => 1)` */
+  #globalFunction(name: string, call: ast.CallExpression): void {
+    const [fn, more] = call.arguments
+    if ((fn?.type !== 'ArrowFunctionExpression' && fn?.type !== 'FunctionExpression') || more !== undefined)
+      this.source.fail(
+        call,
+        'globalFunction needs a function, and nothing else',
+        'Write globalFunction((uid: u32): u32 => 1).',
+      )
+    this.expectPlain(fn)
+    this.functions.set(name, fn)
+    this.globalFunctions.add(name)
   }
 
   #program(name: string, call: ast.CallExpression, kind: string): void {
@@ -460,6 +483,11 @@ export class Module {
       this.source.fail(node ?? outer, 'the length has to be a number', 'Write char<16>.')
     }
     return literal.value
+  }
+
+  /** Whether the file declares a type of this name. */
+  hasType(name: string): boolean {
+    return this.#interfaces.has(name) || this.aliases.has(name) || this.enums.has(name)
   }
 
   /** An interface, laid out as a struct. */

@@ -22,7 +22,6 @@ export function kfuncNotYet(name: string): string | undefined {
 }
 
 const words: Readonly<Record<string, string>> = {
-  freplace: 'programs that replace a function of another one',
   fsession: 'sessions of fentry and fexit',
   fsessionSleepable: 'sessions of fentry and fexit',
   rawTpWritable: 'tracepoints whose arguments can be written',

@@ -14,6 +14,8 @@ export interface CompiledFunction {
   readonly type: c.PrototypeType
   readonly operations: readonly Operation[]
   readonly instructions: readonly Instruction[]
+  /** Static by default. */
+  readonly linkage?: 'global'
   /** Bytes of stack, with those of the functions that it calls. */
   readonly stack: number
   /** What has become of the arguments that have to be given back, when it returns. */

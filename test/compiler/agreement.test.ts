@@ -35,8 +35,16 @@ const inClassifier = (body: string): string =>
   `${head}export const p = tcIngress((packet) => {\n${body}\n})\n`
 const inPacket = (body: string): string => `${head}export const p = xdp((packet) => {\n${body}\n})\n`
 
+const inGlobal = (call: string): string =>
+  `${head}import { freplace, globalFunction, type Frame } from 'libbpf-node/kernel'
+export const wanted = globalFunction((packet: Frame, least: u32): boolean => packet.length >= least)
+export const p = xdp((packet) => wanted(${call}) ? XDP.PASS : XDP.DROP)
+export const q = freplace('wanted', (packet: Frame, least: u32): boolean => least > 1)
+`
+
 /** What both accept. */
 const right: Record<string, string> = {
+  'a function that stands alone': inGlobal('packet, 60'),
   members: inTracepoint('total = u64(task.tgid)\nreturn 0'),
   'pointers that are followed': inTracepoint(
     'total = u64(task.real_parent.group_leader.tgid)\nreturn bprm.argc',
@@ -97,6 +105,8 @@ const right: Record<string, string> = {
 
 /** What both refuse. */
 const wrong: Record<string, string> = {
+  'too few arguments of a function that stands alone': inGlobal('packet'),
+  'something else than the context for a function that stands alone': inGlobal('5, 60'),
   'a member that does not exist': inTracepoint('total = u64(task.tgidd)\nreturn 0'),
   'a member further away that does not exist': inTracepoint('return task.real_parent.mm.pgdd ? 1 : 0'),
   'a member of a number': inTracepoint('return task.tgid.pid'),

@@ -12,7 +12,7 @@ import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, ownStruct, xdp, patient, structs] = codeBlocks(
+const [exec, main, atRunTime, ownStruct, xdp, patient, replaced, structs] = codeBlocks(
   readPage('docs/kernel-side.md'),
   'ts',
 )
@@ -23,6 +23,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'count.ts'), atRunTime!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
+  writeFileSync(join(folder, 'replaced.bpf.ts'), replaced!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
   await gen(join(folder, 'exec.bpf.ts'))
   expect(await libbpfNode(['types', 'exec.bpf.ts'], folder)).toMatchObject({ status: 0 })
@@ -55,6 +56,15 @@ describe('docs/kernel-side.md', () => {
   it('filters packets', () => {
     const emulator = Emulator.open(compile(xdp!).object)
     const { action } = emulator.program('onFrame').run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
+    expect(action).toBe('XDP_DROP')
+  })
+
+  it('has a function that another program can replace', () => {
+    const { object, programs } = compile(replaced!)
+    expect(programs.map(({ section }) => section)).toEqual(['xdp', 'freplace/wanted'])
+    const { action } = Emulator.open(object)
+      .program('filter')
+      .run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
     expect(action).toBe('XDP_DROP')
   })
 

@@ -15,6 +15,7 @@ export type Parameters =
   | 'context'
   | 'packet'
   | 'function of a struct'
+  | 'function of a program'
   | 'what user space passes'
 
 export interface Hook {
@@ -152,6 +153,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
   cgroupGetsockopt: on('cgroup/getsockopt', 'bpf_sockopt', '5.3'),
   cgroupSetsockopt: on('cgroup/setsockopt', 'bpf_sockopt', '5.3'),
   structOps: at('struct_ops', 'function of a struct', '5.6'),
+  freplace: at('freplace', 'function of a program', '5.6', optional),
   syscall: at('syscall', 'what user space passes', '5.14', { target: 'none' }),
 }
 

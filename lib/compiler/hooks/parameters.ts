@@ -1,12 +1,15 @@
 // What the kernel passes to a program, by its hook.
 import type { BtfFuncProto } from '../../btf/types.js'
+import { contextOf } from '../contexts.js'
+import { globalParameters, globalSignature, passedNumber } from '../global-functions.js'
 import type { FunctionCompiler } from '../lower.js'
 import type { ModuleProgram } from '../module.js'
 import { nearest } from '../nearest.js'
+import { edgesOf } from '../packet-edges.js'
 import type { ast } from '../syntax.js'
 import { isOlder } from '../target.js'
-import { integerOf, u8, u64 } from '../types.js'
-import type { ContextValue, KernelPointerValue, PacketEdges, Scope, Value } from '../values.js'
+import { integerOf, u64 } from '../types.js'
+import type { ContextValue, KernelPointerValue, Scope, Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
 import { opsPrototype, opsRecord } from './struct-ops.js'
@@ -29,6 +32,8 @@ export function parametersOf(compiler: FunctionCompiler, program: ModuleProgram)
     )
   }
   expectPlace(compiler, program)
+  if (program.hook === 'freplace')
+    return globalParameters(compiler, globalSignature(compiler.module, program.function))
   compiler.context = compiler.newReg()
   compiler.push({ op: 'param', d: compiler.context, index: 0 })
   const passed = passedTo(compiler, program)
@@ -84,9 +89,9 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
     case 'what user space passes':
       return [{ name: 'ctx', value: (parameter) => passedContext(compiler, parameter) }]
     case 'packet':
-      return [{ name: 'packet', value: () => contextOf(compiler, program, context!, edgesOf(context!)) }]
+      return [{ name: 'packet', value: () => contextOf(compiler, program.node, context!, edgesOf(context!)) }]
     case 'context':
-      return [{ name: 'ctx', value: () => contextOf(compiler, program, context!, edgesOf(context!)) }]
+      return [{ name: 'ctx', value: () => contextOf(compiler, program.node, context!, edgesOf(context!)) }]
     case 'iterator':
       return [{ name: 'ctx', value: () => iteratorOf(compiler, program) }]
     case 'tracepoint record':
@@ -138,6 +143,9 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
         name: `argument ${i + 1}`,
         value: (parameter) => typed(compiler, probeArgument(compiler, i), parameter),
       }))
+    case 'function of a program':
+      // These are not in the context: globalParameters() has them.
+      return []
     case 'result in a register':
       return [{ name: 'result', value: (parameter) => resultOf(compiler, program, parameter) }]
   }
@@ -153,13 +161,10 @@ function resultOf(compiler: FunctionCompiler, program: ModuleProgram, parameter:
 /** A number as the parameter declares it, or of 64 bits. */
 function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifier): Value {
   const annotation = parameter.typeAnnotation
-  const value = { kind: 'number', reg, type: u64 } as const
-  if (annotation?.type !== 'TSTypeAnnotation') return value
+  if (annotation?.type !== 'TSTypeAnnotation') return { kind: 'number', reg, type: u64 }
   const type = compiler.module.type(annotation.typeAnnotation)
   if (type.kind !== 'int') compiler.source.fail(annotation, 'this argument is a number')
-  // A bool is passed in the lowest byte, and anything may stand above it.
-  const own = type.name === 'bool' ? compiler.convert(value, u8, parameter, true) : value
-  return compiler.convert(own, type, parameter, true)
+  return passedNumber(compiler, reg, type, parameter)
 }
 
 /** The struct that user space gives to `testRun`, which it gets back. */
@@ -174,26 +179,6 @@ function passedContext(compiler: FunctionCompiler, parameter: ast.Identifier): V
       `Write (${parameter.name}: Request) => ..., with an interface Request.`,
     )
   return { kind: 'place', base: compiler.contextFor(parameter), offset: 0, type }
-}
-
-function contextOf(
-  compiler: FunctionCompiler,
-  { node }: ModuleProgram,
-  name: string,
-  packet: PacketEdges | undefined,
-): ContextValue {
-  const record = compiler.kernel.record(name)
-  if (record === undefined) compiler.source.fail(node, `the types of the kernel have no struct ${name}`)
-  return { kind: 'context', reg: compiler.contextFor(node), record, ...(packet && { packet }) }
-}
-
-/** Where a context has the edges of what can be read in place. */
-function edgesOf(context: string): PacketEdges | undefined {
-  if (context === 'bpf_sockopt') return { data: 'optval', end: 'optval_end' }
-  if (context === 'bpf_sock_ops') return { data: 'skb_data', end: 'skb_data_end' }
-  return /^(xdp_md|__sk_buff|sk_msg_md|sk_reuseport_md)$/.test(context)
-    ? { data: 'data', end: 'data_end' }
-    : undefined
 }
 
 /** What an iterator passes for each round: bpf_iter__task and its like. */

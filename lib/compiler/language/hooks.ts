@@ -304,6 +304,42 @@ export const cgroupSetsockopt: Asks<SocketOption & Readable> = word('cgroupSetso
  */
 export const structOps: <N extends NameIn<StructOps>>(struct: N, members: OpsMembers<N>) => Program =
   word('structOps')
+/** A number, or the context of the program that calls the function. */
+type Passed =
+  | number
+  | boolean
+  | Frame
+  | Packet
+  | Message
+  | Incoming
+  | SocketLookup
+  | SocketOps
+  | SocketAddress
+  | SocketOption
+  | Sysctl
+  | DeviceAccess
+  | PerfSample
+  | NetfilterContext
+interface Replaces {
+  <A extends Passed[]>(target: string, program: (...args: A) => number | boolean): Program
+  /** User space says which function it replaces. */
+  <A extends Passed[]>(program: (...args: A) => number | boolean): Program
+}
+
+/**
+ * A function that the kernel checks without its callers, so that `freplace` programs can take its place while programs
+ * run: `globalFunction((uid: u32): boolean => true)`. It gets numbers and the context of the program. (Linux 5.6)
+ */
+export const globalFunction: <A extends Passed[], R extends number | boolean>(
+  body: (...args: A) => R,
+) => (...args: A) => R = word('globalFunction')
+/**
+ * Takes the place of a global function of another program, whose parameters and result it has:
+ * `freplace('wanted', (uid: u32): boolean => uid !== 0)`. The other program is named with `setAttachTarget` before this
+ * one is loaded. It may call the helpers that the other program may call. (Linux 5.6)
+ */
+export const freplace: Replaces = word('freplace')
+
 /**
  * Runs when user space says so, by `testRun`. The parameter is the struct that `testRun` gets as its `context`, and
  * gives back as the program leaves it: `syscall((request: Request) => ...)`. (Linux 5.14)

@@ -36,7 +36,39 @@ describe('a mistake in a hook', () => {
     ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameter: ctx"],
     [
       "export const p = freplace('wanted', (uid: u32) => 0)",
-      'programs that replace a function of another one are not supported yet | Write this program in C; objects of both languages can be linked.',
+      'what this function returns needs a type | Write it behind the parameters: (uid: u32): s32 => 0.',
+    ],
+    [
+      "export const p = freplace('wanted', (uid): s32 => 0)",
+      "the parameter 'uid' needs a type | Write uid: u32, or uid: Packet.",
+    ],
+    [
+      "export const p = freplace('wanted', (uid: u32): boolean => { bpf.skLookupTcp(uid, 0, 0); return true })",
+      'this needs the context of the program, which this function does not get | Call it in the program itself, or give the function the packet as its argument.',
+    ],
+    [
+      'export const f = globalFunction((a: char<16>): s32 => 0)\nexport const p = syscall(() => f(1))',
+      'this function gets numbers and the context of the program, whoever calls it | Keep what is larger in a map or in a variable of the file.',
+    ],
+    [
+      'export const f = globalFunction((a: Packet): s32 => 0)\nexport const p = xdp((packet) => f(packet) ? XDP.DROP : XDP.PASS)',
+      "this is the packet, and 'f' gets the context of a program, a struct __sk_buff",
+    ],
+    [
+      'export const f = globalFunction((): void => {})\nexport const p = syscall(() => { f(); return 0 })',
+      'the kernel wants a number from this function | Return 0: (uid: u32): s32.',
+    ],
+    [
+      'export const f = globalFunction((a: u8, b: u8, c: u8, d: u8, e: u8, g: u8): s32 => 0)\nexport const p = syscall(() => f(1, 2, 3, 4, 5, 6))',
+      'the kernel passes 5 arguments to a function, and no more',
+    ],
+    [
+      'export const f = globalFunction((): s32 => s32(bpf.skbVlanPop()))\nexport const p = syscall(() => f())',
+      'syscall programs cannot call bpf.skbVlanPop | It is for tcIngress.',
+    ],
+    [
+      'export const f = globalFunction(5)\nexport const p = syscall(() => 0)',
+      'globalFunction needs a function, and nothing else | Write globalFunction((uid: u32): u32 => 1).',
     ],
     [
       'export const a = arena(100)\nexport const p = syscall(() => 0)',
