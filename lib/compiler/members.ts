@@ -314,7 +314,7 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 }
 
-function placeBehind({ reg, type, shared, origin, inPacket }: PointerValue): PlaceValue {
+function placeBehind({ reg, type, shared, origin, inPacket, readonly }: PointerValue): PlaceValue {
   return {
     kind: 'place',
     base: reg,
@@ -323,5 +323,6 @@ function placeBehind({ reg, type, shared, origin, inPacket }: PointerValue): Pla
     shared,
     ...(origin && { origin }),
     ...(inPacket && { inPacket }),
+    ...(readonly && { readonly }),
   }
 }

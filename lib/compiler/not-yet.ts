@@ -25,9 +25,6 @@ const words: Readonly<Record<string, string>> = {
   fsession: 'sessions of fentry and fexit',
   fsessionSleepable: 'sessions of fentry and fexit',
   rawTpWritable: 'tracepoints whose arguments can be written',
-  lwtIn: 'programs for lightweight tunnels',
-  lwtOut: 'programs for lightweight tunnels',
-  lwtXmit: 'programs for lightweight tunnels',
   arena: 'arenas',
 }
 

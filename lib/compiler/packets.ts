@@ -1,6 +1,7 @@
 // The packet of a program that sees packets: reads with the bounds checked, copies, a cursor.
 import type { HelperName } from '../asm/helper-names.js'
 import type { ExpressionCompiler } from './expressions.js'
+import { onlyReads } from './hooks/kinds.js'
 import type { Operand, Reg } from './ir.js'
 import { nearest } from './nearest.js'
 import { edge } from './packet-edges.js'
@@ -137,7 +138,9 @@ function read(
   compiler.label(outside)
   compiler.push({ op: 'const', d: reg, value: 0n })
   compiler.label(done)
-  return { kind: 'pointer', reg, type, shared: false, inPacket: packet }
+  const { hook } = compiler.program
+  const readonly = `${hook} programs can only read packets`
+  return { kind: 'pointer', reg, type, shared: false, inPacket: packet, ...(onlyReads(hook) && { readonly }) }
 }
 
 function limit(compiler: ExpressionCompiler, offset: Reg, outside: string): void {

@@ -73,6 +73,8 @@ export interface PointerValue {
   readonly origin?: MapValue
   /** The packet that it points into, until that is changed; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
+  /** Why what it points to cannot be written. */
+  readonly readonly?: string
   /** Other CPUs may change it at the same time. */
   readonly shared: boolean
 }

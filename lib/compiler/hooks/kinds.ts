@@ -115,6 +115,10 @@ export const hooks: Readonly<Record<string, Hook>> = {
   netkitPrimary: packets('netkit/primary', '__sk_buff', '6.7'),
   netkitPeer: packets('netkit/peer', '__sk_buff', '6.7'),
   socketFilter: packets('socket', '__sk_buff', '3.19'),
+  lwtIn: packets('lwt_in', '__sk_buff', '4.10'),
+  lwtOut: packets('lwt_out', '__sk_buff', '4.10'),
+  lwtXmit: packets('lwt_xmit', '__sk_buff', '4.10'),
+  lwtSeg6local: packets('lwt_seg6local', '__sk_buff', '4.18'),
   skReuseport: packets('sk_reuseport', 'sk_reuseport_md', '4.19'),
   skReuseportMigrate: packets('sk_reuseport/migrate', 'sk_reuseport_md', '5.14'),
   flowDissector: packets('flow_dissector', '__sk_buff', '4.20'),
@@ -159,3 +163,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
 
 /** Whether programs may sleep, which some maps and helpers are for, and others not. */
 export const maySleep = (hook: string): boolean => hook === 'syscall' || hook.endsWith('Sleepable')
+
+/** Programs that see packets, and are refused when they write to one in place. */
+export const onlyReads = (hook: string): boolean =>
+  /^(lwt(In|Out|Seg6local)|cgroup(In|E)gress|skReuseport.*|flowDissector|sockOps)$/.test(hook)

@@ -1,7 +1,7 @@
 // What the kernel makes of a number that a program returns. It refuses some, and others would silently mean something else.
 import type { Operation, Reg } from '../ir.js'
 import type { KernelTypes } from '../kernel-types.js'
-import { NF, SK, TC, XDP } from '../language.js'
+import { LWT, NF, SK, TC, XDP } from '../language.js'
 import type { ModuleProgram } from '../module.js'
 import type { Located, Source } from '../source.js'
 import type { ast } from '../syntax.js'
@@ -42,6 +42,7 @@ const oldClassifier: Returns = {
   name: 'TC',
   inWords: orList([...Object.keys(TC).map((one) => `TC.${one}`), 'another action from -1 to 8']),
 }
+const { REDIRECT: _, ...tunnel } = LWT
 const nothing = numbers([0], 'The kernel takes no answer from this program.')
 const permission = numbers([0, 1], '1 allows it, and 0 refuses it.')
 const always = numbers([1], 'This program cannot refuse anything.')
@@ -58,6 +59,10 @@ const byHook: Readonly<Record<string, Returns>> = {
   tcEgress: classifier,
   netkitPrimary: constants('TC', TC),
   netkitPeer: constants('TC', TC),
+  lwtIn: constants('LWT', tunnel),
+  lwtOut: constants('LWT', tunnel),
+  lwtXmit: constants('LWT', LWT),
+  lwtSeg6local: constants('LWT', { OK: LWT.OK, DROP: LWT.DROP, REDIRECT: LWT.REDIRECT }),
   skLookup: sockets,
   skReuseport: sockets,
   skReuseportMigrate: sockets,
@@ -119,7 +124,8 @@ interface Returning {
 /** What a program returns that lets everything go on as it would without it. */
 export function passingOf({ program, kernel }: Returning): string {
   const name = returnsOf(program, kernel)?.name
-  if (name !== undefined) return name === 'NF' ? 'NF.ACCEPT' : `${name}.PASS`
+  if (name !== undefined)
+    return ({ NF: 'NF.ACCEPT', LWT: 'LWT.OK' } as Record<string, string>)[name] ?? `${name}.PASS`
   return /^(cgroup|lsmCgroup)/.test(program.hook) ? '1' : '0'
 }
 
@@ -133,7 +139,7 @@ export function expectOwnConstant({ source, program, kernel }: Returning, node: 
 }
 
 /** What programs that decide about packets and sockets return. */
-export const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC, SK, NF }
+export const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC, SK, NF, LWT }
 
 /** Refuses numbers that turn out to be constants, such as the result of a function of the file. */
 export function expectAllReturned(compiler: Returning, operations: readonly Operation[]): void {

@@ -219,6 +219,17 @@ export const tc: On<Packet, TcAction | 1 | 3 | 4 | 5 | 6 | 8> = word('tc')
 export const netkitPrimary: On<Packet, TcAction> = word('netkitPrimary')
 /** Runs on packets that leave through a netkit interface, on the container's end. (Linux 6.7) */
 export const netkitPeer: On<Packet, TcAction> = word('netkitPeer')
+/**
+ * Runs on packets that come in on a route of lightweight tunnels (`ip route add ... encap bpf in pinned PATH dev eth0`),
+ * and returns what becomes of them: `LWT.OK`. The packet begins with its IP header, and can only be read. (Linux 4.10)
+ */
+export const lwtIn: On<Packet, 0 | 2 | 128> = word('lwtIn')
+/** The same for packets that are about to leave by the route, before it is known to whom: `encap bpf out`. (Linux 4.10) */
+export const lwtOut: On<Packet, 0 | 2 | 128> = word('lwtOut')
+/** The same where packets leave: `encap bpf xmit`. They can be written, redirected, and get more headers. (Linux 4.10) */
+export const lwtXmit: On<Packet, LwtAction> = word('lwtXmit')
+/** Does what a segment of a route asks: `ip -6 route add ... encap seg6local action End.BPF endpoint ...`. (Linux 4.18) */
+export const lwtSeg6local: On<Packet, 0 | 2 | 7> = word('lwtSeg6local')
 /** Runs on what a socket receives. It returns how many bytes of it are kept. (Linux 3.19) */
 export const socketFilter: Free<Packet> = word('socketFilter')
 /** Chooses the socket of a reuseport group. (Linux 4.19) */
@@ -356,3 +367,6 @@ type TcAction = (typeof TC)[keyof typeof TC]
 export const SK = { DROP: 0, PASS: 1 } as const
 /** What a netfilter program returns. */
 export const NF = { DROP: 0, ACCEPT: 1 } as const
+/** What a program for lightweight tunnels returns. */
+export const LWT = { OK: 0, DROP: 2, REDIRECT: 7, REROUTE: 128 } as const
+type LwtAction = (typeof LWT)[keyof typeof LWT]

@@ -198,6 +198,14 @@ describe('a mistake in a hook', () => {
       'export const p = tc((packet) => 9)',
       'tc programs return TC.NEXT, TC.PASS, TC.DROP, TC.REDIRECT or another action from -1 to 8, and this is 9',
     ],
+    [
+      'export const p = lwtOut((packet) => 7)',
+      'lwtOut programs return LWT.OK, LWT.DROP or LWT.REROUTE, and this is 7',
+    ],
+    [
+      'export const p = lwtXmit((packet) => XDP.PASS)',
+      'lwtXmit programs return LWT.OK, LWT.DROP, LWT.REDIRECT or LWT.REROUTE, and not what stands in XDP',
+    ],
     ['export const p = skLookup((ctx) => 2)', 'skLookup programs return SK.DROP or SK.PASS, and this is 2'],
     ['export const p = skMsg((msg) => -1)', 'skMsg programs return SK.DROP or SK.PASS, and this is -1'],
     [
@@ -285,6 +293,18 @@ describe('a mistake in a hook', () => {
     [
       'export const p = xdp((packet) => { const c = packet.cursor(); c.jump(3); return 2 })',
       "a cursor has no function 'jump' | It has next, peek, skip.",
+    ],
+    [
+      'export const p = lwtOut((packet) => { const e = packet.read<Ethernet>(0); if (e) e.type = 1; return LWT.OK })',
+      'lwtOut programs can only read packets',
+    ],
+    [
+      'export const p = cgroupEgress((packet) => { const e = packet.read<Ethernet>(0); if (!e) return 1; e.to[0] = 1; return 1 })',
+      'cgroupEgress programs can only read packets',
+    ],
+    [
+      'export const p = lwtIn((packet) => { const e = packet.read<Ethernet>(0); return e.type === 1 ? 0 : 2 })',
+      "'e' may be null here | Compare it first: if (!e) return LWT.OK.",
     ],
     [
       'export const p = skMsg((msg) => msg.load<Ethernet>(0) ? 1 : 0)',
