@@ -82,6 +82,10 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     if (node.type !== 'Identifier') return
     const variable = scope.get(node.name)
     if ((variable ?? this.module.globals.get(node.name))?.mutable !== false) return
+    const value = variable?.value
+    // What a pointer from the kernel leads to.
+    if (value?.kind === 'place' && value.type.kind === 'int')
+      this.source.fail(node, `'${node.name}' is const`, `The number is ${node.name}.value.`)
     const hint = variable ? 'Declare it with let.' : `Write export let ${node.name} instead.`
     this.source.fail(node, `'${node.name}' is const`, hint)
   }
@@ -135,7 +139,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     return isMap ? node.name : undefined
   }
 
-  /** Something in memory that can be written. In programs of struct_ops, it may be the kernel's. */
+  /** Something in memory that can be written. In programs of struct_ops and of writable tracepoints, it may be the kernel's. */
   #place(node: ast.Expression, scope: Scope): PlaceValue | KernelPlaceValue {
     const map =
       node.type === 'MemberExpression' && node.computed ? this.#mapNamed(node.object, scope) : undefined
@@ -146,7 +150,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
         `Write ${map}.set(${this.text((node as ast.MemberExpression).property)}, value).`,
       )
     const value = this.expression(node, scope)
-    if (value.kind === 'kernel place' && this.program.ops !== undefined) return value
+    if (value.kind === 'kernel place' && (this.program.ops !== undefined || value.pointer.isBuffer))
+      return value
     if (node.type === 'Identifier' && (value.kind === 'kernel pointer' || value.kind === 'pointer'))
       this.source.fail(
         node,

@@ -8,6 +8,7 @@ import type { ModuleProgram } from './module.js'
 /** The interfaces of language/kernel.ts that hooks are added to. */
 const hookKinds = [
   'Tracepoints',
+  'WritableTracepoints',
   'TracepointRecords',
   'KernelFunctions',
   'LsmHooks',
@@ -20,6 +21,7 @@ type HookKind = (typeof hookKinds)[number]
 /** The interface that has the names that a hook takes. Other hooks have no names in BTF. */
 const kindOf: Readonly<Record<string, HookKind>> = {
   rawTp: 'Tracepoints',
+  rawTpWritable: 'WritableTracepoints',
   tpBtf: 'Tracepoints',
   tracepoint: 'TracepointRecords',
   fentry: 'KernelFunctions',
@@ -61,7 +63,10 @@ export function declareUsed(kernel: KernelTypes, programs: readonly ModuleProgra
 export function declareAll(kernel: KernelTypes): string {
   const declarations = new Declarations(kernel, Number.POSITIVE_INFINITY)
   const { btf } = kernel
-  for (const name of kernel.tracepointNames()) declarations.hook('Tracepoints', name)
+  for (const name of kernel.tracepointNames()) {
+    declarations.hook('Tracepoints', name)
+    declarations.hook('WritableTracepoints', name)
+  }
   for (const name of kernel.kfuncNames() ?? []) declarations.hook('Kfuncs', name)
   for (const name of btf.names('func')) {
     if (name.startsWith('bpf_lsm_')) declarations.hook('LsmHooks', name.slice(8))
@@ -97,6 +102,7 @@ class Declarations {
   readonly #reach: number
   readonly #hooks: Record<HookKind, Map<string, () => string>> = {
     Tracepoints: new Map(),
+    WritableTracepoints: new Map(),
     TracepointRecords: new Map(),
     KernelFunctions: new Map(),
     LsmHooks: new Map(),
@@ -149,6 +155,8 @@ class Declarations {
         const prototype = this.#kernel.tracepoint(name)
         return prototype && this.#parameters(prototype)
       }
+      case 'WritableTracepoints':
+        return this.#writableTracepoint(name)
       case 'TracepointRecords':
         return this.#named(this.#kernel.tracepointRecord(name))
       case 'Kfuncs': {
@@ -188,6 +196,26 @@ class Declarations {
     return () => {
       const parts = params.map(({ name, typeId }, i) => `${tupleName(name, i)}: ${this.#type(typeId)}`)
       return `[${parts.join(', ')}]`
+    }
+  }
+
+  /** BTF does not say which tracepoints let programs write, so it is all that could. */
+  #writableTracepoint(name: string): (() => string) | undefined {
+    const { btf } = this.#kernel
+    const prototype = this.#kernel.tracepoint(name)
+    const [first, ...rest] = prototype?.params ?? []
+    const pointer = first && btf.resolve(first.typeId)
+    const to = pointer?.kind === 'ptr' ? btf.resolve(pointer.typeId) : undefined
+    if (prototype === undefined || first === undefined || to === undefined) return undefined
+    const record = to.kind === 'struct' || to.kind === 'union' ? to : undefined
+    if (record === undefined && to.kind !== 'int') return undefined
+    const others = this.#parameters({ ...prototype, params: rest })
+    if (record !== undefined) this.record(record)
+    return () => {
+      const own = record
+        ? `${this.#word('Writable')}<${this.#nameOf(record)}>`
+        : `${this.#word('Ref')}<${this.#type(to.id)}>`
+      return `[${tupleName(first.name, 0)}: ${own}, ...${others()}]`
     }
   }
 

@@ -138,7 +138,8 @@ export abstract class KernelMemory extends Builder {
         const to = this.kernel.btf.resolve(type.typeId)
         const { reg } = this.#loadKernel(value, u64)
         if (to.kind === 'struct' || to.kind === 'union') {
-          return { kind: 'kernel pointer', reg, record: to, trusted: value.pointer.trusted }
+          const { trusted, isBuffer } = value.pointer
+          return { kind: 'kernel pointer', reg, record: to, trusted: trusted && !isBuffer }
         }
         return { kind: 'number', reg, type: u64 }
       }

@@ -69,7 +69,7 @@ export interface ModuleProgram {
   readonly function: ast.ArrowFunctionExpression | ast.FunctionExpression | ast.ObjectMethod
   readonly node: ast.Node
   /** The struct of the kernel that it is a function of. */
-  readonly ops?: { readonly struct: string; readonly structNode: ast.Node }
+  readonly ops?: { readonly struct: string; readonly structNode: ast.Node; readonly sleeps: boolean }
 }
 
 type FunctionNode = ModuleProgram['function'] | ast.FunctionDeclaration

@@ -74,7 +74,7 @@ export function kindOf(value: Value): string {
     case 'pointer':
       return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${owedKind(value)}`
     case 'kernel pointer':
-      return `kernel ${value.record.id} ${value.trusted} ${value.nullable === true} ${owedKind(value)}`
+      return `kernel ${value.record.id} ${value.trusted} ${value.isBuffer === true} ${value.nullable === true} ${owedKind(value)}`
     case 'kernel place':
       return `${kindOf(value.pointer)} ${value.path.steps.join('.')}`
     case 'context':

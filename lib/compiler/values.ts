@@ -86,6 +86,8 @@ export interface KernelPointerValue {
   readonly record: KernelRecord
   /** The verifier knows it too, so it may be read without a helper. */
   readonly trusted: boolean
+  /** The verifier knows what it points to, and not the pointers in it. */
+  readonly isBuffer?: boolean
   /** It has to be compared with null before it is followed. */
   readonly nullable?: boolean
   readonly owed?: Owed

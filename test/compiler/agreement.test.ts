@@ -35,6 +35,10 @@ const inClassifier = (body: string): string =>
   `${head}export const p = tcIngress((packet) => {\n${body}\n})\n`
 const inPacket = (body: string): string => `${head}export const p = xdp((packet) => {\n${body}\n})\n`
 
+const inWritable = (body: string): string =>
+  `${head}import { rawTpWritable } from 'libbpf-node/kernel'\nexport const p = rawTpWritable('bpf_test_finish', (error) => {\n${body}\nreturn 0\n})\n`
+const inSleeping = (body: string): string =>
+  `${head}import { sleepable } from 'libbpf-node/kernel'\nexport const p = structOps('bpf_dummy_ops', { test_sleepable: sleepable((state) => {\n${body}\nreturn 0\n}) })\n`
 const inGlobal = (call: string): string =>
   `${head}import { freplace, globalFunction, type Frame } from 'libbpf-node/kernel'
 export const wanted = globalFunction((packet: Frame, least: u32): boolean => packet.length >= least)
@@ -44,6 +48,8 @@ export const q = freplace('wanted', (packet: Frame, least: u32): boolean => leas
 
 /** What both accept. */
 const right: Record<string, string> = {
+  'an argument of a tracepoint that can be written': inWritable('error.value = -5'),
+  'a function that may sleep': inSleeping('state.val = 3'),
   'a function that stands alone': inGlobal('packet, 60'),
   members: inTracepoint('total = u64(task.tgid)\nreturn 0'),
   'pointers that are followed': inTracepoint(
@@ -105,6 +111,8 @@ const right: Record<string, string> = {
 
 /** What both refuse. */
 const wrong: Record<string, string> = {
+  'the argument of a tracepoint that is assigned to': inWritable('error = -5'),
+  'a member that the struct of a function that may sleep does not have': inSleeping('state.vall = 3'),
   'too few arguments of a function that stands alone': inGlobal('packet'),
   'something else than the context for a function that stands alone': inGlobal('5, 60'),
   'a member that does not exist': inTracepoint('total = u64(task.tgidd)\nreturn 0'),

@@ -1,5 +1,7 @@
 // The functions that make programs, with the sections of libbpf and what the kernel passes to each.
 
+import type { ModuleProgram } from '../module.js'
+
 /** What the parameters of a program are. */
 export type Parameters =
   | 'tracepoint arguments'
@@ -66,6 +68,7 @@ const optional = { target: 'optional' } as const
  */
 export const hooks: Readonly<Record<string, Hook>> = {
   rawTp: at('raw_tp', 'tracepoint arguments', '4.17', untrusted),
+  rawTpWritable: at('raw_tp.w', 'tracepoint arguments', '5.2', untrusted),
   tpBtf: at('tp_btf', 'tracepoint arguments', '5.5'),
   tracepoint: at('tp', 'tracepoint record', '4.7'),
   fentry: at('fentry', 'function arguments', '5.5'),
@@ -162,7 +165,8 @@ export const hooks: Readonly<Record<string, Hook>> = {
 }
 
 /** Whether programs may sleep, which some maps and helpers are for, and others not. */
-export const maySleep = (hook: string): boolean => hook === 'syscall' || hook.endsWith('Sleepable')
+export const maySleep = ({ hook, ops }: ModuleProgram): boolean =>
+  hook === 'syscall' || hook.endsWith('Sleepable') || ops?.sleeps === true
 
 /** Programs that see packets, and are refused when they write to one in place. */
 export const onlyReads = (hook: string): boolean =>

@@ -16,19 +16,21 @@ import { opsPrototype, opsRecord } from './struct-ops.js'
 import { mostProbeArguments, probeArgument } from './usdt.js'
 
 /** The section of a program. */
-export function sectionOf({ hook, target }: ModuleProgram): string {
-  const { section } = hooks[hook]!
+export function sectionOf({ hook, target, ops }: ModuleProgram): string {
+  const section = ops?.sleeps ? 'struct_ops.s' : hooks[hook]!.section
   return target === undefined ? section : `${section}/${target.name}`
 }
 
 /** The names of a program's parameters, with the values that they have when it begins. */
 export function parametersOf(compiler: FunctionCompiler, program: ModuleProgram): Scope {
   const { source, target } = compiler
-  const { since } = hooks[program.hook]!
+  const [what, since] = program.ops?.sleeps
+    ? ['functions of structOps that may sleep', '6.3']
+    : [`${program.hook} programs`, hooks[program.hook]!.since]
   if (target.oldestKernel !== undefined && isOlder(target.oldestKernel, since)) {
     source.fail(
       program.node,
-      `${program.hook} programs came with Linux ${since}, and this one has to load into ${target.oldestKernel}`,
+      `${what} came with Linux ${since}, and this one has to load into ${target.oldestKernel}`,
     )
   }
   expectPlace(compiler, program)
@@ -103,7 +105,10 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
         parameters === 'tracepoint arguments' ? tracepoint(compiler, program) : argumentsOf(compiler, program)
       const own = list.params.map(({ name, typeId }, i) => ({
         name,
-        value: () => valueFrom(compiler, typeId, word(i), trusted, program.node),
+        value: () =>
+          program.hook === 'rawTpWritable' && i === 0
+            ? writable(compiler, program, typeId, word(i))
+            : valueFrom(compiler, typeId, word(i), trusted, program.node),
       }))
       if (parameters !== 'function arguments and result') return own
       const result = {
@@ -243,6 +248,26 @@ function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): Kernel
     `the kernel's types have no record of the tracepoint '${target!.name}'`,
     nearest(event, names) ??
       "Events that share a struct are found in tracefs, which has to be readable; rawTp and tpBtf have each tracepoint's arguments.",
+  )
+}
+
+/** What the first argument points to, which the kernel lets a program change if the tracepoint is made for that. */
+function writable(
+  { kernel, source }: FunctionCompiler,
+  { target }: ModuleProgram,
+  typeId: number,
+  reg: number,
+): Value {
+  const type = kernel.btf.resolve(typeId)
+  const to = type.kind === 'ptr' ? kernel.btf.resolve(type.typeId) : undefined
+  if (to?.kind === 'struct' || to?.kind === 'union')
+    return { kind: 'kernel pointer', reg, record: to, trusted: true, isBuffer: true }
+  if (to?.kind === 'int' && to.size <= 8)
+    return { kind: 'place', base: reg, offset: 0, type: integerOf(to.size, to.signed && !to.bool) }
+  return source.fail(
+    target!.node,
+    `the first argument of the tracepoint '${target!.name}' does not point to anything that can be written`,
+    `Write rawTp('${target!.name}', ...).`,
   )
 }
 

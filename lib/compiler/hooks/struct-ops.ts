@@ -42,12 +42,14 @@ export function declareStructOps(module: Module, name: string, call: ast.CallExp
     if (property.type === 'SpreadElement' || property.key.type !== 'Identifier' || property.computed)
       return source.fail(property, 'members are written as name: value')
     const member = property.key.name
-    const value = property.type === 'ObjectMethod' ? property : property.value
+    const given = property.type === 'ObjectMethod' ? property : property.value
+    const sleeps = sleepableFunction(module, given)
+    const value = sleeps ?? given
     if (value.type === 'StringLiteral') return { name: member, node: property, value: value.value }
     if (isFunction(value)) {
       const program = `${name}_${member}`
       module.expectPlain(value)
-      const ops = { struct: struct.value, structNode: struct }
+      const ops = { struct: struct.value, structNode: struct, sleeps: sleeps !== undefined }
       const target = { name: member, node: property.key }
       module.programs.push({ name: program, hook: 'structOps', target, function: value, node: property, ops })
       return { name: member, node: property, value: { program } }
@@ -66,6 +68,19 @@ export function declareStructOps(module: Module, name: string, call: ast.CallExp
 
 const isFunction = (node: ast.Node): node is OpsFunction =>
   ['ArrowFunctionExpression', 'FunctionExpression', 'ObjectMethod'].includes(node.type)
+
+/** The function in `sleepable((...) => ...)`. */
+function sleepableFunction({ source }: Module, node: ast.Node): OpsFunction | undefined {
+  if (node.type !== 'CallExpression' || node.callee.type !== 'Identifier' || node.callee.name !== 'sleepable')
+    return undefined
+  const [fn, more] = node.arguments
+  if (fn !== undefined && isFunction(fn) && more === undefined) return fn
+  return source.fail(
+    node,
+    'sleepable needs the function that may sleep',
+    'Write init: sleepable((...) => 0).',
+  )
+}
 
 /** The structs through which the kernel asks programs. */
 export function structOpsNames({ btf }: KernelTypes): string[] {

@@ -23,6 +23,8 @@ import type {
   TracepointRecord,
   TracepointRecords,
   Tracepoints,
+  WritableArguments,
+  WritableTracepoints,
 } from './kernel.js'
 import type { Ref } from './maps.js'
 import type { Filtered, Frame, Incoming, Message, Packet, Readable } from './packets.js'
@@ -44,6 +46,10 @@ export interface Program {
 type AtTracepoint = <N extends NameIn<Tracepoints>>(
   target: N,
   program: (...args: TracepointArguments<N>) => number,
+) => Program
+type AtWritable = <N extends NameIn<WritableTracepoints>>(
+  target: N,
+  program: (...args: WritableArguments<N>) => number,
 ) => Program
 type AtRecord = <N extends NameIn<TracepointRecords>>(
   target: N,
@@ -122,7 +128,12 @@ type Asks<Context> = On<Context, 0 | 1>
 
 /** Runs at a tracepoint, with its arguments as the kernel passes them. (Linux 4.17) */
 export const rawTp: AtTracepoint = word('rawTp')
-/** The same, and the verifier knows the types of the arguments. (Linux 5.5) */
+/**
+ * The same at a tracepoint that lets programs change what its first argument points to, such as `bpf_test_finish`:
+ * `rawTpWritable('bpf_test_finish', (error) => { error.value = -5; return 0 })`. (Linux 5.2)
+ */
+export const rawTpWritable: AtWritable = word('rawTpWritable')
+/** The same as `rawTp`, and the verifier knows the types of the arguments. (Linux 5.5) */
 export const tpBtf: AtTracepoint = word('tpBtf')
 /** Runs when a function of the kernel is called. (Linux 5.5, arm64 6.4) */
 export const fentry: AtEntry = word('fentry')
@@ -350,6 +361,10 @@ export const globalFunction: <A extends Passed[], R extends number | boolean>(
  * one is loaded. It may call the helpers that the other program may call. (Linux 5.6)
  */
 export const freplace: Replaces = word('freplace')
+
+/** A function of `structOps` that may sleep: `init: sleepable((sk) => { ... })`. (Linux 6.3) */
+export const sleepable: <A extends unknown[], R>(fn: (...args: A) => R) => (...args: A) => R =
+  word('sleepable')
 
 /**
  * Runs when user space says so, by `testRun`. The parameter is the struct that `testRun` gets as its `context`, and

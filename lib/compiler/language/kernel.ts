@@ -9,6 +9,10 @@ export declare namespace kernel {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Tracepoints {}
 
+/** The arguments of tracepoints whose first one can be written, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface WritableTracepoints {}
+
 /** What tracepoints record, by category and name: `'sched/sched_switch'`. */
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface TracepointRecords {}
@@ -62,6 +66,11 @@ export type Struct<N> = N extends keyof Structs ? Structs[N] : Kernel
 
 /** The arguments of a tracepoint. */
 export type TracepointArguments<N> = N extends keyof Tracepoints ? Listed<Tracepoints[N]> : Kernel[]
+
+/** The arguments of a tracepoint whose first one can be written. */
+export type WritableArguments<N> = N extends keyof WritableTracepoints
+  ? Listed<WritableTracepoints[N]>
+  : Kernel[]
 
 /** What a tracepoint records. */
 export type TracepointRecord<N> = N extends keyof TracepointRecords ? TracepointRecords[N] : Kernel

@@ -97,7 +97,7 @@ const notSleepable = new Set<Family>([
 
 /** Some maps are not made for programs that may sleep. */
 function expectSleepable({ program, source }: ExpressionCompiler, kind: string, node: ast.Node): void {
-  if (!maySleep(program.hook)) return
+  if (!maySleep(program)) return
   if (kind !== 'lpmTrie' && !notSleepable.has(mapKinds[kind]!.family)) return
   source.fail(node, `${program.hook} programs may sleep, and those cannot use a map of the kind ${kind}`)
 }

@@ -35,6 +35,18 @@ describe('a mistake in a hook', () => {
     ],
     ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameter: ctx"],
     [
+      "export const p = rawTpWritable('sched_switch', (preempt) => 0)",
+      "the first argument of the tracepoint 'sched_switch' does not point to anything that can be written | Write rawTp('sched_switch', ...).",
+    ],
+    [
+      "export const p = rawTpWritable('sched_process_exec', (task, oldPid) => { task.mm.total_vm = 3; return 0 })",
+      "the kernel's own memory can only be read",
+    ],
+    [
+      "export const p = rawTpWritable('bpf_test_finish', (error) => { error = -5; return 0 })",
+      "'error' is const | The number is error.value.",
+    ],
+    [
       "export const p = freplace('wanted', (uid: u32) => 0)",
       'what this function returns needs a type | Write it behind the parameters: (uid: u32): s32 => 0.',
     ],

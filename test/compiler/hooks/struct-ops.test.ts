@@ -78,6 +78,40 @@ describe('struct_ops', () => {
     },
   )
 
+  requiresKernel('6.3', 'may have functions that sleep', () => {
+    // The kernel has these for its own tests. A test run copies what is at an address, and back what the function left.
+    const { object, programs } = compile(`
+      export let shared = data<u32>(3)
+      export const dummy = structOps('bpf_dummy_ops', {
+        test_sleepable: sleepable((state) => {
+          state.val += 2
+          return state.val
+        }),
+      })
+      export const license = 'GPL'`)
+    expect(programs).toMatchObject([{ section: 'struct_ops.s/test_sleepable' }])
+    const mapped = (): string[] =>
+      readFileSync('/proc/self/maps', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('bpf-map'))
+    const before = new Set(mapped())
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    expect(opened.data).toMatchObject({ shared: 3 })
+    const address = mapped()
+      .find((line) => !before.has(line) && / rw-s /.test(line))!
+      .split('-')[0]
+    const context = new BigUint64Array([BigInt(`0x${address}`)])
+    const { retval } = opened
+      .program('dummy_test_sleepable')
+      .testRunSync({ context: new Uint8Array(context.buffer) })
+    expect(retval).toBe(5)
+    expect(opened.data).toMatchObject({ shared: 5 })
+    const other = `export const dummy = structOps('bpf_dummy_ops', { test_1: sleepable((state) => 0) })`
+    using refused = BpfObject.open(compile(`${other}\nexport const license = 'GPL'`).object)
+    expect(() => refused.loadSync()).toThrow('EINVAL')
+  })
+
   requiresKernel('5.6', 'have no link for kernels before 6.4', () => {
     const section = (oldestKernel: string): boolean =>
       Buffer.from(compile(congestion, { oldestKernel }).object).includes('.struct_ops.link')
@@ -110,6 +144,10 @@ describe('a mistake in struct_ops', () => {
     [
       ops('initt(sk) {}'),
       "struct tcp_congestion_ops has no member 'initt' in this kernel | Did you mean 'init'?",
+    ],
+    [
+      ops('init: sleepable(5)'),
+      'sleepable needs the function that may sleep | Write init: sleepable((...) => 0).',
     ],
     [ops('name(sk) {}'), "'name' of struct tcp_congestion_ops is not a function"],
     [ops('init(sk, more) {}'), "'init' has 1 parameter: ?"],
