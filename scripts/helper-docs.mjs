@@ -10,6 +10,7 @@ export const documentation = {
     'Corrects the checksum of an IP header after one of its members has changed. The size of that member, in bytes, is the last argument; with 0, `to` is what `csumDiff` returned.',
   l4CsumReplace: 'The same for the checksum of TCP and UDP. The size is in the lowest four bits of `flags`.',
   cloneRedirect: 'Sends a copy of the packet through another interface.',
+  dynptrFromMem: 'A dynptr for something in the value of a map, or in a global variable.',
   getCurrentPidTgid: 'The process in the upper 32 bits, the thread in the lower.',
   getCurrentUidGid: 'The group in the upper 32 bits, the user in the lower.',
   getCurrentComm: 'The name of the running thread, to be assigned to a `char<16>`.',
@@ -111,13 +112,20 @@ export const documentation = {
 }
 
 /** Prototypes that do not follow from the one in C. */
+/** The other way to read text. */
+const intoMemory = (name) =>
+  `
+  /** The same, into memory of your own that has \`size\` bytes. Returns the length with its zero byte, or a negative error. */
+  ${name}(into: Memory, size: number, address: number | Kernel | object): s64`
+
 export const prototypes = {
+  dynptrFromMem: '(data: Memory): Dynptr',
   getCurrentComm: '(): char<16>',
   getCurrentTask: "(): Struct<'task_struct'>",
   probeRead: '<T>(address: number): T',
   probeReadUser: '<T>(address: number): T',
   probeReadKernel: '<T>(address: number): T',
   copyFromUser: '<T>(address: number): T',
-  probeReadUserStr: '(address: number, length?: number): char<never>',
-  probeReadKernelStr: '(address: number, length?: number): char<never>',
+  probeReadUserStr: `(address: number, length?: number): char<never>${intoMemory('probeReadUserStr')}`,
+  probeReadKernelStr: `(address: number, length?: number): char<never>${intoMemory('probeReadKernelStr')}`,
 }

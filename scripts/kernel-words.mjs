@@ -87,6 +87,7 @@ writeFileSync(
   join(root, 'lib/compiler/language/helpers.ts'),
   `// Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
 import type { Socket, TcpSocket } from './contexts.js'
+import type { Dynptr } from './dynptrs.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
 import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'

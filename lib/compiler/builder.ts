@@ -100,6 +100,13 @@ export abstract class Builder {
     return this.#dynptr
   }
 
+  /** Room for a dynptr that has a name. Before Linux 6.3, none could be made where one is already: in a loop. */
+  newDynptr(): number {
+    const slot = this.#keptSlot(16)
+    this.clear('frame', slot, 16)
+    return slot
+  }
+
   #keptSlot(size: number): number {
     // Nor what another part of the function had there before.
     this.#stack = this.#most

@@ -2,7 +2,7 @@
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
-import { dynptrMethods, hasDynptr } from './dynptrs.js'
+import { dynptrMethods, filterMethods, hasDynptr, packetDynptr } from './dynptrs.js'
 import { callHelper, helperNamed } from './helpers/call.js'
 import { isIterator, iteratorMethods } from './hooks/iterators.js'
 import { actions } from './hooks/returns.js'
@@ -136,6 +136,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         offset: 0,
         type: global.type,
         shared: true,
+        isGlobal: true,
         ...(isConstant && {
           readonly: `'${name}' is rodata: only user space sets it, before the program is loaded`,
         }),
@@ -229,11 +230,14 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (name === 'startsWith') this.source.fail(node, 'startsWith needs text', "Write comm.startsWith('ba').")
     if (object.kind === 'namespace')
       return object.name === 'bpf' ? callHelper(this, name, node, scope) : callKfunc(this, name, node, scope)
+    if (object.kind === 'dynptr') return dynptrMethods(this, object, name, node, scope)
     if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && isIterator(object))
       return iteratorMethods(this, object, name, node, scope)
+    if (object.kind === 'context' && object.packet && name === 'dynptr')
+      return packetDynptr(this, object, node)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
-    if (object.kind === 'context' && hasDynptr(object)) return dynptrMethods(this, object, name, node, scope)
+    if (object.kind === 'context' && hasDynptr(object)) return filterMethods(this, object, name, node, scope)
     if (object.kind === 'place' && isOpaque(object.type))
       return opaqueMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object, name, node, scope)

@@ -33,6 +33,15 @@ const releaseOf: Readonly<Record<string, string>> = {
   bpf_crypto_ctx_acquire: 'bpf_crypto_ctx_release',
 }
 
+/** What fills a dynptr, or returns what is in one, is written in another way. */
+const instead: Readonly<Record<string, string>> = {
+  bpf_dynptr_from_skb: 'Write packet.dynptr().',
+  bpf_dynptr_from_xdp: 'Write packet.dynptr().',
+  bpf_dynptr_slice: 'Write dynptr.slice<T>(offset).',
+  bpf_dynptr_slice_rdwr: 'Write dynptr.sliceRdwr<T>(offset).',
+  bpf_dynptr_clone: 'Write dynptr.clone().',
+}
+
 const releasing = new Set(Object.values(releaseOf))
 
 export function callKfunc(
@@ -46,6 +55,9 @@ export function callKfunc(
   expectNoLock(compiler, node, scope)
   const missing = kfuncNotYet(name)
   if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
+  const other = Object.hasOwn(instead, name) ? instead[name] : undefined
+  if (other !== undefined)
+    compiler.source.fail(property, `dynptrs have a word of their own for '${name}'`, other)
   const prototype = prototypeOf(compiler, name, property)
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
   kernel.named.kfuncs.add(name)
@@ -156,6 +168,10 @@ function argumentsFor(
   const to = kernel.btf.resolve(type.typeId)
   const isRecord = to.kind === 'struct' || to.kind === 'union'
   const value = compiler.expression(node, scope)
+  if (value.kind === 'dynptr' && isRecord && /^bpf_dynptr(_kern)?$/.test(to.name)) {
+    compiler.expectUsable(value, node, scope)
+    return [{ frame: value.frame }]
+  }
   if (value.kind === 'place' || value.kind === 'pointer')
     return [compiler.address(compiler.place(node, scope))]
   return [kernelArgument(compiler, { name, record: isRecord ? to.name : undefined }, node, scope)]

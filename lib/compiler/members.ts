@@ -12,8 +12,10 @@ import type { ast } from './syntax.js'
 import { integerOf, integers, sizeOf, type Type } from './types.js'
 import {
   alignmentOf,
+  type DynptrValue,
   describeValue,
   type NumberValue,
+  owedOf,
   type PlaceValue,
   type PointerValue,
   type Scope,
@@ -188,6 +190,12 @@ export abstract class MemberCompiler extends KernelMemory {
     }
     const { type } = place
     const of: Type = type.kind === 'chars' ? integers.u8! : type.of
+    if (type.length === 0)
+      this.source.fail(
+        node,
+        `${this.text(node.object)} is as long as its record, which only the dynptr knows`,
+        'Write it with dynptr.write(offset, value, length).',
+      )
     const index = this.numeric(node.property as ast.Expression, scope)
     if (index.kind === 'number') return this.#variableElement(place, of, type.length, index, node)
     if (index.value < 0n || index.value >= BigInt(type.length)) {
@@ -282,16 +290,37 @@ export abstract class MemberCompiler extends KernelMemory {
     return kept
   }
 
+  /** What points into a record, or is a copy of its dynptr, ends with it. */
+  expectNotLeft(value: Value, node: ast.Node, scope: Scope): void {
+    const within = 'within' in value ? value.within : undefined
+    if (within === undefined) return
+    for (const [name, variable] of scope) {
+      if (variable.value !== within || variable.state !== 'given back') continue
+      this.source.fail(
+        node,
+        `${this.text(node)} is a part of the record '${name}', which was submitted or discarded`,
+      )
+    }
+    this.expectNotLeft(within, node, scope)
+  }
+
+  /** Refuses a dynptr that may be null, or that was given back. */
+  expectUsable(dynptr: DynptrValue, node: ast.Node, scope: Scope): void {
+    if (dynptr.nullable) this.expectPresent(node, scope)
+    else this.expectNotLeft(dynptr, node, scope)
+  }
+
   /** A pointer that may be null cannot be followed. */
   expectPresent(node: ast.Node, scope: Scope): void {
     const name = node.type === 'Identifier' ? node.name : undefined
-    const state = name === undefined ? 'maybe' : scope.get(name)?.state
+    const variable = name === undefined ? undefined : scope.get(name)
+    const state = name === undefined ? 'maybe' : variable?.state
+    if (variable !== undefined) this.expectNotLeft(variable.value, node, scope)
     if (state === 'present') return
     if (state === 'given back') {
-      const record = scope.get(name!)!.value.kind === 'pointer'
       this.source.fail(
         node,
-        record
+        owedOf(variable!.value)?.what === 'record'
           ? `the record '${name}' was submitted or discarded, and belongs to the reader`
           : `the reference '${name}' was given back, and may point to nothing`,
       )

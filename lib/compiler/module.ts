@@ -13,9 +13,12 @@ import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
 import { type ast, parseModule } from './syntax.js'
 import {
+  describe,
   type Enumeration,
+  endsOpen,
   type IntType,
   integers,
+  onlyRecords,
   type StructType,
   s32,
   structOf,
@@ -279,6 +282,7 @@ export class Module {
     const value = initial === undefined ? 0n : this.constant(initial)
     if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
     const own = this.type(type)
+    if (endsOpen(own)) this.source.fail(type, onlyRecords(own))
     const bits = own.kind === 'int' ? own.size * 8 : 64
     // -1 is also a way to write the largest number.
     if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1)))
@@ -443,7 +447,9 @@ export class Module {
     if (name === 'array') {
       if (given.length !== 2)
         this.source.fail(node, 'an array has a type and a length', 'Write array<u32, 4>.')
-      return { kind: 'array', of: this.type(given[0]!), length: this.#length(given[1], node) }
+      const of = this.type(given[0]!)
+      if (endsOpen(of)) this.source.fail(given[0]!, onlyRecords(of))
+      return { kind: 'array', of, length: this.#length(given[1], node) }
     }
     const enumeration = this.enums.get(name)
     if (enumeration !== undefined) {
@@ -516,10 +522,14 @@ export class Module {
           one.type === 'TSPropertySignature' && one.key.type === 'Identifier' && one.key.name === memberName,
       )
       if (first !== member) this.source.fail(member, `'${name}' has a member '${memberName}' already`)
-      return {
-        name: memberName,
-        type: this.type((member.typeAnnotation as ast.TSTypeAnnotation).typeAnnotation),
-      }
+      const annotation = (member.typeAnnotation as ast.TSTypeAnnotation).typeAnnotation
+      const open = openType(annotation)
+      if (open !== undefined && member === node.body.body.at(-1) && first === node.body.body.at(-1))
+        return { name: memberName, type: open }
+      const type = this.type(annotation)
+      if (endsOpen(type))
+        this.source.fail(annotation, `${describe(type)} has no end of its own, so it cannot be a member`)
+      return { name: memberName, type }
     })
     if (members.length === 0) this.source.fail(node.id, `'${name}' has no members`)
     const struct = structOf(name, members)
@@ -527,6 +537,16 @@ export class Module {
     this.#open.delete(name)
     return struct
   }
+}
+
+/** `bytes` or `char` without a length, at the end of an interface: as many as the record has, C's `char[]`. */
+function openType(node: ast.TSType): Type | undefined {
+  const name =
+    node.type === 'TSTypeReference' && node.typeName.type === 'Identifier' && !node.typeParameters
+      ? node.typeName.name
+      : ''
+  if (name === 'bytes') return { kind: 'array', of: integers.u8!, length: 0 }
+  return name === 'char' ? { kind: 'chars', length: 0 } : undefined
 }
 
 /** Numbers that are known have any size, so only what does not depend on one is computed. */

@@ -1,21 +1,15 @@
 // What the kernel has and the kernel side in TypeScript does not have yet: programs in C have it.
 
-const [dynptrs, objects, iterators] = [
-  'dynptrs',
-  'objects that a program allocates',
-  'iterators of the kernel',
-]
+const [objects, iterators] = ['objects that a program allocates', 'iterators of the kernel']
 
 /** By the names of helpers, as programs call them. */
 export function helperNotYet(name: string): string | undefined {
-  if (/dynptr/i.test(name)) return dynptrs
   if (name === 'kptrXchg') return "pointers to the kernel's structs in maps (kptrs)"
   return undefined
 }
 
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {
-  if (/dynptr/.test(name)) return dynptrs
   if (/^bpf_(obj|percpu_obj|rbtree|list|refcount)_/.test(name)) return objects
   if (/^bpf_iter_/.test(name)) return iterators
   return /^bpf_arena_/.test(name) ? 'arenas' : undefined

@@ -12,7 +12,7 @@ import type { ContextValue, CursorValue, PointerValue, Scope, Value } from './va
 /** Beyond this the verifier does not follow a packet. */
 const mostOffset = 0x7fff
 
-const ofPackets = ['read', 'load', 'store', 'cursor']
+const ofPackets = ['read', 'load', 'store', 'cursor', 'dynptr']
 const ofCursors = ['next', 'peek', 'skip']
 
 export function packetMethods(
@@ -209,7 +209,8 @@ function expectCopies({ source }: ExpressionCompiler, { record }: ContextValue, 
 /** After the packet was changed, pointers into it point to where it was. */
 export function packetChanged(scope: Scope): void {
   for (const [name, variable] of scope) {
-    if (variable.value.kind === 'pointer' && variable.value.inPacket !== undefined)
+    const { value } = variable
+    if (value.kind === 'pointer' && (value.inPacket !== undefined || value.within?.of === 'packet'))
       scope.set(name, { ...variable, state: 'stale' })
   }
 }

@@ -184,10 +184,21 @@ export function cTypeOf(type: Type): c.CType {
 export function describe(type: Type): string {
   switch (type.kind) {
     case 'chars':
-      return `char<${type.length}>`
+      return type.length === 0 ? 'char' : `char<${type.length}>`
     case 'array':
+      if (type.length === 0) return 'bytes'
       return `array<${describe(type.of)}, ${type.length}>`
     default:
       return type.name
   }
+}
+
+/** Why something else than a record cannot have such a type. */
+export const onlyRecords = (type: Type): string =>
+  `only the records of a ring buffer can have the type ${describe(type)}, which has no end of its own`
+
+/** Whether a struct ends with an array that is as long as the record. */
+export function endsOpen(type: Type): boolean {
+  const last = type.kind === 'struct' ? type.members.at(-1)?.type : undefined
+  return (last?.kind === 'array' || last?.kind === 'chars') && last.length === 0
 }

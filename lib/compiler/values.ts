@@ -36,6 +36,8 @@ export interface PlaceValue {
   readonly align?: number
   /** The map that it was found in. */
   readonly origin?: MapValue
+  /** It is a global variable, or a part of one. */
+  readonly isGlobal?: true
   /** The packet that it is in; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
 }
@@ -73,10 +75,25 @@ export interface PointerValue {
   readonly origin?: MapValue
   /** The packet that it points into, until that is changed; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
+  /** The dynptr that it points into, which may be given back, or whose packet may be changed. */
+  readonly within?: DynptrValue
   /** Why what it points to cannot be written. */
   readonly readonly?: string
   /** Other CPUs may change it at the same time. */
   readonly shared: boolean
+}
+
+/** A pointer to memory whose size the kernel checks when the program runs. It stands on the stack. */
+export interface DynptrValue {
+  readonly kind: 'dynptr'
+  readonly frame: number
+  readonly of: 'memory' | 'record' | 'packet'
+  /** Not 0 if there is one. Undefined if there always is. */
+  readonly reg?: Reg
+  readonly nullable?: boolean
+  readonly owed?: Owed
+  /** The one that it is a copy of. */
+  readonly within?: DynptrValue
 }
 
 /** A pointer to one of the kernel's structs. */
@@ -192,6 +209,7 @@ export type Value =
   | MapValue
   | ContextValue
   | CursorValue
+  | DynptrValue
   | LockValue
   | ConstantsValue
   | KernelTextValue
@@ -254,6 +272,8 @@ export function describeValue(value: Value): string {
       return `the map '${value.map.name}'`
     case 'cursor':
       return 'a cursor'
+    case 'dynptr':
+      return 'a dynptr'
     case 'lock':
       return 'a lock'
     case 'context':

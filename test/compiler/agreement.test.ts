@@ -9,15 +9,17 @@ import { twins } from '../helpers/example.js'
 const folder = useFolder()
 
 const head = `import {
-  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, log2, lsm, rawTp, ringbuf, rodata, range,
+  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, log2, lsm, rawTp, ringbuf, rodata, range, sizeof,
   structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type u16, type s64,
 } from 'libbpf-node/kernel'
 interface Event { pid: u32; comm: char<16> }
 interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }
+interface Open { pid: u32; text: bytes }
 interface Ended { code: s32; after: u64 }
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
 export const events = ringbuf<Event>(65536)
 export const two = ringbuf<Event | Ended>(65536)
+export const open = ringbuf<Open>(4096)
 export const counts = hash<u32, u64>(16)
 export const last = hash<u32, Event>(16)
 export const slots = array<u64>(4)
@@ -70,6 +72,12 @@ const right: Record<string, string> = {
   'what set returns': inTracepoint('if (!counts.set(1, 2)) total += 1\nreturn 0'),
   'a reserved record': inTracepoint(
     "const e = events.reserve()\nif (!e) return 0\ne.pid = 1\ne.comm = 'a'\nevents.submit(e)\nreturn 0",
+  ),
+  'a record of any length': inTracepoint(
+    'const e = open.reserveDynptr(sizeof<Open>() + 4)\nif (!e) return 0\nconst o = e.data<Open>(0)\nif (o) o.pid = task.tgid\ne.write<u32>(sizeof<Open>(), 5)\nopen.submit(e)\nreturn 0',
+  ),
+  'a dynptr for a variable': inTracepoint(
+    'const d = bpf.dynptrFromMem(name)\nd.write<u64>(u32(total), 7)\nconst e = d.read<Event>(0)\nif (!e) return 0\nd.read(0, e, 4)\nreturn e.pid',
   ),
   'records of two types': inTracepoint(
     "two.emit<Event>({ pid: 1, comm: 'a' })\ntwo.emit<Ended>({ code: 1, after: 2 })\nreturn 0",
@@ -131,6 +139,10 @@ const wrong: Record<string, string> = {
   'a record that may be null': inTracepoint(
     'const e = events.reserve()\ne.pid = 1\nevents.submit(e)\nreturn 0',
   ),
+  'a record of any length that may be null': inTracepoint(
+    'const e = open.reserveDynptr(8)\ne.write<u32>(0, 5)\nreturn 0',
+  ),
+  'a function that dynptrs do not have': inTracepoint('bpf.dynptrFromMem(name).clear()\nreturn 0'),
   'a packet that may end': inPacket('return packet.read<Ethernet>(0).type === 0x800 ? XDP.DROP : XDP.PASS'),
   'a member of a record that does not exist': inTracepoint("events.emit({ pit: 1, comm: 'a' })\nreturn 0"),
   'a member of a record that is missing': inTracepoint('events.emit({ pid: 1 })\nreturn 0'),

@@ -14,7 +14,7 @@ const bpffs = useBpffs()
 const text = `import {
   array, arrayOfMaps, bloomFilter, bpf, cgroupConnect4, cgroupEgress, cgroupGetsockopt, cgroupSysctl, cpumap, data, devmap, flowDissector, hash, hashOfMaps, iter, kconfig, kfunc,
   ksyscall, LWT, lwtIn, lwtOut, lwtSeg6local, lwtXmit, lpmTrie, netfilter, NF, percpuArray, perfEvent, perfEvents, programArray, queue, register, ringbuf, SK, skLookup, skMsg, sockmap, sockOps, socketFilter, socketStorage, stackTraces, syscall, taskStorage, TC, tcIngress, tpBtf, uprobe, usdt, userRingbuf, XDP, xdp, zero,
-  type be16, type be32, type bytes, type HashMap, type char, type s32, type s64, type spinLock, type timer, u32, type u64, type u8,
+  type be16, type be32, type bytes, type Dynptr, type HashMap, type char, type s32, type s64, type spinLock, type timer, u32, type u64, type u8,
 } from 'libbpf-node/kernel'
 
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
@@ -79,6 +79,10 @@ export const onPacket = tcIngress((packet) => {
   const sk = bpf.skLookupTcp(tuple, -1, 0)
   if (sk) { out = sk.src_port; bpf.skRelease(sk) }
   packet.mark = 5
+  const whole = packet.dynptr()
+  const eth = whole.slice<Ethernet>(0)
+  if (eth) out = eth.type
+  if (whole.size() > 14 && !whole.isRdonly()) finish(whole.clone())
   const copy = packet.load<Ethernet>(packet.len - 14)
   if (copy) packet.store(0, copy)
   const own = packet.sk
@@ -93,7 +97,8 @@ export const e = skLookup((ctx) => { const sk = sockets.get(0); if (!sk) return 
 export const f = skMsg((msg) => sockets.redirect(0, true))
 export const g = sockOps((ctx) => { if (ctx.op === 4) sockets.add(1); return 1 })
 export const h = socketFilter((packet) => { const e = packet.load<Ethernet>(0); return e ? 14 : 0 })
-export const i = netfilter((ctx) => NF.ACCEPT)
+function finish(part: Dynptr): void { if (part.adjust(14, part.size()) === 0) part.write<u8>(1, 4) }
+export const i = netfilter((ctx) => { const ip = ctx.dynptr().read<Ipv4>(0); return ip && ip.ttl === 0 ? NF.DROP : NF.ACCEPT })
 export const j = perfEvent((ctx) => { out = ctx.sample_period; return 0 })
 export const k = iter('task', (ctx) => { const task = ctx.task; if (!task) return 0; ctx.print(\`\${task.pid} \${task.comm}\`); return 0 })
 export const l = iter<u32, u64>('bpf_map_elem', (ctx) => { const key = ctx.key; if (!key) return 0; out = key.value; return 0 })

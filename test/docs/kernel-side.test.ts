@@ -1,6 +1,6 @@
 // Compiles and runs the listings of docs/kernel-side.md.
 import { execFileSync, spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
@@ -12,7 +12,7 @@ import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, ownStruct, xdp, patient, replaced, structs] = codeBlocks(
+const [exec, main, atRunTime, anyLength, ownStruct, xdp, patient, replaced, structs] = codeBlocks(
   readPage('docs/kernel-side.md'),
   'ts',
 )
@@ -21,6 +21,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
   writeFileSync(join(folder, 'main.ts'), main!)
   writeFileSync(join(folder, 'count.ts'), atRunTime!)
+  writeFileSync(join(folder, 'any-length.bpf.ts'), anyLength!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
   writeFileSync(join(folder, 'replaced.bpf.ts'), replaced!)
@@ -66,6 +67,20 @@ describe('docs/kernel-side.md', () => {
       .program('filter')
       .run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
     expect(action).toBe('XDP_DROP')
+  })
+
+  requiresKernel('5.19', 'sends records of any length', async () => {
+    using opened = BpfObject.open(compile(anyLength!).object)
+    opened.loadSync()
+    using ring = opened.ringBuffer<{ pid: number; file: string }>('started', 'Started')
+    opened.attach()
+    const files: string[] = []
+    ring.on(({ file }) => files.push(file))
+    const long = join(folder, 'a'.repeat(100))
+    copyFileSync('/bin/true', long)
+    execFileSync(long)
+    execFileSync('/bin/true')
+    await until('both have started', () => files.includes(long) && files.includes('/bin/true'))
   })
 
   requiresKernel('5.14', 'reads a member that has had two names', async () => {

@@ -7,6 +7,7 @@ import { nearest } from '../nearest.js'
 import { helperNotYet, inC } from '../not-yet.js'
 import { packetChanged } from '../packets.js'
 import type { ast } from '../syntax.js'
+import { textAddress } from '../text.js'
 import { sizeOf, type Type } from '../types.js'
 import {
   type ContextValue,
@@ -17,6 +18,7 @@ import {
   type Value,
 } from '../values.js'
 import { expectAllowed } from './allowed.js'
+import { dynptrFromMem } from './dynptr.js'
 import { callNames, camelCase, instead, type Parameter, type Signature, signatureOf } from './signature.js'
 
 /** Structs that the kernel shows to programs, and that are others behind. */
@@ -68,6 +70,7 @@ export function callHelper(
   expectNoLock(compiler, node, scope)
   const own = Object.hasOwn(checksumFunctions, name) ? checksumFunctions[name] : undefined
   if (own !== undefined) return own(compiler, node, scope)
+  if (name === 'dynptrFromMem') return dynptrFromMem(compiler, node, scope)
   const signature = signatureOf(name)
   if (signature === undefined)
     compiler.source.fail(
@@ -212,6 +215,8 @@ function argumentOf(
     case 'address': {
       const value = compiler.expression(node, scope)
       if (value.kind === 'kernel pointer' || value.kind === 'pointer') return { reg: value.reg }
+      if (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
+        return { reg: textAddress(compiler, value, node) }
       if (value.kind === 'kernel place' && isAggregate(compiler, value.path.typeId))
         return { reg: compiler.kernelAddress(value) }
       return { reg: compiler.inReg(compiler.numeric(node, scope)) }

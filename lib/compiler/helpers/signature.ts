@@ -149,5 +149,12 @@ export const instead: Readonly<Record<string, string>> = {
   inodeStorageDelete: 'Write storage.delete(inode).',
   cgrpStorageDelete: 'Write storage.delete(cgroup).',
   userRingbufDrain: 'Write ring.drain((record) => { ... }).',
-  spinLock: 'Write bpf.lock(value.lock).',
+  ringbufReserveDynptr: 'Write ring.reserveDynptr(size).',
+  ringbufSubmitDynptr: 'Write ring.submit(record).',
+  ringbufDiscardDynptr: 'Write ring.discard(record).',
+  dynptrRead: 'Write dynptr.read<T>(offset), or dynptr.read(offset, into, length).',
+  dynptrWrite: 'Write dynptr.write(offset, value, length).',
+  dynptrData: 'Write dynptr.data<T>(offset).',
+  spinLock: 'Write value.lock.acquire().',
+  spinUnlock: 'Write value.lock.release().',
 }

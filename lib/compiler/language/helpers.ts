@@ -1,5 +1,6 @@
 // Written by scripts/kernel-words.mjs. Do not edit: the words are in scripts/helper-docs.mjs.
 import type { Socket, TcpSocket } from './contexts.js'
+import type { Dynptr } from './dynptrs.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
 import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
@@ -172,8 +173,6 @@ export interface Helpers {
   msgPopData(start: u32, len: u32, flags: u64): s64
   /** (Linux 5.0) */
   rcPointerRel(relX: s32, relY: s32): s64
-  /** (Linux 5.1) */
-  spinUnlock(lock: Memory): s64
   /** All members of a socket, or null if it has only the common ones. (Linux 5.1) */
   skFullsock(sk: Kernel | object): Socket | null
   /** The TCP state of a socket, or null if it is not TCP. (Linux 5.1) */
@@ -210,8 +209,12 @@ export interface Helpers {
   probeReadKernel<T>(address: number): T
   /** Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
   probeReadUserStr(address: number, length?: number): char<never>
+  /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
+  probeReadUserStr(into: Memory, size: number, address: number | Kernel | object): s64
   /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
   probeReadKernelStr(address: number, length?: number): char<never>
+  /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
+  probeReadKernelStr(into: Memory, size: number, address: number | Kernel | object): s64
   /** (Linux 5.6) */
   tcpSendAck(tp: Memory, rcvNxt: u32): s64
   /** Sends a signal to the running thread. (Linux 5.6) */
@@ -342,18 +345,8 @@ export interface Helpers {
   imaFileHash(file: Kernel | object, dst: Memory): s64
   /** (Linux 5.19) */
   skcToMptcpSock(sk: Kernel | object): Struct<'mptcp_sock'> | null
-  /** (Linux 5.19) */
-  dynptrFromMem(data: Memory, flags: u64, ptr: Memory): s64
-  /** (Linux 5.19) */
-  ringbufReserveDynptr(ringbuf: AnyMap, size: u32, flags: u64, ptr: Memory): s64
-  /** (Linux 5.19) */
-  ringbufSubmitDynptr(ptr: Memory, flags: u64): void
-  /** (Linux 5.19) */
-  ringbufDiscardDynptr(ptr: Memory, flags: u64): void
-  /** (Linux 5.19) */
-  dynptrRead(dst: Memory, src: Memory, offset: u64, flags: u64): s64
-  /** (Linux 5.19) */
-  dynptrWrite(dst: Memory, offset: u64, src: Memory, flags: u64): s64
+  /** A dynptr for something in the value of a map, or in a global variable. (Linux 5.19) */
+  dynptrFromMem(data: Memory): Dynptr
   /** (Linux 6.0, GPL) */
   tcpRawGenSyncookieIpv4(iph: Memory, th: Memory): s64
   /** (Linux 6.0, GPL) */

@@ -1,4 +1,5 @@
 import type { Socket } from './contexts.js'
+import type { Dynptr } from './dynptrs.js'
 import type { Elements, Kernel, s32, s64, u32 } from './types.js'
 import { word } from './word.js'
 
@@ -66,8 +67,13 @@ export interface RingBufferMap<T> extends AnyMap {
    * are of several types, say which: `reserve<Started>()`.
    */
   reserve<R extends T = T>(): R | null
-  submit(record: T): void
-  discard(record: T): void
+  /**
+   * Room for a record of so many bytes, which need not be a constant. It is null if the buffer is full, so compare it
+   * first. Like any other record it has to be submitted or discarded. (Linux 5.19)
+   */
+  reserveDynptr(size: number): Dynptr | null
+  submit(record: T | Dynptr): void
+  discard(record: T | Dynptr): void
   /** Reserves, fills and submits a record. Returns whether there was room for it. */
   emit<R extends T = T>(record: R): boolean
 }

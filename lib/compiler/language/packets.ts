@@ -1,4 +1,5 @@
 import type { ReuseportPacket, SkBuff, SocketMessage, XdpFrame } from './contexts.js'
+import type { Dynptr } from './dynptrs.js'
 import type { Ref } from './maps.js'
 import type { Memory, u32 } from './types.js'
 
@@ -27,20 +28,26 @@ export interface Copyable {
   store(offset: number, value: Memory): number
 }
 
+/** What the kernel gives a dynptr for. */
+export interface WithDynptr {
+  /** A dynptr for the packet, however many pieces of memory that stands in. (Linux 6.4) */
+  dynptr(): Dynptr
+}
+
 /** The packet of a netfilter program. */
-export interface Filtered {
+export interface Filtered extends WithDynptr {
   /** A copy of a struct in the packet, which begins with its IP header. It is null if the packet ends before the struct does. */
   load<T>(offset: number): Ref<T> | null
 }
 
 /** The packet that a program sees, with the members of its context. */
-export interface Packet extends Readable, Copyable, SkBuff {
+export interface Packet extends Readable, Copyable, WithDynptr, SkBuff {
   /** How many bytes can be read in place. */
   readonly length: u32
 }
 
 /** The frame that an XDP program sees. */
-export interface Frame extends Readable, Copyable, XdpFrame {
+export interface Frame extends Readable, Copyable, WithDynptr, XdpFrame {
   /** How many bytes can be read in place. */
   readonly length: u32
 }

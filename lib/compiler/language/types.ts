@@ -26,8 +26,11 @@ export type be32 = Sized<1 | 2 | 4>
 /** An integer of 64 bits in the network's byte order. */
 export type be64 = Sized<1 | 2 | 4 | 8>
 
-/** Text of at most `N` bytes with the zero byte at its end: C's `char[N]`. */
-export type char<N extends number> = string | { [index: number]: u8; readonly __length?: N }
+/**
+ * Text of at most `N` bytes with the zero byte at its end: C's `char[N]`. Without a length, as the last member of a
+ * record, it is as long as the record: C's `char[]`.
+ */
+export type char<N extends number = number> = string | { [index: number]: u8; readonly __length?: N }
 /** Text in the kernel's memory: C's `char[N]`. What does not fit where it is assigned is cut off. */
 export type KernelText<N extends number> =
   | string
@@ -40,8 +43,8 @@ type Numbered<T, N extends number, A extends T[] = []> = A['length'] extends N
     : Numbered<T, N, [...A, T]>
 /** What arrays have in common. */
 export type Elements<T, N extends number> = Numbered<T, N> & { [index: number]: T; readonly __length?: N }
-/** `N` bytes. */
-export type bytes<N extends number> = Elements<u8, N>
+/** `N` bytes. Without a length, as the last member of a record, as many as the record has: C's `unsigned char[]`. */
+export type bytes<N extends number = number> = Elements<u8, N>
 
 /** Something of the kernel's: a number, text, or a struct whose members can be read. */
 export type Kernel = number & { readonly __length: never; readonly __bytes?: never } & {

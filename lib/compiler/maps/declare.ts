@@ -2,7 +2,7 @@
 import type { Module, ModuleMap } from '../module.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
-import { integers, type StructType, type Type, u32, u64 } from '../types.js'
+import { endsOpen, integers, onlyRecords, type StructType, type Type, u32, u64 } from '../types.js'
 import { exampleOf, type MapKind, mapKinds } from './kinds.js'
 
 /** The options behind the size, and the bits of `map_flags` that they stand for. */
@@ -83,6 +83,9 @@ function typesOf(
   const [first, second] = (isUnion ? [only.types[0]!] : types).map((one) =>
     isOpen(one) ? undefined : module.type(one),
   )
+  for (const [i, type] of [first, second].entries())
+    if (parameters !== 'record' && type !== undefined && endsOpen(type))
+      source.fail(types[i]!, onlyRecords(type))
   const records = isUnion ? only.types.map((one) => module.type(one)) : first && [first]
   switch (parameters) {
     case 'key and value':

@@ -2,13 +2,14 @@
 import type { ExpressionCompiler } from '../expressions.js'
 import type { ModuleMap } from '../module.js'
 import type { ast } from '../syntax.js'
-import { bool, describe, type StructType, sizeOf, type Type } from '../types.js'
+import { bool, describe, type StructType, sizeOf, type Type, u32 } from '../types.js'
 import type { Owed, PlaceValue, Value } from '../values.js'
 import { drain } from './each.js'
 import { isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
 
 export const ringFunctions: MapFunctions = {
   reserve: { least: 0, call: reserve },
+  reserveDynptr: { least: 1, call: reserveDynptr },
   submit: { least: 1, call: giveBack },
   discard: { least: 1, call: giveBack },
   emit: { least: 1, call: emit },
@@ -31,6 +32,34 @@ function reserve({ compiler, map, node }: MapCall): Value {
   return { kind: 'pointer', reg, type, owed: owedTo(map.map), shared: false }
 }
 
+/** Room for a record of any length, or null. The kernel wants the dynptr back even if there is no room. */
+function reserveDynptr({ compiler, map, args, scope }: MapCall): Value {
+  const [bytes] = args
+  const size = compiler.inReg(compiler.convert(compiler.numeric(bytes!, scope), u32, bytes!, true))
+  const frame = compiler.newDynptr()
+  const [reg, there] = [compiler.newReg(), compiler.newLabel()]
+  const result = compiler.call('ringbuf_reserve_dynptr', [
+    mapArgument(map),
+    { reg: size },
+    { imm: 0 },
+    { frame },
+  ])
+  compiler.push({ op: 'const', d: reg, value: 1n })
+  compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: result, b: { imm: 0 }, to: there })
+  compiler.call('ringbuf_discard_dynptr', [{ frame }, { imm: 0 }])
+  if (map.map.countLost === true) countLoss(compiler, map.map)
+  compiler.push({ op: 'const', d: reg, value: 0n })
+  compiler.label(there)
+  return {
+    kind: 'dynptr',
+    frame,
+    of: 'record',
+    reg,
+    nullable: true,
+    owed: owedTo(map.map, 'reserveDynptr(size)'),
+  }
+}
+
 /** Adds one to the map next to a ring buffer, which user space reads as its losses. */
 export function countLoss(
   compiler: ExpressionCompiler,
@@ -46,15 +75,15 @@ export function countLoss(
   compiler.label(end)
 }
 
-function owedTo(map: ModuleMap): Owed {
+function owedTo(map: ModuleMap, reserve = 'reserve()'): Owed {
   const { name } = map
   return {
     what: 'record',
     still: 'reserved',
     map,
     how: (record) =>
-      `Call ${name}.submit(${record}) or ${name}.discard(${record}) first, or use ${name}.emit({ ... }).`,
-    withName: `const record = ${name}.reserve()`,
+      `Call ${name}.submit(${record}) or ${name}.discard(${record}) first${reserve === 'reserve()' ? `, or use ${name}.emit({ ... })` : ''}.`,
+    withName: `const record = ${name}.${reserve}`,
   }
 }
 
@@ -160,13 +189,20 @@ function emitToPerf(call: MapCall): Value {
   return isZero(compiler, result)
 }
 
+type Finish = 'submit' | 'discard'
+
 /** Submits a record, or discards it. */
 function giveBack({ compiler, map: { map }, name, args, scope }: MapCall): Value {
   const node = args[0]!
   const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
   const value = variable?.value
-  if (node.type !== 'Identifier' || value?.kind !== 'pointer' || value.owed?.map === undefined) {
-    return compiler.source.fail(node, `${name} needs a record from ${map.name}.reserve()`)
+  const isRecord = value?.kind === 'pointer' || value?.kind === 'dynptr'
+  if (node.type !== 'Identifier' || !isRecord || value.owed?.map === undefined) {
+    return compiler.source.fail(
+      node,
+      `${name} needs a record from ${map.name}.reserve()`,
+      value?.kind === 'dynptr' ? `A dynptr is one if it is from ${map.name}.reserveDynptr(size).` : undefined,
+    )
   }
   if (value.owed.map.name !== map.name)
     return compiler.source.fail(node, `'${node.name}' was reserved in '${value.owed.map.name}'`)
@@ -179,8 +215,9 @@ function giveBack({ compiler, map: { map }, name, args, scope }: MapCall): Value
       `Compare it first: if (!${node.name}) ${compiler.leaving}.`,
     )
   }
-  const helper = name === 'submit' ? 'ringbuf_submit' : 'ringbuf_discard'
-  compiler.call(helper, [{ reg: value.reg }, { imm: 0 }])
+  if (value.kind === 'dynptr')
+    compiler.call(`ringbuf_${name as Finish}_dynptr`, [{ frame: value.frame }, { imm: 0 }])
+  else compiler.call(`ringbuf_${name as Finish}`, [{ reg: value.reg }, { imm: 0 }])
   scope.set(node.name, { ...variable!, state: 'given back' })
   return { kind: 'void' }
 }

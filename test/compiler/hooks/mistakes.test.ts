@@ -87,10 +87,6 @@ describe('a mistake in a hook', () => {
       'arenas are not supported yet | Write this program in C; objects of both languages can be linked.',
     ],
     [
-      'export let a = data<u64>(0)\nexport const p = xdp((packet) => { bpf.dynptrFromMem(a, 0); return XDP.PASS })',
-      'dynptrs are not supported yet | Write this program in C; objects of both languages can be linked.',
-    ],
-    [
       'export const p = xdp((packet) => { kfunc.bpf_rbtree_first(1); return XDP.PASS })',
       'objects that a program allocates are not supported yet | Write this program in C; objects of both languages can be linked.',
     ],
