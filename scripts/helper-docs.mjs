@@ -35,7 +35,8 @@ export const documentation = {
   xdpAdjustHead:
     'Moves the start of the packet: a negative number makes room in front. Read the packet again afterwards.',
   probeReadStr: 'Reads text from memory. Prefer `probeReadKernelStr` and `probeReadUserStr`.',
-  getSocketCookie: 'A number that only this socket has while the machine runs.',
+  getSocketCookie:
+    'A number that only this socket has while the machine runs. Programs of tpBtf, fentry, lsm and iter name the socket (Linux 5.12).',
   getSocketUid: 'The user that owns the socket of the packet.',
   setsockopt: 'Sets an option of the socket.',
   skbAdjustRoom: 'Makes room between the headers and the payload, or removes it.',
@@ -120,6 +121,7 @@ const intoMemory = (name) =>
 
 export const prototypes = {
   dynptrFromMem: '(data: Memory): Dynptr',
+  getSocketCookie: '(sk?: Kernel | object): u64',
   getCurrentComm: '(): char<16>',
   getCurrentTask: "(): Struct<'task_struct'>",
   probeRead: '<T>(address: number): T',

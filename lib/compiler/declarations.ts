@@ -26,6 +26,8 @@ const kindOf: Readonly<Record<string, HookKind>> = {
   tracepoint: 'TracepointRecords',
   fentry: 'KernelFunctions',
   fexit: 'KernelFunctions',
+  fsession: 'KernelFunctions',
+  fsessionSleepable: 'KernelFunctions',
   fmodRet: 'KernelFunctions',
   kprobe: 'KernelFunctions',
   kretprobe: 'KernelFunctions',

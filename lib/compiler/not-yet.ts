@@ -16,8 +16,6 @@ export function kfuncNotYet(name: string): string | undefined {
 }
 
 const words: Readonly<Record<string, string>> = {
-  fsession: 'sessions of fentry and fexit',
-  fsessionSleepable: 'sessions of fentry and fexit',
   arena: 'arenas',
 }
 

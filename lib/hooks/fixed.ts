@@ -51,6 +51,10 @@ const network: readonly Row[] = [
   ['sk_skb/stream_parser', '__sk_buff', '4.14'],
   ['sk_skb/stream_verdict', '__sk_buff', '4.14'],
   ['flow_dissector', '__sk_buff', '4.20'],
+  ['lwt_in', '__sk_buff', '4.10'],
+  ['lwt_out', '__sk_buff', '4.10'],
+  ['lwt_xmit', '__sk_buff', '4.10'],
+  ['lwt_seg6local', '__sk_buff', '4.18'],
   ['netfilter', 'bpf_nf_ctx', '6.4'],
 ]
 

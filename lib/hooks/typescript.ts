@@ -39,6 +39,10 @@ const words: Readonly<Record<string, string>> = {
   sk_reuseport: 'skReuseport',
   sk_msg: 'skMsg',
   flow_dissector: 'flowDissector',
+  lwt_in: 'lwtIn',
+  lwt_out: 'lwtOut',
+  lwt_xmit: 'lwtXmit',
+  lwt_seg6local: 'lwtSeg6local',
   netfilter: 'netfilter',
 }
 
@@ -54,6 +58,10 @@ const verdicts: Readonly<Record<string, string>> = {
   skMsg: 'SK.PASS',
   skSkbVerdict: 'SK.PASS',
   netfilter: 'NF.ACCEPT',
+  lwtIn: 'LWT.OK',
+  lwtOut: 'LWT.OK',
+  lwtXmit: 'LWT.OK',
+  lwtSeg6local: 'LWT.OK',
   skReuseport: 'SK.PASS',
   skSkbParser: 'ctx.len',
   socketFilter: 'ctx.len',
@@ -102,7 +110,6 @@ function programFor(hook: Hook, target: Target): { text: string; uses: string[] 
 function wordOf(section: string, kind: string): string | undefined {
   const known = words[section] ?? words[kind]
   if (known !== undefined || kind !== 'cgroup') return known
-  if (section.endsWith('_unix') && section !== 'cgroup/connect_unix') return undefined
   return section.replace(/[/_](\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 

@@ -101,7 +101,9 @@ export function contextKind(section: string): ContextKind {
   const name = section.replace(/^\?/, '')
   if (/^xdp(?:[./_]|$)/.test(name)) return 'xdp'
   if (isTc(name) || /^(?:socket|cgroup_skb|cgroup\/skb|sk_skb|lwt_|flow_dissector)/.test(name)) return 'skb'
-  return /^(?:raw_tp|raw_tracepoint|tp_btf|fentry|fexit|fmod_ret|lsm)/.test(name) ? 'arguments' : 'bytes'
+  return /^(?:raw_tp|raw_tracepoint|tp_btf|fentry|fexit|fsession|fmod_ret|lsm)/.test(name)
+    ? 'arguments'
+    : 'bytes'
 }
 
 const isTc = (section: string): boolean => /^(?:tc|classifier|action|tcx|netkit)(?:\/|$)/.test(section)

@@ -177,7 +177,8 @@ function argumentsOf(
 /** Programs that see kernel objects name the socket, where others have their context for it. */
 function takesContext({ program }: ExpressionCompiler, { name }: Signature): boolean {
   return (
-    name !== 'get_socket_cookie' || !/^(tpBtf|f(entry|exit|modRet)|lsm|lsmCgroup|iter)$/.test(program.hook)
+    name !== 'get_socket_cookie' ||
+    !/^(tpBtf|f(entry|exit|session|modRet)|lsm|iter)(Sleepable|Cgroup)?$/.test(program.hook)
   )
 }
 
@@ -223,6 +224,9 @@ function argumentOf(
     }
     case 'kernel':
       return kernelArgument(compiler, parameter, node, scope)
+    case 'context':
+      // Only get_socket_cookie names it, in programs that see the kernel's sockets.
+      return kernelArgument(compiler, { name: 'sk', record: 'sock' }, node, scope)
     case 'function':
       return compiler.source.fail(node, 'this helper calls a function, which programs cannot name yet')
     default:

@@ -73,6 +73,8 @@ export const hooks: Readonly<Record<string, Hook>> = {
   tracepoint: at('tp', 'tracepoint record', '4.7'),
   fentry: at('fentry', 'function arguments', '5.5'),
   fexit: at('fexit', 'function arguments and result', '5.5'),
+  fsession: at('fsession', 'function arguments and result', '7.0'),
+  fsessionSleepable: at('fsession.s', 'function arguments and result', '7.0'),
   fmodRet: at('fmod_ret', 'function arguments and result', '5.7'),
   fmodRetSleepable: at('fmod_ret.s', 'function arguments and result', '5.10'),
   fentrySleepable: at('fentry.s', 'function arguments', '5.10'),

@@ -79,6 +79,8 @@ const byHook: Readonly<Record<string, Returns>> = {
   fexit: nothing,
   fentrySleepable: nothing,
   fexitSleepable: nothing,
+  fsession: nothing,
+  fsessionSleepable: nothing,
   iter: numbers([0, 1], '1 asks for the same element again.'),
   iterSleepable: numbers([0, 1], '1 asks for the same element again.'),
   kprobeSession: session,

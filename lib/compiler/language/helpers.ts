@@ -89,8 +89,8 @@ export interface Helpers {
   xdpAdjustHead(delta: s32): s64
   /** Reads text from memory. Prefer `probeReadKernelStr` and `probeReadUserStr`. (Linux 4.11, GPL) */
   probeReadStr(dst: Memory, unsafePtr: number | Kernel | object): s64
-  /** A number that only this socket has while the machine runs. (Linux 4.12) */
-  getSocketCookie(): u64
+  /** A number that only this socket has while the machine runs. Programs of tpBtf, fentry, lsm and iter name the socket (Linux 5.12). (Linux 4.12) */
+  getSocketCookie(sk?: Kernel | object): u64
   /** The user that owns the socket of the packet. (Linux 4.12) */
   getSocketUid(): u32
   /** (Linux 4.13) */

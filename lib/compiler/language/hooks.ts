@@ -139,6 +139,14 @@ export const tpBtf: AtTracepoint = word('tpBtf')
 export const fentry: AtEntry = word('fentry')
 /** Runs when a function of the kernel returns. Its result follows the arguments. (Linux 5.5, arm64 6.4) */
 export const fexit: AtExit = word('fexit')
+/**
+ * Runs when a function of the kernel is called, and again when it returns: `kfunc.bpf_session_is_return()` says which of
+ * both, and `kfunc.bpf_session_cookie()` is a number that the program keeps in between. The result follows the arguments,
+ * and is 0 at the call. (Linux 7.0)
+ */
+export const fsession: AtExit = word('fsession')
+/** The same as `fsession`, in a program that may sleep. (Linux 7.0) */
+export const fsessionSleepable: AtExit = word('fsessionSleepable')
 /** Runs in front of a function of the kernel that allows it, and may refuse the call with a negative errno. (Linux 5.7) */
 export const fmodRet: AtReturn<KernelFunctions> = word('fmodRet')
 /** The same as `fmodRet`, in a program that may sleep. (Linux 5.10) */

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { getuid } from 'node:process'
 import { BpfObject } from 'libbpf-node'
 import { CompileError, compile } from 'libbpf-node/kernel'
@@ -55,6 +57,23 @@ describe('helpers', () => {
       expect(check(out as bigint), String(out)).toBe(true)
     })
   }
+})
+
+describe('getSocketCookie', () => {
+  requiresKernel('5.12', 'names the socket in programs that see those of the kernel', async () => {
+    const { object } = compile(`
+      export let cookie = data<u64>(0)
+      export const p = tpBtf('inet_sock_set_state', (sk) => { cookie = bpf.getSocketCookie(sk); return 0 })
+      export const license = 'GPL'`)
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    opened.attach()
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    expect((opened.data as { cookie: bigint }).cookie).toBeGreaterThan(0n)
+    server.close()
+    await once(server, 'close')
+  })
 })
 
 /** A socket that is found and not given back. */

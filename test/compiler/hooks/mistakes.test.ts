@@ -116,6 +116,10 @@ describe('a mistake in a hook', () => {
     ],
     ['export const p = kprobe(`vfs_read`, (file) => 0)', 'compiled'],
     [
+      "export const p = fexitSleepable('inet_bind', (socket) => { const sk = socket.sk; bpf.getSocketCookie(sk); return 0 })",
+      'compiled',
+    ],
+    [
       "type Kind = 'a' | 'b'\ninterface Odd { a: Kind }\nexport const p = syscall(() => 0)",
       'this is not a type of the kernel side | Values with names are an enum: enum Kind { Open, Close }.',
     ],
@@ -243,6 +247,10 @@ describe('a mistake in a hook', () => {
     [
       "export const p = fexit('vfs_read', (file) => 1)",
       'fexit programs return 0, and this is 1 | The kernel takes no answer from this program.',
+    ],
+    [
+      "export const p = fsession('vfs_read', (file) => 1)",
+      'fsession programs return 0, and this is 1 | The kernel takes no answer from this program.',
     ],
     [
       "export const p = iter('task', (ctx) => 2)",

@@ -54,6 +54,32 @@ const programs = {
       result = u64(value)
       return 0
     })`,
+  fsession: `
+    export let called = data<u64>(0)
+    export let returned = data<u64>(0)
+    export let result = data<s32>(0)
+    export let kept = data<u64>(0)
+    export const both = fsession('bpf_fentry_test1', (a, value) => {
+      const cookie = kfunc.bpf_session_cookie()
+      if (!cookie) return 0
+      if (kfunc.bpf_session_is_return()) {
+        returned += 1
+        result = value
+        kept = cookie.value
+        return 0
+      }
+      called += 1
+      cookie.value = u64(a) + 40
+      return 0
+    })`,
+  fsessionSleepable: `
+    export let runs = data<u64>(0)
+    export let read = data<u64>(7)
+    export const both = fsessionSleepable('bpf_fentry_test1', (a, value) => {
+      read = bpf.copyFromUser<u64>(0)
+      runs += 1
+      return 0
+    })`,
   lsmSleepable: `
     export let opened = data<u64>(0)
     export let read = data<u64>(7)
@@ -110,6 +136,24 @@ describe('hooks of programs that stand in the way of the kernel', () => {
       expect(dataOf(object).asked).toBeGreaterThanOrEqual(2n)
     },
     '6.0',
+  )
+})
+
+describe('fsession', () => {
+  requiresFeature(
+    'trampolines',
+    'is one program for the call and the return',
+    () => {
+      using object = load(programs.fsession)
+      object.attach()
+      object.program('both').testRunSync()
+      expect(object.data).toMatchObject({ called: 1n, returned: 1n, result: 2, kept: 41n })
+      using sleeping = load(programs.fsessionSleepable)
+      sleeping.attach()
+      sleeping.program('both').testRunSync()
+      expect(sleeping.data).toMatchObject({ runs: 2n, read: 0n })
+    },
+    '7.0',
   )
 })
 
