@@ -112,13 +112,13 @@ export const documentation = {
   ktimeGetTaiNs: "Nanoseconds of the atomic clock's time.",
 }
 
-/** Prototypes that do not follow from the one in C. */
 /** The other way to read text. */
 const intoMemory = (name) =>
   `
   /** The same, into memory of your own that has \`size\` bytes. Returns the length with its zero byte, or a negative error. */
   ${name}(into: Memory, size: number, address: number | Kernel | object): s64`
 
+/** Prototypes that do not follow from the one in C. */
 export const prototypes = {
   dynptrFromMem: '(data: Memory): Dynptr',
   getSocketCookie: '(sk?: Kernel | object): u64',
