@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstring>
 #include <optional>
 
@@ -26,6 +27,10 @@ namespace {
 
 // The kernel may have no room for what is to be sent, or the interface may be down.
 constexpr uint64_t kMostRetryMs = 64;
+// How often a watched socket is asked whether it has failed.
+constexpr uint64_t kLookMs = 250;
+// How much of a turn of the event loop may be spent on packets.
+constexpr std::chrono::milliseconds kTurn(10);
 
 }  // namespace
 
@@ -35,7 +40,8 @@ Xsk::Xsk(Environment& environment, std::shared_ptr<Umem> umem, BatchMemory batch
       env_(environment.env),
       umem_(std::move(umem)),
       batch_(batch),
-      retry_(*this) {}
+      retry_(*this),
+      look_(*this) {}
 
 int Xsk::Open(const XskOptions& options, napi_value batch, napi_value on_ready, const char** operation) {
   *operation = "socket";
@@ -86,7 +92,8 @@ int Xsk::Open(const XskOptions& options, napi_value batch, napi_value on_ready, 
   if (poll_ == nullptr) return -errno;
   timer_ = LoopHandle::Timer(environment_, this);
   retry_timer_ = LoopHandle::Timer(environment_, &retry_);
-  for (LoopHandle* handle : {poll_, timer_, retry_timer_}) handle->Ref(false);
+  look_timer_ = LoopHandle::Timer(environment_, &look_);
+  for (LoopHandle* handle : {poll_, timer_, retry_timer_, look_timer_}) handle->Ref(false);
   environment_.loop_owners.insert(this);
   // Weak, so that a socket that nobody uses can be collected.
   napi_create_reference(env_, on_ready, 0, &on_ready_);
@@ -133,15 +140,19 @@ void Xsk::Refill() {
   if (wants_wakeup) recvfrom(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
 }
 
+// Frames that were released may be missing in the fill ring. If all of them are held, nothing arrives.
+void Xsk::RefillAndPoll() {
+  if (busy_polls_) recvfrom(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+  Refill();
+}
+
 uint32_t Xsk::Receive() {
   if (!frames_in_batch_.empty()) Finish();
   if (!rx_.IsMapped()) return 0;
   auto most = static_cast<uint32_t>(batch_.count());
   uint32_t available = std::min(rx_.Available(most), most);
   if (available == 0) {
-    // Frames that were released may be missing in the fill ring. If all of them are held, nothing arrives.
-    if (busy_polls_) recvfrom(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
-    Refill();
+    RefillAndPoll();
     available = std::min(rx_.Available(most), most);
   }
   // A packet of several fragments is not divided between two batches.
@@ -262,34 +273,70 @@ int Xsk::Kick() {
   return error;
 }
 
-int Xsk::Watch(uint32_t interval_ms) {
+int Xsk::Watch(uint32_t interval_ms, bool delivers) {
   Stop();
+  watches_ = true;
+  delivers_ = delivers;
   interval_ms_ = interval_ms;
   Refill();
+  // It keeps its time if an iteration stops waiting at each packet.
+  if (!look_timer_->IsActive()) look_timer_->Start(kLookMs);
   return interval_ms > 0 ? timer_->Start(interval_ms) : poll_->Start();
 }
 
 void Xsk::Stop() {
-  interval_ms_ = 0;
+  watches_ = false;
   if (poll_ != nullptr) poll_->Stop();
   if (timer_ != nullptr) timer_->Stop();
 }
 
+// Little is left for JavaScript to do at each wake-up, because with an interval of 1 ms that is what costs.
 void Xsk::Woken(bool ended) {
   if (ended) poll_->Stop();
-  uint32_t interval_ms = interval_ms_;
   // The next look is due an interval after this one, however long the callback takes.
-  if (interval_ms > 0) timer_->Start(interval_ms);
+  if (interval_ms_ > 0) timer_->Start(interval_ms_);
   Napi::HandleScope scope(env_);
+  // Keeps the socket alive for as long as this function runs.
   napi_value on_ready = nullptr;
   if (napi_get_reference_value(env_, on_ready_, &on_ready) != napi_ok || on_ready == nullptr) return;
-  CallBack(env_, context_, on_ready_);
+  if (!delivers_) {
+    if (interval_ms_ > 0 && rx_.IsMapped() && rx_.Available(1) == 0) RefillAndPoll();
+    if (interval_ms_ == 0 || (rx_.IsMapped() && rx_.Available(1) > 0)) Tell(0);
+    return;
+  }
+  auto until = std::chrono::steady_clock::time_point::max();
+  while (uint32_t count = Receive()) {
+    Tell(static_cast<int32_t>(count));
+    // If there is more than fits the turn, the event loop tells again.
+    if (!watches_ || !delivers_ || count < batch_.count()) return;
+    auto now = std::chrono::steady_clock::now();
+    if (until == std::chrono::steady_clock::time_point::max()) until = now + kTurn;
+    if (now >= until) return;
+  }
+}
+
+void Xsk::LookForError() {
+  if (!watches_) return;
+  look_timer_->Start(kLookMs);
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
+  if (error == 0) return;
+  Napi::HandleScope scope(env_);
+  Tell(-error);
+}
+
+void Xsk::Tell(int32_t what) {
+  Napi::HandleScope scope(env_);
+  napi_value argument = ToJs(env_, what);
+  CallBack(env_, context_, on_ready_, 1, &argument);
 }
 
 void Xsk::Close() {
+  watches_ = false;
   environment_.loop_owners.erase(this);
   Account(env_, 0);
-  for (LoopHandle** handle : {&poll_, &timer_, &retry_timer_}) {
+  for (LoopHandle** handle : {&poll_, &timer_, &retry_timer_, &look_timer_}) {
     if (*handle != nullptr) (*handle)->Close();
     *handle = nullptr;
   }
@@ -450,10 +497,11 @@ napi_value Reap(napi_env env, napi_callback_info info) {
 }
 
 napi_value Watch(napi_env env, napi_callback_info info) {
-  Args args(env, info, 2);
+  Args args(env, info, 3);
   auto* socket = args.handle<Xsk>(0);
   uint32_t interval_ms = args.u32(1);
-  int error = args.ok() ? socket->Watch(interval_ms) : 0;
+  bool delivers = args.boolean(2);
+  int error = args.ok() ? socket->Watch(interval_ms, delivers) : 0;
   if (error < 0) Throw(env, "epoll_ctl", error);
   return nullptr;
 }
@@ -499,16 +547,6 @@ napi_value ZeroCopy(napi_env env, napi_callback_info info) {
   return read ? ToJs(env, (found.flags & XDP_OPTIONS_ZEROCOPY) != 0) : nullptr;
 }
 
-napi_value Error(napi_env env, napi_callback_info info) {
-  Args args(env, info, 1);
-  auto* socket = args.handle<Xsk>(0);
-  int error = 0;
-  socklen_t size = sizeof(error);
-  if (!args.ok()) return nullptr;
-  if (getsockopt(socket->fd(), SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
-  return ToJs(env, int32_t{error});
-}
-
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* socket = args.closable<Xsk>(0);
@@ -533,7 +571,6 @@ void DefineXsk(napi_env env, napi_value exports) {
              {"xskStop", Stop},
              {"xskStatistics", Statistics},
              {"xskZeroCopy", ZeroCopy},
-             {"xskError", Error},
              {"xskClose", Close},
          });
 }

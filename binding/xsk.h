@@ -78,7 +78,8 @@ class Xsk : public Handle, public LoopOwner {
   // Gives the kernel frames to receive into.
   void Refill();
 
-  int Watch(uint32_t interval_ms);
+  // With `delivers`, native code receives before it calls JavaScript, which then only looks at the batch.
+  int Watch(uint32_t interval_ms, bool delivers);
   void Stop();
   void Woken(bool ended) final;
   void Close() final;
@@ -89,6 +90,13 @@ class Xsk : public Handle, public LoopOwner {
   uint32_t unsent() const { return tx_.IsMapped() ? tx_.Pending() : 0; }
 
  private:
+  // Nothing tells a socket that its interface was deleted.
+  struct Look final : LoopOwner {
+    explicit Look(Xsk& socket) : socket(socket) {}
+    void Woken(bool) override { socket.LookForError(); }
+    void Close() override {}
+    Xsk& socket;
+  };
   // Sends again what the kernel could not send at once.
   struct Retry final : LoopOwner {
     explicit Retry(Xsk& socket) : socket(socket) {}
@@ -101,6 +109,10 @@ class Xsk : public Handle, public LoopOwner {
   void SetBusyPoll(const XskOptions& options);
   bool SendReceived(size_t first, size_t count);
   int KickOnce();
+  void RefillAndPoll();
+  void LookForError();
+  // Calls JavaScript with the number of frames of a batch, 0 if there are packets, or a negative errno.
+  void Tell(int32_t what);
 
   Environment& environment_;
   napi_env env_;
@@ -123,7 +135,11 @@ class Xsk : public Handle, public LoopOwner {
   LoopHandle* poll_ = nullptr;
   LoopHandle* timer_ = nullptr;
   LoopHandle* retry_timer_ = nullptr;
+  LoopHandle* look_timer_ = nullptr;
   Retry retry_;
+  Look look_;
+  bool watches_ = false;
+  bool delivers_ = false;
   uint32_t interval_ms_ = 0;
   uint64_t retry_ms_ = 1;
 };

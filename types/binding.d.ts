@@ -885,7 +885,7 @@ export interface Binding {
     busyPollUs: number,
     busyPollBudget: number,
     batch: Uint8Array,
-    onReady: () => void,
+    onReady: (what: number) => void,
   ): XskHandle
   xskFd(socket: XskHandle): number
   /**
@@ -904,18 +904,19 @@ export interface Binding {
   /** Takes back frames that were sent. */
   xskReap(socket: XskHandle): void
   /**
-   * Makes the event loop call `onReady` for as long as there are packets, or every `intervalMs` milliseconds if that is
-   * not 0. Does not keep the process alive.
+   * Makes the event loop look for packets as soon as the kernel tells of some, or every `intervalMs` milliseconds if that
+   * is not 0. With `delivers`, it receives them like `xskReceive` and calls `onReady` with how many there are, and
+   * `onReady` has to call `xskFinish`. Otherwise it calls `onReady` with 0. Every 250 ms it reads SO_ERROR, and calls
+   * `onReady` with a negative errno if the socket has failed, such as -ENETDOWN for an interface that was deleted. Does
+   * not keep the process alive.
    */
-  xskWatch(socket: XskHandle, intervalMs: number): void
+  xskWatch(socket: XskHandle, intervalMs: number, delivers: boolean): void
   /** Undoes `xskWatch`. */
   xskStop(socket: XskHandle): void
   /** XDP_STATISTICS, and what native code has counted itself. */
   xskStatistics(socket: XskHandle): XskStatistics
   /** XDP_OPTIONS: whether the driver receives into the memory itself. */
   xskZeroCopy(socket: XskHandle): boolean
-  /** SO_ERROR: a positive errno if the socket has failed, such as ENETDOWN for an interface that was deleted. */
-  xskError(socket: XskHandle): number
   /** Can be called more than once, and from inside of `onReady`. Frames that the socket had become free. */
   xskClose(socket: XskHandle): void
 

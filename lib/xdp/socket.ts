@@ -1,4 +1,3 @@
-import { setInterval } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NativeError, XskHandle } from '../../types/binding.js'
 import { type Interface, interfaceIndex } from '../attach/interface.js'
@@ -13,7 +12,7 @@ import type { BpfMap } from '../maps/map.js'
 import { native } from '../native/binding.js'
 import { XdpBatch } from './batch.js'
 import type { XdpFilter, XdpTimestamps } from './filter.js'
-import { PacketIteration, type Reader, turnTime } from './iteration.js'
+import { PacketIteration, type Reader } from './iteration.js'
 import { notHeld, umems, XdpMemory, type XdpMemoryOptions } from './memory.js'
 import { expectTimestamps, XdpRedirect } from './redirect.js'
 import { whyNoSocket } from './refusal.js'
@@ -90,9 +89,6 @@ const bindFlags = { copy: 1 << 1, 'zero-copy': 1 << 2, needWakeup: 1 << 3, multi
 /** A queue stays busy for up to 25 ms after its socket was closed. */
 const whileBusy = { tries: 50, pause: 4 }
 
-/** Nothing tells a socket that its interface was deleted, so a reader asks, every so many milliseconds. */
-const lookMs = 250
-
 /**
  * An AF_XDP socket: receives the packets of one queue of an interface before the kernel's network stack sees them, and
  * sends packets past it. (Linux 5.4)
@@ -116,21 +112,20 @@ export class XdpSocket implements Disposable {
   readonly #batch: XdpBatch
   readonly #interval: number
   readonly #rxSize: number
-  readonly #onReady = (): void => {
-    const now = performance.now()
-    // An iteration stops waiting at each packet, and the timer with it.
-    if (now > this.#lookAt) this.#lookForError()
-    this.#reader?.wake()
+  readonly #onReady = (what: number): void => {
+    if (what > 0) this.#deliver(what)
+    else if (what === 0) this.#reader?.wake()
+    else this.#fail(-what)
   }
   #reader: Reader | undefined
+  /** The callback of `drain`, if that is the reader. */
+  #callback: ((batch: XdpBatch) => void) | undefined
   #waits = false
   #held = true
   #holdsProcess = false
   #inCallback = false
   #willFlush = false
   #closed = false
-  #look: NodeJS.Timeout | undefined
-  #lookAt = 0
 
   /**
    * Opens a socket. Waits for a queue whose last socket was just closed.
@@ -262,16 +257,13 @@ export class XdpSocket implements Disposable {
   drain(callback: (batch: XdpBatch) => void): this {
     if (typeof callback !== 'function') throw new TypeError('callback is not a function')
     this.#begin({
-      wake: () => {
-        const reader = this.#reader
-        const until = performance.now() + turnTime
-        // If there is more than fits the turn, the event loop tells again.
-        while (this.#reader === reader && this.#deliver(callback) && performance.now() < until);
-      },
+      // Native code receives first, and delivers batches.
+      wake: () => {},
       end: (error) => {
         if (error !== undefined) throwUncaught(error)
       },
     })
+    this.#callback = callback
     this.#watch(true)
     return this
   }
@@ -452,27 +444,24 @@ export class XdpSocket implements Disposable {
     }
   }
 
-  /** For the event loop. Returns whether there may be more. */
-  #deliver(callback: (batch: XdpBatch) => void): boolean {
+  /** For the event loop. */
+  #deliver(count: number): void {
     const batch = this.#batch
-    const count = this.#receive()
-    if (count === 0) return false
     batch.length = count
     this.#inCallback = true
     try {
-      callback(batch)
+      this.#callback?.(batch)
     } catch (error) {
       throwUncaught(error)
     }
     this.#inCallback = false
     batch.length = 0
-    if (this.#closed) return false
+    if (this.#closed) return
     try {
       native.xskFinish(this.#handle)
     } catch (error) {
       this.#end(this.#explain('send', error))
     }
-    return count === batch.offsets.length
   }
 
   #send(offset: number, length: number): boolean {
@@ -521,6 +510,7 @@ export class XdpSocket implements Disposable {
   #end(error?: BpfError): void {
     const reader = this.#reader
     this.#reader = undefined
+    this.#callback = undefined
     this.#watch(false)
     reader?.end(error)
   }
@@ -530,19 +520,15 @@ export class XdpSocket implements Disposable {
     this.#waits = on
     setInUse(this, on)
     this.#updateHold()
-    clearInterval(this.#look)
     if (on) {
-      this.#look = setInterval(() => this.#lookForError(), lookMs).unref()
-      this.#do('wait', () => native.xskWatch(this.#handle, this.#interval))
+      const delivers = this.#callback !== undefined
+      this.#do('wait', () => native.xskWatch(this.#handle, this.#interval, delivers))
     } else {
       native.xskStop(this.#handle)
     }
   }
 
-  #lookForError(): void {
-    this.#lookAt = performance.now() + lookMs
-    const errno = native.xskError(this.#handle)
-    if (errno === 0) return
+  #fail(errno: number): void {
     const code = errnoName(errno)
     const why = code === 'ENETDOWN' ? 'the interface was deleted' : 'the socket has failed'
     const target = String(this.interface)

@@ -71,10 +71,9 @@ describe('native functions of AF_XDP', () => {
       () => native.xskSend(socket, 0, 64),
       () => native.xskKick(socket),
       () => native.xskReap(socket),
-      () => native.xskWatch(socket, 1),
+      () => native.xskWatch(socket, 1, false),
       () => native.xskStop(socket),
       () => native.xskStatistics(socket),
-      () => native.xskError(socket),
       () => native.xskZeroCopy(socket),
     ])
       expect(thrownBy(call)).toMatchObject({ code: 'ERR_BPF_CLOSED' })
@@ -137,7 +136,6 @@ describe('native functions of AF_XDP', () => {
       'xskStop',
       'xskStatistics',
       'xskZeroCopy',
-      'xskError',
       'umemNew',
       'xskNew',
     ] as const
