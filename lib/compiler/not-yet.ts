@@ -16,6 +16,7 @@ export function kfuncNotYet(name: string): string | undefined {
 }
 
 const words: Readonly<Record<string, string>> = {
+  lircMode2: 'programs for infrared receivers',
   arena: 'arenas',
 }
 

@@ -13,7 +13,7 @@ const bpffs = useBpffs()
 
 const text = `import {
   array, arrayOfMaps, bloomFilter, bpf, cgroupConnect4, cgroupEgress, cgroupGetsockopt, cgroupSysctl, cpumap, data, devmap, flowDissector, hash, hashOfMaps, iter, kconfig, kfunc,
-  ksyscall, LWT, lwtIn, lwtOut, lwtSeg6local, lwtXmit, lpmTrie, netfilter, NF, percpuArray, perfEvent, perfEvents, programArray, queue, register, ringbuf, SK, skLookup, skMsg, sockmap, sockOps, socketFilter, socketStorage, stackTraces, syscall, taskStorage, TC, tcIngress, tpBtf, uprobe, usdt, userRingbuf, XDP, xdp, zero,
+  ksyscall, LWT, lwtIn, lwtOut, lwtSeg6local, lwtXmit, lpmTrie, netfilter, NF, percpuArray, perfEvent, perfEvents, programArray, queue, register, ringbuf, SK, skLookup, skMsg, sockmap, sockOps, socketFilter, socketStorage, stackTraces, syscall, taskStorage, TC, tcIngress, tpBtf, uprobe, usdt, userRingbuf, XDP, xdp, xdpFragsCpumap, xdpFragsDevmap, zero,
   type be16, type be32, type bytes, type Dynptr, type HashMap, type char, type s32, type s64, type spinLock, type timer, u32, type u64, type u8,
 } from 'libbpf-node/kernel'
 
@@ -108,6 +108,8 @@ export const o = usdt((number: s64, text) => { const s: char<16> = bpf.probeRead
 export const p = ksyscall('openat', (folder: s32, path) => 0)
 export const q = syscall(() => { const task = kfunc.bpf_task_from_pid(1); if (!task) return 1; out = task.pid; kfunc.bpf_task_release(task); return 0 })
 export const r = flowDissector((packet) => { packet.flow_keys.nhoff = 14; return 0 })
+export const z = xdpFragsDevmap((packet) => packet.ingress_ifindex === 1 ? XDP.DROP : XDP.PASS)
+export const aa = xdpFragsCpumap((packet) => XDP.PASS)
 export const v = lwtIn((packet) => packet.length > 100 ? LWT.REROUTE : LWT.OK)
 export const w = lwtOut((packet) => LWT.DROP)
 export const x = lwtXmit((packet) => { const h = packet.read<Ipv4>(0); if (h) h.ttl = 1; return LWT.REDIRECT })

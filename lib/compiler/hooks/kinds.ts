@@ -114,6 +114,8 @@ export const hooks: Readonly<Record<string, Hook>> = {
   xdpFrags: packets('xdp.frags', 'xdp_md', '5.18'),
   xdpDevmap: packets('xdp/devmap', 'xdp_md', '5.8'),
   xdpCpumap: packets('xdp/cpumap', 'xdp_md', '5.9'),
+  xdpFragsDevmap: packets('xdp.frags/devmap', 'xdp_md', '5.18'),
+  xdpFragsCpumap: packets('xdp.frags/cpumap', 'xdp_md', '5.18'),
   tcIngress: packets('tcx/ingress', '__sk_buff', '4.1'),
   tcEgress: packets('tcx/egress', '__sk_buff', '4.1'),
   tc: packets('tc', '__sk_buff', '4.1'),

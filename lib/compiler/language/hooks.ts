@@ -228,6 +228,10 @@ export const xdpFrags: On<Frame, XdpAction> = word('xdpFrags')
 export const xdpDevmap: On<Frame, XdpAction> = word('xdpDevmap')
 /** Runs on frames that were redirected by a cpumap. (Linux 5.9) */
 export const xdpCpumap: On<Frame, XdpAction> = word('xdpCpumap')
+/** The same as `xdpDevmap`, for frames that stand in several pieces of memory, too. (Linux 5.18) */
+export const xdpFragsDevmap: On<Frame, XdpAction> = word('xdpFragsDevmap')
+/** The same as `xdpCpumap`, for frames that stand in several pieces of memory, too. (Linux 5.18) */
+export const xdpFragsCpumap: On<Frame, XdpAction> = word('xdpFragsCpumap')
 /** Runs on packets that come to an interface, and returns what becomes of them: `TC.PASS`. (Linux 6.6) */
 export const tcIngress: On<Packet, TcAction> = word('tcIngress')
 /** Runs on packets that leave through an interface. (Linux 6.6) */
