@@ -10,6 +10,7 @@ import { expectKnown } from './infer.js'
 import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
 import { isLog, log } from './log.js'
+import { kptrMethods } from './maps/kptrs.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
 import type { FunctionNode } from './module.js'
@@ -238,6 +239,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       return packetDynptr(this, object, node)
     if (object.kind === 'context' && object.packet) return packetMethods(this, object, name, node, scope)
     if (object.kind === 'context' && hasDynptr(object)) return filterMethods(this, object, name, node, scope)
+    if (object.kind === 'place' && object.type.kind === 'kptr')
+      return kptrMethods(this, object, object.type, name, node, scope)
     if (object.kind === 'place' && isOpaque(object.type))
       return opaqueMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object, name, node, scope)

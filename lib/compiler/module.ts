@@ -5,6 +5,7 @@ import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
 import { checkImport, checkWords } from './imports.js'
 import { declareMap } from './maps/declare.js'
 import { mapKinds } from './maps/kinds.js'
+import { kptrReleases, onlyValues } from './maps/kptr-types.js'
 import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { notInKernel } from './not-in-kernel.js'
@@ -16,8 +17,10 @@ import {
   describe,
   type Enumeration,
   endsOpen,
+  hasKptr,
   type IntType,
   integers,
+  kptrTo,
   onlyRecords,
   type StructType,
   s32,
@@ -283,6 +286,7 @@ export class Module {
     if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
     const own = this.type(type)
     if (endsOpen(own)) this.source.fail(type, onlyRecords(own))
+    if (hasKptr(own)) this.source.fail(type, onlyValues)
     const bits = own.kind === 'int' ? own.size * 8 : 64
     // -1 is also a way to write the largest number.
     if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1)))
@@ -440,6 +444,7 @@ export class Module {
     if (Object.hasOwn(integers, name)) return integers[name]!
     if (Object.hasOwn(opaqueTypes, name)) return opaqueTypes[name]!
     const given = node.typeParameters?.params ?? []
+    if (name === 'kptr') return this.#kptr(given, node)
     if (name === 'char' || name === 'bytes') {
       const length = this.#length(given[0], node)
       return name === 'char' ? { kind: 'chars', length } : { kind: 'array', of: integers.u8!, length }
@@ -449,6 +454,8 @@ export class Module {
         this.source.fail(node, 'an array has a type and a length', 'Write array<u32, 4>.')
       const of = this.type(given[0]!)
       if (endsOpen(of)) this.source.fail(given[0]!, onlyRecords(of))
+      if (hasKptr(of))
+        this.source.fail(given[0]!, 'a kptr cannot be in an array', 'Write members, or take a map.')
       return { kind: 'array', of, length: this.#length(given[1], node) }
     }
     const enumeration = this.enums.get(name)
@@ -481,6 +488,25 @@ export class Module {
         ]),
       )
     )
+  }
+
+  /** `kptr<kernel.task_struct>` */
+  #kptr([given]: readonly ast.TSType[], node: ast.TSTypeReference): Type {
+    const text = given && this.source.text.slice(given.start!, given.end!)
+    const record = /^kernel\.(\w+)$/.exec(text ?? '')?.[1]
+    if (record === undefined)
+      this.source.fail(
+        given ?? node,
+        "a kptr has the type of one of the kernel's structs",
+        'Write kptr<kernel.task_struct>.',
+      )
+    if (!Object.hasOwn(kptrReleases, record))
+      this.source.fail(
+        given!,
+        `maps cannot keep a ${text}`,
+        `They can keep these: ${Object.keys(kptrReleases).join(', ')}.`,
+      )
+    return kptrTo(record)
   }
 
   #length(node: ast.TSType | undefined, outer: ast.Node): number {

@@ -2,12 +2,6 @@
 
 const [objects, iterators] = ['objects that a program allocates', 'iterators of the kernel']
 
-/** By the names of helpers, as programs call them. */
-export function helperNotYet(name: string): string | undefined {
-  if (name === 'kptrXchg') return "pointers to the kernel's structs in maps (kptrs)"
-  return undefined
-}
-
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {
   if (/^bpf_(obj|percpu_obj|rbtree|list|refcount)_/.test(name)) return objects

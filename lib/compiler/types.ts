@@ -47,8 +47,24 @@ export interface StructType {
   readonly align: number
 }
 
+/** A reference to one of the kernel's structs, which a map keeps. */
+export interface KptrType {
+  readonly kind: 'kptr'
+  readonly name: string
+  /** The kernel's struct. */
+  readonly record: string
+  readonly size: 8
+}
+
+export const kptrTo = (record: string): KptrType => ({
+  kind: 'kptr',
+  name: `kptr<kernel.${record}>`,
+  record,
+  size: 8,
+})
+
 /** A type that values in memory can have. */
-export type Type = IntType | CharsType | ArrayType | StructType
+export type Type = IntType | CharsType | ArrayType | StructType | KptrType
 
 const integer = (name: string, size: IntType['size'], signed: boolean, bigEndian = false): IntType => ({
   kind: 'int',
@@ -158,6 +174,9 @@ export function cTypeOf(type: Type): c.CType {
       return c.array(c.char, type.length)
     case 'array':
       return c.array(cTypeOf(type.of), type.length)
+    case 'kptr':
+      // The kernel looks for its own struct of this name.
+      return c.pointer(c.typeTag('kptr', c.struct(type.record, {})))
     case 'struct': {
       const known = records.get(type)
       if (known !== undefined) return known
@@ -201,4 +220,10 @@ export const onlyRecords = (type: Type): string =>
 export function endsOpen(type: Type): boolean {
   const last = type.kind === 'struct' ? type.members.at(-1)?.type : undefined
   return (last?.kind === 'array' || last?.kind === 'chars') && last.length === 0
+}
+
+/** Whether a type is a kptr, or has one in it. */
+export function hasKptr(type: Type): boolean {
+  if (type.kind === 'struct') return type.members.some((member) => hasKptr(member.type))
+  return type.kind === 'array' ? hasKptr(type.of) : type.kind === 'kptr'
 }

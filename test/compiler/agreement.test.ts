@@ -10,16 +10,18 @@ const folder = useFolder()
 
 const head = `import {
   array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, log2, lsm, rawTp, ringbuf, rodata, range, sizeof,
-  structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type u16, type s64,
+  structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type kernel, type kptr, type u16, type s64,
 } from 'libbpf-node/kernel'
 interface Event { pid: u32; comm: char<16> }
 interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }
 interface Open { pid: u32; text: bytes }
+interface Kept { task: kptr<kernel.task_struct> }
 interface Ended { code: s32; after: u64 }
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
 export const events = ringbuf<Event>(65536)
 export const two = ringbuf<Event | Ended>(65536)
 export const open = ringbuf<Open>(4096)
+export const kept = hash<u32, Kept>(4)
 export const counts = hash<u32, u64>(16)
 export const last = hash<u32, Event>(16)
 export const slots = array<u64>(4)
@@ -93,6 +95,9 @@ const right: Record<string, string> = {
   'a thread by its number': inTracepoint(
     'const t = kfunc.bpf_task_from_pid(1)\nif (!t) return 0\nconst pid = t.pid\nkfunc.bpf_task_release(t)\nreturn pid',
   ),
+  'a thread that a map keeps': inTracepoint(
+    'const k = kept.get(1)\nif (!k) return 0\nconst t = k.task.xchg(null)\nif (!t) return 0\nconst pid = t.pid\nconst old = k.task.xchg(t)\nif (old) kfunc.bpf_task_release(old)\nconst now = k.task.get()\nreturn now ? now.tgid : pid',
+  ),
   'a socket that was found': inClassifier(
     'const sk = bpf.skLookupTcp(zero<Tuple>(), -1, 0)\nif (!sk) return TC.PASS\nconst f = sk.family\nbpf.skRelease(sk)\nreturn f === 2 ? TC.PASS : TC.DROP',
   ),
@@ -143,6 +148,12 @@ const wrong: Record<string, string> = {
     'const e = open.reserveDynptr(8)\ne.write<u32>(0, 5)\nreturn 0',
   ),
   'a function that dynptrs do not have': inTracepoint('bpf.dynptrFromMem(name).clear()\nreturn 0'),
+  'a number where a map keeps a thread': inTracepoint(
+    'const k = kept.get(1)\nif (!k) return 0\nconst t = k.task.xchg(5)\nif (t) kfunc.bpf_task_release(t)\nreturn 0',
+  ),
+  'a kept thread that may be null': inTracepoint(
+    'const k = kept.get(1)\nif (!k) return 0\nreturn k.task.get().tgid',
+  ),
   'a packet that may end': inPacket('return packet.read<Ethernet>(0).type === 0x800 ? XDP.DROP : XDP.PASS'),
   'a member of a record that does not exist': inTracepoint("events.emit({ pit: 1, comm: 'a' })\nreturn 0"),
   'a member of a record that is missing': inTracepoint('events.emit({ pid: 1 })\nreturn 0'),

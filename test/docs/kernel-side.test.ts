@@ -7,12 +7,12 @@ import { compile } from 'libbpf-node/kernel'
 import { Emulator, ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gen, libbpfNode, run, tsc, useFolder } from '../codegen/helper.js'
-import { requiresKernel } from '../helpers/kernel.js'
+import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, anyLength, ownStruct, xdp, patient, replaced, structs] = codeBlocks(
+const [exec, main, atRunTime, kept, anyLength, ownStruct, xdp, patient, replaced, structs] = codeBlocks(
   readPage('docs/kernel-side.md'),
   'ts',
 )
@@ -21,13 +21,16 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
   writeFileSync(join(folder, 'main.ts'), main!)
   writeFileSync(join(folder, 'count.ts'), atRunTime!)
+  // What it calls came with Linux 6.2.
+  const withKept = kernelIs('6.2') ? ['kept.bpf.ts'] : []
+  for (const name of withKept) writeFileSync(join(folder, name), kept!)
   writeFileSync(join(folder, 'any-length.bpf.ts'), anyLength!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
   writeFileSync(join(folder, 'replaced.bpf.ts'), replaced!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
   await gen(join(folder, 'exec.bpf.ts'))
-  expect(await libbpfNode(['types', 'exec.bpf.ts'], folder)).toMatchObject({ status: 0 })
+  expect(await libbpfNode(['types', 'exec.bpf.ts', ...withKept], folder)).toMatchObject({ status: 0 })
   // Elements by a variable index, and variables of an object that has no generated class.
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
   expect(await tsc(folder, options)).toBe('')
@@ -67,6 +70,23 @@ describe('docs/kernel-side.md', () => {
       .program('filter')
       .run({ packet: packet(ethernet(), ipv4(), udp(), 'text') })
     expect(action).toBe('XDP_DROP')
+  })
+
+  requiresKernel('6.2', 'keeps a task in a map', () => {
+    using opened = BpfObject.open(compile(kept!).object)
+    opened.loadSync()
+    const run = (name: string) => {
+      const context = { pid: process.pid, started: 0n }
+      const program = opened.program(name)
+      const bytes = new Uint8Array(16)
+      new DataView(bytes.buffer).setUint32(0, context.pid, true)
+      const result = program.testRunSync({ context: bytes })
+      return { retval: result.retval, started: new DataView(result.context!.buffer).getBigUint64(8, true) }
+    }
+    expect(run('unwatch').retval).toBe(1)
+    expect([run('watch').retval, run('watch').retval]).toEqual([0, 0])
+    const { retval, started } = run('unwatch')
+    expect([retval, started > 0n, run('unwatch').retval]).toEqual([0, true, 1])
   })
 
   requiresKernel('5.19', 'sends records of any length', async () => {

@@ -4,7 +4,6 @@ import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument } from '../ir.js'
 import { expectNoLock } from '../maps/opaque.js'
 import { nearest } from '../nearest.js'
-import { helperNotYet, inC } from '../not-yet.js'
 import { packetChanged } from '../packets.js'
 import type { ast } from '../syntax.js'
 import { textAddress } from '../text.js'
@@ -78,8 +77,6 @@ export function callHelper(
       `there is no helper '${name}'`,
       helperNamed(name) ?? nearest(name, callNames()),
     )
-  const missing = helperNotYet(name)
-  if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
   expectAllowed(compiler, signature.number, property, `bpf.${name}`)
   if (/^probeRead(User|Kernel)$/.test(name) && node.arguments.length < 2 && !node.typeParameters) {
     compiler.source.fail(

@@ -155,6 +155,7 @@ export const instead: Readonly<Record<string, string>> = {
   dynptrRead: 'Write dynptr.read<T>(offset), or dynptr.read(offset, into, length).',
   dynptrWrite: 'Write dynptr.write(offset, value, length).',
   dynptrData: 'Write dynptr.data<T>(offset).',
+  kptrXchg: 'Write value.member.xchg(reference).',
   spinLock: 'Write value.lock.acquire().',
   spinUnlock: 'Write value.lock.release().',
 }

@@ -174,6 +174,20 @@ export interface spinLock {
   release(): void
 }
 
+/**
+ * A reference to one of the kernel's structs in the value of a map, such as `kptr<kernel.task_struct>`. The map keeps it
+ * until a program takes it out; user space sees 0. (Linux 6.2)
+ */
+export interface kptr<T> {
+  /**
+   * Puts in a reference that the program holds, which belongs to the map then, or null. Returns what was there before, or
+   * null: that has to be given back, or put in elsewhere (`bpf_kptr_xchg`).
+   */
+  xchg(reference: T | null): T | null
+  /** What is there, which stays, or null. A program that does not sleep can pass it to `kfunc.bpf_task_acquire` and the like. */
+  get(): T | null
+}
+
 type Maker<M> = (maxEntries: number, options?: MapOptions) => M
 type HashMaker = <K, V>(maxEntries: number, options?: MapOptions) => HashMap<K, V>
 type PerCpuMaker = <K, V>(maxEntries: number, options?: MapOptions) => PerCpuMap<K, V>

@@ -2,8 +2,9 @@
 import type { Module, ModuleMap } from '../module.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
-import { endsOpen, integers, onlyRecords, type StructType, type Type, u32, u64 } from '../types.js'
+import { endsOpen, hasKptr, integers, onlyRecords, type StructType, type Type, u32, u64 } from '../types.js'
 import { exampleOf, type MapKind, mapKinds } from './kinds.js'
+import { onlyValues } from './kptr-types.js'
 
 /** The options behind the size, and the bits of `map_flags` that they stand for. */
 const flagOptions: Readonly<Record<string, number>> = {
@@ -86,6 +87,11 @@ function typesOf(
   for (const [i, type] of [first, second].entries())
     if (parameters !== 'record' && type !== undefined && endsOpen(type))
       source.fail(types[i]!, onlyRecords(type))
+  const keeps = /^(elements|storage)/.test(family) && kind !== 'lpmTrie'
+  for (const [i, type] of [first, second].entries()) {
+    const isValue = parameters === 'key and value' ? i === 1 : parameters !== 'record' && parameters !== 'key'
+    if (type !== undefined && hasKptr(type) && !(keeps && isValue)) source.fail(types[i] ?? call, onlyValues)
+  }
   const records = isUnion ? only.types.map((one) => module.type(one)) : first && [first]
   switch (parameters) {
     case 'key and value':

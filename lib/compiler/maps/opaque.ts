@@ -1,4 +1,4 @@
-// Members of map values that only the kernel changes: timers and spin locks.
+// Members of map values that only the kernel changes: timers and spin locks. Kptrs are in kptrs.ts.
 import type { ExpressionCompiler } from '../expressions.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
@@ -13,7 +13,8 @@ export const opaqueTypes: Readonly<Record<string, StructType>> = {
 }
 
 /** Whether programs give such a member no value. */
-export const isOpaque = (type: Type): boolean => Object.values(opaqueTypes).includes(type as StructType)
+export const isOpaque = (type: Type): boolean =>
+  type.kind === 'kptr' || Object.values(opaqueTypes).includes(type as StructType)
 
 /** CLOCK_MONOTONIC */
 const monotonic = 1

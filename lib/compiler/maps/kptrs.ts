@@ -1,0 +1,101 @@
+// Members of map values that hold a reference to one of the kernel's structs.
+import type { ExpressionCompiler } from '../expressions.js'
+import { maySleep } from '../hooks/kinds.js'
+import type { Argument, Reg } from '../ir.js'
+import { nearest } from '../nearest.js'
+import type { ast } from '../syntax.js'
+import { type KptrType, u64 } from '../types.js'
+import type { KernelPointerValue, Owed, PlaceValue, Scope, Value } from '../values.js'
+import { kptrReleases } from './kptr-types.js'
+import { expectNoLock } from './opaque.js'
+
+/** Structs that stay for a while after they were taken out of a map: programs that do not sleep may use them. */
+const underRcu = new Set(['task_struct', 'cgroup', 'bpf_cpumask', 'bpf_crypto_ctx'])
+
+const names = ['xchg', 'get']
+
+export function kptrMethods(
+  compiler: ExpressionCompiler,
+  place: PlaceValue,
+  { record: kptr }: KptrType,
+  name: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  const { object, property } = node.callee as ast.MemberExpression
+  const { source } = compiler
+  if (!names.includes(name))
+    return source.fail(
+      property,
+      `a kptr has no function '${name}'`,
+      nearest(name, names) ?? `It has ${names.join(' and ')}.`,
+    )
+  if (place.origin === undefined)
+    return source.fail(object, 'a kptr has to be in the value of a map', 'Get it from the map: map.get(key).')
+  const record = compiler.kernel.recordFor(kptr)
+  if (record === undefined) return source.fail(object, `this kernel has no struct '${kptr}'`)
+  expectNoLock(compiler, node, scope)
+  const [given, ...more] = node.arguments as ast.Expression[]
+  if (name === 'get') {
+    if (given !== undefined) return source.fail(given, 'get has no arguments')
+    const reg = load(compiler, place)
+    const trusted = underRcu.has(kptr) && !maySleep(compiler.program)
+    return { kind: 'kernel pointer', reg, record, trusted, nullable: true }
+  }
+  if (given === undefined || more.length > 0)
+    return source.fail(
+      node,
+      'xchg has one argument',
+      `Write ${compiler.text(object)}.xchg(null) to take it out.`,
+    )
+  const put = given.type === 'NullLiteral' ? { imm: 0 } : handedOver(compiler, kptr, given, scope)
+  const reg = compiler.call('kptr_xchg', [compiler.address(place), put])
+  return {
+    kind: 'kernel pointer',
+    reg,
+    record,
+    trusted: true,
+    nullable: true,
+    owed: owedTo(kptrReleases[kptr]!, compiler.text(object)),
+  }
+}
+
+/** What stands in the map, which keeps it. */
+function load(compiler: ExpressionCompiler, { base, offset }: PlaceValue): Reg {
+  const d = compiler.newReg()
+  compiler.push({ op: 'load', d, base, offset, size: u64.size })
+  return d
+}
+
+/** A reference that the map keeps from now on. */
+function handedOver(
+  compiler: ExpressionCompiler,
+  kptr: string,
+  node: ast.Expression,
+  scope: Scope,
+): Argument {
+  const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
+  const value = variable?.value.kind === 'kernel pointer' ? variable.value : undefined
+  const isOwn = value !== undefined && value.record.name === kptr && isHeld(value)
+  if (node.type !== 'Identifier' || variable === undefined || !isOwn)
+    return compiler.source.fail(
+      node,
+      `xchg puts in a reference to a struct ${kptr} that the program holds, or null`,
+      kptr === 'task_struct'
+        ? 'Get one first, and compare it: const task = kfunc.bpf_task_from_pid(pid).'
+        : `Those are given back with kfunc.${kptrReleases[kptr]}.`,
+    )
+  compiler.expectPresent(node, scope)
+  scope.set(node.name, { ...variable, state: 'given back' })
+  return { reg: value.reg }
+}
+
+const isHeld = ({ owed }: KernelPointerValue): boolean => owed?.release !== undefined
+
+const owedTo = (release: string, text: string): Owed => ({
+  what: 'reference',
+  still: 'held',
+  release,
+  how: (reference) => `Call kfunc.${release}(${reference}) first.`,
+  withName: `const reference = ${text}.xchg(...)`,
+})
