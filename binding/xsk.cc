@@ -13,6 +13,9 @@
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD (1 << 0)
 #endif
+#ifndef XDP_TX_METADATA
+#define XDP_TX_METADATA (1 << 1)
+#endif
 #ifndef SO_BUSY_POLL
 #define SO_BUSY_POLL 46
 #endif
@@ -187,7 +190,7 @@ bool Xsk::SendReceived(size_t first, size_t count) {
 }
 
 // All fragments of a packet are sent, or none.
-bool Xsk::Send(const Fragment* fragments, size_t count) {
+bool Xsk::Send(const Fragment* fragments, size_t count, uint32_t flags) {
   if (!tx_.IsMapped()) return false;
   if (tx_.Room(static_cast<uint32_t>(count)) < count) {
     Kick();
@@ -198,8 +201,10 @@ bool Xsk::Send(const Fragment* fragments, size_t count) {
     desc.addr = fragments[i].offset;
     desc.len = fragments[i].length;
     desc.options = i + 1 < count ? XDP_PKT_CONTD : 0;
+    if (i == 0 && (flags & kHasMetadata) != 0) desc.options |= XDP_TX_METADATA;
     auto frame = static_cast<uint32_t>(umem_->FrameAt(fragments[i].offset));
-    umem_->Move(frame, FrameState::kSending, queue_->id());
+    bool is_stamped = i == 0 && (flags & kIsStamped) != 0;
+    umem_->Move(frame, is_stamped ? FrameState::kStamped : FrameState::kSending, queue_->id());
   }
   return true;
 }
@@ -249,6 +254,11 @@ int Xsk::KickOnce() {
     int error = ErrnoOf(static_cast<int>(sendto(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0)));
     if (error == -EBUSY) dropped_by_device_++;
     if (error == -EBUSY || error == -EINTR) continue;
+    // JavaScript has overwritten the metadata. The kernel would refuse the packet again and again.
+    if (error == -EINVAL && tx_.Pending() > 0 && (tx_.Oldest().options & XDP_TX_METADATA) != 0) {
+      tx_.Oldest().options &= ~static_cast<uint32_t>(XDP_TX_METADATA);
+      continue;
+    }
     if (error != 0 && error != -EAGAIN) return error;
     if (tx_.Pending() == before) return 0;
   }
@@ -357,7 +367,7 @@ void Xsk::Close() {
   if (tx_.IsMapped() && queue_ != nullptr) {
     for (uint32_t left = std::min(tx_.Pending(), tx_.size()); left > 0; left--) {
       uint64_t frame = umem_->FrameAt(tx_.TakeBack().addr);
-      if (frame < umem_->frames() && umem_->StateOf(static_cast<uint32_t>(frame)) == FrameState::kSending)
+      if (frame < umem_->frames() && IsOnItsWay(umem_->StateOf(static_cast<uint32_t>(frame))))
         umem_->Free(static_cast<uint32_t>(frame));
     }
   }
@@ -451,17 +461,21 @@ std::optional<bool> AreHeld(Args& args, Umem& umem, const Fragment* fragments, s
   return args.ok() ? std::optional<bool>(held) : std::nullopt;
 }
 
-napi_value SendFragments(napi_env env, Args& args, Xsk* socket, const Fragment* fragments, size_t count) {
+napi_value SendFragments(napi_env env, Args& args, Xsk* socket, const Fragment* fragments, size_t count,
+                         uint32_t flags = 0) {
   std::optional<bool> held = AreHeld(args, socket->umem(), fragments, count);
   if (!held.has_value()) return nullptr;
-  return *held ? ToJs(env, socket->Send(fragments, count)) : Undefined(env);
+  return *held ? ToJs(env, socket->Send(fragments, count, flags)) : Undefined(env);
 }
 
 napi_value Send(napi_env env, napi_callback_info info) {
-  Args args(env, info, 3);
+  Args args(env, info, 4);
   auto* socket = args.handle<Xsk>(0);
   Fragment fragment = {args.u32(1), args.u32(2)};
-  return args.ok() ? SendFragments(env, args, socket, &fragment, 1) : nullptr;
+  auto flags = static_cast<uint32_t>(args.integer(3, 0, Xsk::kHasMetadata | Xsk::kIsStamped));
+  if (args.ok() && flags != 0 && socket->umem().tx_metadata() == 0)
+    args.Reject(3, "is for memory with room for metadata");
+  return args.ok() ? SendFragments(env, args, socket, &fragment, 1, flags) : nullptr;
 }
 
 napi_value SendParts(napi_env env, napi_callback_info info) {

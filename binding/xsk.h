@@ -70,8 +70,12 @@ class Xsk : public Handle, public LoopOwner {
   // Carries out what JavaScript has decided about the frames of the batch. Returns a negative errno if the
   // kernel refuses to send.
   int Finish();
+  // What xskSend is told about a packet: there is metadata in front of it, and the kernel writes there when
+  // it was sent.
+  static constexpr uint32_t kHasMetadata = 1;
+  static constexpr uint32_t kIsStamped = 2;
   // Puts a packet into the tx ring, of frames that are held. False if there is no room.
-  bool Send(const Fragment* fragments, size_t count);
+  bool Send(const Fragment* fragments, size_t count, uint32_t flags = 0);
   // Makes the kernel send what is in the tx ring. Returns a negative errno if it refuses.
   int Kick();
   void Reap() { queue_->Reap(); }

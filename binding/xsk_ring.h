@@ -59,7 +59,9 @@ class XskRing {
   void Publish() { __atomic_store_n(producer_, mine_, __ATOMIC_RELEASE); }
   // How many entries the kernel has not taken yet.
   uint32_t Pending() const { return mine_ - __atomic_load_n(consumer_, __ATOMIC_ACQUIRE); }
-  // The oldest of these; each call takes it away, after the socket has been closed.
+  // The oldest of these, which the kernel reads again if it refused it.
+  Entry& Oldest() { return entries_[__atomic_load_n(consumer_, __ATOMIC_ACQUIRE) & mask_]; }
+  // The same; each call takes it away, after the socket has been closed.
   Entry TakeBack() {
     uint32_t oldest = __atomic_load_n(consumer_, __ATOMIC_RELAXED);
     __atomic_store_n(consumer_, oldest + 1, __ATOMIC_RELAXED);

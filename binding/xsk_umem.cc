@@ -16,11 +16,12 @@ uint32_t ShiftOf(uint32_t frame_size) { return static_cast<uint32_t>(__builtin_c
 
 }  // namespace
 
-Umem::Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom)
+Umem::Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom, uint32_t flags)
     : memory_(memory),
       frames_(frames),
       shift_(ShiftOf(frame_size)),
       headroom_(headroom),
+      flags_(flags),
       states_(OwnedBytes::Zeroed(frames)),
       owners_(OwnedBytes::Zeroed(frames)),
       free_(OwnedBytes::Zeroed(frames * sizeof(uint32_t))) {
@@ -30,18 +31,24 @@ Umem::Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headr
 }
 
 int Umem::Register(int fd) const {
-  xdp_umem_reg reg;
-  Zero(reg);
+  // As it is since Linux 6.8. It always had this size, and the kernel reads as much as it knows.
+  struct {
+    uint64_t addr, len;
+    uint32_t chunk_size, headroom, flags, tx_metadata_len;
+  } reg = {};
+  static_assert(sizeof(reg) == sizeof(xdp_umem_reg));
   reg.addr = reinterpret_cast<uintptr_t>(memory_);
   reg.len = uint64_t{frames_} << shift_;
   reg.chunk_size = frame_size();
   reg.headroom = headroom_;
+  reg.flags = flags_;
+  reg.tx_metadata_len = tx_metadata();
   return ErrnoOf(setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)));
 }
 
 bool Umem::IsWithin(uint64_t offset, uint64_t length, uint32_t frame) const {
   uint64_t start = OffsetOf(frame);
-  return length > 0 && offset >= start && offset <= start + frame_size() &&
+  return length > 0 && offset >= start + tx_metadata() && offset <= start + frame_size() &&
          length <= start + frame_size() - offset;
 }
 
@@ -78,7 +85,7 @@ void Umem::Forget(const XskQueue& queue, std::pair<int, uint32_t> key) {
   queues_.erase(key);
   for (uint32_t frame = 0; frame < frames_; frame++) {
     FrameState state = StateOf(frame);
-    bool was_there = state == FrameState::kReceiving || state == FrameState::kSending;
+    bool was_there = state == FrameState::kReceiving || IsOnItsWay(state);
     if (was_there && OwnerOf(frame) == queue.id()) Free(frame);
   }
 }
@@ -112,8 +119,7 @@ uint32_t XskQueue::Reap() {
   uint32_t count = completion_.Available();
   for (uint32_t i = 0; i < count; i++) {
     uint64_t frame = umem_.FrameAt(completion_.Peek(i));
-    if (frame < umem_.frames() && umem_.StateOf(static_cast<uint32_t>(frame)) == FrameState::kSending)
-      umem_.Free(static_cast<uint32_t>(frame));
+    if (frame < umem_.frames()) umem_.Returned(static_cast<uint32_t>(frame));
   }
   if (count > 0) completion_.Consume(count);
   return count;
@@ -134,13 +140,16 @@ napi_value New(napi_env env, napi_callback_info info) {
   Bytes memory = SharedBytes(env, args, 0);
   uint32_t frame_size = args.u32(1);
   uint32_t headroom = args.u32(2);
+  auto flags = static_cast<uint32_t>(args.integer(3, 0, UINT8_MAX));
+  if (args.ok() && (flags & ~(Umem::kTxSwCsum | Umem::kTxMetadataLen)) != 0)
+    args.Reject(3, "has unknown flags");
   if (args.ok() && (frame_size < 1024 || frame_size > 65536 || (frame_size & (frame_size - 1)) != 0))
     args.Reject(1, "is not a power of two from 1024 to 65536");
   if (args.ok() && (memory.size < frame_size || memory.size % frame_size != 0 || memory.size > UINT32_MAX))
     args.Reject(0, "does not have room for a whole number of frames, or is longer than 4 GiB");
   if (!args.ok()) return nullptr;
   auto umem = std::make_shared<Umem>(memory.data, static_cast<uint32_t>(memory.size / frame_size), frame_size,
-                                     headroom);
+                                     headroom, flags);
   if (umem->failed()) {
     args.Reject(0, "needs more memory than there is");
     return nullptr;
@@ -156,7 +165,16 @@ napi_value Take(napi_env env, napi_callback_info info) {
   if (umem.free_frames() == 0) return Undefined(env);
   uint32_t frame = umem.Take();
   umem.Move(frame, FrameState::kHeld);
-  return ToJs(env, static_cast<uint32_t>(umem.OffsetOf(frame)));
+  return ToJs(env, static_cast<uint32_t>(umem.OffsetOf(frame)) + umem.tx_metadata());
+}
+
+napi_value Sent(napi_env env, napi_callback_info info) {
+  Args args(env, info, 1);
+  auto* handle = args.handle<UmemHandle>(0);
+  if (!args.ok()) return nullptr;
+  std::optional<uint32_t> frame = handle->umem->TakeSent();
+  return frame.has_value() ? ToJs(env, static_cast<uint32_t>(handle->umem->OffsetOf(*frame)))
+                           : Undefined(env);
 }
 
 napi_value Release(napi_env env, napi_callback_info info) {
@@ -187,7 +205,7 @@ napi_value Counts(napi_env env, napi_callback_info info) {
   result["receiving"] = counts[1];
   result["inBatch"] = counts[2];
   result["held"] = counts[3];
-  result["sending"] = counts[4];
+  result["sending"] = counts[4] + counts[5] + counts[6];
   return result;
 }
 
@@ -200,6 +218,7 @@ void DefineXskUmem(napi_env env, napi_value exports) {
              {"umemNew", New},
              {"umemTake", Take},
              {"umemRelease", Release},
+             {"umemSent", Sent},
              {"umemCounts", Counts},
          });
 }

@@ -5,8 +5,10 @@
 #include <linux/if_xdp.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -27,8 +29,16 @@ enum class FrameState : uint8_t {
   kHeld,
   // In a tx ring, on its way, or in a completion ring.
   kSending,
+  // The same, and JavaScript wants to know when it was sent.
+  kStamped,
+  // Sent, and JavaScript has not asked yet when.
+  kSent,
 };
-constexpr size_t kFrameStates = 5;
+constexpr size_t kFrameStates = 7;
+
+inline bool IsOnItsWay(FrameState state) {
+  return state == FrameState::kSending || state == FrameState::kStamped;
+}
 
 class Umem;
 
@@ -59,8 +69,14 @@ class Umem {
  public:
   static constexpr size_t kMostQueues = 255;
 
-  // `frame_size` is a power of two. Ask failed() before anything else.
-  Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom);
+  // sizeof(struct xsk_tx_metadata), which is in front of each packet that is sent with metadata.
+  static constexpr uint32_t kTxMetadataSize = 24;
+  // XDP_UMEM_TX_SW_CSUM and XDP_UMEM_TX_METADATA_LEN, which old headers do not have.
+  static constexpr uint32_t kTxSwCsum = 1 << 1;
+  static constexpr uint32_t kTxMetadataLen = 1 << 2;
+
+  // `frame_size` is a power of two, `flags` are the two above. Ask failed() before anything else.
+  Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom, uint32_t flags);
   bool failed() const { return states_.failed() || owners_.failed() || free_.failed(); }
 
   // XDP_UMEM_REG, for a socket while no other one is open.
@@ -68,11 +84,13 @@ class Umem {
 
   uint32_t frame_size() const { return uint32_t{1} << shift_; }
   uint32_t frames() const { return frames_; }
+  // What has to be free in front of each packet that is sent; 0 without metadata.
+  uint32_t tx_metadata() const { return (flags_ & kTxMetadataLen) != 0 ? kTxMetadataSize : 0; }
   uint32_t free_frames() const { return free_count_; }
   uint64_t OffsetOf(uint32_t frame) const { return uint64_t{frame} << shift_; }
   // The frame that an offset is in; `frames()` or more if there is no such frame.
   uint64_t FrameAt(uint64_t offset) const { return offset >> shift_; }
-  // Whether there are such bytes in the frame.
+  // Whether there are such bytes in the frame, and the room in front of them.
   bool IsWithin(uint64_t offset, uint64_t length, uint32_t frame) const;
 
   FrameState StateOf(uint32_t frame) const { return static_cast<FrameState>(states_.data()[frame]); }
@@ -88,6 +106,22 @@ class Umem {
   // There must be a free frame.
   uint32_t Take() { return FreeList()[--free_count_]; }
 
+  // A frame that was in a tx ring comes back.
+  void Returned(uint32_t frame) {
+    if (StateOf(frame) == FrameState::kSending) Free(frame);
+    if (StateOf(frame) != FrameState::kStamped) return;
+    Move(frame, FrameState::kSent);
+    sent_.push_back(frame);
+  }
+  // The next frame of which JavaScript wants to know when it was sent. It is held from now on.
+  std::optional<uint32_t> TakeSent() {
+    if (sent_.empty()) return std::nullopt;
+    uint32_t frame = sent_.front();
+    sent_.pop_front();
+    Move(frame, FrameState::kHeld);
+    return frame;
+  }
+
   // The rings of a queue; null if they would be one too many.
   std::shared_ptr<XskQueue> QueueOf(int ifindex, uint32_t queue, bool* is_new);
   void Forget(const XskQueue& queue, std::pair<int, uint32_t> key);
@@ -101,10 +135,13 @@ class Umem {
   uint32_t frames_;
   uint32_t shift_;
   uint32_t headroom_;
+  uint32_t flags_;
   OwnedBytes states_;
   OwnedBytes owners_;
   OwnedBytes free_;
   uint32_t free_count_ = 0;
+  // Frames in the state kSent, so never more than there are.
+  std::deque<uint32_t> sent_;
   std::map<std::pair<int, uint32_t>, std::weak_ptr<XskQueue>> queues_;
 };
 

@@ -18,3 +18,4 @@ export { type OnPacketOptions, onPacket, type PacketHook } from './xdp/on-packet
 export type { OnXdpOptions, XdpPacketHook } from './xdp/on-xdp.js'
 export { type HasDescriptor, XdpRedirect, type XdpRedirectOptions } from './xdp/redirect.js'
 export { XdpSocket, type XdpSocketOptions, type XdpStatistics } from './xdp/socket.js'
+export type { XdpTxMetadata } from './xdp/tx-metadata.js'

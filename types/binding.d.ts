@@ -853,13 +853,17 @@ export interface Binding {
   umemPadding(memory: Uint8Array): number
   /**
    * Divides memory into frames of `frameSize` bytes, a power of two from 1024 to 65536. It must be in a
-   * SharedArrayBuffer, and is kept alive by the handle. Native code never reads or writes a frame.
+   * SharedArrayBuffer, and is kept alive by the handle. Native code never reads or writes a frame. `flags` are
+   * XDP_UMEM_TX_SW_CSUM (2) and XDP_UMEM_TX_METADATA_LEN (4), with which 24 bytes are free in front of each packet that
+   * is sent, for `struct xsk_tx_metadata`.
    */
-  umemNew(memory: Uint8Array, frameSize: number, headroom: number): UmemHandle
-  /** The offset of a free frame, which is held from now on; undefined if there is none. */
+  umemNew(memory: Uint8Array, frameSize: number, headroom: number, flags: number): UmemHandle
+  /** Where a packet may begin in a free frame, which is held from now on; undefined if there is none. */
   umemTake(umem: UmemHandle): number | undefined
   /** Frees the frame that the offset is in. False if it was not held. */
   umemRelease(umem: UmemHandle, offset: number): boolean
+  /** A frame that was sent with the flag 2 of `xskSend`, and is held from now on; undefined if there is none. */
+  umemSent(umem: UmemHandle): number | undefined
   /** How many frames are in each state. */
   umemCounts(umem: UmemHandle): FrameCounts
 
@@ -895,8 +899,11 @@ export interface Binding {
   xskReceive(socket: XskHandle): number
   /** Carries out the decisions of the batch. The first frame of a packet decides for all. */
   xskFinish(socket: XskHandle): void
-  /** Puts a held frame into the tx ring. False if that is full, undefined if the frame is not held. */
-  xskSend(socket: XskHandle, offset: number, length: number): boolean | undefined
+  /**
+   * Puts a held frame into the tx ring. False if that is full, undefined if the frame is not held. Flags: 1 if there is
+   * metadata in front of the packet, 2 if `umemSent` should tell of the frame when it was sent.
+   */
+  xskSend(socket: XskHandle, offset: number, length: number, flags: number): boolean | undefined
   /** The same for a packet in several frames: u32 numbers in the machine's byte order, 1 to 32 of each. */
   xskSendParts(socket: XskHandle, offsets: Uint8Array, lengths: Uint8Array): boolean | undefined
   /** Makes the kernel send what is in the tx ring, and takes back frames that were sent. */

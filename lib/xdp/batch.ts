@@ -1,6 +1,7 @@
 import { BpfError } from '../errors/errors.js'
 import { littleEndian } from '../machine/byte-order.js'
 import type { XdpMemory } from './memory.js'
+import { txMetadataSize } from './tx-metadata.js'
 
 const decisions = { drop: 0, send: 1, keep: 2 } as const
 const continues = 1
@@ -20,6 +21,7 @@ export class XdpBatch {
   /** How many bytes each frame has. Elements from {@link length} on mean nothing. */
   readonly lengths: Uint32Array
   readonly #frameSize: number
+  readonly #reserved: number
   readonly #decisions: Uint8Array
   readonly #flags: Uint8Array
   readonly #stamped: boolean
@@ -33,6 +35,7 @@ export class XdpBatch {
     this.view = memory.view
     this.bytes = memory.bytes
     this.#frameSize = memory.frameSize
+    this.#reserved = memory.txMetadata ? txMetadataSize : 0
     this.offsets = new Uint32Array(buffer, 0, most)
     this.lengths = new Uint32Array(buffer, 4 * most, most)
     this.#decisions = new Uint8Array(buffer, 8 * most, most)
@@ -67,11 +70,12 @@ export class XdpBatch {
       const from = offset ?? this.offsets[i]!
       const count = length ?? this.lengths[i]!
       const start = this.offsets[i]! - (this.offsets[i]! % this.#frameSize)
+      const first = start + this.#reserved
       if (!Number.isInteger(from) || !Number.isInteger(count))
         throw new TypeError('length or offset is not a whole number of bytes')
-      if (count < 1 || from < start || from + count > start + this.#frameSize)
+      if (count < 1 || from < first || from + count > start + this.#frameSize)
         throw new RangeError(
-          `${count} bytes from ${from} on are not in the frame from ${start} to ${start + this.#frameSize}`,
+          `${count} bytes from ${from} on are not in the frame from ${first} to ${start + this.#frameSize}`,
         )
       this.offsets[i] = from
       this.lengths[i] = count

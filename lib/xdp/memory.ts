@@ -3,6 +3,7 @@ import { attempt } from '../errors/attempt.js'
 import { BpfError } from '../errors/errors.js'
 import { native } from '../native/binding.js'
 import { registry } from '../native/handles.js'
+import { SentFrames } from './tx-metadata.js'
 
 export interface XdpMemoryOptions {
   /** How many frames there are; 4096 by default. */
@@ -13,6 +14,17 @@ export interface XdpMemoryOptions {
    * Bytes that are left free before each received packet, besides the 256 that XDP programs have there; 0 by default.
    */
   headroom?: number
+  /**
+   * Leaves room for metadata in front of each packet that is sent, see {@link XdpTxMetadata}. Packets that you send have
+   * 24 bytes less then: `take()` returns an offset behind that room. (Linux 6.11)
+   */
+  txMetadata?: boolean
+  /**
+   * Makes the kernel compute the checksums that you ask for, instead of the device, in copy mode. Without it, devices
+   * that only pass packets on within this machine, such as veth, may pass them on without a checksum. Costs CPU time.
+   * Turns `txMetadata` on.
+   */
+  txSwCsum?: boolean
 }
 
 /** Where frames are. */
@@ -35,6 +47,9 @@ const largestPage = 1 << 16
 /** XDP programs get this much room before a packet. */
 const programHeadroom = 256
 
+/** Flags of XDP_UMEM_REG. */
+const umemFlags = { txSwCsum: 1 << 1, txMetadata: 1 << 2 } as const
+
 export const umems = registry<UmemHandle>('memory is not an XdpMemory')
 
 /**
@@ -52,6 +67,10 @@ export class XdpMemory {
   readonly frames: number
   readonly frameSize: number
   readonly headroom: number
+  /** Whether there is room for metadata in front of packets that are sent. */
+  readonly txMetadata: boolean
+  /** @internal */
+  readonly sent: SentFrames
   readonly #handle: UmemHandle
 
   static {
@@ -61,7 +80,9 @@ export class XdpMemory {
   /**
    * @throws RangeError if there are more than 4 GiB, or less than 64 frames
    */
-  constructor({ frames = 4096, frameSize = 2048, headroom = 0 }: XdpMemoryOptions = {}) {
+  constructor(options: XdpMemoryOptions = {}) {
+    const { frames = 4096, frameSize = 2048, headroom = 0, txSwCsum = false } = options
+    const { txMetadata = txSwCsum } = options
     if (frameSize !== 2048 && frameSize !== 4096) throw new RangeError('frameSize is not 2048 or 4096')
     if (!Number.isInteger(frames)) throw new TypeError('frames is not a whole number')
     if (frames < 64 || frames * frameSize >= 2 ** 32)
@@ -78,10 +99,13 @@ export class XdpMemory {
     this.frames = frames
     this.frameSize = frameSize
     this.headroom = headroom
-    this.#handle = native.umemNew(this.bytes, frameSize, headroom)
+    this.txMetadata = txMetadata || txSwCsum
+    const flags = (this.txMetadata ? umemFlags.txMetadata : 0) | (txSwCsum ? umemFlags.txSwCsum : 0)
+    this.#handle = native.umemNew(this.bytes, frameSize, headroom, flags)
+    this.sent = new SentFrames(this, this.#handle)
   }
 
-  /** The offset of a free frame, which is yours until you send or release it; `undefined` if there is none. */
+  /** Where a packet may begin in a free frame, which is yours until you send or release it; `undefined` if there is none. */
   take(): number | undefined {
     return native.umemTake(this.#handle)
   }

@@ -23,6 +23,8 @@ export function whyNoSocket(
       if (errno === EPERM) return 'it requires CAP_NET_RAW'
       return errno === EAFNOSUPPORT ? 'the kernel was built without CONFIG_XDP_SOCKETS' : undefined
     case 'XDP_UMEM_REG':
+      if (errno === EINVAL && memory.txMetadata && kernelIsOlderThan('6.11'))
+        return 'txMetadata requires Linux 6.11'
       if (errno !== ENOBUFS) return undefined
       return `its memory of ${memory.bytes.length / 1024} KiB is more than may be locked (ulimit -l); run with CAP_IPC_LOCK, raise the limit, or use fewer frames`
     case 'bind':

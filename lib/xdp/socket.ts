@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NativeError, XskHandle } from '../../types/binding.js'
 import { type Interface, interfaceIndex } from '../attach/interface.js'
@@ -16,6 +17,13 @@ import { PacketIteration, type Reader } from './iteration.js'
 import { notHeld, umems, XdpMemory, type XdpMemoryOptions } from './memory.js'
 import { expectTimestamps, XdpRedirect } from './redirect.js'
 import { whyNoSocket } from './refusal.js'
+import {
+  expectTxMetadata,
+  sendFlags,
+  txMetadataSize,
+  writeTxMetadata,
+  type XdpTxMetadata,
+} from './tx-metadata.js'
 
 export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
   /** The queue of the interface; 0 by default. Packets of other queues do not arrive here. */
@@ -125,6 +133,9 @@ export class XdpSocket implements Disposable {
   #holdsProcess = false
   #inCallback = false
   #willFlush = false
+  /** Whether packets were sent whose time is not known yet, and what looks for them. */
+  #waitsForTimes = false
+  #times: NodeJS.Timeout | undefined
   #closed = false
 
   /**
@@ -333,14 +344,18 @@ export class XdpSocket implements Disposable {
    * Sends a copy of a packet, from its Ethernet header on. Several packets that are sent in one go cost one system call:
    * the kernel is told after the current callback or microtask, or by {@link flush}.
    *
+   * @param metadata - what the kernel or the device does with it (Linux 6.11)
    * @returns false if there is no free frame or no room in the tx ring; try again a little later
    * @throws RangeError if the packet is empty, or longer than a frame
+   * @throws BpfError ERR_BPF_STATE if there is metadata, and the memory has no `txMetadata`
    */
-  send(packet: Uint8Array): boolean {
+  send(packet: Uint8Array, metadata?: XdpTxMetadata): boolean {
     if (!isBytes(packet)) throw new TypeError('packet is not a Uint8Array')
-    const { bytes, frameSize } = this.memory
-    if (packet.length === 0 || packet.length > frameSize)
-      throw new RangeError(`packet has ${packet.length} bytes, which is not between 1 and ${frameSize}`)
+    const { bytes, frameSize, txMetadata } = this.memory
+    const most = frameSize - (txMetadata ? txMetadataSize : 0)
+    if (packet.length === 0 || packet.length > most)
+      throw new RangeError(`packet has ${packet.length} bytes, which is not between 1 and ${most}`)
+    if (metadata !== undefined) this.#expectMetadata(metadata, packet.length)
     this.#expectOpen('send')
     let offset = this.memory.take()
     if (offset === undefined) {
@@ -349,7 +364,7 @@ export class XdpSocket implements Disposable {
       if (offset === undefined) return false
     }
     bytes.set(packet, offset)
-    if (this.#send(offset, packet.length)) return true
+    if (this.#send(offset, packet.length, metadata)) return true
     this.memory.release(offset)
     return false
   }
@@ -360,12 +375,14 @@ export class XdpSocket implements Disposable {
    *
    * @param offset - where the packet begins, anywhere in the frame
    * @param length - how many bytes it has
+   * @param metadata - what the kernel or the device does with it (Linux 6.11)
    * @returns false if there is no room in the tx ring; you still have the frame
-   * @throws BpfError ERR_BPF_STATE if you do not have the frame
-   * @throws RangeError if the bytes are not in one frame
+   * @throws BpfError ERR_BPF_STATE if you do not have the frame, or there is metadata, and the memory has no `txMetadata`
+   * @throws RangeError if the bytes are not in one frame, with 24 free bytes before them if the memory has `txMetadata`
    */
-  sendFrame(offset: number, length: number): boolean {
-    return this.#send(offset, length)
+  sendFrame(offset: number, length: number, metadata?: XdpTxMetadata): boolean {
+    if (metadata !== undefined) this.#expectMetadata(metadata, length)
+    return this.#send(offset, length, metadata)
   }
 
   /**
@@ -400,6 +417,7 @@ export class XdpSocket implements Disposable {
    */
   flush(): void {
     this.#do('send', () => native.xskKick(this.#handle))
+    if (this.#waitsForTimes) this.#collectTimes()
   }
 
   /**
@@ -412,6 +430,8 @@ export class XdpSocket implements Disposable {
     this.#end()
     this.#batch.length = 0
     native.xskClose(this.#handle)
+    clearTimeout(this.#times)
+    if (this.#waitsForTimes) this.memory.sent.end(this)
     this.redirect?.close()
   }
 
@@ -464,8 +484,42 @@ export class XdpSocket implements Disposable {
     }
   }
 
-  #send(offset: number, length: number): boolean {
-    return this.#sent(offset, () => native.xskSend(this.#handle, offset, length))
+  #expectMetadata(metadata: XdpTxMetadata, length: number): void {
+    if (!this.memory.txMetadata)
+      throw new BpfError(
+        `${this.#what}: send: its memory has no room for metadata: open it with the option txMetadata`,
+        {
+          code: 'ERR_BPF_STATE',
+        },
+      )
+    expectTxMetadata(metadata, length)
+  }
+
+  #send(offset: number, length: number, metadata?: XdpTxMetadata): boolean {
+    if (metadata === undefined)
+      return this.#sent(offset, () => native.xskSend(this.#handle, offset, length, 0))
+    const { txTimestamp } = metadata
+    const flags = sendFlags.metadata | (txTimestamp ? sendFlags.stamped : 0)
+    const sent = this.#sent(offset, () => native.xskSend(this.#handle, offset, length, flags))
+    // The kernel does not read it before it is told.
+    if (sent) writeTxMetadata(this.memory.view, offset, metadata)
+    if (sent && txTimestamp) {
+      this.memory.sent.add(this, offset, txTimestamp)
+      this.#waitsForTimes = true
+    }
+    return sent
+  }
+
+  /** Calls back with the times of packets that were sent, and looks again while there are others. */
+  #collectTimes(pause = 1): void {
+    clearTimeout(this.#times)
+    this.#waitsForTimes = this.memory.sent.collect(this)
+    if (!this.#waitsForTimes) return
+    this.#times = setTimeout(() => {
+      native.xskReap(this.#handle)
+      this.#collectTimes(Math.min(2 * pause, 64))
+    }, pause)
+    if (!this.#held) this.#times.unref()
   }
 
   #sent(offset: number, call: () => boolean | undefined): boolean {
@@ -490,6 +544,7 @@ export class XdpSocket implements Disposable {
   #flushLater(): void {
     try {
       native.xskKick(this.#handle)
+      if (this.#waitsForTimes) this.#collectTimes()
     } catch (error) {
       // There is no one to tell, unless someone reads. The next call of flush() tells.
       this.#end(this.#explain('send', error))
@@ -567,8 +622,14 @@ export class XdpSocket implements Disposable {
   }
 }
 
-function memoryOptions({ frames, frameSize }: XdpSocketOptions): XdpMemoryOptions {
-  return { ...(frames !== undefined && { frames }), ...(frameSize !== undefined && { frameSize }) }
+function memoryOptions(options: XdpSocketOptions): XdpMemoryOptions {
+  const { frames, frameSize, txMetadata, txSwCsum } = options
+  return {
+    ...(frames !== undefined && { frames }),
+    ...(frameSize !== undefined && { frameSize }),
+    ...(txMetadata !== undefined && { txMetadata }),
+    ...(txSwCsum !== undefined && { txSwCsum }),
+  }
 }
 
 const bytesOf = (number: number): Uint8Array => new Uint8Array(Uint32Array.of(number).buffer)

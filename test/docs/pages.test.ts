@@ -27,6 +27,7 @@ declare const programId: number
 declare const pid: number
 declare const address: bigint
 declare const path: string
+declare const datagram: Uint8Array
 declare const link: Link
 declare const next: Program
 declare const before: Program

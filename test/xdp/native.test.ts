@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { interfaceIndex } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
 import type { Binding, UmemHandle, XskHandle } from '../../types/binding.js'
+import { kernelIs } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
 import { randomOf } from '../helpers/random.js'
 import { usePair } from './pair.js'
@@ -33,8 +34,10 @@ function open(umem: UmemHandle, memory = batch()): XskHandle {
 describe('native functions of AF_XDP', () => {
   it('refuse memory that could be taken away', () => {
     const ordinary = new Uint8Array(65536)
-    expect(() => native.umemNew(ordinary, 2048, 0)).toThrow('native argument 0 is not in a SharedArrayBuffer')
-    const umem = native.umemNew(shared(65536), 2048, 0)
+    expect(() => native.umemNew(ordinary, 2048, 0, 0)).toThrow(
+      'native argument 0 is not in a SharedArrayBuffer',
+    )
+    const umem = native.umemNew(shared(65536), 2048, 0, 0)
     expect(() => open(umem, new Uint8Array(320))).toThrow('native argument 10 is not in a SharedArrayBuffer')
     expect(() => open(umem, shared(100))).toThrow('native argument 10 is not aligned, or too short')
     expect(() => open(umem, shared(330).subarray(1, 330))).toThrow('not aligned')
@@ -49,18 +52,18 @@ describe('native functions of AF_XDP', () => {
       [65537, 2048],
       [0, 2048],
     ] as const)
-      expect(() => native.umemNew(shared(size), frameSize, 0)).toThrow(RangeError)
+      expect(() => native.umemNew(shared(size), frameSize, 0, 0)).toThrow(RangeError)
     // The kernel's own opinion comes when the first socket is opened.
-    const odd = native.umemNew(shared(65536), 1024, 0)
+    const odd = native.umemNew(shared(65536), 1024, 0, 0)
     expect(thrownBy(() => open(odd))).toMatchObject({ operation: 'XDP_UMEM_REG' })
-    const unaligned = native.umemNew(shared(65536 + 8).subarray(8), 2048, 0)
+    const unaligned = native.umemNew(shared(65536 + 8).subarray(8), 2048, 0, 0)
     expect(thrownBy(() => open(unaligned))).toMatchObject({ operation: 'XDP_UMEM_REG' })
-    const headroom = native.umemNew(shared(65536), 2048, 5000)
+    const headroom = native.umemNew(shared(65536), 2048, 5000, 0)
     expect(thrownBy(() => open(headroom))).toMatchObject({ operation: 'XDP_UMEM_REG' })
   })
 
   it('refuse a closed socket', () => {
-    const umem = native.umemNew(shared(131072), 2048, 0)
+    const umem = native.umemNew(shared(131072), 2048, 0, 0)
     const socket = open(umem)
     native.xskClose(socket)
     native.xskClose(socket)
@@ -68,7 +71,7 @@ describe('native functions of AF_XDP', () => {
       () => native.xskFd(socket),
       () => native.xskReceive(socket),
       () => native.xskFinish(socket),
-      () => native.xskSend(socket, 0, 64),
+      () => native.xskSend(socket, 0, 64, 0),
       () => native.xskKick(socket),
       () => native.xskReap(socket),
       () => native.xskWatch(socket, 1, false),
@@ -86,8 +89,9 @@ describe('native functions of AF_XDP', () => {
     const frames = 128
     const memory = shared(frames * 2048)
     const described = batch()
-    const umem = native.umemNew(memory, 2048, 0)
-    const other = native.umemNew(shared(65536), 2048, 0)
+    // With room for metadata, where the kernel has it.
+    const umem = native.umemNew(memory, 2048, 0, kernelIs('6.11') ? 4 : 0)
+    const other = native.umemNew(shared(65536), 2048, 0, 0)
     const closed = open(other)
     native.xskClose(closed)
     let socket = open(umem, described)
@@ -109,7 +113,7 @@ describe('native functions of AF_XDP', () => {
       -1,
       0.5,
       2 ** 32,
-      random.below(frames) * 2048,
+      random.below(frames) * 2048 + 24,
       random.below(frames * 2048),
       random.below(100),
       Symbol('x'),
@@ -123,6 +127,7 @@ describe('native functions of AF_XDP', () => {
     const functions = [
       'umemTake',
       'umemRelease',
+      'umemSent',
       'umemCounts',
       'umemPadding',
       'xskFd',
@@ -157,6 +162,7 @@ describe('native functions of AF_XDP', () => {
       }
     }
     native.xskClose(socket)
+    while (native.umemSent(umem) !== undefined);
     const { free, held, receiving, inBatch, sending } = native.umemCounts(umem)
     expect({ all: free + held, receiving, inBatch, sending }, `seed ${seed}`).toEqual({
       all: frames,
