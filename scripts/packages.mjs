@@ -1,7 +1,7 @@
 // Compiles the packages: TypeScript with tsc, and their BPF programs with our own compiler.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { files } from './files.mjs'
 import { root, run } from './run.mjs'
 
@@ -35,6 +35,10 @@ const programs = ['agent/collections', 'otel/programs'].flatMap((folder) =>
   files(`packages/${folder}`, /\.bpf\.ts$/),
 )
 for (const file of programs) {
-  const { object } = compile(readFileSync(file, 'utf8'), { file: basename(file), oldestKernel })
+  const { object } = compile(readFileSync(file, 'utf8'), {
+    file: basename(file),
+    resolveDir: dirname(file),
+    oldestKernel,
+  })
   writeFileSync(file.replace(/ts$/, 'o'), object)
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { shortPath } from '../codegen/clang.js'
 import { type Command, exitCodes, Failed, say, UsageError } from './command.js'
 import { parseOptions } from './output.js'
@@ -51,7 +51,12 @@ async function declarations(files: readonly string[]): Promise<string> {
   const { CompileError, Source } = await import('../compiler/source.js')
   if (files.length === 0) return allDeclarations()
   try {
-    return declarationsFor(files.map((file) => new Source(basename(file), readFileSync(file, 'utf8'))))
+    return declarationsFor(
+      files.map((file) => ({
+        source: new Source(basename(file), readFileSync(file, 'utf8')),
+        folder: dirname(file),
+      })),
+    )
   } catch (error) {
     throw error instanceof CompileError ? new Failed(error.message) : error
   }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { BpfError } from '../errors/errors.js'
+import type { CompileResult } from '../kernel.js'
 import { Linker, type LinkSource } from '../objects/linker.js'
 import { BpfObject } from '../objects/object.js'
 import { toPathOrBytes } from '../objects/source.js'
@@ -116,8 +117,10 @@ interface Part {
 async function partOf(input: string, options: GenerateOptions): Promise<Part> {
   if (!existsSync(input)) throw new CompileError(`no such file '${input}'`)
   if (/\.(c|h)$/.test(input)) return { input, ...(await compile(input, options)) }
-  if (/\.[cm]?ts$/.test(input))
-    return { input, object: await compileTypeScript(input, options), files: [input], warnings: '' }
+  if (/\.[cm]?ts$/.test(input)) {
+    const { object, imported } = await compileTypeScript(input, options)
+    return { input, object, files: [input, ...imported], warnings: '' }
+  }
   if (options.arch !== undefined && options.architectures.length > 1)
     throw new GenerateError(`${input}: an object is for one machine, so --arch needs its source`)
   return { input, object: input, files: [input], warnings: '' }
@@ -126,9 +129,9 @@ async function partOf(input: string, options: GenerateOptions): Promise<Part> {
 type OldestKernel = Pick<GenerateOptions, 'oldestKernel' | 'arch'>
 
 /** Imports the compiler only when it is needed. */
-async function compileTypeScript(input: string, oldest: OldestKernel): Promise<Uint8Array> {
+async function compileTypeScript(input: string, oldest: OldestKernel): Promise<CompileResult> {
   const { compile } = await import('../kernel.js')
-  return withOwnErrors(() => compile(readFileSync(input, 'utf8'), optionsOf(input, oldest)).object)
+  return withOwnErrors(() => compile(readFileSync(input, 'utf8'), optionsOf(input, oldest)))
 }
 
 /** What the compiler makes of TypeScript, as text. */
@@ -147,6 +150,7 @@ function optionsOf(input: string, { oldestKernel, arch }: OldestKernel) {
     throw new GenerateError(`${input}: TypeScript is compiled for x64 and arm64, not for ${arch}`)
   return {
     file: basename(input),
+    resolveDir: dirname(input),
     ...(oldestKernel !== undefined && { oldestKernel }),
     ...(arch !== undefined && { arch }),
   }

@@ -26,6 +26,8 @@ import { Unit } from './unit.js'
 export interface CompileOptions {
   /** The name of the file, for messages and for the source lines in the object. */
   file?: string
+  /** The folder of the file, which imports of other files are relative to; by default that of `file`. */
+  resolveDir?: string
   /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf, with those of a module if a program is for its tracepoint or function. The object finds them in others by CO-RE. */
   kernel?: BtfTypes
   /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` may be of another machine. */
@@ -46,6 +48,8 @@ export interface CompileResult {
   /** The object file, for `BpfObject.open`. */
   readonly object: Uint8Array
   readonly programs: readonly CompiledProgram[]
+  /** The paths of the files that it imports, and that those import. */
+  readonly imported: readonly string[]
 }
 
 /**
@@ -55,10 +59,10 @@ export interface CompileResult {
  */
 export function compile(
   text: string,
-  { file = 'program.bpf.ts', kernel, ...options }: CompileOptions = {},
+  { file = 'program.bpf.ts', resolveDir, kernel, ...options }: CompileOptions = {},
 ): CompileResult {
   const source = new Source(file, text)
-  const module = new Module(source)
+  const module = new Module(source, resolveDir)
   module.expectImported()
   if (module.programs.length === 0) {
     source.fail(
@@ -86,6 +90,7 @@ export function compile(
   })
   return {
     object,
+    imported: module.imported,
     programs: Object.entries(programs).map(([name, { section, instructions }]) => ({
       name,
       section,
@@ -114,7 +119,7 @@ function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit
 
 /** What the compiler makes of a file, to look at: its operations before registers are chosen, or its instructions. */
 export function listingOf(text: string, what: 'ir' | 'asm', options: CompileOptions = {}): string {
-  const module = new Module(new Source(options.file ?? 'program.bpf.ts', text))
+  const module = new Module(new Source(options.file ?? 'program.bpf.ts', text), options.resolveDir)
   const unit = unitOf(module, options.kernel ?? typesFor(module.programs), options)
   const programs = module.programs.map((program) => {
     const compiler = lower(unit, program)
@@ -128,10 +133,13 @@ export function listingOf(text: string, what: 'ir' | 'asm', options: CompileOpti
 }
 
 /** Declares the hooks and the kernel's structs that some files use, for tsc and editors: the text of a .d.ts file. */
-export function declarationsFor(sources: readonly Source[], kernel = runningKernel()): string {
+export function declarationsFor(
+  sources: readonly { source: Source; folder: string }[],
+  kernel = runningKernel(),
+): string {
   const types = new KernelTypes(kernel)
-  const programs = sources.flatMap((source) => {
-    const module = new Module(source)
+  const programs = sources.flatMap(({ source, folder }) => {
+    const module = new Module(source, folder)
     const target = targetOf({})
     const read = (program: ModuleProgram, inference?: Inference) =>
       lower(new Unit(module, types, target, inference), program)

@@ -1,4 +1,4 @@
-// The imports of a program's file: only the language itself can be imported.
+// The imports of a program's file: the language itself, and what other files declare.
 import * as language from './language.js'
 import { nearest } from './nearest.js'
 import type { Source } from './source.js'
@@ -7,35 +7,56 @@ import type { ast } from './syntax.js'
 const languageModule = 'libbpf-node/kernel'
 const words = new Set(Object.keys(language))
 
+/** Whether an import is of a file of one's own. */
+export const isLocal = ({ source }: ast.ImportDeclaration): boolean => /^\.\.?\//.test(source.value)
+
 /** Checks an import. Types are gone when the language is compiled, so their names are left to tsc. */
 export function checkImport(source: Source, node: ast.ImportDeclaration): void {
-  if (node.importKind === 'type') return
+  if (node.importKind === 'type' || isLocal(node)) return
   const { value } = node.source
   if (value !== languageModule) {
     source.fail(
       node.source,
       `a program in the kernel cannot import '${value}'`,
-      value.startsWith('.')
-        ? 'Declare what it needs in this file; files are linked when they are compiled: gen a.bpf.ts b.bpf.ts.'
-        : `Only '${languageModule}' can be imported: the kernel has nothing of Node.js.`,
+      `Only '${languageModule}' and files of your own can be imported: the kernel has nothing of Node.js.`,
     )
   }
-  for (const specifier of node.specifiers) {
-    if (specifier.type !== 'ImportSpecifier' || specifier.imported.type !== 'Identifier') {
-      source.fail(
-        specifier,
-        'the words of the kernel side are imported by their names',
-        `Write import { rawTp, ringbuf } from '${languageModule}'.`,
-      )
-    }
+  for (const name of namesOf(source, node, `Write import { rawTp, ringbuf } from '${languageModule}'.`)) {
+    const { imported, isType } = name
+    // 'u32' is both a type and a word, and other types begin with a capital letter or are of these few.
+    if (!isType && !/^[A-Z]/.test(imported) && !types.has(imported) && !words.has(imported))
+      source.fail(name.node, `'${languageModule}' has no '${imported}'`, nearest(imported, words))
+  }
+}
+
+/** Checks an import of a file, which exports some names. */
+export function checkLocalImport(
+  source: Source,
+  node: ast.ImportDeclaration,
+  exported: ReadonlySet<string>,
+): void {
+  const example = `Write import { Event, limit } from '${node.source.value}'.`
+  for (const { imported, node: specifier } of namesOf(source, node, example)) {
+    if (!exported.has(imported))
+      source.fail(specifier, `'${node.source.value}' exports no '${imported}'`, nearest(imported, exported))
+  }
+}
+
+interface ImportedName {
+  readonly node: ast.Node
+  readonly imported: string
+  readonly isType: boolean
+}
+
+function namesOf(source: Source, node: ast.ImportDeclaration, example: string): ImportedName[] {
+  return node.specifiers.map((specifier) => {
+    if (specifier.type !== 'ImportSpecifier' || specifier.imported.type !== 'Identifier')
+      return source.fail(specifier, 'on the kernel side, everything is imported by its name', example)
     const { name } = specifier.imported
     if (specifier.local.name !== name)
-      source.fail(specifier, 'the words of the kernel side keep their names', `Write ${name}.`)
-    // 'u32' is both a type and a word, and other types begin with a capital letter or are of these few.
-    const isType = specifier.importKind === 'type' || /^[A-Z]/.test(name) || types.has(name)
-    if (!isType && !words.has(name))
-      source.fail(specifier, `'${languageModule}' has no '${name}'`, nearest(name, words))
-  }
+      source.fail(specifier, 'on the kernel side, what is imported keeps its name', `Write ${name}.`)
+    return { node: specifier, imported: name, isType: specifier.importKind === 'type' }
+  })
 }
 
 const types = new Set(['be16', 'be32', 'be64', 'bytes', 'char', 'kernel', 'user'])

@@ -1,8 +1,9 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
+import { dirname } from 'node:path'
 import type { MapDefinition } from '../asm/map-definition.js'
+import { readFiles } from './files.js'
 import { hooks } from './hooks/kinds.js'
 import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
-import { checkImport, checkWords } from './imports.js'
 import { declareMap } from './maps/declare.js'
 import { mapKinds } from './maps/kinds.js'
 import { kptrReleases, onlyValues } from './maps/kptr-types.js'
@@ -12,7 +13,7 @@ import { notInKernel } from './not-in-kernel.js'
 import { inC, wordNotYet } from './not-yet.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
-import { type ast, parseModule } from './syntax.js'
+import type { ast } from './syntax.js'
 import {
   describe,
   type Enumeration,
@@ -99,14 +100,12 @@ export class Module {
   readonly calls: ReadonlyMap<string, number>
   license: string | undefined
 
-  constructor(source: Source) {
+  constructor(source: Source, folder = dirname(source.file)) {
     this.source = source
-    const statements = parseModule(source).map((node) => {
-      const declaration = node.type === 'ExportNamedDeclaration' ? node.declaration : undefined
-      if (declaration?.type === 'TSInterfaceDeclaration') this.exported.push(declaration.id.name)
-      return declaration ?? node
-    })
-    this.expectImported = () => checkWords(source, statements)
+    const files = readFiles(source, folder)
+    const statements = [...files.imported, ...files.own]
+    this.imported = files.paths
+    this.expectImported = files.expectWords
     this.calls = countCalls(statements)
     // Types may be used above the place where they are declared.
     for (const node of statements)
@@ -124,10 +123,17 @@ export class Module {
       this.#interfaces.set(name, node)
     }
     for (const node of statements) if (node.type === 'TSEnumDeclaration') this.#enum(node)
-    for (const node of statements) this.#statement(node)
+    // The interfaces of other files are only looked at where something uses them.
+    for (const node of statements)
+      if (files.own.includes(node) || node.type !== 'TSInterfaceDeclaration') this.#statement(node)
+    for (const node of files.own)
+      if (node.type === 'TSInterfaceDeclaration' && files.exported.has(node.id.name))
+        this.exported.push(node.id.name)
   }
 
-  /** Refuses words of the language that the file uses and does not import. */
+  /** The paths of the files that the file imports. */
+  readonly imported: readonly string[]
+  /** Refuses words of the language that the files use and do not import. */
   readonly expectImported: () => void
   /** The names of interfaces that user space gets, too, even if no map or variable has them. */
   readonly exported: string[] = []
@@ -137,8 +143,6 @@ export class Module {
   #statement(node: ast.Node): void {
     switch (node.type) {
       case 'ImportDeclaration':
-        checkImport(this.source, node)
-        return
       case 'TSTypeAliasDeclaration':
       case 'EmptyStatement':
         return
@@ -510,6 +514,10 @@ export class Module {
   }
 
   #length(node: ast.TSType | undefined, outer: ast.Node): number {
+    if (node?.type === 'TSTypeQuery' && node.exprName.type === 'Identifier') {
+      const value = this.constants.get(node.exprName.name)
+      if (value !== undefined && value > 0n && value < 2n ** 31n) return Number(value)
+    }
     const literal = node?.type === 'TSLiteralType' ? node.literal : undefined
     if (literal?.type !== 'NumericLiteral' || !Number.isInteger(literal.value) || literal.value < 1) {
       this.source.fail(node ?? outer, 'the length has to be a number', 'Write char<16>.')

@@ -36,15 +36,38 @@ export class CompileError extends Error {
   }
 }
 
-export class Source {
+/** One file of a source, and where its text begins there. */
+export interface Part {
   readonly file: string
   readonly text: string
-  readonly #lineStarts: number[] = [0]
+  readonly start: number
+  /** The number of its first line, among those of all files. */
+  readonly firstLine: number
+}
+
+/** The text of a program: its file, and behind it those that it imports. */
+export class Source {
+  readonly file: string
+  text = ''
+  readonly main: Part
+  readonly #parts: Part[] = []
+  readonly #lineStarts: number[] = []
 
   constructor(file: string, text: string) {
     this.file = file
-    this.text = text
-    for (let i = 0; i < text.length; i++) if (text[i] === '\n') this.#lineStarts.push(i + 1)
+    this.main = this.add(file, text)
+  }
+
+  /** Adds a file. */
+  add(file: string, text: string): Part {
+    if (this.#parts.length > 0) this.text += '\n'
+    const start = this.text.length
+    const part = { file, text, start, firstLine: this.#lineStarts.length + 1 }
+    this.#parts.push(part)
+    this.text += text
+    this.#lineStarts.push(start)
+    for (let i = 0; i < text.length; i++) if (text[i] === '\n') this.#lineStarts.push(start + i + 1)
+    return part
   }
 
   place(offset: number): Place {
@@ -58,7 +81,8 @@ export class Source {
     const start = starts[low]!
     const end = this.text.indexOf('\n', start)
     const text = this.text.slice(start, end < 0 ? undefined : end).replace(/\r$/, '')
-    return { file: this.file, line: low + 1, column: offset - start + 1, text }
+    const { file, firstLine } = this.#parts.findLast((part) => part.start <= start)!
+    return { file, line: low + 2 - firstLine, column: offset - start + 1, text }
   }
 
   fail(node: Located, reason: string, hint?: string): never {

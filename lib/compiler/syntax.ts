@@ -1,6 +1,6 @@
 import { parse } from '@babel/parser'
 import type * as ast from '@babel/types'
-import { CompileError, type Source } from './source.js'
+import { CompileError, type Part, type Source } from './source.js'
 
 export type { ast }
 
@@ -14,9 +14,10 @@ const hints: Readonly<Record<string, string>> = {
 }
 
 /** Parses a module of TypeScript. @throws CompileError for what is not TypeScript */
-export function parseModule(source: Source): ast.Statement[] {
+export function parseModule(source: Source, { text, start }: Part = source.main): ast.Statement[] {
   try {
-    const { program, errors } = parse(source.text, {
+    const { program, errors } = parse(text, {
+      startIndex: start,
       sourceType: 'module',
       plugins: ['typescript'],
       attachComment: false,

@@ -11,7 +11,7 @@ const elsewhere = [
   // Compiled with the vmlinux.h of the machine that builds.
   /^test\/hooks\/to-c\.test/,
   // What the compiler says, in which the kernel has no part.
-  /^test\/compiler\/(gen|agreement|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
+  /^test\/compiler\/(gen|agreement|files|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
   /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|jit-names|lines|xz))/,
   // Compares with programs of the host, whose versions do not depend on the kernel.

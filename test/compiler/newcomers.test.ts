@@ -740,7 +740,7 @@ const inFile: Mistake[] = [
   [
     'an import of Node.js',
     "import fs from 'node:fs'\nexport const p = syscall(() => 0)",
-    "1:16 a program in the kernel cannot import 'node:fs' | Only 'libbpf-node/kernel' can be imported: the kernel has nothing of Node.js.",
+    "1:16 a program in the kernel cannot import 'node:fs' | Only 'libbpf-node/kernel' and files of your own can be imported: the kernel has nothing of Node.js.",
   ],
   [
     'an import that does not exist',
@@ -748,9 +748,9 @@ const inFile: Mistake[] = [
     "1:10 'libbpf-node/kernel' has no 'rawTpp' | Did you mean 'rawTp'?",
   ],
   [
-    'an import of another file',
+    'an import of a file that is not there',
     "import { x } from './x.js'\nexport const p = syscall(() => 0)",
-    "1:19 a program in the kernel cannot import './x.js' | Declare what it needs in this file; files are linked when they are compiled: gen a.bpf.ts b.bpf.ts.",
+    "1:19 there is no file './x.ts' | An import is relative to the file that it is in.",
   ],
   [
     'a default export',

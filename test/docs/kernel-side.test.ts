@@ -12,10 +12,20 @@ import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
-const [exec, main, atRunTime, kept, anyLength, ownStruct, xdp, patient, replaced, structs] = codeBlocks(
-  readPage('docs/kernel-side.md'),
-  'ts',
-)
+const [
+  exec,
+  main,
+  atRunTime,
+  kept,
+  anyLength,
+  ownStruct,
+  xdp,
+  patient,
+  replaced,
+  structs,
+  sampling,
+  sampled,
+] = codeBlocks(readPage('docs/kernel-side.md'), 'ts')
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'exec.bpf.ts'), exec!)
@@ -29,6 +39,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
   writeFileSync(join(folder, 'replaced.bpf.ts'), replaced!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
+  writeFileSync(join(folder, 'sampling.ts'), sampling!)
+  writeFileSync(join(folder, 'sampled.bpf.ts'), sampled!)
   await gen(join(folder, 'exec.bpf.ts'))
   expect(await libbpfNode(['types', 'exec.bpf.ts', ...withKept], folder)).toMatchObject({ status: 0 })
   // Elements by a variable index, and variables of an object that has no generated class.
@@ -55,6 +67,19 @@ describe('docs/kernel-side.md', () => {
   it('compiles at run time', async () => {
     const { stdout, stderr } = await run(process.execPath, ['count.js'], folder)
     expect({ stdout, stderr }).toEqual({ stdout: 'raw_tp/sched_switch true\n', stderr: '' })
+  })
+
+  it('has what several files declare', async () => {
+    const { object } = compile(sampled!, { file: 'sampled.bpf.ts', resolveDir: folder })
+    await using loaded = BpfObject.open(object)
+    await loaded.load()
+    using samples = loaded.ringBuffer<{ comm: string }>('samples', 'Sample')
+    loaded.attach()
+    execFileSync('/bin/true')
+    for await (const { comm } of samples) {
+      expect(comm).toMatch(/./)
+      break
+    }
   })
 
   it('filters packets', () => {

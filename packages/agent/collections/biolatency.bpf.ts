@@ -1,6 +1,18 @@
 // How long disks take, from when a request goes to a disk until it is done, in microseconds. Before Linux 5.11 the
 // tracepoint block_rq_issue has other arguments, and nothing is measured.
-import { array, bpf, exists, log2, lruHash, lruPercpuHash, rawTp, u32, u64, zero } from 'libbpf-node/kernel'
+import {
+  type array,
+  bpf,
+  exists,
+  log2,
+  lruHash,
+  lruPercpuHash,
+  rawTp,
+  u32,
+  u64,
+  zero,
+} from 'libbpf-node/kernel'
+import { standsFor, weight } from './sampling.js'
 
 interface Key {
   device: u32
@@ -13,24 +25,6 @@ interface Latency {
 
 export const since = lruHash<u64, u64>(16384)
 export const block_latency = lruPercpuHash<Key, Latency>(1024)
-/** How many events the one that is looked at stands for. The agent sets it. */
-export const sample = array<u32>(1)
-
-/** How many events this one stands for: 0 if the agent, which has to save CPU, leaves it out. */
-function weight(): u32 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  const many: u32 = asked.value
-  if (many < 2) return 1
-  return bpf.getPrandomU32() % many === 0 ? many : 0
-}
-
-/** How many requests the one that is done stands for. */
-function standsFor(): u64 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  return asked.value < 2 ? 1 : asked.value
-}
 
 export const onIssue = rawTp('block_rq_issue', (rq) => {
   if (weight() !== 0) since.set(u64(rq), bpf.ktimeGetNs())

@@ -1,6 +1,6 @@
 // DNS queries over UDP of all processes, and how long the answers took in microseconds, by their result.
 import {
-  array,
+  type array,
   type be16,
   bpf,
   cgroupEgress,
@@ -14,6 +14,7 @@ import {
   type u64,
   zero,
 } from 'libbpf-node/kernel'
+import { standsFor, weight } from './sampling.js'
 
 interface Query {
   port: u32
@@ -54,24 +55,6 @@ interface Message {
 
 export const since = lruHash<Query, u64>(8192)
 export const dns_latency = lruPercpuHash<u32, Latency>(16)
-/** How many events the one that is looked at stands for. The agent sets it. */
-export const sample = array<u32>(1)
-
-/** How many events this one stands for: 0 if the agent, which has to save CPU, leaves it out. */
-function weight(): u32 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  const many: u32 = asked.value
-  if (many < 2) return 1
-  return bpf.getPrandomU32() % many === 0 ? many : 0
-}
-
-/** How many queries the one that is answered stands for. */
-function standsFor(): u64 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  return asked.value < 2 ? 1 : asked.value
-}
 
 /** Where UDP begins in a packet, or 0 if it is something else. */
 function udpIn(packet: Packet): u32 {

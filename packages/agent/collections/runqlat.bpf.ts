@@ -1,6 +1,6 @@
 // How long threads wait for a CPU, from when they could run until they run, in microseconds.
 import {
-  array,
+  type array,
   bpf,
   exists,
   flavor,
@@ -11,6 +11,7 @@ import {
   u32,
   type u64,
 } from 'libbpf-node/kernel'
+import { standsFor, weight } from './sampling.js'
 
 // Linux 5.14 renamed it.
 interface task_struct___before514 {
@@ -24,24 +25,6 @@ interface Latency {
 
 export const since = lruHash<u32, u64>(65536)
 export const run_queue_latency = percpuArray<Latency>(1)
-/** How many events the one that is looked at stands for. The agent sets it. */
-export const sample = array<u32>(1)
-
-/** How many events this one stands for: 0 if the agent, which has to save CPU, leaves it out. */
-function weight(): u32 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  const many: u32 = asked.value
-  if (many < 2) return 1
-  return bpf.getPrandomU32() % many === 0 ? many : 0
-}
-
-/** How many waits the one that has ended stands for. */
-function standsFor(): u64 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  return asked.value < 2 ? 1 : asked.value
-}
 
 export const onWakeup = rawTp('sched_wakeup', (task) => {
   if (weight() !== 0) since.set(u32(task.pid), bpf.ktimeGetNs())

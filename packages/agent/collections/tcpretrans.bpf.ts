@@ -1,5 +1,6 @@
 // TCP segments that are sent again because nothing confirmed them.
-import { array, type be32, bpf, lruHash, rawTp, ringbuf, u16, type u32, type u64 } from 'libbpf-node/kernel'
+import { type array, type be32, lruHash, rawTp, ringbuf, u16, type u64 } from 'libbpf-node/kernel'
+import { weight } from './sampling.js'
 
 interface Key {
   family: u16
@@ -18,17 +19,6 @@ interface Retransmit {
 
 export const tcp_retransmits = lruHash<Key, u64>(64)
 export const retransmits = ringbuf<Retransmit>(262144, { countLost: true })
-/** How many events the one that is looked at stands for. The agent sets it. */
-export const sample = array<u32>(1)
-
-/** Whether the agent, which has to save CPU, leaves an event out. All are counted. */
-function isLeftOut(): boolean {
-  const asked = sample.get(0)
-  if (!asked) return false
-  const many: u32 = asked.value
-  if (many < 2) return false
-  return bpf.getPrandomU32() % many !== 0
-}
 
 export const onRetransmit = rawTp('tcp_retransmit_skb', (sk) => {
   const common = sk.__sk_common
@@ -36,7 +26,8 @@ export const onRetransmit = rawTp('tcp_retransmit_skb', (sk) => {
   const state = u16(common.skc_state)
   const key: Key = { family, state }
   tcp_retransmits.add(key, 1)
-  if (isLeftOut()) return 0
+  // All are counted; the agent may leave out the event.
+  if (weight() === 0) return 0
   const event = retransmits.reserve()
   if (!event) return 0
   event.family = family

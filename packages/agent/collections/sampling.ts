@@ -1,0 +1,21 @@
+// How programs save CPU when the agent asks for it: they look at one of several events.
+import { array, bpf, type u32, type u64 } from 'libbpf-node/kernel'
+
+/** How many events the one that is looked at stands for. The agent sets it. */
+export const sample = array<u32>(1)
+
+/** How many events this one stands for, or 0 if it is left out. */
+export function weight(): u32 {
+  const asked = sample.get(0)
+  if (!asked) return 1
+  const many: u32 = asked.value
+  if (many < 2) return 1
+  return bpf.getPrandomU32() % many === 0 ? many : 0
+}
+
+/** How many events one stands for that was let in by `weight` when it began, and ends now. */
+export function standsFor(): u64 {
+  const asked = sample.get(0)
+  if (!asked) return 1
+  return asked.value < 2 ? 1 : asked.value
+}
