@@ -246,12 +246,12 @@ const inTracepoint: Mistake[] = [
   [
     'get of a ring buffer',
     'events.get(1)\nreturn 0',
-    "12:8 ringbuf has no function 'get' | It has reserve, submit, discard, emit.",
+    "12:8 ringbuf has no function 'get' | It has reserve, reserveDynptr, submit, discard, emit.",
   ],
   [
     'push of a ring buffer',
     'events.push({ pid: 1 })\nreturn 0',
-    "12:8 ringbuf has no function 'push' | It has reserve, submit, discard, emit.",
+    "12:8 ringbuf has no function 'push' | It has reserve, reserveDynptr, submit, discard, emit.",
   ],
   ['submitting a number', 'events.submit(1)\nreturn 0', '12:15 submit needs a record from events.reserve()'],
   [
@@ -652,7 +652,7 @@ const inPacket: Mistake[] = [
   [
     'a function of packets that does not exist',
     'packet.peek(1)\nreturn 0',
-    "12:8 the packet has no function 'peek' | It has read, load, store, cursor.",
+    "12:8 the packet has no function 'peek' | It has read, load, store, cursor, dynptr.",
   ],
   [
     'a pointer into a packet that has changed',
