@@ -108,7 +108,7 @@ export class XdpDispatcher {
     if (method !== undefined && method !== 'freplace' && method !== 'tail-calls')
       throw new TypeError(`method is not 'freplace' or 'tail-calls'`)
     const root = bpffs ?? (process.env.LIBXDP_BPFFS || '/sys/fs/bpf')
-    if (statfsSync(root).type !== BPF_FS_MAGIC)
+    if (!isBpffs(root))
       throw new BpfError(
         `dispatcher of '${on}': ${root} is not a BPF file system; mount one with mount -t bpf bpf ${root}`,
         { code: 'ERR_BPF_NOT_FOUND', target: root },
@@ -312,6 +312,15 @@ export class XdpDispatcher {
     } finally {
       native.descriptorClose(fd)
     }
+  }
+}
+
+function isBpffs(path: string): boolean {
+  try {
+    return statfsSync(path).type === BPF_FS_MAGIC
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
   }
 }
 

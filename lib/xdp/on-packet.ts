@@ -151,7 +151,8 @@ function withPriority(
   attach: (anchor: Anchor) => Link,
 ): { close(): void } {
   const key = `${kind} ${ifindex} ${direction}`
-  const list = attached.get(key) ?? []
+  // Links are also closed with the object of their program.
+  const list = (attached.get(key) ?? []).filter((other) => !other.link.closed)
   const place = list.findIndex((other) => other.priority > priority)
   const link = attach(place < 0 ? 'last' : { before: list[place]!.link })
   const entry = { priority, link }
@@ -160,9 +161,9 @@ function withPriority(
   return {
     close() {
       link.close()
-      const index = list.indexOf(entry)
-      if (index >= 0) list.splice(index, 1)
-      if (list.length === 0 && attached.get(key) === list) attached.delete(key)
+      const left = (attached.get(key) ?? []).filter((other) => other !== entry)
+      if (left.length > 0) attached.set(key, left)
+      else attached.delete(key)
     },
   }
 }

@@ -35,7 +35,11 @@ export async function onXdp(
     if (!(await dispatcher.detach(id))) await dispatcher.clean()
   }
   const close = (): Promise<void> => {
-    closing ??= detach()
+    closing ??= detach().catch((error: unknown) => {
+      // So that it can be tried again.
+      closing = undefined
+      throw error
+    })
     return closing
   }
   return Object.freeze({

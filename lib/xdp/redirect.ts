@@ -11,7 +11,7 @@ import { redirectObject, type XdpFilter, type XdpTimestamps } from './filter.js'
 const BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6
 
 export interface XdpRedirectOptions {
-  /** Which packets are redirected: those that match any of these; all by default. */
+  /** Which packets are redirected: those that match any of these; by default all, see {@link XdpSocketOptions.filter}. */
   filter?: XdpFilter | readonly XdpFilter[]
   /** Uses only this mode; by default native is tried first, then generic. */
   mode?: XdpMode
@@ -46,7 +46,7 @@ export class XdpRedirect implements Disposable {
    * Loads and attaches the program.
    *
    * @throws BpfError EBUSY if a program is attached already
-   * @throws TypeError, RangeError for a filter that does not exist
+   * @throws TypeError, RangeError if a filter has an unknown member, or a number that is too large
    */
   constructor(
     on: Interface,

@@ -28,7 +28,7 @@ import {
 export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
   /** The queue of the interface; 0 by default. Packets of other queues do not arrive here. */
   queue?: number
-  /** Memory that the socket shares with others; by default it has its own, with these `frames` of this `frameSize`. */
+  /** Memory that the socket shares with others; by default it has its own, with the other options about memory. */
   memory?: XdpMemory
   /**
    * How packets get to the socket. By default, a program of ours is attached to the interface and redirects those that
@@ -36,7 +36,10 @@ export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
    * or `false` if you call `map.set(queue, socket)` yourself, or only send.
    */
   redirect?: XdpRedirect | BpfMap<number, unknown> | BpfMap<Uint8Array, Uint8Array> | false
-  /** Which packets our program redirects: those that match any of these; all by default. */
+  /**
+   * Which packets our program redirects: those that match any of these. By default all, and then the kernel gets none:
+   * existing connections over this interface, such as that of your SSH session, stop.
+   */
   filter?: XdpFilter | readonly XdpFilter[]
   /** The XDP mode of our program; by default native is tried first, then generic. */
   mode?: XdpMode
@@ -187,7 +190,11 @@ export class XdpSocket implements Disposable {
     const microseconds = expectInteger('busyPoll.microseconds', busyPoll?.microseconds ?? 0, 0, 2 ** 31 - 1)
     const budget = expectInteger('busyPoll.budget', busyPoll?.budget ?? 64, 1, 65535)
     const ifindex = interfaceIndex(on)
-    this.memory = options.memory ?? new XdpMemory(memoryOptions(options))
+    const ofMemory = memoryOptions(options)
+    const [ignored] = Object.keys(ofMemory)
+    if (options.memory !== undefined && ignored !== undefined)
+      throw new TypeError(`${ignored} is an option of the XdpMemory that you pass: leave it out here`)
+    this.memory = options.memory ?? new XdpMemory(ofMemory)
     const umem = umems.of(this.memory)
     const shared = new Uint8Array(new SharedArrayBuffer(batchSize * XdpBatch.bytesPerFrame))
     const { timestamps = redirect instanceof XdpRedirect ? redirect.timestamps : undefined } = options

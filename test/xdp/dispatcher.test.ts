@@ -135,6 +135,7 @@ describe('XdpDispatcher', () => {
   it('says what is wrong', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-'))
     expect(() => make({ bpffs: folder })).toThrow(`${folder} is not a BPF file system`)
+    expect(() => make({ bpffs: `${folder}/none` })).toThrow(`${folder}/none is not a BPF file system`)
     rmdirSync(folder)
     expect(() => make({ version: 4 as 3 })).toThrow('version is not 2 or 3')
     expect(() => make({ mode: 'fast' as 'native' })).toThrow(TypeError)

@@ -81,6 +81,16 @@ describe('onPacket', () => {
     })
   }
 
+  it('forgets programs whose object was closed', () => {
+    const closed = counting(NEXT)
+    const hook = onPacket(pair.b, 'ingress', closed.program('a'), { priority: 20 })
+    closed.close()
+    using object = counting(NEXT)
+    using before = onPacket(pair.b, 'ingress', object.program('a'), { priority: 10 })
+    hook.close()
+    expect(before.order()).toEqual(ids(object, 'a'))
+  })
+
   it('leaves a clsact qdisc that it has not made, and one that others use meanwhile', () => {
     using object = counting(NEXT, NEXT)
     const hook = new TcHook(pair.b, 'ingress')

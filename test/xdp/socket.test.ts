@@ -268,6 +268,7 @@ describe('XdpSocket.open', () => {
       [{ interval: -1 }, /interval is not between/],
       [{ copyMode: 'fast' }, /copyMode is not/],
       [{ memory: {} }, /memory is not an XdpMemory/],
+      [{ memory: new XdpMemory(), frames: 512 }, /frames is an option of the XdpMemory that you pass/],
       [{ filter: { port: 70000 } }, /filter.port is not between 0 and 65535/],
       [{ filter: { protocol: 'http' } }, /filter.protocol 'http' does not exist/],
       [{ filter: { prt: 1 } }, /filter.prt does not exist/],
