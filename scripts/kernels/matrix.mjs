@@ -22,6 +22,8 @@ kernels for this machine, and updates docs/kernels.md if they pass.
 
   --at-once N  run N guests at a time (${atOnce} by default; each needs a CPU and 3 GB)
   --json FILE  also write all results to a file
+
+LIBBPF_NODE_SEED, LIBBPF_NODE_RANDOM_SOURCES and LIBBPF_NODE_PROPERTY_RUNS reach the tests.
 `
 
 // Guests are slow, but a test without output for this long hangs. The boot counts for the first test.
@@ -31,6 +33,13 @@ const slowness = 10
 const slow = 20_000
 // For each machine, the environment variables that name the tools we are compared with.
 const comparisons = new Map()
+
+// What the random tests run, if it is said.
+const given = Object.fromEntries(
+  ['LIBBPF_NODE_RANDOM_SOURCES', 'LIBBPF_NODE_PROPERTY_RUNS', 'LIBBPF_NODE_SEED'].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  ),
+)
 
 const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1)
 
@@ -141,6 +150,7 @@ async function round(kernel, files, outcome, retried) {
       LIBBPF_NODE_CPU_HOTPLUG: '1',
       LIBBPF_NODE_LOCKDOWN: '1',
       NO_COLOR: '1',
+      ...given,
       ...comparisons.get(kernel.machine),
     },
     signal: giveUp.signal,

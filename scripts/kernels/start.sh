@@ -13,6 +13,8 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
 hostname guest
+# Every installed Debian has this file, and tests open it.
+hostname >/etc/hostname
 # One port for the output of the command, one for its exit status.
 output=$(echo /dev/vport*p1)
 status=$(echo /dev/vport*p2)
