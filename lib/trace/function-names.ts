@@ -5,9 +5,9 @@ import { Symbols } from '../symbols/symbols.js'
 /** The words that ask for the name of a function, with the record that the kernel makes of an address. */
 export const namesOfFunctions: Readonly<Record<string, (address: string) => string>> = {
   ksym: (address) => `{ __ksym: u64(${address}) }`,
-  // Another process may have the id later.
+  // Another process may have the id later. Each CPU that has nothing to do runs a thread 0 of its own: they are one.
   usym: (address) =>
-    `{ __usym: u64(${address}), __pid: bpf.getCurrentPidTgid() >>> 32, __started: bpf.getCurrentTask().group_leader.start_boottime }`,
+    `{ __usym: u64(${address}), __pid: bpf.getCurrentPidTgid() >>> 32, __started: bpf.getCurrentPidTgid() === 0 ? 0 : bpf.getCurrentTask().group_leader.start_boottime }`,
 }
 
 type FunctionRecord =
