@@ -1,16 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { release } from 'node:os'
 import { BpfError, kernelFunctions } from 'libbpf-node'
 import { it } from 'vitest'
 import { load } from './objects.js'
+import { kernelIs } from './version.js'
 
-const parse = (version: string): number => {
-  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
-  return major * 1000 + minor
-}
-
-/** Whether the running kernel is this version or newer. */
-export const kernelIs = (version: string): boolean => parse(release()) >= parse(version)
+export { kernelIs }
 
 /** A test of something that the kernel has since a version. It is skipped on older kernels. */
 export function requiresKernel(version: string, name: string, test: () => void | Promise<void>): void {

@@ -2,7 +2,7 @@
 import { type BpfMap, BpfObject, RingBuffer, VerifierError } from 'libbpf-node'
 import { CompileError, type CompileOptions, compile } from 'libbpf-node/kernel'
 import { Emulator } from 'libbpf-node/testing'
-import { kernelIs } from '../../helpers/kernel.js'
+import { kernelIs } from '../../helpers/version.js'
 import { hex, type RandomProgram, type Result } from './program.js'
 import { sizeOf } from './types.js'
 
