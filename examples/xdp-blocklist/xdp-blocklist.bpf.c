@@ -14,7 +14,8 @@ struct {
   __uint(max_entries, 1 << 20);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, struct network);
-  __type(value, __u64);
+  /* A __u64 would not be aligned behind an IPv4 address, and arm64 cannot add to it atomically. */
+  __type(value, __u32);
 } blocked SEC(".maps");
 
 SEC("xdp")
@@ -23,7 +24,7 @@ int filter(struct xdp_md* ctx) {
   struct iphdr* ip = (void*)(eth + 1);
   if ((void*)(ip + 1) > (void*)(long)ctx->data_end || eth->h_proto != bpf_htons(0x0800)) return XDP_PASS;
   struct network from = {32, ip->saddr};
-  __u64* dropped = bpf_map_lookup_elem(&blocked, &from);
+  __u32* dropped = bpf_map_lookup_elem(&blocked, &from);
   if (!dropped) return XDP_PASS;
   __sync_fetch_and_add(dropped, 1);
   return XDP_DROP;

@@ -11,7 +11,7 @@ if (name === undefined || file === undefined) throw new Error('usage: xdp-blockl
 
 using obj = BpfObject.open(new URL('./xdp-blocklist.bpf.o', import.meta.url))
 await obj.load()
-const blocked = obj.map<{ length: number; address: number }, bigint>('blocked').cidr
+const blocked = obj.map<{ length: number; address: number }, number>('blocked').cidr
 let networks = new Set<string>()
 
 function update(): void {
@@ -21,7 +21,7 @@ function update(): void {
       .filter((line) => line !== ''),
   )
   // Both go to the kernel in batches of some thousands.
-  blocked.setMany([...wanted].filter((one) => !networks.has(one)).map((one) => [one, 0n]))
+  blocked.setMany([...wanted].filter((one) => !networks.has(one)).map((one) => [one, 0]))
   blocked.deleteMany([...networks].filter((one) => !wanted.has(one)))
   networks = wanted
   console.log(`${networks.size} networks are blocked`)
@@ -33,7 +33,7 @@ const link = obj.program('filter').attachXdp(name)
 console.log(`on ${name}, ${link.mode} XDP; press Ctrl-C to stop`)
 
 const timer = setInterval(() => {
-  const counted = [...blocked].filter(([, count]) => count > 0n).sort(([, a], [, b]) => Number(b - a))
+  const counted = [...blocked].filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a)
   for (const [network, count] of counted.slice(0, 10)) console.log(`${network}: ${count} packets dropped`)
 }, 1000)
 await once(process, 'SIGINT')

@@ -1,6 +1,7 @@
 // Assignments: to variables and to memory, of numbers, structs and text.
 import type { HelperName } from '../asm/helper-names.js'
 import type { Reg } from './ir.js'
+import { expectAligned } from './maps/alignment.js'
 import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
@@ -8,7 +9,14 @@ import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { textAddress } from './text.js'
 import { type ArrayType, describe, integers, sizeOf, type Type, u32 } from './types.js'
-import { describeValue, type KernelPlaceValue, type PlaceValue, type Scope, type Value } from './values.js'
+import {
+  alignmentOf,
+  describeValue,
+  type KernelPlaceValue,
+  type PlaceValue,
+  type Scope,
+  type Value,
+} from './values.js'
 
 /** `zero<T>()` */
 export const isZero = (node: ast.Node): node is ast.CallExpression =>
@@ -120,6 +128,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const isAtomic =
       place.shared === true && (operator === '+' || operator === '-') && type.size >= 4 && !type.bigEndian
     if (isAtomic) {
+      expectAligned(this.source, alignmentOf(place), type, node)
       let value = this.inReg(this.side(operand, type, node))
       if (operator === '-') {
         const d = this.newReg()

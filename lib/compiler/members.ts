@@ -343,7 +343,7 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 }
 
-function placeBehind({ reg, type, shared, origin, inPacket, readonly }: PointerValue): PlaceValue {
+function placeBehind({ reg, type, shared, origin, align, inPacket, readonly }: PointerValue): PlaceValue {
   return {
     kind: 'place',
     base: reg,
@@ -351,6 +351,7 @@ function placeBehind({ reg, type, shared, origin, inPacket, readonly }: PointerV
     type,
     shared,
     ...(origin && { origin }),
+    ...(align !== undefined && { align }),
     ...(inPacket && { inPacket }),
     ...(readonly && { readonly }),
   }

@@ -73,6 +73,8 @@ export interface PointerValue {
   readonly owed?: Owed
   /** The map that it was found in. */
   readonly origin?: MapValue
+  /** What it is a multiple of, if that is less than 8. */
+  readonly align?: number
   /** The packet that it points into, until that is changed; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
   /** The dynptr that it points into, which may be given back, or whose packet may be changed. */

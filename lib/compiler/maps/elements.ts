@@ -1,6 +1,7 @@
 // Elements by their keys: hashes, arrays, tries.
 import { bool, u32 } from '../types.js'
 import type { Value } from '../values.js'
+import { alignmentOfValues, expectAligned } from './alignment.js'
 import { forEach } from './each.js'
 import { inMemory, isShared, isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
 
@@ -25,7 +26,15 @@ export const perCpuFunctions: MapFunctions = {
 function get({ compiler, map, args, scope }: MapCall): Value {
   const key = inMemory(compiler, map.map.key!, args[0]!, scope)
   const reg = compiler.call('map_lookup_elem', [mapArgument(map), key])
-  return { kind: 'pointer', reg, type: map.map.value!, shared: isShared(map), origin: map }
+  const align = alignmentOfValues(map.map)
+  return {
+    kind: 'pointer',
+    reg,
+    type: map.map.value!,
+    shared: isShared(map),
+    origin: map,
+    ...(align < 8 && { align }),
+  }
 }
 
 /** The value of another CPU. */
@@ -79,6 +88,7 @@ function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCal
   compiler.push({ op: 'branch', comparison: 'eq', bits: 64, a: pointer, b: { imm: 0 }, to: end })
   compiler.label(found)
   if (isShared(map)) {
+    expectAligned(compiler.source, alignmentOfValues(map.map), type, node)
     compiler.push({ op: 'atomicAdd', base: pointer, offset: 0, size: type.size as 4 | 8, value: amount })
   } else {
     const [before, after] = [compiler.newReg(), compiler.newReg()]

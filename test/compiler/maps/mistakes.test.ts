@@ -45,6 +45,10 @@ describe('a mistake in the declaration of a map', () => {
   })
 })
 
+/** A machine with arm64 would stop, and the verifier does not see it. */
+const unalignedSum =
+  'an addition that CPUs may make at the same time needs a u64 whose address is a multiple of 8; in a value of this lpmTrie it is only one of 4, and machines with arm64 would stop | The value stands right behind the bytes of the key. Count in a u32, or let the value be an index into a percpuArray, and count there.'
+
 describe('a mistake in the use of a map', () => {
   const locked = 'interface V { lock: spinLock; a: u64 }\nexport const m = array<V>(1)'
   const timed = 'interface V { timer: timer }\nexport const m = array<V>(1)'
@@ -53,6 +57,16 @@ describe('a mistake in the use of a map', () => {
       'export const m = queue<u64>(4)',
       'const v = m.pop(); return v.value === 1 ? 1 : 0',
       "'v' may be null here | Compare it first: if (!v) return TC.PASS.",
+    ],
+    [
+      'interface K { prefixlen: u32; address: be32 }\nexport const m = lpmTrie<K, u64>(4)',
+      'const key: K = { prefixlen: 32, address: 1 }; m.add(key, 1); return 0',
+      unalignedSum,
+    ],
+    [
+      'interface K { prefixlen: u32; address: be32 }\nexport const m = lpmTrie<K, V>(4)\ninterface V { a: u32; n: u64 }\nexport const other = hash<u32, V>(4)\nfunction count(v: V): void { v.n += 1 }',
+      'const good = other.get(1); if (good) count(good); const key: K = { prefixlen: 32, address: 1 }; const v = m.get(key); if (v) count(v); return 0',
+      unalignedSum,
     ],
     [
       'export const m = queue<u64>(4)',

@@ -82,6 +82,31 @@ describe('an LPM trie', () => {
     run()
     expect(data.out).toBe(2n)
   })
+
+  it('counts where the address of the number is aligned', () => {
+    const { object, run } = load(
+      classifier(
+        `interface V4 { prefixlen: u32; address: be32 }
+         interface V6 { prefixlen: u32; address: bytes<16> }
+         interface Both { first: u32; second: u32 }
+         export const four = lpmTrie<V4, Both>(4)
+         export const six = lpmTrie<V6, u64>(4)`,
+        `const a: V4 = { prefixlen: 32, address: 1 }
+         const found = four.get(a)
+         if (!found) return 1
+         found.second += 3
+         const b: V6 = zero()
+         six.add(b, 5)`,
+      ),
+    )
+    using _ = object
+    const four = object.map<{ prefixlen: number; address: number }, { first: number; second: number }>('four')
+    four.set({ prefixlen: 0, address: 0 }, { first: 1, second: 0 })
+    run()
+    run()
+    expect(four.get({ prefixlen: 0, address: 0 })).toEqual({ first: 1, second: 6 })
+    expect([...object.map('six').values()]).toEqual([10n])
+  })
 })
 
 describe('queues and stacks', () => {
