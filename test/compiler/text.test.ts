@@ -1,9 +1,11 @@
 import { BpfObject, tracePipe } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
+import { Emulator } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
-import { requiresKernel } from '../helpers/kernel.js'
+import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { slowness } from '../helpers/slowness.js'
+import { seeded } from '../testing/random-programs.js'
 import { runBoth } from './run.js'
 
 describe('text', () => {
@@ -90,5 +92,60 @@ describe('print', () => {
   requiresKernel('5.16', 'writes more than three values', async () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a program's own template
     expect(await printed('${1} ${2} ${u64(3)} ${minus} ${name}')).toBe('1 2 3 -5 x%y')
+  })
+
+  it('writes the same in the kernel as in the emulator', async () => {
+    const seed = Number(process.env.LIBBPF_NODE_SEED ?? 1)
+    const random = seeded(seed)
+    const one = <T>(list: readonly T[]): T => list[random.below(list.length)]!
+    const types = ['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 's64', 'be16', 'be32', 'be64']
+    const word = `seed ${seed} line`
+    const [lines, most] = [40, kernelIs('5.16') ? 12 : 3]
+    const line = (i: number): string => {
+      // Before 5.13, a line has one text.
+      let texts = kernelIs('5.13') ? most : 1
+      const values = Array.from({ length: random.below(most + 1) }, () => {
+        if (random.below(4) === 0 && texts-- > 0) return `\${${one(['name', 'empty', 'whole'])}}`
+        const value = one(['small', 'large'])
+        return `\${${one(types)}(${value}[${random.below(4)}])}`
+      })
+      return `print(\`${word} ${i} [${values.join(one([' ', ', ', '/']))}]\`)`
+    }
+    const { object } = compile(`
+      export let small = data<array<s64, 4>>()
+      export let large = data<array<u64, 4>>()
+      export const p = tcIngress(() => {
+        const name: char<16> = 'x%y'
+        const empty: char<8> = ''
+        const whole: char<8> = '1234567'
+        ${Array.from({ length: lines }, (_, i) => line(i)).join('\n')}
+        return 0
+      })
+      export const license = 'GPL'`)
+    const given = {
+      small: Array.from({ length: 4 }, () => BigInt(random.below(400)) - 200n),
+      large: [0xffff_ffff_ffff_ffffn, 0x8000_0000_0000_0000n, random.u64(), random.u64()],
+    }
+    const emulator = Emulator.open(object)
+    for (const [name, value] of Object.entries(given)) emulator.set(name, value)
+    emulator.program('p').run({ packet: new Uint8Array(64) })
+
+    using opened = BpfObject.open(object)
+    Object.assign(opened.data, given)
+    opened.loadSync()
+    const run = (): void => void opened.program('p').testRunSync({ data: new Uint8Array(64) })
+    const timer = setInterval(run, 50)
+    const found: string[] = []
+    try {
+      for await (const text of tracePipe({ signal: AbortSignal.timeout(20_000 * slowness) })) {
+        const [, own] = /bpf_trace_printk: (seed .*)$/.exec(text) ?? []
+        // Other programs may print, and the first lines after printing was turned on may be lost.
+        if (!own?.startsWith(`${word} ${found.length} `)) continue
+        if (found.push(own) === lines) break
+      }
+    } finally {
+      clearInterval(timer)
+    }
+    expect(found).toEqual(emulator.printed())
   })
 })
