@@ -32,7 +32,7 @@ int main(void)
 const given = { a: -2n, b: 0x1234n, c: -3n, d: 0x1122334455667788n, e: 0x0102030405060708n, f: -5n }
 const sent = { a: -7n, b: 0x111213141516n, c: 0x21222324n, d: 0x31n, e: 0x4142434445n, f: 0x51n }
 
-/** Programs that keep six arguments and a result, for the process that is called `program`. */
+/** Programs that keep six arguments and a result, of the process that is called `program`. */
 const text = (enter: string, leave: string): string => `
 export let a = data<s64>(0)
 export let b = data<s64>(0)
@@ -50,7 +50,7 @@ const keeping = (hook: string, types: readonly string[]): string => {
   return `export const enter = ${hook}, (${parameters.join(', ')}) => {
     const comm: char<16> = bpf.getCurrentComm()
     if (comm !== 'program') return 0
-    ${[...'abcdef'].map((name, i) => `${name} = s64(p${i})`).join('\n')}
+    ${[...'abcdef'].map((name, i) => `${name} = s64(u64(p${i}))`).join('\n')}
     return 0
   })`
 }
