@@ -1,5 +1,6 @@
 // Everything that guests for arm64 need in place of this machine's files: a Debian that is unpacked but not
 // installed, and the parts of the checkout that differ between machines.
+import { createHash } from 'node:crypto'
 import {
   copyFileSync,
   existsSync,
@@ -21,13 +22,15 @@ import { cache, cached } from './cache.mjs'
 
 // The packages of what init, Node.js and the tests use. Their dependencies are fetched, too.
 const debs =
-  'base-files base-passwd bash binutils bpftool bsdutils busybox-static clang-19 coreutils dash debianutils gcc grep hostname iproute2 kmod libatomic1 libc-bin libc6-dev libstdc++6 mawk mount procps sed util-linux'
+  'base-files base-passwd bash bind9-dnsutils binutils bpftool bsdutils busybox-static clang-19 coreutils dash debianutils gcc grep hostname iproute2 iputils-arping iputils-ping kmod libatomic1 libc-bin libc6-dev libstdc++6 mawk mount procps sed tcpdump util-linux'
+// A cache may have what an older list names.
+const userlandName = `userland-arm64-${createHash('sha256').update(debs).digest('hex').slice(0, 8)}`
 const target = 'linux-arm64.glibc'
 const own = 'build/arm64'
 
 /** Prepares everything, with the types of a kernel; see fetchKernel. */
 export async function prepareArm64(image) {
-  const userland = await cached('userland-arm64', fetchUserland)
+  const userland = await cached(userlandName, fetchUserland)
   await run('scripts/prebuild', ['--target', target])
   await makeOwn(image, userland)
   return {
