@@ -108,15 +108,28 @@ function color(
     order.push(node)
     for (const next of nodes.next(node)) if (left.has(next)) degrees.set(next, degrees.get(next)! - 1)
   }
-  const cost = (node: Reg): number => {
+  const costs = new Map<Reg, number>()
+  for (const node of left) {
     const isShort = nodes.members(node).some((reg) => short.has(reg))
-    return isShort ? Number.POSITIVE_INFINITY : nodes.cost(node) / (degrees.get(node)! + 1)
+    costs.set(node, isShort ? Number.POSITIVE_INFINITY : nodes.cost(node))
+  }
+  /** The one whose loads and stores cost least for each other node that it makes easier. */
+  const cheapest = (): Reg | undefined => {
+    let best: Reg | undefined
+    let least = 0
+    for (const node of left) {
+      const cost = costs.get(node)! / (degrees.get(node)! + 1)
+      if (best !== undefined && cost >= least) continue
+      best = node
+      least = cost
+    }
+    return best
   }
   const easy = [...left].filter((node) => degrees.get(node)! < nodes.room(node))
   while (left.size > 0) {
     let node = easy.pop()
     while (node !== undefined && !left.has(node)) node = easy.pop()
-    node ??= [...left].reduce((a, b) => (cost(b) < cost(a) ? b : a))
+    node ??= cheapest()!
     remove(node)
     for (const next of nodes.next(node))
       if (left.has(next) && degrees.get(next)! < nodes.room(next)) easy.push(next)
@@ -147,6 +160,13 @@ function chooseSpill(nodes: Nodes, failed: readonly Reg[], short: ReadonlySet<Re
   return (own.length > 0 ? own : candidates).reduce((a, b) => (cost(b) < cost(a) ? b : a))
 }
 
+/** How many colors are left without those that are forbidden. */
+function roomOf(forbidden: number): number {
+  let room = 0
+  for (const color of colors) if ((forbidden & (1 << color)) === 0) room++
+  return room
+}
+
 /** Registers, or several that get the same place. */
 class Nodes {
   readonly #graph: Graph
@@ -154,13 +174,16 @@ class Nodes {
   readonly #members = new Map<Reg, Reg[]>()
   readonly #next = new Map<Reg, Set<Reg>>()
   readonly #forbidden = new Map<Reg, number>()
+  readonly #rooms = new Map<Reg, number>()
 
   constructor(graph: Graph) {
     this.#graph = graph
     for (const [reg, next] of graph.next) {
       this.#members.set(reg, [reg])
       this.#next.set(reg, new Set(next))
-      this.#forbidden.set(reg, graph.forbidden.get(reg) ?? 0)
+      const forbidden = graph.forbidden.get(reg) ?? 0
+      this.#forbidden.set(reg, forbidden)
+      this.#rooms.set(reg, roomOf(forbidden))
     }
   }
 
@@ -182,8 +205,7 @@ class Nodes {
 
   /** How many colors a node could have. */
   room(node: Reg): number {
-    const forbidden = this.forbidden(node)
-    return colors.filter((one) => (forbidden & (1 << one)) === 0).length
+    return this.#rooms.get(node)!
   }
 
   cost(node: Reg): number {
@@ -205,13 +227,12 @@ class Nodes {
   }
 
   #isEasy(x: Reg, y: Reg): boolean {
-    const forbidden = this.forbidden(x) | this.forbidden(y)
-    const room = colors.filter((one) => (forbidden & (1 << one)) === 0).length
+    const room = roomOf(this.forbidden(x) | this.forbidden(y))
+    const [own, theirs] = [this.next(x), this.next(y)]
     let hard = 0
-    for (const node of new Set([...this.next(x), ...this.next(y)])) {
-      const isShared = this.next(x).has(node) && this.next(y).has(node)
-      if (this.next(node).size - (isShared ? 1 : 0) >= this.room(node)) hard++
-    }
+    for (const node of own)
+      if (this.next(node).size - (theirs.has(node) ? 1 : 0) >= this.room(node)) hard++
+    for (const node of theirs) if (!own.has(node) && this.next(node).size >= this.room(node)) hard++
     return hard < room
   }
 
@@ -224,7 +245,9 @@ class Nodes {
       theirs.add(x)
     }
     this.#members.get(x)!.push(...this.members(y))
-    this.#forbidden.set(x, this.forbidden(x) | this.forbidden(y))
+    const forbidden = this.forbidden(x) | this.forbidden(y)
+    this.#forbidden.set(x, forbidden)
+    this.#rooms.set(x, roomOf(forbidden))
     this.#joined.set(y, x)
     this.#next.delete(y)
     this.#members.delete(y)

@@ -21,6 +21,12 @@ export interface Graph {
 const isCopy = (operation: Operation): operation is Operation & { op: 'move' } =>
   operation.op === 'move' && operation.bits === 64
 
+function append<T>(lists: Map<Reg, T[]>, reg: Reg, value: T): void {
+  const list = lists.get(reg)
+  if (list === undefined) lists.set(reg, [value])
+  else list.push(value)
+}
+
 export function interference(blocks: readonly Block[], weights: ReadonlyMap<Block, number>): Graph {
   const next = new Map<Reg, Set<Reg>>()
   const forbidden = new Map<Reg, number>()
@@ -38,11 +44,10 @@ export function interference(blocks: readonly Block[], weights: ReadonlyMap<Bloc
   const like = (a: Reg, b: Reg, weight: number): void => {
     if (a === b) return
     affinities.push({ a, b, weight })
-    partners.set(a, [...(partners.get(a) ?? []), { reg: b, weight }])
-    partners.set(b, [...(partners.get(b) ?? []), { reg: a, weight }])
+    append(partners, a, { reg: b, weight })
+    append(partners, b, { reg: a, weight })
   }
-  const wish = (reg: Reg, color: number, weight: number): void =>
-    void wishes.set(reg, [...(wishes.get(reg) ?? []), { color, weight }])
+  const wish = (reg: Reg, color: number, weight: number): void => append(wishes, reg, { color, weight })
   const forbid = (reg: Reg, bits: number): void => void forbidden.set(reg, (forbidden.get(reg) ?? 0) | bits)
 
   /** Where operations would best have their registers. */
