@@ -98,8 +98,7 @@ function color(
   short: ReadonlySet<Reg>,
   joins: boolean,
 ): { where: Map<Reg, number> } | { spill: readonly Reg[] } {
-  const nodes = new Nodes(graph)
-  if (joins) nodes.join()
+  const nodes = new Nodes(graph, joins)
   const order: Reg[] = []
   const left = new Set(nodes.all())
   const degrees = new Map([...left].map((node) => [node, nodes.next(node).size]))
@@ -152,12 +151,13 @@ function color(
 
 /** What to keep on the stack: the cheapest of what found no color, or of what stands around it. */
 function chooseSpill(nodes: Nodes, failed: readonly Reg[], short: ReadonlySet<Reg>): Reg {
-  const around = failed.flatMap((node) => [node, ...nodes.next(node)])
-  const candidates = [...new Set(around)].filter((node) => !nodes.members(node).some((reg) => short.has(reg)))
+  const canBe = (node: Reg): boolean => !nodes.members(node).some((reg) => short.has(reg))
   const cost = (node: Reg): number => nodes.cost(node) / (nodes.next(node).size + 1)
+  let candidates = failed.filter(canBe)
+  if (candidates.length === 0)
+    candidates = [...new Set(failed.flatMap((node) => [...nodes.next(node)]))].filter(canBe)
   if (candidates.length === 0) throw new RangeError('an expression needs more registers than there are')
-  const own = failed.filter((node) => candidates.includes(node))
-  return (own.length > 0 ? own : candidates).reduce((a, b) => (cost(b) < cost(a) ? b : a))
+  return candidates.reduce((a, b) => (cost(b) < cost(a) ? b : a))
 }
 
 /** How many colors are left without those that are forbidden. */
@@ -176,15 +176,17 @@ class Nodes {
   readonly #forbidden = new Map<Reg, number>()
   readonly #rooms = new Map<Reg, number>()
 
-  constructor(graph: Graph) {
+  /** @param joins - makes one node of registers that are copies of each other, where that makes coloring no harder */
+  constructor(graph: Graph, joins: boolean) {
     this.#graph = graph
     for (const [reg, next] of graph.next) {
       this.#members.set(reg, [reg])
-      this.#next.set(reg, new Set(next))
+      this.#next.set(reg, joins ? new Set(next) : next)
       const forbidden = graph.forbidden.get(reg) ?? 0
       this.#forbidden.set(reg, forbidden)
       this.#rooms.set(reg, roomOf(forbidden))
     }
+    if (joins) this.#join()
   }
 
   all(): Iterable<Reg> {
@@ -212,8 +214,7 @@ class Nodes {
     return this.members(node).reduce((sum, reg) => sum + (this.#graph.cost.get(reg) ?? 0), 0)
   }
 
-  /** Makes one node of registers that are copies of each other, where that makes coloring no harder. */
-  join(): void {
+  #join(): void {
     for (const { a, b } of [...this.#graph.affinities].sort((x, y) => y.weight - x.weight)) {
       const [x, y] = [this.#find(a), this.#find(b)]
       if (x !== y && !this.next(x).has(y) && this.#isEasy(x, y)) this.#unite(x, y)
@@ -230,8 +231,7 @@ class Nodes {
     const room = roomOf(this.forbidden(x) | this.forbidden(y))
     const [own, theirs] = [this.next(x), this.next(y)]
     let hard = 0
-    for (const node of own)
-      if (this.next(node).size - (theirs.has(node) ? 1 : 0) >= this.room(node)) hard++
+    for (const node of own) if (this.next(node).size - (theirs.has(node) ? 1 : 0) >= this.room(node)) hard++
     for (const node of theirs) if (!own.has(node) && this.next(node).size >= this.room(node)) hard++
     return hard < room
   }

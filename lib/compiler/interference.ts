@@ -6,7 +6,7 @@ import { type Operation, type Reg, read, written } from './ir.js'
 const scratch = 0b111111
 
 export interface Graph {
-  readonly next: ReadonlyMap<Reg, ReadonlySet<Reg>>
+  readonly next: ReadonlyMap<Reg, Set<Reg>>
   /** Colors that a register cannot have, as bits. */
   readonly forbidden: ReadonlyMap<Reg, number>
   /** How often it is read and written. */

@@ -2,6 +2,7 @@
 // installed, and the parts of the checkout that differ between machines.
 import { createHash } from 'node:crypto'
 import {
+  appendFileSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -63,6 +64,9 @@ async function fetchUserland(work) {
   // What the installation of the packages would create.
   for (const name of ['passwd', 'group'])
     copyFileSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, 'etc', name))
+  // tcpdump becomes this user.
+  appendFileSync(join(tree, 'etc/passwd'), 'tcpdump:x:100:100::/nonexistent:/usr/sbin/nologin\n')
+  appendFileSync(join(tree, 'etc/group'), 'tcpdump:x:100:\n')
   for (const [name, program] of Object.entries({ awk: 'mawk', cc: 'gcc' }))
     symlinkSync(program, join(tree, 'usr/bin', name))
   return tree
