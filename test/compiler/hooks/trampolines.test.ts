@@ -23,7 +23,7 @@ function load(text: string, rodata?: Readonly<Record<string, unknown>>): BpfObje
 }
 
 const dataOf = (object: BpfObject): Record<string, bigint> => object.data as Record<string, bigint>
-const openHostname = (): void => closeSync(openSync('/etc/hostname', 'r'))
+const openComm = (): void => closeSync(openSync('/proc/self/comm', 'r'))
 
 const programs = {
   fmodRet: `
@@ -84,7 +84,7 @@ const programs = {
     export let opened = data<u64>(0)
     export let read = data<u64>(7)
     export const onOpen = lsmSleepable('file_open', (file) => {
-      if (!file.f_path.dentry.d_name.name.startsWith('hostname')) return 0
+      if (!file.f_path.dentry.d_name.name.startsWith('comm')) return 0
       read = bpf.copyFromUser<u64>(0)
       opened += 1
       return 0
@@ -177,7 +177,7 @@ describe('programs that may sleep', () => {
     () => {
       using object = load(programs.lsmSleepable)
       object.attach()
-      openHostname()
+      openComm()
       expect(dataOf(object).opened).toBeGreaterThan(0n)
       expect(dataOf(object).read).toBe(0n)
     },
