@@ -1,3 +1,4 @@
+import { BpfObject } from 'libbpf-node'
 import { CompileError, compile } from 'libbpf-node/kernel'
 import { Emulator, ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
@@ -142,7 +143,7 @@ describe('a dynptr of a ring buffer', () => {
         sizes[0] = line.size()
         const isCut = rest.adjust(4, 10) === 0
         sizes[1] = rest.size()
-        sizes[2] = kfunc.bpf_dynptr_size(rest)
+        sizes[2] = u32(kfunc.bpf_dynptr_size(rest))
         rest.write<u32>(0, 0x04030201)
         const slice = line.slice<u32>(4)
         if (slice) sizes[3] = slice.value
@@ -252,6 +253,65 @@ describe('packet.dynptr', () => {
       expect(data[22]).toBe(8)
     }
   })
+})
+
+describe('dynptrs in programs of many shapes', () => {
+  const head = `
+    interface Line { id: u32; text: bytes }
+    interface Point { x: u32; y: u32 }
+    export const lines = ringbuf<Line>(4096)
+    export const values = array<bytes<64>>(4)
+    export let n = data<u32>(5)
+    export let total = data<u64>(0)
+    function swap(d: Dynptr, at: u32): u32 {
+      const p = d.read<Point>(at)
+      if (!p) return 0
+      const q = d.read<Point>(at + 8)
+      if (!q) return 0
+      d.write<Point>(at, { x: q.x, y: p.y })
+      d.write<Point>(at + 8, { x: p.x, y: q.y })
+      return p.x + q.y
+    }`
+  const inLoop =
+    'tc((packet) => { let i: u32 = 0; while (i < n) { const d = lines.reserveDynptr(64); if (!d) return 1; d.write<u32>(i * 4, i); i += 1; lines.submit(d) } return 0 })'
+  const aroundLoop =
+    'tc((packet) => { const d = lines.reserveDynptr(64); if (!d) return 1; let i: u32 = 0; while (i < n) { d.write<u32>(i * 4, i); i += 1 } lines.submit(d); return 0 })'
+  const shapes: Record<string, [body: string, oldestKernel?: string]> = {
+    'made in a loop': [inLoop],
+    'made in a loop that is a function': [inLoop, '5.19'],
+    'made in a loop with may_goto': [inLoop, '6.9'],
+    'made before a loop': [aroundLoop],
+    'made before a loop that is a function': [aroundLoop, '5.19'],
+    'used by a function that is called twice': [
+      'tc((packet) => { const v = values.get(0); if (!v) return 1; const d = bpf.dynptrFromMem(v); total += swap(d, 0) + swap(d, n); const e = lines.reserveDynptr(40); if (!e) return 0; total += swap(e, 8); lines.submit(e); return 0 })',
+    ],
+    'three at once': [
+      'tc((packet) => { const a = lines.reserveDynptr(8); const b = lines.reserveDynptr(16); const c = packet.dynptr(); if (!a) { if (b) lines.discard(b); return 0 } if (!b) { lines.discard(a); return 0 } const p = c.read<Point>(0); if (p) { a.write(0, p); b.write(8, p) } lines.submit(b); lines.submit(a); return 0 })',
+    ],
+    'filled from a packet': [
+      'tc((packet) => { const p = packet.read<Point>(0); if (!p) return 0; const d = lines.reserveDynptr(8); if (!d) return 0; d.write(0, p, packet.len); lines.submit(d); return 0 })',
+    ],
+    'of a socket filter': [
+      'socketFilter((packet) => { const d = packet.dynptr(); const p = d.slice<Point>(0); return p ? s32(p.x) : d.isRdonly() ? 1 : 0 })',
+    ],
+    'of a cgroup': [
+      'cgroupEgress((packet) => { const p = packet.dynptr().slice<Point>(0); return p && p.x === 4 ? 1 : 0 })',
+    ],
+    'of a packet that is moved': [
+      'xdp((packet) => { const d = packet.dynptr(); const p = d.sliceRdwr<Point>(0); if (p) p.x = 5; if (bpf.xdpAdjustHead(-8) !== 0) return XDP.DROP; const q = d.slice<Point>(0); return q ? XDP.PASS : XDP.DROP })',
+    ],
+    'cut in a loop': [
+      'tc((packet) => { const d = packet.dynptr(); for (const i of range(n, 8)) { const e = d.clone(); if (e.adjust(i, e.size()) !== 0) continue; const p = e.read<u8>(0); if (p) total += p.value } return 0 })',
+    ],
+  }
+  for (const [name, [body, oldestKernel]] of Object.entries(shapes))
+    requiresKernel(oldestKernel === '6.9' ? '6.9' : '6.5', `are accepted by the verifier: ${name}`, () => {
+      const text = `${head}\nexport const p = ${body}\nexport const license = 'GPL'`
+      const { object: bytes } = compile(text, oldestKernel === undefined ? {} : { oldestKernel })
+      using object = BpfObject.open(bytes)
+      object.loadSync()
+      expect(object.program('p').info().name).toBe('p')
+    })
 })
 
 describe('a mistake with a dynptr', () => {

@@ -26,7 +26,11 @@ export function checkBatch({ seed: first, programs, inKernel }: Batch): Findings
   let tooLarge = 0
   for (let seed = first; seed < first + programs; seed++) {
     const random = seeded(seed)
-    const program = randomProgram(random, { isCounted: kernelIs('6.4'), hasForEach: kernelIs('5.13') })
+    const program = randomProgram(random, {
+      isCounted: kernelIs('6.4'),
+      hasForEach: kernelIs('5.13'),
+      hasDynptrs: kernelIs('5.19'),
+    })
     const how: Check = {
       // Loops are counted by may_goto in one half, and by iterators in the other.
       options: kernelIs('6.9') && seed % 2 === 0 ? { oldestKernel: '6.9' } : {},

@@ -82,6 +82,8 @@ export interface Declared {
   readonly maps: readonly MapOf[]
   readonly rings: readonly { readonly name: string; readonly records: readonly Struct[] }[]
   readonly constants: readonly { readonly text: string; readonly value: bigint }[]
+  /** Records may be reserved as dynptrs. */
+  readonly hasDynptrs: boolean
 }
 
 /** What can be named at some place of a program. */

@@ -29,6 +29,7 @@ export interface Can {
   readonly isCounted: boolean
   /** A function that is called for each element of a map. */
   readonly hasForEach: boolean
+  readonly hasDynptrs: boolean
 }
 
 /** What a program leaves behind. */
@@ -57,9 +58,9 @@ const variables = 6
 
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
-export function randomProgram(random: Random, { isCounted, hasForEach }: Can): RandomProgram {
+export function randomProgram(random: Random, { isCounted, hasForEach, hasDynptrs }: Can): RandomProgram {
   const isTc = random.below(2) === 0
-  const declared = declarations(random)
+  const declared = declarations(random, hasDynptrs)
   const { structs, maps, rings } = declared
   const writer = new Statements(random, declared, { isCounted, hasForEach, isTc })
   const globals = globalVariables(writer, structs)
@@ -212,7 +213,7 @@ const declarationOf = ({ name, word, key, value, max }: MapOf): string => {
   return `export const ${name} = ${word}<${types}>(${max})`
 }
 
-function declarations(random: Random): Declared {
+function declarations(random: Random, hasDynptrs: boolean): Declared {
   const constants = [
     { text: 'LIMIT', value: 12n },
     { text: 'E.B', value: 5n },
@@ -221,7 +222,7 @@ function declarations(random: Random): Declared {
   ]
   const plain = new Statements(
     random,
-    { structs: [], maps: [], rings: [], constants },
+    { structs: [], maps: [], rings: [], constants, hasDynptrs },
     { isCounted: false, hasForEach: false, isTc: false },
   )
   const structs: Struct[] = []
@@ -258,7 +259,7 @@ function declarations(random: Random): Declared {
     name: `ring${i}`,
     records: random.below(2) === 0 ? [structs[i]!] : [structs[2]!, structs[i]!],
   }))
-  return { structs, maps, rings, constants }
+  return { structs, maps, rings, constants, hasDynptrs }
 }
 
 interface Global {

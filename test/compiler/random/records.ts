@@ -1,6 +1,6 @@
 // Random records for ring buffers, and lines for the kernel's trace.
 import { type Condition, Expressions, type Scope } from './expressions.js'
-import { copyOf, type Struct, sizeOf, type Type } from './types.js'
+import { copyOf, type Struct, sizeOf, type Type, written } from './types.js'
 import type { Frame, Ring } from './world.js'
 
 /** Statements that leave something for user space. */
@@ -61,10 +61,18 @@ export abstract class Records extends Expressions {
     const members = type.members.map((member) => ({ ...member, value: this.fill(scope, member.type, 1) }))
     if (this.once(2)) members.reverse()
     const isKept = this.condition(scope, 1)
+    const isDynptr = this.declared.hasDynptrs && this.once(2)
+    const reserve = isDynptr
+      ? `${name}.reserveDynptr(sizeof<${type.name}>())`
+      : `${name}.reserve${isOne && this.once(2) ? '' : `<${type.name}>`}()`
+    const fill = ({ name: member, type, offset, value }: (typeof members)[number]): string =>
+      isDynptr
+        ? `  ${record}.write<${written(type)}>(${offset}, ${value.text})`
+        : `  ${record}.${member} = ${value.text}`
     const lines = [
-      `const ${record} = ${name}.reserve${isOne && this.once(2) ? '' : `<${type.name}>`}()`,
+      `const ${record} = ${reserve}`,
       `if (${record}) {`,
-      ...members.map((member) => `  ${record}.${member.name} = ${member.value.text}`),
+      ...members.map(fill),
       `  if (${isKept.text}) ${name}.submit(${record})`,
       `  else ${name}.discard(${record})`,
       '}',
