@@ -1,6 +1,7 @@
 // Drops packets from the networks in a file, one in a line such as 10.1.0.0/16, and counts them for each network:
 // node dist/examples/xdp-blocklist/xdp-blocklist.js eth0 networks.txt
-// Send the process SIGHUP to read the file again: what stays in it keeps its counter.
+// Send the process SIGHUP to read the file again: what stays in it keeps its counter. Write the new list to another file
+// and rename it, so that no half of it is read.
 // Requires CAP_BPF and CAP_NET_ADMIN. Linux 5.11; before 6.6 also CAP_PERFMON, to read packets.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -28,7 +29,13 @@ function update(): void {
 }
 
 update()
-process.on('SIGHUP', update)
+process.on('SIGHUP', () => {
+  try {
+    update()
+  } catch (error) {
+    console.error(`${file}: ${(error as Error).message}; the networks so far stay blocked`)
+  }
+})
 const link = obj.program('filter').attachXdp(name)
 console.log(`on ${name}, ${link.mode} XDP; press Ctrl-C to stop`)
 

@@ -2,7 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -154,7 +154,10 @@ export function networkExamples(kernelSide: KernelSide): void {
         { length: 100_000 },
         (_, i) => `198.${18 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}/32`,
       )
-      const save = (more: string) => writeFileSync(file, `${lines.join('\n')}\n${more}\n`, { mode: 0o644 })
+      const save = (more: string) => {
+        writeFileSync(`${file}.new`, `${lines.join('\n')}\n${more}\n`, { mode: 0o644 })
+        renameSync(`${file}.new`, file)
+      }
       save('192.0.2.0/24')
       try {
         let pid: number | undefined
