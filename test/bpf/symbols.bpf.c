@@ -3,12 +3,13 @@
 
 #include <bpf/bpf_helpers.h>
 
+// A map each: two stacks with one hash would not both find room.
 struct {
   __uint(type, BPF_MAP_TYPE_STACK_TRACE);
   __uint(max_entries, 64);
   __uint(key_size, sizeof(__u32));
   __uint(value_size, 127 * sizeof(__u64));
-} stacks SEC(".maps");
+} kernel_stacks SEC(".maps"), user_stacks SEC(".maps");
 
 struct user_stack {
   struct bpf_stack_build_id frames[32];
@@ -29,8 +30,8 @@ __s64 kernel_stack = -1, user_stack = -1, build_id_bytes = 0;
 SEC("raw_tp/sys_enter")
 int on_call(struct bpf_raw_tracepoint_args* ctx) {
   if (bpf_get_current_pid_tgid() >> 32 != target || ctx->args[1] != call || build_id_bytes > 0) return 0;
-  kernel_stack = bpf_get_stackid(ctx, &stacks, 0);
-  user_stack = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
+  kernel_stack = bpf_get_stackid(ctx, &kernel_stacks, 0);
+  user_stack = bpf_get_stackid(ctx, &user_stacks, BPF_F_USER_STACK);
   __u32 zero = 0;
   struct user_stack* stack = bpf_map_lookup_elem(&build_ids, &zero);
   if (!stack) return 0;

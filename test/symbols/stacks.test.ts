@@ -49,16 +49,16 @@ describe('the stack of a system call', () => {
       object.attach()
       await until('a stack was taken', () => (object.data.user_stack as bigint) >= 0n)
       await until('build ids were taken', () => (object.bss.build_id_bytes as bigint) > 0n)
-      const stacks = object.map<number, bigint[]>('stacks')
+      const stackOf = (map: string, id: unknown) => object.map<number, bigint[]>(map).get(Number(id))!
       const namesOf = (frames: readonly { name: string | undefined }[]) => frames.map(({ name }) => name)
 
-      const user = symbols.user(pid, stacks.get(Number(object.data.user_stack))!, { stack: true })
+      const user = symbols.user(pid, stackOf('user_stacks', object.data.user_stack), { stack: true })
       const names = namesOf(user)
       // The system call is in a function of libc, which does not keep frame pointers: its caller may be missing.
       expect(names.slice(names.indexOf('outer')).slice(0, 2)).toEqual(['outer', 'main'])
       expect(user.find(({ name }) => name === 'main')).toMatchObject({ kind: 'file', module: program })
 
-      const kernel = symbols.kernel(stacks.get(Number(object.data.kernel_stack))!, { stack: true })
+      const kernel = symbols.kernel(stackOf('kernel_stacks', object.data.kernel_stack), { stack: true })
       expect(namesOf(kernel).some((name) => /do_syscall_64|el0_svc/.test(name ?? ''))).toBe(true)
 
       const { frames } = object.map<number, { frames: BuildIdFrame[] }>('build_ids').get(0)!
