@@ -21,7 +21,7 @@ const elsewhere = [
   // Dozens of processes that take three seconds each, and behave in the same way on every kernel; npm.
   /^test\/(native\/(lifecycle|workers)|examples\/heads|events\/example-worker)\.test/,
   // What the command line makes of answers; test/trace asks the kernel the same. Profiles take minutes there.
-  /^test\/(cli\/(profile|questions|system|terminal)|docs\/tracing|profile\/profile)\.test/,
+  /^test\/(cli\/(actions|doctor|profile|questions|system|terminal)|docs\/tracing|profile\/profile)\.test/,
   // Hundreds of processes, Workers and interfaces; what native code makes of any arguments.
   /^test\/xdp\/(lifecycle|native)\.test/,
   // Memory and threads of JavaScript.
@@ -36,13 +36,13 @@ const elsewhere = [
 ]
 
 /**
- * Tests of interfaces that have not changed for a long time. They only run on the oldest kernel, which differs most
- * from the kernels of developers.
+ * Tests of interfaces that have not changed for a long time, and the examples that have twins. They only run on the oldest
+ * kernel, which differs most from the kernels of developers.
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
   /^test\/symbols\/user\.test/,
-  /^test\/(cli\/(actions|doctor)|docs\/cookbook|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
+  /^test\/(docs\/cookbook|examples\/(network|tracing)|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
 /**
@@ -51,14 +51,17 @@ const onOldest = [
  */
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
-  /^test\/(compiler\/(random|odd-programs|signs)|doctor\/object)\.test/,
+  /^test\/compiler\/(random|odd-programs|signs)\.test/,
   /^test\/(errors|examples|hooks|log|profile|symbols|tools|xdp)\//,
   /^test\/objects\/(?!bad-input-like-c\.)/,
   /^packages\/otel\//,
 ]
 
-/** Workloads that programs in both languages see; one kernel is enough to show that they see the same. */
-const onNewest = [/^test\/examples\/twins-\w+\.test/]
+/**
+ * Workloads that programs in both languages see, for which one kernel is enough; what is said of objects for other kernels
+ * than the running one.
+ */
+const onNewest = [/^test\/(examples\/twins-\w+|doctor\/object)\.test/]
 
 /** Tests that run on arm64 only, of what x64 has made for it. */
 const onArm64 = [/^test\/codegen\/other-machine\.test/]
