@@ -136,8 +136,11 @@ describe('packets on their way in', () => {
   requiresFeature('netfilter', 'are seen at a hook of the netfilter', async () => {
     using object = load(`${headers}
       export let length = data<u32>(0)
+      export let inPlace = data<u64>(0)
       export const p = netfilter((ctx) => {
         length = ctx.skb.len
+        const ip = ctx.dynptr().slice<Ipv4>(0)
+        if (ip && ip.length === ctx.skb.len) inPlace += 1
         if (ctx.state.hook === 1) runs += 1
         return NF.ACCEPT
       })`)
@@ -147,6 +150,10 @@ describe('packets on their way in', () => {
       return dataOf(object).runs! > 0n
     })
     expect((object.data as { length: number }).length).toBeGreaterThan(20)
+    await until('a packet was read in place', () => {
+      veth.send()
+      return dataOf(object).inPlace! > 0n
+    })
   })
 })
 
