@@ -61,7 +61,7 @@ describe('imports of files', () => {
     expect(imported).toEqual([join(folder, 'parts/length.ts'), join(folder, 'parts/shared.ts')])
     await using loaded = BpfObject.open(object)
     await loaded.load()
-    loaded.program('run').testRun({})
+    await loaded.program('run').testRun({})
     expect(loaded.globals('.data')).toMatchObject({ sum: 47n })
     expect(loaded.map<number, bigint>('calls').get(0)).toBe(1n)
   })
