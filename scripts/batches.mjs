@@ -7,13 +7,31 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { rolldown } from 'rolldown'
-import { Failure, root } from './run.mjs'
+import { Failure, root, say } from './run.mjs'
+
+/**
+ * Runs a command that checks random programs, a million by default. `check` gets the options, and a function that says how
+ * many minutes have passed, and returns how many differences it found.
+ */
+export async function batchCommand(name, help, check) {
+  try {
+    const options = batchOptions()
+    if (options === undefined) return void process.stdout.write(help)
+    const start = performance.now()
+    const minutes = () => ((performance.now() - start) / 60_000).toFixed(1)
+    if ((await check({ ...options, minutes })) > 0) process.exitCode = 1
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    say(`${name}: ${error.message}`)
+    process.exitCode = 1
+  }
+}
 
 /** The options of these commands, with a check. Undefined if `--help` was asked for. */
-export function batchOptions(defaultPrograms) {
+function batchOptions() {
   const { values } = parseArgs({
     options: {
-      programs: { type: 'string', default: String(defaultPrograms) },
+      programs: { type: 'string', default: '1000000' },
       seed: { type: 'string', default: '1' },
       jobs: { type: 'string', default: String(availableParallelism()) },
       help: { type: 'boolean' },

@@ -1,7 +1,7 @@
 // Compiles random programs in TypeScript and runs them in the kernel and in the emulator, as
 // test/compiler/random.test.ts does, as many as you like, in several processes. Each program has a seed of its own.
-import { batchOptions, runBatches } from './batches.mjs'
-import { Failure, say } from './run.mjs'
+import { batchCommand, runBatches } from './batches.mjs'
+import { say } from './run.mjs'
 
 const perBatch = 50
 const secondsBetweenReports = 60
@@ -15,17 +15,11 @@ its seed and as short as possible, and exits with status 1 if there are any. Say
   --jobs      how many processes; by default one for each processor
 `
 
-async function main() {
-  const options = batchOptions(1_000_000)
-  if (options === undefined) return process.stdout.write(help)
-  const { programs, firstSeed, jobs } = options
-  const start = performance.now()
+await batchCommand('test-compiler', help, async ({ programs, firstSeed, jobs, minutes }) => {
   const count = { programs: 0, differences: 0, tooLarge: 0 }
-  const summary = () => {
-    const minutes = ((performance.now() - start) / 60_000).toFixed(1)
-    return `${count.programs} of ${programs} programs in ${minutes} minutes, from seed ${firstSeed}: ${count.differences} differences; the verifier or the compiler gave up on ${count.tooLarge}`
-  }
-  let reported = start
+  const summary = () =>
+    `${count.programs} of ${programs} programs in ${minutes()} minutes, from seed ${firstSeed}: ${count.differences} differences; the verifier or the compiler gave up on ${count.tooLarge}`
+  let reported = performance.now()
   let given = 0
   await runBatches({
     source: 'test/compiler/random/batch.ts',
@@ -52,13 +46,5 @@ async function main() {
     },
   })
   process.stdout.write(`${summary()}\n`)
-  if (count.differences > 0) process.exitCode = 1
-}
-
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof Failure)) throw error
-  say(`test-compiler: ${error.message}`)
-  process.exitCode = 1
-}
+  return count.differences
+})

@@ -1,7 +1,7 @@
 // Runs random programs in the emulator and in the kernel, as test/testing/random.test.ts does, as many as you like, in
 // several processes. Each batch of 50 programs has a seed of its own, which is printed with what is found in it.
-import { batchOptions, runBatches } from './batches.mjs'
-import { Failure, say } from './run.mjs'
+import { batchCommand, runBatches } from './batches.mjs'
+import { say } from './run.mjs'
 
 const perBatch = 50
 const help = `Usage: npm run test:emulator -- [--programs N] [--seed N] [--jobs N]
@@ -15,16 +15,11 @@ described in test/testing/compare-with-kernel.ts.
   --jobs      how many processes; by default one for each processor
 `
 
-async function main() {
-  const options = batchOptions(1_000_000)
-  if (options === undefined) return process.stdout.write(help)
-  const { programs, firstSeed, jobs } = options
-  const start = performance.now()
+await batchCommand('test-emulator', help, async ({ programs, firstSeed, jobs, minutes }) => {
   const count = { batches: 0, differences: 0, kernelFaults: 0 }
   const summary = () => {
-    const minutes = ((performance.now() - start) / 60_000).toFixed(1)
     const { batches, differences, kernelFaults } = count
-    return `${batches * perBatch} programs in ${minutes} minutes: ${differences} differences, ${kernelFaults} faults of the kernel`
+    return `${batches * perBatch} programs in ${minutes()} minutes: ${differences} differences, ${kernelFaults} faults of the kernel`
   }
   const report = ({ difference, kernelFaults }) => {
     count.batches++
@@ -48,13 +43,5 @@ async function main() {
         : { seed: firstSeed + given, isa: given++ % 2 === 0 ? 4 : 3, programs: perBatch },
   })
   process.stdout.write(`${summary()}\n`)
-  if (count.differences > 0) process.exitCode = 1
-}
-
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof Failure)) throw error
-  say(`test-emulator: ${error.message}`)
-  process.exitCode = 1
-}
+  return count.differences
+})

@@ -3,7 +3,7 @@
 import { contextMember } from './contexts.js'
 import type { ExpressionCompiler } from './expressions.js'
 import type { Argument } from './ir.js'
-import { kfuncNamed } from './kfuncs.js'
+import { callNamed } from './kfuncs.js'
 import { asInt, filled, isZero } from './maps/memory.js'
 import { nearest } from './nearest.js'
 import { packetChanged, offsetOf as packetOffset, typeOf as packetType } from './packets.js'
@@ -96,8 +96,8 @@ function from(
     if (skb.kind !== 'kernel pointer') compiler.source.fail(node, 'this context has no packet')
     reg = skb.reg
   }
-  const made = kfuncNamed(compiler, isFrame ? 'bpf_dynptr_from_xdp' : 'bpf_dynptr_from_skb', property)
-  compiler.callKfunc(made, [{ reg }, { imm: 0 }, dynptr])
+  const name = isFrame ? 'bpf_dynptr_from_xdp' : 'bpf_dynptr_from_skb'
+  callNamed(compiler, name, property, [{ reg }, { imm: 0 }, dynptr])
 }
 
 // ---- Copies
@@ -116,13 +116,22 @@ function read(call: DynptrCall): Value {
     const own = [compiler.address(place), lengthOf(call, place), from, offsetOf(call), { imm: 0 }]
     return isZero(compiler, compiler.call('dynptr_read', own))
   }
-  const type = typeOf(call, 'read')
+  return copyOf(compiler, typeOf(call, 'read'), from, offsetOf(call), node)
+}
+
+/** A copy on the stack of what a dynptr has at an offset, or null. */
+function copyOf(
+  compiler: ExpressionCompiler,
+  type: Type,
+  dynptr: Argument,
+  offset: Argument,
+  node: ast.Node,
+): Value {
   const size = sizeOf(type)
-  const offset = offsetOf(call)
   return filled(compiler, type, node, (place) => {
     // Without CAP_PERFMON, a program cannot give memory to a helper that it has not written itself.
     if ('frame' in place) compiler.clear('frame', place.frame, size)
-    return compiler.call('dynptr_read', [place, { imm: size }, from, offset, { imm: 0 }])
+    return compiler.call('dynptr_read', [place, { imm: size }, dynptr, offset, { imm: 0 }])
   })
 }
 
@@ -176,7 +185,7 @@ function lengthOf({ compiler, args, scope }: DynptrCall, place: PlaceValue): Arg
 
 function offsetOf({ compiler, args, scope }: DynptrCall): Argument {
   const [offset] = args
-  return { reg: compiler.inReg(compiler.convert(compiler.numeric(offset!, scope), u32, offset!, true)) }
+  return { reg: compiler.inU32(offset!, scope) }
 }
 
 function typeGiven({ compiler, node }: DynptrCall): Type | undefined {
@@ -231,7 +240,7 @@ function slice(call: DynptrCall, writes: boolean): Value {
     buffer = { frame: place.offset }
   }
   const own = [{ frame: dynptr.frame }, offset, buffer, { imm: size }]
-  const reg = compiler.callKfunc(kfuncNamed(compiler, name, property), own)
+  const reg = callNamed(compiler, name, property, own)
   return {
     kind: 'pointer',
     reg,
@@ -246,7 +255,7 @@ function slice(call: DynptrCall, writes: boolean): Value {
 
 function asked({ compiler, dynptr, node }: DynptrCall, name: string, type: typeof u32): Value {
   const { property } = node.callee as ast.MemberExpression
-  const reg = compiler.callKfunc(kfuncNamed(compiler, name, property), [{ frame: dynptr.frame }])
+  const reg = callNamed(compiler, name, property, [{ frame: dynptr.frame }])
   // What stands above the bits of a smaller result means nothing.
   const own = compiler.convert(
     { kind: 'number', reg, type: integerOf(8, false) },
@@ -260,18 +269,18 @@ function asked({ compiler, dynptr, node }: DynptrCall, name: string, type: typeo
 /** Returns 0 or a negative error. */
 function adjust({ compiler, dynptr, args, node, scope }: DynptrCall): Value {
   const { property } = node.callee as ast.MemberExpression
-  const [start, end] = args.map((one): Argument => {
-    return { reg: compiler.inReg(compiler.convert(compiler.numeric(one, scope), u32, one, true)) }
-  })
-  const called = kfuncNamed(compiler, 'bpf_dynptr_adjust', property)
-  return asInt(compiler, compiler.callKfunc(called, [{ frame: dynptr.frame }, start!, end!]))
+  const edges = args.map((one): Argument => ({ reg: compiler.inU32(one, scope) }))
+  return asInt(
+    compiler,
+    callNamed(compiler, 'bpf_dynptr_adjust', property, [{ frame: dynptr.frame }, ...edges]),
+  )
 }
 
 /** Another dynptr for the same memory. It ends with the record. */
 function clone({ compiler, dynptr, node }: DynptrCall): Value {
   const { property } = node.callee as ast.MemberExpression
   const frame = compiler.newDynptr()
-  compiler.callKfunc(kfuncNamed(compiler, 'bpf_dynptr_clone', property), [{ frame: dynptr.frame }, { frame }])
+  callNamed(compiler, 'bpf_dynptr_clone', property, [{ frame: dynptr.frame }, { frame }])
   return { kind: 'dynptr', frame, of: dynptr.of, within: dynptr }
 }
 
@@ -299,10 +308,5 @@ export function filterMethods(
   const offset = packetOffset(compiler, node.arguments[0] as ast.Expression | undefined, node, scope)
   const dynptr = { frame: compiler.dynptrSlot() }
   from(compiler, context, dynptr, node)
-  const size = sizeOf(type)
-  return filled(compiler, type, node, (place) => {
-    // Without CAP_PERFMON, a program cannot give memory to a helper that it has not written itself.
-    if ('frame' in place) compiler.clear('frame', place.frame, size)
-    return compiler.call('dynptr_read', [place, { imm: size }, dynptr, offset, { imm: 0 }])
-  })
+  return copyOf(compiler, type, dynptr, offset, node)
 }

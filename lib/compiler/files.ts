@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { hooks } from './hooks/kinds.js'
 import { checkImport, checkLocalImport, checkWords, isLocal } from './imports.js'
 import type { Part, Source } from './source.js'
-import { type ast, parseModule } from './syntax.js'
+import { type ast, calledName, parseModule } from './syntax.js'
 
 interface File {
   readonly path: string
@@ -93,39 +93,33 @@ function parseFile(source: Source, part: Part): Pick<File, 'statements' | 'expor
 function pathOf(source: Source, node: ast.ImportDeclaration, folder: string): string | undefined {
   const { value } = node.source
   if (/\.d\.[cm]?ts$/.test(value)) return undefined
-  const path = resolve(folder, value)
-  const candidates = [path.replace(/\.([cm]?)js$/, '.$1ts'), `${path}.ts`]
-  const found = candidates.find((one) => /\.[cm]?ts$/.test(one) && existsSync(one) && statSync(one).isFile())
-  if (found !== undefined) return found
+  // tsc wants the name of what it makes of a file, and bundlers none.
+  const name = value.replace(/\.([cm]?)js$/, '.$1ts')
+  const names = /\.[cm]?ts$/.test(name) ? [name, `${value}.ts`] : [`${value}.ts`]
+  for (const one of names) {
+    const path = resolve(folder, one)
+    if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path
+  }
   // The declarations of a package's or generated file.
-  if (node.importKind === 'type' && existsSync(path.replace(/(\.[cm]?js)?$/, '.d.ts'))) return undefined
+  const declarations = resolve(folder, value).replace(/(\.[cm]?js)?$/, '.d.ts')
+  if (node.importKind === 'type' && existsSync(declarations)) return undefined
   return source.fail(
     node.source,
-    `there is no file '${value.replace(/\.([cm]?)js$/, '.$1ts').replace(/(\.[cm]?ts)?$/, (found) => found || '.ts')}'`,
+    `there is no file '${names[0]}'`,
     'An import is relative to the file that it is in.',
   )
 }
 
 /** What others get: not the programs, and without values only the types. */
 function withoutPrograms(node: ast.Statement, hasValues: boolean): ast.Statement[] {
-  switch (node.type) {
-    case 'TSInterfaceDeclaration':
-    case 'TSTypeAliasDeclaration':
-    case 'TSEnumDeclaration':
-      return [node]
-    case 'VariableDeclaration': {
-      const declarations = node.declarations.filter(({ id, init }) => {
-        if (!hasValues || (id.type === 'Identifier' && id.name === 'license')) return false
-        const maker =
-          init?.type === 'CallExpression' && init.callee.type === 'Identifier' ? init.callee.name : ''
-        return maker !== 'structOps' && !Object.hasOwn(hooks, maker)
-      })
-      return declarations.length > 0 ? [{ ...node, declarations }] : []
-    }
-    case 'ImportDeclaration':
-      return hasValues ? [node] : []
-  }
-  return hasValues ? [node] : []
+  const isType = ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration', 'TSEnumDeclaration'].includes(node.type)
+  if (!hasValues) return isType ? [node] : []
+  if (node.type !== 'VariableDeclaration') return [node]
+  const declarations = node.declarations.filter(({ id, init }) => {
+    if (id.type === 'Identifier' && id.name === 'license') return false
+    return !Object.hasOwn(hooks, calledName(init))
+  })
+  return declarations.length > 0 ? [{ ...node, declarations }] : []
 }
 
 function expectDifferentNames(source: Source, files: readonly Pick<File, 'path' | 'statements'>[]): void {

@@ -3,7 +3,7 @@ import * as c from '../asm/c-types.js'
 import type { BtfFuncProto } from '../btf/types.js'
 import type { ExpressionCompiler } from './expressions.js'
 import { kernelArgument } from './helpers/call.js'
-import type { Argument } from './ir.js'
+import type { Argument, Reg } from './ir.js'
 import type { KernelTypes } from './kernel-types.js'
 import { expectNoLock } from './maps/opaque.js'
 import { nearest } from './nearest.js'
@@ -110,12 +110,13 @@ export function callKfunc(
 }
 
 /** A function that the compiler calls by itself. */
-export function kfuncNamed(
+export function callNamed(
   compiler: ExpressionCompiler,
   name: string,
   node: ast.Node,
-): { name: string; type: c.PrototypeType } {
-  return { name, type: typeOf(compiler.kernel, prototypeOf(compiler, name, node)) }
+  args: readonly Argument[],
+): Reg {
+  return compiler.callKfunc({ name, type: typeOf(compiler.kernel, prototypeOf(compiler, name, node)) }, args)
 }
 
 function prototypeOf({ kernel, source }: ExpressionCompiler, name: string, node: ast.Node): BtfFuncProto {

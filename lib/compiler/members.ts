@@ -9,7 +9,7 @@ import { nearest } from './nearest.js'
 import { edge, packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { integerOf, integers, sizeOf, type Type } from './types.js'
+import { integerOf, integers, sizeOf, type Type, u32 } from './types.js'
 import {
   alignmentOf,
   type DynptrValue,
@@ -50,6 +50,11 @@ export abstract class MemberCompiler extends KernelMemory {
 
   numeric(node: ast.Expression, scope: Scope) {
     return this.expectNumeric(this.rvalue(node, scope), node)
+  }
+
+  /** A number of 32 bits without a sign, whatever it was before. */
+  inU32(node: ast.Expression, scope: Scope): Reg {
+    return this.inReg(this.convert(this.numeric(node, scope), u32, node, true))
   }
 
   /** A value that has been found, as a number. */

@@ -13,7 +13,7 @@ import { notInKernel } from './not-in-kernel.js'
 import { inC, wordNotYet } from './not-yet.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
-import type { ast } from './syntax.js'
+import { type ast, calledName } from './syntax.js'
 import {
   describe,
   type Enumeration,
@@ -124,11 +124,12 @@ export class Module {
     }
     for (const node of statements) if (node.type === 'TSEnumDeclaration') this.#enum(node)
     // The interfaces of other files are only looked at where something uses them.
-    for (const node of statements)
-      if (files.own.includes(node) || node.type !== 'TSInterfaceDeclaration') this.#statement(node)
-    for (const node of files.own)
+    for (const node of files.imported) if (node.type !== 'TSInterfaceDeclaration') this.#statement(node)
+    for (const node of files.own) {
+      this.#statement(node)
       if (node.type === 'TSInterfaceDeclaration' && files.exported.has(node.id.name))
         this.exported.push(node.id.name)
+    }
   }
 
   /** The paths of the files that the file imports. */
@@ -207,7 +208,7 @@ export class Module {
     const { id, init } = node
     if (id.type !== 'Identifier') this.source.fail(id, 'a declaration at the top of the file has one name')
     const { name } = id
-    const maker = init?.type === 'CallExpression' && init.callee.type === 'Identifier' ? init.callee.name : ''
+    const maker = calledName(init)
     const isVariable = maker === 'data' || maker === 'bss'
     if (kind !== 'const' && !isVariable)
       this.source.fail(

@@ -6,7 +6,7 @@ import type { Operand, Reg } from './ir.js'
 import { nearest } from './nearest.js'
 import { edge } from './packet-edges.js'
 import type { ast } from './syntax.js'
-import { s64, sizeOf, type Type, u32 } from './types.js'
+import { s64, sizeOf, type Type } from './types.js'
 import type { ContextValue, CursorValue, PointerValue, Scope, Value } from './values.js'
 
 /** Beyond this the verifier does not follow a packet. */
@@ -62,7 +62,7 @@ export function cursorMethods(
     case 'skip': {
       const [bytes] = node.arguments as readonly ast.Expression[]
       if (bytes === undefined) compiler.source.fail(node, 'skip needs the number of bytes')
-      move({ reg: compiler.inReg(compiler.convert(compiler.numeric(bytes, scope), u32, bytes, true)) })
+      move({ reg: compiler.inU32(bytes, scope) })
       return { kind: 'void' }
     }
   }
@@ -104,8 +104,7 @@ export function offsetOf(
     )
   }
   const constant = compiler.module.constant(node)
-  if (constant === undefined)
-    return { reg: compiler.inReg(compiler.convert(compiler.numeric(node, scope), u32, node, true)) }
+  if (constant === undefined) return { reg: compiler.inU32(node, scope) }
   if (constant < 0n || constant > BigInt(mostOffset))
     compiler.source.fail(node, `an offset in a packet is 0 to ${mostOffset}`)
   return { imm: Number(constant) }

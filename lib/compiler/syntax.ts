@@ -32,3 +32,7 @@ export function parseModule(source: Source, { text, start }: Part = source.main)
     throw new CompileError(source.place(pos), 1, message.replace(/ \(\d+:\d+\)$/, ''), hints[reasonCode])
   }
 }
+
+/** The name of the function that is called: `hash` in `hash<u32, u64>(1024)`. Empty if it is something else. */
+export const calledName = (node: ast.Node | null | undefined): string =>
+  node?.type === 'CallExpression' && node.callee.type === 'Identifier' ? node.callee.name : ''

@@ -80,9 +80,13 @@ export class XdpMemory {
   /**
    * @throws RangeError if there are more than 4 GiB, or less than 64 frames
    */
-  constructor(options: XdpMemoryOptions = {}) {
-    const { frames = 4096, frameSize = 2048, headroom = 0, txSwCsum = false } = options
-    const { txMetadata = txSwCsum } = options
+  constructor({
+    frames = 4096,
+    frameSize = 2048,
+    headroom = 0,
+    txMetadata = false,
+    txSwCsum = false,
+  }: XdpMemoryOptions = {}) {
     if (frameSize !== 2048 && frameSize !== 4096) throw new RangeError('frameSize is not 2048 or 4096')
     if (!Number.isInteger(frames)) throw new TypeError('frames is not a whole number')
     if (frames < 64 || frames * frameSize >= 2 ** 32)

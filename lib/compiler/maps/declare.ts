@@ -1,7 +1,7 @@
 // A map as it is declared at the top of the file: hash<u32, u64>(1024, { pin: true }).
 import type { Module, ModuleMap } from '../module.js'
 import { nearest } from '../nearest.js'
-import type { ast } from '../syntax.js'
+import { type ast, calledName } from '../syntax.js'
 import { endsOpen, hasKptr, integers, onlyRecords, type StructType, type Type, u32, u64 } from '../types.js'
 import { exampleOf, type MapKind, mapKinds } from './kinds.js'
 import { onlyValues } from './kptr-types.js'
@@ -149,7 +149,7 @@ function template(
   call: ast.CallExpression,
   kind: string,
 ): ModuleMap {
-  const made = node?.type === 'CallExpression' && node.callee.type === 'Identifier' ? node.callee.name : ''
+  const made = calledName(node)
   if (node?.type !== 'CallExpression' || !Object.hasOwn(mapKinds, made)) {
     return module.source.fail(
       node ?? call,

@@ -2,7 +2,7 @@
 import type { ExpressionCompiler } from '../expressions.js'
 import type { ModuleMap } from '../module.js'
 import type { ast } from '../syntax.js'
-import { bool, describe, type StructType, sizeOf, type Type, u32 } from '../types.js'
+import { bool, describe, type StructType, sizeOf, type Type } from '../types.js'
 import type { Owed, PlaceValue, Value } from '../values.js'
 import { drain } from './each.js'
 import { isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
@@ -35,7 +35,7 @@ function reserve({ compiler, map, node }: MapCall): Value {
 /** Room for a record of any length, or null. The kernel wants the dynptr back even if there is no room. */
 function reserveDynptr({ compiler, map, args, scope }: MapCall): Value {
   const [bytes] = args
-  const size = compiler.inReg(compiler.convert(compiler.numeric(bytes!, scope), u32, bytes!, true))
+  const size = compiler.inU32(bytes!, scope)
   const frame = compiler.newDynptr()
   const [reg, there] = [compiler.newReg(), compiler.newLabel()]
   const result = compiler.call('ringbuf_reserve_dynptr', [

@@ -1,14 +1,14 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { BpfObject, interfaceIndex } from 'libbpf-node'
-import { compile } from 'libbpf-node/kernel'
+import { interfaceIndex } from 'libbpf-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ip, netkit, requires, twoSockets, useProgram, useVeth } from '../../attach/surroundings.js'
 import { runChild } from '../../helpers/child.js'
 import { fdOf } from '../../helpers/fd-of.js'
 import { requiresFeature, requiresKernel } from '../../helpers/kernel.js'
 import { until } from '../../helpers/until.js'
+import { dataOf, load } from '../load.js'
 
 const veth = useVeth()
 const host = '127.0.0.1'
@@ -23,19 +23,6 @@ beforeAll(() => {
 afterAll(() => {
   ip('link', 'del', out)
 })
-
-function load(text: string): BpfObject {
-  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
-  try {
-    object.loadSync()
-    return object
-  } catch (error) {
-    object.close()
-    throw error
-  }
-}
-
-const dataOf = (object: BpfObject): Record<string, bigint> => object.data as Record<string, bigint>
 
 async function listen(): Promise<Server> {
   const server = createServer()

@@ -8,23 +8,11 @@ import { shop, useProgram } from '../../attach/surroundings.js'
 import { requiresFeature, requiresKernel } from '../../helpers/kernel.js'
 import { useTracefs } from '../../helpers/privileged.js'
 import { until } from '../../helpers/until.js'
+import { dataOf, load } from '../load.js'
 
 useTracefs()
 
 const program = useProgram(shop)
-
-function load(text: string): BpfObject {
-  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
-  try {
-    object.loadSync()
-    return object
-  } catch (error) {
-    object.close()
-    throw error
-  }
-}
-
-const dataOf = (object: BpfObject): Record<string, bigint> => object.data as Record<string, bigint>
 
 describe('uprobe and uretprobe', () => {
   it('have the arguments and the result of a function', () => {

@@ -2,27 +2,14 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
 import { describe, expect, it } from 'vitest'
 import { requiresFeature, requiresKernel } from '../../helpers/kernel.js'
 import { useCgroup } from '../../helpers/privileged.js'
+import { dataOf, load } from '../load.js'
 
 const cgroup = useCgroup()
 
-function load(text: string, rodata?: Readonly<Record<string, unknown>>): BpfObject {
-  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
-  try {
-    if (rodata) Object.assign(object.rodata, rodata)
-    object.loadSync()
-    return object
-  } catch (error) {
-    object.close()
-    throw error
-  }
-}
-
-const dataOf = (object: BpfObject): Record<string, bigint> => object.data as Record<string, bigint>
 const openComm = (): void => closeSync(openSync('/proc/self/comm', 'r'))
 
 const programs = {

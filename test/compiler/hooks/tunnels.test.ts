@@ -1,11 +1,10 @@
 // Programs for routes: lightweight tunnels.
 import { createSocket } from 'node:dgram'
-import { BpfObject } from 'libbpf-node'
-import { compile } from 'libbpf-node/kernel'
 import { ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
 import { ip, useVeth } from '../../attach/surroundings.js'
 import { useBpffs } from '../../helpers/privileged.js'
+import { load } from '../load.js'
 
 const bpffs = useBpffs()
 const veth = useVeth()
@@ -14,17 +13,6 @@ const headers = `
   interface Ipv4 { version: u8; tos: u8; length: be16; id: be16; fragment: be16; ttl: u8; protocol: u8; checksum: be16; source: be32; destination: be32 }
   interface Udp { source: be16; destination: be16; length: be16; checksum: be16 }
 `
-
-function load(text: string): BpfObject {
-  const object = BpfObject.open(compile(`${headers}${text}\nexport const license = 'GPL'\n`).object)
-  try {
-    object.loadSync()
-    return object
-  } catch (error) {
-    object.close()
-    throw error
-  }
-}
 
 /** Sends a datagram, and returns the error that the kernel has for it. */
 const send = (port: number, address: string): Promise<string | undefined> =>
@@ -38,7 +26,7 @@ const send = (port: number, address: string): Promise<string | undefined> =>
 
 describe('programs for lightweight tunnels', () => {
   it('drop what leaves by a route', async () => {
-    using object = load(`
+    using object = load(`${headers}
       export let dropped = data<u64>(0)
       export const p = lwtOut((packet) => {
         const ip = packet.read<Ipv4>(0)
@@ -61,7 +49,7 @@ describe('programs for lightweight tunnels', () => {
   })
 
   it('see packets from their IP header on, and write them where they are sent', () => {
-    using object = load(`
+    using object = load(`${headers}
       export let source = data<u32>(0)
       export const into = lwtIn((packet) => {
         const ip = packet.read<Ipv4>(0)

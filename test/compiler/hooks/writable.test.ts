@@ -1,19 +1,6 @@
 // Tracepoints that let programs change what their first argument points to.
-import { BpfObject } from 'libbpf-node'
-import { compile } from 'libbpf-node/kernel'
 import { describe, expect, it } from 'vitest'
-
-function load(text: string, rodata?: Readonly<Record<string, unknown>>): BpfObject {
-  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
-  try {
-    if (rodata) Object.assign(object.rodata, rodata)
-    object.loadSync()
-    return object
-  } catch (error) {
-    object.close()
-    throw error
-  }
-}
+import { load } from '../load.js'
 
 describe('rawTpWritable', () => {
   it('changes what the kernel goes on with', () => {

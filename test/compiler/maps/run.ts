@@ -1,5 +1,5 @@
-import { BpfObject } from 'libbpf-node'
-import { compile } from 'libbpf-node/kernel'
+import type { BpfObject } from 'libbpf-node'
+import { load as loadObject } from '../load.js'
 
 /** Compiles programs, and loads them. `p` runs on a packet each time that `run` is called. */
 export function load(text: string): {
@@ -7,13 +7,7 @@ export function load(text: string): {
   run: (name?: string) => number
   data: Record<string, unknown>
 } {
-  const object = BpfObject.open(compile(`${text}\nexport const license = 'GPL'\n`).object)
-  try {
-    object.loadSync()
-  } catch (error) {
-    object.close()
-    throw error
-  }
+  const object = loadObject(text)
   return {
     object,
     run: (name = 'p') => object.program(name).testRunSync({ data: new Uint8Array(64) }).retval,
