@@ -316,7 +316,7 @@ void Xsk::Woken(bool ended) {
   }
   auto until = std::chrono::steady_clock::time_point::max();
   while (uint32_t count = Receive()) {
-    Tell(static_cast<int32_t>(count));
+    Deliver(count);
     // If there is more than fits the turn, the event loop tells again.
     if (!watches_ || !delivers_ || count < batch_.count()) return;
     auto now = std::chrono::steady_clock::now();
@@ -340,6 +340,16 @@ void Xsk::Tell(int32_t what) {
   Napi::HandleScope scope(env_);
   napi_value argument = ToJs(env_, what);
   CallBack(env_, context_, on_ready_, 1, &argument);
+}
+
+void Xsk::Deliver(uint32_t count) {
+  Napi::HandleScope scope(env_);
+  int error = 0;
+  // A microtask may use a frame that the callback has kept.
+  CallBackAnd(env_, context_, on_ready_, ToJs(env_, count), [&] { error = Finish(); });
+  if (error == 0) return;
+  napi_value arguments[] = {ToJs(env_, int32_t{0}), NativeError(env_, "sendto", error, {})};
+  CallBack(env_, context_, on_ready_, 2, arguments);
 }
 
 void Xsk::Close() {

@@ -115,8 +115,10 @@ class Xsk : public Handle, public LoopOwner {
   int KickOnce();
   void RefillAndPoll();
   void LookForError();
-  // Calls JavaScript with the number of frames of a batch, 0 if there are packets, or a negative errno.
+  // Calls JavaScript with 0 if there are packets, or with a negative errno.
   void Tell(int32_t what);
+  // Calls JavaScript with the number of frames of a batch, and carries out what it decides.
+  void Deliver(uint32_t count);
 
   Environment& environment_;
   napi_env env_;

@@ -889,7 +889,7 @@ export interface Binding {
     busyPollUs: number,
     busyPollBudget: number,
     batch: Uint8Array,
-    onReady: (what: number) => void,
+    onReady: (what: number, refused?: NativeError) => void,
   ): XskHandle
   xskFd(socket: XskHandle): number
   /**
@@ -912,8 +912,9 @@ export interface Binding {
   xskReap(socket: XskHandle): void
   /**
    * Makes the event loop look for packets as soon as the kernel tells of some, or every `intervalMs` milliseconds if that
-   * is not 0. With `delivers`, it receives them like `xskReceive` and calls `onReady` with how many there are, and
-   * `onReady` has to call `xskFinish`. Otherwise it calls `onReady` with 0. Every 250 ms it reads SO_ERROR, and calls
+   * is not 0, and calls `onReady` with 0. With `delivers`, it receives them like `xskReceive` instead, calls `onReady`
+   * with how many there are, and carries out the decisions of the batch when that returns, before any microtask. If the
+   * kernel then refuses to send, it calls `onReady` with 0 and the error. Every 250 ms it reads SO_ERROR, and calls
    * `onReady` with a negative errno if the socket has failed, such as -ENETDOWN for an interface that was deleted. Does
    * not keep the process alive.
    */

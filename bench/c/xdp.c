@@ -149,7 +149,7 @@ int main(int argc, char** argv) {
   most = phase(argv[0], 0, 0, "0", argv[2], &cpu);
   echo = phase(argv[0], 1, 0, "0", argv[2], &cpu);
   phase(argv[0], 0, 0, argv[3], argv[2], &cpu);
-  phase(argv[0], 0, 1, argv[3], argv[2], &interval);
+  phase(argv[0], 0, 1, argv[3], argv[4], &interval);
   printf("{\"drop\":%.0f,\"echo\":%.0f,\"cpu\":%.1f,\"interval\":%.1f}\n", most, echo, cpu, interval);
   return sum == 0;
 }

@@ -26,15 +26,37 @@ napi_value Throw(napi_env env, const char* operation, int error, Warnings warnin
   return nullptr;
 }
 
+namespace {
+
+// The result, or null after an uncaught exception.
+napi_value Checked(napi_env env, napi_status status, napi_value result) {
+  if (status == napi_ok) return result;
+  napi_value error = nullptr;
+  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &error) == napi_ok)
+    napi_fatal_exception(env, error);
+  return nullptr;
+}
+
+}  // namespace
+
 napi_value CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc,
                     const napi_value* argv) {
   napi_value callee = nullptr;
   napi_value result = nullptr;
   napi_get_reference_value(env, function, &callee);
   napi_status status = napi_make_callback(env, context, Napi::Env(env).Global(), callee, argc, argv, &result);
-  if (status == napi_ok) return result;
-  napi_value error = nullptr;
-  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &error) == napi_ok)
-    napi_fatal_exception(env, error);
-  return nullptr;
+  return Checked(env, status, result);
+}
+
+void CallBackAnd(napi_env env, napi_async_context context, napi_ref function, napi_value argument,
+                 const std::function<void()>& after) {
+  napi_value global = Napi::Env(env).Global();
+  napi_value callee = nullptr;
+  napi_callback_scope scope = nullptr;
+  napi_get_reference_value(env, function, &callee);
+  // Node.js ignores which object it gets.
+  napi_open_callback_scope(env, global, context, &scope);
+  Checked(env, napi_call_function(env, global, callee, 1, &argument, nullptr), nullptr);
+  after();
+  napi_close_callback_scope(env, scope);
 }

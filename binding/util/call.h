@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -26,6 +27,10 @@ napi_value Throw(napi_env env, const char* operation, int error, Warnings warnin
 // result is null.
 napi_value CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc = 0,
                     const napi_value* argv = nullptr);
+
+// The same, with one argument. `after` runs before the microtasks that the function has queued.
+void CallBackAnd(napi_env env, napi_async_context context, napi_ref function, napi_value argument,
+                 const std::function<void()>& after);
 
 // Runs `work`, and throws when it returns a negative errno. `work` may take the capture as its argument, to
 // see what was printed.

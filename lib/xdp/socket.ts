@@ -123,10 +123,11 @@ export class XdpSocket implements Disposable {
   readonly #batch: XdpBatch
   readonly #interval: number
   readonly #rxSize: number
-  readonly #onReady = (what: number): void => {
+  readonly #onReady = (what: number, refused?: NativeError): void => {
     if (what > 0) this.#deliver(what)
-    else if (what === 0) this.#reader?.wake()
-    else this.#fail(-what)
+    else if (what < 0) this.#fail(-what)
+    else if (refused === undefined) this.#reader?.wake()
+    else this.#end(this.#explain('send', refused))
   }
   #reader: Reader | undefined
   /** The callback of `drain`, if that is the reader. */
@@ -471,7 +472,7 @@ export class XdpSocket implements Disposable {
     }
   }
 
-  /** For the event loop. */
+  /** For the event loop. Native code carries out what the callback decides when this returns. */
   #deliver(count: number): void {
     const batch = this.#batch
     batch.length = count
@@ -483,12 +484,6 @@ export class XdpSocket implements Disposable {
     }
     this.#inCallback = false
     batch.length = 0
-    if (this.#closed) return
-    try {
-      native.xskFinish(this.#handle)
-    } catch (error) {
-      this.#end(this.#explain('send', error))
-    }
   }
 
   #expectMetadata(metadata: XdpTxMetadata, length: number): void {

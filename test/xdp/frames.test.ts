@@ -69,6 +69,29 @@ describe('a frame', () => {
     expect(to.stats.txInvalid).toBe(0n)
   })
 
+  it('that was kept can be released in a microtask of the callback', async () => {
+    using from = await XdpSocket.open(pair.a, { redirect: false })
+    using to = await XdpSocket.open(pair.b, { filter })
+    const released: number[] = []
+    const inside: number[] = []
+    to.drain((batch) => {
+      const offset = batch.keep(0)
+      queueMicrotask(() => {
+        to.release(offset)
+        released.push(offset)
+        // The rest of the batch was dropped, and is not looked at again.
+        to.consume((next) => inside.push(next.length))
+      })
+    })
+    for (let i = 0; i < 5; i++) {
+      from.send(packet(i))
+      from.flush()
+      await until('it was released', () => released.length > i)
+    }
+    expect(to.memory.counts).toMatchObject({ held: 0, inBatch: 0 })
+    expect(inside).toEqual([])
+  })
+
   it('is dropped if its description in the batch was made nonsense', async () => {
     using from = await XdpSocket.open(pair.a, { redirect: false })
     using to = await XdpSocket.open(pair.b, { filter })
