@@ -116,18 +116,18 @@ export const documentation = {
 const intoMemory = (name) =>
   `
   /** The same, into memory of your own that has \`size\` bytes. Returns the length with its zero byte, or a negative error. */
-  ${name}(into: Memory, size: number, address: number | Kernel | object): s64`
+  ${name}(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64`
 
 /** Prototypes that do not follow from the one in C. */
 export const prototypes = {
   dynptrFromMem: '(data: Memory): Dynptr',
   getSocketCookie: '(sk?: Kernel | object): u64',
-  getCurrentComm: '(): char<16>',
+  getCurrentComm: '(): char<never>',
   getCurrentTask: "(): Struct<'task_struct'>",
-  probeRead: '<T>(address: number): T',
-  probeReadUser: '<T>(address: number): T',
-  probeReadKernel: '<T>(address: number): T',
-  copyFromUser: '<T>(address: number): T',
-  probeReadUserStr: `(address: number, length?: number): char<never>${intoMemory('probeReadUserStr')}`,
-  probeReadKernelStr: `(address: number, length?: number): char<never>${intoMemory('probeReadKernelStr')}`,
+  probeRead: '<T>(address: number | TextPointer): T',
+  probeReadUser: '<T>(address: number | TextPointer): T',
+  probeReadKernel: '<T>(address: number | TextPointer): T',
+  copyFromUser: '<T>(address: number | TextPointer): T',
+  probeReadUserStr: `(address: number | TextPointer, length?: number): char<never>${intoMemory('probeReadUserStr')}`,
+  probeReadKernelStr: `(address: number | TextPointer, length?: number): char<never>${intoMemory('probeReadKernelStr')}`,
 }

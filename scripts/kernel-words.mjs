@@ -30,7 +30,7 @@ function typeOf(parameter) {
     case 'map':
       return 'AnyMap'
     case 'address':
-      return 'number | Kernel | object'
+      return 'number | Kernel | object | TextPointer'
     case 'kernel':
       return 'Kernel | object'
     case 'function':
@@ -90,7 +90,7 @@ import type { Socket, TcpSocket } from './contexts.js'
 import type { Dynptr } from './dynptrs.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
-import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
+import type { be16, char, Kernel, Memory, s32, s64, TextPointer, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'
 
 /**
@@ -114,6 +114,7 @@ export const bpf: Helpers = new Proxy({} as Helpers, {
 
 const { BtfTypes } = await own('../btf/parse.js')
 const { networkOrder } = await own('contexts.js')
+const { writableSomewhere } = await own('hooks/writable.js')
 const btf = new BtfTypes(readFileSync('/sys/kernel/btf/vmlinux'))
 
 function* membersOf(record) {
@@ -154,7 +155,10 @@ const texts = Object.entries(shown).flatMap(([name, word]) => {
   if (record === undefined) return []
   const lines = [...membersOf(record)]
     .filter((member) => !edges.test(member.name))
-    .map((member) => `  ${member.name}: ${wordFor(record, member)}`)
+    .map((member) => {
+      const isWritable = name === 'bpf_flow_keys' || writableSomewhere[name]?.includes(member.name)
+      return `  ${isWritable ? '' : 'readonly '}${member.name}: ${wordFor(record, member)}`
+    })
   return `/** The kernel's struct ${name}. */\nexport interface ${word} {\n${lines.join('\n')}\n}\n`
 })
 writeFileSync(

@@ -77,6 +77,12 @@ function answer(bytes: Uint8Array, at: number, message: Uint8Array): number {
   return udpAt + udpLength
 }
 
+/** Whether a message says what there is (NOERROR), or that there is nothing (NXDOMAIN), as a whole. */
+function isAnswer(message: Buffer): boolean {
+  const code = message.readUInt8(3) & 15
+  return (code === 0 || code === 3) && (message.readUInt8(2) & 2) === 0
+}
+
 socket.drain((batch) => {
   const { view, bytes, offsets, lengths } = batch
   for (let i = 0; i < batch.length; i++) {
@@ -107,7 +113,8 @@ upstream.on('message', (message) => {
   if (asked === undefined) return
   waiting.delete(id)
   const content = Uint8Array.from(message.subarray(2))
-  known.set(asked.key, { message: content, until: Date.now() + seconds * 1000 })
+  // A failure such as SERVFAIL may be over in a moment, and what was cut off (TC) is asked again by TCP.
+  if (isAnswer(message)) known.set(asked.key, { message: content, until: Date.now() + seconds * 1000 })
   const packet = new Uint8Array(dnsAt + message.length)
   packet.set(asked.packet.subarray(0, dnsAt + 2))
   socket.send(packet.subarray(0, answer(packet, 0, content)))

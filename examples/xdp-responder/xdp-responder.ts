@@ -4,10 +4,12 @@
 // Requires CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW. Linux 5.16; before 6.6 also CAP_PERFMON, to read packets. On older
 // kernels it works with CAP_IPC_LOCK, because only 64 KiB may be locked by default.
 import { once } from 'node:events'
+import { isIPv4 } from 'node:net'
 import { XdpSocket } from 'libbpf-node/xdp'
 
 const [name, address] = process.argv.slice(2)
 if (name === undefined || address === undefined) throw new Error('usage: xdp-responder.js INTERFACE ADDRESS')
+if (!isIPv4(address)) throw new Error(`'${address}' is not an IPv4 address, such as 10.0.0.77`)
 const ours = address.split('.').reduce((number, byte) => number * 256 + Number(byte), 0)
 /** A locally administered MAC address of our own. */
 const mac = [0x02, 0, 0, 0, 0, 0x77]

@@ -5,6 +5,7 @@ import { expectAligned } from './maps/alignment.js'
 import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
+import { noSpread } from './not-in-kernel.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { textAddress } from './text.js'
@@ -47,13 +48,13 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     if (!this.#readsMemory(right, scope)) {
-      this.assignTo(place, right, scope)
+      this.assignTo(place, right, scope, true)
       return
     }
     // The values are those from before the assignment: point = { x: point.y, y: point.x }.
     const whole = this.local(place.type, right)
-    this.assignTo(whole, right, scope)
-    this.#copy(place, whole)
+    this.assignTo(whole, right, scope, true)
+    this.copy(place, whole)
   }
 
   /** Whether what is written member by member reads memory, which may be the memory that is written. */
@@ -91,6 +92,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const variable = scope.get(node.name)
     if ((variable ?? this.module.globals.get(node.name))?.mutable !== false) return
     const value = variable?.value
+    if (variable?.isRound)
+      this.source.fail(
+        node,
+        `'${node.name}' counts the rounds of a range, and cannot be changed`,
+        `Write for (let ${node.name} = 0; ${node.name} < 10; ${node.name} += 2), or let copy = ${node.name}.`,
+      )
     // What a pointer from the kernel leads to.
     if (value?.kind === 'place' && value.type.kind === 'int')
       this.source.fail(node, `'${node.name}' is const`, `The number is ${node.name}.value.`)
@@ -172,6 +179,14 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     if (value.kind === 'kernel place' || value.kind === 'kernel pointer') {
       this.source.fail(node, "the kernel's own memory can only be read")
     }
+    if (value.kind === 'constant' && node.type === 'Identifier')
+      this.source.fail(
+        node,
+        `'${node.name}' is const`,
+        scope.has(node.name)
+          ? 'Declare it with let.'
+          : `Write export let ${node.name} = data<u64>(${value.value}) instead.`,
+      )
     if (value.kind !== 'place') this.source.fail(node, `${describeValue(value)} cannot be assigned to`)
     if (value.readonly !== undefined) this.source.fail(node, value.readonly)
     return value
@@ -191,8 +206,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     return this.behind(value, node, scope)
   }
 
-  /** Writes the value of an expression into memory. */
-  assignTo(place: PlaceValue, node: ast.Expression, scope: Scope): void {
+  /**
+   * Writes the value of an expression into memory.
+   *
+   * @param isUsed - there may be other bytes than zeros; text that is copied up to its zero byte leaves none behind it
+   */
+  assignTo(place: PlaceValue, node: ast.Expression, scope: Scope, isUsed = false): void {
     const { type } = place
     if (isZero(node)) {
       const given = this.zeroType(node)
@@ -209,21 +228,21 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     if (type.kind === 'chars') {
-      this.#assignText(place, type.length, node, scope)
+      this.#assignText(place, type.length, node, scope, isUsed)
       return
     }
     if (type.kind === 'struct' && node.type === 'ObjectExpression') {
-      this.assignMembers(place, node, scope)
+      this.assignMembers(place, node, scope, isUsed)
       return
     }
     if (type.kind === 'array' && node.type === 'ArrayExpression') {
-      this.#assignElements(place, type, node, scope)
+      this.#assignElements(place, type, node, scope, isUsed)
       return
     }
     const found = this.expression(node, scope)
     const value = found.kind === 'pointer' ? this.behind(found, node, scope) : found
     if (value.kind === 'place' && describe(value.type) === describe(type)) {
-      this.#copy(place, value)
+      this.copy(place, value)
       return
     }
     if (value.kind === 'kernel place' && type.kind === 'array') {
@@ -242,7 +261,13 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   }
 
   /** `[1, 2, 3]`, into an array in memory. */
-  #assignElements(place: PlaceValue, type: ArrayType, node: ast.ArrayExpression, scope: Scope): void {
+  #assignElements(
+    place: PlaceValue,
+    type: ArrayType,
+    node: ast.ArrayExpression,
+    scope: Scope,
+    isUsed: boolean,
+  ): void {
     const { elements } = node
     if (elements.length !== type.length)
       this.source.fail(node, `the array has ${type.length} elements, and ${elements.length} are given`)
@@ -250,7 +275,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       if (element === null || element.type === 'SpreadElement')
         this.source.fail(element ?? node, 'the elements are written one by one')
       const offset = place.offset + i * sizeOf(type.of)
-      this.assignTo({ ...place, offset, type: type.of }, element, scope)
+      this.assignTo({ ...place, offset, type: type.of }, element, scope, isUsed)
     }
   }
 
@@ -262,13 +287,18 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   }
 
   /** `{ pid: 1, comm: task.comm }`, into a struct in memory. All members have to be named. */
-  assignMembers(place: PlaceValue, node: ast.ObjectExpression, scope: Scope): void {
+  assignMembers(place: PlaceValue, node: ast.ObjectExpression, scope: Scope, isUsed = false): void {
     if (place.type.kind !== 'struct') this.source.fail(node, 'this is not a struct')
     const { name, members } = place.type
     const given = new Set<string>()
     for (const property of node.properties) {
       if (property.type !== 'ObjectProperty' || property.key.type !== 'Identifier') {
-        this.source.fail(property, 'members are written as name: value')
+        this.source.fail(
+          property,
+          ...(property.type === 'SpreadElement'
+            ? noSpread
+            : (['members are written as name: value'] as const)),
+        )
       }
       const key = property.key.name
       const member = members.find((member) => member.name === key)
@@ -287,6 +317,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
         { ...place, offset: place.offset + member.offset, type: member.type },
         property.value as ast.Expression,
         scope,
+        isUsed,
       )
     }
     for (const member of members) {
@@ -309,7 +340,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
   }
 
-  #assignText(place: PlaceValue, length: number, node: ast.Expression, scope: Scope): void {
+  #assignText(place: PlaceValue, length: number, node: ast.Expression, scope: Scope, isUsed: boolean): void {
     if (node.type === 'StringLiteral') {
       const bytes = new TextEncoder().encode(node.value)
       if (bytes.length >= length)
@@ -342,6 +373,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       if (address === undefined || more.length > 0)
         this.source.fail(node, `${reader.name} needs the address of the text, and can have its length`)
       const from = this.inReg(this.numeric(address, scope))
+      if (most === undefined && isUsed) this.clear(place.base, place.offset, length, place.align)
       const size = most === undefined ? { imm: length } : this.#roomFor(place, length, most, scope)
       this.call(reader.helper, [this.address(place), size, { reg: from }])
       return
@@ -354,11 +386,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       (value.kind === 'flavor place' && value.type.kind === 'chars')
     if (isText) {
       const reg = textAddress(this, value, node)
+      if (isUsed) this.clear(place.base, place.offset, length, place.align)
       this.call('probe_read_kernel_str', [this.address(place), { imm: length }, { reg }])
       return
     }
     if (value.kind === 'place' && value.type.kind === 'chars' && value.type.length <= length) {
-      this.#copy({ ...place, type: value.type }, value)
+      this.copy({ ...place, type: value.type }, value)
       const end = place.offset + value.type.length
       this.clear(place.base, end, length - value.type.length, place.align)
       return
@@ -380,24 +413,5 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     this.push({ op: 'const', d: reg, value: BigInt(length) })
     this.label(done)
     return { reg }
-  }
-
-  #copy(to: PlaceValue, from: PlaceValue): void {
-    const size = sizeOf(from.type)
-    const inPieces = from.inSizeOf === undefined ? 8 : sizeOf(from.inSizeOf)
-    const most = Math.min(inPieces, from.align ?? 8, to.align ?? 8)
-    for (let at = 0; at < size; ) {
-      const step = [8, 4, 2, 1].find(
-        (step) =>
-          step <= most &&
-          at + step <= size &&
-          (to.offset + at) % step === 0 &&
-          (from.offset + at) % step === 0,
-      )!
-      const d = this.newReg()
-      this.push({ op: 'load', d, base: from.base, offset: from.offset + at, size: step })
-      this.push({ op: 'store', base: to.base, offset: to.offset + at, size: step, value: { reg: d } })
-      at += step
-    }
   }
 }

@@ -1,6 +1,7 @@
 // Writes operations: arithmetic with C's rules, conversions, loads and stores.
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
 import type { AluOperation, Argument, Base, Comparison, Operand, Operation, Reg } from './ir.js'
+import { noOperator } from './not-in-kernel.js'
 import type { CountedLoop } from './outline.js'
 import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
@@ -29,6 +30,17 @@ export const operations: Readonly<Record<string, AluOperation>> = {
   '<<': 'lsh',
   '>>': 'rsh',
   '>>>': 'rsh',
+}
+
+/** How many bits of a result can be set: `id >> 32` of 64 bits has 32, and `x & 0xff` has 8. */
+function usedBits(operation: AluOperation, bits: number, left: NumericValue, right: NumericValue): number {
+  const most = (value: NumericValue): number => {
+    if (value.kind === 'constant') return value.value < 0n ? bits : value.value.toString(2).length
+    return value.usedBits ?? (value.type.signed ? bits : value.type.size * 8)
+  }
+  if (operation === 'and') return Math.min(most(left), most(right))
+  if (operation === 'rsh' && right.kind === 'constant') return Math.max(1, most(left) - Number(right.value))
+  return bits
 }
 
 const signedOperations: Readonly<Record<string, AluOperation>> = { '>>': 'arsh', '/': 'sdiv', '%': 'smod' }
@@ -141,6 +153,7 @@ export abstract class Builder {
     const d = this.newReg()
     const number = typeof helper === 'number' ? helper : helperNumber(helper)
     this.push({ op: 'call', d, callee: { helper: number }, args })
+    this.returnCopies(args)
     return d
   }
 
@@ -189,7 +202,7 @@ export abstract class Builder {
   convert(value: NumericValue, type: IntType, node: Located, isCast = false): NumericValue {
     if (value.kind === 'constant') return this.#constant(value, type, node, isCast)
     const from = value.type
-    if (!isCast && bitsOf(type) < from.size * 8) {
+    if (!isCast && bitsOf(type) < (value.usedBits ?? from.size * 8)) {
       this.source.fail(
         node,
         `${from.name} does not fit ${type.name}`,
@@ -264,8 +277,7 @@ export abstract class Builder {
   /** An operation of two numbers. Both are converted to the larger type; without a sign if one of them has none. */
   arithmetic(operator: string, left: NumericValue, right: NumericValue, node: Located): NumericValue {
     const operation = operations[operator]
-    if (operation === undefined)
-      this.source.fail(node, `'${operator}' is not an operation of the kernel side`)
+    if (operation === undefined) this.source.fail(node, ...noOperator(operator))
     const isShift = operator.length > 1
     const type = isShift ? promoted(left.type ?? s64) : this.common(left, right)
     const bits = type.size === 8 ? 64 : 32
@@ -278,7 +290,8 @@ export abstract class Builder {
     const d = this.newReg()
     const own = type.signed ? (signedOperations[operator] ?? operation) : operation
     this.push({ op: 'alu', operation: own, bits, d, a, b })
-    return { kind: 'number', reg: d, type }
+    const used = usedBits(own, bits, left, right)
+    return { kind: 'number', reg: d, type, ...(used < bits && { usedBits: used }) }
   }
 
   #expectRight(operator: string, value: bigint, bits: number, node: Located): void {
@@ -414,9 +427,47 @@ export abstract class Builder {
     }
   }
 
-  /** An address as an argument of a call. */
-  address({ base, offset }: { base: Base; offset: number }): Argument {
-    return base === 'frame' ? { frame: offset } : { reg: this.addressReg({ base, offset }) }
+  copy(to: PlaceValue, from: PlaceValue): void {
+    const size = sizeOf(from.type)
+    const inPieces = from.inSizeOf === undefined ? 8 : sizeOf(from.inSizeOf)
+    const most = Math.min(inPieces, from.align ?? 8, to.align ?? 8)
+    for (let at = 0; at < size; ) {
+      const step = [8, 4, 2, 1].find(
+        (step) =>
+          step <= most &&
+          at + step <= size &&
+          (to.offset + at) % step === 0 &&
+          (from.offset + at) % step === 0,
+      )!
+      const d = this.newReg()
+      this.push({ op: 'load', d, base: from.base, offset: from.offset + at, size: step })
+      this.push({ op: 'store', base: to.base, offset: to.offset + at, size: step, value: { reg: d } })
+      at += step
+    }
+  }
+
+  /** What stands in the program's context, by the copies of it that are passed in its place. */
+  readonly #passedCopies = new Map<number, { place: PlaceValue; copy: PlaceValue }>()
+
+  /** An address as an argument of a call. The kernel does not take that of the program's context, so a copy is passed. */
+  address(place: PlaceValue | { base: Base; offset: number }): Argument {
+    const { base, offset } = place
+    if (base === 'frame') return { frame: offset }
+    if (!('inContext' in place) || place.inContext === undefined) return { reg: this.addressReg(place) }
+    const copy = this.local(place.type, { start: this.at, end: this.at + 1 })
+    this.copy(copy, place)
+    this.#passedCopies.set(copy.offset, { place, copy })
+    return { frame: copy.offset }
+  }
+
+  /** Writes back what a call may have changed in the copies that were passed to it. */
+  returnCopies(args: readonly Argument[]): void {
+    for (const argument of args) {
+      const passed = 'frame' in argument ? this.#passedCopies.get(argument.frame) : undefined
+      if (passed === undefined) continue
+      this.#passedCopies.delete(passed.copy.offset)
+      this.copy(passed.place, passed.copy)
+    }
   }
 
   /** A register with an address. */

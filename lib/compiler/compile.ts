@@ -78,7 +78,12 @@ export function compile(
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
     maps: { ...definitionsOf(module), ...logMaps(unit) },
-    globals: { ...globalsOf(module), ...structOpsOf(unit), ...textsOf(unit), ...logGlobals(unit) },
+    globals: {
+      ...globalsOf(module, unit.shown),
+      ...structOpsOf(unit),
+      ...textsOf(unit),
+      ...logGlobals(unit),
+    },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
       [...unit.functions.values()].map(({ name, type, instructions, linkage }) => [
@@ -199,7 +204,7 @@ const structOpsOf = ({ module, kernel, target }: Unit): Record<string, GlobalDef
     module.structOps.map((ops) => [ops.name, opsDefinition(kernel, module.source, target, ops)]),
   )
 
-function globalsOf(module: Module): Record<string, GlobalDefinition> {
+function globalsOf(module: Module, shown: ReadonlySet<string>): Record<string, GlobalDefinition> {
   const globals: Record<string, GlobalDefinition> = {}
   for (const { name, section, type, value } of module.globals.values()) {
     const bytes = new Uint8Array(sizeOf(type))
@@ -212,7 +217,7 @@ function globalsOf(module: Module): Record<string, GlobalDefinition> {
       globals[`${name}_record${i === 0 ? '' : i}`] = { section: '.bss', type: pointer(cTypeOf(record)) }
     }
   }
-  for (const name of module.exported)
+  for (const name of new Set([...module.exported, ...shown]))
     globals[`${name}_type`] = { section: '.bss', type: pointer(cTypeOf(module.struct(name)!)) }
   return globals
 }

@@ -1,6 +1,7 @@
 // The contexts of programs, and sockets: structs that the kernel shows to programs, while others are behind. They never
 // change, so their members are read at fixed places, and only in the sizes that they have.
 import { elementOf } from './hooks/iterators.js'
+import { whyReadOnly } from './hooks/writable.js'
 import type { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
 import type { ast } from './syntax.js'
@@ -106,7 +107,15 @@ export function contextMember(
   }
   const placed = placeType(compiler, record.name, name, found.typeId)
   if (placed === undefined) compiler.source.fail(node.property, `'${name}' cannot be used in a program`)
-  return { kind: 'place', base: reg, offset: at, type: placed, inSizeOf: element(placed) }
+  const readonly = whyReadOnly(compiler.program.hook, record.name, name)
+  return {
+    kind: 'place',
+    base: reg,
+    offset: at,
+    type: placed,
+    inSizeOf: element(placed),
+    ...(readonly && { readonly }),
+  }
 }
 
 function placeType(compiler: KernelMemory, record: string, name: string, typeId: number): Type | undefined {

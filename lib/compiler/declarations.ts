@@ -196,7 +196,7 @@ class Declarations {
   #parameters({ params }: BtfFuncProto): () => string {
     for (const { typeId } of params) this.#reached(typeId)
     return () => {
-      const parts = params.map(({ name, typeId }, i) => `${tupleName(name, i)}: ${this.#type(typeId)}`)
+      const parts = params.map(({ name, typeId }, i) => `${tupleName(name, i)}: ${this.#passed(typeId)}`)
       return `[${parts.join(', ')}]`
     }
   }
@@ -245,7 +245,7 @@ class Declarations {
         }
         const params = prototype.params.map(({ name, typeId }, i) => {
           const record = recordOf(typeId)
-          const type = record ? `${this.#word('Writable')}<${this.#nameOf(record)}>` : this.#type(typeId)
+          const type = record ? `${this.#word('Writable')}<${this.#nameOf(record)}>` : this.#passed(typeId)
           return `${tupleName(name, i)}: ${type}`
         })
         const result = this.#type(prototype.returnTypeId)
@@ -344,6 +344,13 @@ class Declarations {
     return `${indent}readonly ${name}: ${this.#type(typeId, indent)}\n`
   }
 
+  /** What a program is called with: text is passed as its address. */
+  #passed(typeId: number): string {
+    const type = this.#kernel.btf.resolve(typeId)
+    const to = type.kind === 'ptr' ? this.#kernel.btf.resolve(type.typeId) : undefined
+    return to?.kind === 'int' ? this.#word('u64') : this.#type(typeId)
+  }
+
   #type(typeId: number, indent = ''): string {
     const type = this.#kernel.btf.resolve(typeId)
     switch (type.kind) {
@@ -355,6 +362,7 @@ class Declarations {
         return this.#word(this.#integer(typeId, type.size || 4, type.signed))
       case 'ptr': {
         const to = this.#kernel.btf.resolve(type.typeId)
+        if (to.kind === 'int' && to.size === 1 && !to.bool) return this.#word('TextPointer')
         if (to.kind !== 'struct' && to.kind !== 'union') return this.#word('u64')
         return to.name === '' ? this.#word('Kernel') : this.#nameOf(to)
       }

@@ -15,7 +15,7 @@ import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
 import type { FunctionNode } from './module.js'
 import { nearest } from './nearest.js'
-import { insteadOfGlobal, noOperator, notInKernel } from './not-in-kernel.js'
+import { insteadOfGlobal, joinedText, noOperator, notInKernel, notWhole } from './not-in-kernel.js'
 import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { textComparison } from './text.js'
@@ -55,11 +55,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     switch (node.type) {
       case 'NumericLiteral':
         if (!Number.isSafeInteger(node.value)) {
-          this.source.fail(
-            node,
-            `${this.text(node)} is not a whole number that JavaScript has exactly`,
-            'The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
-          )
+          this.source.fail(node, ...notWhole(this.text(node), node.value))
         }
         return { kind: 'constant', value: BigInt(node.value) }
       case 'BigIntLiteral':
@@ -164,6 +160,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       ...this.module.globals.keys(),
       ...this.module.constants.keys(),
     ]
+    if (name === 'log') this.source.fail(node, 'a line is logged with a template', 'Write log.info`hello`.')
     this.source.fail(node, `there is no '${name}' here`, insteadOfGlobal(name) ?? nearest(name, known))
   }
 
@@ -172,6 +169,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
   #binary(node: ast.BinaryExpression, scope: Scope): Value {
     const constant = this.module.constant(node)
     if (constant !== undefined) return { kind: 'constant', value: constant }
+    const joined = node.operator === '+' ? joinedText([node.left, node.right]) : undefined
+    if (joined !== undefined) this.source.fail(node, ...joined)
     const left = this.numeric(node.left as ast.Expression, scope)
     const right = this.numeric(node.right, scope)
     this.at = node.start ?? this.at

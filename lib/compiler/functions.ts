@@ -1,5 +1,6 @@
 // Calls of the file's own functions. Small ones are written in the place of the call, large ones become subprograms.
 import { pointer, voidType } from '../asm/c-types.js'
+import type { NumericValue } from './builder.js'
 import type { CallbackParameter } from './expressions.js'
 import { finish } from './finish.js'
 import { readFlavor } from './flavors.js'
@@ -11,7 +12,7 @@ import {
   passedNumber,
 } from './global-functions.js'
 import { expectAllAllowed } from './helpers/allowed.js'
-import { expectOwnConstant, expectReturned, passingOf } from './hooks/returns.js'
+import { expectOwnConstant, expectReturned, passesWithZero, passingOf } from './hooks/returns.js'
 import { opsResult } from './hooks/struct-ops.js'
 import type { Argument, Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
@@ -81,6 +82,7 @@ export abstract class CallCompiler extends LoopCompiler {
       )
     const value = node === undefined ? { kind: 'constant' as const, value: 0n } : this.rvalue(node, scope)
     const result = this.expectNumeric(value, node ?? at)
+    if (returns === undefined) this.#expectNumber(result, type, node, at)
     if (returns === undefined && node !== undefined) this.#expectKnown(node, scope)
     // Helpers return 64 bits, and the kernel takes the lower half of what programs return.
     const isHelpers = returns === undefined && result.kind === 'number' && result.type === s64
@@ -106,6 +108,31 @@ export abstract class CallCompiler extends LoopCompiler {
     return this.program.ops ? opsResult(this.kernel, this.source, this.program) : s32
   }
 
+  /** What a program returns is a number that its hook has a meaning for, and one that is not left out. */
+  #expectNumber(
+    result: NumericValue,
+    type: IntType | undefined,
+    node: ast.Expression | undefined,
+    at: Located,
+  ): void {
+    // Only functions of structOps may return nothing.
+    if (type === undefined || this.program.hook === 'freplace') return
+    if (node === undefined) {
+      if (passesWithZero(this)) return
+      this.source.fail(
+        { start: at.start ?? 0, end: (at.start ?? 0) + 1 },
+        `${this.program.hook} programs return a number on every way to their end; without one it is 0`,
+        `Write return ${passingOf(this)}.`,
+      )
+    }
+    if (result.type?.name === 'bool' && this.program.ops === undefined)
+      this.source.fail(
+        node,
+        'a program returns a number, and this is true or false',
+        `Write ${this.text(node)} ? 1 : 0.`,
+      )
+  }
+
   /** Refuses a constant that the hook of the program has no meaning for, also on one side of a choice. */
   #expectKnown(node: ast.Expression, scope: Scope): void {
     if (node.type === 'ConditionalExpression') {
@@ -125,7 +152,11 @@ export abstract class CallCompiler extends LoopCompiler {
   ): Value {
     const { calls } = this.unit
     if (calls.includes(name))
-      this.source.fail(node, `'${name}' calls itself, and the kernel could not see where that ends`)
+      this.source.fail(
+        node,
+        `'${name}' calls itself, and the kernel could not see where that ends`,
+        'Write a loop.',
+      )
     if (node.arguments.length > fn.params.length)
       this.source.fail(node.arguments[fn.params.length]!, `'${name}' has ${fn.params.length} parameters`)
     if (this.module.globalFunctions.has(name)) return this.#callGlobal(name, fn, node, scope)
@@ -233,6 +264,7 @@ export abstract class CallCompiler extends LoopCompiler {
     this.calleeStack = Math.max(this.calleeStack, compiled.stack)
     const reg = this.newReg()
     this.push({ op: 'call', d: reg, callee: { function: compiled.name }, args: registers })
+    this.returnCopies(passed.flatMap(({ argument }) => argument ?? []))
     return { value: { kind: 'number', reg, type: type ?? u64 }, after: compiled.after }
   }
 

@@ -67,26 +67,47 @@ const types = new Set(['be16', 'be32', 'be64', 'bytes', 'char', 'kernel', 'user'
  */
 export function checkWords(source: Source, statements: readonly ast.Statement[]): void {
   const imported = new Set<string>()
+  /** Imported with `type`, so that they are no values. */
+  const onlyTypes = new Set<string>()
   const declared = new Set<string>()
-  const used: ast.Identifier[] = []
+  const used: Use[] = []
   for (const node of statements) {
     if (node.type === 'ImportDeclaration') {
       if (node.source.value !== languageModule) continue
-      for (const specifier of node.specifiers) imported.add(specifier.local.name)
+      for (const specifier of node.specifiers) {
+        const isType =
+          node.importKind === 'type' ||
+          (specifier.type === 'ImportSpecifier' && specifier.importKind === 'type')
+        imported.add(specifier.local.name)
+        if (isType) onlyTypes.add(specifier.local.name)
+      }
     } else namesIn(node, used, declared)
   }
   if (imported.size === 0) return
-  for (const node of used) {
+  for (const { node, isType } of used) {
     const { name } = node
     if (!words.has(name) && !types.has(name)) continue
-    if (imported.has(name) || declared.has(name)) continue
+    if (declared.has(name)) continue
+    if (onlyTypes.has(name) && !isType && words.has(name))
+      source.fail(
+        node,
+        `'${name}' is imported as a type`,
+        `Leave out 'type' in front of ${name} in the import.`,
+      )
+    if (imported.has(name)) continue
     source.fail(node, `'${name}' is not imported`, `Add it to the import from '${languageModule}'.`)
   }
 }
 
+/** A name where it is used. */
+interface Use {
+  readonly node: ast.Identifier
+  readonly isType: boolean
+}
+
 /** The names that stand for something of their own, in the order of the text, and those that are declared. */
-function namesIn(node: ast.Node, used: ast.Identifier[], declared: Set<string>): void {
-  if (node.type === 'Identifier') used.push(node)
+function namesIn(node: ast.Node, used: Use[], declared: Set<string>, isType = false): void {
+  if (node.type === 'Identifier') used.push({ node, isType })
   for (const [key, child] of Object.entries(node) as [string, unknown][]) {
     const isName =
       (key === 'property' && node.type === 'MemberExpression' && !node.computed) ||
@@ -96,7 +117,7 @@ function namesIn(node: ast.Node, used: ast.Identifier[], declared: Set<string>):
     for (const one of Array.isArray(child) ? child : [child]) {
       if (!isNode(one)) continue
       if (one.type === 'Identifier' && (key === 'id' || key === 'params')) declared.add(one.name)
-      else namesIn(one, used, declared)
+      else namesIn(one, used, declared, /^TS(TypeReference|QualifiedName|TypeQuery)$/.test(node.type))
     }
   }
   // The type of a name that is declared.

@@ -2,6 +2,7 @@
 import type { ExpressionCompiler } from './expressions.js'
 import { mapKinds } from './maps/kinds.js'
 import type { Module, ModuleMap, ModuleProgram } from './module.js'
+import { noSpread } from './not-in-kernel.js'
 import { CompileError } from './source.js'
 import type { ast } from './syntax.js'
 import { integerOf, integers, type StructType, structOf, type Type } from './types.js'
@@ -134,7 +135,12 @@ function typeOfValue(compiler: ExpressionCompiler, node: ast.Expression, name: s
   if (node.type === 'ObjectExpression') {
     const members = node.properties.map((property) => {
       if (property.type !== 'ObjectProperty' || property.key.type !== 'Identifier')
-        compiler.source.fail(property, 'members are written as name: value')
+        compiler.source.fail(
+          property,
+          ...(property.type === 'SpreadElement'
+            ? noSpread
+            : (['members are written as name: value'] as const)),
+        )
       const key = property.key.name
       return {
         name: key,

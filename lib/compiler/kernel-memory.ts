@@ -68,6 +68,7 @@ export abstract class KernelMemory extends Builder {
   callKfunc({ name, type }: { name: string; type: PrototypeType }, args: readonly Argument[]): Reg {
     const d = this.newReg()
     this.push({ op: 'call', d, callee: { kfunc: this.unit.kfunc(name, type) }, args })
+    this.returnCopies(args)
     return d
   }
 

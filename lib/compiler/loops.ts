@@ -376,7 +376,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
       this.push({ op: 'move', d: rounds, s: given, bits: 64 })
     }
     this.push({ op: 'const', d: reg, value: 0n })
-    scope.set(name, { value: counter, mutable: false })
+    scope.set(name, { value: counter, mutable: false, isRound: true })
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
     const isOver = (to: string): void => {
       if (rounds !== undefined)
@@ -445,7 +445,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
       this.label(top)
       this.push({ op: 'mayGoto', to: end })
       this.push({ op: 'param', d: reg, index: 0 })
-      scope.set(name, { value: inRound(this.#low(reg)), mutable: false })
+      scope.set(name, { value: inRound(this.#low(reg)), mutable: false, isRound: true })
       this.#body(body, scope, { end, next: top, label })
       this.jump(top)
       this.label(end)
@@ -458,7 +458,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
     this.push({ op: 'branch', comparison: 'eq', bits: 64, a: place, b: { imm: 0 }, to: end })
     const reg = this.newReg()
     this.push({ op: 'load', d: reg, base: place, offset: 0, size: 4 })
-    scope.set(name, { value: inRound(reg), mutable: false })
+    scope.set(name, { value: inRound(reg), mutable: false, isRound: true })
     this.#body(body, scope, { end, next: top, label, leave: iterator.destroy })
     this.jump(top)
     this.label(end)

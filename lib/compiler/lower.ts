@@ -126,7 +126,14 @@ export class FunctionCompiler extends CallCompiler {
 
   #declare(node: ast.VariableDeclarator, kind: string, scope: Scope): void {
     const { id, init } = node
-    if (!init) this.source.fail(node, `'${id.type === 'Identifier' ? id.name : this.text(id)}' needs a value`)
+    if (!init) {
+      const name = id.type === 'Identifier' ? id.name : this.text(id)
+      this.source.fail(
+        node,
+        `'${name}' needs a value`,
+        `Write ${kind} ${this.text(id)} = 0, or zero<T>() for a struct.`,
+      )
+    }
     const isMutable = kind !== 'const'
     if (id.type === 'ObjectPattern') {
       if (isMutable) this.source.fail(node, 'what is taken apart has to be const')
@@ -215,7 +222,9 @@ export class FunctionCompiler extends CallCompiler {
       wanted ?? number.type ?? (number.kind === 'constant' && number.value < 0n ? integerOf(8, true) : u64)
     const reg = this.newReg()
     this.push({ op: 'move', d: reg, s: this.inReg(this.convert(number, type, node)), bits: 64 })
-    return { kind: 'number', reg, type }
+    const usedBits =
+      isMutable || wanted !== undefined || number.kind !== 'number' ? undefined : number.usedBits
+    return { kind: 'number', reg, type, ...(usedBits !== undefined && { usedBits }) }
   }
 
   /** Records that are still reserved cannot be left behind. */

@@ -9,7 +9,7 @@ import { nearest } from './nearest.js'
 import { edge, packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { integerOf, integers, sizeOf, type Type, u32 } from './types.js'
+import { describe, integerOf, integers, sizeOf, type Type, u32 } from './types.js'
 import {
   alignmentOf,
   type DynptrValue,
@@ -236,6 +236,14 @@ export abstract class MemberCompiler extends KernelMemory {
       const masked = this.newReg()
       this.push({ op: 'alu', operation: 'and', bits: 32, d: masked, a: index, b: { imm: length - 1 } })
       index = masked
+    }
+    if (place.inContext !== undefined) {
+      const text = this.text(node.object)
+      this.source.fail(
+        node.property,
+        'an index into what user space passes has to be a constant',
+        `Copy it first: const copy: ${describe(place.type)} = ${text}. To change it, write ${text} = copy at the end.`,
+      )
     }
     const [scaled, base] = [this.newReg(), this.newReg()]
     const size = sizeOf(of)

@@ -9,7 +9,7 @@ import { mapKinds } from './maps/kinds.js'
 import { kptrReleases, onlyValues } from './maps/kptr-types.js'
 import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
-import { notInKernel } from './not-in-kernel.js'
+import { notInKernel, notWhole } from './not-in-kernel.js'
 import { inC, wordNotYet } from './not-yet.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
@@ -230,11 +230,7 @@ export class Module {
       )
     }
     if (init?.type === 'NumericLiteral' && !Number.isSafeInteger(init.value))
-      this.source.fail(
-        init,
-        `${init.value} is not a whole number that JavaScript has exactly`,
-        'The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
-      )
+      this.source.fail(init, ...notWhole(String(init.extra?.raw ?? init.value), init.value))
     if (init?.type === 'ArrowFunctionExpression' || init?.type === 'FunctionExpression') {
       this.expectPlain(init)
       this.functions.set(name, init)
@@ -288,7 +284,12 @@ export class Module {
     if (type === undefined) this.source.fail(call, `${kind} needs its type`, `Write ${kind}<u32>(0).`)
     const initial = call.arguments[0]
     const value = initial === undefined ? 0n : this.constant(initial)
-    if (value === undefined) this.source.fail(initial!, 'the initial value has to be a constant number')
+    if (value === undefined)
+      this.source.fail(
+        initial!,
+        'the initial value has to be a constant number',
+        `User space sets other values before it loads the program: object.${kind}.${name} = ...`,
+      )
     const own = this.type(type)
     if (endsOpen(own)) this.source.fail(type, onlyRecords(own))
     if (hasKptr(own)) this.source.fail(type, onlyValues)
@@ -433,7 +434,8 @@ export class Module {
         node.type === 'TSUnionType' && node.types.every(({ type }) => type === 'TSLiteralType')
           ? 'Values with names are an enum: enum Kind { Open, Close }.'
           : 'A value has one type; only a ring buffer can have records of several: ringbuf<Started | Ended>(4096).',
-      TSTypeLiteral: 'Give it a name: interface Point { x: u32; y: u32 }.',
+      TSTypeLiteral:
+        'Declare it as an interface, and write its name here: interface Point { x: u32; y: u32 }.',
       TSBigIntKeyword: 'A number of 64 bits is a u64 or an s64.',
     }
     this.source.fail(

@@ -25,6 +25,32 @@ const noHeap: Answer = [
   'Declare a variable with an interface as its type, or use a map.',
 ]
 
+export const noSpread: Answer = [
+  "the kernel side has no '...'",
+  'Name the members, elements or arguments one by one.',
+]
+const notJoined: Answer = [
+  'text cannot be joined in the kernel',
+  'Send its parts in an event, and join them in Node.js. For a look at them, write print(`...`).',
+]
+
+/** What a number in the text of a program has to be. */
+export function notWhole(text: string, value: number): Answer {
+  return Number.isInteger(value)
+    ? [
+        `${text} is larger than the numbers that JavaScript has exactly`,
+        'Write it with an n, for its type: u64(0xffffffffffffffffn).',
+      ]
+    : [
+        `${text} is not a whole number`,
+        'The kernel has no fractions. Count in smaller units, such as thousandths.',
+      ]
+}
+
+/** Why what `+` joins is no number. */
+export const joinedText = (nodes: readonly ast.Node[]): Answer | undefined =>
+  nodes.some(({ type }) => type === 'StringLiteral' || type === 'TemplateLiteral') ? notJoined : undefined
+
 const syntax: Readonly<Record<string, Answer>> = {
   ThrowStatement: noExceptions,
   TryStatement: noExceptions,
@@ -61,6 +87,7 @@ const syntax: Readonly<Record<string, Answer>> = {
     'text can only be assigned to a char<N>',
     'Numbers become text in Node.js. For a look at them, write print(`...`).',
   ],
+  SpreadElement: noSpread,
   TaggedTemplateExpression: ['the kernel side has no tagged templates but log.info`...`'],
   ImportExpression: ['a program in the kernel cannot load a module'],
   OptionalCallExpression: ['a function that may be missing cannot be called'],
@@ -82,6 +109,9 @@ const operators: Readonly<Record<string, Answer>> = {
   typeof: ['the type of a value is known when the program is compiled'],
   delete: ['a member of a struct cannot be deleted', 'Entries of a map can: counts.delete(key).'],
   void: ["'void' has no use here"],
+  '??': ["a number is never missing, so there is no '??='", 'For a pointer, write map.get(key)?.value ?? 0.'],
+  '&&': ["the kernel side has no '&&='", 'Write if (a) a = b.'],
+  '||': ["the kernel side has no '||='", 'Write if (!a) a = b.'],
 }
 
 /** Why an operator cannot be used. */

@@ -2,7 +2,7 @@
 import * as c from '../asm/c-types.js'
 import type { Instruction } from '../asm/instruction.js'
 import type { Builder } from './builder.js'
-import type { Operation, Reg } from './ir.js'
+import type { Argument, Operation, Reg } from './ir.js'
 import type { FunctionNode } from './module.js'
 import type { ast } from './syntax.js'
 import { cTypeOf, describe, type IntType } from './types.js'
@@ -98,7 +98,7 @@ const owedKind = (value: Value): string => {
 export function passing(
   compiler: Builder,
   value: Value,
-): { reg: Reg | undefined; inside: (reg: Reg) => Value } | undefined {
+): { reg: Reg | undefined; argument?: Argument; inside: (reg: Reg) => Value } | undefined {
   switch (value.kind) {
     case 'number':
     case 'kernel pointer':
@@ -106,11 +106,15 @@ export function passing(
       return { reg: value.reg, inside: (reg) => ({ ...value, reg }) }
     case 'pointer':
       return { reg: value.reg, inside: (reg) => ({ ...value, reg, ...passed(value) }) }
-    case 'place':
+    case 'place': {
+      const { inContext, ...place } = value
+      const argument = compiler.address(value)
       return {
-        reg: compiler.addressReg(value),
-        inside: (base) => ({ ...value, base, offset: 0, align: alignmentOf(value), ...passed(value) }),
+        reg: compiler.argumentReg(argument),
+        argument,
+        inside: (base) => ({ ...place, base, offset: 0, align: alignmentOf(value), ...passed(value) }),
       }
+    }
     case 'kernel place':
       return {
         reg: value.pointer.reg,

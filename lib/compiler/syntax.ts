@@ -29,6 +29,13 @@ export function parseModule(source: Source, { text, start }: Part = source.main)
   } catch (error) {
     const { pos, message, reasonCode = '' } = error as { pos?: number; message: string; reasonCode?: string }
     if (pos === undefined) throw error
+    // The parser knows what may become JavaScript one day, and speaks of its own options.
+    if (/experimental syntax|parser plugin/.test(message))
+      throw new CompileError(
+        source.place(pos),
+        1,
+        'this is not TypeScript, or no part of it that the kernel side has',
+      )
     throw new CompileError(source.place(pos), 1, message.replace(/ \(\d+:\d+\)$/, ''), hints[reasonCode])
   }
 }

@@ -18,6 +18,9 @@ export class Unit {
   /** The names of the functions that are being compiled, from the program inward. */
   readonly calls: string[] = []
 
+  /** The names of interfaces that user space gets, although no map or variable has them. */
+  readonly shown = new Set<string>()
+
   /** The places that log, by their names in the object. */
   readonly logs = new Map<string, GlobalDefinition>()
   /** Set while only the types of maps are looked for. */

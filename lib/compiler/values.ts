@@ -16,8 +16,10 @@ export interface NumberValue {
   readonly kind: 'number'
   readonly reg: Reg
   readonly type: IntType
-  /** The number is known to be smaller than this. */
+  /** The number is known to be smaller than this, to the verifier as well. */
   readonly below?: number
+  /** How many of its bits can be set, if that is less than its type has. */
+  readonly usedBits?: number
 }
 
 /** Memory that a program may read, and write unless it is read-only. */
@@ -36,6 +38,8 @@ export interface PlaceValue {
   readonly align?: number
   /** The map that it was found in. */
   readonly origin?: MapValue
+  /** The kernel lets the program read and write it at constant offsets only, and takes no address of it. */
+  readonly inContext?: true
   /** It is a global variable, or a part of one. */
   readonly isGlobal?: true
   /** The packet that it is in; `passed` in a function that got it without the packet. */
@@ -222,6 +226,8 @@ export type Value =
 export interface Variable {
   readonly value: Value
   readonly mutable: boolean
+  /** It counts the rounds of a `range`. */
+  readonly isRound?: true
   readonly state?: PointerState
 }
 

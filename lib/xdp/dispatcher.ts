@@ -163,6 +163,7 @@ export class XdpDispatcher {
     const { priority = config.priority, chain = config.chain } = options
     if (!Number.isInteger(priority) || priority < 0 || priority > 2 ** 31 - 1)
       throw new RangeError('priority is not a whole number from 0 to 2147483647')
+    if (!Array.isArray(chain)) throw new TypeError("chain is not an array of actions, such as ['pass']")
     const bits = chain.map((action) => {
       const number = xdpActions.indexOf(action)
       if (number < 0)

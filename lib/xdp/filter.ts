@@ -220,6 +220,16 @@ function expectFilter(filter: XdpFilter): XdpFilter {
     throw new TypeError(
       `filter.protocol '${protocol}' does not exist; choose from ${Object.keys(protocols).join(', ')}, or use its number`,
     )
+  const number = typeof protocol === 'string' ? protocols[protocol] : protocol
+  if (port !== undefined && number !== undefined && !withPorts.includes(number))
+    throw new TypeError(
+      `filter.protocol ${protocol} has no ports: choose tcp, udp or 132 for SCTP, or leave out filter.port`,
+    )
+  const isIp = etherType === undefined || etherType === ipv4.type || etherType === ipv6.type
+  if (!isIp && (port !== undefined || protocol !== undefined))
+    throw new TypeError(
+      `filter.etherType 0x${etherType.toString(16).padStart(4, '0')} has no ${port === undefined ? 'protocol' : 'port'}: only 0x0800 (IPv4) and 0x86dd (IPv6) have`,
+    )
   return filter
 }
 

@@ -89,6 +89,7 @@ export function onPacket(
     if (direction === 'egress') throw new TypeError('XDP only gets packets that an interface receives')
     return onXdp(on, program, options)
   }
+  if (typeof program?.type !== 'string') throw new TypeError('program is not a Program')
   if (program.type !== 'sched_cls')
     throw new TypeError(
       `program '${program.name}' is of the type ${program.type}, not sched_cls: write SEC("tc") or SEC("tcx/${direction}")`,

@@ -180,7 +180,12 @@ export class XdpSocket implements Disposable {
     this.#what = `AF_XDP socket of '${on}', queue ${queue}`
     this.#interval = expectInteger('interval', interval, 0, 2 ** 31 - 1)
     expectInteger('batchSize', batchSize, 32, 65536)
+    if (rxSize === 0 && txSize === 0) throw new RangeError('rxSize and txSize are both 0')
     this.#rxSize = rxSize
+    // A map of another realm, or of another copy of the library, is one, too.
+    const isMap = typeof redirect === 'object' && redirect !== null && 'raw' in redirect
+    if (redirect !== undefined && redirect !== false && !isMap && !(redirect instanceof XdpRedirect))
+      throw new TypeError('redirect is not an XdpRedirect, the xskmap of your own program, or false')
     const { copyMode, multiBuffer = false } = options
     let flags = bindFlags.needWakeup | (multiBuffer ? bindFlags.multiBuffer : 0)
     if (copyMode !== undefined) {
@@ -188,7 +193,8 @@ export class XdpSocket implements Disposable {
         throw new TypeError(`copyMode is not 'copy' or 'zero-copy'`)
       flags |= bindFlags[copyMode]
     }
-    const microseconds = expectInteger('busyPoll.microseconds', busyPoll?.microseconds ?? 0, 0, 2 ** 31 - 1)
+    const microseconds = busyPoll === undefined ? 0 : busyPoll.microseconds
+    expectInteger('busyPoll.microseconds', microseconds, 0, 2 ** 31 - 1)
     const budget = expectInteger('busyPoll.budget', busyPoll?.budget ?? 64, 1, 65535)
     const ifindex = interfaceIndex(on)
     const ofMemory = memoryOptions(options)
@@ -402,6 +408,7 @@ export class XdpSocket implements Disposable {
    * @throws BpfError ERR_BPF_STATE if you do not have one of the frames, or one is named twice
    */
   sendFrames(parts: readonly (readonly [offset: number, length: number])[]): boolean {
+    if (!Array.isArray(parts) || parts.length === 0) throw new RangeError('parts has no frames')
     const column = (which: 0 | 1): Uint8Array =>
       new Uint8Array(
         Uint32Array.from(parts, (part) => expectInteger('part', part[which], 0, 2 ** 32 - 1)).buffer,

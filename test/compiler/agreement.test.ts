@@ -9,8 +9,8 @@ import { twins } from '../helpers/example.js'
 const folder = useFolder()
 
 const head = `import {
-  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, kfunc, log2, lsm, rawTp, ringbuf, rodata, range, sizeof,
-  structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type kernel, type kptr, type u16, type s64,
+  array, bpf, bss, cgroupConnect4, cgroupRecvmsg4, data, devmap, fentry, hash, hashOfMaps, kfunc, log2, lsm, rawTp, ringbuf, rodata, range, sizeof, str,
+  structOps, syscall, tcIngress, TC, tpBtf, u8, u32, u64, s32, xdp, XDP, zero, type be16, type be32, type bytes, type char, type kernel, type kptr, type u16, type s64, type timer,
 } from 'libbpf-node/kernel'
 interface Event { pid: u32; comm: char<16> }
 interface Tuple { saddr: be32; daddr: be32; sport: be16; dport: be16 }
@@ -18,6 +18,9 @@ interface Open { pid: u32; text: bytes }
 interface Kept { task: kptr<kernel.task_struct> }
 interface Ended { code: s32; after: u64 }
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
+interface Timed { timer: timer; count: u64 }
+export const timed = hash<u32, Timed>(4)
+export const nested = hashOfMaps<u32>(4, hash<u32, u64>(8))
 export const events = ringbuf<Event>(65536)
 export const two = ringbuf<Event | Ended>(65536)
 export const open = ringbuf<Open>(4096)
@@ -31,6 +34,8 @@ export let total = data<u64>(0)
 export let name = bss<char<16>>()
 export const license = 'GPL'
 `
+const inFunction = (body: string): string =>
+  `${head}export const p = fentry('do_unlinkat', (dfd, name) => {\n${body}\n})\n`
 const inTracepoint = (body: string): string =>
   `${head}export const p = tpBtf('sched_process_exec', (task, oldPid, bprm) => {\n${body}\n})\n`
 const inOps = (members: string): string =>
@@ -52,6 +57,28 @@ export const q = freplace('wanted', (packet: Frame, least: u32): boolean => leas
 
 /** What both accept. */
 const right: Record<string, string> = {
+  'text behind a pointer': inFunction(
+    "last.set(1, { pid: 1, comm: name.name })\nif (name.name === 'a' || name.name.startsWith('b')) total += 1\ntotal = u64(name.name)\nreturn 0",
+  ),
+  'text of the process': inTracepoint('events.emit({ pid: 1, comm: str(total) })\nreturn 0'),
+  'the name of the running thread': inTracepoint(
+    "const comm = bpf.getCurrentComm()\nif (comm.startsWith('a')) events.emit({ pid: 1, comm })\nreturn 0",
+  ),
+  'text that begins with a literal': inTracepoint(
+    "const own: char<16> = task.comm\nconst e = zero<Event>()\nif (task.comm.startsWith('a') || own.startsWith('b') || e.comm.startsWith('c')) total += 1\nreturn 0",
+  ),
+  'a map in a map': inTracepoint(
+    'const inner = nested.get(1)\nif (!inner) return 0\ninner.add(5, 1)\nconst n = inner.get(5)\nif (n) n.value += 1\nreturn 0',
+  ),
+  'a timer': inTracepoint(
+    'const t = timed.get(1)\nif (!t) return 0\nt.timer.start(1000, (key, value: Timed) => { value.count += 1; return 0 })\nreturn 0',
+  ),
+  'a part of a larger number that fits': inTracepoint(
+    'events.emit({ pid: bpf.getCurrentPidTgid() >> 32, comm: task.comm })\nreturn 0',
+  ),
+  'members of a packet that can be written': inClassifier(
+    'packet.mark = 5\npacket.cb[1] = 6\nreturn TC.PASS',
+  ),
   'an argument of a tracepoint that can be written': inWritable('error.value = -5'),
   'a function that may sleep': inSleeping('state.val = 3'),
   'a function that stands alone': inGlobal('packet, 60'),
@@ -124,6 +151,11 @@ const right: Record<string, string> = {
 
 /** What both refuse. */
 const wrong: Record<string, string> = {
+  'a word that is imported as a type': inTracepoint('total = s64(1)\nreturn 0'),
+  'a member of a packet that can only be read': inClassifier('packet.len = 5\nreturn TC.PASS'),
+  'an element of an array that is deleted': inTracepoint('slots.delete(0)\nreturn 0'),
+  'a program that returns nothing': inPacket('total += 1'),
+  'a program that answers with true': inPacket('return packet.length > 5'),
   'the argument of a tracepoint that is assigned to': inWritable('error = -5'),
   'a member that the struct of a function that may sleep does not have': inSleeping('state.vall = 3'),
   'too few arguments of a function that stands alone': inGlobal('packet'),

@@ -337,7 +337,7 @@ const functions: [string, string, string][] = [
   [
     'functions that call each other',
     'function f(x: u32): u32 { return g(x) }\nfunction g(x: u32): u32 { return f(x) }\nf(1)',
-    "2:34 'f' calls itself, and the kernel could not see where that ends",
+    "2:34 'f' calls itself, and the kernel could not see where that ends | Write a loop.",
   ],
 ]
 

@@ -113,7 +113,7 @@ const bodies: [string, string, string][] = [
   [
     'a fraction',
     'const x = 1.5\nreturn 0',
-    '11:11 1.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
+    '11:11 1.5 is not a whole number | The kernel has no fractions. Count in smaller units, such as thousandths.',
   ],
   [
     'a helper that is misspelled',
@@ -269,7 +269,7 @@ describe('a mistake in a program', () => {
     [
       'a function that calls itself',
       'function f(x: u32): u32 { return f(x) }\nexport const p = syscall(() => { return s32(f(1)) })',
-      "1:34 'f' calls itself, and the kernel could not see where that ends",
+      "1:34 'f' calls itself, and the kernel could not see where that ends | Write a loop.",
     ],
     ['a syntax error', 'export const = 1', '1:14 Unexpected token'],
     [

@@ -31,7 +31,11 @@ type Mistake = [title: string, text: string, expected: string]
 
 /** Line 12 is the first of the body. */
 const inTracepoint: Mistake[] = [
-  ['a number plus text', 'total = 1 + "a"\nreturn 0', '12:13 text can only be assigned to a char<N>'],
+  [
+    'a number plus text',
+    'total = 1 + "a"\nreturn 0',
+    '12:9 text cannot be joined in the kernel | Send its parts in an event, and join them in Node.js. For a look at them, write print(`...`).',
+  ],
   [
     'a template string',
     'const s = `a${task.tgid}`\nreturn 0',
@@ -100,7 +104,7 @@ const inTracepoint: Mistake[] = [
   [
     'spreading a struct',
     'events.emit({ ...task, pid: 1 })\nreturn 0',
-    '12:15 members are written as name: value',
+    "12:15 the kernel side has no '...' | Name the members, elements or arguments one by one.",
   ],
   [
     'a function in a program',
@@ -288,7 +292,7 @@ const inTracepoint: Mistake[] = [
   [
     'a half',
     'total = 0.5\nreturn 0',
-    '12:9 0.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
+    '12:9 0.5 is not a whole number | The kernel has no fractions. Count in smaller units, such as thousandths.',
   ],
   [
     'a power',
@@ -298,7 +302,7 @@ const inTracepoint: Mistake[] = [
   [
     'a large number without an n',
     'total = 0xffffffffffffffff\nreturn 0',
-    '12:9 0xffffffffffffffff is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
+    '12:9 0xffffffffffffffff is larger than the numbers that JavaScript has exactly | Write it with an n, for its type: u64(0xffffffffffffffffn).',
   ],
   [
     'a number of more than 64 bits',
@@ -323,7 +327,32 @@ const inTracepoint: Mistake[] = [
     'if (task.tgid == 1) return 0\nreturn 0',
     "12:5 '==' converts its sides in TypeScript, and the kernel side does not | Write ===.",
   ],
-  ['a variable without a value', 'let x: u32\nreturn 0', "12:5 'x' needs a value"],
+  [
+    'two spread arguments',
+    'counts.set(...[1, 2])\nreturn 0',
+    "12:12 the kernel side has no '...' | Name the members, elements or arguments one by one.",
+  ],
+  ['a constant that changes', 'const x = 1\nx = 2\nreturn 0', "13:1 'x' is const | Declare it with let."],
+  [
+    'a line that is logged like a function',
+    "log.info('x')\nreturn 0",
+    '12:1 a line is logged with a template | Write log.info`hello`.',
+  ],
+  [
+    'another value for what may be missing',
+    'total ??= 1\nreturn 0',
+    "12:1 a number is never missing, so there is no '??=' | For a pointer, write map.get(key)?.value ?? 0.",
+  ],
+  [
+    'an assignment where it is true',
+    'total ||= 1\nreturn 0',
+    "12:1 the kernel side has no '||=' | Write if (!a) a = b.",
+  ],
+  [
+    'a variable without a value',
+    'let x: u32\nreturn 0',
+    "12:5 'x' needs a value | Write let x: u32 = 0, or zero<T>() for a struct.",
+  ],
   [
     'a name that is declared twice',
     'const x: u32 = 1\nconst x: u32 = 2\nreturn 0',
@@ -507,7 +536,7 @@ const inTracepoint: Mistake[] = [
   [
     'the name of a thread as a number',
     'total = bpf.getCurrentComm()\nreturn 0',
-    '12:9 bpf.getCurrentComm() has to be assigned to a char<N>',
+    '12:9 text cannot be used as a number',
   ],
   [
     'reading user memory without a type',
@@ -532,7 +561,7 @@ const inTracepoint: Mistake[] = [
   [
     'assigning to the variable of a range',
     'for (const i of range(3)) i = 5\nreturn 0',
-    "12:27 'i' is const | Declare it with let.",
+    "12:27 'i' counts the rounds of a range, and cannot be changed | Write for (let i = 0; i < 10; i += 2), or let copy = i.",
   ],
   ['continue outside of a loop', 'continue\nreturn 0', '12:1 this stands in no loop that it could leave'],
   [
@@ -820,7 +849,7 @@ const inFile: Mistake[] = [
   [
     'an initial value that is text',
     "export let d = data<char<16>>('abc')\nexport const p = syscall(() => 0)",
-    '1:31 the initial value has to be a constant number',
+    '1:31 the initial value has to be a constant number | User space sets other values before it loads the program: object.data.d = ...',
   ],
   [
     'a variable without a type',
@@ -840,7 +869,7 @@ const inFile: Mistake[] = [
   [
     'a constant that is a fraction',
     'const s = 1.5\nexport const p = syscall(() => 0)',
-    '1:11 1.5 is not a whole number that JavaScript has exactly | The kernel has no fractions. Large numbers are written with an n, for their type: u64(0xffffffffffffffffn).',
+    '1:11 1.5 is not a whole number | The kernel has no fractions. Count in smaller units, such as thousandths.',
   ],
   [
     'a parameter without a type',
@@ -860,7 +889,7 @@ const inFile: Mistake[] = [
   [
     'functions that call each other',
     'function f(x: u32): u32 { return g(x) }\nfunction g(x: u32): u32 { return f(x) }\nexport const p = syscall(() => s32(f(1)))',
-    "2:34 'f' calls itself, and the kernel could not see where that ends",
+    "2:34 'f' calls itself, and the kernel could not see where that ends | Write a loop.",
   ],
   [
     'a function that returns a string',

@@ -17,6 +17,40 @@ function check(programs: readonly Odd[]): void {
   })
 }
 
+describe('numbers that fit', () => {
+  check([
+    [
+      'what is left of 64 bits after a shift fits 32',
+      `const upper: u32 = input[0] >> 32
+       const pid = input[0] >> 33
+       const small: u16 = pid >>> 15
+       output[0] = upper; output[1] = s32(pid); output[2] = small`,
+      [0xfedc_ba98_7654_3210n],
+      [0xfedc_ba98n, 0x7f6e_5d4cn, 0x7f6e_5d4cn >> 15n],
+    ],
+    [
+      'what a mask leaves fits, too, also of a signed number',
+      `const a: u8 = input[0] & 0xff
+       const b: u16 = s32(input[0]) & 0x7fff
+       const c: u8 = (u16(input[0]) >> 4) >> 4
+       const d: u32 = input[0] & u32(input[1])
+       output[0] = a; output[1] = b; output[2] = c; output[3] = d`,
+      [0xffff_ffff_8765_fedcn, 0xffff_ffffn],
+      [0xdcn, 0x7edcn, 0xfen, 0x8765_fedcn],
+    ],
+  ])
+
+  it.each([
+    ['const x: u32 = input[0] >> 31', 'u64 does not fit u32'],
+    ['const x: u8 = input[0] & 0x100', 'u64 does not fit u8'],
+    ['const x: u32 = s64(input[0]) >> 32', 's64 does not fit u32'],
+    ['let y = input[0] >> 32\ny += 1\nconst x: u32 = y', 'u64 does not fit u32'],
+    ['const x: u8 = input[0] & -1', 'u64 does not fit u8'],
+  ])('%s does not fit', (body, message) => {
+    expect(() => runBoth(body)).toThrow(message)
+  })
+})
+
 describe('numbers at their edges', () => {
   const [min64, max64] = [1n << 63n, (1n << 63n) - 1n]
   check([

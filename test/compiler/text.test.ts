@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { BpfObject, tracePipe } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
 import { Emulator } from 'libbpf-node/testing'
@@ -7,6 +8,16 @@ import { useTracefs } from '../helpers/privileged.js'
 import { slowness } from '../helpers/slowness.js'
 import { seeded } from '../testing/random-programs.js'
 import { runBoth } from './run.js'
+
+/** What a program of user space's leaves in `output`: it may call helpers that the emulator does not have. */
+function runInKernel(declarations: string, body: string): bigint[] {
+  const head = `export const output = data<array<u64, 8>>()\n${declarations}\ninterface Nothing { n: u32 }\n`
+  const text = `${head}export const p = syscall((given: Nothing) => {\n${body}\nreturn 0\n})\nexport const license = 'GPL'`
+  using object = BpfObject.open(compile(text).object)
+  object.loadSync()
+  object.program('p').testRunSync({ context: new Uint8Array(4) })
+  return [...(object.data as { output: bigint[] }).output]
+}
 
 describe('text', () => {
   it.each<[string, bigint]>([
@@ -30,6 +41,41 @@ describe('text', () => {
       const long: char<16> = 'fifteen letters'
       output[0] = ${condition.includes('?') ? condition : `(${condition}) ? 1 : 0`}`
     expect(runBoth(body).output[0]).toBe(expected)
+  })
+
+  requiresKernel('5.14', 'leaves nothing of longer text that stood there before', () => {
+    const declarations = `
+      interface Key { id: u32; name: char<16> }
+      export const counts = hash<Key, u64>(4)
+      export const names = hash<char<16>, u64>(4)
+      export let kept = bss<char<16>>()`
+    const body = `
+      const task = bpf.getCurrentTaskBtf()
+      const key: Key = { id: 1, name: 'fifteen letters' }
+      key.name = task.comm
+      counts.add(key, 1)
+      key.name = 'fifteen letters'
+      key.name = bpf.getCurrentComm()
+      counts.add(key, 1)
+      let other: Key = { id: 1, name: 'fifteen letters' }
+      other = { id: other.id, name: task.comm }
+      counts.add(other, 1)
+      output[0] = counts.get(key)?.value ?? 0
+      kept = 'fifteen letters'
+      kept = task.comm
+      names.add(kept, 1)
+      names.add(bpf.getCurrentComm(), 1)
+      output[1] = names.get(key.name)?.value ?? 0`
+    expect(runInKernel(declarations, body).slice(0, 2)).toEqual([3n, 2n])
+  })
+
+  requiresKernel('5.14', 'has a name without a type, if it is that of a thread', () => {
+    const body = `
+      const comm = bpf.getCurrentComm()
+      output[0] = comm === bpf_comm ? 1 : 0
+      output[1] = bpf.getCurrentComm().startsWith(bpf_comm) ? 1 : 0`
+    const comm = readFileSync('/proc/thread-self/comm', 'utf8').trim()
+    expect(runInKernel('', body.replaceAll('bpf_comm', JSON.stringify(comm))).slice(0, 2)).toEqual([1n, 1n])
   })
 
   it('is compared in maps, too', () => {

@@ -191,10 +191,17 @@ export function networkExamples(kernelSide: KernelSide): void {
 
     requiresKernel('5.16', 'xdp-dns-cache asks another server once, and then answers itself', async () => {
       let asked = 0
+      let failures = 0
       const server = createSocket('udp4').on('message', (question, { port, address }) => {
         asked++
         const header = Buffer.from(question.subarray(0, 12))
         header.set([0x81, 0x80, 0, 1, 0, 1], 2)
+        if (question.includes('later') && failures++ === 0) {
+          // SERVFAIL, without an answer
+          header.set([0x82, 0, 1, 0, 0], 3)
+          server.send(Buffer.concat([header, question.subarray(12)]), port, address)
+          return
+        }
         // The name of the question, an address, for a minute.
         const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 53])
         server.send(Buffer.concat([header, question.subarray(12), record]), port, address)
@@ -222,6 +229,9 @@ export function networkExamples(kernelSide: KernelSide): void {
           happen: async () => {
             expect(await dig('example.org')).toBe('192.0.2.53')
             expect(await dig('EXAMPLE.org')).toBe('192.0.2.53')
+            // A server that fails once is asked again.
+            await dig('later.example.org')
+            expect(await dig('later.example.org')).toBe('192.0.2.53')
           },
         })
         expect(asked).toBeGreaterThan(0)

@@ -144,6 +144,7 @@ describe('XdpDispatcher', () => {
     await expect(make().attach(program, { chain: ['x' as 'pass'] })).rejects.toThrow(
       "action 'x' does not exist",
     )
+    await expect(make().attach(program, { chain: 'pass' as never })).rejects.toThrow('chain is not an array')
     await expect(make().attach(counting(PASS, 'tc').program)).rejects.toThrow(
       "program 'count' is of the type sched_cls, not xdp",
     )

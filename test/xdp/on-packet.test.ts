@@ -169,6 +169,7 @@ describe('onPacket', () => {
     expect(() => onPacket(pair.b, 'egress', program, { priority: 0 })).toThrow('between 1 and 65535')
     expect(() => onPacket(pair.b, 'egress', program, { kind: 'tc' as 'tcx' })).toThrow('kind is not')
     expect(() => onPacket(pair.b, 'egress' as 'ingress', program, { kind: 'xdp' })).toThrow('XDP only gets')
+    expect(() => onPacket(pair.b, 'egress', 5 as never)).toThrow('program is not a Program')
     expect(() => onPacket('no-such-one', 'egress', program)).toThrow('no such network interface')
     using xdp = BpfObject.open(
       asm.buildObject({

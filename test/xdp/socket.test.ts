@@ -272,7 +272,14 @@ describe('XdpSocket.open', () => {
       [{ filter: { port: 70000 } }, /filter.port is not between 0 and 65535/],
       [{ filter: { protocol: 'http' } }, /filter.protocol 'http' does not exist/],
       [{ filter: { prt: 1 } }, /filter.prt does not exist/],
+      [{ filter: { protocol: 'icmp', port: 5 } }, /filter.protocol icmp has no ports/],
+      [{ filter: { etherType: 0x0806, port: 5 } }, /filter.etherType 0x0806 has no port: only/],
+      [{ filter: { etherType: 0x0806, protocol: 'udp' } }, /filter.etherType 0x0806 has no protocol: only/],
       [{ mode: 'fast' }, /XDP mode 'fast' does not exist/],
+      [{ rxSize: 0, txSize: 0 }, /rxSize and txSize are both 0/],
+      [{ redirect: true }, /redirect is not an XdpRedirect, the xskmap of your own program, or false/],
+      [{ redirect: null }, /redirect is not an XdpRedirect/],
+      [{ busyPoll: true }, /busyPoll.microseconds is not a whole number/],
     ]
     for (const [options, message] of wrong)
       await expect(XdpSocket.open(pair.b, options as XdpSocketOptions)).rejects.toThrow(message)

@@ -90,10 +90,17 @@ export function callHelper(
     if (record === undefined) compiler.source.fail(node, 'the types of the kernel have no task_struct')
     return { kind: 'kernel pointer', reg: compiler.call('get_current_task', []), record, trusted: false }
   }
-  if (name === 'getCurrentComm' && node.arguments.length === 0)
-    compiler.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
-  if (name === 'probeReadUserStr' && node.arguments.length > 0 && node.arguments.length < 3)
-    compiler.source.fail(node, `bpf.${name}() has to be assigned to a char<N>`)
+  if (name === 'getCurrentComm' && node.arguments.length === 0) {
+    const comm = compiler.local({ kind: 'chars', length: 16 }, node)
+    compiler.call('get_current_comm', [compiler.address(comm), { imm: 16 }])
+    return comm
+  }
+  if (/^probeRead(User|Kernel)Str$/.test(name) && node.arguments.length > 0 && node.arguments.length < 3)
+    compiler.source.fail(
+      node,
+      `bpf.${name}() has to be assigned to a char<N>`,
+      `Write const text: char<64> = ${compiler.text(node)}.`,
+    )
   const other = instead[name]
   if (other !== undefined)
     compiler.source.fail(property, `maps and rings have words of their own for '${name}'`, other)

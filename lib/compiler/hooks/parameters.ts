@@ -183,7 +183,8 @@ function passedContext(compiler: FunctionCompiler, parameter: ast.Identifier): V
       'the struct that user space passes needs a type',
       `Write (${parameter.name}: Request) => ..., with an interface Request.`,
     )
-  return { kind: 'place', base: compiler.contextFor(parameter), offset: 0, type }
+  compiler.unit.shown.add(type.name)
+  return { kind: 'place', base: compiler.contextFor(parameter), offset: 0, type, inContext: true }
 }
 
 /** What an iterator passes for each round: bpf_iter__task and its like. */

@@ -131,6 +131,10 @@ export function passingOf({ program, kernel }: Returning): string {
   return /^(cgroup|lsmCgroup)/.test(program.hook) ? '1' : '0'
 }
 
+/** Whether a program that says nothing, which is 0, lets everything go on. */
+export const passesWithZero = (compiler: Returning): boolean =>
+  ['0', 'TC.PASS', 'LWT.OK'].includes(passingOf(compiler))
+
 /** Refuses the constants of another hook, whose numbers mean something else here: TC.DROP is XDP.PASS. */
 export function expectOwnConstant({ source, program, kernel }: Returning, node: ast.Node): void {
   if (node.type !== 'MemberExpression' || node.object.type !== 'Identifier') return

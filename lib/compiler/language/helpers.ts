@@ -3,7 +3,7 @@ import type { Socket, TcpSocket } from './contexts.js'
 import type { Dynptr } from './dynptrs.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
-import type { be16, char, Kernel, Memory, s32, s64, u16, u32, u64 } from './types.js'
+import type { be16, char, Kernel, Memory, s32, s64, TextPointer, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'
 
 /**
@@ -12,7 +12,7 @@ import { onlyInTheKernel } from './word.js'
  */
 export interface Helpers {
   /** Reads memory of the kernel or of the process. Prefer `probeReadKernel` and `probeReadUser`. (Linux 4.1, GPL) */
-  probeRead<T>(address: number): T
+  probeRead<T>(address: number | TextPointer): T
   /** Nanoseconds since the machine was started, without the time that it slept. (Linux 4.1) */
   ktimeGetNs(): u64
   /** (Linux 4.1, GPL) */
@@ -34,7 +34,7 @@ export interface Helpers {
   /** The group in the upper 32 bits, the user in the lower. (Linux 4.2) */
   getCurrentUidGid(): u64
   /** The name of the running thread, to be assigned to a `char<16>`. (Linux 4.2) */
-  getCurrentComm(): char<16>
+  getCurrentComm(): char<never>
   /** The class of the cgroup that the packet belongs to. (Linux 4.3) */
   getCgroupClassid(): u32
   /** Adds a VLAN tag to the packet. (Linux 4.3) */
@@ -70,7 +70,7 @@ export interface Helpers {
   /** The running thread's struct task_struct. (Linux 4.8, GPL) */
   getCurrentTask(): Struct<'task_struct'>
   /** Writes into the memory of the running process. It is meant for experiments. (Linux 4.8) */
-  probeWriteUser(dst: number | Kernel | object, src: Memory): s64
+  probeWriteUser(dst: number | Kernel | object | TextPointer, src: Memory): s64
   /** Whether the running thread is in a cgroup below the one in a cgroup array: 1, 0 or a negative error. (Linux 4.9) */
   currentTaskUnderCgroup(map: AnyMap, index: u32): s64
   /** Makes the packet longer or shorter at its end. (Linux 4.9) */
@@ -88,7 +88,7 @@ export interface Helpers {
   /** Moves the start of the packet: a negative number makes room in front. Read the packet again afterwards. (Linux 4.10) */
   xdpAdjustHead(delta: s32): s64
   /** Reads text from memory. Prefer `probeReadKernelStr` and `probeReadUserStr`. (Linux 4.11, GPL) */
-  probeReadStr(dst: Memory, unsafePtr: number | Kernel | object): s64
+  probeReadStr(dst: Memory, unsafePtr: number | Kernel | object | TextPointer): s64
   /** A number that only this socket has while the machine runs. Programs of tpBtf, fentry, lsm and iter name the socket (Linux 5.12). (Linux 4.12) */
   getSocketCookie(sk?: Kernel | object): u64
   /** The user that owns the socket of the packet. (Linux 4.12) */
@@ -204,17 +204,17 @@ export interface Helpers {
   /** Writes a record and a part of the packet into a perf event array. (Linux 5.5, GPL) */
   skbOutput(map: AnyMap, flags: u64, data: Memory): s64
   /** A copy of what is in the memory of the running process, or zeros if it cannot be read. (Linux 5.5, GPL) */
-  probeReadUser<T>(address: number): T
+  probeReadUser<T>(address: number | TextPointer): T
   /** A copy of what is in the kernel's memory, or zeros if it cannot be read. (Linux 5.5, GPL) */
-  probeReadKernel<T>(address: number): T
+  probeReadKernel<T>(address: number | TextPointer): T
   /** Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
-  probeReadUserStr(address: number, length?: number): char<never>
+  probeReadUserStr(address: number | TextPointer, length?: number): char<never>
   /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
-  probeReadUserStr(into: Memory, size: number, address: number | Kernel | object): s64
+  probeReadUserStr(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64
   /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
-  probeReadKernelStr(address: number, length?: number): char<never>
+  probeReadKernelStr(address: number | TextPointer, length?: number): char<never>
   /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
-  probeReadKernelStr(into: Memory, size: number, address: number | Kernel | object): s64
+  probeReadKernelStr(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64
   /** (Linux 5.6) */
   tcpSendAck(tp: Memory, rcvNxt: u32): s64
   /** Sends a signal to the running thread. (Linux 5.6) */
@@ -268,7 +268,7 @@ export interface Helpers {
   /** Copies the path of a file. Only some functions allow it. (Linux 5.10) */
   dPath(path: Kernel | object, buf: Memory): s64
   /** The same as `probeReadUser` for sleepable programs, which also reads memory that is not loaded. (Linux 5.10) */
-  copyFromUser<T>(address: number): T
+  copyFromUser<T>(address: number | TextPointer): T
   /** (Linux 5.10) */
   snprintfBtf(str: Memory, ptr: Memory, flags: u64): s64
   /** (Linux 5.10, GPL) */
@@ -338,7 +338,12 @@ export interface Helpers {
   /** Writes into the packet at an offset. (Linux 5.18) */
   xdpStoreBytes(offset: u32, buf: Memory): s64
   /** (Linux 5.18, GPL) */
-  copyFromUserTask(dst: Memory, userPtr: number | Kernel | object, tsk: Kernel | object, flags: u64): s64
+  copyFromUserTask(
+    dst: Memory,
+    userPtr: number | Kernel | object | TextPointer,
+    tsk: Kernel | object,
+    flags: u64,
+  ): s64
   /** (Linux 5.18) */
   skbSetTstamp(tstamp: u64, tstampType: u32): s64
   /** (Linux 5.18) */

@@ -1,6 +1,6 @@
 import type { Socket } from './contexts.js'
 import type { Dynptr } from './dynptrs.js'
-import type { Elements, Kernel, s32, s64, u32 } from './types.js'
+import type { Elements, Kernel, Memory, s32, s64, u32 } from './types.js'
 import { word } from './word.js'
 
 /** A value in a map: a number is read and written as `.value`. */
@@ -50,6 +50,11 @@ export interface HashMap<K, V> extends AnyMap {
   /** Calls a function for each element, until it returns 1. Returns how many there were. (Linux 5.13) */
   forEach(each: (key: Ref<K>, value: Ref<V>) => number | undefined): s64
 }
+
+/** The elements of an array are there from the beginning, and stay. */
+export type ArrayMap<V> = Omit<HashMap<u32, V>, 'setNew' | 'delete'>
+/** An array with values for each CPU. */
+export type PerCpuArrayMap<V> = Omit<PerCpuMap<u32, V>, 'setNew' | 'delete'>
 
 export interface PerCpuMap<K, V> extends HashMap<K, V> {
   /**
@@ -208,9 +213,9 @@ export const lruPercpuHash: PerCpuMaker = word('lruPercpuHash')
 /** `N` values of one type: C's `T[N]`. The same word makes a map. */
 export type array<T, N extends number> = Elements<T, N>
 /** An array. */
-export const array: <V>(maxEntries: number, options?: MapOptions) => HashMap<u32, V> = word('array')
+export const array: <V>(maxEntries: number, options?: MapOptions) => ArrayMap<V> = word('array')
 /** An array with values for each CPU. (Linux 4.6) */
-export const percpuArray: <V>(maxEntries: number, options?: MapOptions) => PerCpuMap<u32, V> =
+export const percpuArray: <V>(maxEntries: number, options?: MapOptions) => PerCpuArrayMap<V> =
   word('percpuArray')
 /**
  * Networks by their prefixes: `get` finds the longest one. The key is an interface that begins with the length of the
@@ -239,8 +244,11 @@ export const bloomFilter: <V>(
   maxEntries: number,
   options?: MapOptions & { hashes?: number },
 ) => BloomFilterMap<V> = word('bloomFilter')
-/** Maps by key: `hashOfMaps<u32, HashMap<u32, u64>>(64, hash<u32, u64>(1024))`. The type of its maps is for tsc and editors. (Linux 4.12) */
-export const hashOfMaps: <K, M extends AnyMap = AnyMap>(
+/**
+ * Maps by key: `hashOfMaps<u32>(64, hash<u32, u64>(1024))`. For tsc and editors, these maps have numbers; say so if they
+ * have something else: `hashOfMaps<u32, HashMap<u32, Event>>(64, hash<u32, Event>(1024))`. (Linux 4.12)
+ */
+export const hashOfMaps: <K, M extends AnyMap = HashMap<number | Memory, number>>(
   maxEntries: number,
   like: M,
   options?: MapOptions,

@@ -1,5 +1,5 @@
 import type { Declared, Kfuncs, Struct } from './kernel.js'
-import type { char, Kernel, u32, u64 } from './types.js'
+import type { char, Kernel, TextPointer, u32, u64 } from './types.js'
 import { onlyInTheKernel, word } from './word.js'
 
 /** A value on the stack whose bytes are all 0: `const event = zero<Event>()`. */
@@ -31,7 +31,8 @@ export const enumValue: (name: string, value: string) => u32 = word('enumValue')
  *
  * @param address - a pointer to another struct, or a number
  */
-export const cast: <N extends string>(struct: N, address: number | object) => Struct<N> = word('cast')
+export const cast: <N extends string>(struct: N, address: number | object | TextPointer) => Struct<N> =
+  word('cast')
 
 /**
  * A struct of the kernel as the program declares it, for members that not all kernels have: `flavor<task_struct___old>(task).state`. The interface is
@@ -88,7 +89,7 @@ export const log: {
  * @param address - where it is
  * @param length - how many bytes it has, if it does not end with a zero byte; what has no room is cut off
  */
-export const str: (address: number, length?: number) => char<number> = word('str')
+export const str: (address: number | TextPointer, length?: number) => char<never> = word('str')
 
 /**
  * Functions of the kernel that programs may call by their names: `kfunc.bpf_task_from_pid(pid)`. Their prototypes are

@@ -30,11 +30,20 @@ export type be64 = Sized<1 | 2 | 4 | 8>
  * Text of at most `N` bytes with the zero byte at its end: C's `char[N]`. Without a length, as the last member of a
  * record, it is as long as the record: C's `char[]`.
  */
-export type char<N extends number = number> = string | { [index: number]: u8; readonly __length?: N }
+export type char<N extends number = number> = string | (Text & { [index: number]: u8; readonly __length?: N })
+/** What text is asked. */
+interface Text {
+  /** Whether it begins with a literal. */
+  startsWith(beginning: string): boolean
+}
 /** Text in the kernel's memory: C's `char[N]`. What does not fit where it is assigned is cut off. */
 export type KernelText<N extends number> =
   | string
-  | { readonly [index: number]: u8; readonly __length?: never; readonly __of?: N }
+  | (Text & { readonly [index: number]: u8; readonly __length?: never; readonly __of?: N })
+/** Text behind a pointer: C's `const char *`. In the kernel's memory it can be read as text. It is also an address. */
+export type TextPointer =
+  | (string & { readonly __pointer: never })
+  | (number & Text & { readonly [index: number]: u8; readonly __length?: never; readonly __bytes?: never })
 /** The elements of a short array by their numbers, so that tsc knows which there are. */
 type Numbered<T, N extends number, A extends T[] = []> = A['length'] extends N
   ? { [I in Exclude<keyof A, keyof []>]: T }
@@ -47,9 +56,10 @@ export type Elements<T, N extends number> = Numbered<T, N> & { [index: number]: 
 export type bytes<N extends number = number> = Elements<u8, N>
 
 /** Something of the kernel's: a number, text, or a struct whose members can be read. */
-export type Kernel = number & { readonly __length: never; readonly __bytes?: never } & {
-  readonly [member: string]: Kernel
-}
+export type Kernel = number &
+  Text & { readonly __length: never; readonly __bytes?: never } & {
+    readonly [member: string]: Kernel
+  }
 
 /** A struct, an array or text in memory. */
 export type Memory = object | string
@@ -62,7 +72,7 @@ export const u16: Cast<u16> = word('u16')
 /** Cuts a number off to 32 bits. */
 export const u32: Cast<u32> = word('u32')
 /** Also the address of one of the kernel's structs. */
-export const u64: (value: number | bigint | boolean | object) => u64 = word('u64')
+export const u64: (value: number | bigint | boolean | object | TextPointer) => u64 = word('u64')
 export const s8: Cast<s8> = word('s8')
 export const s16: Cast<s16> = word('s16')
 export const s32: Cast<s32> = word('s32')

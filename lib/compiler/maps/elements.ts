@@ -18,6 +18,9 @@ export const elementFunctions: MapFunctions = {
   forEach: { least: 1, call: forEach },
 }
 
+/** The elements of an array are there from the beginning, and stay. */
+export const arrayKinds: ReadonlySet<string> = new Set(['array', 'percpuArray'])
+
 export const perCpuFunctions: MapFunctions = {
   ...elementFunctions,
   getOn: { least: 2, call: getOn },

@@ -3,9 +3,10 @@ import type { ExpressionCompiler } from '../expressions.js'
 import { maySleep } from '../hooks/kinds.js'
 import { typed } from '../infer.js'
 import { nearest } from '../nearest.js'
+import { noSpread } from '../not-in-kernel.js'
 import type { ast } from '../syntax.js'
 import type { MapValue, Scope, Value } from '../values.js'
-import { elementFunctions, perCpuFunctions } from './elements.js'
+import { arrayKinds, elementFunctions, perCpuFunctions } from './elements.js'
 import { type Family, mapKinds } from './kinds.js'
 import type { MapFunctions } from './memory.js'
 import { nestedFunctions } from './nested.js'
@@ -68,7 +69,15 @@ export function mapMethods(
       instead[name] ?? nearest(name, names) ?? `It has ${names.join(', ')}.`,
     )
   }
+  if (arrayKinds.has(kind) && (name === 'delete' || name === 'setNew'))
+    return compiler.source.fail(
+      property,
+      `the elements of an array are always there, so it has no function '${name}'`,
+      `Write ${given.map.name}.set(index, value), or use a hash.`,
+    )
   const args = node.arguments as ast.Expression[]
+  const spread = node.arguments.find(({ type }) => type === 'SpreadElement')
+  if (spread !== undefined) return compiler.source.fail(spread, ...noSpread)
   const { least, most = least } = found
   if (args.length < least || args.length > most) {
     const wanted = least === most ? `${least}` : `${least} or ${most}`

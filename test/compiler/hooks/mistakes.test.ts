@@ -14,6 +14,58 @@ function mistake(text: string): string {
 describe('a mistake in a hook', () => {
   it.each([
     [
+      'export const p = tcIngress((skb) => { skb.len = 5; return TC.PASS })',
+      "tcIngress programs can only read 'len', unlike mark, queue_mapping, priority, tc_index, cb, tc_classid, tstamp",
+    ],
+    [
+      'export const p = socketFilter((skb) => { skb.mark += 5; return 0 })',
+      "socketFilter programs can only read 'mark', unlike cb",
+    ],
+    [
+      'export const p = cgroupConnect4((ctx) => { ctx.user_ip6[0] = 5; return 1 })',
+      "cgroupConnect4 programs can only read 'user_ip6', unlike user_ip4, user_port, msg_src_ip4",
+    ],
+    [
+      'export const p = sockOps((ctx) => { ctx.args[0] = 5; return 1 })',
+      "sockOps programs can only read 'args', unlike reply, sk_txhash",
+    ],
+    [
+      'export const p = cgroupEgress((skb) => { const sk = skb.sk; if (sk) sk.mark = 5; return 1 })',
+      "'mark' of a struct bpf_sock can only be read",
+    ],
+    [
+      'export const p = skLookup((ctx) => { ctx.local_port = 5; return SK.PASS })',
+      "skLookup programs can only read 'local_port'",
+    ],
+    [
+      'export const p = xdp((packet) => { const length = packet.length })',
+      'xdp programs return a number on every way to their end; without one it is 0 | Write return XDP.PASS.',
+    ],
+    [
+      'export const p = cgroupConnect4((ctx) => { if (ctx.user_port === 80) return 0 })',
+      'cgroupConnect4 programs return a number on every way to their end; without one it is 0 | Write return 1.',
+    ],
+    [
+      'export const p = xdp((packet) => packet.length > 100)',
+      'a program returns a number, and this is true or false | Write packet.length > 100 ? 1 : 0.',
+    ],
+    [
+      'export const slots = array<u32>(4)\nexport const p = xdp((packet) => { slots.delete(0); return XDP.PASS })',
+      "the elements of an array are always there, so it has no function 'delete' | Write slots.set(index, value), or use a hash.",
+    ],
+    [
+      'export const slots = percpuArray<u32>(4)\nexport const p = xdp((packet) => { slots.setNew(0, 1); return XDP.PASS })',
+      "the elements of an array are always there, so it has no function 'setNew' | Write slots.set(index, value), or use a hash.",
+    ],
+    [
+      "import { xdp, type u32 } from 'libbpf-node/kernel'\nexport const p = xdp((packet) => u32(packet.length))",
+      "'u32' is imported as a type | Leave out 'type' in front of u32 in the import.",
+    ],
+    [
+      "import { xdp } from 'libbpf-node/kernel'\nimport type { XDP } from 'libbpf-node/kernel'\nexport const p = xdp((packet) => XDP.PASS)",
+      "'XDP' is imported as a type | Leave out 'type' in front of XDP in the import.",
+    ],
+    [
       "export const p = iter('taks', (ctx) => 0)",
       "this kernel has no iterator 'taks' | Did you mean 'task'?",
     ],
@@ -234,7 +286,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       'export const p = cgroupRecvmsg4((ctx) => { if (ctx.user_port === 7) return 1 })',
-      'cgroupRecvmsg4 programs return 1, and this is 0 | This program cannot refuse anything.',
+      'cgroupRecvmsg4 programs return a number on every way to their end; without one it is 0 | Write return 1.',
     ],
     [
       'export const p = cgroupEgress((packet) => 4)',
