@@ -622,7 +622,8 @@ export class Expressions {
         },
       }
     }
-    if (this.once(4)) {
+    const isArray = /array$/i.test(map.word)
+    if (this.once(4) && !isArray) {
       return {
         map: name,
         text: `${name}.delete(${key.text})`,
@@ -633,7 +634,8 @@ export class Expressions {
     const [method, when] = this.one([
       ['set', 'any'],
       ['set', 'any'],
-      ['setNew', 'new'],
+      // The elements of an array are always there.
+      isArray ? (['set', 'any'] as const) : (['setNew', 'new'] as const),
       ['setExisting', 'there'],
     ] as const)
     return {
