@@ -101,5 +101,5 @@ function job(file, name, next, report) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [file, name] = process.argv.slice(2)
   const { [name]: check } = await import(file)
-  process.on('message', (batch) => process.send(check(batch)))
+  process.on('message', async (batch) => process.send(await check(batch)))
 }

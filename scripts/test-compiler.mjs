@@ -3,7 +3,7 @@
 import { batchCommand, runBatches } from './batches.mjs'
 import { say } from './run.mjs'
 
-const perBatch = 50
+const perBatch = 200
 const secondsBetweenReports = 60
 const help = `Usage: npm run test:compiler -- [--programs N] [--seed N] [--jobs N]
 

@@ -9,11 +9,9 @@ import {
   toBlocks,
   toList,
 } from './blocks.js'
-import { type Graph, interference } from './interference.js'
+import { color } from './coloring.js'
+import { interference } from './interference.js'
 import { type AluOperation, type Operation, type Reg, read, rename, written } from './ir.js'
-
-/** Calls destroy r0 to r5, and keep r6 to r9. The first ones are taken first. */
-const colors = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9]
 
 export interface Allocation {
   readonly operations: readonly Operation[]
@@ -34,14 +32,21 @@ export function allocate(
   const blocks = toBlocks(operations)
   const weights = weightsOf(blocks)
   twoAddresses(blocks, newReg)
+  const out = liveOut(blocks)
   /** What spilling has made lives too shortly to be spilled again. */
   const short = new Set<Reg>()
+  const makeShort = (): Reg => {
+    const reg = newReg()
+    short.add(reg)
+    return reg
+  }
   for (;;) {
-    const graph = interference(blocks, weights)
-    const result = color(graph, short, true)
-    const found = 'where' in result ? result : color(graph, short, false)
+    // A new register has a greater number than all others.
+    const found = color(interference(blocks, out, weights, newReg()), short)
     if ('where' in found) return { operations: toList(blocks), where: found.where }
-    for (const reg of found.spill) spill(blocks, reg, newReg, newSlot, short)
+    spill(blocks, found.spill, makeShort, newSlot)
+    // Nothing else is needed at other places than before.
+    for (const needed of out.values()) needed.delete(found.spill)
   }
 }
 
@@ -91,210 +96,10 @@ function twoAddress(original: Operation, needed: ReadonlySet<Reg>, newReg: () =>
   return to === d ? list : [...list, { op: 'move', d, s: to, bits: 64, at }]
 }
 
-// ---- Coloring
-
-function color(
-  graph: Graph,
-  short: ReadonlySet<Reg>,
-  joins: boolean,
-): { where: Map<Reg, number> } | { spill: readonly Reg[] } {
-  const nodes = new Nodes(graph, joins)
-  const order: Reg[] = []
-  const left = new Set(nodes.all())
-  const degrees = new Map([...left].map((node) => [node, nodes.next(node).size]))
-  const remove = (node: Reg): void => {
-    left.delete(node)
-    order.push(node)
-    for (const next of nodes.next(node)) if (left.has(next)) degrees.set(next, degrees.get(next)! - 1)
-  }
-  const costs = new Map<Reg, number>()
-  for (const node of left) {
-    const isShort = nodes.members(node).some((reg) => short.has(reg))
-    costs.set(node, isShort ? Number.POSITIVE_INFINITY : nodes.cost(node))
-  }
-  /** The one whose loads and stores cost least for each other node that it makes easier. */
-  const cheapest = (): Reg | undefined => {
-    let best: Reg | undefined
-    let least = 0
-    for (const node of left) {
-      const cost = costs.get(node)! / (degrees.get(node)! + 1)
-      if (best !== undefined && cost >= least) continue
-      best = node
-      least = cost
-    }
-    return best
-  }
-  const easy = [...left].filter((node) => degrees.get(node)! < nodes.room(node))
-  while (left.size > 0) {
-    let node = easy.pop()
-    while (node !== undefined && !left.has(node)) node = easy.pop()
-    node ??= cheapest()!
-    remove(node)
-    for (const next of nodes.next(node))
-      if (left.has(next) && degrees.get(next)! < nodes.room(next)) easy.push(next)
-  }
-  const where = new Map<Reg, number>()
-  const failed: Reg[] = []
-  for (const node of order.toReversed()) {
-    let taken = nodes.forbidden(node)
-    for (const next of nodes.next(node)) {
-      const own = where.get(next)
-      if (own !== undefined) taken |= 1 << own
-    }
-    const free = colors.filter((one) => (taken & (1 << one)) === 0)
-    if (free.length === 0) failed.push(node)
-    else where.set(node, nodes.best(node, free, where))
-  }
-  if (failed.length === 0) return { where: nodes.spread(where) }
-  return { spill: [chooseSpill(nodes, failed, short)] }
-}
-
-/** What to keep on the stack: the cheapest of what found no color, or of what stands around it. */
-function chooseSpill(nodes: Nodes, failed: readonly Reg[], short: ReadonlySet<Reg>): Reg {
-  const canBe = (node: Reg): boolean => !nodes.members(node).some((reg) => short.has(reg))
-  const cost = (node: Reg): number => nodes.cost(node) / (nodes.next(node).size + 1)
-  let candidates = failed.filter(canBe)
-  if (candidates.length === 0)
-    candidates = [...new Set(failed.flatMap((node) => [...nodes.next(node)]))].filter(canBe)
-  if (candidates.length === 0) throw new RangeError('an expression needs more registers than there are')
-  return candidates.reduce((a, b) => (cost(b) < cost(a) ? b : a))
-}
-
-/** How many colors are left without those that are forbidden. */
-function roomOf(forbidden: number): number {
-  let room = 0
-  for (const color of colors) if ((forbidden & (1 << color)) === 0) room++
-  return room
-}
-
-/** Registers, or several that get the same place. */
-class Nodes {
-  readonly #graph: Graph
-  readonly #joined = new Map<Reg, Reg>()
-  readonly #members = new Map<Reg, Reg[]>()
-  readonly #next = new Map<Reg, Set<Reg>>()
-  readonly #forbidden = new Map<Reg, number>()
-  readonly #rooms = new Map<Reg, number>()
-
-  /** @param joins - makes one node of registers that are copies of each other, where that makes coloring no harder */
-  constructor(graph: Graph, joins: boolean) {
-    this.#graph = graph
-    for (const [reg, next] of graph.next) {
-      this.#members.set(reg, [reg])
-      this.#next.set(reg, joins ? new Set(next) : next)
-      const forbidden = graph.forbidden.get(reg) ?? 0
-      this.#forbidden.set(reg, forbidden)
-      this.#rooms.set(reg, roomOf(forbidden))
-    }
-    if (joins) this.#join()
-  }
-
-  all(): Iterable<Reg> {
-    return this.#members.keys()
-  }
-
-  next(node: Reg): ReadonlySet<Reg> {
-    return this.#next.get(node)!
-  }
-
-  members(node: Reg): readonly Reg[] {
-    return this.#members.get(node)!
-  }
-
-  forbidden(node: Reg): number {
-    return this.#forbidden.get(node)!
-  }
-
-  /** How many colors a node could have. */
-  room(node: Reg): number {
-    return this.#rooms.get(node)!
-  }
-
-  cost(node: Reg): number {
-    return this.members(node).reduce((sum, reg) => sum + (this.#graph.cost.get(reg) ?? 0), 0)
-  }
-
-  #join(): void {
-    for (const { a, b } of [...this.#graph.affinities].sort((x, y) => y.weight - x.weight)) {
-      const [x, y] = [this.#find(a), this.#find(b)]
-      if (x !== y && !this.next(x).has(y) && this.#isEasy(x, y)) this.#unite(x, y)
-    }
-  }
-
-  #find(reg: Reg): Reg {
-    let at = reg
-    for (let next = this.#joined.get(at); next !== undefined; next = this.#joined.get(at)) at = next
-    return at
-  }
-
-  #isEasy(x: Reg, y: Reg): boolean {
-    const room = roomOf(this.forbidden(x) | this.forbidden(y))
-    const [own, theirs] = [this.next(x), this.next(y)]
-    let hard = 0
-    for (const node of own) if (this.next(node).size - (theirs.has(node) ? 1 : 0) >= this.room(node)) hard++
-    for (const node of theirs) if (!own.has(node) && this.next(node).size >= this.room(node)) hard++
-    return hard < room
-  }
-
-  #unite(x: Reg, y: Reg): void {
-    const own = this.#next.get(x)!
-    for (const node of this.next(y)) {
-      own.add(node)
-      const theirs = this.#next.get(node)!
-      theirs.delete(y)
-      theirs.add(x)
-    }
-    this.#members.get(x)!.push(...this.members(y))
-    const forbidden = this.forbidden(x) | this.forbidden(y)
-    this.#forbidden.set(x, forbidden)
-    this.#rooms.set(x, roomOf(forbidden))
-    this.#joined.set(y, x)
-    this.#next.delete(y)
-    this.#members.delete(y)
-    this.#forbidden.delete(y)
-  }
-
-  /** The color that saves most copies. */
-  best(node: Reg, free: readonly number[], where: ReadonlyMap<Reg, number>): number {
-    const score = new Map<number, number>()
-    const add = (color: number | undefined, weight: number): void => {
-      if (color !== undefined) score.set(color, (score.get(color) ?? 0) + weight)
-    }
-    for (const reg of this.members(node)) {
-      for (const { color, weight } of this.#graph.wishes.get(reg) ?? []) add(color, weight)
-      for (const { reg: other, weight } of this.#graph.partners.get(reg) ?? []) {
-        add(where.get(this.#find(other)), weight)
-        // A copy that has no color yet may want one as well.
-        if (!where.has(this.#find(other)))
-          for (const wish of this.#graph.wishes.get(other) ?? []) add(wish.color, wish.weight / 2)
-      }
-    }
-    // What stands beside it and has no color yet may want one, too.
-    for (const next of this.next(node)) {
-      if (where.has(next)) continue
-      for (const reg of this.members(next))
-        for (const { color, weight } of this.#graph.wishes.get(reg) ?? []) add(color, -weight / 4)
-    }
-    return free.reduce((a, b) => ((score.get(b) ?? 0) > (score.get(a) ?? 0) ? b : a))
-  }
-
-  spread(where: ReadonlyMap<Reg, number>): Map<Reg, number> {
-    return new Map(
-      [...where].flatMap(([node, color]) => this.members(node).map((reg) => [reg, color] as const)),
-    )
-  }
-}
-
 // ---- Spilling
 
 /** Keeps a register on the stack: it is loaded before each use, and stored after it is written. What is cheap to make is made again. */
-function spill(
-  blocks: readonly Block[],
-  reg: Reg,
-  newReg: () => Reg,
-  newSlot: () => number,
-  short: Set<Reg>,
-): void {
+function spill(blocks: readonly Block[], reg: Reg, newReg: () => Reg, newSlot: () => number): void {
   const again = cheapDefinition(blocks, reg)
   const offset = again === undefined ? newSlot() : 0
   const load = (own: Reg, at: number): Operation =>
@@ -302,23 +107,25 @@ function spill(
       ? { op: 'load', d: own, base: 'frame', offset, size: 8, at }
       : ({ ...again, d: own, at } as Operation)
   for (const block of blocks) {
-    block.ops = block.ops.flatMap((operation): Operation[] => {
-      const isRead = read(operation).includes(reg)
-      const isWritten = written(operation) === reg
-      if (!isRead && !isWritten) return [operation]
-      if (isWritten && again !== undefined) return []
-      const own = newReg()
-      short.add(own)
-      const swap = (one: Reg): Reg => (one === reg ? own : one)
-      const { at } = operation
-      const list: Operation[] = isRead ? [load(own, at)] : []
-      list.push(rename(operation, swap, swap))
-      if (isWritten) list.push({ op: 'store', base: 'frame', offset, size: 8, value: { reg: own }, at })
-      return list
-    })
+    const isMeant = (operation: Operation): boolean =>
+      written(operation) === reg || read(operation).includes(reg)
+    if (block.ops.some(isMeant)) {
+      block.ops = block.ops.flatMap((operation): Operation[] => {
+        const isRead = read(operation).includes(reg)
+        const isWritten = written(operation) === reg
+        if (!isRead && !isWritten) return [operation]
+        if (isWritten && again !== undefined) return []
+        const own = newReg()
+        const swap = (one: Reg): Reg => (one === reg ? own : one)
+        const { at } = operation
+        const list: Operation[] = isRead ? [load(own, at)] : []
+        list.push(rename(operation, swap, swap))
+        if (isWritten) list.push({ op: 'store', base: 'frame', offset, size: 8, value: { reg: own }, at })
+        return list
+      })
+    }
     if (!endReads(block).includes(reg)) continue
     const own = newReg()
-    short.add(own)
     block.ops.push(load(own, block.ops.at(-1)?.at ?? 0))
     block.end = renameEnd(block.end, (one) => (one === reg ? own : one))
   }
@@ -326,7 +133,13 @@ function spill(
 
 /** The one operation that makes a register, if it is as cheap as loading it from the stack. */
 function cheapDefinition(blocks: readonly Block[], reg: Reg): Operation | undefined {
-  const [only, ...others] = blocks.flatMap(({ ops }) => ops.filter((operation) => written(operation) === reg))
-  const isCheap = only !== undefined && ['const', 'frame', 'symbol'].includes(only.op)
-  return isCheap && others.length === 0 ? only : undefined
+  let only: Operation | undefined
+  for (const { ops } of blocks) {
+    for (const operation of ops) {
+      if (written(operation) !== reg) continue
+      if (only !== undefined || !['const', 'frame', 'symbol'].includes(operation.op)) return undefined
+      only = operation
+    }
+  }
+  return only
 }

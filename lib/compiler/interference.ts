@@ -1,54 +1,99 @@
 // Which registers are needed at the same time, and which ones would best be the same.
-import { type Block, endReads, liveOut } from './blocks.js'
+import { type Block, endReads } from './blocks.js'
 import { type Operation, type Reg, read, written } from './ir.js'
 
 /** r0 to r5, which calls destroy, as bits. */
 const scratch = 0b111111
 
+/** Registers as nodes, which have numbers without gaps, in the order in which they are met. */
 export interface Graph {
-  readonly next: ReadonlyMap<Reg, Set<Reg>>
-  /** Colors that a register cannot have, as bits. */
-  readonly forbidden: ReadonlyMap<Reg, number>
-  /** How often it is read and written. */
-  readonly cost: ReadonlyMap<Reg, number>
-  readonly affinities: readonly { readonly a: Reg; readonly b: Reg; readonly weight: number }[]
-  readonly partners: ReadonlyMap<Reg, readonly { readonly reg: Reg; readonly weight: number }[]>
+  readonly regs: readonly Reg[]
+  /** The nodes that are needed at the same time as each one. */
+  readonly next: readonly (readonly number[])[]
+  /** The same as a table. */
+  readonly pairs: Pairs
+  /** Colors that a node cannot have, as bits. */
+  readonly forbidden: readonly number[]
+  /** How often each is read and written. */
+  readonly costs: readonly number[]
+  readonly affinities: readonly { readonly a: number; readonly b: number; readonly weight: number }[]
+  readonly partners: readonly (readonly { readonly node: number; readonly weight: number }[])[]
   /** Colors that would save a copy. */
-  readonly wishes: ReadonlyMap<Reg, readonly { readonly color: number; readonly weight: number }[]>
+  readonly wishes: readonly (readonly { readonly color: number; readonly weight: number }[])[]
+}
+
+/** Pairs of nodes: a bit for each, in half of a square. */
+export class Pairs {
+  #bits: Uint32Array
+
+  constructor(bits = new Uint32Array(256)) {
+    this.#bits = bits
+  }
+
+  has(a: number, b: number): boolean {
+    const at = a > b ? (a * (a - 1)) / 2 + b : (b * (b - 1)) / 2 + a
+    const word = at >>> 5
+    return word < this.#bits.length && (this.#bits[word]! & (1 << (at & 31))) !== 0
+  }
+
+  add(a: number, b: number): void {
+    const at = a > b ? (a * (a - 1)) / 2 + b : (b * (b - 1)) / 2 + a
+    const word = at >>> 5
+    if (word >= this.#bits.length) {
+      const larger = new Uint32Array(Math.max(word + 1, this.#bits.length * 2))
+      larger.set(this.#bits)
+      this.#bits = larger
+    }
+    this.#bits[word]! |= 1 << (at & 31)
+  }
+
+  copy(): Pairs {
+    return new Pairs(this.#bits.slice())
+  }
 }
 
 /** The result is the same number, so both may be in one place. */
 const isCopy = (operation: Operation): operation is Operation & { op: 'move' } =>
   operation.op === 'move' && operation.bits === 64
 
-function append<T>(lists: Map<Reg, T[]>, reg: Reg, value: T): void {
-  const list = lists.get(reg)
-  if (list === undefined) lists.set(reg, [value])
-  else list.push(value)
-}
-
-export function interference(blocks: readonly Block[], weights: ReadonlyMap<Block, number>): Graph {
-  const next = new Map<Reg, Set<Reg>>()
-  const forbidden = new Map<Reg, number>()
-  const cost = new Map<Reg, number>()
-  const affinities: { a: Reg; b: Reg; weight: number }[] = []
-  const partners = new Map<Reg, { reg: Reg; weight: number }[]>()
-  const wishes = new Map<Reg, { color: number; weight: number }[]>()
-  const node = (reg: Reg): Set<Reg> => {
-    const known = next.get(reg)
-    if (known !== undefined) return known
-    const made = new Set<Reg>()
-    next.set(reg, made)
-    return made
+/**
+ * @param out - the registers whose values are needed behind each block
+ * @param bound - a number that is greater than all registers
+ */
+export function interference(
+  blocks: readonly Block[],
+  out: ReadonlyMap<Block, ReadonlySet<Reg>>,
+  weights: ReadonlyMap<Block, number>,
+  bound: number,
+): Graph {
+  const nodes = new Int32Array(bound).fill(-1)
+  const regs: Reg[] = []
+  const next: number[][] = []
+  const costs: number[] = []
+  const partners: { node: number; weight: number }[][] = []
+  const wishes: { color: number; weight: number }[][] = []
+  const affinities: { a: number; b: number; weight: number }[] = []
+  const pairs = new Pairs()
+  const forbidden = new Int32Array(bound)
+  const node = (reg: Reg): number => {
+    const known = nodes[reg]!
+    if (known >= 0) return known
+    next.push([])
+    costs.push(0)
+    partners.push([])
+    wishes.push([])
+    nodes[reg] = regs.length
+    return regs.push(reg) - 1
   }
-  const like = (a: Reg, b: Reg, weight: number): void => {
-    if (a === b) return
+  const like = (one: Reg, other: Reg, weight: number): void => {
+    if (one === other) return
+    const [a, b] = [node(one), node(other)]
     affinities.push({ a, b, weight })
-    append(partners, a, { reg: b, weight })
-    append(partners, b, { reg: a, weight })
+    partners[a]!.push({ node: b, weight })
+    partners[b]!.push({ node: a, weight })
   }
-  const wish = (reg: Reg, color: number, weight: number): void => append(wishes, reg, { color, weight })
-  const forbid = (reg: Reg, bits: number): void => void forbidden.set(reg, (forbidden.get(reg) ?? 0) | bits)
+  const wish = (reg: Reg, color: number, weight: number): unknown =>
+    wishes[node(reg)]!.push({ color, weight })
 
   /** Where operations would best have their registers. */
   const prefer = (operation: Operation, weight: number): void => {
@@ -71,42 +116,56 @@ export function interference(blocks: readonly Block[], weights: ReadonlyMap<Bloc
     }
   }
 
-  const out = liveOut(blocks)
+  const isLive = new Uint8Array(bound)
   for (const block of blocks) {
     const weight = weights.get(block) ?? 1
-    const live = new Set(out.get(block)!)
-    for (const reg of endReads(block)) {
-      live.add(reg)
-      node(reg)
-      cost.set(reg, (cost.get(reg) ?? 0) + weight)
+    const live = [...out.get(block)!]
+    for (const reg of live) isLive[reg] = 1
+    const use = (reg: Reg): void => {
+      if (isLive[reg] === 0) live.push(reg)
+      isLive[reg] = 1
+      costs[node(reg)]! += weight
     }
+    for (const reg of endReads(block)) use(reg)
     if (block.end.kind === 'return' && block.end.value !== undefined) wish(block.end.value, 0, weight)
     /** Arguments that are still in their registers. */
     let arriving = 0
-    for (const operation of block.ops.toReversed()) {
+    for (let i = block.ops.length - 1; i >= 0; i--) {
+      const operation = block.ops[i]!
       const d = written(operation)
       if (d !== undefined) {
         const own = node(d)
+        const same = isCopy(operation) ? operation.s : d
         for (const reg of live) {
-          if (reg === d || (isCopy(operation) && reg === operation.s)) continue
-          own.add(reg)
-          node(reg).add(d)
+          if (reg === d || reg === same) continue
+          const other = node(reg)
+          if (pairs.has(own, other)) continue
+          pairs.add(own, other)
+          next[own]!.push(other)
+          next[other]!.push(own)
         }
-        live.delete(d)
-        cost.set(d, (cost.get(d) ?? 0) + weight)
+        if (isLive[d] === 1) live.splice(live.indexOf(d), 1)
+        isLive[d] = 0
+        costs[own]! += weight
       }
-      if (operation.op === 'call') for (const reg of live) forbid(reg, scratch)
+      if (operation.op === 'call') for (const reg of live) forbidden[reg]! |= scratch
       if (operation.op === 'param') {
-        forbid(operation.d, arriving)
+        forbidden[operation.d]! |= arriving
         arriving |= 1 << (operation.index + 1)
       }
-      for (const reg of read(operation)) {
-        live.add(reg)
-        node(reg)
-        cost.set(reg, (cost.get(reg) ?? 0) + weight)
-      }
+      for (const reg of read(operation)) use(reg)
       prefer(operation, weight)
     }
+    for (const reg of live) isLive[reg] = 0
   }
-  return { next, forbidden, cost, affinities, partners, wishes }
+  return {
+    regs,
+    next,
+    pairs,
+    forbidden: regs.map((reg) => forbidden[reg]!),
+    costs,
+    affinities,
+    partners,
+    wishes,
+  }
 }

@@ -8,8 +8,8 @@ const seed = Number(process.env.LIBBPF_NODE_SEED ?? 1)
 const inKernel = process.env.LIBBPF_NODE_RANDOM_KERNEL !== '0'
 
 describe('random programs in TypeScript', { timeout: 3_600_000 }, () => {
-  it('leave behind in the kernel and in the emulator what BigInt arithmetic does', () => {
-    const { differences, tooLarge } = checkBatch({ seed, programs: wanted, inKernel })
+  it('leave behind in the kernel and in the emulator what BigInt arithmetic does', async () => {
+    const { differences, tooLarge } = await checkBatch({ seed, programs: wanted, inKernel })
     expect(differences).toEqual([])
     expect(tooLarge, 'programs that the verifier gave up on').toBeLessThanOrEqual(Math.max(2, wanted / 10))
   })

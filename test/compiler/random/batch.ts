@@ -2,6 +2,7 @@
 import { kernelIs } from '../../helpers/version.js'
 import { seeded } from '../../testing/random-programs.js'
 import { type Check, check, shrink } from './check.js'
+import { Patience } from './patience.js'
 import { inputs, randomProgram } from './program.js'
 
 export interface Batch {
@@ -21,7 +22,8 @@ export interface Findings {
 
 const runs = 3
 
-export function checkBatch({ seed: first, programs, inKernel }: Batch): Findings {
+export async function checkBatch({ seed: first, programs, inKernel }: Batch): Promise<Findings> {
+  await using patience = new Patience()
   const differences: string[] = []
   let tooLarge = 0
   for (let seed = first; seed < first + programs; seed++) {
@@ -34,7 +36,7 @@ export function checkBatch({ seed: first, programs, inKernel }: Batch): Findings
     const how: Check = {
       // Loops are counted by may_goto in one half, and by iterators in the other.
       options: kernelIs('6.9') && seed % 2 === 0 ? { oldestKernel: '6.9' } : {},
-      inKernel,
+      ...(inKernel && { patience }),
       runs: Array.from({ length: runs }, () => ({
         input: Array.from({ length: inputs }, () =>
           random.below(3) === 0 ? BigInt(random.below(300)) : random.u64(),

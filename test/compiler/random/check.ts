@@ -3,7 +3,9 @@ import { type BpfMap, BpfObject, RingBuffer, VerifierError } from 'libbpf-node'
 import { CompileError, type CompileOptions, compile } from 'libbpf-node/kernel'
 import { Emulator } from 'libbpf-node/testing'
 import { kernelIs } from '../../helpers/version.js'
-import { hex, type RandomProgram, type Result } from './program.js'
+import type { MapOf } from './expressions.js'
+import type { Patience } from './patience.js'
+import { hex, lasts, type RandomProgram, type Result } from './program.js'
 import { sizeOf } from './types.js'
 
 export interface Run {
@@ -13,12 +15,13 @@ export interface Run {
 
 export interface Check {
   readonly options: CompileOptions
-  readonly inKernel: boolean
+  /** Without it, the kernel is not asked. */
+  readonly patience?: Patience
   readonly runs: readonly Run[]
 }
 
 /** What is wrong with a program: undefined for nothing, 'too large' if the compiler or the verifier gives up on it. */
-export function check(program: RandomProgram, { options, inKernel, runs }: Check): string | undefined {
+export function check(program: RandomProgram, { options, patience, runs }: Check): string | undefined {
   let object: Uint8Array
   try {
     ;({ object } = compile(program.text(), options))
@@ -30,23 +33,24 @@ export function check(program: RandomProgram, { options, inKernel, runs }: Check
       return 'too large'
     return `the compiler: ${error instanceof CompileError ? error.message : (error as Error).stack}`
   }
-  for (const [number, run] of runs.entries()) {
-    const expected = program.evaluate(run.input, run.packet)
-    try {
-      const found = emulated(program, object, run)
-      const difference = compare(expected, found)
+  const evaluate = program.begin()
+  const expected = runs.map(({ input, packet }) => evaluate(input, packet))
+  try {
+    const emulated = new Emulated(object, program)
+    for (const [number, run] of runs.entries()) {
+      const difference = compare(expected[number]!, emulated.run(run))
       if (difference !== undefined) return `run ${number}, in the emulator: ${difference}`
-    } catch (error) {
-      return `run ${number}, in the emulator: ${(error as Error).message}`
     }
+  } catch (error) {
+    return `in the emulator: ${(error as Error).message}`
   }
-  if (!inKernel) return undefined
+  if (!patience) return undefined
   const opened = BpfObject.open(object)
   try {
-    opened.loadSync()
+    if (!patience.load(opened)) return 'too large'
     using kernel = new InKernel(opened, program)
     for (const [number, run] of runs.entries()) {
-      const difference = compare(program.evaluate(run.input, run.packet), kernel.run(run))
+      const difference = compare(expected[number]!, kernel.run(run))
       if (difference !== undefined) return `run ${number}, in the kernel: ${difference}`
     }
     return undefined
@@ -64,25 +68,44 @@ export function check(program: RandomProgram, { options, inKernel, runs }: Check
   }
 }
 
-function emulated(program: RandomProgram, object: Uint8Array, { input, packet }: Run): Result {
-  const emulator = Emulator.open(object)
-  emulator.set('input', input)
-  const result = emulator.program('p').run({ packet })
-  return {
-    retval: BigInt(result.retval),
-    output: emulator.get<bigint[]>('output'),
-    packet: result.packet!,
-    printed: emulator.printed(),
-    maps: Object.fromEntries([
-      ...program.rings.map(({ name }) => [name, emulator.events(name).map(hex)]),
-      ...program.maps.map(({ name, word }) => {
-        const map = emulator.machine.maps.get(name)!
-        if (word === 'queue' || word === 'stack') return [name, map.queue.map(hex)]
-        // All but one of the CPUs have zeros.
-        const entries = [...map.entries()].map(({ key, values }) => `${hex(key)} ${hex(either(values))}`)
-        return [name, entries.sort()]
-      }),
-    ]),
+/** A program in the emulator. */
+class Emulated {
+  readonly #emulator: Emulator
+  readonly #program: RandomProgram
+
+  constructor(object: Uint8Array, program: RandomProgram) {
+    this.#emulator = Emulator.open(object)
+    this.#program = program
+  }
+
+  run({ input, packet }: Run): Result {
+    const emulator = this.#emulator
+    emulator.set('input', input)
+    const result = emulator.program('p').run({ packet })
+    return {
+      retval: BigInt(result.retval),
+      output: emulator.get<bigint[]>('output'),
+      packet: result.packet!,
+      printed: emulator.printed(),
+      maps: Object.fromEntries([
+        ...this.#program.rings.map(({ name }) => [name, emulator.events(name).map(hex)]),
+        ...this.#program.maps.map((map) => [map.name, this.#contents(map)]),
+      ]),
+    }
+  }
+
+  /** What is in a map; one that lasts for one run has nothing in it afterwards. */
+  #contents(declared: MapOf): string[] {
+    const { name, word } = declared
+    const map = this.#emulator.machine.maps.get(name)!
+    if (word === 'queue' || word === 'stack') return map.queue.splice(0).map(hex)
+    const entries = [...map.entries()]
+    if (!lasts(declared)) {
+      for (const { key, values } of entries)
+        if (map.isArray) map.update(key, new Uint8Array(values[0]!.length), 0)
+        else map.delete(key)
+    }
+    return entries.map(({ key, values }) => `${hex(key)} ${hex(either(values))}`).sort()
   }
 }
 
@@ -93,11 +116,10 @@ function either(values: readonly Uint8Array[]): Uint8Array {
   return all
 }
 
-/** A program that is loaded, whose maps and variables begin anew for each run. */
+/** A program that is loaded. */
 class InKernel {
   readonly #opened: BpfObject
   readonly #program: RandomProgram
-  readonly #initial: { map: BpfMap; value: Uint8Array }[]
   readonly #rings: { name: string; reader: RingBuffer<Uint8Array>; records: string[] }[]
 
   constructor(opened: BpfObject, program: RandomProgram) {
@@ -108,25 +130,9 @@ class InKernel {
       reader.on((record) => records.push(hex(record)))
       return { name, reader, records }
     })
-    this.#initial = [...opened.maps]
-      .filter(([name]) => /\.(data|bss)$/.test(name))
-      .map(([, { raw }]) => ({ map: raw, value: (raw.get(zeroKey) as Uint8Array).slice() }))
   }
 
   run({ input, packet }: Run): Result {
-    for (const { map, value } of this.#initial) map.set(zeroKey, value)
-    for (const { name, word, max } of this.#program.maps) {
-      const map = this.#opened.map(name).raw
-      if (word === 'queue' || word === 'stack') continue
-      if (!word.endsWith('rray')) {
-        map.clear()
-        continue
-      }
-      for (let i = 0; i < max; i++) {
-        const key = new Uint8Array(Uint32Array.of(i).buffer)
-        map.set(key, new Uint8Array((map.get(key) as Uint8Array).length))
-      }
-    }
     const data = this.#opened.data as { input: readonly bigint[]; output: bigint[]; silent: number }
     data.input = input
     data.silent = 1
@@ -140,7 +146,7 @@ class InKernel {
           reader.consume()
           return [name, records.splice(0)]
         }),
-        ...this.#program.maps.map(({ name }) => [name, this.#contents(name)]),
+        ...this.#program.maps.map((map) => [map.name, this.#contents(map)]),
       ]),
     }
   }
@@ -149,8 +155,9 @@ class InKernel {
     for (const { reader } of this.#rings) reader.close()
   }
 
-  #contents(name: string): string[] {
-    const { word, value } = this.#program.maps.find((map) => map.name === name)!
+  /** What is in a map; one that lasts for one run has nothing in it afterwards. */
+  #contents(declared: MapOf): string[] {
+    const { name, word, value } = declared
     const map = this.#opened.map(name).raw as BpfMap<Uint8Array, Uint8Array>
     if (word === 'queue' || word === 'stack') {
       const taken: string[] = []
@@ -160,8 +167,13 @@ class InKernel {
         taken.push(hex(one))
       }
     }
+    const entries = [...map.entries()]
+    if (!lasts(declared)) {
+      if (word === 'percpuHash') map.clear()
+      else for (const [key, all] of entries) map.set(key, new Uint8Array(all.length))
+    }
     const size = sizeOf(value)
-    return [...map.entries()]
+    return entries
       .map(([key, all]) => {
         const stride = word.startsWith('percpu') ? Math.ceil(size / 8) * 8 : size
         const values = Array.from({ length: all.length / stride }, (_, i) =>
@@ -172,8 +184,6 @@ class InKernel {
       .sort()
   }
 }
-
-const zeroKey = new Uint8Array(4)
 
 function compare(expected: Result, found: Result): string | undefined {
   for (const key of ['output', 'retval', 'packet', 'maps'] as const) {

@@ -4,6 +4,7 @@ import type { Callable, Declared, MapOf, Place } from './expressions.js'
 import { within } from './expressions.js'
 import { type Around, runAll, type Statement, Statements } from './statements.js'
 import {
+  type ArrayOf,
   type Int,
   load,
   networkNumbers,
@@ -47,7 +48,8 @@ export interface RandomProgram {
   readonly text: () => string
   readonly maps: readonly MapOf[]
   readonly rings: readonly { readonly name: string }[]
-  readonly evaluate: (input: readonly bigint[], packet: Uint8Array) => Result
+  /** Loads the program: variables and maps keep what one run leaves to the next, as in the kernel. */
+  readonly begin: () => (input: readonly bigint[], packet: Uint8Array) => Result
   /** Lists of statements that a smaller program may lack. */
   readonly parts: readonly Statement[][]
 }
@@ -73,7 +75,7 @@ export function randomProgram(random: Random, { isCounted, hasForEach, hasDynptr
     return { name: `v${i}`, type, ...writer.variable(`v${i}`, type) }
   })
   const s = { type: structs[0]!, ...writer.variable('s', structs[0]!) }
-  const array: Type = { kind: 'array', of: writer.one(numbers), length: writer.one([3, 4, 4]) }
+  const array: ArrayOf = { kind: 'array', of: writer.one(numbers), length: writer.one([3, 4, 4]) }
   const a = { type: array, ...writer.variable('a', array) }
   const around: Around = {
     places: [
@@ -158,8 +160,8 @@ export const license = 'GPL'
     maps,
     rings,
     parts: [body, ...functions.flatMap(({ statement }) => statement.parts ?? [])],
-    evaluate(values, packet) {
-      const world: World = {
+    begin() {
+      const lasting = {
         globals: new Map(
           globals.map(({ name, type, value }) => {
             const bytes = new Uint8Array(sizeOf(type))
@@ -167,46 +169,61 @@ export const license = 'GPL'
             return [name, bytes]
           }),
         ),
-        rings: new Map(rings.map(({ name }) => [name, new Ring()])),
-        printed: [],
-        tables: new Map(maps.map((map) => [map.name, new Table(map, sizeOf(map.value))])),
-        packet: packet.slice(),
+        tables: new Map(maps.map((map) => [map.name, newTable(map)])),
       }
-      const frame = new Frame(world)
-      for (const { id, type } of [...locals, s, a])
-        frame.variables.set(id, { bytes: new Uint8Array(Math.max(8, sizeOf(type))), at: 0 })
-      for (const { place, from } of given) store(place.at(frame), place.type as Int, values[from]!)
-      for (let i = 0; i < array.length; i++)
-        store({ bytes: frame.variables.get(a.id)!.bytes, at: i * sizeOf(array.of) }, array.of, values[i + 1]!)
       const output = Array.from({ length: outputs }, () => 0n)
-      const left = runAll(body, frame)
-      let retval = left?.how === 'return' ? left.value : 0n
-      if (left?.how !== 'return') {
-        for (const [i, { type, places }] of locals.entries())
-          output[i] = wrap(u64, load(places[0]!.at(frame), type))
-        let mix = 7n
-        for (const { at, type } of folded) mix = wrap(u64, mix * 31n + wrap(u64, load(at(frame), type)))
-        output[variables] = mix
-        retval = returned.value(frame)
-      }
-      return {
-        retval: wrap(u32, retval),
-        output,
-        packet: world.packet,
-        printed: world.printed,
-        maps: Object.fromEntries([
-          ...[...world.rings].map(([name, { records }]) => [name, records.map(hex)]),
-          ...[...world.tables].map(([name, table]) => [
-            name,
-            table.kind.word === 'queue' || table.kind.word === 'stack'
-              ? table.list.map(hex)
-              : [...table.entries].map(([key, value]) => `${key} ${hex(value)}`).sort(),
-          ]),
-        ]),
-      }
+      return (values, packet) =>
+        evaluate(values, output, {
+          globals: lasting.globals,
+          tables: new Map(
+            maps.map((map) => [map.name, lasts(map) ? lasting.tables.get(map.name)! : newTable(map)]),
+          ),
+          rings: new Map(rings.map(({ name }) => [name, new Ring()])),
+          printed: [],
+          packet: packet.slice(),
+        })
     },
   }
+
+  function evaluate(values: readonly bigint[], output: bigint[], world: World): Result {
+    const frame = new Frame(world)
+    for (const { id, type } of [...locals, s, a])
+      frame.variables.set(id, { bytes: new Uint8Array(Math.max(8, sizeOf(type))), at: 0 })
+    for (const { place, from } of given) store(place.at(frame), place.type as Int, values[from]!)
+    for (let i = 0; i < array.length; i++)
+      store({ bytes: frame.variables.get(a.id)!.bytes, at: i * sizeOf(array.of) }, array.of, values[i + 1]!)
+    const left = runAll(body, frame)
+    let retval = left?.how === 'return' ? left.value : 0n
+    if (left?.how !== 'return') {
+      for (const [i, { type, places }] of locals.entries())
+        output[i] = wrap(u64, load(places[0]!.at(frame), type))
+      let mix = 7n
+      for (const { at, type } of folded) mix = wrap(u64, mix * 31n + wrap(u64, load(at(frame), type)))
+      output[variables] = mix
+      retval = returned.value(frame)
+    }
+    return {
+      retval: wrap(u32, retval),
+      output: [...output],
+      packet: world.packet,
+      printed: world.printed,
+      maps: Object.fromEntries([
+        ...[...world.rings].map(([name, { records }]) => [name, records.map(hex)]),
+        ...[...world.tables].map(([name, table]) => [
+          name,
+          table.kind.word === 'queue' || table.kind.word === 'stack'
+            ? table.list.map(hex)
+            : [...table.entries].map(([key, value]) => `${key} ${hex(value)}`).sort(),
+        ]),
+      ]),
+    }
+  }
 }
+
+/** Whether a map keeps what is in it. Reading a queue empties it, and a program may run on another CPU the next time. */
+export const lasts = ({ word }: MapOf): boolean => word === 'hash' || word === 'array'
+
+const newTable = (map: MapOf): Table => new Table(map, sizeOf(map.value))
 
 const declarationOf = ({ name, word, key, value, max }: MapOf): string => {
   const types = word.endsWith('ash') ? `${written(key)}, ${written(value)}` : written(value)
