@@ -20,7 +20,7 @@ export function successors({ end }: Block): Block[] {
   return end.kind === 'jump' ? [end.to] : [end.next, end.to]
 }
 
-export function endReads({ end }: Block): Reg[] {
+export function endReads({ end }: Block): readonly Reg[] {
   if (end.kind === 'return') return end.value === undefined ? [] : [end.value]
   return end.kind === 'branch' ? read(end.branch) : []
 }

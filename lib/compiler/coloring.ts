@@ -36,10 +36,14 @@ class Coloring {
   /** Those that have become part of others stay in the lists. */
   readonly #next: readonly (readonly number[])[]
   /** How many neighbors each has. */
-  readonly #degrees: Int32Array
+  readonly #degrees: number[]
   readonly #forbidden: number[]
   readonly #rooms: number[]
   readonly #where: Int32Array
+  /** Whether one of its members wishes for a color. */
+  readonly #wishes: boolean[]
+  /** How much each color would save. */
+  readonly #scores = new Float64Array(colors.length)
 
   /** @param joins - makes one node of registers that are copies of each other, where that makes coloring no harder */
   constructor(graph: Graph, short: ReadonlySet<Reg>, joins: boolean) {
@@ -49,11 +53,12 @@ class Coloring {
     this.#joined = new Int32Array(regs.length).fill(-1)
     this.#where = new Int32Array(regs.length).fill(-1)
     this.#members = regs.map((_, node) => [node])
-    this.#degrees = Int32Array.from(next, ({ length }) => length)
+    this.#degrees = next.map(({ length }) => length)
     this.#forbidden = [...graph.forbidden]
     this.#rooms = graph.forbidden.map(roomOf)
+    this.#wishes = graph.wishes.map(({ length }) => length > 0)
     this.#next = joins ? this.#join() : next
-    this.#select(this.#simplify())
+    this.#select(this.#simplify(), joins)
   }
 
   places(): Map<Reg, number> {
@@ -126,6 +131,7 @@ class Coloring {
     this.#members[x]!.push(...this.#members[y]!)
     this.#forbidden[x]! |= this.#forbidden[y]!
     this.#rooms[x] = roomOf(this.#forbidden[x]!)
+    this.#wishes[x] ||= this.#wishes[y]!
     this.#joined[y] = x
   }
 
@@ -176,9 +182,10 @@ class Coloring {
     return order
   }
 
-  /** Gives nodes their colors, the last one first. */
-  #select(order: readonly number[]): void {
-    for (const node of order.toReversed()) {
+  /** Gives nodes their colors, the last one first. @param isOver - one that finds none is enough to know */
+  #select(order: readonly number[], isOver: boolean): void {
+    for (let i = order.length - 1; i >= 0 && !(isOver && this.failed.length > 0); i--) {
+      const node = order[i]!
       let taken = this.#forbidden[node]!
       for (const next of this.#next[node]!) {
         const own = this.#where[next]!
@@ -192,10 +199,19 @@ class Coloring {
 
   /** The color that saves most copies; undefined if none is left. */
   #best(node: number, taken: number): number | undefined {
-    const free = colors.filter((one) => (taken & (1 << one)) === 0)
-    if (free.length < 2) return free[0]
+    const scores = this.#scores
+    if (roomOf(taken) > 1) this.#score(node)
+    let best: number | undefined
+    for (const color of colors) {
+      if ((taken & (1 << color)) !== 0) continue
+      if (best === undefined || scores[color]! > scores[best]!) best = color
+    }
+    return best
+  }
+
+  #score(node: number): void {
     const { wishes, partners } = this.#graph
-    const scores = new Float64Array(colors.length)
+    const scores = this.#scores.fill(0)
     for (const one of this.#members[node]!) {
       for (const { color, weight } of wishes[one]!) scores[color]! += weight
       for (const { node: other, weight } of partners[one]!) {
@@ -207,10 +223,9 @@ class Coloring {
     }
     // What stands beside it and has no color yet may want one, too.
     for (const next of this.#next[node]!) {
-      if (this.#where[next] !== -1 || this.#joined[next] !== -1) continue
+      if (!this.#wishes[next] || this.#where[next] !== -1 || this.#joined[next] !== -1) continue
       for (const one of this.#members[next]!)
         for (const { color, weight } of wishes[one]!) scores[color]! -= weight / 4
     }
-    return free.reduce((a, b) => (scores[b]! > scores[a]! ? b : a))
   }
 }

@@ -2,7 +2,7 @@
 import * as language from './language.js'
 import { nearest } from './nearest.js'
 import type { Source } from './source.js'
-import type { ast } from './syntax.js'
+import { type ast, eachChild, isNode } from './syntax.js'
 
 const languageModule = 'libbpf-node/kernel'
 const words = new Set(Object.keys(language))
@@ -69,21 +69,20 @@ export function checkWords(source: Source, statements: readonly ast.Statement[])
   const imported = new Set<string>()
   /** Imported with `type`, so that they are no values. */
   const onlyTypes = new Set<string>()
-  const declared = new Set<string>()
-  const used: Use[] = []
   for (const node of statements) {
-    if (node.type === 'ImportDeclaration') {
-      if (node.source.value !== languageModule) continue
-      for (const specifier of node.specifiers) {
-        const isType =
-          node.importKind === 'type' ||
-          (specifier.type === 'ImportSpecifier' && specifier.importKind === 'type')
-        imported.add(specifier.local.name)
-        if (isType) onlyTypes.add(specifier.local.name)
-      }
-    } else namesIn(node, used, declared)
+    if (node.type !== 'ImportDeclaration' || node.source.value !== languageModule) continue
+    for (const specifier of node.specifiers) {
+      const isType =
+        node.importKind === 'type' ||
+        (specifier.type === 'ImportSpecifier' && specifier.importKind === 'type')
+      imported.add(specifier.local.name)
+      if (isType) onlyTypes.add(specifier.local.name)
+    }
   }
   if (imported.size === 0) return
+  const declared = new Set<string>()
+  const used: Use[] = []
+  for (const node of statements) if (node.type !== 'ImportDeclaration') namesIn(node, used, declared)
   for (const { node, isType } of used) {
     const { name } = node
     if (!words.has(name) && !types.has(name)) continue
@@ -108,24 +107,19 @@ interface Use {
 /** The names that stand for something of their own, in the order of the text, and those that are declared. */
 function namesIn(node: ast.Node, used: Use[], declared: Set<string>, isType = false): void {
   if (node.type === 'Identifier') used.push({ node, isType })
-  for (const [key, child] of Object.entries(node) as [string, unknown][]) {
+  const isInType = /^TS(TypeReference|QualifiedName|TypeQuery)$/.test(node.type)
+  eachChild(node, (child, key) => {
     const isName =
       (key === 'property' && node.type === 'MemberExpression' && !node.computed) ||
       (key === 'key' && 'computed' in node && !node.computed) ||
       (key === 'label' && node.type !== 'Identifier')
-    if (isName) continue
-    for (const one of Array.isArray(child) ? child : [child]) {
-      if (!isNode(one)) continue
-      if (one.type === 'Identifier' && (key === 'id' || key === 'params')) declared.add(one.name)
-      else namesIn(one, used, declared, /^TS(TypeReference|QualifiedName|TypeQuery)$/.test(node.type))
-    }
-  }
+    if (isName) return
+    if (child.type === 'Identifier' && (key === 'id' || key === 'params')) declared.add(child.name)
+    else namesIn(child, used, declared, isInType)
+  })
   // The type of a name that is declared.
   for (const one of declaredIn(node)) if (one.typeAnnotation) namesIn(one.typeAnnotation, used, declared)
 }
-
-const isNode = (value: unknown): value is ast.Node =>
-  typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
 
 function declaredIn(node: ast.Node): ast.Identifier[] {
   const id = 'id' in node ? [node.id] : []

@@ -150,8 +150,10 @@ export function written(operation: Operation): Reg | undefined {
   return 'd' in operation ? operation.d : undefined
 }
 
+const none: readonly Reg[] = []
+
 /** The registers that an operation reads. */
-export function read(operation: Operation): Reg[] {
+export function read(operation: Operation): readonly Reg[] {
   switch (operation.op) {
     case 'move':
       return [operation.s]
@@ -163,21 +165,20 @@ export function read(operation: Operation): Reg[] {
     case 'sext':
       return [operation.a]
     case 'load':
-      return regOf(operation.base)
+      return operation.base === 'frame' ? none : [operation.base]
     case 'store':
-      return [...regOf(operation.base), ...('reg' in operation.value ? [operation.value.reg] : [])]
+      if (!('reg' in operation.value)) return operation.base === 'frame' ? none : [operation.base]
+      return operation.base === 'frame' ? [operation.value.reg] : [operation.base, operation.value.reg]
     case 'atomicAdd':
-      return [...regOf(operation.base), operation.value]
+      return operation.base === 'frame' ? [operation.value] : [operation.base, operation.value]
     case 'call':
       return operation.args.flatMap((arg) => ('reg' in arg ? [arg.reg] : []))
     case 'return':
-      return operation.value === undefined ? [] : [operation.value]
+      return operation.value === undefined ? none : [operation.value]
     default:
-      return []
+      return none
   }
 }
-
-const regOf = (base: Base): Reg[] => (base === 'frame' ? [] : [base])
 
 /** The same operation with other registers. `map` is asked for what is read, `to` for what is written. */
 export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: Reg) => Reg): Operation {

@@ -19,21 +19,24 @@ import type { Slots } from './slots.js'
 
 /** What is known at one place. Registers that are written once are known everywhere; this is about the others. */
 class State {
-  readonly values = new Map<Reg, bigint>()
-  readonly bits = new Map<Reg, number>()
-  readonly copies = new Map<Reg, Reg>()
-  readonly defs = new Map<Reg, Operation>()
-  readonly results = new Map<string, { reg: Reg; from: readonly Reg[] }>()
-  readonly memory = new Map<string, Cell>()
+  readonly values: Map<Reg, bigint>
+  readonly bits: Map<Reg, number>
+  readonly copies: Map<Reg, Reg>
+  readonly defs: Map<Reg, Operation>
+  readonly results: Map<string, { reg: Reg; from: readonly Reg[] }>
+  readonly memory: Map<string, Cell>
   /** Registers that are not 0. */
-  readonly present = new Set<Reg>()
+  readonly present: Set<Reg>
 
-  copy(): State {
-    const state = new State()
-    for (const name of ['values', 'bits', 'copies', 'defs', 'results', 'memory'] as const)
-      for (const [key, value] of this[name]) (state[name] as Map<unknown, unknown>).set(key, value)
-    for (const reg of this.present) state.present.add(reg)
-    return state
+  /** @param from - one of which it is a copy */
+  constructor(from?: State) {
+    this.values = new Map(from?.values)
+    this.bits = new Map(from?.bits)
+    this.copies = new Map(from?.copies)
+    this.defs = new Map(from?.defs)
+    this.results = new Map(from?.results)
+    this.memory = new Map(from?.memory)
+    this.present = new Set(from?.present)
   }
 
   forget(reg: Reg): void {
@@ -141,7 +144,7 @@ export class Propagation {
     const [first, ...others] = ways
     if (first === undefined) return new State()
     if (before.length === 1) {
-      const state = this.#out.get(first)!.copy()
+      const state = new State(this.#out.get(first))
       if (first.end.kind === 'branch' && first.end.to !== first.end.next)
         for (const { to, reg, value } of learned(first.end)) {
           if (to !== block) continue

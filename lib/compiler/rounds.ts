@@ -1,7 +1,7 @@
 // How many rounds a loop has at most, where its condition compares a variable with a constant.
 import type { Operation, Reg } from './ir.js'
 import { written } from './ir.js'
-import type { ast } from './syntax.js'
+import { type ast, eachChild } from './syntax.js'
 import type { IntType } from './types.js'
 import type { NumberValue, Scope } from './values.js'
 
@@ -70,10 +70,7 @@ export function assignedIn(node: ast.Node, names = new Set<string>()): Set<strin
         ? node.left
         : undefined
   if (target?.type === 'Identifier') names.add(target.name)
-  for (const child of Object.values(node) as unknown[]) {
-    for (const one of Array.isArray(child) ? child : [child])
-      if (typeof one === 'object' && one !== null && 'type' in one) assignedIn(one as ast.Node, names)
-  }
+  eachChild(node, (child) => assignedIn(child, names))
   return names
 }
 

@@ -4,7 +4,7 @@ import type { Instruction } from '../asm/instruction.js'
 import type { Builder } from './builder.js'
 import type { Argument, Operation, Reg } from './ir.js'
 import type { FunctionNode } from './module.js'
-import type { ast } from './syntax.js'
+import { type ast, eachChild } from './syntax.js'
 import { cTypeOf, describe, type IntType } from './types.js'
 import { alignmentOf, owedOf, type PlaceValue, type PointerValue, type Scope, type Value } from './values.js'
 
@@ -31,12 +31,11 @@ const smallest = 40
 export const mostArguments = 5
 
 /** How much code a function is, in nodes of its syntax tree. */
-function sizeOf(node: unknown): number {
-  if (Array.isArray(node)) return node.reduce<number>((sum, one) => sum + sizeOf(one), 0)
-  if (typeof node !== 'object' || node === null || !('type' in node)) return 0
+function sizeOf(node: ast.Node): number {
   let size = 1
-  for (const [key, value] of Object.entries(node))
-    if (key !== 'loc' && key !== 'typeAnnotation' && typeof value === 'object') size += sizeOf(value)
+  eachChild(node, (child, key) => {
+    if (key !== 'typeAnnotation') size += sizeOf(child)
+  })
   return size
 }
 
@@ -48,19 +47,12 @@ export function isSubprogram(fn: FunctionNode, calls: number): boolean {
 /** How often each name is called in a file. */
 export function countCalls(nodes: readonly ast.Node[]): Map<string, number> {
   const counts = new Map<string, number>()
-  const visit = (node: unknown): void => {
-    if (Array.isArray(node)) {
-      for (const one of node) visit(one)
-      return
-    }
-    if (typeof node !== 'object' || node === null || !('type' in node)) return
-    const { type, callee } = node as ast.CallExpression
-    if (type === 'CallExpression' && callee.type === 'Identifier')
-      counts.set(callee.name, (counts.get(callee.name) ?? 0) + 1)
-    for (const [key, value] of Object.entries(node))
-      if (key !== 'loc' && typeof value === 'object') visit(value)
+  const visit = (node: ast.Node): void => {
+    if (node.type === 'CallExpression' && node.callee.type === 'Identifier')
+      counts.set(node.callee.name, (counts.get(node.callee.name) ?? 0) + 1)
+    eachChild(node, visit)
   }
-  visit(nodes)
+  nodes.forEach(visit)
   return counts
 }
 

@@ -40,6 +40,22 @@ export function parseModule(source: Source, { text, start }: Part = source.main)
   }
 }
 
+/** Calls a function with each node that stands in another one, in the order of the text, and with the name of its member. */
+export function eachChild(node: ast.Node, visit: (child: ast.Node, key: string) => void): void {
+  // Object.entries() makes an array for each member, and files are walked several times.
+  for (const key in node) {
+    const child = (node as unknown as Record<string, unknown>)[key]
+    if (!Array.isArray(child)) {
+      if (isNode(child)) visit(child, key)
+      continue
+    }
+    for (const one of child) if (isNode(one)) visit(one, key)
+  }
+}
+
+export const isNode = (value: unknown): value is ast.Node =>
+  typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
+
 /** The name of the function that is called: `hash` in `hash<u32, u64>(1024)`. Empty if it is something else. */
 export const calledName = (node: ast.Node | null | undefined): string =>
   node?.type === 'CallExpression' && node.callee.type === 'Identifier' ? node.callee.name : ''

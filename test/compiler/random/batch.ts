@@ -36,6 +36,8 @@ export async function checkBatch({ seed: first, programs, inKernel }: Batch): Pr
     const how: Check = {
       // Loops are counted by may_goto in one half, and by iterators in the other.
       options: kernelIs('6.9') && seed % 2 === 0 ? { oldestKernel: '6.9' } : {},
+      // To compile a program takes longer than to run it.
+      executor: random.below(4) === 0 ? 'compiled' : 'interpreted',
       ...(inKernel && { patience }),
       runs: Array.from({ length: runs }, () => ({
         input: Array.from({ length: inputs }, () =>

@@ -15,13 +15,14 @@ export interface Run {
 
 export interface Check {
   readonly options: CompileOptions
+  readonly executor: 'compiled' | 'interpreted'
   /** Without it, the kernel is not asked. */
   readonly patience?: Patience
   readonly runs: readonly Run[]
 }
 
 /** What is wrong with a program: undefined for nothing, 'too large' if the compiler or the verifier gives up on it. */
-export function check(program: RandomProgram, { options, patience, runs }: Check): string | undefined {
+export function check(program: RandomProgram, { options, executor, patience, runs }: Check): string | undefined {
   let object: Uint8Array
   try {
     ;({ object } = compile(program.text(), options))
@@ -36,7 +37,7 @@ export function check(program: RandomProgram, { options, patience, runs }: Check
   const evaluate = program.begin()
   const expected = runs.map(({ input, packet }) => evaluate(input, packet))
   try {
-    const emulated = new Emulated(object, program)
+    const emulated = new Emulated(object, program, executor)
     for (const [number, run] of runs.entries()) {
       const difference = compare(expected[number]!, emulated.run(run))
       if (difference !== undefined) return `run ${number}, in the emulator: ${difference}`
@@ -73,8 +74,8 @@ class Emulated {
   readonly #emulator: Emulator
   readonly #program: RandomProgram
 
-  constructor(object: Uint8Array, program: RandomProgram) {
-    this.#emulator = Emulator.open(object)
+  constructor(object: Uint8Array, program: RandomProgram, executor: Check['executor']) {
+    this.#emulator = Emulator.open(object, { executor })
     this.#program = program
   }
 
