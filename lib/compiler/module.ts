@@ -96,9 +96,10 @@ export class Module {
   readonly globalFunctions = new Set<string>()
   readonly programs: ModuleProgram[] = []
   readonly structOps: ModuleStructOps[] = []
-  /** How often each name is called. */
-  readonly calls: ReadonlyMap<string, number>
   license: string | undefined
+
+  readonly #statements: readonly ast.Statement[]
+  #calls: ReadonlyMap<string, number> | undefined
 
   constructor(source: Source, folder = dirname(source.file)) {
     this.source = source
@@ -106,7 +107,7 @@ export class Module {
     const statements = [...files.imported, ...files.own]
     this.imported = files.paths
     this.expectImported = files.expectWords
-    this.calls = countCalls(statements)
+    this.#statements = statements
     // Types may be used above the place where they are declared.
     for (const node of statements)
       if (node.type === 'TSTypeAliasDeclaration') this.aliases.set(node.id.name, node.typeAnnotation)
@@ -130,6 +131,12 @@ export class Module {
       if (node.type === 'TSInterfaceDeclaration' && files.exported.has(node.id.name))
         this.exported.push(node.id.name)
     }
+  }
+
+  /** How often each name is called: only asked for if the file has functions. */
+  get calls(): ReadonlyMap<string, number> {
+    this.#calls ??= countCalls(this.#statements)
+    return this.#calls
   }
 
   /** The paths of the files that the file imports. */

@@ -22,7 +22,10 @@ export interface Check {
 }
 
 /** What is wrong with a program: undefined for nothing, 'too large' if the compiler or the verifier gives up on it. */
-export function check(program: RandomProgram, { options, executor, patience, runs }: Check): string | undefined {
+export function check(
+  program: RandomProgram,
+  { options, executor, patience, runs }: Check,
+): string | undefined {
   let object: Uint8Array
   try {
     ;({ object } = compile(program.text(), options))
