@@ -10,6 +10,9 @@
 #include "map.h"
 #include "util/call.h"
 
+// deps/libbpf-program.c. Missing in a libbpf that is not our own.
+extern "C" __attribute__((weak)) size_t libbpf_node_arena_data_offset(const bpf_map* map);
+
 namespace {
 
 class Memory : public Handle {
@@ -141,6 +144,24 @@ napi_value Size(napi_env env, napi_callback_info info) {
   return size;
 }
 
+napi_value Address(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  auto* memory = args.handle<Memory>(0);
+  if (!args.ok()) return nullptr;
+  return ToJs(env, static_cast<uint64_t>(reinterpret_cast<uintptr_t>(memory->start())));
+}
+
+napi_value ArenaVariables(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  bpf_map* map = Declared(env, args);
+  if (!args.ok() || map == nullptr) return nullptr;
+  if (libbpf_node_arena_data_offset == nullptr)
+    return Throw(env, "libbpf_node_arena_data_offset", -EOPNOTSUPP);
+  napi_value offset = nullptr;
+  napi_create_int64(env, static_cast<int64_t>(libbpf_node_arena_data_offset(map)), &offset);
+  return offset;
+}
+
 napi_value Close(napi_env env, napi_callback_info info) {
   Args args(env, info);
   auto* memory = args.closable<Memory>(0);
@@ -155,6 +176,8 @@ void DefineMappedMemory(napi_env env, napi_value exports) {
          {
              {"mapMmap", Mmap},
              {"memorySize", Size},
+             {"memoryAddress", Address},
+             {"mapArenaVariables", ArenaVariables},
              {"memoryRead", Read},
              {"memoryWrite", Write},
              {"memoryClose", Close},

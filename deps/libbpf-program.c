@@ -1,4 +1,4 @@
-// libbpf.c with one more function. libbpf attaches only programs that it has loaded itself, because a
+// libbpf.c with two more functions. libbpf attaches only programs that it has loaded itself, because a
 // bpf_program belongs to an object file. This file compiles libbpf.c as it is, and adds an object without a file
 // around a program that is in the kernel already: pinned, or loaded by another process.
 #include "libbpf.c"
@@ -39,4 +39,14 @@ struct bpf_object* libbpf_node_adopt_program(int fd, const char* name, const cha
   object->state = OBJ_LOADED;
 #endif
   return object;
+}
+
+// Where the global variables of an arena begin in it. libbpf 1.7 puts them at its end, where the kernel knows how, and
+// tells only skeletons in C.
+size_t libbpf_node_arena_data_offset(const struct bpf_map* map) {
+#if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 7
+  return 0;
+#else
+  return map->obj->arena_data_off;
+#endif
 }

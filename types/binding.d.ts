@@ -842,6 +842,10 @@ export interface Binding {
   mapMmap(map: MapHandle, writable: boolean): MemoryHandle
   /** Bytes. */
   memorySize(memory: MemoryHandle): number
+  /** Where it is in the process. */
+  memoryAddress(memory: MemoryHandle): bigint
+  /** Where in the arena of an object its global variables begin, once it is loaded. */
+  mapArenaVariables(map: MapHandle): number
   memoryRead(memory: MemoryHandle, offset: number, target: Uint8Array): void
   /** EACCES if it is mapped for reading only. */
   memoryWrite(memory: MemoryHandle, offset: number, source: Uint8Array): void

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { type Accessor, composeAccessor } from './compose.js'
 import { raise } from './fault.js'
-import type { ArrayPlan, FieldPlan, Plan } from './plan.js'
+import type { ArrayPlan, Plan, RecordPlan } from './plan.js'
 import { byteLength } from './values.js'
 
 /** Memory that BPF programs may change at any time. @internal */
@@ -10,6 +10,8 @@ export interface Memory {
   read(offset: number, target: Uint8Array): void
   /** `path` names what is written, for example `config.limits[2]`. */
   write(offset: number, source: Uint8Array, path: string): void
+  /** What a pointer to another struct in the memory points to. */
+  pointer?(to: number, offset: number, path: string): Live
 }
 
 /** A value in such memory. Reading it reads the memory; assigning to it writes only its own bytes. @internal */
@@ -28,8 +30,9 @@ export interface Live {
 export function live(memory: Memory, plan: Plan, offset: number, path: string): Live {
   const { get, set } = cell(memory, plan, offset, path)
   if (plan.op === 'record') {
-    return { get: once(() => liveRecord(memory, plan.fields, offset, `${path}.`)), set }
+    return { get: once(() => liveRecord(memory, plan, offset, `${path}.`)), set }
   }
+  if (plan.op === 'big' && plan.to !== undefined && memory.pointer) return memory.pointer(plan.to, offset, path)
   if (plan.op === 'array') return { get: once(() => liveArray(memory, plan, offset, path)), set }
   return { get, set }
 }
@@ -37,15 +40,25 @@ export function live(memory: Memory, plan: Plan, offset: number, path: string): 
 /** Makes an object with a live property for each field. */
 function liveRecord(
   memory: Memory,
-  fields: readonly FieldPlan[],
+  plan: RecordPlan,
   offset: number,
   prefix: string,
 ): Record<string, unknown> {
   const record = {}
-  for (const { name, offset: at, plan } of fields) {
-    defineLive(record, name, live(memory, plan, offset + at, `${prefix}${name}`))
+  for (const { name, offset: at, plan: own } of plan.fields) {
+    defineLive(record, name, live(memory, own, offset + at, `${prefix}${name}`))
   }
-  return sealed(record)
+  const made = sealed(record)
+  places.set(made, { memory, offset, plan })
+  return made
+}
+
+const places = new WeakMap<object, { memory: Memory; offset: number; plan: RecordPlan }>()
+
+/** Where in this memory an object of this type stands that {@link live} has made. @internal */
+export function placeIn(memory: Memory, record: object, type: string): number | undefined {
+  const place = places.get(record)
+  return place?.memory === memory && place.plan.name === type ? place.offset : undefined
 }
 
 /** @internal */

@@ -33,6 +33,8 @@ export interface BigPlan {
   readonly asNumber: boolean
   /** A kptr, which only programs can set. The kernel ignores what user space writes to it. */
   readonly kernels?: true
+  /** A pointer within the same memory: the id of the struct that it points to. */
+  readonly to?: number
 }
 
 /** A bitfield. The bytes around it are read as one word, which is then shifted to the right. */
@@ -156,14 +158,17 @@ const valueLimit = 1 << 24
 export class Planner {
   readonly #btf: BtfTypes
   readonly #asNumber: boolean
+  readonly #follows: boolean
   /** Keyed by the type id and whether the record is at the end of the outermost record. */
   readonly #records = new Map<string, RecordPlan>()
   readonly #measures = new Map<RecordPlan, Measure>()
   readonly #budget = memberBudget()
 
-  constructor(btf: BtfTypes, asNumber: boolean) {
+  /** @param follows - pointers to structs point into the same memory: an arena */
+  constructor(btf: BtfTypes, asNumber: boolean, follows = false) {
     this.#btf = btf
     this.#asNumber = asNumber
+    this.#follows = follows
   }
 
   /**
@@ -203,6 +208,7 @@ export class Planner {
           signed: false,
           asNumber: false,
           ...(this.#isKptr(type.typeId) && { kernels: true }),
+          ...(this.#follows && this.#isRecord(type.typeId) && { to: resolve(this.#btf, type.typeId).id }),
         }
       case 'float':
         if (type.size === 4 || type.size === 8) return { op: 'float', size: type.size }
@@ -221,6 +227,11 @@ export class Planner {
   #isKptr(typeId: number): boolean {
     const tag = this.#btf.type(typeId)
     return tag.kind === 'type_tag' && /^(percpu_)?kptr(_untrusted)?$/.test(tag.name)
+  }
+
+  #isRecord(typeId: number): boolean {
+    const type = resolve(this.#btf, typeId)
+    return (type.kind === 'struct' || type.kind === 'union') && type.size > 0
   }
 
   #int(type: BtfInt): Plan {

@@ -2,6 +2,7 @@
 import type { HelperName } from '../asm/helper-names.js'
 import type { Reg } from './ir.js'
 import { expectAligned } from './maps/alignment.js'
+import { storedPointer } from './maps/arena.js'
 import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
@@ -136,6 +137,13 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       place.shared === true && (operator === '+' || operator === '-') && type.size >= 4 && !type.bigEndian
     if (isAtomic) {
       expectAligned(this.source, alignmentOf(place), type, node)
+      if (place.inArena)
+        this.expectKernel(
+          '6.10',
+          node,
+          'an addition in an arena that CPUs may make at the same time',
+          `Write ${this.text(target)} = ${this.text(target)} ${operator} ..., if no other CPU does.`,
+        )
       let value = this.inReg(this.side(operand, type, node))
       if (operator === '-') {
         const d = this.newReg()
@@ -166,6 +174,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
         `Write ${map}.set(${this.text((node as ast.MemberExpression).property)}, value).`,
       )
     const value = this.expression(node, scope)
+    if (value.kind === 'pointer' && value.from !== undefined && node.type !== 'Identifier') return value.from
     if (value.kind === 'kernel place' && (this.program.ops !== undefined || value.pointer.isBuffer))
       return value
     if (node.type === 'Identifier' && (value.kind === 'kernel pointer' || value.kind === 'pointer'))
@@ -227,6 +236,11 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       this.store(place, this.convert(value, type, node), node)
       return
     }
+    if (type.kind === 'ptr') {
+      const value = storedPointer(this, type, node, scope)
+      this.push({ op: 'store', base: place.base, offset: place.offset, size: type.size, value })
+      return
+    }
     if (type.kind === 'chars') {
       this.#assignText(place, type.length, node, scope, isUsed)
       return
@@ -254,6 +268,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
 
   /** Copies a part of the kernel's memory that has the same size. */
   #assignBytes(place: PlaceValue, value: KernelPlaceValue, node: Located): void {
+    if (place.inArena) {
+      const copy = this.local(place.type, node)
+      this.#assignBytes(copy, value, node)
+      this.copy(place, copy)
+      return
+    }
     const [size, wanted] = [this.kernel.btf.sizeOf(value.path.typeId), sizeOf(place.type)]
     if (size !== wanted)
       this.source.fail(node, `this part of the kernel's memory has ${size} bytes, and ${wanted} are wanted`)
@@ -359,6 +379,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       }
       return
     }
+    if (place.inArena) {
+      const copy = this.local(place.type, node)
+      this.#assignText(copy, length, node, scope)
+      this.copy(place, copy)
+      return
+    }
     const isComm =
       node.type === 'CallExpression' &&
       node.arguments.length === 0 &&
@@ -413,5 +439,13 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     this.push({ op: 'const', d: reg, value: BigInt(length) })
     this.label(done)
     return { reg }
+  }
+
+  /** A value that a helper reads: one in the arena is copied to the stack. */
+  outsideArena(place: PlaceValue, node: Located): PlaceValue {
+    if (!place.inArena) return place
+    const copy = this.local(place.type, node)
+    this.copy(copy, place)
+    return copy
   }
 }

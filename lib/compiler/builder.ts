@@ -395,7 +395,8 @@ export abstract class Builder {
           : undefined,
       )
     const d = this.newReg()
-    this.push({ op: 'load', d, base: place.base, offset: place.offset, size: type.size })
+    const { base, offset, inArena } = place
+    this.push({ op: 'load', d, base, offset, size: type.size, ...(inArena && { inArena }) })
     if (type.bigEndian)
       return { kind: 'number', reg: this.swap(d, bitsOf(type)), type: integerOf(bitsOf(type) / 8, false) }
     return this.loaded({ kind: 'number', reg: d, type })
@@ -449,9 +450,19 @@ export abstract class Builder {
   /** What stands in the program's context, by the copies of it that are passed in its place. */
   readonly #passedCopies = new Map<number, { place: PlaceValue; copy: PlaceValue }>()
 
-  /** An address as an argument of a call. The kernel does not take that of the program's context, so a copy is passed. */
-  address(place: PlaceValue | { base: Base; offset: number }): Argument {
+  /**
+   * An address as an argument of a call. The kernel does not take that of the program's context, so a copy is passed.
+   * `node` is where the program names the memory.
+   */
+  address(place: PlaceValue | { base: Base; offset: number }, node?: Located): Argument {
     const { base, offset } = place
+    // Other CPUs may write there while a copy is passed.
+    if ('inArena' in place && place.inArena)
+      this.source.fail(
+        node ?? { start: this.at, end: this.at + 1 },
+        "the kernel's functions do not use memory of the arena",
+        'Copy it first: const copy: Item = item.',
+      )
     if (base === 'frame') return { frame: offset }
     if (!('inContext' in place) || place.inContext === undefined) return { reg: this.addressReg(place) }
     const copy = this.local(place.type, { start: this.at, end: this.at + 1 })

@@ -15,6 +15,7 @@ import { irText } from './ir-text.js'
 import { KernelTypes } from './kernel-types.js'
 import { logGlobals, logMaps } from './log.js'
 import { FunctionCompiler } from './lower.js'
+import { rootOf } from './maps/arena.js'
 import { definitionsOf } from './maps/definition.js'
 import { Module, type ModuleProgram } from './module.js'
 import { runningKernel } from './running-kernel.js'
@@ -211,6 +212,9 @@ function globalsOf(module: Module, shown: ReadonlySet<string>): Record<string, G
     for (let i = 0, left = value; i < bytes.length; i++, left >>= 8n) bytes[i] = Number(left & 0xffn)
     globals[name] = { section, type: cTypeOf(type), ...(section !== '.bss' && { value: bytes }) }
   }
+  for (const map of module.maps.values())
+    if (map.kind === 'arena')
+      globals[rootOf(map)] = { section: '.addr_space.1', type: cTypeOf(map.value!), value: new Uint8Array(sizeOf(map.value!)) }
   // The records of a ring buffer stand nowhere else in the object's BTF.
   for (const { name, records = [] } of module.maps.values()) {
     for (const [i, record] of records.entries()) {

@@ -120,6 +120,11 @@ class Emitter {
           asm.atomic('add', size, this.#base(operation.base), operation.offset, this.#reg(operation.value)),
         ]
       }
+      case 'cast': {
+        // The arena is address space 1, and what the kernel follows is in 0.
+        const [to, from] = operation.to === 'kernel' ? ([0, 1] as const) : ([1, 0] as const)
+        return [asm.addrSpaceCast(this.#reg(operation.d), this.#reg(operation.s), to, from)]
+      }
       case 'frame': {
         const d = this.#reg(operation.d)
         return [asm.mov(d, asm.r10), asm.add(d, operation.offset)]

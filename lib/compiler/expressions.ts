@@ -10,6 +10,7 @@ import { expectKnown } from './infer.js'
 import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
 import { isLog, log } from './log.js'
+import { addressInProcess } from './maps/arena.js'
 import { kptrMethods } from './maps/kptrs.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
@@ -202,6 +203,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         const value = this.rvalue(argument as ast.Expression, scope)
         // The address.
         if (value.kind === 'kernel pointer' && type === u64) return { kind: 'number', reg: value.reg, type }
+        if (value.kind === 'pointer' && value.inArena && type === u64) return addressInProcess(this, value)
         return this.convert(this.expectNumeric(value, argument), type, node, true)
       }
       if (callee.name === 'zero') return this.#zero(node)

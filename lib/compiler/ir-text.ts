@@ -76,6 +76,8 @@ function line(operation: Operation): string {
       return `${place(operation.base, operation.offset, operation.size)} = ${operand(operation.value)}`
     case 'atomicAdd':
       return `${place(operation.base, operation.offset, operation.size)} +=atomic ${register(operation.value)}`
+    case 'cast':
+      return `${d}${register(operation.s)} for the ${operation.to}`
     case 'frame':
       return `${d}stack - ${-operation.offset}`
     case 'symbol':

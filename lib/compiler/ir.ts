@@ -90,6 +90,8 @@ export type Operation =
       readonly size: number
       /** The sign is extended to 64 bits. (Linux 6.6) */
       readonly isSigned?: true
+      /** It reads an arena, where old kernels do not extend signs. */
+      readonly inArena?: true
     })
   | (Common & {
       readonly op: 'store'
@@ -105,6 +107,8 @@ export type Operation =
       readonly size: 4 | 8
       readonly value: Reg
     })
+  /** A pointer into the arena as programs follow it, or as it stands in memory: as the address in the process. (Linux 6.9) */
+  | (Common & { readonly op: 'cast'; readonly d: Reg; readonly s: Reg; readonly to: 'kernel' | 'process' })
   /** An address on the stack. */
   | (Common & { readonly op: 'frame'; readonly d: Reg; readonly offset: number })
   | (Common & {
@@ -156,6 +160,7 @@ const none: readonly Reg[] = []
 export function read(operation: Operation): readonly Reg[] {
   switch (operation.op) {
     case 'move':
+    case 'cast':
       return [operation.s]
     case 'alu':
     case 'branch':
@@ -192,6 +197,7 @@ export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: R
     case 'symbol':
       return { ...operation, d: to(operation.d) }
     case 'move':
+    case 'cast':
       return { ...operation, s: map(operation.s), d: to(operation.d) }
     case 'alu':
       return { ...operation, a: map(operation.a), b: operand(operation.b), d: to(operation.d) }
@@ -222,7 +228,7 @@ export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: R
 
 /** Whether an operation can be left out when nobody reads what it writes. */
 export function isPure({ op }: Operation): boolean {
-  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'sext', 'load', 'frame', 'symbol'].includes(op)
+  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'sext', 'load', 'cast', 'frame', 'symbol'].includes(op)
 }
 
 /** Whether control never goes on to the next operation. */

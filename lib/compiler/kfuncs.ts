@@ -33,13 +33,15 @@ const releaseOf: Readonly<Record<string, string>> = {
   bpf_crypto_ctx_acquire: 'bpf_crypto_ctx_release',
 }
 
-/** What fills a dynptr, or returns what is in one, is written in another way. */
+/** What fills a dynptr, returns what is in one, or takes pages of an arena, is written in another way. */
 const instead: Readonly<Record<string, string>> = {
   bpf_dynptr_from_skb: 'Write packet.dynptr().',
   bpf_dynptr_from_xdp: 'Write packet.dynptr().',
   bpf_dynptr_slice: 'Write dynptr.slice<T>(offset).',
   bpf_dynptr_slice_rdwr: 'Write dynptr.sliceRdwr<T>(offset).',
   bpf_dynptr_clone: 'Write dynptr.clone().',
+  bpf_arena_alloc_pages: 'Write shared.alloc<T>(), on the arena.',
+  bpf_arena_free_pages: 'Write shared.free(pointer), on the arena.',
 }
 
 const releasing = new Set(Object.values(releaseOf))
@@ -57,7 +59,7 @@ export function callKfunc(
   if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
   const other = Object.hasOwn(instead, name) ? instead[name] : undefined
   if (other !== undefined)
-    compiler.source.fail(property, `dynptrs have a word of their own for '${name}'`, other)
+    compiler.source.fail(property, `${name.startsWith('bpf_arena_') ? 'arenas' : 'dynptrs'} have a word of their own for '${name}'`, other)
   const prototype = prototypeOf(compiler, name, property)
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
   kernel.named.kfuncs.add(name)
@@ -164,7 +166,7 @@ function argumentsFor(
     return compiler.source.fail(node, `'${name}' is something that programs cannot pass`)
   if (index + 1 < prototype.params.length && isSize(kernel, prototype, index + 1)) {
     const place = compiler.place(node, scope)
-    return [compiler.address(place), { imm: sizeOf(place.type) }]
+    return [compiler.address(place, node), { imm: sizeOf(place.type) }]
   }
   const to = kernel.btf.resolve(type.typeId)
   const isRecord = to.kind === 'struct' || to.kind === 'union'
@@ -174,7 +176,7 @@ function argumentsFor(
     return [{ frame: value.frame }]
   }
   if (value.kind === 'place' || value.kind === 'pointer')
-    return [compiler.address(compiler.place(node, scope))]
+    return [compiler.address(compiler.place(node, scope), node)]
   return [kernelArgument(compiler, { name, record: isRecord ? to.name : undefined }, node, scope)]
 }
 

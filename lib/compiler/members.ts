@@ -5,6 +5,7 @@ import { flavorElement, flavorMember, readFlavor } from './flavors.js'
 import { locatedText } from './hooks/records.js'
 import type { Reg } from './ir.js'
 import { KernelMemory } from './kernel-memory.js'
+import { loadPointer, rootPlace } from './maps/arena.js'
 import { nearest } from './nearest.js'
 import { edge, packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
@@ -108,6 +109,9 @@ export abstract class MemberCompiler extends KernelMemory {
         return this.#memberOf(this.#behind(object, node, scope), name, node)
       case 'place':
         return this.#memberOf(object, name, node)
+      case 'map':
+        if (object.map.kind !== 'arena') break
+        return this.#memberOf(rootPlace(this, object.map, node.object), name, node)
       case 'context':
         if (object.nullable) this.#expectFollowed(object, node, scope)
         if (name === 'length' && object.packet !== undefined) return packetLength(this, object)
@@ -153,6 +157,11 @@ export abstract class MemberCompiler extends KernelMemory {
     this.source.fail(node.property, `${describeValue(object)} has no member '${name}'`, hint)
   }
 
+  /** What is at a place: a pointer into the arena, or the place. */
+  #at(place: PlaceValue, node: ast.Node): Value {
+    return place.type.kind === 'ptr' ? loadPointer(this, place, place.type, node) : place
+  }
+
   #memberOf(place: PlaceValue, name: string, node: Access): Value {
     const { type } = place
     if (type.kind === 'int' && name === 'value') return place
@@ -174,7 +183,7 @@ export abstract class MemberCompiler extends KernelMemory {
         ),
       )
     }
-    return { ...place, offset: place.offset + member.offset, type: member.type }
+    return this.#at({ ...place, offset: place.offset + member.offset, type: member.type }, node.property)
   }
 
   #element(object: Value, node: MemberNode, scope: Scope): Value {
@@ -202,11 +211,12 @@ export abstract class MemberCompiler extends KernelMemory {
         'Write it with dynptr.write(offset, value, length).',
       )
     const index = this.numeric(node.property as ast.Expression, scope)
-    if (index.kind === 'number') return this.#variableElement(place, of, type.length, index, node)
+    if (index.kind === 'number')
+      return this.#at(this.#variableElement(place, of, type.length, index, node), node)
     if (index.value < 0n || index.value >= BigInt(type.length)) {
       this.source.fail(node.property, `the array has ${type.length} elements, 0 to ${type.length - 1}`)
     }
-    return { ...place, offset: place.offset + Number(index.value) * sizeOf(of), type: of }
+    return this.#at({ ...place, offset: place.offset + Number(index.value) * sizeOf(of), type: of }, node)
   }
 
   #constantIndex(node: MemberNode, scope: Scope): bigint | undefined {
@@ -356,7 +366,16 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 }
 
-function placeBehind({ reg, type, shared, origin, align, inPacket, readonly }: PointerValue): PlaceValue {
+function placeBehind({
+  reg,
+  type,
+  shared,
+  origin,
+  align,
+  inPacket,
+  readonly,
+  inArena,
+}: PointerValue): PlaceValue {
   return {
     kind: 'place',
     base: reg,
@@ -367,5 +386,6 @@ function placeBehind({ reg, type, shared, origin, align, inPacket, readonly }: P
     ...(align !== undefined && { align }),
     ...(inPacket && { inPacket }),
     ...(readonly && { readonly }),
+    ...(inArena && { inArena }),
   }
 }

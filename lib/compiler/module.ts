@@ -4,6 +4,7 @@ import type { MapDefinition } from '../asm/map-definition.js'
 import { readFiles } from './files.js'
 import { hooks } from './hooks/kinds.js'
 import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
+import { onlyInArena } from './maps/arena.js'
 import { declareMap } from './maps/declare.js'
 import { mapKinds } from './maps/kinds.js'
 import { kptrReleases, onlyValues } from './maps/kptr-types.js'
@@ -19,6 +20,7 @@ import {
   type Enumeration,
   endsOpen,
   hasKptr,
+  hasPtr,
   type IntType,
   integers,
   kptrTo,
@@ -300,6 +302,7 @@ export class Module {
     const own = this.type(type)
     if (endsOpen(own)) this.source.fail(type, onlyRecords(own))
     if (hasKptr(own)) this.source.fail(type, onlyValues)
+    if (hasPtr(own)) this.source.fail(type, onlyInArena)
     const bits = own.kind === 'int' ? own.size * 8 : 64
     // -1 is also a way to write the largest number.
     if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1)))
@@ -459,6 +462,7 @@ export class Module {
     if (Object.hasOwn(opaqueTypes, name)) return opaqueTypes[name]!
     const given = node.typeParameters?.params ?? []
     if (name === 'kptr') return this.#kptr(given, node)
+    if (name === 'ptr') return this.#ptr(given, node)
     if (name === 'char' || name === 'bytes') {
       const length = this.#length(given[0], node)
       return name === 'char' ? { kind: 'chars', length } : { kind: 'array', of: integers.u8!, length }
@@ -502,6 +506,18 @@ export class Module {
         ]),
       )
     )
+  }
+
+  /** `ptr<Item>` */
+  #ptr([given, ...more]: readonly ast.TSType[], node: ast.TSTypeReference): Type {
+    if (given === undefined || more.length > 0)
+      this.source.fail(node, 'a ptr has the type of what it points to', 'Write ptr<Item>.')
+    return {
+      kind: 'ptr',
+      name: `ptr<${this.source.text.slice(given.start!, given.end!)}>`,
+      to: () => this.type(given),
+      size: 8,
+    }
   }
 
   /** `kptr<kernel.task_struct>` */

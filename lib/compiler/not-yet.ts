@@ -5,13 +5,11 @@ const [objects, iterators] = ['objects that a program allocates', 'iterators of 
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {
   if (/^bpf_(obj|percpu_obj|rbtree|list|refcount)_/.test(name)) return objects
-  if (/^bpf_iter_/.test(name)) return iterators
-  return /^bpf_arena_/.test(name) ? 'arenas' : undefined
+  return /^bpf_iter_/.test(name) ? iterators : undefined
 }
 
 const words: Readonly<Record<string, string>> = {
   lircMode2: 'programs for infrared receivers',
-  arena: 'arenas',
 }
 
 /** By the words that would make a program or a map. */

@@ -43,7 +43,7 @@ function extendLoads(blocks: readonly Block[]): void {
 }
 
 function isExtended(load: Operation | undefined, sext: Operation, reads: ReadonlyMap<Reg, number>): boolean {
-  if (load?.op !== 'load' || sext.op !== 'sext' || load.core !== undefined) return false
+  if (load?.op !== 'load' || sext.op !== 'sext' || load.core !== undefined || load.inArena) return false
   return sext.bits === 64 && sext.a === load.d && sext.from === load.size * 8 && reads.get(load.d) === 1
 }
 

@@ -588,6 +588,8 @@ function keyOf(operation: Operation): string | undefined {
       return `sext${operation.bits} ${operation.from} ${operation.a}`
     case 'move':
       return operation.bits === 32 ? `cut ${operation.s}` : undefined
+    case 'cast':
+      return `cast ${operation.to} ${operation.s}`
     case 'frame':
       return `frame ${operation.offset}`
     case 'symbol':

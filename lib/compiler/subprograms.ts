@@ -62,9 +62,9 @@ export function kindOf(value: Value): string {
     case 'number':
       return value.type.name
     case 'place':
-      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''} ${value.inPacket !== undefined} ${alignmentOf(value)}`
+      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''} ${value.inPacket !== undefined} ${value.inArena === true} ${alignmentOf(value)}`
     case 'pointer':
-      return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${value.align ?? 8} ${owedKind(value)}`
+      return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${value.inArena === true} ${value.align ?? 8} ${owedKind(value)}`
     case 'kernel pointer':
       return `kernel ${value.record.id} ${value.trusted} ${value.isBuffer === true} ${value.nullable === true} ${owedKind(value)}`
     case 'kernel place':

@@ -63,8 +63,16 @@ export const kptrTo = (record: string): KptrType => ({
   size: 8,
 })
 
+/** A pointer into the arena, or null. It is only looked at when it is followed: structs may point to themselves. */
+export interface PtrType {
+  readonly kind: 'ptr'
+  readonly name: string
+  readonly to: () => Type
+  readonly size: 8
+}
+
 /** A type that values in memory can have. */
-export type Type = IntType | CharsType | ArrayType | StructType | KptrType
+export type Type = IntType | CharsType | ArrayType | StructType | KptrType | PtrType
 
 const integer = (name: string, size: IntType['size'], signed: boolean, bigEndian = false): IntType => ({
   kind: 'int',
@@ -174,6 +182,8 @@ export function cTypeOf(type: Type): c.CType {
       return c.array(c.char, type.length)
     case 'array':
       return c.array(cTypeOf(type.of), type.length)
+    case 'ptr':
+      return c.pointer(cTypeOf(type.to()))
     case 'kptr':
       // The kernel looks for its own struct of this name.
       return c.pointer(c.typeTag('kptr', c.struct(type.record, {})))
@@ -181,17 +191,20 @@ export function cTypeOf(type: Type): c.CType {
       const known = records.get(type)
       if (known !== undefined) return known
       const { name, size, align, members } = type
+      const placed = (): c.Member[] =>
+        members.map(({ name, type, offset }) => ({
+          name,
+          type: cTypeOf(type),
+          bitOffset: offset * 8,
+          bitfieldSize: 0,
+        }))
+      // What points to itself is written later.
       const record: c.RecordType = {
         kind: 'struct',
         name,
         size,
         align,
-        members: members.map(({ name, type, offset }) => ({
-          name,
-          type: cTypeOf(type),
-          bitOffset: offset * 8,
-          bitfieldSize: 0,
-        })),
+        members: hasPtr(type) ? placed : placed(),
       }
       records.set(type, record)
       return record
@@ -222,8 +235,13 @@ export function endsOpen(type: Type): boolean {
   return (last?.kind === 'array' || last?.kind === 'chars') && last.length === 0
 }
 
-/** Whether a type is a kptr, or has one in it. */
-export function hasKptr(type: Type): boolean {
-  if (type.kind === 'struct') return type.members.some((member) => hasKptr(member.type))
-  return type.kind === 'array' ? hasKptr(type.of) : type.kind === 'kptr'
+/** Whether a type is one of these, or has one in it. */
+export function has(type: Type, isOne: (type: Type) => boolean): boolean {
+  if (isOne(type)) return true
+  if (type.kind === 'struct') return type.members.some((member) => has(member.type, isOne))
+  return type.kind === 'array' && has(type.of, isOne)
 }
+
+export const hasKptr = (type: Type): boolean => has(type, ({ kind }) => kind === 'kptr')
+
+export const hasPtr = (type: Type): boolean => has(type, ({ kind }) => kind === 'ptr')

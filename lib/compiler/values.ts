@@ -2,7 +2,7 @@
 import type { Base, Reg } from './ir.js'
 import type { KernelPath, KernelRecord } from './kernel-types.js'
 import type { ModuleMap } from './module.js'
-import type { IntType, StructType, Type } from './types.js'
+import { describe, type IntType, type StructType, type Type } from './types.js'
 
 /** A number that is known, of any size until it meets one that has a size. */
 export interface ConstantValue {
@@ -44,6 +44,8 @@ export interface PlaceValue {
   readonly isGlobal?: true
   /** The packet that it is in; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
+  /** It is in the arena: the verifier knows no bounds, and helpers cannot use it. */
+  readonly inArena?: true
 }
 
 /** What the address of a place is a multiple of. The kernel wants each access to the stack to be aligned. */
@@ -87,6 +89,10 @@ export interface PointerValue {
   readonly readonly?: string
   /** Other CPUs may change it at the same time. */
   readonly shared: boolean
+  /** It points into the arena. */
+  readonly inArena?: true
+  /** Where it was found in memory, if another one can be put there. */
+  readonly from?: PlaceValue
 }
 
 /** A pointer to memory whose size the kernel checks when the program runs. It stands on the stack. */
@@ -270,6 +276,7 @@ export function describeValue(value: Value): string {
           return 'a value in memory'
       }
     case 'pointer':
+      if (value.inArena) return `a pointer to a ${describe(value.type)} in the arena`
       return value.owed !== undefined ? 'a record' : 'a pointer into a map or a packet'
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`

@@ -19,6 +19,7 @@ import { native } from '../native/binding.js'
 import { Program } from '../programs/program.js'
 import type { ProgramOwner } from '../programs/properties.js'
 import { loadDispatcher } from './dispatcher.js'
+import { arenaOf } from './arena.js'
 import { type Globals, globalsOf } from './globals.js'
 import { loadSubject } from './load-errors.js'
 import { LoadState } from './load-state.js'
@@ -133,6 +134,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   readonly #state: LoadState
   readonly #links = new Set<Link>()
   readonly #globals = new Map<string, Globals>()
+  #arena: Globals | undefined
   readonly #codecs: ReadyCodecs
   /** The option with the BTF to relocate against, for errors. */
   readonly #btfCustom: string | undefined
@@ -282,6 +284,20 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   /** The kernel configuration that the programs read, such as `CONFIG_HZ`. The values are known after load. */
   get kconfig(): SectionOf<S, 'kconfig'> {
     return this.#section('.kconfig') as SectionOf<S, 'kconfig'>
+  }
+
+  /**
+   * What the object's programs and this process share in an arena, live: the members of the interface of an arena in
+   * TypeScript, or the global variables with `__arena` in C. A pointer to a struct is that struct, or null, and you can
+   * assign another one of the arena to it. There is nothing in it without an arena. It is there once the object is
+   * loaded; `map(...).mmapArena()` reads and writes the memory by offset. (Linux 6.9)
+   *
+   * @example for (let item = obj.arena.first; item !== null; item = item.next) console.log(item.value)
+   * @throws BpfError before the object is loaded
+   */
+  get arena(): SectionOf<S, 'arena'> {
+    this.#arena ??= arenaOf(this.types, this.maps.values())
+    return this.#arena as SectionOf<S, 'arena'>
   }
 
   /** The variables of any section, such as '.data.custom'. @throws BpfError ERR_BPF_NOT_FOUND */

@@ -32,6 +32,8 @@ export interface Shape {
   data?: object
   bss?: object
   kconfig?: object
+  /** What is in the arena: the members of its interface in TypeScript, or its variables in C. */
+  arena?: object
   /** The variables of other sections, by the name of the section: `{ '.data.custom': { limit: number } }`. */
   sections?: object
   /** The members of the struct_ops maps, by the name of the map. Functions are `Program | undefined`. */
@@ -67,7 +69,7 @@ export type RecordOf<S extends Shape, N extends string> = S extends { records: i
   : unknown
 
 /** The type of the variables in one of the sections that {@link BpfObject} has a property for. */
-export type SectionOf<S extends Shape, N extends 'rodata' | 'data' | 'bss' | 'kconfig'> =
+export type SectionOf<S extends Shape, N extends 'rodata' | 'data' | 'bss' | 'kconfig' | 'arena'> =
   S extends Record<N, infer G extends object> ? G : Globals
 
 /** The name of another section that the shape describes. */

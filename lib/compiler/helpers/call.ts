@@ -172,9 +172,10 @@ function argumentsOf(
       return [inPacketOrder(compiler, argument, given.at(-1)!, scope)]
     if (parameter.kind !== 'memory') return [argumentOf(compiler, parameter, argument, scope)]
     const place = memoryOf(compiler, argument, scope)
-    if (!isSized || withSizes === named.length) return [compiler.address(place), { imm: sizeOf(place.type) }]
+    const address = compiler.address(place, argument)
+    if (!isSized || withSizes === named.length) return [address, { imm: sizeOf(place.type) }]
     const size = compiler.numeric(left.shift()!, scope)
-    return [compiler.address(place), { reg: compiler.inReg(size) }]
+    return [address, { reg: compiler.inReg(size) }]
   })
 }
 
@@ -219,6 +220,7 @@ function argumentOf(
     }
     case 'address': {
       const value = compiler.expression(node, scope)
+      if (value.kind === 'pointer' && value.inArena) return compiler.address(compiler.place(node, scope), node)
       if (value.kind === 'kernel pointer' || value.kind === 'pointer') return { reg: value.reg }
       if (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
         return { reg: textAddress(compiler, value, node) }
@@ -234,7 +236,7 @@ function argumentOf(
     case 'function':
       return compiler.source.fail(node, 'this helper calls a function, which programs cannot name yet')
     default:
-      return compiler.address(memoryOf(compiler, node, scope))
+      return compiler.address(memoryOf(compiler, node, scope), node)
   }
 }
 

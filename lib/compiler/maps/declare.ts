@@ -2,7 +2,19 @@
 import type { Module, ModuleMap } from '../module.js'
 import { nearest } from '../nearest.js'
 import { type ast, calledName } from '../syntax.js'
-import { endsOpen, hasKptr, integers, onlyRecords, type StructType, type Type, u32, u64 } from '../types.js'
+import {
+  endsOpen,
+  hasKptr,
+  hasPtr,
+  integers,
+  onlyRecords,
+  type StructType,
+  sizeOf as bytesOf,
+  type Type,
+  u32,
+  u64,
+} from '../types.js'
+import { expectShared, mostPages, onlyInArena, pageSize, pagesOf } from './arena.js'
 import { exampleOf, type MapKind, mapKinds } from './kinds.js'
 import { onlyValues } from './kptr-types.js'
 
@@ -25,7 +37,12 @@ export function declareMap(module: Module, name: string, call: ast.CallExpressio
   const found = mapKinds[kind]!
   const { key, value, records, isInferred } = typesOf(module, call, kind, found)
   const args = [...call.arguments]
-  const maxEntries = found.size === 'none' ? 0 : sizeOf(module, args.shift(), call, kind, found)
+  const maxEntries =
+    found.size === 'none'
+      ? 0
+      : found.size === 'pages'
+        ? pagesFor(module, value!, args, call)
+        : sizeOf(module, args.shift(), call, kind, found)
   const inner = found.family === 'maps' ? template(module, name, args.shift(), call, kind) : undefined
   const slots = found.family === 'programs' ? programNames(module, call) : undefined
   const given = args.shift()
@@ -87,6 +104,17 @@ function typesOf(
   for (const [i, type] of [first, second].entries())
     if (parameters !== 'record' && type !== undefined && endsOpen(type))
       source.fail(types[i]!, onlyRecords(type))
+  if (kind === 'arena') {
+    if (first?.kind !== 'struct')
+      return source.fail(
+        types[0]!,
+        'what programs and user space share in an arena is an interface',
+        'Write one: interface Shared { count: u64 }.',
+      )
+    expectShared(module, first, types[0]!)
+  } else
+    for (const [i, type] of [first, second].entries())
+      if (type !== undefined && hasPtr(type)) source.fail(types[i] ?? call, onlyInArena)
   const keeps = /^(elements|storage)/.test(family) && kind !== 'lpmTrie'
   for (const [i, type] of [first, second].entries()) {
     const isValue = parameters === 'key and value' ? i === 1 : parameters !== 'record' && parameters !== 'key'
@@ -107,6 +135,8 @@ function typesOf(
       }
     case 'key':
       return { key: first, value: family === 'maps' ? u32 : u64, records: undefined, isInferred }
+    case 'struct':
+      return { key: undefined, value: first, records: undefined, isInferred }
     case 'none':
       return { key: u32, value: valueTypeOf(kind), records: undefined, isInferred }
     case 'record':
@@ -141,6 +171,30 @@ function sizeOf(
   return Number(value)
 }
 
+/** How many pages an arena has: as many as its struct needs, or more, which programs can take. */
+function pagesFor(module: Module, struct: Type, args: ast.Node[], call: ast.CallExpression): number {
+  const { source } = module
+  const other = [...module.maps.values()].find(({ kind }) => kind === 'arena')
+  if (other !== undefined)
+    return source.fail(
+      call,
+      `the file has an arena already: '${other.name}'`,
+      'An object has only one. Let its interface have what both would have.',
+    )
+  const least = pagesOf(struct)
+  const node = args[0]?.type === 'ObjectExpression' ? undefined : args.shift()
+  const pages = node === undefined ? BigInt(least) : module.constant(node)
+  if (pages === undefined || pages <= 0n || pages > BigInt(mostPages))
+    return source.fail(node!, `arena needs its size: a constant number of pages, up to ${mostPages}`)
+  if (pages < BigInt(least))
+    return source.fail(
+      node!,
+      `the struct of the arena has ${bytesOf(struct)} bytes, and ${pages} pages of ${pageSize} bytes are too few`,
+      `It needs ${least}.`,
+    )
+  return Number(pages)
+}
+
 /** What the maps in a map of maps are like. */
 function template(
   module: Module,
@@ -157,6 +211,7 @@ function template(
       `Write ${exampleOf(kind)}.`,
     )
   }
+  if (made === 'arena') return module.source.fail(node, 'an arena cannot be in a map of maps')
   const inner = declareMap(module, `${name}.inner`, node, made)
   if (inner.inner !== undefined)
     return module.source.fail(node, 'the maps in a map of maps are no maps of maps')

@@ -36,7 +36,8 @@ function definitionOf(map: ModuleMap): MapDefinition {
     ...(size !== 'none' && { maxEntries }),
     ...(isPerf && { keySize: 4, valueSize: 4 }),
     ...(key && { key: cTypeOf(key) }),
-    ...(value && (isSlots ? { valueSize: 4 } : { value: cTypeOf(value) })),
+    // What is in an arena is a variable.
+    ...(value && family !== 'arena' && (isSlots ? { valueSize: 4 } : { value: cTypeOf(value) })),
     ...(mapFlags !== 0 && { flags: mapFlags }),
     ...(numaNode !== undefined && { numaNode }),
     ...(hashes !== undefined && { extra: BigInt(hashes) }),

@@ -10,6 +10,8 @@ export type Parameters =
   | 'only value'
   | 'key'
   | 'record'
+  /** The struct that programs and user space share. */
+  | 'struct'
   | 'none'
 
 /** Which functions a map has. */
@@ -29,13 +31,14 @@ export type Family =
   | 'sockets'
   | 'reuseport'
   | 'cgroups'
+  | 'arena'
 
 export interface MapKind {
   readonly type: MapDefinition['type']
   readonly parameters: Parameters
   readonly family: Family
-  /** What the constant says: how many entries, how many bytes, or nothing. */
-  readonly size: 'entries' | 'bytes' | 'none'
+  /** What the constant says: how many entries, bytes or pages, or nothing. */
+  readonly size: 'entries' | 'bytes' | 'pages' | 'none'
   /** `BPF_F_*` that the kernel asks for. */
   readonly flags?: number
   /** The version of Linux that has it. */
@@ -43,6 +46,7 @@ export interface MapKind {
 }
 
 const BPF_F_NO_PREALLOC = 1
+const BPF_F_MMAPABLE = 1 << 10
 
 const kind = (
   type: MapKind['type'],
@@ -86,18 +90,20 @@ export const mapKinds: Readonly<Record<string, MapKind>> = {
   sockhash: kind('sockhash', 'key', 'sockets', '4.18'),
   reuseportArray: kind('reuseport_sockarray', 'none', 'reuseport', '4.19'),
   cgroupArray: kind('cgroup_array', 'none', 'cgroups', '4.8'),
+  arena: kind('arena', 'struct', 'arena', '6.9', { size: 'pages', flags: BPF_F_MMAPABLE }),
 }
 
 /** How a map is declared, for messages. */
 export function exampleOf(name: string): string {
   const { parameters, size, family } = mapKinds[name]!
-  const count = { entries: '1024', bytes: '256 * 1024', none: '' }[size]
+  const count = { entries: '1024', bytes: '256 * 1024', pages: '16', none: '' }[size]
   const types = {
     'key and value': '<u32, u64>',
     value: '<u64>',
     'only value': '<u64>',
     key: '<u32>',
     record: '<Event>',
+    struct: '<Shared>',
     none: '',
   }
   return `${name}${types[parameters]}(${count}${family === 'maps' ? ', hash<u32, u64>(64)' : ''})`

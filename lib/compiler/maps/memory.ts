@@ -41,7 +41,7 @@ export function inMemory(
 ): Argument {
   if (type.kind === 'struct' && node.type !== 'ObjectExpression') {
     const place = compiler.place(node, scope)
-    if (place.type === type) return compiler.address(place)
+    if (place.type === type) return compiler.address(compiler.outsideArena(place, node))
     return compiler.source.fail(node, `${describeValue(place)} is not ${describe(type)}`)
   }
   const place = compiler.local(type, node)

@@ -6,6 +6,7 @@ import { nearest } from '../nearest.js'
 import { noSpread } from '../not-in-kernel.js'
 import type { ast } from '../syntax.js'
 import type { MapValue, Scope, Value } from '../values.js'
+import { arenaFunctions } from './arena-pages.js'
 import { arrayKinds, elementFunctions, perCpuFunctions } from './elements.js'
 import { type Family, mapKinds } from './kinds.js'
 import type { MapFunctions } from './memory.js'
@@ -39,6 +40,7 @@ const functions: Readonly<Record<Family, MapFunctions>> = {
   sockets: socketFunctions,
   reuseport: reuseportFunctions,
   cgroups: cgroupFunctions,
+  arena: arenaFunctions,
 }
 
 /** What maps of JavaScript have, and how it is done here. */

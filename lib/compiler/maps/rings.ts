@@ -141,7 +141,8 @@ function emitWith({ compiler, map }: MapCall, type: Type, fill: (place: PlaceVal
 function recordIn({ compiler, map: { map }, args, scope }: MapCall): PlaceValue {
   const node = args[0]!
   const place = compiler.place(node, scope)
-  if (map.records!.some((record) => describe(record) === describe(place.type))) return place
+  if (map.records!.some((record) => describe(record) === describe(place.type)))
+    return compiler.outsideArena(place, node)
   return compiler.source.fail(
     node,
     `emit needs a record of '${map.name}'`,

@@ -1,0 +1,70 @@
+// Pages of an arena, which programs take and give back.
+import type { ExpressionCompiler } from '../expressions.js'
+import { maySleep } from '../hooks/kinds.js'
+import type { Argument } from '../ir.js'
+import { callNamed } from '../kfuncs.js'
+import type { ast } from '../syntax.js'
+import { describeValue, type Value } from '../values.js'
+import { addressInProcess, cast, expectShared, pagesOf } from './arena.js'
+import type { MapCall, MapFunctions } from './memory.js'
+
+export const arenaFunctions: MapFunctions = {
+  alloc: { least: 0, call: alloc },
+  free: { least: 1, call: free },
+}
+
+/** Whole pages of zeros for a value, or null if there are none left. */
+function alloc({ compiler, map, node }: MapCall): Value {
+  const given =
+    node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params[0] : undefined
+  if (given === undefined)
+    return compiler.source.fail(
+      node,
+      'alloc needs the type of what is kept there',
+      `Write ${map.map.name}.alloc<array<Item, 128>>().`,
+    )
+  const type = compiler.module.type(given)
+  expectShared(compiler.module, type, given)
+  expectMayAllocate(compiler, 'alloc', node)
+  const [anywhere, anyNode] = [{ imm: 0 }, { imm: -1 }]
+  const args: Argument[] = [{ map: map.map.name }, anywhere, { imm: pagesOf(type) }, anyNode, { imm: 0 }]
+  const reg = cast(compiler, callNamed(compiler, 'bpf_arena_alloc_pages', node, args), 'kernel')
+  return { kind: 'pointer', reg, type, shared: true, inArena: true }
+}
+
+/** Gives the pages back that alloc took. */
+function free({ compiler, map, args: [given], node, scope }: MapCall): Value {
+  const pointer = compiler.expression(given!, scope)
+  if (pointer.kind !== 'pointer' || !pointer.inArena)
+    return compiler.source.fail(
+      given!,
+      `free gives back what alloc has taken, and this is ${describeValue(pointer)}`,
+    )
+  expectMayAllocate(compiler, 'free', node)
+  compiler.expectPresent(given!, scope)
+  const address = addressInProcess(compiler, pointer)
+  callNamed(compiler, 'bpf_arena_free_pages', node, [
+    { map: map.map.name },
+    { reg: address.reg },
+    { imm: pagesOf(pointer.type) },
+  ])
+  if (given!.type === 'Identifier') {
+    const variable = scope.get(given!.name)
+    if (variable !== undefined) scope.set(given!.name, { ...variable, state: 'given back' })
+  }
+  return { kind: 'void' }
+}
+
+/** Before Linux 7.0, taking and giving back pages may sleep. Kernels that need not have functions of their own for it. */
+function expectMayAllocate(compiler: ExpressionCompiler, name: string, node: ast.CallExpression): void {
+  const { program, source, kernel } = compiler
+  if (maySleep(program) || kernel.function('bpf_arena_alloc_pages_non_sleepable') !== undefined) {
+    if (!maySleep(program)) compiler.expectKernel('7.0', node, `${name} in a program that does not sleep`)
+    return
+  }
+  source.fail(
+    node,
+    `${name} is for programs that may sleep before Linux 7.0, and ${program.hook} programs do not`,
+    'Take the pages in a syscall program, which user space runs once, and use them here.',
+  )
+}

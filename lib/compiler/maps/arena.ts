@@ -1,0 +1,125 @@
+// The arena: memory that programs and a process share. Programs follow its pointers without helpers, and the verifier
+// knows no bounds there: where no page is, a program reads 0 and writes nothing.
+import type { Reg } from '../ir.js'
+import type { KernelMemory } from '../kernel-memory.js'
+import type { MemberCompiler } from '../members.js'
+import type { Module, ModuleMap } from '../module.js'
+import type { Located } from '../source.js'
+import type { ast } from '../syntax.js'
+import { describe, endsOpen, has, onlyRecords, type PtrType, sizeOf, type Type, u64 } from '../types.js'
+import { describeValue, type NumberValue, type PlaceValue, type PointerValue, type Scope } from '../values.js'
+import { isOpaque } from './opaque.js'
+
+/** The smallest that pages are. Where they are larger, an arena has more memory than it needs. */
+export const pageSize = 4096
+
+/** What pointers of 32 bits reach. */
+export const mostPages = 2 ** 32 / pageSize
+
+export const pagesOf = (type: Type): number => Math.ceil(sizeOf(type) / pageSize)
+
+/** The name of the variable in the object that is the struct of an arena. */
+export const rootOf = ({ name }: ModuleMap): string => `${name}_root`
+
+/** Why something else than the arena cannot have pointers into it. */
+export const onlyInArena = 'a ptr has to be in the memory of an arena, or in a variable of a function'
+
+/** Refuses a type of which nothing can be in the arena. */
+export function expectShared(module: Module, type: Type, node: ast.Node): void {
+  if (endsOpen(type)) module.source.fail(node, onlyRecords(type))
+  if (!has(type, isOpaque)) return
+  module.source.fail(
+    node,
+    'timers, locks and kptrs belong to the kernel, which keeps them in the values of maps only',
+    'An arena has numbers, text, arrays, structs, and ptr<T> to others of its structs.',
+  )
+}
+
+/** The struct of an arena, which is a variable of the object. */
+export function rootPlace(compiler: KernelMemory, map: ModuleMap, node: Located): PlaceValue {
+  expectArenas(compiler, node)
+  const address = compiler.newReg()
+  compiler.push({ op: 'symbol', d: address, kind: 'data', name: rootOf(map) })
+  return {
+    kind: 'place',
+    base: cast(compiler, address, 'kernel'),
+    offset: 0,
+    type: map.value!,
+    shared: true,
+    inArena: true,
+  }
+}
+
+/** Follows a pointer that stands in memory. */
+export function loadPointer(
+  compiler: KernelMemory,
+  from: PlaceValue,
+  type: PtrType,
+  node: ast.Node,
+): PointerValue {
+  expectOne(compiler, type, node)
+  const to = type.to()
+  expectShared(compiler.module, to, node)
+  const address = compiler.newReg()
+  compiler.push({ op: 'load', d: address, base: from.base, offset: from.offset, size: type.size })
+  const reg = cast(compiler, address, 'kernel')
+  return { kind: 'pointer', reg, type: to, shared: true, inArena: true, from }
+}
+
+/** What is stored for a pointer: where in the process it points to. */
+export function storedPointer(
+  compiler: MemberCompiler,
+  type: PtrType,
+  node: ast.Expression,
+  scope: Scope,
+): { reg: Reg } | { imm: 0 } {
+  expectOne(compiler, type, node)
+  if (node.type === 'NullLiteral' || (node.type === 'Identifier' && node.name === 'undefined'))
+    return { imm: 0 }
+  const value = compiler.expression(node, scope)
+  const isPointer = value.kind === 'pointer' || value.kind === 'place'
+  if (!isPointer || !value.inArena)
+    return compiler.source.fail(
+      node,
+      `a ${type.name} points to memory of the arena, and this is ${describeValue(value)}`,
+      isPointer
+        ? 'Take memory of the arena, and copy it there.'
+        : 'Numbers, such as an address of the kernel, are kept as a u64.',
+    )
+  const to = type.to()
+  if (describe(value.type) !== describe(to))
+    return compiler.source.fail(
+      node,
+      `a ${type.name} points to a ${describe(to)}, and this is a ${describe(value.type)}`,
+    )
+  const reg = value.kind === 'pointer' ? value.reg : compiler.addressReg(value)
+  return { reg: cast(compiler, reg, 'process') }
+}
+
+/** Where in the process a pointer points to, as a number. */
+export const addressInProcess = (compiler: KernelMemory, { reg }: PointerValue): NumberValue => ({
+  kind: 'number',
+  reg: cast(compiler, reg, 'process'),
+  type: u64,
+})
+
+export function cast(compiler: KernelMemory, s: Reg, to: 'kernel' | 'process'): Reg {
+  const d = compiler.newReg()
+  compiler.push({ op: 'cast', d, s, to })
+  return d
+}
+
+function expectArenas(compiler: KernelMemory, node: Located): void {
+  const isArm = compiler.target.architecture === 'arm64'
+  compiler.expectKernel(isArm ? '6.10' : '6.9', node, isArm ? 'an arena on arm64' : 'an arena')
+}
+
+function expectOne(compiler: KernelMemory, type: PtrType, node: ast.Node): void {
+  expectArenas(compiler, node)
+  if ([...compiler.module.maps.values()].some(({ kind }) => kind === 'arena')) return
+  compiler.source.fail(
+    node,
+    `the file has no arena that a ${type.name} could point into`,
+    'Declare one: export const shared = arena<Shared>(16).',
+  )
+}
