@@ -2,7 +2,7 @@
 import type { HelperName } from '../asm/helper-names.js'
 import type { Reg } from './ir.js'
 import { expectAligned } from './maps/alignment.js'
-import { storedPointer } from './maps/arena.js'
+import { setPointer, storedPointer } from './maps/arena.js'
 import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
@@ -40,6 +40,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       const { reg, type } = variable.value
       const value = this.convert(this.numeric(right, scope), type, right)
       this.push({ op: 'move', d: reg, s: this.inReg(value), bits: 64 })
+      return
+    }
+    if (left.type === 'Identifier' && variable?.value.kind === 'pointer' && variable.value.inArena) {
+      this.#expectMutable(left, scope)
+      const state = setPointer(this, variable.value, right, scope)
+      scope.set(left.name, { ...variable, state })
       return
     }
     const place = this.#place(left as ast.Expression, scope)

@@ -1,6 +1,6 @@
 // Loops and switch. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
 import type { NumericValue } from './builder.js'
-import { ConditionCompiler } from './conditions.js'
+import { ConditionCompiler, type Facts, know } from './conditions.js'
 import type { Operand, Reg } from './ir.js'
 import { numberIterator } from './iterators.js'
 import {
@@ -63,6 +63,16 @@ interface Case {
 /** So many cases are compared one after the other. */
 const fewCases = 4
 
+/** A scope with what a condition says about pointers, unless they are assigned to. */
+function knowing(scope: Scope, facts: Facts, assigned: ReadonlySet<string> = new Set()): Scope {
+  const inner = new Map(scope)
+  know(
+    inner,
+    facts.filter(([name]) => !assigned.has(name)),
+  )
+  return inner
+}
+
 export abstract class LoopCompiler extends ConditionCompiler {
   protected loops: Breakable[] = []
 
@@ -80,6 +90,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
 
   /** A loop or switch, which may have a label. */
   protected breakable(node: ast.Statement, scope: Scope, label?: string): boolean {
+    if (node.type !== 'SwitchStatement') this.#forgetPointers(node, scope)
     switch (node.type) {
       case 'ForStatement':
         return this.#for(node, scope, label)
@@ -102,9 +113,10 @@ export abstract class LoopCompiler extends ConditionCompiler {
     if (node.init) {
       if (node.init.type === 'VariableDeclaration') this.statement(node.init, scope)
       else this.expression(node.init, scope)
+      this.#forgetPointers(node, scope)
     }
     const { test, update } = node
-    const next = (): void => {
+    const next = (scope: Scope): void => {
       if (!update) return
       this.at = update.start ?? this.at
       this.expression(update, scope)
@@ -152,14 +164,14 @@ export abstract class LoopCompiler extends ConditionCompiler {
     body: ast.Statement,
     scope: Scope,
     label: string | undefined,
-    update: () => void,
+    update: (scope: Scope) => void,
   ): void {
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
-    this.condition(test, scope, end, false)
+    const { yes } = this.condition(test, scope, end, false)
     this.label(top)
-    this.#body(body, scope, { end, next, label })
+    this.#body(body, knowing(scope, yes), { end, next, label })
     this.label(next)
-    update()
+    update(knowing(scope, yes, assignedIn(body)))
     this.condition(test, scope, top, true)
     this.label(end)
   }
@@ -170,16 +182,16 @@ export abstract class LoopCompiler extends ConditionCompiler {
     node: ast.ForStatement | ast.WhileStatement,
     scope: Scope,
     label: string | undefined,
-    update: () => void,
+    update: (scope: Scope) => void,
   ): void {
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
     const counter = this.#counter(test ?? node, node, end, scope)
     this.label(top)
     counter.round()
-    if (test) this.condition(test, scope, end, false)
-    this.#body(node.body, scope, { end, next, label, leave: counter.leave })
+    const { yes } = test ? this.condition(test, scope, end, false) : { yes: [] }
+    this.#body(node.body, knowing(scope, yes), { end, next, label, leave: counter.leave })
     this.label(next)
-    update()
+    update(knowing(scope, yes, assignedIn(node.body)))
     this.jump(top)
     this.label(end)
     this.#finished(top, end)
@@ -208,6 +220,14 @@ export abstract class LoopCompiler extends ConditionCompiler {
       round: () =>
         this.push({ op: 'branch', comparison: 'eq', bits: 64, a: iterator.next(), b: { imm: 0 }, to: end }),
       leave: iterator.destroy,
+    }
+  }
+
+  /** A variable that a loop lets point to something else may be null in the next round, and behind the loop. */
+  #forgetPointers(loop: ast.Node, scope: Scope): void {
+    for (const name of assignedIn(loop)) {
+      const variable = scope.get(name)
+      if (variable?.value.kind === 'pointer' && variable.mutable) scope.set(name, { ...variable, state: 'maybe' })
     }
   }
 

@@ -4,6 +4,7 @@ import { know } from './conditions.js'
 import { readFlavor } from './flavors.js'
 import { CallCompiler } from './functions.js'
 import { partsOf, unknownYet } from './infer.js'
+import { pointerVariable } from './maps/arena.js'
 import type { FunctionNode } from './module.js'
 import { notInKernel } from './not-in-kernel.js'
 import type { Located } from './source.js'
@@ -154,6 +155,10 @@ export class FunctionCompiler extends CallCompiler {
         this.zeroType(init) ??
         this.source.fail(init, 'zero needs a type', 'Write zero<array<u32, 16>>(), or give the variable one.')
     }
+    if (wanted?.kind === 'ptr') {
+      scope.set(id.name, { ...pointerVariable(this, wanted.to(), init, scope), mutable: isMutable })
+      return
+    }
     if (wanted !== undefined && wanted.kind !== 'int') {
       const place = this.local(wanted, id)
       const isWhole = init.type === 'ObjectExpression' || init.type === 'ArrayExpression' || isZero(init)
@@ -163,6 +168,10 @@ export class FunctionCompiler extends CallCompiler {
       return
     }
     const value = wanted && isZero(init) ? zero : this.expression(init, scope)
+    if (isMutable && value.kind === 'pointer' && value.inArena) {
+      scope.set(id.name, { ...pointerVariable(this, value.type, init, scope), mutable: true })
+      return
+    }
     // A pointer that was compared with null already may get another name.
     const state = init.type === 'Identifier' ? scope.get(init.name)?.state : undefined
     this.#name(id.name, value, wanted, init, isMutable, scope, state)

@@ -7,7 +7,7 @@ import type { Module, ModuleMap } from '../module.js'
 import type { Located } from '../source.js'
 import type { ast } from '../syntax.js'
 import { describe, endsOpen, has, onlyRecords, type PtrType, sizeOf, type Type, u64 } from '../types.js'
-import { describeValue, type NumberValue, type PlaceValue, type PointerValue, type Scope } from '../values.js'
+import { describeValue, type NumberValue, type PlaceValue, type PointerState, type PointerValue, type Scope } from '../values.js'
 import { isOpaque } from './opaque.js'
 
 /** The smallest that pages are. Where they are larger, an arena has more memory than it needs. */
@@ -74,26 +74,66 @@ export function storedPointer(
   scope: Scope,
 ): { reg: Reg } | { imm: 0 } {
   expectOne(compiler, type, node)
+  const { reg } = pointerTo(compiler, type.to(), node, scope)
+  return reg === undefined ? { imm: 0 } : { reg: cast(compiler, reg, 'process') }
+}
+
+/** A pointer that is assigned, which needs no register if it is null, and what is known about it. */
+export function pointerTo(
+  compiler: MemberCompiler,
+  to: Type,
+  node: ast.Expression,
+  scope: Scope,
+): { reg: Reg | undefined; state: PointerState } {
   if (node.type === 'NullLiteral' || (node.type === 'Identifier' && node.name === 'undefined'))
-    return { imm: 0 }
+    return { reg: undefined, state: 'absent' }
   const value = compiler.expression(node, scope)
   const isPointer = value.kind === 'pointer' || value.kind === 'place'
   if (!isPointer || !value.inArena)
     return compiler.source.fail(
       node,
-      `a ${type.name} points to memory of the arena, and this is ${describeValue(value)}`,
+      `a pointer to a ${describe(to)} in the arena is wanted here, and this is ${describeValue(value)}`,
       isPointer
-        ? 'Take memory of the arena, and copy it there.'
-        : 'Numbers, such as an address of the kernel, are kept as a u64.',
+        ? 'Copy it into memory of the arena, and point there.'
+        : 'Numbers, such as an address of the kernel, are kept in a u64.',
     )
-  const to = type.to()
   if (describe(value.type) !== describe(to))
     return compiler.source.fail(
       node,
-      `a ${type.name} points to a ${describe(to)}, and this is a ${describe(value.type)}`,
+      `a pointer to a ${describe(to)} is wanted here, and this is a ${describe(value.type)}`,
     )
-  const reg = value.kind === 'pointer' ? value.reg : compiler.addressReg(value)
-  return { reg: cast(compiler, reg, 'process') }
+  if (value.kind === 'place') return { reg: compiler.addressReg(value), state: 'present' }
+  const state = node.type === 'Identifier' ? scope.get(node.name)?.state : undefined
+  if (state === 'given back') compiler.expectPresent(node, scope)
+  return { reg: value.reg, state: state ?? 'maybe' }
+}
+
+/** A variable that can point to one value of the arena after another. */
+export function pointerVariable(
+  compiler: MemberCompiler,
+  to: Type,
+  node: ast.Expression,
+  scope: Scope,
+): { value: PointerValue; state: PointerState } {
+  const value = { kind: 'pointer', reg: compiler.newReg(), type: to, shared: true, inArena: true } as const
+  return { value, state: setPointer(compiler, value, node, scope) }
+}
+
+/** Lets a variable point to something else, and tells what is known about it then. */
+export function setPointer(
+  compiler: MemberCompiler,
+  { reg: d, type }: PointerValue,
+  node: ast.Expression,
+  scope: Scope,
+): PointerState {
+  const { reg, state } = pointerTo(compiler, type, node, scope)
+  if (reg === undefined) {
+    // Also null is cast: the verifier wants one kind of value in a register, whichever way control has come.
+    const none = compiler.newReg()
+    compiler.push({ op: 'const', d: none, value: 0n })
+    compiler.push({ op: 'cast', d, s: none, to: 'kernel' })
+  } else compiler.push({ op: 'move', d, s: reg, bits: 64 })
+  return state
 }
 
 /** Where in the process a pointer points to, as a number. */
