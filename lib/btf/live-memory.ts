@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { type Accessor, composeAccessor } from './compose.js'
 import { raise } from './fault.js'
-import type { ArrayPlan, Plan, RecordPlan } from './plan.js'
+import { type ArrayPlan, hasPointers, type Plan, type RecordPlan } from './plan.js'
 import { byteLength } from './values.js'
 
 /** Memory that BPF programs may change at any time. @internal */
@@ -10,8 +10,15 @@ export interface Memory {
   read(offset: number, target: Uint8Array): void
   /** `path` names what is written, for example `config.limits[2]`. */
   write(offset: number, source: Uint8Array, path: string): void
-  /** What a pointer to another struct in the memory points to. */
-  pointer?(to: number, offset: number, path: string): Live
+  readonly pointers?: Pointers
+}
+
+/** Pointers to other structs in the same memory. @internal */
+export interface Pointers {
+  /** What an address points to. `to` is the id of its type. */
+  follow(to: number, address: bigint, path: string): unknown
+  /** The address of what a pointer is to point to. */
+  address(to: number, value: unknown, path: string): bigint
 }
 
 /** A value in such memory. Reading it reads the memory; assigning to it writes only its own bytes. @internal */
@@ -28,13 +35,36 @@ export interface Live {
  * @internal
  */
 export function live(memory: Memory, plan: Plan, offset: number, path: string): Live {
-  const { get, set } = cell(memory, plan, offset, path)
+  const { get, set: setPlain } = cell(memory, plan, offset, path)
+  const { pointers } = memory
+  const set =
+    pointers !== undefined && hasPointers(plan)
+      ? (value: unknown) => setPlain(withAddresses(pointers, plan, value, path))
+      : setPlain
   if (plan.op === 'record') {
     return { get: once(() => liveRecord(memory, plan, offset, `${path}.`)), set }
   }
-  if (plan.op === 'big' && plan.to !== undefined && memory.pointer) return memory.pointer(plan.to, offset, path)
+  if (plan.op === 'big' && plan.to !== undefined && pointers !== undefined) {
+    const { to } = plan
+    return { get: () => pointers.follow(to, get() as bigint, path), set }
+  }
   if (plan.op === 'array') return { get: once(() => liveArray(memory, plan, offset, path)), set }
   return { get, set }
+}
+
+/** A value with addresses where it has what they point to. */
+function withAddresses(pointers: Pointers, plan: Plan, value: unknown, path: string): unknown {
+  if (plan.op === 'big' && plan.to !== undefined) return pointers.address(plan.to, value, path)
+  if (typeof value !== 'object' || value === null || !hasPointers(plan)) return value
+  if (plan.op === 'array')
+    return Array.from(value as unknown[], (item, i) =>
+      withAddresses(pointers, plan.item, item, `${path}[${i}]`),
+    )
+  if (plan.op !== 'record') return value
+  const copy: Record<string, unknown> = { ...value }
+  for (const { name, plan: own } of plan.fields)
+    if (Object.hasOwn(copy, name)) copy[name] = withAddresses(pointers, own, copy[name], `${path}.${name}`)
+  return copy
 }
 
 /** Makes an object with a live property for each field. */

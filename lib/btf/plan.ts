@@ -122,6 +122,12 @@ export function fieldsOfMember(member: MemberPlan): readonly FieldPlan[] {
   return member.kind === 'field' ? [member] : member.members.flatMap(fieldsOfMember)
 }
 
+/** Whether there are pointers in it that are followed. */
+export function hasPointers(plan: Plan): boolean {
+  if (plan.op === 'record') return plan.fields.some((field) => hasPointers(field.plan))
+  return plan.op === 'array' ? hasPointers(plan.item) : plan.op === 'big' && plan.to !== undefined
+}
+
 export function isFlexible(plan: Plan): boolean {
   return 'flexible' in plan && plan.flexible
 }

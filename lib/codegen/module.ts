@@ -1,9 +1,10 @@
 import { cType } from '../btf/c-type.js'
 import type { BtfTypes } from '../btf/parse.js'
-import type { RecordPlan } from '../btf/plan.js'
+import { Planner, type RecordPlan } from '../btf/plan.js'
 import type { BtfDatasec } from '../btf/types.js'
 import type { BpfMap } from '../maps/map.js'
 import { BPF_F_STACK_BUILD_ID } from '../maps/stack-codec.js'
+import { arenaVariables } from '../objects/arena.js'
 import { BpfObject } from '../objects/object.js'
 import { isFunction } from '../objects/struct-ops.js'
 import { CodecWriter } from './codecs.js'
@@ -165,6 +166,7 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
       this.#maps(),
       this.#recordTypes(),
       ...this.#sections(),
+      this.#arena(),
       this.#structOps(),
     ]
     return `${doc([`The contents of the object, for the type checker. \`BpfObject.open<${this.#className}Shape>(path)\` uses it without the class in this file.`])}export type ${this.#className}Shape = {\n${parts.join('')}}\n`
@@ -256,6 +258,21 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
       else others.push(`    ${literal(name)}: {\n${lines.join('')}    }\n`)
     }
     return others.length === 0 ? own : [...own, `  sections: {\n${others.join('')}  }\n`]
+  }
+
+  /** What is in the arena. */
+  #arena(): string {
+    const arena = [...this.#object.maps.values()].find(({ type }) => type === 'arena')
+    const { variables, root } = arenaVariables(this.#btf, arena?.name ?? '')
+    if (arena === undefined || variables.length === 0) return ''
+    const planner = new Planner(this.#btf, false, true)
+    const typeOf = (id: number, place: string): string => this.#types.typeOf(id, planner.plan(id), place)
+    if (root !== undefined) return `  arena: ${typeOf(root.typeId, arena.name)}\n`
+    const lines = variables.map(({ name, id, typeId }) => {
+      const words = [...this.#words(name, id), cType(this.#btf, typeId)]
+      return `${doc(words, '    ')}    ${property(name)}: ${typeOf(typeId, name)}\n`
+    })
+    return member('arena', lines)
   }
 
   #variables(section: BtfDatasec): { name: string; type: string; words: string[] }[] {
@@ -442,7 +459,7 @@ function member(name: string, lines: readonly string[]): string {
 function describeMap(btf: BtfTypes, map: BpfMap<unknown, unknown>): string {
   const { type, maxEntries, keySize, valueSize } = map
   const isRing = type === 'ringbuf' || type === 'user_ringbuf'
-  const size = isRing ? bytes(maxEntries) : `${maxEntries} entries`
+  const size = isRing ? bytes(maxEntries) : `${maxEntries} ${type === 'arena' ? 'pages' : 'entries'}`
   const named = (id: number, size: number) => (id === 0 ? bytes(size) : cType(btf, id))
   const key = keySize === 0 ? '' : `${named(map.btfKeyTypeId, keySize)} to `
   const types = keySize === 0 && valueSize === 0 ? '' : `: ${key}${named(map.btfValueTypeId, valueSize)}`

@@ -1,6 +1,14 @@
 import { cType } from '../btf/c-type.js'
 import type { BtfTypes } from '../btf/parse.js'
-import type { FieldPlan, GroupPlan, MemberPlan, Plan, RecordPlan } from '../btf/plan.js'
+import {
+  type FieldPlan,
+  type GroupPlan,
+  hasPointers,
+  type MemberPlan,
+  type Plan,
+  Planner,
+  type RecordPlan,
+} from '../btf/plan.js'
 import type { BtfDatasec, BtfEnum, BtfEnum64, BtfStruct, BtfType, BtfUnion } from '../btf/types.js'
 import type { Commented, Comments } from './comments.js'
 import { doc, type Names, pascal, property } from './names.js'
@@ -30,6 +38,9 @@ export class TypeWriter {
   readonly #nested = new Map<number, Commented>()
   /** Declared names, by the id of the struct, union or enum. */
   readonly #declared = new Map<number, string>()
+  /** The same for records in an arena with pointers to others. */
+  readonly #inArena = new Map<number, string>()
+  #followed: Planner | undefined
   readonly #records = new Map<RecordPlan, string>()
   readonly #declarations: string[] = []
   readonly #typedefs: ReadonlyMap<number, string>
@@ -70,6 +81,7 @@ export class TypeWriter {
       case 'float':
         return 'number'
       case 'big':
+        if (plan.to !== undefined) return `${this.#pointedTo(plan.to, place)} | null`
         return plan.asNumber ? 'number' : 'bigint'
       case 'bits':
         return plan.as
@@ -86,15 +98,25 @@ export class TypeWriter {
     }
   }
 
+  /** What a pointer in an arena points to. */
+  #pointedTo(typeId: number, place: string): string {
+    this.#followed ??= new Planner(this.#btf, false, true)
+    return this.typeOf(typeId, this.#followed.plan(typeId), place)
+  }
+
   #record(type: BtfStruct | BtfUnion | BtfDatasec, plan: RecordPlan, place: string): string {
-    const known = this.#declared.get(type.id)
+    // Elsewhere, pointers are numbers.
+    const follows = hasPointers(plan)
+    const declared = follows ? this.#inArena : this.#declared
+    const known = declared.get(type.id)
     if (known !== undefined) {
       this.#records.set(plan, known)
       return known
     }
     const wanted = type.name || this.#typedefs.get(type.id) || place
-    const name = this.#names.take(pascal(wanted), `${pascal(wanted)}${pascal(type.kind)}`)
-    this.#declared.set(type.id, name)
+    const other = follows ? 'InArena' : pascal(type.kind)
+    const name = this.#names.take(pascal(wanted), `${pascal(wanted)}${other}`)
+    declared.set(type.id, name)
     this.#records.set(plan, name)
     // Reserves the place in the file, so that a type comes before the types that it refers to.
     const at = this.#declarations.push('') - 1

@@ -461,7 +461,7 @@ export abstract class Builder {
       this.source.fail(
         node ?? { start: this.at, end: this.at + 1 },
         "the kernel's functions do not use memory of the arena",
-        'Copy it first: const copy: Item = item.',
+        'Give them a variable of the function, and copy it to or from the arena.',
       )
     if (base === 'frame') return { frame: offset }
     if (!('inContext' in place) || place.inContext === undefined) return { reg: this.addressReg(place) }

@@ -78,7 +78,7 @@ export function compile(
   )
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
-    maps: { ...definitionsOf(module), ...logMaps(unit) },
+    maps: { ...definitionsOf(module, unit.target), ...logMaps(unit) },
     globals: {
       ...globalsOf(module, unit.shown),
       ...structOpsOf(unit),
@@ -214,7 +214,11 @@ function globalsOf(module: Module, shown: ReadonlySet<string>): Record<string, G
   }
   for (const map of module.maps.values())
     if (map.kind === 'arena')
-      globals[rootOf(map)] = { section: '.addr_space.1', type: cTypeOf(map.value!), value: new Uint8Array(sizeOf(map.value!)) }
+      globals[rootOf(map)] = {
+        section: '.addr_space.1',
+        type: cTypeOf(map.value!),
+        value: new Uint8Array(sizeOf(map.value!)),
+      }
   // The records of a ring buffer stand nowhere else in the object's BTF.
   for (const { name, records = [] } of module.maps.values()) {
     for (const [i, record] of records.entries()) {

@@ -59,7 +59,19 @@ function namesOf(source: Source, node: ast.ImportDeclaration, example: string): 
   })
 }
 
-const types = new Set(['be16', 'be32', 'be64', 'bytes', 'char', 'kernel', 'kptr', 'ptr', 'spinLock', 'timer', 'user'])
+const types = new Set([
+  'be16',
+  'be32',
+  'be64',
+  'bytes',
+  'char',
+  'kernel',
+  'kptr',
+  'ptr',
+  'spinLock',
+  'timer',
+  'user',
+])
 
 /**
  * Checks that a file which imports words of the language imports all that it uses, as tsc does. A file without such an

@@ -228,7 +228,9 @@ export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: R
 
 /** Whether an operation can be left out when nobody reads what it writes. */
 export function isPure({ op }: Operation): boolean {
-  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'sext', 'load', 'cast', 'frame', 'symbol'].includes(op)
+  return ['param', 'const', 'move', 'alu', 'neg', 'be', 'sext', 'load', 'cast', 'frame', 'symbol'].includes(
+    op,
+  )
 }
 
 /** Whether control never goes on to the next operation. */

@@ -59,7 +59,11 @@ export function callKfunc(
   if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
   const other = Object.hasOwn(instead, name) ? instead[name] : undefined
   if (other !== undefined)
-    compiler.source.fail(property, `${name.startsWith('bpf_arena_') ? 'arenas' : 'dynptrs'} have a word of their own for '${name}'`, other)
+    compiler.source.fail(
+      property,
+      `${name.startsWith('bpf_arena_') ? 'arenas' : 'dynptrs'} have a word of their own for '${name}'`,
+      other,
+    )
   const prototype = prototypeOf(compiler, name, property)
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
   kernel.named.kfuncs.add(name)

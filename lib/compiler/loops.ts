@@ -227,7 +227,8 @@ export abstract class LoopCompiler extends ConditionCompiler {
   #forgetPointers(loop: ast.Node, scope: Scope): void {
     for (const name of assignedIn(loop)) {
       const variable = scope.get(name)
-      if (variable?.value.kind === 'pointer' && variable.mutable) scope.set(name, { ...variable, state: 'maybe' })
+      if (variable?.value.kind === 'pointer' && variable.mutable)
+        scope.set(name, { ...variable, state: 'maybe' })
     }
   }
 

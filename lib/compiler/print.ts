@@ -85,7 +85,11 @@ export function part(
   const found = compiler.expression(node, scope)
   const value = found.kind === 'pointer' ? compiler.behind(found, node, scope) : found
   if (value.kind === 'place' && value.type.kind === 'chars')
-    return { format: '%s', argument: compiler.address(compiler.outsideArena(value, node)), type: array(char, value.type.length) }
+    return {
+      format: '%s',
+      argument: compiler.address(compiler.outsideArena(value, node)),
+      type: array(char, value.type.length),
+    }
   if (
     value.kind === 'kernel text' ||
     (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))

@@ -251,6 +251,12 @@ export class Propagation {
         if (def?.op !== 'be' || def.bits !== bits || this.#bitsOf(def.a) > bits) return operation
         return { op: 'move', d, s: def.a, bits: 64, at }
       }
+      case 'cast': {
+        // There and back again.
+        const def = this.#def(operation.s)
+        const { d, at, to } = operation
+        return def?.op === 'cast' && def.to !== to ? { op: 'move', d, s: def.s, bits: 64, at } : operation
+      }
       case 'load':
       case 'atomicAdd':
         return this.#address(operation)

@@ -4,9 +4,12 @@ import type { PrototypeType } from '../asm/c-types.js'
 import type { ExternDefinition, GlobalDefinition } from '../asm/object-writer.js'
 import type { Inference } from './infer.js'
 import type { KernelTypes } from './kernel-types.js'
+import { mapKinds } from './maps/kinds.js'
 import type { Module } from './module.js'
 import type { CompiledFunction } from './subprograms.js'
 import { isOlder, type Target } from './target.js'
+
+const arenaSince = mapKinds.arena!.since
 
 export class Unit {
   readonly module: Module
@@ -36,10 +39,14 @@ export class Unit {
     this.target = target
   }
 
-  /** Whether all kernels that the program has to load into are at least this new. */
+  /** Whether all kernels that the program has to load into are at least this new. Those without arenas cannot load one. */
   has(version: string): boolean {
-    const { oldestKernel } = this.target
+    const oldestKernel = this.target.oldestKernel ?? (this.#hasArena ? arenaSince : undefined)
     return oldestKernel !== undefined && !isOlder(oldestKernel, version)
+  }
+
+  get #hasArena(): boolean {
+    return [...this.module.maps.values()].some(({ kind }) => kind === 'arena')
   }
 
   #loops = 0

@@ -272,11 +272,13 @@ export function describeValue(value: Value): string {
           return 'text'
         case 'array':
           return 'an array'
+        case 'ptr':
+          return `a ${value.type.name}`
         default:
           return 'a value in memory'
       }
     case 'pointer':
-      if (value.inArena) return `a pointer to a ${describe(value.type)} in the arena`
+      if (value.inArena) return `a ptr<${describe(value.type)}>`
       return value.owed !== undefined ? 'a record' : 'a pointer into a map or a packet'
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`

@@ -636,7 +636,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     if (this.type !== 'arena') throw stateError(this, 'is not an arena', 'ENOTSUP')
     this.fd
     const memory = mapMemory(this, true)
-    return new MappedArena(memory, this.name, native.memorySize(memory))
+    return new MappedArena(memory, this.name, native.memorySize(memory), native.memoryAddress(memory))
   }
 
   // ---- Internals

@@ -155,9 +155,12 @@ export class MappedArena implements Disposable {
   readonly #map: string
   /** Bytes. The map's `maxEntries` counts pages. */
   readonly size: number
+  /** Where the arena is in this process. Pointers in an arena are such addresses. */
+  readonly address: bigint
 
   /** Use {@link BpfMap.mmapArena}. @internal */
-  constructor(handle: MemoryHandle, map: string, size: number) {
+  constructor(handle: MemoryHandle, map: string, size: number, address: bigint) {
+    this.address = address
     this.#handle = handle
     this.#map = map
     this.size = size

@@ -1,5 +1,5 @@
-import { defineLive, type Live, live, type Memory, placeIn, sealed } from '../btf/live-memory.js'
 import { describe } from '../btf/layout.js'
+import { defineLive, type Live, live, type Memory, placeIn, sealed } from '../btf/live-memory.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { Planner } from '../btf/plan.js'
 import { attempt } from '../errors/attempt.js'
@@ -12,25 +12,47 @@ import type { Globals } from './globals.js'
 
 const section = '.addr_space.1'
 
+/** The variables in an arena, and the only one if it is the struct of an arena in TypeScript. @internal */
+export function arenaVariables(
+  types: BtfTypes,
+  arena: string,
+): { variables: readonly ArenaVariable[]; root: ArenaVariable | undefined } {
+  const found = new Map<string, ArenaVariable>()
+  for (const { typeId, offset } of types.find(section, 'datasec')?.variables ?? []) {
+    const variable = types.resolve(typeId)
+    if (variable.kind !== 'var' || found.has(variable.name)) continue
+    found.set(variable.name, { name: variable.name, id: typeId, typeId: variable.typeId, offset })
+  }
+  const variables = [...found.values()]
+  const [first] = variables
+  return { variables, root: first?.name === `${arena}_root` && variables.length === 1 ? first : undefined }
+}
+
+interface ArenaVariable {
+  readonly name: string
+  /** The id of the variable in the object's BTF. */
+  readonly id: number
+  readonly typeId: number
+  /** Bytes from the first one. */
+  readonly offset: number
+}
+
 /** The variables in the arena, or the members of the only one if it is the struct of an arena in TypeScript. @internal */
 export function arenaOf(types: BtfTypes, maps: Iterable<BpfMap<unknown, unknown>>): Globals {
   const arena = [...maps].find(({ type }) => type === 'arena')
-  const variables = types.find(section, 'datasec')?.variables ?? []
-  if (arena === undefined || variables.length === 0) return sealed({})
+  if (arena === undefined) return sealed({})
+  const { variables, root } = arenaVariables(types, arena.name)
+  if (variables.length === 0) return sealed({})
   // Throws before the object is loaded.
   arena.fd
   const planner = new Planner(types, false, true)
   const memory = memoryOf(arena, types, planner)
   const start = native.mapArenaVariables(mapHandles.of(arena))
+  const valueOf = ({ typeId, offset }: ArenaVariable, path: string): Live =>
+    live(memory, planner.plan(typeId), start + offset, path)
+  if (root !== undefined) return valueOf(root, arena.name).get() as Globals
   const globals = {}
-  for (const { typeId, offset } of variables) {
-    const variable = types.resolve(typeId)
-    if (variable.kind !== 'var' || Object.hasOwn(globals, variable.name)) continue
-    const isRoot = variable.name === `${arena.name}_root`
-    const value = live(memory, planner.plan(typeId), start + offset, isRoot ? arena.name : variable.name)
-    if (isRoot && variables.length === 1) return value.get() as Globals
-    defineLive(globals, variable.name, value)
-  }
+  for (const variable of variables) defineLive(globals, variable.name, valueOf(variable, variable.name))
   return sealed(globals)
 }
 
@@ -45,28 +67,24 @@ function memoryOf(arena: BpfMap<unknown, unknown>, types: BtfTypes, planner: Pla
     littleEndian: types.littleEndian,
     read: (offset, target) => attempt(reading, () => native.memoryRead(handle, offset, target)),
     write: (offset, source) => attempt(writing, () => native.memoryWrite(handle, offset, source)),
-    pointer: (to, offset, path): Live => ({
-      get: () => {
-        const bytes = new Uint8Array(8)
-        memory.read(offset, bytes)
-        const address = new DataView(bytes.buffer).getBigUint64(0, memory.littleEndian)
+    pointers: {
+      follow: (to, address, path) => {
         if (address === 0n) return null
         const at = address - base
         if (at < 0n || at > BigInt(size - types.sizeOf(to)))
           throw new RangeError(`${path} points out of the arena, to 0x${address.toString(16)}`)
         return live(memory, planner.plan(to), Number(at), types.type(to).name).get()
       },
-      set: (value) => {
+      address: (to, value, path) => {
+        if (value === null) return 0n
+        // What was copied, to be put elsewhere.
+        if (typeof value === 'bigint') return value
         const name = describe(types.type(to))
-        const at = typeof value === 'object' && value !== null ? placeIn(memory, value, name) : undefined
-        if (value !== null && at === undefined)
-          throw new TypeError(`${path} has to be null, or a ${name} of this arena`)
-        const bytes = new Uint8Array(8)
-        const address = at === undefined ? 0n : base + BigInt(at)
-        new DataView(bytes.buffer).setBigUint64(0, address, memory.littleEndian)
-        memory.write(offset, bytes, path)
+        const at = typeof value === 'object' ? placeIn(memory, value, name) : undefined
+        if (at === undefined) throw new TypeError(`${path} has to be null, or a ${name} of this arena`)
+        return base + BigInt(at)
       },
-    }),
+    },
   }
   return memory
 }

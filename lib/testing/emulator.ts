@@ -158,7 +158,11 @@ export class Emulator implements TestObject {
 
   #variable(name: string): { codec: Codec; at: number } {
     return known(this.#variables, name, () => {
-      const variable = this.object.variables.find((variable) => variable.name === name)
+      const { variables } = this.object
+      // What is in an arena in TypeScript has the name of the arena.
+      const variable =
+        variables.find((variable) => variable.name === name) ??
+        variables.find((variable) => variable.section === '.addr_space.1' && variable.name === `${name}_root`)
       if (variable === undefined) throw new RangeError(`the object has no variable '${name}'`)
       const region = this.machine.sections.get(variable.section)!
       return {

@@ -1,6 +1,6 @@
 // Compiles and runs the listings of docs/kernel-side.md.
 import { execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
@@ -17,6 +17,8 @@ const [
   main,
   atRunTime,
   kept,
+  firewall,
+  rules,
   anyLength,
   ownStruct,
   xdp,
@@ -34,6 +36,8 @@ beforeAll(async () => {
   // What it calls came with Linux 6.2.
   const withKept = kernelIs('6.2') ? ['kept.bpf.ts'] : []
   for (const name of withKept) writeFileSync(join(folder, name), kept!)
+  writeFileSync(join(folder, 'firewall.bpf.ts'), firewall!)
+  writeFileSync(join(folder, 'rules.ts'), rules!)
   writeFileSync(join(folder, 'any-length.bpf.ts'), anyLength!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
@@ -42,6 +46,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'sampling.ts'), sampling!)
   writeFileSync(join(folder, 'sampled.bpf.ts'), sampled!)
   await gen(join(folder, 'exec.bpf.ts'))
+  await gen(join(folder, 'firewall.bpf.ts'))
   expect(await libbpfNode(['types', 'exec.bpf.ts', ...withKept], folder)).toMatchObject({ status: 0 })
   // Elements by a variable index, and variables of an object that has no generated class.
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
@@ -112,6 +117,37 @@ describe('docs/kernel-side.md', () => {
     expect([run('watch').retval, run('watch').retval]).toEqual([0, 0])
     const { retval, started } = run('unwatch')
     expect([retval, started > 0n, run('unwatch').retval]).toEqual([0, true, 1])
+  })
+
+  requiresKernel('6.9', 'shares rules with programs', async () => {
+    using opened = BpfObject.open(compile(firewall!).object)
+    opened.loadSync()
+    interface Rule {
+      port: number
+      action: number
+      hits: bigint
+      next: Rule | null
+    }
+    const arena = opened.arena as unknown as { first: Rule | null; rules: Rule[] }
+    const [first, second] = arena.rules
+    Object.assign(first!, { port: 53, action: 1, next: second })
+    Object.assign(second!, { port: 123, action: 3 })
+    const actionFor = (port: number): number =>
+      opened
+        .program('filter')
+        .testRunSync({ data: packet(ethernet(), ipv4(), udp({ destinationPort: port }), 'text') }).retval
+    expect(actionFor(53)).toBe(2)
+    arena.first = first!
+    expect([actionFor(53), actionFor(53), actionFor(123), actionFor(80)]).toEqual([1, 1, 3, 2])
+    arena.first = first!.next
+    expect(actionFor(53)).toBe(2)
+    expect([first!.hits, second!.hits]).toEqual([2n, 1n])
+
+    const path = join(folder, 'rules-only.js')
+    // Other tests have programs at this interface.
+    writeFileSync(path, readFileSync(join(folder, 'rules.js'), 'utf8').replace(/^.*attachXdp.*$/m, ''))
+    const { stdout, stderr } = await run(process.execPath, [path], folder)
+    expect({ stdout, stderr }).toEqual({ stdout: '53 0n\n', stderr: '' })
   })
 
   requiresKernel('5.19', 'sends records of any length', async () => {

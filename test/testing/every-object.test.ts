@@ -23,7 +23,7 @@ const elsewhere: Record<string, string> = {
   'events-lost.bpf.o': 'it writes the number of the CPU into records',
   'leaks-address.bpf.o': 'it keeps an address of the kernel',
   'no-type.bpf.o': 'BTF does not describe its values',
-  'arena.bpf.o': 'arenas are not emulated',
+  'arena.bpf.o': 'pages of arenas are not emulated',
   'pinned.bpf.o': 'its map is pinned, so what earlier runs counted stays',
   'profile.bpf.o': 'it reads stacks, and members of the task that only the kernel has',
 }

@@ -66,6 +66,17 @@ interface Program {
 /** Whether the kernel asks for a license that is compatible with the GPL. */
 export const isGplOnly = (number: number): boolean => setOf('GPL', gplOnly).has(number)
 
+function expectLicense({ license, source }: Module, node: Located, what: string): void {
+  if (compatible.has(license ?? '')) return
+  source.fail(
+    node,
+    `${what} is only for programs with a license that is compatible with the GPL`,
+    license === undefined
+      ? "Write export const license = 'GPL'."
+      : `The kernel knows these: ${[...compatible].join(', ')}.`,
+  )
+}
+
 /** Refuses a helper that the program may not call. @param what - how the program calls it */
 export function expectAllowed(
   { module, program, target }: Program,
@@ -73,7 +84,7 @@ export function expectAllowed(
   node: Located,
   what: string,
 ): void {
-  const { source, license } = module
+  const { source } = module
   const { hook } = program
   const callers = callersOf(number)
   // One that no hook of that kernel has depends on how the kernel was built.
@@ -85,27 +96,24 @@ export function expectAllowed(
       callers.length > 4 ? `Among others, these can: ${some}.` : `It is for ${some}.`,
     )
   }
-  if (isGplOnly(number) && !compatible.has(license ?? '')) {
-    source.fail(
-      node,
-      `${what} is only for programs with a license that is compatible with the GPL`,
-      license === undefined
-        ? "Write export const license = 'GPL'."
-        : `The kernel knows these: ${[...compatible].join(', ')}.`,
-    )
-  }
+  if (isGplOnly(number)) expectLicense(module, node, what)
   const since = sinceOf(number)
   const { oldestKernel } = target
   if (oldestKernel !== undefined && isOlder(oldestKernel, since))
     source.fail(node, `${what} came with Linux ${since}, and the program has to load into ${oldestKernel}`)
 }
 
-/** The same for every helper that a program calls, also those that stand for something else, such as reads of kernel memory. */
+/** A function of the kernel, or what it stands for in a program. */
+const nameOf = (kfunc: string): string =>
+  kfunc.startsWith('bpf_iter_num_') ? 'a loop whose rounds the kernel counts' : `kfunc.${kfunc}`
+
+/** The same for every helper and function of the kernel that a program calls, also those that stand for something else, such as reads of kernel memory. */
 export function expectAllAllowed(program: Program, operations: readonly Operation[]): void {
   for (const operation of operations) {
-    if (operation.op !== 'call' || !('helper' in operation.callee)) continue
-    const { at } = operation
-    const { helper } = operation.callee
-    expectAllowed(program, helper, { start: at, end: at + 1 }, `bpf_${helperNames[helper]}`)
+    if (operation.op !== 'call' || 'function' in operation.callee) continue
+    const { at, callee } = operation
+    const node = { start: at, end: at + 1 }
+    if ('helper' in callee) expectAllowed(program, callee.helper, node, `bpf_${helperNames[callee.helper]}`)
+    else expectLicense(program.module, node, nameOf(callee.kfunc))
   }
 }

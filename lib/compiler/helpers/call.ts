@@ -220,7 +220,8 @@ function argumentOf(
     }
     case 'address': {
       const value = compiler.expression(node, scope)
-      if (value.kind === 'pointer' && value.inArena) return compiler.address(compiler.place(node, scope), node)
+      if (value.kind === 'pointer' && value.inArena)
+        return compiler.address(compiler.place(node, scope), node)
       if (value.kind === 'kernel pointer' || value.kind === 'pointer') return { reg: value.reg }
       if (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
         return { reg: textAddress(compiler, value, node) }

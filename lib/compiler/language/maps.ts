@@ -193,6 +193,20 @@ export interface kptr<T> {
   get(): T | null
 }
 
+/** A pointer to something in the arena, which user space follows as well, or null. (Linux 6.9) */
+export type ptr<T> = T | null
+
+/** What an arena has besides the members of its interface. */
+export interface ArenaFunctions extends AnyMap {
+  /**
+   * Whole pages of zeros, as many as the type needs, or null if the arena has none left. They belong to the arena until
+   * they are given back or the arena goes. Programs that do not sleep can take pages from Linux 7.0 on.
+   */
+  alloc<V>(): V | null
+  /** Gives back the pages that `alloc` has taken. */
+  free(taken: object): void
+}
+
 type Maker<M> = (maxEntries: number, options?: MapOptions) => M
 type HashMaker = <K, V>(maxEntries: number, options?: MapOptions) => HashMap<K, V>
 type PerCpuMaker = <K, V>(maxEntries: number, options?: MapOptions) => PerCpuMap<K, V>
@@ -288,3 +302,11 @@ export const sockhash: <K>(maxEntries: number, options?: MapOptions) => SocketMa
 export const reuseportArray: Maker<ReuseportArray> = word('reuseportArray')
 /** Cgroups to compare with. (Linux 4.8) */
 export const cgroupArray: Maker<CgroupArray> = word('cgroupArray')
+/**
+ * Memory that programs and user space share: `arena<Shared>(16)` has the members of the interface, and 16 pages of 4096
+ * bytes. An object has one arena at most. (Linux 6.9; on arm64, 6.10)
+ *
+ * @param pages - a constant; by default as many as the interface needs
+ */
+export const arena: <T extends object>(pages?: number, options?: MapOptions) => T & ArenaFunctions =
+  word('arena')

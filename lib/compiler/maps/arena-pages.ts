@@ -64,7 +64,7 @@ function expectMayAllocate(compiler: ExpressionCompiler, name: string, node: ast
   }
   source.fail(
     node,
-    `${name} is for programs that may sleep before Linux 7.0, and ${program.hook} programs do not`,
+    `before Linux 7.0, ${name} is for programs that may sleep, and ${program.hook} programs do not`,
     'Take the pages in a syscall program, which user space runs once, and use them here.',
   )
 }

@@ -7,7 +7,14 @@ import type { Module, ModuleMap } from '../module.js'
 import type { Located } from '../source.js'
 import type { ast } from '../syntax.js'
 import { describe, endsOpen, has, onlyRecords, type PtrType, sizeOf, type Type, u64 } from '../types.js'
-import { describeValue, type NumberValue, type PlaceValue, type PointerState, type PointerValue, type Scope } from '../values.js'
+import {
+  describeValue,
+  type NumberValue,
+  type PlaceValue,
+  type PointerState,
+  type PointerValue,
+  type Scope,
+} from '../values.js'
 import { isOpaque } from './opaque.js'
 
 /** The smallest that pages are. Where they are larger, an arena has more memory than it needs. */
@@ -87,20 +94,22 @@ export function pointerTo(
 ): { reg: Reg | undefined; state: PointerState } {
   if (node.type === 'NullLiteral' || (node.type === 'Identifier' && node.name === 'undefined'))
     return { reg: undefined, state: 'absent' }
-  const value = compiler.expression(node, scope)
-  const isPointer = value.kind === 'pointer' || value.kind === 'place'
+  const name = `ptr<${describe(to)}>`
+  const isNew = node.type === 'ObjectExpression' || node.type === 'ArrayExpression'
+  const value = isNew ? undefined : compiler.expression(node, scope)
+  const isPointer = value?.kind === 'pointer' || value?.kind === 'place'
   if (!isPointer || !value.inArena)
     return compiler.source.fail(
       node,
-      `a pointer to a ${describe(to)} in the arena is wanted here, and this is ${describeValue(value)}`,
-      isPointer
-        ? 'Copy it into memory of the arena, and point there.'
+      `a ${name} points into the arena, and this ${value ? `is ${describeValue(value)}` : 'has no place there'}`,
+      isPointer || isNew
+        ? 'Write it to a place in the arena, and point there.'
         : 'Numbers, such as an address of the kernel, are kept in a u64.',
     )
   if (describe(value.type) !== describe(to))
     return compiler.source.fail(
       node,
-      `a pointer to a ${describe(to)} is wanted here, and this is a ${describe(value.type)}`,
+      `a ${name} is wanted here, and this points to a ${describe(value.type)}`,
     )
   if (value.kind === 'place') return { reg: compiler.addressReg(value), state: 'present' }
   const state = node.type === 'Identifier' ? scope.get(node.name)?.state : undefined

@@ -3,13 +3,13 @@ import type { Module, ModuleMap } from '../module.js'
 import { nearest } from '../nearest.js'
 import { type ast, calledName } from '../syntax.js'
 import {
+  sizeOf as bytesOf,
   endsOpen,
   hasKptr,
   hasPtr,
   integers,
   onlyRecords,
   type StructType,
-  sizeOf as bytesOf,
   type Type,
   u32,
   u64,
@@ -92,7 +92,7 @@ function typesOf(
         ? 'no types'
         : parameters === 'key and value'
           ? 'the key and value types'
-          : `the type of its ${parameters.replace('only ', '')}s`
+          : `the type of its ${parameters.replace('only ', '')}${parameters === 'struct' ? '' : 's'}`
     return source.fail(call, `${kind} ${wanted === 0 ? 'has' : 'needs'} ${what}`, `Write ${exampleOf(kind)}.`)
   }
   // The records of a ring buffer can be of several types: ringbuf<Started | Ended>.
@@ -189,8 +189,8 @@ function pagesFor(module: Module, struct: Type, args: ast.Node[], call: ast.Call
   if (pages < BigInt(least))
     return source.fail(
       node!,
-      `the struct of the arena has ${bytesOf(struct)} bytes, and ${pages} pages of ${pageSize} bytes are too few`,
-      `It needs ${least}.`,
+      `the arena has ${Number(pages) * pageSize} bytes, and its struct needs ${bytesOf(struct)}`,
+      `Give it ${least} pages.`,
     )
   return Number(pages)
 }

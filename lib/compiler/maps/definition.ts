@@ -2,15 +2,17 @@
 import type { MapDefinition } from '../../asm/map-definition.js'
 import { probeMaps } from '../hooks/usdt.js'
 import type { Module, ModuleMap } from '../module.js'
+import { isOlder, type Target } from '../target.js'
 import { cTypeOf, u32, u64 } from '../types.js'
 import { mapKinds } from './kinds.js'
 
 const BPF_F_NUMA_NODE = 1 << 2
 
 /** The maps of a file, with those that count the records which found no room. */
-export function definitionsOf(module: Module): Record<string, MapDefinition> {
+export function definitionsOf(module: Module, target: Target): Record<string, MapDefinition> {
   const definitions: Record<string, MapDefinition> = {}
   for (const map of module.maps.values()) {
+    expectKernel(module, map, target)
     definitions[map.name] = definitionOf(map)
     if (map.countLost) {
       definitions[`${map.name}_lost`] = {
@@ -22,6 +24,13 @@ export function definitionsOf(module: Module): Record<string, MapDefinition> {
     }
   }
   return { ...definitions, ...probeMaps(module) }
+}
+
+/** Refuses a map that no program uses, and that the oldest kernel does not have. */
+function expectKernel({ source }: Module, { kind, node }: ModuleMap, { oldestKernel }: Target): void {
+  const { since } = mapKinds[kind]!
+  if (oldestKernel !== undefined && isOlder(oldestKernel, since))
+    source.fail(node, `${kind} needs Linux ${since}, and the object has to load into ${oldestKernel}`)
 }
 
 function definitionOf(map: ModuleMap): MapDefinition {

@@ -139,10 +139,6 @@ describe('a mistake in a hook', () => {
       'globalFunction needs a function, and nothing else | Write globalFunction((uid: u32): u32 => 1).',
     ],
     [
-      'export const a = arena(100)\nexport const p = syscall(() => 0)',
-      'arenas are not supported yet | Write this program in C; objects of both languages can be linked.',
-    ],
-    [
       'export const p = xdp((packet) => { kfunc.bpf_rbtree_first(1); return XDP.PASS })',
       'objects that a program allocates are not supported yet | Write this program in C; objects of both languages can be linked.',
     ],
