@@ -48,11 +48,11 @@ export function arenaOf(types: BtfTypes, maps: Iterable<BpfMap<unknown, unknown>
   const planner = new Planner(types, false, true)
   const memory = memoryOf(arena, types, planner)
   const start = native.mapArenaVariables(mapHandles.of(arena))
-  const valueOf = ({ typeId, offset }: ArenaVariable, path: string): Live =>
+  const variableAt = ({ typeId, offset }: ArenaVariable, path: string): Live =>
     live(memory, planner.plan(typeId), start + offset, path)
-  if (root !== undefined) return valueOf(root, arena.name).get() as Globals
+  if (root !== undefined) return variableAt(root, arena.name).get() as Globals
   const globals = {}
-  for (const variable of variables) defineLive(globals, variable.name, valueOf(variable, variable.name))
+  for (const variable of variables) defineLive(globals, variable.name, variableAt(variable, variable.name))
   return sealed(globals)
 }
 

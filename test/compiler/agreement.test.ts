@@ -55,6 +55,14 @@ export const p = xdp((packet) => wanted(${call}) ? XDP.PASS : XDP.DROP)
 export const q = freplace('wanted', (packet: Frame, least: u32): boolean => least > 1)
 `
 
+const inArena = (body: string): string =>
+  `${head}import { arena, type ptr } from 'libbpf-node/kernel'
+interface Item { value: u64; next: ptr<Item> }
+interface Shared { at: Tuple; first: ptr<Item>; items: array<Item, 8>; used: u32 }
+export const shared = arena<Shared>(2)
+export const p = syscall(() => {\n${body}\n})
+`
+
 /** What both accept. */
 const right: Record<string, string> = {
   'text behind a pointer': inFunction(
@@ -79,6 +87,14 @@ const right: Record<string, string> = {
   'members of a packet that can be written': inClassifier(
     'packet.mark = 5\npacket.cb[1] = 6\nreturn TC.PASS',
   ),
+  'a list in an arena': inArena(`const item = shared.items[shared.used]
+  item.value = 1
+  item.next = shared.first
+  shared.first = item
+  let last: ptr<Item> = null
+  for (let one: ptr<Item> = shared.first; one; one = one.next) last = one
+  shared.at = { saddr: 1, daddr: 2, sport: 3, dport: 4 }
+  return last ? u32(last.value) : 0`),
   'an argument of a tracepoint that can be written': inWritable('error.value = -5'),
   'a function that may sleep': inSleeping('state.val = 3'),
   'a function that stands alone': inGlobal('packet, 60'),
@@ -156,6 +172,10 @@ const wrong: Record<string, string> = {
   'an element of an array that is deleted': inTracepoint('slots.delete(0)\nreturn 0'),
   'a program that returns nothing': inPacket('total += 1'),
   'a program that answers with true': inPacket('return packet.length > 5'),
+  'a pointer in an arena that may be null': inArena('return u32(shared.first.value)'),
+  'another struct where a pointer in an arena wants one': inArena('shared.first = shared.at\nreturn 0'),
+  'a number where a pointer in an arena is wanted': inArena('shared.first = shared.used\nreturn 0'),
+  'a function that arenas do not have': inArena('return shared.allocate<Item>() ? 1 : 0'),
   'the argument of a tracepoint that is assigned to': inWritable('error = -5'),
   'a member that the struct of a function that may sleep does not have': inSleeping('state.vall = 3'),
   'too few arguments of a function that stands alone': inGlobal('packet'),

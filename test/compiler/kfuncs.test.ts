@@ -68,6 +68,21 @@ describe('kfunc', () => {
   })
 })
 
+describe('without a license that is compatible with the GPL', () => {
+  const compiled = (body: string) => () => compile(`export const p = syscall(() => { ${body}; return 0 })`)
+  const needs = 'is only for programs with a license that is compatible with the GPL'
+
+  requiresKernel('6.2', 'functions of the kernel are refused', () => {
+    expect(compiled('kfunc.bpf_rcu_read_lock()')).toThrow(`kfunc.bpf_rcu_read_lock ${needs}`)
+  })
+
+  it('loops whose rounds the kernel counts are refused', () => {
+    expect(compiled('let n = u32(bpf.getSmpProcessorId()); while (n > 5) n = n / 2')).toThrow(
+      `a loop whose rounds the kernel counts ${needs}`,
+    )
+  })
+})
+
 describe('kconfig', () => {
   requiresKernel('5.14', 'has the options that the kernel was built with', () => {
     const { object } = compile(`
