@@ -6,6 +6,7 @@ import { type Codec, compile } from '../btf/codec.js'
 import type { BtfTypes } from '../btf/parse.js'
 import { relocate } from './core.js'
 import { type Coverage, coverageOf } from './coverage.js'
+import { arenaFunctions } from './helpers/arena.js'
 import { iteratorFunctions } from './helpers/iterators.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
@@ -84,7 +85,7 @@ export class Emulator implements TestObject {
     this.machine = new Machine(
       { ...object, functions },
       {
-        kernelFunctions: { ...iteratorFunctions, ...kfuncs },
+        kernelFunctions: { ...iteratorFunctions, ...arenaFunctions, ...kfuncs },
         ...(cpus !== undefined && { cpus }),
         ...(executor !== undefined && { executor }),
         ...(budget !== undefined && { budget }),

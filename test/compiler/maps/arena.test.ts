@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { CompileError, type CompileOptions, compile } from 'libbpf-node/kernel'
+import { Emulator } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
 import { kernelIs, requiresKernel } from '../../helpers/kernel.js'
 import { thrownBy } from '../../helpers/objects.js'
@@ -213,6 +214,35 @@ describe('an arena', () => {
     events.drain((view, offset) => seen.push(view.getUint32(offset, true), view.getUint32(offset + 4, true)))
     events.consume()
     expect(seen).toEqual([3, 4])
+  })
+})
+
+describe('an arena in the emulator', () => {
+  requiresKernel('6.9', 'has its struct, and pages that programs take and give back', () => {
+    const { object } = compile(`${head}
+      ${syscall('build', build)}
+      ${syscall('sum', 'let sum: u64 = 0; for (let item = shared.first; item; item = item.next) sum += item.value; shared.count = sum')}
+      ${syscall(
+        'take',
+        `const items = shared.alloc<array<Item, 512>>()
+         if (!items) return 1
+         items[511].value = 100
+         items[511].next = shared.first
+         shared.first = items[511]`,
+      )}
+      ${syscall('giveBack', 'const page = shared.alloc<Item>(); if (!page) return 1; shared.free(page)')}
+      ${syscall('wrong', 'const page = shared.alloc<Item>(); if (!page) return 1; shared.first = page; shared.free(page)')}
+      export const license = 'GPL'`)
+    const emulator = Emulator.open(object)
+    const run = (name: string): number => emulator.program(name).run({}).retval
+    expect([run('build'), run('take'), run('sum')]).toEqual([0, 0, 0])
+    const { count, items } = emulator.get<{ count: bigint; items: { value: bigint }[] }>('shared')
+    expect([count, items[4]!.value]).toEqual([110n, 4n])
+    for (let i = 0; i < 20; i++) expect(run('giveBack')).toBe(0)
+    // One page is the struct, and two were taken each time.
+    expect([run('take'), run('take'), run('take')]).toEqual([0, 0, 1])
+    expect(run('wrong')).toBe(0)
+    expect(() => run('sum')).toThrow('was given back to the arena')
   })
 })
 
