@@ -92,7 +92,7 @@ export class TypeWriter {
       case 'bytes':
         return 'Uint8Array'
       case 'array':
-        return `${this.typeOf(type.kind === 'array' ? type.typeId : typeId, plan.item, place)}[]`
+        return arrayOf(this.typeOf(type.kind === 'array' ? type.typeId : typeId, plan.item, place))
       case 'record':
         return this.#record(type as BtfStruct | BtfUnion | BtfDatasec, plan, place)
     }
@@ -222,6 +222,8 @@ function membersOf(btf: BtfTypes, record: BtfStruct | BtfUnion): Map<string, Mem
   add(record, 0)
   return found
 }
+
+const arrayOf = (type: string): string => (type.endsWith(' | null') ? `(${type})[]` : `${type}[]`)
 
 /** Describes which members share their bytes. */
 function unions(plan: RecordPlan): string[] {

@@ -48,6 +48,29 @@ function gen(file: string, ...options: string[]) {
 }
 
 describe('libbpf-node gen FILE.bpf.ts', () => {
+  it('writes the types of what is in an arena, with pointers that are followed', () => {
+    writeFileSync(
+      join(folder, 'shared.bpf.ts'),
+      `import { arena, hash, xdp, type array, type ptr, type u32, type u64 } from 'libbpf-node/kernel'
+interface Point { x: u32; y: u32 }
+interface Item { at: Point; next: ptr<Item> }
+interface Table { buckets: array<ptr<Item>, 8>; at: Point; count: u64 }
+export const table = arena<Table>(4)
+export const points = hash<u32, Point>(8)
+export const p = xdp(() => (table.count === 1 ? 1 : 2))
+`,
+    )
+    expect(gen('shared.bpf.ts').status).toBe(0)
+    const text = readFileSync(join(folder, 'shared.skel.ts'), 'utf8')
+    expect(text).toContain('  arena: Table\n')
+    expect(text).toContain('/** arena, 4 pages */')
+    expect(text).toMatch(
+      /interface Table \{[^}]*buckets: \(Item \| null\)\[\][^}]*at: Point\n[^}]*count: bigint/,
+    )
+    expect(text).toMatch(/interface Item \{[^}]*at: Point\n[^}]*next: Item \| null/)
+    expect(text).toMatch(/points: BpfMap<number, Point>/)
+  })
+
   it('writes a typed class, without clang', () => {
     writeFileSync(join(folder, 'started.bpf.ts'), source)
     const { status, stderr } = gen('started.bpf.ts')

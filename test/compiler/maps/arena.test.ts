@@ -21,12 +21,13 @@ interface Shared {
   flag: boolean
   port: number
   at: { x: number; y: number }
+  buckets: (Item | null)[]
 }
 
 const head = `
   interface Item { value: u64; next: ptr<Item> }
   interface Point { x: u32; y: u32 }
-  interface Shared { count: u64; first: ptr<Item>; items: array<Item, 64>; used: u32; small: s8; name: char<16>; flag: boolean; port: be16; at: Point }
+  interface Shared { count: u64; first: ptr<Item>; items: array<Item, 64>; used: u32; small: s8; name: char<16>; flag: boolean; port: be16; at: Point; buckets: array<ptr<Item>, 8> }
   export const shared = arena<Shared>(8)`
 
 const syscall = (name: string, body: string): string =>
@@ -131,6 +132,40 @@ describe('an arena', () => {
       new TypeError('shared.first has to be null, or a struct Item of this arena'),
     )
     expect(thrownBy(() => Object.assign(arena, { first: arena }))).toBeInstanceOf(TypeError)
+  })
+
+  requiresKernel('6.9', 'has tables of pointers', () => {
+    const { object, arena, run } = start({
+      put: `
+        for (const i of range(20)) {
+          const item = shared.items[i]
+          item.value = i
+          item.next = shared.buckets[i % 7]
+          shared.buckets[i % 7] = item
+        }`,
+      find: `
+        let item = shared.buckets[shared.used]
+        while (item && item.value !== 4) item = item.next
+        shared.count = item ? 1 : 0`,
+    })
+    using _ = object
+    run('put')
+    expect(arena.buckets.map((item) => [...list(item)])).toEqual([
+      [14, 7, 0],
+      [15, 8, 1],
+      [16, 9, 2],
+      [17, 10, 3],
+      [18, 11, 4],
+      [19, 12, 5],
+      [13, 6],
+      [],
+    ])
+    arena.used = 4
+    run('find')
+    expect(arena.count).toBe(1n)
+    arena.buckets[4] = arena.buckets[5]!
+    run('find')
+    expect([arena.count, arena.buckets[4]!.value]).toEqual([0n, 19n])
   })
 
   requiresKernel('6.9', 'has pages that programs take and give back', () => {
