@@ -205,6 +205,16 @@ describe('an arena', () => {
     expect(run('shrink')).toBe(1)
   })
 
+  requiresKernel('7.0', 'has pages that programs take which do not sleep', () => {
+    const { object, arena, run } = start(
+      {},
+      '',
+      'const item = shared.alloc<Item>(); if (!item) return 1; item.value = 3; shared.first = item; return 0',
+    )
+    using _ = object
+    expect([run('p'), run('p'), arena.first!.value]).toEqual([0, 0, 3n])
+  })
+
   requiresKernel('6.9', 'is used by programs that do not sleep, by functions and together with maps', () => {
     const { object, arena, run } = start(
       { build },
