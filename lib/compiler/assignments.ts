@@ -387,7 +387,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     }
     if (place.inArena) {
       const copy = this.local(place.type, node)
-      this.#assignText(copy, length, node, scope)
+      this.#assignText(copy, length, node, scope, true)
       this.copy(place, copy)
       return
     }
