@@ -32,6 +32,14 @@ export const operations: Readonly<Record<string, AluOperation>> = {
   '>>>': 'rsh',
 }
 
+/** What to write where the value of a statement is asked for: `y = x++`, `if (x = 1)`. */
+function insteadOfValue(text: string): string | undefined {
+  if (/(\+\+|--)$|^(\+\+|--)/.test(text)) return 'Write it as a statement of its own.'
+  return /[^=!<>]=[^=]/.test(text)
+    ? 'To compare, write ===. To assign, write a statement of its own.'
+    : undefined
+}
+
 /** How many bits of a result can be set: `id >> 32` of 64 bits has 32, and `x & 0xff` has 8. */
 function usedBits(operation: AluOperation, bits: number, left: NumericValue, right: NumericValue): number {
   const most = (value: NumericValue): number => {
@@ -509,8 +517,8 @@ export abstract class Builder {
   expectNumeric(value: Value, node: Located): NumericValue {
     if (value.kind === 'number' || value.kind === 'constant') return value
     if (value.kind === 'place') return this.load(value, node)
-    if (value.kind === 'void') this.source.fail(node, 'this has no value', 'To compare, write ===.')
     const text = this.source.text.slice(node.start ?? 0, node.end ?? 0)
+    if (value.kind === 'void') this.source.fail(node, 'this has no value', insteadOfValue(text))
     const isNumber = value.kind === 'pointer' && value.type.kind === 'int'
     this.source.fail(
       node,

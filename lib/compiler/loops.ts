@@ -7,6 +7,7 @@ import {
   assignedIn,
   isAlwaysTrue,
   type Limit,
+  leaves,
   limitOf,
   rangeBehind,
   rangeOfType,
@@ -123,6 +124,8 @@ export abstract class LoopCompiler extends ConditionCompiler {
     }
     const limit = test ? this.#limitOf(test, scope) : undefined
     const rounds = limit && this.#roundsOf(limit, [update, node.body], scope)
+    const isSteady = limit !== undefined && !leaves(node.body) && !assignedIn(node.body).has(limit.name)
+    if (isSteady && rounds?.goesAround) this.#failAround(limit)
     const isOwn = node.init?.type === 'VariableDeclaration' && limit?.node === test
     if (rounds?.isFollowed) this.#followed(test!, node.body, scope, label, next)
     else if (rounds?.values !== undefined && isOwn && !assignedIn(node.body).has(limit!.name))
@@ -143,7 +146,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
   #doWhile(node: ast.DoWhileStatement, outer: Scope, label: string | undefined): boolean {
     const scope = new Map(outer)
     const limit = this.#limitOf(node.test, scope)
-    const rounds = limit && this.#roundsOf(limit, [node.body], scope)
+    const rounds = limit && this.#roundsOf(limit, [node.body], scope, true)
     const [top, next, end] = [this.newLabel(), this.newLabel(), this.newLabel()]
     const counter = rounds?.isFollowed ? undefined : this.#counter(node, node, end, scope)
     this.label(top)
@@ -298,7 +301,8 @@ export abstract class LoopCompiler extends ConditionCompiler {
     limit: Limit,
     steps: readonly (ast.Node | null | undefined)[],
     scope: Scope,
-  ): { isFollowed: boolean; values?: Values } | undefined {
+    isAskedAfter = false,
+  ): { isFollowed: boolean; goesAround?: boolean; values?: Values } | undefined {
     const { name, variable, node } = limit
     const step = steps.reduce<bigint | undefined>(
       (found, one) => found ?? stepOf(name, one, scope, (node, scope) => this.constantOf(node, scope)),
@@ -311,14 +315,31 @@ export abstract class LoopCompiler extends ConditionCompiler {
     const start = this.#forgotten.has(variable.reg)
       ? rangeOfType(variable.type)
       : rangeBehind(this.list, variable, !isOfOuterLoop)
-    const rounds = roundsOf(limit, step, start)
+    const rounds = roundsOf(limit, step, start, isAskedAfter)
     if (rounds !== undefined && rounds <= BigInt(mostRounds)) return { isFollowed: true }
     // An old kernel cannot count them, and its verifier may know more about the first value.
     const cannotCount = this.target.oldestKernel !== undefined && !this.unit.has('5.17')
-    if (cannotCount && start[0] !== start[1]) return { isFollowed: true }
+    const [least, most] = rangeOfType(variable.type)
+    const isUnknown = start[0] === least && start[1] === most
+    if (cannotCount && start[0] !== start[1] && (rounds !== undefined || isUnknown))
+      return { isFollowed: true }
+    if (rounds === undefined && start[0] === start[1] && node.operator.startsWith('<') === step > 0n)
+      return { isFollowed: false, goesAround: node.operator !== '!==' }
     if (rounds === undefined || start[0] !== start[1] || node.operator === '!==') return { isFollowed: false }
     this.#expectCounted(rounds, node)
     return { isFollowed: false, values: { rounds, start: start[0], step, type: variable.type } }
+  }
+
+  #failAround({ node, name, variable: { type } }: Limit): never {
+    const [least, most] = rangeOfType(type)
+    const size = Math.max(type.size, 4) * 8
+    return this.source.fail(
+      node,
+      node.operator.startsWith('<')
+        ? `'${name}' goes around before this is false: a ${type.name} begins again at ${least} behind ${most}`
+        : `'${name}' goes around before this is false: a ${type.name} goes on at ${most} below ${least}`,
+      `Write let ${name}: ${type.signed || node.operator.startsWith('<') ? 's64' : `s${size}`}, or leave the loop with break.`,
+    )
   }
 
   #expectCounted(rounds: bigint, node: ast.Node): void {

@@ -191,7 +191,7 @@ export class FunctionCompiler extends CallCompiler {
     if (value.kind === 'kernel place' && this.isReadable(value)) value = this.readKernel(value, node)
     if (value.kind === 'flavor place' && value.type.kind === 'int') value = readFlavor(this, value, node)
     if (value.kind === 'place' && value.type.kind === 'int') value = this.load(value, node)
-    if (value.kind === 'void') this.source.fail(node, 'this has no value')
+    if (value.kind === 'void') this.expectNumeric(value, node)
     if (value.kind === 'number' || value.kind === 'constant') {
       value = this.variable(value, wanted, node, isMutable)
     } else if (isMutable) {

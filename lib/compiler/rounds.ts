@@ -184,12 +184,30 @@ export function isAlwaysTrue({ node: { operator }, bound, variable }: Limit): bo
   }
 }
 
-/** How many rounds there are at most, or undefined if the number goes around before the loop ends. */
+/** Whether a statement can leave the loop that it stands in. */
+export function leaves(node: ast.Node): boolean {
+  if (node.type === 'BreakStatement' || node.type === 'ReturnStatement') return true
+  return (Object.values(node) as unknown[]).some((child) =>
+    (Array.isArray(child) ? child : [child]).some(
+      (one) => typeof one === 'object' && one !== null && 'type' in one && leaves(one as ast.Node),
+    ),
+  )
+}
+
+/**
+ * How many rounds there are at most, or undefined if the number may go around before the loop ends.
+ *
+ * @param isAskedAfter - the first round comes before the condition, as in do ... while
+ */
 export function roundsOf(
-  { node: { operator }, bound }: Limit,
+  { node: { operator }, bound, variable }: Limit,
   step: bigint,
-  [least, most]: Range,
+  start: Range,
+  isAskedAfter: boolean,
 ): bigint | undefined {
+  const type = rangeOfType(variable.type)
+  const [least, most]: Range = isAskedAfter ? [start[0] + step, start[1] + step] : start
+  if (least < type[0] || most > type[1]) return undefined
   const by = step < 0n ? -step : step
   if (by === 0n) return undefined
   const isUp = step > 0n
@@ -198,6 +216,12 @@ export function roundsOf(
     return least === most && distance >= 0n && distance % by === 0n ? distance / by : undefined
   }
   if (operator.startsWith('<') !== isUp) return undefined
-  const distance = (isUp ? bound - least : most - bound) + (operator.endsWith('=') ? 1n : 0n)
-  return distance <= 0n ? 0n : (distance + by - 1n) / by
+  const more = operator.endsWith('=') ? 1n : 0n
+  const distance = (isUp ? bound - least : most - bound) + more
+  if (distance <= 0n) return 0n
+  const rounds = (distance + by - 1n) / by
+  // The number that ends the loop.
+  const furthest = isUp ? bound + more - 1n + by : bound - more + 1n - by
+  const last = least === most ? least + rounds * step : furthest
+  return last < type[0] || last > type[1] ? undefined : rounds
 }

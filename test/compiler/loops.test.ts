@@ -86,6 +86,8 @@ describe('loops whose rounds the kernel counts', () => {
     ],
     ['let n: u64 = 0; while (true) { n++; if (n >= input[0]) break }; output[0] = n', [12_345n], 12_345n],
     ['let n: u64 = 0; for (;;) { n += 2; if (n > input[0]) break }; output[0] = n', [9n], 10n],
+    // A count that would go around, if its first value were 0.
+    ['let k = input[0] & 15; do { output[0] = output[0] + k; k -= 1 } while (k > 0)', [5n], 15n],
     ['let n: u64 = 0; do { n++ } while (n * n < input[0]); output[0] = n', [10_000n], 100n],
     [
       `for (const i of range(u32(input[0]))) {

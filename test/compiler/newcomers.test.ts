@@ -349,6 +349,26 @@ const inTracepoint: Mistake[] = [
     "12:1 the kernel side has no '||=' | Write if (!a) a = b.",
   ],
   [
+    'the value of a count',
+    'const y = total++\nreturn 0',
+    '12:11 this has no value | Write it as a statement of its own.',
+  ],
+  [
+    'two assignments in one',
+    'let a: u32 = 0\nlet b: u32 = 0\na = b = 5\nreturn 0',
+    '14:5 this has no value | To compare, write ===. To assign, write a statement of its own.',
+  ],
+  [
+    'a count that misses its end',
+    'for (let i = 10; i > 0; i -= 3) total += i\nreturn 0',
+    "12:18 'i' goes around before this is false: a u64 goes on at 18446744073709551615 below 0 | Write let i: s64, or leave the loop with break.",
+  ],
+  [
+    'a count that leaves its type',
+    'for (let i: u8 = 0; i < 250; i += 100) total += i\nreturn 0',
+    "12:21 'i' goes around before this is false: a u8 begins again at 0 behind 255 | Write let i: s64, or leave the loop with break.",
+  ],
+  [
     'a variable without a value',
     'let x: u32\nreturn 0',
     "12:5 'x' needs a value | Write let x: u32 = 0, or zero<T>() for a struct.",
@@ -592,7 +612,7 @@ const inTracepoint: Mistake[] = [
   [
     'an assignment in a condition',
     'if (total = 1) return 0\nreturn 0',
-    '12:5 this has no value | To compare, write ===.',
+    '12:5 this has no value | To compare, write ===. To assign, write a statement of its own.',
   ],
   [
     'a choice of pointers',

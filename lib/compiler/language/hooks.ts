@@ -10,6 +10,7 @@ import type {
   Sysctl,
 } from './contexts.js'
 import type {
+  ArgumentsAndResultIn,
   ArgumentsIn,
   IteratorContext,
   Iterators,
@@ -61,7 +62,7 @@ type AtCall<Known> = <N extends NameIn<Known>>(
 ) => Program
 type AtReturn<Known> = <N extends NameIn<Known>>(
   target: N,
-  program: (...args: [...ArgumentsIn<Known, N>, ResultIn<Known, N>]) => number,
+  program: (...args: ArgumentsAndResultIn<Known, N>) => number,
 ) => Program
 type AtResult<Known> = <N extends NameIn<Known>>(
   target: N,
@@ -73,7 +74,7 @@ type AtEntry = <N extends NameIn<KernelFunctions>, R extends number>(
 ) => Program
 type AtExit = <N extends NameIn<KernelFunctions>, R extends number>(
   target: N,
-  program: (...args: [...ArgumentsIn<KernelFunctions, N>, ResultIn<KernelFunctions, N>]) => Returned<R, 0>,
+  program: (...args: ArgumentsAndResultIn<KernelFunctions, N>) => Returned<R, 0>,
 ) => Program
 /** Hooks that answer with a bool, and not with an error. */
 type TruthHook = 'audit_rule_known' | 'inode_xattr_skipcap' | 'xfrm_state_pol_flow_match'

@@ -89,5 +89,10 @@ export type ResultIn<Known, N> = N extends keyof Known
     : Kernel
   : Kernel
 
+/** The arguments of a function, and its result behind them. */
+export type ArgumentsAndResultIn<Known, N> = N extends keyof Known
+  ? [...ArgumentsIn<Known, N>, ResultIn<Known, N>]
+  : Kernel[]
+
 /** The context of an iterator. */
 export type IteratorContext<N> = N extends keyof Iterators ? Iterators[N] : Kernel
