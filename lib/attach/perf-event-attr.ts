@@ -168,6 +168,10 @@ export const isBreakpoint = (event: unknown): boolean =>
 /** What an event is called in messages and links. */
 export function nameOf(event: PerfEventSource): string {
   if (typeof event === 'string') return event
+  if (typeof event !== 'object' || event === null)
+    throw new TypeError(
+      "event is not a name, such as 'cpu-clock', nor an object: { type, config }, { tracepoint } or { breakpoint }",
+    )
   if ('tracepoint' in event) return String(event.tracepoint)
   if ('breakpoint' in event) return `breakpoint 0x${BigInt(event.breakpoint).toString(16)}`
   return `${event.type}:${event.config}`

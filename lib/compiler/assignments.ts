@@ -228,6 +228,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
    */
   assignTo(place: PlaceValue, node: ast.Expression, scope: Scope, isUsed = false): void {
     const { type } = place
+    if (isOpaque(type) && !isZero(node))
+      this.source.fail(
+        node,
+        `only the kernel changes a ${type.kind === 'kptr' ? 'kptr' : type.kind === 'struct' && type.name === 'bpf_timer' ? 'timer' : 'spin lock'}`,
+        type.kind === 'kptr' ? 'Write place.xchg(reference).' : 'Leave it out.',
+      )
     if (isZero(node)) {
       const given = this.zeroType(node)
       if (given !== undefined && describe(given) !== describe(type))

@@ -5,7 +5,7 @@ import { noOperator } from './not-in-kernel.js'
 import type { CountedLoop } from './outline.js'
 import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
-import { type IntType, integerOf, s32, s64, sizeOf, u32 } from './types.js'
+import { type IntType, integerOf, opaqueParts, s32, s64, sizeOf, u32 } from './types.js'
 import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
 
 export const stackSize = 512
@@ -436,15 +436,23 @@ export abstract class Builder {
     }
   }
 
+  /** Copies a value, without what only the kernel reads and writes. */
   copy(to: PlaceValue, from: PlaceValue): void {
     const size = sizeOf(from.type)
+    const skipped = opaqueParts(from.type)
     const inPieces = from.inSizeOf === undefined ? 8 : sizeOf(from.inSizeOf)
     const most = Math.min(inPieces, from.align ?? 8, to.align ?? 8)
     for (let at = 0; at < size; ) {
+      const inside = skipped.find(([start, end]) => at >= start && at < end)
+      if (inside !== undefined) {
+        at = inside[1]
+        continue
+      }
+      const end = skipped.find(([start]) => start > at)?.[0] ?? size
       const step = [8, 4, 2, 1].find(
         (step) =>
           step <= most &&
-          at + step <= size &&
+          at + step <= end &&
           (to.offset + at) % step === 0 &&
           (from.offset + at) % step === 0,
       )!

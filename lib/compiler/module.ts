@@ -125,6 +125,7 @@ export class Module {
         )
       this.#interfaces.set(name, node)
     }
+    for (const node of statements) this.#early(node)
     for (const node of statements) if (node.type === 'TSEnumDeclaration') this.#enum(node)
     // The interfaces of other files are only looked at where something uses them.
     for (const node of files.imported) if (node.type !== 'TSInterfaceDeclaration') this.#statement(node)
@@ -193,6 +194,15 @@ export class Module {
     if (node.generator) this.source.fail(node, 'the kernel side has no generators', 'Write a loop.')
   }
 
+  /** Constants that are made of numbers may be used above their place, too: in types and enums. */
+  #early(node: ast.Node): void {
+    if (node.type !== 'VariableDeclaration' || node.kind !== 'const') return
+    for (const { id, init } of node.declarations) {
+      const value = init && id.type === 'Identifier' ? this.constant(init) : undefined
+      if (value !== undefined) this.constants.set((id as ast.Identifier).name, value)
+    }
+  }
+
   #enum(node: ast.TSEnumDeclaration): void {
     const { name } = node.id
     const values = new Map<string, bigint>()
@@ -258,6 +268,12 @@ export class Module {
       )
     }
     const { callee } = init
+    if (!/^[A-Za-z_]\w*$/.test(name))
+      this.source.fail(
+        node,
+        `'${name}' is a name that the kernel does not take`,
+        'Names of maps, variables and programs have the letters A to Z, digits and _.',
+      )
     if (Object.hasOwn(mapKinds, callee.name)) this.maps.set(name, declareMap(this, name, init, callee.name))
     else if ((globalKinds as readonly string[]).includes(callee.name))
       this.#global(name, init, callee.name, kind !== 'const')
@@ -546,7 +562,13 @@ export class Module {
     }
     const literal = node?.type === 'TSLiteralType' ? node.literal : undefined
     if (literal?.type !== 'NumericLiteral' || !Number.isInteger(literal.value) || literal.value < 1) {
-      this.source.fail(node ?? outer, 'the length has to be a number', 'Write char<16>.')
+      const name =
+        node?.type === 'TSTypeReference' && node.typeName.type === 'Identifier' && node.typeName.name
+      this.source.fail(
+        node ?? outer,
+        'the length has to be a number above 0',
+        name ? `Write typeof ${name}, if ${name} is a constant.` : 'Write char<16>.',
+      )
     }
     return literal.value
   }
@@ -562,6 +584,12 @@ export class Module {
     const node = this.#interfaces.get(name)
     if (known !== undefined || node === undefined) return known
     if (this.#open.has(name)) this.source.fail(node.id, `'${name}' contains itself`)
+    if (node.typeParameters)
+      this.source.fail(
+        node.typeParameters,
+        'an interface has no type parameters here',
+        'Write an interface for each type.',
+      )
     const [base] = node.extends ?? []
     if (base !== undefined)
       this.source.fail(base, 'an interface cannot extend another one here', 'Write the members of both.')

@@ -245,3 +245,17 @@ export function has(type: Type, isOne: (type: Type) => boolean): boolean {
 export const hasKptr = (type: Type): boolean => has(type, ({ kind }) => kind === 'kptr')
 
 export const hasPtr = (type: Type): boolean => has(type, ({ kind }) => kind === 'ptr')
+
+/** The parts of a type that only the kernel reads and writes: timers, spin locks and references. */
+export function opaqueParts(type: Type, offset = 0): (readonly [start: number, end: number])[] {
+  if (type.kind === 'kptr' || (type.kind === 'struct' && /^bpf_(timer|spin_lock)$/.test(type.name)))
+    return [[offset, offset + sizeOf(type)]]
+  if (type.kind === 'struct')
+    return type.members.flatMap((member) => opaqueParts(member.type, offset + member.offset))
+  if (type.kind !== 'array') return []
+  const [first] = opaqueParts(type.of)
+  if (first === undefined) return []
+  return Array.from({ length: type.length }, (_, i) =>
+    opaqueParts(type.of, offset + i * sizeOf(type.of)),
+  ).flat()
+}

@@ -21,6 +21,8 @@ export class Unit {
   /** The names of the functions that are being compiled, from the program inward. */
   readonly calls: string[] = []
 
+  /** The hook of the first program that goes on in another one through an array. */
+  readonly tailCallers = new Map<string, string>()
   /** The names of interfaces that user space gets, although no map or variable has them. */
   readonly shown = new Set<string>()
 

@@ -381,7 +381,7 @@ describe('a mistake with a dynptr', () => {
   })
 
   it.each([
-    ['interface A { a: bytes; b: u32 }', 'the length has to be a number | Write char<16>.'],
+    ['interface A { a: bytes; b: u32 }', 'the length has to be a number above 0 | Write char<16>.'],
     [
       'interface A { a: u32; b: bytes }\ninterface B { a: A; b: u32 }',
       'A has no end of its own, so it cannot be a member',

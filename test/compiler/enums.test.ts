@@ -37,4 +37,14 @@ describe('enums of a program', () => {
       { name: 'Both', value: 20 },
     ])
   })
+
+  it('and types may use constants that stand below them', () => {
+    const below = `
+      interface Row { cells: array<u32, typeof width> }
+      enum Size { Least = width, More }
+      export const rows = array<Row>(2)
+      const width = 2 * 2`
+    const body = 'output[0] = sizeof<Row>(); output[1] = Size.More'
+    expect(runBoth(body, { declarations: below }).output.slice(0, 2)).toEqual([16n, 5n])
+  })
 })

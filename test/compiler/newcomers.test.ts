@@ -402,12 +402,12 @@ const inTracepoint: Mistake[] = [
   [
     'text without a length',
     'const x: char = "a"\nreturn 0',
-    '12:10 the length has to be a number | Write char<16>.',
+    '12:10 the length has to be a number above 0 | Write char<16>.',
   ],
   [
     'text of length 0',
     'const x: char<0> = "a"\nreturn 0',
-    '12:15 the length has to be a number | Write char<16>.',
+    '12:15 the length has to be a number above 0 | Write char<16>.',
   ],
   [
     'an array type without a length',

@@ -1,5 +1,6 @@
 // Which helpers a program may call: by its hook, its license and the oldest kernel that it has to load into.
 import { helperNames } from '../../asm/helper-names.js'
+import { maySleep } from '../hooks/kinds.js'
 import type { Operation } from '../ir.js'
 import type { Module, ModuleProgram } from '../module.js'
 import type { Located } from '../source.js'
@@ -48,6 +49,14 @@ function callersOf(number: number): string[] {
   return Object.keys(callable).filter((hook) => callableBy(hook)!.has(number))
 }
 
+/** Helpers that wait for memory or files. */
+const sleeping: ReadonlySet<string> = new Set([
+  'copy_from_user',
+  'copy_from_user_task',
+  'ima_inode_hash',
+  'ima_file_hash',
+])
+
 const compatible = new Set([
   'GPL',
   'GPL v2',
@@ -94,6 +103,15 @@ export function expectAllowed(
       node,
       `${hook} programs cannot call ${what}`,
       callers.length > 4 ? `Among others, these can: ${some}.` : `It is for ${some}.`,
+    )
+  }
+  if (sleeping.has(helperNames[number]!) && !maySleep(program)) {
+    source.fail(
+      node,
+      `${what} may sleep, and ${hook} programs may not`,
+      helperNames[number]!.startsWith('copy_from_user')
+        ? 'Write bpf.probeReadUser, or a program that may sleep: fentrySleepable, uprobeSleepable, ....'
+        : 'Programs that may sleep are made by lsmSleepable and the like.',
     )
   }
   if (isGplOnly(number)) expectLicense(module, node, what)

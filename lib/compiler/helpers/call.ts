@@ -170,8 +170,15 @@ function argumentsOf(
     // Here programs have values where the kernel wants bytes.
     if (/^l[34]_csum_replace$/.test(signature.name) && /^(from|to)$/.test(parameter.name))
       return [inPacketOrder(compiler, argument, given.at(-1)!, scope)]
+    if (isConstantText(signature, parameter)) {
+      const text = memoryOf(compiler, argument, scope)
+      if (text.isGlobal !== true || text.readonly === undefined)
+        return failConstant(compiler, signature, argument)
+      return [compiler.address(text)]
+    }
     if (parameter.kind !== 'memory') return [argumentOf(compiler, parameter, argument, scope)]
     const place = memoryOf(compiler, argument, scope)
+    if (!parameter.readonly && place.readonly !== undefined) compiler.source.fail(argument, place.readonly)
     const address = compiler.address(place, argument)
     if (!isSized || withSizes === named.length) return [address, { imm: sizeOf(place.type) }]
     const size = compiler.numeric(left.shift()!, scope)
@@ -271,8 +278,29 @@ export function kernelArgument(
   return { reg: value.reg }
 }
 
+/** Text that the kernel only takes from memory that never changes. */
+const isConstantText = ({ name }: Signature, parameter: Parameter): boolean =>
+  (name === 'strncmp' && parameter.name === 's2') || (name === 'snprintf' && parameter.name === 'fmt')
+
+function failConstant(compiler: ExpressionCompiler, { name }: Signature, node: ast.Node): never {
+  return compiler.source.fail(
+    node,
+    `bpf.${camelCase(name)} takes a literal here, or text that is rodata`,
+    "Write it where it is used: bpf.strncmp(comm, 'bash').",
+  )
+}
+
+/** A literal, as text that never changes. */
+function literalText(compiler: ExpressionCompiler, { value }: ast.StringLiteral): PlaceValue {
+  const base = compiler.newReg()
+  compiler.push({ op: 'symbol', d: base, kind: 'data', name: compiler.unit.text(value) })
+  const type = { kind: 'chars', length: new TextEncoder().encode(value).length + 1 } as const
+  return { kind: 'place', base, offset: 0, type, isGlobal: true, readonly: 'a literal cannot be written to' }
+}
+
 /** A struct, an array or text in memory that a helper reads or fills. */
 function memoryOf(compiler: ExpressionCompiler, node: ast.Expression, scope: Scope): PlaceValue {
+  if (node.type === 'StringLiteral') return literalText(compiler, node)
   const value = compiler.expression(node, scope)
   if (value.kind === 'place') return value
   if (value.kind === 'pointer') return compiler.place(node, scope)

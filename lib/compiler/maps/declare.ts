@@ -17,6 +17,7 @@ import {
 import { expectShared, mostPages, onlyInArena, pageSize, pagesOf } from './arena.js'
 import { exampleOf, type MapKind, mapKinds } from './kinds.js'
 import { onlyValues } from './kptr-types.js'
+import { whyNoOpaque } from './opaque.js'
 
 /** The options behind the size, and the bits of `map_flags` that they stand for. */
 const flagOptions: Readonly<Record<string, number>> = {
@@ -50,6 +51,8 @@ export function declareMap(module: Module, name: string, call: ast.CallExpressio
     return source.fail(args[0]!, `${kind} has no more arguments`, `Write ${exampleOf(kind)}.`)
   const own = given === undefined ? {} : optionsOf(module, given)
   if (kind === 'lpmTrie') expectPrefix(module, key, call)
+  const noOpaque = whyNoOpaque(kind, value)
+  if (noOpaque !== undefined) return source.fail(call, noOpaque)
   return {
     name,
     kind,
@@ -165,7 +168,9 @@ function sizeOf(
 ): number {
   if (family === 'programs' && node?.type === 'ArrayExpression') return 0
   const value = node && module.constant(node)
-  if (value === undefined || value <= 0n || value > 0xffff_ffffn) {
+  if (value !== undefined && value > 0xffff_ffffn)
+    return module.source.fail(node!, `a map has at most ${0xffff_ffff} ${size}, and this is ${value}`)
+  if (value === undefined || value <= 0n) {
     return module.source.fail(node ?? call, `${kind} needs its size: a constant number of ${size}`)
   }
   return Number(value)

@@ -2,7 +2,7 @@
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument, Reg } from '../ir.js'
 import type { ast } from '../syntax.js'
-import { bool, describe, s32, sizeOf, type Type } from '../types.js'
+import { bool, describe, opaqueParts, s32, sizeOf, type Type } from '../types.js'
 import { describeValue, type MapValue, type PointerValue, type Scope, type Value } from '../values.js'
 import { mapKinds } from './kinds.js'
 
@@ -41,7 +41,15 @@ export function inMemory(
 ): Argument {
   if (type.kind === 'struct' && node.type !== 'ObjectExpression') {
     const place = compiler.place(node, scope)
-    if (place.type === type) return compiler.address(compiler.outsideArena(place, node))
+    if (place.type === type) {
+      if (place.origin === undefined || opaqueParts(type).length === 0)
+        return compiler.address(compiler.outsideArena(place, node))
+      // The kernel does not let helpers read what only it changes.
+      const copy = compiler.local(type, node)
+      compiler.clear(copy.base, copy.offset, sizeOf(type))
+      compiler.copy(copy, place)
+      return compiler.address(copy)
+    }
     return compiler.source.fail(node, `${describeValue(place)} is not ${describe(type)}`)
   }
   const place = compiler.local(type, node)

@@ -11,7 +11,7 @@ import { arrayKinds, elementFunctions, perCpuFunctions } from './elements.js'
 import { type Family, mapKinds } from './kinds.js'
 import type { MapFunctions } from './memory.js'
 import { nestedFunctions } from './nested.js'
-import { expectNoLock } from './opaque.js'
+import { expectNoLock, expectOpaqueAllowed } from './opaque.js'
 import { filterFunctions, queueFunctions } from './queues.js'
 import {
   cgroupFunctions,
@@ -87,6 +87,7 @@ export function mapMethods(
   }
   expectNoLock(compiler, node, scope)
   expectSleepable(compiler, kind, node)
+  expectOpaqueAllowed(compiler, given.map.value, node)
   if (given.nullable) compiler.expectPresent(object, scope)
   compiler.expectKernel(mapKinds[kind]!.since, node, kind)
   const map =

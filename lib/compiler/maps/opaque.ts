@@ -16,6 +16,53 @@ export const opaqueTypes: Readonly<Record<string, StructType>> = {
 export const isOpaque = (type: Type): boolean =>
   type.kind === 'kptr' || Object.values(opaqueTypes).includes(type as StructType)
 
+/** Whether a type is a timer or a spin lock, or has one. */
+function opaqueIn(type: Type | undefined): 'timer' | 'spinLock' | undefined {
+  if (type === opaqueTypes.timer) return 'timer'
+  if (type === opaqueTypes.spinLock) return 'spinLock'
+  if (type?.kind === 'array') return opaqueIn(type.of)
+  if (type?.kind !== 'struct') return undefined
+  for (const member of type.members) {
+    const found = opaqueIn(member.type)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const words = { timer: 'a timer', spinLock: 'a spin lock' } as const
+/** The maps whose values may have one. */
+const holders: Readonly<Record<keyof typeof words, readonly string[]>> = {
+  timer: ['hash', 'lruHash', 'array'],
+  spinLock: ['hash', 'array', 'taskStorage', 'socketStorage', 'inodeStorage', 'cgroupStorage'],
+}
+
+/** Why the values of such a map cannot be of a type. */
+export function whyNoOpaque(kind: string, value: Type | undefined): string | undefined {
+  const found = opaqueIn(value)
+  if (found === undefined || holders[found].includes(kind)) return undefined
+  return `${words[found]} can be in the values of ${holders[found].join(', ')}, and not of ${kind}`
+}
+
+/** Programs that interrupt others anywhere. */
+const interrupting = /^(rawTp|rawTpWritable|tracepoint|perfEvent|usdt\w*|[ku](ret)?(probe|syscall)\w*)$/
+
+/** Refuses a map with timers or spin locks in programs that the kernel does not let use it. */
+export function expectOpaqueAllowed(
+  compiler: ExpressionCompiler,
+  value: Type | undefined,
+  node: ast.Node,
+): void {
+  const found = opaqueIn(value)
+  if (found === undefined) return
+  const { hook } = compiler.program
+  if (!interrupting.test(hook) && !(found === 'spinLock' && hook === 'socketFilter')) return
+  compiler.source.fail(
+    node,
+    `${hook} programs cannot use a map with ${words[found]}`,
+    hook === 'socketFilter' ? undefined : 'Programs of tpBtf, fentry, packets and sockets can.',
+  )
+}
+
 /** CLOCK_MONOTONIC */
 const monotonic = 1
 
@@ -36,10 +83,10 @@ export function opaqueMethods(
       nearest(name, names) ?? `It has ${names.join(' and ')}.`,
     )
   }
-  if (isTimer && place.origin === undefined)
+  if (place.origin === undefined)
     return compiler.source.fail(
       object,
-      'a timer has to be in the value of a map',
+      `a ${isTimer ? 'timer' : 'spin lock'} has to be in the value of a map`,
       'Get it from the map: map.get(key).',
     )
   if (name === 'start') return start(compiler, place, node, scope)

@@ -1,6 +1,9 @@
 // Maps that hold something else than values: programs, interfaces, stacks, cgroups, sockets to choose from.
 import type { HelperName } from '../../asm/helper-names.js'
+import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument } from '../ir.js'
+import type { ModuleMap } from '../module.js'
+import type { ast } from '../syntax.js'
 import { s64, u32, u64 } from '../types.js'
 import type { Value } from '../values.js'
 import { asInt, inMemory, type MapCall, type MapFunctions, mapArgument } from './memory.js'
@@ -24,8 +27,39 @@ export const cgroupFunctions: MapFunctions = { contains: { least: 1, call: conta
 /** Goes on in another program, if there is one. */
 function tailCall(call: MapCall): Value {
   const { compiler, map, node } = call
+  expectSameKind(compiler, map.map, node)
   compiler.call('tail_call', [{ reg: compiler.contextFor(node) }, mapArgument(map), numberAt(call, 0)])
   return { kind: 'void' }
+}
+
+/** The kernel lets a program go on only in programs of its own kind. */
+const kindOfProgram = (hook: string): string => {
+  if (/^[ku](ret)?(probe|syscall)|^usdt/.test(hook)) return 'probe'
+  if (/^(tc|netkit)/.test(hook)) return 'tc'
+  if (/^xdp/.test(hook)) return hook.startsWith('xdpFrags') ? 'xdpFrags' : 'xdp'
+  return hook.replace(/Sleepable$/, '')
+}
+
+function expectSameKind(compiler: ExpressionCompiler, map: ModuleMap, node: ast.Node): void {
+  const { module, unit, program } = compiler
+  const own = kindOfProgram(program.hook)
+  for (const name of map.slots ?? []) {
+    const slot = module.programs.find((one) => one.name === name)
+    if (slot !== undefined && kindOfProgram(slot.hook) !== own)
+      compiler.source.fail(
+        node,
+        `this ${program.hook} program cannot go on in '${name}', which is a ${slot.hook} program`,
+        'All programs of an array, and those that call them, are of one kind.',
+      )
+  }
+  const first = unit.tailCallers.get(map.name) ?? program.hook
+  unit.tailCallers.set(map.name, first)
+  if (kindOfProgram(first) !== own)
+    compiler.source.fail(
+      node,
+      `'${map.name}' is used by ${first} programs, and not by ${program.hook} programs`,
+      'All programs of an array, and those that call them, are of one kind. Declare another array.',
+    )
 }
 
 /** A number for the stack, or a negative error. @param flags - added to those that are given */

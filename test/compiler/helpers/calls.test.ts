@@ -133,3 +133,31 @@ describe('a reference', () => {
     expect(opened.program('p').testRunSync({ data: new Uint8Array(64) }).retval).toBe(5)
   })
 })
+
+describe('text for helpers', () => {
+  requiresKernel('5.17', 'is a literal where it never changes', () => {
+    const body = `
+      const comm: char<16> = 'bash'
+      const line = zero<char<32>>()
+      const values: Pair = { a: 5, b: 6 }
+      bpf.snprintf(line, 'a %llu, b %llu', values)
+      out = bpf.strncmp(comm, 'bash') === 0 && bpf.strncmp(comm, 'zsh') !== 0 && line === 'a 5, b 6' ? 1 : 2`
+    expect(run(body, 'interface Pair { a: u64; b: u64 }').out).toBe(1n)
+  })
+
+  it.each([
+    ['bpf.strncmp(comm, comm)', 'bpf.strncmp takes a literal here, or text that is rodata'],
+    ["bpf.probeReadKernelStr('abc', 4, 5)", 'a literal cannot be written to'],
+    ['bpf.probeReadKernelStr(fixed, 8, 5)', "'fixed' is rodata: only user space sets it"],
+    ['bpf.copyFromUser<u64>(5)', 'bpf.copyFromUser may sleep, and tpBtf programs may not'],
+  ])('is refused in %s', (call, message) => {
+    const text = `export const fixed = rodata<char<8>>()
+      export const p = tpBtf('sched_switch', () => {
+        const comm: char<16> = 'bash'
+        ${call}
+        return 0
+      })
+      export const license = 'GPL'`
+    expect(() => compile(text)).toThrow(message)
+  })
+})

@@ -17,6 +17,30 @@ function mistake(head: string, body = 'return 0', oldestKernel?: string): string
 
 describe('a mistake in the declaration of a map', () => {
   it.each([
+    [
+      'interface L { lock: spinLock; n: u64 }\nexport const m = percpuArray<L>(1)',
+      'a spin lock can be in the values of hash, array, taskStorage, socketStorage, inodeStorage, cgroupStorage, and not of percpuArray',
+    ],
+    [
+      'interface T { timers: array<timer, 2> }\nexport const m = percpuHash<u32, T>(1)',
+      'a timer can be in the values of hash, lruHash, array, and not of percpuHash',
+    ],
+    [
+      'export const m = hash<u32, u64>(5_000_000_000)',
+      'a map has at most 4294967295 entries, and this is 5000000000',
+    ],
+    [
+      'export const größe = hash<u32, u64>(4)',
+      "'größe' is a name that the kernel does not take | Names of maps, variables and programs have the letters A to Z, digits and _.",
+    ],
+    [
+      'interface E<T> { value: T }\nexport const m = hash<u32, E<u64>>(4)',
+      'an interface has no type parameters here | Write an interface for each type.',
+    ],
+    [
+      'const n = 4\nexport const m = hash<u32, array<u32, n>>(4)',
+      'the length has to be a number above 0 | Write typeof n, if n is a constant.',
+    ],
     ['export const m = queue<u32, u64>(4)', 'queue needs the type of its values | Write queue<u64>(1024).'],
     [
       'export const m = lpmTrie<u32, u64>(4)',
@@ -165,5 +189,83 @@ describe('a mistake in the use of a map', () => {
     expect(() =>
       compile('export const m = bloomFilter<u64>(4)\nexport const p = syscall(() => { m.add(1); return 0 })'),
     ).toThrow('syscall programs may sleep, and those cannot use a map of the kind bloomFilter')
+  })
+})
+
+describe('a mistake with what only the kernel changes', () => {
+  const head = `
+    interface Locked { lock: spinLock; n: u64 }
+    interface Timed { timer: timer; n: u64 }
+    export const locked = array<Locked>(1)
+    export const timed = array<Timed>(1)
+    export const license = 'GPL'\n`
+  const mistakeIn = (program: string): string => {
+    try {
+      compile(head + program)
+    } catch (error) {
+      if (error instanceof CompileError) return [error.reason, error.hint].filter(Boolean).join(' | ')
+    }
+    return 'compiled'
+  }
+
+  it.each([
+    [
+      "export const p = rawTp('sched_switch', () => { const l = locked.get(0); return l ? 1 : 0 })",
+      'rawTp programs cannot use a map with a spin lock | Programs of tpBtf, fentry, packets and sockets can.',
+    ],
+    [
+      "export const p = uprobe('/bin/true:main', () => { const t = timed.get(0); return t ? 1 : 0 })",
+      'uprobe programs cannot use a map with a timer | Programs of tpBtf, fentry, packets and sockets can.',
+    ],
+    [
+      'export const p = socketFilter(() => { const l = locked.get(0); return l ? 1 : 0 })',
+      'socketFilter programs cannot use a map with a spin lock',
+    ],
+    ['export const p = socketFilter(() => { const t = timed.get(0); return t ? 1 : 0 })', 'compiled'],
+    [
+      "export const p = tpBtf('sched_switch', () => { const l = locked.get(0); return l ? 1 : 0 })",
+      'compiled',
+    ],
+    [
+      'export const p = tc(() => { const l = zero<Locked>(); l.lock.acquire(); return 0 })',
+      'a spin lock has to be in the value of a map | Get it from the map: map.get(key).',
+    ],
+    [
+      'export const p = tc(() => { const l = locked.get(0); if (l) l.lock = l.lock; return 0 })',
+      'only the kernel changes a spin lock | Leave it out.',
+    ],
+  ])('%s', (program, message) => {
+    expect(mistakeIn(program)).toBe(message)
+  })
+})
+
+describe('a mistake with programs that go on in others', () => {
+  it.each([
+    [
+      `export const other = tcIngress(() => TC.PASS)
+       export const jumps = programArray([other])
+       export const p = xdp(() => { jumps.call(0); return XDP.PASS })`,
+      "this xdp program cannot go on in 'other', which is a tcIngress program | All programs of an array, and those that call them, are of one kind.",
+    ],
+    [
+      `export const jumps = programArray(2)
+       export const other = tcIngress(() => { jumps.call(0); return TC.PASS })
+       export const p = xdp(() => { jumps.call(0); return XDP.PASS })`,
+      "'jumps' is used by tcIngress programs, and not by xdp programs | All programs of an array, and those that call them, are of one kind. Declare another array.",
+    ],
+    [
+      `export const jumps = programArray(2)
+       export const other = tcIngress(() => { jumps.call(0); return TC.PASS })
+       export const p = tcEgress(() => { jumps.call(0); return TC.PASS })`,
+      'compiled',
+    ],
+  ])('%s', (text, message) => {
+    let found = 'compiled'
+    try {
+      compile(text)
+    } catch (error) {
+      found = [(error as CompileError).reason, (error as CompileError).hint].filter(Boolean).join(' | ')
+    }
+    expect(found).toBe(message)
   })
 })

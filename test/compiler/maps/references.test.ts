@@ -33,6 +33,30 @@ describe('a program array', () => {
   })
 })
 
+describe('a spin lock', () => {
+  requiresKernel('5.2', 'stays where it is when the value around it is copied', () => {
+    const loaded = load(
+      classifier(
+        `interface Totals { first: u32; lock: spinLock; n: u64; last: u32 }
+         export const totals = array<Totals>(1)
+         export const copies = hash<u32, Totals>(4)`,
+        `totals.set(0, { first: 1, n: 5, last: 7 })
+         const all = totals.get(0)
+         if (!all) return 1
+         const copy: Totals = all
+         copy.n += 1
+         copies.set(1, copy)
+         copies.set(2, all)
+         out = (copies.get(1)?.n ?? 0) * 100 + (copies.get(2)?.n ?? 0) * 10 + (copies.get(2)?.last ?? 0)`,
+      ),
+    )
+    using object = loaded.object
+    expect(loaded.run()).toBe(0)
+    expect(loaded.data.out).toBe(657n)
+    expect(object.map<number, unknown>('copies').get(2)).toMatchObject({ first: 1, n: 5n, last: 7 })
+  })
+})
+
 describe('task storage', () => {
   requiresKernel('5.11', 'belongs to the thread', async () => {
     const { object } = load(`
