@@ -123,6 +123,10 @@ describe('attachPerfEvent', () => {
     expect(() => program.attachPerfEvent({ event: 'cpu-clocks', period: 1, cpu: 0 })).toThrow(
       "perf event 'cpu-clocks' does not exist",
     )
+    // @ts-expect-error no event
+    expect(() => program.attachPerfEvent({ period: 1, cpu: 0 })).toThrow(
+      "event is not a name, such as 'cpu-clock'",
+    )
     expect(() => program.attachPerfEvent({ event, cpu: 0 })).toThrow(TypeError)
     expect(() => program.attachPerfEvent({ event, period: 1, frequency: 1, cpu: 0 })).toThrow(TypeError)
     expect(() => program.attachPerfEvent({ event, period: 0, cpu: 0 })).toThrow(RangeError)
