@@ -229,7 +229,7 @@ int Xsk::Finish() {
       uint32_t frame = frames_in_batch_[first];
       if (decision == BatchMemory::kKeep) {
         umem_->Move(frame, FrameState::kHeld);
-      } else {
+      } else if (!queue_->GiveBack(frame, reserve_)) {
         umem_->Free(frame);
       }
     }

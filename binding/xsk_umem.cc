@@ -104,14 +104,11 @@ int XskQueue::Open(int fd, const xdp_mmap_offsets& offsets, uint32_t fill_size, 
 }
 
 bool XskQueue::Refill(uint32_t reserve) {
-  if (umem_.free_frames() <= reserve) return fill_.WantsWakeup();
-  uint32_t count = std::min(fill_.Room(), umem_.free_frames() - reserve);
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t frame = umem_.Take();
-    umem_.Move(frame, FrameState::kReceiving, id_);
-    fill_.Next() = umem_.OffsetOf(frame);
+  if (umem_.free_frames() > reserve) {
+    uint32_t count = std::min(fill_.Room(), umem_.free_frames() - reserve);
+    for (uint32_t i = 0; i < count; i++) Give(umem_.Take());
   }
-  if (count > 0) fill_.Publish();
+  fill_.Publish();
   return fill_.WantsWakeup();
 }
 

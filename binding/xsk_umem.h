@@ -40,29 +40,7 @@ inline bool IsOnItsWay(FrameState state) {
   return state == FrameState::kSending || state == FrameState::kStamped;
 }
 
-class Umem;
-
-// The fill and the completion ring of one queue of an interface. The sockets of that queue share them.
-class XskQueue {
- public:
-  XskQueue(Umem& umem, std::pair<int, uint32_t> key, uint8_t id) : umem_(umem), key_(key), id_(id) {}
-  // Takes back the frames that the queue had. Its last socket is closed by now.
-  ~XskQueue();
-  int Open(int fd, const xdp_mmap_offsets& offsets, uint32_t fill_size, uint32_t completion_size);
-
-  // Gives the kernel frames to receive into. Returns whether it wants to be told.
-  bool Refill(uint32_t reserve);
-  // Takes back frames that were sent. Returns how many.
-  uint32_t Reap();
-  uint8_t id() const { return id_; }
-
- private:
-  Umem& umem_;
-  const std::pair<int, uint32_t> key_;
-  const uint8_t id_;
-  XskRing<uint64_t> fill_;
-  XskRing<uint64_t> completion_;
-};
+class XskQueue;
 
 // Sockets own this together with the handle of JavaScript.
 class Umem {
@@ -143,6 +121,40 @@ class Umem {
   // Frames in the state kSent, so never more than there are.
   std::deque<uint32_t> sent_;
   std::map<std::pair<int, uint32_t>, std::weak_ptr<XskQueue>> queues_;
+};
+
+// The fill and the completion ring of one queue of an interface. The sockets of that queue share them.
+class XskQueue {
+ public:
+  XskQueue(Umem& umem, std::pair<int, uint32_t> key, uint8_t id) : umem_(umem), key_(key), id_(id) {}
+  // Takes back the frames that the queue had. Its last socket is closed by now.
+  ~XskQueue();
+  int Open(int fd, const xdp_mmap_offsets& offsets, uint32_t fill_size, uint32_t completion_size);
+
+  // Gives the kernel frames to receive into. Returns whether it wants to be told.
+  bool Refill(uint32_t reserve);
+  // Gives it a frame that is not free, which Refill() then tells it. False if there is no room, or fewer
+  // frames would be free than `reserve`.
+  bool GiveBack(uint32_t frame, uint32_t reserve) {
+    if (umem_.free_frames() < reserve || fill_.Room(1) == 0) return false;
+    Give(frame);
+    return true;
+  }
+  // Takes back frames that were sent. Returns how many.
+  uint32_t Reap();
+  uint8_t id() const { return id_; }
+
+ private:
+  void Give(uint32_t frame) {
+    umem_.Move(frame, FrameState::kReceiving, id_);
+    fill_.Next() = umem_.OffsetOf(frame);
+  }
+
+  Umem& umem_;
+  const std::pair<int, uint32_t> key_;
+  const uint8_t id_;
+  XskRing<uint64_t> fill_;
+  XskRing<uint64_t> completion_;
 };
 
 class UmemHandle : public Handle {

@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
+import { interfaceName } from '../format/names.js'
 import { kernelIsOlderThan } from '../machine/kernel-version.js'
 import type { XdpMemory } from './memory.js'
 
@@ -14,6 +16,7 @@ interface Asked {
 export function whyNoSocket(
   { errno, operation }: NativeError,
   memory: XdpMemory,
+  ifindex: number,
   asked: Asked,
 ): string | undefined {
   const { EAFNOSUPPORT, EBUSY, EINVAL, ENETDOWN, ENOBUFS, ENODEV, EOPNOTSUPP, EPERM } = constants.errno
@@ -36,8 +39,31 @@ export function whyNoSocket(
       if (multiBuffer && kernelIsOlderThan('6.6')) return 'multiBuffer requires Linux 6.6'
       if (asked.memory !== undefined && kernelIsOlderThan('5.10'))
         return 'before Linux 5.10, memory can only be shared by sockets of the same queue'
-      return `the interface may have no queue ${queue}`
+      return whyInvalid(queue, queueCount(ifindex), copyMode)
     default:
       return undefined
+  }
+}
+
+function whyInvalid(
+  queue: number,
+  queues: number | undefined,
+  copyMode: Asked['copyMode'],
+): string | undefined {
+  if (queues === undefined) return `the interface may have no queue ${queue}`
+  if (queue >= queues)
+    return `the interface has ${queues === 1 ? 'one queue, which has the number 0' : `the queues 0 to ${queues - 1}`}`
+  return copyMode === 'zero-copy'
+    ? 'its driver may have no zero-copy mode with its present settings'
+    : undefined
+}
+
+/** How many queues an interface receives with, if /sys shows it. */
+function queueCount(ifindex: number): number | undefined {
+  const name = interfaceName(ifindex)
+  try {
+    return readdirSync(`/sys/class/net/${name}/queues`).filter((queue) => queue.startsWith('rx-')).length
+  } catch {
+    return undefined
   }
 }

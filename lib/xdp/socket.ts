@@ -211,7 +211,7 @@ export class XdpSocket implements Disposable {
         what: this.#what,
         target: String(on),
         arguments: ['memory', 'interface', 'queue', 'rxSize', 'txSize', 'fillSize', 'completionSize'],
-        reason: (error) => whyNoSocket(error, this.memory, options),
+        reason: (error) => whyNoSocket(error, this.memory, ifindex, options),
       },
       () =>
         native.xskNew(

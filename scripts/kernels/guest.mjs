@@ -72,7 +72,7 @@ export async function runInGuest(kernel, command, options) {
       ...['-accel', 'tcg,thread=single'],
       ...['-smp', String(cpus), '-m', memory, '-nographic'],
       ...['-kernel', kernel.image, '-initrd', initrd, '-no-reboot', '-nodefaults', '-monitor', 'none'],
-      ...['-append', `lsm=landlock,bpf panic=-1 ${append}`],
+      ...['-append', `lsm=landlock,bpf panic=-1 libbpf_node_cards ${append}`],
       ...['-serial', `file:${join(work, 'console')}`],
       ...['-fsdev', 'local,id=root,path=/,security_model=none,multidevs=remap,readonly=on'],
       ...['-device', 'virtio-9p-pci,fsdev=root,mount_tag=host'],
@@ -81,6 +81,7 @@ export async function runInGuest(kernel, command, options) {
       ...['-chardev', `file,id=status,path=${join(work, 'status')}`],
       ...['-device', 'virtserialport,chardev=status,nr=2'],
       ...['-device', 'virtio-rng-pci'],
+      ...[0, 1].flatMap((i) => card(i, join(work, `card${i}`), join(work, `card${1 - i}`))),
     ]
     await qemu(args, signal, onOutput)
     const read = (name) => {
@@ -97,6 +98,19 @@ export async function runInGuest(kernel, command, options) {
     cleanUp()
   }
 }
+
+// One of two network cards with a cable between them. They show up once a test loads virtio_net, whose zero-copy mode
+// wants devices behind an IOMMU, or what looks like one.
+const card = (i, path, other) => [
+  ...[
+    '-netdev',
+    `dgram,id=card${i},local.type=unix,local.path=${path},remote.type=unix,remote.path=${other}`,
+  ],
+  ...[
+    '-device',
+    `virtio-net-pci,netdev=card${i},mac=02:00:00:00:01:0${i},iommu_platform=on,disable-legacy=on`,
+  ],
+]
 
 async function makeInitrd(kernel, folder, command, wanted) {
   for (const name of ['bin', 'modules']) mkdirSync(join(folder, name), { recursive: true })

@@ -62,6 +62,10 @@ const features = {
     missing: 'built without CONFIG_NETFILTER_BPF_LINK, or older than 6.4',
     here: () => hasFunction('bpf_nf_link_attach'),
   },
+  cards: {
+    missing: 'no two network cards with a cable between them, which the guests of npm run test:kernels have',
+    here: () => readFileSync('/proc/cmdline', 'utf8').includes('libbpf_node_cards'),
+  },
   hardening: {
     missing: 'not hardened: fentry programs are not refused',
     here: () => !hasTrampolines(),

@@ -259,7 +259,7 @@ describe('XdpSocket.open', () => {
   it('names what is wrong', async () => {
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ queue: 1.5 }, /queue is not a whole number/],
-      [{ queue: 77 }, /the interface may have no queue 77 \(EINVAL\)/],
+      [{ queue: 77 }, /the interface has one queue, which has the number 0 \(EINVAL\)/],
       [{ frameSize: 1000 }, /frameSize is not 2048 or 4096/],
       [{ frames: 3 }, /frames is not between 64/],
       [{ rxSize: 100 }, /rxSize is not a power of two/],
