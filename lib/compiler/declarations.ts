@@ -1,6 +1,7 @@
 // Declares the kernel's hooks and structs for tsc and editors, from BTF.
 import type { BtfFuncProto, BtfMember } from '../btf/types.js'
 import { functionBehind, opsRecord, structOpsNames } from './hooks/struct-ops.js'
+import { isOptional, iteratorNames } from './kernel-iterators.js'
 import type { KernelRecord, KernelTypes } from './kernel-types.js'
 import { isContext, isSize } from './kfuncs.js'
 import type { ModuleProgram } from './module.js'
@@ -14,6 +15,7 @@ const hookKinds = [
   'LsmHooks',
   'Iterators',
   'Kfuncs',
+  'KernelIterators',
   'StructOps',
 ] as const
 type HookKind = (typeof hookKinds)[number]
@@ -57,6 +59,7 @@ export function declareUsed(kernel: KernelTypes, programs: readonly ModuleProgra
     if (kind !== undefined && target !== undefined) declarations.hook(kind, target.name)
   }
   for (const name of kernel.named.kfuncs) declarations.hook('Kfuncs', name)
+  for (const name of kernel.named.iterators) declarations.hook('KernelIterators', name)
   for (const record of kernel.recordsRead()) declarations.record(record)
   return declarations.text('')
 }
@@ -70,6 +73,7 @@ export function declareAll(kernel: KernelTypes): string {
     declarations.hook('WritableTracepoints', name)
   }
   for (const name of kernel.kfuncNames() ?? []) declarations.hook('Kfuncs', name)
+  for (const name of iteratorNames(kernel)) declarations.hook('KernelIterators', name)
   for (const name of btf.names('func')) {
     if (name.startsWith('bpf_lsm_')) declarations.hook('LsmHooks', name.slice(8))
     else if (name.startsWith('bpf_iter_')) declarations.hook('Iterators', name.slice(9))
@@ -110,6 +114,7 @@ class Declarations {
     LsmHooks: new Map(),
     Iterators: new Map(),
     Kfuncs: new Map(),
+    KernelIterators: new Map(),
     StructOps: new Map(),
   }
   /** How many pointers away each declared record is. */
@@ -165,6 +170,8 @@ class Declarations {
         const prototype = this.#kernel.function(name)
         return prototype && this.#kfunc(prototype)
       }
+      case 'KernelIterators':
+        return this.#iterator(name)
       case 'StructOps':
         return this.#structOps(name)
       case 'Iterators':
@@ -270,6 +277,24 @@ class Declarations {
       const to = returned.kind === 'ptr' ? btf.resolve(returned.typeId) : undefined
       const result = to?.kind === 'int' ? `{ value: ${this.#type(to.id)} }` : this.#type(returnTypeId)
       return `(${named.join(', ')}) => ${result}${to === undefined ? '' : ' | null'}`
+    }
+  }
+
+  #iterator(name: string): (() => string) | undefined {
+    const { btf } = this.#kernel
+    const [create, next] = ['new', 'next'].map((one) => this.#kernel.function(`bpf_iter_${name}_${one}`))
+    if (create === undefined || next === undefined) return undefined
+    this.#reached(next.returnTypeId)
+    return () => {
+      const params = create.params.slice(1).map(({ name: parameter, typeId }, i) => {
+        const mark = isOptional(this.#kernel, name, parameter, typeId) ? '?' : ''
+        const type = btf.resolve(typeId).kind === 'ptr' ? 'unknown' : this.#type(typeId)
+        return `${tupleName(parameter.replace(/__\w+$/, ''), i)}${mark}: ${type}`
+      })
+      const returned = btf.resolve(next.returnTypeId)
+      const to = returned.kind === 'ptr' ? btf.resolve(returned.typeId) : undefined
+      const element = this.#type(to?.kind === 'int' ? to.id : next.returnTypeId)
+      return `(${params.join(', ')}) => Iterable<${element}>`
     }
   }
 

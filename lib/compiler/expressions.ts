@@ -21,7 +21,7 @@ import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { textComparison } from './text.js'
 import { cTypeOf, integers, sizeOf, type Type, u64 } from './types.js'
-import type { Scope, Value, Variable } from './values.js'
+import type { NamespaceValue, Scope, Value, Variable } from './values.js'
 import { describeValue } from './values.js'
 
 /** What a function that the kernel calls gets in one of its registers. */
@@ -31,6 +31,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
   protected abstract truth(node: ast.Expression, scope: Scope): Value
   protected abstract choice(node: ast.ConditionalExpression, scope: Scope): Value
   protected abstract coalesce(node: ast.LogicalExpression, scope: Scope): Value
+  /** The program holds RCU until a loop that it is in ends. */
+  underRcu = false
   /** The names of the function around one that the kernel calls, which it cannot use. */
   protected outside: ReadonlySet<string> = new Set()
 
@@ -142,7 +144,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     }
     const enumeration = this.module.enums.get(name)
     if (enumeration !== undefined) return { kind: 'constants', name, values: enumeration.values }
-    if (name === 'bpf' || name === 'kfunc') return { kind: 'namespace', name }
+    if (name === 'bpf' || name === 'kfunc' || name === 'each') return { kind: 'namespace', name }
     const constants = actions[name]
     if (constants !== undefined) return { kind: 'constants', name, values: constants }
     if (this.outside.has(name)) {
@@ -230,8 +232,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     const name = (callee.property as ast.Identifier).name
     this.at = node.start ?? this.at
     if (name === 'startsWith') this.source.fail(node, 'startsWith needs text', "Write comm.startsWith('ba').")
-    if (object.kind === 'namespace')
-      return object.name === 'bpf' ? callHelper(this, name, node, scope) : callKfunc(this, name, node, scope)
+    if (object.kind === 'namespace') return this.#callNamed(object.name, name, node, scope)
     if (object.kind === 'dynptr') return dynptrMethods(this, object, name, node, scope)
     if (object.kind === 'cursor') return cursorMethods(this, object, name, node, scope)
     if (object.kind === 'context' && isIterator(object))
@@ -250,6 +251,21 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       (object.kind === 'kernel place' && this.kernel.isText(object.path.typeId))
     const hint = isText ? "Text is compared: comm === 'bash', comm.startsWith('ba')." : undefined
     this.source.fail(callee.property, `${describeValue(object)} has no function '${name}'`, hint)
+  }
+
+  #callNamed(namespace: NamespaceValue['name'], name: string, node: ast.CallExpression, scope: Scope): Value {
+    switch (namespace) {
+      case 'bpf':
+        return callHelper(this, name, node, scope)
+      case 'kfunc':
+        return callKfunc(this, name, node, scope)
+      case 'each':
+        return this.source.fail(
+          node,
+          'what the kernel has is gone through by a loop, and cannot be kept',
+          `Write for (const one of ${this.text(node)}) { ... }.`,
+        )
+    }
   }
 
   /** `zero<Header>()`: a value on the stack that begins as zeros. */

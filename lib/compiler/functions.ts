@@ -17,6 +17,7 @@ import { opsResult } from './hooks/struct-ops.js'
 import type { Argument, Callee, Reg } from './ir.js'
 import { LoopCompiler } from './loops.js'
 import type { FunctionNode } from './module.js'
+import { expectCallUnderRcu, isUnderRcu } from './rcu.js'
 import type { Located } from './source.js'
 import {
   type CompiledFunction,
@@ -182,9 +183,12 @@ export abstract class CallCompiler extends LoopCompiler {
       return parameter.name
     })
     const type = this.#returnType(fn)
+    const { underRcu } = this
+    this.underRcu = isUnderRcu(this, scope)
     calls.push(name)
     const { value, after } = this.#subprogram(name, fn, own, type, node) ?? this.#inline(fn, own, type, node)
     calls.pop()
+    this.underRcu = underRcu
     for (const [i, argument] of node.arguments.entries())
       this.#giveBack(argument, after.get(names[i]!), scope)
     return type === undefined ? { kind: 'void' } : value
@@ -260,6 +264,7 @@ export abstract class CallCompiler extends LoopCompiler {
     if (passed.some(({ inside }) => inside === undefined)) return undefined
     const registers = passed.flatMap(({ reg }) => (reg === undefined ? [] : [{ reg }]))
     if (registers.length > mostArguments) return undefined
+    expectCallUnderRcu(this, node, own)
     const compiled = this.#compiled(name, fn, own, type, node)
     this.calleeStack = Math.max(this.calleeStack, compiled.stack)
     const reg = this.newReg()
@@ -341,11 +346,12 @@ export abstract class CallCompiler extends LoopCompiler {
   ): CompiledFunction {
     const { functions } = this.unit
     const kinds = [...own.values()].map(({ value, state }) => `${kindOf(value)} ${state ?? ''}`)
-    const key = [name, this.program.hook, ...kinds].join('|')
+    const key = [name, this.program.hook, this.underRcu, ...kinds].join('|')
     const known = functions.get(key)
     if (known !== undefined) return known
     const inner = this.another()
     inner.at = fn.start ?? 0
+    inner.underRcu = this.underRcu
     const scope: Scope = new Map()
     const types: Record<string, ReturnType<typeof parameterType>> = {}
     let index = 0
@@ -381,7 +387,9 @@ export abstract class CallCompiler extends LoopCompiler {
     parameters: readonly (CallbackParameter | undefined)[],
     around: Scope,
   ): string {
+    expectCallUnderRcu(this, fn, around)
     const inner = this.another()
+    inner.underRcu = isUnderRcu(this, around)
     inner.outside = new Set([...this.outside, ...around.keys()])
     inner.at = fn.start ?? 0
     const registers = parameters.map((_, index) => {

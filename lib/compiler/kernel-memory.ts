@@ -139,8 +139,9 @@ export abstract class KernelMemory extends Builder {
         const to = this.kernel.btf.resolve(type.typeId)
         const { reg } = this.#loadKernel(value, u64)
         if (to.kind === 'struct' || to.kind === 'union') {
-          const { trusted, isBuffer } = value.pointer
-          return { kind: 'kernel pointer', reg, record: to, trusted: trusted && !isBuffer }
+          const { trusted, isBuffer, underRcu } = value.pointer
+          const rest = { trusted: trusted && !isBuffer, ...(underRcu && { underRcu }) }
+          return { kind: 'kernel pointer', reg, record: to, ...rest }
         }
         return { kind: 'number', reg, type: u64 }
       }

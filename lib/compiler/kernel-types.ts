@@ -50,8 +50,12 @@ export class KernelTypes {
   readonly btf: BtfTypes
   #kfuncs: Set<string> | undefined
   readonly #twins = new Map<number, Twin>()
-  /** The records and functions of the kernel that a program has named, to be declared for tsc, also if it made a mistake with them. */
-  readonly named = { records: new Set<KernelRecord>(), kfuncs: new Set<string>() }
+  /** The records, functions and iterators of the kernel that a program has named, to be declared for tsc, also if it made a mistake with them. */
+  readonly named = {
+    records: new Set<KernelRecord>(),
+    kfuncs: new Set<string>(),
+    iterators: new Set<string>(),
+  }
 
   constructor(btf: BtfTypes) {
     this.btf = btf

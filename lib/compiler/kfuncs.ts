@@ -2,12 +2,14 @@
 import * as c from '../asm/c-types.js'
 import type { BtfFuncProto } from '../btf/types.js'
 import type { ExpressionCompiler } from './expressions.js'
+import { expectLicense } from './helpers/allowed.js'
 import { kernelArgument } from './helpers/call.js'
 import type { Argument, Reg } from './ir.js'
 import type { KernelTypes } from './kernel-types.js'
 import { expectNoLock } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { inC, kfuncNotYet } from './not-yet.js'
+import { expectAwake, rcuCalled } from './rcu.js'
 import type { ast } from './syntax.js'
 import { integerOf, sizeOf } from './types.js'
 import type { Owed, Scope, Value } from './values.js'
@@ -55,6 +57,13 @@ export function callKfunc(
   const { kernel } = compiler
   const { property } = node.callee as ast.MemberExpression
   expectNoLock(compiler, node, scope)
+  const iterator = /^bpf_iter_(\w+)_(new|next|destroy)$/.exec(name)?.[1]
+  if (iterator !== undefined)
+    compiler.source.fail(
+      property,
+      'an iterator of the kernel is used by a loop, which ends it wherever it is left',
+      `Write for (const one of each.${iterator}(...)) { ... }.`,
+    )
   const missing = kfuncNotYet(name)
   if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
   const other = Object.hasOwn(instead, name) ? instead[name] : undefined
@@ -66,7 +75,9 @@ export function callKfunc(
     )
   const prototype = prototypeOf(compiler, name, property)
   compiler.expectKernel('5.13', property, `kfunc.${name}`)
+  expectLicense(compiler, property, `kfunc.${name}`)
   kernel.named.kfuncs.add(name)
+  expectAwake(compiler, name, property, scope)
   const given = [...(node.arguments as readonly ast.Expression[])]
   const isGiven = (i: number): boolean => !isSize(kernel, prototype, i) && !isContext(kernel, prototype, i)
   const wanted = prototype.params.filter((_, i) => isGiven(i))
@@ -87,6 +98,7 @@ export function callKfunc(
         : argumentsFor(compiler, prototype, i, given.shift()!, scope),
   )
   if (releasing.has(name)) giveBack(compiler, name, first!, scope)
+  rcuCalled(compiler, name, node, scope)
   const reg = compiler.callKfunc({ name, type: typeOf(kernel, prototype) }, args)
   const type = kernel.btf.resolve(prototype.returnTypeId)
   switch (type.kind) {
@@ -152,12 +164,14 @@ export function isContext({ btf }: KernelTypes, { params }: BtfFuncProto, index:
   return name === 'ctx' && type.kind === 'ptr' && btf.resolve(type.typeId).kind === 'void'
 }
 
-function argumentsFor(
+/** What a program names for a parameter. @param keeps - RCU alone does not keep it for as long as the function needs it */
+export function argumentsFor(
   compiler: ExpressionCompiler,
   prototype: BtfFuncProto,
   index: number,
   node: ast.Expression,
   scope: Scope,
+  keeps = false,
 ): Argument[] {
   const { kernel } = compiler
   const { name, typeId } = prototype.params[index]!
@@ -174,6 +188,7 @@ function argumentsFor(
   }
   const to = kernel.btf.resolve(type.typeId)
   const isRecord = to.kind === 'struct' || to.kind === 'union'
+  if (node.type === 'NullLiteral' && name.endsWith('__nullable')) return [{ imm: 0 }]
   const value = compiler.expression(node, scope)
   if (value.kind === 'dynptr' && isRecord && /^bpf_dynptr(_kern)?$/.test(to.name)) {
     compiler.expectUsable(value, node, scope)
@@ -181,7 +196,10 @@ function argumentsFor(
   }
   if (value.kind === 'place' || value.kind === 'pointer')
     return [compiler.address(compiler.place(node, scope), node)]
-  return [kernelArgument(compiler, { name, record: isRecord ? to.name : undefined }, node, scope)]
+  // The kernel reads from it as from any address.
+  if (name.endsWith('__ign') && value.kind === 'kernel pointer') return [{ reg: value.reg }]
+  const wanted = { name: name.replace(/__\w+$/, ''), record: isRecord ? to.name : undefined, keeps }
+  return [kernelArgument(compiler, wanted, node, scope)]
 }
 
 /** The prototype as it stands in the object, which libbpf compares with the kernel's. */

@@ -1,8 +1,9 @@
-// Loops and switch. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
+// Loops. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
 import type { NumericValue } from './builder.js'
-import { ConditionCompiler, type Facts, know } from './conditions.js'
+import { type Facts, know } from './conditions.js'
 import type { Operand, Reg } from './ir.js'
 import { numberIterator } from './iterators.js'
+import { eachCall, type KernelIterator, openIterator } from './kernel-iterators.js'
 import {
   assignedIn,
   isAlwaysTrue,
@@ -14,37 +15,15 @@ import {
   roundsOf,
   stepOf,
 } from './rounds.js'
-import type { Located } from './source.js'
+import { type Breakable, SwitchCompiler } from './switches.js'
 import type { ast } from './syntax.js'
 import { type IntType, integerOf, s32, u32 } from './types.js'
-import {
-  type ConstantValue,
-  type NumberValue,
-  owedOf,
-  type PointerState,
-  type Scope,
-  stateAt,
-  type Variable,
-  writtenName,
-} from './values.js'
+import { type NumberValue, owedOf, type Scope, type Value, writtenName } from './values.js'
 
 /** The most rounds that a loop may have if the verifier follows each of them. */
 const mostRounds = 8192
 /** The most rounds that the kernel counts: BPF_MAX_LOOPS. */
 const mostCounted = 8 * 1024 * 1024
-
-/** What `break` and `continue` leave. */
-export interface Breakable {
-  readonly end: string
-  /** Where the next round begins; undefined for `switch`. */
-  readonly next: string | undefined
-  readonly scope: Scope
-  readonly label: string | undefined
-  /** What is done when control leaves it for something further out. */
-  readonly leave?: () => void
-  /** What is known about pointers at each `break` out of a switch. */
-  readonly exits?: Scope[]
-}
 
 /** The values of a variable that counts the rounds of a loop. */
 interface Values {
@@ -53,16 +32,6 @@ interface Values {
   readonly step: bigint
   readonly type: IntType
 }
-
-/** A case of a switch, with the code that it goes to. */
-interface Case {
-  readonly constant: ConstantValue
-  readonly label: string
-  readonly node: ast.Node
-}
-
-/** So many cases are compared one after the other. */
-const fewCases = 4
 
 /** A scope with what a condition says about pointers, unless they are assigned to. */
 function knowing(scope: Scope, facts: Facts, assigned: ReadonlySet<string> = new Set()): Scope {
@@ -74,21 +43,7 @@ function knowing(scope: Scope, facts: Facts, assigned: ReadonlySet<string> = new
   return inner
 }
 
-export abstract class LoopCompiler extends ConditionCompiler {
-  protected loops: Breakable[] = []
-
-  /** Compiles statements, and returns whether control does not go on behind them. */
-  protected abstract block(statements: readonly ast.Statement[], outer: Scope): boolean
-  protected abstract statement(node: ast.Statement, scope: Scope): boolean
-  protected abstract expectGivenBack(scope: Scope, outer: Scope | undefined, at: Located): void
-  protected abstract merge(
-    name: string,
-    variable: Variable,
-    states: readonly PointerState[],
-    node: ast.Node,
-    what?: string,
-  ): PointerState
-
+export abstract class LoopCompiler extends SwitchCompiler {
   /** A loop or switch, which may have a label. */
   protected breakable(node: ast.Statement, scope: Scope, label?: string): boolean {
     if (node.type !== 'SwitchStatement') this.#forgetPointers(node, scope)
@@ -102,7 +57,7 @@ export abstract class LoopCompiler extends ConditionCompiler {
       case 'DoWhileStatement':
         return this.#doWhile(node, scope, label)
       case 'SwitchStatement':
-        return this.#switch(node, scope, label)
+        return this.switch(node, scope, label)
     }
     this.source.fail(node, 'a label stands before a loop or a switch')
   }
@@ -364,6 +319,13 @@ export abstract class LoopCompiler extends ConditionCompiler {
     const isRange =
       right.type === 'CallExpression' && right.callee.type === 'Identifier' && right.callee.name === 'range'
     const id = left.type === 'VariableDeclaration' ? left.declarations[0]?.id : undefined
+    const each = eachCall(right, outer)
+    if (each !== undefined) {
+      if (id?.type !== 'Identifier')
+        this.source.fail(left, 'what a loop goes over has a name', 'Write for (const task of each.task()).')
+      this.#each(each, id.name, node.body, new Map(outer), label)
+      return false
+    }
     if (!isRange || id?.type !== 'Identifier') {
       const isMap = right.type === 'Identifier' && this.module.maps.has(right.name)
       this.source.fail(
@@ -480,9 +442,9 @@ export abstract class LoopCompiler extends ConditionCompiler {
     scope: Scope,
     label: string | undefined,
   ): void {
-    const [top, end] = [this.newLabel(), this.newLabel()]
     this.#forgetAssigned(body, scope)
     if (this.#usesFunctions) {
+      const [top, end] = [this.newLabel(), this.newLabel()]
       const reg = this.newReg()
       this.label(top)
       this.push({ op: 'mayGoto', to: end })
@@ -494,17 +456,48 @@ export abstract class LoopCompiler extends ConditionCompiler {
       this.#finished(top, end, { reg: rounds.reg })
       return
     }
-    const iterator = this.#iterator({ kind: 'constant', value: 0n }, rounds)
+    const { next, destroy } = this.#iterator({ kind: 'constant', value: 0n }, rounds)
+    const element = (place: Reg): Value => {
+      const reg = this.newReg()
+      this.push({ op: 'load', d: reg, base: place, offset: 0, size: 4 })
+      return inRound(reg)
+    }
+    this.#iterate({ next, element, destroy }, name, body, scope, label)
+  }
+
+  /** A loop over the elements of an iterator of the kernel, which is destroyed wherever the loop is left. */
+  #iterate(
+    { next, element, destroy }: Pick<KernelIterator, 'next' | 'element' | 'destroy'>,
+    name: string,
+    body: ast.Statement,
+    scope: Scope,
+    label: string | undefined,
+  ): void {
+    const [top, end] = [this.newLabel(), this.newLabel()]
     this.label(top)
-    const place = iterator.next()
-    this.push({ op: 'branch', comparison: 'eq', bits: 64, a: place, b: { imm: 0 }, to: end })
-    const reg = this.newReg()
-    this.push({ op: 'load', d: reg, base: place, offset: 0, size: 4 })
-    scope.set(name, { value: inRound(reg), mutable: false, isRound: true })
-    this.#body(body, scope, { end, next: top, label, leave: iterator.destroy })
+    const found = next()
+    this.push({ op: 'branch', comparison: 'eq', bits: 64, a: found, b: { imm: 0 }, to: end })
+    scope.set(name, { value: element(found), mutable: false, isRound: true })
+    this.#body(body, scope, { end, next: top, label, leave: destroy })
     this.jump(top)
     this.label(end)
-    iterator.destroy()
+    destroy()
+  }
+
+  /** `for (const task of each.task())` */
+  #each(
+    call: ast.CallExpression,
+    name: string,
+    body: ast.Statement,
+    scope: Scope,
+    label: string | undefined,
+  ): void {
+    const { underRcu } = this
+    this.#forgetAssigned(body, scope)
+    const iterator = openIterator(this, call, scope)
+    this.underRcu ||= iterator.underRcu
+    this.#iterate(iterator, name, body, scope, label)
+    this.underRcu = underRcu
   }
 
   #low(s: Reg): Reg {
@@ -552,88 +545,5 @@ export abstract class LoopCompiler extends ConditionCompiler {
     if (!isContinue) target.exits?.push(new Map(scope))
     this.jump(isContinue ? target.next! : target.end)
     return true
-  }
-
-  // ---- switch
-
-  #switch(node: ast.SwitchStatement, outer: Scope, label: string | undefined): boolean {
-    const value = this.numeric(node.discriminant, outer)
-    const end = this.newLabel()
-    const exits: Scope[] = []
-    const labels = node.cases.map(() => this.newLabel())
-    const seen = new Set<bigint>()
-    const tests: Case[] = []
-    for (const [i, one] of node.cases.entries()) {
-      if (!one.test) continue
-      this.at = one.test.start ?? this.at
-      const constant = this.expression(one.test, outer)
-      if (constant.kind !== 'constant') this.source.fail(one.test, 'a case is a constant number')
-      if (seen.has(constant.value)) this.source.fail(one.test, `the case ${constant.value} stands here twice`)
-      seen.add(constant.value)
-      tests.push({ constant, label: labels[i]!, node: one.test })
-    }
-    const byDefault = node.cases.findIndex(({ test }) => !test)
-    this.#choose(value, tests, byDefault < 0 ? end : labels[byDefault]!)
-    if (byDefault < 0) exits.push(new Map(outer))
-    this.loops.push({ end, next: undefined, scope: outer, label, exits })
-    let through: Scope | undefined
-    for (const [i, one] of node.cases.entries()) {
-      this.label(labels[i]!)
-      const scope = new Map(outer)
-      // What falls through from the case above comes here as well.
-      if (through !== undefined) this.#join(scope, outer, [outer, through], one)
-      const isLast = i === node.cases.length - 1
-      const ends = this.block(one.consequent, scope)
-      through = ends ? undefined : scope
-      if (through !== undefined && isLast) exits.push(through)
-    }
-    this.loops.pop()
-    this.label(end)
-    this.#join(outer, new Map(outer), exits, node)
-    return exits.length === 0
-  }
-
-  /** Goes to the case of a number. Many cases are a tree of comparisons, so that none is far from its top. */
-  #choose(value: NumericValue, cases: readonly Case[], otherwise: string): void {
-    const types = new Set(cases.map(({ constant }) => this.common(value, constant)))
-    const [type] = types
-    if (cases.length <= fewCases || type === undefined || types.size > 1) {
-      for (const { constant, label, node } of cases) {
-        this.at = node.start ?? this.at
-        this.compare('eq', value, constant, label, node)
-      }
-      this.jump(otherwise)
-      return
-    }
-    const seen = new Set<bigint>()
-    const sorted = cases
-      .map((one) => ({ ...one, constant: this.convert(one.constant, type, one.node, true) as ConstantValue }))
-      // Cut to the type of the switch, a later case may be the same as one before it.
-      .filter(({ constant }) => !seen.has(constant.value) && seen.add(constant.value))
-      .sort((a, b) => (a.constant.value < b.constant.value ? -1 : 1))
-    this.#chooseSorted(value, sorted, otherwise)
-  }
-
-  #chooseSorted(value: NumericValue, cases: readonly Case[], otherwise: string): void {
-    if (cases.length <= fewCases) {
-      this.#choose(value, cases, otherwise)
-      return
-    }
-    const middle = cases.length >> 1
-    const { constant, node } = cases[middle]!
-    const upper = this.newLabel()
-    this.compare('ge', value, constant, upper, node)
-    this.#chooseSorted(value, cases.slice(0, middle), otherwise)
-    this.label(upper)
-    this.#chooseSorted(value, cases.slice(middle), otherwise)
-  }
-
-  /** What is known about pointers where several ways meet. */
-  #join(scope: Scope, names: Scope, ways: readonly Scope[], node: ast.Node): void {
-    for (const [name, variable] of names) {
-      if (variable.state === undefined) continue
-      const states = ways.map((one) => stateAt(one, name, variable))
-      scope.set(name, { ...variable, state: this.merge(name, variable, states, node, 'this switch') })
-    }
   }
 }

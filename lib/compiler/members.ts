@@ -151,9 +151,11 @@ export abstract class MemberCompiler extends KernelMemory {
     const hint =
       object.kind === 'namespace' && object.name === 'bpf'
         ? `Helpers are called: bpf.${name}().`
-        : object.kind === 'map'
-          ? 'An entry is read with get(key). How many there are is known in Node.js only.'
-          : undefined
+        : object.kind === 'namespace' && object.name === 'each'
+          ? `Write for (const one of each.${name}()) { ... }.`
+          : object.kind === 'map'
+            ? 'An entry is read with get(key). How many there are is known in Node.js only.'
+            : undefined
     this.source.fail(node.property, `${describeValue(object)} has no member '${name}'`, hint)
   }
 

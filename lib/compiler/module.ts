@@ -179,7 +179,8 @@ export class Module {
   /** Refuses a function whose calls would be taken for something else. */
   #expectOwnName(id: ast.Identifier): void {
     const { name } = id
-    if (!Object.hasOwn(integers, name) && !['zero', 'range', 'str', 'bpf', 'kfunc'].includes(name)) return
+    if (!Object.hasOwn(integers, name) && !['zero', 'range', 'str', 'bpf', 'kfunc', 'each'].includes(name))
+      return
     this.source.fail(id, `'${name}' is a word of the kernel side`, 'Give the function another name.')
   }
 

@@ -1,11 +1,8 @@
 // What the kernel has and the kernel side in TypeScript does not have yet: programs in C have it.
 
-const [objects, iterators] = ['objects that a program allocates', 'iterators of the kernel']
-
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {
-  if (/^bpf_(obj|percpu_obj|rbtree|list|refcount)_/.test(name)) return objects
-  return /^bpf_iter_/.test(name) ? iterators : undefined
+  return /^bpf_(obj|percpu_obj|rbtree|list|refcount)_/.test(name) ? 'objects that a program allocates' : undefined
 }
 
 const words: Readonly<Record<string, string>> = {

@@ -66,7 +66,7 @@ export function kindOf(value: Value): string {
     case 'pointer':
       return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${value.inArena === true} ${value.align ?? 8} ${owedKind(value)}`
     case 'kernel pointer':
-      return `kernel ${value.record.id} ${value.trusted} ${value.isBuffer === true} ${value.nullable === true} ${owedKind(value)}`
+      return `kernel ${value.record.id} ${value.trusted} ${value.isBuffer === true} ${value.underRcu === true} ${value.nullable === true} ${owedKind(value)}`
     case 'kernel place':
       return `${kindOf(value.pointer)} ${value.path.steps.join('.')}`
     case 'context':

@@ -117,6 +117,8 @@ export interface KernelPointerValue {
   readonly trusted: boolean
   /** The verifier knows what it points to, and not the pointers in it. */
   readonly isBuffer?: boolean
+  /** RCU keeps what it points to for a while, which is not enough for all functions of the kernel. */
+  readonly underRcu?: true
   /** It has to be compared with null before it is followed. */
   readonly nullable?: boolean
   readonly owed?: Owed
@@ -177,11 +179,13 @@ export interface CursorValue {
   readonly offset: Reg
 }
 
-/** A spin lock that is held, under a name that programs cannot write. */
+/** A spin lock or RCU that is held, under a name that programs cannot write. */
 export interface LockValue {
   readonly kind: 'lock'
   /** As it stands in the program. */
   readonly text: string
+  /** Not a spin lock: the program only promises not to sleep. */
+  readonly isRcu?: true
   readonly owed: Owed
 }
 
@@ -194,10 +198,10 @@ export interface MapValue {
   readonly nullable?: boolean
 }
 
-/** `bpf`, whose members are the helpers, and `kfunc`, whose members are other functions of the kernel. */
+/** `bpf`, whose members are the helpers, `kfunc`, whose members are other functions of the kernel, and `each` with its iterators. */
 export interface NamespaceValue {
   readonly kind: 'namespace'
-  readonly name: 'bpf' | 'kfunc'
+  readonly name: 'bpf' | 'kfunc' | 'each'
 }
 
 /** Text in the kernel's memory, by its address. */

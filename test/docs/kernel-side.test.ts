@@ -23,6 +23,7 @@ const [
   ownStruct,
   xdp,
   patient,
+  looking,
   replaced,
   structs,
   sampling,
@@ -38,6 +39,8 @@ beforeAll(async () => {
   for (const name of withKept) writeFileSync(join(folder, name), kept!)
   writeFileSync(join(folder, 'firewall.bpf.ts'), firewall!)
   writeFileSync(join(folder, 'rules.ts'), rules!)
+  const withEach = kernelIs('6.7') ? ['looking.bpf.ts'] : []
+  for (const name of withEach) writeFileSync(join(folder, name), looking!)
   writeFileSync(join(folder, 'any-length.bpf.ts'), anyLength!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
@@ -47,7 +50,9 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'sampled.bpf.ts'), sampled!)
   await gen(join(folder, 'exec.bpf.ts'))
   await gen(join(folder, 'firewall.bpf.ts'))
-  expect(await libbpfNode(['types', 'exec.bpf.ts', ...withKept], folder)).toMatchObject({ status: 0 })
+  expect(await libbpfNode(['types', 'exec.bpf.ts', ...withKept, ...withEach], folder)).toMatchObject({
+    status: 0,
+  })
   // Elements by a variable index, and variables of an object that has no generated class.
   const options = { noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false }
   expect(await tsc(folder, options)).toBe('')
@@ -148,6 +153,17 @@ describe('docs/kernel-side.md', () => {
     writeFileSync(path, readFileSync(join(folder, 'rules.js'), 'utf8').replace(/^.*attachXdp.*$/m, ''))
     const { stdout, stderr } = await run(process.execPath, [path], folder)
     expect({ stdout, stderr }).toEqual({ stdout: '53 0n\n', stderr: '' })
+  })
+
+  requiresKernel('6.7', 'goes over processes and their memory', () => {
+    using opened = BpfObject.open(compile(looking!).object)
+    opened.loadSync()
+    const asked = new Uint8Array(16)
+    new DataView(asked.buffer).setUint32(0, process.ppid, true)
+    const { retval, context } = opened.program('look').testRunSync({ context: asked })
+    const answer = new DataView(context!.buffer)
+    expect([retval, answer.getUint32(4, true) > 0]).toEqual([0, true])
+    expect(answer.getBigUint64(8, true)).toBeGreaterThan(100_000n)
   })
 
   requiresKernel('5.19', 'sends records of any length', async () => {

@@ -57,6 +57,9 @@ const sleeping: ReadonlySet<string> = new Set([
   'ima_file_hash',
 ])
 
+/** Whether a helper may sleep, by its number. */
+export const isSleeping = (number: number): boolean => sleeping.has(helperNames[number]!)
+
 const compatible = new Set([
   'GPL',
   'GPL v2',
@@ -75,7 +78,12 @@ interface Program {
 /** Whether the kernel asks for a license that is compatible with the GPL. */
 export const isGplOnly = (number: number): boolean => setOf('GPL', gplOnly).has(number)
 
-function expectLicense({ license, source }: Module, node: Located, what: string): void {
+/** Refuses what the kernel keeps for programs with a license that is compatible with the GPL. */
+export function expectLicense(
+  { module: { source, license } }: Pick<Program, 'module'>,
+  node: Located,
+  what: string,
+): void {
   if (compatible.has(license ?? '')) return
   source.fail(
     node,
@@ -105,7 +113,7 @@ export function expectAllowed(
       callers.length > 4 ? `Among others, these can: ${some}.` : `It is for ${some}.`,
     )
   }
-  if (sleeping.has(helperNames[number]!) && !maySleep(program)) {
+  if (isSleeping(number) && !maySleep(program)) {
     source.fail(
       node,
       `${what} may sleep, and ${hook} programs may not`,
@@ -114,7 +122,7 @@ export function expectAllowed(
         : 'Programs that may sleep are made by lsmSleepable and the like.',
     )
   }
-  if (isGplOnly(number)) expectLicense(module, node, what)
+  if (isGplOnly(number)) expectLicense({ module }, node, what)
   const since = sinceOf(number)
   const { oldestKernel } = target
   if (oldestKernel !== undefined && isOlder(oldestKernel, since))
@@ -132,6 +140,6 @@ export function expectAllAllowed(program: Program, operations: readonly Operatio
     const { at, callee } = operation
     const node = { start: at, end: at + 1 }
     if ('helper' in callee) expectAllowed(program, callee.helper, node, `bpf_${helperNames[callee.helper]}`)
-    else expectLicense(program.module, node, nameOf(callee.kfunc))
+    else expectLicense(program, node, nameOf(callee.kfunc))
   }
 }

@@ -5,12 +5,14 @@ import type { Argument } from '../ir.js'
 import { expectNoLock } from '../maps/opaque.js'
 import { nearest } from '../nearest.js'
 import { packetChanged } from '../packets.js'
+import { expectAwake } from '../rcu.js'
 import type { ast } from '../syntax.js'
 import { textAddress } from '../text.js'
 import { sizeOf, type Type } from '../types.js'
 import {
   type ContextValue,
   describeValue,
+  type KernelPointerValue,
   type Owed,
   type PlaceValue,
   type Scope,
@@ -78,6 +80,7 @@ export function callHelper(
       helperNamed(name) ?? nearest(name, callNames()),
     )
   expectAllowed(compiler, signature.number, property, `bpf.${name}`)
+  expectAwake(compiler, name, property, scope)
   if (/^probeRead(User|Kernel)$/.test(name) && node.arguments.length < 2 && !node.typeParameters) {
     compiler.source.fail(
       node,
@@ -255,11 +258,23 @@ function isAggregate(compiler: ExpressionCompiler, typeId: number): boolean {
 /** A pointer to one of the kernel's structs, which the verifier has to know. */
 export function kernelArgument(
   compiler: ExpressionCompiler,
-  { name, record }: { readonly name: string; readonly record: string | undefined },
+  {
+    name,
+    record,
+    keeps,
+  }: { readonly name: string; readonly record: string | undefined; readonly keeps?: boolean },
   node: ast.Expression,
   scope: Scope,
 ): Argument {
   let value = compiler.expression(node, scope)
+  const { underRcu } = value.kind === 'kernel place' ? value.pointer : (value as Partial<KernelPointerValue>)
+  if (keeps && underRcu) {
+    compiler.source.fail(
+      node,
+      `'${camelCase(name)}' has to be kept, and RCU keeps this only until the next round of the loop`,
+      'Hold a reference first, such as that of kfunc.bpf_cgroup_acquire(css.cgroup) or kfunc.bpf_task_acquire(task).',
+    )
+  }
   if (value.kind === 'kernel place') {
     if (isAggregate(compiler, value.path.typeId)) return { reg: compiler.kernelAddress(value) }
     value = compiler.readKernel(value, node)

@@ -49,6 +49,10 @@ export type OpsMembers<N> = N extends keyof StructOps
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Kfuncs {}
 
+/** The kernel's iterators that programs go through with `each`, by name. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is added to
+export interface KernelIterators {}
+
 /** Has the member `all` if everything was declared, so that any other name is a mistake. */
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Declared {}

@@ -1,4 +1,4 @@
-import type { Declared, Kfuncs, Struct } from './kernel.js'
+import type { Declared, KernelIterators, Kfuncs, Struct } from './kernel.js'
 import type { char, Kernel, TextPointer, u32, u64 } from './types.js'
 import { onlyInTheKernel, word } from './word.js'
 
@@ -98,3 +98,17 @@ export const str: (address: number | TextPointer, length?: number) => char<never
 export const kfunc: Kfuncs &
   (Declared extends { all: true } ? unknown : { readonly [name: string]: (...args: unknown[]) => Kernel }) =
   new Proxy({}, { get: (_, name) => () => onlyInTheKernel(`kfunc.${String(name)}`) })
+
+/**
+ * The kernel's iterators over what it has, for loops: `for (const task of each.task()) { ... }` goes over all processes. Their
+ * arguments are those of the kernel's `bpf_iter_<name>_new`, of which numbers and pointers that may be null can be left
+ * out at the end. The loop can be left in any way. Programs that sleep hold RCU in a loop whose elements it keeps, so
+ * nothing in it may sleep. (Linux 6.7)
+ */
+export const each: KernelIterators &
+  (Declared extends { all: true }
+    ? unknown
+    : { readonly [name: string]: (...args: unknown[]) => Iterable<Kernel> }) = new Proxy(
+  {},
+  { get: (_, name) => () => onlyInTheKernel(`each.${String(name)}`) },
+)

@@ -170,7 +170,7 @@ const owedBy = (text: string) =>
 /** The lock that is held, as it is written in the program. */
 function heldLock(scope: Scope): string | undefined {
   for (const { value, state } of scope.values())
-    if (value.kind === 'lock' && state === 'present') return value.text
+    if (value.kind === 'lock' && !value.isRcu && state === 'present') return value.text
   return undefined
 }
 

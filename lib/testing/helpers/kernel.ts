@@ -8,7 +8,7 @@ const { EFAULT, EINVAL, E2BIG, ERANGE } = errno
  * Reads memory of the kernel or of a process as it is: what is not there is an error for the program, and not its
  * mistake.
  */
-function tryRead(machine: Machine, pointer: bigint, size: number): Uint8Array | undefined {
+export function tryRead(machine: Machine, pointer: bigint, size: number): Uint8Array | undefined {
   const found = machine.memory.find(pointer)
   if (found === undefined) return undefined
   const { region, offset } = found

@@ -1,0 +1,67 @@
+// Programs that sleep have to say while RCU keeps what they look at, and must not sleep until they have said that it need not any longer.
+import type { ExpressionCompiler } from './expressions.js'
+import { maySleep } from './hooks/kinds.js'
+import type { ast } from './syntax.js'
+import type { LockValue, Scope } from './values.js'
+
+const [lock, unlock] = ['bpf_rcu_read_lock', 'bpf_rcu_read_unlock']
+
+/** Under which the lock stands in a scope, where the program took it itself. */
+const name = 'lock RCU'
+
+/** Helpers and kfuncs that may sleep. */
+const sleeping = new Set(['copyFromUser', 'copyFromUserTask', 'imaInodeHash', 'imaFileHash'])
+const sleepingFunctions = /^bpf_copy_from_user_/
+
+const isHeld = (scope: Scope): boolean => scope.get(name)?.state === 'present'
+
+/** Whether RCU keeps what the program looks at until it says otherwise. Programs that do not sleep always have that. */
+export const isUnderRcu = ({ underRcu }: ExpressionCompiler, scope: Scope): boolean =>
+  underRcu || isHeld(scope)
+
+/** Refuses what may sleep where the program must not. @param called - as it stands behind `bpf.`, `kfunc.` or `each.` */
+export function expectAwake(
+  compiler: ExpressionCompiler,
+  called: string,
+  node: ast.Node,
+  scope: Scope,
+  sleeps = sleeping.has(called) || sleepingFunctions.test(called),
+): void {
+  if (!sleeps || !isUnderRcu(compiler, scope)) return
+  const hint = isHeld(scope)
+    ? `Call kfunc.${unlock}() first.`
+    : 'Keep what you need of each round in a map, and do this behind the loop.'
+  compiler.source.fail(node, `'${called}' may sleep, which a program must not do while it holds RCU`, hint)
+}
+
+/** What becomes of the lock when a program calls a kfunc. */
+export function rcuCalled(
+  compiler: ExpressionCompiler,
+  called: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): void {
+  if (called !== lock && called !== unlock) return
+  if (called === unlock) {
+    const held = scope.get(name)
+    if (held?.state !== 'present') compiler.source.fail(node, 'RCU is not held here')
+    scope.set(name, { ...held!, state: 'given back' })
+    return
+  }
+  if (isUnderRcu(compiler, scope))
+    compiler.source.fail(node, 'RCU is held here already', 'A loop over objects that it keeps holds it.')
+  const owed = {
+    what: 'lock',
+    still: 'held',
+    how: () => `Call kfunc.${unlock}() first.`,
+    withName: `kfunc.${lock}()`,
+  } as const
+  const value: LockValue = { kind: 'lock', text: 'RCU', isRcu: true, owed }
+  scope.set(name, { value, mutable: false, state: 'present' })
+}
+
+/** Refuses a call of another function where the kernel expects that RCU is given up before any function returns. */
+export function expectCallUnderRcu(compiler: ExpressionCompiler, node: ast.Node, scope: Scope): void {
+  if (maySleep(compiler.program) && isUnderRcu(compiler, scope))
+    compiler.expectKernel('6.9', node, 'a function of its own that is called while a program holds RCU')
+}
