@@ -237,11 +237,13 @@ class Declarations {
       const found = this.#recordIn(typeId)
       return found && opsRecord(this.#kernel, name, found.record)
     }
-    for (const one of functions)
+    for (const one of functions) {
+      if (one !== undefined) this.#reached(one.returnTypeId)
       for (const { typeId } of one?.params ?? []) {
         const record = recordOf(typeId)
         if (record !== undefined) this.record(record)
       }
+    }
     return () => {
       const members = struct.members.flatMap(({ name, typeId }, i) => {
         const prototype = functions[i]
@@ -255,7 +257,9 @@ class Declarations {
           const type = record ? `${this.#word('Writable')}<${this.#nameOf(record)}>` : this.#passed(typeId)
           return `${tupleName(name, i)}: ${type}`
         })
-        const result = this.#type(prototype.returnTypeId)
+        const returned = this.#type(prototype.returnTypeId)
+        const result =
+          this.#kernel.btf.resolve(prototype.returnTypeId).kind === 'ptr' ? `${returned} | null` : returned
         return [`      ${name}: (${params.join(', ')}) => ${result === 'void' ? 'undefined' : result}\n`]
       })
       return `{\n${members.join('')}    }`

@@ -12,6 +12,7 @@ import {
   passedNumber,
 } from './global-functions.js'
 import { expectAllAllowed } from './helpers/allowed.js'
+import { returnedPointer } from './hooks/returned-pointers.js'
 import { expectOwnConstant, expectReturned, passesWithZero, passingOf } from './hooks/returns.js'
 import { opsResult } from './hooks/struct-ops.js'
 import type { Argument, Callee, Reg } from './ir.js'
@@ -59,7 +60,11 @@ export abstract class CallCompiler extends LoopCompiler {
     isMutable: boolean,
   ): Value
   override get leaving(): string {
-    if (this.returns === undefined) return `return ${passingOf(this)}`
+    if (this.returns === undefined) {
+      const type = this.#programReturns()
+      if (type !== undefined && type.kind !== 'int') return 'return null'
+      return `return ${passingOf(this)}`
+    }
     return this.returns.type === undefined ? 'return' : 'return 0'
   }
 
@@ -71,6 +76,29 @@ export abstract class CallCompiler extends LoopCompiler {
     const type = returns === undefined ? this.#programReturns() : returns.type
     if (type === undefined && node !== undefined)
       this.source.fail(node, 'this function returns nothing: its type is void')
+    const reg =
+      type !== undefined && type.kind !== 'int'
+        ? returnedPointer(this, type, node, at, scope)
+        : this.#returnedNumber(type, node, at, scope)
+    this.expectGivenBack(scope, returns?.scope, at)
+    for (const loop of this.loops.toReversed()) loop.leave?.()
+    returns?.exits.push(new Map(scope))
+    if (returns?.label === undefined) {
+      // A function that returns nothing returns 0: the kernel refuses one that leaves an address of its stack behind.
+      this.push({ op: 'return', value: reg })
+      return
+    }
+    this.push({ op: 'move', d: returns.reg, s: reg, bits: 64 })
+    this.jump(returns.label)
+  }
+
+  #returnedNumber(
+    type: IntType | undefined,
+    node: ast.Expression | undefined,
+    at: Located,
+    scope: Scope,
+  ): Reg {
+    const { returns } = this
     if (
       node?.type === 'StringLiteral' ||
       node?.type === 'TemplateLiteral' ||
@@ -89,22 +117,12 @@ export abstract class CallCompiler extends LoopCompiler {
     const isHelpers = returns === undefined && result.kind === 'number' && result.type === s64
     const number = this.convert(result, type ?? s32, node ?? at, isHelpers)
     this.at = at.start ?? this.at
-    this.expectGivenBack(scope, returns?.scope, at)
     // The kernel looks at all 64 bits of what a program returns.
     const isWhole = returns === undefined && number.kind === 'constant'
-    const reg = this.inReg(isWhole ? { kind: 'constant', value: number.value } : number)
-    for (const loop of this.loops.toReversed()) loop.leave?.()
-    returns?.exits.push(new Map(scope))
-    if (returns?.label === undefined) {
-      // A function that returns nothing returns 0: the kernel refuses one that leaves an address of its stack behind.
-      this.push({ op: 'return', value: reg })
-      return
-    }
-    this.push({ op: 'move', d: returns.reg, s: reg, bits: 64 })
-    this.jump(returns.label)
+    return this.inReg(isWhole ? { kind: 'constant', value: number.value } : number)
   }
 
-  #programReturns(): IntType | undefined {
+  #programReturns(): ReturnType<typeof opsResult> {
     if (this.program.hook === 'freplace') return globalSignature(this.module, this.program.function).result
     return this.program.ops ? opsResult(this.kernel, this.source, this.program) : s32
   }

@@ -5,7 +5,8 @@ import type { ExpressionCompiler } from './expressions.js'
 import { expectLicense } from './helpers/allowed.js'
 import { kernelArgument } from './helpers/call.js'
 import type { Argument, Reg } from './ir.js'
-import type { KernelTypes } from './kernel-types.js'
+import type { KernelRecord, KernelTypes } from './kernel-types.js'
+import { kptrReleases } from './maps/kptr-types.js'
 import { expectNoLock } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { inC, kfuncNotYet } from './not-yet.js'
@@ -46,7 +47,20 @@ const instead: Readonly<Record<string, string>> = {
   bpf_arena_free_pages: 'Write shared.free(pointer), on the arena.',
 }
 
-const releasing = new Set(Object.values(releaseOf))
+/** Other functions that take the same references back. */
+const alsoReleases: Readonly<Record<string, string>> = { bpf_qdisc_skb_drop: 'bpf_kfree_skb' }
+
+const releasing = new Set([
+  ...Object.values(releaseOf),
+  ...Object.keys(alsoReleases),
+  ...Object.values(alsoReleases),
+])
+
+/** What a program owes for a reference that it is called with, and that a map could keep. */
+export function passedReference({ name }: KernelRecord): Owed | undefined {
+  const release = kptrReleases[name]
+  return release === undefined ? undefined : owedTo(release, 'const reference = ...')
+}
 
 export function callKfunc(
   compiler: ExpressionCompiler,
@@ -217,22 +231,26 @@ function typeOf(kernel: KernelTypes, { params, returnTypeId }: BtfFuncProto): c.
 
 function owedBy(name: string): Owed | undefined {
   const release = releaseOf[name]
-  return (
-    (release && {
-      what: 'reference',
-      still: 'held',
-      release,
-      how: (reference) => `Call kfunc.${release}(${reference}) first.`,
-      withName: `const reference = kfunc.${name}(...)`,
-    }) ||
-    undefined
-  )
+  return release === undefined ? undefined : owedTo(release, `const reference = kfunc.${name}(...)`)
 }
+
+/** A reference that a function takes back. */
+export const owedTo = (release: string, withName: string): Owed => ({
+  what: 'reference',
+  still: 'held',
+  release,
+  how: (reference) => `Call kfunc.${release}(${reference}) first.`,
+  withName,
+})
 
 function giveBack(compiler: ExpressionCompiler, name: string, node: ast.Expression, scope: Scope): void {
   const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
   const owed = variable?.value.kind === 'kernel pointer' ? variable.value.owed : undefined
-  if (node.type !== 'Identifier' || variable === undefined || owed?.release !== name) {
+  if (
+    node.type !== 'Identifier' ||
+    variable === undefined ||
+    owed?.release !== (alsoReleases[name] ?? name)
+  ) {
     compiler.source.fail(node, `${name} takes back only what has to be given back to it`)
   }
   if (variable.state === 'given back') compiler.source.fail(node, `'${node.name}' was given back before`)

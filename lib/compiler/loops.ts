@@ -462,7 +462,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
       this.push({ op: 'load', d: reg, base: place, offset: 0, size: 4 })
       return inRound(reg)
     }
-    this.#iterate({ next, element, destroy }, name, body, scope, label)
+    this.#iterate({ next, element, destroy }, name, body, scope, label, true)
   }
 
   /** A loop over the elements of an iterator of the kernel, which is destroyed wherever the loop is left. */
@@ -472,12 +472,13 @@ export abstract class LoopCompiler extends SwitchCompiler {
     body: ast.Statement,
     scope: Scope,
     label: string | undefined,
+    isRange = false,
   ): void {
     const [top, end] = [this.newLabel(), this.newLabel()]
     this.label(top)
     const found = next()
     this.push({ op: 'branch', comparison: 'eq', bits: 64, a: found, b: { imm: 0 }, to: end })
-    scope.set(name, { value: element(found), mutable: false, isRound: true })
+    scope.set(name, { value: element(found), mutable: false, ...(isRange && { isRound: true }) })
     this.#body(body, scope, { end, next: top, label, leave: destroy })
     this.jump(top)
     this.label(end)

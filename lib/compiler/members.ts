@@ -129,7 +129,7 @@ export abstract class MemberCompiler extends KernelMemory {
       case 'flavor place':
         return flavorMember(this, object, name, node.property)
       case 'kernel pointer':
-        if (object.nullable) this.#expectFollowed(object, node, scope)
+        if (object.nullable || object.owed) this.#expectFollowed(object, node, scope)
         return locatedText(this, object, name) ?? this.kernelMember(object, [], object.record.id, name, node)
       case 'kernel place': {
         const type = this.kernel.btf.resolve(object.path.typeId)

@@ -100,7 +100,7 @@ describe('each', () => {
         if (!top) return 1
         for (const css of each.css(top.self, all)) {
           out[0] += 1
-          const group = kfunc.bpf_cgroup_acquire(css.cgroup)
+          const group = kfunc.bpf_cgroup_from_id(css.cgroup.kn.id)
           if (!group) continue
           for (const task of each.css_task(group.self)) { out[1] += 1; out[2] = task.tgid }
           kfunc.bpf_cgroup_release(group)
@@ -284,7 +284,7 @@ describe('a mistake with each', () => {
       ],
       [
         syscall('for (const task of each.task()) for (const thread of each.task(task, 1)) {}'),
-        "[task] 'task' has to be kept, and RCU keeps this only until the next round of the loop | Hold a reference first, such as that of kfunc.bpf_cgroup_acquire(css.cgroup) or kfunc.bpf_task_acquire(task).",
+        "[task] 'task' has to be kept, and RCU keeps this only until the next round of the loop | Hold a reference first, such as that of kfunc.bpf_task_acquire(task) or kfunc.bpf_cgroup_from_id(css.cgroup.kn.id).",
       ],
       [
         packet('for (const cache of each.kmem_cache()) {}'),

@@ -23,6 +23,8 @@ const [
   ownStruct,
   xdp,
   patient,
+  ,
+  // test/compiler/hooks/queues.test.ts has this one, which few kernels have.
   looking,
   replaced,
   structs,

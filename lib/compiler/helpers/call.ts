@@ -272,7 +272,7 @@ export function kernelArgument(
     compiler.source.fail(
       node,
       `'${camelCase(name)}' has to be kept, and RCU keeps this only until the next round of the loop`,
-      'Hold a reference first, such as that of kfunc.bpf_cgroup_acquire(css.cgroup) or kfunc.bpf_task_acquire(task).',
+      'Hold a reference first, such as that of kfunc.bpf_task_acquire(task) or kfunc.bpf_cgroup_from_id(css.cgroup.kn.id).',
     )
   }
   if (value.kind === 'kernel place') {
@@ -282,7 +282,7 @@ export function kernelArgument(
   const wanted = record === undefined ? "one of the kernel's structs" : `a pointer to a struct ${record}`
   if (value.kind !== 'kernel pointer' && value.kind !== 'context')
     compiler.source.fail(node, `'${camelCase(name)}' is ${wanted}, and this is ${describeValue(value)}`)
-  if (value.nullable) compiler.expectPresent(node, scope)
+  if (value.nullable || value.owed) compiler.expectPresent(node, scope)
   if (value.kind === 'kernel pointer' && !value.trusted) {
     compiler.source.fail(
       node,

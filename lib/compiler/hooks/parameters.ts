@@ -2,6 +2,7 @@
 import type { BtfFuncProto } from '../../btf/types.js'
 import { contextOf } from '../contexts.js'
 import { globalParameters, globalSignature, passedNumber } from '../global-functions.js'
+import { passedReference } from '../kfuncs.js'
 import type { FunctionCompiler } from '../lower.js'
 import type { ModuleProgram } from '../module.js'
 import { nearest } from '../nearest.js'
@@ -9,10 +10,10 @@ import { edgesOf } from '../packet-edges.js'
 import type { ast } from '../syntax.js'
 import { isOlder } from '../target.js'
 import { integerOf, u64 } from '../types.js'
-import type { ContextValue, KernelPointerValue, Scope, Value } from '../values.js'
+import { type ContextValue, type KernelPointerValue, owedOf, type Scope, type Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
-import { opsPrototype, opsRecord } from './struct-ops.js'
+import { opsParameter, opsPointer, opsPrototype, opsRecord } from './struct-ops.js'
 import { mostProbeArguments, probeArgument } from './usdt.js'
 
 /** The section of a program. */
@@ -51,7 +52,8 @@ export function parametersOf(compiler: FunctionCompiler, program: ModuleProgram)
     compiler.at = parameter.start ?? compiler.at
     const value = argument.value(parameter)
     const isNullable = 'nullable' in value && value.nullable === true
-    scope.set(parameter.name, { value, mutable: false, ...(isNullable && { state: 'maybe' as const }) })
+    const state = isNullable ? 'maybe' : owedOf(value) ? 'present' : undefined
+    scope.set(parameter.name, { value, mutable: false, ...(state && { state }) })
   }
   return scope
 }
@@ -121,9 +123,20 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
       return opsPrototype(kernel, compiler.source, program).params.map(({ name, typeId }, i) => ({
         name,
         value: () => {
+          const shown = opsPointer(kernel, program, typeId)
+          if (shown !== undefined)
+            return { kind: 'kernel pointer', reg: word(i), record: shown, trusted: true }
           const value = valueFrom(compiler, typeId, word(i), true, program.node)
           if (value.kind !== 'kernel pointer') return value
-          return { ...value, record: opsRecord(kernel, program.ops!.struct, value.record) }
+          const { isReference, isNullable } = opsParameter(kernel, program, i)
+          if (isReference) compiler.expectKernel('6.16', program.target!.node, `'${program.target!.name}'`)
+          const owed = isReference ? passedReference(value.record) : undefined
+          return {
+            ...value,
+            record: opsRecord(kernel, program.ops!.struct, value.record),
+            ...(isNullable && { nullable: true }),
+            ...(owed && { owed }),
+          }
         },
       }))
     case 'registers': {

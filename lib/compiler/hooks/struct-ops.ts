@@ -137,16 +137,40 @@ export function opsPrototype(
   )
 }
 
-/** The number that a program returns; undefined for void. */
-export function opsResult(kernel: KernelTypes, source: Source, program: ModuleProgram): IntType | undefined {
+/** What a program returns: a number, or a pointer to a struct; undefined for void. */
+export function opsResult(
+  kernel: KernelTypes,
+  source: Source,
+  program: ModuleProgram,
+): IntType | KernelRecord | undefined {
   const type = kernel.btf.resolve(opsPrototype(kernel, source, program).returnTypeId)
   if (type.kind === 'void') return undefined
+  const to = type.kind === 'ptr' ? kernel.btf.resolve(type.typeId) : undefined
+  if (to?.kind === 'struct' || to?.kind === 'union') return to
   if (type.kind === 'int' || type.kind === 'enum')
     return integerOf(type.size, type.signed && !(type.kind === 'int' && type.bool))
-  return source.fail(
-    program.target!.node,
-    `'${program.target!.name}' returns a pointer, which programs cannot yet`,
-  )
+  return source.fail(program.target!.node, `'${program.target!.name}' returns something that programs cannot`)
+}
+
+/**
+ * A parameter of a program, as the kernel's own function in its place has it: `__ref` behind its name says that it is a
+ * reference which the program has to give back, and `__nullable` that it may be null.
+ */
+export function opsParameter(
+  kernel: KernelTypes,
+  { ops, target }: ModuleProgram,
+  index: number,
+): { isReference: boolean; isNullable: boolean } {
+  const name = kernel.function(`${ops!.struct}__${target!.name}`)?.params[index]?.name ?? ''
+  return { isReference: name.endsWith('__ref'), isNullable: name.endsWith('__nullable') }
+}
+
+/** A pointer to a pointer that the kernel shows as a struct: where a queue collects the packets that it drops. */
+export function opsPointer(kernel: KernelTypes, { ops, target }: ModuleProgram, typeId: number) {
+  if (ops!.struct !== 'Qdisc_ops' || target!.name !== 'enqueue') return undefined
+  const type = kernel.btf.resolve(typeId)
+  const isPointer = type.kind === 'ptr' && kernel.btf.resolve(type.typeId).kind === 'ptr'
+  return isPointer ? kernel.record('bpf_sk_buff_ptr') : undefined
 }
 
 /** The kernel lets programs see the socket of a congestion control as the whole TCP socket that it is. */

@@ -7,6 +7,7 @@ export const kptrReleases: Readonly<Record<string, string>> = {
   bpf_cpumask: 'bpf_cpumask_release',
   bpf_crypto_ctx: 'bpf_crypto_ctx_release',
   nf_conn: 'bpf_ct_release',
+  sk_buff: 'bpf_kfree_skb',
 }
 
 /** Why something else than the value of a map cannot have a kptr. */

@@ -2,10 +2,11 @@
 import type { ExpressionCompiler } from '../expressions.js'
 import { maySleep } from '../hooks/kinds.js'
 import type { Argument, Reg } from '../ir.js'
+import { owedTo } from '../kfuncs.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
 import { type KptrType, u64 } from '../types.js'
-import type { KernelPointerValue, Owed, PlaceValue, Scope, Value } from '../values.js'
+import type { KernelPointerValue, PlaceValue, Scope, Value } from '../values.js'
 import { kptrReleases } from './kptr-types.js'
 import { expectNoLock } from './opaque.js'
 
@@ -34,6 +35,7 @@ export function kptrMethods(
     return source.fail(object, 'a kptr has to be in the value of a map', 'Get it from the map: map.get(key).')
   const record = compiler.kernel.recordFor(kptr)
   if (record === undefined) return source.fail(object, `this kernel has no struct '${kptr}'`)
+  if (kptr === 'sk_buff') compiler.expectKernel('6.16', object, 'a kptr<kernel.sk_buff>')
   expectNoLock(compiler, node, scope)
   const [given, ...more] = node.arguments as ast.Expression[]
   if (name === 'get') {
@@ -56,7 +58,7 @@ export function kptrMethods(
     record,
     trusted: true,
     nullable: true,
-    owed: owedTo(kptrReleases[kptr]!, compiler.text(object)),
+    owed: owedTo(kptrReleases[kptr]!, `const reference = ${compiler.text(object)}.xchg(...)`),
   }
 }
 
@@ -91,11 +93,3 @@ function handedOver(
 }
 
 const isHeld = ({ owed }: KernelPointerValue): boolean => owed?.release !== undefined
-
-const owedTo = (release: string, text: string): Owed => ({
-  what: 'reference',
-  still: 'held',
-  release,
-  how: (reference) => `Call kfunc.${release}(${reference}) first.`,
-  withName: `const reference = ${text}.xchg(...)`,
-})

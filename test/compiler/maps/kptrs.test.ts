@@ -133,7 +133,7 @@ describe('a kptr', () => {
     ],
     [
       'interface A { a: kptr<kernel.inode> }',
-      'maps cannot keep a kernel.inode | They can keep these: task_struct, cgroup, bpf_cpumask, bpf_crypto_ctx, nf_conn.',
+      'maps cannot keep a kernel.inode | They can keep these: task_struct, cgroup, bpf_cpumask, bpf_crypto_ctx, nf_conn, sk_buff.',
     ],
     [
       'interface A { a: kptr<kernel.cgroup> }\nexport const m = queue<A>(4)',
