@@ -4,6 +4,7 @@ import type { ExpressionCompiler } from './expressions.js'
 import { flavorCore, flavorOf, isFlavor } from './flavors.js'
 import { registerNamed } from './hooks/registers.js'
 import { log2 } from './log2.js'
+import { allocate, free } from './maps/graphs.js'
 import { nearest } from './nearest.js'
 import { print } from './print.js'
 import type { ast } from './syntax.js'
@@ -186,4 +187,6 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   register,
   print,
   str: strOutside,
+  allocate,
+  free,
 }

@@ -17,6 +17,7 @@ import { logGlobals, logMaps } from './log.js'
 import { FunctionCompiler } from './lower.js'
 import { rootOf } from './maps/arena.js'
 import { definitionsOf } from './maps/definition.js'
+import { containedIn } from './maps/graph-types.js'
 import { Module, type ModuleProgram } from './module.js'
 import { runningKernel } from './running-kernel.js'
 import { CompileError, Source } from './source.js'
@@ -79,12 +80,7 @@ export function compile(
   const object = buildObject({
     ...(module.license !== undefined && { license: module.license }),
     maps: { ...definitionsOf(module, unit.target), ...logMaps(unit) },
-    globals: {
-      ...globalsOf(module, unit.shown),
-      ...structOpsOf(unit),
-      ...textsOf(unit),
-      ...logGlobals(unit),
-    },
+    globals: { ...globalsOf(unit), ...structOpsOf(unit), ...textsOf(unit), ...logGlobals(unit) },
     externs: Object.fromEntries(unit.externs),
     functions: Object.fromEntries(
       [...unit.functions.values()].map(({ name, type, instructions, linkage }) => [
@@ -205,7 +201,7 @@ const structOpsOf = ({ module, kernel, target }: Unit): Record<string, GlobalDef
     module.structOps.map((ops) => [ops.name, opsDefinition(kernel, module.source, target, ops)]),
   )
 
-function globalsOf(module: Module, shown: ReadonlySet<string>): Record<string, GlobalDefinition> {
+function globalsOf({ module, allocated, shown }: Unit): Record<string, GlobalDefinition> {
   const globals: Record<string, GlobalDefinition> = {}
   for (const { name, section, type, value } of module.globals.values()) {
     const bytes = new Uint8Array(sizeOf(type))
@@ -225,7 +221,10 @@ function globalsOf(module: Module, shown: ReadonlySet<string>): Record<string, G
       globals[`${name}_record${i === 0 ? '' : i}`] = { section: '.bss', type: pointer(cTypeOf(record)) }
     }
   }
-  for (const name of new Set([...module.exported, ...shown]))
+  // Nor do objects that a program only takes out of a list.
+  const contained = [...module.maps.values()].flatMap(({ value }) => containedIn(value))
+  const hidden = contained.filter((one) => !allocated.has(one))
+  for (const name of new Set([...module.exported, ...shown, ...hidden]))
     globals[`${name}_type`] = { section: '.bss', type: pointer(cTypeOf(module.struct(name)!)) }
   return globals
 }

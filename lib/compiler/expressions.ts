@@ -11,6 +11,7 @@ import type { Reg } from './ir.js'
 import { callKfunc } from './kfuncs.js'
 import { isLog, log } from './log.js'
 import { addressInProcess } from './maps/arena.js'
+import { graphMethods } from './maps/graphs.js'
 import { kptrMethods } from './maps/kptrs.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
@@ -243,6 +244,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (object.kind === 'context' && hasDynptr(object)) return filterMethods(this, object, name, node, scope)
     if (object.kind === 'place' && object.type.kind === 'kptr')
       return kptrMethods(this, object, object.type, name, node, scope)
+    if (object.kind === 'place' && object.type.kind === 'struct' && object.type.contains !== undefined)
+      return graphMethods(this, object, object.type.contains, name, node, scope)
     if (object.kind === 'place' && isOpaque(object.type))
       return opaqueMethods(this, object, name, node, scope)
     if (object.kind === 'map') return mapMethods(this, object, name, node, scope)

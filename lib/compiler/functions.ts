@@ -423,6 +423,10 @@ export abstract class CallCompiler extends LoopCompiler {
       if (own.type !== 'Identifier') this.source.fail(own, 'a parameter is a name')
       scope.set(own.name, { ...parameter(reg, inner), mutable: false })
     }
+    // A function that compares two objects of a tree runs while the lock is held.
+    for (const [name, variable] of around)
+      if (variable.value.kind === 'lock' && !variable.value.isRcu && variable.state === 'present')
+        scope.set(name, variable)
     const extra = fn.params[given.length]
     if (extra !== undefined) this.source.fail(extra, `this function has ${given.length} parameters`)
     inner.returns = { label: undefined, reg: inner.newReg(), type: s64, scope: new Map(scope), exits: [] }

@@ -17,6 +17,7 @@ const kinds = {
   offset: 0,
   size: 1,
   exists: 2,
+  localTypeId: 6,
   shiftLeft: 4,
   shiftRight: 5,
   typeSize: 9,
@@ -50,7 +51,7 @@ export class KernelTypes {
   readonly btf: BtfTypes
   #kfuncs: Set<string> | undefined
   readonly #twins = new Map<number, Twin>()
-  /** The records, functions and iterators of the kernel that a program has named, to be declared for tsc, also if it made a mistake with them. */
+  /** What a program has named of the kernel, to be declared for tsc, also if it made a mistake with it. */
   readonly named = {
     records: new Set<KernelRecord>(),
     kfuncs: new Set<string>(),
@@ -160,6 +161,11 @@ export class KernelTypes {
     // Not the twin: it has another size, and libbpf expects what stands in the instruction.
     const type: c.RecordType = { kind, name, size, align: 1, members: [] }
     return { core: { type, access: '0', kind: kinds.typeSize }, size }
+  }
+
+  /** The number of a type of the program in its own BTF. */
+  localType(type: c.CType): CoreRelocation {
+    return { type, access: '0', kind: kinds.localTypeId }
   }
 
   /** A value of an enum, or whether there is one. */

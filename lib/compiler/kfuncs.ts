@@ -80,6 +80,13 @@ export function callKfunc(
     )
   const missing = kfuncNotYet(name)
   if (missing !== undefined) compiler.source.fail(property, `${missing} are not supported yet`, inC)
+  const ofObjects = /^bpf_(obj|list|rbtree)_/.test(name)
+  if (ofObjects)
+    compiler.source.fail(
+      property,
+      `objects have words of their own for '${name}'`,
+      'Write allocate<Job>(), free(job), and the functions of a list<Job> or a tree<Job> in the value of a map.',
+    )
   const other = Object.hasOwn(instead, name) ? instead[name] : undefined
   if (other !== undefined)
     compiler.source.fail(
@@ -178,7 +185,7 @@ export function isContext({ btf }: KernelTypes, { params }: BtfFuncProto, index:
   return name === 'ctx' && type.kind === 'ptr' && btf.resolve(type.typeId).kind === 'void'
 }
 
-/** What a program names for a parameter. @param keeps - RCU alone does not keep it for as long as the function needs it */
+/** What a program names for a parameter. @param keeps - it has to stay, also if RCU does not keep it any longer */
 export function argumentsFor(
   compiler: ExpressionCompiler,
   prototype: BtfFuncProto,

@@ -350,6 +350,14 @@ export abstract class MemberCompiler extends KernelMemory {
           : `the reference '${name}' was given back, and may point to nothing`,
       )
     }
+    const value = variable?.value
+    if (state === 'stale' && value?.kind === 'pointer' && value.object !== undefined) {
+      this.source.fail(
+        node,
+        `'${name}' may be gone: it is only there while the lock is held, and until something is taken out`,
+        'Look at it earlier, or take it out: const mine = tree.remove(node).',
+      )
+    }
     if (state === 'stale') {
       this.source.fail(
         node,
@@ -368,20 +376,12 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 }
 
-function placeBehind({
-  reg,
-  type,
-  shared,
-  origin,
-  align,
-  inPacket,
-  readonly,
-  inArena,
-}: PointerValue): PlaceValue {
+function placeBehind(pointer: PointerValue): PlaceValue {
+  const { reg, type, shared, origin, align, inPacket, readonly, object, inArena } = pointer
   return {
     kind: 'place',
     base: reg,
-    offset: 0,
+    offset: object === undefined ? 0 : -object.at,
     type,
     shared,
     ...(origin && { origin }),

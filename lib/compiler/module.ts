@@ -6,6 +6,7 @@ import { hooks } from './hooks/kinds.js'
 import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
 import { onlyInArena } from './maps/arena.js'
 import { declareMap } from './maps/declare.js'
+import { rootOf } from './maps/graph-types.js'
 import { mapKinds } from './maps/kinds.js'
 import { kptrReleases, onlyValues } from './maps/kptr-types.js'
 import { opaqueTypes } from './maps/opaque.js'
@@ -480,6 +481,7 @@ export class Module {
     const given = node.typeParameters?.params ?? []
     if (name === 'kptr') return this.#kptr(given, node)
     if (name === 'ptr') return this.#ptr(given, node)
+    if ((name === 'list' || name === 'tree') && !this.hasType(name)) return rootOf(this, name, node)
     if (name === 'char' || name === 'bytes') {
       const length = this.#length(given[0], node)
       return name === 'char' ? { kind: 'chars', length } : { kind: 'array', of: integers.u8!, length }

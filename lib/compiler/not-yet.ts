@@ -2,7 +2,7 @@
 
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {
-  return /^bpf_(obj|percpu_obj|rbtree|list|refcount)_/.test(name) ? 'objects that a program allocates' : undefined
+  return /^bpf_(percpu_obj|refcount)_/.test(name) ? 'objects for each CPU, and those with several owners,' : undefined
 }
 
 const words: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-// Programs that sleep have to say while RCU keeps what they look at, and must not sleep until they have said that it need not any longer.
+// Programs that sleep say from where to where RCU keeps what they look at, and must not sleep in between.
 import type { ExpressionCompiler } from './expressions.js'
 import { maySleep } from './hooks/kinds.js'
 import type { ast } from './syntax.js'

@@ -64,7 +64,7 @@ export function kindOf(value: Value): string {
     case 'place':
       return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''} ${value.inPacket !== undefined} ${value.inArena === true} ${alignmentOf(value)}`
     case 'pointer':
-      return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${value.inArena === true} ${value.align ?? 8} ${owedKind(value)}`
+      return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${value.inArena === true} ${value.align ?? 8} ${value.object?.at} ${owedKind(value)}`
     case 'kernel pointer':
       return `kernel ${value.record.id} ${value.trusted} ${value.isBuffer === true} ${value.underRcu === true} ${value.nullable === true} ${owedKind(value)}`
     case 'kernel place':

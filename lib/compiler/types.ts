@@ -39,8 +39,17 @@ export interface StructMember {
   readonly offset: number
 }
 
+/** What a list or a tree has: objects of a struct, by one of its members. */
+export interface Contains {
+  readonly root: 'list' | 'tree'
+  readonly struct: string
+  readonly member: string
+}
+
 export interface StructType {
   readonly kind: 'struct'
+  /** It is a list or a tree. */
+  readonly contains?: Contains
   readonly name: string
   readonly members: readonly StructMember[]
   readonly size: number
@@ -197,6 +206,7 @@ export function cTypeOf(type: Type): c.CType {
           type: cTypeOf(type),
           bitOffset: offset * 8,
           bitfieldSize: 0,
+          ...tagged(type),
         }))
       // What points to itself is written later.
       const record: c.RecordType = {
@@ -212,6 +222,12 @@ export function cTypeOf(type: Type): c.CType {
   }
 }
 
+/** Tells the kernel what a list or a tree has. */
+function tagged(type: Type): { tags?: readonly string[] } {
+  if (type.kind !== 'struct' || type.contains === undefined) return {}
+  return { tags: [`contains:${type.contains.struct}:${type.contains.member}`] }
+}
+
 /** The type in words, for messages. */
 export function describe(type: Type): string {
   switch (type.kind) {
@@ -220,6 +236,8 @@ export function describe(type: Type): string {
     case 'array':
       if (type.length === 0) return 'bytes'
       return `array<${describe(type.of)}, ${type.length}>`
+    case 'struct':
+      return type.contains === undefined ? type.name : `${type.contains.root}<${type.contains.struct}>`
     default:
       return type.name
   }

@@ -51,6 +51,9 @@ export class Unit {
     return [...this.module.maps.values()].some(({ kind }) => kind === 'arena')
   }
 
+  /** The structs that programs allocate. */
+  readonly allocated = new Set<string>()
+
   #loops = 0
 
   /** A number for a loop that becomes a function. */

@@ -93,6 +93,8 @@ export interface PointerValue {
   readonly inArena?: true
   /** Where it was found in memory, if another one can be put there. */
   readonly from?: PlaceValue
+  /** An object of the kernel's allocator. It points so many bytes behind the object's start. */
+  readonly object?: { readonly at: number; readonly isLent?: true }
 }
 
 /** A pointer to memory whose size the kernel checks when the program runs. It stands on the stack. */
@@ -186,6 +188,8 @@ export interface LockValue {
   readonly text: string
   /** Not a spin lock: the program only promises not to sleep. */
   readonly isRcu?: true
+  /** Where the value of the map is that the lock is in. */
+  readonly base?: Base
   readonly owed: Owed
 }
 
@@ -198,7 +202,7 @@ export interface MapValue {
   readonly nullable?: boolean
 }
 
-/** `bpf`, whose members are the helpers, `kfunc`, whose members are other functions of the kernel, and `each` with its iterators. */
+/** `bpf`, whose members are the helpers, `kfunc` with other functions of the kernel, and `each` with its iterators. */
 export interface NamespaceValue {
   readonly kind: 'namespace'
   readonly name: 'bpf' | 'kfunc' | 'each'
@@ -283,6 +287,7 @@ export function describeValue(value: Value): string {
       }
     case 'pointer':
       if (value.inArena) return `a ptr<${describe(value.type)}>`
+      if (value.object !== undefined) return 'an object'
       return value.owed !== undefined ? 'a record' : 'a pointer into a map or a packet'
     case 'kernel pointer':
       return `a pointer to the kernel's struct ${value.record.name}`

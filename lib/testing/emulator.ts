@@ -34,7 +34,7 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   currentTask?: { readonly [member: string]: KernelValue }
   /** Helpers that take the place of the emulated ones, or add to them, by name. */
   helpers?: Readonly<Partial<Record<HelperName | `bpf_${HelperName}`, Helper>>>
-  /** Kernel functions by name. Without one, only the iterators over numbers and bits are emulated (bpf_iter_num_new and its like). */
+  /** Kernel functions by name. Without one, only the iterators over numbers and bits are emulated (`bpf_iter_num_new`). */
   kfuncs?: Readonly<Record<string, Helper>>
   /** Options of the kernel's configuration, and addresses of kernel symbols, by name. */
   externs?: Readonly<Record<string, number | bigint>>

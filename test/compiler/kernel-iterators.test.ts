@@ -284,7 +284,7 @@ describe('a mistake with each', () => {
       ],
       [
         syscall('for (const task of each.task()) for (const thread of each.task(task, 1)) {}'),
-        "[task] 'task' has to be kept, and RCU keeps this only until the next round of the loop | Hold a reference first, such as that of kfunc.bpf_task_acquire(task) or kfunc.bpf_cgroup_from_id(css.cgroup.kn.id).",
+        "[task] 'task' has to be kept, and RCU keeps this only until the next round of the loop | Get a reference: kfunc.bpf_task_acquire(task), or kfunc.bpf_cgroup_from_id(css.cgroup.kn.id).",
       ],
       [
         packet('for (const cache of each.kmem_cache()) {}'),

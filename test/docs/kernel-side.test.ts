@@ -19,6 +19,7 @@ const [
   kept,
   firewall,
   rules,
+  ordered,
   anyLength,
   ownStruct,
   xdp,
@@ -41,6 +42,8 @@ beforeAll(async () => {
   for (const name of withKept) writeFileSync(join(folder, name), kept!)
   writeFileSync(join(folder, 'firewall.bpf.ts'), firewall!)
   writeFileSync(join(folder, 'rules.ts'), rules!)
+  const withTree = kernelIs('6.6') ? ['ordered.bpf.ts'] : []
+  for (const name of withTree) writeFileSync(join(folder, name), ordered!)
   const withEach = kernelIs('6.7') ? ['looking.bpf.ts'] : []
   for (const name of withEach) writeFileSync(join(folder, name), looking!)
   writeFileSync(join(folder, 'any-length.bpf.ts'), anyLength!)
@@ -52,7 +55,9 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'sampled.bpf.ts'), sampled!)
   await gen(join(folder, 'exec.bpf.ts'))
   await gen(join(folder, 'firewall.bpf.ts'))
-  expect(await libbpfNode(['types', 'exec.bpf.ts', ...withKept, ...withEach], folder)).toMatchObject({
+  expect(
+    await libbpfNode(['types', 'exec.bpf.ts', ...withKept, ...withTree, ...withEach], folder),
+  ).toMatchObject({
     status: 0,
   })
   // Elements by a variable index, and variables of an object that has no generated class.
@@ -155,6 +160,21 @@ describe('docs/kernel-side.md', () => {
     writeFileSync(path, readFileSync(join(folder, 'rules.js'), 'utf8').replace(/^.*attachXdp.*$/m, ''))
     const { stdout, stderr } = await run(process.execPath, [path], folder)
     expect({ stdout, stderr }).toEqual({ stdout: '53 0n\n', stderr: '' })
+  })
+
+  requiresKernel('6.6', 'keeps objects in their order', () => {
+    using opened = BpfObject.open(compile(ordered!).object)
+    opened.loadSync()
+    const run = (name: string, length = 64) =>
+      opened.program(name).testRunSync({ data: new Uint8Array(length) }).retval
+    const shortest = () => (opened.data as { shortest: number }).shortest
+    const found = [300, 100, 200].map((length) => [run('note', length), shortest()])
+    expect(found).toEqual([
+      [0, 300],
+      [0, 100],
+      [0, 100],
+    ])
+    expect(Array.from({ length: 4 }, () => run('take'))).toEqual([1, 1, 1, 0])
   })
 
   requiresKernel('6.7', 'goes over processes and their memory', () => {

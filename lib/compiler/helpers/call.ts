@@ -272,7 +272,7 @@ export function kernelArgument(
     compiler.source.fail(
       node,
       `'${camelCase(name)}' has to be kept, and RCU keeps this only until the next round of the loop`,
-      'Hold a reference first, such as that of kfunc.bpf_task_acquire(task) or kfunc.bpf_cgroup_from_id(css.cgroup.kn.id).',
+      'Get a reference: kfunc.bpf_task_acquire(task), or kfunc.bpf_cgroup_from_id(css.cgroup.kn.id).',
     )
   }
   if (value.kind === 'kernel place') {

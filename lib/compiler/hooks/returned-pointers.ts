@@ -1,4 +1,4 @@
-// Programs of struct_ops that return one of the kernel's structs: a reference that they hold, which is the kernel's from then on, or null.
+// Programs of struct_ops that return one of the kernel's structs: a reference that they hold, or null.
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Reg } from '../ir.js'
 import type { KernelRecord } from '../kernel-types.js'

@@ -37,13 +37,17 @@ export interface Structs {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface StructOps {}
 
-/** One of the kernel's structs that a program of struct_ops may write to. */
-export type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type WritableMembers<T> = { -readonly [K in keyof T]: T[K] }
+
+/** One of the kernel's structs that a program of struct_ops may write to, also to structs in it. */
+export type Writable<T> = {
+  -readonly [K in keyof T]: T[K] extends number | string ? T[K] : WritableMembers<T[K]>
+}
 
 /** The members of a struct of functions: functions, numbers and text. */
 export type OpsMembers<N> = N extends keyof StructOps
   ? Partial<StructOps[N]>
-  : { readonly [member: string]: number | string | ((...args: Kernel[]) => number | undefined) }
+  : { readonly [member: string]: number | string | ((...args: Kernel[]) => number | null | undefined) }
 
 /** The kernel's functions that programs call through `kfunc`, by name. */
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to

@@ -207,6 +207,54 @@ export interface ArenaFunctions extends AnyMap {
   free(taken: object): void
 }
 
+/** The member by which a list has an object: `interface Job { link: listNode; id: u32 }`. (Linux 6.6) */
+export interface listNode {
+  readonly __node?: 'list'
+}
+
+/** The member by which a tree has an object. (Linux 6.6) */
+export interface treeNode {
+  readonly __node?: 'tree'
+}
+
+/**
+ * A list of objects in the value of a map, next to a `spinLock` that a program holds while it uses the list. What is in
+ * it belongs to the map. (Linux 6.6)
+ *
+ * @typeParam M - the member of the type `listNode`, if the objects have several
+ */
+export interface list<T, M extends keyof T = keyof T> {
+  readonly __by?: M
+  /** Puts an object that the program holds in front of all others (`bpf_list_push_front`). */
+  pushFront(object: T): void
+  /** Puts an object that the program holds behind all others (`bpf_list_push_back`). */
+  pushBack(object: T): void
+  /** Takes the first object out, which the program holds then, or returns null (`bpf_list_pop_front`). */
+  popFront(): T | null
+  /** Takes the last object out, which the program holds then, or returns null (`bpf_list_pop_back`). */
+  popBack(): T | null
+}
+
+/**
+ * Objects in the value of a map, in an order, next to a `spinLock` that a program holds while it uses the tree.
+ * (Linux 6.6)
+ *
+ * @typeParam M - the member of the type `treeNode`, if the objects have several
+ */
+export interface tree<T, M extends keyof T = keyof T> {
+  readonly __by?: M
+  /**
+   * Puts in an object that the program holds (`bpf_rbtree_add`).
+   *
+   * @param isLess - whether `a` stands before `b`; it can look at both, and call nothing
+   */
+  add(object: T, isLess: (a: T, b: T) => boolean): void
+  /** The object that stands first, or null. It is only there while the lock is held (`bpf_rbtree_first`). */
+  first(): T | null
+  /** Takes out an object that `first` has returned, which the program holds then (`bpf_rbtree_remove`). */
+  remove(object: T): T | null
+}
+
 type Maker<M> = (maxEntries: number, options?: MapOptions) => M
 type HashMaker = <K, V>(maxEntries: number, options?: MapOptions) => HashMap<K, V>
 type PerCpuMaker = <K, V>(maxEntries: number, options?: MapOptions) => PerCpuMap<K, V>

@@ -6,6 +6,15 @@ import { onlyInTheKernel, word } from './word.js'
 export const zero: <T>() => T = word('zero')
 
 /**
+ * An object in memory of the kernel, whose members are 0, or null if there is no memory. The program has to put it into
+ * a list or a tree, or to `free` it (`bpf_obj_new`). (Linux 6.6)
+ */
+export const allocate: <T>() => T | null = word('allocate')
+
+/** Frees an object that the program holds (`bpf_obj_drop`). (Linux 6.6) */
+export const free: (object: object) => void = word('free')
+
+/**
  * The numbers from 0 to `rounds - 1`, for `for (const i of range(10))`.
  *
  * @param rounds - 8 million at most. The kernel counts them if they are more than 8192 or not constant (Linux 6.4; with `oldestKernel`, 5.17)
@@ -100,10 +109,10 @@ export const kfunc: Kfuncs &
   new Proxy({}, { get: (_, name) => () => onlyInTheKernel(`kfunc.${String(name)}`) })
 
 /**
- * The kernel's iterators over what it has, for loops: `for (const task of each.task()) { ... }` goes over all processes. Their
- * arguments are those of the kernel's `bpf_iter_<name>_new`, of which numbers and pointers that may be null can be left
- * out at the end. The loop can be left in any way. Programs that sleep hold RCU in a loop whose elements it keeps, so
- * nothing in it may sleep. (Linux 6.7)
+ * The kernel's iterators over what it has, for loops: `for (const task of each.task()) { ... }` goes over all processes.
+ * Their arguments are those of the kernel's `bpf_iter_<name>_new`, of which numbers and pointers that may be null can be
+ * left out at the end. The loop can be left in any way. Programs that sleep hold RCU in a loop whose elements it keeps,
+ * so nothing in it may sleep. (Linux 6.7)
  */
 export const each: KernelIterators &
   (Declared extends { all: true }

@@ -3,18 +3,22 @@ import type { ExpressionCompiler } from '../expressions.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
 import { type StructType, structOf, type Type, u32, u64 } from '../types.js'
-import type { PlaceValue, Scope, Value } from '../values.js'
+import type { LockValue, PlaceValue, Scope, Value } from '../values.js'
 import { asInt, isZero, mapArgument } from './memory.js'
 
 /** The types by the words for them. */
 export const opaqueTypes: Readonly<Record<string, StructType>> = {
   timer: structOf('bpf_timer', [{ name: '__opaque', type: { kind: 'array', of: u64, length: 2 } }]),
   spinLock: structOf('bpf_spin_lock', [{ name: 'val', type: u32 }]),
+  listNode: structOf('bpf_list_node', [{ name: '__opaque', type: { kind: 'array', of: u64, length: 3 } }]),
+  treeNode: structOf('bpf_rb_node', [{ name: '__opaque', type: { kind: 'array', of: u64, length: 4 } }]),
 }
 
 /** Whether programs give such a member no value. */
 export const isOpaque = (type: Type): boolean =>
-  type.kind === 'kptr' || Object.values(opaqueTypes).includes(type as StructType)
+  type.kind === 'kptr' ||
+  (type.kind === 'struct' && type.contains !== undefined) ||
+  Object.values(opaqueTypes).includes(type as StructType)
 
 /** Whether a type is a timer or a spin lock, or has one. */
 function opaqueIn(type: Type | undefined): 'timer' | 'spinLock' | undefined {
@@ -147,12 +151,13 @@ function lock(
       compiler.source.fail(node, `the lock '${held}' is held already, and only one can be`)
     compiler.call('spin_lock', [compiler.address(place)])
     scope.set(`lock ${text}`, {
-      value: { kind: 'lock', text, owed: owedBy(text) },
+      value: { kind: 'lock', text, owed: owedBy(text), base: place.base },
       mutable: false,
       state: 'present',
     })
     return
   }
+  endLent(scope)
   if (held !== text) compiler.source.fail(node, `the lock '${text}' is not held here`)
   compiler.call('spin_unlock', [compiler.address(place)])
   const name = `lock ${text}`
@@ -167,12 +172,22 @@ const owedBy = (text: string) =>
     withName: `${text}.acquire()`,
   }) as const
 
-/** The lock that is held, as it is written in the program. */
-function heldLock(scope: Scope): string | undefined {
+/** What a program has only looked at, and not taken out, may be gone from here on. */
+export function endLent(scope: Scope): void {
+  for (const [name, variable] of scope)
+    if (variable.value.kind === 'pointer' && variable.value.object?.isLent)
+      scope.set(name, { ...variable, state: 'stale' })
+}
+
+/** The spin lock that is held. */
+export function lockHeld(scope: Scope): LockValue | undefined {
   for (const { value, state } of scope.values())
-    if (value.kind === 'lock' && !value.isRcu && state === 'present') return value.text
+    if (value.kind === 'lock' && !value.isRcu && state === 'present') return value
   return undefined
 }
+
+/** The lock that is held, as it is written in the program. */
+const heldLock = (scope: Scope): string | undefined => lockHeld(scope)?.text
 
 /** Refuses a call of the kernel while a lock is held. */
 export function expectNoLock(compiler: ExpressionCompiler, node: ast.Node, scope: Scope): void {

@@ -1,4 +1,4 @@
-// The kernel's iterators that look at nothing but numbers and memory: bpf_iter_num_new, _next and _destroy, and those for bits.
+// The kernel's iterators over numbers and bits: bpf_iter_num_new, _next and _destroy, and their like.
 import { errno } from '../errno.js'
 import type { Helper, Machine } from '../machine.js'
 import { tryRead } from './kernel.js'

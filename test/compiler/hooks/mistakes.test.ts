@@ -140,7 +140,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       'export const p = xdp((packet) => { kfunc.bpf_rbtree_first(1); return XDP.PASS })',
-      'objects that a program allocates are not supported yet | Write this program in C; objects of both languages can be linked.',
+      "objects have words of their own for 'bpf_rbtree_first' | Write allocate<Job>(), free(job), and the functions of a list<Job> or a tree<Job> in the value of a map.",
     ],
     [
       'interface V { task: kernel.task_struct }\nexport const p = syscall(() => 0)',
