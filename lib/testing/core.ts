@@ -58,6 +58,18 @@ export function relocate(
   }))
 }
 
+/** Puts in the numbers of the object's own types, which no kernel's types change. */
+export function withLocalTypes(functions: readonly ObjectFunction[]): ObjectFunction[] {
+  return functions.map((fn) => ({
+    ...fn,
+    instructions: fn.instructions.map((one) =>
+      one.core !== undefined && kinds[one.core.kind] === 'type_id_local'
+        ? withValue(one, BigInt(one.core.type as number))
+        : one,
+    ),
+  }))
+}
+
 class Relocator {
   readonly #local: BtfTypes
   readonly #target: BtfTypes

@@ -4,10 +4,11 @@ import { type ObjectFile, type ObjectFunction, readObject } from '../asm/object-
 import { viewOf } from '../btf/bytes.js'
 import { type Codec, compile } from '../btf/codec.js'
 import type { BtfTypes } from '../btf/parse.js'
-import { relocate } from './core.js'
+import { relocate, withLocalTypes } from './core.js'
 import { type Coverage, coverageOf } from './coverage.js'
 import { arenaFunctions } from './helpers/arena.js'
 import { iteratorFunctions } from './helpers/iterators.js'
+import { objectFunctions } from './helpers/objects.js'
 import { type KernelValue, KernelValues } from './kernel-values.js'
 import { type Environment, type Helper, Machine, type MachineOptions } from './machine.js'
 import { type EmulatedMap, keyText } from './maps.js'
@@ -34,7 +35,10 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   currentTask?: { readonly [member: string]: KernelValue }
   /** Helpers that take the place of the emulated ones, or add to them, by name. */
   helpers?: Readonly<Partial<Record<HelperName | `bpf_${HelperName}`, Helper>>>
-  /** Kernel functions by name. Without one, only the iterators over numbers and bits are emulated (`bpf_iter_num_new`). */
+  /**
+   * Kernel functions by name. Without one, the iterators over numbers and bits are emulated (`bpf_iter_num_new`), and
+   * objects with lists and trees of them (`bpf_obj_new`, `bpf_list_push_back`, `bpf_rbtree_add`).
+   */
   kfuncs?: Readonly<Record<string, Helper>>
   /** Options of the kernel's configuration, and addresses of kernel symbols, by name. */
   externs?: Readonly<Record<string, number | bigint>>
@@ -81,11 +85,13 @@ export class Emulator implements TestObject {
     } = options
     this.object = object
     const isRelocated = btf !== undefined && object.btf !== undefined
-    const functions = isRelocated ? relocate(object.functions, object.btf, btf) : object.functions
+    const functions = isRelocated
+      ? relocate(object.functions, object.btf, btf)
+      : withLocalTypes(object.functions)
     this.machine = new Machine(
       { ...object, functions },
       {
-        kernelFunctions: { ...iteratorFunctions, ...arenaFunctions, ...kfuncs },
+        kernelFunctions: { ...iteratorFunctions, ...arenaFunctions, ...objectFunctions, ...kfuncs },
         ...(cpus !== undefined && { cpus }),
         ...(executor !== undefined && { executor }),
         ...(budget !== undefined && { budget }),

@@ -19,11 +19,17 @@ const tree = `
   export const queues = hash<u32, Queue>(4)
   export let found = data<array<u64, 8>>()`
 
+/** Runs a program in the kernel and in the emulator, and expects the same of both. */
 function run(head: string, body: string): number[] {
-  const { object, run, data } = load(classifier(head, body))
+  const text = classifier(head, body)
+  const { object, run, data } = load(text)
   using _ = object
   expect(run()).toBe(0)
-  return [...(data.found as bigint[])].map(Number)
+  const found = [...(data.found as bigint[])].map(Number)
+  const emulator = Emulator.open(compile(`${text}\nexport const license = 'GPL'`).object)
+  expect(emulator.program('p').run({ packet: new Uint8Array(64) }).retval).toBe(0)
+  expect(emulator.get<bigint[]>('found').map(Number), 'in the emulator').toEqual(found)
+  return found
 }
 
 const there = 'const queue = queues.get(0); if (!queue) return 8;'
@@ -388,13 +394,33 @@ describe('a mistake with a list or a tree', () => {
       'allocate is only for programs with a license that is compatible with the GPL',
     )
   })
+})
 
-  requiresKernel('6.6', 'is what the emulator says, which has neither', () => {
-    const { object } = compile(`${classifier(list, `${job} free(job)`)}\nexport const license = 'GPL'`)
-    expect(() =>
-      Emulator.open(object)
-        .program('p')
-        .run({ packet: new Uint8Array(64) }),
-    ).toThrow("kernel function 'bpf_obj_new_impl' is not emulated: give a function for it in 'kfuncs'")
+describe('the emulator', () => {
+  const emulated = (body: string) =>
+    Emulator.open(compile(`${classifier(list, body)}\nexport const license = 'GPL'`).object)
+  const packet = new Uint8Array(64)
+
+  requiresKernel('6.6', 'keeps what is in a list from run to run, and reuses what was freed', () => {
+    const emulator = emulated(
+      `${there}
+      const job = allocate<Job>()
+      if (!job) return 1
+      job.id = u32(found[0])
+      found[0] += 1
+      queue.lock.acquire()
+      queue.jobs.pushBack(job)
+      const first = found[0] > 3 ? 1 : 0
+      queue.lock.release()
+      if (first === 0) return 0
+      queue.lock.acquire()
+      const oldest = queue.jobs.popFront()
+      queue.lock.release()
+      if (!oldest) return 2
+      found[1] = oldest.id
+      free(oldest)`,
+    )
+    for (let i = 0; i < 3000; i++) expect(emulator.program('p').run({ packet }).retval).toBe(0)
+    expect(emulator.get<bigint[]>('found').slice(0, 2)).toEqual([3000n, 2996n])
   })
 })

@@ -1,0 +1,134 @@
+// Objects that programs allocate, with lists and trees of them: bpf_obj_new, bpf_list_push_back, bpf_rbtree_add and their like.
+import type { Helper, Machine } from '../machine.js'
+import type { Region } from '../memory.js'
+
+/** What lists and trees have, by the number that stands in each of them: the addresses of nodes. */
+const contents = new WeakMap<Machine, bigint[][]>()
+
+/** The nodes of a list or a tree. One that was never used has zeros, also if there was another one at its address. */
+function nodesOf(machine: Machine, root: bigint, what: string): bigint[] {
+  const all = contents.get(machine) ?? [[]]
+  contents.set(machine, all)
+  const known =
+    all[Number(new DataView(machine.memory.read(root, 8, what).slice().buffer).getBigUint64(0, true))]
+  if (known !== undefined && known !== all[0]) return known
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(all.length), true)
+  machine.memory.write(root, bytes, what)
+  const nodes: bigint[] = []
+  all.push(nodes)
+  return nodes
+}
+
+/** The object that a node is in. */
+function objectAt(machine: Machine, node: bigint, what: string): { region: Region; pointer: bigint } {
+  const { region } = machine.memory.expect(node, what)
+  if (!objectsOf(machine).has(region)) machine.fault(`${what}: this is not an object of bpf_obj_new`)
+  return { region, pointer: machine.memory.pointer(region) }
+}
+
+const objects = new WeakMap<Machine, Set<Region>>()
+
+function objectsOf(machine: Machine): Set<Region> {
+  const known = objects.get(machine) ?? new Set()
+  objects.set(machine, known)
+  return known
+}
+
+/** So many objects are known to have been freed, so that an access to one of them says so. */
+const mostFreed = 1000
+const freed = new WeakMap<Machine, Region[]>()
+
+/** The place of an object that was freed long ago, if it has the right size. */
+function reused(machine: Machine, size: number): { base?: number } {
+  const list = freed.get(machine)
+  const oldest = list !== undefined && list.length > mostFreed ? list.shift() : undefined
+  if (oldest === undefined) return {}
+  machine.memory.release(oldest)
+  return oldest.size === size ? { base: oldest.base } : {}
+}
+
+/** The program has to give an object back from now on. */
+function hold(machine: Machine, node: bigint, what: string): bigint {
+  const { pointer } = objectAt(machine, node, what)
+  machine.acquire(pointer, 'reference to an object', 'bpf_obj_drop, or a list or a tree,')
+  return node
+}
+
+/** An object that the program holds, and does not any longer. */
+function giveUp(machine: Machine, node: bigint, what: string): Region {
+  const { region, pointer } = objectAt(machine, node, what)
+  if (!machine.references.delete(pointer)) machine.fault(`${what}: the program does not hold this object`)
+  return region
+}
+
+function expectLock(machine: Machine, what: string): void {
+  for (const reference of machine.references.values()) if (reference.what === 'lock') return
+  machine.fault(`${what}: the lock next to it is not held`)
+}
+
+const push =
+  (name: string, add: 'push' | 'unshift'): Helper =>
+  (machine, root, node) => {
+    expectLock(machine, name)
+    giveUp(machine, node!, name)
+    nodesOf(machine, root!, name)[add](node!)
+    return 0
+  }
+
+const pop =
+  (name: string, take: 'pop' | 'shift'): Helper =>
+  (machine, root) => {
+    expectLock(machine, name)
+    const node = nodesOf(machine, root!, name)[take]()
+    return node === undefined ? 0n : hold(machine, node, name)
+  }
+
+/** Kernel functions that are emulated, by name. */
+export const objectFunctions: Readonly<Record<string, Helper>> = {
+  bpf_obj_new_impl(machine, typeId) {
+    const size = machine.object.btf!.sizeOf(Number(typeId))
+    const region = machine.memory.region('kernel memory', 'an object', size, reused(machine, size))
+    // The kernel does not clear it.
+    machine.memory.bytes.fill(0xaa, region.base, region.base + size)
+    objectsOf(machine).add(region)
+    return hold(machine, machine.memory.pointer(region), 'bpf_obj_new')
+  },
+  bpf_obj_drop_impl(machine, pointer) {
+    const region = giveUp(machine, pointer!, 'bpf_obj_drop')
+    objectsOf(machine).delete(region)
+    machine.memory.retire(region, 'was given up by bpf_obj_drop')
+    const list = freed.get(machine) ?? []
+    freed.set(machine, list)
+    list.push(region)
+    return 0
+  },
+  bpf_list_push_front_impl: push('bpf_list_push_front', 'unshift'),
+  bpf_list_push_back_impl: push('bpf_list_push_back', 'push'),
+  bpf_list_pop_front: pop('bpf_list_pop_front', 'shift'),
+  bpf_list_pop_back: pop('bpf_list_pop_back', 'pop'),
+  bpf_rbtree_add_impl(machine, root, node, less) {
+    const what = 'bpf_rbtree_add'
+    expectLock(machine, what)
+    const isLess = machine.functionAt(less!, what)
+    giveUp(machine, node!, what)
+    const nodes = nodesOf(machine, root!, what)
+    // Behind those that are equal to it.
+    const at = nodes.findIndex((one) => machine.call(isLess, [node!, one]) !== 0n)
+    nodes.splice(at < 0 ? nodes.length : at, 0, node!)
+    return 0
+  },
+  bpf_rbtree_first(machine, root) {
+    expectLock(machine, 'bpf_rbtree_first')
+    return nodesOf(machine, root!, 'bpf_rbtree_first')[0] ?? 0n
+  },
+  bpf_rbtree_remove(machine, root, node) {
+    const what = 'bpf_rbtree_remove'
+    expectLock(machine, what)
+    const nodes = nodesOf(machine, root!, what)
+    const at = nodes.indexOf(node!)
+    if (at < 0) return 0n
+    nodes.splice(at, 1)
+    return hold(machine, node!, what)
+  },
+}
