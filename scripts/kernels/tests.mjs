@@ -12,7 +12,7 @@ const elsewhere = [
   /^test\/hooks\/to-c\.test/,
   // What the compiler says, in which the kernel has no part.
   /^test\/compiler\/(gen|agreement|files|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
-  /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|every-object)|cli\/object)\.test/,
+  /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|objects|every-object)|cli\/object)\.test/,
   /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|jit-names|lines|xz))/,
   // Compares with programs of the host, whose versions do not depend on the kernel.
   /^test\/(symbols\/perf|tools\/comparison|cli\/attached)\.test/,
