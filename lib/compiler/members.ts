@@ -382,6 +382,7 @@ function placeBehind(pointer: PointerValue): PlaceValue {
     kind: 'place',
     base: reg,
     offset: object === undefined ? 0 : -object.at,
+    ...(object && { isObject: true as const }),
     type,
     shared,
     ...(origin && { origin }),

@@ -8,7 +8,7 @@ import { onlyInArena } from './maps/arena.js'
 import { declareMap } from './maps/declare.js'
 import { rootOf } from './maps/graph-types.js'
 import { mapKinds } from './maps/kinds.js'
-import { kptrReleases, onlyValues } from './maps/kptr-types.js'
+import { kptrOf, onlyValues } from './maps/kptr-types.js'
 import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { notInKernel, notWhole } from './not-in-kernel.js'
@@ -24,7 +24,6 @@ import {
   hasPtr,
   type IntType,
   integers,
-  kptrTo,
   onlyRecords,
   type StructType,
   s32,
@@ -479,7 +478,7 @@ export class Module {
     if (Object.hasOwn(integers, name)) return integers[name]!
     if (Object.hasOwn(opaqueTypes, name)) return opaqueTypes[name]!
     const given = node.typeParameters?.params ?? []
-    if (name === 'kptr') return this.#kptr(given, node)
+    if (name === 'kptr') return kptrOf(this, given[0], node)
     if (name === 'ptr') return this.#ptr(given, node)
     if ((name === 'list' || name === 'tree') && !this.hasType(name)) return rootOf(this, name, node)
     if (name === 'char' || name === 'bytes') {
@@ -537,25 +536,6 @@ export class Module {
       to: () => this.type(given),
       size: 8,
     }
-  }
-
-  /** `kptr<kernel.task_struct>` */
-  #kptr([given]: readonly ast.TSType[], node: ast.TSTypeReference): Type {
-    const text = given && this.source.text.slice(given.start!, given.end!)
-    const record = /^kernel\.(\w+)$/.exec(text ?? '')?.[1]
-    if (record === undefined)
-      this.source.fail(
-        given ?? node,
-        "a kptr has the type of one of the kernel's structs",
-        'Write kptr<kernel.task_struct>.',
-      )
-    if (!Object.hasOwn(kptrReleases, record))
-      this.source.fail(
-        given!,
-        `maps cannot keep a ${text}`,
-        `They can keep these: ${Object.keys(kptrReleases).join(', ')}.`,
-      )
-    return kptrTo(record)
   }
 
   #length(node: ast.TSType | undefined, outer: ast.Node): number {

@@ -62,7 +62,7 @@ export function kindOf(value: Value): string {
     case 'number':
       return value.type.name
     case 'place':
-      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''} ${value.inPacket !== undefined} ${value.inArena === true} ${alignmentOf(value)}`
+      return `place ${describe(value.type)} ${value.shared === true} ${value.readonly ?? ''} ${value.inPacket !== undefined} ${value.inArena === true} ${value.isObject === true} ${alignmentOf(value)}`
     case 'pointer':
       return `pointer ${describe(value.type)} ${value.shared} ${value.inPacket !== undefined} ${value.inArena === true} ${value.align ?? 8} ${value.object?.at} ${owedKind(value)}`
     case 'kernel pointer':

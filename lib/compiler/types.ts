@@ -60,15 +60,19 @@ export interface StructType {
 export interface KptrType {
   readonly kind: 'kptr'
   readonly name: string
-  /** The kernel's struct. */
+  /** The name of the kernel's struct, or of the program's. */
   readonly record: string
+  /** The struct of the program, whose objects it allocates. */
+  readonly object?: StructType
   readonly size: 8
 }
 
-export const kptrTo = (record: string): KptrType => ({
+/** A reference to one of the kernel's structs, or to an object of a struct of the program. */
+export const kptrTo = (record: string, object?: StructType): KptrType => ({
   kind: 'kptr',
-  name: `kptr<kernel.${record}>`,
+  name: object === undefined ? `kptr<kernel.${record}>` : `kptr<${record}>`,
   record,
+  ...(object && { object }),
   size: 8,
 })
 
@@ -195,7 +199,7 @@ export function cTypeOf(type: Type): c.CType {
       return c.pointer(cTypeOf(type.to()))
     case 'kptr':
       // The kernel looks for its own struct of this name.
-      return c.pointer(c.typeTag('kptr', c.struct(type.record, {})))
+      return c.pointer(c.typeTag('kptr', type.object ? cTypeOf(type.object) : c.struct(type.record, {})))
     case 'struct': {
       const known = records.get(type)
       if (known !== undefined) return known

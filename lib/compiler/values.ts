@@ -42,6 +42,8 @@ export interface PlaceValue {
   readonly inContext?: true
   /** It is a global variable, or a part of one. */
   readonly isGlobal?: true
+  /** It is in an object that the program has allocated. */
+  readonly isObject?: true
   /** The packet that it is in; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
   /** It is in the arena: the verifier knows no bounds, and helpers cannot use it. */

@@ -180,8 +180,8 @@ export interface spinLock {
 }
 
 /**
- * A reference to one of the kernel's structs in the value of a map, such as `kptr<kernel.task_struct>`. The map keeps it
- * until a program takes it out; user space sees 0. (Linux 6.2)
+ * A reference to one of the kernel's structs in the value of a map, such as `kptr<kernel.task_struct>`, or to an object that
+ * a program has allocated (Linux 6.6). The map keeps it until a program takes it out; user space sees 0. (Linux 6.2)
  */
 export interface kptr<T> {
   /**

@@ -54,7 +54,8 @@ function call(
   return compiler.callKfunc({ name, type: prototypes[name] }, args)
 }
 
-const owed = (withName: string): Owed => ({
+/** What a program owes for an object that it holds. */
+export const owedObject = (withName: string): Owed => ({
   what: 'reference',
   still: 'held',
   release: 'bpf_obj_drop_impl',
@@ -93,7 +94,7 @@ export function allocate(compiler: ExpressionCompiler, node: ast.CallExpression,
     type,
     shared: false,
     object: { at: 0 },
-    owed: owed(`const object = allocate<${type.name}>()`),
+    owed: owedObject(`const object = allocate<${type.name}>()`),
   }
 }
 
@@ -109,8 +110,7 @@ export function free(compiler: ExpressionCompiler, node: ast.CallExpression, sco
   if (given === undefined || more !== undefined)
     compiler.source.fail(node, 'free has one argument', 'Write free(job).')
   expectNoLock(compiler, node, scope)
-  const { reg, object } = handedOver(compiler, undefined, given!, 'free takes', scope)
-  const start = compiler.addressReg({ base: reg, offset: -object!.at })
+  const start = objectGiven(compiler, undefined, given!, 'free takes', scope)
   call(compiler, 'bpf_obj_drop_impl', node, 'free', [{ reg: start }, { imm: 0 }])
   return { kind: 'void' }
 }
@@ -150,6 +150,18 @@ function handedOver(
   compiler.expectPresent(node, scope)
   scope.set(node.name, { ...variable, state: 'given back' })
   return value
+}
+
+/** The address of an object that a program holds, and does not any longer. */
+export function objectGiven(
+  compiler: ExpressionCompiler,
+  struct: string | undefined,
+  node: ast.Expression,
+  what: string,
+  scope: Scope,
+): Reg {
+  const { reg, object } = handedOver(compiler, struct, node, what, scope)
+  return compiler.addressReg({ base: reg, offset: -object!.at })
 }
 
 const lists: Readonly<Record<string, Name>> = {
@@ -213,13 +225,16 @@ export function graphMethods(
     case 'popFront':
     case 'popBack': {
       endLent(scope)
-      return { ...found(call(compiler, kfunc, node, what, [self])), owed: owed(`const object = ${text}()`) }
+      return {
+        ...found(call(compiler, kfunc, node, what, [self])),
+        owed: owedObject(`const object = ${text}()`),
+      }
     }
     case 'remove': {
       const lent = lentBy(compiler, type, args[0]!, scope)
       const reg = call(compiler, kfunc, node, what, [self, { reg: lent }])
       endLent(scope)
-      return { ...found(reg), owed: owed(`const object = ${text}(${compiler.text(args[0]!)})`) }
+      return { ...found(reg), owed: owedObject(`const object = ${text}(${compiler.text(args[0]!)})`) }
     }
     default: {
       const callback = name === 'add' ? [comparison(compiler, type, offset, args[1]!, scope)] : []

@@ -1,4 +1,8 @@
 // Which of the kernel's structs a map can keep a reference to.
+import type { Module } from '../module.js'
+import type { ast } from '../syntax.js'
+import { kptrTo, type Type } from '../types.js'
+import { isOpaque } from './opaque.js'
 
 /** The structs that the kernel can give back by itself when a map goes, and the functions by which programs do. */
 export const kptrReleases: Readonly<Record<string, string>> = {
@@ -13,3 +17,25 @@ export const kptrReleases: Readonly<Record<string, string>> = {
 /** Why something else than the value of a map cannot have a kptr. */
 export const onlyValues =
   'a kptr has to be in the value of a hash map, of an array, or of a storage of values'
+
+/** `kptr<kernel.task_struct>`, or `kptr<Job>` */
+export function kptrOf(module: Module, given: ast.TSType | undefined, node: ast.TSTypeReference): Type {
+  const { source } = module
+  const text = given && source.text.slice(given.start!, given.end!)
+  const record = /^kernel\.(\w+)$/.exec(text ?? '')?.[1]
+  const object = given && record === undefined && module.hasType(text!) ? module.type(given) : undefined
+  if (object?.kind === 'struct' && !isOpaque(object)) return kptrTo(object.name, object)
+  if (record === undefined)
+    return source.fail(
+      given ?? node,
+      "a kptr has the type of one of the kernel's structs, or of an interface",
+      'Write kptr<kernel.task_struct>.',
+    )
+  if (!Object.hasOwn(kptrReleases, record))
+    return source.fail(
+      given!,
+      `maps cannot keep a ${text}`,
+      `They can keep these: ${Object.keys(kptrReleases).join(', ')}.`,
+    )
+  return kptrTo(record)
+}

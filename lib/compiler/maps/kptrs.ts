@@ -5,8 +5,9 @@ import type { Argument, Reg } from '../ir.js'
 import { owedTo } from '../kfuncs.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
-import { type KptrType, u64 } from '../types.js'
+import { type KptrType, type StructType, u64 } from '../types.js'
 import type { KernelPointerValue, PlaceValue, Scope, Value } from '../values.js'
+import { objectGiven, owedObject } from './graphs.js'
 import { kptrReleases } from './kptr-types.js'
 import { expectNoLock } from './opaque.js'
 
@@ -18,7 +19,7 @@ const names = ['xchg', 'get']
 export function kptrMethods(
   compiler: ExpressionCompiler,
   place: PlaceValue,
-  { record: kptr }: KptrType,
+  { record: kptr, object: allocated }: KptrType,
   name: string,
   node: ast.CallExpression,
   scope: Scope,
@@ -31,8 +32,10 @@ export function kptrMethods(
       `a kptr has no function '${name}'`,
       nearest(name, names) ?? `It has ${names.join(' and ')}.`,
     )
-  if (place.origin === undefined)
+  if (place.isObject) compiler.expectKernel('6.12', object, 'a kptr in an object')
+  else if (place.origin === undefined)
     return source.fail(object, 'a kptr has to be in the value of a map', 'Get it from the map: map.get(key).')
+  if (allocated !== undefined) return exchange(compiler, place, allocated, name, node, scope)
   const record = compiler.kernel.recordFor(kptr)
   if (record === undefined) return source.fail(object, `this kernel has no struct '${kptr}'`)
   if (kptr === 'sk_buff') compiler.expectKernel('6.16', object, 'a kptr<kernel.sk_buff>')
@@ -44,12 +47,7 @@ export function kptrMethods(
     const trusted = underRcu.has(kptr) && !maySleep(compiler.program)
     return { kind: 'kernel pointer', reg, record, trusted, nullable: true }
   }
-  if (given === undefined || more.length > 0)
-    return source.fail(
-      node,
-      'xchg has one argument',
-      `Write ${compiler.text(object)}.xchg(null) to take it out.`,
-    )
+  if (given === undefined || more.length > 0) return oneArgument(compiler, node)
   const put = given.type === 'NullLiteral' ? { imm: 0 } : handedOver(compiler, kptr, given, scope)
   const reg = compiler.call('kptr_xchg', [compiler.address(place), put])
   return {
@@ -60,6 +58,44 @@ export function kptrMethods(
     nullable: true,
     owed: owedTo(kptrReleases[kptr]!, `const reference = ${compiler.text(object)}.xchg(...)`),
   }
+}
+
+function oneArgument(compiler: ExpressionCompiler, node: ast.CallExpression): never {
+  const { object } = node.callee as ast.MemberExpression
+  return compiler.source.fail(
+    node,
+    'xchg has one argument',
+    `Write ${compiler.text(object)}.xchg(null) to take it out.`,
+  )
+}
+
+/** Puts in an object that the program has allocated, and takes out what was there. */
+function exchange(
+  compiler: ExpressionCompiler,
+  place: PlaceValue,
+  type: StructType,
+  name: string,
+  node: ast.CallExpression,
+  scope: Scope,
+): Value {
+  const { object, property } = node.callee as ast.MemberExpression
+  if (name === 'get')
+    return compiler.source.fail(
+      property,
+      'an object in a kptr cannot be looked at where it is',
+      `Take it out: const object = ${compiler.text(object)}.xchg(null).`,
+    )
+  expectNoLock(compiler, node, scope)
+  compiler.expectKernel('6.6', object, 'a kptr to an object')
+  const [given, more] = node.arguments as ast.Expression[]
+  if (given === undefined || more !== undefined) return oneArgument(compiler, node)
+  const put =
+    given.type === 'NullLiteral'
+      ? { imm: 0 }
+      : { reg: objectGiven(compiler, type.name, given, 'xchg takes', scope) }
+  const reg = compiler.call('kptr_xchg', [compiler.address(place), put])
+  const text = `const object = ${compiler.text(object)}.xchg(...)`
+  return { kind: 'pointer', reg, type, shared: false, object: { at: 0 }, owed: owedObject(text) }
 }
 
 /** What stands in the map, which keeps it. */

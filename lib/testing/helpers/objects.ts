@@ -87,10 +87,16 @@ const pop =
 /** Kernel functions that are emulated, by name. */
 export const objectFunctions: Readonly<Record<string, Helper>> = {
   bpf_obj_new_impl(machine, typeId) {
-    const size = machine.object.btf!.sizeOf(Number(typeId))
+    const btf = machine.object.btf!
+    const type = btf.resolve(Number(typeId))
+    const size = btf.sizeOf(type.id)
     const region = machine.memory.region('kernel memory', 'an object', size, reused(machine, size))
-    // The kernel does not clear it.
+    // The kernel clears nothing but what it keeps there itself, such as kptrs.
     machine.memory.bytes.fill(0xaa, region.base, region.base + size)
+    for (const { typeId, bitOffset } of type.kind === 'struct' ? type.members : []) {
+      const at = region.base + bitOffset / 8
+      if (btf.resolve(typeId).kind === 'ptr') machine.memory.bytes.fill(0, at, at + 8)
+    }
     objectsOf(machine).add(region)
     return hold(machine, machine.memory.pointer(region), 'bpf_obj_new')
   },

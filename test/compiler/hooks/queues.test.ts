@@ -35,30 +35,86 @@ function mistake(members: string, oldestKernel?: string): string {
   return 'compiled'
 }
 
+const tc = (...args: string[]) => execFileSync('tc', args, { encoding: 'utf8' })
+
+/** Sends packets through a queue that has variables for how many came in and went out. */
+async function sendThrough(text: string, name: string): Promise<void> {
+  using object = BpfObject.open(compile(text).object)
+  object.loadSync()
+  expect(object.attach().length).toBe(1)
+  tc('qdisc', 'replace', 'dev', veth.name, 'root', name)
+  try {
+    expect(tc('qdisc', 'show', 'dev', veth.name)).toContain(`qdisc ${name}`)
+    const socket = createSocket('udp4')
+    const data = object.data as { head: bigint; tail: bigint; dropped: bigint }
+    for (let i = 0; i < 5; i++)
+      await new Promise<void>((sent, failed) =>
+        socket.send('text', 4000, veth.peer, (error) => (error ? failed(error) : sent())),
+      )
+    socket.close()
+    await until('packets went through it', () => data.head >= 5n && data.head === data.tail)
+    expect(data.dropped).toBe(0n)
+    expect(tc('-s', 'qdisc', 'show', 'dev', veth.name)).toMatch(/Sent [1-9]\d* bytes [1-9]\d* pkt/)
+  } finally {
+    tc('qdisc', 'delete', 'dev', veth.name, 'root')
+  }
+}
+
 describe('a queue of packets', () => {
-  requires(queues, 'keeps packets in a map, and returns them', async () => {
-    const tc = (...args: string[]) => execFileSync('tc', args, { encoding: 'utf8' })
-    using object = BpfObject.open(compile(queue).object)
-    object.loadSync()
-    const links = object.attach()
-    expect(links.length).toBe(1)
-    tc('qdisc', 'replace', 'dev', veth.name, 'root', 'ts_fifo')
-    try {
-      expect(tc('qdisc', 'show', 'dev', veth.name)).toContain('qdisc ts_fifo')
-      const socket = createSocket('udp4')
-      const data = object.data as { head: bigint; tail: bigint; dropped: bigint }
-      for (let i = 0; i < 5; i++)
-        await new Promise<void>((sent, failed) =>
-          socket.send('text', 4000, veth.peer, (error) => (error ? failed(error) : sent())),
-        )
-      socket.close()
-      await until('packets went through it', () => data.head >= 5n && data.head === data.tail)
-      expect(data.dropped).toBe(0n)
-      expect(tc('-s', 'qdisc', 'show', 'dev', veth.name)).toMatch(/Sent [1-9]\d* bytes [1-9]\d* pkt/)
-    } finally {
-      tc('qdisc', 'delete', 'dev', veth.name, 'root')
-    }
-  })
+  requires(queues, 'keeps packets in a map, and returns them', () => sendThrough(queue, 'ts_fifo'))
+
+  requires(queues, 'keeps packets in a list of objects', () =>
+    sendThrough(
+      `
+      interface Node { packet: kptr<kernel.sk_buff>; link: listNode }
+      interface Queue { lock: spinLock; packets: list<Node> }
+      export const queues = array<Queue>(1)
+      export let head = data<u64>(0)
+      export let tail = data<u64>(0)
+      export let dropped = data<u64>(0)
+      export const fifo = structOps('Qdisc_ops', {
+        id: 'ts_list',
+        enqueue(skb, sch, toFree) {
+          const queue = queues.get(0)
+          const node = allocate<Node>()
+          if (!node || !queue) {
+            if (node) free(node)
+            kfunc.bpf_qdisc_skb_drop(skb, toFree)
+            dropped += 1
+            return 1
+          }
+          const before = node.packet.xchg(skb)
+          if (before) kfunc.bpf_qdisc_skb_drop(before, toFree)
+          queue.lock.acquire()
+          queue.packets.pushBack(node)
+          queue.lock.release()
+          head += 1
+          sch.q.qlen += 1
+          return 0
+        },
+        dequeue(sch) {
+          const queue = queues.get(0)
+          if (!queue) return null
+          queue.lock.acquire()
+          const node = queue.packets.popFront()
+          queue.lock.release()
+          if (!node) return null
+          const skb = node.packet.xchg(null)
+          free(node)
+          if (!skb) return null
+          tail += 1
+          sch.q.qlen -= 1
+          kfunc.bpf_qdisc_bstats_update(sch, skb)
+          return skb
+        },
+        init: () => 0,
+        reset(sch) { sch.q.qlen = 0 },
+        destroy() {},
+      })
+      export const license = 'GPL'`,
+      'ts_list',
+    ),
+  )
 
   requires(queues, 'has mistakes with a place and a hint', () => {
     expect(mistake('enqueue(skb, queue, toFree) { return 1 }')).toBe(

@@ -263,6 +263,62 @@ describe('a tree of objects', () => {
   })
 })
 
+describe('a kptr to an object', () => {
+  requiresKernel('6.6', 'keeps a single one in a map', () => {
+    const found = run(
+      `
+      interface Job { id: u32; more: u64 }
+      interface Slot { job: kptr<Job>; n: u32 }
+      export const slots = array<Slot>(1)
+      export let found = data<array<u64, 8>>()`,
+      `const slot = slots.get(0)
+      if (!slot) return 8
+      for (const i of range(3)) {
+        const job = allocate<Job>()
+        if (!job) return 1
+        job.id = i + 5
+        const before = slot.job.xchg(job)
+        if (before) { found[i] = before.id; free(before) }
+      }
+      const mine = slot.job.xchg(null)
+      if (!mine) return 2
+      mine.more = mine.id * 2
+      found[3] = mine.more
+      const none = slot.job.xchg(mine)
+      if (none) { free(none); return 3 }`,
+    )
+    expect(found).toEqual([0, 5, 6, 14, 0, 0, 0, 0])
+  })
+
+  requiresKernel('6.12', 'may be in another object', () => {
+    const found = run(
+      `
+      interface Inner { id: u32 }
+      interface Job { n: u32; link: listNode; inner: kptr<Inner> }
+      interface Queue { lock: spinLock; jobs: list<Job> }
+      export const queues = array<Queue>(1)
+      export let found = data<array<u64, 8>>()`,
+      `${there}
+      const inner = allocate<Inner>()
+      if (!inner) return 1
+      inner.id = 3
+      const job = allocate<Job>()
+      if (!job) { free(inner); return 2 }
+      const old = job.inner.xchg(inner)
+      if (old) free(old)
+      queue.lock.acquire()
+      queue.jobs.pushBack(job)
+      const next = queue.jobs.popFront()
+      queue.lock.release()
+      if (!next) return 3
+      const mine = next.inner.xchg(null)
+      if (mine) { found[0] = mine.id; free(mine) }
+      free(next)`,
+    )
+    expect(found[0]).toBe(3)
+  })
+})
+
 function mistake(head: string, body: string, options: CompileOptions = {}): string {
   try {
     compile(`${classifier(head, body)}\nexport const license = 'GPL'`, options)
@@ -387,6 +443,23 @@ describe('a mistake with a list or a tree', () => {
       ],
     ]
     for (const [body, expected] of inTrees) expect(mistake(tree, body), body).toBe(expected)
+    const kept = 'interface J { n: u32 }\ninterface S { j: kptr<J> }\nexport const slots = array<S>(1)'
+    const slot = 'const slot = slots.get(0); if (!slot) return 1;'
+    const inKptrs: readonly (readonly [string, string])[] = [
+      [
+        `${slot} slot.j.xchg(null)`,
+        'this reference is held and nobody can give it back | Write const object = slot.j.xchg(...).',
+      ],
+      [
+        `${slot} const j = slot.j.get(); return 0`,
+        'an object in a kptr cannot be looked at where it is | Take it out: const object = slot.j.xchg(null).',
+      ],
+      [
+        `${slot} const j = slot.j.xchg(slot); return 0`,
+        'xchg takes an object that was allocated, by its name | Write const job = allocate<J>(), and compare it with null.',
+      ],
+    ]
+    for (const [body, expected] of inKptrs) expect(mistake(kept, body), body).toBe(expected)
     expect(mistake(list, `${job} free(job)`, { oldestKernel: '6.1' })).toBe(
       'allocate needs Linux 6.6, and the program has to load into 6.1',
     )

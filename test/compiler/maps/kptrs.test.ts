@@ -129,7 +129,7 @@ describe('a kptr', () => {
   it.each([
     [
       'export const m = hash<u32, kptr<u32>>(4)',
-      "a kptr has the type of one of the kernel's structs | Write kptr<kernel.task_struct>.",
+      "a kptr has the type of one of the kernel's structs, or of an interface | Write kptr<kernel.task_struct>.",
     ],
     [
       'interface A { a: kptr<kernel.inode> }',
