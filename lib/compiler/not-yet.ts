@@ -2,7 +2,9 @@
 
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {
-  return /^bpf_(percpu_obj|refcount)_/.test(name) ? 'objects for each CPU, and those with several owners,' : undefined
+  return /^bpf_(percpu_obj|refcount)_/.test(name)
+    ? 'objects for each CPU, and those with several owners,'
+    : undefined
 }
 
 const words: Readonly<Record<string, string>> = {

@@ -9,8 +9,7 @@ const [lock, unlock] = ['bpf_rcu_read_lock', 'bpf_rcu_read_unlock']
 /** Under which the lock stands in a scope, where the program took it itself. */
 const name = 'lock RCU'
 
-/** Helpers and kfuncs that may sleep. */
-const sleeping = new Set(['copyFromUser', 'copyFromUserTask', 'imaInodeHash', 'imaFileHash'])
+/** kfuncs that may sleep. */
 const sleepingFunctions = /^bpf_copy_from_user_/
 
 const isHeld = (scope: Scope): boolean => scope.get(name)?.state === 'present'
@@ -25,7 +24,7 @@ export function expectAwake(
   called: string,
   node: ast.Node,
   scope: Scope,
-  sleeps = sleeping.has(called) || sleepingFunctions.test(called),
+  sleeps = sleepingFunctions.test(called),
 ): void {
   if (!sleeps || !isUnderRcu(compiler, scope)) return
   const hint = isHeld(scope)

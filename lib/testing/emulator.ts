@@ -36,8 +36,8 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   /** Helpers that take the place of the emulated ones, or add to them, by name. */
   helpers?: Readonly<Partial<Record<HelperName | `bpf_${HelperName}`, Helper>>>
   /**
-   * Kernel functions by name. Without one, the iterators over numbers and bits are emulated (`bpf_iter_num_new`), and
-   * objects with lists and trees of them (`bpf_obj_new`, `bpf_list_push_back`, `bpf_rbtree_add`).
+   * Kernel functions by name. Without one, the iterators over numbers and bits are emulated (`bpf_iter_num_new`), pages
+   * of arenas, and objects with lists and trees of them (`bpf_obj_new`, `bpf_list_push_back`, `bpf_rbtree_add`).
    */
   kfuncs?: Readonly<Record<string, Helper>>
   /** Options of the kernel's configuration, and addresses of kernel symbols, by name. */

@@ -18,7 +18,7 @@ import {
   type Scope,
   type Value,
 } from '../values.js'
-import { expectAllowed } from './allowed.js'
+import { expectAllowed, isSleeping } from './allowed.js'
 import { dynptrFromMem } from './dynptr.js'
 import { callNames, camelCase, instead, type Parameter, type Signature, signatureOf } from './signature.js'
 
@@ -80,7 +80,7 @@ export function callHelper(
       helperNamed(name) ?? nearest(name, callNames()),
     )
   expectAllowed(compiler, signature.number, property, `bpf.${name}`)
-  expectAwake(compiler, name, property, scope)
+  expectAwake(compiler, name, property, scope, isSleeping(signature.number))
   if (/^probeRead(User|Kernel)$/.test(name) && node.arguments.length < 2 && !node.typeParameters) {
     compiler.source.fail(
       node,
