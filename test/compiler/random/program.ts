@@ -2,7 +2,8 @@
 import type { Random } from '../../testing/random-programs.js'
 import type { Callable, Declared, MapOf, Place } from './expressions.js'
 import { within } from './expressions.js'
-import { type Around, runAll, type Statement, Statements } from './statements.js'
+import { type Around, runAll, type Statement } from './statement.js'
+import { Statements } from './statements.js'
 import {
   type ArrayOf,
   type Int,

@@ -1,5 +1,6 @@
 // Random records for ring buffers, and lines for the kernel's trace.
-import { type Condition, Expressions, type Scope } from './expressions.js'
+import { Conditions } from './conditions.js'
+import type { Condition, Scope } from './expressions.js'
 import { copyOf, type Struct, sizeOf, type Type, written } from './types.js'
 import type { Frame, Ring } from './world.js'
 
@@ -11,7 +12,7 @@ export interface Recorded {
 
 const ringOf = ({ world }: Frame, name: string): Ring => world.rings.get(name)!
 
-export abstract class Records extends Expressions {
+export abstract class Records extends Conditions {
   abstract newName(letter?: string): string
 
   override change(scope: Scope, depth: number): (Condition & { map: string }) | undefined {
