@@ -5,15 +5,12 @@ import { noOperator } from './not-in-kernel.js'
 import type { CountedLoop } from './outline.js'
 import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
-import { type IntType, integerOf, opaqueParts, s32, s64, sizeOf, u32 } from './types.js'
+import { commonOf, type IntType, integerOf, opaqueParts, promoted, s64, sizeOf } from './types.js'
 import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
 
 export const stackSize = 512
 
 export type NumericValue = ConstantValue | NumberValue
-
-/** Types smaller than `int` are computed with as C does: as 32 bits with the same sign. */
-const promoted = (type: IntType): IntType => (type.size >= 4 ? type : type.signed ? s32 : u32)
 
 /** How many bits of a type are the number. */
 const bitsOf = (type: IntType): number => type.bits ?? type.size * 8
@@ -183,12 +180,7 @@ export abstract class Builder {
 
   /** The type that both sides are computed in. */
   common(a: NumericValue, b: NumericValue): IntType {
-    if (a.type === undefined && b.type === undefined) return s64
-    if (a.type === undefined) return promoted(b.type!)
-    if (b.type === undefined) return promoted(a.type)
-    const [x, y] = [promoted(a.type), promoted(b.type)]
-    if (x.size !== y.size) return x.size > y.size ? x : y
-    return x.signed ? y : x
+    return commonOf(a.type, b.type) ?? s64
   }
 
   /** One side of an operation, in the type of the operation. A number that was written down has to have a place in it. */

@@ -2,6 +2,7 @@
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
+import { computeUnary } from './constants.js'
 import { dynptrMethods, filterMethods, hasDynptr, packetDynptr } from './dynptrs.js'
 import { callHelper, helperNamed } from './helpers/call.js'
 import { isIterator, iteratorMethods } from './hooks/iterators.js'
@@ -115,7 +116,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       return variable.value
     }
     const constant = this.module.constants.get(name)
-    if (constant !== undefined) return { kind: 'constant', value: constant }
+    if (constant !== undefined) return { kind: 'constant', ...constant }
     const map = this.module.maps.get(name)
     if (map !== undefined) return { kind: 'map', map }
     const config = this.module.configs.get(name)
@@ -171,8 +172,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
   // ---- Arithmetic
 
   #binary(node: ast.BinaryExpression, scope: Scope): Value {
-    const constant = this.module.constant(node)
-    if (constant !== undefined) return { kind: 'constant', value: constant }
+    const constant = this.module.typedConstant(node)
+    if (constant !== undefined) return { kind: 'constant', ...constant }
     const joined = node.operator === '+' ? joinedText([node.left, node.right]) : undefined
     if (joined !== undefined) this.source.fail(node, ...joined)
     const left = this.numeric(node.left as ast.Expression, scope)
@@ -185,7 +186,8 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (node.operator === '!') return this.truth(node, scope)
     if (!/^[-~+]$/.test(node.operator)) this.source.fail(node, ...noOperator(node.operator))
     const value = this.numeric(node.argument, scope)
-    if (value.kind === 'constant' && node.operator === '-') return { kind: 'constant', value: -value.value }
+    if (value.kind === 'constant' && (node.operator === '-' || value.type !== undefined))
+      return { kind: 'constant', ...computeUnary(node.operator, value)! }
     const zero = { kind: 'constant', value: 0n } as const
     if (node.operator === '-') return this.arithmetic('-', zero, value, node)
     if (node.operator === '~') return this.arithmetic('^', value, { kind: 'constant', value: -1n }, node)

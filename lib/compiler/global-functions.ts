@@ -111,9 +111,14 @@ const contextTypes: Readonly<Record<string, c.RecordType>> = Object.fromEntries(
 /** The parameters, with the values that they have when the function begins. */
 export function globalParameters(compiler: KernelMemory, { parameters }: GlobalSignature): Scope {
   const scope: Scope = new Map()
-  for (const [index, { name, node, type }] of parameters.entries()) {
+  const regs = parameters.map((_, index) => {
     const reg = compiler.newReg()
     compiler.push({ op: 'param', d: reg, index })
+    return reg
+  })
+  // Before all of them are read, nothing else may take their registers.
+  for (const [index, { name, node, type }] of parameters.entries()) {
+    const reg = regs[index]!
     if (type.kind === 'context') {
       compiler.context = reg
       scope.set(name, { value: contextOf(compiler, node, type.struct, type.packet), mutable: false })

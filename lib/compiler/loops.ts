@@ -372,7 +372,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
   ): void {
     if (bound === 0) return
     const reg = this.newReg()
-    const counter: NumberValue = { kind: 'number', reg, type: u32, below: bound }
+    const counter: NumberValue = { kind: 'number', reg, type: u32, below: bound, isFollowed: true }
     // A copy: the loop may change a variable that the number of rounds is.
     const rounds = isConstant ? undefined : this.newReg()
     if (rounds !== undefined) {

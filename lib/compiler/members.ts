@@ -236,6 +236,7 @@ export abstract class MemberCompiler extends KernelMemory {
   ): PlaceValue {
     const isPower = (length & (length - 1)) === 0
     const isWithin = value.below !== undefined && value.below <= length
+    const isKnown = isWithin && value.isFollowed === true
     if (!isPower && !isWithin) {
       this.source.fail(
         node.property,
@@ -271,7 +272,7 @@ export abstract class MemberCompiler extends KernelMemory {
     } as const
     if (place.base !== 'frame') {
       this.push({ ...sum, a: place.base })
-      const known = isWithin ? base : this.#againWithin(place, place.base, base, sizeOf(of), node)
+      const known = isKnown ? base : this.#againWithin(place, place.base, base, sizeOf(of), node)
       return { ...place, align, base: known, type: of }
     }
     const start = this.newReg()

@@ -1,6 +1,7 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
 import { dirname } from 'node:path'
 import type { MapDefinition } from '../asm/map-definition.js'
+import { type Constant, computeBinary, computeUnary, converted } from './constants.js'
 import { readFiles } from './files.js'
 import { hooks } from './hooks/kinds.js'
 import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
@@ -91,7 +92,7 @@ export class Module {
   readonly globals = new Map<string, ModuleGlobal>()
   /** Options of the kernel's configuration, by the names of their variables. */
   readonly configs = new Map<string, { readonly name: string; readonly type: Type }>()
-  readonly constants = new Map<string, bigint>()
+  readonly constants = new Map<string, Constant>()
   readonly enums = new Map<string, Enumeration>()
   readonly functions = new Map<string, FunctionNode>()
   /** The names of those that stand alone: the verifier checks them without their callers, and other programs can replace them. */
@@ -256,7 +257,7 @@ export class Module {
       this.functions.set(name, init)
       return
     }
-    const number = init ? this.constant(init) : undefined
+    const number = init ? this.typedConstant(init) : undefined
     if (number !== undefined) {
       this.constants.set(name, number)
       return
@@ -401,37 +402,42 @@ export class Module {
 
   /** The value of an expression of numbers, if it has one before the program runs. */
   constant(node: ast.Node): bigint | undefined {
+    return this.typedConstant(node)?.value
+  }
+
+  /** The same with the type that it is computed in, if it has one. */
+  typedConstant(node: ast.Node): Constant | undefined {
     switch (node.type) {
       case 'NumericLiteral':
-        return Number.isSafeInteger(node.value) ? BigInt(node.value) : undefined
+        return Number.isSafeInteger(node.value) ? { value: BigInt(node.value) } : undefined
       case 'BigIntLiteral':
-        return BigInt(node.value)
+        return { value: BigInt(node.value) }
       case 'BooleanLiteral':
-        return node.value ? 1n : 0n
-      case 'Identifier':
-        return this.#values.get(node.name) ?? this.constants.get(node.name)
+        return { value: node.value ? 1n : 0n }
+      case 'Identifier': {
+        const value = this.#values.get(node.name)
+        return value === undefined ? this.constants.get(node.name) : { value }
+      }
       case 'MemberExpression': {
         if (node.object.type !== 'Identifier' || node.property.type !== 'Identifier' || node.computed) break
         const value = this.enums.get(node.object.name)?.values[node.property.name]
-        return value === undefined ? undefined : BigInt(value)
+        return value === undefined ? undefined : { value: BigInt(value) }
       }
       case 'ParenthesizedExpression':
-        return this.constant(node.expression)
+        return this.typedConstant(node.expression)
       case 'CallExpression': {
         const type = node.callee.type === 'Identifier' ? integers[node.callee.name] : undefined
         const [argument, ...more] = node.arguments
         const value = type && argument && more.length === 0 ? this.constant(argument) : undefined
-        if (type === undefined || value === undefined) return undefined
-        return type.signed ? BigInt.asIntN(type.size * 8, value) : BigInt.asUintN(type.size * 8, value)
+        return type === undefined || value === undefined ? undefined : converted(type, value)
       }
       case 'UnaryExpression': {
-        const value = this.constant(node.argument)
-        if (value === undefined) return undefined
-        return { '-': -value, '+': value, '~': ~value }[node.operator as string]
+        const of = this.typedConstant(node.argument)
+        return of && computeUnary(node.operator, of)
       }
       case 'BinaryExpression': {
-        const [a, b] = [this.constant(node.left), this.constant(node.right)]
-        return a === undefined || b === undefined ? undefined : compute(node.operator, a, b)
+        const [a, b] = [this.typedConstant(node.left), this.typedConstant(node.right)]
+        return a && b && computeBinary(node.operator, a, b)
       }
     }
     return undefined
@@ -540,7 +546,7 @@ export class Module {
 
   #length(node: ast.TSType | undefined, outer: ast.Node): number {
     if (node?.type === 'TSTypeQuery' && node.exprName.type === 'Identifier') {
-      const value = this.constants.get(node.exprName.name)
+      const value = this.constants.get(node.exprName.name)?.value
       if (value !== undefined && value > 0n && value < 2n ** 31n) return Number(value)
     }
     const literal = node?.type === 'TSLiteralType' ? node.literal : undefined
@@ -618,34 +624,6 @@ function openType(node: ast.TSType): Type | undefined {
       : ''
   if (name === 'bytes') return { kind: 'array', of: integers.u8!, length: 0 }
   return name === 'char' ? { kind: 'chars', length: 0 } : undefined
-}
-
-/** Numbers that are known have any size, so only what does not depend on one is computed. */
-function compute(operator: string, a: bigint, b: bigint): bigint | undefined {
-  switch (operator) {
-    case '+':
-      return a + b
-    case '-':
-      return a - b
-    case '*':
-      return a * b
-    case '/':
-      return b === 0n ? undefined : a / b
-    case '%':
-      return b === 0n ? undefined : a % b
-    case '&':
-      return a & b
-    case '|':
-      return a | b
-    case '^':
-      return a ^ b
-    case '<<':
-      return b >= 0n && b < 64n ? a << b : undefined
-    case '>>':
-      return b >= 0n && b < 64n ? a >> b : undefined
-    default:
-      return undefined
-  }
 }
 
 export type { FunctionNode, IntType }

@@ -281,3 +281,14 @@ export function opaqueParts(type: Type, offset = 0): (readonly [start: number, e
     opaqueParts(type.of, offset + i * sizeOf(type.of)),
   ).flat()
 }
+
+/** Numbers that are smaller than 32 bits are computed in 32, as in C. */
+export const promoted = (type: IntType): IntType => (type.size >= 4 ? type : type.signed ? s32 : u32)
+
+/** The type that two numbers are computed in; undefined if neither has one. */
+export function commonOf(a: IntType | undefined, b: IntType | undefined): IntType | undefined {
+  if (a === undefined || b === undefined) return (a ?? b) && promoted((a ?? b)!)
+  const [x, y] = [promoted(a), promoted(b)]
+  if (x.size !== y.size) return x.size > y.size ? x : y
+  return x.signed ? y : x
+}

@@ -18,6 +18,8 @@ export interface NumberValue {
   readonly type: IntType
   /** The number is known to be smaller than this, to the verifier as well. */
   readonly below?: number
+  /** The verifier knows it each time: it follows each round of the loop that counts it. */
+  readonly isFollowed?: true
   /** How many of its bits can be set, if that is less than its type has. */
   readonly usedBits?: number
 }

@@ -92,6 +92,17 @@ describe('functions of a program', () => {
     expect(runBoth(body, { declarations, input: [7n] }).output[0]).toBe(1n)
   })
 
+  it('get all of their numbers if other programs may replace them', () => {
+    const declarations = `
+      export const fold = globalFunction((a: s64, isSet: bool, b: u8, c: bool, d: s16): s64 =>
+        a * 10000 + (isSet ? 1000 : 2000) + b * 10 + (c ? 100 : 200) + d)`
+    const body = `
+      output[0] = u64(fold(s64(input[0]), bool(input[1]), u8(input[2]), bool(input[3]), s16(input[4])))
+      output[1] = u64(fold(-1, input[1] === 0, 9, input[3] !== 0, -7))`
+    const { output } = runBoth(body, { declarations, input: [3n, 256n, 7n, 0n, 5n] })
+    expect(output.slice(0, 2).map((value) => BigInt.asIntN(64, value))).toEqual([31275n, -7717n])
+  })
+
   it('may not need more stack together than the kernel has', () => {
     const text = `
       interface Big { a: array<u64, 40> }

@@ -81,3 +81,27 @@ describe('numbers with a sign', () => {
     expect(agree({ oldestKernel: '6.6' })).toBeLessThan(result.programs[0]!.instructions * 0.8)
   })
 })
+
+describe('numbers that are known and have a type', () => {
+  const declarations = 'const size = u32(24)\nexport const one = rodata<u32>(1)'
+  const cases = [
+    ['-u32(24)', 2n ** 32n - 24n],
+    ['-size', 2n ** 32n - 24n],
+    ['size - 25', 2n ** 32n - 1n],
+    ['u32(24) - u32(25)', 2n ** 32n - 1n],
+    ['u32(0xffffffff) + u32(1)', 0n],
+    ['s32(0x7fffffff) + s32(1)', -(2n ** 31n)],
+    ['u32(3) << u32(31)', 2n ** 31n],
+    ['s32(-1) * u32(1)', 2n ** 32n - 1n],
+    ['u32(5) * s64(-1)', -5n],
+    ['-(u16(3))', 2n ** 32n - 3n],
+    ['bool(5)', 1n],
+    ['24 - 25', -1n],
+  ] as const
+  it.each(cases)('%s is what it would be in the kernel', (text, expected) => {
+    const { output } = runBoth(`output[0] = u64(s64(${text}))\noutput[1] = u64(${text}) * one`, {
+      declarations,
+    })
+    expect(output.slice(0, 2)).toEqual([u64(expected), u64(expected)])
+  })
+})

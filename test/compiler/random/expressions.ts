@@ -126,13 +126,9 @@ export function within(place: Place): Place[] {
       const some = [0, 1, type.length - 1].filter((at, i, all) => at < type.length && all.indexOf(at) === i)
       return [
         place,
-        ...some.map((i) => ({
-          root,
-          text: `${text}[${i}]`,
-          type: of,
-          isConst,
-          at: moved(at, i * sizeOf(of)),
-        })),
+        ...some.flatMap((i) =>
+          within({ root, text: `${text}[${i}]`, type: of, isConst, at: moved(at, i * sizeOf(of)) }),
+        ),
       ]
     }
   }
@@ -228,7 +224,10 @@ export abstract class Expressions {
         if (this.once(2)) return this.#binary(scope, depth)
         return this.#log2(scope, depth)
       case 8:
-        if (!scope.seesPacket) return this.leaf(scope)
+        if (!scope.seesPacket || this.once(4)) {
+          const { name, size } = this.one(this.declared.structs)
+          return { text: `u32(sizeof<${name}>())`, type: u32, value: () => BigInt(size) }
+        }
         return { text: 'packet.length', type: u32, value: ({ world }) => BigInt(world.packet.length) }
       default:
         return this.#binary(scope, depth)
@@ -279,7 +278,9 @@ export abstract class Expressions {
   }
 
   #by(scope: Scope, left: Expression, depth: number): Expression {
-    if (this.once(2)) return this.expression(scope, depth - 1)
+    const by = this.once(2) ? this.expression(scope, depth - 1) : undefined
+    // The compiler refuses a constant that is too large, which a size may be.
+    if (by && !by.text.includes('sizeof')) return by
     const value = BigInt(this.random.below(promoted(left.type!).bits))
     return { text: String(value), type: undefined, value: () => value }
   }
@@ -313,12 +314,17 @@ export abstract class Expressions {
       const ref = array.at(frame)
       return { bytes: ref.bytes, at: ref.at + Number(index.value(frame) & mask) * sizeOf(of) }
     }
-    const text = `${array.text}[${index.text}]`
+    // The compiler refuses a constant beyond the end, which a size may be.
+    const masked = index.text.includes('sizeof') ? `${index.text} & ${mask}` : index.text
+    const whole = { root: array.root, text: `${array.text}[${masked}]`, type: of, at }
+    const numbers = within(whole).filter((place): place is Place<Int> => place.type.kind === 'int')
+    if (numbers.length === 0) return undefined
+    const place = this.one(numbers)
     return {
-      text,
-      type: readAs(of),
-      value: (frame) => load(at(frame), of),
-      place: { root: array.root, text, type: of, at },
+      text: place.text,
+      type: readAs(place.type),
+      value: (frame) => load(place.at(frame), place.type),
+      place,
     }
   }
 
@@ -362,6 +368,7 @@ export abstract class Expressions {
       const as = readAs(type)
       return this.converted(scope, as, depth)
     }
+    if (type.name !== 'bool' && !type.signed && this.once(8)) return this.#fitting(scope, type, depth)
     if (type.name !== 'bool' && this.once(6)) {
       const value = this.one(literals.filter((value) => wrap(type, value) === value))
       return { text: String(value), type: undefined, value: () => value }
@@ -379,6 +386,23 @@ export abstract class Expressions {
       text: `${type.name}(${inner.text})`,
       type,
       value: (frame) => wrap(type, inner.value(frame)),
+    }
+  }
+
+  /** A number that fits without being cut off: behind a mask or a shift. */
+  #fitting(scope: Scope, type: Int, depth: number): Expression {
+    const inner = this.expression(scope, depth)
+    const own = promoted(inner.type!)
+    const by = own.bits - Math.min(own.bits, type.bits)
+    const shift = by + this.random.below(own.bits - by)
+    const [operator, right] =
+      own.signed || this.once(2)
+        ? ['&', this.one([1n, 3n, 7n, 100n, 127n, type.bits < 32 ? (1n << BigInt(type.bits)) - 1n : 0xffn])]
+        : ['>>', BigInt(shift)]
+    return {
+      text: `(${inner.text} ${operator} ${right})`,
+      type: undefined,
+      value: (frame) => compute(operator, own, inner.value(frame), right),
     }
   }
 
@@ -509,8 +533,12 @@ export abstract class Expressions {
       case 0:
       case 1:
         return { kind: 'chars', length: this.one([4, 7, 8, 16]) }
-      case 2:
-        return { kind: 'array', of: this.one(numbers), length: this.one([2, 3, 4]) }
+      case 2: {
+        if (this.once(4)) return { kind: 'array', of: u8, length: this.one([4, 6, 8]), isBytes: true }
+        const of = this.once(2) ? this.memberType(structs) : this.one(numbers)
+        const array: Type = { kind: 'array', of, length: this.one([2, 3, 4]) }
+        return sizeOf(array) > 48 ? of : array
+      }
       case 3:
       case 4:
         return this.one(networkNumbers)

@@ -1,8 +1,8 @@
 // Random loops, switches, and statements that leave them.
-import type { Place } from './expressions.js'
+import { type Place, within } from './expressions.js'
 import { Pointers } from './pointers.js'
 import { type Around, block, indent, type Leaving, lines, runAll, type Statement } from './statement.js'
-import { type Int, load, promoted, type Ref, sizeOf, u32, wrap } from './types.js'
+import { load, numbers, promoted, type Ref, sizeOf, store, type Type, u32, wrap } from './types.js'
 import type { Frame } from './world.js'
 
 export abstract class Flow extends Pointers {
@@ -35,7 +35,45 @@ export abstract class Flow extends Pointers {
     return { words: label === undefined ? how : `${how} ${label}`, outcome: () => ({ how, label }) }
   }
 
+  /** A loop that counts a number of any type, up or down, to a constant. */
+  #counting(depth: number, around: Around): Statement {
+    const label = this.once(3) ? `l${this.newVariable()}` : undefined
+    const [name, type] = [this.newName('c'), this.one(numbers)]
+    const { id, places } = this.variable(name, type, true)
+    const [rounds, step, isUp] = [1 + this.random.below(3), 1 + this.random.below(3), this.once(2)]
+    const by = isUp ? step : -step
+    const least = type.signed ? this.random.below(16) - 12 : this.random.below(8)
+    const first = isUp ? least : least + rounds * step
+    // With '<=' and its like, any number between the last two rounds will do.
+    const [operator, bound] = this.one([
+      [isUp ? '<' : '>', first + rounds * by],
+      ['!==', first + rounds * by],
+      [isUp ? '<=' : '>=', first + (rounds - 1) * by + Math.sign(by) * this.random.below(step)],
+    ] as const)
+    const count = step === 1 && this.once(2) ? (isUp ? '++' : '--') : ` ${isUp ? '+' : '-'}= ${step}`
+    const inner = this.with({ ...around, loops: [...around.loops, { label }] }, places)
+    const body = this.list(Math.min(1, depth - 1), inner)
+    return {
+      text: () =>
+        `${label === undefined ? '' : `${label}: `}for (let ${name}: ${type.name} = ${first}; ${name} ${operator} ${bound}; ${name}${count}) ${block(body)}`,
+      run(frame) {
+        for (let round = 0; round < rounds; round++) {
+          const ref = { bytes: new Uint8Array(8), at: 0 }
+          store(ref, type, BigInt(first + round * by))
+          frame.variables.set(id, ref)
+          const left = runAll(body, frame)
+          if (left === undefined) continue
+          if (left.how === 'return' || (left.label !== undefined && left.label !== label)) return left
+          if (left.how === 'break') return undefined
+        }
+        return undefined
+      },
+      parts: [body],
+    }
+  }
+
   protected loop(depth: number, around: Around): Statement {
+    if (this.once(5)) return this.#counting(depth, around)
     const label = this.once(3) ? `l${this.newVariable()}` : undefined
     const counter = this.newName('c')
     const rounds = 1 + this.random.below(3)
@@ -47,9 +85,9 @@ export abstract class Flow extends Pointers {
     const arrays = around.places.filter(({ type }) => type.kind === 'array' && type.length >= rounds)
     // An index that stays within the array, whatever its length is.
     const byCounter = [2, 3].includes(kind)
-      ? arrays.map((place): Place => {
-          const { of } = place.type as { of: Int }
-          return {
+      ? arrays.flatMap((place): Place[] => {
+          const { of } = place.type as { of: Type }
+          return within({
             ...place,
             text: `${place.text}[${counter}]`,
             type: of,
@@ -57,7 +95,7 @@ export abstract class Flow extends Pointers {
               const ref = place.at(frame)
               return { bytes: ref.bytes, at: ref.at + Number(load(at(frame), u32)) * sizeOf(of) }
             },
-          }
+          })
         })
       : []
     const inner = this.with({ ...around, loops }, [isCounter])

@@ -166,7 +166,7 @@ export abstract class Pointers extends Variables {
 
   /** A function that the kernel calls for each element of an array. */
   protected forEach(scope: Around): Statement | undefined {
-    const maps = this.maps('array').filter(({ name }) => !scope.held.has(name))
+    const maps = this.maps('array', 'percpuArray').filter(({ name }) => !scope.held.has(name))
     if (maps.length === 0 || !this.can.hasForEach) return undefined
     const map = this.one(maps)
     const [key, value] = [this.newName('k'), this.newName('k')]

@@ -76,7 +76,11 @@ export function randomProgram(random: Random, { isCounted, hasForEach, hasDynptr
     return { name: `v${i}`, type, ...writer.variable(`v${i}`, type) }
   })
   const s = { type: structs[0]!, ...writer.variable('s', structs[0]!) }
-  const array: ArrayOf = { kind: 'array', of: writer.one(numbers), length: writer.one([3, 4, 4]) }
+  const array: ArrayOf & { of: Int } = {
+    kind: 'array',
+    of: writer.one(numbers),
+    length: writer.one([3, 4, 4]),
+  }
   const a = { type: array, ...writer.variable('a', array) }
   const around: Around = {
     places: [

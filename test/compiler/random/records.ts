@@ -131,6 +131,7 @@ export abstract class Records extends Conditions {
 
 /** Whether each byte of a struct belongs to a member: what a record has in between is what was there before. */
 function isWithoutGaps(type: Type): boolean {
+  if (type.kind === 'array') return isWithoutGaps(type.of)
   if (type.kind !== 'struct') return true
   const { members, size } = type as Struct
   const sum = members.reduce((sum, member) => sum + sizeOf(member.type), 0)

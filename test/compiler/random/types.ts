@@ -16,8 +16,10 @@ export interface Chars {
 
 export interface ArrayOf {
   readonly kind: 'array'
-  readonly of: Int
+  readonly of: Type
   readonly length: number
+  /** Written as `bytes`. */
+  readonly isBytes?: boolean
 }
 
 export interface Struct {
@@ -162,7 +164,7 @@ export function written(type: Type): string {
     case 'chars':
       return `char<${type.length}>`
     case 'array':
-      return `array<${type.of.name}, ${type.length}>`
+      return type.isBytes ? `bytes<${type.length}>` : `array<${written(type.of)}, ${type.length}>`
     default:
       return type.name
   }

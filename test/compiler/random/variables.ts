@@ -15,7 +15,6 @@ import type { Around, Statement, Step } from './statement.js'
 import {
   common,
   compute,
-  type Int,
   load,
   promoted,
   type Ref,
@@ -36,6 +35,14 @@ export interface Can {
   readonly hasForEach: boolean
   /** It is a TC program, and not an XDP program. */
   readonly isTc: boolean
+}
+
+/** A variable for a member of a struct. */
+interface Taken {
+  readonly id: number
+  readonly places: readonly Place[]
+  readonly type: Type
+  readonly offset: number
 }
 
 export abstract class Variables extends Records {
@@ -143,34 +150,24 @@ export abstract class Variables extends Records {
     }
   }
 
-  /** `const { a, b: c } = struct` */
+  /** `const { a, b: c, d: { e } } = struct` */
   #takeApart(scope: Around): Step | undefined {
     const found = scope.places.filter((place): place is Place<Struct> => place.type.kind === 'struct')
     if (found.length === 0) return undefined
     const from = this.one(found)
-    const members = from.type.members.filter(() => this.once(2))
-    const taken = members.map((member) => {
-      const name = this.newName()
-      const isNumber = member.type.kind === 'int'
-      const own = this.variable(
-        name,
-        isNumber ? readAs(member.type as Int) : member.type,
-        isNumber || from.isConst,
-      )
-      return { ...member, as: name, own, isNumber }
-    })
+    const taken = this.#taken(from.type, from.isConst, 0)
     return {
       statement: {
-        text: () => `const { ${taken.map(({ name, as }) => `${name}: ${as}`).join(', ')} } = ${from.text}`,
+        text: () => `const ${taken.text} = ${from.text}`,
         run(frame) {
           const { bytes, at } = from.at(frame)
-          for (const { own, offset, type, isNumber } of taken) {
+          for (const { id, offset, type } of taken.all) {
             const ref = { bytes, at: at + offset }
-            if (!isNumber) frame.variables.set(own.id, ref)
+            if (type.kind !== 'int') frame.variables.set(id, ref)
             else {
               const copy = new Uint8Array(8)
-              store({ bytes: copy, at: 0 }, readAs(type as Int), load(ref, type as Int))
-              frame.variables.set(own.id, { bytes: copy, at: 0 })
+              store({ bytes: copy, at: 0 }, readAs(type), load(ref, type))
+              frame.variables.set(id, { bytes: copy, at: 0 })
             }
           }
           return undefined
@@ -178,11 +175,28 @@ export abstract class Variables extends Records {
       },
       behind: this.with(
         scope,
-        taken.flatMap(({ own }) =>
-          own.places.map((place, i) => (i === 0 ? { ...place, isWhole: true } : place)),
+        taken.all.flatMap(({ places }) =>
+          places.map((place, i) => (i === 0 ? { ...place, isWhole: true } : place)),
         ),
       ),
     }
+  }
+
+  /** Members that are taken out of a struct, and where they stand in the outermost one. */
+  #taken(struct: Struct, isConst: boolean | undefined, start: number): { text: string; all: Taken[] } {
+    const parts = struct.members
+      .filter(() => this.once(2))
+      .map(({ name, type, offset }) => {
+        if (type.kind === 'struct' && this.once(2)) {
+          const { text, all } = this.#taken(type, isConst, start + offset)
+          return { text: `${name}: ${text}`, all }
+        }
+        const as = this.newName()
+        const isNumber = type.kind === 'int'
+        const own = this.variable(as, isNumber ? readAs(type) : type, isNumber || isConst)
+        return { text: `${name}: ${as}`, all: [{ ...own, type, offset: start + offset }] }
+      })
+    return { text: `{ ${parts.map(({ text }) => text).join(', ')} }`, all: parts.flatMap(({ all }) => all) }
   }
 
   /** `const t = s`: another name for the same struct. */
