@@ -200,7 +200,7 @@ export class Module {
   #early(node: ast.Node): void {
     if (node.type !== 'VariableDeclaration' || node.kind !== 'const') return
     for (const { id, init } of node.declarations) {
-      const value = init && id.type === 'Identifier' ? this.constant(init) : undefined
+      const value = init && id.type === 'Identifier' ? this.typedConstant(init) : undefined
       if (value !== undefined) this.constants.set((id as ast.Identifier).name, value)
     }
   }
