@@ -80,6 +80,8 @@ class Emulated {
   constructor(object: Uint8Array, program: RandomProgram, executor: Check['executor']) {
     this.#emulator = Emulator.open(object, { executor })
     this.#program = program
+    for (const { name, inner } of program.outers)
+      this.#emulator.map(name).set(0, this.#emulator.map(inner.name))
   }
 
   run({ input, packet }: Run): Result {
@@ -129,6 +131,8 @@ class InKernel {
   constructor(opened: BpfObject, program: RandomProgram) {
     this.#opened = opened
     this.#program = program
+    for (const { name, inner } of program.outers)
+      opened.map<number, BpfMap>(name).set(0, opened.map(inner.name))
     this.#rings = program.rings.map(({ name }) => {
       const [reader, records] = [new RingBuffer<Uint8Array>(opened.map(name).raw), [] as string[]]
       reader.on((record) => records.push(hex(record)))

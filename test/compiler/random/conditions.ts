@@ -3,6 +3,7 @@ import {
   type Condition,
   Expressions,
   encoder,
+  type MapOf,
   type Place,
   type Scope,
   tableOf,
@@ -83,8 +84,10 @@ export abstract class Conditions extends Expressions {
   /** A call that changes a map, and tells whether it could. */
   change(scope: Scope, depth: number): (Condition & { map: string }) | undefined {
     const maps = this.declared.maps.filter(({ name }) => !scope.held.has(name))
-    if (maps.length === 0) return undefined
-    const map = this.one(maps)
+    return maps.length === 0 ? undefined : this.changeOf(this.one(maps), scope, depth)
+  }
+
+  protected changeOf(map: MapOf, scope: Scope, depth: number): Condition & { map: string } {
     const { name } = map
     if (map.word === 'queue' || map.word === 'stack') {
       const value = this.fill(scope, map.value, depth - 1)

@@ -5,6 +5,7 @@ import {
   bool,
   type Chars,
   common,
+  complement,
   compute,
   copyOf,
   type Int,
@@ -19,6 +20,7 @@ import {
   store,
   type Type,
   u8,
+  u16,
   u32,
   wrap,
   written,
@@ -60,6 +62,8 @@ export interface Place<T extends Type = Type> {
 }
 
 export interface MapOf extends TableKind {
+  /** The map that a program finds under this name in a map of maps. */
+  readonly table?: string
   readonly key: Type
   readonly value: Type
 }
@@ -79,6 +83,8 @@ export interface Callable {
 export interface Declared {
   readonly structs: readonly Struct[]
   readonly maps: readonly MapOf[]
+  /** Maps of maps, with the map that each has at 0. */
+  readonly outers: readonly { readonly name: string; readonly inner: MapOf }[]
   readonly rings: readonly { readonly name: string; readonly records: readonly Struct[] }[]
   readonly constants: readonly { readonly text: string; readonly value: bigint }[]
   /** Records may be reserved as dynptrs. */
@@ -222,7 +228,7 @@ export abstract class Expressions {
         return this.#lookup(scope, depth) ?? this.leaf(scope)
       case 9:
         if (this.once(2)) return this.#binary(scope, depth)
-        return this.#log2(scope, depth)
+        return this.once(2) ? this.#log2(scope, depth) : this.#checksum(scope, depth)
       case 8:
         if (!scope.seesPacket || this.once(4)) {
           const { name, size } = this.one(this.declared.structs)
@@ -243,6 +249,34 @@ export abstract class Expressions {
       value(frame) {
         const value = inner.value(frame)
         return value < 2n ? 0n : BigInt(Math.min(most, value.toString(2).length - 1))
+      },
+    }
+  }
+
+  /** Of a struct, or what one becomes behind a change. */
+  #checksum(scope: Scope, depth: number): Expression {
+    const places = scope.places.filter(({ type }) => type.kind === 'struct' && type.size % 2 === 0)
+    if (places.length > 0 && this.once(2)) {
+      const { text, type, at } = this.one(places)
+      return {
+        text: `bpf.checksum(${text})`,
+        type: u16,
+        value(frame) {
+          const bytes = copyOf(at(frame), sizeOf(type))
+          return complement(
+            Array.from({ length: bytes.length / 2 }, (_, i) => bytes[2 * i]! * 256 + bytes[2 * i + 1]!),
+          )
+        },
+      }
+    }
+    const [old, from, to] = [u16, u32, u32].map((type) => this.converted(scope, type, depth - 1))
+    const halves = (value: bigint): number[] => [Number(value & 0xffffn), Number((value >> 16n) & 0xffffn)]
+    return {
+      text: `bpf.updateChecksum(${old!.text}, ${from!.text}, ${to!.text})`,
+      type: u16,
+      value(frame) {
+        const [a, b, c] = [old!, from!, to!].map((one) => BigInt.asUintN(32, one.value(frame)))
+        return complement([0xffff ^ Number(a), ...halves(b! ^ 0xffff_ffffn), ...halves(c!)])
       },
     }
   }
@@ -555,6 +589,6 @@ function copied({ text, at, type }: Place): Bytes {
   return { text, bytes: (frame) => copyOf(at(frame), sizeOf(type)), isPlace: true }
 }
 
-export function tableOf({ world }: Frame, { name }: TableKind): Table {
-  return world.tables.get(name)!
+export function tableOf({ world }: Frame, { name, table = name }: MapOf): Table {
+  return world.tables.get(table)!
 }

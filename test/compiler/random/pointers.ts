@@ -46,6 +46,10 @@ export abstract class Pointers extends Variables {
         )
       }
     }
+    if (this.once(2)) {
+      const found = this.#throughOuter(scope)
+      if (found) return found
+    }
     const maps = this.maps('hash', 'array', 'percpuHash', 'percpuArray')
     if (maps.length === 0) return { statement: this.assignment(scope) }
     const map = this.one(maps)
@@ -54,6 +58,44 @@ export abstract class Pointers extends Variables {
     return this.#pointer(scope, `${map.name}.get(${key.text})`, map.value, { ...scope, held }, (frame) =>
       tableOf(frame, map).get(key.bytes(frame)),
     )
+  }
+
+  /** A map that is found in a map of maps, and a change of it or a pointer into it. */
+  #throughOuter(scope: Around): Step | undefined {
+    const outers = this.declared.outers.filter(({ inner }) => !scope.held.has(inner.name))
+    if (outers.length === 0) return undefined
+    const { name: outer, inner } = this.one(outers)
+    const index = this.expression(scope, 1)
+    const name = this.newName()
+    const map = { ...inner, name, table: inner.name }
+    const isThere = (frame: Frame): boolean => BigInt.asUintN(32, index.value(frame)) % 2n === 0n
+    const declaration = `const ${name} = ${outer}.get(u32(${index.text}) & 1)`
+    if (this.once(2)) {
+      this.changes.add(inner.name)
+      const change = this.changeOf(map, scope, 1)
+      return {
+        statement: {
+          text: () => `${declaration}\nif (${name}) ${change.text}`,
+          run: (frame) => void (isThere(frame) && change.holds(frame)),
+        },
+      }
+    }
+    const key = this.fill(scope, inner.key, 1, true)
+    const held = new Set([...scope.held, inner.name])
+    const { statement } = this.#pointer(
+      { ...scope, loops: [], mayReturn: false },
+      `${name}.get(${key.text})`,
+      inner.value,
+      { ...scope, held },
+      (frame) => tableOf(frame, map).get(key.bytes(frame)),
+    )
+    return {
+      statement: {
+        text: () => `${declaration}\nif (${name}) ${block([statement])}`,
+        run: (frame) => (isThere(frame) ? statement.run(frame) : undefined),
+        ...(statement.parts && { parts: statement.parts }),
+      },
+    }
   }
 
   /** A pointer that may be null, and what is done if it is not. */

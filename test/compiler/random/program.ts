@@ -48,6 +48,7 @@ export interface Result {
 export interface RandomProgram {
   readonly text: () => string
   readonly maps: readonly MapOf[]
+  readonly outers: Declared['outers']
   readonly rings: readonly { readonly name: string }[]
   /** Loads the program: variables and maps keep what one run leaves to the next, as in the kernel. */
   readonly begin: () => (input: readonly bigint[], packet: Uint8Array) => Result
@@ -64,7 +65,7 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 export function randomProgram(random: Random, { isCounted, hasForEach, hasDynptrs }: Can): RandomProgram {
   const isTc = random.below(2) === 0
   const declared = declarations(random, hasDynptrs)
-  const { structs, maps, rings } = declared
+  const { structs, maps, outers, rings } = declared
   const writer = new Statements(random, declared, { isCounted, hasForEach, isTc })
   const globals = globalVariables(writer, structs)
   const known = globals.flatMap(({ places }) => places)
@@ -139,6 +140,7 @@ ${structs.map((type) => `interface ${type.name} { ${type.members.map(({ name, ty
 const LIMIT = 12
 enum E { A, B = 5, C = 40000 }
 ${maps.map(declarationOf).join('\n')}
+${outers.map(({ name, inner }) => `export const ${name} = arrayOfMaps(2, ${madeBy(inner)})`).join('\n')}
 ${rings.map(({ name, records }) => `export const ${name} = ringbuf<${records.map((one) => one.name).join(' | ')}>(${ringSize})`).join('\n')}
 ${globals.map(({ declaration }) => declaration).join('\n')}
 export const input = data<array<u64, ${inputs}>>()
@@ -163,6 +165,7 @@ export const license = 'GPL'
   return {
     text,
     maps,
+    outers,
     rings,
     parts: [body, ...functions.flatMap(({ statement }) => statement.parts ?? [])],
     begin() {
@@ -230,9 +233,11 @@ export const lasts = ({ word }: MapOf): boolean => word === 'hash' || word === '
 
 const newTable = (map: MapOf): Table => new Table(map, sizeOf(map.value))
 
-const declarationOf = ({ name, word, key, value, max }: MapOf): string => {
+const declarationOf = (map: MapOf): string => `export const ${map.name} = ${madeBy(map)}`
+
+const madeBy = ({ word, key, value, max }: MapOf): string => {
   const types = word.endsWith('ash') ? `${written(key)}, ${written(value)}` : written(value)
-  return `export const ${name} = ${word}<${types}>(${max})`
+  return `${word}<${types}>(${max})`
 }
 
 function declarations(random: Random, hasDynptrs: boolean): Declared {
@@ -244,7 +249,7 @@ function declarations(random: Random, hasDynptrs: boolean): Declared {
   ]
   const plain = new Statements(
     random,
-    { structs: [], maps: [], rings: [], constants, hasDynptrs },
+    { structs: [], maps: [], outers: [], rings: [], constants, hasDynptrs },
     { isCounted: false, hasForEach: false, isTc: false },
   )
   const structs: Struct[] = []
@@ -281,7 +286,10 @@ function declarations(random: Random, hasDynptrs: boolean): Declared {
     name: `ring${i}`,
     records: random.below(2) === 0 ? [structs[i]!] : [structs[2]!, structs[i]!],
   }))
-  return { structs, maps, rings, constants, hasDynptrs }
+  const outers = maps
+    .filter((map) => lasts(map) && plain.once(2))
+    .map((inner, i) => ({ name: `outer${i}`, inner }))
+  return { structs, maps, outers, rings, constants, hasDynptrs }
 }
 
 interface Global {

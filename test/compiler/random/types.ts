@@ -48,6 +48,7 @@ export const networkNumbers: readonly Int[] = [16, 32, 64].map((bits) => int(`be
 export const bool = int('bool', 8, false)
 export const numberNamed = (name: string): Int => numbers.find((type) => type.name === name)!
 export const u8 = numberNamed('u8')
+export const u16 = numberNamed('u16')
 export const u32 = numberNamed('u32')
 export const u64 = numberNamed('u64')
 export const s64 = numberNamed('s64')
@@ -115,6 +116,13 @@ export function compare(operator: string, a: bigint, b: bigint): boolean {
     default:
       return a !== b
   }
+}
+
+/** The checksum of the internet protocols: the sum of 16-bit numbers with the carry added again, turned around. */
+export function complement(words: readonly number[]): bigint {
+  let sum = words.reduce((sum, word) => sum + word, 0)
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
+  return BigInt(0xffff ^ sum)
 }
 
 // ---- Memory
