@@ -9,7 +9,7 @@ import { nearest } from './nearest.js'
 import { noSpread } from './not-in-kernel.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { textAddress } from './text.js'
+import { addressAsNumber, textAddress } from './text.js'
 import { type ArrayType, describe, integers, sizeOf, type Type, u32 } from './types.js'
 import {
   alignmentOf,
@@ -244,6 +244,9 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     if (type.kind === 'int') {
       if (node.type === 'ObjectExpression')
         this.source.fail(node, `a ${type.name} is wanted here, and this is a struct`)
+      const address = node.type === 'StringLiteral' ? addressAsNumber(node) : undefined
+      if (address !== undefined)
+        this.source.fail(node, `a ${type.name} is wanted here, and this is text`, address)
       const value = this.numeric(node, scope)
       this.store(place, this.convert(value, type, node), node)
       return

@@ -209,7 +209,7 @@ export abstract class Builder {
         `Write ${type.name}(...) to cut it off.`,
       )
     }
-    if (type.name === 'bool') return this.#truth(value)
+    if (type.name === 'bool') return from.name === 'bool' ? value : this.#truth(value)
     return { kind: 'number', reg: this.#resize(value.reg, from, type), type }
   }
 

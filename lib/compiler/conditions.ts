@@ -1,4 +1,5 @@
 // Conditions: jumps for `if` and loops, and what is known about pointers on both sides of them.
+import type { NumericValue } from './builder.js'
 import { ExpressionCompiler } from './expressions.js'
 import { type Comparison, inverse } from './ir.js'
 import type { ast } from './syntax.js'
@@ -115,6 +116,18 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
     return this.#either(node, no, [node.consequent, yesScope], [node.alternate, noScope])
   }
 
+  /** `a || b` is `a` unless that is 0, and `a && b` is `b` unless `a` is 0. Of comparisons it is true or false. */
+  protected override logical(node: ast.LogicalExpression, scope: Scope): Value {
+    const { operator, left, right } = node
+    // What is 0 where the left side is, is false there, whatever that side is.
+    if (isTruth(right) && (operator === '&&' || isTruth(left))) return this.truth(node, scope)
+    const no = this.newLabel()
+    const comparison = operator === '||' ? 'eq' : 'ne'
+    return this.#either(node, no, [left, scope], [right, new Map(scope)], (first) =>
+      this.compare(comparison, first, { kind: 'constant', value: 0n }, no, left),
+    )
+  }
+
   /** `counts.get(1)?.value ?? 0`: the right side where a pointer on the left is null. */
   protected override coalesce(node: ast.LogicalExpression, scope: Scope): Value {
     const no = this.newLabel()
@@ -139,18 +152,20 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
     no: string,
     [first, firstScope]: [ast.Expression, Scope],
     [second, secondScope]: [ast.Expression, Scope],
-    between?: () => void,
+    between?: (first: NumericValue) => void,
   ): Value {
     const end = this.newLabel()
     const reg = this.newReg()
     const left = this.expectNumeric(this.rvalue(first, firstScope), first)
-    between?.()
+    between?.(left)
     const leftAt = this.list.length
     this.jump(end)
     this.label(no)
     const right = this.expectNumeric(this.rvalue(second, secondScope), second)
-    const type =
-      left.kind === 'constant' && right.kind === 'constant'
+    const areTruths = left.type?.name === 'bool' && right.type?.name === 'bool'
+    const type = areTruths
+      ? bool
+      : left.kind === 'constant' && right.kind === 'constant'
         ? smallestFor(left, right)
         : this.common(left, right)
     this.push({ op: 'move', d: reg, s: this.inReg(this.side(right, type, node)), bits: 64 })
@@ -171,6 +186,23 @@ function smallestFor(...values: readonly ConstantValue[]): IntType {
       ({ value }) => value === (isSigned ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)),
     )
   return integerOf([1, 2, 4].find((size) => fits(size * 8)) ?? 8, isSigned)
+}
+
+/** Whether an expression is true or false by how it is written. */
+function isTruth(node: ast.Node): boolean {
+  switch (node.type) {
+    case 'ParenthesizedExpression':
+      return isTruth(node.expression)
+    case 'BooleanLiteral':
+      return true
+    case 'UnaryExpression':
+      return node.operator === '!'
+    case 'BinaryExpression':
+      return /^([!=]==?|[<>]=?)$/.test(node.operator)
+    case 'LogicalExpression':
+      return node.operator !== '??' && isTruth(node.left) && isTruth(node.right)
+  }
+  return false
 }
 
 export function know(scope: Scope, facts: Facts): void {

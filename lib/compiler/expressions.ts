@@ -16,7 +16,7 @@ import { graphMethods } from './maps/graphs.js'
 import { kptrMethods } from './maps/kptrs.js'
 import { mapMethods } from './maps/methods.js'
 import { isOpaque, opaqueMethods } from './maps/opaque.js'
-import type { FunctionNode } from './module.js'
+import { type FunctionNode, isDeclarator } from './module.js'
 import { nearest } from './nearest.js'
 import { insteadOfGlobal, joinedText, noOperator, notInKernel, notWhole } from './not-in-kernel.js'
 import { cursorMethods, packetMethods } from './packets.js'
@@ -32,6 +32,7 @@ export type CallbackParameter = (reg: Reg, inner: ExpressionCompiler) => Omit<Va
 export abstract class ExpressionCompiler extends AssignmentCompiler {
   protected abstract truth(node: ast.Expression, scope: Scope): Value
   protected abstract choice(node: ast.ConditionalExpression, scope: Scope): Value
+  protected abstract logical(node: ast.LogicalExpression, scope: Scope): Value
   protected abstract coalesce(node: ast.LogicalExpression, scope: Scope): Value
   /** The program holds RCU until a loop that it is in ends. */
   underRcu = false
@@ -83,7 +84,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         this.source.fail(node, ...noOperator(node.operator))
         break
       case 'LogicalExpression':
-        return node.operator === '??' ? this.coalesce(node, scope) : this.truth(node, scope)
+        return node.operator === '??' ? this.coalesce(node, scope) : this.logical(node, scope)
       case 'ConditionalExpression':
         return this.choice(node, scope)
       case 'UnaryExpression':
@@ -100,6 +101,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       case 'TSNonNullExpression':
         return this.expression(node.expression, scope)
       case 'TSAsExpression': {
+        if (this.text(node.typeAnnotation) === 'const') return this.expression(node.expression, scope)
         const type = this.module.type(node.typeAnnotation)
         if (type.kind !== 'int') this.source.fail(node, 'only numbers are converted')
         return this.convert(this.numeric(node.expression, scope), type, node, true)
@@ -217,6 +219,12 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       if (fn !== undefined) return this.callFunction(callee.name, fn, node, scope)
       const builtin = builtins[callee.name]
       if (builtin !== undefined) return builtin(this, node, scope)
+      if (isDeclarator(callee.name))
+        this.source.fail(
+          callee,
+          `'${callee.name}' stands at the top of the file, and not in a function`,
+          `Write export const name = ${this.text(node)} there, and use its name here.`,
+        )
       this.source.fail(
         callee,
         `there is no function '${callee.name}'`,

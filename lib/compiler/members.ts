@@ -147,7 +147,11 @@ export abstract class MemberCompiler extends KernelMemory {
       }
     }
     if (object.kind === 'kernel place')
-      this.source.fail(node.property, `'${this.text(node.object)}' is a number and has no members`)
+      this.source.fail(
+        node.property,
+        `'${this.text(node.object)}' is a number and has no members`,
+        name === 'value' ? `Write ${this.text(node.object)}.` : undefined,
+      )
     const hint =
       object.kind === 'namespace' && object.name === 'bpf'
         ? `Helpers are called: bpf.${name}().`
@@ -179,10 +183,12 @@ export abstract class MemberCompiler extends KernelMemory {
       this.source.fail(
         node.property,
         `${type.name} has no member '${name}'`,
-        nearest(
-          name,
-          type.members.map(({ name }) => name),
-        ),
+        name === 'value'
+          ? `Only numbers are read so: write ${this.text(node.object)}.${type.members[0]!.name}.`
+          : nearest(
+              name,
+              type.members.map(({ name }) => name),
+            ),
       )
     }
     return this.#at({ ...place, offset: place.offset + member.offset, type: member.type }, node.property)
@@ -201,7 +207,11 @@ export abstract class MemberCompiler extends KernelMemory {
       this.source.fail(
         node,
         `${describeValue(object)} has no elements`,
-        isMap ? `Write ${this.text(node.object)}.get(${text}).` : undefined,
+        isMap
+          ? `Write ${this.text(node.object)}.get(${text}).`
+          : node.property.type === 'StringLiteral'
+            ? `Write ${this.text(node.object)}.${node.property.value}.`
+            : undefined,
       )
     }
     const { type } = place

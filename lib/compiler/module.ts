@@ -35,6 +35,12 @@ import {
 
 export const globalKinds = ['rodata', 'data', 'bss'] as const
 
+/** Whether a word makes a map, a global variable or a program, which stand at the top of a file. */
+export const isDeclarator = (word: string): boolean =>
+  Object.hasOwn(mapKinds, word) ||
+  Object.hasOwn(hooks, word) ||
+  ([...globalKinds, 'kconfig', 'globalFunction'] as string[]).includes(word)
+
 export interface ModuleMap {
   readonly name: string
   readonly kind: string
@@ -235,7 +241,7 @@ export class Module {
       this.source.fail(
         node,
         `'${name}' has to be const`,
-        'A variable that changes is made with data<T>(value).',
+        isDeclarator(maker) ? `Write const ${name}.` : 'A variable that changes is made with data<T>(value).',
       )
     if (name === 'license') {
       if (init?.type !== 'StringLiteral')

@@ -89,6 +89,7 @@ const syntax: Readonly<Record<string, Answer>> = {
   ],
   SpreadElement: noSpread,
   TaggedTemplateExpression: ['the kernel side has no tagged templates but log.info`...`'],
+  TSTypeAssertion: ['numbers are converted by the names of their types', 'Write u32(x).'],
   ImportExpression: ['a program in the kernel cannot load a module'],
   OptionalCallExpression: ['a function that may be missing cannot be called'],
 }

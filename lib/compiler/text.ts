@@ -52,7 +52,7 @@ export function compareText(
     compiler.source.fail(
       literal,
       'a number is compared with text here',
-      text.length === 1 ? `${compiler.text(literal)} is the number ${text[0]}.` : undefined,
+      text.length === 1 ? `${compiler.text(literal)} is the number ${text[0]}.` : addressAsNumber(literal),
     )
   const most = lengthOf(compiler, value, node)
   if (most !== undefined && text.length >= most) {
@@ -79,6 +79,14 @@ export function compareText(
   }
   if (negated) compiler.jump(to)
   compiler.label(end)
+}
+
+/** `'10.0.0.1'` as a number of the network's byte order, for members such as be32. */
+export function addressAsNumber({ value }: ast.StringLiteral): string | undefined {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(value)?.slice(1).map(Number)
+  if (parts === undefined || parts.some((part) => part > 255)) return undefined
+  const hex = parts.map((part) => part.toString(16).padStart(2, '0')).join('')
+  return `The address is the number 0x${hex}.`
 }
 
 /** How many bytes text can have with its zero byte; undefined behind a pointer. */

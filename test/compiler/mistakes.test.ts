@@ -253,7 +253,7 @@ describe('a mistake in a program', () => {
     [
       'a variable that is not const',
       'export let m = hash<u32, u64>(1)',
-      "1:12 'm' has to be const | A variable that changes is made with data<T>(value).",
+      "1:12 'm' has to be const | Write const m.",
     ],
     [
       'a global variable that changes, and is const',

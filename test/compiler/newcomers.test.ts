@@ -349,6 +349,31 @@ const inTracepoint: Mistake[] = [
     "12:1 the kernel side has no '||=' | Write if (!a) a = b.",
   ],
   [
+    'a map in a program',
+    'const m = hash<u32, u32>(4)\nreturn 0',
+    "12:11 'hash' stands at the top of the file, and not in a function | Write export const name = hash<u32, u32>(4) there, and use its name here.",
+  ],
+  [
+    'a member by its text',
+    "total = task['pid']\nreturn 0",
+    "12:9 a pointer to the kernel's struct task_struct has no elements | Write task.pid.",
+  ],
+  [
+    'a number of the kernel with .value',
+    'total = task.pid.value\nreturn 0',
+    "12:18 'task.pid' is a number and has no members | Write task.pid.",
+  ],
+  [
+    'an address as text',
+    "if (task.pid === '10.0.0.1') total = 1\nreturn 0",
+    '12:18 a number is compared with text here | The address is the number 0x0a000001.',
+  ],
+  [
+    'an angle bracket in front of a number',
+    'total = <u64>5\nreturn 0',
+    '12:9 numbers are converted by the names of their types | Write u32(x).',
+  ],
+  [
     'the value of a count',
     'const y = total++\nreturn 0',
     '12:11 this has no value | Write it as a statement of its own.',
@@ -884,7 +909,7 @@ const inFile: Mistake[] = [
   [
     'rodata in a let',
     'export let d = rodata<u8>(3)\nexport const p = syscall(() => 0)',
-    "1:12 'd' has to be const | A variable that changes is made with data<T>(value).",
+    "1:12 'd' has to be const | Write const d.",
   ],
   [
     'a constant that is a fraction',

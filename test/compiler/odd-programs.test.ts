@@ -17,6 +17,42 @@ function check(programs: readonly Odd[]): void {
   })
 }
 
+describe('one side or the other', () => {
+  check([
+    [
+      'is the left side of || unless that is 0, and the right side of && unless the left one is',
+      `output[0] = input[0] || 10; output[1] = input[1] || 10; output[2] = input[0] && 7; output[3] = input[1] && 7
+       output[4] = (input[1] || input[2]) + 1; output[5] = input[1] || input[3] || 3; output[6] = input[0] && input[2] && 9`,
+      [5n, 0n, 8n],
+      [5n, 10n, 7n, 0n, 9n, 3n, 9n],
+    ],
+    [
+      'is true or false if both sides are',
+      `const both = input[0] > 3 && input[0] < 9
+       const either = input[0] > 7 || !input[1]
+       const text: char<8> = 'abc'
+       const begins = text.startsWith('x') || text.startsWith('ab')
+       const last = yes() || yes()
+       state = yes() && last
+       output[0] = both ? 1 : 0; output[1] = either ? 1 : 0; output[2] = begins ? 1 : 0; output[3] = state ? 1 : 0
+       output[4] = input[0] && input[0] > 4 ? 1 : 0; output[5] = calls`,
+      [5n, 1n],
+      [1n, 0n, 1n, 1n, 1n, 2n],
+      `export let calls = data<u64>(0)
+       export let state = data<boolean>(0)
+       function yes(): boolean { calls += 1; return true }`,
+    ],
+    [
+      'is computed only where it is asked for',
+      `output[0] = input[0] || bump(4); output[1] = calls; output[2] = input[1] && bump(4); output[3] = calls
+       output[4] = input[1] || bump(4); output[5] = calls`,
+      [5n, 0n],
+      [5n, 0n, 0n, 0n, 4n, 1n],
+      'export let calls = data<u64>(0)\nfunction bump(x: u64): u64 { calls += 1; return x }',
+    ],
+  ])
+})
+
 describe('numbers that fit', () => {
   check([
     [

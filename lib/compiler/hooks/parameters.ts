@@ -72,7 +72,9 @@ function expectPlace({ source }: FunctionCompiler, { hook, target }: ModuleProgr
     source.fail(
       target.node,
       'a function of a program is named with its file',
-      `Write '/usr/bin/node:uv_run', or 'libc.so.6:${target.name}'.`,
+      target.name.includes('/')
+        ? `Write '${target.name}:main'.`
+        : `Write '/usr/bin/node:uv_run', or 'libc.so.6:${target.name}'.`,
     )
 }
 
