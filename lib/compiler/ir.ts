@@ -71,6 +71,11 @@ export type Operation =
        * takes the result for one into the stack of the outermost function.
        */
       readonly isAddress?: true
+      /**
+       * It is compared with the end of the packet, and nothing else. Where it is behind the end, the verifier lets no
+       * program use that register any more, so it must not be that of a pointer.
+       */
+      readonly isEdge?: true
     })
   | (Common & { readonly op: 'neg'; readonly bits: 32 | 64; readonly d: Reg; readonly a: Reg })
   | (Common & { readonly op: 'be'; readonly bits: 16 | 32 | 64; readonly d: Reg; readonly a: Reg })

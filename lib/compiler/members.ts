@@ -309,7 +309,8 @@ export abstract class MemberCompiler extends KernelMemory {
     }
     const [behind, kept] = [this.newReg(), this.newReg()]
     const [outside, done] = [this.newLabel(), this.newLabel()]
-    this.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: element, b: { imm: offset + size } })
+    const b = { imm: offset + size }
+    this.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: element, b, isEdge: true })
     this.push({
       op: 'branch',
       comparison: 'gt',

@@ -130,7 +130,8 @@ function read(
   const [data, end] = [edge(compiler, packet, 'data'), edge(compiler, packet, 'end')]
   if ('reg' in offset) limit(compiler, offset.reg, outside)
   compiler.push({ op: 'alu', operation: 'add', bits: 64, d: pointer, a: data, b: offset })
-  compiler.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: pointer, b: { imm: sizeOf(type) } })
+  const b = { imm: sizeOf(type) }
+  compiler.push({ op: 'alu', operation: 'add', bits: 64, d: behind, a: pointer, b, isEdge: true })
   compiler.push({ op: 'branch', comparison: 'gt', bits: 64, a: behind, b: { reg: end }, to: outside })
   compiler.push({ op: 'move', d: reg, s: pointer, bits: 64, isPresent: true })
   compiler.jump(done)

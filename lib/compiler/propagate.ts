@@ -400,12 +400,25 @@ export class Propagation {
     if (isPure(operation) && operation.op !== 'load')
       (lasts ? this.#defs : this.#state.defs).set(d, operation)
     const key = keyOf(operation)
-    if (key !== undefined && lasts) this.#results.get(this.#block)!.set(key, d)
-    else if (key !== undefined) this.#state.results.set(key, { reg: d, from: read(operation) })
+    if (key !== undefined) this.#recordResult(key, d, operation, lasts)
     if (operation.op === 'load' && operation.base !== d) {
       const { base, offset, size } = operation
       this.#state.memory.set(cellKey(operation), { base, offset, size, value: { reg: d } })
     }
+  }
+
+  #recordResult(key: string, d: Reg, operation: Operation, lasts: boolean): void {
+    const known = lasts ? this.#results.get(this.#block)! : this.#state.results
+    const set = (key: string): unknown =>
+      lasts
+        ? this.#results.get(this.#block)!.set(key, d)
+        : this.#state.results.set(key, { reg: d, from: read(operation) })
+    set(key)
+    // A pointer may take the place of an edge, which stands before it.
+    if (operation.op !== 'alu' || !operation.isEdge) return
+    const { isEdge: _, ...other } = operation
+    const plain = keyOf(other)
+    if (plain !== undefined && !known.has(plain)) set(plain)
   }
 
   #recordMemory(operation: Operation): void {
@@ -586,7 +599,7 @@ function keyOf(operation: Operation): string | undefined {
   const operand = (b: Operand): string => ('reg' in b ? `r${b.reg}` : String(b.imm))
   switch (operation.op) {
     case 'alu':
-      return `${operation.operation}${operation.bits} ${operation.a} ${operand(operation.b)}${coreKey(operation.core)}`
+      return `${operation.operation}${operation.bits} ${operation.a} ${operand(operation.b)}${coreKey(operation.core)}${operation.isEdge ? ' edge' : ''}`
     case 'neg':
     case 'be':
       return `${operation.op}${operation.bits} ${operation.a}`

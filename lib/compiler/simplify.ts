@@ -67,7 +67,12 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
         inner.core === undefined
       ) {
         const imm = 'imm' in inner.b ? sum + BigInt(inner.b.imm) : undefined
-        if (imm !== undefined && fits(imm)) return { ...by('add', Number(imm)), a: inner.a } as Operation
+        if (imm !== undefined && fits(imm))
+          return {
+            ...by('add', Number(imm)),
+            a: inner.a,
+            ...(operation.isEdge && { isEdge: true }),
+          } as Operation
       }
       if (kind === 'sub' && fits(-signed)) return by('add', Number(-signed))
       break

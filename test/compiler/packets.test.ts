@@ -39,3 +39,31 @@ describe('an array in the packet', () => {
     expect(opened.data.found).toBe(expected)
   })
 })
+
+describe('two structs in the packet', () => {
+  it('are read where one ends and the other begins, whether there is room for the first or not', () => {
+    const { object } = compile(`
+      interface Head { kind: u8; id: u32 }
+      interface Tail { first: u8; slots: array<u8, 16> }
+      export let found = data<u64>(0)
+      export const p = tcIngress((packet) => {
+        const tail = packet.read<Tail>(12)
+        if (!tail) return 0
+        const head = packet.read<Head>(4)
+        if (head !== null) found = head.id
+        tail.slots[packet.length] = 200
+        found += tail.slots[0]
+        return 0
+      })
+      export const license = 'GPL'`)
+    const packet = Uint8Array.from({ length: 64 }, (_, i) => i)
+    const expected = 0x0b0a0908n + 200n
+    const emulator = Emulator.open(object)
+    emulator.program('p').run({ packet })
+    expect(emulator.get('found')).toBe(expected)
+    using opened = BpfObject.open(object)
+    opened.loadSync()
+    opened.program('p').testRunSync({ data: packet })
+    expect(opened.data.found).toBe(expected)
+  })
+})
