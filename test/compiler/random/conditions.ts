@@ -1,14 +1,15 @@
 // Random conditions: comparisons, text, what is in a map, and calls that tell whether they could.
+
 import {
   type Condition,
   Expressions,
   encoder,
   type MapOf,
-  type Place,
   type Scope,
   tableOf,
   texts,
 } from './expressions.js'
+import type { Place } from './places.js'
 import { type Chars, common, compare, copyOf, load, promoted, sizeOf, store, wrap } from './types.js'
 import type { Frame } from './world.js'
 
@@ -25,9 +26,10 @@ export abstract class Conditions extends Expressions {
       case 2:
       case 3: {
         const [a, b] = [this.condition(scope, depth - 1), this.condition(scope, depth - 1)]
+        const isLoose = a.isLoose === true || b.isLoose === true
         return this.once(2)
-          ? { text: `(${a.text} && ${b.text})`, holds: (frame) => a.holds(frame) && b.holds(frame) }
-          : { text: `(${a.text} || ${b.text})`, holds: (frame) => a.holds(frame) || b.holds(frame) }
+          ? { text: `(${a.text} && ${b.text})`, isLoose, holds: (frame) => a.holds(frame) && b.holds(frame) }
+          : { text: `(${a.text} || ${b.text})`, isLoose, holds: (frame) => a.holds(frame) || b.holds(frame) }
       }
       case 4: {
         const inner = this.expression(scope, depth - 1)

@@ -1,5 +1,6 @@
 // Random expressions: each has its text, and computes itself by the rules of docs/kernel-side.md.
 import type { Random } from '../../testing/random-programs.js'
+import { type Place, within } from './places.js'
 import {
   type ArrayOf,
   bool,
@@ -47,18 +48,6 @@ export interface Bytes {
   readonly bytes: (frame: Frame) => Uint8Array
   /** It is named, and not copied: it is read when the map is called. */
   readonly isPlace?: boolean
-}
-
-/** What can be read by its text, and mostly written. */
-export interface Place<T extends Type = Type> {
-  /** The variable that it begins with. */
-  readonly root: string
-  readonly text: string
-  readonly type: T
-  readonly at: (frame: Frame) => Ref
-  readonly isConst?: boolean
-  /** A struct that is named as such cannot be assigned to: it is a pointer, or a const. */
-  readonly isWhole?: boolean
 }
 
 export interface MapOf extends TableKind {
@@ -111,41 +100,6 @@ const wide = [0x1_0000_0000n, 0x7fff_ffff_ffff_ffffn, 0x8000_0000_0000_0000n, 0x
 export const texts = ['', 'a', 'ab', 'abc', 'bash', 'node', 'abcdefg', 'fifteen letters', 'ä']
 
 export const encoder = new TextEncoder()
-
-/** A place, and what is in it. */
-export function within(place: Place): Place[] {
-  const { type, text, at, root } = place
-  const isConst = place.isConst === true
-  switch (type.kind) {
-    case 'int':
-      return [place]
-    case 'struct':
-      return [
-        place,
-        ...type.members.flatMap(({ name, type, offset }) =>
-          within({ root, text: `${text}.${name}`, type, isConst, at: moved(at, offset) }),
-        ),
-      ]
-    case 'array':
-    case 'chars': {
-      const of = type.kind === 'chars' ? u8 : type.of
-      const some = [0, 1, type.length - 1].filter((at, i, all) => at < type.length && all.indexOf(at) === i)
-      return [
-        place,
-        ...some.flatMap((i) =>
-          within({ root, text: `${text}[${i}]`, type: of, isConst, at: moved(at, i * sizeOf(of)) }),
-        ),
-      ]
-    }
-  }
-}
-
-const moved =
-  (at: Place['at'], by: number): Place['at'] =>
-  (frame) => {
-    const ref = at(frame)
-    return { bytes: ref.bytes, at: ref.at + by }
-  }
 
 export abstract class Expressions {
   abstract condition(scope: Scope, depth: number): Condition
@@ -319,7 +273,24 @@ export abstract class Expressions {
     return { text: String(value), type: undefined, value: () => value }
   }
 
+  /** One of two numbers: the second one if the first one is 0, or if it is not. */
+  #logical(scope: Scope, depth: number): Expression {
+    const [first, second] = [this.expression(scope, depth - 1), this.expression(scope, depth - 1)]
+    const isOr = this.once(2)
+    const areBools = first.type!.name === 'bool' && second.type!.name === 'bool'
+    const type = areBools ? bool : common(first.type!, second.type!)
+    return {
+      text: `(${first.text} ${isOr ? '||' : '&&'} ${second.text})`,
+      type,
+      value(frame) {
+        const value = first.value(frame)
+        return wrap(type, (value !== 0n) === isOr ? value : second.value(frame))
+      },
+    }
+  }
+
   #choice(scope: Scope, depth: number): Expression {
+    if (this.once(3)) return this.#logical(scope, depth)
     const test = this.condition(scope, depth - 1)
     const yes = this.expression(scope, depth - 1)
     const no = this.once(4) ? this.literalFor(promoted(yes.type!)) : this.expression(scope, depth - 1)

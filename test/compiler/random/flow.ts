@@ -1,5 +1,5 @@
 // Random loops, switches, and statements that leave them.
-import { type Place, within } from './expressions.js'
+import { type Place, within } from './places.js'
 import { Pointers } from './pointers.js'
 import { type Around, block, indent, type Leaving, lines, runAll, type Statement } from './statement.js'
 import { load, numbers, promoted, type Ref, sizeOf, store, type Type, u32, wrap } from './types.js'

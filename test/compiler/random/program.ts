@@ -1,7 +1,8 @@
 // A random program of the whole language, and what it has to leave behind.
+
 import type { Random } from '../../testing/random-programs.js'
-import type { Callable, Declared, MapOf, Place } from './expressions.js'
-import { within } from './expressions.js'
+import type { Callable, Declared, MapOf } from './expressions.js'
+import { type Place, within } from './places.js'
 import { type Around, runAll, type Statement } from './statement.js'
 import { Statements } from './statements.js'
 import {

@@ -1,6 +1,8 @@
 // Random statements. Their text is put together only when it is asked for, so that a failing program can be made smaller.
-import type { Callable, Place } from './expressions.js'
+
+import type { Callable } from './expressions.js'
 import { Flow } from './flow.js'
+import type { Place } from './places.js'
 import { type Around, block, indent, lines, runAll, type Statement, type Step } from './statement.js'
 import { type Int, store, type Type, written } from './types.js'
 import type { Frame } from './world.js'

@@ -1,15 +1,8 @@
 // Random variables, and assignments to what can be named.
+
 import type { Random } from '../../testing/random-programs.js'
-import {
-  type Bytes,
-  type Condition,
-  type Declared,
-  isShift,
-  operators,
-  type Place,
-  type Scope,
-  within,
-} from './expressions.js'
+import { type Bytes, type Condition, type Declared, isShift, operators, type Scope } from './expressions.js'
+import { type Place, within } from './places.js'
 import { Records } from './records.js'
 import type { Around, Statement, Step } from './statement.js'
 import {
