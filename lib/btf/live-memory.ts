@@ -183,22 +183,46 @@ function accessorOf(plan: Plan, littleEndian: boolean): Accessor {
   return accessor
 }
 
+/** Room for a value on its way. */
+interface Buffer {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+  readonly accessor: Accessor
+}
+
+/** A buffer that nobody uses, which all values with a plan share. */
+interface Spare {
+  buffer: Buffer | undefined
+}
+
+const spares = new WeakMap<Plan, Spare>()
+
+function spareOf(plan: Plan, littleEndian: boolean): Spare {
+  let spare = spares.get(plan)
+  if (spare === undefined) {
+    spare = { buffer: bufferFor(plan, littleEndian) }
+    spares.set(plan, spare)
+  }
+  return spare
+}
+
+function bufferFor(plan: Plan, littleEndian: boolean): Buffer {
+  const bytes = new Uint8Array(byteLength(plan, undefined))
+  return { bytes, view: new DataView(bytes.buffer), accessor: accessorOf(plan, littleEndian) }
+}
+
 /** A value that is read as a copy, and written whole. */
 function cell(memory: Memory, plan: Plan, offset: number, path: string): Live {
-  const make = () => {
-    const bytes = new Uint8Array(byteLength(plan, undefined))
-    return { bytes, view: new DataView(bytes.buffer), accessor: accessorOf(plan, memory.littleEndian) }
-  }
-  type Buffer = ReturnType<typeof make>
-  let spare: Buffer | undefined
-  /** Lends a buffer. A getter in a value that is written can use this cell, too, and gets another one. */
+  let own: Spare | undefined
+  /** Lends a buffer. A getter in a value that is written can use this plan, too, and gets another one. */
   const withBuffer = <T>(use: (buffer: Buffer) => T): T => {
-    const buffer = spare ?? make()
-    spare = undefined
+    own ??= spareOf(plan, memory.littleEndian)
+    const buffer = own.buffer ?? bufferFor(plan, memory.littleEndian)
+    own.buffer = undefined
     try {
       return use(buffer)
     } finally {
-      spare = buffer
+      own.buffer = buffer
     }
   }
   return {

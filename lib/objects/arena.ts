@@ -1,7 +1,7 @@
 import { describe } from '../btf/layout.js'
 import { defineLive, type Live, live, type Memory, placeIn, sealed } from '../btf/live-memory.js'
 import type { BtfTypes } from '../btf/parse.js'
-import { Planner } from '../btf/plan.js'
+import { type Plan, Planner } from '../btf/plan.js'
 import { attempt } from '../errors/attempt.js'
 import { attachableMaps } from '../links/attachment.js'
 import type { BpfMap } from '../maps/map.js'
@@ -63,6 +63,15 @@ function memoryOf(arena: BpfMap<unknown, unknown>, types: BtfTypes, planner: Pla
   const { subject } = attachableMaps.of(arena)
   const reading = { ...subject, what: `map '${arena.name}': read` }
   const writing = { ...subject, what: `map '${arena.name}': write` }
+  const targets = new Map<number, { plan: Plan; size: number; name: string }>()
+  const targetOf = (to: number) => {
+    let target = targets.get(to)
+    if (target === undefined) {
+      target = { plan: planner.plan(to), size: types.sizeOf(to), name: types.type(to).name }
+      targets.set(to, target)
+    }
+    return target
+  }
   const memory: Memory = {
     littleEndian: types.littleEndian,
     read: (offset, target) => attempt(reading, () => native.memoryRead(handle, offset, target)),
@@ -70,10 +79,11 @@ function memoryOf(arena: BpfMap<unknown, unknown>, types: BtfTypes, planner: Pla
     pointers: {
       follow: (to, address, path) => {
         if (address === 0n) return null
-        const at = address - base
-        if (at < 0n || at > BigInt(size - types.sizeOf(to)))
+        const at = Number(address - base)
+        const target = targetOf(to)
+        if (at < 0 || at > size - target.size)
           throw new RangeError(`${path} points out of the arena, to 0x${address.toString(16)}`)
-        return live(memory, planner.plan(to), Number(at), types.type(to).name).get()
+        return live(memory, target.plan, at, target.name).get()
       },
       address: (to, value, path) => {
         if (value === null) return 0n
