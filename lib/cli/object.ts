@@ -59,7 +59,13 @@ function describe(file: string) {
     types: btf?.typeCount ?? 0,
     requires: {
       kernel: versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1),
-      capabilities: known.length > 0 ? capabilitiesFor(known) : undefined,
+      capabilities:
+        known.length > 0
+          ? capabilitiesFor(
+              known,
+              maps.map(({ type }) => mapTypes[type] ?? ''),
+            )
+          : undefined,
     },
     programs: object.functions
       .filter(({ isProgram }) => isProgram)

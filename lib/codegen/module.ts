@@ -459,7 +459,9 @@ function member(name: string, lines: readonly string[]): string {
 function describeMap(btf: BtfTypes, map: BpfMap<unknown, unknown>): string {
   const { type, maxEntries, keySize, valueSize } = map
   const isRing = type === 'ringbuf' || type === 'user_ringbuf'
-  const size = isRing ? bytes(maxEntries) : `${maxEntries} ${type === 'arena' ? 'pages' : 'entries'}`
+  const size = isRing
+    ? bytes(maxEntries)
+    : `${maxEntries} ${type !== 'arena' ? 'entries' : maxEntries === 1 ? 'page' : 'pages'}`
   const named = (id: number, size: number) => (id === 0 ? bytes(size) : cType(btf, id))
   const key = keySize === 0 ? '' : `${named(map.btfKeyTypeId, keySize)} to `
   const types = keySize === 0 && valueSize === 0 ? '' : `: ${key}${named(map.btfValueTypeId, valueSize)}`

@@ -38,7 +38,10 @@ export async function examineObject(path: string): Promise<ObjectReport> {
   // An object that leaves the choice to its loader marks all programs with SEC("?...").
   const chosen = all.filter(({ autoload }) => autoload)
   const programs = chosen.length > 0 ? chosen : all
-  const capabilities = neededBy(programs)
+  const capabilities = neededBy(
+    programs,
+    [...opened.maps.values()].map(({ type }) => type),
+  )
   const lacking = missingOf(capabilities)
   const names = programs.map(({ name }) => name)
   const load = await tryToLoad(path, names, lacking)
@@ -68,8 +71,11 @@ const count = (number: number, what: string): string => `${number} ${what}${numb
 /** Helpers that the kernel reserves for administrators. */
 const forAdministrators = new Set(['probe_write_user'])
 
-function neededBy(programs: readonly Program[]): Capability[] {
-  const needed = capabilitiesFor(programs.map(({ type }) => type))
+function neededBy(programs: readonly Program[], maps: readonly string[]): Capability[] {
+  const needed = capabilitiesFor(
+    programs.map(({ type }) => type),
+    maps,
+  )
   const isAdministrative = programs.some((program) =>
     helpersOf(program).some((name) => forAdministrators.has(name)),
   )

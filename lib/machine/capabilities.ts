@@ -40,9 +40,12 @@ const tracing = new Set<string>([
 
 /**
  * The capabilities that loading and attaching programs of these types require (Linux 5.8; before that, CAP_SYS_ADMIN).
+ *
+ * @param maps - the types of the maps that they use
  */
-export function capabilitiesFor(types: Iterable<ProgramType>): Capability[] {
+export function capabilitiesFor(types: Iterable<ProgramType>, maps: Iterable<string> = []): Capability[] {
   const needed = new Set<Capability>(['CAP_BPF'])
+  if ([...maps].includes('arena')) needed.add('CAP_PERFMON')
   for (const type of types) {
     if (networking.has(type)) needed.add('CAP_NET_ADMIN')
     if (tracing.has(type)) needed.add('CAP_PERFMON')

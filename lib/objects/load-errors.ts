@@ -18,7 +18,10 @@ export function loadSubject(object: BpfObject, btfCustom: string | undefined): S
     what: `load object '${object.name}'`,
     object: object.name,
     capabilities: () =>
-      capabilitiesFor([...object.programs.values()].filter((p) => p.autoload).map((p) => p.type)),
+      capabilitiesFor(
+        [...object.programs.values()].filter((p) => p.autoload).map((p) => p.type),
+        [...object.maps.values()].map(({ type }) => type),
+      ),
     kernelLog: (program) => object.programs.get(program)?.verifierLog ?? '',
     reason: (error) =>
       pinMismatch(error.log, object.maps.values()) ??

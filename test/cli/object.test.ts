@@ -18,6 +18,12 @@ describe('libbpf-node object', () => {
     expect(stdout).not.toMatch(/undefined|NaN|\[object/)
   })
 
+  it('knows what an arena requires', async () => {
+    const { stdout } = await libbpfNode(['object', objectPath('arena-list')])
+    expect(stdout).toMatch(/^requires at least {2}Linux 6\.9, CAP_BPF, CAP_PERFMON$/m)
+    expect(stdout).toMatch(/^items +\.addr_space\.1 +1024 +struct item\[64\]$/m)
+  })
+
   it('prints JSON with the helpers that each program calls', async () => {
     const { stdout } = await libbpfNode(['object', '--json', objectPath('exec')])
     const shown = JSON.parse(stdout) as {
