@@ -113,7 +113,7 @@ function read(call: DynptrCall): Value {
   if (args.length > 1) {
     const place = compiler.place(args[1]!, scope)
     if (place.readonly !== undefined) compiler.source.fail(args[1]!, place.readonly)
-    const own = [compiler.address(place), lengthOf(call, place), from, offsetOf(call), { imm: 0 }]
+    const own = [compiler.address(place, args[1]!), lengthOf(call, place), from, offsetOf(call), { imm: 0 }]
     return isZero(compiler, compiler.call('dynptr_read', own))
   }
   return copyOf(compiler, typeOf(call, 'read'), from, offsetOf(call), node)
@@ -148,7 +148,7 @@ function write(call: DynptrCall): Value {
         'write needs the type of what it writes, or something in memory',
         'Write dynptr.write<Header>(0, { ... }), or dynptr.write<u32>(0, 1).',
       )
-    place = compiler.place(what, scope)
+    place = compiler.outsideArena(compiler.place(what, scope), what)
   } else {
     place = compiler.local(given, node)
     compiler.assignTo(place, what, scope)

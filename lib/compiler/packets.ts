@@ -193,7 +193,7 @@ function store(
       'store needs an offset and what to write',
       'Write packet.store(0, header).',
     )
-  const place = compiler.place(what, scope)
+  const place = compiler.outsideArena(compiler.place(what, scope), what)
   const flags = packet.record.name === 'xdp_md' ? [] : [{ imm: 0 }]
   const own = [{ reg: packet.reg }, offset, compiler.address(place), { imm: sizeOf(place.type) }, ...flags]
   const reg = compiler.call(copying(packet).store, own)

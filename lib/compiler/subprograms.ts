@@ -100,7 +100,8 @@ export function passing(
       return { reg: value.reg, inside: (reg) => ({ ...value, reg, ...passed(value) }) }
     case 'place': {
       const { inContext, ...place } = value
-      const argument = compiler.address(value)
+      // Functions of the file may follow it, as others may not.
+      const argument = value.inArena ? { reg: compiler.addressReg(value) } : compiler.address(value)
       return {
         reg: compiler.argumentReg(argument),
         argument,

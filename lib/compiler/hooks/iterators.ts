@@ -37,7 +37,7 @@ export function iteratorMethods(
   const [value, ...more] = node.arguments as readonly ast.Expression[]
   if (value === undefined || more.length > 0)
     compiler.source.fail(node, 'write needs one value in memory', 'Write ctx.write(row).')
-  const place = compiler.place(value, scope)
+  const place = compiler.outsideArena(compiler.place(value, scope), value)
   if (place.type.kind === 'struct') compiler.unit.shown.add(place.type.name)
   compiler.call('seq_write', [{ reg: seq }, compiler.address(place), { imm: sizeOf(place.type) }])
   return { kind: 'void' }

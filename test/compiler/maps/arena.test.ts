@@ -235,7 +235,7 @@ describe('an arena', () => {
        if (!first) return 1
        const second = first.next
        if (!second) return 2
-       shared.count = last(first) + last(second)
+       shared.count = last(first) + last(second) + last(shared.items[7]) - 1
        const copy: Item = second
        shared.at = { x: 3, y: 4 }
        seen.set(shared.at, shared.at)

@@ -32,10 +32,11 @@ export async function checkBatch({ seed: first, programs, inKernel }: Batch): Pr
       isCounted: kernelIs('6.4'),
       hasForEach: kernelIs('5.13'),
       hasDynptrs: kernelIs('5.19'),
+      hasArenas: kernelIs('6.10'),
     })
     const how: Check = {
       // Loops are counted by may_goto in one half, and by iterators in the other.
-      options: kernelIs('6.9') && seed % 2 === 0 ? { oldestKernel: '6.9' } : {},
+      options: kernelIs('6.10') && seed % 2 === 0 ? { oldestKernel: '6.10' } : {},
       // To compile a program takes longer than to run it.
       executor: random.below(4) === 0 ? 'compiled' : 'interpreted',
       ...(inKernel && { patience }),

@@ -33,6 +33,7 @@ export interface Can {
   /** A function that is called for each element of a map. */
   readonly hasForEach: boolean
   readonly hasDynptrs: boolean
+  readonly hasArenas: boolean
 }
 
 /** What a program leaves behind. */
@@ -63,12 +64,16 @@ const variables = 6
 
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
-export function randomProgram(random: Random, { isCounted, hasForEach, hasDynptrs }: Can): RandomProgram {
+export function randomProgram(
+  random: Random,
+  { isCounted, hasForEach, hasDynptrs, hasArenas }: Can,
+): RandomProgram {
   const isTc = random.below(2) === 0
   const declared = declarations(random, hasDynptrs)
   const { structs, maps, outers, rings } = declared
   const writer = new Statements(random, declared, { isCounted, hasForEach, isTc })
-  const globals = globalVariables(writer, structs)
+  const isShared = hasArenas && random.below(4) === 0
+  const globals = globalVariables(writer, structs, isShared)
   const known = globals.flatMap(({ places }) => places)
   const functions: (Callable & { statement: Statement })[] = []
   for (let i = random.below(4); i > 0; i--) functions.push(writer.fn(functions.length, known, functions))
@@ -143,7 +148,8 @@ enum E { A, B = 5, C = 40000 }
 ${maps.map(declarationOf).join('\n')}
 ${outers.map(({ name, inner }) => `export const ${name} = arrayOfMaps(2, ${madeBy(inner)})`).join('\n')}
 ${rings.map(({ name, records }) => `export const ${name} = ringbuf<${records.map((one) => one.name).join(' | ')}>(${ringSize})`).join('\n')}
-${globals.map(({ declaration }) => declaration).join('\n')}
+${globals.map(({ declaration }) => declaration ?? '').join('\n')}
+${arenaOf(globals)}
 export const input = data<array<u64, ${inputs}>>()
 export let output = data<array<u64, ${outputs}>>()
 export const nought = rodata<u32>(0)
@@ -297,13 +303,23 @@ interface Global {
   readonly name: string
   readonly type: Type
   readonly places: readonly Place[]
-  readonly declaration: string
+  /** None in an arena. */
+  readonly declaration: string | undefined
   readonly isRodata: boolean
   /** What a number begins with. */
   readonly value: bigint
 }
 
-function globalVariables(writer: Statements, structs: readonly Struct[]): Global[] {
+/** The variables that are in an arena instead. */
+function arenaOf(globals: readonly Global[]): string {
+  const members = globals.filter(({ declaration }) => declaration === undefined)
+  if (members.length === 0) return ''
+  const types = members.map(({ name, type }) => `${name}: ${written(type)}`).join('; ')
+  return `interface Shared { ${types} }\nexport const shared = arena<Shared>()`
+}
+
+/** @param isShared - those that can be written are in an arena */
+function globalVariables(writer: Statements, structs: readonly Struct[], isShared: boolean): Global[] {
   return Array.from({ length: 1 + writer.random.below(4) }, (_, i): Global => {
     const name = `g${i}`
     const kind = writer.one(['rodata', 'data', 'data', 'bss'])
@@ -314,10 +330,12 @@ function globalVariables(writer: Statements, structs: readonly Struct[]): Global
         : writer.once(2)
           ? writer.one(structs)
           : writer.memberType()
-    const value = kind !== 'bss' && type.kind === 'int' && !type.big ? BigInt(writer.random.below(100)) : 0n
+    const inArena = isShared && !isRodata
+    const value =
+      kind !== 'bss' && !inArena && type.kind === 'int' && !type.big ? BigInt(writer.random.below(100)) : 0n
     const places = within({
       root: name,
-      text: name,
+      text: inArena ? `shared.${name}` : name,
       type,
       isConst: isRodata,
       at: ({ world }) => ({ bytes: world.globals.get(name)!, at: 0 }),
@@ -328,7 +346,9 @@ function globalVariables(writer: Statements, structs: readonly Struct[]): Global
       places,
       isRodata,
       value,
-      declaration: `export ${isRodata ? 'const' : 'let'} ${name} = ${kind}<${written(type)}>(${value === 0n ? '' : value})`,
+      declaration: inArena
+        ? undefined
+        : `export ${isRodata ? 'const' : 'let'} ${name} = ${kind}<${written(type)}>(${value === 0n ? '' : value})`,
     }
   })
 }
