@@ -6,7 +6,7 @@ import { readFiles } from './files.js'
 import { hooks } from './hooks/kinds.js'
 import { declareStructOps, type ModuleStructOps } from './hooks/struct-ops.js'
 import { onlyInArena } from './maps/arena.js'
-import { declareMap } from './maps/declare.js'
+import { declareMap, expectPrograms } from './maps/declare.js'
 import { rootOf } from './maps/graph-types.js'
 import { mapKinds } from './maps/kinds.js'
 import { kptrOf, onlyValues } from './maps/kptr-types.js'
@@ -141,6 +141,7 @@ export class Module {
       if (node.type === 'TSInterfaceDeclaration' && files.exported.has(node.id.name))
         this.exported.push(node.id.name)
     }
+    expectPrograms(this)
   }
 
   /** How often each name is called: only asked for if the file has functions. */

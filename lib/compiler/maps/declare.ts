@@ -233,6 +233,22 @@ function programNames(module: Module, { arguments: [first] }: ast.CallExpression
   })
 }
 
+/** Refuses program arrays with something else than programs of the file, when all of these are known. */
+export function expectPrograms(module: Module): void {
+  const programs = module.programs.map(({ name }) => name)
+  for (const { slots, node } of module.maps.values()) {
+    const [first] = slots === undefined ? [] : (node as ast.CallExpression).arguments
+    if (first?.type !== 'ArrayExpression') continue
+    for (const element of first.elements)
+      if (element?.type === 'Identifier' && !programs.includes(element.name))
+        module.source.fail(
+          element,
+          `'${element.name}' is not a program of the file`,
+          nearest(element.name, programs),
+        )
+  }
+}
+
 interface Options {
   readonly flags?: number
   readonly pin?: boolean

@@ -248,6 +248,17 @@ describe('a mistake with programs that go on in others', () => {
       "this xdp program cannot go on in 'other', which is a tcIngress program | All programs of an array, and those that call them, are of one kind.",
     ],
     [
+      `export const jumps = programArray([firts])
+       export const first = xdp(() => XDP.PASS)`,
+      "'firts' is not a program of the file | Did you mean 'first'?",
+    ],
+    [
+      `export const jumps = programArray([help])
+       function help(): u32 { return 1 }
+       export const first = xdp(() => XDP.PASS)`,
+      "'help' is not a program of the file",
+    ],
+    [
       `export const jumps = programArray(2)
        export const other = tcIngress(() => { jumps.call(0); return TC.PASS })
        export const p = xdp(() => { jumps.call(0); return XDP.PASS })`,
