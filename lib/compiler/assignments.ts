@@ -1,4 +1,5 @@
 // Assignments: to variables and to memory, of numbers, structs and text.
+
 import type { HelperName } from '../asm/helper-names.js'
 import type { Reg } from './ir.js'
 import { expectAligned } from './maps/alignment.js'
@@ -7,6 +8,7 @@ import { isOpaque } from './maps/opaque.js'
 import { MemberCompiler } from './members.js'
 import { nearest } from './nearest.js'
 import { noSpread } from './not-in-kernel.js'
+import { own } from './own.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { addressAsNumber, textAddress } from './text.js'
@@ -88,7 +90,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
         return this.#mayRead(node.left, scope) || this.#mayRead(node.right, scope)
       case 'CallExpression':
         return (
-          !(this.text(node.callee) in integers) || node.arguments.some((one) => this.#mayRead(one, scope))
+          own(integers, this.text(node.callee)) === undefined ||
+          node.arguments.some((one) => this.#mayRead(one, scope))
         )
     }
     return this.module.constant(node) === undefined

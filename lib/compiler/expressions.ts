@@ -1,4 +1,5 @@
 // Expressions: names, arithmetic, calls. Members and assignments are in the files that this builds on.
+
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
 import { builtins } from './builtins.js'
@@ -19,6 +20,7 @@ import { isOpaque, opaqueMethods } from './maps/opaque.js'
 import { type FunctionNode, isDeclarator } from './module.js'
 import { nearest } from './nearest.js'
 import { insteadOfGlobal, joinedText, noOperator, notInKernel, notWhole } from './not-in-kernel.js'
+import { own } from './own.js'
 import { cursorMethods, packetMethods } from './packets.js'
 import type { ast } from './syntax.js'
 import { textComparison } from './text.js'
@@ -149,7 +151,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     const enumeration = this.module.enums.get(name)
     if (enumeration !== undefined) return { kind: 'constants', name, values: enumeration.values }
     if (name === 'bpf' || name === 'kfunc' || name === 'each') return { kind: 'namespace', name }
-    const constants = actions[name]
+    const constants = own(actions, name)
     if (constants !== undefined) return { kind: 'constants', name, values: constants }
     if (this.outside.has(name)) {
       this.source.fail(
@@ -202,7 +204,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
     if (textComparison(node) !== undefined) return this.truth(node, scope)
     const { callee } = node
     if (callee.type === 'Identifier') {
-      const type = integers[callee.name]
+      const type = own(integers, callee.name)
       if (type !== undefined) {
         const argument = node.arguments[0]
         if (argument === undefined || node.arguments.length > 1)
@@ -217,7 +219,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       // A function of the file may have the name of a word that a newer version of the language has.
       const fn = this.module.functions.get(callee.name)
       if (fn !== undefined) return this.callFunction(callee.name, fn, node, scope)
-      const builtin = builtins[callee.name]
+      const builtin = own(builtins, callee.name)
       if (builtin !== undefined) return builtin(this, node, scope)
       if (isDeclarator(callee.name))
         this.source.fail(

@@ -1,4 +1,5 @@
 // Members of structs and elements of arrays.
+
 import type { NumericValue } from './builder.js'
 import { contextMember } from './contexts.js'
 import { flavorElement, flavorMember, readFlavor } from './flavors.js'
@@ -7,6 +8,7 @@ import type { Reg } from './ir.js'
 import { KernelMemory } from './kernel-memory.js'
 import { loadPointer, rootPlace } from './maps/arena.js'
 import { nearest } from './nearest.js'
+import { own } from './own.js'
 import { edge, packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
@@ -117,7 +119,7 @@ export abstract class MemberCompiler extends KernelMemory {
         if (name === 'length' && object.packet !== undefined) return packetLength(this, object)
         return contextMember(this, object, name, node)
       case 'constants': {
-        const value = object.values[name]
+        const value = own(object.values, name)
         if (value === undefined)
           this.source.fail(
             node.property,

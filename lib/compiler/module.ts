@@ -1,4 +1,5 @@
 // What stands at the top of a program's file: structs, maps, global variables, programs, functions.
+
 import { dirname } from 'node:path'
 import type { MapDefinition } from '../asm/map-definition.js'
 import { type Constant, computeBinary, computeUnary, converted } from './constants.js'
@@ -14,6 +15,7 @@ import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { notInKernel, notWhole } from './not-in-kernel.js'
 import { inC, wordNotYet } from './not-yet.js'
+import { own } from './own.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
 import { type ast, calledName } from './syntax.js'
@@ -427,13 +429,13 @@ export class Module {
       }
       case 'MemberExpression': {
         if (node.object.type !== 'Identifier' || node.property.type !== 'Identifier' || node.computed) break
-        const value = this.enums.get(node.object.name)?.values[node.property.name]
+        const value = own(this.enums.get(node.object.name)?.values ?? {}, node.property.name)
         return value === undefined ? undefined : { value: BigInt(value) }
       }
       case 'ParenthesizedExpression':
         return this.typedConstant(node.expression)
       case 'CallExpression': {
-        const type = node.callee.type === 'Identifier' ? integers[node.callee.name] : undefined
+        const type = node.callee.type === 'Identifier' ? own(integers, node.callee.name) : undefined
         const [argument, ...more] = node.arguments
         const value = type && argument && more.length === 0 ? this.constant(argument) : undefined
         return type === undefined || value === undefined ? undefined : converted(type, value)

@@ -1,4 +1,5 @@
 // What TypeScript has and the kernel has not, in sentences.
+import { own } from './own.js'
 import type { ast } from './syntax.js'
 
 /** A sentence, and what to write instead. */
@@ -151,5 +152,5 @@ const others = [
 
 /** What to write in the place of a name that JavaScript has everywhere, and the kernel nowhere. */
 export function insteadOfGlobal(name: string): string | undefined {
-  return globals[name] ?? (others.includes(name) ? only : undefined)
+  return own(globals, name) ?? (others.includes(name) ? only : undefined)
 }

@@ -374,6 +374,16 @@ const inTracepoint: Mistake[] = [
     '12:9 numbers are converted by the names of their types | Write u32(x).',
   ],
   [
+    'a name that all objects of JavaScript have',
+    'total = XDP.toString\nreturn 0',
+    "12:13 XDP has no 'toString'",
+  ],
+  [
+    'a function that all objects of JavaScript have',
+    'constructor(1)\nreturn 0',
+    "12:1 there is no function 'constructor'",
+  ],
+  [
     'the value of a count',
     'const y = total++\nreturn 0',
     '12:11 this has no value | Write it as a statement of its own.',

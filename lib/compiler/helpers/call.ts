@@ -1,9 +1,11 @@
 // Calls of helpers: bpf.name(...).
+
 import { checksumFunctions, inPacketOrder } from '../checksums.js'
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument } from '../ir.js'
 import { expectNoLock } from '../maps/opaque.js'
 import { nearest } from '../nearest.js'
+import { own } from '../own.js'
 import { packetChanged } from '../packets.js'
 import { expectAwake } from '../rcu.js'
 import type { ast } from '../syntax.js'
@@ -69,8 +71,8 @@ export function callHelper(
 ): Value {
   const { property } = node.callee as ast.MemberExpression
   expectNoLock(compiler, node, scope)
-  const own = Object.hasOwn(checksumFunctions, name) ? checksumFunctions[name] : undefined
-  if (own !== undefined) return own(compiler, node, scope)
+  const checksum = own(checksumFunctions, name)
+  if (checksum !== undefined) return checksum(compiler, node, scope)
   if (name === 'dynptrFromMem') return dynptrFromMem(compiler, node, scope)
   const signature = signatureOf(name)
   if (signature === undefined)
@@ -104,7 +106,7 @@ export function callHelper(
       `bpf.${name}() has to be assigned to a char<N>`,
       `Write const text: char<64> = ${compiler.text(node)}.`,
     )
-  const other = instead[name]
+  const other = own(instead, name)
   if (other !== undefined)
     compiler.source.fail(property, `maps and rings have words of their own for '${name}'`, other)
   const copied = typeArgument(node)

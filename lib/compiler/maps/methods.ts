@@ -1,9 +1,11 @@
 // Calls of maps' functions.
+
 import type { ExpressionCompiler } from '../expressions.js'
 import { maySleep } from '../hooks/kinds.js'
 import { typed } from '../infer.js'
 import { nearest } from '../nearest.js'
 import { noSpread } from '../not-in-kernel.js'
+import { own as ownIn } from '../own.js'
 import type { ast } from '../syntax.js'
 import type { MapValue, Scope, Value } from '../values.js'
 import { arenaFunctions } from './arena-pages.js'
@@ -68,7 +70,7 @@ export function mapMethods(
     return compiler.source.fail(
       property,
       `${kind} has no function '${name}'`,
-      instead[name] ?? nearest(name, names) ?? `It has ${names.join(', ')}.`,
+      ownIn(instead, name) ?? nearest(name, names) ?? `It has ${names.join(', ')}.`,
     )
   }
   if (arrayKinds.has(kind) && (name === 'delete' || name === 'setNew'))
