@@ -520,10 +520,11 @@ export abstract class Builder {
     const text = this.source.text.slice(node.start ?? 0, node.end ?? 0)
     if (value.kind === 'void') this.source.fail(node, 'this has no value', insteadOfValue(text))
     const isNumber = value.kind === 'pointer' && value.type.kind === 'int'
-    this.source.fail(
-      node,
-      `${describeValue(value)} is not a number`,
-      isNumber ? `The number is ${text}.value.` : undefined,
-    )
+    const hint = isNumber
+      ? `The number is ${text}.value.`
+      : value.kind === 'pointer' && value.inArena
+        ? `One of two pointers is chosen with let and if: let item = ${text}; if (!item) item = .... Its address is u64(${text}).`
+        : undefined
+    this.source.fail(node, `${describeValue(value)} is not a number`, hint)
   }
 }

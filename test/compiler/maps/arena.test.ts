@@ -342,7 +342,10 @@ describe('a mistake with an arena', () => {
       "a ptr<Item> points into the arena, and this is a pointer to the kernel's struct task_struct | Numbers, such as an address of the kernel, are kept in a u64.",
     ],
     ['shared.first += 1; return 0', 'a ptr<Item> is not a number'],
-    ['shared.count = shared.first; return 0', 'a ptr<Item> is not a number'],
+    [
+      'shared.count = shared.first; return 0',
+      'a ptr<Item> is not a number | One of two pointers is chosen with let and if: let item = shared.first; if (!item) item = .... Its address is u64(shared.first).',
+    ],
     ['shared.frist = null; return 0', "Shared has no member 'frist' | Did you mean 'first'?"],
     ['shared = null; return 0', "the map 'shared' cannot be assigned to"],
     [
