@@ -437,7 +437,7 @@ describe('a mistake with an arena', () => {
   })
 
   it('names the version that has it', () => {
-    const old = { oldestKernel: '5.10' }
+    const old = { oldestKernel: '5.10', arch: 'x64' } as const
     expect(mistake('shared.count = 1; return 0', head, old)).toBe(
       'an arena needs Linux 6.9, and the program has to load into 5.10',
     )
