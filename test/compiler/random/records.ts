@@ -119,7 +119,9 @@ export abstract class Records extends Conditions {
           const bytes = copyOf(at(frame), sizeOf(type))
           const end = bytes.indexOf(0)
           const own = bytes.subarray(0, end)
-          return end < 0 || own.some((byte) => byte >= 0x80) ? undefined : Buffer.from(own).toString('latin1')
+          return end < 0 || own.some((byte) => byte >= 0x80 || byte === lineFeed)
+            ? undefined
+            : Buffer.from(own).toString('latin1')
         },
       }
     }
@@ -128,6 +130,9 @@ export abstract class Records extends Conditions {
     return { text: number.text, shown: (frame) => String(number.value(frame)) }
   }
 }
+
+/** One at the end of a line is none of its text. */
+const lineFeed = 10
 
 /** Whether each byte of a struct belongs to a member: what a record has in between is what was there before. */
 function isWithoutGaps(type: Type): boolean {
