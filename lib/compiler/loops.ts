@@ -1,7 +1,7 @@
 // Loops. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
 import type { NumericValue } from './builder.js'
 import { type Facts, know } from './conditions.js'
-import type { Operand, Reg } from './ir.js'
+import { type Operand, type Reg, written } from './ir.js'
 import { numberIterator } from './iterators.js'
 import { eachCall, type KernelIterator, openIterator } from './kernel-iterators.js'
 import {
@@ -270,7 +270,9 @@ export abstract class LoopCompiler extends SwitchCompiler {
     const start = this.#forgotten.has(variable.reg)
       ? rangeOfType(variable.type)
       : rangeBehind(this.list, variable, !isOfOuterLoop)
-    const rounds = roundsOf(limit, step, start, isAskedAfter)
+    // After another loop has counted it, its first value is not where this one begins.
+    const isFresh = this.list.filter((operation) => written(operation) === variable.reg).length === 1
+    const rounds = roundsOf(limit, step, start, isAskedAfter && isFresh)
     if (rounds !== undefined && rounds <= BigInt(mostRounds)) return { isFollowed: true }
     // An old kernel cannot count them, and its verifier may know more about the first value.
     const cannotCount = this.target.oldestKernel !== undefined && !this.unit.has('5.17')
