@@ -14,7 +14,6 @@ import { kptrOf, onlyValues } from './maps/kptr-types.js'
 import { opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { notInKernel, notWhole } from './not-in-kernel.js'
-import { inC, wordNotYet } from './not-yet.js'
 import { own } from './own.js'
 import type { Source } from './source.js'
 import { countCalls } from './subprograms.js'
@@ -293,8 +292,6 @@ export class Module {
     else if (callee.name === 'structOps') declareStructOps(this, name, init)
     else if (Object.hasOwn(hooks, callee.name)) this.#program(name, init, callee.name)
     else {
-      const missing = wordNotYet(callee.name)
-      if (missing !== undefined) this.source.fail(callee, `${missing} are not supported yet`, inC)
       const known = [
         ...Object.keys(mapKinds),
         ...globalKinds,

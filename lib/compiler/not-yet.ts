@@ -7,13 +7,5 @@ export function kfuncNotYet(name: string): string | undefined {
     : undefined
 }
 
-const words: Readonly<Record<string, string>> = {
-  lircMode2: 'programs for infrared receivers',
-}
-
-/** By the words that would make a program or a map. */
-export const wordNotYet = (name: string): string | undefined =>
-  Object.hasOwn(words, name) ? words[name] : undefined
-
 /** What to do instead. */
 export const inC = 'Write this program in C; objects of both languages can be linked.'

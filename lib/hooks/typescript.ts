@@ -44,6 +44,7 @@ const words: Readonly<Record<string, string>> = {
   lwt_xmit: 'lwtXmit',
   lwt_seg6local: 'lwtSeg6local',
   netfilter: 'netfilter',
+  lirc_mode2: 'lircMode2',
 }
 
 const verdicts: Readonly<Record<string, string>> = {

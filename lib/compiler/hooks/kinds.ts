@@ -16,6 +16,7 @@ export type Parameters =
   | 'iterator'
   | 'context'
   | 'packet'
+  | 'sample'
   | 'function of a struct'
   | 'function of a program'
   | 'what user space passes'
@@ -163,6 +164,7 @@ export const hooks: Readonly<Record<string, Hook>> = {
   cgroupDevice: on('cgroup/dev', 'bpf_cgroup_dev_ctx', '4.15'),
   cgroupGetsockopt: on('cgroup/getsockopt', 'bpf_sockopt', '5.3'),
   cgroupSetsockopt: on('cgroup/setsockopt', 'bpf_sockopt', '5.3'),
+  lircMode2: at('lirc_mode2', 'sample', '4.18', { target: 'none' }),
   structOps: at('struct_ops', 'function of a struct', '5.6'),
   freplace: at('freplace', 'function of a program', '5.6', optional),
   syscall: at('syscall', 'what user space passes', '5.14', { target: 'none' }),

@@ -9,7 +9,7 @@ import { nearest } from '../nearest.js'
 import { edgesOf } from '../packet-edges.js'
 import type { ast } from '../syntax.js'
 import { isOlder } from '../target.js'
-import { integerOf, u64 } from '../types.js'
+import { integerOf, u32, u64 } from '../types.js'
 import { type ContextValue, type KernelPointerValue, owedOf, type Scope, type Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
@@ -163,12 +163,21 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
         name: `argument ${i + 1}`,
         value: (parameter) => typed(compiler, probeArgument(compiler, i), parameter),
       }))
+    case 'sample':
+      return [{ name: 'sample', value: () => sampleOf(compiler, program) }]
     case 'function of a program':
       // These are not in the context: globalParameters() has them.
       return []
     case 'result in a register':
       return [{ name: 'result', value: (parameter) => resultOf(compiler, program, parameter) }]
   }
+}
+
+/** What an infrared receiver has measured. */
+function sampleOf(compiler: FunctionCompiler, { node }: ModuleProgram): Value {
+  const d = compiler.newReg()
+  compiler.push({ op: 'load', d, base: compiler.contextFor(node), offset: 0, size: 4 })
+  return { kind: 'number', reg: d, type: u32 }
 }
 
 /** The result of a kernel function has its type; that of others is what the parameter says. */

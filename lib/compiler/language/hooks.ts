@@ -29,7 +29,7 @@ import type {
 } from './kernel.js'
 import type { Ref } from './maps.js'
 import type { Filtered, Frame, Incoming, Message, Packet, Readable } from './packets.js'
-import type { Memory } from './types.js'
+import type { Memory, u32 } from './types.js'
 import { word } from './word.js'
 
 /** The file that user space reads from an iterator. */
@@ -378,6 +378,12 @@ export const freplace: Replaces = word('freplace')
 /** A function of `structOps` that may sleep: `init: sleepable((sk) => { ... })`. (Linux 6.3) */
 export const sleepable: <A extends unknown[], R>(fn: (...args: A) => R) => (...args: A) => R =
   word('sleepable')
+
+/**
+ * Runs for what an infrared receiver measures: `lircMode2((sample) => ...)`. The lower 24 bits are a time in microseconds,
+ * and the others say what lasted so long. Keys go to the kernel with `bpf.rcKeydown`. (Linux 4.18)
+ */
+export const lircMode2: (program: (sample: u32) => number) => Program = word('lircMode2')
 
 /**
  * Runs when user space says so, by `testRun`. The parameter is the struct that `testRun` gets as its `context`, and

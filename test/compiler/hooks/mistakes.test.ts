@@ -99,10 +99,6 @@ describe('a mistake in a hook', () => {
       "'error' is const | The number is error.value.",
     ],
     [
-      'export const p = lircMode2((sample) => 0)',
-      'programs for infrared receivers are not supported yet | Write this program in C; objects of both languages can be linked.',
-    ],
-    [
       "export const p = freplace('wanted', (uid: u32) => 0)",
       'what this function returns needs a type | Write it behind the parameters: (uid: u32): s32 => 0.',
     ],
