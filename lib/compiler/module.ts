@@ -208,8 +208,9 @@ export class Module {
   #early(node: ast.Node): void {
     if (node.type !== 'VariableDeclaration' || node.kind !== 'const') return
     for (const { id, init } of node.declarations) {
-      const value = init && id.type === 'Identifier' ? this.typedConstant(init) : undefined
-      if (value !== undefined) this.constants.set((id as ast.Identifier).name, value)
+      if (id.type !== 'Identifier' || !init) continue
+      const value = this.typedConstant(init)
+      if (value !== undefined) this.constants.set(id.name, this.#declared(id, init, value))
     }
   }
 
@@ -231,6 +232,17 @@ export class Module {
     if (values.size === 0) this.source.fail(node.id, `'${name}' has no values`)
     const numbers = [...values].map(([name, value]) => [name, Number(value)] as const)
     this.enums.set(name, { name, values: Object.fromEntries(numbers) })
+  }
+
+  /** `const most: u32 = 64` is a u32. */
+  #declared(id: ast.Identifier, init: ast.Node, number: Constant): Constant {
+    const annotation = id.typeAnnotation?.type === 'TSTypeAnnotation' ? id.typeAnnotation.typeAnnotation : undefined
+    if (annotation?.type !== 'TSTypeReference' || annotation.typeName.type !== 'Identifier') return number
+    const type = own(integers, annotation.typeName.name)
+    if (type === undefined || type.bigEndian) return number
+    const fit = converted(type, number.value)
+    if (fit.value !== number.value) this.source.fail(init, `${number.value} does not fit ${type.name}`)
+    return fit
   }
 
   #variable(node: ast.VariableDeclarator, kind: string): void {
@@ -267,7 +279,7 @@ export class Module {
     }
     const number = init ? this.typedConstant(init) : undefined
     if (number !== undefined) {
-      this.constants.set(name, number)
+      this.constants.set(name, this.#declared(id, init!, number))
       return
     }
     if (init?.type !== 'CallExpression' || init.callee.type !== 'Identifier') {

@@ -83,11 +83,13 @@ describe('numbers with a sign', () => {
 })
 
 describe('numbers that are known and have a type', () => {
-  const declarations = 'const size = u32(24)\nexport const one = rodata<u32>(1)'
+  const declarations = 'const size = u32(24)\nconst length: u32 = 24\nconst double: u32 = length * 2\nexport const one = rodata<u32>(1)'
   const cases = [
     ['-u32(24)', 2n ** 32n - 24n],
     ['-size', 2n ** 32n - 24n],
     ['size - 25', 2n ** 32n - 1n],
+    ['-length', 2n ** 32n - 24n],
+    ['length - double', 2n ** 32n - 24n],
     ['u32(24) - u32(25)', 2n ** 32n - 1n],
     ['u32(0xffffffff) + u32(1)', 0n],
     ['s32(0x7fffffff) + s32(1)', -(2n ** 31n)],
