@@ -236,7 +236,8 @@ export class Module {
 
   /** `const most: u32 = 64` is a u32. */
   #declared(id: ast.Identifier, init: ast.Node, number: Constant): Constant {
-    const annotation = id.typeAnnotation?.type === 'TSTypeAnnotation' ? id.typeAnnotation.typeAnnotation : undefined
+    const annotation =
+      id.typeAnnotation?.type === 'TSTypeAnnotation' ? id.typeAnnotation.typeAnnotation : undefined
     if (annotation?.type !== 'TSTypeReference' || annotation.typeName.type !== 'Identifier') return number
     const type = own(integers, annotation.typeName.name)
     if (type === undefined || type.bigEndian) return number

@@ -83,7 +83,8 @@ describe('numbers with a sign', () => {
 })
 
 describe('numbers that are known and have a type', () => {
-  const declarations = 'const size = u32(24)\nconst length: u32 = 24\nconst double: u32 = length * 2\nexport const one = rodata<u32>(1)'
+  const declarations =
+    'const size = u32(24)\nconst length: u32 = 24\nconst double: u32 = length * 2\nexport const one = rodata<u32>(1)'
   const cases = [
     ['-u32(24)', 2n ** 32n - 24n],
     ['-size', 2n ** 32n - 24n],
