@@ -90,7 +90,7 @@ import type { Socket, TcpSocket } from './contexts.js'
 import type { Dynptr } from './dynptrs.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
-import type { be16, char, Kernel, Memory, s32, s64, TextPointer, u16, u32, u64 } from './types.js'
+import type { be16, char, Kernel, Memory, s32, s64, TextPointer, UserPointer, u16, u32, u64 } from './types.js'
 import { onlyInTheKernel } from './word.js'
 
 /**

@@ -11,8 +11,9 @@ import { noSpread } from './not-in-kernel.js'
 import { own } from './own.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { addressAsNumber, textAddress } from './text.js'
+import { addressAsNumber, textAddress, textHelper } from './text.js'
 import { type ArrayType, describe, integers, sizeOf, type Type, u32 } from './types.js'
+import { copyUser, textBehind, userPlace } from './user-memory.js'
 import {
   alignmentOf,
   describeValue,
@@ -143,7 +144,11 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const { type } = place
     if (type.kind !== 'int') this.source.fail(target, `${describeValue(place)} is not a number`)
     const isAtomic =
-      place.shared === true && (operator === '+' || operator === '-') && type.size >= 4 && !type.bigEndian
+      place.shared === true &&
+      (operator === '+' || operator === '-') &&
+      type.size >= 4 &&
+      !type.bigEndian &&
+      type.user === undefined
     if (isAtomic) {
       expectAligned(this.source, alignmentOf(place), type, node)
       if (place.inArena)
@@ -197,6 +202,12 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     if (value.kind === 'kernel place' || value.kind === 'kernel pointer') {
       this.source.fail(node, "the kernel's own memory can only be read")
     }
+    if (value.kind === 'user place')
+      this.source.fail(
+        node,
+        'the memory of a process can only be read here',
+        'A variable of yours is written there with bpf.probeWriteUser(pointer, variable).',
+      )
     if (value.kind === 'constant' && node.type === 'Identifier')
       this.source.fail(
         node,
@@ -213,6 +224,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   /** Something in memory, as a variable or by a pointer that was compared with null. */
   place(node: ast.Expression, scope: Scope): PlaceValue {
     const value = this.expression(node, scope)
+    const user = userPlace(this, value, node)
+    if (user !== undefined) return copyUser(this, this.local(user.type, node), user, node)
     if (value.kind === 'place') return value
     if (value.kind !== 'pointer') {
       this.source.fail(
@@ -275,6 +288,11 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     const value = found.kind === 'pointer' ? this.behind(found, node, scope) : found
     if (value.kind === 'place' && describe(value.type) === describe(type)) {
       this.copy(place, value)
+      return
+    }
+    const user = userPlace(this, value, node)
+    if (user !== undefined && describe(user.type) === describe(type)) {
+      copyUser(this, place, user, node)
       return
     }
     if (value.kind === 'kernel place' && type.kind === 'array') {
@@ -423,15 +441,17 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     const found = this.expression(node, scope)
-    const value = found.kind === 'pointer' ? this.behind(found, node, scope) : found
+    const value = textBehind(this, found.kind === 'pointer' ? this.behind(found, node, scope) : found, node)
     const isText =
       value.kind === 'kernel text' ||
       (value.kind === 'kernel place' && this.kernel.isText(value.path.typeId)) ||
-      (value.kind === 'flavor place' && value.type.kind === 'chars')
+      (/^(flavor|user) place$/.test(value.kind) && (value as PlaceValue).type.kind === 'chars')
     if (isText) {
       const reg = textAddress(this, value, node)
       if (isUsed) this.clear(place.base, place.offset, length, place.align)
-      this.call('probe_read_kernel_str', [this.address(place), { imm: length }, { reg }])
+      // An array of a process need not end with a zero byte, and something else follows.
+      const room = value.kind === 'user place' ? Math.min(length, sizeOf(value.type) || length) : length
+      this.call(textHelper(value), [this.address(place), { imm: room }, { reg }])
       return
     }
     if (value.kind === 'place' && value.type.kind === 'chars' && value.type.length <= length) {

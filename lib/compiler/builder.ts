@@ -5,7 +5,7 @@ import { noOperator } from './not-in-kernel.js'
 import type { CountedLoop } from './outline.js'
 import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
-import { commonOf, type IntType, integerOf, opaqueParts, promoted, s64, sizeOf } from './types.js'
+import { commonOf, type IntType, integerOf, opaqueParts, pointAlike, promoted, s64, sizeOf } from './types.js'
 import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
 
 export const stackSize = 512
@@ -162,6 +162,14 @@ export abstract class Builder {
     return d
   }
 
+  /** Reads memory that the verifier does not know. What cannot be read is 0. */
+  probe(helper: 'probe_read_kernel' | 'probe_read_user', size: IntType['size'], address: Reg): Reg {
+    const [slot, d] = [this.scratchSlot(), this.newReg()]
+    this.call(helper, [{ frame: slot }, { imm: size }, { reg: address }])
+    this.push({ op: 'load', d, base: 'frame', offset: slot, size })
+    return d
+  }
+
   // ---- Numbers
 
   /** A register with the number. */
@@ -195,11 +203,23 @@ export abstract class Builder {
         )
       }
     }
+    this.expectAlike(value, type, node)
     return this.convert(value, type, node, true)
+  }
+
+  /** Refuses a number where a pointer into a process is wanted, and such a pointer where a number is. */
+  expectAlike({ type: from }: NumericValue, type: IntType, node: Located): void {
+    if (pointAlike(from, type)) return
+    if (type.user === undefined)
+      this.source.fail(node, `a ${from!.name} is not a number`, 'Its address is one: write u64(...).')
+    const is = from?.user === undefined ? 'a number' : `a ${from.name}`
+    const hint = from?.user === undefined ? `If it is an address, write ${type.name}(...).` : undefined
+    this.source.fail(node, `a ${type.name} is wanted here, and this is ${is}`, hint)
   }
 
   /** The number as another type. A cast may cut it off. */
   convert(value: NumericValue, type: IntType, node: Located, isCast = false): NumericValue {
+    if (!isCast) this.expectAlike(value, type, node)
     if (value.kind === 'constant') return this.#constant(value, type, node, isCast)
     const from = value.type
     if (!isCast && bitsOf(type) < (value.usedBits ?? from.size * 8)) {
@@ -278,6 +298,13 @@ export abstract class Builder {
   arithmetic(operator: string, left: NumericValue, right: NumericValue, node: Located): NumericValue {
     const operation = operations[operator]
     if (operation === undefined) this.source.fail(node, ...noOperator(operator))
+    const pointer = [left, right].find((side) => side.type?.user !== undefined)
+    if (pointer !== undefined)
+      this.source.fail(
+        node,
+        `a ${pointer.type!.name} is not a number`,
+        'An element behind it is pointer[index], and its address is u64(pointer).',
+      )
     const isShift = operator.length > 1
     const type = isShift ? promoted(left.type ?? s64) : this.common(left, right)
     const bits = type.size === 8 ? 64 : 32
@@ -397,9 +424,13 @@ export abstract class Builder {
     const d = this.newReg()
     const { base, offset, inArena } = place
     this.push({ op: 'load', d, base, offset, size: type.size, ...(inArena && { inArena }) })
-    if (type.bigEndian)
-      return { kind: 'number', reg: this.swap(d, bitsOf(type)), type: integerOf(bitsOf(type) / 8, false) }
-    return this.loaded({ kind: 'number', reg: d, type })
+    return this.asLoaded(d, type)
+  }
+
+  /** The number in a register that was loaded from memory. */
+  asLoaded(reg: Reg, type: IntType): NumberValue {
+    if (!type.bigEndian) return this.loaded({ kind: 'number', reg, type })
+    return { kind: 'number', reg: this.swap(reg, bitsOf(type)), type: integerOf(bitsOf(type) / 8, false) }
   }
 
   store(place: PlaceValue, value: NumericValue, node: Located): void {

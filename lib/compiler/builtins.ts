@@ -1,4 +1,4 @@
-// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, register, print.
+// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, register, user, print.
 import { essentialName } from '../btf/essential-name.js'
 import type { ExpressionCompiler } from './expressions.js'
 import { flavorCore, flavorOf, isFlavor } from './flavors.js'
@@ -46,6 +46,7 @@ function sizeof(compiler: ExpressionCompiler, node: ast.CallExpression, scope: S
   switch (value.kind) {
     case 'place':
     case 'pointer':
+    case 'user place':
       return { kind: 'constant', value: BigInt(sizeOf(value.type)) }
     case 'number':
       return { kind: 'constant', value: BigInt(value.type.size) }
@@ -165,6 +166,21 @@ function flavor(compiler: ExpressionCompiler, node: ast.CallExpression, scope: S
   )
 }
 
+/** `user<Request>(address)` */
+function user(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
+  const given = node.typeParameters?.type === 'TSTypeParameterInstantiation' ? node.typeParameters.params : []
+  const [argument, ...more] = node.arguments
+  if (given.length !== 1 || argument === undefined || more.length > 0)
+    compiler.source.fail(
+      node,
+      'user needs the type of what is at an address, and the address',
+      'Write user<Request>(address).',
+    )
+  const type = compiler.module.userPointer(given, node)
+  const address = compiler.convert(compiler.numeric(argument as ast.Expression, scope), u64, argument, true)
+  return { kind: 'number', reg: compiler.inReg(address), type }
+}
+
 /** `register('ip')` */
 function register(compiler: ExpressionCompiler, node: ast.CallExpression): Value {
   const argument = only(compiler, node, 'register', "register('ip')")
@@ -185,6 +201,7 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   flavor,
   log2,
   register,
+  user,
   print,
   str: strOutside,
   allocate,

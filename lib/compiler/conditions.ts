@@ -5,6 +5,7 @@ import { type Comparison, inverse } from './ir.js'
 import type { ast } from './syntax.js'
 import { compareText, textComparison } from './text.js'
 import { bool, type IntType, integerOf } from './types.js'
+import { readUser } from './user-memory.js'
 import { type ConstantValue, isNullable, type PointerState, type Scope, type Value } from './values.js'
 
 /** What is known on one side of a condition: names of pointers, and whether they are there. */
@@ -74,7 +75,12 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
   /** A value that is not 0, or a pointer that is there. */
   #present(node: ast.Expression, scope: Scope, no: string, negated: boolean): { yes: Facts; no: Facts } {
     const found = this.expression(node, scope)
-    const value = found.kind === 'kernel place' ? this.readKernel(found, node) : found
+    const value =
+      found.kind === 'kernel place'
+        ? this.readKernel(found, node)
+        : found.kind === 'user place'
+          ? readUser(this, found, node)
+          : found
     const isPointer = 'reg' in value && value.reg !== undefined && value.kind !== 'number'
     if (isPointer) {
       this.push({
@@ -91,7 +97,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
       return negated ? { yes: absent, no: present } : { yes: present, no: absent }
     }
     const number = this.numberOf(value, node)
-    this.compare(negated ? 'ne' : 'eq', number, { kind: 'constant', value: 0n }, no, node)
+    this.compare(negated ? 'ne' : 'eq', number, zeroLike(number), no, node)
     return { yes: [], no: [] }
   }
 
@@ -124,7 +130,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
     const no = this.newLabel()
     const comparison = operator === '||' ? 'eq' : 'ne'
     return this.#either(node, no, [left, scope], [right, new Map(scope)], (first) =>
-      this.compare(comparison, first, { kind: 'constant', value: 0n }, no, left),
+      this.compare(comparison, first, zeroLike(first), no, left),
     )
   }
 
@@ -177,6 +183,13 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
     return { kind: 'number', reg, type }
   }
 }
+
+/** What a number is compared with to see whether it is 0. A null pointer is one. */
+const zeroLike = ({ type }: NumericValue): ConstantValue => ({
+  kind: 'constant',
+  value: 0n,
+  ...(type?.user && { type }),
+})
 
 /** Two constants have no size of their own: the smallest type that has room for both fits wherever they would. */
 function smallestFor(...values: readonly ConstantValue[]): IntType {

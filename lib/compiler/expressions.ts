@@ -106,7 +106,9 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         if (this.text(node.typeAnnotation) === 'const') return this.expression(node.expression, scope)
         const type = this.module.type(node.typeAnnotation)
         if (type.kind !== 'int') this.source.fail(node, 'only numbers are converted')
-        return this.convert(this.numeric(node.expression, scope), type, node, true)
+        const number = this.numeric(node.expression, scope)
+        this.expectAlike(number, type, node)
+        return this.convert(number, type, node, true)
       }
     }
     this.source.fail(node, ...notInKernel(node))
@@ -213,7 +215,9 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         // The address.
         if (value.kind === 'kernel pointer' && type === u64) return { kind: 'number', reg: value.reg, type }
         if (value.kind === 'pointer' && value.inArena && type === u64) return addressInProcess(this, value)
-        return this.convert(this.expectNumeric(value, argument), type, node, true)
+        const number = this.expectNumeric(value, argument)
+        if (type !== u64) this.expectAlike(number, type, argument)
+        return this.convert(number, type, node, true)
       }
       if (callee.name === 'zero') return this.#zero(node)
       // A function of the file may have the name of a word that a newer version of the language has.

@@ -4,7 +4,7 @@ import type { Builder } from './builder.js'
 import type { Reg } from './ir.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
-import { cTypeOf, integerOf, type StructType, sizeOf } from './types.js'
+import { cTypeOf, type StructType, sizeOf } from './types.js'
 import type { FlavorPlaceValue, KernelPointerValue, NumberValue } from './values.js'
 
 export const isFlavor = ({ name }: StructType): boolean => name.includes('___')
@@ -74,17 +74,19 @@ export function flavorAddress(compiler: Builder, place: FlavorPlaceValue): Reg {
 export function readFlavor(compiler: Builder, place: FlavorPlaceValue, node: Located): NumberValue {
   const { type, pointer, offset } = place
   if (type.kind !== 'int') return compiler.source.fail(node, 'this has to be read member by member')
+  if (!pointer.trusted)
+    return compiler.asLoaded(
+      compiler.probe('probe_read_kernel', type.size, flavorAddress(compiler, place)),
+      type,
+    )
   const d = compiler.newReg()
-  if (pointer.trusted) {
-    const core = flavorCore(place, 'offset')
-    compiler.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
-  } else {
-    const slot = compiler.scratchSlot()
-    const address = flavorAddress(compiler, place)
-    compiler.call('probe_read_kernel', [{ frame: slot }, { imm: type.size }, { reg: address }])
-    compiler.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
-  }
-  if (type.bigEndian)
-    return { kind: 'number', reg: compiler.swap(d, type.size * 8), type: integerOf(type.size, false) }
-  return compiler.loaded({ kind: 'number', reg: d, type })
+  compiler.push({
+    op: 'load',
+    d,
+    base: pointer.reg,
+    offset,
+    size: type.size,
+    core: flavorCore(place, 'offset'),
+  })
+  return compiler.asLoaded(d, type)
 }

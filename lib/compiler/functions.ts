@@ -31,6 +31,7 @@ import {
 } from './subprograms.js'
 import type { ast } from './syntax.js'
 import { describe, type IntType, s32, s64, u64 } from './types.js'
+import { followed, readUser } from './user-memory.js'
 import { describeValue, owedOf, type Scope, stateAt, type Value, type Variable } from './values.js'
 
 /** Where `return` goes in a function that is not a program. */
@@ -481,11 +482,15 @@ export abstract class CallCompiler extends LoopCompiler {
     const wanted = annotation?.type === 'TSTypeAnnotation' ? annotation.typeAnnotation : undefined
     const found = this.expression(argument, scope)
     const value =
-      found.kind === 'flavor place' && found.type.kind === 'int' ? readFlavor(this, found, argument) : found
+      found.kind === 'flavor place' && found.type.kind === 'int'
+        ? readFlavor(this, found, argument)
+        : found.kind === 'user place' && found.type.kind === 'int'
+          ? readUser(this, found, argument)
+          : found
     const isNumber = value.kind === 'number' || value.kind === 'constant' || value.kind === 'kernel place'
     if (!isNumber && !(value.kind === 'place' && value.type.kind === 'int')) {
       const state = argument.type === 'Identifier' ? scope.get(argument.name)?.state : undefined
-      const isOwn = value.kind === 'place' || value.kind === 'pointer'
+      const isOwn = value.kind === 'place' || value.kind === 'pointer' || value.kind === 'user place'
       const type = isOwn && wanted ? this.module.type(wanted) : undefined
       if (type !== undefined && isOwn && describe(type) !== describe(value.type))
         this.source.fail(
@@ -501,6 +506,9 @@ export abstract class CallCompiler extends LoopCompiler {
       this.source.fail(
         argument,
         `this is ${describeValue(value)}, and '${parameter.name}' is declared as ${describe(type)}`,
+        followed(this, number, argument)?.type === type
+          ? `Copy it first: const copy: ${describe(type)} = ${this.text(argument)}.`
+          : undefined,
       )
     return { value: this.variable(number, type, argument, true), mutable: true }
   }

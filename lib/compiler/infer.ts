@@ -165,6 +165,7 @@ function typeOfValue(compiler: ExpressionCompiler, node: ast.Expression, name: s
     case 'constant':
       return value.type ?? integerOf(8, value.value < 0n)
     case 'place':
+    case 'user place':
       return value.type
     case 'kernel pointer':
       return integers.u64!

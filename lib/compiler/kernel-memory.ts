@@ -186,17 +186,12 @@ export abstract class KernelMemory extends Builder {
 
   #loadKernel({ pointer, path }: KernelPlaceValue, type: IntType): NumberValue {
     const { core, offset } = this.kernel.offsetOf(path)
-    const d = this.newReg()
-    if (pointer.trusted) this.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
-    else {
-      const slot = this.scratchSlot()
-      this.call('probe_read_kernel', [
-        { frame: slot },
-        { imm: type.size },
-        { reg: this.kernelAddress({ kind: 'kernel place', pointer, path }) },
-      ])
-      this.push({ op: 'load', d, base: 'frame', offset: slot, size: type.size })
+    if (!pointer.trusted) {
+      const address = this.kernelAddress({ kind: 'kernel place', pointer, path })
+      return this.loaded({ kind: 'number', reg: this.probe('probe_read_kernel', type.size, address), type })
     }
+    const d = this.newReg()
+    this.push({ op: 'load', d, base: pointer.reg, offset, size: type.size, core })
     return this.loaded({ kind: 'number', reg: d, type })
   }
 

@@ -10,6 +10,7 @@ import { notInKernel } from './not-in-kernel.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { type IntType, integerOf, u64 } from './types.js'
+import { readUser } from './user-memory.js'
 import {
   describeValue,
   isNullable,
@@ -167,7 +168,7 @@ export class FunctionCompiler extends CallCompiler {
       scope.set(id.name, { value: place, mutable: isMutable })
       return
     }
-    const value = wanted && isZero(init) ? zero : this.expression(init, scope)
+    const value = wanted && isZero(init) ? { ...zero, type: wanted } : this.expression(init, scope)
     if (isMutable && value.kind === 'pointer' && value.inArena) {
       scope.set(id.name, { ...pointerVariable(this, value.type, init, scope), mutable: true })
       return
@@ -190,6 +191,7 @@ export class FunctionCompiler extends CallCompiler {
     let value = found
     if (value.kind === 'kernel place' && this.isReadable(value)) value = this.readKernel(value, node)
     if (value.kind === 'flavor place' && value.type.kind === 'int') value = readFlavor(this, value, node)
+    if (value.kind === 'user place' && value.type.kind === 'int') value = readUser(this, value, node)
     if (value.kind === 'place' && value.type.kind === 'int') value = this.load(value, node)
     if (value.kind === 'void') this.expectNumeric(value, node)
     if (value.kind === 'number' || value.kind === 'constant') {

@@ -13,6 +13,7 @@ import { edge, packetLength } from './packet-edges.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
 import { describe, integerOf, integers, sizeOf, type Type, u32 } from './types.js'
+import { behindPointer, followed, readUser, userAt, userElement, userMember } from './user-memory.js'
 import {
   alignmentOf,
   type DynptrValue,
@@ -22,6 +23,7 @@ import {
   type PlaceValue,
   type PointerValue,
   type Scope,
+  type UserPlaceValue,
   type Value,
 } from './values.js'
 
@@ -48,6 +50,7 @@ export abstract class MemberCompiler extends KernelMemory {
     const value = this.expression(node, scope)
     if (value.kind === 'kernel place') return this.readKernel(value, node)
     if (value.kind === 'flavor place') return readFlavor(this, value, node)
+    if (value.kind === 'user place') return readUser(this, value, node)
     return value.kind === 'place' && value.type.kind === 'int' ? this.load(value, node) : value
   }
 
@@ -63,6 +66,7 @@ export abstract class MemberCompiler extends KernelMemory {
   /** A value that has been found, as a number. */
   numberOf(value: Value, node: Located): NumericValue {
     if (value.kind === 'kernel place') return this.expectNumeric(this.readKernel(value, node), node)
+    if (value.kind === 'user place') return readUser(this, value, node)
     return this.expectNumeric(value.kind === 'flavor place' ? readFlavor(this, value, node) : value, node)
   }
 
@@ -106,6 +110,8 @@ export abstract class MemberCompiler extends KernelMemory {
 
   /** A member by its name. `node` is where it is asked for. */
   protected memberOf(object: Value, name: string, node: Access, scope: Scope): Value {
+    const user = followed(this, object, node.object)
+    if (user !== undefined) return behindPointer(this, user, name, node)
     switch (object.kind) {
       case 'pointer':
         return this.#memberOf(this.#behind(object, node, scope), name, node)
@@ -128,6 +134,8 @@ export abstract class MemberCompiler extends KernelMemory {
           )
         return { kind: 'constant', value: BigInt(value) }
       }
+      case 'user place':
+        return userMember(this, object, name, node)
       case 'flavor place':
         return flavorMember(this, object, name, node.property)
       case 'kernel pointer':
@@ -197,6 +205,16 @@ export abstract class MemberCompiler extends KernelMemory {
   }
 
   #element(object: Value, node: MemberNode, scope: Scope): Value {
+    const pointed = followed(this, object, node.object)
+    if (pointed !== undefined || object.kind === 'user place') {
+      const number = this.numeric(node.property as ast.Expression, scope)
+      const index = number.kind === 'constant' ? Number(number.value) : number
+      const place = pointed ?? (object as UserPlaceValue)
+      const isOne = pointed !== undefined && pointed.type.kind !== 'array' && pointed.type.kind !== 'chars'
+      return isOne
+        ? userAt(this, place, place.type, index, node.property)
+        : userElement(this, place, index, node.property)
+    }
     const place = object.kind === 'pointer' ? this.#behind(object, node, scope) : object
     if (place.kind === 'kernel place') {
       return this.kernelElement(place, this.#constantIndex(node, scope), node)

@@ -11,7 +11,7 @@ import { declareMap, expectPrograms } from './maps/declare.js'
 import { rootOf } from './maps/graph-types.js'
 import { mapKinds } from './maps/kinds.js'
 import { kptrOf, onlyValues } from './maps/kptr-types.js'
-import { opaqueTypes } from './maps/opaque.js'
+import { isOpaque, opaqueTypes } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { notInKernel, notWhole } from './not-in-kernel.js'
 import { own } from './own.js'
@@ -22,6 +22,7 @@ import {
   describe,
   type Enumeration,
   endsOpen,
+  has,
   hasKptr,
   hasPtr,
   type IntType,
@@ -32,6 +33,7 @@ import {
   structOf,
   type Type,
   u32,
+  userPointer,
 } from './types.js'
 
 export const globalKinds = ['rodata', 'data', 'bss'] as const
@@ -505,6 +507,7 @@ export class Module {
     const given = node.typeParameters?.params ?? []
     if (name === 'kptr') return kptrOf(this, given[0], node)
     if (name === 'ptr') return this.#ptr(given, node)
+    if (name === 'user' && !this.hasType(name)) return this.userPointer(given, node)
     if ((name === 'list' || name === 'tree') && !this.hasType(name)) return rootOf(this, name, node)
     if (name === 'char' || name === 'bytes') {
       const length = this.#length(given[0], node)
@@ -561,6 +564,31 @@ export class Module {
       to: () => this.type(given),
       size: 8,
     }
+  }
+
+  /** `user<Request>` */
+  userPointer([given, ...more]: readonly ast.TSType[], node: ast.Node): IntType {
+    if (given === undefined || more.length > 0)
+      this.source.fail(
+        node,
+        'a pointer into a process has the type of what it points to',
+        'Write user<Request>.',
+      )
+    const name = this.source.text.slice(given.start!, given.end!)
+    if (name.startsWith('kernel.'))
+      this.source.fail(
+        given,
+        `a user<T> points into the memory of a process, and a ${name} is in the kernel's`,
+        `Take its address as a u64, and write cast('${name.slice(7)}', address).`,
+      )
+    return userPointer(name, () => {
+      const type = openType(given) ?? this.type(given)
+      if (!has(type, (one) => isOpaque(one) || one.kind === 'ptr')) return type
+      return this.source.fail(
+        given,
+        `a ${name} is not in the memory of a process: it has what belongs to the kernel or to an arena`,
+      )
+    })
   }
 
   #length(node: ast.TSType | undefined, outer: ast.Node): number {

@@ -3,8 +3,9 @@ import { array, type CType, char } from '../asm/c-types.js'
 import type { ExpressionCompiler } from './expressions.js'
 import type { Argument, Reg } from './ir.js'
 import type { ast } from './syntax.js'
-import { textAddress } from './text.js'
-import { cTypeOf, type IntType, s64, u64 } from './types.js'
+import { textAddress, textHelper } from './text.js'
+import { cTypeOf, type IntType, s64, sizeOf, u64 } from './types.js'
+import { textBehind } from './user-memory.js'
 import { describeValue, type Scope, type Value } from './values.js'
 
 /** Arguments that fit registers. */
@@ -83,7 +84,11 @@ export function part(
   scope: Scope,
 ): { format: string; argument: Argument; type: CType } {
   const found = compiler.expression(node, scope)
-  const value = found.kind === 'pointer' ? compiler.behind(found, node, scope) : found
+  const value = textBehind(
+    compiler,
+    found.kind === 'pointer' ? compiler.behind(found, node, scope) : found,
+    node,
+  )
   if (value.kind === 'place' && value.type.kind === 'chars')
     return {
       format: '%s',
@@ -92,22 +97,28 @@ export function part(
     }
   if (
     value.kind === 'kernel text' ||
+    (value.kind === 'user place' && value.type.kind === 'chars') ||
     (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
   ) {
-    const length = value.kind === 'kernel text' ? mostText : compiler.kernel.textLength(value.path.typeId)
+    const length =
+      value.kind === 'kernel place'
+        ? compiler.kernel.textLength(value.path.typeId)
+        : (value.kind === 'user place' && sizeOf(value.type)) || mostText
     const slot = compiler.newSlot(length, node)
     const address = textAddress(compiler, value, node)
-    compiler.call('probe_read_kernel_str', [{ frame: slot }, { imm: length }, { reg: address }])
+    compiler.call(textHelper(value), [{ frame: slot }, { imm: length }, { reg: address }])
     return { format: '%s', argument: { frame: slot }, type: array(char, length) }
   }
   if (value.kind === 'kernel pointer')
     return { format: '%llx', argument: { reg: value.reg }, type: cTypeOf(u64) }
-  const isNumber = ['constant', 'number', 'place', 'kernel place', 'flavor place'].includes(value.kind)
+  const isNumber = ['constant', 'number', 'place', 'kernel place', 'flavor place', 'user place'].includes(
+    value.kind,
+  )
   if (!isNumber) compiler.source.fail(node, `${describeValue(value)} cannot be printed`)
   const number = compiler.numberOf(value, node)
   const type: IntType | undefined = number.type
   const isSigned = type?.signed ?? number.kind === 'constant'
   const size = type?.size ?? 8
-  const format = `%${size === 8 ? 'll' : ''}${isSigned ? 'd' : 'u'}`
+  const format = `%${size === 8 ? 'll' : ''}${type?.user ? 'x' : isSigned ? 'd' : 'u'}`
   return { format, argument: { reg: compiler.inReg(number) }, type: cTypeOf(type ?? s64) }
 }

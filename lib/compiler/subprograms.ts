@@ -71,6 +71,8 @@ export function kindOf(value: Value): string {
       return `${kindOf(value.pointer)} ${value.path.steps.join('.')}`
     case 'context':
       return `context ${value.record.id} ${value.offset ?? 0} ${value.packet?.data ?? ''} ${value.nullable === true} ${owedKind(value)}`
+    case 'user place':
+      return `user ${describe(value.type)} ${value.offset}`
     case 'map':
       return `map ${value.map.name}`
     case 'constants':
@@ -113,6 +115,8 @@ export function passing(
         reg: value.pointer.reg,
         inside: (reg) => ({ ...value, pointer: { ...value.pointer, reg } }),
       }
+    case 'user place':
+      return { reg: value.base, inside: (base) => ({ ...value, base }) }
     case 'map':
       return value.reg === undefined ? { reg: undefined, inside: () => value } : undefined
     case 'constants':

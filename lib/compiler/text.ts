@@ -4,6 +4,7 @@ import { flavorAddress } from './flavors.js'
 import type { Base, Reg } from './ir.js'
 import type { MemberCompiler } from './members.js'
 import type { ast } from './syntax.js'
+import { textBehind, userAddress } from './user-memory.js'
 import { describeValue, type Scope, type Value } from './values.js'
 
 /** A comparison of text that stands in the source. */
@@ -43,7 +44,11 @@ export function compareText(
   const text = new TextEncoder().encode(literal.value)
   if (text.includes(0)) compiler.source.fail(literal, 'text ends at a zero byte')
   const found = compiler.expression(node, scope)
-  const value = found.kind === 'pointer' ? compiler.behind(found, node, scope) : found
+  const value = textBehind(
+    compiler,
+    found.kind === 'pointer' ? compiler.behind(found, node, scope) : found,
+    node,
+  )
   const isNumber =
     value.kind === 'number' ||
     (value.kind === 'place' && value.type.kind === 'int') ||
@@ -93,6 +98,7 @@ export function addressAsNumber({ value }: ast.StringLiteral): string | undefine
 function lengthOf(compiler: MemberCompiler, value: Value, node: ast.Node): number | undefined {
   if (value.kind === 'place' && value.type.kind === 'chars') return value.type.length
   if (value.kind === 'flavor place' && value.type.kind === 'chars') return value.type.length
+  if (value.kind === 'user place' && value.type.kind === 'chars') return value.type.length || undefined
   if (value.kind === 'kernel text') return undefined
   if (value.kind === 'kernel place') {
     const type = compiler.kernel.btf.resolve(value.path.typeId)
@@ -115,13 +121,18 @@ function inMemory(
   const room = size + 1
   const offset = compiler.newSlot(room, node)
   const address = textAddress(compiler, value, node)
-  compiler.call('probe_read_kernel_str', [{ frame: offset }, { imm: room }, { reg: address }])
+  compiler.call(textHelper(value), [{ frame: offset }, { imm: room }, { reg: address }])
   return { base: 'frame', offset }
 }
 
-/** The address of text of the kernel: an array of char, or what a pointer points to. */
+/** What copies text that the verifier does not know. */
+export const textHelper = (value: Value): 'probe_read_user_str' | 'probe_read_kernel_str' =>
+  value.kind === 'user place' ? 'probe_read_user_str' : 'probe_read_kernel_str'
+
+/** The address of text of the kernel or of a process: an array of char, or what a pointer points to. */
 export function textAddress(compiler: MemberCompiler, value: Value, node: ast.Expression): Reg {
   if (value.kind === 'flavor place') return flavorAddress(compiler, value)
+  if (value.kind === 'user place') return userAddress(compiler, value)
   if (value.kind === 'kernel text') return value.reg
   if (value.kind !== 'kernel place') return compiler.source.fail(node, `${describeValue(value)} is not text`)
   const type = compiler.kernel.btf.resolve(value.path.typeId)

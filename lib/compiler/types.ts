@@ -19,6 +19,8 @@ export interface IntType {
   readonly bits?: 16
   /** The enum of the program that it is. */
   readonly enumeration?: Enumeration
+  /** It is an address in the memory of a process, of this. It is only looked at when it is followed. */
+  readonly user?: () => Type
 }
 
 export interface CharsType {
@@ -74,6 +76,12 @@ export const kptrTo = (record: string, object?: StructType): KptrType => ({
   record,
   ...(object && { object }),
   size: 8,
+})
+
+/** A pointer into the memory of a process. In memory and in registers it is its address. */
+export const userPointer = (name: string, user: () => Type): IntType => ({
+  ...integer(`user<${name}>`, 8, false),
+  user,
 })
 
 /** A pointer into the arena, or null. It is only looked at when it is followed: structs may point to themselves. */
@@ -189,6 +197,7 @@ function enumOf(enumeration: Enumeration): c.EnumType {
 export function cTypeOf(type: Type): c.CType {
   switch (type.kind) {
     case 'int':
+      if (type.user !== undefined) return c.u64
       if (type.enumeration !== undefined) return enumOf(type.enumeration)
       return type.bigEndian ? c.typedef(`__${type.name}`, intTypes[type.name]!) : intTypes[type.name]!
     case 'chars':
@@ -255,6 +264,12 @@ export const onlyRecords = (type: Type): string =>
 export function endsOpen(type: Type): boolean {
   const last = type.kind === 'struct' ? type.members.at(-1)?.type : undefined
   return (last?.kind === 'array' || last?.kind === 'chars') && last.length === 0
+}
+
+/** Whether two numbers are pointers to the same type, or no pointers. */
+export function pointAlike(a: IntType | undefined, b: IntType | undefined): boolean {
+  if (a?.user === undefined || b?.user === undefined) return a?.user === b?.user
+  return describe(a.user()) === describe(b.user())
 }
 
 /** Whether a type is one of these, or has one in it. */

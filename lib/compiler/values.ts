@@ -130,6 +130,15 @@ export interface KernelPointerValue {
   readonly owed?: Owed
 }
 
+/** A part of the memory of a process that has not been read yet. */
+export interface UserPlaceValue {
+  readonly kind: 'user place'
+  /** What the offset is counted from. */
+  readonly base: Reg
+  readonly offset: number
+  readonly type: Type
+}
+
 /** A part of a kernel struct that has not been read yet. */
 export interface KernelPlaceValue {
   readonly kind: 'kernel place'
@@ -230,6 +239,7 @@ export type Value =
   | KernelPointerValue
   | KernelPlaceValue
   | FlavorPlaceValue
+  | UserPlaceValue
   | MapValue
   | ContextValue
   | CursorValue
@@ -275,7 +285,7 @@ export function describeValue(value: Value): string {
   switch (value.kind) {
     case 'constant':
     case 'number':
-      return 'a number'
+      return value.type?.user === undefined ? 'a number' : `a ${value.type.name}`
     case 'place':
       switch (value.type.kind) {
         case 'struct':
@@ -286,6 +296,8 @@ export function describeValue(value: Value): string {
           return 'an array'
         case 'ptr':
           return `a ${value.type.name}`
+        case 'int':
+          return value.type.user === undefined ? 'a value in memory' : `a ${value.type.name}`
         default:
           return 'a value in memory'
       }
@@ -298,6 +310,8 @@ export function describeValue(value: Value): string {
     case 'kernel place':
     case 'flavor place':
       return "a part of the kernel's memory"
+    case 'user place':
+      return "a part of a process's memory"
     case 'map':
       return `the map '${value.map.name}'`
     case 'cursor':

@@ -63,8 +63,53 @@ export const shared = arena<Shared>(2)
 export const p = syscall(() => {\n${body}\n})
 `
 
+const inProcess = (body: string, parameters = 'request: user<Request>, length'): string =>
+  `${head}import { ksyscall, print, uprobe, uretprobe, user } from 'libbpf-node/kernel'
+interface Point { x: u32; y: s64 }
+interface Node { value: u32; next: user<Node> }
+interface Request {
+  id: u16; at: Point; first: user<Node>; name: char<16>; path: user<char>; words: user<user<char>>
+  values: array<u32, 4>; key: bytes<6>; port: be16
+}
+interface Stored { head: user<Node>; at: Point }
+export const stored = hash<user<Node>, Stored>(4)
+export const heads = hash<u32, user<Node>>(4)
+export let newest = data<user<Node>>()
+function sumOf(node: user<Node>): u64 { return node.value + node.next.value }
+const after = (node: user<Node>): user<Node> => node.next
+const takes = (point: Point): u64 => point.x
+export const p = uprobe('/bin/true:main', (${parameters}) => {\n${body}\nreturn 0\n})
+export const q = uretprobe('/bin/true:main', (result: user<Node>) => { total = result.value; return 0 })
+export const r = ksyscall('execve', (path: user<char>, words: user<user<char>>) => {
+  events.emit({ pid: 1, comm: words[1] })
+  return 0
+})
+`
+
 /** What both accept. */
 const right: Record<string, string> = {
+  'members in a process': inProcess(
+    'total = request.first.next.value + request.at.x + request.id + request.port + request.values[2] + request.key[1]\nconst i: u32 = length & 3\ntotal += request.values[i]',
+  ),
+  'a pointer that is null, kept, compared and turned into a number': inProcess(
+    'if (!request || request.first === null) return 0\nnewest = request.first\nif (newest === request.first) total = u64(request)\nlet n = newest\nn = n.next\nfor (let i = 0; i < 4; i++) { if (!n) break\nn = n.next }\ntotal = n ? 1 : 0',
+  ),
+  'a pointer from a number': inProcess(
+    'const n = user<Node>(length)\ntotal = n.value + user<u64>(request).value + user<array<u32, 4>>(length)[2]',
+  ),
+  'copies from a process': inProcess(
+    'const whole: Request = request\nconst at: Point = request.at\nconst key: bytes<6> = request.key\nstored.set(request.first, { head: request.first, at: request.at })\ntotal = whole.at.x + at.x + key[0]\nconst read = bpf.probeReadUser<Request>(request)\ntotal += read.id',
+  ),
+  'text of a process': inProcess(
+    "const path: char<16> = request.path\nevents.emit({ pid: 1, comm: request.name })\nevents.emit({ pid: 1, comm: str(request.path) })\nif (request.path.startsWith('/') || request.name === 'a' || path === 'b') total += 1\nevents.emit({ pid: u32(total), comm: request.words[1] })\nif (request.path === 'a') total = request.path[2] + request.name[1]\nprint(`${request.path} ${request.id}`)",
+  ),
+  'pointers into a process in maps and functions': inProcess(
+    'heads.set(1, request.first)\nconst head = heads.get(1)\nif (!head) return 0\ntotal = head.value.value + sumOf(head.value) + after(request.first).value\nhead.value = after(head.value)\nconst s = stored.get(head.value)\nif (s) total += s.head.value',
+  ),
+  'a struct of a process where a struct of the program is taken': inProcess('total = takes(request.at)'),
+  'what a process has is written by a helper': inProcess(
+    'const at: Point = request.at\nat.x = 1\nbpf.probeWriteUser(request, at)',
+  ),
   'text behind a pointer': inFunction(
     "last.set(1, { pid: 1, comm: name.name })\nif (name.name === 'a' || name.name.startsWith('b')) total += 1\ntotal = u64(name.name)\nreturn 0",
   ),
@@ -167,6 +212,21 @@ const right: Record<string, string> = {
 
 /** What both refuse. */
 const wrong: Record<string, string> = {
+  'a member in a process that does not exist': inProcess('total = request.firts.value'),
+  'a member in a process that is written': inProcess('request.id = 1'),
+  'a member of a struct in a process that is written': inProcess('request.at.x = 1'),
+  'a number behind a pointer that is written': inProcess('request.first.value += 1'),
+  'an element in a process that is written': inProcess('request.values[1] = 1'),
+  'a pointer into a process plus a number': inProcess('total = u64(request + 1)'),
+  'a pointer into a process as a number': inProcess('total = request'),
+  'a pointer into a process that is cut off': inProcess('total = u32(request)'),
+  'a number as a pointer into a process': inProcess('newest = length'),
+  'a pointer to something else': inProcess('newest = request'),
+  'a pointer to something else as an argument': inProcess('total = sumOf(request)'),
+  'a pointer that is compared with a number': inProcess('if (request.first === length) total = 1'),
+  'a pointer into a process where a helper wants memory': inProcess('bpf.probeWriteUser(length, request)'),
+  'a pointer to nothing that is declared': inProcess('total = request.value', 'request: user<Nothing>'),
+  'a parameter that is a struct': inProcess('total = request.id', 'request: Request'),
   'a word that is imported as a type': inTracepoint('total = s64(1)\nreturn 0'),
   'a member of a packet that can only be read': inClassifier('packet.len = 5\nreturn TC.PASS'),
   'an element of an array that is deleted': inTracepoint('slots.delete(0)\nreturn 0'),

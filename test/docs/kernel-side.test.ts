@@ -6,12 +6,30 @@ import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
 import { Emulator, ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { useProgram } from '../attach/surroundings.js'
 import { gen, libbpfNode, run, tsc, useFolder } from '../codegen/helper.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
+import { useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
 import { codeBlocks, readPage } from './blocks.js'
 
 const folder = useFolder()
+useTracefs()
+const shop = useProgram(`
+#include <stdint.h>
+struct item { uint32_t price; struct item* next; };
+struct order { uint64_t id; const char* customer; struct item* first; };
+__attribute__((noinline)) int place_order(struct order* order) {
+  __asm__ volatile("" :: "r"(order) : "memory");
+  return 0;
+}
+int main(void) {
+  struct item c = {5, 0}, b = {20, &c}, a = {300, &b};
+  char customer[] = "Ada";
+  struct order order = {7, customer, &a};
+  return place_order(&order);
+}
+`)
 const [
   exec,
   main,
@@ -22,6 +40,7 @@ const [
   ordered,
   anyLength,
   ownStruct,
+  inProcess,
   xdp,
   patient,
   ,
@@ -48,6 +67,7 @@ beforeAll(async () => {
   for (const name of withEach) writeFileSync(join(folder, name), looking!)
   writeFileSync(join(folder, 'any-length.bpf.ts'), anyLength!)
   writeFileSync(join(folder, 'own-struct.bpf.ts'), ownStruct!)
+  writeFileSync(join(folder, 'in-process.bpf.ts'), inProcess!)
   writeFileSync(join(folder, 'patient.bpf.ts'), patient!)
   writeFileSync(join(folder, 'replaced.bpf.ts'), replaced!)
   writeFileSync(join(folder, 'structs.bpf.ts'), structs!)
@@ -207,6 +227,18 @@ describe('docs/kernel-side.md', () => {
     opened.loadSync()
     opened.attach()
     await until('a thread gives way', () => (opened.data as { running: bigint }).running > 0n)
+  })
+
+  it('reads a list of a process', () => {
+    using opened = BpfObject.open(compile(inProcess!.replace('/usr/bin/shop', shop())).object)
+    opened.loadSync()
+    opened.attach()
+    using ring = opened.ringBuffer<unknown>('placed', 'Placed')
+    const orders: unknown[] = []
+    ring.on((order) => void orders.push(order))
+    execFileSync(shop())
+    ring.consume()
+    expect(orders).toEqual([{ id: 7n, total: 325, customer: 'Ada' }])
   })
 
   it('keeps structs and arrays on the stack', () => {

@@ -10,7 +10,8 @@ import { packetChanged } from '../packets.js'
 import { expectAwake } from '../rcu.js'
 import type { ast } from '../syntax.js'
 import { textAddress } from '../text.js'
-import { sizeOf, type Type } from '../types.js'
+import { describe, sizeOf, type Type } from '../types.js'
+import { userAddress, userPlace } from '../user-memory.js'
 import {
   type ContextValue,
   describeValue,
@@ -235,6 +236,8 @@ function argumentOf(
       if (value.kind === 'pointer' && value.inArena)
         return compiler.address(compiler.place(node, scope), node)
       if (value.kind === 'kernel pointer' || value.kind === 'pointer') return { reg: value.reg }
+      if (value.kind === 'user place' && value.type.kind !== 'int')
+        return { reg: userAddress(compiler, value) }
       if (value.kind === 'kernel place' && compiler.kernel.isText(value.path.typeId))
         return { reg: textAddress(compiler, value, node) }
       if (value.kind === 'kernel place' && isAggregate(compiler, value.path.typeId))
@@ -321,6 +324,13 @@ function memoryOf(compiler: ExpressionCompiler, node: ast.Expression, scope: Sco
   const value = compiler.expression(node, scope)
   if (value.kind === 'place') return value
   if (value.kind === 'pointer') return compiler.place(node, scope)
+  const user = userPlace(compiler, value, node)
+  if (user !== undefined)
+    compiler.source.fail(
+      node,
+      `${describeValue(value)} is not in memory that the kernel could use here`,
+      `Copy it first: const copy: ${describe(user.type)} = ${compiler.text(node)}.`,
+    )
   compiler.source.fail(
     node,
     `${describeValue(value)} has no place in memory that the kernel could use`,

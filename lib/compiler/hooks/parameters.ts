@@ -9,7 +9,7 @@ import { nearest } from '../nearest.js'
 import { edgesOf } from '../packet-edges.js'
 import type { ast } from '../syntax.js'
 import { isOlder } from '../target.js'
-import { integerOf, u32, u64 } from '../types.js'
+import { describe, integerOf, u32, u64 } from '../types.js'
 import { type ContextValue, type KernelPointerValue, owedOf, type Scope, type Value } from '../values.js'
 import { hooks } from './kinds.js'
 import { argumentRegister, argumentRegisters, resultRegister, systemCallArgument } from './registers.js'
@@ -192,7 +192,12 @@ function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifie
   const annotation = parameter.typeAnnotation
   if (annotation?.type !== 'TSTypeAnnotation') return { kind: 'number', reg, type: u64 }
   const type = compiler.module.type(annotation.typeAnnotation)
-  if (type.kind !== 'int') compiler.source.fail(annotation, 'this argument is a number')
+  if (type.kind !== 'int')
+    compiler.source.fail(
+      annotation,
+      'this argument is a number',
+      `A pointer to a ${describe(type)} is a user<${describe(type)}>.`,
+    )
   return passedNumber(compiler, reg, type, parameter)
 }
 

@@ -3,7 +3,19 @@ import type { Socket, TcpSocket } from './contexts.js'
 import type { Dynptr } from './dynptrs.js'
 import type { Struct } from './kernel.js'
 import type { AnyMap } from './maps.js'
-import type { be16, char, Kernel, Memory, s32, s64, TextPointer, u16, u32, u64 } from './types.js'
+import type {
+  be16,
+  char,
+  Kernel,
+  Memory,
+  s32,
+  s64,
+  TextPointer,
+  UserPointer,
+  u16,
+  u32,
+  u64,
+} from './types.js'
 import { onlyInTheKernel } from './word.js'
 
 /**
@@ -12,7 +24,7 @@ import { onlyInTheKernel } from './word.js'
  */
 export interface Helpers {
   /** Reads memory of the kernel or of the process. Prefer `probeReadKernel` and `probeReadUser`. (Linux 4.1, GPL) */
-  probeRead<T>(address: number | TextPointer): T
+  probeRead<T>(address: number | TextPointer | UserPointer): T
   /** Nanoseconds since the machine was started, without the time that it slept. (Linux 4.1) */
   ktimeGetNs(): u64
   /** (Linux 4.1, GPL) */
@@ -204,11 +216,11 @@ export interface Helpers {
   /** Writes a record and a part of the packet into a perf event array. (Linux 5.5, GPL) */
   skbOutput(map: AnyMap, flags: u64, data: Memory): s64
   /** A copy of what is in the memory of the running process, or zeros if it cannot be read. (Linux 5.5, GPL) */
-  probeReadUser<T>(address: number | TextPointer): T
+  probeReadUser<T>(address: number | TextPointer | UserPointer): T
   /** A copy of what is in the kernel's memory, or zeros if it cannot be read. (Linux 5.5, GPL) */
   probeReadKernel<T>(address: number | TextPointer): T
   /** Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
-  probeReadUserStr(address: number | TextPointer, length?: number): char<never>
+  probeReadUserStr(address: number | TextPointer | UserPointer, length?: number): char<never>
   /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
   probeReadUserStr(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64
   /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
@@ -268,7 +280,7 @@ export interface Helpers {
   /** Copies the path of a file. Only some functions allow it. (Linux 5.10) */
   dPath(path: Kernel | object, buf: Memory): s64
   /** The same as `probeReadUser` for sleepable programs, which also reads memory that is not loaded. (Linux 5.10) */
-  copyFromUser<T>(address: number | TextPointer): T
+  copyFromUser<T>(address: number | TextPointer | UserPointer): T
   /** (Linux 5.10) */
   snprintfBtf(str: Memory, ptr: Memory, flags: u64): s64
   /** (Linux 5.10, GPL) */

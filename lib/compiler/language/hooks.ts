@@ -29,7 +29,7 @@ import type {
 } from './kernel.js'
 import type { Ref } from './maps.js'
 import type { Filtered, Frame, Incoming, Message, Packet, Readable } from './packets.js'
-import type { Memory, u32 } from './types.js'
+import type { Memory, UserPointer, u32 } from './types.js'
 import { word } from './word.js'
 
 /** The file that user space reads from an iterator. */
@@ -92,11 +92,16 @@ type AtElements = <N extends NameIn<Iterators>, R extends number>(
   target: N,
   program: (ctx: IteratorContext<N> & IteratorFile) => Returned<R, 0 | 1>,
 ) => Program
-/** Its parameters are numbers of 64 bits, unless they say otherwise: `(path: u64, flags: u32) => ...`. */
-type Call = (target: string, program: (...args: number[]) => number) => Program
+type Given = number | UserPointer
+/** Its parameters are numbers of 64 bits, unless they say otherwise: `(path: user<char>, flags: u32) => ...`. */
+interface Call {
+  (target: string, program: (...args: number[]) => number): Program
+  <A extends Given[]>(target: string, program: (...args: A) => number): Program
+}
 interface OptionalCall extends Call {
   /** User space says what it is attached to. */
   (program: (...args: number[]) => number): Program
+  <A extends Given[]>(program: (...args: A) => number): Program
 }
 /**
  * What a program may return: a number that is only known when it runs, or one of those that its hook has a meaning for.
@@ -111,13 +116,14 @@ export type Refusal<R extends number> = R extends 0
     : `${R}` extends `-${string}`
       ? R
       : 0
-type Session = <R extends number>(
-  target: string,
-  program: (...args: number[]) => Returned<R, 0 | 1>,
-) => Program
+interface Session {
+  <R extends number>(target: string, program: (...args: number[]) => Returned<R, 0 | 1>): Program
+  <R extends number, A extends Given[]>(target: string, program: (...args: A) => Returned<R, 0 | 1>): Program
+}
 interface OptionalSession extends Session {
   /** User space says what it is attached to. */
   <R extends number>(program: (...args: number[]) => Returned<R, 0 | 1>): Program
+  <R extends number, A extends Passed[]>(program: (...args: A) => Returned<R, 0 | 1>): Program
 }
 /** Any number. */
 type Free<Context> = (program: (context: Context) => number) => Program

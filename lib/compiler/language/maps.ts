@@ -1,10 +1,10 @@
 import type { Socket } from './contexts.js'
 import type { Dynptr } from './dynptrs.js'
-import type { Elements, Kernel, Memory, s32, s64, u32 } from './types.js'
+import type { Elements, Kernel, Memory, s32, s64, UserPointer, u32 } from './types.js'
 import { word } from './word.js'
 
 /** A value in a map: a number is read and written as `.value`. */
-export type Ref<V> = V extends number ? { value: V } : V
+export type Ref<V> = V extends number | UserPointer ? { value: V } : V
 
 /** A map of any kind, for helpers that take one. */
 export interface AnyMap {

@@ -1,5 +1,5 @@
 import type { Declared, KernelIterators, Kfuncs, Struct } from './kernel.js'
-import type { char, Kernel, TextPointer, u32, u64 } from './types.js'
+import type { char, Kernel, TextPointer, UserPointer, u32, u64 } from './types.js'
 import { onlyInTheKernel, word } from './word.js'
 
 /** A value on the stack whose bytes are all 0: `const event = zero<Event>()`. */
@@ -98,7 +98,7 @@ export const log: {
  * @param address - where it is
  * @param length - how many bytes it has, if it does not end with a zero byte; what has no room is cut off
  */
-export const str: (address: number | TextPointer, length?: number) => char<never> = word('str')
+export const str: (address: number | TextPointer | UserPointer, length?: number) => char<never> = word('str')
 
 /**
  * Functions of the kernel that programs may call by their names: `kfunc.bpf_task_from_pid(pid)`. Their prototypes are

@@ -55,6 +55,37 @@ export type Elements<T, N extends number> = Numbered<T, N> & { [index: number]: 
 /** `N` bytes. Without a length, as the last member of a record, as many as the record has: C's `unsigned char[]`. */
 export type bytes<N extends number = number> = Elements<u8, N>
 
+/** A pointer into the memory of a process, whatever it points to. */
+export interface UserPointer<T = unknown> {
+  readonly __to: T
+}
+/** Text in the memory of a process. */
+type TextIn<More> =
+  | (string & { readonly [index: number]: u8 })
+  | (Text & { readonly [index: number]: u8; readonly __length?: never } & More)
+/** What is read through a pointer into a process, which cannot be written. */
+type InProcess<T> = [T] extends [number | boolean | UserPointer]
+  ? T
+  : [T] extends [char<infer N>]
+    ? TextIn<{ readonly __of?: N }>
+    : { readonly [K in keyof T]: InProcess<T[K]> }
+/** What a pointer into a process has: the elements of an array, the members of a struct, or the value. */
+type Behind<T> = [T] extends [number | boolean | UserPointer]
+  ? { readonly value: T; readonly [index: number]: T }
+  : [T] extends [char]
+    ? TextIn<unknown>
+    : T extends { readonly [index: number]: unknown; readonly __length?: number }
+      ? InProcess<T>
+      : InProcess<T> & { readonly [index: number]: InProcess<T> }
+/**
+ * A pointer into the memory of the running process, of a struct, text, an array, a number or another pointer: C's
+ * `struct request *`. `request.next.value` reads that member, `name: request.name` copies text, and
+ * `const copy: Request = request` copies all. What cannot be read is 0. (Linux 5.5)
+ */
+export type user<T> = UserPointer<T> & Behind<T>
+/** A pointer into the memory of the running process, from an address: `user<Request>(ctx.args[0])`. */
+export const user: <T>(address: number | TextPointer | UserPointer) => user<T> = word('user')
+
 /** Something of the kernel's: a number, text, or a struct whose members can be read. */
 export type Kernel = number &
   Text & { readonly __length: never; readonly __bytes?: never } & {
@@ -62,7 +93,7 @@ export type Kernel = number &
   }
 
 /** A struct, an array or text in memory. */
-export type Memory = object | string
+export type Memory = (object & { readonly __to?: never }) | string
 
 type Cast<T> = (value: number | bigint | boolean) => T
 /** Cuts a number off to 8 bits. */
@@ -71,7 +102,7 @@ export const u8: Cast<u8> = word('u8')
 export const u16: Cast<u16> = word('u16')
 /** Cuts a number off to 32 bits. */
 export const u32: Cast<u32> = word('u32')
-/** Also the address of one of the kernel's structs. */
+/** Also the address of one of the kernel's structs, or the one that a pointer into a process has. */
 export const u64: (value: number | bigint | boolean | object | TextPointer) => u64 = word('u64')
 export const s8: Cast<s8> = word('s8')
 export const s16: Cast<s16> = word('s16')
