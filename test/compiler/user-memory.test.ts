@@ -1,8 +1,10 @@
 // Pointers into the memory of a process: `user<T>`, against a real process, and in the emulator.
 import { execFileSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { CompileError, compile } from 'libbpf-node/kernel'
 import { describe, expect, it } from 'vitest'
-import { useProgram } from '../attach/surroundings.js'
+import { shop, useProgram } from '../attach/surroundings.js'
+import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { load } from './load.js'
 
@@ -30,6 +32,8 @@ int main(void) {
   return handle(&r, &a, 3) != 3;
 }
 `)
+
+const probed = useProgram(shop)
 
 const types = `
 interface Point { x: u16; y: s16 }
@@ -141,6 +145,30 @@ describe('user<T>', () => {
     expect([...(events[0]!.sizes as number[])]).toEqual([40, 4, 96, 8])
     expect(events[0]!.list).toBe((object.data as { head: bigint }).head)
     expect(events[0]!.kept).not.toBe(events[0]!.list)
+  })
+
+  requiresKernel('5.15', 'is an argument of a USDT probe', () => {
+    using object = load(`
+      export let apples = data<u32>(0)
+      export const onSold = usdt('${probed()}:shop:sold', (number: s64, text: user<char>) => {
+        if (text === 'apples') apples += 1
+        return 0
+      })`)
+    object.attach()
+    execFileSync(probed())
+    expect(object.data).toMatchObject({ apples: 3 })
+  })
+
+  requiresFeature('kprobes', 'is an argument of a system call', () => {
+    using object = load(`
+      export let opened = data<u32>(0)
+      export const onOpen = ksyscall('openat', (folder: s32, path: user<char>) => {
+        if (path === '/etc/hostname') opened += 1
+        return 0
+      })`)
+    object.attach()
+    closeSync(openSync('/etc/hostname', 'r'))
+    expect((object.data as { opened: number }).opened).toBeGreaterThan(0)
   })
 })
 
