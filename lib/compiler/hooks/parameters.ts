@@ -196,7 +196,9 @@ function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifie
     compiler.source.fail(
       annotation,
       'this argument is a number',
-      `A pointer to a ${describe(type)} is a user<${describe(type)}>.`,
+      type.kind === 'chars'
+        ? 'A pointer to text is a user<char>.'
+        : `A pointer to a ${describe(type)} is a user<${describe(type)}>.`,
     )
   return passedNumber(compiler, reg, type, parameter)
 }

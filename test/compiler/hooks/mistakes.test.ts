@@ -216,7 +216,10 @@ describe('a mistake in a hook', () => {
       'export const p = xdp((packet) => packet.data === 0 ? 1 : 2)',
       "'data' is an edge of the packet, not a number | Read the packet with packet.read<T>(offset).",
     ],
-    ["export const p = uprobe('/bin/true:main', (name: char<16>) => 0)", 'this argument is a number'],
+    [
+      "export const p = uprobe('/bin/true:main', (name: char<16>) => 0)",
+      'this argument is a number | A pointer to text is a user<char>.',
+    ],
     [
       'export const p = usdt((a, b, c, d, e, f, g, h, i, j, k, l, m) => 0)',
       "'usdt' has 12 parameters: argument 1, argument 2, argument 3, argument 4, argument 5, argument 6, argument 7, argument 8, argument 9, argument 10, argument 11, argument 12",
