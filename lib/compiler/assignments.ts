@@ -426,6 +426,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       node.arguments.length === 0 &&
       this.text(node.callee) === 'bpf.getCurrentComm'
     if (isComm) {
+      // Some kernels before 6.5 leave what stood behind the name.
+      if (isUsed) this.clear(place.base, place.offset, length, place.align)
       this.call('get_current_comm', [this.address(place), { imm: length }])
       return
     }

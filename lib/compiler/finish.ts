@@ -29,7 +29,7 @@ export function finish(
   isChecked = true,
 ): { operations: readonly Operation[]; instructions: readonly Instruction[]; stack: number } {
   const { list, functions } = outlined(builder)
-  const operations = optimize(list, builder.slots, builder.newReg)
+  const operations = withContextFromRegisters(optimize(list, builder.slots, builder.newReg), builder)
   if (isChecked) expectAllAllowed(builder, operations)
   let calleeStack = ownCalleeStack
   for (const one of functions) calleeStack = addLoop(builder, one, calleeStack, isChecked)
@@ -43,6 +43,22 @@ export function finish(
     )
   }
   return { operations, instructions: emit(allocation, builder.source), stack }
+}
+
+/** Kernels before 6.4 do not let a program store a constant into its context, only a register. */
+function withContextFromRegisters(
+  operations: readonly Operation[],
+  { context, newReg }: KernelMemory,
+): readonly Operation[] {
+  return operations.flatMap((operation): Operation[] => {
+    if (operation.op !== 'store' || operation.base !== context || 'reg' in operation.value) return [operation]
+    const d = newReg()
+    const value = BigInt.asUintN(64, BigInt(operation.value.imm))
+    return [
+      { op: 'const', d, value, at: operation.at },
+      { ...operation, value: { reg: d } },
+    ]
+  })
 }
 
 /** The function without the loops that become functions of their own. */

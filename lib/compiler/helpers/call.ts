@@ -98,6 +98,8 @@ export function callHelper(
   }
   if (name === 'getCurrentComm' && node.arguments.length === 0) {
     const comm = compiler.local({ kind: 'chars', length: 16 }, node)
+    // Some kernels before 6.5 leave what stands behind the name.
+    compiler.clear(comm.base, comm.offset, 16, comm.align)
     compiler.call('get_current_comm', [compiler.address(comm), { imm: 16 }])
     return comm
   }
