@@ -273,7 +273,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       return
     }
     if (type.kind === 'chars') {
-      this.#assignText(place, type.length, node, scope, isUsed)
+      this.#assignText(place, type.length, node, scope, isUsed && !place.inRecord)
       return
     }
     if (type.kind === 'struct' && node.type === 'ObjectExpression') {

@@ -422,5 +422,6 @@ function placeBehind(pointer: PointerValue): PlaceValue {
     ...(inPacket && { inPacket }),
     ...(readonly && { readonly }),
     ...(inArena && { inArena }),
+    ...(owedOf(pointer)?.what === 'record' && { inRecord: true as const }),
   }
 }

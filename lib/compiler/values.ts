@@ -46,6 +46,8 @@ export interface PlaceValue {
   readonly isGlobal?: true
   /** It is in an object that the program has allocated. */
   readonly isObject?: true
+  /** It is in a reserved record: what stands behind the zero byte of its text is never compared. */
+  readonly inRecord?: true
   /** The packet that it is in; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
   /** It is in the arena: the verifier knows no bounds, and helpers cannot use it. */
