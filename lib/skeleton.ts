@@ -12,7 +12,8 @@ import { type Frame, frameOf, type Raw } from './btf/frame.js'
 import type { Plan } from './btf/plan.js'
 import { BpfError } from './errors/errors.js'
 import type { EventReader, EventReaderOptions } from './events/reader.js'
-import { BpfObject, type OpenOptions, type ReadyCodecs } from './objects/object.js'
+import { BpfObject, type ReadyCodecs } from './objects/object.js'
+import type { OpenOptions } from './objects/open-options.js'
 import type { RecordOf, Shape } from './objects/shape.js'
 
 export type { Codec } from './btf/codec.js'
@@ -27,7 +28,7 @@ export type { UserRingBuffer } from './events/user-ring-buffer.js'
 export { littleEndian } from './machine/byte-order.js'
 export type { BpfMap } from './maps/map.js'
 export type { Globals } from './objects/globals.js'
-export type { OpenOptions } from './objects/object.js'
+export type { OpenOptions } from './objects/open-options.js'
 
 /** What a generated codec needs besides its code. */
 export interface CodecSpec {

@@ -11,7 +11,7 @@ import { noSpread } from './not-in-kernel.js'
 import { own } from './own.js'
 import type { Located } from './source.js'
 import type { ast } from './syntax.js'
-import { addressAsNumber, textAddress, textHelper } from './text.js'
+import { addressAsNumber, readComm, textAddress, textHelper } from './text.js'
 import { type ArrayType, describe, integers, sizeOf, type Type, u32 } from './types.js'
 import { copyUser, textBehind, userPlace } from './user-memory.js'
 import {
@@ -426,9 +426,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
       node.arguments.length === 0 &&
       this.text(node.callee) === 'bpf.getCurrentComm'
     if (isComm) {
-      // Some kernels before 6.5 leave what stood behind the name.
-      if (isUsed) this.clear(place.base, place.offset, length, place.align)
-      this.call('get_current_comm', [this.address(place), { imm: length }])
+      readComm(this, place, length, isUsed)
       return
     }
     const reader = node.type === 'CallExpression' ? textReaders.get(this.text(node.callee)) : undefined

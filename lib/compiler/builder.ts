@@ -1,19 +1,27 @@
 // Writes operations: arithmetic with C's rules, conversions, loads and stores.
 import { type HelperName, helperNumber } from '../asm/helper-names.js'
+import { converted } from './constants.js'
 import type { AluOperation, Argument, Base, Comparison, Operand, Operation, Reg } from './ir.js'
 import { noOperator } from './not-in-kernel.js'
 import type { CountedLoop } from './outline.js'
 import type { Slot } from './slots.js'
 import type { Located, Source } from './source.js'
-import { commonOf, type IntType, integerOf, opaqueParts, pointAlike, promoted, s64, sizeOf } from './types.js'
+import {
+  bitsOf,
+  commonOf,
+  type IntType,
+  integerOf,
+  opaqueParts,
+  pointAlike,
+  promoted,
+  s64,
+  sizeOf,
+} from './types.js'
 import { type ConstantValue, describeValue, type NumberValue, type PlaceValue, type Value } from './values.js'
 
 export const stackSize = 512
 
 export type NumericValue = ConstantValue | NumberValue
-
-/** How many bits of a type are the number. */
-const bitsOf = (type: IntType): number => type.bits ?? type.size * 8
 
 export const operations: Readonly<Record<string, AluOperation>> = {
   '+': 'add',
@@ -270,18 +278,16 @@ export abstract class Builder {
   }
 
   #constant(value: ConstantValue, type: IntType, node: Located, isCast: boolean): ConstantValue {
-    const bits = bitsOf(type)
-    const fit = type.signed ? BigInt.asIntN(bits, value.value) : BigInt.asUintN(bits, value.value)
-    const isBool = type.name === 'bool' && value.value >= 0n && value.value <= 1n
-    if (!isCast && (fit !== value.value || (type.name === 'bool' && !isBool)))
+    const fit = converted(type, value.value)
+    if (!isCast && fit.value !== value.value)
       this.source.fail(
         node,
         `${value.value} does not fit ${type.name}`,
         value.value < 0n && !type.signed && type.name !== 'bool' && !type.bigEndian
-          ? `Numbers without a sign are never negative: choose s${bits}, or write ${type.name}(${value.value}) for its bits.`
+          ? `Numbers without a sign are never negative: choose s${bitsOf(type)}, or write ${type.name}(${value.value}) for its bits.`
           : undefined,
       )
-    return { kind: 'constant', value: type.name === 'bool' ? (value.value === 0n ? 0n : 1n) : fit, type }
+    return { kind: 'constant', ...fit }
   }
 
   #truth(value: NumberValue): NumberValue {

@@ -1,13 +1,13 @@
 // Numbers that are known before the program runs. What is written down has no type; u32(1) has one, and is computed in it.
-import { commonOf, type IntType, promoted } from './types.js'
+import { bitsOf, commonOf, type IntType, promoted } from './types.js'
 
 export interface Constant {
   readonly value: bigint
   readonly type?: IntType
 }
 
-const wrapped = ({ size, signed }: IntType, value: bigint): bigint =>
-  signed ? BigInt.asIntN(size * 8, value) : BigInt.asUintN(size * 8, value)
+const wrapped = (type: IntType, value: bigint): bigint =>
+  type.signed ? BigInt.asIntN(bitsOf(type), value) : BigInt.asUintN(bitsOf(type), value)
 
 /** `u32(x)` */
 export function converted(type: IntType, value: bigint): Constant {

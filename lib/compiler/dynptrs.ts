@@ -6,6 +6,7 @@ import type { Argument } from './ir.js'
 import { callNamed } from './kfuncs.js'
 import { asInt, filled, isZero } from './maps/memory.js'
 import { nearest } from './nearest.js'
+import { own } from './own.js'
 import { packetChanged, offsetOf as packetOffset, typeOf as packetType } from './packets.js'
 import type { ast } from './syntax.js'
 import { bool, integerOf, sizeOf, type Type, u32 } from './types.js'
@@ -47,7 +48,7 @@ export function dynptrMethods(
   scope: Scope,
 ): Value {
   const { object, property } = node.callee as ast.MemberExpression
-  const found = Object.hasOwn(functions, name) ? functions[name] : undefined
+  const found = own(functions, name)
   if (found === undefined) {
     const names = Object.keys(functions)
     const hint = nearest(name, names) ?? `It has ${names.join(', ')}.`

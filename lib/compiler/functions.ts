@@ -32,7 +32,15 @@ import {
 import type { ast } from './syntax.js'
 import { describe, type IntType, s32, s64, u64 } from './types.js'
 import { followed, readUser } from './user-memory.js'
-import { describeValue, owedOf, type Scope, stateAt, type Value, type Variable } from './values.js'
+import {
+  describeValue,
+  markGivenBack,
+  owedOf,
+  type Scope,
+  stateAt,
+  type Value,
+  type Variable,
+} from './values.js'
 
 /** Where `return` goes in a function that is not a program. */
 interface Returns {
@@ -229,8 +237,7 @@ export abstract class CallCompiler extends LoopCompiler {
   /** What a function has submitted or discarded is given back for its caller, too. */
   #giveBack(argument: ast.Node, after: Variable | undefined, scope: Scope): void {
     if (argument.type !== 'Identifier' || after?.state !== 'given back') return
-    const variable = scope.get(argument.name)
-    if (variable !== undefined) scope.set(argument.name, { ...variable, state: 'given back' })
+    if (scope.has(argument.name)) markGivenBack(scope, argument.name)
   }
 
   #inline(

@@ -8,6 +8,7 @@ import type { KernelTypes } from './kernel-types.js'
 import { argumentsFor, callNamed } from './kfuncs.js'
 import { expectNoLock } from './maps/opaque.js'
 import { nearest } from './nearest.js'
+import { own } from './own.js'
 import { expectAwake, isUnderRcu } from './rcu.js'
 import type { ast } from './syntax.js'
 import { integerOf } from './types.js'
@@ -96,14 +97,14 @@ export function openIterator(
   expectIterator(compiler, name, property, scope)
   const prototype = kernel.function(functionOf(name, 'new'))!
   kernel.named.iterators.add(name)
-  const own = facts[name]
+  const known = facts[name]
   const [self, ...params] = prototype.params
   const given = node.arguments as readonly ast.Expression[]
   const missing = params.find(
     (one, i) => i >= given.length && !isOptional(kernel, name, one.name, one.typeId),
   )
   if (given.length > params.length || missing !== undefined) {
-    const needed = missing && own?.needs?.[missing.name]
+    const needed = missing && known?.needs?.[missing.name]
     const names = params.map((one) => one.name.replace(/__\w+$/, '')).join(', ')
     source.fail(
       node,
@@ -113,14 +114,14 @@ export function openIterator(
       needed ? `It can be ${needed}.` : names && `Its arguments are ${names}.`,
     )
   }
-  const locks = own?.rcu === true && maySleep(compiler.program) && !isUnderRcu(compiler, scope)
+  const locks = known?.rcu === true && maySleep(compiler.program) && !isUnderRcu(compiler, scope)
   if (locks) callNamed(compiler, 'bpf_rcu_read_lock', node, [])
   const frame: Argument = { frame: compiler.newSlot(sizeBehind(kernel, self!.typeId), node) }
   const args = params.flatMap((_, i): readonly Argument[] => {
     const argument = given[i]
     return argument === undefined
       ? [{ imm: 0 }]
-      : argumentsFor(compiler, prototype, i + 1, argument, scope, own?.keeps)
+      : argumentsFor(compiler, prototype, i + 1, argument, scope, known?.keeps)
   })
   callNamed(compiler, functionOf(name, 'new'), node, [frame, ...args])
   return {
@@ -138,13 +139,13 @@ export function openIterator(
 function expectIterator(compiler: ExpressionCompiler, name: string, property: ast.Node, scope: Scope): void {
   const { kernel, source, program } = compiler
   const called = `each.${name}`
-  const own = Object.hasOwn(facts, name) ? facts[name]! : {}
+  const known: Facts = own(facts, name) ?? {}
   if (name === 'num')
     source.fail(property, 'numbers have a word of their own', 'Write for (const i of range(10)) { ... }.')
-  if (own.since !== undefined) compiler.expectKernel(own.since, property, called)
+  if (known.since !== undefined) compiler.expectKernel(known.since, property, called)
   const names = iteratorNames(kernel)
   if (!names.includes(name)) {
-    const since = own.since === undefined ? '' : `, which came with Linux ${own.since}`
+    const since = known.since === undefined ? '' : `, which came with Linux ${known.since}`
     source.fail(
       property,
       `this kernel has no iterator '${name}'${since}`,
@@ -154,10 +155,10 @@ function expectIterator(compiler: ExpressionCompiler, name: string, property: as
   expectLicense(compiler, property, called)
   const sleeps = maySleep(program)
   const hint = 'Such programs are syscall, and those whose hooks end with Sleepable.'
-  if (own.sleeps && !sleeps) source.fail(property, `only programs that may sleep can use ${called}`, hint)
-  if (own.hooks !== undefined && !sleeps && !own.hooks.test(program.hook))
+  if (known.sleeps && !sleeps) source.fail(property, `only programs that may sleep can use ${called}`, hint)
+  if (known.hooks !== undefined && !sleeps && !known.hooks.test(program.hook))
     source.fail(property, `${program.hook} programs cannot use ${called}`, `These can: iter, lsm. ${hint}`)
-  expectAwake(compiler, called, property, scope, own.sleeps === true)
+  expectAwake(compiler, called, property, scope, known.sleeps === true)
 }
 
 function sizeBehind({ btf }: KernelTypes, typeId: number): number {

@@ -10,10 +10,11 @@ import { kptrReleases } from './maps/kptr-types.js'
 import { expectNoLock } from './maps/opaque.js'
 import { nearest } from './nearest.js'
 import { inC, kfuncNotYet } from './not-yet.js'
+import { own } from './own.js'
 import { expectAwake, rcuCalled } from './rcu.js'
 import type { ast } from './syntax.js'
 import { integerOf, sizeOf } from './types.js'
-import type { Owed, Scope, Value } from './values.js'
+import { markGivenBack, type Owed, type Scope, type Value } from './values.js'
 
 /** Functions whose result has to be given back, and the function that takes it. BTF does not say it. */
 const releaseOf: Readonly<Record<string, string>> = {
@@ -87,7 +88,7 @@ export function callKfunc(
       `objects have words of their own for '${name}'`,
       'Write allocate<Job>(), free(job), and the functions of a list<Job> or a tree<Job> in the value of a map.',
     )
-  const other = Object.hasOwn(instead, name) ? instead[name] : undefined
+  const other = own(instead, name)
   if (other !== undefined)
     compiler.source.fail(
       property,
@@ -262,5 +263,5 @@ function giveBack(compiler: ExpressionCompiler, name: string, node: ast.Expressi
   }
   if (variable.state === 'given back') compiler.source.fail(node, `'${node.name}' was given back before`)
   compiler.expectPresent(node, scope)
-  scope.set(node.name, { ...variable, state: 'given back' })
+  markGivenBack(scope, node.name)
 }

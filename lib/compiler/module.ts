@@ -502,8 +502,8 @@ export class Module {
 
   #reference(node: ast.TSTypeReference): Type {
     const name = node.typeName.type === 'Identifier' ? node.typeName.name : ''
-    if (Object.hasOwn(integers, name)) return integers[name]!
-    if (Object.hasOwn(opaqueTypes, name)) return opaqueTypes[name]!
+    const known = own(integers, name) ?? own(opaqueTypes, name)
+    if (known !== undefined) return known
     const given = node.typeParameters?.params ?? []
     if (name === 'kptr') return kptrOf(this, given[0], node)
     if (name === 'ptr') return this.#ptr(given, node)

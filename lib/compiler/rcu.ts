@@ -2,7 +2,7 @@
 import type { ExpressionCompiler } from './expressions.js'
 import { maySleep } from './hooks/kinds.js'
 import type { ast } from './syntax.js'
-import type { LockValue, Scope } from './values.js'
+import { type LockValue, markGivenBack, type Scope } from './values.js'
 
 const [lock, unlock] = ['bpf_rcu_read_lock', 'bpf_rcu_read_unlock']
 
@@ -42,9 +42,8 @@ export function rcuCalled(
 ): void {
   if (called !== lock && called !== unlock) return
   if (called === unlock) {
-    const held = scope.get(name)
-    if (held?.state !== 'present') compiler.source.fail(node, 'RCU is not held here')
-    scope.set(name, { ...held!, state: 'given back' })
+    if (!isHeld(scope)) compiler.source.fail(node, 'RCU is not held here')
+    markGivenBack(scope, name)
     return
   }
   if (isUnderRcu(compiler, scope))

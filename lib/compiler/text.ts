@@ -2,10 +2,11 @@
 
 import { flavorAddress } from './flavors.js'
 import type { Base, Reg } from './ir.js'
+import type { KernelMemory } from './kernel-memory.js'
 import type { MemberCompiler } from './members.js'
 import type { ast } from './syntax.js'
 import { textBehind, userAddress } from './user-memory.js'
-import { describeValue, type Scope, type Value } from './values.js'
+import { describeValue, type PlaceValue, type Scope, type Value } from './values.js'
 
 /** A comparison of text that stands in the source. */
 export interface TextComparison {
@@ -138,4 +139,11 @@ export function textAddress(compiler: MemberCompiler, value: Value, node: ast.Ex
   const type = compiler.kernel.btf.resolve(value.path.typeId)
   if (type.kind === 'array') return compiler.kernelAddress(value)
   return compiler.inReg(compiler.expectNumeric(compiler.readKernel(value, node), node))
+}
+
+/** Writes the name of the running thread. @param isUsed - there may be something else than zeros at that place */
+export function readComm(compiler: KernelMemory, place: PlaceValue, length: number, isUsed: boolean): void {
+  // Some kernels before 6.5 leave what stood behind the name.
+  if (isUsed) compiler.clear(place.base, place.offset, length, place.align)
+  compiler.call('get_current_comm', [compiler.address(place), { imm: length }])
 }

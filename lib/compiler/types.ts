@@ -300,6 +300,9 @@ export function opaqueParts(type: Type, offset = 0): (readonly [start: number, e
 /** Numbers that are smaller than 32 bits are computed in 32, as in C. */
 export const promoted = (type: IntType): IntType => (type.size >= 4 ? type : type.signed ? s32 : u32)
 
+/** How many bits of a type are the number. */
+export const bitsOf = ({ bits, size }: IntType): number => bits ?? size * 8
+
 /** The type that two numbers are computed in; undefined if neither has one. */
 export function commonOf(a: IntType | undefined, b: IntType | undefined): IntType | undefined {
   if (a === undefined || b === undefined) return (a ?? b) && promoted((a ?? b)!)

@@ -269,6 +269,11 @@ export function stateAt(way: Scope, name: string, variable: Variable): PointerSt
   return (found?.value === variable.value ? found : variable).state!
 }
 
+/** A variable has nothing of what it stood for any longer. */
+export function markGivenBack(scope: Scope, name: string): void {
+  scope.set(name, { ...scope.get(name)!, state: 'given back' })
+}
+
 /** What has to be given back, if this value is such a thing. */
 export function owedOf(value: Value): Owed | undefined {
   return 'owed' in value ? value.owed : undefined

@@ -16,6 +16,17 @@ const program = (index: string): string => `
   })
   export const license = 'GPL'`
 
+/** In the emulator and in the kernel. */
+function expectFound(object: Uint8Array, packet: Uint8Array, expected: bigint): void {
+  const emulator = Emulator.open(object)
+  emulator.program('p').run({ packet })
+  expect(emulator.get('found')).toBe(expected)
+  using opened = BpfObject.open(object)
+  opened.loadSync()
+  opened.program('p').testRunSync({ data: packet })
+  expect(opened.data.found).toBe(expected)
+}
+
 describe('an array in the packet', () => {
   const packet = Uint8Array.from({ length: 64 }, (_, i) => i)
   // The verifier does not know these numbers, even if they stay within the array.
@@ -30,13 +41,7 @@ describe('an array in the packet', () => {
     ],
   ])('is indexed by %s', (_, index, expected) => {
     const { object } = compile(program(index))
-    const emulator = Emulator.open(object)
-    emulator.program('p').run({ packet })
-    expect(emulator.get('found')).toBe(expected)
-    using opened = BpfObject.open(object)
-    opened.loadSync()
-    opened.program('p').testRunSync({ data: packet })
-    expect(opened.data.found).toBe(expected)
+    expectFound(object, packet, expected)
   })
 })
 
@@ -58,12 +63,6 @@ describe('two structs in the packet', () => {
       export const license = 'GPL'`)
     const packet = Uint8Array.from({ length: 64 }, (_, i) => i)
     const expected = 0x0b0a0908n + 200n
-    const emulator = Emulator.open(object)
-    emulator.program('p').run({ packet })
-    expect(emulator.get('found')).toBe(expected)
-    using opened = BpfObject.open(object)
-    opened.loadSync()
-    opened.program('p').testRunSync({ data: packet })
-    expect(opened.data.found).toBe(expected)
+    expectFound(object, packet, expected)
   })
 })

@@ -9,13 +9,14 @@ import { own } from '../own.js'
 import { packetChanged } from '../packets.js'
 import { expectAwake } from '../rcu.js'
 import type { ast } from '../syntax.js'
-import { textAddress } from '../text.js'
+import { readComm, textAddress } from '../text.js'
 import { describe, sizeOf, type Type } from '../types.js'
 import { userAddress, userPlace } from '../user-memory.js'
 import {
   type ContextValue,
   describeValue,
   type KernelPointerValue,
+  markGivenBack,
   type Owed,
   type PlaceValue,
   type Scope,
@@ -98,9 +99,7 @@ export function callHelper(
   }
   if (name === 'getCurrentComm' && node.arguments.length === 0) {
     const comm = compiler.local({ kind: 'chars', length: 16 }, node)
-    // Some kernels before 6.5 leave what stands behind the name.
-    compiler.clear(comm.base, comm.offset, 16, comm.align)
-    compiler.call('get_current_comm', [compiler.address(comm), { imm: 16 }])
+    readComm(compiler, comm, 16, true)
     return comm
   }
   if (/^probeRead(User|Kernel)Str$/.test(name) && node.arguments.length > 0 && node.arguments.length < 3)
@@ -389,5 +388,5 @@ function release(compiler: ExpressionCompiler, node: ast.Expression, scope: Scop
   if (node.type !== 'Identifier' || variable === undefined || owed?.release !== 'sk_release') {
     compiler.source.fail(node, 'only what sk_lookup_tcp and its like return is released')
   }
-  scope.set(node.name, { ...variable, state: 'given back' })
+  markGivenBack(scope, node.name)
 }

@@ -1,10 +1,12 @@
 // The registers of what was interrupted: struct pt_regs. One table for each machine.
+
 import { buildBtf } from '../../asm/btf-builder.js'
 import { array, type RecordType, struct, u64 } from '../../asm/c-types.js'
 import { BtfTypes } from '../../btf/parse.js'
 import type { KernelMemory } from '../kernel-memory.js'
 import type { ModuleProgram } from '../module.js'
 import { nearest } from '../nearest.js'
+import { own } from '../own.js'
 import type { ast } from '../syntax.js'
 import type { Architecture } from '../target.js'
 import { hooks } from './kinds.js'
@@ -107,7 +109,7 @@ export function registerNamed(compiler: KernelMemory, name: string, node: ast.No
       'there are no registers here: programs of kprobes, uprobes, USDT probes and perf events have them',
     )
   const { named } = registers[target.architecture]
-  const path = Object.hasOwn(named, name) ? named[name]! : undefined
+  const path = own(named, name)
   if (path === undefined) {
     const names = Object.keys(named)
     return source.fail(

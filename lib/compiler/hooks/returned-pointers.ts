@@ -4,7 +4,7 @@ import type { Reg } from '../ir.js'
 import type { KernelRecord } from '../kernel-types.js'
 import type { Located } from '../source.js'
 import type { ast } from '../syntax.js'
-import { describeValue, type Scope } from '../values.js'
+import { describeValue, markGivenBack, type Scope } from '../values.js'
 
 /** The pointer that a program returns. */
 export function returnedPointer(
@@ -36,6 +36,6 @@ export function returnedPointer(
   const variable = scope.get(node.name)!
   // Also if it may be null, which the kernel takes for nothing.
   if (variable.state === 'given back') compiler.expectPresent(node, scope)
-  scope.set(node.name, { ...variable, state: 'given back' })
+  markGivenBack(scope, node.name)
   return value.reg
 }

@@ -4,7 +4,7 @@ import { maySleep } from '../hooks/kinds.js'
 import type { Argument } from '../ir.js'
 import { callNamed } from '../kfuncs.js'
 import type { ast } from '../syntax.js'
-import { describeValue, type Value } from '../values.js'
+import { describeValue, markGivenBack, type Value } from '../values.js'
 import { addressInProcess, cast, expectShared, pagesOf } from './arena.js'
 import type { MapCall, MapFunctions } from './memory.js'
 
@@ -48,10 +48,7 @@ function free({ compiler, map, args: [given], node, scope }: MapCall): Value {
     { reg: address.reg },
     { imm: pagesOf(pointer.type) },
   ])
-  if (given!.type === 'Identifier') {
-    const variable = scope.get(given!.name)
-    if (variable !== undefined) scope.set(given!.name, { ...variable, state: 'given back' })
-  }
+  if (given!.type === 'Identifier' && scope.has(given!.name)) markGivenBack(scope, given!.name)
   return { kind: 'void' }
 }
 

@@ -8,6 +8,7 @@ import type { ast } from '../syntax.js'
 import { type Contains, cTypeOf, describe, type StructType, sizeOf } from '../types.js'
 import {
   describeValue,
+  markGivenBack,
   type Owed,
   type PlaceValue,
   type PointerValue,
@@ -148,7 +149,7 @@ function handedOver(
   if (variable.state === 'given back')
     return source.fail(node, `'${node.name}' was freed before, or is in a list or a tree`)
   compiler.expectPresent(node, scope)
-  scope.set(node.name, { ...variable, state: 'given back' })
+  markGivenBack(scope, node.name)
   return value
 }
 

@@ -6,7 +6,7 @@ import { owedTo } from '../kfuncs.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
 import { type KptrType, type StructType, u64 } from '../types.js'
-import type { KernelPointerValue, PlaceValue, Scope, Value } from '../values.js'
+import { type KernelPointerValue, markGivenBack, type PlaceValue, type Scope, type Value } from '../values.js'
 import { objectGiven, owedObject } from './graphs.js'
 import { kptrReleases } from './kptr-types.js'
 import { expectNoLock } from './opaque.js'
@@ -124,7 +124,7 @@ function handedOver(
         : `Those are given back with kfunc.${kptrReleases[kptr]}.`,
     )
   compiler.expectPresent(node, scope)
-  scope.set(node.name, { ...variable, state: 'given back' })
+  markGivenBack(scope, node.name)
   return { reg: value.reg }
 }
 

@@ -5,7 +5,7 @@ import { maySleep } from '../hooks/kinds.js'
 import { typed } from '../infer.js'
 import { nearest } from '../nearest.js'
 import { noSpread } from '../not-in-kernel.js'
-import { own as ownIn } from '../own.js'
+import { own } from '../own.js'
 import type { ast } from '../syntax.js'
 import type { MapValue, Scope, Value } from '../values.js'
 import { arenaFunctions } from './arena-pages.js'
@@ -62,15 +62,15 @@ export function mapMethods(
   scope: Scope,
 ): Value {
   const { kind } = given.map
-  const own = functions[mapKinds[kind]!.family]
+  const family = functions[mapKinds[kind]!.family]
   const { object, property } = node.callee as ast.MemberExpression
-  const found = Object.hasOwn(own, name) ? own[name] : undefined
+  const found = own(family, name)
   if (found === undefined) {
-    const names = Object.keys(own)
+    const names = Object.keys(family)
     return compiler.source.fail(
       property,
       `${kind} has no function '${name}'`,
-      ownIn(instead, name) ?? nearest(name, names) ?? `It has ${names.join(', ')}.`,
+      own(instead, name) ?? nearest(name, names) ?? `It has ${names.join(', ')}.`,
     )
   }
   if (arrayKinds.has(kind) && (name === 'delete' || name === 'setNew'))

@@ -3,7 +3,7 @@ import type { ExpressionCompiler } from '../expressions.js'
 import { nearest } from '../nearest.js'
 import type { ast } from '../syntax.js'
 import { type StructType, structOf, type Type, u32, u64 } from '../types.js'
-import type { LockValue, PlaceValue, Scope, Value } from '../values.js'
+import { type LockValue, markGivenBack, type PlaceValue, type Scope, type Value } from '../values.js'
 import { asInt, isZero, mapArgument } from './memory.js'
 
 /** The types by the words for them. */
@@ -160,8 +160,7 @@ function lock(
   endLent(scope)
   if (held !== text) compiler.source.fail(node, `the lock '${text}' is not held here`)
   compiler.call('spin_unlock', [compiler.address(place)])
-  const name = `lock ${text}`
-  scope.set(name, { ...scope.get(name)!, state: 'given back' })
+  markGivenBack(scope, `lock ${text}`)
 }
 
 const owedBy = (text: string) =>

@@ -3,7 +3,7 @@ import type { ExpressionCompiler } from '../expressions.js'
 import type { ModuleMap } from '../module.js'
 import type { ast } from '../syntax.js'
 import { bool, describe, type StructType, sizeOf, type Type } from '../types.js'
-import type { Owed, PlaceValue, Value } from '../values.js'
+import { markGivenBack, type Owed, type PlaceValue, type Value } from '../values.js'
 import { drain } from './each.js'
 import { isZero, type MapCall, type MapFunctions, mapArgument } from './memory.js'
 
@@ -219,6 +219,6 @@ function giveBack({ compiler, map: { map }, name, args, scope }: MapCall): Value
   if (value.kind === 'dynptr')
     compiler.call(`ringbuf_${name as Finish}_dynptr`, [{ frame: value.frame }, { imm: 0 }])
   else compiler.call(`ringbuf_${name as Finish}`, [{ reg: value.reg }, { imm: 0 }])
-  scope.set(node.name, { ...variable!, state: 'given back' })
+  markGivenBack(scope, node.name)
   return { kind: 'void' }
 }

@@ -2,47 +2,50 @@
 import type { Helper, Machine } from '../machine.js'
 import type { Region } from '../memory.js'
 
-/** What lists and trees have, by the number that stands in each of them: the addresses of nodes. */
-const contents = new WeakMap<Machine, bigint[][]>()
+interface Objects {
+  readonly all: Set<Region>
+  /** What lists and trees have, by the number that stands in each of them: the addresses of nodes. None has 0. */
+  readonly contents: bigint[][]
+  /** Those that were freed, the oldest one first. */
+  readonly freed: Region[]
+}
+
+const states = new WeakMap<Machine, Objects>()
+
+function objectsOf(machine: Machine): Objects {
+  const known = states.get(machine) ?? { all: new Set(), contents: [[]], freed: [] }
+  states.set(machine, known)
+  return known
+}
 
 /** The nodes of a list or a tree. One that was never used has zeros, also if there was another one at its address. */
 function nodesOf(machine: Machine, root: bigint, what: string): bigint[] {
-  const all = contents.get(machine) ?? [[]]
-  contents.set(machine, all)
+  const { contents } = objectsOf(machine)
   const known =
-    all[Number(new DataView(machine.memory.read(root, 8, what).slice().buffer).getBigUint64(0, true))]
-  if (known !== undefined && known !== all[0]) return known
+    contents[Number(new DataView(machine.memory.read(root, 8, what).slice().buffer).getBigUint64(0, true))]
+  if (known !== undefined && known !== contents[0]) return known
   const bytes = new Uint8Array(8)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(all.length), true)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(contents.length), true)
   machine.memory.write(root, bytes, what)
   const nodes: bigint[] = []
-  all.push(nodes)
+  contents.push(nodes)
   return nodes
 }
 
 /** The object that a node is in. */
 function objectAt(machine: Machine, node: bigint, what: string): { region: Region; pointer: bigint } {
   const { region } = machine.memory.expect(node, what)
-  if (!objectsOf(machine).has(region)) machine.fault(`${what}: this is not an object of bpf_obj_new`)
+  if (!objectsOf(machine).all.has(region)) machine.fault(`${what}: this is not an object of bpf_obj_new`)
   return { region, pointer: machine.memory.pointer(region) }
-}
-
-const objects = new WeakMap<Machine, Set<Region>>()
-
-function objectsOf(machine: Machine): Set<Region> {
-  const known = objects.get(machine) ?? new Set()
-  objects.set(machine, known)
-  return known
 }
 
 /** So many objects are known to have been freed, so that an access to one of them says so. */
 const mostFreed = 1000
-const freed = new WeakMap<Machine, Region[]>()
 
 /** The place of an object that was freed long ago, if it has the right size. */
 function reused(machine: Machine, size: number): { base?: number } {
-  const list = freed.get(machine)
-  const oldest = list !== undefined && list.length > mostFreed ? list.shift() : undefined
+  const { freed } = objectsOf(machine)
+  const oldest = freed.length > mostFreed ? freed.shift() : undefined
   if (oldest === undefined) return {}
   machine.memory.release(oldest)
   return oldest.size === size ? { base: oldest.base } : {}
@@ -97,16 +100,15 @@ export const objectFunctions: Readonly<Record<string, Helper>> = {
       const at = region.base + bitOffset / 8
       if (btf.resolve(typeId).kind === 'ptr') machine.memory.bytes.fill(0, at, at + 8)
     }
-    objectsOf(machine).add(region)
+    objectsOf(machine).all.add(region)
     return hold(machine, machine.memory.pointer(region), 'bpf_obj_new')
   },
   bpf_obj_drop_impl(machine, pointer) {
     const region = giveUp(machine, pointer!, 'bpf_obj_drop')
-    objectsOf(machine).delete(region)
+    const { all, freed } = objectsOf(machine)
+    all.delete(region)
     machine.memory.retire(region, 'was given up by bpf_obj_drop')
-    const list = freed.get(machine) ?? []
-    freed.set(machine, list)
-    list.push(region)
+    freed.push(region)
     return 0
   },
   bpf_list_push_front_impl: push('bpf_list_push_front', 'unshift'),
