@@ -102,7 +102,7 @@ int Xsk::Open(const XskOptions& options, napi_value batch, napi_value on_ready, 
   napi_create_reference(env_, on_ready, 0, &on_ready_);
   napi_create_reference(env_, batch, 1, &batch_memory_);
   napi_async_init(env_, nullptr, ToJs(env_, "libbpf-node:xdp"), &context_);
-  frames_in_batch_.reserve(batch_.count());
+  frames_in_batch_.resize(batch_.count());
   Account(env_, static_cast<int64_t>(rx_.bytes() + tx_.bytes()));
   Refill();
   return 0;
@@ -150,7 +150,7 @@ void Xsk::RefillAndPoll() {
 }
 
 uint32_t Xsk::Receive() {
-  if (!frames_in_batch_.empty()) Finish();
+  if (in_batch_ > 0) Finish();
   if (!rx_.IsMapped()) return 0;
   auto most = static_cast<uint32_t>(batch_.count());
   uint32_t available = std::min(rx_.Available(most), most);
@@ -161,21 +161,24 @@ uint32_t Xsk::Receive() {
   // A packet of several fragments is not divided between two batches.
   uint32_t count = available;
   while (count > 0 && (rx_.Peek(count - 1).options & XDP_PKT_CONTD) != 0) count--;
+  size_t place = 0;
+  is_divided_ = false;
   for (uint32_t i = 0; i < count; i++) {
     const xdp_desc& desc = rx_.Peek(i);
     uint64_t frame = umem_->FrameAt(desc.addr);
     auto index = static_cast<uint32_t>(frame);
     if (frame >= umem_->frames() || umem_->StateOf(index) != FrameState::kReceiving) continue;
+    umem_->Prefetch(desc.addr);
     umem_->Move(index, FrameState::kInBatch, queue_->id());
-    size_t place = frames_in_batch_.size();
-    frames_in_batch_.push_back(index);
-    batch_.offset(place) = static_cast<uint32_t>(desc.addr);
-    batch_.length(place) = desc.len;
-    batch_.decision(place) = BatchMemory::kDrop;
-    batch_.flags(place) = (desc.options & XDP_PKT_CONTD) != 0 ? BatchMemory::kContinues : 0;
+    bool continues = (desc.options & XDP_PKT_CONTD) != 0;
+    is_divided_ |= continues;
+    frames_in_batch_[place] = index;
+    batch_.Describe(place, static_cast<uint32_t>(desc.addr), desc.len, continues);
+    place++;
   }
   if (count > 0) rx_.Consume(count);
-  return static_cast<uint32_t>(frames_in_batch_.size());
+  in_batch_ = place;
+  return static_cast<uint32_t>(place);
 }
 
 // What JavaScript has written is only trusted as far as it stays within the same frames.
@@ -210,12 +213,12 @@ bool Xsk::Send(const Fragment* fragments, size_t count, uint32_t flags) {
 }
 
 int Xsk::Finish() {
-  size_t count = frames_in_batch_.size();
+  size_t count = in_batch_;
   bool sends = false;
   for (size_t first = 0; first < count;) {
     size_t end = first + 1;
     // The last one has no more fragments; see Receive().
-    while (end < count && (batch_.flags(end - 1) & BatchMemory::kContinues) != 0) end++;
+    while (is_divided_ && end < count && (batch_.flags(end - 1) & BatchMemory::kContinues) != 0) end++;
     uint8_t decision = batch_.decision(first);
     if (decision == BatchMemory::kSend) {
       if (SendReceived(first, end - first)) {
@@ -234,7 +237,7 @@ int Xsk::Finish() {
       }
     }
   }
-  frames_in_batch_.clear();
+  in_batch_ = 0;
   int error = 0;
   if (sends) {
     tx_.Publish();
@@ -316,7 +319,7 @@ void Xsk::Woken(bool ended) {
   }
   auto until = std::chrono::steady_clock::time_point::max();
   while (uint32_t count = Receive()) {
-    Deliver(count);
+    Deliver(on_ready, count);
     // If there is more than fits the turn, the event loop tells again.
     if (!watches_ || !delivers_ || count < batch_.count()) return;
     auto now = std::chrono::steady_clock::now();
@@ -342,11 +345,11 @@ void Xsk::Tell(int32_t what) {
   CallBack(env_, context_, on_ready_, 1, &argument);
 }
 
-void Xsk::Deliver(uint32_t count) {
-  Napi::HandleScope scope(env_);
+// The handles stay until the end of the turn, which is cheaper than a scope for each batch.
+void Xsk::Deliver(napi_value on_ready, uint32_t count) {
   int error = 0;
   // A microtask may use a frame that the callback has kept.
-  CallBackAnd(env_, context_, on_ready_, ToJs(env_, count), [&] { error = Finish(); });
+  CallBackAnd(env_, context_, on_ready, ToJs(env_, count), [&] { error = Finish(); });
   if (error == 0) return;
   napi_value arguments[] = {ToJs(env_, int32_t{0}), NativeError(env_, "sendto", error, {})};
   CallBack(env_, context_, on_ready_, 2, arguments);
@@ -363,8 +366,7 @@ void Xsk::Close() {
   umem_->sockets.erase(this);
   // The kernel writes to no ring after this.
   fd_.Reset();
-  for (uint32_t frame : frames_in_batch_) umem_->Free(frame);
-  frames_in_batch_.clear();
+  for (; in_batch_ > 0; in_batch_--) umem_->Free(frames_in_batch_[in_batch_ - 1]);
   // The queue may live on with other sockets, so its frames in the rings of this one would be lost.
   if (rx_.IsMapped() && queue_ != nullptr) {
     uint32_t count = rx_.Available();

@@ -41,6 +41,12 @@ class BatchMemory {
   volatile uint32_t& length(size_t i) { return reinterpret_cast<volatile uint32_t*>(memory_)[count_ + i]; }
   volatile uint8_t& decision(size_t i) { return memory_[8 * count_ + i]; }
   volatile uint8_t& flags(size_t i) { return memory_[9 * count_ + i]; }
+  void Describe(size_t i, uint32_t at, uint32_t bytes, bool continues) {
+    offset(i) = at;
+    length(i) = bytes;
+    decision(i) = kDrop;
+    flags(i) = continues ? kContinues : 0;
+  }
 
  private:
   volatile uint8_t* memory_;
@@ -118,13 +124,17 @@ class Xsk : public Handle, public LoopOwner {
   // Calls JavaScript with 0 if there are packets, or with a negative errno.
   void Tell(int32_t what);
   // Calls JavaScript with the number of frames of a batch, and carries out what it decides.
-  void Deliver(uint32_t count);
+  void Deliver(napi_value on_ready, uint32_t count);
 
   Environment& environment_;
   napi_env env_;
   const std::shared_ptr<Umem> umem_;
   BatchMemory batch_;
+  // The first `in_batch_` of these are in the batch.
   std::vector<uint32_t> frames_in_batch_;
+  size_t in_batch_ = 0;
+  // Whether a packet of the batch has several fragments.
+  bool is_divided_ = false;
   std::shared_ptr<XskQueue> queue_;
   UniqueFd fd_;
   XskRing<xdp_desc> rx_;

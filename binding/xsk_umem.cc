@@ -22,8 +22,7 @@ Umem::Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headr
       shift_(ShiftOf(frame_size)),
       headroom_(headroom),
       flags_(flags),
-      states_(OwnedBytes::Zeroed(frames)),
-      owners_(OwnedBytes::Zeroed(frames)),
+      places_(OwnedBytes::Zeroed(frames * sizeof(FramePlace))),
       free_(OwnedBytes::Zeroed(frames * sizeof(uint32_t))) {
   if (failed()) return;
   // The first frames are taken first.

@@ -40,6 +40,12 @@ inline bool IsOnItsWay(FrameState state) {
   return state == FrameState::kSending || state == FrameState::kStamped;
 }
 
+// Where a frame is, and the queue that has it if it is in a ring.
+struct FramePlace {
+  FrameState state;
+  uint8_t owner;
+};
+
 class XskQueue;
 
 // Sockets own this together with the handle of JavaScript.
@@ -55,7 +61,7 @@ class Umem {
 
   // `frame_size` is a power of two, `flags` are the two above. Ask failed() before anything else.
   Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom, uint32_t flags);
-  bool failed() const { return states_.failed() || owners_.failed() || free_.failed(); }
+  bool failed() const { return places_.failed() || free_.failed(); }
 
   // XDP_UMEM_REG, for a socket while no other one is open.
   int Register(int fd) const;
@@ -71,16 +77,15 @@ class Umem {
   // Whether there are such bytes in the frame, and the room in front of them.
   bool IsWithin(uint64_t offset, uint64_t length, uint32_t frame) const;
 
-  FrameState StateOf(uint32_t frame) const { return static_cast<FrameState>(states_.data()[frame]); }
-  uint8_t OwnerOf(uint32_t frame) const { return owners_.data()[frame]; }
-  void Move(uint32_t frame, FrameState to, uint8_t owner = 0) {
-    states_.data()[frame] = static_cast<uint8_t>(to);
-    owners_.data()[frame] = owner;
-  }
+  FrameState StateOf(uint32_t frame) const { return Places()[frame].state; }
+  uint8_t OwnerOf(uint32_t frame) const { return Places()[frame].owner; }
+  void Move(uint32_t frame, FrameState to, uint8_t owner = 0) { Places()[frame] = {to, owner}; }
   void Free(uint32_t frame) {
     Move(frame, FrameState::kFree);
     FreeList()[free_count_++] = frame;
   }
+  // JavaScript is about to read these bytes. It waits for each of them in turn, and this waits for none.
+  void Prefetch(uint64_t offset) const { __builtin_prefetch(memory_ + offset); }
   // There must be a free frame.
   uint32_t Take() { return FreeList()[--free_count_]; }
 
@@ -107,6 +112,7 @@ class Umem {
   std::unordered_set<Xsk*> sockets;
 
  private:
+  FramePlace* Places() const { return reinterpret_cast<FramePlace*>(places_.data()); }
   uint32_t* FreeList() { return reinterpret_cast<uint32_t*>(free_.data()); }
 
   uint8_t* memory_;
@@ -114,8 +120,7 @@ class Umem {
   uint32_t shift_;
   uint32_t headroom_;
   uint32_t flags_;
-  OwnedBytes states_;
-  OwnedBytes owners_;
+  OwnedBytes places_;
   OwnedBytes free_;
   uint32_t free_count_ = 0;
   // Frames in the state kSent, so never more than there are.

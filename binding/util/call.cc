@@ -48,15 +48,12 @@ napi_value CallBack(napi_env env, napi_async_context context, napi_ref function,
   return Checked(env, status, result);
 }
 
-void CallBackAnd(napi_env env, napi_async_context context, napi_ref function, napi_value argument,
+void CallBackAnd(napi_env env, napi_async_context context, napi_value function, napi_value argument,
                  const std::function<void()>& after) {
-  napi_value global = Napi::Env(env).Global();
-  napi_value callee = nullptr;
   napi_callback_scope scope = nullptr;
-  napi_get_reference_value(env, function, &callee);
   // Node.js ignores which object it gets.
-  napi_open_callback_scope(env, global, context, &scope);
-  Checked(env, napi_call_function(env, global, callee, 1, &argument, nullptr), nullptr);
+  napi_open_callback_scope(env, function, context, &scope);
+  Checked(env, napi_call_function(env, function, function, 1, &argument, nullptr), nullptr);
   after();
   napi_close_callback_scope(env, scope);
 }

@@ -28,8 +28,9 @@ napi_value Throw(napi_env env, const char* operation, int error, Warnings warnin
 napi_value CallBack(napi_env env, napi_async_context context, napi_ref function, size_t argc = 0,
                     const napi_value* argv = nullptr);
 
-// The same, with one argument. `after` runs before the microtasks that the function has queued.
-void CallBackAnd(napi_env env, napi_async_context context, napi_ref function, napi_value argument,
+// The same for a function without `this`, with one argument. `after` runs before the microtasks that the
+// function has queued.
+void CallBackAnd(napi_env env, napi_async_context context, napi_value function, napi_value argument,
                  const std::function<void()>& after);
 
 // Runs `work`, and throws when it returns a negative errno. `work` may take the capture as its argument, to
