@@ -182,14 +182,22 @@ uint32_t Xsk::Receive() {
 }
 
 // What JavaScript has written is only trusted as far as it stays within the same frames.
-bool Xsk::SendReceived(size_t first, size_t count) {
+bool Xsk::SendReceived(size_t first, size_t count, uint32_t flags) {
   Fragment fragments[BatchMemory::kLeastFrames];
   if (count > BatchMemory::kLeastFrames) return false;
   for (size_t i = 0; i < count; i++) {
     fragments[i] = {batch_.offset(first + i), batch_.length(first + i)};
     if (!umem_->IsWithin(fragments[i].offset, fragments[i].length, frames_in_batch_[first + i])) return false;
   }
-  return Send(fragments, count);
+  return Send(fragments, count, flags);
+}
+
+std::optional<uint32_t> Xsk::SendFlagsOf(uint8_t decision) const {
+  bool has_room = umem_->tx_metadata() > 0;
+  if (decision == BatchMemory::kSend) return 0;
+  if (decision == BatchMemory::kSendWithMetadata && has_room) return kHasMetadata;
+  if (decision == BatchMemory::kSendAndTellTime && has_room) return kHasMetadata | kIsStamped;
+  return std::nullopt;
 }
 
 // All fragments of a packet are sent, or none.
@@ -220,13 +228,16 @@ int Xsk::Finish() {
     // The last one has no more fragments; see Receive().
     while (is_divided_ && end < count && (batch_.flags(end - 1) & BatchMemory::kContinues) != 0) end++;
     uint8_t decision = batch_.decision(first);
-    if (decision == BatchMemory::kSend) {
-      if (SendReceived(first, end - first)) {
+    std::optional<uint32_t> send_flags = SendFlagsOf(decision);
+    if (send_flags.has_value()) {
+      if (SendReceived(first, end - first, *send_flags)) {
         sends = true;
         first = end;
         continue;
       }
       found_no_room_++;
+      // JavaScript hears that there is no time.
+      if ((*send_flags & kIsStamped) != 0) umem_->ShowTime(frames_in_batch_[first++]);
     }
     for (; first < end; first++) {
       uint32_t frame = frames_in_batch_[first];

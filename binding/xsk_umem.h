@@ -92,7 +92,10 @@ class Umem {
   // A frame that was in a tx ring comes back.
   void Returned(uint32_t frame) {
     if (StateOf(frame) == FrameState::kSending) Free(frame);
-    if (StateOf(frame) != FrameState::kStamped) return;
+    if (StateOf(frame) == FrameState::kStamped) ShowTime(frame);
+  }
+  // JavaScript asks when the frame was sent, and finds the time that the kernel has written, or none.
+  void ShowTime(uint32_t frame) {
     Move(frame, FrameState::kSent);
     sent_.push_back(frame);
   }

@@ -1,9 +1,9 @@
 import { BpfError } from '../errors/errors.js'
 import { littleEndian } from '../machine/byte-order.js'
 import type { XdpMemory } from './memory.js'
-import { txMetadataSize } from './tx-metadata.js'
+import { expectTxMetadata, txMetadataSize, writeTxMetadata, type XdpTxMetadata } from './tx-metadata.js'
 
-const decisions = { drop: 0, send: 1, keep: 2 } as const
+const decisions = { drop: 0, send: 1, keep: 2, sendWithMetadata: 3, sendAndTellTime: 4 } as const
 const continues = 1
 
 /**
@@ -25,11 +25,15 @@ export class XdpBatch {
   readonly #decisions: Uint8Array
   readonly #flags: Uint8Array
   readonly #stamped: boolean
+  readonly #memory: XdpMemory
+  /** Whom to tell when frames of this batch were sent. */
+  readonly #times = new Map<number, (time: bigint) => void>()
   #length = 0
 
   /** @internal */
   constructor(memory: XdpMemory, shared: Uint8Array, stamped: boolean) {
     this.#stamped = stamped
+    this.#memory = memory
     const { buffer } = shared
     const most = shared.length / XdpBatch.bytesPerFrame
     this.view = memory.view
@@ -62,10 +66,15 @@ export class XdpBatch {
    * @param length - how many bytes to send; as many as were received by default
    * @param offset - where they begin; where the received ones begin by default. There are at least 256 bytes before them
    *   in the frame, for further headers.
-   * @throws RangeError if there is no such frame, or the bytes are not in it
+   * @param metadata - what the kernel or the device does with the packet, see {@link XdpTxMetadata}; it takes the 24 bytes
+   *   before the packet (Linux 6.11)
+   * @throws RangeError if there is no such frame, or the bytes are not in it; or if there is metadata, and the frame
+   *   continues a packet
+   * @throws BpfError ERR_BPF_STATE if there is metadata, and the memory has no `txMetadata`
    */
-  send(i: number, length?: number, offset?: number): void {
+  send(i: number, length?: number, offset?: number, metadata?: XdpTxMetadata): void {
     this.#expect(i)
+    if (metadata !== undefined) this.#expectMetadata(i, length, metadata)
     if (length !== undefined || offset !== undefined) {
       const from = offset ?? this.offsets[i]!
       const count = length ?? this.lengths[i]!
@@ -81,6 +90,11 @@ export class XdpBatch {
       this.lengths[i] = count
     }
     this.#decisions[i] = decisions.send
+    if (metadata === undefined) return
+    writeTxMetadata(this.view, this.offsets[i]!, metadata)
+    const { txTimestamp } = metadata
+    this.#decisions[i] = txTimestamp ? decisions.sendAndTellTime : decisions.sendWithMetadata
+    if (txTimestamp) this.#times.set(i, txTimestamp)
   }
 
   /**
@@ -100,6 +114,24 @@ export class XdpBatch {
   drop(i: number): void {
     this.#expect(i)
     this.#decisions[i] = decisions.drop
+  }
+
+  /**
+   * Ends the batch. Calls `add` for each frame that is sent and whose time someone wants to know. Returns whether there
+   * are any. @internal
+   */
+  end(add: (offset: number, callback: (time: bigint) => void) => void): boolean {
+    this.#length = 0
+    if (this.#times.size === 0) return false
+    let waits = false
+    for (const [i, callback] of this.#times) {
+      // The last decision counts.
+      if (this.#decisions[i] !== decisions.sendAndTellTime) continue
+      add(this.offsets[i]!, callback)
+      waits = true
+    }
+    this.#times.clear()
+    return waits
   }
 
   /**
@@ -155,6 +187,12 @@ export class XdpBatch {
       start = end
     }
     return packets
+  }
+
+  #expectMetadata(i: number, length: number | undefined, metadata: XdpTxMetadata): void {
+    expectTxMetadata('send', this.#memory, metadata, length ?? this.lengths[i]!)
+    if (i > 0 && this.continues(i - 1))
+      throw new RangeError(`frame ${i} continues a packet: metadata belongs to the first frame`)
   }
 
   #expect(i: number): void {

@@ -369,7 +369,7 @@ export class XdpSocket implements Disposable {
     const most = frameSize - (txMetadata ? txMetadataSize : 0)
     if (packet.length === 0 || packet.length > most)
       throw new RangeError(`packet has ${packet.length} bytes, which is not between 1 and ${most}`)
-    if (metadata !== undefined) this.#expectMetadata(metadata, packet.length)
+    if (metadata !== undefined) expectTxMetadata(`${this.#what}: send`, this.memory, metadata, packet.length)
     this.#expectOpen('send')
     let offset = this.memory.take()
     if (offset === undefined) {
@@ -395,7 +395,7 @@ export class XdpSocket implements Disposable {
    * @throws RangeError if the bytes are not in one frame, with 24 free bytes before them if the memory has `txMetadata`
    */
   sendFrame(offset: number, length: number, metadata?: XdpTxMetadata): boolean {
-    if (metadata !== undefined) this.#expectMetadata(metadata, length)
+    if (metadata !== undefined) expectTxMetadata(`${this.#what}: send`, this.memory, metadata, length)
     return this.#send(offset, length, metadata)
   }
 
@@ -443,7 +443,7 @@ export class XdpSocket implements Disposable {
     if (this.#closed) return
     this.#closed = true
     this.#end()
-    this.#batch.length = 0
+    this.#endBatch()
     native.xskClose(this.#handle)
     clearTimeout(this.#times)
     if (this.#waitsForTimes) this.memory.sent.end(this)
@@ -473,7 +473,7 @@ export class XdpSocket implements Disposable {
       callback(batch)
     } finally {
       this.#inCallback = false
-      batch.length = 0
+      this.#endBatch()
       // The callback may have closed the socket.
       if (!this.#closed) this.#do('send', () => native.xskFinish(this.#handle))
     }
@@ -490,18 +490,17 @@ export class XdpSocket implements Disposable {
       throwUncaught(error)
     }
     this.#inCallback = false
-    batch.length = 0
+    this.#endBatch()
   }
 
-  #expectMetadata(metadata: XdpTxMetadata, length: number): void {
-    if (!this.memory.txMetadata)
-      throw new BpfError(
-        `${this.#what}: send: its memory has no room for metadata: open it with the option txMetadata`,
-        {
-          code: 'ERR_BPF_STATE',
-        },
-      )
-    expectTxMetadata(metadata, length)
+  /** Before native code carries out the decisions. */
+  #endBatch(): void {
+    const waits = this.#batch.end((offset, callback) => this.memory.sent.add(this, offset, callback))
+    if (!waits) return
+    this.#waitsForTimes = true
+    queueMicrotask(() => {
+      if (!this.#closed) this.#collectTimes()
+    })
   }
 
   #send(offset: number, length: number, metadata?: XdpTxMetadata): boolean {

@@ -1,4 +1,5 @@
 import type { UmemHandle } from '../../types/binding.js'
+import { BpfError } from '../errors/errors.js'
 import { littleEndian } from '../machine/byte-order.js'
 import { native } from '../native/binding.js'
 
@@ -17,7 +18,7 @@ export interface XdpTxMetadata {
   /**
    * Is called with the time at which the packet was sent, in nanoseconds: in copy mode on CLOCK_TAI, which is ahead of
    * `Date.now()` by the leap seconds if the machine knows them, in zero-copy mode on the clock of the device. 0n if
-   * there is no such time, or the socket was closed before.
+   * there is no such time, the packet found no room in the tx ring, or the socket was closed before.
    */
   txTimestamp?: (time: bigint) => void
 }
@@ -32,7 +33,16 @@ const wants = { timestamp: 1, checksum: 2 } as const
 export const sendFlags = { metadata: 1, stamped: 2 } as const
 
 /** Throws for what the kernel would refuse, with all packets behind it. */
-export function expectTxMetadata(metadata: XdpTxMetadata, length: number): void {
+export function expectTxMetadata(
+  what: string,
+  memory: { readonly txMetadata: boolean },
+  metadata: XdpTxMetadata,
+  length: number,
+): void {
+  if (!memory.txMetadata)
+    throw new BpfError(`${what}: the memory has no room for metadata: use the option txMetadata`, {
+      code: 'ERR_BPF_STATE',
+    })
   const { csumStart, csumOffset, txTimestamp } = metadata
   if (txTimestamp !== undefined && typeof txTimestamp !== 'function')
     throw new TypeError('txTimestamp is not a function')

@@ -1,8 +1,9 @@
 import { XdpMemory, XdpSocket, type XdpTxMetadata } from 'libbpf-node/xdp'
 import { describe, expect, it } from 'vitest'
+import { ip } from '../attach/surroundings.js'
 import { kernelIs, requiresKernel } from '../helpers/kernel.js'
 import { until } from '../helpers/until.js'
-import { packet, usePair } from './pair.js'
+import { experimental, packet, usePair } from './pair.js'
 
 const pair = usePair()
 const udpAt = 34
@@ -121,6 +122,109 @@ describe('metadata of packets that are sent', () => {
     expect(packets.map(checksum)).toEqual(['first', 'second'].map((text) => checksum(datagram(text))))
   })
 
+  requiresKernel('6.11', 'goes with frames of a batch', async () => {
+    const memory = new XdpMemory({ txSwCsum: true })
+    const times: bigint[] = []
+    const txTimestamp = (time: bigint) => times.push(time)
+    using echo = await XdpSocket.open(pair.b, { memory, filter })
+    echo.drain((batch) => {
+      for (let i = 0; i < batch.length; i++) {
+        const at = batch.offsets[i]!
+        // The ports are swapped, which does not change the sum of the pseudo header.
+        batch.view.setUint16(at + udpAt, 4000)
+        batch.view.setUint16(at + udpAt + 2, 5000)
+        batch.send(i, undefined, undefined, { csumStart: udpAt, csumOffset: 6, txTimestamp })
+      }
+    })
+    using from = await XdpSocket.open(pair.a, { filter: { protocol: 'udp', port: 5000 } })
+    const packets: Uint8Array[] = []
+    from.drain((batch) => packets.push(...batch.copy()))
+    for (const text of ['one', 'two!']) from.send(datagram(text))
+    await until('both came back, with times', () => packets.length === 2 && times.length === 2)
+    for (const bytes of packets) expect(received(bytes)).toBe(0xffff)
+    for (const time of times) expect(time).toBeGreaterThan(10n ** 18n)
+    expect(memory.counts).toMatchObject({ held: 0, inBatch: 0 })
+  })
+
+  requiresKernel(
+    '6.11',
+    'of a batch counts only with the last decision, and tells of what is not sent',
+    async () => {
+      const memory = new XdpMemory({ txMetadata: true, frames: 256 })
+      const told: string[] = []
+      const time = (name: string) => ({ txTimestamp: (at: bigint) => told.push(`${name} ${at > 0n}`) })
+      using to = await XdpSocket.open(pair.b, { memory, filter })
+      using from = await XdpSocket.open(pair.a, { redirect: false })
+      for (let i = 0; i < 6; i++) from.send(datagram(`number ${i}`))
+      from.flush()
+      let kept: number | undefined
+      const read = to.consume((batch) => {
+        expect(() => batch.send(0, undefined, batch.offsets[0]! - 233, time('no room'))).toThrow(RangeError)
+        batch.send(0, undefined, undefined, time('first'))
+        batch.send(0)
+        batch.send(1, undefined, undefined, time('dropped'))
+        batch.drop(1)
+        batch.send(2, undefined, undefined, time('kept'))
+        kept = batch.keep(2)
+        batch.send(3, undefined, undefined, time('replaced'))
+        batch.send(3, undefined, undefined, time('sent'))
+        batch.send(4, undefined, undefined, time('nonsense'))
+        batch.lengths[4] = 0
+      })
+      expect(read).toBe(6)
+      await until('two are told', () => told.length === 2)
+      expect(told.toSorted()).toEqual(['nonsense false', 'sent true'])
+      expect(memory.counts).toMatchObject({ held: 1 })
+      to.release(kept!)
+      expect(to.stats.txRingFull).toBe(1n)
+    },
+  )
+
+  requiresKernel('6.11', 'belongs to the first frame of a packet', async () => {
+    for (const name of [pair.a, pair.b]) ip('link', 'set', name, 'mtu', '9000')
+    using from = await XdpSocket.open(pair.a, { redirect: false, frameSize: 4096, multiBuffer: true })
+    using to = await XdpSocket.open(pair.b, {
+      filter: { etherType: experimental },
+      frameSize: 4096,
+      multiBuffer: true,
+      txMetadata: true,
+    })
+    const jumbo = packet(1, 8000)
+    const parts = [0, 4000].map((at) => {
+      const frame = from.memory.take()!
+      from.memory.bytes.set(jumbo.subarray(at, at + 4000), frame)
+      return [frame, 4000] as const
+    })
+    from.sendFrames(parts)
+    from.flush()
+    const times: bigint[] = []
+    const txTimestamp = (time: bigint) => times.push(time)
+    to.consume((batch) => {
+      expect(batch.continues(0)).toBe(true)
+      expect(() => batch.send(1, undefined, undefined, { txTimestamp })).toThrow('frame 1 continues a packet')
+      batch.send(0, undefined, undefined, { txTimestamp })
+    })
+    await until('it was sent', () => times.length === 1)
+    expect(times[0]).toBeGreaterThan(10n ** 18n)
+    expect(to.memory.counts).toMatchObject({ held: 0, inBatch: 0, sending: 0 })
+    pair.renew()
+  })
+
+  requiresKernel('6.11', 'of a batch whose callback closes the socket has no time', async () => {
+    const memory = new XdpMemory({ txMetadata: true, frames: 256 })
+    const times: bigint[] = []
+    using to = await XdpSocket.open(pair.b, { memory, filter })
+    using from = await XdpSocket.open(pair.a, { redirect: false })
+    to.drain((batch) => {
+      batch.send(0, undefined, undefined, { txTimestamp: (time) => times.push(time) })
+      to.close()
+    })
+    from.send(datagram('last'))
+    await until('there is an answer', () => times.length === 1)
+    expect(times).toEqual([0n])
+    expect(memory.counts).toMatchObject({ free: 256 })
+  })
+
   requiresKernel('6.11', 'is refused where it makes no sense', async () => {
     using socket = await XdpSocket.open(pair.a, { redirect: false, txMetadata: true })
     const bytes = datagram('x')
@@ -139,7 +243,9 @@ describe('metadata of packets that are sent', () => {
 
   it('needs memory with room for it', async () => {
     using socket = await XdpSocket.open(pair.a, { redirect: false })
-    expect(() => socket.send(datagram('x'), {})).toThrow('open it with the option txMetadata')
+    expect(() => socket.send(datagram('x'), {})).toThrow(
+      'the memory has no room for metadata: use the option txMetadata',
+    )
   })
 
   if (!kernelIs('6.11'))
