@@ -97,8 +97,8 @@ export interface XdpStatistics {
 
 const bindFlags = { copy: 1 << 1, 'zero-copy': 1 << 2, needWakeup: 1 << 3, multiBuffer: 1 << 4 } as const
 
-/** A queue stays busy for up to 25 ms after its socket was closed. */
-const whileBusy = { tries: 50, pause: 4 }
+/** A queue stays busy for up to 25 ms after its socket was closed, and longer on a machine that has much to do. */
+const whileBusy = { milliseconds: 1000, pause: 4 }
 
 /**
  * An AF_XDP socket: receives the packets of one queue of an interface before the kernel's network stack sees them, and
@@ -143,17 +143,18 @@ export class XdpSocket implements Disposable {
   #closed = false
 
   /**
-   * Opens a socket. Waits for a queue whose last socket was just closed.
+   * Opens a socket. Waits for a queue whose last socket was just closed, for up to a second.
    *
    * @throws BpfError EBUSY if the queue has another socket, or the interface another XDP program; ENOBUFS if the memory
    *   is more than may be locked; ENODEV if there is no such interface
    */
   static async open(on: Interface, options: XdpSocketOptions = {}): Promise<XdpSocket> {
-    for (let tries = 1; ; tries++) {
+    const until = performance.now() + whileBusy.milliseconds
+    for (;;) {
       try {
         return new XdpSocket(on, options)
       } catch (error) {
-        if (!isQueueBusy(error) || tries === whileBusy.tries) throw error
+        if (!isQueueBusy(error) || performance.now() > until) throw error
       }
       await sleep(whileBusy.pause)
     }
@@ -161,11 +162,12 @@ export class XdpSocket implements Disposable {
 
   /** The same, and blocks while it waits. */
   static openSync(on: Interface, options: XdpSocketOptions = {}): XdpSocket {
-    for (let tries = 1; ; tries++) {
+    const until = performance.now() + whileBusy.milliseconds
+    for (;;) {
       try {
         return new XdpSocket(on, options)
       } catch (error) {
-        if (!isQueueBusy(error) || tries === whileBusy.tries) throw error
+        if (!isQueueBusy(error) || performance.now() > until) throw error
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, whileBusy.pause)
     }
