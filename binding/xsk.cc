@@ -161,22 +161,28 @@ uint32_t Xsk::Receive() {
   // A packet of several fragments is not divided between two batches.
   uint32_t count = available;
   while (count > 0 && (rx_.Peek(count - 1).options & XDP_PKT_CONTD) != 0) count--;
+  // Copies, because after each byte that is stored the compiler would read the members again.
+  const auto packets = rx_.Readable();
+  FrameTable frames = umem_->table();
+  BatchMemory batch = batch_;
+  uint32_t* in_batch = frames_in_batch_.data();
+  const uint8_t queue = queue_->id();
   size_t place = 0;
-  is_divided_ = false;
+  uint32_t options = 0;
   for (uint32_t i = 0; i < count; i++) {
-    const xdp_desc& desc = rx_.Peek(i);
-    uint64_t frame = umem_->FrameAt(desc.addr);
+    const xdp_desc& desc = packets[i];
+    uint64_t frame = frames.FrameAt(desc.addr);
     auto index = static_cast<uint32_t>(frame);
-    if (frame >= umem_->frames() || umem_->StateOf(index) != FrameState::kReceiving) continue;
-    umem_->Prefetch(desc.addr);
-    umem_->Move(index, FrameState::kInBatch, queue_->id());
-    bool continues = (desc.options & XDP_PKT_CONTD) != 0;
-    is_divided_ |= continues;
-    frames_in_batch_[place] = index;
-    batch_.Describe(place, static_cast<uint32_t>(desc.addr), desc.len, continues);
+    if (frame >= frames.count || frames.StateOf(index) != FrameState::kReceiving) continue;
+    frames.Prefetch(desc.addr);
+    frames.Move(index, FrameState::kInBatch, queue);
+    options |= desc.options;
+    in_batch[place] = index;
+    batch.Describe(place, static_cast<uint32_t>(desc.addr), desc.len, (desc.options & XDP_PKT_CONTD) != 0);
     place++;
   }
   if (count > 0) rx_.Consume(count);
+  is_divided_ = (options & XDP_PKT_CONTD) != 0;
   in_batch_ = place;
   return static_cast<uint32_t>(place);
 }
@@ -190,14 +196,6 @@ bool Xsk::SendReceived(size_t first, size_t count, uint32_t flags) {
     if (!umem_->IsWithin(fragments[i].offset, fragments[i].length, frames_in_batch_[first + i])) return false;
   }
   return Send(fragments, count, flags);
-}
-
-std::optional<uint32_t> Xsk::SendFlagsOf(uint8_t decision) const {
-  bool has_room = umem_->tx_metadata() > 0;
-  if (decision == BatchMemory::kSend) return 0;
-  if (decision == BatchMemory::kSendWithMetadata && has_room) return kHasMetadata;
-  if (decision == BatchMemory::kSendAndTellTime && has_room) return kHasMetadata | kIsStamped;
-  return std::nullopt;
 }
 
 // All fragments of a packet are sent, or none.
@@ -228,16 +226,18 @@ int Xsk::Finish() {
     // The last one has no more fragments; see Receive().
     while (is_divided_ && end < count && (batch_.flags(end - 1) & BatchMemory::kContinues) != 0) end++;
     uint8_t decision = batch_.decision(first);
-    std::optional<uint32_t> send_flags = SendFlagsOf(decision);
-    if (send_flags.has_value()) {
-      if (SendReceived(first, end - first, *send_flags)) {
+    if (BatchMemory::IsSent(decision)) {
+      bool has_metadata = decision != BatchMemory::kSend && umem_->tx_metadata() > 0;
+      bool is_stamped = has_metadata && decision == BatchMemory::kSendAndTellTime;
+      uint32_t flags = (has_metadata ? kHasMetadata : 0) | (is_stamped ? kIsStamped : 0);
+      if (SendReceived(first, end - first, flags)) {
         sends = true;
         first = end;
         continue;
       }
       found_no_room_++;
       // JavaScript hears that there is no time.
-      if ((*send_flags & kIsStamped) != 0) umem_->ShowTime(frames_in_batch_[first++]);
+      if (is_stamped) umem_->ShowTime(frames_in_batch_[first++]);
     }
     for (; first < end; first++) {
       uint32_t frame = frames_in_batch_[first];

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "util/environment.h"
@@ -34,7 +33,8 @@ class BatchMemory {
   static constexpr size_t kLeastFrames = 32;
   // The other fragments of the same packet follow.
   static constexpr uint8_t kContinues = 1;
-  enum Decision : uint8_t { kDrop, kSend, kKeep, kSendWithMetadata, kSendAndTellTime };
+  enum Decision : uint8_t { kDrop, kKeep, kSend, kSendWithMetadata, kSendAndTellTime };
+  static bool IsSent(uint8_t decision) { return decision >= kSend && decision <= kSendAndTellTime; }
 
   explicit BatchMemory(Bytes memory) : memory_(memory.data), count_(memory.size / kBytesPerFrame) {}
   size_t count() const { return count_; }
@@ -119,8 +119,6 @@ class Xsk : public Handle, public LoopOwner {
   int Bind(const XskOptions& options);
   void SetBusyPoll(const XskOptions& options);
   bool SendReceived(size_t first, size_t count, uint32_t flags);
-  // The flags of Send() for a decision to send, or none for another one.
-  std::optional<uint32_t> SendFlagsOf(uint8_t decision) const;
   int KickOnce();
   void RefillAndPoll();
   void LookForError();

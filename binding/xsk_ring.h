@@ -76,7 +76,14 @@ class XskRing {
     // Both numbers are in memory that only we and the kernel can write to.
     return std::min(other_ - mine_, size());
   }
-  const Entry& Peek(uint32_t ahead) const { return entries_[(mine_ + ahead) & mask_]; }
+  const Entry& Peek(uint32_t ahead) const { return Readable()[ahead]; }
+  // The entries that can be read, for loops.
+  struct Entries {
+    const Entry* entries;
+    uint32_t first, mask;
+    const Entry& operator[](uint32_t ahead) const { return entries[(first + ahead) & mask]; }
+  };
+  Entries Readable() const { return {entries_, mine_, mask_}; }
   void Consume(uint32_t count) {
     mine_ += count;
     __atomic_store_n(consumer_, mine_, __ATOMIC_RELEASE);

@@ -17,12 +17,10 @@ uint32_t ShiftOf(uint32_t frame_size) { return static_cast<uint32_t>(__builtin_c
 }  // namespace
 
 Umem::Umem(uint8_t* memory, uint32_t frames, uint32_t frame_size, uint32_t headroom, uint32_t flags)
-    : memory_(memory),
-      frames_(frames),
-      shift_(ShiftOf(frame_size)),
-      headroom_(headroom),
+    : headroom_(headroom),
       flags_(flags),
       places_(OwnedBytes::Zeroed(frames * sizeof(FramePlace))),
+      table_{memory, reinterpret_cast<FramePlace*>(places_.data()), frames, ShiftOf(frame_size)},
       free_(OwnedBytes::Zeroed(frames * sizeof(uint32_t))) {
   if (failed()) return;
   // The first frames are taken first.
@@ -36,8 +34,8 @@ int Umem::Register(int fd) const {
     uint32_t chunk_size, headroom, flags, tx_metadata_len;
   } reg = {};
   static_assert(sizeof(reg) == sizeof(xdp_umem_reg));
-  reg.addr = reinterpret_cast<uintptr_t>(memory_);
-  reg.len = uint64_t{frames_} << shift_;
+  reg.addr = reinterpret_cast<uintptr_t>(table_.memory);
+  reg.len = uint64_t{frames()} << table_.shift;
   reg.chunk_size = frame_size();
   reg.headroom = headroom_;
   reg.flags = flags_;
@@ -82,7 +80,7 @@ std::shared_ptr<XskQueue> Umem::QueueOf(int ifindex, uint32_t queue, bool* is_ne
 
 void Umem::Forget(const XskQueue& queue, std::pair<int, uint32_t> key) {
   queues_.erase(key);
-  for (uint32_t frame = 0; frame < frames_; frame++) {
+  for (uint32_t frame = 0; frame < frames(); frame++) {
     FrameState state = StateOf(frame);
     bool was_there = state == FrameState::kReceiving || IsOnItsWay(state);
     if (was_there && OwnerOf(frame) == queue.id()) Free(frame);

@@ -46,6 +46,21 @@ struct FramePlace {
   uint8_t owner;
 };
 
+// Frames of one size, and where each of them is.
+struct FrameTable {
+  uint8_t* memory;
+  FramePlace* places;
+  uint32_t count;
+  uint32_t shift;
+
+  // The frame that an offset is in; `count` or more if there is no such frame.
+  uint64_t FrameAt(uint64_t offset) const { return offset >> shift; }
+  FrameState StateOf(uint32_t frame) const { return places[frame].state; }
+  void Move(uint32_t frame, FrameState to, uint8_t owner = 0) const { places[frame] = {to, owner}; }
+  // JavaScript is about to read these bytes. It waits for each of them in turn, and this waits for none.
+  void Prefetch(uint64_t offset) const { __builtin_prefetch(memory + offset); }
+};
+
 class XskQueue;
 
 // Sockets own this together with the handle of JavaScript.
@@ -66,26 +81,24 @@ class Umem {
   // XDP_UMEM_REG, for a socket while no other one is open.
   int Register(int fd) const;
 
-  uint32_t frame_size() const { return uint32_t{1} << shift_; }
-  uint32_t frames() const { return frames_; }
+  const FrameTable& table() const { return table_; }
+  uint32_t frame_size() const { return uint32_t{1} << table_.shift; }
+  uint32_t frames() const { return table_.count; }
   // What has to be free in front of each packet that is sent; 0 without metadata.
   uint32_t tx_metadata() const { return (flags_ & kTxMetadataLen) != 0 ? kTxMetadataSize : 0; }
   uint32_t free_frames() const { return free_count_; }
-  uint64_t OffsetOf(uint32_t frame) const { return uint64_t{frame} << shift_; }
-  // The frame that an offset is in; `frames()` or more if there is no such frame.
-  uint64_t FrameAt(uint64_t offset) const { return offset >> shift_; }
+  uint64_t OffsetOf(uint32_t frame) const { return uint64_t{frame} << table_.shift; }
+  uint64_t FrameAt(uint64_t offset) const { return table_.FrameAt(offset); }
   // Whether there are such bytes in the frame, and the room in front of them.
   bool IsWithin(uint64_t offset, uint64_t length, uint32_t frame) const;
 
-  FrameState StateOf(uint32_t frame) const { return Places()[frame].state; }
-  uint8_t OwnerOf(uint32_t frame) const { return Places()[frame].owner; }
-  void Move(uint32_t frame, FrameState to, uint8_t owner = 0) { Places()[frame] = {to, owner}; }
+  FrameState StateOf(uint32_t frame) const { return table_.StateOf(frame); }
+  uint8_t OwnerOf(uint32_t frame) const { return table_.places[frame].owner; }
+  void Move(uint32_t frame, FrameState to, uint8_t owner = 0) { table_.Move(frame, to, owner); }
   void Free(uint32_t frame) {
     Move(frame, FrameState::kFree);
     FreeList()[free_count_++] = frame;
   }
-  // JavaScript is about to read these bytes. It waits for each of them in turn, and this waits for none.
-  void Prefetch(uint64_t offset) const { __builtin_prefetch(memory_ + offset); }
   // There must be a free frame.
   uint32_t Take() { return FreeList()[--free_count_]; }
 
@@ -115,15 +128,12 @@ class Umem {
   std::unordered_set<Xsk*> sockets;
 
  private:
-  FramePlace* Places() const { return reinterpret_cast<FramePlace*>(places_.data()); }
   uint32_t* FreeList() { return reinterpret_cast<uint32_t*>(free_.data()); }
 
-  uint8_t* memory_;
-  uint32_t frames_;
-  uint32_t shift_;
   uint32_t headroom_;
   uint32_t flags_;
   OwnedBytes places_;
+  FrameTable table_;
   OwnedBytes free_;
   uint32_t free_count_ = 0;
   // Frames in the state kSent, so never more than there are.

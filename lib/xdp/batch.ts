@@ -3,7 +3,7 @@ import { littleEndian } from '../machine/byte-order.js'
 import type { XdpMemory } from './memory.js'
 import { expectTxMetadata, txMetadataSize, writeTxMetadata, type XdpTxMetadata } from './tx-metadata.js'
 
-const decisions = { drop: 0, send: 1, keep: 2, sendWithMetadata: 3, sendAndTellTime: 4 } as const
+const decisions = { drop: 0, keep: 1, send: 2, sendWithMetadata: 3, sendAndTellTime: 4 } as const
 const continues = 1
 
 /**
