@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { XdpMemory, XdpRedirect, XdpSocket } from 'libbpf-node/xdp'
@@ -21,6 +22,7 @@ export const metrics = {
   echo: { title: '  addresses swapped, sent back', unit: '/s', ratio: 0.8, more: true },
   cpu: { title: '  200,000 packets per second: CPU time of a packet', unit: 'ns', ratio: 1.2 },
   interval: { title: '  the same, looking every 1 ms', unit: 'ns', ratio: 1.5 },
+  floor: { title: '  meanwhile, a timer of 1 ms in Node.js that does nothing', unit: 'ns' },
 }
 
 let sum = 0
@@ -81,6 +83,25 @@ async function phase(object, memory, redirect, callback, interval, rate, millise
   return { rate: packets / (own + Number(seconds)), cpu: (own * 1e9) / (packets - before) }
 }
 
+/** What a native timer costs, divided by the packets that the sender sends meanwhile, and that nobody reads. */
+async function floor(object, memory, redirect, rate, milliseconds) {
+  const { tick } = createRequire(import.meta.url)('../../build/bench/floor.node')
+  const socket = await XdpSocket.open('to', { memory, redirect })
+  const sender = spawn(join(dirname(object), 'xdp-send'), ['from', rate, milliseconds].map(String), {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const ended = once(sender, 'close')
+  tick()
+  await sleep(milliseconds / 8)
+  const first = process.cpuUsage()
+  await sleep(milliseconds / 2)
+  const { user, system } = process.cpuUsage(first)
+  tick()
+  await ended
+  socket.close()
+  return ((user + system) * 1e6) / ((rate * milliseconds) / 2)
+}
+
 export async function trial(object, milliseconds, rate, intervalMilliseconds, skipped) {
   execFileSync('sh', [
     '-c',
@@ -93,7 +114,8 @@ export async function trial(object, milliseconds, rate, intervalMilliseconds, sk
   const back = await phase(object, memory, redirect, echo, 0, 0, milliseconds)
   const fixed = await phase(object, memory, redirect, drop, 0, rate, milliseconds)
   const interval = await phase(object, memory, redirect, drop, 1, rate, intervalMilliseconds, skipped)
+  const alone = await floor(object, memory, redirect, rate, intervalMilliseconds / 2)
   redirect.close()
   if (sum === 0) throw new Error('nothing was received')
-  return { drop: most.rate, echo: back.rate, cpu: fixed.cpu, interval: interval.cpu }
+  return { drop: most.rate, echo: back.rate, cpu: fixed.cpu, interval: interval.cpu, floor: alone }
 }

@@ -26,8 +26,8 @@ export class XdpBatch {
   readonly #flags: Uint8Array
   readonly #stamped: boolean
   readonly #memory: XdpMemory
-  /** Whom to tell when frames of this batch were sent. */
-  readonly #times = new Map<number, (time: bigint) => void>()
+  /** Whom to tell when frames of this batch were sent, if anyone. */
+  #times: Map<number, (time: bigint) => void> | undefined
   #length = 0
 
   /** @internal */
@@ -94,7 +94,9 @@ export class XdpBatch {
     writeTxMetadata(this.view, this.offsets[i]!, metadata)
     const { txTimestamp } = metadata
     this.#decisions[i] = txTimestamp ? decisions.sendAndTellTime : decisions.sendWithMetadata
-    if (txTimestamp) this.#times.set(i, txTimestamp)
+    if (!txTimestamp) return
+    this.#times ??= new Map()
+    this.#times.set(i, txTimestamp)
   }
 
   /**
@@ -117,21 +119,16 @@ export class XdpBatch {
   }
 
   /**
-   * Ends the batch. Calls `add` for each frame that is sent and whose time someone wants to know. Returns whether there
-   * are any. @internal
+   * Ends the batch. Returns the callbacks for frames that are sent and whose time someone wants to know, with the offsets
+   * of the frames. @internal
    */
-  end(add: (offset: number, callback: (time: bigint) => void) => void): boolean {
+  end(): [offset: number, callback: (time: bigint) => void][] | undefined {
     this.#length = 0
-    if (this.#times.size === 0) return false
-    let waits = false
-    for (const [i, callback] of this.#times) {
-      // The last decision counts.
-      if (this.#decisions[i] !== decisions.sendAndTellTime) continue
-      add(this.offsets[i]!, callback)
-      waits = true
-    }
-    this.#times.clear()
-    return waits
+    if (this.#times === undefined) return undefined
+    // The last decision counts.
+    const asked = [...this.#times].filter(([i]) => this.#decisions[i] === decisions.sendAndTellTime)
+    this.#times = undefined
+    return asked.map(([i, callback]) => [this.offsets[i]!, callback])
   }
 
   /**

@@ -497,8 +497,9 @@ export class XdpSocket implements Disposable {
 
   /** Before native code carries out the decisions. */
   #endBatch(): void {
-    const waits = this.#batch.end((offset, callback) => this.memory.sent.add(this, offset, callback))
-    if (!waits) return
+    const asked = this.#batch.end()
+    if (asked === undefined) return
+    for (const [offset, callback] of asked) this.memory.sent.add(this, offset, callback)
     this.#waitsForTimes = true
     queueMicrotask(() => {
       if (!this.#closed) this.#collectTimes()
