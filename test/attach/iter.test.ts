@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { type IterOptions, Pidfd } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { requiresKernel } from '../helpers/kernel.js'
+import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { useCgroup } from '../helpers/privileged.js'
 import { loadOnly } from './surroundings.js'
 
@@ -43,31 +43,35 @@ describe('attachIter', () => {
     expect(() => object.program('tasks').attachIter({ pidFd: task.fd, pid: process.pid })).toThrow(TypeError)
   })
 
-  it('goes over the elements of a map, as bytes, as a stream and as records', async () => {
-    using object = loadOnly('attach-iter', ['entries'])
-    const numbers = object.map<number, number>('numbers')
-    // More than one read returns, and a read does not end at the end of a record.
-    const count = 9001
-    for (let i = 0; i < count; i++) numbers.set(i, i * i)
-    using link = object.program('entries').attachIter({ map: numbers })
-    expect(link.info()).toMatchObject({ name: 'bpf_map_elem', mapId: numbers.id })
+  requiresFeature(
+    'mapElements',
+    'goes over the elements of a map, as bytes, as a stream and as records',
+    async () => {
+      using object = loadOnly('attach-iter', ['entries'])
+      const numbers = object.map<number, number>('numbers')
+      // More than one read returns, and a read does not end at the end of a record.
+      const count = 9001
+      for (let i = 0; i < count; i++) numbers.set(i, i * i)
+      using link = object.program('entries').attachIter({ map: numbers })
+      expect(link.info()).toMatchObject({ name: 'bpf_map_elem', mapId: numbers.id })
 
-    const records = new Map<number, number>()
-    for await (const { key, value } of link.records<{ key: number; value: number }>(object.codec('entry')))
-      records.set(key, value)
-    expect(records.size).toBe(count)
-    expect(records.get(9000)).toBe(81_000_000)
+      const records = new Map<number, number>()
+      for await (const { key, value } of link.records<{ key: number; value: number }>(object.codec('entry')))
+        records.set(key, value)
+      expect(records.size).toBe(count)
+      expect(records.get(9000)).toBe(81_000_000)
 
-    let bytes = 0
-    for await (const chunk of link.bytes()) bytes += chunk.length
-    expect(bytes).toBe(8 * count)
+      let bytes = 0
+      for await (const chunk of link.bytes()) bytes += chunk.length
+      expect(bytes).toBe(8 * count)
 
-    let streamed = 0
-    for await (const chunk of link.stream()) streamed += (chunk as Uint8Array).length
-    expect(streamed).toBe(8 * count)
-  })
+      let streamed = 0
+      for await (const chunk of link.stream()) streamed += (chunk as Uint8Array).length
+      expect(streamed).toBe(8 * count)
+    },
+  )
 
-  it('closes its descriptor when the loop is left early', async () => {
+  requiresFeature('mapElements', 'closes its descriptor when the loop is left early', async () => {
     using object = loadOnly('attach-iter', ['entries'])
     const numbers = object.map<number, number>('numbers')
     for (let i = 0; i < 9000; i++) numbers.set(i, i)
@@ -109,7 +113,7 @@ describe('attachIter', () => {
     }
   })
 
-  it('explains missing and conflicting options', () => {
+  requiresFeature('mapElements', 'explains missing and conflicting options', () => {
     using object = loadOnly('attach-iter', ['entries', 'tasks'])
     expect(() => object.program('entries').attachIter()).toThrow(
       'this iterator goes over the elements of a map: use attachIter({ map })',

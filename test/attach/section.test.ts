@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BpfError, Program } from 'libbpf-node'
 import { describe, expect, it } from 'vitest'
-import { requiresKernel } from '../helpers/kernel.js'
+import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { thrownBy } from '../helpers/objects.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { loadOnly } from './surroundings.js'
@@ -81,14 +81,17 @@ const failing: [program: string, method: (program: Program) => unknown, reason: 
 
 describe('Program.attach with a target that cannot be attached to', () => {
   for (const [name, method, words, since = '4.19'] of failing) {
-    requiresKernel(since, `explains it like the method for that hook: ${name}`, () => {
+    const title = `explains it like the method for that hook: ${name}`
+    const test = () => {
       using object = loadOnly('attach-section', [name])
       const program = object.program(name)
       const why = reason(() => program.attach())
       expect(why).toMatch(words)
       // libbpf looks a name up itself, so only the method knows the path.
       expect(why.replace('libc.so.6', '')).toBe(reason(() => method(program)).replace(/\/\S*libc\.so\.6/, ''))
-    })
+    }
+    if (name === 'iter_map') requiresFeature('mapElements', title, test, since)
+    else requiresKernel(since, title, test)
   }
 })
 

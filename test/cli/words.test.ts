@@ -10,7 +10,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { loadOnly } from '../attach/surroundings.js'
 import { cli, libbpfNode } from '../codegen/helper.js'
 import { bpftoolText, comparesWithBpftool } from '../helpers/bpftool.js'
-import { requiresKernel } from '../helpers/kernel.js'
+import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { load, objectPath } from '../helpers/objects.js'
 import { useBpffs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
@@ -206,7 +206,7 @@ describe('libbpf-node struct_ops', () => {
 })
 
 describe('libbpf-node iter', () => {
-  requiresKernel('5.9', 'pins an iterator, which can be read', async () => {
+  const pinned = async () => {
     await run('iter', 'pin', objectPath('attach-iter'), bpffs('tasks'))
     expect(readFileSync(bpffs('tasks'), 'latin1')).toContain(`${process.pid}`)
     using object = loadOnly('attach-iter', [])
@@ -215,7 +215,8 @@ describe('libbpf-node iter', () => {
     expect(readFileSync(bpffs('numbers')).readUInt32LE(4)).toBe(4711)
     await run('link', 'detach', 'pinned', bpffs('numbers'))
     expect(readdirSync(bpffs())).toEqual(['tasks'])
-  })
+  }
+  requiresFeature('mapElements', 'pins an iterator, which can be read', pinned, '5.9')
 })
 
 describe('libbpf-node gen', () => {

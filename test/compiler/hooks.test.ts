@@ -14,6 +14,7 @@ import {
 } from 'libbpf-node/testing'
 import { describe, expect, it } from 'vitest'
 import { requiresFeature } from '../helpers/kernel.js'
+import { useTracefs } from '../helpers/privileged.js'
 
 const filter = compile(`
 interface Ethernet { to: bytes<6>; from: bytes<6>; type: be16 }
@@ -56,6 +57,7 @@ describe.each(ways)('an XDP program in TypeScript, in %s', (_, open) => {
 })
 
 describe('hooks of programs in TypeScript', () => {
+  useTracefs()
   it('text is read up to a length', () => {
     const { object } = compile(`
       interface Part { file: char<16> }

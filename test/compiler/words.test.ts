@@ -5,7 +5,7 @@ import { BpfObject } from 'libbpf-node'
 import { compile } from 'libbpf-node/kernel'
 import { describe, expect, it } from 'vitest'
 import { tsc, useFolder } from '../codegen/helper.js'
-import { requiresKernel } from '../helpers/kernel.js'
+import { requiresFeature } from '../helpers/kernel.js'
 import { useBpffs } from '../helpers/privileged.js'
 
 const folder = useFolder()
@@ -133,9 +133,10 @@ describe('programs with many hooks, maps and helpers', () => {
     expect(await tsc(folder, options)).toBe('')
   }, 60_000)
 
-  requiresKernel('6.7', 'are accepted by the verifier', () => {
+  const accepted = () => {
     using object = BpfObject.open(compile(text).object, { pinRootPath: bpffs() })
     object.loadSync()
     expect([...object.programs.keys()]).toContain('onFrame')
-  })
+  }
+  requiresFeature('mapElements', 'are accepted by the verifier', accepted, '6.7')
 })

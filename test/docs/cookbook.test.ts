@@ -5,12 +5,13 @@ import { lookup } from 'node:dns/promises'
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { BpfMap, Btf, PerfEvent } from 'libbpf-node'
+import { BpfMap, Btf } from 'libbpf-node'
 import { buildBtf, types } from 'libbpf-node/asm'
 import { XdpDispatcher } from 'libbpf-node/xdp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadOnly, shop, useProgram } from '../attach/surroundings.js'
 import { gen, tsc, useFolder } from '../codegen/helper.js'
+import { hasBreakpoints } from '../helpers/breakpoints.js'
 import { requiresFeature } from '../helpers/kernel.js'
 import { useBpffs, useCgroup, useTracefs } from '../helpers/privileged.js'
 import { slowness } from '../helpers/slowness.js'
@@ -60,16 +61,6 @@ function watched(): string[] {
     /^([0-9a-f]+) B orders$/m.exec(execFileSync('nm', [ordering()], { encoding: 'utf8' })) ?? []
   orderer ??= spawn(ordering(), { stdio: 'ignore' })
   return [String(orderer.pid), `0x${address}`]
-}
-
-/** The processors of some virtual machines have none. */
-function hasBreakpoints(): boolean {
-  try {
-    PerfEvent.open({ event: { breakpoint: 4096, on: 'write' }, pid: process.pid }).close()
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Commands with names that nothing else on the machine has. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { BpfError, kernelFunctions } from 'libbpf-node'
 import { it } from 'vitest'
-import { load } from './objects.js'
+import { load, open } from './objects.js'
 import { kernelIs } from './version.js'
 
 export { kernelIs }
@@ -19,6 +19,21 @@ function hasTrampolines(): boolean {
   } catch (error) {
     if (error instanceof BpfError && error.code === 'EPERM') return false
     throw error
+  }
+}
+
+/** A hardened kernel refuses programs that go over the elements of maps, which they may change, even from root. */
+function goesOverMaps(): boolean {
+  const object = open('attach-iter')
+  try {
+    object.program('entries').autoload = true
+    object.loadSync()
+    return true
+  } catch (error) {
+    if (error instanceof BpfError && error.code === 'EPERM') return false
+    throw error
+  } finally {
+    object.close()
   }
 }
 
@@ -40,6 +55,10 @@ const features = {
   trampolines: {
     missing: 'hardened: fentry, fexit and LSM programs are refused',
     here: hasTrampolines,
+  },
+  mapElements: {
+    missing: 'hardened: programs that go over the elements of maps are refused',
+    here: goesOverMaps,
   },
   hotplug: {
     missing: 'its CPUs stay online unless LIBBPF_NODE_CPU_HOTPLUG=1 allows the tests to switch them off',

@@ -116,7 +116,8 @@ describe('readVerdict', () => {
     const log = '1: (95) exit\n'.repeat(20_000_000)
     const start = performance.now()
     readVerdict(log)
-    expect(performance.now() - start).toBeLessThan(1000)
+    // Half a second. What is quadratic takes minutes.
+    expect(performance.now() - start).toBeLessThan(5000)
   })
 })
 

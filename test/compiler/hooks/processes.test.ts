@@ -219,7 +219,7 @@ describe('iter', () => {
     expect(text).toMatch(new RegExp(`^${process.pid} ${process.pid} .+ 100%$`, 'm'))
   })
 
-  it('goes over the elements of a map, and changes their values', async () => {
+  requiresFeature('mapElements', 'goes over the elements of a map, and changes their values', async () => {
     using object = load(`
       interface Row { key: u32; value: u64 }
       export const counts = hash<u32, u64>(8)
