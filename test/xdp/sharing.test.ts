@@ -30,6 +30,40 @@ describe('sockets of several queues', () => {
     for (const socket of sockets) socket.close()
   })
 
+  it('can be read by a Worker that never returns to its event loop', async () => {
+    const script = `
+      const { parentPort, workerData } = await import('node:worker_threads')
+      const { XdpSocket } = await import(workerData.library)
+      const { stop } = workerData
+      const socket = await XdpSocket.open(workerData.interface, { filter: workerData.filter })
+      parentPort.postMessage('ready')
+      const seen = []
+      const read = (batch) => {
+        for (const bytes of batch.copy()) seen.push(new DataView(bytes.buffer, bytes.byteOffset).getUint32(14))
+        Atomics.store(stop, 1, seen.length)
+      }
+      while (Atomics.wait(stop, 0, 0, 1) === 'timed-out') socket.consume(read)
+      socket.close()
+      parentPort.postMessage(seen)`
+    const library = new URL('../../dist/lib/xdp.js', import.meta.url).href
+    const stop = new Int32Array(new SharedArrayBuffer(8))
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), {
+      workerData: { library, stop, filter, interface: pair.b },
+    })
+    expect(await once(worker, 'message')).toEqual(['ready'])
+    using from = await XdpSocket.open(pair.a, { redirect: false })
+    for (let i = 0; i < 50; i++) {
+      from.send(packet(i))
+      from.flush()
+    }
+    await until('all have arrived', () => Atomics.load(stop, 1) === 50)
+    const answer = once(worker, 'message')
+    Atomics.store(stop, 0, 1)
+    Atomics.notify(stop, 0)
+    expect(await answer).toEqual([numbers(50)])
+    await once(worker, 'exit')
+  })
+
   it('can each be in a Worker', async () => {
     using redirect = new XdpRedirect(pair.b, { filter })
     const script = `
