@@ -48,6 +48,11 @@ function echo(batch) {
   }
 }
 
+const startSender = (object, rate, milliseconds) =>
+  spawn(join(dirname(object), 'xdp-send'), ['from', rate, milliseconds].map(String), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+
 /**
  * Receives while a child sends. Resolves with packets per second of the CPU that both of them use, which is the rate if
  * nothing else runs, and with the CPU time of receiving a packet in nanoseconds. The first `skipped` packets do not count
@@ -66,9 +71,7 @@ async function phase(object, memory, redirect, callback, interval, rate, millise
     packets += batch.length
     callback(batch)
   })
-  const sender = spawn(join(dirname(object), 'xdp-send'), ['from', rate, milliseconds].map(String), {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const sender = startSender(object, rate, milliseconds)
   let used
   let seconds = ''
   sender.stdout.on('data', (text) => {
@@ -87,9 +90,9 @@ async function phase(object, memory, redirect, callback, interval, rate, millise
 async function floor(object, memory, redirect, rate, milliseconds) {
   const { tick } = createRequire(import.meta.url)('../../build/bench/floor.node')
   const socket = await XdpSocket.open('to', { memory, redirect })
-  const sender = spawn(join(dirname(object), 'xdp-send'), ['from', rate, milliseconds].map(String), {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const sender = startSender(object, rate, milliseconds)
+  // 'close' waits until its output was read.
+  sender.stdout.resume()
   const ended = once(sender, 'close')
   tick()
   await sleep(milliseconds / 8)

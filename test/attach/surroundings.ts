@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BpfObject } from 'libbpf-node'
 import { afterAll, beforeAll, it } from 'vitest'
-import { kernelIs } from '../helpers/kernel.js'
 import { open } from '../helpers/objects.js'
+import { kernelIs } from '../helpers/version.js'
 
 export const ip = (...args: string[]): string =>
   execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { BpfError, kernelFunctions } from 'libbpf-node'
+import { BpfError, type BpfObject, kernelFunctions } from 'libbpf-node'
 import { it } from 'vitest'
-import { load, open } from './objects.js'
+import { loadOnly } from '../attach/surroundings.js'
+import { load } from './objects.js'
 import { kernelIs } from './version.js'
 
 export { kernelIs }
@@ -11,10 +12,10 @@ export function requiresKernel(version: string, name: string, test: () => void |
   it.skipIf(!kernelIs(version))(`${name} (Linux ${version})`, test)
 }
 
-/** A hardened kernel refuses programs that need trampolines, even from root. */
-function hasTrampolines(): boolean {
+/** A hardened kernel refuses some programs, even from root. */
+function loads(object: () => BpfObject): boolean {
   try {
-    load('fentry').close()
+    object().close()
     return true
   } catch (error) {
     if (error instanceof BpfError && error.code === 'EPERM') return false
@@ -22,20 +23,8 @@ function hasTrampolines(): boolean {
   }
 }
 
-/** A hardened kernel refuses programs that go over the elements of maps, which they may change, even from root. */
-function goesOverMaps(): boolean {
-  const object = open('attach-iter')
-  try {
-    object.program('entries').autoload = true
-    object.loadSync()
-    return true
-  } catch (error) {
-    if (error instanceof BpfError && error.code === 'EPERM') return false
-    throw error
-  } finally {
-    object.close()
-  }
-}
+const hasTrampolines = (): boolean => loads(() => load('fentry'))
+const goesOverMaps = (): boolean => loads(() => loadOnly('attach-iter', ['entries']))
 
 /** Whether the kernel has a function. It lacks those of options that it was built without. */
 const hasFunction = (name: string): boolean => kernelFunctions(name).length > 0

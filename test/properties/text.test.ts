@@ -114,10 +114,11 @@ describe('readVerdict', () => {
       )
     }
     const log = '1: (95) exit\n'.repeat(20_000_000)
+    // V8 only puts the pieces together when someone looks at them, which is not what is measured.
+    expect(log.indexOf('\0')).toBe(-1)
     const start = performance.now()
     readVerdict(log)
-    // Half a second. What is quadratic takes minutes.
-    expect(performance.now() - start).toBeLessThan(5000)
+    expect(performance.now() - start).toBeLessThan(1000)
   })
 })
 

@@ -11,6 +11,14 @@ import { experimental, numberOf, numbers, packet, usePair } from './pair.js'
 const pair = usePair({ queues: 2 })
 const filter = { etherType: experimental }
 
+/** Its `workerData` also has the library's address and the interface that receives. */
+function startWorker(script: string, data: object): Worker {
+  const library = new URL('../../dist/lib/xdp.js', import.meta.url).href
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), {
+    workerData: { library, interface: pair.b, ...data },
+  })
+}
+
 describe('sockets of several queues', () => {
   it('each get the packets of their queue, through one program', async () => {
     using redirect = new XdpRedirect(pair.b, { filter })
@@ -45,11 +53,8 @@ describe('sockets of several queues', () => {
       while (Atomics.wait(stop, 0, 0, 1) === 'timed-out') socket.consume(read)
       socket.close()
       parentPort.postMessage(seen)`
-    const library = new URL('../../dist/lib/xdp.js', import.meta.url).href
     const stop = new Int32Array(new SharedArrayBuffer(8))
-    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), {
-      workerData: { library, stop, filter, interface: pair.b },
-    })
+    const worker = startWorker(script, { stop, filter })
     expect(await once(worker, 'message')).toEqual(['ready'])
     using from = await XdpSocket.open(pair.a, { redirect: false })
     for (let i = 0; i < 50; i++) {
@@ -78,13 +83,7 @@ describe('sockets of several queues', () => {
         if (seen === 20) { socket.close(); map.close(); parentPort.postMessage(seen) }
       })
       parentPort.postMessage('ready')`
-    const library = new URL('../../dist/lib/xdp.js', import.meta.url).href
-    const workers = [0, 1].map(
-      (queue) =>
-        new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), {
-          workerData: { library, queue, interface: pair.b, map: redirect.map.id },
-        }),
-    )
+    const workers = [0, 1].map((queue) => startWorker(script, { queue, map: redirect.map.id }))
     const ready = await Promise.all(workers.map((worker) => once(worker, 'message')))
     expect(ready).toEqual([['ready'], ['ready']])
     const answers = workers.map((worker) => once(worker, 'message'))
