@@ -1,40 +1,34 @@
-import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { common } from './test/vitest.js'
+
+// Tests that work as usual while others use the kernel. Two of them run at a time.
+const apart = [
+  'test/{asm,btf,codegen,compiler,docs,errors,examples,format,hooks,log,machine,maps}/**/*.test.ts',
+  'test/{objects,package,pictures,programs,properties,symbols,testing}/**/*.test.ts',
+  'test/cli/{hooks,init,object,types,usage,words}.test.ts',
+  'test/profile/{outputs,page,push}.test.ts',
+  'packages/agent/test/*.test.ts',
+]
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
-    // Have configurations of their own: npm run test:arm64, npm run test:deploy
-    exclude: ['test/arm64/**', 'packages/agent/test/installed/**'],
-    // A crash stays in one child, and files that count what is in the kernel do not disturb each other.
-    pool: 'forks',
-    fileParallelism: false,
-    setupFiles: ['test/helpers/leaks.ts'],
-    testTimeout: 30_000,
-    // The kernel and the machine have their own timing. A test that needs its second attempt is named at the end.
-    retry: 1,
     reporters: ['default', './test/helpers/second-attempt.ts'],
-    // Bars are drawn with characters that the locale and the terminal have.
-    env: { LANG: 'C.UTF-8', LC_ALL: '', LC_CTYPE: '', TERM: 'xterm' },
-    // Tests see what is shipped.
-    alias: Object.entries({
-      '': 'index',
-      '/skeleton': 'skeleton',
-      '/asm': 'asm',
-      '/testing': 'testing',
-      '/testing/vitest': 'testing/vitest',
-      '/kernel': 'kernel',
-      '/symbols': 'symbols',
-      '/trace': 'trace',
-      '/hooks': 'hooks',
-      '/format': 'format',
-      '/log': 'log',
-      '/c': 'c',
-      '/xdp': 'xdp',
-    }).map(([entry, file]) => ({
-      find: new RegExp(`^libbpf-node${entry}$`),
-      replacement: fileURLToPath(new URL(`dist/lib/${file}.js`, import.meta.url)),
-    })),
-    server: { deps: { external: [/\/dist\/lib\//, /\/packages\/\w+\/dist\//] } },
+    projects: [
+      {
+        test: { ...common, name: 'apart', include: apart, maxWorkers: 2, sequence: { groupOrder: 0 } },
+      },
+      {
+        test: {
+          ...common,
+          name: 'kernel',
+          include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
+          // The others have configurations of their own: npm run test:arm64, npm run test:deploy
+          exclude: [...apart, 'test/arm64/**', 'packages/agent/test/installed/**'],
+          // They measure time, or count what is in the kernel.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })

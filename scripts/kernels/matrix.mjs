@@ -140,10 +140,9 @@ async function round(kernel, files, outcome, retried) {
   }
 
   const command = [kernel.node, 'node_modules/vitest/vitest.mjs', 'run']
-  const options = ['--no-isolate', '--no-file-parallelism', '--reporter', './scripts/kernels/reporter.mjs']
-  const timeouts = [`--testTimeout=${30_000 * slowness}`, `--hookTimeout=${30_000 * slowness}`]
+  const options = ['--config', 'scripts/kernels/vitest.config.mjs']
   let noise = ''
-  const guest = await runInGuest(kernel, [...command, ...options, ...timeouts, ...files], {
+  const guest = await runInGuest(kernel, [...command, ...options, ...files], {
     cwd: root,
     env: {
       LIBBPF_NODE_SLOWNESS: String(slowness),

@@ -1,8 +1,7 @@
 // Runs tests that need no kernel with a Node.js for arm64 in qemu's user emulation, which has no bpf(); see
 // scripts/test-arm64.mjs. vitest itself runs natively, only its forks are emulated.
-import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
-import base from '../../vitest.config.js'
+import { common } from '../vitest.js'
 
 const node = process.env.LIBBPF_NODE_ARM64
 if (node === undefined) throw new Error('run this with npm run test:arm64')
@@ -10,8 +9,7 @@ process.execPath = node
 
 export default defineConfig({
   test: {
-    ...base.test,
-    root: fileURLToPath(new URL('../..', import.meta.url)),
+    ...common,
     include: [
       'test/arm64/*.test.ts',
       'test/btf/{codec,hostile,layout,parse}.test.ts',

@@ -149,6 +149,7 @@ outputs: { file: { path: ${folder.path}/events.jsonl } }
           await killed.stop('SIGKILL')
         }
         await start(1)
+        await agent!.until('something was written', () => numbers().length > 0)
       } finally {
         const ended = new Promise((resolve) => load.once('close', resolve))
         load.kill('SIGKILL')
