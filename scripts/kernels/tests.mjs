@@ -13,7 +13,7 @@ const elsewhere = [
   // What the compiler says, in which the kernel has no part.
   /^test\/compiler\/(gen|agreement|files|newcomers|parts|(.*-|.*\/)?mistakes|helpers\/table)\.test/,
   /^test\/(asm\/(listing|round-trip|object-reader)|testing\/(packets|coverage|core|emulator|helpers|objects|every-object)|cli\/object)\.test/,
-  /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|jit-names|lines|xz))/,
+  /^test\/(pictures\/|profile\/(outputs|page|push)|machine\/elf-file|symbols\/(demangle|hostile|dwarf|jit-names|lines|user|xz))/,
   // Compares with programs of the host, whose versions do not depend on the kernel.
   /^test\/(symbols\/perf|tools\/comparison|cli\/attached)\.test/,
   // The BTF of every kernel is read in the same way; that of the running kernel is enough.
@@ -24,6 +24,8 @@ const elsewhere = [
   /^test\/(cli\/(actions|doctor|profile|questions|system|terminal)|docs\/tracing|profile\/profile)\.test/,
   // Hundreds of processes, Workers and interfaces; what native code makes of any arguments.
   /^test\/xdp\/(lifecycle|native)\.test/,
+  // What is said of objects for other kernels than the running one.
+  /^test\/doctor\/object\.test/,
   // Memory and threads of JavaScript.
   /^test\/(native\/realms|events\/(forgotten|workers))\.test/,
   // Depend on timing, or send hundreds of thousands of events to show that the event loop keeps running.
@@ -41,7 +43,6 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/symbols\/user\.test/,
   /^test\/(docs\/cookbook|examples\/(network|tracing)|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
@@ -52,16 +53,13 @@ const onOldest = [
 const onOldestAndNewest = [
   /^test\/(maps|events|cli|kernel|native|links|docs)\//,
   /^test\/compiler\/(random|odd-programs|signs)\.test/,
-  /^test\/(errors|examples|hooks|log|profile|symbols|tools|xdp)\//,
+  /^test\/(errors|examples|hooks|log|profile|programs|symbols|tools|xdp)\//,
   /^test\/objects\/(?!bad-input-like-c\.)/,
   /^packages\/otel\//,
 ]
 
-/**
- * Workloads that programs in both languages see, for which one kernel is enough; what is said of objects for other kernels
- * than the running one.
- */
-const onNewest = [/^test\/(examples\/twins-\w+|doctor\/object)\.test/]
+/** Workloads that programs in both languages see, for which one kernel is enough. */
+const onNewest = [/^test\/examples\/twins-\w+\.test/]
 
 /** Tests that run on arm64 only, of what x64 has made for it. */
 const onArm64 = [/^test\/codegen\/other-machine\.test/]

@@ -61,10 +61,15 @@ describe('libbpf-node tracelog', () => {
   })
 })
 
-/** The targets of all descriptors of a process. */
+/** The targets of all descriptors of a process, which opens and closes some meanwhile. */
 function readlinkOf(pid: number): string {
   const folder = `/proc/${pid}/fd`
-  return readdirSync(folder)
-    .map((fd) => readlinkSync(`${folder}/${fd}`))
-    .join()
+  const targets = readdirSync(folder).map((fd) => {
+    try {
+      return readlinkSync(`${folder}/${fd}`)
+    } catch {
+      return ''
+    }
+  })
+  return targets.join()
 }

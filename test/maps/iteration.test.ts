@@ -181,14 +181,14 @@ describe('BpfMap.clear', () => {
     'does not fail while others write a %s',
     async (type) => {
       using map = BpfMap.create({ type, keySize: 4, valueSize: 4, maxEntries: 2000 })
+      const isEnough = new Int32Array(new SharedArrayBuffer(4))
       const writer = new Worker(
         `const { workerData } = require('node:worker_threads')
         import('libbpf-node').then(({ BpfMap }) => {
           const map = BpfMap.fromId(workerData.id)
           const value = new Uint8Array(workerData.bytes)
           const key = () => new Uint8Array(Uint32Array.of(Math.random() * 1e6).buffer)
-          const end = Date.now() + workerData.time
-          while (Date.now() < end) {
+          while (Atomics.load(workerData.isEnough, 0) === 0) {
             try { map.setMany(Array.from({ length: 512 }, () => [key(), value])) }
             catch (error) { if (error.code !== 'E2BIG') throw error }
           }
@@ -199,7 +199,7 @@ describe('BpfMap.clear', () => {
           workerData: {
             id: map.id,
             bytes: type === 'lru_percpu_hash' ? perCpuBytes() : 4,
-            time: 1500 * slowness,
+            isEnough,
           },
         },
       )
@@ -209,8 +209,10 @@ describe('BpfMap.clear', () => {
         isOver = true
       })
       let cleared = 0
+      const start = Date.now()
       while (!isOver) {
         if (map.nextKey() !== undefined) cleared++
+        if (cleared > 5 && Date.now() > start + 1500) Atomics.store(isEnough, 0, 1)
         map.clear()
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
