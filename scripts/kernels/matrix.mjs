@@ -188,10 +188,10 @@ async function round(kernel, files, outcome, retried) {
   return current.file === undefined ? [] : left.filter((file) => file !== current.file)
 }
 
-/** Kernels with more files come first, so that guests do not end far apart. */
+/** Kernels with more files come first, and newer ones, which skip less, so that guests do not end far apart. */
 async function inParallel(atOnce, filesOf, job) {
   const names = [...filesOf.keys()]
-  const waiting = names.toSorted((a, b) => filesOf.get(b).length - filesOf.get(a).length)
+  const waiting = names.toReversed().sort((a, b) => filesOf.get(b).length - filesOf.get(a).length)
   const outcomes = new Map()
   const worker = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift())

@@ -24,6 +24,8 @@ const elsewhere = [
   /^test\/(cli\/(actions|doctor|profile|questions|system|terminal)|docs\/tracing|profile\/profile)\.test/,
   // Hundreds of processes, Workers and interfaces; what native code makes of any arguments.
   /^test\/xdp\/(lifecycle|native)\.test/,
+  // Packets in network namespaces, seen by programs in both languages; the tests in C run on the oldest kernel.
+  /^test\/examples\/twins-network\.test/,
   // What is said of objects for other kernels than the running one.
   /^test\/doctor\/object\.test/,
   // Memory and threads of JavaScript.
@@ -43,7 +45,7 @@ const elsewhere = [
  */
 const onOldest = [
   /^test\/events\/(callbacks|consume|lost|pause|perf-overwritable|portable|several-rings|sizes|waking)\.test/,
-  /^test\/(docs\/cookbook|examples\/(network|tracing)|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
+  /^test\/(docs\/cookbook|examples\/(activity|network|tracing)|maps\/(async|iteration|members|setters)|objects\/object-options|programs\/program-setters|events\/(processes|exactly-once)|maps\/codecs)\.test/,
 ]
 
 /**
@@ -59,7 +61,7 @@ const onOldestAndNewest = [
 ]
 
 /** Workloads that programs in both languages see, for which one kernel is enough. */
-const onNewest = [/^test\/examples\/twins-\w+\.test/]
+const onNewest = [/^test\/examples\/twins-tracing\.test/]
 
 /** Tests that run on arm64 only, of what x64 has made for it. */
 const onArm64 = [/^test\/codegen\/other-machine\.test/]

@@ -12,6 +12,8 @@ function start(args: string[], env = process.env) {
     cwd: root,
     env,
     encoding: 'utf8',
+    // It prints every file that is opened on this machine.
+    maxBuffer: 1 << 28,
   })
   const kinds = stdout
     .trim()
