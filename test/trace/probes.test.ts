@@ -153,8 +153,9 @@ describe('timers', () => {
   it('run at intervals', async () => {
     using ticks = await trace('interval:ms:20', 'nsecs')
     const times: number[] = []
-    for await (const time of ticks as AsyncIterable<number>) if (times.push(time) === 3) break
-    expect(times[2]! - times[0]!).toBeGreaterThan(30e6)
+    for await (const time of ticks as AsyncIterable<number>) if (times.push(time) === 6) break
+    // Each of them can be late, the first one too.
+    expect(times[5]! - times[0]!).toBeGreaterThan(60e6)
   })
 
   it('count stacks, which have names', async () => {
