@@ -56,9 +56,12 @@ ${table(rest)}
 
 | Linux | | test |
 |---|---|---|
-${newer.map(([name, { version, file }]) => `| ${version} | ${name.replaceAll('|', '\\|')} | ${shortened(file)} |`).join('\n')}
+${newer.map(([name, { version, file }]) => `| ${version} | ${escaped(name)} | ${shortened(file)} |`).join('\n')}
 `
 }
+
+/** A title may contain code, which is not Markdown or HTML. */
+const escaped = (title) => title.replace(/[\\|<*]/g, '\\$&')
 
 /** The name of a test file without what all names have in common. */
 const shortened = (name) => name.replace(/^test\//, '').replace(/\.test\.ts$/, '')
