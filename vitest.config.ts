@@ -16,7 +16,14 @@ export default defineConfig({
     reporters: ['default', './test/helpers/second-attempt.ts'],
     projects: [
       {
-        test: { ...common, name: 'apart', include: apart, maxWorkers: 2, sequence: { groupOrder: 0 } },
+        test: {
+          ...common,
+          name: 'apart',
+          include: apart,
+          env: { ...common.env, LIBBPF_NODE_TESTS_BESIDE: '1' },
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         test: {
