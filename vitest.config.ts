@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config'
-import { common } from './test/vitest.js'
+import { common, reporters } from './test/vitest.js'
 
 // Tests that work as usual while others use the kernel. Two of them run at a time.
 const apart = [
@@ -13,7 +13,7 @@ const apart = [
 
 export default defineConfig({
   test: {
-    reporters: ['default', './test/helpers/second-attempt.ts'],
+    reporters,
     projects: [
       {
         test: {

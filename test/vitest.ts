@@ -4,6 +4,9 @@ import type { ViteUserConfig } from 'vitest/config'
 
 const root = new URL('..', import.meta.url)
 
+/** What is printed on a machine that is not a guest. */
+export const reporters = ['default', './test/helpers/second-attempt.ts']
+
 export const common = {
   root: fileURLToPath(root),
   // A crash stays in one child.
