@@ -2,10 +2,13 @@ import { session } from '../trace/several.js'
 import { histogram, table } from '../trace/tables.js'
 import type { AnswerTool } from './tool.js'
 
-/** What was interrupted waits again, and what runs next has waited. `only` is a process, or 0. */
+/**
+ * What was interrupted waits again, and what runs next has waited. The idle thread of each CPU, whose number is 0,
+ * waits for nothing. `only` is a process, or 0.
+ */
 const switched = (record: string): string => `(r, { since, waits }) => {
   const { prev, next } = r.args
-  if (prev.__state === 0) since.set(u32(prev.pid), r.nsecs)
+  if (prev.__state === 0 && prev.pid !== 0) since.set(u32(prev.pid), r.nsecs)
   if (only !== 0 && next.tgid !== only) return
   const begin = since.get(u32(next.pid))
   if (!begin) return

@@ -84,7 +84,10 @@ describe('tools', () => {
 
   requiresKernel('5.14', 'runqlat has the time that threads wait', () => {
     expect(answer('runqlat')).toMatch(/^\(us\)\n(\[.*[\])] +\d+ \|.*\|\n)+/)
-    expect(answer('runqlat', '--each')).toMatch(/^\S.* \(us\)\n\[/)
+    const each = answer('runqlat', '--each')
+    expect(each).toMatch(/^\S.* \(us\)\n\[/)
+    // The idle threads wait for nothing.
+    expect(each).not.toMatch(/^swapper/m)
   })
 
   it('biolatency starts on every kernel', () => {

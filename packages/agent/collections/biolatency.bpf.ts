@@ -12,7 +12,7 @@ import {
   u64,
   zero,
 } from 'libbpf-node/kernel'
-import { standsFor, weight } from './sampling.js'
+import { type Begin, weight } from './sampling.js'
 
 interface Key {
   device: u32
@@ -23,18 +23,22 @@ interface Latency {
   sum: u64
 }
 
-export const since = lruHash<u64, u64>(16384)
+export const since = lruHash<u64, Begin>(16384)
 export const block_latency = lruPercpuHash<Key, Latency>(1024)
 
 export const onIssue = rawTp('block_rq_issue', (rq) => {
-  if (weight() !== 0) since.set(u64(rq), bpf.ktimeGetNs())
+  const many = weight()
+  // A request that is left out must not keep the time of an earlier one at the same address.
+  if (many === 0) since.delete(u64(rq))
+  else since.set(u64(rq), { at: bpf.ktimeGetNs(), many })
   return 0
 })
 
 export const onComplete = rawTp('block_rq_complete', (rq) => {
   const begin = since.get(u64(rq))
   if (!begin) return 0
-  const took = (bpf.ktimeGetNs() - begin.value) / 1000
+  const many = begin.many
+  const took = (bpf.ktimeGetNs() - begin.at) / 1000
   since.delete(u64(rq))
   const key: Key = { device: 0, operation: u32(rq.cmd_flags) & 0xff }
   // Before Linux 5.15 a queue does not know its disk.
@@ -43,7 +47,6 @@ export const onComplete = rawTp('block_rq_complete', (rq) => {
   if (!found) block_latency.setNew(key, zero<Latency>())
   const latency = block_latency.get(key)
   if (!latency) return 0
-  const many = standsFor()
   latency.slots[log2(took, 31)] += many
   latency.sum += many * took
   return 0

@@ -14,7 +14,7 @@ import {
   type u64,
   zero,
 } from 'libbpf-node/kernel'
-import { standsFor, weight } from './sampling.js'
+import { type Begin, weight } from './sampling.js'
 
 interface Query {
   port: u32
@@ -53,7 +53,7 @@ interface Message {
   flags: be16
 }
 
-export const since = lruHash<Query, u64>(8192)
+export const since = lruHash<Query, Begin>(8192)
 export const dns_latency = lruPercpuHash<u32, Latency>(16)
 
 /** Where UDP begins in a packet, or 0 if it is something else. */
@@ -73,7 +73,10 @@ export const onSend = cgroupEgress((packet) => {
   if (!message) return 1
   if (message.destination !== 53) return 1
   const query: Query = { port: message.source, id: message.id }
-  if (weight() !== 0) since.set(query, bpf.ktimeGetNs())
+  const many = weight()
+  // A query that is left out must not keep the time of an earlier one with the same number.
+  if (many === 0) since.delete(query)
+  else since.set(query, { at: bpf.ktimeGetNs(), many })
   return 1
 })
 
@@ -86,14 +89,14 @@ export const onReceive = cgroupIngress((packet) => {
   const query: Query = { port: message.destination, id: message.id }
   const begin = since.get(query)
   if (!begin) return 1
-  const took = (bpf.ktimeGetNs() - begin.value) / 1000
+  const many = begin.many
+  const took = (bpf.ktimeGetNs() - begin.at) / 1000
   since.delete(query)
   const result = u32(message.flags & 15)
   const found = dns_latency.get(result)
   if (!found) dns_latency.setNew(result, zero<Latency>())
   const latency = dns_latency.get(result)
   if (!latency) return 1
-  const many = standsFor()
   latency.slots[log2(took, 31)] += many
   latency.sum += many * took
   return 1

@@ -13,9 +13,8 @@ export function weight(): u32 {
   return bpf.getPrandomU32() % many === 0 ? many : 0
 }
 
-/** How many events one stands for that was let in by `weight` when it began, and ends now. */
-export function standsFor(): u64 {
-  const asked = sample.get(0)
-  if (!asked) return 1
-  return asked.value < 2 ? 1 : asked.value
+/** When something began, and how many events it stands for. */
+export interface Begin {
+  at: u64
+  many: u64
 }

@@ -154,6 +154,23 @@ ${more}`,
   })
 })
 
+interface Query {
+  port: number
+  id: number
+}
+
+/** Ethernet, IPv4, UDP and the beginning of a message of DNS. */
+function packet(from: number, to: number, id: number): Buffer {
+  const bytes = Buffer.alloc(64)
+  bytes.writeUInt16BE(0x0800, 12)
+  bytes[14] = 0x45
+  bytes[23] = 17
+  bytes.writeUInt16BE(from, 34)
+  bytes.writeUInt16BE(to, 36)
+  bytes.writeUInt16BE(id, 42)
+  return bytes
+}
+
 describe('the programs that come with the agent', () => {
   it('count as much when they look at one of four', async () => {
     const path = fileURLToPath(new URL('../collections/runqlat.bpf.o', import.meta.url))
@@ -180,5 +197,30 @@ describe('the programs that come with the agent', () => {
     const counted = total(all)
     expect(counted).toBeGreaterThan(10_000)
     expect(Math.abs(total(some) / counted - 1)).toBeLessThan(0.15)
+    // Idle threads are left out: they wait for nothing, and those of all CPUs have the number 0.
+    expect(all.map<number, unknown>('since').get(0)).toBeUndefined()
+  })
+
+  it('do not measure from an older event of the same name when the one between was left out', async () => {
+    using object = BpfObject.open(fileURLToPath(new URL('../collections/dns.bpf.o', import.meta.url)))
+    await object.load()
+    const sample = object.map<number, number>('sample')
+    const since = object.map<Query, { at: bigint; many: bigint }>('since')
+    const query = { port: 4321, id: 77 }
+    object.program('onSend').testRunSync({ data: packet(4321, 53, 77) })
+    expect(since.get(query)).toMatchObject({ many: 1n })
+    // As good as never.
+    sample.set(0, 2 ** 32 - 1)
+    object.program('onSend').testRunSync({ data: packet(4321, 53, 77) })
+    expect(since.get(query)).toBeUndefined()
+    object.program('onReceive').testRunSync({ data: packet(53, 4321, 77) })
+    expect([...object.map('dns_latency').keys()]).toEqual([])
+    // What is measured counts as when it began.
+    sample.set(0, 1)
+    object.program('onSend').testRunSync({ data: packet(4321, 53, 77) })
+    sample.set(0, 1024)
+    object.program('onReceive').testRunSync({ data: packet(53, 4321, 77) })
+    const [slots] = [...object.map<number, { slots: bigint[] }[]>('dns_latency').values()]
+    expect(slots!.flatMap(({ slots }) => slots).reduce((sum, count) => sum + count, 0n)).toBe(1n)
   })
 })
