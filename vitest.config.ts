@@ -21,6 +21,7 @@ export default defineConfig({
           name: 'apart',
           include: apart,
           env: { ...common.env, LIBBPF_NODE_TESTS_BESIDE: '1' },
+          globalSetup: ['test/helpers/leaks-of-all.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

@@ -4,9 +4,9 @@ import { afterAll, beforeAll } from 'vitest'
 import { leftBehind, type Snapshot, takeSnapshot } from './left-behind.js'
 import { slowness } from './slowness.js'
 
-// Of two files at a time, the other one may leave an object to the kernel, such as a filter of an interface. In guests,
-// all files run alone.
-const alone = process.env.LIBBPF_NODE_TESTS_BESIDE === undefined
+// Of two files at a time, the other one may leave an object to the kernel, such as a filter of an interface. What they
+// leave there is looked for when all of them have run (leaks-of-all.ts). In guests, all files run alone.
+const where = process.env.LIBBPF_NODE_TESTS_BESIDE === undefined ? 'both' : 'process'
 let before: Snapshot
 
 beforeAll(async () => {
@@ -16,6 +16,6 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  const rest = await leftBehind(before, 20, alone)
+  const rest = await leftBehind(before, 20, where)
   if (rest.length > 0) throw new Error(`the tests of this file left behind: ${rest.join(', ')}`)
 }, 30_000 * slowness)

@@ -25,18 +25,22 @@ export const takeSnapshot = (): Snapshot => ({
  * Waits until nothing made since `before` is left, and returns what still exists after `seconds`. The kernel frees
  * objects after an RCU grace period; on a busy machine that takes seconds for programs with trampolines.
  *
- * @param alone - no other test runs at the same time, so objects in the kernel that no process holds are ours
+ * @param where - what this process owns, the objects in the kernel that no process holds, or both
  */
-export async function leftBehind(before: Snapshot, seconds: number, alone = true): Promise<string[]> {
+export async function leftBehind(
+  before: Snapshot,
+  seconds: number,
+  where: 'process' | 'kernel' | 'both' = 'both',
+): Promise<string[]> {
   // Objects that appear from now on belong to others: the test is over.
-  let suspects = new Set(alone ? kernelIds().filter((id) => !before.kernel.has(id)) : [])
+  let suspects = new Set(where === 'process' ? [] : kernelIds().filter((id) => !before.kernel.has(id)))
   const left = (): string[] => {
     const now = new Set(kernelIds())
     suspects = new Set([...suspects].filter((id) => now.has(id)))
     if (suspects.size > 0) {
       for (const id of [...heldByOthers(), ...btfInUse(), ...programArrays()]) suspects.delete(id)
     }
-    return [...ownSince(before), ...suspects]
+    return where === 'kernel' ? [...suspects] : [...ownSince(before), ...suspects]
   }
   await until('nothing is left', () => left().length === 0, { seconds }).catch(() => undefined)
   return left()
