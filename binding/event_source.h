@@ -24,7 +24,7 @@ class EventSource : public Handle, public LoopOwner {
   const char* Refusal() const override { return poll_ == nullptr ? "ERR_BPF_CLOSED" : nullptr; }
 
   void SetSlab(napi_value slab);
-  // See sourceConsume in types/binding.d.ts. Returns false after an exception.
+  // See sourceConsume in types/binding/events.d.ts. Returns false after an exception.
   bool Consume(uint32_t limit, int64_t* result);
   // Returns a negative errno if wake-ups cannot be watched; the interval works even then.
   int Watch(uint32_t interval_ms, bool wakeable);

@@ -53,7 +53,7 @@ class Map : public Handle {
   }
   // For maps without an object: what the kernel reported when the map was opened.
   const bpf_map_info& info() const { return info_; }
-  // The two buffers of mapBind, see types/binding.d.ts. The pointers stay valid because only our own
+  // The two buffers of mapBind, see types/binding/map.d.ts. The pointers stay valid because only our own
   // JavaScript ever sees the buffers, and it does not detach them.
   uint8_t* key = nullptr;
   uint8_t* value = nullptr;

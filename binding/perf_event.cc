@@ -17,7 +17,7 @@
 
 namespace {
 
-// The bits of perfEventOpen, see types/binding.d.ts.
+// The bits of perfEventOpen, see types/binding/attach.d.ts.
 enum : uint32_t {
   kFrequency = 1 << 0,
   kInherit = 1 << 1,

@@ -37,7 +37,7 @@ export class RecordSource {
   /** The number of the event loop's turn that last read it. */
   turn = 0
 
-  /** `onReady` is called by the event loop while the source is watched, see `OnReady` in types/binding.d.ts. */
+  /** `onReady` is called by the event loop while the source is watched, see `OnReady` in types/binding/events.d.ts. */
   constructor(
     open: (onReady: OnReady) => SourceHandle,
     slabSize: number,

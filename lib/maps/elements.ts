@@ -13,8 +13,9 @@ export interface ElementSizes {
 }
 
 /**
- * The two buffers through which native code reads and writes keys and values (see `mapBind` in types/binding.d.ts). Native
- * code keeps pointers to them, so only this package may have access to them: other code could detach them. @internal
+ * The two buffers through which native code reads and writes keys and values (see `mapBind` in
+ * types/binding/map.d.ts). Native code keeps pointers to them, so only this package may have access to them: other code
+ * could detach them. @internal
  */
 export interface Buffers {
   readonly sizes: ElementSizes

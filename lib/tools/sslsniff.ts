@@ -1,3 +1,6 @@
+import { searchedBinary } from '../attach/binary.js'
+import { findMappedFile } from '../attach/mapped-file.js'
+import { probesIn } from '../machine/binary-probes.js'
 import { TraceError } from '../trace/error.js'
 import { session } from '../trace/several.js'
 import { table } from '../trace/tables.js'
@@ -11,26 +14,31 @@ interface Data {
   readonly text: string
 }
 
-const written =
-  '(r) => ({ pid: r.pid, comm: r.comm, isSent: u32(1), length: s32(r.arg2), text: str(r.arg1, s32(r.arg2)) })'
+/** SSL_read may end a handshake, and Node.js writes then, before SSL_read returns. So each has a table of its own. */
+type Call = 'SSL_write' | 'SSL_read'
+const tableOf = (call: Call): string => (call === 'SSL_write' ? 'writes' : 'reads')
 
-const read = '(r, { buffers }) => { buffers.set(r.tid, r.arg1) }'
+const called = (call: Call): string =>
+  `(r, { ${tableOf(call)} }) => { ${tableOf(call)}.set(r.tid, { buffer: r.arg1, count: r.arg3 }) }`
 
-const received = `(r, { buffers }) => {
-  const buffer = buffers.get(r.tid)
-  if (!buffer) return
-  const address = buffer.value
-  buffers.delete(r.tid)
-  const length = s32(r.retval)
-  if (length <= 0) return
-  return { pid: r.pid, comm: r.comm, isSent: u32(0), length, text: str(address, length) }
+/** SSL_write and SSL_read return the number of bytes. Those with _ex return 1, and write it to their last argument. */
+const returned = (call: Call, isEx: boolean): string => `(r, { ${tableOf(call)} }) => {
+  const begun = ${tableOf(call)}.get(r.tid)
+  if (!begun) return
+  const buffer = begun.buffer
+  const count = begun.count
+  ${tableOf(call)}.delete(r.tid)
+  // What has failed has sent and received nothing, and is often tried again.
+  if (s32(r.retval) <= 0) return
+  const length = s32(${isEx ? 'bpf.probeReadUser<u64>(count)' : 'r.retval'})
+  return { pid: r.pid, comm: r.comm, isSent: u32(${Number(call === 'SSL_write')}), length, text: str(buffer, length) }
 }`
 
 export const tool: EventTool<Data> = {
   summary: 'What programs send and receive through OpenSSL, before it is encrypted',
   usage: '[FILE]',
-  help: `Prints the beginning of what SSL_write sends and SSL_read receives, up to 127 bytes or the first zero byte. FILE is the
-library, libssl.so.3 by default, or a program that contains it, such as Node.js.
+  help: `Prints the beginning of what SSL_write and SSL_write_ex send, and SSL_read and SSL_read_ex receive: up to 127 bytes
+or the first zero byte. FILE is the library, libssl.so.3 by default, or a program that contains it, such as Node.js.
 
   libbpf-node tool sslsniff
   libbpf-node tool sslsniff "$(which node)"`,
@@ -44,14 +52,24 @@ library, libssl.so.3 by default, or a program that contains it, such as Node.js.
   async open(options) {
     const [file = 'libssl.so.3', ...more] = options.args
     if (more.length > 0) throw new TraceError('name one file')
-    return session(
-      { buffers: table() },
-      [
-        [`uprobe:${file}:SSL_write`, written],
-        [`uprobe:${file}:SSL_read`, read],
-        [`uretprobe:${file}:SSL_read`, received],
-      ],
-      onlyPid(options),
+    const ends = hasEx(file, options.pid) ? ['', '_ex'] : ['']
+    const pairs = (['SSL_write', 'SSL_read'] as const).flatMap((call) =>
+      ends.flatMap((end): [string, string][] => [
+        [`uprobe:${file}:${call}${end}`, called(call)],
+        [`uretprobe:${file}:${call}${end}`, returned(call, end === '_ex')],
+      ]),
     )
+    return session({ writes: table(), reads: table() }, pairs, onlyPid(options))
   },
+}
+
+/** Before OpenSSL 1.1.1, there are only those without _ex. If there is no such file, attaching says so. */
+function hasEx(file: string, pid: number | undefined): boolean {
+  const path =
+    pid === undefined
+      ? (!file.includes('/') && searchedBinary(file)) || file
+      : findMappedFile(file, pid, (why) => {
+          throw new TraceError(`process ${pid}: ${why}`)
+        })
+  return probesIn(path)?.functions.has('SSL_write_ex') === true
 }

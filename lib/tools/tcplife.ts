@@ -4,6 +4,7 @@ import { destination, type Socket, socketMembers, source } from './addresses.js'
 import type { EventTool } from './tool.js'
 
 interface Life extends Socket {
+  /** 0 if it is not known. */
   readonly pid: number
   readonly comm: string
   readonly nanoseconds: number
@@ -17,7 +18,7 @@ interface Life extends Socket {
 /**
  * A connection begins when it is in TCP_ESTABLISHED (1), or tries to be: TCP_SYN_SENT (2), TCP_SYN_RECV (3). Its process
  * is the one that connects, or the one that closes it (TCP_FIN_WAIT1 is 4, TCP_LAST_ACK 9): when the network changes the
- * state, any process may be running.
+ * state, any process may be running. At the end of a connection that was accepted and then reset, nobody knows it.
  */
 const changed = `(r, { born, owners }) => {
   const sk = r.args.sk
@@ -25,7 +26,9 @@ const changed = `(r, { born, owners }) => {
   const key = u64(sk)
   const state = r.args.newstate
   if (state < 4) born.set(key, r.nsecs)
-  if (state === 2 || state === 4 || state === 9) owners.set(key, { pid: r.pid, comm: r.comm, port: u32(sk.__sk_common.skc_num) })
+  // An earlier socket at the same address had another owner.
+  if (state === 3) owners.set(key, { pid: 0, comm: '' })
+  if (state === 2 || state === 4 || state === 9) owners.set(key, { pid: r.pid, comm: r.comm })
   if (state !== 7) return
   const begin = born.get(key)
   if (!begin) return
@@ -35,7 +38,7 @@ const changed = `(r, { born, owners }) => {
   if (!owner) return
   const tcp = cast('tcp_sock', sk)
   return {
-    pid: owner.pid, comm: owner.comm, port: owner.port, nanoseconds,
+    pid: owner.pid, comm: owner.comm, port: cast('inet_sock', sk).inet_sport, nanoseconds,
     sent: tcp.bytes_acked, received: tcp.bytes_received,${socketMembers}
   }
 }`
@@ -45,8 +48,8 @@ export const tool: EventTool<Life> = {
   help: `Prints a line for each connection when it has ended, with the bytes that were sent and confirmed, and those that were
 received.`,
   columns: [
-    ['PID', 8, ({ pid }) => pid],
-    ['COMM', 16, ({ comm }) => comm],
+    ['PID', 8, ({ pid }) => pid || '-'],
+    ['COMM', 16, ({ comm }) => comm || '-'],
     ['FROM', 24, source],
     ['PORT', 5, ({ port }) => port],
     ['TO', 24, destination],

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { requiresFeature, requiresKernel } from '../helpers/kernel.js'
 import { useTracefs } from '../helpers/privileged.js'
 import { until } from '../helpers/until.js'
-import { talkOverTls } from './talk.js'
+import { talkAsOpenssl, talkOverTls } from './talk.js'
 
 const main = 'dist/lib/cli/main.js'
 const children: ChildProcess[] = []
@@ -51,6 +51,19 @@ async function connect(): Promise<number> {
   const socket = createConnection(port, '127.0.0.1')
   socket.resume()
   await once(socket, 'close')
+  server.close()
+  return port
+}
+
+async function connectAndReset(): Promise<number> {
+  const server = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const accepted = once(server, 'connection')
+  const socket = createConnection(port, '127.0.0.1')
+  await new Promise((resolve) => socket.write('x', resolve))
+  await accepted
+  socket.resetAndDestroy()
   server.close()
   return port
 }
@@ -103,6 +116,13 @@ describe('tools', () => {
       // The side of the server has sent one byte, and the end of a connection counts as one.
       new RegExp(`${process.pid} .*127\\.0\\.0\\.1 +${port} +127\\.0\\.0\\.1 +\\d+ +2 +1 +\\d+\\.\\d\\d$`),
     )
+    const resets = await connectAndReset()
+    await seen(
+      lives.lines,
+      new RegExp(`^${process.pid} .* 127\\.0\\.0\\.1 +${resets} +\\d+ +0 +\\d+\\.\\d\\d$`),
+    )
+    // Nothing has closed the side of the server but the network, while any process ran.
+    await seen(lives.lines, new RegExp(`^- +- +127\\.0\\.0\\.1 +${resets} .* 0 +1 +\\d+\\.\\d\\d$`))
   })
 
   it.each(['tcpretrans', 'oomkill', 'capable'])('%s attaches', async (name) => {
@@ -137,6 +157,23 @@ describe('tools', () => {
     execFileSync(process.execPath, ['-e', talkOverTls])
     await seen(lines, /node\S* +sent +8 +"a secret"/)
     await seen(lines, /node\S* +received +10 +"the answer"/)
+  })
+
+  it('sslsniff shows what all functions have sent and received, and nothing that has failed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'libbpf-node-sslsniff-'))
+    const program = join(folder, 'talk')
+    execFileSync('cc', ['-o', program, '-x', 'c', '-'], { input: talkAsOpenssl })
+    const { lines, stop } = await start('sslsniff', program)
+    execFileSync(program)
+    await seen(lines, /received/)
+    const seenLines = (await stop()).split('\n').slice(1, -1)
+    rmSync(folder, { recursive: true })
+    expect(seenLines.map((line) => line.replace(/^\d+ +/, '').replaceAll(/ +/g, ' '))).toEqual([
+      'talk sent 4 "at l"',
+      'talk received 3 "yes"',
+      'talk sent 5 "all o"',
+      'talk received 2 "no"',
+    ])
   })
 
   requiresFeature('kprobes', 'filelife reports files that are deleted', async () => {

@@ -283,7 +283,9 @@ const anything = () =>
 
 // ---- The contract says what a function accepts and returns.
 
-const contract = readFileSync(`${root}/types/binding.d.ts`, 'utf8')
+const contract = readdirSync(`${root}/types/binding`)
+  .map((file) => readFileSync(`${root}/types/binding/${file}`, 'utf8'))
+  .join('\n')
 /** The generator for a parameter's type, unless its name is in `special`. */
 const generators = {
   ObjectHandle: 'object',
