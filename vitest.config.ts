@@ -6,7 +6,7 @@ const apart = [
   'test/{asm,btf,codegen,compiler,docs,errors,examples,format,hooks,log,machine,maps}/**/*.test.ts',
   'test/{objects,package,pictures,programs,properties,symbols,testing}/**/*.test.ts',
   'test/cli/{hooks,init,object,types,usage,words}.test.ts',
-  'test/profile/{outputs,page,push}.test.ts',
+  'test/{profile/{outputs,page,push},tools/usage}.test.ts',
   // The CPU time of an agent is measured while it sheds load.
   'packages/agent/test/!(shedding).test.ts',
 ]

@@ -11,13 +11,20 @@ interface Life {
 
 const born = '(r, { born }) => { born.set(u64(r.args.dentry), r.nsecs) }'
 
-const deleted = `(r, { born }) => {
-  const key = u64(r.args.dentry)
+const deletes = '(r, { deleting }) => { deleting.set(r.tid, u64(r.args.dentry)) }'
+
+/** The caller still holds the dentry, with the name. In an overlay, the file below is the one that is deleted. */
+const deleted = `(r, { born, deleting }) => {
+  const file = deleting.get(r.tid)
+  if (!file) return
+  const key = file.value
+  deleting.delete(r.tid)
+  if (s32(r.retval) !== 0) return
   const begin = born.get(key)
   if (!begin) return
   const nanoseconds = r.nsecs - begin.value
   born.delete(key)
-  return { pid: r.pid, comm: r.comm, nanoseconds, name: kstr(r.args.dentry.d_name.name) }
+  return { pid: r.pid, comm: r.comm, nanoseconds, name: kstr(cast('dentry', key).d_name.name) }
 }`
 
 export const tool: EventTool<Life> = {
@@ -31,10 +38,11 @@ export const tool: EventTool<Life> = {
   ],
   open: (options) =>
     session(
-      { born: table({ maxKeys: 65_536, forgets: true }) },
+      { born: table({ maxKeys: 65_536, forgets: true }), deleting: table() },
       [
         ['kprobe:security_inode_create', born],
-        ['kprobe:security_inode_unlink', deleted],
+        ['kprobe:security_inode_unlink', deletes],
+        ['kretprobe:vfs_unlink', deleted],
       ],
       onlyPid(options),
     ),

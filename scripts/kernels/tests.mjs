@@ -7,7 +7,7 @@ const elsewhere = [
   // Only text, types, files and packages.
   /^test\/(docs\/(typed-data|pages|links|readme|cli|troubleshooting|kernel-side|tracing-bpftrace)|objects\/(shape|linker)|native\/binding)\.test/,
   /^test\/(codegen|package|arm64|properties|helpers)\//,
-  /^test\/(cli\/(init|types|usage|words|hooks)|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
+  /^test\/(cli\/(init|types|usage|words|hooks)|tools\/usage|errors\/codes|docs\/(testing|tutorial)|format\/format)\.test/,
   // Compiled with the vmlinux.h of the machine that builds.
   /^test\/hooks\/to-c\.test/,
   // What the compiler says, in which the kernel has no part.

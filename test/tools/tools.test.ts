@@ -188,26 +188,9 @@ describe('tools', () => {
     expect(answer('funclatency', 'vfs_read', '--each')).toMatch(/ \(us\)\n\[/)
   })
 
-  it('are listed, and have help of their own', () => {
-    const run = (...args: string[]) => execFileSync(process.execPath, [main, ...args], { encoding: 'utf8' })
-    const names = run('tool')
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' ')[0]!)
-    expect(names).toHaveLength(16)
-    for (const name of ['execsnoop', 'funclatency', 'profile'])
-      expect(run('tool', name, '--help')).toContain(`Usage: libbpf-node tool ${name} `)
-    for (const name of names) expect(readFileSync('docs/tools.md', 'utf8')).toContain(`## ${name}\n`)
-  })
-
-  it.each<[string[], RegExp]>([
-    [['nothing'], /there is no tool 'nothing'; there are biolatency/],
-    [['execsnoop', 'more'], /unexpected argument 'more'/],
-    [['execsnoop', '--each'], /execsnoop has no --each/],
-    [['biolatency', '--pid', '1'], /biolatency has no --pid/],
-    [['funclatency'], /name one function/],
-    [['sslsniff', '/bin/true'], /SSL_write/],
-  ])('refuse %j', (args, message) => {
-    expect(() => execFileSync(process.execPath, [main, 'tool', ...args], { stdio: 'pipe' })).toThrow(message)
+  it('sslsniff refuses a program without OpenSSL', () => {
+    expect(() => execFileSync(process.execPath, [main, 'tool', 'sslsniff', '/bin/true'], { stdio: 'pipe' })).toThrow(
+      /SSL_write/,
+    )
   })
 })
