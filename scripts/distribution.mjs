@@ -21,10 +21,10 @@ import { ensurePrograms } from './tools.mjs'
 const name = 'libbpf-node-agent'
 const home = `usr/lib/${name}`
 const { version } = JSON.parse(readFileSync(join(root, 'packages/agent/package.json'), 'utf8'))
-const summary = 'Runs BPF programs on a host and hands out their metrics and events'
-const description = `The programs and metrics are those of a configuration. Some come along: run-queue latency, block I/O,
-TCP retransmits, OOM kills, the page cache and DNS. Prometheus, OpenTelemetry and files receive what
-they measure. Names of containers and pods are labels.`
+const summary = 'Runs BPF programs on a host and exports their metrics and events'
+const description = `A configuration file selects the programs and metrics. Programs for run-queue latency, block I/O, TCP
+retransmits, OOM kills, the page cache and DNS are included. Results go to Prometheus, OpenTelemetry and
+files, with the names of containers and pods as labels.`
 const maintainer = 'The libbpf-node maintainers <maintainers@libbpf-node.invalid>'
 /** What the distributions call the machines. */
 const architectures = { x64: { deb: 'amd64', rpm: 'x86_64' }, arm64: { deb: 'arm64', rpm: 'aarch64' } }

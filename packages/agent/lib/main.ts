@@ -10,7 +10,7 @@ import { version } from './version.js'
 
 const help = `Usage: libbpf-node-agent --config FILE [--check]
 
-Runs the BPF programs that FILE names, and hands out their metrics and events.
+Runs the BPF programs that FILE names, and exports their metrics and events.
 
   --config FILE  the configuration, in YAML; config.schema.json of the package describes it
   --check        reads the configuration, says what is wrong with it, and exits
