@@ -11,26 +11,26 @@
  * - `Uint8Array`s that are passed in are only read or written during the call, unless a function says otherwise.
  */
 
+import type { AttachBinding } from './binding/attach.js'
+import type { BtfBinding } from './binding/btf.js'
+import type { EventsBinding } from './binding/events.js'
 import type { KernelBinding } from './binding/kernel.js'
+import type { LinkBinding } from './binding/link.js'
+import type { MapBinding } from './binding/map.js'
 import type { ObjectBinding } from './binding/object.js'
 import type { ProgramBinding } from './binding/program.js'
-import type { AttachBinding } from './binding/attach.js'
-import type { MapBinding } from './binding/map.js'
-import type { LinkBinding } from './binding/link.js'
-import type { EventsBinding } from './binding/events.js'
 import type { XdpBinding } from './binding/xdp.js'
-import type { BtfBinding } from './binding/btf.js'
 
+export type * from './binding/attach.js'
+export type * from './binding/btf.js'
+export type * from './binding/events.js'
 export type * from './binding/handles.js'
 export type * from './binding/kernel.js'
+export type * from './binding/link.js'
+export type * from './binding/map.js'
 export type * from './binding/object.js'
 export type * from './binding/program.js'
-export type * from './binding/attach.js'
-export type * from './binding/map.js'
-export type * from './binding/link.js'
-export type * from './binding/events.js'
 export type * from './binding/xdp.js'
-export type * from './binding/btf.js'
 
 export interface Binding
   extends KernelBinding,

@@ -189,8 +189,8 @@ describe('tools', () => {
   })
 
   it('sslsniff refuses a program without OpenSSL', () => {
-    expect(() => execFileSync(process.execPath, [main, 'tool', 'sslsniff', '/bin/true'], { stdio: 'pipe' })).toThrow(
-      /SSL_write/,
-    )
+    expect(() =>
+      execFileSync(process.execPath, [main, 'tool', 'sslsniff', '/bin/true'], { stdio: 'pipe' }),
+    ).toThrow(/SSL_write/)
   })
 })

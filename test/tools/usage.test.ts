@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 const run = (...args: string[]): string =>
-  execFileSync(process.execPath, ['dist/lib/cli/main.js', 'tool', ...args], { encoding: 'utf8', stdio: 'pipe' })
+  execFileSync(process.execPath, ['dist/lib/cli/main.js', 'tool', ...args], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+  })
 
 describe('tools', () => {
   it('are listed, and have help of their own', () => {

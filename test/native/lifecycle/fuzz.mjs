@@ -12,10 +12,11 @@ const native = createRequire(import.meta.url)('node-gyp-build')(root)
 const [seed = '1', calls = '20000'] = process.argv.slice(-2)
 
 // It attaches to all network devices and pins to any path, for which libbpf creates directories. So it runs in
-// namespaces of its own, where paths lead to a file system that has nothing but pins.
+// namespaces of its own, where paths lead to a file system that has nothing but pins, as does the path where libbpf pins
+// maps by their names.
 const bpffs = 0xcafe4a11
 if (statfsSync('.').type !== bpffs) {
-  const command = 'mount -t bpf bpf /mnt && cd /mnt && exec "$@"'
+  const command = 'mount -t bpf bpf /sys/fs/bpf && mount -t bpf bpf /mnt && cd /mnt && exec "$@"'
   const again = [process.execPath, '--expose-gc', fileURLToPath(import.meta.url), seed, calls]
   const { status, signal } = spawnSync('unshare', ['--net', '--mount', 'sh', '-c', command, 'sh', ...again], {
     stdio: 'inherit',
