@@ -1,5 +1,5 @@
 /**
- * Text for what programs record as numbers and bytes: addresses, times, cgroups, interfaces, errors, signals.
+ * Turns numbers and bytes that programs record into text: addresses, times, cgroups, interfaces, errors, signals.
  *
  * @packageDocumentation
  */

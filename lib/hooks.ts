@@ -1,5 +1,5 @@
 /**
- * What programs can be attached to on this machine, and what they get there.
+ * Lists the hooks that programs can be attached to on this machine, and what programs receive there.
  *
  * @packageDocumentation
  */

@@ -1,5 +1,5 @@
 /**
- * The kernel side in TypeScript: the words of programs, and the compiler.
+ * BPF programs in TypeScript: the functions and types that they are written with, and the compiler.
  *
  * @packageDocumentation
  */

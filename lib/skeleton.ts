@@ -58,7 +58,7 @@ export function embedded(base64: string): () => Uint8Array {
 }
 
 /**
- * Reads the object from a file of its own.
+ * Reads the object from a separate file.
  *
  * @param file - where the file is: a URL in an ES module, a path in a CommonJS module
  * @param sha256 - the hash of the file in hex. The generated types and codecs are wrong for any other object
@@ -79,7 +79,7 @@ export function external(file: URL | string, sha256: string): () => Uint8Array {
 /**
  * Chooses the object for this machine.
  *
- * @throws BpfError ENOTSUP when the object is opened and there is none
+ * @throws BpfError ENOTSUP when the object is opened and there is none for this machine
  */
 export function forThisMachine(objects: Readonly<Record<string, () => Uint8Array>>): () => Uint8Array {
   return () => {
@@ -94,9 +94,9 @@ export function forThisMachine(objects: Readonly<Record<string, () => Uint8Array
 }
 
 /**
- * The codecs by the ids of the types in this machine's object.
+ * Returns the codecs by the type ids of this machine's object.
  *
- * @param typeIds - by machine: its ids, and those that `codecs` has
+ * @param typeIds - by machine: for each type id of its object, the id that the type has in `codecs`
  */
 export function codecsFor(
   codecs: ReadyCodecs,

@@ -1,5 +1,5 @@
 /**
- * Questions to the kernel in one line.
+ * Asks the kernel questions in one line, like bpftrace's one-liners.
  *
  * @packageDocumentation
  */

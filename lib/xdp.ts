@@ -1,5 +1,5 @@
 /**
- * Packets: AF_XDP sockets, which receive and send past the kernel's network stack.
+ * AF_XDP sockets, which receive and send packets without the kernel's network stack.
  *
  * @packageDocumentation
  */

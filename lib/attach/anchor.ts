@@ -17,7 +17,7 @@ export interface AnchorOptions {
   revision?: bigint
 }
 
-/** The same as numbers for the kernel. */
+/** The options as numbers for the kernel. */
 export interface AnchorNumbers {
   flags: number
   fd: number
@@ -28,7 +28,7 @@ export interface AnchorNumbers {
 const BPF_F_BEFORE = 1 << 3
 const BPF_F_AFTER = 1 << 4
 const BPF_F_ID = 1 << 5
-/** The same bit says that a struct_ops map is registered by links. */
+/** For a struct_ops map, the same bit says that it is registered by links. */
 export const BPF_F_LINK = 1 << 13
 
 export function anchorNumbers({ anchor, revision = 0n }: AnchorOptions): AnchorNumbers {

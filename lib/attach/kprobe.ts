@@ -41,8 +41,8 @@ export interface KprobeOptions {
    * returns of further calls. By default, it follows twice as many as there are CPUs, and at least 10. Choose more for
    * functions that sleep. `kprobe.multi` has no such limit. (tracefs)
    *
-   * Such a probe is an event of tracefs, which is removed with the link. What a process leaves there when it is killed
-   * does nothing, and is removed when the next such probe is attached.
+   * Such a probe is an event of tracefs, which is removed with the link. If a process is killed, its event stays there
+   * but does nothing, and is removed when the next such probe is attached.
    */
   maxActive?: number
 }
@@ -66,7 +66,7 @@ export interface KprobeMultiOptions {
   /** Runs the program when a function returns instead of when it is called. */
   retprobe?: boolean
   /**
-   * Runs the program when a function is called and, if it returned 0 then, when the function returns.
+   * Runs the program when a function is called. If the program returns 0 then, it also runs when the function returns.
    * SEC("kprobe.session"), Linux 6.10
    */
   session?: boolean

@@ -1,4 +1,4 @@
-// Kretprobes of a chosen size. The kernel notes where a call returns to, for a limited number of calls at a time. Only
+// Kretprobes with a chosen limit. The kernel notes where calls return to, for a limited number of calls at a time. Only
 // tracefs lets you choose that number, so the probe is an event there, which the link owns.
 import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 import { constants as os } from 'node:os'
@@ -34,7 +34,7 @@ export function attachKretprobe(
   writeTo(file, `r${maxActive}:${name} ${symbol}`)
   try {
     const tracepoint = Number(readFileSync(`${events}/${name}/id`, 'latin1'))
-    // On one CPU, and yet the program runs on all of them.
+    // The event is opened on one CPU, but the program runs on all of them.
     const fd = openPerfEvent({ event: { tracepoint }, cpu: 0 }, {}, false)
     try {
       const link = native.programAttachPerfEvent(program, fd, cookie)
@@ -55,7 +55,7 @@ export function whyNoKretprobe({ operation }: NativeError, symbol: string): stri
   return operation === 'write' || operation === 'open' ? whyNoProbe(symbol) : undefined
 }
 
-/** Removes what processes left that were killed. The kernel keeps those that a pinned link uses. */
+/** Removes the probes of processes that were killed. The kernel keeps those that a pinned link uses. */
 function removeForgotten(file: string): void {
   const ours = new RegExp(`^r\\d*:(${group}/r_${pidNamespace()}_(\\d+)_\\w+) `, 'gm')
   for (const [, name, pid] of textOf(file).matchAll(ours)) {
@@ -85,10 +85,10 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** The processes of containers have the same ids, and see the same tracefs. */
+/** Processes in different containers can have the same ids, and see the same tracefs. */
 const pidNamespace = (): string => /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
 
-/** Appends: opening the file in another way would remove the probes of everybody. */
+/** Opens the file for appending: opening it in any other way would remove everybody's probes. */
 function writeTo(file: string, line: string): void {
   let operation = 'open'
   let fd: number | undefined

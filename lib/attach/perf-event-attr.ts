@@ -1,4 +1,4 @@
-// What a perf event counts and where: the words of options, and the numbers of struct perf_event_attr.
+// What a perf event counts and where: turns the words of options into the numbers of struct perf_event_attr.
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
@@ -55,8 +55,8 @@ export interface PerfTracepoint {
 }
 
 /**
- * A hardware breakpoint: the processor looks out for accesses to an address of the process, or of the kernel without
- * `pid`. x86 has four of them, and cannot watch reading alone.
+ * A hardware breakpoint: the processor watches for accesses to an address of the process, or of the kernel without
+ * `pid`. x86 has four of them, and cannot watch for reads alone.
  */
 export interface PerfBreakpoint {
   /** The address. */
@@ -69,7 +69,7 @@ export interface PerfBreakpoint {
 /** What a perf event counts. */
 export type PerfEventSource = PerfEventName | PerfEventNumbers | PerfTracepoint | PerfBreakpoint
 
-/** What does not count: what happens in user space, in the kernel, in a hypervisor, in the idle task, in guests. */
+/** What is not counted: what happens in user space, in the kernel, in a hypervisor, in the idle task, in guests. */
 export type PerfEventExclusion = 'user' | 'kernel' | 'hypervisor' | 'idle' | 'host' | 'guest'
 
 const exclusions: Readonly<Record<PerfEventExclusion, number>> = {
@@ -92,7 +92,7 @@ export interface PerfEventTarget {
   cgroup?: string | number
   /** Also counts in child processes that start later. */
   inherit?: boolean
-  /** What does not count. */
+  /** What is not counted. */
   exclude?: readonly PerfEventExclusion[]
   /** Keeps the counter on the processor all the time. If that is not possible, reading it fails with ENODATA. */
   pinned?: boolean

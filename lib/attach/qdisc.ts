@@ -17,8 +17,8 @@ export interface QdiscOptions {
 }
 
 /**
- * A queueing discipline of an interface. Programs can be one: attach a `Qdisc_ops` struct_ops map (Linux 6.16), and
- * create a qdisc by its `id`. It also works for the kernel's own, such as 'fq'. (BPF_TC_QDISC of libbpf's
+ * A queueing discipline of an interface. BPF programs can implement one: attach a `Qdisc_ops` struct_ops map (Linux
+ * 6.16), and create a qdisc by its `id`. It also works for the kernel's own, such as 'fq'. (BPF_TC_QDISC of libbpf's
  * `bpf_tc_hook_create`)
  *
  * @example

@@ -19,7 +19,7 @@ export function attachSockmap(program: Attachable, map: BpfMap<unknown, unknown>
   })
 }
 
-/** The same without a kernel link, on every kernel. */
+/** Attaches a program without a kernel link, on every kernel. */
 export function attachSockmapWithoutLink(
   program: Attachable,
   map: BpfMap<unknown, unknown>,

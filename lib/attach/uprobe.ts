@@ -48,7 +48,7 @@ export interface UprobeMultiOptions {
   /** Runs the program when a function returns instead of when it is called. */
   retprobe?: boolean
   /**
-   * Runs the program when a function is called and, if it returned 0 then, when the function returns.
+   * Runs the program when a function is called. If the program returns 0 then, it also runs when the function returns.
    * SEC("uprobe.session"), Linux 6.13
    */
   session?: boolean

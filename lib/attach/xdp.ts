@@ -25,16 +25,16 @@ export interface XdpOptions {
    */
   mode?: XdpMode
   /**
-   * Attaches the program with netlink instead of a link, atomically in place of the one that is there: of this program,
-   * or with `true` of any, and also if there is none. Programs that were attached with a link cannot be replaced like
-   * this; see {@link Link.update}. The program stays attached after the process ends, until the link is closed. (Linux
-   * 5.7; `true` 4.8)
+   * Attaches the program with netlink instead of a link, and atomically replaces the given program, or with `true`,
+   * whatever program is there, if any. Programs that were attached with a link cannot be replaced like this; see
+   * {@link Link.update}. The program stays attached after the process ends, until the link is closed. (Linux 5.7;
+   * `true` 4.8)
    */
   replace?: ProgramReference | true
 }
 
 export interface XdpDetachOptions {
-  /** Where the program runs; by default, where there is one. */
+  /** The mode of the program; by default, the mode in which a program is attached. */
   mode?: XdpMode
   /** Fails with EEXIST if another program is attached. (Linux 5.7) */
   program?: ProgramReference
@@ -108,8 +108,8 @@ export function queryXdp(of: Interface): XdpState {
  * Detaches an XDP program that was attached with netlink, by this process or another one such as `ip`.
  * (`bpf_xdp_detach`, Linux 4.8)
  *
- * @throws BpfError EBUSY if it was attached with a link: `Link.fromId(id).detach()` takes that off; ENOENT if there is
- * none
+ * @throws BpfError EBUSY if it was attached with a link: `Link.fromId(id).detach()` detaches it; ENOENT if there is no
+ * program
  *
  * @example
  * detachXdp('eth0', { program: { programId: queryXdp('eth0').programId } })

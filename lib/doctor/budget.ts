@@ -1,4 +1,4 @@
-// How much work the programs of an object are for the verifier, which gives up at a million instructions.
+// How much work it is for the verifier, which gives up at a million instructions, to check the programs of an object.
 import type { VerifierStats } from '../errors/verifier-log.js'
 import { BpfObject } from '../objects/object.js'
 

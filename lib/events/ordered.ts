@@ -8,9 +8,11 @@ import type { RingBuffer } from './ring-buffer.js'
 export interface OrderOptions<T> {
   /** The time of a record in nanoseconds: the name of a member, or a function that returns it. */
   by: (keyof T & string) | ((record: T) => bigint | number)
-  /** How many milliseconds a record may be overtaken by; 10 by default. Each record waits that long. */
+  /** By how many milliseconds a record may be overtaken by younger ones; 10 by default. Each record waits that long. */
   window?: number
-  /** How many records wait at most; 65,536 by default. If there are more, the oldest go on before their time. */
+  /**
+   * How many records wait at most; 65,536 by default. If there are more, the oldest are delivered before their time.
+   */
   capacity?: number
 }
 
@@ -22,12 +24,12 @@ interface Held<T> {
 }
 
 /**
- * Reads several readers, or a perf buffer with its buffer for each CPU, in the order of time.
+ * Reads several readers, or a perf buffer with one buffer for each CPU, in the order of time.
  *
- * Records of several CPUs and rings arrive out of order. Each one waits here until the window has passed, by the time
- * stamps or by the clock, and until nothing waits in the kernel. A record that arrives after a younger one has gone on
- * is delivered next, and counted as late. While an iteration runs, it reads the readers; leaving the loop stops that,
- * and the next iteration continues with the records that wait. Close the readers yourself.
+ * Records of several CPUs and rings arrive out of order. Each one waits here until the window has passed, according to
+ * the time stamps or the clock, and until no records wait in the kernel. A record that arrives after a younger one was
+ * delivered comes next, and is counted as late. While an iteration runs, it reads the readers; leaving the loop stops
+ * that, and the next iteration continues with the records that are waiting. You close the readers yourself.
  *
  * @example
  * const events = new OrderedEvents([obj.ringBuffer('files', 'event'), obj.ringBuffer('sockets', 'event')], { by: 'ts' })
@@ -74,7 +76,7 @@ export class OrderedEvents<T> implements AsyncIterable<T> {
     return this.#late
   }
 
-  /** How many records went on before their time, because more than the capacity waited. */
+  /** How many records were delivered before their time, because more than the capacity waited. */
   get early(): number {
     return this.#early
   }

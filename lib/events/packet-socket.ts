@@ -10,8 +10,8 @@ import { EventReader, type EventReaderOptions } from './reader.js'
 
 export interface PacketSocketOptions extends EventReaderOptions {
   /**
-   * A SEC("socket") program that says how many bytes of each packet you get, and 0 for packets that you do not want. By
-   * default you get all packets in full.
+   * A SEC("socket") program that returns how many bytes of each packet you get, and 0 for packets that you do not want.
+   * By default you get all packets in full.
    */
   filter?: Program
   /** Bytes of memory in which packets wait, 4 MiB by default. It is rounded up to a multiple of `blockSize`. */
@@ -33,7 +33,7 @@ export type PacketDirection = 'host' | 'broadcast' | 'multicast' | 'otherhost' |
 export interface Packet {
   /** Nanoseconds since 1970. */
   time: bigint
-  /** Bytes that it had; `data` is shorter if the filter has said so. */
+  /** The length of the packet in bytes; `data` is shorter if the filter returned less. */
   length: number
   /** The index of the interface. */
   ifindex: number
@@ -118,7 +118,7 @@ export class PacketSocket extends EventReader<Packet> {
     ).handle
   }
 
-  /** How many packets have passed the filter since the socket was opened, with those that were lost. */
+  /** How many packets have passed the filter since the socket was opened, including those that were lost. */
   get received(): bigint {
     return this.#count(0)
   }

@@ -19,7 +19,7 @@ export interface PerfBufferOptions<T = unknown> extends EventReaderOptions {
   wakeupEvents?: number
   /** After how many bytes on a CPU the kernel wakes the reader, instead of `wakeupEvents`. */
   watermark?: number
-  /** The CPUs whose records are read; by default all. Records of others find no reader: programs get ENOENT. */
+  /** The CPUs whose records are read; by default all. Programs on other CPUs find no reader and get ENOENT. */
   cpus?: Iterable<number>
   /**
    * Called when the kernel has reported lost records of a CPU: before the records that came after them, and after those
@@ -45,7 +45,7 @@ const cpuIntervalMs = 1000
 
 /** The buffer of a CPU. */
 interface CpuBuffer {
-  /** Losses that {@link PerfBufferOptions.onLost} was told of. */
+  /** Losses that were reported to {@link PerfBufferOptions.onLost}. */
   told: bigint
   /** Delivers records; overwritable buffers have a recorder instead. */
   source: RecordSource | undefined
@@ -132,8 +132,8 @@ export class PerfBuffer<T = Uint8Array> extends EventReader<T> {
   }
 
   /**
-   * The CPU on which the record was written that is being delivered: in callbacks, and after each step of an iteration,
-   * where all records of an array come from one CPU. `undefined` before the first record.
+   * The CPU that wrote the current record: in callbacks, the one that is being delivered; in iterations, the one that
+   * the last step returned. All records of an array come from one CPU. `undefined` before the first record.
    *
    * @example
    * for await (const event of perf) console.log(perf.cpu, event)

@@ -23,8 +23,8 @@ export interface PerfEventValue {
   /** For how many nanoseconds the event was enabled. */
   enabled: bigint
   /**
-   * For how many nanoseconds of these it was really counted. If there are more events than counters in the processor,
-   * they take turns: `value * enabled / running` is an estimate of the whole.
+   * For how many of these nanoseconds it really counted. If there are more events than counters in the processor, they
+   * take turns: `value * enabled / running` estimates the whole count.
    */
   running: bigint
 }
@@ -105,7 +105,7 @@ export class PerfEvent extends OwnedDescriptor {
     this.#do('disable', (fd) => native.perfEventControl(fd, 1))
   }
 
-  /** Sets the value to 0. The times go on. */
+  /** Sets the value to 0. The times are not reset. */
   reset(): void {
     this.#do('reset', (fd) => native.perfEventControl(fd, 2))
   }

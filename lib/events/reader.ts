@@ -158,9 +158,10 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
   }
 
   /**
-   * Like {@link on}, but passes a view that reads members in place when you use them: two members of a record with
-   * twenty cost what two members cost. It is always the same object, which is moved from record to record, and it is
-   * only valid in the call. Use `copy()` for what you keep. {@link RecordView} says what its members are.
+   * Like {@link on}, but passes a view that reads members in place when you use them: reading two members of a record
+   * with twenty costs no more than reading two. The view is always the same object, which is moved from record to
+   * record, and it is only valid during the call. Use `copy()` for what you keep. {@link RecordView} describes its
+   * members.
    *
    * @param listener - `copy()` returns the record as {@link on} passes it
    * @throws TypeError if the records have no type, or the codec was not made by this package
@@ -339,7 +340,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     this.#end(this.endError())
   }
 
-  /** What reading then ends with. */
+  /** The error that reading then ends with. */
   protected endError(): BpfError {
     return this.error('was ended by the kernel', 'EPIPE')
   }
@@ -351,7 +352,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     return records
   }
 
-  /** Throws if records cannot be read as they come. */
+  /** Throws if records cannot be delivered as they arrive. */
   protected expectReadable(): void {
     this.expectOpen()
   }

@@ -42,7 +42,7 @@ export class RingBuffer<T = Uint8Array> extends EventReader<T> {
     this.add(map, options.lost)
   }
 
-  /** Reads one more map, with records of the same type. All maps get their turn, a batch each. */
+  /** Reads one more map, with records of the same type. The maps take turns, with a batch each. */
   add(map: BpfMap<unknown, unknown>, lost?: BpfMap<number, bigint[]>): this {
     const handle = mapHandles.of(expectMap(map))
     // Throws before load.

@@ -7,9 +7,9 @@ export interface Conversion {
 }
 
 /**
- * Puts values into a format of printf, as `bpf_trace_printk` and `bpf_snprintf` understand it.
+ * Puts values into a printf format, as `bpf_trace_printk` and `bpf_snprintf` understand it.
  *
- * @param convert - the text of the value with an index, before it is padded
+ * @param convert - returns the text of the value with an index, before it is padded
  */
 export function printf(pattern: string, convert: (conversion: Conversion, index: number) => string): string {
   let next = 0
@@ -33,7 +33,7 @@ export function printf(pattern: string, convert: (conversion: Conversion, index:
   )
 }
 
-/** The text of a number; a pointer where the kind is not one of a number. */
+/** The text of a number. If the kind is not one of a number, it is written as a pointer. */
 export function numberText({ kind, length, flags }: Conversion, value: bigint): string {
   const bits = { hh: 8, h: 16, l: 64, ll: 64, z: 64 }[length ?? ''] ?? 32
   switch (kind) {

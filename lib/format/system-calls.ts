@@ -1,4 +1,4 @@
-// The numbers of system calls, which differ between machines. -3 stands for three that are not used.
+// The numbers of system calls, which differ between machines. -3 stands for three numbers that are not used.
 
 const tables: Readonly<Record<string, string>> = {
   x64: `
@@ -77,8 +77,8 @@ const tables: Readonly<Record<string, string>> = {
 const names = new Map<string, readonly string[]>()
 
 /**
- * The name of a system call by its number, which tracepoints such as `raw_syscalls:sys_enter` have: 'openat' for 257 on
- * x64. Newer calls than those of Linux 6.x, and other machines, give the number as text.
+ * The name of a system call by its number, which tracepoints such as `raw_syscalls:sys_enter` record: 'openat' for 257
+ * on x64. For calls newer than those of Linux 6.x, and on other machines, it is the number as text.
  *
  * @param machine - 'x64' or 'arm64'; by default, the machine that this process runs on
  */

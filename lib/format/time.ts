@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 /**
  * The date of a time stamp of a program.
  *
- * It is worked out from the clocks of this moment. If the system time was set in between, the date is what the clock
- * would have shown with the present setting.
+ * It is computed from the clocks at this moment. If the system time was set in between, the date is what the clock
+ * would have shown with its present setting.
  *
- * @param nanoseconds - what `bpf_ktime_get_ns()` returned, which stands still while the machine sleeps
- * @param clock - 'boottime' for `bpf_ktime_get_boot_ns()`, which does not; exact to 10 ms if the machine has slept
+ * @param nanoseconds - what `bpf_ktime_get_ns()` returned; this clock stops while the machine sleeps
+ * @param clock - 'boottime' for `bpf_ktime_get_boot_ns()`, which does not stop; exact to 10 ms if the machine has slept
  *
  * @example ktimeToDate(event.ts).toISOString()
  */

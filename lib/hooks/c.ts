@@ -31,7 +31,8 @@ function programFor(hook: Hook, target: Target): string {
   const head = `SEC("${section}")\n`
   switch (kind) {
     case '':
-      // BTF does not say that pointers into an arena have an address space, so another declaration would contradict.
+      // BTF does not say that pointers into an arena have an address space, so a declaration here would contradict
+      // vmlinux.h.
       if (hook.name.startsWith('bpf_arena_')) return `// vmlinux.h declares ${hook.name}.\n`
       return `${declare(hook.returns ?? 'void', `${hook.name}(${list(hook.parameters) || 'void'})`)} __ksym __weak;\n`
     case 'tp':
@@ -69,9 +70,9 @@ function programFor(hook: Hook, target: Target): string {
   }
 }
 
-/** Members of a context are listed in a comment, because nothing else says what there is. */
+/** Members of a context are listed in a comment, because nothing else shows them. */
 function withContext(hook: Hook, { name, kind }: Target, head: string): string {
-  // 1 lets pass for cgroups and sockets; XDP_PASS, SK_PASS and NF_ACCEPT have names.
+  // For cgroups and sockets, 1 means to let pass; XDP_PASS, SK_PASS and NF_ACCEPT have names.
   const verdicts: Record<string, string> = {
     xdp: 'XDP_PASS',
     sk_lookup: 'SK_PASS',
@@ -149,7 +150,7 @@ function resultOf({ returns = 'void' }: Hook): HookParameter[] {
   return returns === 'void' ? [] : [{ name: 'ret', type: returns, declaration: declare(returns, 'ret') }]
 }
 
-/** What follows a struct is in other registers than its place says. */
+/** Arguments after a struct are in other registers than their positions suggest. */
 function inRegisters({ parameters }: Hook): string[] {
   const record = parameters.findIndex(({ byValue }) => byValue === true)
   const most = record < 0 ? mostInRegisters : Math.min(record, mostInRegisters)

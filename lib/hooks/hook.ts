@@ -37,7 +37,7 @@ export interface HookParameter {
   readonly type: string
   /** As C declares it, with the name: `char comm[16]`. */
   readonly declaration: string
-  /** Whether it is a struct or union that is passed as such, not by a pointer. */
+  /** Whether it is a struct or union that is passed by value, not by a pointer. */
   readonly byValue?: true
 }
 
@@ -52,7 +52,7 @@ export interface Hook {
   readonly parameters: readonly HookParameter[]
   /** The type of the result of a function. A struct or union is left out. */
   readonly returns?: string
-  /** The struct that `ctx` points to, where the parameters are its members. */
+  /** The struct that `ctx` points to, if the parameters are its members. */
   readonly context?: string
   /** The kernel module that has it. */
   readonly module?: string

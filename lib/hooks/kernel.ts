@@ -13,7 +13,7 @@ import { isRecord, membersOf, parameter } from './members.js'
 type Wanted = (kind: HookKind) => boolean
 type Named = (name: string) => boolean
 
-/** What belongs to one set of types: the kernel's, or a module's. */
+/** One set of types: the kernel's, or a module's. */
 interface Source {
   readonly types: BtfTypes
   readonly module?: string
@@ -25,7 +25,7 @@ interface Source {
 export function* hooksInBtf(wanted: Wanted, named: Named): Generator<Hook, undefined> {
   const kernel = kernelTypes()
   if (kernel === undefined) {
-    // This says why.
+    // This throws an error that says why.
     Btf.fromKernel().close()
     return undefined
   }
@@ -83,7 +83,7 @@ function* functions({ types, module, firstId }: Source, named: Named): Generator
     if (type.id < firstId || seen.has(type.name)) continue
     if (seen.size === 0) probeable = probeableFunctions()
     seen.add(type.name)
-    // Functions that are inlined everywhere, or protected, are not there.
+    // Functions that are inlined everywhere, or protected, are not in that set.
     if (probeable !== undefined && !probeable.has(type.name)) continue
     const proto = protoOf(types, type)
     const { name } = type
@@ -202,7 +202,7 @@ function parametersOf(types: BtfTypes, { params }: BtfFuncProto): HookParameter[
   return params.map(({ name, typeId }, i) => parameter(types, name === '' ? `arg${i}` : name, typeId))
 }
 
-/** What the verifier accepts of a function that a trampoline is put in front of. */
+/** Whether the verifier accepts a trampoline in front of such a function. */
 function hasTrampoline(types: BtfTypes, { params, variadic, returnTypeId }: BtfFuncProto): boolean {
   const fits = ({ typeId }: { typeId: number }) => !isRecord(types, typeId) || types.sizeOf(typeId) <= 16
   return !variadic && params.length <= 12 && !isRecord(types, returnTypeId) && params.every(fits)

@@ -11,7 +11,7 @@ export interface HookOptions {
   kinds?: readonly HookKind[]
   /** The functions and USDT probes of this program or library, instead of the hooks of the kernel: a path or a name. */
   binary?: string
-  /** The same for all files that this process has mapped to execute. */
+  /** The same for all files that the process with this id has mapped as executable. */
   pid?: number
 }
 
@@ -19,9 +19,9 @@ export interface HookOptions {
  * Lists what programs can be attached to on this machine, with the arguments that they get there, and the kernel
  * functions that programs can call.
  *
- * The hooks of the kernel come from its BTF and that of its modules, tracepoints and system calls from tracefs. Without
- * tracefs these two are left out, and there are raw tracepoints only. Kernel functions are those that the BTF describes
- * and that the kernel says can be traced, if this process may read that.
+ * The hooks of the kernel come from its BTF and that of its modules; tracepoints and system calls come from tracefs.
+ * Without tracefs these two are left out, and only raw tracepoints are listed. Kernel functions are those that the BTF
+ * describes. If this process may read which functions the kernel can trace, only those are listed.
  *
  * @param pattern - a name or a part of it after `/` or `:`, with the wildcards * and ?; everything by default
  * @throws BpfError if the kernel has no BTF, or the file cannot be read

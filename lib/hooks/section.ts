@@ -1,12 +1,12 @@
 import type { Hook } from './hook.js'
 
-/** Which of its sections a program for a hook gets. */
+/** Chooses one of a hook's sections for its program. */
 export interface SectionOptions {
   /** The beginning of the section, such as 'fexit', 'kprobe' or 'raw_tp'; by default the first one of the hook. */
   as?: string
 }
 
-/** What a program for a hook is called, and its section. */
+/** The name and the section of the program for a hook. */
 export interface Target {
   /** In snake case, without characters that C does not allow. */
   readonly name: string

@@ -10,7 +10,7 @@ import type { Hook, HookKind, HookParameter } from './hook.js'
 
 type Named = (name: string) => boolean
 
-/** Nothing if tracefs is not mounted, or this process may not read it. */
+/** Yields nothing if tracefs is not mounted, or this process may not read it. */
 export function* hooksInTracefs(
   wanted: (kind: HookKind) => boolean,
   named: Named,
@@ -51,7 +51,7 @@ function tracepoint(
 
 /** The structs in the BTF of the kernel and its modules. Several tracepoints can share one. */
 class Records {
-  /** The types of modules, when they are needed. */
+  /** The types of modules, read when they are needed. */
   readonly #types = new Map<string, BtfTypes | undefined>()
 
   of(category: string, name: string): { struct?: string | undefined; module?: string } {

@@ -68,13 +68,13 @@ const verdicts: Readonly<Record<string, string>> = {
   socketFilter: 'ctx.len',
 }
 
-/** What a name of the kernel must not be in TypeScript. */
+/** Names that the kernel may use, but TypeScript does not allow. */
 const reserved =
   /^(?:arguments|await|break|case|catch|class|const|continue|debugger|default|delete|do|else|enum|eval|export|extends|false|finally|for|function|if|import|in|instanceof|interface|let|new|null|package|private|protected|public|return|static|super|switch|this|throw|true|try|typeof|var|void|while|with|yield)$/
 
 /**
- * Writes a TypeScript file for `libbpf-node/kernel` with a program for each hook. A hook that the language does not have
- * becomes a comment that says so.
+ * Writes a TypeScript file for `libbpf-node/kernel` with a program for each hook. A hook that the language does not
+ * support becomes a comment that says so.
  *
  * @throws RangeError if a hook has no section of the kind that `as` says
  */

@@ -26,7 +26,7 @@ export interface TcAttachment {
   kind: string
   /** For classifiers: what `tc` or libbpf called it. */
   name?: string
-  /** For classifiers: where it is. {@link TcHook.detach} takes it off. */
+  /** For classifiers: where it is attached. {@link TcHook.detach} removes it. */
   parent?: number
   handle?: number
   priority?: number

@@ -13,9 +13,9 @@ export interface PerfAttachment {
   type: 'raw_tracepoint' | 'tracepoint' | 'kprobe' | 'kretprobe' | 'uprobe' | 'uretprobe'
   /** The tracepoint, the function of the kernel, or the file of a uprobe; '' for a probe at an address. */
   name: string
-  /** From the function or from the beginning of the file, in bytes. */
+  /** The offset from the function or from the beginning of the file, in bytes. */
   offset: bigint
-  /** Of a kprobe; 0n if it is hidden from this process. */
+  /** The address of a kprobe; 0n if it is hidden from this process. */
   address: bigint
 }
 
@@ -23,8 +23,9 @@ export interface PerfAttachment {
 const types = ['raw_tracepoint', 'tracepoint', 'kprobe', 'kretprobe', 'uprobe', 'uretprobe'] as const
 
 /**
- * Lists the programs at probes and tracepoints that processes hold as perf events or raw tracepoints, also without
- * links. Processes of other PID namespaces are not found. (`bpf_task_fd_query`, Linux 4.18; requires CAP_SYS_ADMIN)
+ * Lists the programs at probes and tracepoints that processes hold as perf events or raw tracepoints, including those
+ * without links. Processes of other PID namespaces are not found. (`bpf_task_fd_query`, Linux 4.18; requires
+ * CAP_SYS_ADMIN)
  */
 export function* perfPrograms(): Generator<PerfAttachment, undefined> {
   for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {

@@ -6,7 +6,7 @@ import { native } from '../native/binding.js'
 
 /**
  * A BPF token: the permissions that whoever mounted a BPF file system delegated to the user namespace of this process.
- * Objects get one by themselves (`bpfTokenPath`); {@link BpfMap.create} takes it. (`bpf_token_create`, Linux 6.9)
+ * Objects get one by themselves (`bpfTokenPath`); {@link BpfMap.create} accepts one. (`bpf_token_create`, Linux 6.9)
  *
  * @example
  * using token = Token.create('/sys/fs/bpf')

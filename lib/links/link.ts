@@ -344,7 +344,7 @@ export class Link implements Disposable, AsyncDisposable {
     return (errno === EINVAL || errno === EBADF) && !this.#isKernelLink ? noLink : undefined
   }
 
-  /** Before Linux 5.15, what holds a probe is a perf event. */
+  /** Before Linux 5.15, a probe is held by a perf event, not by a link. */
   get #isKernelLink(): boolean {
     const fd = native.linkFd(this.#handle)
     if (fd < 0) return false

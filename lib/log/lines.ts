@@ -18,7 +18,7 @@ export interface LogLine {
   message: string
   /** The values by name, as in `{ comm: 'cat', flags: 32768 }`. The type in C decides what they are. */
   values: Record<string, unknown>
-  /** The names of those values that the text has no place for. */
+  /** The names of those values that the text has no placeholder for. */
   unmentioned: string[]
   /** The name of the object. */
   object: string
@@ -88,7 +88,7 @@ export class LineReader {
     }
   }
 
-  /** The place that wrote a record, which names it by its distance from `node_logs_base`. */
+  /** The place that wrote a record. The record identifies it by its distance from `node_logs_base`. */
   #siteAt(distance: number): Site {
     let site = this.#sites.get(distance)
     if (site === undefined) {

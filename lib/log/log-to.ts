@@ -24,7 +24,9 @@ export interface TextLogger
 export type LogTarget = ObjectLogger | TextLogger | ((line: LogLine) => void)
 
 export interface LogOptions extends EventReaderOptions {
-  /** The lowest level that the programs record. The default is the `level` of the logger, if it has one of our names. */
+  /**
+   * The lowest level that the programs record. The default is the `level` of the logger, if that is one of these names.
+   */
   level?: LogLevel
 }
 
@@ -32,8 +34,8 @@ export interface LogOptions extends EventReaderOptions {
 const lossInterval = 1000
 
 /**
- * Passes what programs log with `libbpf_node_log(...)` of `libbpf-node.bpf.h` to a logger. The text is made here, and not
- * in the kernel. (Linux 5.8)
+ * Passes what programs log with `libbpf_node_log(...)` of `libbpf-node.bpf.h` to a logger. The text is formatted in
+ * this process, not in the kernel. (Linux 5.8)
  *
  * - pino and bunyan (loggers that have `fatal` and `child`) get `logger.info({ ...values, bpf }, text)`, where `bpf` has the
  *   object, file, line, function, CPU and time. 64-bit numbers above 2^53 are strings, and bytes are hexadecimal.
@@ -91,8 +93,8 @@ export class LogReader implements Disposable {
   }
 
   /**
-   * How many lines did not fit into the ring. While lines arrive, the logger also gets a warning about it, at most once a
-   * second; so does it when the log is closed. The number stays as it was when the log or the object is closed.
+   * How many lines did not fit into the ring. While lines arrive, the logger also gets a warning about lost ones, at
+   * most once a second, and when the log is closed. After the log or the object is closed, the number stays as it was.
    */
   get lost(): bigint {
     return this.closed || this.#object.closed ? this.#reported : (this.#ring.lost ?? 0n)
@@ -180,7 +182,7 @@ function writeText(logger: TextLogger, line: LogLine): void {
   const rest = plain(Object.fromEntries(unmentioned.map((name) => [name, values[name]])))
   const text = `${place}: ${message}`
   if (Object.keys(rest).length === 0) logger[method](text)
-  // With more than text, console takes percent signs for places of values.
+  // If there is more than text, console takes percent signs for placeholders.
   else logger[method]('table' in logger ? text.replaceAll('%', '%%') : text, rest)
 }
 

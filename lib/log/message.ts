@@ -2,7 +2,7 @@ import { jsonReplacer } from '../btf/json.js'
 import { numberText, printf } from '../format/printf.js'
 
 /**
- * Puts values into a format of printf.
+ * Puts values into a printf format.
  *
  * @returns the text, and how many of the values are in it
  */

@@ -24,7 +24,7 @@ function split(text: string): string[] {
   return text.trim() === '' ? [] : [...parts, part.trim()]
 }
 
-/** The last member of an expression; the argument of a call, or what is cast. Other expressions stay what they are. */
+/** The last member of an expression, or the argument of a call or a cast. Other expressions stay as they are. */
 function nameOf(expression: string): string {
   const path = /^[&*+]*(?:\w+(?:\[\w*\])?(?:\.|->))*(\w+)$/.exec(expression)
   if (path !== null && !/^\d/.test(path[1]!)) return path[1]!

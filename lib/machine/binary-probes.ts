@@ -60,7 +60,7 @@ function addProbes(usdt: Map<string, string>, notes: Uint8Array): void {
   for (let at = 0; at + 12 <= notes.length; ) {
     const [nameSize, size, type] = [0, 4, 8].map((field) => view.getUint32(at + field, littleEndian))
     const description = at + 12 + aligned(nameSize!)
-    // A damaged size would lead back, for ever.
+    // With a damaged size, the loop could go back and never end.
     if (nameSize! > notes.length || size! > notes.length) return
     if (type === NT_STAPSDT) {
       const texts = notes.subarray(description + 24, description + size!)

@@ -69,7 +69,7 @@ export function missingCapabilities(needed: readonly Capability[]): Capability[]
   return needed.filter((c) => !hasCapability(c) && !(isAdmin && c !== 'CAP_NET_ADMIN'))
 }
 
-/** Whether an EPERM is final: this process lacks no privilege that would change it. */
+/** Whether an EPERM is final: this process lacks no privilege that would make a difference. */
 export function isRefusedForGood(needed: readonly Capability[]): boolean {
   try {
     return missingCapabilities(needed).length === 0 && readStatus('Seccomp') !== '2'

@@ -1,5 +1,5 @@
-// Reads the heads of ELF files, of any machine, piece by piece: programs are large, and each reader is interested in a
-// few of their sections. The files may be damaged, or made by somebody to disturb whoever reads them.
+// Reads ELF files, of any machine, piece by piece: programs are large, and each reader is interested in only a few of
+// their sections. The files may be damaged, or made by an attacker to disturb whoever reads them.
 import { fstatSync, readSync } from 'node:fs'
 import { viewOf } from '../btf/bytes.js'
 
@@ -65,10 +65,13 @@ export const SHT_DYNSYM = 11
 export const SHF_EXECINSTR = 4
 const PT_LOAD = 1
 const PT_NOTE = 4
-/** Nobody's symbol or string table is larger. A damaged size must not fill the memory. */
+/** No real symbol or string table is larger. A damaged size must not fill the memory. */
 const mostBytes = 1 << 29
 
-/** C++ names can have some kilobytes. Somebody could leave out the zeros, so that each name is as long as the file. */
+/**
+ * C++ names can be a few kilobytes long. A malicious file could have no zeros, so that each name is as long as the
+ * file.
+ */
 const longestText = 65_536
 
 /** A file for another machine is read, too: 32 or 64 bits, in either byte order. */
@@ -119,7 +122,7 @@ export class Elf {
     return this.sections.find((section) => section.name === name)
   }
 
-  /** The bytes of a section, as many as the file has. */
+  /** The bytes of a section, as far as the file contains them. */
   bytesOf({ type, offset, size }: Section): Uint8Array {
     return type === SHT_NOBITS ? new Uint8Array(0) : this.read(offset, size)
   }

@@ -66,8 +66,8 @@ export function whyNoKprobeMulti(): string | undefined {
 const knownFunctions = remembered((text) => functionsIn(text))
 
 /**
- * Something that is made of /proc/kallsyms. Reading that takes 0.2 s, so a program that tries many names does it once, as
- * long as the same modules are loaded.
+ * Remembers something that is computed from /proc/kallsyms. Reading the file takes 0.2 s, so a program that tries many
+ * names reads it once, as long as the same modules are loaded.
  */
 function remembered<T extends object>(make: (text: string) => T): () => T {
   let last: { modules: string; made: WeakRef<T> } | undefined

@@ -11,15 +11,17 @@ export interface Mapping {
   readonly device: string
   /** 0 without a file. */
   readonly inode: bigint
-  /** The kernel adds " (deleted)" if the file was removed or replaced. `[vdso]`, for example, for what is no file. */
+  /**
+   * The kernel adds " (deleted)" if the file was removed or replaced. Other mappings may have a name such as `[vdso]`.
+   */
   readonly path: string
   /** The name in /proc/PID/map_files. */
   readonly range: string
 }
 
 /**
- * An address as a number. Those of user space stay what they are. Those of the kernel become negative, because as
- * positive numbers they would not be exact.
+ * An address as a number. Addresses of user space stay the same. Those of the kernel become negative, because they
+ * would not be exact as positive numbers.
  */
 export const addressNumber = (address: bigint): number => Number(BigInt.asIntN(64, address))
 

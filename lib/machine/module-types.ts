@@ -1,4 +1,4 @@
-// The types of the kernel's modules, which extend those of the kernel. The files need no native code to be read.
+// The types of the kernel's modules, which extend those of the kernel. Reading the files needs no native code.
 import { readFileSync } from 'node:fs'
 import { BtfTypes } from '../btf/parse.js'
 

@@ -47,10 +47,10 @@ export class Attributes {
 }
 
 /**
- * Asks the kernel for all of something, in the network namespace of this thread.
+ * Asks the kernel for a whole list, in the network namespace of this thread.
  *
  * @param type - RTM_GET* of linux/rtnetlink.h
- * @param body - the struct of such a request, which the answers have as well
+ * @param body - the struct that such a request begins with, as do the answers
  */
 export function routeDump(type: number, body: Uint8Array): Message[] {
   const bytes = native.netlinkDump(type, body)

@@ -4,7 +4,7 @@ import { native } from '../native/binding.js'
 /** A file descriptor of the kernel, which is closed with its owner. */
 export abstract class OwnedDescriptor implements Disposable {
   readonly #fd: number
-  /** As in "the token". */
+  /** What errors call it, such as "the token". */
   readonly #what: string
   #closed = false
 

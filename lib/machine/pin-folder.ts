@@ -6,11 +6,11 @@ import { whyNotPinned } from '../errors/pins.js'
 import { native } from '../native/binding.js'
 import { tooOldFor } from './kernel-version.js'
 
-/** Where the path of a pin begins. */
+/** The folder that the path of a pin is relative to. */
 export interface PinFolder {
   /**
-   * A descriptor of the folder that a relative path begins in, for example of a BPF file system that is mounted nowhere.
-   * By default, the working directory. (Linux 6.5)
+   * A descriptor of the folder that a relative path starts from, for example of a BPF file system that is mounted
+   * nowhere. By default, the working directory. (Linux 6.5)
    */
   folder?: number
 }

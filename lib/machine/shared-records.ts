@@ -1,5 +1,6 @@
-// Tracepoints that record the same share a struct (DECLARE_EVENT_CLASS). The kernel's BTF does not say which: that of
-// sched/sched_wakeup is trace_event_raw_sched_wakeup_template. The format in tracefs says what its members are.
+// Tracepoints that record the same members share a struct (DECLARE_EVENT_CLASS). The kernel's BTF does not say which
+// one: for sched/sched_wakeup, it is trace_event_raw_sched_wakeup_template. The format in tracefs says what its members
+// are.
 import type { BtfTypes } from '../btf/parse.js'
 import type { BtfStruct } from '../btf/types.js'
 import { eventsFolder, fieldsOf } from './tracefs.js'
@@ -22,7 +23,7 @@ export function sharedRecord(btf: BtfTypes, name: string): BtfStruct | undefined
   const members = fields.map(({ name, offset, size }) => `${name} ${offset} ${size}`).join()
   const known = records.get(btf) ?? recordsIn(btf)
   records.set(btf, known)
-  // Structs with the same members are as good; the one that is called like the tracepoint is its own.
+  // Structs with the same members are equally good; the one whose name is most like the tracepoint's is its own.
   const event = name.slice(name.indexOf('/') + 1)
   const likeness = ({ name }: BtfStruct): number => commonLength(name.slice(prefix.length), event)
   return [...(known.get(members) ?? [])].sort((a, b) => likeness(b) - likeness(a))[0]
@@ -32,7 +33,7 @@ function recordsIn(btf: BtfTypes): Map<string, BtfStruct[]> {
   const found = new Map<string, BtfStruct[]>()
   for (const record of btf.ofKind('struct', (name) => name.startsWith(prefix))) {
     const members = record.members
-      // The common part, and the text behind the record.
+      // Without the common part and the text after the record.
       .filter(({ name }) => name !== 'ent' && name !== '__data')
       .map(
         ({ name, typeId, bitOffset }) =>

@@ -120,8 +120,8 @@ export function* kernelBatches(
 }
 
 /**
- * Like {@link readBatches}, on libuv's thread pool. It cannot take entries out: those of a batch that nobody asks for
- * would be lost.
+ * Like {@link readBatches}, on libuv's thread pool. It cannot take entries out: those of a batch that the caller does
+ * not consume would be lost.
  *
  * @internal
  */

@@ -33,15 +33,15 @@ function roomFor(map: Elements, items: Iterable<unknown>, sizes = map.buffers.si
 }
 
 const smallMemory = 1 << 14
-/** Allocating memory for a few entries costs as much as they do. */
+/** Memory that is kept for the next call: for a few entries, allocating it costs as much as handling them. */
 let spare: ArrayBuffer | undefined
 
-/** Calls `use` with memory for as many bytes. Only our own codecs see it, those of users work on copies. */
+/** Calls `use` with memory of this many bytes. Only our own codecs see it; those of users work on copies. */
 function withMemory<R>(bytes: number, use: (memory: ArrayBuffer) => R): R {
   if (bytes > smallMemory) return use(new ArrayBuffer(bytes))
   const memory = spare ?? new ArrayBuffer(smallMemory)
   new Uint8Array(memory, 0, bytes).fill(0)
-  // The iterator of the items may come here, too.
+  // The iterator of the items may call this function, too.
   spare = undefined
   try {
     return use(memory)
@@ -158,8 +158,8 @@ function deleteSocket(map: Elements, key: Uint8Array): void {
 }
 
 /**
- * Encodes items one after the other, and writes them whenever `room` of them have come. Items before one that cannot be
- * encoded are written.
+ * Encodes items one after the other, and writes them in batches of `room`. If an item cannot be encoded, those before
+ * it are written.
  */
 function collect<T>(
   items: Iterable<T>,
@@ -219,7 +219,7 @@ function deleteKeys(map: Elements, keys: Uint8Array, count: number, what: string
         const isAll = native.mapDeleteBatch(map.handle, keys.subarray(at * size), done)
         deleted += done[0]!
         if (isAll) break
-        // It stopped at a key that does not exist. Continue behind it.
+        // It stopped at a key that does not exist. Continue after it.
         at += done[0]!
       } catch (error) {
         if (!lacksBatches(error)) throw error

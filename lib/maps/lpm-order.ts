@@ -26,7 +26,7 @@ function prefixLength(key: Uint8Array): number {
 }
 
 /**
- * How far a walk through an LPM trie has come. The kernel continues a walk behind the last key, and starts over if that
+ * How far a walk through an LPM trie has come. The kernel continues a walk after the last key, and starts over if that
  * key has been deleted. The order of the keys tells which entries have come before.
  *
  * @internal

@@ -14,7 +14,7 @@ export function withKernelTypes<T>(
   return types.inKernel(token, (fd) => use({ fd: () => fd, key, value }))
 }
 
-/** Codecs of these types, for what has none. @internal */
+/** Adds codecs of these types for keys and values that have none. @internal */
 export function withCodecs<K, V>(options: MapOptions<K, V>): MapOptions<K, V> {
   const { btf } = options
   if (btf === undefined) return options

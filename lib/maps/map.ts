@@ -298,7 +298,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
   // ---- Views
 
   /**
-   * The same map with keys and values as bytes. A per-CPU value is one CPU's value after the other, each padded to 8
+   * The same map with keys and values as bytes. A per-CPU value is the values of all CPUs in a row, each padded to 8
    * bytes.
    */
   get raw(): BpfMap {
@@ -373,7 +373,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     return this
   }
 
-  /** Whether the key exists. This is a look-up, too. (`bpf_map_lookup_elem`) */
+  /** Whether the key exists. This costs a look-up, like `get`. (`bpf_map_lookup_elem`) */
   has(key: K): boolean {
     const buffers = this.#buffers ?? this.#bind()
     this.#encode(buffers, key)
@@ -524,7 +524,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     for (const batch of readBatches(elements, true)) yield* this.#deliver(batch)
   }
 
-  /** Decodes entries that are no longer in the map, and keeps those that nobody asks for. */
+  /** Decodes entries that are no longer in the map, and keeps those that the caller does not take. */
   *#deliver({ count, keys, values }: RawBatch): Generator<[K, V], undefined> {
     const { sizes } = this.#buffers!
     const keyView = viewOf(keys)

@@ -28,7 +28,7 @@ interface Scratch {
 const memoryArguments = ['memory', 'offset', 'bytes']
 
 /**
- * The values of an array with `BPF_F_MMAPABLE` in memory that programs use, too. Reading and writing them takes no
+ * The values of an array with `BPF_F_MMAPABLE`, in memory that programs use as well. Reading and writing them takes no
  * system call. The mapping stays usable when the map is closed, and keeps the map in the kernel until you close the
  * mapping.
  *
@@ -53,7 +53,7 @@ export class MappedArray<V> implements Disposable {
     this.#stride = paddedTo8(type.valueSize)
   }
 
-  /** A copy of a value. @throws RangeError if the index is not one of the array */
+  /** A copy of a value. @throws RangeError if the index is out of range */
   get(index: number): V {
     const offset = this.#offsetOf(index)
     const scratch = this.#takeScratch()
@@ -68,7 +68,7 @@ export class MappedArray<V> implements Disposable {
   /**
    * Writes a whole value.
    *
-   * @throws RangeError if the index is not one of the array
+   * @throws RangeError if the index is out of range
    * @throws BpfError EACCES if the array is mapped for reading only
    */
   set(index: number, value: V): this {

@@ -15,7 +15,7 @@ export const BPF_EXIST = 2
 /** Flag for `get` and `set`: the kernel holds the `bpf_spin_lock` of the value while it copies. (Linux 5.1) */
 export const BPF_F_LOCK = 4
 
-/** Flag to open a map that this process only reads. It is all that a user who may only read the pin can do. (Linux 4.15) */
+/** Flag to open a map that this process only reads. Users who may only read the pin need it. (Linux 4.15) */
 export const BPF_F_RDONLY = 8
 /** Flag to open a map that this process only writes. (Linux 4.15) */
 export const BPF_F_WRONLY = 16
@@ -83,8 +83,8 @@ export interface MapOptions<K = Uint8Array, V = Uint8Array> extends MapTypes<K, 
 }
 
 /**
- * The BTF types of a map. Values with locks, timers, kptrs, lists and trees require them, and tools show such maps by
- * their members. (Linux 4.18)
+ * The BTF types of a map. Values with locks, timers, kptrs, lists and trees require them, and tools use them to show
+ * the members of keys and values. (Linux 4.18)
  */
 export interface MapBtf {
   /** Is loaded into the kernel; you may close it afterwards. */

@@ -40,7 +40,8 @@ function usualPlaces(root: string): string[] {
   const built = `${root}/build/Release/libbpf_node.node`
   if (existsSync(built)) return [built]
   const prebuilt = (libc: string) => `${root}/prebuilds/linux-${process.arch}/libbpf-node.${libc}.node`
-  // Elsewhere the addon for glibc does not load on musl. Alpine's gcompat package may load it, and it then fails later.
+  // On other systems with musl, the addon for glibc does not load. Alpine's gcompat package may load it, and it then
+  // fails later.
   return isAlpine() ? [prebuilt('musl')] : [prebuilt('glibc'), prebuilt('musl')]
 }
 
@@ -48,7 +49,7 @@ function isAlpine(): boolean {
   try {
     return existsSync('/etc/alpine-release')
   } catch {
-    // Node.js's permission model forbids to look.
+    // Node.js's permission model forbids looking.
     return false
   }
 }

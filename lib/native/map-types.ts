@@ -1,4 +1,4 @@
-// A file of its own, since the wings that work without the addon use it, too.
+// In a file of its own, because the parts of the package that work without the addon use it, too.
 
 /** The map types of the kernel, with the names of libbpf (`libbpf_bpf_map_type_str`), by their numbers. */
 export const mapTypes = [

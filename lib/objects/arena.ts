@@ -12,7 +12,7 @@ import type { Globals } from './globals.js'
 
 const section = '.addr_space.1'
 
-/** The variables in an arena, and the only one if it is the struct of an arena in TypeScript. @internal */
+/** The variables in an arena; `root` is the only one, if it is the struct of an arena in TypeScript. @internal */
 export function arenaVariables(
   types: BtfTypes,
   arena: string,
@@ -33,11 +33,13 @@ interface ArenaVariable {
   /** The id of the variable in the object's BTF. */
   readonly id: number
   readonly typeId: number
-  /** Bytes from the first one. */
+  /** The offset from the first variable, in bytes. */
   readonly offset: number
 }
 
-/** The variables in the arena, or the members of the only one if it is the struct of an arena in TypeScript. @internal */
+/**
+ * The variables in the arena. If the only one is the struct of an arena in TypeScript, its members instead. @internal
+ */
 export function arenaOf(types: BtfTypes, maps: Iterable<BpfMap<unknown, unknown>>): Globals {
   const arena = [...maps].find(({ type }) => type === 'arena')
   if (arena === undefined) return sealed({})
@@ -87,7 +89,7 @@ function memoryOf(arena: BpfMap<unknown, unknown>, types: BtfTypes, planner: Pla
       },
       address: (to, value, path) => {
         if (value === null) return 0n
-        // What was copied, to be put elsewhere.
+        // An address in something that was copied, to be stored elsewhere.
         if (typeof value === 'bigint') return value
         const name = describe(types.type(to))
         const at = typeof value === 'object' ? placeIn(memory, value, name) : undefined

@@ -31,7 +31,8 @@ export function loadSubject(object: BpfObject, btfCustom: string | undefined): S
 }
 
 function unreadableBtf(log: string, path: string | undefined): string | undefined {
-  // Of a file, libbpf has said before what it is not. Bytes have a path that means nothing.
+  // If a file is not an ELF file, a hint already says so, from libbpf's warning. For bytes, the path in that warning
+  // means nothing.
   const known =
     path === 'btfCustom'
       ? /failed to parse target BTF/

@@ -30,7 +30,7 @@ export class LoadState {
   }
 
   /**
-   * Whether loading has begun at some time: read-only sections may be mapped read-only from then on, even if it failed.
+   * Whether loading was ever begun: read-only sections may be mapped read-only from then on, even if it failed.
    */
   get tried(): boolean {
     return this.#tried

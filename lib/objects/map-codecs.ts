@@ -23,8 +23,8 @@ interface ElementTypes {
 }
 
 /**
- * Returns what makes the codecs of a map, or `undefined` if the map has no types. To be called before load: libbpf
- * then forgets the types of maps for which the kernel accepts none, such as sockmaps.
+ * Returns what makes the codecs of a map, or `undefined` if the map has no types. Call it before load: loading makes
+ * libbpf forget the types of maps for which the kernel accepts none, such as sockmaps.
  *
  * @internal
  */
@@ -33,7 +33,7 @@ export function codecsOf(source: TypeSource, map: MapHandle): CodecsOf | undefin
 }
 
 /**
- * What the maps in a map of maps look like. To be called before load, too: libbpf then drops the inner map. @internal
+ * Describes the maps in a map of maps. Call it before load, too, because libbpf then drops the inner map. @internal
  */
 export function innerDeclaration(source: TypeSource, outer: MapHandle): InnerDeclaration | undefined {
   const inner = native.mapInnerMap(outer)

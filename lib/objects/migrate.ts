@@ -1,4 +1,4 @@
-// Maps whose layout differs from one version to the next: a new map is filled from the old one, and takes its place.
+// Maps whose layout differs between two versions: a new map is filled from the old one, and takes its place.
 import { renameSync, rmSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -26,9 +26,9 @@ export interface LateChange<V = unknown, NewV = unknown> {
 /**
  * Makes an entry of the new layout from one of the old layout; `undefined` drops it.
  *
- * {@link BpfObject.replace} calls it a second time, with `late`, for entries that the old version has changed between the
- * copy and the moment when its programs stopped. By then the programs of the new version run. What you return is set; a
- * counter adds `value - previous` to `current`.
+ * {@link BpfObject.replace} calls it a second time, with `late`, for entries that the old version has changed between
+ * the copy and the moment when its programs stopped. By then the programs of the new version run. The entry that you
+ * return is set; for a counter, add `value - previous` to `current`.
  */
 export type Migrate = {
   // As a method, so that a function may declare the types of its key and value.
@@ -113,16 +113,16 @@ function plansOf(types: BtfTypes | undefined, map: AnyMap): unknown[] | undefine
   return ids.map((id) => (id === 0 ? undefined : new Planner(types, false).plan(id)))
 }
 
-/** A map that is to be pinned in the place of another one. */
+/** A map that is to be pinned in place of another one. */
 export interface PinnedMap {
   readonly map: AnyMap
   readonly path: string
 }
 
 /**
- * Pins maps in the place of what is pinned there: whoever opens the path gets the old map or the new one, and never none.
+ * Pins maps in place of what is pinned there. Anyone who opens the path gets the old map or the new one, never none.
  *
- * @returns what puts the old maps back
+ * @returns a function that puts the old maps back
  */
 export function publish(pins: readonly (PinnedMap & { readonly old: AnyMap })[]): () => void {
   const place = (list: readonly PinnedMap[]): void => {

@@ -50,10 +50,10 @@ import { type StructOps, structOpsOf } from './struct-ops.js'
 /** Options for {@link BpfObject.load}. */
 export interface LoadOptions {
   /**
-   * What becomes of the entries of maps that an earlier version has pinned with other types, sizes or flags. libbpf refuses
-   * such a map. With a function for it, load creates a new map, fills it with what the function returns for each entry, and
-   * then pins it in the place of the old one. Whoever opens the path always finds a whole map. If the function throws or the
-   * new map has no room, load throws, and the old map stays pinned: close the object then.
+   * How to convert the entries of maps that an earlier version has pinned with other types, sizes or flags. libbpf
+   * refuses such a map. With a function for it, load creates a new map, fills it with what the function returns for
+   * each entry, and then pins it in place of the old one. Anyone who opens the path always finds a complete map. If the
+   * function throws or the new map has no room, load throws, and the old map stays pinned: close the object then.
    *
    * A map that has not changed is used as it is, and one that is not pinned yet is created.
    *
@@ -241,10 +241,10 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   }
 
   /**
-   * What the object's programs and this process share in an arena, live: the members of the interface of an arena in
-   * TypeScript, or the global variables with `__arena` in C. A pointer to a struct is that struct, or null, and you can
-   * assign another one of the arena to it. There is nothing in it without an arena. It is there once the object is
-   * loaded; `map(...).mmapArena()` reads and writes the memory by offset. (Linux 6.9)
+   * The data that the object's programs and this process share in an arena, live: the members of the interface of an
+   * arena in TypeScript, or the global variables with `__arena` in C. A pointer to a struct reads as that struct, or as
+   * null, and you can assign another struct of the arena to it. Without an arena, there are no variables. You can use
+   * them once the object is loaded; `map(...).mmapArena()` reads and writes the memory by offset. (Linux 6.9)
    *
    * @example for (let item = obj.arena.first; item !== null; item = item.next) console.log(item.value)
    * @throws BpfError before the object is loaded
@@ -635,7 +635,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   /**
    * What the verifier logged about all programs, in the order of the file; '' without {@link
    * OpenOptions.kernelLogLevel} or {@link Program.logLevel}. If it is about several programs, a line with the name
-   * precedes each one. Where no program has one, it is what the kernel logged about the object's BTF into a buffer of
+   * precedes each one. If no program has a log, this is what the kernel logged about the object's BTF into a buffer of
    * {@link OpenOptions.kernelLogSize}.
    */
   get kernelLog(): string {
@@ -705,7 +705,8 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
   #begin(what: 'prepare' | 'load'): void {
     this.#state.begin(what, () => {
       choosePortableMaps(this)
-      // Lists the programs, too: they can be had while the object loads, when native code answers no questions.
+      // Listing the links also lists the programs. They can be used while the object loads, when native code answers no
+      // questions.
       this.links
     })
   }

@@ -18,8 +18,8 @@ export interface OpenOptions {
   /** A file with the BTF to relocate against, instead of the kernel's own. */
   btfCustomPath?: string
   /**
-   * The same as bytes: what {@link Btf.bytes} or {@link Btf.toBytes} returned, or was fetched for this kernel. Linux 3.17 or
-   * newer is needed for the file in memory that they become.
+   * The same BTF as bytes, for example from {@link Btf.bytes} or {@link Btf.toBytes}, or fetched for this kernel. They
+   * become a file in memory, which requires Linux 3.17 or newer.
    */
   btfCustom?: Uint8Array
   /** A delegated BPF file system to get a token from; '' for no token. (Linux 6.9) */

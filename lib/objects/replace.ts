@@ -14,8 +14,8 @@ export interface ReplaceOptions {
    */
   maps?: Iterable<string>
   /**
-   * What becomes of the entries of maps whose types, sizes or flags have changed. Such a map is not taken over: the new
-   * version gets a map of its own, which is filled before the links move. If the map is pinned, the new one then takes
+   * How to convert the entries of maps whose types, sizes or flags have changed. Such a map is not taken over: the new
+   * version gets a map of its own, which is filled before the links move. If the map is pinned, the new map then takes
    * the place of the old one at its path.
    *
    * @example

@@ -7,7 +7,7 @@ import type { StructOps } from './struct-ops.js'
 /**
  * Describes what an object contains, for the type checker: it is the type parameter of {@link BpfObject}. Nothing
  * checks it at run time; it is an unchecked assertion. `libbpf-node gen` generates one that is correct. Members that
- * you leave out are typed as without a shape.
+ * you leave out have the same types as without a shape.
  *
  * @example
  * interface Exec {

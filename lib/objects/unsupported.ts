@@ -1,4 +1,4 @@
-// Finds out from its declaration why the kernel refused a map, or a program before it was verified.
+// Finds out, from the declarations, why the kernel refused a map, or refused a program before verifying it.
 import { constants } from 'node:os'
 import type { NativeError } from '../../types/binding.js'
 import { rejectedProgram } from '../errors/verifier-log.js'

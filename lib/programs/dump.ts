@@ -50,7 +50,9 @@ export function dumpProgram(id: number): ProgramDump {
   return withProgram(id, dumpProgramFd)
 }
 
-/** The machine code of any program in the kernel, without the instructions, whose names take long. @internal */
+/**
+ * The machine code of any program in the kernel, without the instructions, because naming those takes long. @internal
+ */
 export function jitedFunctionsOf(id: number): readonly JitedFunction[] {
   return withProgram(id, (info, fd) => {
     const dump = native.programDump(fd)
@@ -194,8 +196,9 @@ function jitedOf(
 // ---- Names
 
 /**
- * Names what is called: helpers by their distance from `__bpf_call_base`, or, where the JIT puts instructions in their
- * place (arm64, riscv64), still by their number; other functions of the program by theirs.
+ * Names what is called. Helpers are given by their distance from `__bpf_call_base`, or, where the JIT replaces the
+ * calls with instructions (arm64, riscv64), still by their number. Other functions of the program are given by their
+ * addresses.
  */
 function callNames(dump: NativeDump): (fields: Fields) => string | undefined {
   const symbols = new Symbols()

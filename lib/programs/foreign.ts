@@ -12,8 +12,9 @@ import type { ProgramOwner } from './properties.js'
 /** Options for {@link Program.fromPin}, {@link Program.fromId} and {@link Program.fromFd}. */
 export interface ProgramOptions {
   /**
-   * What SEC() of the program says, such as 'kprobe.multi' or 'cgroup_skb/egress'. The kernel does not know it. Without
-   * it, `attach()` has no target, and hooks that several kinds of programs of one type are for refuse the program.
+   * The section of the program, as in SEC(), such as 'kprobe.multi' or 'cgroup_skb/egress'. The kernel does not know
+   * it. Without it, `attach()` has no target, and hooks that take several kinds of programs of one type refuse the
+   * program.
    */
   section?: string
 }

@@ -1,13 +1,15 @@
-// Which instruction of a changed program is which of the original, so that C lines and functions go along.
+// Finds out which instruction of a changed program is which of the original, so that C lines and functions move along.
 import { viewOf } from '../btf/bytes.js'
 import { littleEndian } from '../machine/byte-order.js'
 
-/** With more insertions and removals than this, all that is between the first and the last counts as replaced. */
+/**
+ * With more insertions and removals than this, everything between the first and the last of them counts as replaced.
+ */
 const mostEdits = 1000
 
 /**
- * Returns where each slot of `before` is in `after`. A slot that was removed goes to what stands in its place. A
- * function's first slot stays the first one. Both have whole instructions, 8 bytes a slot.
+ * Returns the position in `after` of each slot of `before`. A slot that was removed gets the position of what replaces
+ * it. A function's first slot stays the first one. Both consist of whole instructions, with 8 bytes per slot.
  */
 export function instructionMoves(before: Uint8Array, after: Uint8Array): Uint32Array {
   const numbers = new Map<bigint, number>()
@@ -25,7 +27,8 @@ export function instructionMoves(before: Uint8Array, after: Uint8Array): Uint32A
   const moves = Uint32Array.from(old, (_, i) => (i < head ? i : i + changed.length - old.length))
   let [from, to] = [head, head]
   for (const [i, j] of pairs) {
-    // Between two instructions that stayed, others take the places one by one, as far as there are any.
+    // Between two instructions that stayed, removed ones get the positions of new ones, in order, as far as there are
+    // any.
     const last = Math.max(to, head + j - 1)
     for (let removed = from; removed < head + i; removed++)
       moves[removed] = Math.min(to + removed - from, last)
@@ -109,7 +112,7 @@ function common(a: Int32Array, b: Int32Array): Pair[] {
 
 type Pair = readonly [number, number]
 
-/** The diagonal that one comes from: by an insertion from the one above, by a removal from the one below. */
+/** The diagonal that the path comes from: the one above for an insertion, the one below for a removal. */
 function previous(furthest: Int32Array, k: number, edits: number): number {
   const middle = (furthest.length - 1) / 2
   const isInsertion = k === -edits || (k !== edits && furthest[middle + k - 1]! < furthest[middle + k + 1]!)

@@ -54,8 +54,8 @@ import { attachTargetOf, doWith, type ProgramOwner, ProgramProperties, subjectOf
 import { type TestRunOptions, type TestRunResult, testRun, testRunSync } from './test-run.js'
 
 /**
- * A program. That of a {@link BpfObject} can be used until its object is closed. One that you open with {@link fromPin},
- * {@link fromId} or {@link fromFd} has no object, and you close it yourself.
+ * A program. One that belongs to a {@link BpfObject} can be used until its object is closed. One that you open with
+ * {@link fromPin}, {@link fromId} or {@link fromFd} has no object, and you close it yourself.
  */
 export class Program extends ProgramProperties {
   readonly #handle: ProgramHandle
@@ -75,8 +75,8 @@ export class Program extends ProgramProperties {
   /**
    * Opens a pinned program. (`bpf_obj_get`, Linux 4.4)
    *
-   * It can be attached, put into a program array, replaced in part (`attachFreplace`), run, dumped and pinned. You close
-   * it, which also detaches what you attached.
+   * It can be attached, put into a program array, replaced in part (`attachFreplace`), run, dumped and pinned. You
+   * close it yourself, which also detaches what you attached.
    *
    * @throws BpfError EINVAL if something else is pinned there
    * @example
@@ -260,9 +260,9 @@ export class Program extends ProgramProperties {
    * Runs the program whenever a performance counter or a clock has advanced by a period: sampling. The link owns the
    * perf event. (`bpf_program__attach_perf_event_opts`, Linux 4.9)
    *
-   * Give it what to count and where, or a {@link PerfEvent} or another open event, whose descriptor the link duplicates.
-   * A hardware breakpoint runs the program at each access to an address, without a period. A tracepoint is for
-   * SEC("tracepoint") programs, which then run each time in every process.
+   * Pass what to count and where, or a {@link PerfEvent} or another open event, whose descriptor the link duplicates. A
+   * hardware breakpoint runs the program at each access to an address, without a period. A tracepoint is for
+   * SEC("tracepoint") programs, which then run each time that any process reaches it.
    *
    * @example
    * // Who writes to this variable of a process?

@@ -52,7 +52,10 @@ const known = registry<{ subject: Omit<Subject, 'what'>; attachTarget: AttachTar
   'program is not a Program of libbpf-node',
 )
 
-/** The properties of a program, in its object and in the kernel. What it does is in {@link Program}. */
+/**
+ * The properties of a program, in its object and in the kernel. {@link Program} adds the methods that attach and run
+ * it.
+ */
 export abstract class ProgramProperties implements Disposable {
   readonly #handle: ProgramHandle
   readonly #owner: ProgramOwner
@@ -161,8 +164,8 @@ export abstract class ProgramProperties implements Disposable {
   }
 
   /**
-   * How much work the program was for the verifier, from its log; `undefined` unless {@link logLevel} was set. Level 4
-   * logs nothing else, and includes the stack and the time. (Linux 5.2)
+   * How much work it was for the verifier to check the program, according to the log; `undefined` unless
+   * {@link logLevel} was set. Level 4 logs nothing else, and includes the stack and the time. (Linux 5.2)
    *
    * @example
    * const obj = BpfObject.open('exec.bpf.o', { kernelLogLevel: 4 })
@@ -213,8 +216,8 @@ export abstract class ProgramProperties implements Disposable {
    * names, or `undefined` if it would. You can call it before load. {@link BpfObject.choose} uses it.
    *
    * For tracing, LSM, raw tracepoint and kprobe.multi programs, an empty program is loaded and attached to the same
-   * hook. For kprobes and tracepoints, only checks that the target exists; for other types, that the kernel knows the
-   * type. Nothing is checked for freplace and struct_ops. The program's own instructions are never checked. Finding
+   * hook. For kprobes and tracepoints, it only checks that the target exists; for other types, that the kernel knows
+   * the type. Nothing is checked for freplace and struct_ops. The program's own instructions are never checked. Finding
    * functions of kernel modules for fentry, fexit and fmod_ret requires CAP_SYS_ADMIN (Linux 5.11).
    */
   refusal(): BpfError | undefined {
@@ -247,7 +250,8 @@ export abstract class ProgramProperties implements Disposable {
 
   /**
    * The number of instructions in units of 8 bytes; a load of a 64-bit constant counts as two. After load it includes
-   * subprograms. Without an object, it counts what the verifier made of them. (`bpf_program__insn_cnt`)
+   * subprograms. For a program without an object, it counts the instructions after the verifier has rewritten them.
+   * (`bpf_program__insn_cnt`)
    */
   get instructionCount(): number {
     if (this.#owner.close !== undefined) return this.info().xlatedSize / 8
@@ -255,8 +259,9 @@ export abstract class ProgramProperties implements Disposable {
   }
 
   /**
-   * The instructions, 8 bytes each, with those of its functions once the object is prepared. Reading them gives a copy.
-   * Without an object, they are what the verifier made of them, or empty if the kernel hides that from this process.
+   * The instructions, 8 bytes each; once the object is prepared, those of the program's functions are included. Reading
+   * them gives a copy. For a program without an object, they are the instructions after the verifier has rewritten
+   * them, or empty if the kernel hides them from this process.
    *
    * You can replace them between {@link BpfObject.prepare} and load. By then, libbpf has written the addresses of maps
    * and the offsets of members into them; doing that later would damage your new instructions. `libbpf-node/asm` turns

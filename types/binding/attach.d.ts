@@ -128,7 +128,7 @@ export interface AttachBinding {
     replaces: boolean,
     oldFd: number,
   ): LinkHandle
-  /** `bpf_xdp_detach`. With an `oldFd` of -1, whatever program it is. */
+  /** `bpf_xdp_detach`. With an `oldFd` of -1, it detaches any program. */
   xdpDetach(ifindex: number, flags: number, oldFd: number): void
   /** `bpf_program__attach_netfilter` */
   programAttachNetfilter(
@@ -188,8 +188,8 @@ export interface AttachBinding {
     cpu: number,
   ): number
   /**
-   * The value, and for how many nanoseconds it was enabled and really counted. ENODATA in the state of an error.
-   * Only for descriptors of perfEventOpen, here and below.
+   * The value, and for how many nanoseconds it was enabled and really counted. ENODATA if the event is in an error
+   * state. Only for descriptors of perfEventOpen, here and below.
    */
   perfEventRead(fd: number): BigUint64Array
   /** 0 enable, 1 disable, 2 reset. */
@@ -215,10 +215,10 @@ export interface AttachBinding {
 
   tcHookCreate(ifindex: number, point: number, parent: number): void
   tcHookDestroy(ifindex: number, point: number, parent: number): void
-  /** The same for a qdisc by its name: BPF_TC_QDISC. The kernel chooses a handle of 0. */
+  /** The same for a qdisc by its name: BPF_TC_QDISC. If the handle is 0, the kernel chooses one. */
   qdiscCreate(ifindex: number, parent: number, handle: number, name: string): void
   qdiscDestroy(ifindex: number, parent: number, handle: number, name: string): void
-  /** The kernel chooses a handle or priority of 0. */
+  /** If the handle or the priority is 0, the kernel chooses one. */
   tcAttach(
     ifindex: number,
     point: number,

@@ -17,8 +17,8 @@ export interface EventsBinding {
   // ---- event sources: binding/event_source.cc
 
   /**
-   * Sets the memory that `sourceConsume` copies records to. It is looked up at each call: if it was detached, that
-   * throws, and nothing else happens.
+   * Sets the memory that `sourceConsume` copies records to. It is looked up at each call; if it was detached, the call
+   * throws and does nothing else.
    */
   sourceSetSlab(source: SourceHandle, slab: Uint8Array): void
   /**
@@ -67,7 +67,7 @@ export interface EventsBinding {
     watermark: number,
     onReady: OnReady,
   ): SourceHandle
-  /** How many records the kernel had no room for, as far as it has said so. */
+  /** How many records the kernel had no room for, as far as it has reported them. */
   perfBufferLost(buffer: SourceHandle): bigint
   /** Bytes that were not consumed, including headers and padding. */
   perfBufferAvailable(buffer: SourceHandle): number

@@ -85,8 +85,8 @@ export interface KernelBinding {
   queryAttached(target: number, attachType: number, flags: number, withLinks: boolean): Attached
   xdpQuery(ifindex: number): XdpState
   /**
-   * `bpf_xdp_attach` of a program's descriptor, or of none with -1, in place of the program with the descriptor
-   * `expected`, or of none. EEXIST if the interface has another one.
+   * `bpf_xdp_attach`: puts the program with the descriptor `fd`, or none if it is -1, in place of the program with the
+   * descriptor `expected`, or of none. EEXIST if the interface has another one.
    */
   xdpReplace(ifindex: number, fd: number, expected: number, flags: number): void
   /** `flock` of a folder until `descriptorClose`; undefined if someone else has the lock. */
@@ -130,8 +130,8 @@ export interface KernelBinding {
   /** `undefined` if it is the descriptor of something else. */
   descriptorKind(fd: number): 'map' | 'prog' | 'link' | undefined
   /**
-   * An object whose only program is the one of this descriptor, which is duplicated. With a section, that decides the
-   * attach type; it may be ''. EOPNOTSUPP if the addon is linked against the system's libbpf.
+   * Creates an object whose only program is the one with this descriptor, which is duplicated. The section, if it is
+   * not '', decides the attach type. EOPNOTSUPP if the addon is linked against the system's libbpf.
    */
   programAdopt(fd: number, name: string, section: string, type: number): ObjectHandle
 
@@ -150,7 +150,7 @@ export interface KernelBinding {
 
   // ---- names of C++ functions: binding/demangle.cc
 
-  /** `abi::__cxa_demangle`: `undefined` for what is not a mangled name. The result may be much longer than `name`. */
+  /** `abi::__cxa_demangle`: `undefined` if it is not a mangled name. The result may be much longer than `name`. */
   demangle(name: string): string | undefined
 
   // ---- descriptors that other functions return as numbers, for the caller to close: binding/descriptor.cc

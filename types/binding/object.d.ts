@@ -44,7 +44,7 @@ export interface ObjectBinding {
   objectTokenFd(object: ObjectHandle): number
   objectPin(object: ObjectHandle, path: string): void
   objectUnpin(object: ObjectHandle, path: string): void
-  /** Without a path, every map that has a pin path. */
+  /** Without a path, pins every map that has a pin path. */
   objectPinMaps(object: ObjectHandle, path: string | undefined): void
   objectUnpinMaps(object: ObjectHandle, path: string | undefined): void
   objectPinPrograms(object: ObjectHandle, path: string): void

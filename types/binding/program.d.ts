@@ -94,10 +94,10 @@ export interface ProgramBinding {
   /**
    * A whole number of instructions. The object must be prepared and not loaded.
    *
-   * @param moves - where each slot of the instructions that there were is among the new ones, as 32-bit numbers
+   * @param moves - the position of each slot of the old instructions among the new ones, as 32-bit numbers
    */
   programSetInsns(program: ProgramHandle, instructions: Uint8Array, moves: Uint8Array): void
-  /** '' if there is none. It is cut off at its beginning as that of longLogText. */
+  /** '' if there is none. A long one is cut off at its beginning, like that of longLogText. */
   programVerifierLog(program: ProgramHandle): string
   /** Negative before load, and for a program that was not loaded. */
   programFd(program: ProgramHandle): number

@@ -81,20 +81,20 @@ export interface XdpBinding {
   xskFinish(socket: XskHandle): void
   /**
    * Puts a held frame into the tx ring. False if that is full, undefined if the frame is not held. Flags: 1 if there is
-   * metadata in front of the packet, 2 if `umemSent` should tell of the frame when it was sent.
+   * metadata in front of the packet, 2 if `umemSent` should return the frame once it has been sent.
    */
   xskSend(socket: XskHandle, offset: number, length: number, flags: number): boolean | undefined
   /** The same for a packet in several frames: u32 numbers in the machine's byte order, 1 to 32 of each. */
   xskSendParts(socket: XskHandle, offsets: Uint8Array, lengths: Uint8Array): boolean | undefined
-  /** Makes the kernel send what is in the tx ring, and takes back frames that were sent. */
+  /** Makes the kernel send what is in the tx ring, and reclaims frames that were sent. */
   xskKick(socket: XskHandle): void
-  /** Takes back frames that were sent. */
+  /** Reclaims frames that were sent. */
   xskReap(socket: XskHandle): void
   /**
-   * Makes the event loop look for packets as soon as the kernel tells of some, or every `intervalMs` milliseconds if that
-   * is not 0, and calls `onReady` with 0. With `delivers`, it receives them like `xskReceive` instead, calls `onReady`
-   * with how many there are, and carries out the decisions of the batch when that returns, before any microtask. If the
-   * kernel then refuses to send, it calls `onReady` with 0 and the error. Every 250 ms it reads SO_ERROR, and calls
+   * Makes the event loop look for packets as soon as the kernel reports some, or every `intervalMs` milliseconds if
+   * that is not 0, and calls `onReady` with 0. With `delivers`, it receives them like `xskReceive` instead, calls
+   * `onReady` with their number, and carries out the decisions of the batch when that returns, before any microtask. If
+   * the kernel then refuses to send, it calls `onReady` with 0 and the error. Every 250 ms it reads SO_ERROR, and calls
    * `onReady` with a negative errno if the socket has failed, such as -ENETDOWN for an interface that was deleted. Does
    * not keep the process alive.
    */
