@@ -43,7 +43,7 @@ export function attachCgroup(program: Attachable, cgroup: string | number, optio
     throw new TypeError('allow attaches without a link, so anchor, revision and preorder cannot be given')
   }
   if (options.replace !== undefined && allow !== 'multi') {
-    throw new TypeError("replace is for programs without a link, so it goes with allow: 'multi'")
+    throw new TypeError("replace works only for programs without a link, so it requires allow: 'multi'")
   }
   const type = program.attachType
   const target = String(cgroup)

@@ -18,7 +18,7 @@ export interface DetachOptions {
 }
 
 const linked =
-  'it is not attached there, or it is attached with a link, which Link.fromId(id).detach() takes off'
+  'it is not attached there, or it is attached with a link: detach that with Link.fromId(id).detach()'
 
 /**
  * Detaches a program from a cgroup to which it was attached without a link. (`bpf_prog_detach_opts`, Linux 4.10)
@@ -44,7 +44,7 @@ export function detachCgroup(
       const { EBADF, EINVAL, ENOENT } = constants.errno
       if (errno === EBADF) return 'it is not a folder of a cgroup v2 file system'
       if (errno === EINVAL && program === undefined)
-        return 'several programs may be attached there; say which'
+        return 'several programs can be attached there; pass the one to detach'
       return errno === ENOENT || errno === EINVAL ? linked : undefined
     }),
   )

@@ -97,7 +97,7 @@ export function attachKprobe(
   if (maxActive !== undefined) {
     expectMaxActive(maxActive)
     if (!retprobe || mode !== 'default' || offset !== 0)
-      throw new TypeError('maxActive goes with retprobe, and not with mode or offset')
+      throw new TypeError('maxActive requires retprobe, and cannot be combined with mode or offset')
   }
   let failure: unknown
   for (const symbol of candidates) {

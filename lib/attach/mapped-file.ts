@@ -123,14 +123,14 @@ function futurePath(path: string, pid: number, refuse: Refuse): string {
   if (root === undefined || (ours === undefined && its === undefined)) return path
   if (ours?.ino === its?.ino && ours?.dev === its?.dev) return path
   return refuse(
-    `it has not mapped that file, and its own root has ${its === undefined ? 'no file' : 'another file'} of that path${its === undefined ? '' : `; for that one, give ${there}`}`,
+    `it has not mapped that file, and its own root has ${its === undefined ? 'no file' : 'another file'} at that path${its === undefined ? '' : `; to use that one, pass ${there}`}`,
     'ENOENT',
   )
 }
 
 function refuseName(name: string, refuse: Refuse): never {
   return refuse(
-    `it runs no code of a file called '${name}'; for a file that it loads later, give the path`,
+    `it runs no code from a file called '${name}'; if it loads the file later, give the path`,
     'ENOENT',
   )
 }

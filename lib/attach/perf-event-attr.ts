@@ -69,7 +69,10 @@ export interface PerfBreakpoint {
 /** What a perf event counts. */
 export type PerfEventSource = PerfEventName | PerfEventNumbers | PerfTracepoint | PerfBreakpoint
 
-/** What is not counted: what happens in user space, in the kernel, in a hypervisor, in the idle task, in guests. */
+/**
+ * What is not counted: what happens in user space, in the kernel, in a hypervisor, in the idle task, on the host, or in
+ * guests.
+ */
 export type PerfEventExclusion = 'user' | 'kernel' | 'hypervisor' | 'idle' | 'host' | 'guest'
 
 const exclusions: Readonly<Record<PerfEventExclusion, number>> = {
@@ -135,7 +138,7 @@ export function openPerfEvent(target: PerfEventTarget, rate: PerfEventRate, isDi
 /** Checks where the event counts. */
 export function expectPlace({ pid, cpu, cgroup }: PerfEventTarget): void {
   if (cgroup !== undefined && (pid !== undefined || cpu === undefined))
-    throw new TypeError('cgroup goes with cpu, and not with pid')
+    throw new TypeError('cgroup requires cpu, and cannot be combined with pid')
   if (pid === undefined && cpu === undefined)
     throw new TypeError('pid or cpu is required; attachPerfEventOnCpus() attaches to all CPUs')
   if (cpu !== undefined && (!Number.isInteger(cpu) || cpu < 0))

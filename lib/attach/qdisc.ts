@@ -68,7 +68,7 @@ export class Qdisc {
       reason: ({ errno }: NativeError) => {
         if (errno === constants.errno.ENODEV) return 'no such interface'
         return errno === constants.errno.ENOENT
-          ? `there is no qdisc of the kind '${this.kind}': neither the kernel nor a program has it`
+          ? `there is no qdisc of the kind '${this.kind}': neither the kernel nor a BPF program provides it`
           : undefined
       },
     }

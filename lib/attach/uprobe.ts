@@ -143,7 +143,7 @@ export function whyNoUprobe({ errno, log }: NativeError, path: string): string |
   const file = whyNoBinary(path, log)
   if (file !== undefined) return file
   if (errno === EACCES && missingCapabilities(['CAP_SYS_ADMIN']).length > 0) {
-    return 'not permitted: the process lacks CAP_SYS_ADMIN, which single uprobes require since Linux 6.16 (and in older kernels with that fix), and where kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) only requires CAP_PERFMON'
+    return 'not permitted: the process lacks CAP_SYS_ADMIN, which single uprobes require since Linux 6.16 (and in older kernels with that fix), or if kernel.perf_event_paranoid is above 2; attachUprobeMulti (Linux 6.6) only requires CAP_PERFMON'
   }
   if (path.includes('!/') && log.includes(`elf: failed to open ${path}`)) {
     return 'only attachUprobe() can look into archives'

@@ -124,7 +124,7 @@ export function detachXdp(from: Interface, { mode, program }: XdpDetachOptions =
     target: String(from),
     capabilities: (): Capability[] => ['CAP_NET_ADMIN'],
     reason: ({ errno }: NativeError) => {
-      if (errno === EBUSY) return 'it was attached with a link, which Link.fromId(id).detach() takes off'
+      if (errno === EBUSY) return 'it was attached with a link: detach it with Link.fromId(id).detach()'
       if (errno === EEXIST) return 'another program is attached'
       return errno === EINVAL ? tooOldFor(program === undefined ? undefined : '5.7') : undefined
     },
@@ -177,9 +177,9 @@ function isDriversRefusal(errno: number): boolean {
 function whyNotReplaced(errno: number): string | undefined {
   const { EBUSY, EEXIST } = constants.errno
   if (errno === EBUSY)
-    return 'the program there was attached with a link; its program is replaced with update()'
+    return "the program there was attached with a link; replace it with the link's update()"
   return errno === EEXIST
-    ? 'another program than the given one is attached, or one in another mode'
+    ? 'a program other than the given one is attached, or it is attached in another mode'
     : undefined
 }
 

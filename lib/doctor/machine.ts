@@ -102,7 +102,7 @@ function btf({ btf }: Machine): Finding {
   if (btf.vmlinux) return ok('BTF', 'the kernel has its types: CO-RE works')
   return problem(
     'BTF',
-    'the kernel does not show its types (/sys/kernel/btf/vmlinux): CO-RE, fentry and iterators do not work',
+    'the kernel does not expose its types (/sys/kernel/btf/vmlinux): CO-RE, fentry and iterators do not work',
     'use a kernel with CONFIG_DEBUG_INFO_BTF=y, mount /sys, or give BTF of this kernel in the option btfCustomPath',
   )
 }
@@ -145,7 +145,7 @@ function unprivileged({ unprivilegedBpfDisabled }: Machine): Finding {
     case 0:
       return note(
         'unprivileged bpf',
-        'any user may load socket filters, which attackers have used to get into kernels',
+        'any user may load socket filters, which attackers have used to exploit the kernel',
         'sysctl kernel.unprivileged_bpf_disabled=1',
       )
     case undefined:
@@ -205,7 +205,7 @@ function fentry(): Finding {
   return note(
     'fentry',
     `no: ${reason}`,
-    'use tp_btf, raw tracepoints or kprobes instead; they can do most of the same',
+    'use tp_btf, raw tracepoints or kprobes instead; they can do most of the same things',
   )
 }
 

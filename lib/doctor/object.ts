@@ -198,5 +198,5 @@ function messageOf(error: unknown): string {
 }
 
 function newer(since: string | undefined): string | undefined {
-  return since === undefined ? undefined : `use Linux ${since} or newer, built with it`
+  return since === undefined ? undefined : `use Linux ${since} or newer, built with support for it`
 }

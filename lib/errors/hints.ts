@@ -146,7 +146,7 @@ export const hints: readonly Hint[] = [
   {
     log: /extern \(func ksym\) '([^']+)'.*: not found/,
     say: ([, name]) =>
-      `this kernel has no function '${name}' for programs, in itself or in a loaded module; declare it __weak to load without it`,
+      `neither this kernel nor a loaded module has a function '${name}' that programs can call; declare it __weak to load without it`,
   },
   {
     log: /extern (?:\(var ksym\) )?'([^']+)'.*: not (?:found|resolved)/,
@@ -160,7 +160,7 @@ export const hints: readonly Hint[] = [
   {
     log: /struct_ops init_kern: struct (?:bpf_struct_ops_)?(\w+) is not found in kernel BTF/,
     say: ([, name]) =>
-      `this kernel has no struct_ops of type ${name}: it is older, or built without it, or the module with it is not loaded`,
+      `this kernel has no struct_ops of type ${name}: it is too old, was built without it, or the module that has it is not loaded`,
   },
   {
     log: /struct_ops init_kern (\w+): Cannot find member (\w+) in kernel BTF/,
@@ -192,7 +192,7 @@ export const hints: readonly Hint[] = [
   {
     log: /prog '([^']+)': SEC\("([^"]*)"\) program isn't referenced anywhere/,
     say: ([, program, section]) =>
-      `program '${program}' is in no struct_ops map, and the kernel only accepts it with one; put it into one, or declare it SEC("?${section}"), which leaves it out until then`,
+      `program '${program}' is in no struct_ops map, and the kernel accepts it only in one; add it to a map, or declare it SEC("?${section}") so that it is not loaded`,
   },
   {
     code: /^EINVAL$/,

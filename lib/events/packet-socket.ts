@@ -173,6 +173,6 @@ function whyNoSocket({ errno }: NativeError): string | undefined {
   if (errno === ENOMEM) return 'the kernel has no memory for the ring; make ringSize smaller'
   if (errno === ENOPROTOOPT) return 'outgoing: false requires Linux 4.20'
   return errno === EINVAL
-    ? 'blockSize is not a multiple of a page, or the filter is no socket program'
+    ? 'blockSize is not a multiple of a page, or the filter is not a SEC("socket") program'
     : undefined
 }

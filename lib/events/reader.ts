@@ -438,7 +438,7 @@ export abstract class EventReader<T> implements Disposable, AsyncIterable<T> {
     this.expectReadable()
     if (this.#reader !== undefined) {
       throw this.error(
-        'is being read already: use one of for await, batches(), on(), onView() and drain() at a time, and stop() in between',
+        'is being read already: use only one of for await, batches(), on(), onView() and drain() at a time, and call stop() before you switch',
         'ERR_BPF_STATE',
       )
     }
@@ -629,7 +629,7 @@ class Delivery implements Reader {
 
 function whyUnreadable({ errno }: NativeError): string | undefined {
   return errno === constants.errno.EBADMSG
-    ? 'its positions or lengths are not possible; another process has damaged them, and only a new map helps'
+    ? 'its positions or lengths are impossible: another process has damaged them; create a new map'
     : undefined
 }
 

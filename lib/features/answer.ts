@@ -52,6 +52,6 @@ export function judge(result: number, needed: readonly Capability[], since: stri
       (since === undefined ? 'this kernel does not have it' : 'this kernel is built without it')
     return no(reason, since)
   }
-  if (errno === EOPNOTSUPP) return unknown('libbpf does not know how to ask for it', since)
+  if (errno === EOPNOTSUPP) return unknown('libbpf has no test for it', since)
   return unknown(`the probe failed: ${native.strerror(errno)} (${errnoName(errno)})`, since)
 }

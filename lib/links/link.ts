@@ -202,7 +202,7 @@ export class Link implements Disposable, AsyncDisposable {
     const to = attachablePrograms.of(program)
     const dispatcher = this.#reattach?.dispatcher
     if (expected !== undefined && dispatcher !== undefined)
-      throw new TypeError('expected: the link of a replaceable program is updated by this process only')
+      throw new TypeError('expected cannot be given for a replaceable program: only this process updates its link')
     // Throws if the program is not loaded.
     program.fd
     this.#do(
@@ -216,7 +216,7 @@ export class Link implements Disposable, AsyncDisposable {
       (error) => {
         const { EINVAL, EPERM } = constants.errno
         if (error.errno === EPERM && expected !== undefined)
-          return 'another program than the expected one is attached'
+          return 'a program other than the expected one is attached'
 
         if (error.errno !== EINVAL || native.linkFd(this.#handle) < 0) return this.#whyNotSupported(error)
         return 'the program has another type, or the program of such a link cannot be replaced'

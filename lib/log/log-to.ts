@@ -145,7 +145,7 @@ export class LogReader implements Disposable {
     this.#reported = lost
     this.#write({
       level: 'warn',
-      message: `${count} lines of the log did not fit into its ring`,
+      message: `${count === 1n ? '1 log line was' : `${count} log lines were`} lost because the ring was full`,
       values: { lost: count },
       unmentioned: [],
       object: this.#object.name,

@@ -283,7 +283,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
    * descriptor
    */
   createInner(options: InnerMapOptions = {}): InnerMap<V> {
-    if (this.#inner === undefined) throw stateError(this, 'has no declaration of the maps in it')
+    if (this.#inner === undefined) throw stateError(this, 'has no declaration of its inner maps')
     const made = BpfMap.#create(innerOptions(this.#inner, options), this.#inner.btf)
     const { codecs } = this.#inner
     return (codecs === undefined ? made : new BpfMap(made.#handle, undefined, codecs)) as InnerMap<V>
@@ -660,7 +660,7 @@ export class BpfMap<K = Uint8Array, V = Uint8Array, W = V> extends MapProperties
     if (hasValue) this.#value.encode(value, buffers.valueView, 0)
     // A getter in the key or value has used the map, and so overwritten the buffers.
     if (buffers.turn !== turn)
-      throw stateError(this, 'was used by a getter in its own key or value', 'ERR_BPF_BUSY')
+      throw stateError(this, 'is in use: a getter in the key or value used the same map', 'ERR_BPF_BUSY')
   }
 
   #elementsOf(): Elements {

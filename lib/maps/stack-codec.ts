@@ -8,9 +8,9 @@ export const BPF_F_STACK_BUILD_ID = 1 << 5
 export const stackIdCodec: ElementCodec = {
   decode: (view, offset = 0) => view.getUint32(offset, littleEndian),
   encode: (value, view, offset = 0) => {
-    if (typeof value !== 'number') throw new TypeError('key is not the number of a stack')
+    if (typeof value !== 'number') throw new TypeError('key is not a stack id')
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
-      throw new RangeError(`key ${value} is not the number of a stack`)
+      throw new RangeError(`key ${value} is not a stack id, which is an unsigned 32-bit number`)
     view.setUint32(offset, value, littleEndian)
   },
 }

@@ -53,7 +53,7 @@ function pinMismatch(log: string, maps: Iterable<BpfMap<unknown, unknown>>): str
     if (found.type.startsWith('devmap')) found.flags &= ~BPF_F_RDONLY_PROG
     const list = differences(found, layoutOf(map))
     if (list.length === 0) return undefined
-    return `map '${map.name}' does not match the map that is pinned at ${path}, which has ${list.join(', ')}; remove that file, or declare the map like it`
+    return `map '${map.name}' does not match the map that is pinned at ${path}, which has ${list.join(', ')}; remove that pin, or declare the map in the same way`
   } catch {
     // The file was removed in the meantime.
     return undefined

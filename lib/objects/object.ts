@@ -373,7 +373,7 @@ export class BpfObject<S extends Shape = Shape> implements Disposable, AsyncDisp
    */
   choose(...names: ProgramName<S>[]): Program {
     this.#state.expect('choose a program of', 'open', 'prepared')
-    if (names.length === 0) throw new TypeError('choose needs at least one name of a program')
+    if (names.length === 0) throw new TypeError('choose() needs the name of at least one program')
     const programs = names.map((name) => this.program(name))
     const refusals: string[] = []
     for (const program of programs) {

@@ -135,7 +135,7 @@ function takeOver(from: BpfMap<unknown, unknown>, to: BpfMap<unknown, unknown>):
   const list = differences(layoutOf(from), wanted)
   if (list.length > 0) {
     throw new BpfError(
-      `take over map '${from.name}': it has ${list.join(', ')}; say with the option 'migrate' what becomes of its entries, or leave it out of the option 'maps' to give the new version a map of its own`,
+      `take over map '${from.name}': it has ${list.join(', ')}; convert its entries with the option 'migrate', or leave the map out of the option 'maps' to give the new version a map of its own`,
       { code: 'ERR_BPF_MISMATCH', map: from.name },
     )
   }

@@ -566,7 +566,7 @@ export class XdpSocket implements Disposable {
     this.#expectOpen('read')
     if (this.#reader !== undefined) {
       throw new BpfError(
-        `${this.#what} is being read already: use one of drain() and batches() at a time, and stop() in between`,
+        `${this.#what} is being read already: use only one of drain() and batches() at a time, and call stop() before you switch`,
         { code: 'ERR_BPF_STATE' },
       )
     }

@@ -60,7 +60,7 @@ describe('detachXdp', () => {
     })
   })
 
-  it('refuses if another program than the expected one is attached', () => {
+  it('refuses if a program other than the expected one is attached', () => {
     using object = loadXdp()
     using link = object.program('xdp_pass').attachXdp(veth.name, { replace: true })
     const wrong = { program: object.program('xdp_other') }
@@ -79,7 +79,7 @@ describe('detachXdp', () => {
     expect(thrownBy(() => detachXdp(veth.name))).toMatchObject({
       code: 'EBUSY',
       message: expect.stringContaining(
-        'it was attached with a link, which Link.fromId(id).detach() takes off',
+        'it was attached with a link: detach it with Link.fromId(id).detach()',
       ),
     })
   })
@@ -93,7 +93,7 @@ describe('attachXdp with replace', () => {
     expect(first.fd).toBe(-1)
     expect(thrownBy(() => other.attachXdp(veth.name, { replace: other }))).toMatchObject({
       code: 'EEXIST',
-      message: expect.stringContaining('another program than the given one is attached'),
+      message: expect.stringContaining('a program other than the given one is attached'),
     })
     using second = other.attachXdp(veth.name, { replace: { programId: pass.id } })
     expect(queryXdp(veth.name).programId).toBe(other.id)
@@ -109,7 +109,7 @@ describe('attachXdp with replace', () => {
     expect(thrownBy(() => object.program('xdp_other').attachXdp(veth.name, { replace: true }))).toMatchObject(
       {
         code: 'EBUSY',
-        message: expect.stringContaining('its program is replaced with update()'),
+        message: expect.stringContaining("replace it with the link's update()"),
       },
     )
   })
@@ -122,7 +122,7 @@ describe('Link.update with expected', () => {
     using link = pass.attachXdp(veth.name)
     expect(thrownBy(() => link.update(other, { expected: other }))).toMatchObject({
       code: 'EPERM',
-      message: expect.stringContaining('another program than the expected one is attached'),
+      message: expect.stringContaining('a program other than the expected one is attached'),
     })
     expect(queryXdp(veth.name).programId).toBe(pass.id)
     link.update(other, { expected: { programId: pass.id } })
@@ -141,7 +141,7 @@ describe('detachCgroup', () => {
     expect(idsThere()).toEqual([one.id, two.id])
     expect(thrownBy(() => detachCgroup(cgroup(), type))).toMatchObject({
       code: 'EINVAL',
-      message: expect.stringContaining('several programs may be attached there; say which'),
+      message: expect.stringContaining('several programs can be attached there; pass the one to detach'),
     })
     detachCgroup(cgroup(), type, { programId: one.id })
     expect(idsThere()).toEqual([two.id])
@@ -268,7 +268,7 @@ describe('detachFlowDissector', () => {
       stderr: '',
       stdout: `[ true ]
 []
-detach a program from flow_dissector of the network namespace: it is not attached there, or it is attached with a link, which Link.fromId(id).detach() takes off (ENOENT)
+detach a program from flow_dissector of the network namespace: it is not attached there, or it is attached with a link: detach that with Link.fromId(id).detach() (ENOENT)
 `,
     })
   })

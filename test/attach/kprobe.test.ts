@@ -275,7 +275,9 @@ describe('attachKprobe with maxActive', () => {
     using object = load('on_kernel_call')
     const attach = (options: KprobeOptions) => () =>
       object.program('on_kernel_call').attachKprobe('iterate_dir', options)
-    expect(attach({ maxActive: 20 })).toThrow('maxActive goes with retprobe, and not with mode or offset')
+    expect(attach({ maxActive: 20 })).toThrow(
+      'maxActive requires retprobe, and cannot be combined with mode or offset',
+    )
     expect(attach({ retprobe: true, mode: 'perf', maxActive: 20 })).toThrow(TypeError)
     expect(attach({ retprobe: true, maxActive: 0 })).toThrow('maxActive is not between 1 and 4096: 0')
     expect(attach({ retprobe: true, maxActive: 5000 })).toThrow(RangeError)

@@ -269,11 +269,11 @@ describe('a process in a root of its own', () => {
     const { root, child } = await inChroot('jail-host')
     const error = refusal(join(built, 'target'), child.pid)
     expect(error).toMatchObject({ code: 'ENOENT' })
-    expect(error.message).toContain('it has not mapped that file, and its own root has no file of that path')
+    expect(error.message).toContain('it has not mapped that file, and its own root has no file at that path')
     mkdirSync(join(root, built), { recursive: true })
     copyFileSync(join(built, 'target'), join(root, built, 'target'))
     expect(refusal(join(built, 'target'), child.pid).message).toContain(
-      `its own root has another file of that path; for that one, give /proc/${child.pid}/root${built}/target`,
+      `its own root has another file at that path; to use that one, pass /proc/${child.pid}/root${built}/target`,
     )
   })
 })
@@ -285,7 +285,7 @@ describe('a file that a process has not mapped', () => {
     process.env.PATH = `${built}:${process.env.PATH}`
     expect(refusal('alone', child.pid)).toMatchObject({
       code: 'ENOENT',
-      message: `attach program 'on_call' to process ${child.pid}, 'alone': it runs no code of a file called 'alone'; for a file that it loads later, give the path (ENOENT)`,
+      message: `attach program 'on_call' to process ${child.pid}, 'alone': it runs no code from a file called 'alone'; if it loads the file later, give the path (ENOENT)`,
     })
   })
 

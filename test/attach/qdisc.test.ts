@@ -50,7 +50,7 @@ describe('Qdisc', () => {
 
   it('explains that nobody has such a qdisc', () => {
     expect(() => new Qdisc(veth.name, 'bpf_nobody').create()).toThrow(
-      `create qdisc 'bpf_nobody' of '${veth.name}': there is no qdisc of the kind 'bpf_nobody': neither the kernel nor a program has it (ENOENT)`,
+      `create qdisc 'bpf_nobody' of '${veth.name}': there is no qdisc of the kind 'bpf_nobody': neither the kernel nor a BPF program provides it (ENOENT)`,
     )
     // @ts-expect-error no kind
     expect(() => new Qdisc(veth.name)).toThrow('kind is not a string')

@@ -154,7 +154,7 @@ describe('libbpf-node doctor', () => {
     expect(status).toBe(1)
     expect(find(checks, 'BTF')).toMatchObject({
       state: 'problem',
-      says: expect.stringContaining('the kernel does not show its types'),
+      says: expect.stringContaining('the kernel does not expose its types'),
       fix: expect.stringContaining('CONFIG_DEBUG_INFO_BTF=y'),
     })
     expect(find(checks, 'fentry')?.state).toBe('note')

@@ -150,7 +150,7 @@ describe('PerfEvent', () => {
   it('refuses what cannot be opened', () => {
     const here = { pid: process.pid }
     expect(() => PerfEvent.open({ event: 'task-clock' })).toThrow('pid or cpu is required')
-    expect(() => PerfEvent.open({ event: 'task-clock', cgroup: cgroup() })).toThrow('cgroup goes with cpu')
+    expect(() => PerfEvent.open({ event: 'task-clock', cgroup: cgroup() })).toThrow('cgroup requires cpu')
     // @ts-expect-error not a name
     expect(() => PerfEvent.open({ event: 'task-clok', ...here })).toThrow(
       "perf event 'task-clok' does not exist",

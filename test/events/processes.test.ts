@@ -181,7 +181,7 @@ describe('a ring whose memory another process has damaged', () => {
       name: 'BpfError',
       code: 'EBADMSG',
       operation: 'ring_buffer__consume',
-      message: expect.stringContaining("read ring buffer 'ring0': its positions or lengths are not possible"),
+      message: expect.stringContaining("read ring buffer 'ring0': its positions or lengths are impossible"),
     }
     for (let round = 0; round < 2; round++) {
       reader.on(() => {})

@@ -144,7 +144,7 @@ describe('logTo', () => {
     const warning = lines.pop()
     expect(lines.length).toBeGreaterThan(0)
     expect(warning!.values.lost).toBe(400n - BigInt(lines.length))
-    expect(warning!.message).toBe(`${400 - lines.length} lines of the log did not fit into its ring`)
+    expect(warning!.message).toBe(`${400 - lines.length} log lines were lost because the ring was full`)
   })
 
   requiresKernel('5.10', 'reads the lines of files that were linked', async () => {

@@ -308,7 +308,7 @@ describe('reentrant calls', () => {
       y: 2,
       label: 'one',
     }
-    expect(() => map.set(1, value)).toThrow(/map 'points' was used by a getter/)
+    expect(() => map.set(1, value)).toThrow(/map 'points' is in use: a getter/)
     expect([...map]).toEqual([[5, { x: 50, y: 51, label: 'five' }]])
     object.close()
   })

@@ -71,7 +71,7 @@ describe('struct_ops maps', () => {
     expect(thrownBy(() => object.loadSync())).toMatchObject({
       code: 'EINVAL',
       message: expect.stringContaining(
-        `program 'lonely' is in no struct_ops map, and the kernel only accepts it with one; put it into one, or declare it SEC("?struct_ops")`,
+        `program 'lonely' is in no struct_ops map, and the kernel accepts it only in one; add it to a map, or declare it SEC("?struct_ops")`,
       ),
     })
   })
