@@ -14,7 +14,7 @@
 #define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
 #define COMM_SIZE 16
-// Paths can have 4096 bytes, but longer ones than this are cut: a record always takes its full size in the
+// Paths can have 4096 bytes, but they are cut at this length: a record always takes its full size in the
 // ring.
 #define PATH_SIZE 512
 

@@ -57,7 +57,7 @@ interface header {
   time: u64 // ns, CLOCK_MONOTONIC
 }
 
-// Paths can have 4096 bytes, but longer ones than 512 are cut: a record always takes its full size in the ring.
+// Paths can have 4096 bytes, but they are cut after 512: a record always takes its full size in the ring.
 interface exec_record {
   header: header
   filename: char<512>

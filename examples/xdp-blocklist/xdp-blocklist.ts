@@ -1,7 +1,7 @@
-// Drops packets from the networks in a file, one in a line such as 10.1.0.0/16, and counts them for each network:
+// Drops packets from the networks in a file, one per line such as 10.1.0.0/16, and counts them for each network:
 // node dist/examples/xdp-blocklist/xdp-blocklist.js eth0 networks.txt
 // Send the process SIGHUP to read the file again: what stays in it keeps its counter. Write the new list to another file
-// and rename it, so that no half of it is read.
+// and rename it, so that a half-written list is never read.
 // Requires CAP_BPF and CAP_NET_ADMIN. Linux 5.11; before 6.6 also CAP_PERFMON, to read packets.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -77,7 +77,7 @@ function answer(bytes: Uint8Array, at: number, message: Uint8Array): number {
   return udpAt + udpLength
 }
 
-/** Whether a message says what there is (NOERROR), or that there is nothing (NXDOMAIN), as a whole. */
+/** Whether a message is complete, and says what there is (NOERROR) or that there is nothing (NXDOMAIN). */
 function isAnswer(message: Buffer): boolean {
   const code = message.readUInt8(3) & 15
   return (code === 0 || code === 3) && (message.readUInt8(2) & 2) === 0
@@ -119,7 +119,7 @@ upstream.on('message', (message) => {
   packet.set(asked.packet.subarray(0, dnsAt + 2))
   socket.send(packet.subarray(0, answer(packet, 0, content)))
 })
-// What nobody answers is asked again by the client.
+// If nobody answers, the client asks again.
 upstream.on('error', (error) => console.log(error.message))
 
 console.log(`answering on ${name}, asking ${server}; press Ctrl-C to stop`)

@@ -1,6 +1,6 @@
 // Writes the packets that arrive at an interface to a file that Wireshark and tcpdump read:
 // node dist/examples/xdp-record/xdp-record.js eth1 packets.pcapng
-// The kernel of this machine does not see them. Use it at a port of a switch that mirrors others.
+// The kernel of this machine does not see them. Use it on an interface at the mirror port of a switch.
 // Requires CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW. Linux 5.16; before 6.6 also CAP_PERFMON, to read packets. On older
 // kernels it works with CAP_IPC_LOCK, because only 64 KiB may be locked by default.
 import { once } from 'node:events'

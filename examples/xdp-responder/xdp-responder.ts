@@ -49,7 +49,7 @@ socket.drain((batch) => {
       answered.ping++
       view.setUint32(at + 30, view.getUint32(at + 26))
       view.setUint32(at + 26, ours)
-      // From a request (8) to an answer (0), which the checksum feels as 0x0800 less.
+      // From a request (8) to an answer (0): the sum that the checksum covers becomes 0x0800 less.
       view.setUint8(at + 34, 0)
       const sum = view.getUint16(at + 36) + 0x0800
       view.setUint16(at + 36, (sum & 0xffff) + (sum >> 16))

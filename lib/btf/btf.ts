@@ -175,7 +175,7 @@ export class Btf implements Disposable {
    * The same as {@link bytes}, in either byte order, and with the types of the base: BTF that stands alone.
    * (`btf__set_endianness`, `btf__raw_data`)
    *
-   * @param options - `littleEndian`: the byte order; by default that which it has
+   * @param options - `littleEndian`: the byte order; its own by default
    */
   toBytes({ littleEndian = this.types.littleEndian }: { littleEndian?: boolean } = {}): Uint8Array {
     if (this.#base === undefined) return ownBytes(native.btfBytesIn(this.#handle, littleEndian))
@@ -184,8 +184,8 @@ export class Btf implements Disposable {
   }
 
   /**
-   * Puts the types of several BTFs together. Types that are the same are there once: the kernel's types and those of modules
-   * become one BTF, which an object can be relocated against (`btfCustom`). (`btf__add_btf`, `btf__dedup`)
+   * Merges the types of several BTFs, and keeps one copy of types that are the same: the kernel's types and those of
+   * modules become one BTF, which an object can be relocated against (`btfCustom`). (`btf__add_btf`, `btf__dedup`)
    *
    * @example
    * using kernel = Btf.fromKernel()

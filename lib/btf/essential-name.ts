@@ -1,6 +1,6 @@
 /**
- * The name without a flavor, by which a program has several versions of a type of the kernel: what follows the last three
- * underscores between other characters. (libbpf's `bpf_core_essential_name_len`)
+ * The name without its flavor, which lets a program have several versions of a kernel type. A flavor begins at the last
+ * three underscores between other characters. (libbpf's `bpf_core_essential_name_len`)
  *
  * @internal
  */

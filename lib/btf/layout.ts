@@ -8,7 +8,9 @@ const chainLimit = 32
 /** How deep structs and unions may be nested. */
 const depthLimit = 64
 
-/** How many members a struct or union may have, including those of anonymous ones inside it. No real C comes close. */
+/**
+ * How many members a struct or union may have, including those of anonymous ones inside it. No real C code comes close.
+ */
 const memberLimit = 1 << 20
 
 /** What is left of {@link memberLimit}. A record and the records inside it share one budget. */

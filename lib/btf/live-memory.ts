@@ -52,7 +52,7 @@ export function live(memory: Memory, plan: Plan, offset: number, path: string): 
   return { get, set }
 }
 
-/** A value with addresses where it has what they point to. */
+/** Replaces objects in a value by their addresses, where the value has pointers to them. */
 function withAddresses(pointers: Pointers, plan: Plan, value: unknown, path: string): unknown {
   if (plan.op === 'big' && plan.to !== undefined) return pointers.address(plan.to, value, path)
   if (typeof value !== 'object' || value === null || !hasPointers(plan)) return value
@@ -85,7 +85,7 @@ function liveRecord(
 
 const places = new WeakMap<object, { memory: Memory; offset: number; plan: RecordPlan }>()
 
-/** Where in this memory an object of this type stands that {@link live} has made. @internal */
+/** Where in this memory an object of this type is, if {@link live} has made it. @internal */
 export function placeIn(memory: Memory, record: object, type: string): number | undefined {
   const place = places.get(record)
   return place?.memory === memory && place.plan.name === type ? place.offset : undefined

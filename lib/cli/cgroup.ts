@@ -116,7 +116,7 @@ function detach(cgroup: string, words: Words): number {
   return exitCodes.ok
 }
 
-/** What SEC() says for an attach type, where the type of the program does not say it. */
+/** What SEC() contains for an attach type, where the program's type does not determine it. */
 function sectionOf(type: AttachType): string {
   const name = type.replace(/^cgroup_/, '')
   const others: Readonly<Record<string, string>> = {

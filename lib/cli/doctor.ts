@@ -43,7 +43,7 @@ The exit code is 1 if there is a problem with the machine or, if OBJECT is given
     const budget = wantsBudget ? await budgetOf(path!, object!.programs) : undefined
     const excess = budget === undefined || most === undefined ? [] : overBudget(budget, most)
     const findings = object && [...object.findings, ...excess]
-    // An object may not need what the machine lacks.
+    // The object may not need what the machine lacks.
     const isWell = (findings ?? checks).every(({ state }) => state !== 'problem')
     if (values.json)
       printJson({

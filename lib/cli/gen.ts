@@ -87,7 +87,7 @@ The compiled code depends on the version of clang: run --check with the version 
   },
 }
 
-/** bpftool's `gen object` and `gen min_core_btf`, and what is said about its other words. */
+/** bpftool's `gen object` and `gen min_core_btf`, and errors that explain its other words. */
 async function otherwise([word, output, ...inputs]: string[]): Promise<boolean> {
   if (word === 'skeleton' || word === 'subskeleton')
     throw new UsageError(`'${word}' writes C; for TypeScript, 'libbpf-node gen FILE' is enough`)

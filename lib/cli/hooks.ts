@@ -72,7 +72,7 @@ function placeOf(binary: string | undefined, pid: string | undefined): { binary?
   return { ...(binary !== undefined && { binary }), ...(pid !== undefined && { pid: Number(pid) }) }
 }
 
-/** More than these are not what somebody wants to write programs for. */
+/** Nobody wants to write programs for more hooks than this. */
 const mostPrograms = 200
 
 function generate(

@@ -8,7 +8,7 @@ import { type Command, exitCodes, Failed, visible } from './command.js'
 import { expectNoMore, parseOptions, print } from './output.js'
 import { declarationFile } from './types.js'
 
-/** What each file of a project is for, and how its content is made. */
+/** The files of a project: what each is for, and how its content is made. */
 type Files = Readonly<
   Record<string, readonly [purpose: string, content: (folder: string) => string | Promise<string>]>
 >
@@ -61,7 +61,7 @@ ${purposes('c', Object.keys(files.c))}`,
     const { values, positionals } = parseOptions(args, { c: { type: 'boolean' } })
     const [folder = '.', ...rest] = positionals
     expectNoMore(rest)
-    // A kernel side that is there decides, because both would become hello.skel.ts.
+    // An existing kernel side decides, because both would become hello.skel.ts.
     const isC = values.c === true || existsSync(join(folder, 'hello.bpf.c'))
     await init(resolve(folder), isC ? 'c' : 'ts')
     return exitCodes.ok

@@ -31,7 +31,7 @@ export function parseOptions<T extends NonNullable<ParseArgsConfig['options']>>(
     const parsed = parseArgs({ args: protectedArgs, options, allowPositionals: true })
     return { ...parsed, positionals: parsed.positionals.map((word) => word.replace(/^\0/, '')) }
   } catch (error) {
-    // Node adds how to pass an argument that begins like an option, which nobody wants here.
+    // Node.js adds a hint about arguments that begin like options, which nobody needs here.
     const { code, message } = error as NodeJS.ErrnoException
     const [, option] = (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && /'(--?[^']+)'/.exec(message)) || []
     if (option === undefined) throw new UsageError(message)

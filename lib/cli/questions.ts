@@ -88,8 +88,8 @@ export function pidOf(text: string | undefined): { pid?: number } {
 }
 
 /**
- * What all questions have: whom they are about, and when they end. With --command, the program has been started, and
- * waits.
+ * What all questions share: which process they are about, and when they end. With --command, the program has been
+ * started, and waits.
  */
 export async function askedOf(values: QuestionValues, probe: string) {
   const { by, filter, pid, command, interval, clear } = values
@@ -97,7 +97,7 @@ export async function askedOf(values: QuestionValues, probe: string) {
     throw new UsageError('--pid and --command cannot be used together')
   if (clear && interval === undefined) throw new UsageError('--clear needs --interval')
   const shown = {
-    // An iterator has passed everything when it is attached.
+    // An iterator is finished as soon as it has been attached.
     seconds: numberOf('seconds', values.seconds, 0) ?? (/^it(er)?:[^,]*$/.test(probe) ? 0 : undefined),
     interval: numberOf('interval', interval, 0.1),
     top: numberOf('top', values.top, 1),
@@ -123,10 +123,10 @@ export function sayLost(command: string, lost: number, remedy = ''): void {
     say(`libbpf-node ${command}: ${lost} hits are missing: there were more keys than fit${remedy}`)
 }
 
-/** The remedy where there is the option. */
+/** The remedy for commands that have this option. */
 export const moreKeys = '; --max-keys makes room for more'
 
-/** An abort signal that Ctrl-C, the time that is over, or a program that has ended aborts. */
+/** A signal that is aborted by Ctrl-C, when the time is over, or when the program has ended. */
 function stopSignal(seconds: number | undefined, child?: HeldCommand): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())

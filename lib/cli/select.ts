@@ -31,13 +31,13 @@ const all: { [K in Kind]: (options?: { holders?: boolean }) => Iterable<Infos[K]
 }
 const byId: { [K in Kind]: (id: number) => Infos[K] } = { program: programInfo, map: mapInfo, link: linkInfo }
 
-/** What matches a reference, with the processes that hold it; everything without a reference. */
+/** What matches a reference, with the processes that hold it. Without a reference, everything. */
 export function find<K extends Kind>(kind: K, reference: Reference | undefined): (Infos[K] & Held)[] {
   const found = [...all[kind]({ holders: true })]
   if (reference === undefined) return found
   if (reference.by === 'pinned') return found.filter(({ id }) => id === pinnedId(kind, reference.text))
   if (reference.by === 'id') {
-    // It may have been loaded in the meantime; if there is none, this says so.
+    // It may have been loaded in the meantime. If not, this throws the error that says so.
     const own = found.filter(({ id }) => id === reference.id)
     return own.length > 0 ? own : [byId[kind](reference.id)]
   }
@@ -47,7 +47,7 @@ export function find<K extends Kind>(kind: K, reference: Reference | undefined):
   return matching
 }
 
-/** The id of the one that a reference names. */
+/** The id of the only object that a reference names. */
 export function idOfOne(kind: Kind, reference: Reference): number {
   if (reference.by === 'id') return reference.id
   if (reference.by === 'pinned') return pinnedId(kind, reference.text)

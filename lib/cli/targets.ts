@@ -117,7 +117,7 @@ function netnsName(inode: number): string | undefined {
   )
 }
 
-/** What it asks about can be gone, or hidden from this process. */
+/** What `read` looks for may be gone, or hidden from this process. */
 function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read()

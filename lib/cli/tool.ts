@@ -22,7 +22,7 @@ const tools: Readonly<Record<string, () => Promise<{ tool: Tool }>>> = {
   tcpretrans: () => import('../tools/tcpretrans.js'),
 }
 
-/** Tools that are commands of their own, with the options that make them. */
+/** Tools that are the command `profile`, with the options for it. */
 const profiles: Readonly<Record<string, readonly string[]>> = { profile: [], offcputime: ['--off-cpu'] }
 
 const options = {

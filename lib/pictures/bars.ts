@@ -1,4 +1,4 @@
-/** A horizontal bar that takes `share` (0 to 1) of `width` characters. What is more than 0 can be seen. */
+/** A horizontal bar that takes `share` (0 to 1) of `width` characters. Any share above 0 is visible. */
 export function bar(share: number, width: number, unicode: boolean): string {
   const part = Math.min(Math.max(share || 0, 0), 1) * Math.max(width, 0)
   if (!unicode) {
@@ -22,7 +22,9 @@ export interface SparklineOptions {
   max?: number
 }
 
-/** A line with a character for each value, whose height shows the value. What is not a number becomes a space. */
+/**
+ * A line with a character for each value, whose height shows the value. A value that is not a number becomes a space.
+ */
 export function sparkline(values: readonly (number | bigint)[], options: SparklineOptions = {}): string {
   const { width = values.length, unicode = true } = options
   const shown = width > 0 ? values.slice(-width).map(Number) : []

@@ -2,7 +2,7 @@ import { bar } from './bars.js'
 
 type Count = number | bigint
 
-/** How often there was a value from `from` to `to`, without `to`. Both ends can be infinite. */
+/** How many values there were from `from` up to, but not including, `to`. Both ends can be infinite. */
 export interface Bucket {
   readonly from: Count
   readonly to: Count
@@ -10,8 +10,8 @@ export interface Bucket {
 }
 
 /**
- * The buckets of a histogram of powers of two. The number of a slot is the number of bits that its values have: slot 0
- * counts the value 0, slot 1 the value 1, slot 2 the values 2 and 3, and slot i those from 2^(i-1) to 2^i - 1.
+ * The buckets of a histogram of powers of two. A slot's number is the number of bits of its values: slot 0 counts the
+ * value 0, slot 1 the value 1, slot 2 the values 2 and 3, and slot i those from 2^(i-1) to 2^i - 1.
  */
 export function log2Buckets(counts: readonly Count[]): Bucket[] {
   return counts.map((count, i) => ({ from: i === 0 ? 0 : 2 ** (i - 1), to: 2 ** i, count }))

@@ -4,7 +4,7 @@ export interface PictureStyle {
   readonly width: number
   /** Whether there are block characters; otherwise pictures consist of ASCII characters. */
   readonly unicode: boolean
-  /** Whether escape sequences for colors are obeyed. */
+  /** Whether escape sequences for colors work. */
   readonly color: boolean
 }
 

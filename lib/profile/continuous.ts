@@ -15,14 +15,15 @@ export interface PushStats {
   /** Profiles that the server took, and the samples in them. */
   readonly sent: { readonly profiles: number; readonly samples: number }
   /**
-   * Those that it did not take after all attempts, or that had to give way to newer ones while it could not be reached.
+   * Profiles and samples that the server did not take after all attempts, or that were dropped in favor of newer ones
+   * while it could not be reached.
    */
   readonly lost: { readonly profiles: number; readonly samples: number }
-  /** Profiles that wait. */
+  /** How many profiles are waiting to be sent. */
   readonly waiting: number
   /** Intervals in which nothing ran. Nothing is sent for them. */
   readonly empty: number
-  /** What is missing in the profiles because the maps in the kernel were full. */
+  /** What is missing from the profiles because the maps in the kernel were full. */
   readonly missing: ProfileInfo['lost']
 }
 
@@ -135,7 +136,8 @@ export class ContinuousProfile implements AsyncDisposable {
   }
 
   /**
-   * Ends, sends what was measured last, and waits for the server, at most 10 seconds. Calling it again returns the same.
+   * Stops measuring, sends what was measured last, and waits at most 10 seconds for the server. Calling it again
+   * returns the same numbers.
    *
    * @throws BpfError if taking samples failed meanwhile
    */
@@ -181,10 +183,10 @@ export class ContinuousProfile implements AsyncDisposable {
 }
 
 /**
- * Profiles all processes, or one, all the time, and sends a profile to Pyroscope or Parca every 15 seconds. Names that
- * were looked up stay known from one profile to the next. Up to 8 profiles wait while the server cannot be reached.
+ * Profiles all processes, or one, continuously, and sends a profile to Pyroscope or Parca every 15 seconds. Names that
+ * were looked up are kept from one profile to the next. Up to 8 profiles wait while the server cannot be reached.
  *
- * It keeps the process alive until it is closed. Requirements are those of {@link profile}.
+ * It keeps the process alive until it is closed. It requires the same as {@link profile}.
  *
  * @example
  * await using pushing = await pushProfiles({ url: 'http://localhost:4040', service: 'shop' })

@@ -9,11 +9,13 @@ import { hottest, type TreeNode, treeOf } from './tree.js'
 export interface FlameGraphOptions {
   /** The heading of the page. */
   title?: string
-  /** An earlier profile: red frames became more since then, blue ones less. */
+  /**
+   * An earlier profile to compare with: frames that have grown since then are red, and those that have shrunk are blue.
+   */
   compareTo?: Profile
 }
 
-/** In the order that the page knows. */
+/** In the order that the page expects. */
 const kinds: readonly TreeNode['kind'][] = ['root', 'thread', 'kernel', 'native', 'jit', 'unknown', 'inlined']
 /** How many functions the table on the page has. */
 const tableSize = 100
@@ -50,7 +52,7 @@ export function flameGraph(
     total,
     self,
     Math.round(before),
-    // What there is no more has no width.
+    // What no longer exists has no width.
     [...children.values()].filter((child) => child.total > 0).map(pack),
   ]
   const root = pack(treeOf(samples, compareTo?.samples))
@@ -62,7 +64,7 @@ export function flameGraph(
   const values = {
     title: asHtml(title ?? (info.kind === 'cpu' ? 'Flame graph' : 'Flame graph of waiting time')),
     summary: asHtml(summaryOf(samples, info, compareTo)),
-    // Names of functions can contain anything, also the end of the script.
+    // Names of functions can contain anything, even the end of the script.
     data: JSON.stringify(data).replaceAll('<', '\\u003c'),
   }
   const page = readFileSync(join(packageRoot(), 'dist/lib/profile/flame-graph.html'), 'utf8')

@@ -71,7 +71,7 @@ class Numbers {
   }
 }
 
-/** The frames of a stack, those that share a place in the code together. */
+/** The frames of a stack, grouped by the place in the code that they share. */
 function placesOf(frames: readonly Frame[]): Frame[][] {
   const places: Frame[][] = []
   let inlined: Frame[] = []

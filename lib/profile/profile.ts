@@ -8,27 +8,27 @@ import { type Hot, hottest } from './tree.js'
 
 /** Options for {@link profile}. */
 export interface ProfileOptions {
-  /** Only this process; otherwise all. */
+  /** Profiles only this process; all processes by default. */
   pid?: number
   /**
    * `cpu` takes samples of what runs. `off-cpu` measures how long threads wait, and where: for locks, disks, timers, or
    * a CPU. `cpu` by default.
    */
   kind?: 'cpu' | 'off-cpu'
-  /** Samples a second on each CPU that is busy; 99 by default, which is out of step with timers. */
+  /** Samples per second on each busy CPU; 99 by default, to stay out of step with timers. */
   hz?: number
-  /** How long it takes; 10 by default. */
+  /** How long to profile; 10 by default. */
   seconds?: number
-  /** With the stack in the kernel; true by default. */
+  /** Whether to record the stack in the kernel; true by default. */
   kernel?: boolean
-  /** With the stack in the process; true by default. */
+  /** Whether to record the stack in the process; true by default. */
   user?: boolean
   /**
-   * With lines of the source, and with inlined functions as frames of their own, for programs and libraries whose debug
-   * information is there. It costs time and memory to read it; false by default.
+   * Whether to add source lines, and inlined functions as frames of their own, for programs and libraries whose debug
+   * information is found. Reading it costs time and memory; false by default.
    */
   lines?: boolean
-  /** Ends before `seconds` are over. What was counted until then is returned. */
+  /** Ends the profile before `seconds` have passed. What was counted until then is returned. */
   signal?: AbortSignal
 }
 
@@ -39,7 +39,8 @@ export const collectEveryMs = 500
  * Measures where threads spend their time. Stacks are counted in the kernel. (perf_event and bpf_get_stackid, Linux
  * 5.8; requires CAP_BPF and CAP_PERFMON, and CAP_SYS_PTRACE for the names of other users' processes)
  *
- * A stack is as deep as frame pointers lead, at most 127 frames. Compile C and C++ with `-fno-omit-frame-pointer`.
+ * A stack goes only as deep as frame pointers lead, at most 127 frames. Compile C and C++ with
+ * `-fno-omit-frame-pointer`.
  *
  * @example
  * const { samples, ...rest } = await profile({ pid, seconds: 5 })
@@ -89,7 +90,7 @@ export function checked(options: ProfileOptions): ProfilerOptions {
   return { pid, kind, hz, kernel, user, lines }
 }
 
-/** Waits, but not longer than until the signal. @internal */
+/** Waits, but no longer than until the signal is aborted. @internal */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const finish = (): void => {
@@ -131,12 +132,12 @@ export class Profile {
     return this.samples.reduce((sum, { value }) => sum + value, 0)
   }
 
-  /** The functions in which most was spent, without what they called; the first one is the hottest. */
+  /** The functions in which most was spent, not counting what they called; the hottest one comes first. */
   hottest(): Hot[] {
     return hottest(this.samples)
   }
 
-  /** Text with a line for each stack, `comm;outermost;...;innermost value`, as flamegraph.pl and others read it. */
+  /** Text with one line per stack, `comm;outermost;...;innermost value`, as flamegraph.pl and other tools read it. */
   folded(options?: FoldedOptions): string {
     return folded(this.samples, options)
   }
@@ -159,8 +160,8 @@ export class Profile {
   }
 
   /**
-   * A flame graph: a page of HTML in one piece, which needs nothing else and no network. With `compareTo`, colors show
-   * what became more and what became less than in an earlier profile.
+   * A flame graph: a single HTML page, which needs no other files and no network. With `compareTo`, colors show what
+   * has grown and what has shrunk since an earlier profile.
    */
   flameGraph(options?: FlameGraphOptions): string {
     return flameGraph(this.samples, this.info, options)

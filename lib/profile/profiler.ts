@@ -81,7 +81,7 @@ export class Profiler implements Disposable {
     }
   }
 
-  /** Samples that had no place in the maps, and stacks that had none. */
+  /** Samples and stacks that found no room in the maps. */
   get lost(): { samples: number; stacks: number } {
     const { lost_samples, lost_stacks } = this.#object.bss as { lost_samples: bigint; lost_stacks: bigint }
     return { samples: Number(lost_samples), stacks: Number(lost_stacks) }
@@ -92,7 +92,7 @@ export class Profiler implements Disposable {
     return this.#symbols.kernelProblem
   }
 
-  /** Takes what was counted, and names it while the processes are as they were. */
+  /** Takes what was counted, and looks up the names while the processes still exist in that state. */
   async collect(): Promise<void> {
     if (this.#kind === 'off-cpu') return
     const full = this.#active

@@ -10,22 +10,22 @@ export interface PushTarget {
   url: string | URL
   /** The server's kind; `pyroscope` by default. */
   server?: 'pyroscope' | 'parca'
-  /** What the profiles belong to: the label `service_name` of Pyroscope, and `job` of Parca. */
+  /** The service that the profiles belong to: the label `service_name` in Pyroscope, and `job` in Parca. */
   service: string
-  /** More labels, such as the host. */
+  /** Additional labels, such as the host. */
   labels?: Readonly<Record<string, string>>
-  /** For authentication and tenants: `Authorization`, `X-Scope-OrgID`. */
+  /** HTTP headers for authentication and tenants: `Authorization`, `X-Scope-OrgID`. */
   headers?: Readonly<Record<string, string>>
-  /** How often it is tried if the server cannot be reached, is too busy, or fails; 5 by default. */
+  /** How many attempts to make if the server cannot be reached, is too busy, or fails; 5 by default. */
   attempts?: number
   /** How long one attempt may take, in milliseconds; 10,000 by default. */
   timeoutMs?: number
 }
 
-/** A server did not take a profile. */
+/** Thrown if a server did not take a profile. */
 export class PushError extends Error {
   override readonly name = 'PushError'
-  /** The status of its answer; `undefined` if there was none. */
+  /** The HTTP status of the server's answer; `undefined` if there was none. */
   readonly status: number | undefined
 
   constructor(message: string, status: number | undefined, options?: ErrorOptions) {
@@ -61,7 +61,7 @@ export function checkTarget({ url, server = 'pyroscope', service, labels = {}, .
  *
  * @example
  * await pushProfile(await profile({ seconds: 10 }), { url: 'http://localhost:4040', service: 'shop' })
- * @param signal - ends it at once
+ * @param signal - aborts sending at once
  * @throws PushError if the server did not take it; TypeError or RangeError for a wrong target
  */
 export async function pushProfile(profile: Profile, target: PushTarget, signal?: AbortSignal): Promise<void> {
@@ -92,7 +92,7 @@ function requestOf(profile: Profile, target: PushTarget): [address: string, body
   }))
   if (server === 'parca') {
     const series = [{ labels: { labels: pairs }, samples: [{ rawProfile }] }]
-    // The functions are known, so nobody has to look up the addresses, which are those of many processes.
+    // The functions are known, so nobody has to look up the addresses, which come from many processes.
     return [`${base}/api/profiles/writeraw`, JSON.stringify({ series, normalized: true })]
   }
   const series = [{ labels: pairs, samples: [{ ID: randomUUID(), rawProfile }] }]
@@ -148,11 +148,11 @@ async function send(
   }
 }
 
-/** Attempts at several addresses of a name have no message of their own, but a code. */
+/** When several addresses of a host name were tried, the error has no message of its own, but a code. */
 const whyOf = (cause: unknown): string | undefined =>
   cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : undefined
 
-/** Both servers answer with JSON that has a message, unless something is between us and them. */
+/** Both servers answer with JSON that has a message, unless something between us and them answers. */
 function messageIn(text: string): string {
   try {
     const { message } = JSON.parse(text) as { message?: unknown }

@@ -14,7 +14,7 @@ export interface Sample {
   readonly value: number
 }
 
-/** A stack of the kernel without our own program and what calls it, which come first at a tracepoint. */
+/** A stack of the kernel without our own program and its callers, which come first at a tracepoint. */
 export function withoutProgram(frames: readonly Frame[]): readonly Frame[] {
   const first = frames.findIndex(
     ({ kind, name }) => kind !== 'bpf' && !/^(bpf_trace_run|__bpf_trace_|__traceiter_)/.test(name ?? ''),

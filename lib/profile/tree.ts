@@ -10,7 +10,7 @@ export interface TreeNode {
   total: number
   /** Without what it called. */
   self: number
-  /** The same of an earlier profile. */
+  /** The same for an earlier profile. */
   before: number
   readonly children: Map<string, TreeNode>
 }
@@ -49,7 +49,7 @@ export function treeOf(samples: readonly Sample[], earlier: readonly Sample[] = 
     count(at)
     for (let i = frames.length - 1; i >= 0; i--) {
       const frame = frames[i]!
-      // Many frames in a row without a name say no more than one.
+      // Many nameless frames in a row say no more than one.
       if (at.kind === 'unknown' && frame.kind === 'unknown' && at.name === label(frame)) continue
       at = child(at, label(frame), frame.isInlined ? 'inlined' : kinds[frame.kind], frame.module)
       count(at)
@@ -88,7 +88,7 @@ export interface Hot {
   total: number
 }
 
-/** The functions in which most was spent, without what they called. */
+/** The functions in which most was spent, not counting what they called. */
 export function hottest(samples: readonly Sample[]): Hot[] {
   const found = new Map<string, Hot>()
   for (const { frames, value } of samples) {

@@ -17,7 +17,7 @@ export class Binary {
   readonly #names = new Map<string, string>()
   /** Whether `.symtab` was found, here or in a separate debug file. */
   readonly complete: boolean
-  /** `false` if there are none; `undefined` as long as nobody has asked. */
+  /** `false` if there are none; `undefined` until they are needed for the first time. */
   #lines: DebugLines | false | undefined
 
   private constructor(elf: Elf, path: string, roots: readonly string[]) {
@@ -56,7 +56,7 @@ export class Binary {
     }
   }
 
-  /** The function at a place of the file. Where it begins is a place of the file, too. */
+  /** The function at an offset in the file. The function's start is an offset in the file, too. */
   find(offset: number): Found | undefined {
     const address = this.#elf.addressAt(offset)
     if (address === undefined) return undefined
@@ -65,7 +65,7 @@ export class Binary {
   }
 
   /**
-   * The functions at a place of the file with their lines, the innermost first. Empty without debug information.
+   * The functions at an offset in the file, with their lines, the innermost first. Empty without debug information.
    *
    * @param path - in the file system of its process
    * @param roots - where to search for debug files

@@ -1,4 +1,4 @@
-// Distributions keep the symbols and lines of a program in a separate file. Its name is in the program.
+// Distributions keep the symbols and lines of a program in a separate file. The program contains the name of that file.
 import { dirname } from 'node:path'
 import * as zlib from 'node:zlib'
 import { viewOf } from '../btf/bytes.js'
@@ -7,15 +7,15 @@ import { type ElfSymbols, symbolsOf } from './elf-symbols.js'
 import { type OpenFile, withFile } from './open-file.js'
 import { unxz } from './xz.js'
 
-/** Reads a debug file, and returns `undefined` if another one may have what is searched. */
+/** Reads a debug file. Returns `undefined` if what is searched for may be in another one. */
 export type ReadDebugFile<T> = (debug: Elf, file: OpenFile, path: string) => T | undefined
 
 /**
- * Searches the separate debug file of a program or library, by build id and then by `.gnu_debuglink`, where gdb and
- * perf search.
+ * Searches for the separate debug file of a program or library, by build id and then by `.gnu_debuglink`, in the places
+ * where gdb and perf look.
  *
  * @param path - the path of the program in the file system of its process
- * @param roots - where that file system is, such as /proc/17/root, and where else to search
+ * @param roots - where that file system is, such as /proc/17/root, and other places to search
  * @returns what `work` returns for the first file that belongs to the program and has what `work` wants
  */
 export function findDebugFile<T>(
@@ -47,10 +47,10 @@ export function findDebugFile<T>(
 }
 
 /**
- * Searches the file that several debug files of one package share. Its path and its build id are in
+ * Searches for the file that several debug files of one package share. Its path and its build id are in
  * `.gnu_debugaltlink`, which dwz writes.
  *
- * @param path - where the debug file is, in which the path may be relative
+ * @param path - the path of the debug file; the path in it may be relative to this one
  */
 export function findSharedFile<T>(
   debug: Elf,
@@ -117,7 +117,7 @@ function readIf<T>(
   })
 }
 
-/** Bytes. A larger file is not worth the time to read it, and costs nothing if it consists of holes. */
+/** Bytes. Reading a larger file is not worth the time, and a sparse file of any size costs its author nothing. */
 const mostChecked = 1 << 30
 
 /** The name in `.gnu_debuglink`, and the CRC-32 that its file must have. */

@@ -8,8 +8,8 @@ import { identityOf, type OpenFile, withFile } from './open-file.js'
 export type Reopen = <T>(work: (file: OpenFile) => T) => T | undefined
 
 /**
- * Debug information of a file that is opened only while somebody reads it, because an open file keeps the file system
- * of a container busy. What was read before stays.
+ * Debug information of a file that is open only while it is being read, because an open file keeps the file system of a
+ * container busy. What has been read stays in memory.
  */
 class LentDwarf {
   readonly elf: Elf

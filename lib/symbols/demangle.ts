@@ -6,15 +6,15 @@ const longestName = 4096
 const longestResult = 1 << 20
 
 /**
- * The name of a C++ or Rust function as it is in the source; other names stay as they are. What compilers add to the
- * name of a part or a copy of a function stays, such as `.cold` or `.constprop.0`.
+ * The name of a C++ or Rust function as it is in the source; other names stay as they are. Suffixes that compilers add
+ * for a part or a copy of a function stay, such as `.cold` or `.constprop.0`.
  */
 export function demangle(name: string): string {
   if (name.length > longestName) return name
   const rust = demangleRust(name)
   if (rust !== undefined) return rust
   if (!/^_{1,3}Z/.test(name) || !isHarmless(name)) return name
-  // The suffix is not part of the mangled name for every library.
+  // Not every library accepts the suffix as part of the mangled name.
   const [, mangled = name, suffix = ''] = /^(.*?)((?:\.(?!_)[\w$]+)*(?:@plt)?)$/s.exec(name) ?? []
   const text = native.demangle(mangled.replace(/^_+Z/, '_Z'))
   // GNU's library writes `> >`, and LLVM's, which is in the prebuilt addons, `>>`.
@@ -22,8 +22,8 @@ export function demangle(name: string): string {
 }
 
 /**
- * Whether a name cannot become huge. A name refers to parts of itself, and parts made of such references double in
- * length each time, so a few hundred characters in a file that somebody made for it would fill the memory.
+ * Whether a name is sure not to become huge when it is demangled. Names refer to parts of themselves, and parts made of
+ * such references double in length each time, so a few hundred characters in a malicious file could fill the memory.
  */
 function isHarmless(name: string): boolean {
   // How long the text before a position can be, and with it every part that is complete there.

@@ -105,7 +105,7 @@ export function pltSymbolsOf(elf: Elf): RawSymbol[] {
   const secondary = elf.section('.plt.sec')
   add(secondary, 0)
   const plt = elf.section('.plt')
-  // BTI and PAC make the entries of arm64 longer, which the size of the section tells.
+  // BTI and PAC make the entries of arm64 longer, which shows in the size of the section.
   if (plt !== undefined && (plt.size - layout.head) % layout.entry === 0) {
     const entries = (plt.size - layout.head) / layout.entry
     if (entries === names.length) add(plt, layout.head)
@@ -151,15 +151,15 @@ const mostCalls = 100_000
 
 interface Relocation {
   readonly slot: number
-  /** That of the symbol; '' without one. */
+  /** The name of the symbol; '' without one. */
   readonly name: string
 }
 
 /**
  * The relocations of a section.
  *
- * @param most - of a section with more, there are none
- * @param wanted - whether a relocation is, by the address that it changes
+ * @param most - a section with more relocations yields none
+ * @param wanted - whether a relocation is wanted, by the address that it changes
  */
 function relocationsOf(
   elf: Elf,

@@ -1,21 +1,23 @@
 import { setFlagsFromString } from 'node:v8'
 
-/** What {@link enableJitNames} has reached. */
+/** What {@link enableJitNames} was able to turn on. */
 export interface JitNames {
-  /** Whether the functions of the main thread are written: only if Node.js was started with `--perf-basic-prof`. */
+  /**
+   * Whether the names of the main thread's functions are written: only if Node.js was started with `--perf-basic-prof`.
+   */
   readonly mainThread: boolean
-  /** Whether those of Workers are written that begin from now on: false in Bun and Deno. */
+  /** Whether the names of functions are written in Workers that start from now on: false in Bun and Deno. */
   readonly workers: boolean
 }
 
 /**
- * Lets V8 write the names of JavaScript functions of this process to /tmp/perf-PID.map, from which they get names in
- * stacks. At run time this works for Workers that begin later. V8 decides at the start for the main thread: start
- * Node.js with `--perf-basic-prof --interpreted-frames-native-stack`, on the command line or in NODE_OPTIONS. Nobody
- * deletes the file.
+ * Makes V8 write the names of this process's JavaScript functions to /tmp/perf-PID.map, which is where stacks get their
+ * names from. At run time, this works only for Workers that start later. For the main thread, V8 decides at startup:
+ * start Node.js with `--perf-basic-prof --interpreted-frames-native-stack`, on the command line or in NODE_OPTIONS. The
+ * file is not deleted automatically.
  *
- * The file grows with every function that is compiled. It is overwritten if a Worker begins when no other one runs.
- * (v8.setFlagsFromString)
+ * The file grows with every function that is compiled. It is overwritten if a Worker starts while no other one is
+ * running. (v8.setFlagsFromString)
  */
 export function enableJitNames(): JitNames {
   const { bun, deno } = process.versions as { bun?: string; deno?: string }

@@ -1,5 +1,5 @@
-// Names of machine code that was made at run time: /tmp/perf-PID.map and jit-PID.dump, which Node.js, Java and .NET
-// write if told to.
+// Names of machine code that was generated at run time: /tmp/perf-PID.map and jit-PID.dump, which Node.js, Java and
+// .NET write if told to.
 import { readSync } from 'node:fs'
 import { stringAt } from '../machine/elf-file.js'
 import type { Mapping } from '../machine/mappings.js'
@@ -15,7 +15,7 @@ interface Piece {
   readonly order: number
 }
 
-/** Nobody's map is larger, and a runaway one must not fill the memory. */
+/** No sensible map is larger, and a runaway one must not fill the memory. */
 const mostBytes = 256 * 1024 * 1024
 /** How much of a map is read at once, which takes about a quarter of a second. */
 const atOnce = 16 * 1024 * 1024
@@ -24,7 +24,7 @@ const mostPieces = 4_000_000
 /** A name contains the path of its file. */
 const longestLine = 1 << 20
 
-/** Code by address, in the order in which it was made. */
+/** Generated code by address, in the order in which it was made. */
 class Code {
   #pieces: Piece[] = []
   #longest = 0
@@ -88,7 +88,7 @@ export class PerfMap {
   /** Whether there is more to read. */
   isBehind = false
 
-  /** @param owner - the user of the process; a file of somebody else is not believed */
+  /** @param owner - the user of the process; a file that belongs to another user is not trusted */
   constructor(pid: number, owner: bigint) {
     const ids = /^NSpid:\t(.*)$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]?.split('\t') ?? []
     // The process names the file by its own id, in its own file system.
@@ -103,7 +103,7 @@ export class PerfMap {
 
   /** Reads what was added, or a part of it. @returns whether there was anything */
   update(): boolean {
-    // As long as it is behind, there are no names, and what was there at the last name counts as what was before.
+    // While there is more to read, no names are given. "Before" then still means before the last name was given.
     if (!this.isBehind) this.#code.beginUpdate()
     this.isBehind = false
     return withFile(this.#path, (file) => this.#append(file)) ?? false
@@ -135,7 +135,7 @@ export class PerfMap {
   #parse(text: string): void {
     const lines = `${this.#rest}${text}`.split('\n')
     const rest = lines.pop() ?? ''
-    // Without the limit, each piece would make a line without an end longer.
+    // Without the limit, a line that never ends would grow with each piece.
     this.#rest = rest.length > longestLine ? '' : rest
     for (const line of lines) {
       const first = line.indexOf(' ')

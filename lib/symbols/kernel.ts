@@ -19,13 +19,13 @@ interface Part {
 /** Bytes. */
 const page = 4096
 
-/** How long kallsyms is not read again if this process may not list BPF programs. */
+/** How long to wait before reading kallsyms again if this process may not list BPF programs. */
 const patienceMs = 1000
 
 /** Names for addresses of the kernel, from /proc/kallsyms. */
 export class KernelSymbols {
   #parts: Part[] | undefined
-  /** What is loaded besides the kernel itself, when kallsyms was read. */
+  /** What was loaded besides the kernel itself when kallsyms was last read. */
   #loaded: Loaded = { key: '', programs: new Set() }
   #frames = new Map<bigint, Frame>()
   #functions: ProgramFunction[] | undefined
@@ -85,7 +85,7 @@ export class KernelSymbols {
   #isAmbiguous(address: bigint, before: readonly Part[]): boolean {
     const earlier = find(before, addressNumber(address)).found
     if (earlier === undefined) return false
-    // If the earlier one is still there, it did not reach as far as it seemed.
+    // If the earlier function is still there, it did not reach as far as it seemed to.
     const now = find(this.#parts!, earlier.start).found
     return now?.name !== earlier.name || now.start !== earlier.start
   }
@@ -146,11 +146,12 @@ export function partsOf(text: string, ends: ReadonlyMap<string, number> = new Ma
   }
   const parts = [...groups].map(([module, symbols]): Part => {
     const isKernel = module === ''
-    // Code for the start of the kernel lies behind the end of its text, and is not there any more.
+    // The kernel's startup code lies after the end of its text, and has been freed.
     const own = isKernel ? symbols.filter(({ start }) => start < textEnd) : symbols
     const first = own.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY)
     const last = own.reduce((most, { start }) => Math.max(most, start), Number.NEGATIVE_INFINITY)
-    // What the kernel writes itself, such as trampolines of ftrace, is in pages of its own, with others between them.
+    // Code that the kernel generates itself, such as trampolines of ftrace, is in pages of its own, with others between
+    // them.
     const isWritten = module.startsWith('__builtin__')
     const rest = isWritten ? page : 65536
     const end = isKernel && textEnd < Number.POSITIVE_INFINITY ? textEnd : (ends.get(module) ?? last + rest)

@@ -6,7 +6,7 @@ export interface OpenFile {
   readonly stat: BigIntStats
 }
 
-/** Says whether a file that was opened again is the same, and was not written meanwhile. */
+/** Identifies a file and its version: the same if the file is opened again and has not been written to in between. */
 export const identityOf = ({ stat: { dev, ino, size, mtimeNs } }: OpenFile): string =>
   `${dev} ${ino} ${size} ${mtimeNs}`
 

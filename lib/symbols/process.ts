@@ -94,12 +94,12 @@ export class ProcessSymbols {
     this.#snapshot = snapshot
   }
 
-  /** Whether there are names of code that were not read yet. */
+  /** Whether there are names of generated code that have not been read yet. */
   get isBehind(): boolean {
     return this.#perfMap.isBehind
   }
 
-  /** Reads the names of code that was made since. @returns whether there was any */
+  /** Reads the names of code that was generated since then. @returns whether there was any */
   #updateJit(): boolean {
     const inMap = this.#perfMap.update()
     const dump = this.#snapshot.mappings.find(isJitDump)
@@ -131,7 +131,7 @@ export class ProcessSymbols {
     return frame
   }
 
-  /** The function at a place of the file with a build id. */
+  /** The function at an offset in the file with a build id. */
   frameInFile(buildId: string, place: bigint, lines: boolean): Frame {
     for (const mapping of this.#snapshot.mappings) {
       const binary = this.#binaryOf(mapping)
@@ -162,7 +162,7 @@ export class ProcessSymbols {
     return unknown(address, this.#whyUnknown(mapping, binary), moduleOf(mapping))
   }
 
-  /** The function at a place of a file; `undefined` if no symbol is there. */
+  /** The function at an offset in a file; `undefined` if no symbol is there. */
   #frameOf(
     binary: Binary,
     mapping: Mapping,
@@ -267,7 +267,10 @@ export function startTimeOf(pid: number): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
-/** The vDSO is in no file. Every process of one kind has the same, so ours serves if that of another is not readable. */
+/**
+ * The vDSO is not in a file. All processes of one kind have the same one, so ours serves if that of another is not
+ * readable.
+ */
 function readVdso(pid: number, { start, end }: Mapping): Binary | undefined {
   const own = (): Binary | undefined => {
     const ours = mappingsIn(readMaps(process.pid)).find(({ path }) => path === '[vdso]')

@@ -39,7 +39,7 @@ function demangleLegacy(name: string): string | undefined {
 }
 
 function unescapeLegacy(part: string): string {
-  // An underscore comes first where the name would begin with another character.
+  // An underscore is put in front if the name would begin with `$`.
   return part
     .replace(/^_\$/, '$')
     .replaceAll('..', '::')
@@ -141,7 +141,7 @@ class Decoder {
       if (character === '_') return value + 1
       const digit = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.indexOf(character)
       value = value * 62 + digit
-      // Crates have numbers of 64 bits, of which nothing is shown.
+      // Crates have 64-bit numbers, which are not shown.
       if (digit < 0 || value > 2 ** 64) throw new Refused()
     }
   }

@@ -20,11 +20,11 @@ export interface BuildIdFrame {
   readonly ip?: bigint
 }
 
-/** Whether addresses are a stack, for all methods of {@link Symbols}. */
+/** An option of all methods of {@link Symbols}: whether the addresses are a stack. */
 export interface FrameOptions {
   /**
-   * The addresses are a stack, the innermost first. All but the first are return addresses, which can belong to the
-   * function after the caller. So the frame is that of the byte before, which is part of the call.
+   * Treats the addresses as a stack, the innermost first. All but the first are return addresses, which can belong to
+   * the function after the caller, so the byte before the address is looked up, which is part of the call.
    */
   stack?: boolean
 }
@@ -32,8 +32,8 @@ export interface FrameOptions {
 /** Whether to find lines, for {@link Symbols.user} and {@link Symbols.buildIds}. */
 export interface LineOptions {
   /**
-   * Adds the line of the source and the functions that were inlined, if the program was compiled with `-g` or its debug
-   * file is there: DWARF 2 to 5. The first address in a compilation unit costs the time to read that unit.
+   * Adds the source line and the inlined functions, if the program was compiled with `-g` or its debug file is found
+   * (DWARF 2 to 5). The first address in a compilation unit takes longer, because that unit is read.
    */
   lines?: boolean
 }
@@ -44,19 +44,19 @@ export interface BuildIdOptions extends FrameOptions, LineOptions {}
 /** Options for {@link Symbols.user}. */
 export interface UserOptions extends FrameOptions, LineOptions {
   /**
-   * When the process started, in nanoseconds since the machine was booted: `task->group_leader->start_boottime`. If
-   * another process has the id by now, its names are not used.
+   * When the process started, in nanoseconds since the machine was booted: `task->group_leader->start_boottime`. If the
+   * id now belongs to another process, the names of that process are not used.
    */
   startTime?: bigint
 }
 
 /**
- * Names for addresses of the kernel and of processes. What was read stays in memory until the process ends, or until
- * you no longer use this object.
+ * Finds names for addresses of the kernel and of processes. What has been read stays in memory until the process ends,
+ * or until you no longer use this object.
  *
  * A process may map another file at an address that you have recorded. Call {@link Symbols.user} before you begin to
- * record and then in intervals. If something else is mapped at an address than at the call before, the frame has no
- * name for this one call, because the address could be from before or after the change.
+ * record, and at intervals after that. If something else has been mapped at an address since the previous call, the
+ * frame has no name in this one call, because the address could be from before or after the change.
  *
  * @example
  * const symbols = new Symbols()
@@ -86,17 +86,18 @@ export class Symbols {
   }
 
   /**
-   * Names addresses of a process: functions of its program and libraries, also of those in containers, chroots, memfds
-   * and deleted files; of the vDSO; and of code that was made at run time, if the process writes a perf map. Debug
+   * Names addresses of a process: functions of its program and libraries, even in containers, chroots, memfds and
+   * deleted files; of the vDSO; and of code that was generated at run time, if the process writes a perf map. Debug
    * files are found by build id and `.gnu_debuglink`.
    *
-   * Each call compares what the process has mapped with the call before, so pass many addresses at once. After the
-   * process has ended, what was known of it is still used.
+   * Each call compares the process's mappings with those at the previous call, so pass many addresses at once. After
+   * the process has ended, what is already known about it is still used.
    *
    * @param pid - the id of the process, as this process sees it
    * @param addresses - as `bpf_get_stack` and `bpf_get_stackid` record them
-   * @returns a frame for each address. It has no name if the process cannot be read, and says why: reading it requires
-   * its user or CAP_SYS_PTRACE, and opening files that have no name any more CAP_CHECKPOINT_RESTORE.
+   * @returns a frame for each address. If the process cannot be read, the frame has no name, and says why: reading a
+   * process requires being its user or CAP_SYS_PTRACE, and opening files that no longer have a name requires
+   * CAP_CHECKPOINT_RESTORE.
    */
   user(pid: number, addresses: readonly bigint[], options: UserOptions = {}): Frame[] {
     const { startTime, lines = false } = options
@@ -133,8 +134,8 @@ export class Symbols {
   }
 
   /**
-   * Reads all that is known of a process before its addresses come. A large perf map is read in parts, between which the
-   * event loop runs.
+   * Reads everything about a process before its addresses arrive. A large perf map is read in parts, and the event loop
+   * runs in between.
    *
    * @internal
    */
@@ -145,7 +146,7 @@ export class Symbols {
     } while (this.#processes.get(pid)?.isBehind === true)
   }
 
-  /** Forgets what was read about a process. This happens by itself when the id goes to another process. */
+  /** Forgets what was read about a process. This happens automatically when another process gets the id. */
   forget(pid: number): void {
     this.#processes.delete(pid)
   }
@@ -160,7 +161,7 @@ export class Symbols {
       this.#sweep()
       return fresh
     } catch (error) {
-      // What was known before the process ended is still right.
+      // What was known before the process ended is still correct.
       if (known !== undefined) return known
       return whyUnreadable(pid, error as NodeJS.ErrnoException)
     }

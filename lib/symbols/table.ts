@@ -10,9 +10,9 @@ export interface Found {
 /** A symbol before it is in a table. */
 export interface RawSymbol {
   readonly start: number
-  /** Bytes; 0 if nobody knows. */
+  /** Bytes; 0 if unknown. */
   readonly size: number
-  /** A better symbol of the same address has a higher rank. */
+  /** Of symbols with the same address, the better one has a higher rank. */
   readonly rank: number
   /** The name, or a table of strings, from which the name is read when somebody asks for it. */
   readonly text: string | Uint8Array

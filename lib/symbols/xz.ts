@@ -1,4 +1,4 @@
-// Decompresses xz, which Node.js cannot: the symbols in .gnu_debugdata are compressed with it. Only LZMA2 is needed.
+// Decompresses xz, which Node.js cannot do: the symbols in .gnu_debugdata are compressed with it. Only LZMA2 is needed.
 
 /** Symbols of one program are not larger, and a small file can become a huge one. */
 const mostBytes = 32 * 1024 * 1024

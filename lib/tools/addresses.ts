@@ -21,7 +21,7 @@ export interface Socket {
 /** The address of this machine. */
 export const source = (s: Socket): string => address(s.family, s.saddr, [s.s0, s.s1, s.s2, s.s3])
 
-/** The address of the other one. */
+/** The address of the peer. */
 export const destination = (s: Socket): string => address(s.family, s.daddr, [s.d0, s.d1, s.d2, s.d3])
 
 export function address(family: number, ipv4: number, ipv6: readonly number[]): string {

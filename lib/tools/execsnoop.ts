@@ -10,7 +10,7 @@ interface Started {
   readonly args: Uint8Array
 }
 
-/** A string, because tsc removes the type argument from functions. The arguments stand one after the other. */
+/** A string, because tsc removes the type argument from functions. The arguments are next to each other in memory. */
 const started = `(r) => ({
   pid: r.pid,
   ppid: r.task.real_parent.tgid,

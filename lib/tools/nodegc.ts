@@ -17,10 +17,10 @@ interface Pause {
 const collectors = ['young objects', 'all objects', 'young objects (mark and sweep)']
 const loop = 255
 
-/** Shorter rounds of an event loop are nothing to see. */
+/** Shorter rounds of an event loop are not worth showing. */
 const leastMs = 10
 
-/** A C++ name as it is in the file; what comes after it says the types of the arguments. */
+/** A mangled C++ name, as it is in the file; what comes after it encodes the types of the arguments. */
 const perform = '_ZN2v88internal4Heap24PerformGarbageCollection*'
 
 const begins = '(r, { begun }) => { begun.set(r.tid, { since: r.nsecs, collector: u32(r.arg1) }) }'
@@ -35,7 +35,7 @@ const ends = `(r, { begun, spent }) => {
   return { pid: r.pid, what, nanoseconds, collecting: nanoseconds }
 }`
 
-/** A round of an event loop: it has been told what happened, and has not asked again yet. */
+/** A round of an event loop begins when the loop is told what happened, and ends when it asks again. */
 const wakes = '(r, { woken, spent }) => { woken.set(r.tid, r.nsecs); spent.delete(r.tid) }'
 
 const asks = `(r, { woken, spent }) => {

@@ -14,14 +14,19 @@ interface Data {
   readonly text: string
 }
 
-/** SSL_read may end a handshake, and Node.js writes then, before SSL_read returns. So each has a table of its own. */
+/**
+ * SSL_read may end a handshake, and Node.js then writes before SSL_read returns. So each function has its own table.
+ */
 type Call = 'SSL_write' | 'SSL_read'
 const tableOf = (call: Call): string => (call === 'SSL_write' ? 'writes' : 'reads')
 
 const called = (call: Call): string =>
   `(r, { ${tableOf(call)} }) => { ${tableOf(call)}.set(r.tid, { buffer: r.arg1, count: r.arg3 }) }`
 
-/** SSL_write and SSL_read return the number of bytes. Those with _ex return 1, and write it to their last argument. */
+/**
+ * SSL_write and SSL_read return the number of bytes. Those with _ex return 1, and store the number in their last
+ * argument.
+ */
 const returned = (call: Call, isEx: boolean): string => `(r, { ${tableOf(call)} }) => {
   const begun = ${tableOf(call)}.get(r.tid)
   if (!begun) return
@@ -63,7 +68,7 @@ or the first zero byte. FILE is the library, libssl.so.3 by default, or a progra
   },
 }
 
-/** Before OpenSSL 1.1.1, there are only those without _ex. If there is no such file, attaching says so. */
+/** Before OpenSSL 1.1.1, there are only the functions without _ex. If the file does not exist, attaching reports it. */
 function hasEx(file: string, pid: number | undefined): boolean {
   const path =
     pid === undefined

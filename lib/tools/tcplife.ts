@@ -8,7 +8,7 @@ interface Life extends Socket {
   readonly pid: number
   readonly comm: string
   readonly nanoseconds: number
-  /** That of this machine, which the socket has lost by the end. */
+  /** The port of this machine, which the socket no longer has at the end. */
   readonly port: number
   /** Bytes that the other side has confirmed. */
   readonly sent: number
@@ -16,9 +16,10 @@ interface Life extends Socket {
 }
 
 /**
- * A connection begins when it is in TCP_ESTABLISHED (1), or tries to be: TCP_SYN_SENT (2), TCP_SYN_RECV (3). Its process
- * is the one that connects, or the one that closes it (TCP_FIN_WAIT1 is 4, TCP_LAST_ACK 9): when the network changes the
- * state, any process may be running. At the end of a connection that was accepted and then reset, nobody knows it.
+ * A connection begins when it is in TCP_ESTABLISHED (1), or tries to be: TCP_SYN_SENT (2), TCP_SYN_RECV (3). Its
+ * process is the one that connects, or the one that closes it (TCP_FIN_WAIT1 is 4, TCP_LAST_ACK 9): when the network
+ * changes the state, any process may be running. At the end of a connection that was accepted and then reset, the
+ * process is unknown.
  */
 const changed = `(r, { born, owners }) => {
   const sk = r.args.sk

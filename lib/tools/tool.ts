@@ -7,7 +7,7 @@ export interface ToolOptions {
   readonly pid?: number
   /** One answer for each process, instead of one for all. */
   readonly each?: boolean
-  /** What stands behind the name of the tool. */
+  /** The arguments after the name of the tool. */
   readonly args: readonly string[]
 }
 
@@ -16,7 +16,7 @@ export type Column<E> = readonly [title: string, width: number, text: (event: E)
 
 interface CommonTool {
   readonly summary: string
-  /** The arguments that stand behind the name. */
+  /** The usage of the arguments after the name. */
   readonly usage?: string
   readonly help: string
   /** False if it cannot be limited to a process. */
@@ -33,7 +33,7 @@ export interface EventTool<E> extends CommonTool {
   wants?(event: E, options: ToolOptions): boolean
 }
 
-/** A tool that has one answer, which grows. */
+/** A tool with a single answer, which grows over time. */
 export interface AnswerTool extends CommonTool {
   open(options: ToolOptions): Promise<Session & Answer & Losing>
 }

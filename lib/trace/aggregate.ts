@@ -19,9 +19,9 @@ import {
 import type { ProbeRecord } from './words.js'
 
 export interface GroupOptions<K> extends SessionOptions {
-  /** What is counted separately; without it, everything together. An object makes a key of several parts. */
+  /** What to count separately; without it, everything is counted together. An object makes a key of several parts. */
   readonly by?: string | ((record: ProbeRecord) => K)
-  /** The most keys that there can be; 10,240 by default. */
+  /** The maximum number of keys; 10,240 by default. */
   readonly maxKeys?: number
 }
 
@@ -36,7 +36,7 @@ export interface Row<K> {
   readonly value: number
 }
 
-/** What the maps of an aggregate are read with. */
+/** How the maps of an aggregate are read. */
 export interface AggregateMaps<K> {
   read(object: BpfObject): Row<K>[]
   /** The maps that numbers are in. */
@@ -73,15 +73,15 @@ export class Aggregate<K> extends Session {
     return lostIn(this.object)
   }
 
-  /** Forgets what was counted. Hits in the same moment may be lost. */
+  /** Resets the numbers. Hits at the same moment may be lost. */
   clear(): void {
     for (const name of this.#maps.names) clearMap(this.object, name)
   }
 
   /**
-   * The rows as they are then, that often. It ends when this is closed, or `signal` is aborted.
+   * Yields the current rows at regular intervals. It ends when this is closed, or `signal` is aborted.
    *
-   * @param milliseconds - from one to the next
+   * @param milliseconds - the interval
    * @example
    * for await (const rows of calls.every(1000)) console.log(rows[0])
    */
@@ -147,7 +147,10 @@ export const countsNamed = (name: string, isGrouped: boolean, maxKeys: number): 
     ? `export const ${name} = percpuHash<unknown, u64>(${maxKeys})`
     : `export const ${name} = percpuArray<u64>(1)`
 
-/** Reads a map of numbers that were added up. An array has its one key always, so a 0 there means that nothing was. */
+/**
+ * Reads a map of numbers that were added up. An array always has its one key, so a 0 there means that nothing was
+ * added.
+ */
 export function countsIn<K>(name: string, isGrouped: boolean): AggregateMaps<K> {
   return {
     names: [name],
@@ -163,7 +166,7 @@ interface Question<K> {
   /** The statement for a hit. @param key - of the map @param value - the number that is asked for */
   readonly update: (key: string, value: string) => string
   readonly maps: (isGrouped: boolean) => AggregateMaps<K>
-  /** Whether it is about a number, which is so by default. */
+  /** Whether it needs a number; true by default. */
   readonly hasValue?: boolean
 }
 

@@ -93,7 +93,7 @@ function attachOne(
   }
 }
 
-/** A watchpoint belongs to a thread, or to a CPU for what is in the kernel. */
+/** A watchpoint belongs to a thread or, if it is for memory of the kernel, to a CPU. */
 function watch(program: Program, { name, target, symbol = '' }: Probe, pid: number | undefined): Link[] {
   const [length, mode = ''] = symbol.split(':')
   const event = { breakpoint: BigInt(target), on: accesses[mode]!, length: Number(length) as 1 | 2 | 4 | 8 }
@@ -102,7 +102,7 @@ function watch(program: Program, { name, target, symbol = '' }: Probe, pid: numb
   if (pid === undefined) return program.attachPerfEventOnCpus({ event })
   const links: Link[] = []
   try {
-    // Threads that begin later inherit it.
+    // Threads that start later inherit it.
     for (const thread of foldersIn(`/proc/${pid}/task`))
       links.push(program.attachPerfEvent({ event, pid: Number(thread), inherit: true }))
     return links

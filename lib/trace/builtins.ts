@@ -26,7 +26,7 @@ const simple: Readonly<Record<string, string>> = {
   rand: 'bpf.getPrandomU32()',
 }
 
-/** Words that mean the same on the kernel side as here, which can also be taken out of the parameter. */
+/** Words that mean the same on the kernel side as here. They can also be taken from the parameter. */
 export const words: Readonly<Record<string, string>> = {
   ...Object.fromEntries(Object.keys(namesOfFunctions).map((word) => [word, word])),
   str: 'bpf.probeReadUserStr',
@@ -41,7 +41,7 @@ export const words: Readonly<Record<string, string>> = {
   reg: 'register',
 }
 
-/** The names that a function can take out of what it is given. */
+/** The names that a function can take from its parameter. */
 export const builtinNames: readonly string[] = [...Object.keys(simple), 'elapsed', 'args', 'retval', 'probe']
 
 /** The name of the probe in a program that several probes share. */
@@ -52,11 +52,11 @@ export interface SessionFacts {
   readonly nameLength: number
   /** Whether the program may be attached to other probes, too. */
   readonly isShared: boolean
-  /** When it began, in nanoseconds of the kernel's clock. */
+  /** When the session began, in nanoseconds of the kernel's clock. */
   readonly began: bigint
 }
 
-/** The texts of the kernel side that a function uses at one probe. It collects what the program needs for them. */
+/** The kernel-side texts of what a function uses at one probe. It collects what the program needs for them. */
 export class Builtins {
   readonly #probe: Probe
   readonly #session: SessionFacts

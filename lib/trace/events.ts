@@ -6,7 +6,10 @@ import { type Opened, openSession, type ProbeNames, Session, type SessionOptions
 import type { ProbeRecord } from './words.js'
 
 export interface TraceOptions extends SessionOptions {
-  /** Bytes of the ring buffer that events wait in; a power of two, and a multiple of the page size. 1 MiB by default. */
+  /**
+   * The size in bytes of the ring buffer where events wait; a power of two, and a multiple of the page size. 1 MiB by
+   * default.
+   */
   readonly bufferSize?: number
 }
 
@@ -38,7 +41,10 @@ export class Trace<T> extends Session implements AsyncIterable<T> {
     this.#ring.on((event) => listener(this.#valueOf(event)))
   }
 
-  /** Detaches the programs, and runs those of `end`. Events that wait are still delivered to the listener of `on`. */
+  /**
+   * Detaches the programs, and runs those of the probe `end`. Waiting events are still delivered to the listener of
+   * `on`.
+   */
   override stop(): void {
     super.stop()
     if (this.#isListening) this.#ring.consume()
@@ -61,11 +67,11 @@ const wrapper = 'events.emit({ value: '
 export const emitted = (value: string, isObject: boolean): string =>
   orLost(isObject ? `events.emit(${value})` : `${wrapper}${value} })`)
 
-/** The ring buffer that events wait in. */
+/** The ring buffer where events wait. */
 export const ringNamed = (bytes: number): string => `export const events = ringbuf(${bytes})`
 
 /**
- * Reports events: what a function returns at each of the probes, unless it is `undefined` or `null`.
+ * Reports events: each event is what the function returns at one of the probes, unless that is `undefined` or `null`.
  *
  * The function runs in the kernel. It is compiled from its text, so it can only use what it is given, `str`, `kstr` and
  * the `constants` in the options. Close the trace to detach. (Linux 5.8)

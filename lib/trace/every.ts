@@ -6,7 +6,10 @@ export interface EveryOptions {
   readonly signal?: AbortSignal
 }
 
-/** What is read that often, until the session is closed. The time between two does not depend on how long you take. */
+/**
+ * Yields what `read` returns at regular intervals, until the session is closed. The interval does not depend on how
+ * long you take to handle a value.
+ */
 export async function* every<T>(
   session: Session,
   milliseconds: number,

@@ -1,4 +1,5 @@
-// Names of functions. The kernel records addresses, with what says whose they are; they get names when they are read.
+// Names of functions. The kernel records addresses, and whose they are; the names are looked up when the records are
+// read.
 import type { Frame } from '../symbols/frame.js'
 import { Symbols } from '../symbols/symbols.js'
 

@@ -51,7 +51,7 @@ function slotOf(value: s64): u32 {
 }
 
 export interface LinearOptions {
-  /** The least value that has a bucket of its own. */
+  /** The smallest value that has a bucket of its own. */
   readonly min: number
   /** The first value that is too large. */
   readonly max: number
@@ -63,7 +63,9 @@ export interface LinearOptions {
 export interface HistogramGroup<K> {
   readonly key: K
   readonly count: number
-  /** From the first bucket with a count to the last. Each covers the values from `from` up to, but without, `to`. */
+  /**
+   * From the first bucket with a count to the last. Each covers the values from `from` up to, but not including, `to`.
+   */
   readonly buckets: { readonly from: number; readonly to: number; readonly count: number }[]
 }
 
@@ -72,7 +74,7 @@ export class Histogram<K> extends Session {
   readonly #slots: Slots
   readonly #isGrouped: boolean
   readonly #map: string
-  /** The unit of the values, or nothing. */
+  /** The unit of the values; '' if there is none. */
   readonly unit: string
 
   /** @internal */
@@ -129,15 +131,15 @@ export class Histogram<K> extends Session {
     return lostIn(this.object)
   }
 
-  /** Forgets what was counted. Values in the same moment may be lost. */
+  /** Resets the counts. Values at the same moment may be lost. */
   clear(): void {
     clearMap(this.object, this.#map)
   }
 
   /**
-   * The histograms as they are then, that often. It ends when this is closed, or `signal` is aborted.
+   * Yields the current histograms at regular intervals. It ends when this is closed, or `signal` is aborted.
    *
-   * @param milliseconds - from one to the next
+   * @param milliseconds - the interval
    */
   every(milliseconds: number, options?: EveryOptions): AsyncGenerator<HistogramGroup<K>[], void> {
     return every(this, milliseconds, () => this.groups(), options)
@@ -147,7 +149,7 @@ export class Histogram<K> extends Session {
     return this.groups()
   }
 
-  /** A picture with a bar for each bucket, of all keys or of the `count` first. */
+  /** A picture with a bar for each bucket, of all keys or of the first `count`. */
   override toString(count?: number, style?: DrawingStyle): string {
     return this.groups()
       .slice(0, count)
@@ -157,7 +159,7 @@ export class Histogram<K> extends Session {
   }
 }
 
-/** What stands above a picture: the key, and the unit. */
+/** The title of a picture: the key, and the unit. */
 export const titleOf = (key: unknown, unit: string): string =>
   `${describeKey(key)}${unit === '' ? '' : ` (${unit})`}`.trimStart()
 
@@ -206,7 +208,10 @@ export function hist<K = undefined>(probes: ProbeNames, options: ValueOptions<K>
   return histogramOf(probes, powersOfTwo, options)
 }
 
-/** Counts values in buckets of equal width. What is below `min` or not below `max` is counted together. */
+/**
+ * Counts values in buckets of equal width. All values below `min` share one bucket, and so do all that are not below
+ * `max`.
+ */
 export async function lhist<K = undefined>(
   probes: ProbeNames,
   options: ValueOptions<K> & LinearOptions,
@@ -218,15 +223,15 @@ export async function lhist<K = undefined>(
 export const units = { ns: 1, us: 1000, ms: 1_000_000, s: 1_000_000_000 }
 
 export interface LatencyOptions<K> extends GroupOptions<K> {
-  /** What a begin and its end have in common; the thread by default. */
+  /** What a beginning and its end have in common; the thread by default. */
   readonly key?: string | ((record: ProbeRecord) => unknown)
   /** The unit of the buckets; `'us'` by default. */
   readonly unit?: keyof typeof units
 }
 
 /**
- * Measures the time from one probe to another, and counts it by powers of two. `by` is taken at the end, `filter` at the
- * begin. (Linux 4.6)
+ * Measures the time from one probe to another, and counts it by powers of two. `by` is evaluated at the end, and
+ * `filter` at the beginning. (Linux 4.6)
  *
  * @example
  * await using reads = await latency('tracepoint:syscalls:sys_enter_read', 'tracepoint:syscalls:sys_exit_read')

@@ -1,5 +1,5 @@
-// A function of user space as it is written on the kernel side. The function itself never runs: its text is taken, and
-// what it takes out of its parameter becomes what the kernel calls it.
+// Turns a function of user space into text for the kernel side. The function itself never runs: its text is taken, and
+// what it takes from its parameter is replaced by what the kernel calls it.
 import type { ast } from '../compiler/syntax.js'
 import { type Builtins, builtinNames, words } from './builtins.js'
 import { TraceError } from './error.js'
@@ -50,10 +50,10 @@ interface Rewritten {
   readonly text: string
 }
 
-/** What text is read with, and the bytes that there is room for. */
+/** The words that read text, and how many bytes there is room for. */
 const textLengths: Readonly<Record<string, number>> = { comm: 16, str: 128, kstr: 128 }
 
-/** Names that the programs around a function use: a variable of the function gets another one. */
+/** Names that the programs around a function use: a variable of the function with such a name gets another one. */
 const reserved =
   /^(arg\d|ctx|bpf|by|value|old|since|amount|slotOf|range|text\d+|probe_.*|counts|sums|best|seen|slots|begun|events|lost|stacks|stack_traces|stack_spilled|hits|kernel_stack|user_stack|char|array|data|hash|license|p\d+_\d+)$/
 
@@ -111,7 +111,7 @@ export class KernelText {
     const { body } = this.#function
     const returned = (node: ast.Expression | null | undefined): string => {
       if (!node || isNothing(node)) return 'return 0'
-      // `void table.set(...)` is done, and makes no event.
+      // `void table.set(...)` is executed, and makes no event.
       if (node.type === 'UnaryExpression' && node.operator === 'void') {
         const { before, text } = this.#rewritten(node.argument)
         return `{ ${before}\n${text}; return 0 }`
@@ -176,7 +176,7 @@ export class KernelText {
     return { ...this.#rewritten(inner), isObject: inner.type === 'ObjectExpression' }
   }
 
-  /** The text of a node with everything replaced that has another name in the kernel. */
+  /** The text of a node, with everything replaced that has another name in the kernel. */
   #rewritten(root: ast.Node, outer: readonly Edit[] = []): Rewritten {
     const edits = [...outer.filter(({ start, end }) => start >= root.start! && end <= root.end!)]
     const before: string[] = []
@@ -260,7 +260,7 @@ export class KernelText {
     return edits
   }
 
-  /** A side of a comparison, or what `startsWith` belongs to: text gets a variable. */
+  /** A side of a comparison, or the text that `startsWith` is called on: text gets a variable. */
   #inVariable(node: ast.Expression, hoist: (line: string) => void): Edit[] {
     const length = this.#textLength(node)
     if (length === undefined) return []
@@ -339,7 +339,7 @@ export class KernelText {
     })
   }
 
-  /** What `a.b` stands for, if it begins at what the probe has or at a table. */
+  /** What `a.b` stands for, if it begins with something that the probe has, or with a table. */
   #pathText(path: Path): string {
     if (path[0] === tablesOf) {
       if (path[1] === undefined) throw new TraceError('take the tables that you need: { name }')
@@ -409,7 +409,7 @@ function literalLength(node: ast.Expression): number | undefined {
   return typeof text === 'string' ? Math.ceil((Buffer.byteLength(text) + 1) / 8) * 8 : undefined
 }
 
-/** A word of the kernel side; bundlers put $1 behind names that exist twice. */
+/** A word of the kernel side; bundlers append $1 to names that exist twice. */
 function wordNamed(name: string): string | undefined {
   const plain = name.replace(/\$\d+$/, '')
   return Object.hasOwn(words, plain) ? plain : undefined

@@ -1,4 +1,4 @@
-// Maps have room for so many keys. What found none is counted.
+// Maps have room for a limited number of keys. What does not fit is counted.
 import type { BpfMap } from '../maps/map.js'
 import type { BpfObject } from '../objects/object.js'
 

@@ -5,7 +5,7 @@ import { TraceError } from './error.js'
 
 export type FunctionNode = ast.ArrowFunctionExpression | ast.FunctionExpression | ast.ObjectMethod
 
-/** A function, or the text of one, or of an expression in which everything a probe has can be named. */
+/** A function, its text, or the text of an expression, which can use everything that a probe has by its name. */
 export type Code = string | ((...args: never[]) => unknown)
 
 /** The text of a function, and what the parser makes of it. */
@@ -43,7 +43,7 @@ export function parseCode(code: Code): ParsedCode {
       failure ??= error
     }
   }
-  // What people write who come from bpftrace.
+  // People who come from bpftrace write this.
   if (/\w->\w/.test(source))
     throw new TraceError(`members stand behind a dot, as in args.filename: ${source}`)
   if (/\bprintf\s*\(/.test(source)) throw new TraceError(noPrintf)

@@ -1,4 +1,4 @@
-// What a question needs before anything is compiled: otherwise one error would come after the other.
+// Checks what a question needs before anything is compiled; otherwise, errors would come up one after the other.
 import { existsSync } from 'node:fs'
 import { missingCapabilities } from '../machine/capabilities.js'
 import { missingTracefs } from '../machine/tracefs.js'

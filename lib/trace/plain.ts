@@ -1,6 +1,8 @@
 import { functionName, isFunctionRecord } from './function-names.js'
 
-/** 64-bit integers as numbers where these are exact, and functions by their names, also in members of objects. */
+/**
+ * Replaces 64-bit integers by numbers where these are exact, and functions by their names, also in members of objects.
+ */
 export function plain(value: unknown): unknown {
   if (typeof value === 'bigint') {
     const number = Number(value)

@@ -17,7 +17,9 @@ import {
 } from '../machine/tracefs.js'
 import { TraceError } from './error.js'
 
-/** How a program is attached. Most are words of the kernel side; the others are timers, and what runs once. */
+/**
+ * How a program is attached. Most are words of the kernel side; the others are timers, and probes that are hit once.
+ */
 export type ProbeHook =
   | 'tracepoint'
   | 'rawTp'
@@ -166,7 +168,7 @@ function timer(
   )
 }
 
-/** bpftrace's names of counters, the kernel's name, and how many make a hit if nothing else is said. */
+/** bpftrace's names of counters, the kernel's name, and how many events make a hit by default. */
 type Events = Readonly<Record<string, readonly [PerfEventName, number]>>
 
 const softwareEvents: Events = {

@@ -9,7 +9,7 @@ import { isRawTracepoint, isSystemCall, type Probe, type ProbeHook, probesOf } f
 
 export interface ProgramPart {
   readonly probes: string | readonly string[]
-  /** What the programs do, by what functions are at one probe. */
+  /** The statements of the programs, made from the texts that functions have at one probe. */
   readonly lines: (text: (code: Code) => KernelText) => string[]
 }
 

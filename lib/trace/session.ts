@@ -14,22 +14,24 @@ import type { ProbeRecord } from './words.js'
 export type ProbeNames = string | readonly string[]
 
 export interface SessionOptions {
-  /** Values that the functions use by name, and that the kernel gets as they are now. */
+  /** Values that the functions use by name. The kernel gets them as they are when the session begins. */
   readonly constants?: Constants
-  /** Only what this function is true for is looked at. */
+  /** Only hits for which this is true are taken into account. */
   readonly filter?: string | ((record: ProbeRecord) => unknown)
-  /** Only this process. Without it, uprobes are in all processes that use the file, also in those that start later. */
+  /**
+   * Only this process. Without it, uprobes apply to all processes that use the file, including those that start later.
+   */
   readonly pid?: number
 }
 
-/** The body of a program, by what its functions are at one probe. */
+/** The body of a program, made from the texts that its functions have at one probe. */
 export type Body = (text: (code: Code) => KernelText) => string
 
 /** A set of programs in the kernel. Closing it detaches them. */
 export class Session implements Disposable, AsyncDisposable {
   /** The names of the probes that it is attached to. */
   readonly probes: readonly string[]
-  /** The text of the kernel side that was made of the functions. */
+  /** The source of the kernel side, which was generated from the functions. */
   readonly source: string
   protected readonly object: BpfObject
   readonly #opened: Opened
@@ -42,14 +44,17 @@ export class Session implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Detaches the programs, and then runs those of `end`. What was counted can still be read. The kernel needs several
-   * milliseconds for each probe.
+   * Detaches the programs, and then runs those of the probe `end`. What was counted can still be read. Detaching takes
+   * the kernel several milliseconds for each probe.
    */
   stop(): void {
     this.#opened.stop()
   }
 
-  /** Detaches the programs and frees what they have counted. More than 16 probes are detached in the background. */
+  /**
+   * Detaches the programs, and frees the memory of what they have counted. More than 16 probes are detached in the
+   * background.
+   */
   close(): void {
     void this.#opened.close(this.#opened.links.length > 16)
   }
@@ -71,7 +76,7 @@ export class Session implements Disposable, AsyncDisposable {
   }
 }
 
-/** Programs that run, for the classes that read what they have found out. */
+/** Programs that run, for the classes that read their results. */
 export class Opened {
   readonly probes: readonly string[]
   readonly source: string
@@ -113,7 +118,7 @@ export class Opened {
     await closing
   }
 
-  /** Runs the programs that go over all there is of something. */
+  /** Runs the iterators, which go over everything of one kind. */
   async runIterators(): Promise<void> {
     for (const link of this.links) {
       if (!(link instanceof IterLink)) continue
@@ -137,7 +142,8 @@ export interface Part {
 /**
  * Compiles, loads and attaches a program for each probe.
  *
- * @param declarations - the maps and functions that the programs share; a function is called when these are known
+ * @param declarations - the maps and functions that the programs share; a function is called when the programs are
+ * known
  * @param parts - probes, and what their programs do
  */
 export async function openSession(
@@ -177,7 +183,7 @@ export async function openSession(
   }
 }
 
-/** Refuses what is no object of options: `count(probe, (r) => r.comm)` would count all together. */
+/** Refuses anything but an object of options: `count(probe, (r) => r.comm)` would count everything together. */
 export function expectOptions(options: unknown, example: string): void {
   if (typeof options !== 'object' || options === null)
     throw new TraceError(`the options are an object, such as ${example}`)

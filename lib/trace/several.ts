@@ -18,12 +18,12 @@ import type { ProbeRecord } from './words.js'
 /** The tables of a session, by the names that its functions use. */
 export type SharedTables = Readonly<Record<string, SharedTable<unknown, unknown>>>
 
-/** What tables are in the kernel. */
+/** The tables as functions in the kernel see them. */
 export type InTheKernel<T extends SharedTables> = {
   readonly [N in keyof T]: T[N] extends SharedTable<infer Words, unknown> ? Words : never
 }
 
-/** What tables are here. */
+/** The tables as you read them. */
 export type Answers<T extends SharedTables> = {
   readonly [N in keyof T]: T[N] extends SharedTable<unknown, infer Answer> ? Answer : never
 }
@@ -35,13 +35,16 @@ export type SessionProbe<T extends SharedTables, E> = readonly [
 ]
 
 export interface SeveralOptions extends SessionOptions {
-  /** Bytes of the ring buffer that events wait in; a power of two, and a multiple of the page size. 1 MiB by default. */
+  /**
+   * The size in bytes of the ring buffer where events wait; a power of two, and a multiple of the page size. 1 MiB by
+   * default.
+   */
   readonly bufferSize?: number
 }
 
 /** Several functions that run in the kernel, and the tables that they share. */
 export class SharedSession<T extends SharedTables, E> extends Session {
-  /** What is in the tables. */
+  /** The tables of the session, to be read. */
   readonly tables: Answers<T>
   readonly #events: Trace<E> | undefined
 
@@ -125,7 +128,7 @@ export async function session<T extends SharedTables, E = unknown>(
   return new SharedSession(opened, tables, hasEvents)
 }
 
-/** Names that the session itself uses on the kernel side, or that are words there. */
+/** Names that the session itself uses on the kernel side, or that have a meaning there. */
 const taken =
   /^(events|lost|slotOf|probe_names|bpf|str|kstr|license|arg\d|ctx|value|p\d+_\d+|[us](8|16|32|64)|range)$/
 

@@ -15,17 +15,17 @@ import type { ProbeRecord } from './words.js'
 export interface StackOptions<K> extends GroupOptions<K> {
   /** A number that is added up for each stack; without it, hits are counted. */
   readonly value?: string | ((record: ProbeRecord) => number)
-  /** With the stack in the kernel; true by default. */
+  /** Whether to record the stack in the kernel; true by default. */
   readonly kernel?: boolean
-  /** With the stack in the process; true by default. */
+  /** Whether to record the stack in the process; true by default. */
   readonly user?: boolean
-  /** How many different stacks, processes and keys together there is room for; 65,536 by default. */
+  /** How many different combinations of a stack, a process and a key there is room for; 65,536 by default. */
   readonly maxKeys?: number
-  /** How many different stacks there is room for, with a kilobyte for each; 32,768 by default. */
+  /** How many different stacks there is room for; each takes a kilobyte. 32,768 by default. */
   readonly maxStacks?: number
 }
 
-/** A stack, and how often it was there. */
+/** A stack, and how often it was seen. */
 export interface StackRow<K> {
   readonly key: K
   readonly pid: number
@@ -38,7 +38,9 @@ export interface StackRow<K> {
 
 interface Key {
   readonly pid: number
-  /** When the process started, because another one may have its id later. It is 0 without its part of the stack. */
+  /**
+   * When the process started, because another one may have its id later. It is 0 if there is no stack in the process.
+   */
   readonly started: bigint
   /** Changes when the process runs another program. */
   readonly program: bigint
@@ -61,7 +63,9 @@ const isLost = (id: number): boolean => id === -17 || id === -12
 class Programs {
   readonly #known = new Map<string, bigint>()
 
-  /** @returns whether addresses of a process, from when it ran a program, have the names that are found now */
+  /**
+   * @returns whether addresses that were recorded while a process ran a program still have the names that are found now
+   */
   of(keys: readonly Key[]): (pid: number, started: bigint, program: bigint) => boolean {
     const newest = new Map<string, bigint>()
     for (const { pid, started, program } of keys) {
@@ -75,7 +79,7 @@ class Programs {
   }
 }
 
-/** Stacks, which the kernel counts by their numbers. They get names when you ask for them. */
+/** Stacks, which the kernel counts by their ids. The names are looked up when you ask for them. */
 export class Stacks<K> extends Session {
   readonly #symbols = new Symbols()
   readonly #programs = new Programs()
@@ -127,7 +131,7 @@ export class Stacks<K> extends Session {
     return lostIn(this.object)
   }
 
-  /** How many hits have no stack, because there were `maxStacks` already, or another one was in its place. */
+  /** How many hits have no stack, because there were `maxStacks` already, or another stack was in its place. */
   get lostStacks(): number {
     return this.#hits().reduce(
       (sum, [{ kernel, user }, value]) => sum + (isLost(kernel) || isLost(user) ? value : 0),
@@ -135,7 +139,7 @@ export class Stacks<K> extends Session {
     )
   }
 
-  /** Why functions of the kernel have no names; `undefined` if they have. */
+  /** Why functions of the kernel have no names; `undefined` if they do. */
   get kernelProblem(): string | undefined {
     return this.#symbols.kernelProblem
   }
@@ -145,7 +149,7 @@ export class Stacks<K> extends Session {
     return this.lost > 0 || this.lostStacks > 0
   }
 
-  /** Forgets what was counted. */
+  /** Resets the counts. */
   clear(): void {
     clearMap(this.object, 'hits')
   }
@@ -160,7 +164,7 @@ export class Stacks<K> extends Session {
     return [...groups].map(([group, samples]) => folded(samples).replaceAll(/^(?=.)/gm, group)).join('')
   }
 
-  /** The stacks as they are then, that often. */
+  /** Yields the current stacks at regular intervals. */
   every(milliseconds: number, options?: EveryOptions): AsyncGenerator<StackRow<K>[], void> {
     return every(this, milliseconds, () => this.rows(), options)
   }
@@ -169,7 +173,7 @@ export class Stacks<K> extends Session {
     return this.rows().map(({ frames, ...rest }) => ({ ...rest, stack: frames.map(nameOf) }))
   }
 
-  /** The stacks, or the `count` most frequent ones: a function in a line, the innermost first. */
+  /** The stacks, or the `count` most frequent ones: one function per line, the innermost first. */
   override toString(count = Number.POSITIVE_INFINITY): string {
     return this.rows()
       .slice(0, count)
@@ -199,7 +203,7 @@ const nameOf = ({ name, offset, module, address }: Frame): string =>
 /**
  * Counts the stacks in which probes are hit, in the kernel. (Linux 4.17; with the stack in the process, 5.5)
  *
- * A stack is as deep as frame pointers lead, at most 127 frames. See {@link Symbols} for the names.
+ * A stack goes only as deep as frame pointers lead, at most 127 frames. See {@link Symbols} for the names.
  *
  * @example
  * await using stacks = await stacks('profile:hz:99', { pid })

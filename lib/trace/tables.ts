@@ -11,8 +11,8 @@ import { type Opened, Session } from './session.js'
 /**
  * A map of a session: what functions in the kernel can do with it, and what you read.
  *
- * @typeParam Words - the functions that it has in the kernel
- * @typeParam Answer - what it is here
+ * @typeParam Words - its functions in the kernel
+ * @typeParam Answer - the object that you read it with
  */
 export interface SharedTable<Words, Answer> {
   /** The declaration of the map. For `session`. */
@@ -21,12 +21,12 @@ export interface SharedTable<Words, Answer> {
   readonly words: TableWords
   /** The map of a session that is attached. For `session`. */
   open(opened: Opened, name: string): Answer
-  /** Never there: it is what the types of functions are found by. */
+  /** Never set: it only tells TypeScript what the functions in the kernel see. */
   readonly inTheKernel?: Words
 }
 
 export interface TableOptions {
-  /** The most keys that there can be; 10,240 by default. */
+  /** The maximum number of keys; 10,240 by default. */
   readonly maxKeys?: number
 }
 
@@ -44,7 +44,7 @@ export class Table<K, V> extends Session {
     return this.object.map(this.#name) as unknown as BpfMap<unknown, unknown>
   }
 
-  /** What is in it now. */
+  /** The entries as they are now. */
   entries(): [K, V][] {
     return [...this.#map.entries()].map(([key, value]) => [plain(key) as K, plain(value) as V])
   }
@@ -67,15 +67,15 @@ export class Table<K, V> extends Session {
   }
 }
 
-/** What a counter is in the kernel. */
+/** A counter as functions in the kernel see it. */
 export interface CounterWords<K> {
   /** Adds to the number of a key. */
   add(key: K, amount?: number): void
 }
 
-/** What a histogram is in the kernel. */
+/** A histogram as functions in the kernel see it. */
 export interface HistogramWords<K> {
-  /** Counts a value, for a key if there is one. All calls have a key, or none. */
+  /** Counts a value, for a key if there is one. Either all calls have a key, or none has. */
   record(value: number, key?: K): void
 }
 
@@ -89,7 +89,7 @@ export function table<K = unknown, V = number>({
   maxKeys = 10_240,
   forgets = false,
 }: TableOptions & {
-  /** If there is no other room, a new key takes the place of one that was not used for long; false by default. */
+  /** If the table is full, a new key takes the place of one that has not been used for long; false by default. */
   readonly forgets?: boolean
 } = {}): SharedTable<HashMap<K, V>, Table<K, V>> {
   expectMaxKeys(maxKeys)
@@ -118,7 +118,10 @@ export function counter<K = unknown>({
 }
 
 export interface HistogramTableOptions extends TableOptions {
-  /** What values are nanoseconds of, and what the buckets count: `'us'` divides by 1000. Without it, values stay. */
+  /**
+   * The unit of the buckets, for values that are nanoseconds: `'us'` divides them by 1000. Without it, values stay as
+   * they are.
+   */
   readonly unit?: keyof typeof units
 }
 

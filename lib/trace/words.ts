@@ -1,7 +1,7 @@
-// What functions of probes are given and may call, as TypeScript sees it. They never run here.
+// What functions of probes get and may call, as TypeScript sees it. These functions never run here.
 import type { Kernel } from '../compiler/language/types.js'
 
-/** What a function of a probe is given. */
+/** What a function of a probe gets as its parameter. */
 export interface ProbeRecord {
   /** The name of the running thread. */
   readonly comm: string
@@ -24,7 +24,7 @@ export interface ProbeRecord {
   readonly rand: number
   /** The arguments of the function, or the fields of the tracepoint, by their names. */
   readonly args: { readonly [name: string]: Kernel }
-  /** The same as the functions of these names, for code that is bundled or minified. */
+  /** The same as the functions with these names, for code that is bundled or minified. */
   readonly str: (address: number, length?: number) => string
   readonly kstr: (address: number, length?: number) => string
   readonly cast: (struct: string, address: number | object) => Kernel
@@ -62,23 +62,23 @@ export const str: (address: number, length?: number) => string = onlyInTheKernel
 export const kstr: (address: number, length?: number) => string = onlyInTheKernel
 
 /**
- * The name of the function of the kernel that is at an address: `count('workqueue:workqueue_execute_start', { by: (r) =>
- * ksym(r.args.function) })`. In the kernel it stays an address; it gets its name when you read the answer or the event,
- * as `vfs_read`, `vfs_read+12` inside of the function, or `0xffffffff81234567` if nobody knows.
+ * The name of the function of the kernel that is at an address: `count('workqueue:workqueue_execute_start', { by: (r)
+ * => ksym(r.args.function) })`. In the kernel it stays an address. The name is looked up when you read the answer or
+ * the event: `vfs_read`, `vfs_read+12` inside of the function, or `0xffffffff81234567` if the name is not known.
  */
 export const ksym: (address: number | object) => string = onlyInTheKernel
 
-/** The same for an address in the running process, whose functions have names as long as it is there. */
+/** The same for an address in the running process, whose functions have names as long as the process exists. */
 export const usym: (address: number | object) => string = onlyInTheKernel
 
 /**
- * A register of what was interrupted, at kprobes, uprobes, USDT probes, timers and counters: `reg('ip')`, as in bpftrace.
- * Its names are those of `register` of the kernel side.
+ * A register of the code that was interrupted, at kprobes, uprobes, USDT probes, timers and counters: `reg('ip')`, as
+ * in bpftrace. The names are those of `register` on the kernel side.
  */
 export const reg: (name: string) => number = onlyInTheKernel
 
 /**
- * The struct of the kernel that is at an address, or that a pointer to another struct points to:
+ * The kernel struct at an address, or that a pointer to another struct points to:
  * `cast('tcp_sock', args.sk).bytes_acked`.
  */
 export const cast: (struct: string, address: number | object) => Kernel = onlyInTheKernel

@@ -63,11 +63,11 @@ export class XdpBatch {
    * Sends a frame out of the interface that it came from, after the callback. If there is no room in the tx ring, it is
    * dropped, see `stats.txRingFull`.
    *
-   * @param length - how many bytes to send; as many as were received by default
-   * @param offset - where they begin; where the received ones begin by default. There are at least 256 bytes before them
-   *   in the frame, for further headers.
-   * @param metadata - what the kernel or the device does with the packet, see {@link XdpTxMetadata}; it takes the 24 bytes
-   *   before the packet (Linux 6.11)
+   * @param length - how many bytes to send; by default as many as were received
+   * @param offset - where they begin; by default where the received bytes begin. There are at least 256 bytes before
+   *   them in the frame, for further headers.
+   * @param metadata - what the kernel or the device does with the packet, see {@link XdpTxMetadata}; it takes the 24
+   *   bytes before the packet (Linux 6.11)
    * @throws RangeError if there is no such frame, or the bytes are not in it; or if there is metadata, and the frame
    *   continues a packet
    * @throws BpfError ERR_BPF_STATE if there is metadata, and the memory has no `txMetadata`
@@ -141,8 +141,8 @@ export class XdpBatch {
   }
 
   /**
-   * When a packet arrived, in nanoseconds, with the option `timestamps`: of its first frame. 0 if the device has no time,
-   * or its driver no room for it. Read it before you send the frame from another offset.
+   * When a packet arrived, in nanoseconds. Requires the option `timestamps`, and the packet's first frame. 0 if the
+   * device has no time, or its driver has no room for it. Read it before you send the frame from another offset.
    *
    * @throws BpfError ERR_BPF_STATE without that option
    */

@@ -1,5 +1,5 @@
-// Changes a program so that the next one runs after it: instead of returning an action after which others are to run, it
-// calls what is in a program array.
+// Changes a program so that the next one runs after it: where it would return an action after which other programs are
+// to run, it calls the program in a program array instead.
 import {
   and32,
   call,

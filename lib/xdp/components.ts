@@ -75,14 +75,14 @@ export function inOrder(a: Component, b: Component): number {
 export type DriverMode = 'native' | 'generic'
 const flags: Record<DriverMode, number> = { generic: 1 << 1, native: 1 << 2 }
 
-/** The program that the interface runs itself, and not its card. */
+/** The program that the interface runs itself, as opposed to its card. */
 export function mainProgram(ifindex: number): { id: number; mode: DriverMode } | undefined {
   const { nativeProgramId, genericProgramId } = stateOf(ifindex)
   if (nativeProgramId !== 0) return { id: nativeProgramId, mode: 'native' }
   return genericProgramId === 0 ? undefined : { id: genericProgramId, mode: 'generic' }
 }
 
-/** That of an interface that was deleted is that of one without programs. */
+/** The state of an interface. One that was deleted counts as one without programs. */
 function stateOf(ifindex: number): { nativeProgramId: number; genericProgramId: number } {
   try {
     return queryXdp(ifindex)
@@ -94,8 +94,8 @@ function stateOf(ifindex: number): { nativeProgramId: number; genericProgramId: 
 }
 
 /**
- * Attaches a program, or none, if the interface still has the expected one, or none. Without a mode, native is tried
- * first. Returns false if the interface has another program by now.
+ * Attaches a program, or none, provided that the interface still has the expected one, or none. Without a mode, native
+ * is tried first. Returns false if the interface has another program by now.
  */
 export function swap(
   { interface: on, ifindex }: Place,

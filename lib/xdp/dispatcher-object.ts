@@ -105,7 +105,7 @@ export const passObject = (): Uint8Array =>
     programs: { xdp_pass: { section: 'xdp', type: xdpProgram, instructions: [mov(r0, XDP_PASS), exit()] } },
   })
 
-/** Builds the object of a dispatcher for so many programs. Its program is `xdp_dispatcher`, its map has the config. */
+/** Builds the object of a dispatcher with this configuration, which is in its map. Its program is `xdp_dispatcher`. */
 export function dispatcherObject(config: DispatcherConfig): Uint8Array {
   const stubs = config.slots.map((_, i) => `prog${i}`)
   return buildObject({

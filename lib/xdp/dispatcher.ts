@@ -27,30 +27,31 @@ import { runConfig } from './run-config.js'
 import { type Chain, closeAll, type Linked, readChain, replaceChain, unpinUnlinked } from './tail-calls.js'
 
 export interface XdpDispatcherOptions {
-  /** Uses only this mode, if no dispatcher is there yet; by default native is tried first, then generic. */
+  /** Uses only this mode, if there is no dispatcher yet; by default native is tried first, then generic. */
   mode?: 'native' | 'generic'
   /** Where a BPF file system is mounted; `$LIBXDP_BPFFS` or /sys/fs/bpf by default. */
   bpffs?: string
   /**
    * The version of the protocol, if there is no dispatcher yet: 3 by default, or 2 for libxdp before 1.6, which leaves
-   * newer dispatchers alone. A dispatcher that is there keeps its version.
+   * newer dispatchers alone. An existing dispatcher keeps its version.
    */
   version?: 2 | 3
   /**
-   * How programs are called, if none is there yet: by replaced functions of a dispatcher, which the users of libxdp can
-   * add to, or by tail calls. By default the first of these that the kernel allows.
+   * How programs are called, if there are none yet: as replaced functions of a dispatcher, to which other users of
+   * libxdp can add programs, or by tail calls. By default the first of these that the kernel allows.
    */
   method?: 'freplace' | 'tail-calls'
 }
 
 export interface XdpAttachOptions {
   /**
-   * Programs with lower priorities run first. By default what the object has in libxdp's XDP_RUN_CONFIG, or 50.
+   * Programs with lower priorities run first. The default is the value from the object's XDP_RUN_CONFIG (libxdp), or
+   * 50.
    */
   priority?: number
   /**
-   * The actions after which the next program runs; all others are final. By default what the object has in XDP_RUN_CONFIG,
-   * or `['pass']`.
+   * The actions after which the next program runs; all others are final. The default is the value from the object's
+   * XDP_RUN_CONFIG, or `['pass']`.
    */
   chain?: readonly XdpAction[]
 }
@@ -72,7 +73,7 @@ export interface XdpDispatcherState {
   /** The version of libxdp's protocol; `undefined` with tail calls. */
   version: number | undefined
   mode: 'native' | 'generic'
-  /** In the order in which they run. */
+  /** In the order in which the programs run. */
   programs: XdpComponent[]
 }
 
@@ -86,8 +87,8 @@ const mostTries = 10
  * shows and unloads our programs, and both add programs to each other's dispatchers. (Linux 5.10 with BTF)
  *
  * Where the kernel does not let programs replace functions of others, because it is hardened or older, programs call
- * each other by tail calls, which we add to them. What you can do is the same, but libxdp's users see one program that
- * they leave alone.
+ * each other by tail calls, which we add to them. The features are the same, but other users of libxdp see a single
+ * program, which they leave alone.
  *
  * The programs stay attached after the process ends, because they are pinned in a BPF file system. Requires
  * CAP_SYS_ADMIN and CAP_NET_ADMIN.
@@ -147,10 +148,11 @@ export class XdpDispatcher {
   }
 
   /**
-   * Loads a program and adds it to the interface. All other programs of the dispatcher run on without a gap.
+   * Loads a program and adds it to the interface. All other programs of the dispatcher keep running without
+   * interruption.
    *
-   * Do not load the object of the program: that happens here, because the program becomes one of the type `ext`. Only
-   * one program of an object can be attached; set `autoload` of the others to false unless you need them elsewhere. If
+   * Do not load the object of the program: that happens here, because the program's type becomes `ext`. Only one
+   * program of an object can be attached; set `autoload` of the others to false unless you need them elsewhere. If
    * `attach` fails, close the object.
    *
    * @returns the id of the program, for {@link detach}
@@ -199,7 +201,8 @@ export class XdpDispatcher {
   }
 
   /**
-   * Takes a program off the interface. The others run on without a gap; with the last one, the dispatcher goes, too.
+   * Removes a program from the interface. The others keep running without interruption; the dispatcher is removed
+   * together with the last one.
    *
    * @returns false if the dispatcher has no program with that id
    */
@@ -237,7 +240,7 @@ export class XdpDispatcher {
     })
   }
 
-  /** Puts another set of programs in place of the one that is there. `undefined` changes nothing. */
+  /** Replaces the set of programs by another one. `undefined` changes nothing. */
   async #change(choose: (there: Linked[]) => Linked[] | undefined): Promise<void> {
     // libxdp takes the lock for each step only, so it may still come in between. Then it all begins again.
     for (let tries = 1; ; tries++) {

@@ -45,8 +45,8 @@ export interface XdpFilter {
 }
 
 /**
- * Whose clock tells when a packet arrived: `kernel` is CLOCK_MONOTONIC, as `process.hrtime.bigint()` has it, when our
- * program got the packet; `device` is the network card's.
+ * The clock for the arrival times of packets: `kernel` is CLOCK_MONOTONIC, like `process.hrtime.bigint()`, at the time
+ * when our program got the packet; `device` is the clock of the network card.
  */
 export type XdpTimestamps = 'kernel' | 'device'
 
@@ -87,7 +87,7 @@ const writeTimestamp: Record<XdpTimestamps, readonly Instruction[]> = {
   kernel: [...addMetadata, call('ktime_get_ns'), stx('u64', r7, 0, r0)],
   device: [
     ...addMetadata,
-    // Without a time of the device it stays 0.
+    // Without a time from the device, it stays 0.
     st('u64', r10, -8, 0),
     mov(r1, r6),
     mov(r2, r10),

@@ -24,7 +24,7 @@ export interface PacketHost {
   stop(): void
 }
 
-/** Reads only when it is asked for the next packets. Calls of next() are answered in order. */
+/** Reads only when the next packets are asked for. Calls of next() are answered in order. */
 export class PacketIteration implements Iteration<Uint8Array[]>, Reader {
   readonly #host: PacketHost
   #last: Promise<unknown> = Promise.resolve()

@@ -15,8 +15,8 @@ export interface XdpMemoryOptions {
    */
   headroom?: number
   /**
-   * Leaves room for metadata in front of each packet that is sent, see {@link XdpTxMetadata}. Packets that you send have
-   * 24 bytes less then: `take()` returns an offset behind that room. (Linux 6.11)
+   * Leaves room for metadata in front of each packet that is sent, see {@link XdpTxMetadata}. A packet that you send
+   * then has 24 bytes less: `take()` returns an offset after that room. (Linux 6.11)
    */
   txMetadata?: boolean
   /**
@@ -53,11 +53,11 @@ const umemFlags = { txSwCsum: 1 << 1, txMetadata: 1 << 2 } as const
 export const umems = registry<UmemHandle>('memory is not an XdpMemory')
 
 /**
- * The memory that AF_XDP sockets receive into and send from (UMEM), divided into frames of one size. Each socket has its
- * own unless you pass one to several sockets, which can then pass packets on without copying them.
+ * The memory that AF_XDP sockets receive into and send from (UMEM), divided into frames of one size. Each socket has
+ * its own unless you pass one to several sockets, which can then pass packets on without copying them.
  *
- * The memory is a SharedArrayBuffer, which cannot be detached or resized under the kernel's hands. A frame is named by
- * its offset in it, or by the offset of any byte in the frame.
+ * The memory is a SharedArrayBuffer, which cannot be detached or resized while the kernel uses it. A frame is
+ * identified by its offset in the memory, or by the offset of any byte in the frame.
  */
 export class XdpMemory {
   /** All frames. */
@@ -109,7 +109,10 @@ export class XdpMemory {
     this.sent = new SentFrames(this, this.#handle)
   }
 
-  /** Where a packet may begin in a free frame, which is yours until you send or release it; `undefined` if there is none. */
+  /**
+   * Takes a free frame, which is yours until you send or release it. Returns where a packet may begin in it;
+   * `undefined` if no frame is free.
+   */
   take(): number | undefined {
     return native.umemTake(this.#handle)
   }
@@ -127,7 +130,7 @@ export class XdpMemory {
     if (!released) throw notHeld('release', offset)
   }
 
-  /** How many frames are where. Takes time for each frame, so do not ask for every packet. */
+  /** How many frames are where. It takes time for each frame, so do not read it for every packet. */
   get counts(): XdpFrames {
     return native.umemCounts(this.#handle)
   }

@@ -14,7 +14,7 @@ import { type OnXdpOptions, onXdp, type XdpPacketHook } from './on-xdp.js'
 export interface OnPacketOptions {
   /** Programs with lower priorities run first: 1 to 65535, 100 by default. */
   priority?: number
-  /** Uses only this kind of hook, or fails; by default the first of `netkit`, `tcx` and `clsact` that there is. */
+  /** Uses only this kind of hook, or fails; by default the first of `netkit`, `tcx` and `clsact` that is available. */
   kind?: 'netkit' | 'tcx' | 'clsact'
 }
 
@@ -25,7 +25,7 @@ export interface PacketHook extends Disposable {
   readonly priority: number
   /** What the program is attached to: the best that the kernel has for this interface. */
   readonly kind: 'tcx' | 'netkit' | 'clsact'
-  /** The ids of the programs that run there, in their order, with those of others. */
+  /** The ids of all programs that run there, including those of others, in the order in which they run. */
   order(): number[]
   /** Detaches the program. You can close it twice. */
   close(): void
@@ -44,13 +44,14 @@ const created = new Map<number, number>()
 
 /**
  * Attaches a program of the type `sched_cls` (SEC("tc") or SEC("tcx/...")) to the packets that an interface receives or
- * sends, in the best way that the kernel has: TCX (Linux 6.6), the hooks of a netkit device (6.7), or a filter of a clsact
- * qdisc. Where there is no such qdisc, it is created, and removed with our last filter, unless others use it by then.
+ * sends, in the best way that the kernel has: TCX (Linux 6.6), the hooks of a netkit device (6.7), or a filter of a
+ * clsact qdisc. Where there is no such qdisc, it is created, and removed with our last filter, unless others use it by
+ * then.
  *
  * The program should return TCX_NEXT (-1) for packets that it leaves to the programs after it; every other value is
- * final. Programs of this thread run in the order of their priorities. With clsact those of others are ordered by their
- * priorities, too; with TCX and netkit, which have none, ours come after those that are there, unless one of ours with a
- * higher priority is among them.
+ * final. Programs of this thread run in the order of their priorities. With clsact, programs of others are ordered by
+ * their priorities, too. TCX and netkit have no priorities, so our programs come after those that are already there,
+ * unless one of ours with a higher priority is among them.
  *
  * @throws TypeError if the program is not of that type
  * @throws BpfError EEXIST if clsact has a filter of ours with that priority

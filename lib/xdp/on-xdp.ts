@@ -15,7 +15,7 @@ export interface XdpPacketHook extends AsyncDisposable {
   readonly direction: 'ingress'
   readonly priority: number
   readonly kind: 'xdp'
-  /** The ids of the programs that run there, in their order, with those of others. */
+  /** The ids of all programs that run there, including those of others, in the order in which they run. */
   order(): number[]
   /** Detaches the program. You can close it twice. */
   close(): Promise<void>
@@ -36,7 +36,7 @@ export async function onXdp(
   }
   const close = (): Promise<void> => {
     closing ??= detach().catch((error: unknown) => {
-      // So that it can be tried again.
+      // So that closing can be tried again.
       closing = undefined
       throw error
     })

@@ -17,7 +17,7 @@ export interface XdpRedirectOptions {
   mode?: XdpMode
   /** Also redirects packets that lie in several buffers, such as jumbo frames. (Linux 6.6) */
   multiBuffer?: boolean
-  /** Writes when each packet arrived in front of it, for {@link XdpBatch.timestamp}. (`device`: Linux 6.3) */
+  /** Writes the arrival time of each packet in front of it, for {@link XdpBatch.timestamp}. (`device`: Linux 6.3) */
   timestamps?: XdpTimestamps
 }
 
@@ -68,7 +68,7 @@ export class XdpRedirect implements Disposable {
     }
   }
 
-  /** Makes a socket receive what arrives at a queue. It leaves the map by itself when it is closed. */
+  /** Makes a socket receive what arrives at a queue. It is removed from the map automatically when it is closed. */
   set(queue: number, socket: HasDescriptor): void {
     this.map.set(queue, socket)
   }
@@ -83,7 +83,7 @@ export class XdpRedirect implements Disposable {
   }
 }
 
-/** Only programs for one device may ask it for its time. */
+/** Only programs that are bound to a device may ask the device for its time. */
 function bindToDevice(program: Program, on: Interface): void {
   if (kernelIsOlderThan('6.3'))
     throw new BpfError(`XDP of '${on}': timestamps of the device require Linux 6.3 (ENOTSUP)`, {

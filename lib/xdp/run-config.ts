@@ -24,7 +24,7 @@ export function runConfig(types: BtfTypes | undefined, program: string): RunConf
   return { priority, chain: [...chain] }
 }
 
-/** Like the maps of libbpf, each member is a pointer to an array, whose length is the value. */
+/** As with the maps of libbpf, each member is a pointer to an array whose length is the value. */
 function members(types: BtfTypes | undefined, variable: string): { name: string; value: number }[] {
   const section = types?.find('.xdp_run_config', 'datasec')
   for (const { typeId } of section?.variables ?? []) {

@@ -28,7 +28,7 @@ import {
 export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
   /** The queue of the interface; 0 by default. Packets of other queues do not arrive here. */
   queue?: number
-  /** Memory that the socket shares with others; by default it has its own, with the other options about memory. */
+  /** Memory that the socket shares with others; by default it has its own, made with the other options for memory. */
   memory?: XdpMemory
   /**
    * How packets get to the socket. By default, a program of ours is attached to the interface and redirects those that
@@ -49,8 +49,8 @@ export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
    */
   copyMode?: 'copy' | 'zero-copy'
   /**
-   * Looks for packets every so many milliseconds instead of waiting for the kernel to wake the reader; 0, the default,
-   * turns this off. With many packets this costs much less, and a packet waits up to that long.
+   * Looks for packets at this interval, in milliseconds, instead of waiting for the kernel to wake the reader; 0, the
+   * default, turns this off. With many packets, this costs much less, but a packet waits for up to that long.
    */
   interval?: number
   /** How many frames a batch has at most, 256 by default; at least 32. */
@@ -65,7 +65,7 @@ export interface XdpSocketOptions extends Omit<XdpMemoryOptions, 'headroom'> {
   completionSize?: number
   /** Receives and sends packets of several frames, such as jumbo frames. (Linux 6.6) */
   multiBuffer?: boolean
-  /** Makes our program tell when each packet arrived, see {@link XdpBatch.timestamp}. (`device`: Linux 6.3) */
+  /** Makes our program record when each packet arrived, see {@link XdpBatch.timestamp}. (`device`: Linux 6.3) */
   timestamps?: XdpTimestamps
   /**
    * Lets the kernel poll the device inside of our system calls, for this many microseconds and packets. (Linux 5.11)
@@ -160,7 +160,7 @@ export class XdpSocket implements Disposable {
     }
   }
 
-  /** The same, and blocks while it waits. */
+  /** The same as `open`, but blocks while it waits. */
   static openSync(on: Interface, options: XdpSocketOptions = {}): XdpSocket {
     const until = performance.now() + whileBusy.milliseconds
     for (;;) {
@@ -316,8 +316,9 @@ export class XdpSocket implements Disposable {
   }
 
   /**
-   * Copies of the packets that arrive, in arrays, each when you ask for it. Packets wait in the rx ring until then. Ends
-   * when the socket is closed or {@link stop} is called, and with BpfError ENETDOWN if the interface is deleted.
+   * Yields copies of the packets that arrive, in arrays, each when you ask for it. Packets wait in the rx ring until
+   * then. Ends when the socket is closed or {@link stop} is called, and with BpfError ENETDOWN if the interface is
+   * deleted.
    */
   batches(): Iteration<Uint8Array[]> {
     const iteration = new PacketIteration({
@@ -557,7 +558,7 @@ export class XdpSocket implements Disposable {
       native.xskKick(this.#handle)
       if (this.#waitsForTimes) this.#collectTimes()
     } catch (error) {
-      // There is no one to tell, unless someone reads. The next call of flush() tells.
+      // Unless someone reads, there is no one to report this to. The next call of flush() reports it.
       this.#end(this.#explain('send', error))
     }
   }

@@ -168,7 +168,7 @@ async function link(folder: string, wanted: readonly Linked[]): Promise<void> {
   }
   using end = Program.fromPin(join(folder, 'end'))
   using first = BpfMap.fromPin<Uint8Array, unknown>(join(folder, 'first'))
-  // Like libxdp: the action of an only program is final in any case, and after several the packet passes.
+  // Like libxdp: the action of a single program is final in any case; after several programs, the packet passes.
   let following = wanted.length === 1 ? undefined : end
   for (const { program, next } of [...wanted].reverse()) {
     setNext(next!, following)

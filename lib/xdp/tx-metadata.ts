@@ -8,7 +8,7 @@ import { native } from '../native/binding.js'
  * drivers do it in zero-copy mode; in copy mode the kernel does it for all.
  */
 export interface XdpTxMetadata {
-  /** Fills in a checksum, of all bytes from this one of the packet on. */
+  /** Fills in a checksum of all bytes of the packet from this one on. */
   csumStart?: number
   /**
    * Where the checksum is, from `csumStart` on: 6 for UDP, 16 for TCP. For these two, put the sum of the pseudo header
@@ -32,7 +32,7 @@ const wants = { timestamp: 1, checksum: 2 } as const
 /** What xskSend is told. */
 export const sendFlags = { metadata: 1, stamped: 2 } as const
 
-/** Throws for what the kernel would refuse, with all packets behind it. */
+/** Throws for anything that the kernel would refuse, together with all packets after it. */
 export function expectTxMetadata(
   what: string,
   memory: { readonly txMetadata: boolean },
@@ -90,14 +90,14 @@ export class SentFrames {
     this.#handle = handle
   }
 
-  /** After {@link writeTxMetadata}. */
+  /** To be called after {@link writeTxMetadata}. */
   add(socket: object, offset: number, callback: (time: bigint) => void): void {
     const at = offset - txMetadataSize + 8
     const before = this.#memory.view.getBigUint64(at, littleEndian)
     this.#waiting.set(this.#frame(offset), { socket, at, before, callback })
   }
 
-  /** Calls back for those that were sent. Returns whether the socket still waits for others. */
+  /** Calls back for the frames that were sent. Returns whether the socket still waits for others. */
   collect(socket: object): boolean {
     const { view } = this.#memory
     for (;;) {
@@ -115,7 +115,7 @@ export class SentFrames {
     return false
   }
 
-  /** Calls back for all of a socket that was closed. */
+  /** Calls back for all frames of a socket that was closed. */
   end(socket: object): void {
     this.collect(socket)
     for (const [frame, waiting] of this.#waiting) {
@@ -136,7 +136,7 @@ export class SentFrames {
   }
 }
 
-/** What the callback throws is an uncaught exception. */
+/** What the callback throws becomes an uncaught exception. */
 function tell({ callback }: Waiting, time: bigint): void {
   queueMicrotask(() => callback(time))
 }

@@ -54,7 +54,7 @@ export class Abbreviations {
   #read(offset: number, format: Format, wanted: number | undefined): Table {
     const { elf } = this.#sections
     const section = this.#sections.get('abbrev')
-    // Nothing says where the table ends.
+    // The length of the table is not recorded.
     for (let length = wanted === undefined ? 16_384 : 256; ; length *= 4) {
       const bytes = section.bytes(offset, Math.min(length, Math.max(section.size - offset, 0)))
       this.#sections.spend(bytes.length)

@@ -8,14 +8,14 @@ import { rangesOf } from './ranges.js'
 import { DebugSections } from './sections.js'
 import { at, type Entry, type Reference, type Unit, unitsIn } from './unit.js'
 
-/** Names refer to others, which must not go on for ever. */
+/** Names refer to other names, but the chain must not go on forever. */
 const mostReferences = 16
 
 /** A function at an address, and the place in the source at which it is. */
 export interface Place {
-  /** As compilers mangle it, where they do; `undefined` if it has none. */
+  /** Mangled, where compilers mangle names; `undefined` if it has none. */
   readonly name: string | undefined
-  /** '' if nobody knows. */
+  /** '' if it is unknown. */
   readonly file: string
   /** 0 for instructions that belong to no line. */
   readonly line: number
@@ -30,8 +30,8 @@ interface UnitParts {
 }
 
 /**
- * The debug information of one file. Units are read when an address in them is asked for. The bytes come from where
- * `elf` reads them.
+ * The debug information of one file. Units are read when an address in them is asked for. The bytes come from the same
+ * source as those of `elf`.
  */
 export class Dwarf {
   readonly #sections: DebugSections
@@ -47,7 +47,8 @@ export class Dwarf {
   }
 
   /**
-   * The functions at an address: the innermost first, and last the one that has code of its own. Empty if nobody knows.
+   * The functions at an address: the innermost first, and last the one that has code of its own. Empty if nothing is
+   * known.
    *
    * @param address - as the file was linked
    */

@@ -14,7 +14,7 @@ const tag = {
   inlined: 0x1d,
   subprogram: 0x2e,
 }
-/** Functions are not inlined into each other that deeply. */
+/** Functions that are inlined into each other are never nested more deeply than this. */
 const deepest = 256
 
 /** A function, or a copy of one in another function. */
@@ -57,7 +57,7 @@ export class UnitFunctions {
     this.#index = readFunctions(unit)
   }
 
-  /** The function at an address, then the one that was inlined there into it, and so on; empty if there is none. */
+  /** The function at an address, then the one that was inlined into it there, and so on; empty if there is none. */
   at(address: number): FunctionNode[] {
     const found: FunctionNode[] = []
     let node = this.#index.find(address)
@@ -69,7 +69,7 @@ export class UnitFunctions {
   }
 }
 
-/** Goes through all entries of a unit. They are a tree: an entry that ends its siblings has the number 0. */
+/** Goes through all entries of a unit. They form a tree: an entry with the number 0 ends a list of siblings. */
 function readFunctions(unit: Unit): RangeIndex<FunctionNode> {
   const { sections, table } = unit
   sections.spend(unit.end - unit.offset)
@@ -132,7 +132,7 @@ const isType = (abbreviation: Abbreviation): boolean =>
   abbreviation.tag === tag.array_type
 
 function skipTo(cursor: Cursor, target: number): void {
-  // Backward would be for ever.
+  // Going backward could go on forever.
   if (target < cursor.at) throw new RangeError('the sibling of an entry comes before it')
   cursor.skip(target - cursor.at)
 }

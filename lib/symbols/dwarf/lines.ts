@@ -1,10 +1,10 @@
-// Which line each instruction comes from: .debug_line, whose programs write one row after the other (DWARF 5, 6.2).
+// Which line each instruction comes from: .debug_line contains programs that write a table row by row (DWARF 5, 6.2).
 import { Cursor } from './cursor.js'
 import { type Format, form, numberIn, skipForm } from './forms.js'
 import { lastUpTo, RangeIndex } from './range-index.js'
 import type { DebugSections } from './sections.js'
 
-/** No program was made from more files. */
+/** No program is built from more files. */
 const mostFiles = 1_000_000
 /** `DW_LNCT_*`: what the entry of a file says. */
 const [LNCT_path, LNCT_directory_index] = [1, 2]
@@ -108,7 +108,7 @@ function readHead(cursor: Cursor, offsetSize: 4 | 8, sections: DebugSections): H
   const headLength = cursor.unsigned(offsetSize)
   const program = cursor.at + headLength
   const step = cursor.u8()
-  // Instructions in one address, and whether a statement begins: both are of no interest here.
+  // The number of operations in an instruction, and whether statements begin by default: neither matters here.
   cursor.skip(version >= 4 ? 2 : 1)
   const [lineBase, lineRange, opcodeBase] = [cursor.i8(), cursor.u8(), cursor.u8()]
   if (lineRange === 0) throw new RangeError('lines have no range')

@@ -1,7 +1,7 @@
-/** How many ranges before the last one that begins are tried: ranges can lie within others. */
+/** How many ranges are tried, going back from the last one that begins before the address: ranges can be nested. */
 const nearby = 64
 
-/** Finds what belongs to an address, of things that have ranges of addresses. */
+/** Finds the item for an address, where each item has a range of addresses. */
 export class RangeIndex<T> {
   readonly #lows: Float64Array
   readonly #highs: Float64Array
@@ -14,7 +14,7 @@ export class RangeIndex<T> {
     this.#items = sorted.map(([, , item]) => item)
   }
 
-  /** The one that begins last. */
+  /** Of the ranges that contain the address, the item of the one that begins last. */
   find(address: number): T | undefined {
     const last = lastUpTo(this.#lows, address, 0, this.#lows.length)
     for (let i = last; i >= 0 && i > last - nearby; i--) {

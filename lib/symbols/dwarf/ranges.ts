@@ -88,7 +88,7 @@ function readList(unit: Unit, entry: Entry, list: number): Range[] {
   return found
 }
 
-/** A cursor for each entry of a list, which is as long as its reader finds. */
+/** A cursor for each entry of a list, which goes on until the reader of the entries finds its end. */
 function* cursorsFrom(unit: Unit, name: string, offset: number): Generator<Cursor, void> {
   const section = unit.sections.get(name)
   // No entry is longer.

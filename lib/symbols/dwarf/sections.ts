@@ -5,9 +5,9 @@ import { type Elf, type Section, SHT_NOBITS, stringAt } from '../../machine/elf-
 
 const SHF_COMPRESSED = 0x800
 const [ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD] = [1, 2]
-/** Bytes that are read at once where small pieces are asked for. */
+/** How many bytes are read at once when a small piece is asked for. */
 const windowSize = 16_384
-/** Nobody's section is larger once it is unpacked, and a small file must not fill the memory. */
+/** No real section is larger than this when unpacked, and a small file must not fill the memory. */
 const mostUnpacked = 1 << 29
 const mostWork = 2 ** 30
 /** A path or a C++ name can be long, but not that long. */
@@ -80,8 +80,8 @@ export class DebugSections {
   }
 
   /**
-   * Counts roughly how many bytes were read, and how many are needed to remember what was found. If it is very much,
-   * somebody made the file to keep its reader busy or to fill the memory.
+   * Counts roughly how many bytes were read, and how many are needed to remember what was found. If it is far too much,
+   * the file was made to keep its reader busy or to fill the memory.
    *
    * @throws RangeError if it is too much
    */
@@ -106,7 +106,7 @@ export class DebugSections {
     return new DebugSection(bytes.length, (offset, length) => bytes.subarray(offset, offset + length))
   }
 
-  /** A compressed section begins with the kind of compression and the size without it. */
+  /** A compressed section begins with the kind of compression and the uncompressed size. */
   #unpack(section: Section): Uint8Array {
     const { elf } = this
     const packed = elf.bytesOf(section)
@@ -122,7 +122,10 @@ export class DebugSections {
     return unpacked(size, () => unzstd(data, { maxOutputLength: mostOf(size) }))
   }
 
-  /** Before there was a flag for it, compressed sections had another name: "ZLIB", and the size in 8 bytes. */
+  /**
+   * Before there was a flag for it, compressed sections had another name, and began with "ZLIB" and the size in 8
+   * bytes.
+   */
   #unpackOld(section: Section): Uint8Array {
     const packed = this.elf.bytesOf(section)
     if (stringAt(packed.subarray(0, 4), 0) !== 'ZLIB') throw new RangeError('a section is not compressed')

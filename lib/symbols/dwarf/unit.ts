@@ -151,7 +151,7 @@ export class Unit implements Head {
   entryAt(offset: number): Entry {
     if (offset < this.first || offset >= this.end) throw new RangeError('an entry lies outside of its unit')
     const section = this.sections.get('info')
-    // Nearly all are short. Nothing says how long they are.
+    // Nearly all entries are short. Their length is not recorded.
     for (let length = 256; ; length *= 16) {
       const bytes = section.bytes(offset, Math.min(length, this.end - offset))
       this.sections.spend(bytes.length)

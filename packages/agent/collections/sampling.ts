@@ -1,10 +1,10 @@
 // How programs save CPU when the agent asks for it: they look at one of several events.
 import { array, bpf, type u32, type u64 } from 'libbpf-node/kernel'
 
-/** How many events the one that is looked at stands for. The agent sets it. */
+/** How many events each event that is looked at stands for. The agent sets it. */
 export const sample = array<u32>(1)
 
-/** How many events this one stands for, or 0 if it is left out. */
+/** How many events this one stands for, or 0 if it is to be left out. */
 export function weight(): u32 {
   const asked = sample.get(0)
   if (!asked) return 1

@@ -27,7 +27,7 @@ export class Agent {
   #containers: Containers | undefined
   #server: Server | undefined
   #address: string | undefined
-  /** The option of the configuration for it. */
+  /** The option `listen` that the server was started with. */
   #listens: Loaded['listen']
   #stopSelf: (() => void) | undefined
   #shedding: Shedding
@@ -75,8 +75,8 @@ export class Agent {
   }
 
   /**
-   * Changes to a new configuration: what is the same in both goes on. What cannot change while the agent runs stays as it
-   * is, and the log says so.
+   * Changes to a new configuration: what is the same in both keeps running. What cannot change while the agent runs
+   * stays as it is, and the log reports it.
    */
   async reload(config: Loaded): Promise<void> {
     await this.#shedding.stop()
@@ -92,7 +92,7 @@ export class Agent {
     this.#log.info({ status: this.health.overall }, 'reloaded')
   }
 
-  /** What only a restart can change. */
+  /** Keeps the options that only a restart can change. */
   #keepFixed(next: Loaded): void {
     for (const option of this.#isPrivileged ? (['pinning'] as const) : (['pinning', 'user'] as const)) {
       const { [option]: now } = this.#config
@@ -111,10 +111,10 @@ export class Agent {
     }
   }
 
-  /** Serves at an address, and then no longer at the one before. */
+  /** Starts to serve at a new address, and then stops serving at the old one. */
   async #listen(listen: Loaded['listen']): Promise<void> {
     const next = listen === false ? undefined : await serve(listen ?? '127.0.0.1:9435', this)
-    // Answers that are under way are still given.
+    // Answers in progress are still sent.
     this.#server?.close()
     this.#server?.closeIdleConnections()
     this.#server = next?.server
@@ -152,7 +152,8 @@ export class Agent {
 
   /** Puts a new version of a program in the place of an older one. */
   async #change(older: RunningProgram, spec: ProgramSpec): Promise<void> {
-    // Pinned programs go on without us, and are taken over by the next start. What follows containers looks for them anew.
+    // Pinned programs keep running without us, and are taken over by the next start. What follows containers looks for
+    // them anew.
     const follows = older.spec.follow !== undefined || spec.follow !== undefined
     if (this.#config.pinning === undefined && older.object !== undefined && !follows) {
       const program = new RunningProgram(spec, this.#contextOf(spec))
@@ -208,7 +209,7 @@ export class Agent {
     }
   }
 
-  /** Writes down how a program is. */
+  /** Records a program, and logs what state it is in. */
   #note(program: RunningProgram): void {
     const { health } = program
     const { name } = program.spec
@@ -235,7 +236,7 @@ export class Agent {
     }
   }
 
-  /** Removes the pins of programs that there are no more. */
+  /** Removes the pins of programs that no longer exist. */
   #sweep({ pinning, programs }: Loaded): void {
     if (pinning === undefined) return
     const gone = sweepPrograms(pinning.path, new Set(programs.map(({ name }) => name)))

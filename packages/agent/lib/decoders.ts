@@ -41,7 +41,7 @@ export function eventOf(
   return (event) => ({ ...event, ...decode(event) })
 }
 
-/** The member of a struct. Another value has none, and is meant itself. */
+/** The member of a struct. Any other value is returned as it is. */
 export function memberOf(value: unknown, name: string): unknown {
   const isStruct =
     typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
@@ -128,7 +128,7 @@ function deviceName(number: number): string {
   return name ?? `${major}:${minor}`
 }
 
-/** Remembers the names of numbers of which there are few, and which take time to find. */
+/** Remembers the names of numbers. There are few of them, and finding a name takes time. */
 function remembered(find: (value: number) => string): (value: unknown) => string {
   const names = new Map<number, string>()
   return (value) => {

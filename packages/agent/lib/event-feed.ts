@@ -12,9 +12,9 @@ interface FeedOptions {
   readonly program: string
   readonly object: BpfObject
   readonly context: ProgramContext
-  /** Where to keep account of what was delivered, if the ring outlives the agent. */
+  /** Where to keep a record of what was delivered, if the ring outlives the agent. */
   readonly ledgerPath?: string | undefined
-  /** A reader of the same map that an older version has let go. */
+  /** A reader of the same map that an older version has released. */
   readonly reader?: Reader | undefined
 }
 
@@ -24,7 +24,7 @@ export class EventFeed {
   readonly #context: ProgramContext
   readonly #reader: Reader
   readonly #ledger: RingLedger | undefined
-  /** Delivered, and not noted yet. */
+  /** How many events were delivered, but not noted yet. */
   #count = 0
 
   constructor({ config, program, object, context, ledgerPath, reader }: FeedOptions) {
@@ -52,13 +52,13 @@ export class EventFeed {
     return this.#ledger?.lost ?? 0n
   }
 
-  /** Lets another feed go on with the reader. No event is lost or delivered twice. */
+  /** Lets another feed continue with the reader. No event is lost or delivered twice. */
   release(): Reader {
     this.#reader.stop()
     return this.#reader
   }
 
-  /** Delivers what has been read, and ends. What the ring has is left to others. */
+  /** Delivers what has been read, and ends. What is still in the ring is left to others. */
   close(): void {
     this.#reader.pause()
     this.#reader.consume()

@@ -1,6 +1,6 @@
 import type { Shed } from './shedding.js'
 
-/** What a program of the configuration goes through. The verifier has its say in `load`. */
+/** What a program of the configuration goes through. The verifier checks it in `load`. */
 export const stages = ['open', 'load', 'attach', 'read'] as const
 
 /** Why a BPF program is not loaded or attached; the whole object has the name ''. */
@@ -10,11 +10,11 @@ export interface Failure {
   readonly reason: string
 }
 
-/** How a program of the configuration is. */
+/** The health of a program of the configuration. */
 export interface ProgramHealth {
   /**
-   * `degraded`: some of its BPF programs are not attached. `failed`: none is. `detached`: the agent has done that because
-   * of the limits.
+   * `degraded`: some of its BPF programs are not attached. `failed`: none is. `detached`: the agent has detached them
+   * because of the limits.
    */
   readonly status: 'starting' | 'running' | 'degraded' | 'detached' | 'failed'
   readonly failures: readonly Failure[]
@@ -30,12 +30,12 @@ export class Health {
   /** What is left out because of the limits. */
   shed: () => Shed | undefined = () => undefined
 
-  /** Everything has been tried. */
+  /** To be called when everything has been tried. */
   started(): void {
     this.#started = true
   }
 
-  /** Says who knows how a program is. */
+  /** Sets the object that knows the health of a program. */
   set(program: string, who: { readonly health: ProgramHealth }): void {
     this.#programs.set(program, who)
   }
@@ -51,7 +51,7 @@ export class Health {
     return all.every((status) => status === 'failed') ? 'failed' : 'degraded'
   }
 
-  /** Whether it does what it can: something runs. */
+  /** Whether the agent is doing its work: something runs. */
   get ready(): boolean {
     return this.overall === 'running' || this.overall === 'degraded'
   }

@@ -1,11 +1,11 @@
 // How far the events of a ring have been delivered, in a pinned map. The ring itself knows how far it was read. If the
-// agent is killed, the next one sees from both how much was read and not delivered, and counts it as lost.
+// agent is killed, the next one can tell from both how much was read but not delivered, and counts it as lost.
 import { existsSync } from 'node:fs'
 import { BpfMap, type RingBuffer } from 'libbpf-node'
 
 /** Bytes of a record's header. Records are padded to a multiple of it. */
 const header = 8
-/** Where the numbers stand in the only value of the map, which the kernel writes at once. */
+/** Where the numbers are in the map's only value, which the kernel writes at once. */
 const delivered = 0
 const lost = 8
 const valueSize = 16
@@ -28,13 +28,13 @@ export class RingLedger implements Disposable {
     const before = this.#map.get(this.#key)!
     new Uint8Array(this.#value.buffer).set(before)
     const until = this.#value.getBigUint64(delivered, true)
-    // A new ring begins at 0, and a ring that nobody kept account of is not our loss.
+    // A new ring begins at 0. If nobody kept a record of the ring, nothing counts as lost.
     if (!isNew && until <= consumed) this.#add(lost, (consumed - until) / this.#recordBytes)
     this.#value.setBigUint64(delivered, consumed, true)
     this.#write()
   }
 
-  /** Records that an agent had read, and not delivered when it was killed. */
+  /** Records that an agent had read, but not delivered when it was killed. */
   get lost(): bigint {
     return this.#value.getBigUint64(lost, true)
   }

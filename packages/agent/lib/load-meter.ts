@@ -2,12 +2,12 @@ import type { RunningProgram } from './program.js'
 import type { Load } from './shedding.js'
 
 /**
- * Measures what the agent and its BPF programs take, since the last time it was asked. How long BPF programs run is only
- * known while the kernel measures it.
+ * Measures the resources that the agent and its BPF programs have used since the last call. How long BPF programs run
+ * is only known while the kernel measures it.
  */
 export function loadMeter(programs: () => Iterable<RunningProgram>): () => Load {
   let before = { at: 0, own: 0 }
-  /** Nanoseconds by program id: programs come and go. */
+  /** Nanoseconds by program id, because programs come and go. */
   let runs = new Map<number, bigint>()
   return () => {
     const { user, system } = process.cpuUsage()

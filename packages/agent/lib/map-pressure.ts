@@ -19,7 +19,10 @@ export interface Fill {
 
 const known = new WeakMap<BpfMap<unknown, unknown>, { entries: number; at: number }>()
 
-/** How full the maps of an object are. Those that a metric reads cost nothing: they have just been read, or a while ago. */
+/**
+ * How full the maps of an object are. Maps that a metric reads cost nothing here, because their entries were counted
+ * when they were read.
+ */
 export async function fillOf(
   maps: Iterable<BpfMap<unknown, unknown>>,
   metrics: readonly Metric[],

@@ -5,7 +5,7 @@ import type { ExemplarConfig, HistogramConfig, MetricsConfig, NumberConfig } fro
 import type { ProgramContext } from './context.js'
 import { labelsOf, memberOf } from './decoders.js'
 
-/** Adds the metrics, and returns them. If one of them is wrong, none stays. */
+/** Adds the metrics, and returns them. If one of them is wrong, none is added. */
 export function addMetrics(object: BpfObject, config: MetricsConfig, context: ProgramContext): Metric[] {
   const { counters = [], gauges = [], histograms = [] } = config
   const { metrics } = context

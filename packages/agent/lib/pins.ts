@@ -52,7 +52,7 @@ export class Pins {
     return join(this.#maps, fileName(name))
   }
 
-  /** Where the account of a ring is kept. */
+  /** Where the record of what was delivered from a ring is kept. */
   ledgerPath(ring: string): string {
     return `${this.mapPath(ring)}-ledger`
   }
@@ -120,7 +120,7 @@ export function sweepPrograms(root: string, names: ReadonlySet<string>): string[
 
 const list = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : [])
 
-/** In what a pinned map differs from what the object wants. */
+/** How a pinned map differs from what the object wants. */
 function differenceOf(map: BpfMap<unknown, unknown>, path: string): string | undefined {
   const { type, keySize, valueSize, maxEntries, flags } = map
   // A map without a number of entries has one for each CPU.

@@ -37,7 +37,7 @@ export class RunningProgram implements Sheddable {
   get health(): ProgramHealth {
     const failures = [...this.#failures, ...(this.#following?.failures ?? [])]
     if (this.#isDetached) return { status: 'detached', failures }
-    // What follows containers may wait for the first of them.
+    // A program that follows containers may be waiting for the first of them.
     const runs = this.#object !== undefined && (this.#attached > 0 || this.#following !== undefined)
     if (!runs) return { status: 'failed', failures }
     return { status: failures.length === 0 ? 'running' : 'degraded', failures }
@@ -97,7 +97,9 @@ export class RunningProgram implements Sheddable {
     }
   }
 
-  /** Its programs read how many events stand for one from a map with this name. */
+  /**
+   * Whether its BPF programs can sample: they then read from a map with this name how many events one event stands for.
+   */
   get canSample(): boolean {
     return this.spec.shed !== false && this.#object?.maps.get('sample')?.maxEntries === 1
   }
@@ -168,7 +170,7 @@ export class RunningProgram implements Sheddable {
     older.close()
   }
 
-  /** Ends it. What is pinned goes on, and its events wait in the kernel. */
+  /** Ends it. What is pinned keeps running, and its events wait in the kernel. */
   close(): void {
     this.#letMetricsGo()
     for (const feed of this.#feeds.splice(0)) feed.close()
@@ -201,7 +203,7 @@ export class RunningProgram implements Sheddable {
       if (this.#pins.isAttached(program.name)) program.autoload = false
   }
 
-  /** Does not load programs that this kernel would refuse, which would fail for all. */
+  /** Leaves out programs that this kernel would refuse, because then none of the object could be loaded. */
   #leaveOutRefused(object: BpfObject): void {
     const programs = [...object.programs.values()]
     for (const program of programs.filter(({ autoload }) => autoload)) {

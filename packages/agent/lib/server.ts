@@ -47,7 +47,7 @@ async function answer(
       return
     }
     case '/healthz':
-      // The process is alive if it can answer. What does not run does not get better by a restart.
+      // The process is alive if it can answer. A restart does not help what does not run.
       send(response, 200, health)
       return
     case '/readyz':
@@ -80,7 +80,7 @@ async function sendText(
 }
 
 const compress = promisify(gzip)
-/** Characters that are not worth it. */
+/** Fewer characters than this are not worth compressing. */
 const smallest = 1024
 
 function send(response: ServerResponse, status: number, body: object): void {

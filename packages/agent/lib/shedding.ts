@@ -1,8 +1,8 @@
-// What the agent does when it and its programs take more than they may: it has less reported to it in the kernel.
+// What the agent does when it and its programs use more than they may: it makes the kernel report less.
 import type { Logger } from 'pino'
 import type { LimitsConfig } from './config/types.js'
 
-/** What the agent and its programs take. */
+/** The resources that the agent and its programs use. */
 export interface Load {
   /** Cores. */
   readonly cpu: number
@@ -13,9 +13,9 @@ export interface Load {
 /** A program that can do less. */
 export interface Sheddable {
   readonly name: string
-  /** Whether its BPF programs can look at one of many events, and weigh it accordingly. */
+  /** Whether its BPF programs can look at only one of many events, and give it the weight of all of them. */
   readonly canSample: boolean
-  /** Has them look at one of `sample` events. */
+  /** Makes them look at only one of `sample` events. */
   setSample(sample: number): void
   /** Whether it can be detached and attached again. */
   readonly canDetach: boolean
@@ -25,29 +25,30 @@ export interface Sheddable {
 
 /** What is shed, for /healthz. */
 export interface Shed {
-  /** One of so many events is looked at. */
+  /** One of this many events is looked at. */
   readonly sample: number
   readonly detached: readonly string[]
   readonly reason: string
 }
 
-/** One of 1,024 is the least. */
+/** At least one of 1,024 events is looked at. */
 const mostHalvings = 10
-/** A counter-measure is taken back when the CPU is below this share of its limit, because then twice as much fits. */
+/** A measure is undone when the CPU is below this share of its limit, because then twice as much fits. */
 const little = 0.4
-/** What the CPU may take of its limit afterwards. */
+/** The share of its limit that the CPU may use afterwards. */
 const aim = 0.8
-/** Memory does not fall in proportion. */
+/** The same for memory, whose use does not fall in proportion. */
 const littleMemory = 0.9
 const defaultInterval = 1
 const defaultCalm = 10
-/** The longest time in which nothing is attached again that was detached a short time after the last attempt. */
+/** The longest time to wait before attaching again what had to be detached soon after the last attempt. */
 const longestCalm = 600
 
 /**
- * Samples first: all programs that can look at one of 2, 4, up to 1,024 events, and with so many halvings at once as the
- * load is above the limit. If that is not enough, or no program can do it, programs are detached, the last one of the
- * configuration first. When there is little load for some time, everything is taken back in the opposite order.
+ * Samples first: all programs that can do so look at only one of 2, 4, up to 1,024 events, with more halvings at once
+ * the further the load is above the limit. If that is not enough, or no program can do it, programs are detached, the
+ * last one of the configuration first. When there is little load for some time, everything is undone in the opposite
+ * order.
  */
 export class Shedding {
   #limits: LimitsConfig = {}
@@ -57,7 +58,7 @@ export class Shedding {
   readonly #detached: string[] = []
   #halvings = 0
   #reason = ''
-  /** Looks in a row at which there was little load. */
+  /** How many measurements in a row have shown little load. */
   #calm = 0
   /** Grows when something had to be detached again. */
   #patience = 1
@@ -72,7 +73,7 @@ export class Shedding {
     this.#log = log
   }
 
-  /** Sets the limits. Without one, everything is taken back. */
+  /** Sets the limits. Without any, everything is undone. */
   async limit(limits: LimitsConfig): Promise<void> {
     await this.stop()
     this.#limits = limits
@@ -91,7 +92,7 @@ export class Shedding {
     }, interval * 1000).unref()
   }
 
-  /** Looks no more, until there are limits again. */
+  /** Stops measuring until there are limits again. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await this.#looking
@@ -108,7 +109,7 @@ export class Shedding {
     return canSample ? 2 ** -this.#halvings : 1
   }
 
-  /** Has programs that were just started do as little as the others. */
+  /** Makes programs that were just started do as little as the others. */
   applyTo(program: Sheddable): void {
     const at = this.#detached.indexOf(program.name)
     if (at >= 0) this.#detached.splice(at, 1)

@@ -1,8 +1,8 @@
 export type EventAttributes = Record<string, string | number | boolean>
 
 /**
- * The members of an event as attributes of OpenTelemetry. Members of structs have names such as `address.port`, bytes
- * become hexadecimal digits, arrays become JSON, and bigints become numbers, or text above 2^53.
+ * Converts the members of an event into attributes of OpenTelemetry. Members of structs get names such as
+ * `address.port`, bytes become hexadecimal digits, arrays become JSON, and bigints become numbers, or text above 2^53.
  */
 export function toAttributes(event: object, prefix = '', to: EventAttributes = {}): EventAttributes {
   for (const [name, value] of Object.entries(event)) {

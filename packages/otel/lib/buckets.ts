@@ -1,19 +1,19 @@
-/** The buckets of a histogram that a program fills. */
+/** The buckets of a histogram that is filled by a program. */
 export interface Buckets {
   /**
-   * The upper bounds of all slots but the last one, which has no bound. They are in the unit of the metric, and the
-   * program's slots are counted in their order.
+   * The upper bounds of all slots but the last one, which has no bound. They are in the unit of the metric, and in the
+   * order of the program's slots.
    */
   readonly boundaries: readonly number[]
 }
 
 /**
  * Buckets by powers of two: slot 0 has 0 and 1, slot 1 has 2 and 3, and slot `n` the values from `2**n` up to, but not
- * including, `2**(n + 1)`. This is what `log2l` of BCC and libbpf-tools computes. The last slot also has all larger
- * values.
+ * including, `2**(n + 1)`. This is what `log2l` of BCC and libbpf-tools computes. The last slot also contains all
+ * larger values.
  *
  * @param slots - how many there are
- * @param options - `scale`: what a value is multiplied with; 1e-6 makes seconds of microseconds
+ * @param options - `scale`: what a value is multiplied by; 1e-6 turns microseconds into seconds
  */
 export function log2Buckets(slots: number, { scale = 1 }: { scale?: number } = {}): Buckets {
   if (!Number.isInteger(slots) || slots < 1 || slots > 64)
@@ -22,8 +22,8 @@ export function log2Buckets(slots: number, { scale = 1 }: { scale?: number } = {
 }
 
 /**
- * Buckets with bounds of your own: slot 0 has the values up to the first one, and the last slot, which is one more than
- * there are bounds, has those above the last one.
+ * Buckets with bounds of your own: slot 0 has the values up to the first bound, and the last slot has those above the
+ * last bound. So there is one more slot than there are bounds.
  */
 export function explicitBuckets(boundaries: readonly number[]): Buckets {
   if (boundaries.some((bound, i) => !Number.isFinite(bound) || (i > 0 && bound <= boundaries[i - 1]!)))

@@ -1,12 +1,12 @@
-/** How long the clocks are trusted, in nanoseconds. Somebody may set the time. */
+/** How long the clocks are trusted, in nanoseconds: somebody may set the time. */
 const validity = 60_000_000_000n
 
 let offset = 0n
 let measured = -validity
 
 /**
- * The time of day of a moment that a program got from `bpf_ktime_get_ns`, as OpenTelemetry writes it: seconds and
- * nanoseconds.
+ * Converts a time that a program got from `bpf_ktime_get_ns` into the time of day as OpenTelemetry writes it: seconds
+ * and nanoseconds.
  */
 export function toHrTime(monotonic: bigint): [number, number] {
   const now = process.hrtime.bigint()

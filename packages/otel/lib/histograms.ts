@@ -10,14 +10,14 @@ export interface HistogramOptions<K, V> extends MetricOptions<K, V> {
    * over all CPUs in a per-CPU map.
    */
   readonly counts?: (value: V, key: K) => ArrayLike<number | bigint>
-  /** For maps with an entry for each slot, whose value is the count: the slot that the key means. */
+  /** For maps with one entry per slot, whose value is the count: the slot that the key stands for. */
   readonly slot?: (key: K) => number
   /**
-   * The sum of all values that were counted in an entry, in the unit of the metric. By default it is the member `sum`
-   * multiplied with `sumScale`, if there is one. Without a sum, averages cannot be computed.
+   * The sum of all values that were counted in an entry, in the unit of the metric. By default it is the member `sum`,
+   * if there is one, multiplied by `sumScale`. Without a sum, averages cannot be computed.
    */
   readonly sum?: (value: V, key: K) => number | bigint
-  /** What the member `sum` is multiplied with: 1e-6 makes seconds of microseconds. */
+  /** What the member `sum` is multiplied by: 1e-6 turns microseconds into seconds. */
   readonly sumScale?: number
 }
 

@@ -9,7 +9,7 @@ export interface LogOptions<T> {
   readonly name: string
   /** The attributes of an event. By default they are all its members. */
   readonly attributes?: (event: T) => EventAttributes
-  /** When it happened, as `bpf_ktime_get_ns` tells it. By default, when it is read. */
+  /** When it happened, as returned by `bpf_ktime_get_ns`. The default is the time when it is read. */
   readonly time?: (event: T) => bigint
   /** A number of OpenTelemetry's `SeverityNumber`; 9 (`INFO`) by default. */
   readonly severity?: number

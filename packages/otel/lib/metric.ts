@@ -25,8 +25,8 @@ export interface MetricOptions<K, V> {
    */
   readonly labels?: (key: K) => Labels
   /**
-   * The most series; what does not fit is added to one whose labels are all `other`. The default is 2,000. A series that
-   * has not changed for a minute makes room for one that does.
+   * The maximum number of series; 2,000 by default. What does not fit is added to a series whose labels are all
+   * `other`. A series that has not changed for a minute makes room for one that does.
    */
   readonly maxSeries?: number
   /**
@@ -35,9 +35,9 @@ export interface MetricOptions<K, V> {
    */
   readonly staleAfter?: number
   /**
-   * One of the things that an entry counts, which its program has noted: the id of a trace or a process, for example.
-   * It is called for entries that have changed. A series keeps the newest one of each bucket. OpenMetrics has them;
-   * OpenTelemetry's SDK for JavaScript does not.
+   * Returns an exemplar: one of the things that an entry counts, as noted by its program, for example with the id of a
+   * trace or a process. It is called for entries that have changed. A series keeps the newest exemplar of each bucket.
+   * OpenMetrics has exemplars; OpenTelemetry's SDK for JavaScript does not.
    */
   readonly exemplar?: (value: V, key: K) => NotedExemplar | undefined
 }
@@ -47,7 +47,7 @@ export interface NotedExemplar {
   readonly labels: Labels
   /** Its value, in the unit of the metric. */
   readonly value: number
-  /** When it happened, as `bpf_ktime_get_ns` tells it. */
+  /** When it happened, as returned by `bpf_ktime_get_ns`. */
   readonly time?: bigint
 }
 
@@ -61,7 +61,7 @@ export interface MetricReading {
   readonly kind: MetricKind
   /** The upper bounds of the buckets of a histogram, without the last one. */
   readonly boundaries: readonly number[]
-  /** Whether a histogram has sums. */
+  /** Whether a histogram has a sum. */
   readonly hasSum: boolean
   /** A histogram has the count of each bucket, one more than there are boundaries, and then the sum. */
   readonly series: Iterable<Series>
@@ -139,7 +139,7 @@ export class MapMetric<K, V> implements Metric {
     const turns = new Turns()
     let read = 0
     for await (const [key, value] of map.entriesAsync()) {
-      // Reading the next batch has been a turn.
+      // Reading the next batch has given the event loop a turn.
       if (turns.isDue(read++ % perBatch === 0)) await turn()
       const noted = exemplar && (() => this.#place(exemplar(value, key)))
       table.add(key, this.#shape.numbersOf(value, key), labels, noted)

@@ -7,7 +7,7 @@ export interface NumberOptions<K, V> extends MetricOptions<K, V> {
    * The number of an entry. By default it is the value, or the sum over all CPUs if it is the value of a per-CPU map.
    */
   readonly value?: (value: V, key: K) => number | bigint
-  /** What the number is multiplied with: 1e-9 makes seconds of nanoseconds. */
+  /** What the number is multiplied by: 1e-9 turns nanoseconds into seconds. */
   readonly scale?: number
 }
 

@@ -1,12 +1,13 @@
 import { identityOf, type Labels, labelsIdentity, otherLabels } from './labels.js'
 
 export interface SeriesOptions {
-  /** Numbers that a series has: one, or those of a histogram. */
+  /** How many numbers a series has: one, or those of a histogram. */
   readonly width: number
   /** Whether values only grow. What is added to them counts, so that a series survives the keys that it came from. */
   readonly isCumulative: boolean
   /**
-   * The most series: those that changed most recently. What does not fit goes into one whose labels are all `other`.
+   * The maximum number of series, which are those that changed most recently. What does not fit goes into one whose
+   * labels are all `other`.
    */
   readonly limit: number
   /** Milliseconds that a series is kept after its last key has left the map. */
@@ -30,7 +31,7 @@ export interface Exemplar {
   readonly time?: number
 }
 
-/** A series that has not changed for so many milliseconds gives its place to one that does. */
+/** A series that has not changed for this many milliseconds gives its place to one that does. */
 const idleAfter = 60_000
 
 interface OwnSeries extends Series {
@@ -67,7 +68,7 @@ export class SeriesTable {
   #other: OwnSeries | undefined
   #reading = 0
   #now = 0
-  /** Series that can give their place away, the next one last; found out when somebody needs a place. */
+  /** Series that can give up their places, with the next one at the end. Computed when somebody needs a place. */
   #idle: OwnSeries[] | undefined
 
   constructor(options: SeriesOptions) {
@@ -202,7 +203,7 @@ export class SeriesTable {
   #evict(series: OwnSeries): void {
     this.#series.delete(series.identity)
     series.isGone = true
-    // A counter begins anew, as after a restart. The present value of another metric belongs to somebody.
+    // A counter begins anew, as after a restart. The current value of any other metric belongs to its keys.
     if (this.#options.isCumulative || series.keys === 0) return
     const { values } = this.#others(series.labels)
     for (let i = 0; i < values.length; i++) values[i]! += series.values[i]!

@@ -7,7 +7,7 @@ import { toHrTime } from './clock.js'
 export interface SpanOptions<T> {
   /** The name of the span. */
   readonly name: string | ((event: T) => string)
-  /** When it began and ended, as `bpf_ktime_get_ns` tells it. */
+  /** When it began and ended, as returned by `bpf_ktime_get_ns`. */
   readonly begin: (event: T) => bigint
   readonly end: (event: T) => bigint
   /** The attributes of the span. By default they are all members of the event. */
@@ -22,8 +22,8 @@ export interface SpanOptions<T> {
 const failed = 2
 
 /**
- * Makes a span of each event of a reader: of connections, slow requests, and other things with a begin and an end. It uses
- * the reader's `on`, so call the reader's `stop` or `close` to end it.
+ * Makes a span of each event of a reader: of connections, slow requests, and other things with a beginning and an end.
+ * It uses the reader's `on`, so call the reader's `stop` or `close` to end it.
  *
  * @example
  * traceEvents(obj.ringBuffer('connections', 'connection'), trace.getTracer('my-agent'), {

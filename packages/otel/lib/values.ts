@@ -1,4 +1,4 @@
-// What the values of maps mean, unless the caller says it.
+// What the values of maps mean, unless the caller specifies it.
 import { sumValues } from 'libbpf-node'
 import type { MetricMap } from './metric.js'
 

@@ -1,4 +1,4 @@
-// Tells which processes start a program, and in which cgroups processes end.
+// Reports which processes start a program, and in which cgroups processes end.
 import { bpf, hash, lruHash, rawTp, ringbuf, u32, type u64 } from 'libbpf-node/kernel'
 
 interface Change {

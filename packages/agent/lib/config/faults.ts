@@ -68,7 +68,7 @@ const article = (types: string): string =>
     .map((type) => `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`)
     .join(' or ')
 
-/** The most similar name, if one is similar enough to be meant. */
+/** The most similar name, if one is similar enough to be what was meant. */
 export function didYouMean(word: string, names: readonly string[]): string {
   const [best] = names
     .map((name) => ({ name, distance: distance(word.toLowerCase(), name.toLowerCase()) }))

@@ -23,7 +23,7 @@ export interface PinningConfig {
   path: string
 }
 
-/** Where names of containers are read from, besides the files of the host. */
+/** Where names of containers are read from, in addition to the files of the host. */
 export interface ContainersConfig {
   /** The socket of the runtime's API. */
   cri?: string
@@ -43,9 +43,9 @@ export interface LimitsConfig {
   cpu?: number
   /** Bytes of the agent's resident memory. */
   memory?: number
-  /** Seconds between two looks. */
+  /** Seconds between two measurements of the load. */
   interval?: number
-  /** Seconds of little load after which they report more again. */
+  /** Seconds of low load after which they report more again. */
   calm?: number
 }
 
@@ -110,7 +110,7 @@ export interface ExemplarConfig {
 export interface NumberConfig extends MetricConfig {
   /** The member of the value that is the number, if the value is a struct. */
   member?: string
-  /** What the number is multiplied with. */
+  /** What the number is multiplied by. */
   multiplier?: number
 }
 
@@ -118,7 +118,7 @@ export interface HistogramConfig extends MetricConfig {
   bucket_type: 'exp2' | 'fixed'
   /** The last slot of exp2. */
   bucket_max?: number
-  /** What the bounds and the sum are multiplied with. */
+  /** What the bounds and the sum are multiplied by. */
   bucket_multiplier?: number
   /** The upper bounds of fixed. */
   bucket_keys?: number[]
@@ -137,7 +137,7 @@ export interface DecoderConfig {
   name: DecoderName
   static_map?: Record<string, string>
   allow_unknown?: boolean
-  /** Of a label of pods. */
+  /** The key of a pod's label. */
   key?: string
   regexps?: string[]
 }
@@ -167,9 +167,9 @@ export interface EventsConfig {
   map: string
   /** The C type of its records. */
   type: string
-  /** What the events are called; by default as the map. */
+  /** The name of the events; by default that of the map. */
   name?: string
-  /** Members that are replaced by what the decoders make of them. */
+  /** Members that are replaced by the result of their decoders. */
   labels?: LabelConfig[]
   /** Where they go; by default to all outputs. */
   outputs?: OutputName[]
@@ -197,6 +197,6 @@ export interface OtlpConfig {
   headers?: Record<string, string>
   /** Seconds between two exports of metrics; 0 sends events only. */
   metrics_interval?: number
-  /** The most events that wait for being sent. What does not fit is counted as dropped. */
+  /** The maximum number of events that wait to be sent. What does not fit is counted as dropped. */
   max_queue?: number
 }

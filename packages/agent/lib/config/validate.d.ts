@@ -1,4 +1,4 @@
-// What scripts/packages.mjs makes of config.schema.json with ajv. To compile the schema at run time would take 18 MB.
+// What scripts/packages.mjs makes of config.schema.json with ajv. Compiling the schema at run time would take 18 MB.
 import type { ValidateFunction } from 'ajv'
 
 export const validateConfig: ValidateFunction

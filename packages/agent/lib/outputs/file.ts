@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'n
 import type { FileConfig } from '../config/types.js'
 import { type AgentEvent, lineOf, type Output } from './output.js'
 
-/** Lines are collected for this long, or until there are so many bytes. */
+/** Lines are collected for this many milliseconds, or until there are this many bytes. */
 const flushAfter = 200
 const flushBytes = 1 << 16
 
 /**
- * A JSON object in a line for each event, in files that are rotated: `events.jsonl` is the newest one, then come
+ * One line with a JSON object for each event, in files that are rotated: `events.jsonl` is the newest one, then come
  * `events.jsonl.1` and so on. Everything that was written survives a crash of the agent, except for the last 0.2 s.
  */
 export class FileOutput implements Output {

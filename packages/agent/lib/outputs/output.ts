@@ -12,7 +12,7 @@ export interface AgentEvent {
 export interface Output {
   /** Takes an event. Returns false if there is no room, which counts as dropped. */
   write(event: AgentEvent): boolean
-  /** Events that it took and could not hand on. */
+  /** Events that it accepted but could not pass on. */
   readonly failed?: number
   /** Writes what it has collected. */
   flush?(): void

@@ -12,13 +12,13 @@ const names = ['stdout', 'file', 'otlp'] as const
 
 type Config = Pick<AgentConfig, 'outputs' | 'resource'>
 
-/** What became of the events for an output, whether it was opened once or several times. */
+/** What happened to the events for an output, whether it was opened once or several times. */
 export interface Delivered {
   readonly output: OutputName
   readonly sent: number
   /** It had no room for them. */
   readonly dropped: number
-  /** It could not hand them on. */
+  /** It could not pass them on. */
   readonly failed: number
 }
 
@@ -78,7 +78,7 @@ export class Outputs {
         continue
       try {
         const next = isWanted ? await this.#make(name, { outputs, resource }) : undefined
-        // What has been collected stands in a file before what comes now.
+        // What has been collected must be in the file before what comes now.
         before?.output.flush?.()
         if (next !== undefined) this.#open.set(name, { output: next, config })
         else this.#open.delete(name)

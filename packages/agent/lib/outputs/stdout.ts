@@ -4,7 +4,7 @@ import { type AgentEvent, lineOf, type Output } from './output.js'
 /** Bytes that may wait for a reader of the pipe that is too slow. */
 const mostWaiting = 1 << 22
 
-/** A JSON object in a line for each event. */
+/** One line with a JSON object for each event. */
 export class StdoutOutput implements Output {
   #isGone = false
   readonly #onError: (error: Error) => void

@@ -1,15 +1,15 @@
-/** What the path of a cgroup says. */
+/** What the path of a cgroup tells about it. */
 export interface CgroupOwner {
   /** The path below the root of the hierarchy. */
   readonly path: string
   /** 64 hexadecimal digits, or the name of a container of LXC or systemd-nspawn. */
   readonly containerId?: string
   readonly runtime?: Runtime
-  /** The id of the Kubernetes pod, with dashes. The pods of a node's own manifests have ids without them. */
+  /** The id of the Kubernetes pod, with dashes. Pods from a node's own manifests have ids without dashes. */
   readonly podUid?: string
   /** How Kubernetes treats the pod when resources run out. */
   readonly qos?: 'guaranteed' | 'burstable' | 'besteffort'
-  /** The unit of systemd, such as `nginx.service` or `session-2.scope`, that is not a container. */
+  /** The systemd unit, such as `nginx.service` or `session-2.scope`, if it is not a container. */
   readonly unit?: string
 }
 
@@ -31,7 +31,7 @@ const containerNames: readonly (readonly [RegExp, Runtime | undefined])[] = [
   [new RegExp(`^(${hex64})$`), undefined],
 ]
 
-/** Folders that say which runtime made the containers in them, which have nothing but an id as their name. */
+/** Folders that say which runtime made the containers in them, whose names are nothing but an id. */
 const parents: readonly (readonly [RegExp, Runtime])[] = [
   [/^(docker|ecs|actions_job|garden)$/, 'docker'],
   [/^(libpod_parent|libpod)$/, 'podman'],
@@ -46,7 +46,7 @@ const unitName = /^[^/]+\.(service|scope|socket|mount|swap)$/
 
 /**
  * Tells whose cgroup it is, from its path in a hierarchy of version 1 or 2: a container of Docker, containerd, CRI-O,
- * Podman, LXC or systemd-nspawn, a pod of Kubernetes, a unit of systemd. Of containers in containers, it is the
+ * Podman, LXC or systemd-nspawn, a pod of Kubernetes, a unit of systemd. With containers inside containers, it is the
  * innermost one.
  *
  * @param path - as in `/proc/PID/cgroup`, such as `/system.slice/docker-3f2a....scope`
@@ -55,7 +55,7 @@ export function parseCgroupPath(path: string): CgroupOwner {
   const owner: { -readonly [K in keyof CgroupOwner]: CgroupOwner[K] } = { path }
   let parent: Runtime | undefined
   for (const part of path.split('/')) {
-    // What watches a container is not in it.
+    // The process that monitors a container is not in it.
     if (/^(?:crio|libpod)-conmon-/.test(part)) {
       owner.unit = part
       continue

@@ -20,7 +20,7 @@ interface Cgroup {
 /**
  * The paths of all cgroups by their ids. A cgroup's id is the number of its folder's inode, which is what
  * `bpf_get_current_cgroup_id` returns. The kernel tells about new and removed folders (inotify), and removed ones are
- * remembered for a while: their events come late.
+ * remembered for a while, because their events arrive late.
  */
 export class CgroupTree implements Disposable {
   readonly #options: CgroupTreeOptions
@@ -42,7 +42,7 @@ export class CgroupTree implements Disposable {
     await this.#add('/')
   }
 
-  /** Below the root; '/' is the root itself. */
+  /** The path below the root; '/' is the root itself. */
   pathOf(id: bigint): string | undefined {
     return this.#byId.get(id)?.path
   }

@@ -1,5 +1,5 @@
 import type { CgroupOwner } from './cgroup-path.js'
 import type { ContainerNames } from './names.js'
 
-/** Whose cgroup it is: what its path says, with the names that are known. */
+/** What a cgroup belongs to: what its path tells, with the names that are known. */
 export type Container = CgroupOwner & ContainerNames

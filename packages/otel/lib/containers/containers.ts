@@ -11,7 +11,7 @@ import { type ContainerNames, defaultSources, namesFromFiles } from './names.js'
 export interface ContainersOptions {
   /** The root of the host's files, if it is mounted elsewhere: `/host` in a container. */
   readonly host?: string
-  /** Where the hierarchy of version 2 is mounted; by default it is looked for. */
+  /** Where the hierarchy of cgroup version 2 is mounted; by default it is found automatically. */
   readonly cgroups?: string
   /** Seconds that a container is remembered after it has ended; 300 by default. */
   readonly keep?: number
@@ -33,12 +33,13 @@ interface NameSource {
 const namesInterval = 1000
 
 /**
- * Milliseconds until the name of a new container is read, each time twice as long, and how often. A runtime writes it
- * down before or after it has made the cgroup, and kubelet tells it some seconds later. It takes 50 s in the end.
+ * Milliseconds until the name of a new container is read, which double with each attempt, and the number of attempts. A
+ * runtime writes it down before or after it has made the cgroup, and kubelet tells it some seconds later. It takes 50 s
+ * in the end.
  */
 const newNameDelay = 100
 const newNameAttempts = 9
-/** Milliseconds until a name is looked for again that nobody knew. */
+/** Milliseconds until a name that nobody knew is looked for again. */
 const unknownDelay = 300_000
 
 /**
@@ -64,7 +65,7 @@ export class Containers implements Disposable {
   readonly #report: (message: string) => void
   /** Containers whose names are not known yet, with the number of attempts. */
   readonly #nameless = new Map<string, number>()
-  /** When it was given up to find the name of a container. */
+  /** When the search for the name of a container was given up. */
   readonly #unknown = new Map<string, number>()
   #namesTimer: NodeJS.Timeout | undefined
   #isOpen = false
@@ -106,7 +107,7 @@ export class Containers implements Disposable {
     return this.#tree.size
   }
 
-  /** Whose cgroup it is; `undefined` if there is none with this id, or it was removed too long ago. */
+  /** What the cgroup belongs to; `undefined` if there is no cgroup with this id, or it was removed too long ago. */
   get(id: bigint): Container | undefined {
     const path = this.#tree.pathOf(id)
     if (path === undefined) return undefined
@@ -127,7 +128,7 @@ export class Containers implements Disposable {
     }
   }
 
-  /** Waits until everything is known that has happened until now. */
+  /** Waits until everything that has happened so far is known. */
   async settled(): Promise<void> {
     await this.#tree.settled()
     await this.#readNames()
@@ -136,14 +137,14 @@ export class Containers implements Disposable {
   /**
    * Attaches probes to a program or library in all containers, or in those that you choose: in those that run, and in
    * those that start later. The kernel tells when a process starts a program; nothing is polled. A file that several
-   * containers share is attached to once. When the last process has ended that had it, it is detached.
+   * containers share is attached to once. It is detached when the last process that had it has ended.
    *
    * Files are found through `/proc/PID/root`, so it needs CAP_SYS_PTRACE (or root) and the PIDs of the host, and
-   * CAP_BPF and CAP_PERFMON for what watches the processes. (Linux 5.8)
+   * CAP_BPF and CAP_PERFMON for the programs that watch the processes. (Linux 5.8)
    *
-   * @param attach - attaches what you want to a file, and returns what is to be closed when the file is gone. If it
-   *   throws, {@link Follow.files} has the error, and the other files are not concerned.
-   * @throws BpfError if processes cannot be watched, and Error outside the host's PID namespace
+   * @param attach - attaches what you want to a file, and returns what is to be closed when no process has the file any
+   *   more. If it throws, {@link Follow.files} has the error, and the other files are not affected.
+   * @throws BpfError if processes cannot be watched; Error outside the host's PID namespace
    *
    * @example
    * const follow = await containers.follow({ binary: 'libssl.so.3', image: 'nginx*' }, ({ path }) =>
@@ -201,7 +202,7 @@ export class Containers implements Disposable {
     this.#opened?.appeared(id)
   }
 
-  /** Looks for the name of a container until it is known or nobody seems to know it. */
+  /** Looks for the name of a container until it is known, or nobody seems to know it. */
   #expectName(id: string): void {
     if (this.#nameless.has(id) || Date.now() - (this.#unknown.get(id) ?? 0) < unknownDelay) return
     this.#nameless.set(id, 0)

@@ -6,7 +6,7 @@ import { connect as connectSocket } from 'node:net'
 import type { ContainerNames } from './names.js'
 import { fieldsOf, type Message } from './protobuf.js'
 
-/** Milliseconds until an answer is given up. */
+/** Milliseconds to wait for an answer. */
 const timeout = 5000
 /** The most bytes of an answer. */
 const mostBytes = 1 << 26
@@ -17,7 +17,7 @@ const prefix = 5
 export async function namesFromCri(socket: string): Promise<Map<string, ContainerNames>> {
   const session = connectHttp2('http://localhost', { createConnection: () => connectSocket(socket) })
   const broken = new Promise<never>((_resolve, reject) => session.once('error', reject))
-  // What fails when nobody waits any more has been reported already.
+  // If it fails when nobody is waiting any more, that has already been reported.
   broken.catch(() => {})
   const ask = (method: string): Promise<Message> => Promise.race([call(session, method), broken])
   try {
@@ -95,7 +95,7 @@ function call(session: ClientHttp2Session, method: string): Promise<Message> {
         reject(error as Error)
       }
     })
-    // All three methods have a message without members as their question.
+    // The request of all three methods is a message without members.
     stream.end(Buffer.alloc(prefix))
   })
 }

@@ -4,11 +4,11 @@ import { basename } from 'node:path'
 
 /** A file that is open, so that it stays the same whatever the container does to its path. */
 export interface OpenedFile extends Disposable {
-  /** By which this process finds the file as long as it is open. */
+  /** The path by which this process finds the file as long as it is open. */
   readonly path: string
-  /** The same for everything that is one file for the kernel's probes. */
+  /** Equal for all paths that are one file for the kernel's probes. */
   readonly identity: string
-  /** Where the process has it. */
+  /** The path of the file for the process. */
   readonly place: string
 }
 
@@ -89,8 +89,8 @@ function openInRoot(own: string, path: string): OpenedFile | undefined {
 const mostLinks = 40
 
 /**
- * Follows symbolic links as a process does whose root this is: they cannot lead out of it. (The kernel would follow
- * absolute links from our root.)
+ * Follows symbolic links like a process with this root: they cannot lead out of it. (The kernel would follow absolute
+ * links from our root.)
  */
 function resolveIn(root: string, path: string): string | undefined {
   const left = path.split('/').reverse()

@@ -5,28 +5,31 @@ import { imageMatcher, wildcards } from './wildcards.js'
 /** Which programs or libraries {@link Containers.follow} attaches to. */
 export interface FollowOptions {
   /**
-   * A path in the file systems of the processes, or a name such as `nginx` or `libssl.so.3`. A name is what a process
-   * runs or has mapped, or what is found where distributions put programs and libraries.
+   * A path in the file systems of the processes, or a name such as `nginx` or `libssl.so.3`. A name stands for what a
+   * process runs or has mapped, or for what is found where distributions put programs and libraries.
    */
   readonly binary: string
   /** The path of a cgroup, with everything below it. `*` stands for any text without a slash. By default all. */
   readonly cgroup?: string
   /**
    * The image of a container, with or without its registry and tag, such as `nginx` or `registry.example/shop/*`. `*`
-   * stands for any text. With it, only containers count whose image is known.
+   * stands for any text. With this option, only containers whose image is known are considered.
    */
   readonly image?: string
-  /** Seconds from the end of a process until it is found out whether others still have its files; 2 by default. */
+  /** How many seconds after the end of a process to check whether others still have its files; 2 by default. */
   readonly linger?: number
 }
 
 /** A file that probes are to be attached to. */
 export interface FollowedFile {
-  /** A path for `attachUprobe` and its like, until your function has returned or its promise has settled. */
+  /**
+   * A path for `attachUprobe` and similar methods. It is valid until your function has returned or its promise has
+   * settled.
+   */
   readonly path: string
-  /** Where the container has it. */
+  /** The path of the file in the container. */
   readonly binary: string
-  /** The process that was the first to have it. */
+  /** The first process that had the file. */
   readonly pid: number
   /** The container, or the unit, of that process. */
   readonly container: Container
@@ -61,7 +64,9 @@ interface File {
   isGone?: boolean
 }
 
-/** Milliseconds until the name of a container is looked up again, and how often. It takes 20 s in the end. */
+/**
+ * Milliseconds until the name of a container is looked up again, and the number of attempts. It takes 20 s in the end.
+ */
 const nameDelay = 100
 const nameAttempts = 8
 
@@ -109,13 +114,13 @@ export class Follow implements Disposable {
     }))
   }
 
-  /** Waits until everything is attached that was found until now. */
+  /** Waits until everything that has been found so far is attached. */
   async settled(): Promise<void> {
     await this.#host.settled()
     while (this.#pending.size > 0) await Promise.all(this.#pending)
   }
 
-  /** Detaches everything, and follows no more. */
+  /** Detaches everything, and stops following. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

@@ -5,7 +5,7 @@ import { type ProcessListener, ProcessWatch } from './process-watch.js'
 /** What the kernel calls its first PID namespace (PROC_PID_INIT_INO). */
 const firstPidNamespace = 'pid:[4026531836]'
 
-/** All that follow containers, with the programs in the kernel that they share. */
+/** Everything that follows containers, with the programs in the kernel that it shares. */
 export class Followers implements Disposable, ProcessListener {
   readonly #machine: Machine
   readonly #follows = new Set<Follow>()
@@ -43,7 +43,7 @@ export class Followers implements Disposable, ProcessListener {
     return follow
   }
 
-  /** A cgroup has become known, and processes may have come into it before. */
+  /** A cgroup has become known. Processes may have moved into it before. */
   appeared(cgroup: bigint): void {
     for (const follow of this.#follows) follow.appeared(cgroup)
   }

@@ -10,14 +10,14 @@ export interface KubeletOptions {
   readonly url?: string
   /** The file with the token; by default that of the pod's service account. It is read each time, as it changes. */
   readonly tokenFile?: string
-  /** The file with the certificate that has signed kubelet's; by default that of the cluster. */
+  /** The file with the certificate that has signed the one of kubelet; by default that of the cluster. */
   readonly caFile?: string
   /** Accepts any certificate: kubelet signs its own unless the cluster is set up to do so. */
   readonly insecure?: boolean
 }
 
 const account = '/var/run/secrets/kubernetes.io/serviceaccount'
-/** Milliseconds until an answer is given up. */
+/** Milliseconds to wait for an answer. */
 const timeout = 5000
 
 interface Status {

@@ -8,11 +8,11 @@ export interface ContainerNames {
   readonly pod?: string
   readonly namespace?: string
   readonly image?: string
-  /** Of the pod. Only CRI and kubelet tell them. */
+  /** The labels of the pod. Only CRI and kubelet provide them. */
   readonly labels?: Readonly<Record<string, string>>
 }
 
-/** Where to look. Each can be missing. */
+/** Where to look. Each of the places may be missing. */
 export interface NameSources {
   /** kubelet's links to logs: POD_NAMESPACE_CONTAINER-ID.log */
   readonly kubeletLogs: string

@@ -1,13 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { BpfObject, type RingBuffer } from 'libbpf-node'
 
-/** Who is told about processes. */
+/** Gets notified about processes. */
 export interface ProcessListener {
-  /** A process runs another program. The process has already ended if that took no time. */
+  /** A process runs another program. It may already have ended if that took no time. */
   started(pid: number, cgroup: bigint): void
   /** A process of a cgroup that is {@link ProcessWatch.watch | watched} has ended. */
   ended(cgroup: bigint): void
-  /** Some of it was lost. */
+  /** Some notifications were lost. */
   lost(): void
 }
 
@@ -62,17 +62,17 @@ export class ProcessWatch implements Disposable {
     object.attach()
   }
 
-  /** Does not tell about a cgroup any more. */
+  /** Stops notifying about a cgroup. */
   ignore(cgroup: bigint): void {
     this.#ignored.set(cgroup, 1)
   }
 
-  /** Tells about all cgroups again. */
+  /** Notifies about all cgroups again. */
   ignoreNone(): void {
     this.#ignored.clear()
   }
 
-  /** Tells when processes of a cgroup end. */
+  /** Notifies when processes of a cgroup end. */
   watch(cgroup: bigint): void {
     this.#watched.set(cgroup, 1)
   }

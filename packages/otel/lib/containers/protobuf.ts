@@ -18,7 +18,7 @@ export class Message {
     return (this.#fields.get(field) ?? []).map(fieldsOf)
   }
 
-  /** Texts by texts, which are written as messages with a key and a value. */
+  /** A map from text to text, which is written as messages with a key and a value. */
   textMap(field: number): Record<string, string> {
     return Object.fromEntries(this.messages(field).map((entry) => [entry.text(1), entry.text(2)]))
   }
@@ -31,7 +31,7 @@ enum Wire {
   fixed32 = 5,
 }
 
-/** Finds the texts and messages in a message. Numbers are passed over. @throws RangeError if it is damaged */
+/** Finds the texts and messages in a message. Numbers are skipped. @throws RangeError if it is damaged */
 export function fieldsOf(bytes: Uint8Array): Message {
   const fields = new Map<number, Uint8Array[]>()
   let at = 0

@@ -1,4 +1,7 @@
-/** A pattern in which `*` stands for any text, or any but what has one of `without`, and `?` for one character. */
+/**
+ * A pattern in which `*` stands for any text and `?` for one character, in both cases without the characters in
+ * `without`.
+ */
 export function wildcards(pattern: string, { without = '', below = false } = {}): RegExp {
   const any = without === '' ? '.' : `[^${without}]`
   const source = pattern
@@ -8,7 +11,10 @@ export function wildcards(pattern: string, { without = '', below = false } = {})
   return new RegExp(`^${source}${below ? '(?:/|$)' : '$'}`)
 }
 
-/** Whether an image is meant: with its registry and tag, or without. `nginx` is docker.io/library/nginx:1.27, too. */
+/**
+ * Whether a pattern matches an image, with or without its registry and tag: `nginx` matches
+ * docker.io/library/nginx:1.27, too.
+ */
 export function imageMatcher(pattern: string): (image: string) => boolean {
   const expected = wildcards(pattern)
   return (image) => {
