@@ -58,7 +58,7 @@ export const latency: Command = {
   summary: 'Show how much time passes from one probe to another',
   help: `Measures in the kernel, and counts the times by powers of two.
 
-  -k, --key EXPRESSION      what a begin and its end have in common; tid by default
+  -k, --key EXPRESSION      what the start and the end of a measurement have in common; tid by default
       --unit UNIT           the unit of the buckets: ns, us, ms or s; us by default
 ${heatMapHelp}
 

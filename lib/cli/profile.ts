@@ -46,15 +46,16 @@ ends it early.
       --pprof FILE       write the format of pprof, compressed with gzip
       --speedscope FILE  write JSON for speedscope
       --json             print the functions as JSON
-      --push URL         send a profile to Pyroscope again and again, until Ctrl-C
+      --push URL         keep sending profiles to Pyroscope until Ctrl-C
       --push-to parca    send it to Parca instead
       --service NAME     what the profiles belong to, for --push; the name of this machine by default
       --label NAME=VALUE a label for --push; may be repeated
       --header NAME=VALUE
                          a header for --push, such as X-Scope-OrgID=shop; may be repeated
 
-With --push, --seconds is the length of each profile, 15 by default. FILE can be - for stdout. JavaScript has names if Node.js runs with --perf-basic-prof and
---interpreted-frames-native-stack; C and C++ should be compiled with -fno-omit-frame-pointer.
+With --push, --seconds is the length of each profile, 15 by default. FILE can be - for stdout. Functions of JavaScript have
+names if Node.js runs with --perf-basic-prof and --interpreted-frames-native-stack; C and C++ should be compiled with
+-fno-omit-frame-pointer.
 
 Requires CAP_BPF and CAP_PERFMON, CAP_SYS_PTRACE for the names of other users' processes, and Linux 5.8.
 `,
@@ -101,7 +102,8 @@ function optionsOf(values: Values): Omit<ProfileOptions, 'kind' | 'seconds' | 's
     lines: values.lines === true,
     ...(values.pid !== undefined && { pid: numberOf('pid', values.pid, 0, 2 ** 22) }),
   }
-  if (!wanted.kernel && !wanted.user) throw new UsageError('--no-kernel and --no-user leave nothing')
+  if (!wanted.kernel && !wanted.user)
+    throw new UsageError('--no-kernel and --no-user cannot be used together: no stack would be left')
   return wanted
 }
 
@@ -178,7 +180,7 @@ function outputsOf(values: {
 
 /** Says what is missing. */
 function report({ info, total }: Profile): void {
-  if (total === 0) throw new Failed('there were no samples: nothing that was asked for ran')
+  if (total === 0) throw new Failed('there were no samples: nothing that is being profiled ran')
   if (info.kernelProblem !== undefined) say(`functions of the kernel have no names: ${info.kernelProblem}`)
   const { samples, stacks } = info.lost
   if (samples > 0) say(`${samples} samples are missing: there were more different stacks than fit`)

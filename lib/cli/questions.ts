@@ -41,12 +41,12 @@ export interface QuestionValues {
   readonly json?: boolean | undefined
 }
 
-export const questionHelp = `  -b, --by EXPRESSION       a separate answer for each of its values: comm, or several: comm,pid
-  -f, --filter EXPRESSION   only hits for which it is true: 'pid === 1'
+export const questionHelp = `  -b, --by EXPRESSION       a separate answer for each value of EXPRESSION: comm, or several: comm,pid
+  -f, --filter EXPRESSION   only hits for which EXPRESSION is true: 'pid === 1'
   -p, --pid PID             only this process
   -c, --command COMMAND     run this program, only look at its process, and stop when it ends
   -s, --seconds SECONDS     stop after this time; otherwise Ctrl-C stops
-  -i, --interval SECONDS    show an answer that often; without a terminal, the default is only one at the end
+  -i, --interval SECONDS    show an answer at this interval; without a terminal, the default is one answer at the end
       --clear               with --interval: start again after each answer
       --top N               only the first N keys
       --max-keys N          room for N different keys; 10,240 by default, and 65,536 for stacks

@@ -17,7 +17,7 @@ once at the end in a pipe.
 
   -e, --eval LINE           for example: count('raw_syscalls:sys_enter', { by: (r) => r.comm })
   -s, --seconds SECONDS     stop after this time; otherwise Ctrl-C stops
-  -i, --interval SECONDS    show an answer that often
+  -i, --interval SECONDS    show an answer at this interval
       --json                print JSON
 
 Requires root, and the kernel's BTF.
@@ -57,7 +57,7 @@ Requires root, and the kernel's BTF.
       return exitCodes.ok
     }
     throw new Failed(
-      'the line has to end in a question: trace, count, sum, avg, min, max, hist, lhist, latency, stacks or session',
+      'the line has to end with a call of a question: trace, count, sum, avg, min, max, hist, lhist, latency, stacks or session',
     )
   },
 }

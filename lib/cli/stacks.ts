@@ -56,7 +56,7 @@ ${questionHelp}`,
     sayLost('stacks', answer.lost, moreKeys)
     if (answer.lostStacks > 0)
       say(
-        `libbpf-node stacks: ${answer.lostStacks} hits have no stack: there were more different ones than fit; --max-stacks makes room for more`,
+        `libbpf-node stacks: ${answer.lostStacks} hits have no stack: there was no room for more different stacks; --max-stacks makes room for more`,
       )
     return exitCodes.ok
   },

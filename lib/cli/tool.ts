@@ -40,9 +40,9 @@ export const command: Command = {
   help: `Without NAME, lists the tools. 'tool NAME --help' explains one.
 
   -p, --pid PID             only this process
-      --each                an answer for each process, where there is one for all
+      --each                a separate answer for each process
   -s, --seconds SECONDS     stop after this time; otherwise Ctrl-C stops
-  -i, --interval SECONDS    show an answer that often; without a terminal, only one at the end is the default
+  -i, --interval SECONDS    show an answer at this interval; without a terminal, the default is one answer at the end
       --top N               only the first N rows
       --json                print JSON; for events, one object in a line
 

@@ -13,7 +13,10 @@ export function* programType(name: ProgramType): Probe<Answer> {
   // libbpf tries an fentry program. A hardened kernel refuses those to everyone, but not tracing programs that need no
   // trampoline.
   if (name === 'tracing' && answer === -constants.errno.EPERM && isRefusedForGood(capabilitiesFor([name]))) {
-    return unknown('the kernel refuses fentry programs but may accept other tracing programs: check with attachType()', since)
+    return unknown(
+      'the kernel refuses fentry programs but may accept other tracing programs: check with attachType()',
+      since,
+    )
   }
   return judge(answer, capabilitiesFor([name]), since)
 }

@@ -25,7 +25,8 @@ export class Token extends OwnedDescriptor {
       target: String(folder),
       arguments: ['folder'],
       reason: ({ errno }: { errno: number }) => {
-        if (errno === 2) return 'that file system delegates nothing: mount it with options such as delegate_cmds'
+        if (errno === 2)
+          return 'that file system delegates nothing: mount it with options such as delegate_cmds'
         if (errno === 22) return tooOldFor('6.9') ?? 'it is not the root of a BPF file system'
         return errno === 1
           ? 'it belongs to another user namespace, or the process lacks CAP_BPF in its own'

@@ -202,7 +202,9 @@ export class Link implements Disposable, AsyncDisposable {
     const to = attachablePrograms.of(program)
     const dispatcher = this.#reattach?.dispatcher
     if (expected !== undefined && dispatcher !== undefined)
-      throw new TypeError('expected cannot be given for a replaceable program: only this process updates its link')
+      throw new TypeError(
+        'expected cannot be given for a replaceable program: only this process updates its link',
+      )
     // Throws if the program is not loaded.
     program.fd
     this.#do(

@@ -81,12 +81,12 @@ export function checked(options: ProfileOptions): ProfilerOptions {
   if (pid !== undefined && (!Number.isInteger(pid) || pid <= 0))
     throw new TypeError(`pid is not a process id: ${pid}`)
   if (kind !== 'cpu' && kind !== 'off-cpu')
-    throw new TypeError(`kind is '${kind}', and neither cpu nor off-cpu`)
+    throw new TypeError(`kind is '${kind}'; it must be cpu or off-cpu`)
   if (!(Number.isInteger(hz) && hz > 0 && hz <= 10_000))
     throw new RangeError(`hz is ${hz}, and not a whole number from 1 to 10000`)
   if (!(seconds > 0 && seconds <= 86_400))
     throw new RangeError(`seconds is ${seconds}, and not from 0 to 86400`)
-  if (!kernel && !user) throw new TypeError('kernel and user are false, so no stack is left')
+  if (!kernel && !user) throw new TypeError('kernel and user cannot both be false')
   return { pid, kind, hz, kernel, user, lines }
 }
 

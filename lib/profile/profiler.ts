@@ -154,7 +154,7 @@ export class Profiler implements Disposable {
             ? [unknown(0n, 'another stack took its place in the map', '[lost]')]
             : placesIn(stacks.of(key.user)).flatMap(
                 (place) =>
-                  frames.get(place) ?? unknown(place, 'the process has run another program meanwhile'),
+                  frames.get(place) ?? unknown(place, 'the process has since started another program'),
               )
         const kernel = this.#kernelFrames(stacks.of(key.kernel))
         this.#count(key, [...kernel, ...user], Number(value))

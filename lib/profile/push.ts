@@ -43,7 +43,7 @@ export function checkTarget({ url, server = 'pyroscope', service, labels = {}, .
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol))
     throw new TypeError(`url is '${url}', and not an address such as http://localhost:4040`)
   if (server !== 'pyroscope' && server !== 'parca')
-    throw new TypeError(`server is '${server}', and neither pyroscope nor parca`)
+    throw new TypeError(`server is '${server}'; it must be pyroscope or parca`)
   if (typeof service !== 'string' || service === '') throw new TypeError('service is missing')
   for (const [name, value] of Object.entries(labels)) {
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) || name.startsWith('__'))

@@ -122,7 +122,7 @@ export class ProcessSymbols {
     if (known !== undefined && this.#replaced.length === 0) return known
     const number = addressNumber(address)
     if (this.#replaced.some(({ start, end }) => number >= start && number < end))
-      return unknown(address, 'the process has mapped something else there meanwhile')
+      return unknown(address, 'the process has since mapped something else there')
     if (known !== undefined) return known
     if (frames.size >= 1 << 18) frames.clear()
     const frame = this.#find(address, number, lines)
@@ -187,8 +187,8 @@ export class ProcessSymbols {
     }
     if (inode !== 0n && !path.startsWith('/memfd:')) return `${path} cannot be read, or is not an ELF file`
     return this.#perfMap.exists
-      ? 'the code was made at run time, and the perf map of the process does not list it'
-      : `the code was made at run time; if the process writes /tmp/perf-${this.pid}.map, it has names (node --perf-basic-prof)`
+      ? 'the code was generated at run time, and the perf map of the process does not list it'
+      : `the code was generated at run time; it has names if the process writes /tmp/perf-${this.pid}.map (node --perf-basic-prof)`
   }
 
   #mappingAt(address: number): Mapping | undefined {
@@ -216,8 +216,8 @@ export class ProcessSymbols {
   }
 }
 
-const unreadMap = 'the perf map of the process is large, and was not read to its end yet'
-const replacedCode = 'other code that was made at run time has taken its place meanwhile'
+const unreadMap = 'the perf map of the process is large and has not been read completely yet'
+const replacedCode = 'other generated code has since taken its place'
 
 /** Where files and debug files of a process are: in its own file system, and in ours. */
 export const rootsOf = (pid: number): string[] => [`/proc/${pid}/root`, '']

@@ -200,7 +200,7 @@ const placesOf = (addresses: readonly bigint[], { stack = false }: FrameOptions)
 function whyUnreadable(pid: number, { code, syscall, message }: NodeJS.ErrnoException): string {
   if (code === 'ENOENT' || code === 'ESRCH') return `process ${pid} has ended`
   if (code === 'EACCES' || code === 'EPERM')
-    return `the memory map of process ${pid} cannot be read, which requires its user or CAP_SYS_PTRACE`
+    return `the memory map of process ${pid} cannot be read, which requires the user of the process or CAP_SYS_PTRACE`
   if (syscall === undefined) throw new Error(message)
   return `the memory map of process ${pid} cannot be read (${code})`
 }

@@ -66,11 +66,11 @@ function readLzma2(bytes: Uint8Array, start: number, output: Output): number {
   // References do not reach over a chunk that resets the dictionary.
   for (;;) {
     const control = bytes[at]
-    if (control === undefined) throw new RangeError('xz: it ends early')
+    if (control === undefined) throw new RangeError('xz: the data ends early')
     if (control === 0) return at + 1
     if (control === 1 || control === 2) {
       const size = ((bytes[at + 1]! << 8) | bytes[at + 2]!) + 1
-      if (at + 3 + size > bytes.length) throw new RangeError('xz: it ends early')
+      if (at + 3 + size > bytes.length) throw new RangeError('xz: the data ends early')
       if (control === 1) lzma.beginDictionary()
       for (let i = 0; i < size; i++) output.push(bytes[at + 3 + i]!)
       at += 3 + size
@@ -81,7 +81,7 @@ function readLzma2(bytes: Uint8Array, start: number, output: Output): number {
     const packed = ((bytes[at + 3]! << 8) | bytes[at + 4]!) + 1
     const reset = (control >> 5) & 3
     const head = reset >= 2 ? 6 : 5
-    if (at + head + packed > bytes.length) throw new RangeError('xz: it ends early')
+    if (at + head + packed > bytes.length) throw new RangeError('xz: the data ends early')
     if (reset === 3) lzma.beginDictionary()
     if (reset >= 2) lzma.setProperties(bytes[at + 5]!)
     if (reset >= 1) lzma.resetState()
@@ -190,7 +190,7 @@ class Lzma {
   }
 
   #next(): number {
-    if (this.#at >= this.#end) throw new RangeError('xz: it ends early')
+    if (this.#at >= this.#end) throw new RangeError('xz: the data ends early')
     return this.#bytes[this.#at++]!
   }
 

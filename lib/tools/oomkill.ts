@@ -10,7 +10,7 @@ interface Killed {
 
 export const tool: EventTool<Killed> = {
   summary: 'Processes that are killed because memory ran out',
-  help: 'Prints which process is killed, and which one needed memory.',
+  help: 'Prints which process is killed, and which one asked for memory.',
   isOfProcess: false,
   columns: [
     ['KILLED', 8, ({ victim }) => victim],

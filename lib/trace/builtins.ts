@@ -113,7 +113,7 @@ export class Builtins {
   /** The text for a path such as `['comm']` or `['args', 'filename']`, and how many of its steps it stands for. */
   text(path: readonly string[]): { text: string; steps: number } {
     const [name, member] = path
-    if (name === undefined) throw new TraceError(`take what you need: ${builtinNames.join(', ')}`)
+    if (name === undefined) throw new TraceError(`use a member of the parameter: ${builtinNames.join(', ')}`)
     if (name === 'args') {
       if (member === undefined) throw new TraceError('args has the arguments as members: write args.name')
       return { text: this.#argument(member, path.length > 2), steps: 2 }
@@ -224,7 +224,7 @@ const parameter = (index: number): string => `arg${index}`
 function indexOf(name: string, names: readonly string[], probe: string): number {
   const index = names.indexOf(name)
   if (index >= 0) return index
-  if (names.length === 0) throw new TraceError(`${probe} has no arguments that are known`)
+  if (names.length === 0) throw new TraceError(`the arguments of ${probe} are not known`)
   const hint = nearest(name, [...names])
   throw new TraceError(
     `${probe} has no argument '${name}'; it has ${names.join(', ')}${hint === undefined ? '' : `. ${hint}`}`,

@@ -17,7 +17,7 @@ export async function* every<T>(
   { signal }: EveryOptions = {},
 ): AsyncGenerator<T, void> {
   if (!(milliseconds > 0 && milliseconds < 2 ** 31))
-    throw new RangeError(`milliseconds is ${milliseconds}, and not from 0 to ${2 ** 31}`)
+    throw new RangeError(`milliseconds is ${milliseconds}; it must be more than 0 and less than ${2 ** 31}`)
   const begin = performance.now()
   for (;;) {
     const passed = performance.now() - begin

@@ -85,7 +85,7 @@ export class KernelText {
     }
     if (node.async || node.generator) throw new TraceError('a function in the kernel is not async')
     if (node.params.length > 1 && Object.keys(tables).length === 0)
-      throw new TraceError('the function has one parameter: what the probe has')
+      throw new TraceError('the function takes one parameter: what the probe offers')
     this.#names = new Names(node, isExpression ? [...builtinNames, ...argumentNumbers] : [])
   }
 
@@ -170,7 +170,7 @@ export class KernelText {
     const inner = withoutParentheses(node)
     if (inner.type === 'ArrayExpression') {
       throw new TraceError(
-        `the values that belong together have names: write { name: value } instead of ${this.#textOf(inner)}`,
+        `values that belong together need names: write { name: value } instead of ${this.#textOf(inner)}`,
       )
     }
     return { ...this.#rewritten(inner), isObject: inner.type === 'ObjectExpression' }
@@ -241,7 +241,7 @@ export class KernelText {
       const word = side.type === 'CallExpression' ? this.#wordOf(side.callee as ast.Expression) : undefined
       if (word !== undefined && Object.hasOwn(namesOfFunctions, word))
         throw new TraceError(
-          `${word} is only a name when it has arrived: return it, or take it as a key, and compare it here`,
+          `${word} becomes a name only in user space: return it or use it as a key, and compare it there`,
         )
     }
     const literal = sides.find((side) => side.type === 'StringLiteral' || side.type === 'TemplateLiteral')
@@ -326,7 +326,7 @@ export class KernelText {
     const aliases = node.declarations.filter((one) => this.#names.aliases.has(one))
     if (aliases.length > 0) {
       if (aliases.length < node.declarations.length)
-        throw new TraceError('declare other names for what the probe has in a line of their own')
+        throw new TraceError('declare other names for the members of the probe in a statement of their own')
       return [{ start: node.start!, end: node.end!, text: '' }]
     }
     return node.declarations.flatMap(({ id, init }) => {
@@ -342,7 +342,7 @@ export class KernelText {
   /** What `a.b` stands for, if it begins with something that the probe has, or with a table. */
   #pathText(path: Path): string {
     if (path[0] === tablesOf) {
-      if (path[1] === undefined) throw new TraceError('take the tables that you need: { name }')
+      if (path[1] === undefined) throw new TraceError('name the tables that you need: { name }')
       this.#table(path[1])
       return path.slice(1).join('.')
     }

@@ -210,7 +210,7 @@ function counted(name: string, events: Events, [event = '', count, ...more]: rea
   }
   if (more.length > 0 || (count !== undefined && !/^[1-9]\d*$/.test(count)))
     throw new TraceError(
-      `'${name}': behind the counter stands how many make a hit, as in software:faults:100`,
+      `'${name}': after the counter comes how many events make a hit, as in software:faults:100`,
     )
   return { name, hook: 'perf', target: known[0], symbol: count ?? String(known[1]) }
 }

@@ -40,7 +40,7 @@ export class Names {
     const scope = new Scope()
     for (const name of known) scope.set(name, [name])
     for (const [i, parameter] of node.params.entries()) {
-      if (i > 1) throw new TraceError('the function has one parameter: what the probe has')
+      if (i > 1) throw new TraceError('the function takes one parameter: what the probe offers')
       this.#bind(parameter, i === 0 ? [] : [tablesOf], scope)
     }
     this.#walk(node.body, scope)
@@ -63,7 +63,7 @@ export class Names {
         scope.set(pattern.name, path)
         return
       case 'AssignmentPattern':
-        throw new TraceError('what a probe has is always there, so it needs no default')
+        throw new TraceError('the members of a probe always exist: leave out the default value')
       case 'RestElement':
         throw new TraceError('take the names that you need: { ...rest } is not possible in the kernel')
       case 'ObjectPattern':

@@ -218,7 +218,7 @@ export async function stacks<K = undefined>(
   const { by, value, kernel = true, user = true, maxKeys = 65_536, maxStacks = 32_768, ...rest } = options
   expectMaxKeys(maxKeys)
   expectMaxKeys(maxStacks)
-  if (!kernel && !user) throw new TypeError('kernel and user are false, so no stack is left')
+  if (!kernel && !user) throw new TypeError('kernel and user cannot both be false')
   // BPF_F_REUSE_STACKID is not set: a stack that comes later does not take the place of another one.
   const opened = await openSession(
     `export const stack_traces = stackTraces(${maxStacks})

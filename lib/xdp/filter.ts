@@ -228,7 +228,7 @@ function expectFilter(filter: XdpFilter): XdpFilter {
   const isIp = etherType === undefined || etherType === ipv4.type || etherType === ipv6.type
   if (!isIp && (port !== undefined || protocol !== undefined))
     throw new TypeError(
-      `filter.etherType 0x${etherType.toString(16).padStart(4, '0')} has no ${port === undefined ? 'protocol' : 'port'}: only 0x0800 (IPv4) and 0x86dd (IPv6) have`,
+      `filter.etherType 0x${etherType.toString(16).padStart(4, '0')} has no ${port === undefined ? 'protocol' : 'port'}: only 0x0800 (IPv4) and 0x86dd (IPv6) have one`,
     )
   return filter
 }

@@ -62,14 +62,14 @@ describe('libbpf-node profile', () => {
     const args = ['profile', '--pid', '4194304', '--seconds', '0.2']
     const { status, stderr } = await libbpfNode(args)
     expect(status).toBe(1)
-    expect(stderr).toContain('there were no samples: nothing that was asked for ran')
+    expect(stderr).toContain('there were no samples: nothing that is being profiled ran')
   })
 
   it.each([
     ['--hz 0', /--hz 0: expected a number up to 10000/],
     ['--pid x', /--pid x: expected/],
     ['--seconds -1', /seconds/],
-    ['--no-kernel --no-user', /leave nothing/],
+    ['--no-kernel --no-user', /cannot be used together/],
     ['--html - --folded -', /only one file can be -/],
     ['more', /unexpected argument 'more'/],
   ])('refuses %s', async (words, message) => {

@@ -167,12 +167,12 @@ describe('commands that ask the kernel a question', () => {
 
   it.each([
     [['run', '-e', '1 +'], 'Unexpected token'],
-    [['run', '-e', '1'], 'the line has to end in a question'],
+    [['run', '-e', '1'], 'the line has to end with a call of a question'],
     [['run', '-e', 'counts(1)'], "counts is not defined; did you mean 'count'"],
     [['count', 'uprobe:libc:malloc'], 'libraries are named as in libc.so.6'],
     [['count', 'rt:sched_swich'], "this kernel has no tracepoint 'sched_swich'"],
     [['count', 'software:fault:1'], "'software:fault:1' is no counter; did you mean 'faults'?"],
-    [['count', 'software:faults:x'], 'behind the counter stands how many make a hit'],
+    [['count', 'software:faults:x'], 'after the counter comes how many events make a hit'],
   ])('fail at %j', async (args, message) => {
     const { status, stderr } = await libbpfNode(args)
     expect(status).toBe(1)

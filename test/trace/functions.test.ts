@@ -115,7 +115,7 @@ describe('the text of a function', () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: text of a function
     ['templates with parts', '(r) => `${r.pid}`', /cannot be put together in the kernel/],
     ['functions in it', '(r) => [1].map((x) => x)', /cannot contain another one/],
-    ['two parameters', '(r, s) => r.pid', /has one parameter/],
+    ['two parameters', '(r, s) => r.pid', /takes one parameter/],
     ['a class', class {}, /a class is not a function/],
     ['what is user space', '(r) => process.pid', /'process' only exists in user space/],
     ['this', '(r) => this.pid', /./],

@@ -315,7 +315,7 @@ describe('names of functions', () => {
     ['t:sched:sched_switch', "reg('ip')", /there are no registers here/],
     ['uprobe:libc.so.6:getenv', "reg('nothing')", /there is no register 'nothing'/],
     ['uprobe:libc.so.6:getenv', 'reg(arg0)', /needs the name of a register/],
-    ['uprobe:libc.so.6:getenv', "ksym(arg0) === 'x'", /is only a name when it has arrived/],
+    ['uprobe:libc.so.6:getenv', "ksym(arg0) === 'x'", /becomes a name only in user space/],
     ['uprobe:libc.so.6:getenv', 'usym()', /usym has one argument/],
   ])('refuse %s with %s', async (probe, code, message) => {
     await expect(trace(probe, code)).rejects.toThrow(message)

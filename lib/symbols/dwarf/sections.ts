@@ -29,7 +29,7 @@ export class DebugSection {
   /** @throws RangeError beyond the end of the section */
   bytes(offset: number, length: number): Uint8Array {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size))
-      throw new RangeError('the debug information refers to what is not there')
+      throw new RangeError('the debug information refers to something that does not exist')
     if (length > windowSize) return this.#exactly(offset, length)
     const at = offset - this.#windowAt
     if (at >= 0 && at + length <= this.#window.length) return this.#window.subarray(at, at + length)
@@ -150,6 +150,7 @@ function unpacked(size: number, unpack: () => Uint8Array): Uint8Array {
   } catch (error) {
     throw new RangeError(`a compressed section is damaged: ${(error as Error).message}`, { cause: error })
   }
-  if (bytes.length !== size) throw new RangeError('a compressed section has another size than it says')
+  if (bytes.length !== size)
+    throw new RangeError('a compressed section does not have the size that its header gives')
   return bytes
 }

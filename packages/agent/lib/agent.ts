@@ -107,7 +107,10 @@ export class Agent {
     try {
       await change()
     } catch (error) {
-      this.#log.error({ option, reason: (error as Error).message }, 'not changed, the old one stays')
+      this.#log.error(
+        { option, reason: (error as Error).message },
+        'not changed; the old setting stays in effect',
+      )
     }
   }
 

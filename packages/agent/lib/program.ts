@@ -221,7 +221,8 @@ export class RunningProgram implements Sheddable {
     const { follow } = this.spec
     if (follow === undefined) return undefined
     const { containers, changed } = this.#context
-    if (containers === undefined) throw new Error('containers cannot be followed: they are not recognized')
+    if (containers === undefined)
+      throw new Error('containers cannot be followed, because the agent cannot recognize them')
     return Following.start({ object, config: follow ?? {}, containers, changed })
   }
 
