@@ -53,9 +53,9 @@ ends it early.
       --header NAME=VALUE
                          a header for --push, such as X-Scope-OrgID=shop; may be repeated
 
-With --push, --seconds is the length of each profile, 15 by default. FILE can be - for stdout. Functions of JavaScript have
-names if Node.js runs with --perf-basic-prof and --interpreted-frames-native-stack; C and C++ should be compiled with
--fno-omit-frame-pointer.
+With --push, --seconds is the length of each profile, 15 by default. FILE can be - for stdout. JavaScript functions
+have names if Node.js runs with --perf-basic-prof and --interpreted-frames-native-stack; C and C++ should be compiled
+with -fno-omit-frame-pointer.
 
 Requires CAP_BPF and CAP_PERFMON, CAP_SYS_PTRACE for the names of other users' processes, and Linux 5.8.
 `,
