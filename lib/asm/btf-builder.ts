@@ -5,7 +5,7 @@ import type { CType, PrototypeType } from './c-types.js'
 
 /** What {@link buildBtf} writes. */
 export interface BtfDefinition {
-  /** Types. Those that they refer to are written, too; types that are the same are written once. */
+  /** Types. Those that they refer to are written as well; identical types are written once. */
   types?: Iterable<CType>
   /** Functions by name. */
   functions?: Readonly<Record<string, PrototypeType>>
@@ -13,7 +13,7 @@ export interface BtfDefinition {
   variables?: Readonly<Record<string, CType>>
   /** How the functions and variables are linked; 'global' by default. */
   linkage?: Linkage
-  /** Tags (`btf_decl_tag`) of types, by the type. A member of a struct has its own. */
+  /** Tags (`btf_decl_tag`) of types, by the type. Members of structs have their own `tags`. */
   tags?: Iterable<readonly [type: CType, tag: string]>
 }
 
@@ -27,8 +27,8 @@ export interface BtfBuildOptions {
  * Writes BTF as bytes: for `Btf.fromBytes` or `BtfTypes`, to decode structs that no object file describes, or as the
  * target of a test of CO-RE.
  *
- * @param options - `littleEndian`: the byte order; by default that of this machine, or of the base. `base`: the BTF that
- * this one extends, as that of a module extends the kernel's; read the bytes with the same base
+ * @param options - `littleEndian`: the byte order; by default that of this machine, or of the base. `base`: the BTF
+ * that this one extends, as that of a module extends the kernel's; read the bytes with the same base
  *
  * @example
  * const event = types.struct('event', { pid: types.u32, comm: types.array(types.char, 16) })

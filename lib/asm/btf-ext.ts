@@ -1,4 +1,4 @@
-// .BTF.ext: what stands beside the instructions of each section. Functions, lines of source, and CO-RE relocations.
+// .BTF.ext: what belongs to the instructions of each section: functions, lines of source, and CO-RE relocations.
 import { viewOf } from '../btf/bytes.js'
 import type { BtfTypes } from '../btf/parse.js'
 import type { CoreRelocation, SourceLine } from './instruction.js'
@@ -60,7 +60,7 @@ export function writeBtfExt(sections: readonly SectionInfo[], littleEndian: bool
   return concat([new Uint8Array(header.buffer), new Uint8Array(view.buffer)])
 }
 
-/** The size of a record, then for each section its name, how many records it has, and these. */
+/** The size of a record, and then, for each section, its name, the number of its records, and the records. */
 function table(
   recordSize: number,
   sections: readonly SectionInfo[],

@@ -38,18 +38,18 @@ export interface SectionVariable {
   readonly size: number
 }
 
-/** Writes BTF. Types that are the same are written once, and a type may refer to itself. */
+/** Writes BTF. Identical types are written once, and a type may refer to itself. */
 export class BtfWriter {
   readonly strings: StringTable
   readonly #littleEndian: boolean
   readonly #types: number[][] = []
-  /** By the type's object, and by what the type is: two pointers to one type are one type. */
+  /** By the type's object, and by its content: two pointers to one type are one type. */
   readonly #ids = new Map<CType | string, number>()
 
-  /** The number before that of the first type. */
+  /** The type number before the first type that is written. */
   readonly #before: number
 
-  /** @param base - what is written extends it: numbers and strings begin after those of the base */
+  /** @param base - the BTF that is extended: numbers and strings begin after those of the base */
   constructor(littleEndian: boolean, base?: BtfTypes) {
     this.#littleEndian = littleEndian
     this.strings = new StringTable(base?.stringsEnd)
@@ -153,7 +153,7 @@ export class BtfWriter {
     return this.#once(isWide ? 'enum64' : 'enum', name, size, rest, entries.length, signed)
   }
 
-  /** An array's index has a type in C's BTF: `int`, as clang calls it. */
+  /** In C's BTF, an array's index has a type: an `int`, with the name that clang gives it. */
   #indexType(): number {
     return this.#once('int', '__ARRAY_SIZE_TYPE__', 4, [32])
   }

@@ -1,4 +1,4 @@
-// One function for each instruction, in the kernel's names. The destination comes first, as in C's assignment.
+// One function for each instruction, with the kernel's names. The destination comes first, as in C's assignment.
 import { type HelperName, helperNumber } from './helper-names.js'
 import type { Instruction, SymbolReference } from './instruction.js'
 import {
@@ -159,7 +159,7 @@ export const addrSpaceCast = (dst: Register, src: Register, to: 0 | 1, from: 0 |
 /** `dst = *(size *)(src + offset)`; the bits above become zero. */
 export const ldx = (size: Size, dst: Register, src: Register, offset = 0): Instruction =>
   make({ code: BPF_LDX | BPF_MEM | sizes[size], dst: dst.register, src: src.register, offset })
-/** The same with the sign extended to 64 bits. (Linux 6.6) */
+/** The same as {@link ldx}, with the sign extended to 64 bits. (Linux 6.6) */
 export const ldxsx = (size: 'u8' | 'u16' | 'u32', dst: Register, src: Register, offset = 0): Instruction =>
   make({ code: BPF_LDX | BPF_MEMSX | sizes[size], dst: dst.register, src: src.register, offset })
 /** `*(size *)(dst + offset) = src` */
@@ -171,13 +171,13 @@ export const st = (size: Size, dst: Register, offset: number, imm: number): Inst
 /** Loads from a packet by offset into r0, in the machine's byte order. The socket buffer must be in r6. */
 export const ldAbs = (size: 'u8' | 'u16' | 'u32', offset: number): Instruction =>
   make({ code: BPF_LD | BPF_ABS | sizes[size], imm: imm32(offset) })
-/** The same at `src + offset`. */
+/** The same as {@link ldAbs}, at `src + offset`. */
 export const ldInd = (size: 'u8' | 'u16' | 'u32', src: Register, offset: number): Instruction =>
   make({ code: BPF_LD | BPF_IND | sizes[size], src: src.register, imm: imm32(offset) })
 
 /**
- * Changes memory at `dst + offset` at once. Operations that begin with `fetch_` and `xchg` leave the old value in
- * `src`; `cmpxchg` compares with r0 and leaves the old value there. (`add` works on every kernel, the others need Linux
+ * Changes memory at `dst + offset` atomically. Operations that begin with `fetch_` and `xchg` leave the old value in
+ * `src`; `cmpxchg` compares with r0 and leaves the old value there. (`add` works on every kernel; the others need Linux
  * 5.12)
  */
 export const atomic = (
@@ -226,10 +226,10 @@ export const ldMapFd = (dst: Register, fd: number): Instruction => wide(dst, BPF
 /** Loads the address of the first value of a map by its descriptor, `offset` bytes in. (Linux 5.2) */
 export const ldMapValue = (dst: Register, fd: number, offset = 0): Instruction =>
   wide(dst, BPF_PSEUDO_MAP_VALUE, (u32(offset) << 32n) | u32(fd))
-/** Loads the address of a map by its place in the array of descriptors that the program is loaded with. (Linux 5.14) */
+/** Loads the address of a map by its index in the array of descriptors that the program is loaded with. (Linux 5.14) */
 export const ldMapIdx = (dst: Register, index: number): Instruction =>
   wide(dst, BPF_PSEUDO_MAP_IDX, u32(index))
-/** The same for the first value of that map, `offset` bytes in. (Linux 5.14) */
+/** Loads the address of the first value of such a map, `offset` bytes in. (Linux 5.14) */
 export const ldMapIdxValue = (dst: Register, index: number, offset = 0): Instruction =>
   wide(dst, BPF_PSEUDO_MAP_IDX_VALUE, (u32(offset) << 32n) | u32(index))
 /** Loads the address of a kernel variable by the number of its VAR in the kernel's BTF. (Linux 5.10) */
@@ -287,16 +287,16 @@ export const jslt32 = jump(BPF_JMP32, 'jslt')
 export const jsle32 = jump(BPF_JMP32, 'jsle')
 export const jset32 = jump(BPF_JMP32, 'jset')
 
-/** Jumps always, 32767 slots at most. */
+/** Always jumps, at most 32767 slots. */
 export const ja = (target: string): Instruction => make({ code: BPF_JMP, target })
-/** Jumps always, as far as needed. (Linux 6.6) */
+/** Always jumps, as far as needed. (Linux 6.6) */
 export const gotol = (target: string): Instruction => make({ code: BPF_JMP32, target })
-/** Goes on, and jumps out of a loop once the kernel's budget of 8 million rounds is spent. (Linux 6.9) */
+/** Continues, or jumps out of a loop once the kernel's budget of 8 million rounds is spent. (Linux 6.9) */
 export const mayGoto = (target: string): Instruction => make({ code: BPF_JMP | jumpOperations.jcond, target })
 
 // Calls
 
-/** Calls a helper by its name or number. Arguments are in r1 to r5, the result in r0; r1 to r5 are gone afterwards. */
+/** Calls a helper by its name or number. Arguments are in r1 to r5, the result in r0; r1 to r5 are lost afterwards. */
 export const call = (helper: number | HelperName | `bpf_${HelperName}`): Instruction =>
   make({
     code: callCode,

@@ -58,7 +58,9 @@ export interface ElfFile {
 const EM_BPF = 247
 const symbolTypes = ['none', 'object', 'function', 'section', 'file'] as const
 const bindings = ['local', 'global', 'weak'] as const
-/** No section that has them would be a section of a file that anybody made: so a wrong size costs no memory. */
+/**
+ * The largest section of zeros that is accepted. No real file has a larger one, and so a wrong size costs no memory.
+ */
 const mostZeros = 1 << 30
 
 /** @throws RangeError that says what is wrong with the file */

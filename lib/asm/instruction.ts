@@ -15,8 +15,8 @@ export interface SourceLine {
 }
 
 /**
- * What an instruction refers to by name. The object file carries it as a relocation, and libbpf puts the number in when
- * it loads.
+ * What an instruction refers to by name. The object file contains it as a relocation, and libbpf fills in the number
+ * when it loads the object.
  */
 export interface SymbolReference {
   /**
@@ -31,7 +31,7 @@ export interface SymbolReference {
 
 /** A CO-RE relocation: libbpf changes the instruction to fit the running kernel's types. */
 export interface CoreRelocation {
-  /** The type that is looked for in the kernel, or its number in the object's BTF. */
+  /** The type to look for in the kernel, or its number in the object's BTF. */
   readonly type: CType | number
   /** The path from the type to a member, such as `0:1:2`. */
   readonly access: string
@@ -42,20 +42,20 @@ export interface CoreRelocation {
 /**
  * One BPF instruction. It is plain data: change one by making another (`{ ...instruction, dst: 3 }`).
  *
- * Jumps and calls name their destination ({@link target}), so inserting and removing instructions cannot bend them.
+ * Jumps and calls name their destination ({@link target}), so inserting and removing instructions cannot break them.
  */
 export interface Instruction {
   /** The opcode: 8 bits. */
   readonly code: number
   /** The destination register, 0 to 10. */
   readonly dst: number
-  /** The source register, 0 to 10, or what the immediate stands for. */
+  /** The source register, 0 to 10, or a number that says what the immediate means. */
   readonly src: number
   /** 16 bits, signed. For a jump with a {@link target} it is ignored. */
   readonly offset: number
   /** 32 bits, signed. A `bigint` is the 64-bit immediate of ld_imm64, which takes two slots of 8 bytes. */
   readonly imm: number | bigint
-  /** The label that a jump goes to, a function that is called, or one whose address is loaded. */
+  /** The label that a jump goes to, or the function that is called or whose address is loaded. */
   readonly target?: string
   /** The names by which jumps and calls find this instruction. */
   readonly labels?: readonly string[]
@@ -74,7 +74,7 @@ export function slotsOf(instruction: Instruction): number {
   return typeof instruction.imm === 'bigint' ? 2 : 1
 }
 
-/** The slot at which each label stands. @throws RangeError if two instructions have the same label */
+/** The slot of each label. @throws RangeError if two instructions have the same label */
 export function labelSlots(instructions: readonly Instruction[]): Map<string, number> {
   const slots = new Map<string, number>()
   let slot = 0
@@ -116,7 +116,7 @@ export function assemble(
   return bytes
 }
 
-/** The offset and the low 32 bits of the immediate, with the target's distance put in. */
+/** The offset and the low 32 bits of the immediate, with the target's distance filled in. */
 function distances(
   instruction: Instruction,
   slot: number,
@@ -173,7 +173,7 @@ export function disassemble(
   const labels = new Map<number, string[]>()
   const targets = list.map(({ slot, instruction }) => {
     const to = destinationOf(instruction, slot)
-    // Code that is cut off may jump beyond its end: such a distance stays as it is.
+    // Truncated code may jump beyond its end: such a distance stays as it is.
     if (to === undefined || !starts.has(to.slot)) return undefined
     const names = labels.get(to.slot) ?? []
     const name = `${to.prefix}${to.slot}`
@@ -191,7 +191,8 @@ function readAt(view: DataView, at: number, littleEndian: boolean): Instruction 
   const [low, high] = [registers & 15, registers >> 4]
   const code = view.getUint8(at)
   const imm = view.getInt32(at + 4, littleEndian)
-  // The second slot of ld_imm64 has an immediate and nothing else. If it has more, or is cut off, this is not ld_imm64.
+  // The second slot of ld_imm64 has an immediate and nothing else. If it has more, or is truncated, this is not
+  // ld_imm64.
   const isWide =
     code === ldImm64Code && at + 16 <= view.byteLength && view.getUint32(at + 8, littleEndian) === 0
   return {

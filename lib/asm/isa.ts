@@ -92,7 +92,7 @@ export const callCode = BPF_JMP | jumpOperations.call
 /** The opcode of ld_imm64, the only instruction of 16 bytes. */
 export const ldImm64Code = BPF_LD | BPF_IMM | sizes.u64
 
-/** What the immediate of ld_imm64 stands for, in its source register. */
+/** What the immediate of ld_imm64 means, as its source register says. */
 export const BPF_PSEUDO_MAP_FD = 1
 export const BPF_PSEUDO_MAP_VALUE = 2
 export const BPF_PSEUDO_BTF_ID = 3
@@ -100,7 +100,7 @@ export const BPF_PSEUDO_FUNC = 4
 export const BPF_PSEUDO_MAP_IDX = 5
 export const BPF_PSEUDO_MAP_IDX_VALUE = 6
 
-/** Who is called, in the source register of a call; 0 is a helper. */
+/** What is called, as the source register of a call says; 0 is a helper. */
 export const BPF_PSEUDO_CALL = 1
 export const BPF_PSEUDO_KFUNC_CALL = 2
 

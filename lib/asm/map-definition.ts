@@ -19,25 +19,25 @@ export interface MapDefinition {
   extra?: bigint
   numaNode?: number
   /**
-   * Pins the map under its name when the object is loaded, and takes the one that is pinned there
+   * Pins the map under its name when the object is loaded, or uses the map that is already pinned there
    * (`LIBBPF_PIN_BY_NAME`).
    */
   pinByName?: boolean
-  /** For maps of maps: what the maps in it are like. */
+  /** For maps of maps: the definition of the maps in it. */
   inner?: MapDefinition
   /**
-   * What is in a map of maps or a program array from the beginning: names of maps or programs of the object by slot.
+   * What a map of maps or a program array contains from the start: names of maps or programs of the object by slot.
    */
   values?: readonly (string | undefined)[]
   /** Tags of `__attribute__((btf_decl_tag(...)))`. */
   tags?: readonly string[]
-  /** Files that are linked may each define it, if the definitions are the same. */
+  /** Several files that are linked may define it, if the definitions are the same. */
   weak?: boolean
 }
 
 const LIBBPF_PIN_BY_NAME = 1
 
-/** The struct that libbpf reads a map's definition from. Numbers stand in it as lengths of arrays. */
+/** The struct that libbpf reads a map's definition from. It contains numbers as lengths of arrays. */
 export function definitionType(name: string, map: MapDefinition): RecordType {
   const number = mapTypes.indexOf(map.type)
   if (number < 0) throw new TypeError(`map '${name}': map type '${map.type}' does not exist`)
@@ -62,7 +62,7 @@ export function definitionType(name: string, map: MapDefinition): RecordType {
   return layOut(members, map.values?.length ?? 0)
 }
 
-/** Where in the definition the slots begin, in bytes: what is in them is relocated there. */
+/** Where in the definition the slots begin, in bytes: the relocations for their contents are there. */
 export function slotsOffset(definition: RecordType): number {
   const { members } = definition
   return (members as readonly Member[]).at(-1)!.bitOffset / 8
@@ -78,7 +78,7 @@ function slotType(name: string, { type, inner, values }: MapDefinition): CType |
 
 const count = (value: number): CType => pointer(array(s32, value))
 
-/** Each member takes 8 bytes but the last, which may be an array of so many pointers. */
+/** Each member takes 8 bytes, except the last one, which may be an array of `slots` pointers. */
 function layOut(list: readonly [string, CType][], slots: number): RecordType {
   const members = list.map(([name, type], i) => ({ name, type, bitOffset: i * 64, bitfieldSize: 0 }))
   const last = list.at(-1)![1]

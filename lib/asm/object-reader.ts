@@ -19,7 +19,10 @@ export interface ObjectFunction {
   /** Whether it is a program, as opposed to a function that programs call. */
   readonly isProgram: boolean
   readonly linkage: 'static' | 'global' | 'weak'
-  /** Calls and addresses of functions name them, and what the object file relocates has a `symbol`. */
+  /**
+   * Calls and addresses of functions refer to them by name, and instructions that the object file relocates have a
+   * `symbol`.
+   */
   readonly instructions: readonly Instruction[]
   /** The number of its FUNC in the object's BTF; `undefined` for an object without BTF. */
   readonly typeId: number | undefined
@@ -39,9 +42,9 @@ export interface ObjectMap {
   readonly flags: number
   readonly extra: bigint
   readonly pinByName: boolean
-  /** What the maps in a map of maps are like. */
+  /** The declaration of the maps in a map of maps. */
   readonly inner: ObjectMap | undefined
-  /** What is in its slots from the beginning: names of maps or programs. */
+  /** What its slots contain from the start: names of maps or programs. */
   readonly values: readonly { readonly slot: number; readonly name: string }[]
 }
 
@@ -114,7 +117,7 @@ export function readObject(bytes: Uint8Array): ObjectFile {
   }
 }
 
-/** The functions of a section, in the order of their places. */
+/** The functions of a section, in the order of their offsets. */
 function readCode(
   elf: ElfFile,
   names: FunctionNames,
@@ -155,7 +158,7 @@ function readCode(
 
 type FunctionNames = ReadonlyMap<ElfSymbolInfo, string>
 
-/** In a linked object, static functions of several files may have one name: all but the first get a number. */
+/** In a linked object, static functions of several files may have the same name: all but the first get a number. */
 function functionNames(elf: ElfFile): FunctionNames {
   const counts = new Map<string, number>()
   return new Map(
@@ -181,7 +184,7 @@ function withoutFunctionLabels({ labels, ...rest }: Instruction): Instruction {
   return own.length === 0 ? rest : { ...rest, labels: own }
 }
 
-/** Puts in names for what an instruction refers to. */
+/** Fills in the names that an instruction refers to. */
 function refer(
   elf: ElfFile,
   names: FunctionNames,
@@ -192,7 +195,7 @@ function refer(
 ): Instruction {
   const { code, imm, target } = instruction
   if (relocation === undefined) {
-    // clang leaves calls within a section to itself.
+    // clang resolves calls within a section itself.
     const isFunction = target !== undefined && /^F\d+$/.test(target)
     const called = isFunction ? functionAt(names, section, Number(target.slice(1)) * 8) : undefined
     return called === undefined ? instruction : { ...instruction, target: called }
@@ -216,7 +219,7 @@ function refer(
   }
   if (symbol.section === '.maps') return referTo(instruction, { kind: 'map', name: symbol.name })
   if (code !== ldImm64Code) throw new RangeError(`${section}+${offset}: this is no instruction to relocate`)
-  // Static variables of several files may have one name, too.
+  // Static variables of several files may have the same name, too.
   const isOne = elf.symbols.filter(({ name }) => name === symbol.name).length === 1
   const place = isOne
     ? { name: symbol.name, offset: addend }

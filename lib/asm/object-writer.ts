@@ -49,15 +49,15 @@ export interface GlobalDefinition {
   value?: Uint8Array
   /** Tags of `__attribute__((btf_decl_tag(...)))`. */
   tags?: readonly string[]
-  /** 'global' by default. Files that are linked may have static variables of the same name. */
+  /** 'global' by default. Several files that are linked may have static variables of the same name. */
   linkage?: 'static' | 'global'
-  /** Files that are linked may each define it; the first one counts. */
+  /** Several files that are linked may define it; the first definition counts. */
   weak?: boolean
   /** Members that point to programs, by their offsets in bytes: the functions of a struct in `.struct_ops.link`. */
   pointers?: readonly { readonly offset: number; readonly program: string }[]
 }
 
-/** What the kernel or its configuration defines. */
+/** Something that the kernel or its configuration defines. */
 export interface ExternDefinition {
   kind: 'kconfig' | 'ksym' | 'kfunc'
   /** The type of the variable, or the prototype of the function. */
@@ -67,7 +67,7 @@ export interface ExternDefinition {
 }
 
 export interface ObjectDefinition {
-  /** The license, which the kernel asks for: 'GPL' for most helpers. */
+  /** The license, which the kernel checks: 'GPL' for most helpers. */
   license?: string
   maps?: Readonly<Record<string, MapDefinition>>
   programs?: Readonly<Record<string, ProgramDefinition>>
@@ -201,8 +201,8 @@ class ObjectWriter {
   }
 
   /**
-   * The verifier wants a line at the start of each function, as soon as there are any. Programs of other objects may call
-   * a global function, and theirs have lines.
+   * The verifier wants a line at the start of each function, as soon as there are any. Programs of other objects may
+   * call a global function, and theirs have lines.
    */
   #firstLine(name: string, instructions: readonly Instruction[], isShared: boolean): SourceLine | undefined {
     const found = lineOf(instructions)
@@ -215,7 +215,7 @@ class ObjectWriter {
     return { file: strings.add(file), text: strings.add(text), line, column: Math.min(column, 1023) }
   }
 
-  /** Assembles a function. What it names outside of itself becomes a relocation. */
+  /** Assembles a function. Names outside the function become relocations. */
   #assemble(section: string, start: number, name: string, instructions: readonly Instruction[]): Uint8Array {
     const labels = new Set(instructions.flatMap(({ labels = [] }) => labels))
     let offset = start
@@ -264,7 +264,7 @@ class ObjectWriter {
     }
     const isCall = kind === 'kfunc'
     this.#relocations.push({ section, offset, symbol: name, type: isCall ? 'R_BPF_64_32' : 'R_BPF_64_64' })
-    // libbpf makes a call of a kernel function of this when it finds that the symbol is the kernel's.
+    // libbpf turns this into a call of a kernel function when it finds that the symbol is the kernel's.
     if (isCall) return { ...instruction, src: BPF_PSEUDO_CALL }
     return kind === 'data' ? { ...instruction, imm: BigInt(addend) } : instruction
   }

@@ -1,4 +1,5 @@
-// The machines that C is compiled for: their names elsewhere, and their registers for programs that read them.
+// The architectures that C is compiled for: their names in other tools, and their registers for programs that read
+// them.
 
 /** Machines by the names that Node.js has for them. */
 export const architectures = {
@@ -14,14 +15,14 @@ export function isArchitecture(name: string): name is Architecture {
   return Object.hasOwn(architectures, name)
 }
 
-/** This machine; undefined for others. */
+/** The architecture of this machine; undefined if it is not one of these. */
 export const ownArchitecture: Architecture | undefined = isArchitecture(process.arch)
   ? process.arch
   : undefined
 
 const longs = (...names: string[]): string => `unsigned long ${names.join(', ')};`
 
-/** What the macros of bpf_tracing.h need. libbpf finds the real places when it loads the object. */
+/** What the macros of bpf_tracing.h need. libbpf finds the real offsets when it loads the object. */
 const registers: Readonly<Record<Architecture, string>> = {
   x64: `struct pt_regs {
   ${longs('r15', 'r14', 'r13', 'r12', 'bp', 'bx', 'r11', 'r10', 'r9', 'r8', 'ax', 'cx', 'dx', 'si', 'di', 'orig_ax')}
@@ -48,8 +49,8 @@ struct pt_regs { unsigned long args[1]; psw_t psw; unsigned long gprs[16]; unsig
 const own = ['pt_regs', 'user_pt_regs', 'user_regs_struct', 'psw_t']
 
 /**
- * The types of the running kernel, for a machine that it does not run on: they are the same but for the registers. CO-RE
- * ignores what follows the three underscores.
+ * The types of the running kernel, for another architecture: they are the same except for the registers. CO-RE ignores
+ * what follows the three underscores.
  *
  * @param header - vmlinux.h of this kernel
  */

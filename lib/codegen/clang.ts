@@ -122,7 +122,7 @@ function folderFor(folder: string, arch: Architecture | undefined): string {
 function ownIncludes(cwd: string, arch: Architecture | undefined): string[] {
   const root = packageRoot()
   const folders = [join(root, 'include'), join(root, 'dist/include')].map((folder) => relative(cwd, folder))
-  // Those of this machine are better than none.
+  // The headers of this machine's architecture are better than none.
   for (const one of new Set([arch, ownArchitecture]))
     if (one !== undefined) folders.push(`/usr/include/${architectures[one].machine}-linux-gnu`)
   return folders.filter((folder) => existsSync(resolve(cwd, folder)))
@@ -165,7 +165,7 @@ function operand(name: string): string {
   return name.startsWith('-') ? `./${name}` : name
 }
 
-/** The compiler to use: the one that is named, one of this machine, or one that was fetched. */
+/** The compiler to use: the one that is named, one that is installed, or one that was fetched. */
 async function compilerFor({ clang, fetch }: ClangOptions): Promise<Compiler> {
   const named = clang ?? (process.env.CLANG || clangOnPath())
   if (named !== undefined) return { command: named.includes('/') ? resolve(named) : named, args: [] }

@@ -19,7 +19,7 @@ export interface CommentedMember {
 }
 
 /**
- * Reads the comments directly before a declaration and those behind it on the same line. It knows just enough C to find
+ * Reads the comments directly before a declaration and those after it on the same line. It knows just enough C to find
  * declarations: it does not expand macros, and a declaration that it does not understand gets no comment.
  */
 export function readComments(sources: Iterable<string>): Comments {

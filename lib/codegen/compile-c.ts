@@ -9,7 +9,10 @@ import { fetchCompiler } from './fetched-compiler.js'
 
 /** Options for {@link compileC} and {@link compileCFile}. */
 export interface CompileCOptions {
-  /** The compiler. The default is $CLANG, otherwise the first clang on the PATH, otherwise the one that {@link fetchCompiler} fetched. */
+  /**
+   * The compiler. The default is $CLANG, otherwise the first clang on the PATH, otherwise the one that
+   * {@link fetchCompiler} fetched.
+   */
   clang?: string
   /** Calls {@link fetchCompiler} if there is no compiler; false by default. */
   fetch?: boolean
@@ -34,11 +37,11 @@ export interface CompiledC {
 }
 
 /**
- * Compiles a BPF program in C with clang, at run time. If it includes a `vmlinux.h` that is not there, it gets the types of
- * the running kernel.
+ * Compiles a BPF program in C with clang, at run time. If it includes a `vmlinux.h` that does not exist, it gets the
+ * types of the running kernel.
  *
  * @param text - the source
- * @param options - `name`: what the source is called in diagnostics and in the object, `program.bpf.c` by default.
+ * @param options - `name`: the name of the source in diagnostics and in the object, `program.bpf.c` by default.
  * `#include "..."` finds files in the current folder
  * @throws ClangError if the program has mistakes, with each as a {@link Diagnostic}
  * @throws Error if there is no compiler

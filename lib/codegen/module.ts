@@ -238,7 +238,7 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
     for (const map of this.#object.maps.values()) {
       if (!map.isInternal || map.btfValueTypeId === 0) continue
       const type = this.#btf.resolve(map.btfValueTypeId)
-      // What libbpf_node_log knows about places in the source is for logTo.
+      // The section with what libbpf_node_log knows about places in the source is only for logTo.
       if (type.kind === 'datasec' && type.name !== '.rodata.node_logs') found.set(type.name, type)
     }
     return found
@@ -365,7 +365,7 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
       ...programs,
     ])
     const name = this.#className
-    // A map `events` that records are written to is not one to read.
+    // Records are only written to a map `events` here, so it is not one to read from.
     const record = events?.type ?? (this.#records.has('events') ? 'never' : undefined)
     const types = record === undefined ? `${name}Shape` : `${name}Shape, ${record}`
     // isolatedDeclarations requires a base with a name and an explicit type.
@@ -437,7 +437,7 @@ ${/^ +"then":/m.test(body) ? '// biome-ignore-all lint/suspicious/noThenProperty
 
   /**
    * Chooses names for members of the class. A name that is taken gets `_` or a number at its end; names that are free
-   * go first, so that they stay as they are.
+   * are assigned first, so that they stay as they are.
    */
   #memberNames(wanted: readonly string[]): string[] {
     const chosen = [...wanted]

@@ -1,4 +1,4 @@
-// Gives each register of a function one of the machine's, or a place on the stack.
+// Gives each register of a function one of the machine's registers, or a place on the stack.
 import {
   type Block,
   endReads,
@@ -19,7 +19,8 @@ export interface Allocation {
 }
 
 /**
- * Colors the graph of registers that are needed at the same time. What finds no color goes to the stack, until all have one.
+ * Colors the graph of registers that are needed at the same time. Registers that find no color are moved to the stack,
+ * until all others have one.
  *
  * @param newReg - makes a register
  * @param newSlot - makes room for one on the stack, and returns its offset from the stack's end
@@ -33,7 +34,7 @@ export function allocate(
   const weights = weightsOf(blocks)
   twoAddresses(blocks, newReg)
   const out = liveOut(blocks)
-  /** What spilling has made lives too shortly to be spilled again. */
+  /** Registers that spilling has made live too briefly to be spilled again. */
   const short = new Set<Reg>()
   const makeShort = (): Reg => {
     const reg = newReg()
@@ -61,7 +62,10 @@ function weightsOf(blocks: readonly Block[]): Map<Block, number> {
 const isCommutative = (operation: AluOperation): boolean =>
   ['add', 'mul', 'and', 'or', 'xor'].includes(operation)
 
-/** The machine's operations change their left side. So the result must not take the place of the right side before that is read. */
+/**
+ * The machine's operations change their left side. So the result must not take the register of the right side before
+ * that is read.
+ */
 function twoAddresses(blocks: readonly Block[], newReg: () => Reg): void {
   const out = liveOut(blocks)
   for (const block of blocks) {
@@ -82,7 +86,7 @@ function twoAddress(original: Operation, needed: ReadonlySet<Reg>, newReg: () =>
   if (original.op !== 'alu' || !('reg' in original.b)) return [original]
   let operation = original
   const { d, b, at } = original
-  // With the sides exchanged, the result can take the place of one that nobody needs any more.
+  // With the sides exchanged, the result can take the place of a register that is no longer needed.
   const isBetter = b.reg === d || (needed.has(original.a) && !needed.has(b.reg))
   if (isBetter && original.a !== d && isCommutative(original.operation) && !original.isAddress)
     operation = { ...original, a: b.reg, b: { reg: original.a } }
@@ -98,7 +102,10 @@ function twoAddress(original: Operation, needed: ReadonlySet<Reg>, newReg: () =>
 
 // ---- Spilling
 
-/** Keeps a register on the stack: it is loaded before each use, and stored after it is written. What is cheap to make is made again. */
+/**
+ * Keeps a register on the stack: it is loaded before each use, and stored after it is written. A value that is cheap to
+ * compute is computed again instead.
+ */
 function spill(blocks: readonly Block[], reg: Reg, newReg: () => Reg, newSlot: () => number): void {
   const again = cheapDefinition(blocks, reg)
   const offset = again === undefined ? newSlot() : 0

@@ -27,7 +27,7 @@ import {
 export const isZero = (node: ast.Node): node is ast.CallExpression =>
   node.type === 'CallExpression' && node.callee.type === 'Identifier' && node.callee.name === 'zero'
 
-/** What reads text from memory, by how it is written. */
+/** The functions that read text from memory, by how a program writes them. */
 const textReaders = new Map<string, { name: string; helper: HelperName }>([
   ['str', { name: 'str', helper: 'probe_read_user_str' }],
   ['bpf.probeReadUserStr', { name: 'probeReadUserStr', helper: 'probe_read_user_str' }],
@@ -177,7 +177,10 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     return isMap ? node.name : undefined
   }
 
-  /** Something in memory that can be written. In programs of struct_ops and of writable tracepoints, it may be the kernel's. */
+  /**
+   * Something in memory that can be written. In programs of struct_ops and writable tracepoints, it may be kernel
+   * memory.
+   */
   #place(node: ast.Expression, scope: Scope): PlaceValue | KernelPlaceValue {
     const map =
       node.type === 'MemberExpression' && node.computed ? this.#mapNamed(node.object, scope) : undefined
@@ -240,7 +243,8 @@ export abstract class AssignmentCompiler extends MemberCompiler {
   /**
    * Writes the value of an expression into memory.
    *
-   * @param isUsed - there may be other bytes than zeros; text that is copied up to its zero byte leaves none behind it
+   * @param isUsed - there may be bytes other than zeros; text that is copied up to its zero byte then leaves none of
+   * them behind it
    */
   assignTo(place: PlaceValue, node: ast.Expression, scope: Scope, isUsed = false): void {
     const { type } = place
@@ -386,7 +390,7 @@ export abstract class AssignmentCompiler extends MemberCompiler {
     this.#clearPadding(place)
   }
 
-  /** What no member covers would show what was there before. */
+  /** Without this, bytes that no member covers would show what was there before. */
   #clearPadding({ base, offset, type, align }: PlaceValue): void {
     if (type.kind !== 'struct') return
     let end = 0

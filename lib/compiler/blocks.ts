@@ -1,4 +1,4 @@
-// A function as basic blocks: operations without jumps, and where control goes behind them.
+// A function as basic blocks: operations without jumps, and where control goes after them.
 import { inverse, isEnd, type Operand, type Operation, type Reg, read, written } from './ir.js'
 
 export type Branch = Extract<Operation, { op: 'branch' | 'mayGoto' }>
@@ -57,7 +57,7 @@ export function toBlocks(list: readonly Operation[]): Block[] {
   return inOrder([...blocks.values()])
 }
 
-/** The blocks that can be reached, each behind one that comes before it. */
+/** The blocks that can be reached, each after one that leads to it. */
 export function inOrder(blocks: readonly Block[]): Block[] {
   const seen = new Set<Block>()
   const order: Block[] = []
@@ -145,7 +145,7 @@ export function liveOut(blocks: readonly Block[]): Map<Block, Set<Reg>> {
   return out
 }
 
-/** Puts blocks one behind the other, with jumps where the next one is another. */
+/** Puts blocks in a row, with jumps where another block than the next one follows. */
 export function toList(blocks: readonly Block[]): Operation[] {
   const order = layOut(blocks)
   const names = new Map<Block, string>()

@@ -37,7 +37,7 @@ export const operations: Readonly<Record<string, AluOperation>> = {
   '>>>': 'rsh',
 }
 
-/** What to write where the value of a statement is asked for: `y = x++`, `if (x = 1)`. */
+/** A hint where the value of a statement is used: `y = x++`, `if (x = 1)`. */
 function insteadOfValue(text: string): string | undefined {
   if (/(\+\+|--)$|^(\+\+|--)/.test(text)) return 'Write it as a statement of its own.'
   return /[^=!<>]=[^=]/.test(text)
@@ -61,12 +61,12 @@ const signedOperations: Readonly<Record<string, AluOperation>> = { '>>': 'arsh',
 export abstract class Builder {
   readonly source: Source
   readonly list: Operation[] = []
-  /** Where the code that is being written comes from. */
+  /** The place in the source of the code that is being written. */
   at = 0
   #registers = 0
   #labels = 0
   #stack = 0
-  /** The most stack that was in use at once. */
+  /** The largest amount of stack that was in use at once. */
   #most = 0
   readonly slots: Slot[] = []
   /** Loops that become functions, each one before those around it. */
@@ -87,7 +87,7 @@ export abstract class Builder {
     return this.#most
   }
 
-  /** Room for a register, which is not given back. */
+  /** Room for a register, which is never released. */
   readonly newSpill = (): number => {
     this.#stack = this.#most
     return this.newSlot(8)
@@ -110,22 +110,25 @@ export abstract class Builder {
 
   #scratch: number | undefined
   #dynptr: number | undefined
-  /** Bytes of stack that are not given back. */
+  /** Bytes of stack that are never released. */
   #kept = 0
 
-  /** Eight bytes on the stack for a value that is read from there at once. */
+  /** Eight bytes on the stack for a value that is read back at once. */
   scratchSlot(): number {
     this.#scratch ??= this.#keptSlot(8)
     return this.#scratch
   }
 
-  /** Room for a dynptr, in which the verifier wants nothing else. */
+  /** Room for a dynptr. The verifier wants nothing else to be stored there. */
   dynptrSlot(): number {
     this.#dynptr ??= this.#keptSlot(16)
     return this.#dynptr
   }
 
-  /** Room for a dynptr that has a name. Before Linux 6.3, none could be made where one is already: in a loop. */
+  /**
+   * Room for a dynptr that has a name. Before Linux 6.3, no dynptr could be made where there already is one, as in a
+   * loop.
+   */
   newDynptr(): number {
     const slot = this.#keptSlot(16)
     this.clear('frame', slot, 16)
@@ -133,14 +136,14 @@ export abstract class Builder {
   }
 
   #keptSlot(size: number): number {
-    // Nor what another part of the function had there before.
+    // New stack, where no other part of the function has stored anything before.
     this.#stack = this.#most
     const slot = this.newSlot(size)
     this.#kept = this.#stack
     return slot
   }
 
-  /** Does something, and gives back the stack that was needed for it. */
+  /** Does something, and releases the stack that it needed. */
   protected within<T>(what: () => T): T {
     const stack = this.#stack
     const result = what()
@@ -148,7 +151,7 @@ export abstract class Builder {
     return result
   }
 
-  // What to write, without the place that all of them have.
+  // An operation to write, without the place in the source that all operations have.
   push(operation: Operation extends infer O ? (O extends Operation ? Omit<O, 'at'> : never) : never): void {
     this.list.push({ ...operation, at: this.at } as Operation)
   }
@@ -199,7 +202,7 @@ export abstract class Builder {
     return commonOf(a.type, b.type) ?? s64
   }
 
-  /** One side of an operation, in the type of the operation. A number that was written down has to have a place in it. */
+  /** One side of an operation, in the type of the operation. A constant has to fit that type. */
   side(value: NumericValue, type: IntType, node: Located): NumericValue {
     if (value.kind === 'constant') {
       const bits = BigInt(bitsOf(type))
@@ -225,7 +228,7 @@ export abstract class Builder {
     this.source.fail(node, `a ${type.name} is wanted here, and this is ${is}`, hint)
   }
 
-  /** The number as another type. A cast may cut it off. */
+  /** Converts a number to another type. A cast may truncate it. */
   convert(value: NumericValue, type: IntType, node: Located, isCast = false): NumericValue {
     if (!isCast) this.expectAlike(value, type, node)
     if (value.kind === 'constant') return this.#constant(value, type, node, isCast)
@@ -242,8 +245,8 @@ export abstract class Builder {
   }
 
   /**
-   * A number without a sign has zeros above it. One with a sign is extended to 32 bits by its sign, and has zeros above these; so operations of 32 bits
-   * can use it as it is.
+   * An unsigned number has zeros above its bits. A signed one is sign-extended to 32 bits, and has zeros above these,
+   * so that 32-bit operations can use it as it is.
    */
   #resize(reg: Reg, from: IntType, to: IntType): Reg {
     if (to.size === 8) return from.signed && from.size < 8 ? this.#signExtend(reg, 4, 64) : reg
@@ -300,7 +303,7 @@ export abstract class Builder {
     return { kind: 'number', reg: d, type: { ...value.type, name: 'bool', size: 1, signed: false } }
   }
 
-  /** An operation of two numbers. Both are converted to the larger type; without a sign if one of them has none. */
+  /** An operation of two numbers. Both are converted to the larger type, which is unsigned if one of them is. */
   arithmetic(operator: string, left: NumericValue, right: NumericValue, node: Located): NumericValue {
     const operation = operations[operator]
     if (operation === undefined) this.source.fail(node, ...noOperator(operator))
@@ -334,7 +337,10 @@ export abstract class Builder {
     }
   }
 
-  /** Before Linux 6.6 there is no signed division: the numbers are divided without their signs, which are put back. */
+  /**
+   * Before Linux 6.6 there is no signed division: the numbers are divided without their signs, which are restored
+   * afterwards.
+   */
   #divideSigned(operation: 'div' | 'mod', bits: 32 | 64, a: Reg, b: Operand): Reg {
     const [left, isLeftNegative] = this.#magnitude(a, bits)
     const [right, isRightNegative] = this.#magnitude(
@@ -403,7 +409,7 @@ export abstract class Builder {
     }
   }
 
-  /** What a number is that was loaded: a sign is extended to 32 bits, and a bool is 1 whatever its byte was, if not 0. */
+  /** A number after it was loaded: a sign is extended to 32 bits, and a bool is 1 if its byte was not 0. */
   loaded(value: NumberValue): NumberValue {
     const { reg, type } = value
     if (type.name === 'bool') {
@@ -447,7 +453,7 @@ export abstract class Builder {
     this.push({ op: 'store', base: place.base, offset: place.offset, size: type.size, value: { reg } })
   }
 
-  /** A number of so many bits with its bytes in the other order: from or to the network's. */
+  /** A number of this many bits with its bytes swapped, from or to the network's byte order. */
   swap(a: Reg, bits: number): Reg {
     const d = this.newReg()
     this.push({ op: 'be', d, a, bits: bits as 16 | 32 | 64 })
@@ -465,7 +471,7 @@ export abstract class Builder {
     }
   }
 
-  /** Copies a value, without what only the kernel reads and writes. */
+  /** Copies a value, except for the parts that only the kernel reads and writes. */
   copy(to: PlaceValue, from: PlaceValue): void {
     const size = sizeOf(from.type)
     const skipped = opaqueParts(from.type)
@@ -492,12 +498,12 @@ export abstract class Builder {
     }
   }
 
-  /** What stands in the program's context, by the copies of it that are passed in its place. */
+  /** Places in the program's context, by the offsets of the copies that are passed instead. */
   readonly #passedCopies = new Map<number, { place: PlaceValue; copy: PlaceValue }>()
 
   /**
-   * An address as an argument of a call. The kernel does not take that of the program's context, so a copy is passed.
-   * `node` is where the program names the memory.
+   * An address as an argument of a call. The kernel does not accept an address in the program's context, so a copy is
+   * passed. `node` is where the program names the memory.
    */
   address(place: PlaceValue | { base: Base; offset: number }, node?: Located): Argument {
     const { base, offset } = place

@@ -1,4 +1,5 @@
-// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, register, user, print.
+// Words of the language that are called like functions: sizeof, exists, enumValue, cast, flavor, log2, register, user,
+// print.
 import { essentialName } from '../btf/essential-name.js'
 import type { ExpressionCompiler } from './expressions.js'
 import { flavorCore, flavorOf, isFlavor } from './flavors.js'
@@ -13,7 +14,7 @@ import { describeValue, type NumberValue, type Scope, type Value } from './value
 
 type Builtin = (compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope) => Value
 
-/** A number that libbpf puts in when it loads the program. */
+/** A number that libbpf fills in when it loads the program. */
 function asked(
   compiler: ExpressionCompiler,
   core: NonNullable<Parameters<ExpressionCompiler['push']>[0]['core']>,
@@ -133,7 +134,7 @@ function cast(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Sco
     compiler.source.fail(name, `this kernel has no struct '${name.value}'`, nearest(name.value, [...names]))
   }
   const value = compiler.rvalue(pointer as ast.Expression, scope)
-  // The verifier only knows what it was told, so the memory is read with a helper.
+  // The verifier does not know the type that a program claims, so the memory is read with a helper.
   const reg =
     value.kind === 'kernel pointer'
       ? value.reg

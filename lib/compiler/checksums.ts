@@ -5,12 +5,15 @@ import type { ast } from './syntax.js'
 import { sizeOf, u16, u32, u64 } from './types.js'
 import type { Scope, Value } from './values.js'
 
-/** Functions next to the helpers that are no helpers. */
+/** Functions of `bpf` that are not helpers of the kernel. */
 export const checksumFunctions: Readonly<
   Record<string, (compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope) => Value>
 > = { checksum, updateChecksum }
 
-/** `bpf.checksum(header)`: the checksum of a struct in memory. Its own field has to be 0, or the result is 0 if that is right. */
+/**
+ * `bpf.checksum(header)`: the checksum of a struct in memory. The header's own checksum field has to be 0; if it
+ * already holds the right checksum, the result is 0.
+ */
 function checksum(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
   const [argument] = node.arguments as readonly ast.Expression[]
   if (argument === undefined)
@@ -32,7 +35,10 @@ function checksum(compiler: ExpressionCompiler, node: ast.CallExpression, scope:
   return folded(compiler, sum)
 }
 
-/** `bpf.updateChecksum(old, from, to)`: the checksum after a number of 16 or 32 bits in what it covers became another. */
+/**
+ * `bpf.updateChecksum(old, from, to)`: the checksum after a 16-bit or 32-bit number in the data that it covers has
+ * changed.
+ */
 function updateChecksum(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
   const args = node.arguments as readonly ast.Expression[]
   if (args.length !== 3) {
@@ -46,7 +52,7 @@ function updateChecksum(compiler: ExpressionCompiler, node: ast.CallExpression, 
     compiler.inReg(compiler.convert(compiler.numeric(argument, scope), u32, argument)),
   ) as [Reg, Reg, Reg]
   const sum = compiler.newReg()
-  // Numbers of 16 bits have zeros above, and their complement has ones: these add nothing.
+  // 16-bit numbers have zeros above their bits, and their complements have ones; neither adds anything to the sum.
   const add = (reg: Reg, flip: number, shift: number): void => {
     let part = reg
     if (flip !== 0) part = alu(compiler, 'xor', compiler.newReg(), part, { imm: flip })
@@ -87,7 +93,8 @@ function alu(
 }
 
 /**
- * l3CsumReplace and l4CsumReplace want the old and the new number as they stand in the packet; programs have their values.
+ * l3CsumReplace and l4CsumReplace want the old and the new number in the byte order of the packet; programs pass their
+ * values.
  *
  * @param size - how many bytes they have: the lowest bits of the last argument
  */

@@ -2,45 +2,48 @@
 import type { Graph, Pairs } from './interference.js'
 import type { Reg } from './ir.js'
 
-/** Calls destroy r0 to r5, and keep r6 to r9. The first ones are taken first. */
+/** Calls destroy r0 to r5, and keep r6 to r9. Colors are tried in this order. */
 const colors = [1, 2, 3, 4, 5, 0, 6, 7, 8, 9]
 
 /** A color for each register, or the register that has to go to the stack first. */
 export type Colored = { readonly where: ReadonlyMap<Reg, number> } | { readonly spill: Reg }
 
-/** @param short - registers that live too shortly to be spilled again */
+/** @param short - registers that live too briefly to be spilled again */
 export function color(graph: Graph, short: ReadonlySet<Reg>): Colored {
-  // Copies get the same place where that works. If it does not, they are better apart.
+  // Copies get the same register where that works. If it does not, they are colored separately.
   const joined = new Coloring(graph, short, true)
   if (joined.failed.length === 0) return { where: joined.places() }
   const apart = new Coloring(graph, short, false)
   return apart.failed.length === 0 ? { where: apart.places() } : { spill: apart.chooseSpill() }
 }
 
-/** How many colors are left without those that are forbidden. */
+/** How many colors are left besides those that are forbidden. */
 function roomOf(forbidden: number): number {
   let room = 0
   for (const color of colors) if ((forbidden & (1 << color)) === 0) room++
   return room
 }
 
-/** Nodes are registers, or several that get the same place: then the number of one of them stands for all. */
+/**
+ * Nodes are registers, or groups of registers that get the same place; the number of one member then stands for the
+ * group.
+ */
 class Coloring {
   /** Nodes for which there was no color. */
   readonly failed: number[] = []
   readonly #graph: Graph
   readonly #short: ReadonlySet<Reg>
-  /** The node that one has become part of, or -1. */
+  /** The node that each node was merged into, or -1. */
   readonly #joined: Int32Array
   readonly #members: number[][]
-  /** Those that have become part of others stay in the lists. */
+  /** The neighbors of each node. Nodes that were merged into others stay in the lists. */
   readonly #next: readonly (readonly number[])[]
   /** How many neighbors each has. */
   readonly #degrees: number[]
   readonly #forbidden: number[]
   readonly #rooms: number[]
   readonly #where: Int32Array
-  /** Whether one of its members wishes for a color. */
+  /** Whether one of the node's members would prefer a color. */
   readonly #wishes: boolean[]
   /** How much each color would save. */
   readonly #scores = new Float64Array(colors.length)
@@ -66,7 +69,7 @@ class Coloring {
     return new Map(regs.map((reg, node) => [reg, this.#where[this.#find(node)]!]))
   }
 
-  /** What to keep on the stack: the cheapest of what found no color, or of what stands around it. */
+  /** What to keep on the stack: the cheapest of the nodes that found no color, or of their neighbors. */
   chooseSpill(): Reg {
     const canBe = (node: number): boolean => this.#joined[node] === -1 && !this.#isShort(node)
     const cost = (node: number): number => this.#cost(node) / (this.#degrees[node]! + 1)
@@ -137,7 +140,7 @@ class Coloring {
 
   // ---- Coloring
 
-  /** The order in which nodes are left out: those first that find a color whatever the others get. */
+  /** The order in which nodes are left out: first those that will find a color whatever the others get. */
   #simplify(): number[] {
     const count = this.#joined.length
     const degrees = this.#degrees.slice()
@@ -153,7 +156,7 @@ class Coloring {
       costs[node] = this.#isShort(node) ? Number.POSITIVE_INFINITY : this.#cost(node)
       if (degrees[node]! < rooms[node]!) easy.push(node)
     }
-    /** The one whose loads and stores cost least for each other node that it makes easier. */
+    /** The node whose loads and stores cost the least for each neighbor that becomes easier to color. */
     const cheapest = (): number => {
       let best = -1
       let least = 0
@@ -182,7 +185,7 @@ class Coloring {
     return order
   }
 
-  /** Gives nodes their colors, the last one first. @param isOver - one that finds none is enough to know */
+  /** Gives nodes their colors, the last one first. @param isOver - whether to stop at the first node that finds none */
   #select(order: readonly number[], isOver: boolean): void {
     for (let i = order.length - 1; i >= 0 && !(isOver && this.failed.length > 0); i--) {
       const node = order[i]!
@@ -217,11 +220,11 @@ class Coloring {
       for (const { node: other, weight } of partners[one]!) {
         const color = this.#where[this.#find(other)]!
         if (color !== -1) scores[color]! += weight
-        // A copy that has no color yet may want one as well.
+        // A copy that has no color yet may prefer one as well.
         else for (const wish of wishes[other]!) scores[wish.color]! += wish.weight / 2
       }
     }
-    // What stands beside it and has no color yet may want one, too.
+    // A neighbor that has no color yet may prefer one, too.
     for (const next of this.#next[node]!) {
       if (!this.#wishes[next] || this.#where[next] !== -1 || this.#joined[next] !== -1) continue
       for (const one of this.#members[next]!)

@@ -26,23 +26,32 @@ import { cTypeOf, sizeOf } from './types.js'
 import { Unit } from './unit.js'
 
 export interface CompileOptions {
-  /** The name of the file, for messages and for the source lines in the object. */
+  /** The name of the file, for messages and for the source lines in the object file. */
   file?: string
-  /** The folder of the file, which imports of other files are relative to; by default that of `file`. */
+  /** The folder that imports of other files are relative to; by default that of `file`. */
   resolveDir?: string
-  /** The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf, with those of a module if a program is for its tracepoint or function. The object finds them in others by CO-RE. */
+  /**
+   * The types of the kernel that the program uses; by default the running kernel's, from /sys/kernel/btf, with those of
+   * a module if a program is for the module's tracepoint or function. CO-RE adapts the object to other kernels.
+   */
   kernel?: BtfTypes
-  /** The machine that it is for, whose registers kprobes read; this machine by default. `kernel` may be of another machine. */
+  /**
+   * The architecture to compile for, whose registers kprobes read; that of this machine by default. `kernel` may be
+   * from another architecture.
+   */
   arch?: Architecture
-  /** The oldest kernel that the program has to load into, as in `'5.10'`. What that kernel lacks is then an error; without it, the kernel says so. */
+  /**
+   * The oldest kernel that the program has to load into, as in `'5.10'`. Using what that kernel lacks is then an error
+   * of the compiler; without this option, the kernel refuses the program when it is loaded.
+   */
   oldestKernel?: string
 }
 
 export interface CompiledProgram {
   readonly name: string
-  /** What stands in SEC(). */
+  /** The section name, as in SEC() in C. */
   readonly section: string
-  /** How many instructions of 8 bytes it has. */
+  /** How many 8-byte instructions it has. */
   readonly instructions: number
 }
 
@@ -50,14 +59,14 @@ export interface CompileResult {
   /** The object file, for `BpfObject.open`. */
   readonly object: Uint8Array
   readonly programs: readonly CompiledProgram[]
-  /** The paths of the files that it imports, and that those import. */
+  /** The paths of the files that it imports, directly or through other files. */
   readonly imported: readonly string[]
 }
 
 /**
  * Compiles programs in TypeScript to an object file.
  *
- * @throws CompileError that shows the line, the place in it, and what to write instead
+ * @throws CompileError that shows the line, the position in it, and what to write instead
  */
 export function compile(
   text: string,
@@ -109,7 +118,7 @@ function targetOf({ arch, oldestKernel }: CompileOptions): Target {
   return { architecture: arch ?? (process.arch === 'arm64' ? 'arm64' : 'x64'), oldestKernel }
 }
 
-/** What the programs are compiled with, when the types of all maps are known. */
+/** What the functions of a file share while they are compiled, once the types of all maps are known. */
 function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit {
   const target = targetOf(options)
   const types = withRegisters(kernel, target.architecture)
@@ -119,7 +128,7 @@ function unitOf(module: Module, kernel: BtfTypes, options: CompileOptions): Unit
   return new Unit(module, new KernelTypes(types), target)
 }
 
-/** What the compiler makes of a file, to look at: its operations before registers are chosen, or its instructions. */
+/** A listing of what the compiler makes of a file: its operations before registers are chosen, or its instructions. */
 export function listingOf(text: string, what: 'ir' | 'asm', options: CompileOptions = {}): string {
   const module = new Module(new Source(options.file ?? 'program.bpf.ts', text), options.resolveDir)
   const unit = unitOf(module, options.kernel ?? typesFor(module.programs), options)
@@ -145,7 +154,7 @@ export function declarationsFor(
     const target = targetOf({})
     const read = (program: ModuleProgram, inference?: Inference) =>
       lower(new Unit(module, types, target, inference), program)
-    // A mistake is no reason to declare nothing: it may be just what the declarations help with.
+    // A mistake in the program is no reason to declare nothing: the declarations may be what helps to find it.
     tolerate(() => inferMaps(module, read))
     for (const program of module.programs) tolerate(() => read(program))
     return module.programs
@@ -187,7 +196,7 @@ function lower(unit: Unit, program: ModuleProgram): FunctionCompiler {
   return compiler
 }
 
-/** Text that programs print. clang has such a section for literals, too. */
+/** Text that programs print. clang also has such a section for literals. */
 const textsOf = (unit: Unit): Record<string, GlobalDefinition> =>
   Object.fromEntries(
     [...unit.texts].map(([name, text]) => {
@@ -215,7 +224,7 @@ function globalsOf({ module, allocated, shown }: Unit): Record<string, GlobalDef
         type: cTypeOf(map.value!),
         value: new Uint8Array(sizeOf(map.value!)),
       }
-  // The records of a ring buffer stand nowhere else in the object's BTF.
+  // The records of a ring buffer appear nowhere else in the object's BTF.
   for (const { name, records = [] } of module.maps.values()) {
     for (const [i, record] of records.entries()) {
       globals[`${name}_record${i === 0 ? '' : i}`] = { section: '.bss', type: pointer(cTypeOf(record)) }

@@ -8,7 +8,7 @@ import { bool, type IntType, integerOf } from './types.js'
 import { readUser } from './user-memory.js'
 import { type ConstantValue, isNullable, type PointerState, type Scope, type Value } from './values.js'
 
-/** What is known on one side of a condition: names of pointers, and whether they are there. */
+/** What is known on one side of a condition: names of pointers, and whether they are null. */
 export type Facts = readonly (readonly [name: string, state: PointerState])[]
 
 const comparisons: Readonly<Record<string, Comparison>> = {
@@ -21,7 +21,7 @@ const comparisons: Readonly<Record<string, Comparison>> = {
 }
 
 export abstract class ConditionCompiler extends ExpressionCompiler {
-  /** Goes to `no` where a condition does not hold, and tells what is known on both sides. */
+  /** Goes to `no` where a condition does not hold, and returns what is known on both sides. */
   condition(node: ast.Expression, scope: Scope, no: string, negated: boolean): { yes: Facts; no: Facts } {
     this.at = node.start ?? this.at
     if (node.type === 'ParenthesizedExpression') return this.condition(node.expression, scope, no, negated)
@@ -72,7 +72,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
     return this.#present(node, scope, no, negated)
   }
 
-  /** A value that is not 0, or a pointer that is there. */
+  /** A condition that is a number, which holds if it is not 0, or a pointer, which holds if it is not null. */
   #present(node: ast.Expression, scope: Scope, no: string, negated: boolean): { yes: Facts; no: Facts } {
     const found = this.expression(node, scope)
     const value =
@@ -125,7 +125,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
   /** `a || b` is `a` unless that is 0, and `a && b` is `b` unless `a` is 0. Of comparisons it is true or false. */
   protected override logical(node: ast.LogicalExpression, scope: Scope): Value {
     const { operator, left, right } = node
-    // What is 0 where the left side is, is false there, whatever that side is.
+    // If the right side is a truth value, only whether the left side is 0 matters.
     if (isTruth(right) && (operator === '&&' || isTruth(left))) return this.truth(node, scope)
     const no = this.newLabel()
     const comparison = operator === '||' ? 'eq' : 'ne'
@@ -152,7 +152,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
     return value
   }
 
-  /** The value of the first expression, or that of the second behind the label. */
+  /** The value of the first expression, or that of the second, after the label. */
   #either(
     node: ast.Expression,
     no: string,
@@ -176,7 +176,7 @@ export abstract class ConditionCompiler extends ExpressionCompiler {
         : this.common(left, right)
     this.push({ op: 'move', d: reg, s: this.inReg(this.side(right, type, node)), bits: 64 })
     this.label(end)
-    // The left side could be converted only when the type of the right side was known.
+    // The left side can be converted only now that the type of the right side is known.
     const rest = this.list.splice(leftAt)
     this.push({ op: 'move', d: reg, s: this.inReg(this.side(left, type, node)), bits: 64 })
     this.list.push(...rest)
@@ -191,7 +191,7 @@ const zeroLike = ({ type }: NumericValue): ConstantValue => ({
   ...(type?.user && { type }),
 })
 
-/** Two constants have no size of their own: the smallest type that has room for both fits wherever they would. */
+/** Two constants have no size of their own: the smallest type with room for both fits wherever they would. */
 function smallestFor(...values: readonly ConstantValue[]): IntType {
   const isSigned = values.some(({ value }) => value < 0n)
   const fits = (bits: number): boolean =>
@@ -201,7 +201,7 @@ function smallestFor(...values: readonly ConstantValue[]): IntType {
   return integerOf([1, 2, 4].find((size) => fits(size * 8)) ?? 8, isSigned)
 }
 
-/** Whether an expression is true or false by how it is written. */
+/** Whether an expression, by its syntax, can only be true or false. */
 function isTruth(node: ast.Node): boolean {
   switch (node.type) {
     case 'ParenthesizedExpression':

@@ -1,4 +1,4 @@
-// Numbers that are known before the program runs. What is written down has no type; u32(1) has one, and is computed in it.
+// Numbers that are known before the program runs. A literal has no type; u32(1) has one, and is computed in it.
 import { bitsOf, commonOf, type IntType, promoted } from './types.js'
 
 export interface Constant {
@@ -21,7 +21,7 @@ export function computeUnary(operator: string, { value, type }: Constant): Const
   return operator === '+' ? { value, type } : converted(promoted(type), result)
 }
 
-/** Undefined if there is no result, or if a number has no place in the type of the other one. */
+/** Undefined if there is no result, or if a number does not fit the type of the other one. */
 export function computeBinary(operator: string, a: Constant, b: Constant): Constant | undefined {
   const isShift = operator === '<<' || operator === '>>'
   const type = isShift ? a.type && promoted(a.type) : commonOf(a.type, b.type)

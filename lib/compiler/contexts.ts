@@ -1,5 +1,5 @@
-// The contexts of programs, and sockets: structs that the kernel shows to programs, while others are behind. They never
-// change, so their members are read at fixed places, and only in the sizes that they have.
+// The contexts of programs, and sockets: structs that the kernel shows to programs in place of its own. They never
+// change, so their members are read at fixed offsets, and only in their own sizes.
 import { elementOf } from './hooks/iterators.js'
 import { whyReadOnly } from './hooks/writable.js'
 import type { KernelMemory } from './kernel-memory.js'
@@ -8,11 +8,11 @@ import type { ast } from './syntax.js'
 import { type IntType, integerOf, integers, type Type } from './types.js'
 import type { ContextValue, PacketEdges, Value } from './values.js'
 
-/** A number of 16 bits in the network's order, which stands in 32. */
+/** A 16-bit number in the network's order, stored in 32 bits. */
 const be16In32: IntType = { kind: 'int', name: 'be16', size: 4, signed: false, bigEndian: true, bits: 16 }
 const be32 = integers.be32!
 
-/** Members that are in the network's order, which their types do not say. */
+/** Members that are in the network's byte order although their types do not say so. */
 export const networkOrder: Readonly<Record<string, IntType>> = {
   '__sk_buff.protocol': be16In32,
   '__sk_buff.vlan_proto': be16In32,
@@ -52,10 +52,10 @@ export const networkOrder: Readonly<Record<string, IntType>> = {
 /** Pointers in contexts that are never null. */
 const alwaysThere = new Set(['meta', 'state', 'skb', 'seq'])
 
-/** Structs that are shown, too. */
+/** Other structs that the kernel shows to programs in this way. */
 const shown = new Set(['bpf_sock', 'bpf_tcp_sock', 'bpf_flow_keys'])
 
-/** The context of a program as a struct of this name. */
+/** The context of a program, as the struct with this name. */
 export function contextOf(
   compiler: KernelMemory,
   node: ast.Node,

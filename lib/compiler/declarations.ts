@@ -43,11 +43,11 @@ const kindOf: Readonly<Record<string, HookKind>> = {
   iterSleepable: 'Iterators',
 }
 
-/** How many pointers away from hooks and from what programs read a struct may be to be declared. */
+/** How many pointers away from hooks, and from what programs read, structs are declared. */
 const reach = 2
 
 /**
- * Declares the hooks that programs use, with the structs of their arguments and what is near to these.
+ * Declares the hooks that programs use, with the structs of their arguments and those near them.
  *
  * @param kernel - also declares the structs that were read through it
  */
@@ -88,7 +88,7 @@ export function declareAll(kernel: KernelTypes): string {
   return declarations.text('  interface Declared {\n    all: true\n  }\n')
 }
 
-/** In front of the event's name in the struct that a tracepoint records. */
+/** The prefix of the event's name in the name of the struct that a tracepoint records. */
 const recordPrefix = 'trace_event_raw_'
 
 /** Words that cannot be the name of an interface. */
@@ -208,7 +208,7 @@ class Declarations {
     }
   }
 
-  /** BTF does not say which tracepoints let programs write, so it is all that could. */
+  /** BTF does not tell which tracepoints let programs write, so all that could are declared. */
   #writableTracepoint(name: string): (() => string) | undefined {
     const { btf } = this.#kernel
     const prototype = this.#kernel.tracepoint(name)
@@ -266,7 +266,7 @@ class Declarations {
     }
   }
 
-  /** What is passed in memory can be anything, and a result that points to a struct may be null. */
+  /** Arguments in memory can be of any type, and a result that points to a struct may be null. */
   #kfunc(prototype: BtfFuncProto): () => string {
     const { btf } = this.#kernel
     const { params, returnTypeId } = prototype
@@ -344,7 +344,7 @@ class Declarations {
     return reserved.has(name) ? `${name}_` : name
   }
 
-  /** Whether it is the one that is found by its name. */
+  /** Whether it is the struct that a search by its name finds. */
   #isFirst({ id, name }: KernelRecord): boolean {
     return this.#kernel.record(name)?.id === id
   }

@@ -1,6 +1,9 @@
 import type { Block } from './blocks.js'
 
-/** The last block that control always goes through before each one. The blocks are in order, the first one first. */
+/**
+ * For each block, the last one that control always goes through before it. The blocks are in order, the first one
+ * first.
+ */
 export function dominators(
   blocks: readonly Block[],
   before: ReadonlyMap<Block, readonly Block[]>,

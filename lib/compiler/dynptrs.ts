@@ -1,5 +1,5 @@
-// Dynptrs: memory whose size the kernel checks when the program runs. Records of a ring buffer with any length, parts of
-// map values, packets.
+// Dynptrs: memory whose size the kernel checks when the program runs. Records of a ring buffer with any length, parts
+// of map values, packets.
 import { contextMember } from './contexts.js'
 import type { ExpressionCompiler } from './expressions.js'
 import type { Argument } from './ir.js'
@@ -107,7 +107,10 @@ function isPacket({ of }: DynptrValue): boolean {
   return of === 'packet'
 }
 
-/** `read<T>(offset)`: a copy on the stack, or null. `read(offset, into, length)`: into memory; returns whether it was there. */
+/**
+ * `read<T>(offset)`: a copy on the stack, or null. `read(offset, into, length)`: copies into memory, and returns
+ * whether that many bytes were there.
+ */
 function read(call: DynptrCall): Value {
   const { compiler, dynptr, args, node, scope } = call
   const from: Argument = { frame: dynptr.frame }
@@ -130,7 +133,7 @@ function copyOf(
 ): Value {
   const size = sizeOf(type)
   return filled(compiler, type, node, (place) => {
-    // Without CAP_PERFMON, a program cannot give memory to a helper that it has not written itself.
+    // Without CAP_PERFMON, a program cannot pass memory to a helper that it has not written to before.
     if ('frame' in place) compiler.clear('frame', place.frame, size)
     return compiler.call('dynptr_read', [place, { imm: size }, dynptr, offset, { imm: 0 }])
   })
@@ -205,7 +208,7 @@ function typeOf(call: DynptrCall, name: string): Type {
 
 // ---- In place
 
-/** A struct in a record or in the value of a map, or null if that ends before. */
+/** A struct in a record or in the value of a map, or null if that ends before the struct does. */
 function data(call: DynptrCall): Value {
   const { compiler, dynptr, node } = call
   if (isPacket(dynptr))
@@ -257,7 +260,7 @@ function slice(call: DynptrCall, writes: boolean): Value {
 function asked({ compiler, dynptr, node }: DynptrCall, name: string, type: typeof u32): Value {
   const { property } = node.callee as ast.MemberExpression
   const reg = callNamed(compiler, name, property, [{ frame: dynptr.frame }])
-  // What stands above the bits of a smaller result means nothing.
+  // The bits above those of a smaller result mean nothing.
   const own = compiler.convert(
     { kind: 'number', reg, type: integerOf(8, false) },
     integerOf(type.size, false),
@@ -277,7 +280,7 @@ function adjust({ compiler, dynptr, args, node, scope }: DynptrCall): Value {
   )
 }
 
-/** Another dynptr for the same memory. It ends with the record. */
+/** Another dynptr for the same memory. It becomes invalid with the record. */
 function clone({ compiler, dynptr, node }: DynptrCall): Value {
   const { property } = node.callee as ast.MemberExpression
   const frame = compiler.newDynptr()
@@ -290,7 +293,10 @@ function clone({ compiler, dynptr, node }: DynptrCall): Value {
 /** Whether a context has a packet that is read through a dynptr. */
 export const hasDynptr = ({ record }: ContextValue): boolean => record.name === 'bpf_nf_ctx'
 
-/** `ctx.load<Ipv4>(0)`: a copy of a part of the packet, which begins with its IP header, or null if it ends before. */
+/**
+ * `ctx.load<Ipv4>(0)`: a copy of a part of the packet, or null if the packet ends before. The packet begins with its IP
+ * header.
+ */
 export function filterMethods(
   compiler: ExpressionCompiler,
   context: ContextValue,

@@ -46,7 +46,7 @@ class Emitter {
     return this.#list
   }
 
-  /** One object for each place: the object file has a line where it changes. */
+  /** One object for each place, since the object file gets a line where the object changes. */
   #line(at: number): SourceLine {
     const known = this.#lines.get(at)
     if (known !== undefined) return known
@@ -155,7 +155,7 @@ class Emitter {
 
   #constant(d: asm.Register, { value, core }: Operation & { op: 'const' }): Instruction {
     const signed = BigInt.asIntN(64, value)
-    // What libbpf puts in has to fit, too: it has 32 bits, whose sign is extended.
+    // What libbpf fills in has to fit, too: it has 32 bits, whose sign is extended.
     if (core !== undefined)
       return { ...(fits(signed) ? asm.mov(d, Number(signed)) : asm.ldImm64(d, value)), core }
     if (fits(signed)) return asm.mov(d, Number(signed))
@@ -185,7 +185,7 @@ class Emitter {
         list.push(asm.mov(registers[ready[0]]!, registers[ready[1]]!))
         moves = moves.filter((move) => move !== ready)
       } else {
-        // They go around in a circle: r0 is free before a call.
+        // The moves form a circle. r0 is free before a call.
         const [, from] = moves[0]!
         list.push(asm.mov(asm.r0, registers[from]!))
         moves = moves.map(([to, one]) => [to, one === from ? 0 : one])

@@ -1,4 +1,4 @@
-// Expressions: names, arithmetic, calls. Members and assignments are in the files that this builds on.
+// Expressions: names, arithmetic, calls. Members and assignments are in the classes that this one extends.
 
 import { AssignmentCompiler } from './assignments.js'
 import { operations } from './builder.js'
@@ -36,7 +36,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
   protected abstract choice(node: ast.ConditionalExpression, scope: Scope): Value
   protected abstract logical(node: ast.LogicalExpression, scope: Scope): Value
   protected abstract coalesce(node: ast.LogicalExpression, scope: Scope): Value
-  /** The program holds RCU until a loop that it is in ends. */
+  /** The program holds RCU until the end of a loop around this code. */
   underRcu = false
   /** The names of the function around one that the kernel calls, which it cannot use. */
   protected outside: ReadonlySet<string> = new Set()
@@ -220,7 +220,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
         return this.convert(number, type, node, true)
       }
       if (callee.name === 'zero') return this.#zero(node)
-      // A function of the file may have the name of a word that a newer version of the language has.
+      // A function of the file may have the same name as a word that a newer version of the language added.
       const fn = this.module.functions.get(callee.name)
       if (fn !== undefined) return this.callFunction(callee.name, fn, node, scope)
       const builtin = own(builtins, callee.name)

@@ -1,4 +1,4 @@
-// The files of a program: what it imports is compiled with it, as if all of it stood in one file.
+// The files of a program: what it imports is compiled with it, as if everything were in one file.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { hooks } from './hooks/kinds.js'
@@ -10,18 +10,18 @@ interface File {
   readonly path: string
   readonly statements: ast.Statement[]
   readonly exported: ReadonlySet<string>
-  /** Something imports more than types from it. */
+  /** Another file imports more than types from it. */
   hasValues: boolean
 }
 
 export interface Files {
-  /** What the file itself declares; `export` is taken off. */
+  /** What the file itself declares, without `export`. */
   readonly own: ast.Statement[]
-  /** What it has from others. */
+  /** What it imports from other files. */
   readonly imported: ast.Statement[]
   /** The names that the file itself exports. */
   readonly exported: ReadonlySet<string>
-  /** The paths of the others. */
+  /** The paths of the other files. */
   readonly paths: string[]
   /** Refuses words of the language that a file uses and does not import. */
   expectWords(): void
@@ -93,7 +93,7 @@ function parseFile(source: Source, part: Part): Pick<File, 'statements' | 'expor
 function pathOf(source: Source, node: ast.ImportDeclaration, folder: string): string | undefined {
   const { value } = node.source
   if (/\.d\.[cm]?ts$/.test(value)) return undefined
-  // tsc wants the name of what it makes of a file, and bundlers none.
+  // tsc wants the extension of its output, and bundlers want none.
   const name = value.replace(/\.([cm]?)js$/, '.$1ts')
   const names = /\.[cm]?ts$/.test(name) ? [name, `${value}.ts`] : [`${value}.ts`]
   for (const one of names) {
@@ -110,7 +110,7 @@ function pathOf(source: Source, node: ast.ImportDeclaration, folder: string): st
   )
 }
 
-/** What others get: not the programs, and without values only the types. */
+/** What other files get: everything but the programs, or only the types if they import no values. */
 function withoutPrograms(node: ast.Statement, hasValues: boolean): ast.Statement[] {
   const isType = ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration', 'TSEnumDeclaration'].includes(node.type)
   if (!hasValues) return isType ? [node] : []

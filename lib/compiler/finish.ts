@@ -19,8 +19,8 @@ const stackStep = 32
 /**
  * Optimizes a function, chooses its registers and makes its instructions.
  *
- * @param ownCalleeStack - bytes that the functions which it calls need
- * @param isChecked - false for functions that the compiler writes for all kernels
+ * @param ownCalleeStack - bytes of stack that the functions it calls need
+ * @param isChecked - false for functions that the compiler itself writes, for all kernels
  */
 export function finish(
   builder: KernelMemory,

@@ -1,4 +1,5 @@
-// Structs of the kernel as a program declares them itself: `flavor<task_struct___old>(task).state` reads a member that this kernel does not have.
+// Structs of the kernel that a program declares itself: `flavor<task_struct___old>(task).state` reads a member that
+// this kernel does not have.
 import type { CoreRelocation } from '../asm/instruction.js'
 import type { Builder } from './builder.js'
 import type { Reg } from './ir.js'

@@ -1,4 +1,4 @@
-// Calls of the file's own functions. Small ones are written in the place of the call, large ones become subprograms.
+// Calls of the file's own functions. Small ones are inlined, large ones become subprograms.
 import { pointer, voidType } from '../asm/c-types.js'
 import type { NumericValue } from './builder.js'
 import type { CallbackParameter } from './expressions.js'
@@ -44,7 +44,7 @@ import {
 
 /** Where `return` goes in a function that is not a program. */
 interface Returns {
-  /** The end of a function that is written in the place of its call; undefined in a subprogram. */
+  /** The end of an inlined function; undefined in a subprogram. */
   readonly label: string | undefined
   readonly reg: number
   /** Undefined for void. */
@@ -60,7 +60,7 @@ export abstract class CallCompiler extends LoopCompiler {
   /** Bytes of stack of the functions that are called. */
   calleeStack = 0
 
-  /** Whether control does not go on behind the body. */
+  /** Compiles the body. Returns whether control never gets past its end. */
   protected abstract body(fn: FunctionNode, scope: Scope): boolean
   protected abstract variable(
     value: Value,
@@ -93,7 +93,7 @@ export abstract class CallCompiler extends LoopCompiler {
     for (const loop of this.loops.toReversed()) loop.leave?.()
     returns?.exits.push(new Map(scope))
     if (returns?.label === undefined) {
-      // A function that returns nothing returns 0: the kernel refuses one that leaves an address of its stack behind.
+      // A function that returns nothing returns 0: the kernel refuses one that leaves an address of its stack in r0.
       this.push({ op: 'return', value: reg })
       return
     }
@@ -122,7 +122,7 @@ export abstract class CallCompiler extends LoopCompiler {
     const result = this.expectNumeric(value, node ?? at)
     if (returns === undefined) this.#expectNumber(result, type, node, at)
     if (returns === undefined && node !== undefined) this.#expectKnown(node, scope)
-    // Helpers return 64 bits, and the kernel takes the lower half of what programs return.
+    // Helpers return 64 bits, and the kernel uses the lower half of what programs return.
     const isHelpers = returns === undefined && result.kind === 'number' && result.type === s64
     const number = this.convert(result, type ?? s32, node ?? at, isHelpers)
     this.at = at.start ?? this.at
@@ -136,7 +136,7 @@ export abstract class CallCompiler extends LoopCompiler {
     return this.program.ops ? opsResult(this.kernel, this.source, this.program) : s32
   }
 
-  /** What a program returns is a number that its hook has a meaning for, and one that is not left out. */
+  /** Refuses a missing result, and a bool where the hook wants a number. */
   #expectNumber(
     result: NumericValue,
     type: IntType | undefined,
@@ -161,7 +161,7 @@ export abstract class CallCompiler extends LoopCompiler {
       )
   }
 
-  /** Refuses a constant that the hook of the program has no meaning for, also on one side of a choice. */
+  /** Refuses a constant that the hook of the program has no meaning for, also on one side of `? :`. */
   #expectKnown(node: ast.Expression, scope: Scope): void {
     if (node.type === 'ConditionalExpression') {
       for (const side of [node.consequent, node.alternate]) this.#expectKnown(side, scope)
@@ -234,7 +234,7 @@ export abstract class CallCompiler extends LoopCompiler {
     return type
   }
 
-  /** What a function has submitted or discarded is given back for its caller, too. */
+  /** What a function has submitted or discarded is released for its caller, too. */
   #giveBack(argument: ast.Node, after: Variable | undefined, scope: Scope): void {
     if (argument.type !== 'Identifier' || after?.state !== 'given back') return
     if (scope.has(argument.name)) markGivenBack(scope, argument.name)
@@ -258,7 +258,7 @@ export abstract class CallCompiler extends LoopCompiler {
     return { value: { kind: 'number', reg, type: type ?? u64 }, after }
   }
 
-  /** Compiles the body, and tells what has become of the parameters. */
+  /** Compiles the body, and returns what is known about the parameters afterwards. */
   #bodyOf(fn: FunctionNode, own: Scope, node: ast.Node, atEnd: () => void): Scope {
     const { exits } = this.returns!
     if (!this.body(fn, own)) {
@@ -299,7 +299,9 @@ export abstract class CallCompiler extends LoopCompiler {
     return { value: { kind: 'number', reg, type: type ?? u64 }, after: compiled.after }
   }
 
-  /** Calls a function that is checked without its callers, and may not be the one of the file when it runs. */
+  /**
+   * Calls a function that the kernel checks separately from its callers, and that may have been replaced when it runs.
+   */
   #callGlobal(name: string, fn: FunctionNode, node: ast.CallExpression, scope: Scope): Value {
     const signature = globalSignature(this.module, fn)
     const { parameters, result } = signature
@@ -442,7 +444,7 @@ export abstract class CallCompiler extends LoopCompiler {
     return this.#added(inner, name, fn, parameters.length, true)
   }
 
-  /** A function of the compiler's own, which gets numbers and returns one. It is made once for a file. */
+  /** A function that the compiler itself writes, which takes numbers and returns one. It is made once for a file. */
   ownFunction(
     name: string,
     node: Located,

@@ -1,5 +1,5 @@
-// Functions that are checked without their callers: those that other programs can replace, and the programs that replace
-// them. What they get is known by their types alone, so these are written down.
+// Functions that the kernel checks separately from their callers: those that other programs can replace, and the
+// programs that replace them. Their arguments are known by their types alone, so the types have to be declared.
 import * as c from '../asm/c-types.js'
 import { contextOf } from './contexts.js'
 import type { Reg } from './ir.js'
@@ -116,7 +116,7 @@ export function globalParameters(compiler: KernelMemory, { parameters }: GlobalS
     compiler.push({ op: 'param', d: reg, index })
     return reg
   })
-  // Before all of them are read, nothing else may take their registers.
+  // Until all of them are read, nothing else may use their registers.
   for (const [index, { name, node, type }] of parameters.entries()) {
     const reg = regs[index]!
     if (type.kind === 'context') {
@@ -127,7 +127,7 @@ export function globalParameters(compiler: KernelMemory, { parameters }: GlobalS
   return scope
 }
 
-/** A number from a caller that may have left anything above its bits. */
+/** A number from a caller that may have left anything in the bits above it. */
 export function passedNumber(compiler: KernelMemory, reg: Reg, type: IntType, node: Located): NumberValue {
   const value = { kind: 'number', reg, type: u64 } as const
   // A bool is in the lowest byte.

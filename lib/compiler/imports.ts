@@ -7,10 +7,10 @@ import { type ast, eachChild, isNode } from './syntax.js'
 const languageModule = 'libbpf-node/kernel'
 const words = new Set(Object.keys(language))
 
-/** Whether an import is of a file of one's own. */
+/** Whether an import is of one of the program's own files. */
 export const isLocal = ({ source }: ast.ImportDeclaration): boolean => /^\.\.?\//.test(source.value)
 
-/** Checks an import. Types are gone when the language is compiled, so their names are left to tsc. */
+/** Checks an import. Types do not exist once the language is compiled, so checking their names is left to tsc. */
 export function checkImport(source: Source, node: ast.ImportDeclaration): void {
   if (node.importKind === 'type' || isLocal(node)) return
   const { value } = node.source
@@ -29,7 +29,7 @@ export function checkImport(source: Source, node: ast.ImportDeclaration): void {
   }
 }
 
-/** Checks an import of a file, which exports some names. */
+/** Checks an import from another file of the program, which exports some names. */
 export function checkLocalImport(
   source: Source,
   node: ast.ImportDeclaration,
@@ -116,7 +116,7 @@ interface Use {
   readonly isType: boolean
 }
 
-/** The names that stand for something of their own, in the order of the text, and those that are declared. */
+/** Collects the names that refer to something, in the order of the text, and those that are declared. */
 function namesIn(node: ast.Node, used: Use[], declared: Set<string>, isType = false): void {
   if (node.type === 'Identifier') used.push({ node, isType })
   const isInType = /^TS(TypeReference|QualifiedName|TypeQuery)$/.test(node.type)

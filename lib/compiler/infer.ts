@@ -1,4 +1,4 @@
-// Maps whose types are not written down have those of the first value that a program puts into them.
+// Maps whose types are not declared take those of the first value that a program puts into them.
 import type { ExpressionCompiler } from './expressions.js'
 import { mapKinds } from './maps/kinds.js'
 import type { Module, ModuleMap, ModuleProgram } from './module.js'
@@ -8,22 +8,22 @@ import type { ast } from './syntax.js'
 import { integerOf, integers, type StructType, structOf, type Type } from './types.js'
 import { describeValue, type Scope, type Value } from './values.js'
 
-/** Bytes of a text whose length nothing says. */
+/** Bytes for text of unknown length. */
 const textLength = 128
 
-/** What reads text, and the bytes that it has room for. */
+/** The functions that read text, and how many bytes they have room for. */
 const texts: Readonly<Record<string, number>> = {
   'bpf.getCurrentComm': 16,
   'bpf.probeReadUserStr': textLength,
   'bpf.probeReadKernelStr': textLength,
 }
 
-/** A program reads a map before any of those that were looked at puts something into it. */
+/** A program reads a map before any program seen so far puts something into it. */
 class NotInferredYet extends Error {}
 
 /**
- * What is known of a program while the types of maps are found. Statements that need a type which is not known yet are left out, and what stands in them
- * is looked at alone: a program may read a map before it writes it.
+ * What is known of a program while the types of maps are found. Statements that need a type which is not known yet are
+ * left out, and the statements in them are looked at one by one: a program may read a map before it writes to it.
  */
 export class Inference {
   /** Something was left out, so what looks like a mistake need not be one. */
@@ -66,7 +66,7 @@ function namesIn(node: ast.Node): string[] {
   return node.properties.flatMap((one) => (one.type === 'ObjectProperty' ? namesIn(one.value) : []))
 }
 
-/** Compiles the programs for nothing but the types of the values that they put into maps. */
+/** Compiles the programs only to find the types of the values that they put into maps. */
 export function inferMaps(
   module: Module,
   compile: (program: ModuleProgram, inference: Inference) => void,

@@ -5,7 +5,7 @@ import { type Operation, type Reg, read, written } from './ir.js'
 /** r0 to r5, which calls destroy, as bits. */
 const scratch = 0b111111
 
-/** Registers as nodes, which have numbers without gaps, in the order in which they are met. */
+/** Registers as nodes, which are numbered without gaps in the order in which they are encountered. */
 export interface Graph {
   readonly regs: readonly Reg[]
   /** The nodes that are needed at the same time as each one. */
@@ -52,12 +52,12 @@ export class Pairs {
   }
 }
 
-/** The result is the same number, so both may be in one place. */
+/** The result is the same number, so both registers may be in one place. */
 const isCopy = (operation: Operation): operation is Operation & { op: 'move' } =>
   operation.op === 'move' && operation.bits === 64
 
 /**
- * @param out - the registers whose values are needed behind each block
+ * @param out - the registers whose values are needed after each block
  * @param bound - a number that is greater than all registers
  */
 export function interference(

@@ -45,7 +45,7 @@ function argument(arg: Argument): string {
 const callee = (one: Callee): string =>
   'helper' in one ? `helper ${one.helper}` : 'kfunc' in one ? one.kfunc : one.function
 
-/** One line for each operation, with the registers before there are only ten of them. */
+/** One line for each operation, with the registers as they are before the machine's ten are assigned. */
 export const irText = (operations: readonly Operation[]): string =>
   operations
     .map((operation) => (operation.op === 'label' ? `${operation.name}:` : `  ${line(operation)}`))

@@ -1,7 +1,7 @@
 // The program between syntax and instructions: operations on as many registers as it needs.
 import type { CoreRelocation } from '../asm/instruction.js'
 
-/** A register before there are only ten of them. */
+/** A register, of any number, before the machine's ten are assigned. */
 export type Reg = number
 
 export type Operand = { readonly reg: Reg } | { readonly imm: number }
@@ -26,7 +26,7 @@ export type AluOperation =
   | 'smod'
 export type Comparison = 'eq' | 'ne' | 'gt' | 'ge' | 'lt' | 'le' | 'sgt' | 'sge' | 'slt' | 'sle' | 'set'
 
-/** What holds where a comparison does not. There is none for `set`. */
+/** The comparison that holds where another one does not. There is none for `set`. */
 export const inverse: Readonly<Partial<Record<Comparison, Comparison>>> = {
   eq: 'ne',
   ne: 'eq',
@@ -41,7 +41,7 @@ export const inverse: Readonly<Partial<Record<Comparison, Comparison>>> = {
 }
 
 interface Common {
-  /** Where it comes from in the source. */
+  /** The place in the source that it comes from. */
   readonly at: number
   readonly core?: CoreRelocation
 }
@@ -67,19 +67,19 @@ export type Operation =
       readonly a: Reg
       readonly b: Operand
       /**
-       * `a` is an address, and stays on the left. When a pointer into the stack is added to a number instead, the verifier
-       * takes the result for one into the stack of the outermost function.
+       * `a` is an address, and stays on the left. If a pointer into the stack is added to a number instead, the
+       * verifier takes the result for a pointer into the stack of the outermost function.
        */
       readonly isAddress?: true
       /**
-       * It is compared with the end of the packet, and nothing else. Where it is behind the end, the verifier lets no
-       * program use that register any more, so it must not be that of a pointer.
+       * The result is only compared with the end of the packet. Where it is beyond the end, the verifier lets no
+       * program use its register any more, so it must not share one with a pointer.
        */
       readonly isEdge?: true
     })
   | (Common & { readonly op: 'neg'; readonly bits: 32 | 64; readonly d: Reg; readonly a: Reg })
   | (Common & { readonly op: 'be'; readonly bits: 16 | 32 | 64; readonly d: Reg; readonly a: Reg })
-  /** Extends the sign of the low bits; the bits above 32 are zero if the result has 32. (Linux 6.6) */
+  /** Extends the sign of the low bits; the bits above 32 are zero if the result has 32 bits. (Linux 6.6) */
   | (Common & {
       readonly op: 'sext'
       readonly bits: 32 | 64
@@ -112,7 +112,10 @@ export type Operation =
       readonly size: 4 | 8
       readonly value: Reg
     })
-  /** A pointer into the arena as programs follow it, or as it stands in memory: as the address in the process. (Linux 6.9) */
+  /**
+   * A pointer into the arena, either as programs follow it or as it is stored in memory: as the address in the process.
+   * (Linux 6.9)
+   */
   | (Common & { readonly op: 'cast'; readonly d: Reg; readonly s: Reg; readonly to: 'kernel' | 'process' })
   /** An address on the stack. */
   | (Common & { readonly op: 'frame'; readonly d: Reg; readonly offset: number })
@@ -139,11 +142,11 @@ export type Operation =
       readonly b: Operand
       readonly to: string
     })
-  /** Goes on, or to a label once a loop has had all the rounds that the kernel grants. */
+  /** Continues, or goes to a label once a loop has had all the rounds that the kernel allows. */
   | (Common & { readonly op: 'mayGoto'; readonly to: string })
   | (Common & { readonly op: 'return'; readonly value: Reg | undefined })
 
-/** Who is called: a helper of the kernel, one of its other functions, or one of the file. */
+/** What is called: a helper of the kernel, one of its other functions, or one of the file. */
 export type Callee = { readonly helper: number } | { readonly kfunc: string } | { readonly function: string }
 
 /** An argument of a call: a value, an address on the stack, or that of a map. */
@@ -190,7 +193,7 @@ export function read(operation: Operation): readonly Reg[] {
   }
 }
 
-/** The same operation with other registers. `map` is asked for what is read, `to` for what is written. */
+/** The same operation with other registers. `map` gives the registers that are read, `to` those that are written. */
 export function rename(operation: Operation, map: (reg: Reg) => Reg, to: (reg: Reg) => Reg): Operation {
   const operand = <T extends Argument>(value: T): T =>
     'reg' in value ? { ...value, reg: map(value.reg) } : value

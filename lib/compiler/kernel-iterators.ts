@@ -1,4 +1,4 @@
-// The kernel's iterators over what it has, each of three functions: for (const task of each.task()) { ... }.
+// The kernel's iterators over its objects, each of which is three functions: for (const task of each.task()) { ... }.
 
 import type { ExpressionCompiler } from './expressions.js'
 import { expectLicense } from './helpers/allowed.js'
@@ -16,15 +16,15 @@ import type { Scope, Value } from './values.js'
 
 /** What BTF does not say about an iterator. */
 interface Facts {
-  /** The version of Linux that it came with. */
+  /** The version of Linux that introduced it. */
   readonly since?: string
-  /** RCU keeps its elements, so programs that sleep have to hold it. */
+  /** RCU protects its elements, so programs that sleep have to hold RCU. */
   readonly rcu?: true
-  /** What it is made from has to stay, also if RCU is not held any longer. */
+  /** What it is made from has to stay alive, even when RCU is no longer held. */
   readonly keeps?: true
   /** Only programs that sleep may use it. */
   readonly sleeps?: true
-  /** Whether programs of a hook that do not sleep may use it. */
+  /** The hooks whose programs may use it although they do not sleep. */
   readonly hooks?: RegExp
   /** What to write for an argument that has no value of its own. */
   readonly needs?: { readonly [parameter: string]: string }
@@ -67,7 +67,7 @@ export function isOptional(kernel: KernelTypes, name: string, parameter: string,
 
 /** An iterator that was made, for a loop. */
 export interface KernelIterator {
-  /** Calls the kernel for the next element. The register is 0 behind the last one. */
+  /** Calls the kernel for the next element. The register is 0 after the last one. */
   readonly next: () => Reg
   readonly element: (reg: Reg) => Value
   /** What is done wherever the loop is left. */

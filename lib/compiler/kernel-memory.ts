@@ -157,7 +157,7 @@ export abstract class KernelMemory extends Builder {
     }
   }
 
-  /** Reads a bitfield: the bytes that it is in, which are shifted until nothing else is left. */
+  /** Reads a bitfield: the bytes that it is in, which are shifted until no other bits are left. */
   #loadBits(value: KernelPlaceValue, bits: number, isSigned: boolean): NumberValue {
     const { path } = value
     const slot = this.scratchSlot()

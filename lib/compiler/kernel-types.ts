@@ -1,5 +1,5 @@
-// The kernel's structs as a program sees them. The object gets a twin of each, with just the members that are used: CO-RE finds these by name in the kernel
-// that the program is loaded into.
+// The kernel's structs as a program sees them. The object gets a twin of each one, with just the members that are used.
+// CO-RE finds these by name in the kernel that the program is loaded into.
 
 import * as c from '../asm/c-types.js'
 import type { CoreRelocation } from '../asm/instruction.js'
@@ -51,7 +51,7 @@ export class KernelTypes {
   readonly btf: BtfTypes
   #kfuncs: Set<string> | undefined
   readonly #twins = new Map<number, Twin>()
-  /** What a program has named of the kernel, to be declared for tsc, also if it made a mistake with it. */
+  /** What a program has named in the kernel, to be declared for tsc, even if the program uses it wrongly. */
   readonly named = {
     records: new Set<KernelRecord>(),
     kfuncs: new Set<string>(),
@@ -83,7 +83,7 @@ export class KernelTypes {
     return { ...prototype, params: params.slice(1) }
   }
 
-  /** The kernel's functions that programs may call; undefined before Linux 6.10, whose BTF does not say. */
+  /** The kernel's functions that programs may call; undefined before Linux 6.10, whose BTF does not list them. */
   kfuncNames(): ReadonlySet<string> | undefined {
     this.#kfuncs ??= new Set(
       [...this.btf.ofKind('decl_tag')].flatMap((tag) =>
@@ -145,7 +145,7 @@ export class KernelTypes {
     })
   }
 
-  /** What libbpf is to put into an instruction, and what stands there until then: the offset in the twin. */
+  /** What libbpf has to put into an instruction, and what is there until then: the offset in the twin. */
   offsetOf(path: KernelPath): { core: CoreRelocation; offset: number } {
     const { core, offset } = this.#access(path)
     return { core: { ...core, kind: kinds.offset }, offset }
@@ -158,7 +158,7 @@ export class KernelTypes {
 
   /** The size of a struct. */
   sizeOfRecord({ kind, name, size }: KernelRecord): { core: CoreRelocation; size: number } {
-    // Not the twin: it has another size, and libbpf expects what stands in the instruction.
+    // Not the twin: it has another size, and libbpf expects the size that is in the instruction.
     const type: c.RecordType = { kind, name, size, align: 1, members: [] }
     return { core: { type, access: '0', kind: kinds.typeSize }, size }
   }
@@ -198,7 +198,7 @@ export class KernelTypes {
     return of.kind === 'int' && of.size === 1 && !of.bool
   }
 
-  /** The bytes of text, with the zero byte; as many as are reasonable behind a pointer. */
+  /** How many bytes text has, with the zero byte; behind a pointer, a reasonable number. */
   textLength(typeId: number): number {
     const type = this.btf.resolve(typeId)
     return type.kind === 'array' && type.length > 0 ? type.length : 64
@@ -255,7 +255,8 @@ export class KernelTypes {
     if (known !== undefined) return known
     const { typeId, bitfieldSize } = this.member(record, name)!
     const member = this.cType(typeId)
-    // Each begins at 8 bytes more than the one before, which is nearly never where the kernel has it: a relocation that is missing is seen at once.
+    // Members of a twin begin at multiples of 8 bytes, which is hardly ever where the kernel has them, so a missing
+    // relocation is noticed at once.
     const bitOffset = type.kind === 'union' ? 0 : twin.next * 8
     const at = type.members.push({ name, type: member, bitOffset, bitfieldSize }) - 1
     const size = roomFor(c.sizeOf(member))
@@ -309,7 +310,7 @@ export class KernelTypes {
         }
       case 'enum':
       case 'enum64':
-        // libbpf takes an enum for another one by its name. The values do not matter here.
+        // libbpf matches enums by their names. The values do not matter here.
         return { kind: 'enum', name: type.name, size: type.size, signed: type.signed, values: firstOf(type) }
       case 'ptr': {
         const to = this.btf.resolve(type.typeId)
@@ -321,7 +322,8 @@ export class KernelTypes {
       case 'struct':
       case 'union': {
         const twin = this.#twin(type)
-        // A record inside of another has room for all of its members from the beginning: what stands behind it is not moved.
+        // A record inside another one has room for all of its members from the start, so that what follows it is never
+        // moved.
         twin.type.size = Math.max(twin.type.size, this.#capacity(type))
         return twin.type as c.CType
       }

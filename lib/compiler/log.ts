@@ -1,4 +1,5 @@
-// log.info`pid ${pid}`: records for a logger in Node.js, as libbpf_node_log of include/libbpf-node-log.bpf.h writes them.
+// log.info`pid ${pid}`: records for a logger in Node.js, as libbpf_node_log of include/libbpf-node-log.bpf.h writes
+// them.
 import { array, type CType, char, sizeOf, struct, u32, u64 } from '../asm/c-types.js'
 import type { MapDefinition } from '../asm/map-definition.js'
 import type { GlobalDefinition } from '../asm/object-writer.js'
@@ -16,7 +17,7 @@ const section = '.rodata.node_logs'
 const ring = 'node_logs'
 const base = 'node_logs_base'
 const threshold = 'libbpf_node_log_level'
-/** Bytes of the ring: as much as a few thousand lines. */
+/** Bytes of the ring: room for a few thousand lines. */
 const ringSize = 1 << 18
 
 /** Whether this is log.something`...`. */
@@ -86,7 +87,7 @@ function record(
   compiler.label(end)
 }
 
-/** How far a place that logs is from the start of its section, which user space knows it by. */
+/** How far a place that logs is from the start of its section. User space identifies it by that. */
 function distance(compiler: ExpressionCompiler, site: string): number {
   const [address, start, d] = [compiler.newReg(), compiler.newReg(), compiler.newReg()]
   compiler.push({ op: 'symbol', d: address, kind: 'data', name: site })

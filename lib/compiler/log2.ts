@@ -1,4 +1,4 @@
-// log2(value): the number of the highest bit that is set.
+// log2(value): the index of the highest bit that is set.
 import type { ExpressionCompiler } from './expressions.js'
 import type { AluOperation, Operand, Reg } from './ir.js'
 import type { ast } from './syntax.js'
@@ -7,7 +7,7 @@ import type { Scope, Value } from './values.js'
 
 /**
  * Halves the number until one bit is left, without a jump: the verifier knows how large the result can be, and does not
- * follow a way for each.
+ * follow a path for each value.
  */
 export function log2(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
   const [given, most, ...more] = node.arguments as ast.Expression[]
@@ -67,7 +67,7 @@ function highestBit(compiler: ExpressionCompiler, number: Reg, size: 4 | 8): Reg
     const hasUpper = alu(compiler, 'rsh', 64, negative, { imm: 63 })
     const by = alu(compiler, 'lsh', 64, hasUpper, { imm: step })
     left = alu(compiler, 'rsh', 64, left, { reg: by })
-    // Older verifiers know what a sum can be, but not what can come of 'or' with a number that they do not know.
+    // Older verifiers know the bounds of a sum, but not those of 'or' with an unknown number.
     result = result === undefined ? by : alu(compiler, 'add', 64, result, { reg: by })
   }
   const last = alu(compiler, 'and', 64, alu(compiler, 'rsh', 64, left, { imm: 1 }), { imm: 1 })

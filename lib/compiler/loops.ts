@@ -1,4 +1,5 @@
-// Loops. The verifier has to see that a loop ends: it follows each round, or counts them with an iterator or may_goto.
+// Loops. The verifier has to see that a loop ends: either it follows each round, or an iterator or may_goto counts
+// them.
 import type { NumericValue } from './builder.js'
 import { type Facts, know } from './conditions.js'
 import { type Operand, type Reg, written } from './ir.js'
@@ -116,7 +117,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
     return false
   }
 
-  /** A loop whose rounds the verifier follows: its condition is asked again at its end. */
+  /** A loop whose rounds the verifier follows: its condition is checked again at its end. */
   #followed(
     test: ast.Expression,
     body: ast.Statement,
@@ -181,7 +182,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
     }
   }
 
-  /** A variable that a loop lets point to something else may be null in the next round, and behind the loop. */
+  /** A variable that a loop makes point to something else may be null in the next round, and after the loop. */
   #forgetPointers(loop: ast.Node, scope: Scope): void {
     for (const name of assignedIn(loop)) {
       const variable = scope.get(name)
@@ -190,13 +191,13 @@ export abstract class LoopCompiler extends SwitchCompiler {
     }
   }
 
-  /** Registers of which the verifier knows nothing behind a loop. */
+  /** Registers of which the verifier knows nothing after a loop. */
   readonly #forgotten = new Set<Reg>()
 
   /**
    * The verifier would follow each value of a variable whose first value it knows; and before Linux 6.8, it takes a
    * function that is called for each round for one that is called once. So it is made to forget the values of variables
-   * that the loop assigns to: it knows nothing about what is stored in two halves, unless both are 0.
+   * that the loop assigns to: it knows nothing about a number that is stored in two halves, unless both are 0.
    */
   #forgetAssigned(loop: ast.Node, scope: Scope): void {
     for (const name of assignedIn(loop)) {
@@ -206,7 +207,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
       this.#forgotten.add(reg)
       const [low, high] = [this.newReg(), this.newReg()]
       const offset = this.scratchSlot()
-      // One more, since a number that the verifier knows would mostly be 0.
+      // Adds one, since a number that the verifier knows would mostly be 0.
       this.push({ op: 'alu', operation: 'add', bits: 64, d: low, a: reg, b: { imm: 1 } })
       this.push({ op: 'alu', operation: 'rsh', bits: 64, d: high, a: low, b: { imm: 32 } })
       this.push({ op: 'store', base: 'frame', offset, size: 4, value: { reg: low } })
@@ -250,7 +251,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
 
   /**
    * What is known about the rounds of a loop: whether the verifier can follow them, and otherwise the values of its
-   * variable, if it has always the same ones.
+   * variable, if they are always the same.
    */
   #roundsOf(
     limit: Limit,
@@ -270,7 +271,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
     const start = this.#forgotten.has(variable.reg)
       ? rangeOfType(variable.type)
       : rangeBehind(this.list, variable, !isOfOuterLoop)
-    // After another loop has counted it, its first value is not where this one begins.
+    // If an earlier loop has counted the variable, its first value is not where this loop begins.
     const isFresh = this.list.filter((operation) => written(operation) === variable.reg).length === 1
     const rounds = roundsOf(limit, step, start, isAskedAfter && isFresh)
     if (rounds !== undefined && rounds <= BigInt(mostRounds)) return { isFollowed: true }
@@ -375,7 +376,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
     if (bound === 0) return
     const reg = this.newReg()
     const counter: NumberValue = { kind: 'number', reg, type: u32, below: bound, isFollowed: true }
-    // A copy: the loop may change a variable that the number of rounds is.
+    // A copy: the loop may change the variable that holds the number of rounds.
     const rounds = isConstant ? undefined : this.newReg()
     if (rounds !== undefined) {
       const given = this.inReg(this.convert(this.numeric(count, scope), integerOf(4, false), count))
@@ -416,7 +417,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
     this.#rounds(rounds, (reg) => ({ kind: 'number', reg, type: u32 }), name, node.body, scope, label)
   }
 
-  /** A loop with a known number of rounds, of which the kernel gives each one its number. */
+  /** A loop with a known number of rounds, in which the kernel gives each round its number. */
   #rangeOfKernel(
     { rounds, start, step, type }: Values,
     name: string,

@@ -1,4 +1,4 @@
-// One function becomes operations. Statements are here; the files that this builds on have the rest.
+// One function becomes operations. Statements are here; the classes that this one extends have the rest.
 import { isZero } from './assignments.js'
 import { know } from './conditions.js'
 import { readFlavor } from './flavors.js'
@@ -35,14 +35,14 @@ export class FunctionCompiler extends CallCompiler {
     if (!ends) this.return(undefined, { start: (fn.end ?? 1) - 1 }, scope)
   }
 
-  /** Whether control does not go on behind the body. */
+  /** Compiles the body. Returns whether control never gets past its end. */
   protected override body(fn: FunctionNode, scope: Scope): boolean {
     if (fn.body.type === 'BlockStatement') return this.block(fn.body.body, scope)
     this.return(fn.body, fn.body, scope)
     return true
   }
 
-  // ---- Statements. Each returns whether control does not go on behind it.
+  // ---- Statements. Each returns whether control never gets past it.
 
   protected override block(statements: readonly ast.Statement[], outer: Scope): boolean {
     const scope = new Map(outer)
@@ -58,7 +58,7 @@ export class FunctionCompiler extends CallCompiler {
       return ends
     })
     if (!ends) this.expectGivenBack(scope, outer, { start: this.at, end: this.at + 1 })
-    // What became of the names of the outer scope holds there, too.
+    // What is now known about the names of the outer scope holds there, too.
     for (const [name, variable] of outer) {
       const inner = scope.get(name)
       if (inner !== undefined && inner.value === variable.value) outer.set(name, inner)
@@ -66,7 +66,10 @@ export class FunctionCompiler extends CallCompiler {
     return ends
   }
 
-  /** While the types of maps are looked for, the parts of a statement if it cannot be compiled as a whole yet. */
+  /**
+   * Compiles a statement, or, while the types of maps are being inferred, its parts if the whole cannot be compiled
+   * yet.
+   */
   #statementOrParts(node: ast.Statement, scope: Scope): boolean {
     const { inference } = this.unit
     if (inference === undefined) return this.statement(node, scope)
@@ -238,7 +241,7 @@ export class FunctionCompiler extends CallCompiler {
     return { kind: 'number', reg, type, ...(usedBits !== undefined && { usedBits }) }
   }
 
-  /** Records that are still reserved cannot be left behind. */
+  /** Refuses to leave records behind that are still reserved. */
   protected override expectGivenBack(scope: Scope, outer: Scope | undefined, at: Located): void {
     for (const [name, { value, state }] of scope) {
       const owed = owedOf(value)
@@ -273,7 +276,7 @@ export class FunctionCompiler extends CallCompiler {
     return yesEnds && noEnds
   }
 
-  /** What is known about a pointer where several ways meet. */
+  /** What is known about a pointer where several paths meet. */
   protected override merge(
     name: string,
     variable: Variable,
@@ -287,7 +290,7 @@ export class FunctionCompiler extends CallCompiler {
     if (states.includes('stale')) return 'stale'
     const owed = owedOf(variable.value)
     if (owed === undefined) return 'maybe'
-    // Nothing to give back on either way.
+    // There is nothing to release on any path.
     if (states.every((state) => state === 'absent' || state === 'given back')) return 'given back'
     if (states.every((state) => state === 'absent' || state === 'present' || state === 'maybe'))
       return 'maybe'

@@ -42,7 +42,7 @@ export abstract class MemberCompiler extends KernelMemory {
   protected whereNull: { readonly label: string; used: boolean } | undefined
 
   abstract expression(node: ast.Expression, scope: Scope): Value
-  /** How a program is left that has nothing to do, for hints. */
+  /** The statement that leaves a program which has nothing to do, for hints. */
   abstract get leaving(): string
 
   /** The value of an expression that is read: what is in memory is loaded. */
@@ -256,7 +256,7 @@ export abstract class MemberCompiler extends KernelMemory {
     return index.kind === 'constant' ? index.value : undefined
   }
 
-  /** An element by a number that is only known when the program runs: it is kept within the array. */
+  /** An element by a number that is only known when the program runs: the index is kept within the array. */
   #variableElement(
     place: PlaceValue,
     of: Type,
@@ -311,7 +311,10 @@ export abstract class MemberCompiler extends KernelMemory {
     return { ...place, align, base, offset: 0, type: of }
   }
 
-  /** The verifier forgets where the packet ends when a variable is added to a pointer into it, so it is told again. */
+  /**
+   * The verifier forgets where the packet ends when a variable is added to a pointer into it, so the end is checked
+   * again.
+   */
   #againWithin(
     { inPacket, offset }: PlaceValue,
     start: Reg,
@@ -347,7 +350,7 @@ export abstract class MemberCompiler extends KernelMemory {
     return kept
   }
 
-  /** What points into a record, or is a copy of its dynptr, ends with it. */
+  /** Refuses a pointer into a record, or a copy of its dynptr, once the record is gone. */
   expectNotLeft(value: Value, node: ast.Node, scope: Scope): void {
     const within = 'within' in value ? value.within : undefined
     if (within === undefined) return
@@ -361,7 +364,7 @@ export abstract class MemberCompiler extends KernelMemory {
     this.expectNotLeft(within, node, scope)
   }
 
-  /** Refuses a dynptr that may be null, or that was given back. */
+  /** Refuses a dynptr that may be null, or that was released. */
   expectUsable(dynptr: DynptrValue, node: ast.Node, scope: Scope): void {
     if (dynptr.nullable) this.expectPresent(node, scope)
     else this.expectNotLeft(dynptr, node, scope)

@@ -1,4 +1,4 @@
-// What stands at the top of a program's file: structs, maps, global variables, programs, functions.
+// What is declared at the top level of a program's file: structs, maps, global variables, programs, functions.
 
 import { dirname } from 'node:path'
 import type { MapDefinition } from '../asm/map-definition.js'
@@ -38,7 +38,7 @@ import {
 
 export const globalKinds = ['rodata', 'data', 'bss'] as const
 
-/** Whether a word makes a map, a global variable or a program, which stand at the top of a file. */
+/** Whether a word makes a map, a global variable or a program, which are declared at the top level of a file. */
 export const isDeclarator = (word: string): boolean =>
   Object.hasOwn(mapKinds, word) ||
   Object.hasOwn(hooks, word) ||
@@ -66,7 +66,7 @@ export interface ModuleMap {
   readonly numaNode?: number
   /** Of a bloom filter. */
   readonly hashes?: number
-  /** Its types are not written down: they are those of the first value that a program puts into it. */
+  /** Its types are not declared: they are those of the first value that a program puts into it. */
   readonly isInferred: boolean
   readonly node: ast.Node
 }
@@ -83,11 +83,11 @@ export interface ModuleGlobal {
 export interface ModuleProgram {
   readonly name: string
   readonly hook: string
-  /** What it is attached to; undefined for hooks that have no such thing. */
+  /** What it is attached to; undefined for hooks that have no target. */
   readonly target: { readonly name: string; readonly node: ast.Node } | undefined
   readonly function: ast.ArrowFunctionExpression | ast.FunctionExpression | ast.ObjectMethod
   readonly node: ast.Node
-  /** The struct of the kernel that it is a function of. */
+  /** For a function of structOps: the kernel's struct that it belongs to. */
   readonly ops?: { readonly struct: string; readonly structNode: ast.Node; readonly sleeps: boolean }
 }
 
@@ -104,7 +104,10 @@ export class Module {
   readonly constants = new Map<string, Constant>()
   readonly enums = new Map<string, Enumeration>()
   readonly functions = new Map<string, FunctionNode>()
-  /** The names of those that stand alone: the verifier checks them without their callers, and other programs can replace them. */
+  /**
+   * The names of global functions: the verifier checks them separately from their callers, and other programs can
+   * replace them.
+   */
   readonly globalFunctions = new Set<string>()
   readonly programs: ModuleProgram[] = []
   readonly structOps: ModuleStructOps[] = []
@@ -120,13 +123,13 @@ export class Module {
     this.imported = files.paths
     this.expectImported = files.expectWords
     this.#statements = statements
-    // Types may be used above the place where they are declared.
+    // Types may be used before they are declared.
     for (const node of statements)
       if (node.type === 'TSTypeAliasDeclaration') this.aliases.set(node.id.name, node.typeAnnotation)
     for (const node of statements) {
       if (node.type !== 'TSInterfaceDeclaration') continue
       const { name } = node.id
-      // TypeScript would make one of them.
+      // TypeScript would merge them into one.
       if (this.#interfaces.has(name))
         source.fail(
           node.id,
@@ -157,7 +160,7 @@ export class Module {
   readonly imported: readonly string[]
   /** Refuses words of the language that the files use and do not import. */
   readonly expectImported: () => void
-  /** The names of interfaces that user space gets, too, even if no map or variable has them. */
+  /** The names of interfaces that user space also gets, even if no map or variable uses them. */
   readonly exported: string[] = []
   readonly #interfaces = new Map<string, ast.TSInterfaceDeclaration>()
   readonly #open = new Set<string>()
@@ -206,7 +209,7 @@ export class Module {
     if (node.generator) this.source.fail(node, 'the kernel side has no generators', 'Write a loop.')
   }
 
-  /** Constants that are made of numbers may be used above their place, too: in types and enums. */
+  /** Constants that are computed from numbers may also be used before they are declared: in types and enums. */
   #early(node: ast.Node): void {
     if (node.type !== 'VariableDeclaration' || node.kind !== 'const') return
     for (const { id, init } of node.declarations) {
@@ -220,7 +223,7 @@ export class Module {
     const { name } = node.id
     const values = new Map<string, bigint>()
     let next: bigint | undefined = 0n
-    // A value may be made of those before it.
+    // A value may be computed from those before it.
     this.#values = values
     for (const member of node.members ?? node.body?.members ?? []) {
       if (member.id.type !== 'Identifier') this.source.fail(member, 'a value of an enum has a name')
@@ -343,7 +346,7 @@ export class Module {
     if (hasKptr(own)) this.source.fail(type, onlyValues)
     if (hasPtr(own)) this.source.fail(type, onlyInArena)
     const bits = own.kind === 'int' ? own.size * 8 : 64
-    // -1 is also a way to write the largest number.
+    // -1 is also accepted, as the largest number.
     if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1)))
       this.source.fail(initial!, `${value} does not fit ${own.kind === 'int' ? own.name : 'this type'}`)
     this.globals.set(name, { name, section: `.${kind}`, type: own, value, mutable })
@@ -421,12 +424,12 @@ export class Module {
   /** The values so far of the enum that is being read. */
   #values: ReadonlyMap<string, bigint> = new Map()
 
-  /** The value of an expression of numbers, if it has one before the program runs. */
+  /** The value of an expression of numbers, if it is known before the program runs. */
   constant(node: ast.Node): bigint | undefined {
     return this.typedConstant(node)?.value
   }
 
-  /** The same with the type that it is computed in, if it has one. */
+  /** The same, with the type in which it is computed, if it has one. */
   typedConstant(node: ast.Node): Constant | undefined {
     switch (node.type) {
       case 'NumericLiteral':
@@ -663,7 +666,7 @@ export class Module {
   }
 }
 
-/** `bytes` or `char` without a length, at the end of an interface: as many as the record has, C's `char[]`. */
+/** `bytes` or `char` without a length, at the end of an interface: as long as the record, C's `char[]`. */
 function openType(node: ast.TSType): Type | undefined {
   const name =
     node.type === 'TSTypeReference' && node.typeName.type === 'Identifier' && !node.typeParameters
@@ -675,7 +678,7 @@ function openType(node: ast.TSType): Type | undefined {
 
 export type { FunctionNode, IntType }
 
-/** Text that is written down. */
+/** Text from a literal. */
 function textOf(node: ast.Node): string | undefined {
   if (node.type === 'StringLiteral') return node.value
   const isPlain = node.type === 'TemplateLiteral' && node.expressions.length === 0

@@ -1,4 +1,4 @@
-// What TypeScript has and the kernel has not, in sentences.
+// Messages for what TypeScript has and the kernel does not.
 import { own } from './own.js'
 import type { ast } from './syntax.js'
 
@@ -48,7 +48,7 @@ export function notWhole(text: string, value: number): Answer {
       ]
 }
 
-/** Why what `+` joins is no number. */
+/** Why the operands of `+` do not make a number. */
 export const joinedText = (nodes: readonly ast.Node[]): Answer | undefined =>
   nodes.some(({ type }) => type === 'StringLiteral' || type === 'TemplateLiteral') ? notJoined : undefined
 
@@ -150,7 +150,7 @@ const others = [
   'fetch globalThis module queueMicrotask require setImmediate structuredClone window',
 ].flatMap((line) => line.split(' '))
 
-/** What to write in the place of a name that JavaScript has everywhere, and the kernel nowhere. */
+/** What to write instead of a global name of JavaScript that does not exist in the kernel. */
 export function insteadOfGlobal(name: string): string | undefined {
   return own(globals, name) ?? (others.includes(name) ? only : undefined)
 }

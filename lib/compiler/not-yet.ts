@@ -1,4 +1,4 @@
-// What the kernel has and the kernel side in TypeScript does not have yet: programs in C have it.
+// What the kernel has and programs in TypeScript cannot use yet; programs in C can.
 
 /** By the names of kfuncs. */
 export function kfuncNotYet(name: string): string | undefined {

@@ -26,7 +26,7 @@ export function optimize(
   return toList(result)
 }
 
-/** Loads with their sign what is extended to 64 bits right behind the load. */
+/** Replaces a load and a sign extension to 64 bits right after it by one load that extends the sign. */
 function extendLoads(blocks: readonly Block[]): void {
   const reads = new Map<Reg, number>()
   const count = (reg: Reg): unknown => reads.set(reg, (reads.get(reg) ?? 0) + 1)
@@ -47,7 +47,7 @@ function isExtended(load: Operation | undefined, sext: Operation, reads: Readonl
   return sext.bits === 64 && sext.a === load.d && sext.from === load.size * 8 && reads.get(load.d) === 1
 }
 
-/** One place where the function returns, so that ways to it that do the same can be one. */
+/** Makes one place where the function returns, so that paths to it that do the same can be merged. */
 function oneReturn(blocks: Block[], newReg: () => Reg): Block[] {
   const returns = blocks.filter(({ end }) => end.kind === 'return')
   const [first] = returns
@@ -84,7 +84,7 @@ function skipEmpty(blocks: readonly Block[]): readonly Block[] {
   return blocks
 }
 
-/** Goes straight to where a block that only compares would go, wherever the outcome is known before. */
+/** Jumps straight to where a block that only compares would go, wherever the outcome is already known. */
 function thread(blocks: readonly Block[], facts: Propagation): boolean {
   let changed = false
   const destination = (from: Block, to: Block): Block => {
@@ -127,7 +127,7 @@ function merge(blocks: readonly Block[]): Block[] {
   return blocks.filter((block) => !gone.has(block))
 }
 
-/** Removes what nobody reads. */
+/** Removes operations whose results are never read. */
 function removeUnused(blocks: readonly Block[], slots: Slots): boolean {
   const out = liveOut(blocks)
   let removed = false
@@ -159,7 +159,9 @@ const keyOf = (operation: Operation): string =>
     name === 'at' ? undefined : typeof value === 'bigint' ? `${value}n` : value,
   )
 
-/** Where several blocks end with the same operations and go on to the same place, these stand there once. */
+/**
+ * Where several blocks end with the same operations and continue at the same place, keeps these operations only once.
+ */
 function shareEnds(blocks: readonly Block[]): Block[] {
   const made: Block[] = []
   const groups = new Map<Block, Map<string, Block[]>>()

@@ -1,10 +1,10 @@
-// Loops whose rounds the kernel counts, before Linux 6.4: bpf_loop calls a function for each round. The loop becomes that function, and the registers that
-// both sides know are passed on the stack of the function around it.
+// Loops whose rounds the kernel counts, before Linux 6.4: bpf_loop calls a function for each round. The loop becomes
+// that function, and the registers that both sides use are passed on the stack of the function around it.
 import { helperNumber } from '../asm/helper-names.js'
 import type { Argument, Base, Operand, Operation, Reg } from './ir.js'
 import { read, written } from './ir.js'
 
-/** A loop between two labels. Behind the first one stands mayGoto to the second. */
+/** A loop between two labels. The first one is followed by mayGoto to the second. */
 export interface CountedLoop {
   readonly top: string
   readonly end: string
@@ -25,7 +25,7 @@ interface Room {
   readonly newName: () => string
 }
 
-/** Where control goes behind a loop: to a label, or out of the function. */
+/** Where control goes after a loop: to a label, or out of the function. */
 type Exit = string | 'return'
 
 /**
@@ -60,7 +60,7 @@ class Outline {
   readonly #known: ReadonlySet<Reg>
   readonly #changed: ReadonlySet<Reg>
   readonly #slots = new Map<Reg, number>()
-  /** Where it says which way control goes on, and what it returns. */
+  /** The slot where the loop stores which exit control takes, and what it returns. */
   readonly #exitSlot: number
   readonly #exits: Exit[]
 
@@ -78,7 +78,7 @@ class Outline {
     this.#exits = this.#exitsOf()
   }
 
-  /** The ways out of the loop. The first one is that it has had all of its rounds. */
+  /** The ways out of the loop. The first one is taken when it has had all of its rounds. */
   #exitsOf(): Exit[] {
     const inside = new Set(this.#region.flatMap((one) => (one.op === 'label' ? [one.name] : [])))
     const outside = this.#region.flatMap((one): Exit[] => {
@@ -94,7 +94,7 @@ class Outline {
     return slot
   }
 
-  /** What both sides know at the beginning of each round. */
+  /** The registers that both sides use at the beginning of each round. */
   #shared(): Reg[] {
     return [...this.#live.get(this.#loop.top)!].filter((reg) => this.#known.has(reg))
   }
@@ -109,8 +109,8 @@ class Outline {
   }
 
   /**
-   * The verifier forgets what it knows of a number that is written in halves, and it has to: it would follow each value that a loop counts through. What
-   * changes from round to round is always a number.
+   * The verifier forgets what it knows of a number that is written in halves, and it has to: otherwise it would follow
+   * each value that a loop counts through. What changes from round to round is always a number.
    */
   #storeUnknown(base: Base, reg: Reg): Operation[] {
     const at = this.#at
@@ -162,7 +162,7 @@ class Outline {
         operations.push({ ...one, to: destination(one.to) })
       } else operations.push(...this.#onStack(one, stack))
     }
-    // Behind a loop that ends without a jump.
+    // After a loop that ends without a jump.
     operations.push({ op: 'jump', to: label(0), at })
     operations.push({ op: 'label', name, at })
     for (const reg of this.#changedFor(this.#loop.top)) operations.push(...this.#storeUnknown(stack, reg))
@@ -202,7 +202,7 @@ class Outline {
     return [...before, { ...operation, args }]
   }
 
-  /** What stands in the place of the loop. */
+  /** The operations that replace the loop. */
   call(): Operation[] {
     const at = this.#at
     const { newReg } = this.#room
@@ -244,7 +244,7 @@ class Outline {
   }
 }
 
-/** The places on the stack that an operation knows. */
+/** The places on the stack whose offsets an operation contains. */
 function placesOf(operation: Operation): number[] {
   if (operation.op === 'frame') return [operation.offset]
   if ('base' in operation && operation.base === 'frame') return [operation.offset]

@@ -4,7 +4,7 @@ import type { KernelMemory } from './kernel-memory.js'
 import { u32 } from './types.js'
 import type { ContextValue, PacketEdges, Value } from './values.js'
 
-/** The first byte of the packet, or what is behind its last. */
+/** A pointer to the first byte of the packet, or past its last one. */
 export function edge(compiler: KernelMemory, packet: ContextValue, which: 'data' | 'end'): Reg {
   const { kernel } = compiler
   const found = kernel.member(packet.record, packet.packet![which])!

@@ -9,7 +9,7 @@ import type { ast } from './syntax.js'
 import { s64, sizeOf, type Type } from './types.js'
 import type { ContextValue, CursorValue, PointerValue, Scope, Value } from './values.js'
 
-/** Beyond this the verifier does not follow a packet. */
+/** The verifier does not accept offsets in a packet beyond this. */
 const mostOffset = 0x7fff
 
 const ofPackets = ['read', 'load', 'store', 'cursor', 'dynptr']
@@ -154,7 +154,7 @@ function copying(packet: ContextValue): { load: HelperName; store: HelperName } 
     : { load: 'skb_load_bytes', store: 'skb_store_bytes' }
 }
 
-/** A copy of a part of the packet, or null if the packet ends before. It may stand in pieces of memory that read does not reach. */
+/** A copy of a part of the packet, or null if the packet ends before. It may be in memory that read does not reach. */
 function load(
   compiler: ExpressionCompiler,
   packet: ContextValue,
@@ -177,7 +177,7 @@ function load(
   return { kind: 'pointer', reg, type, shared: false }
 }
 
-/** Writes into the packet, wherever that stands in memory. Returns 0, or a negative error. */
+/** Writes into the packet, wherever it is in memory. Returns 0, or a negative error. */
 function store(
   compiler: ExpressionCompiler,
   packet: ContextValue,

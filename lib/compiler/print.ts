@@ -8,10 +8,10 @@ import { cTypeOf, type IntType, s64, sizeOf, u64 } from './types.js'
 import { textBehind } from './user-memory.js'
 import { describeValue, type Scope, type Value } from './values.js'
 
-/** Arguments that fit registers. */
+/** How many arguments fit into registers. */
 const fewest = 3
 const mostArguments = 12
-/** How much of text whose length nothing says is printed, with its zero byte. */
+/** How much of a text of unknown length is printed, with its zero byte. */
 const mostText = 64
 
 export function print(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
@@ -77,7 +77,7 @@ export function storedParts(
   return [{ frame: slot }, { imm: parts.length * 8 }]
 }
 
-/** How a value is written, what is passed, and what it is in C. */
+/** The format of a value, what is passed for it, and its type in C. */
 export function part(
   compiler: ExpressionCompiler,
   node: ast.Expression,

@@ -1,4 +1,4 @@
-// Replaces what is computed by what is known: constants, copies, and results that are there already.
+// Replaces computations by what is known: constants, copies, and results that exist already.
 import { alu } from '../asm/arithmetic.js'
 import type { CoreRelocation } from '../asm/instruction.js'
 import { aluOperations } from '../asm/isa.js'
@@ -17,7 +17,9 @@ import {
 import { type Alu, bitsOfAlu, bitsOfValue, byteOfTruth, simplifyAlu } from './simplify.js'
 import type { Slots } from './slots.js'
 
-/** What is known at one place. Registers that are written once are known everywhere; this is about the others. */
+/**
+ * What is known at one place. Registers that are written once have the same value everywhere; this is about the others.
+ */
 class State {
   readonly values: Map<Reg, bigint>
   readonly bits: Map<Reg, number>
@@ -28,7 +30,7 @@ class State {
   /** Registers that are not 0. */
   readonly present: Set<Reg>
 
-  /** @param from - one of which it is a copy */
+  /** @param from - the state to copy */
   constructor(from?: State) {
     this.values = new Map(from?.values)
     this.bits = new Map(from?.bits)
@@ -114,7 +116,7 @@ export class Propagation {
     }
   }
 
-  /** How a comparison with a number ends if control comes from one block to another, if that is known. */
+  /** The outcome of a comparison with a number where control passes from one block to another, if it is known. */
   outcomeBetween(from: Block, to: Block, { comparison, bits, a, b }: Compared): boolean | undefined {
     if ('reg' in b) return undefined
     const { end } = from
@@ -239,7 +241,7 @@ export class Propagation {
         const { d, at, bits, from } = operation
         if (value !== undefined)
           return { op: 'const', d, value: BigInt.asUintN(bits, BigInt.asIntN(from, value)), at }
-        // A sign that was extended before, to 32 bits.
+        // A sign that was already extended to 32 bits.
         const def = this.#def(operation.a)
         if (def?.op === 'sext' && from === 32) return { ...operation, a: def.a, from: def.from }
         return operation
@@ -252,7 +254,7 @@ export class Propagation {
         return { op: 'move', d, s: def.a, bits: 64, at }
       }
       case 'cast': {
-        // There and back again.
+        // A cast and the opposite one cancel out.
         const def = this.#def(operation.s)
         const { d, at, to } = operation
         return def?.op === 'cast' && def.to !== to ? { op: 'move', d, s: def.s, bits: 64, at } : operation
@@ -284,7 +286,7 @@ export class Propagation {
     }
   }
 
-  /** A register with the same low bits that is made with less: what is cut off before does not matter. */
+  /** A register with the same low bits that takes fewer operations: an earlier truncation does not matter. */
   #low(reg: Reg, bits: number): Reg {
     const def = this.#def(reg)
     if (def?.op === 'move' && def.bits === 32 && bits <= 32) return this.#low(def.s, bits)
@@ -293,7 +295,7 @@ export class Propagation {
     const mask = (1n << BigInt(bits)) - 1n
     const isCut = def.operation === 'and' && (BigInt(def.b.imm) & mask) === mask && bits <= def.bits
     if (isCut) return this.#low(def.a, bits)
-    // A sign that is put into the upper bits.
+    // A sign that is extended into the upper bits.
     const inner = def.operation === 'arsh' ? this.#def(def.a) : undefined
     const isExtended =
       inner?.op === 'alu' &&
@@ -346,7 +348,7 @@ export class Propagation {
     return simplifyAlu(own, this.#known)
   }
 
-  /** Takes a result that is there already. */
+  /** Reuses a result that exists already. */
   #reuse(operation: Operation): Operation {
     if (operation.op === 'load') return this.#load(operation)
     const key = keyOf(operation)
@@ -414,7 +416,7 @@ export class Propagation {
         ? this.#results.get(this.#block)!.set(key, d)
         : this.#state.results.set(key, { reg: d, from: read(operation) })
     set(key)
-    // A pointer may take the place of an edge, which stands before it.
+    // A pointer may reuse the result for an edge that was computed before it.
     if (operation.op !== 'alu' || !operation.isEdge) return
     const { isEdge: _, ...other } = operation
     const plain = keyOf(other)
@@ -493,7 +495,7 @@ export class Propagation {
       if (signed !== undefined && fitsImmediate(signed)) branch = { ...branch, b: { imm: Number(signed) } }
     }
     branch = this.#unswapped(branch)
-    // Whether a bool is 0 is whether its byte is.
+    // A bool is 0 if and only if its byte is.
     const isZeroTest =
       'imm' in branch.b && branch.b.imm === 0 && (branch.comparison === 'eq' || branch.comparison === 'ne')
     const byte = isZeroTest ? byteOfTruth(this.#def(branch.a), this.#known) : undefined
@@ -578,7 +580,7 @@ export function compare(comparison: Comparison, bits: 32 | 64, left: bigint, rig
   }
 }
 
-/** What a comparison says about a register on one of the ways behind it: its number, or that it is not 0. */
+/** What a comparison says about a register on one of the paths after it: its number, or that it is not 0. */
 function learned({
   branch,
   to,

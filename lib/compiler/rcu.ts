@@ -1,4 +1,4 @@
-// Programs that sleep say from where to where RCU keeps what they look at, and must not sleep in between.
+// Programs that sleep mark the sections in which RCU protects what they look at, and must not sleep in them.
 import type { ExpressionCompiler } from './expressions.js'
 import { maySleep } from './hooks/kinds.js'
 import type { ast } from './syntax.js'
@@ -6,7 +6,7 @@ import { type LockValue, markGivenBack, type Scope } from './values.js'
 
 const [lock, unlock] = ['bpf_rcu_read_lock', 'bpf_rcu_read_unlock']
 
-/** Under which the lock stands in a scope, where the program took it itself. */
+/** The name of the lock in a scope, if the program took it itself. */
 const name = 'lock RCU'
 
 /** kfuncs that may sleep. */
@@ -14,11 +14,11 @@ const sleepingFunctions = /^bpf_copy_from_user_/
 
 const isHeld = (scope: Scope): boolean => scope.get(name)?.state === 'present'
 
-/** Whether RCU keeps what the program looks at until it says otherwise. Programs that do not sleep always have that. */
+/** Whether a program that sleeps holds RCU here. Other programs always do. */
 export const isUnderRcu = ({ underRcu }: ExpressionCompiler, scope: Scope): boolean =>
   underRcu || isHeld(scope)
 
-/** Refuses what may sleep where the program must not. @param called - as it stands behind `bpf.`, `kfunc.` or `each.` */
+/** Refuses what may sleep where the program must not. @param called - the name after `bpf.`, `kfunc.` or `each.` */
 export function expectAwake(
   compiler: ExpressionCompiler,
   called: string,
@@ -33,7 +33,7 @@ export function expectAwake(
   compiler.source.fail(node, `'${called}' may sleep, which a program must not do while it holds RCU`, hint)
 }
 
-/** What becomes of the lock when a program calls a kfunc. */
+/** Updates the state of the lock when a program calls a kfunc. */
 export function rcuCalled(
   compiler: ExpressionCompiler,
   called: string,
@@ -58,7 +58,7 @@ export function rcuCalled(
   scope.set(name, { value, mutable: false, state: 'present' })
 }
 
-/** Refuses a call of another function where the kernel expects that RCU is given up before any function returns. */
+/** Refuses a call of another function where the kernel expects RCU to be released before any function returns. */
 export function expectCallUnderRcu(compiler: ExpressionCompiler, node: ast.Node, scope: Scope): void {
   if (maySleep(compiler.program) && isUnderRcu(compiler, scope))
     compiler.expectKernel('6.9', node, 'a function of its own that is called while a program holds RCU')

@@ -13,7 +13,7 @@ export interface Limit {
   readonly bound: bigint
 }
 
-/** The least and the greatest value. */
+/** The smallest and the largest value. */
 export type Range = readonly [least: bigint, most: bigint]
 
 type ConstantOf = (node: ast.Expression, scope: Scope) => bigint | undefined
@@ -29,7 +29,7 @@ export function limitOf(test: ast.Expression, scope: Scope, constantOf: Constant
   const given = constantOf(test.right, scope)
   if (given === undefined) return undefined
   const { type } = variable.value
-  // As it is compared: a negative number becomes one of the type.
+  // The number as it is compared: a negative one becomes a number of the type.
   const bound = type.signed ? given : BigInt.asUintN(Math.max(32, type.size * 8), given)
   return { node: test, name: (left as ast.Identifier).name, variable: variable.value, bound }
 }
@@ -82,9 +82,9 @@ export function rangeOfType({ size, signed, name }: IntType): Range {
 }
 
 /**
- * What the verifier knows that a number can be behind some operations.
+ * The values that a number can have after some operations, as far as the verifier knows.
  *
- * @param isOnlyBefore - all that writes it stands in the list; otherwise only what stands on the last straight way counts
+ * @param isOnlyBefore - all operations that write it are in the list; otherwise only those after the last label count
  */
 export function rangeBehind(
   list: readonly Operation[],
@@ -95,12 +95,12 @@ export function rangeBehind(
   const from = isOnlyBefore ? 0 : list.findLastIndex(({ op }) => op === 'label') + 1
   const writes = list.slice(from).filter((operation) => written(operation) === reg)
   if (!isOnlyBefore) return rangeOfAll(writes.slice(-1), list, type, whole, 4)
-  // What is counted from a value that the verifier knows, it knows, too.
+  // The verifier also knows what is counted from a value that it knows.
   const first = writes.filter((operation) => !isCounting(operation, reg, list, 4))
   return rangeOfAll(first, list, type, whole, 4)
 }
 
-/** Whether an operation adds a constant to a register, or takes one away. */
+/** Whether an operation adds a constant to a register, or subtracts one. */
 function isCounting(operation: Operation, reg: Reg, list: readonly Operation[], depth: number): boolean {
   const only = (one: Reg): Operation | undefined => {
     const [first, ...others] = list.filter((operation) => written(operation) === one)
@@ -118,7 +118,7 @@ function isCounting(operation: Operation, reg: Reg, list: readonly Operation[], 
   return before !== undefined && isCounting(before, reg, list, depth - 1)
 }
 
-/** What a number can be that one of some operations writes. */
+/** The values that a number can have after any one of some operations has written it. */
 function rangeOfAll(
   writes: readonly Operation[],
   list: readonly Operation[],
@@ -184,7 +184,7 @@ export function isAlwaysTrue({ node: { operator }, bound, variable }: Limit): bo
   }
 }
 
-/** Whether a statement can leave the loop that it stands in. */
+/** Whether a statement can leave the loop that it is in. */
 export function leaves(node: ast.Node): boolean {
   if (node.type === 'BreakStatement' || node.type === 'ReturnStatement') return true
   return (Object.values(node) as unknown[]).some((child) =>
@@ -195,7 +195,7 @@ export function leaves(node: ast.Node): boolean {
 }
 
 /**
- * How many rounds there are at most, or undefined if the number may go around before the loop ends.
+ * How many rounds there are at most, or undefined if the number may wrap around before the loop ends.
  *
  * @param isAskedAfter - the first round comes before the condition, as in do ... while
  */

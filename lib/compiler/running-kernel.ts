@@ -1,5 +1,5 @@
-// The types of the kernel that this process runs on, which are read once. The compiler also works where the addon does
-// not, so it does not take them from machine/kernel-types.ts.
+// The types of the kernel that this process runs on, which are read once. They do not come from
+// machine/kernel-types.ts, because the compiler also works where the addon does not.
 import { readFileSync } from 'node:fs'
 import { BtfTypes } from '../btf/parse.js'
 import { moduleOf } from '../machine/kallsyms.js'

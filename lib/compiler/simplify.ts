@@ -1,4 +1,4 @@
-// Arithmetic that can be done with less.
+// Replaces arithmetic by simpler operations.
 import type { AluOperation, Operation, Reg } from './ir.js'
 
 export type Alu = Extract<Operation, { op: 'alu' }>
@@ -37,7 +37,7 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
     if (isSame && (kind === 'and' || kind === 'or')) return copy
     return a === operation.a ? operation : { ...operation, a, b }
   }
-  // The kernel takes no immediate that shifts too far, and none that divides by zero.
+  // The kernel accepts no immediate that shifts too far, and none that divides by zero.
   const counted = kind.endsWith('sh') ? BigInt(Number(BigInt.asUintN(6, value)) & (bits - 1)) : value
   const signed = BigInt.asIntN(bits, counted)
   const unsigned = BigInt.asUintN(bits, counted)
@@ -124,7 +124,7 @@ export function simplifyAlu(operation: Alu, known: Known): Operation {
   return { ...operation, a, b: { imm: Number(signed) } }
 }
 
-/** The byte that an operation makes a bool of, as Builder.loaded does: 1 if it is not 0. */
+/** The byte that an operation turns into a bool, as Builder.loaded does: 1 if it is not 0. */
 export function byteOfTruth(operation: Operation | undefined, known: Omit<Known, 'value'>): Reg | undefined {
   if (operation?.op !== 'alu' || operation.operation !== 'rsh') return undefined
   if (!('imm' in operation.b) || operation.b.imm !== 8) return undefined
@@ -133,7 +133,9 @@ export function byteOfTruth(operation: Operation | undefined, known: Omit<Known,
   return known.bits(sum.a) <= 8 ? sum.a : undefined
 }
 
-/** How many of the low bits of a result may be set, as far as the verifier sees it: a mask that it needs has to stay. */
+/**
+ * How many of the low bits of a result may be set, as far as the verifier sees it: a mask that it needs has to stay.
+ */
 export function bitsOfAlu({ operation, bits, a, b }: Alu, known: (reg: Reg) => number): number {
   const left = Math.min(bits, known(a))
   const right = 'reg' in b ? Math.min(bits, known(b.reg)) : b.imm < 0 ? bits : bitsOfValue(BigInt(b.imm))

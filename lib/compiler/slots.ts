@@ -1,4 +1,4 @@
-// Places on the stack, and whether anything but loads and stores knows their addresses.
+// Places on the stack, and whether anything but loads and stores uses their addresses.
 import type { Block } from './blocks.js'
 
 export interface Slot {
@@ -47,7 +47,7 @@ export class Slots {
     return this.#at(offset)?.isShared ?? true
   }
 
-  /** Whether nobody reads what is stored there. */
+  /** Whether what is stored there is never read. */
   isUnused(offset: number): boolean {
     const area = this.#at(offset)
     return area !== undefined && !area.isShared && !area.isRead

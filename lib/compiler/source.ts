@@ -13,11 +13,11 @@ export interface Located {
   readonly end?: number | null
 }
 
-/** A mistake in a program, with the line that it is in. */
+/** A mistake in a program, with the line where it is. */
 export class CompileError extends Error {
   readonly code = 'ERR_BPF_COMPILE'
   readonly place: Place
-  /** The sentence without the place. */
+  /** The message without the place. */
   readonly reason: string
   /** What to write instead. */
   readonly hint: string | undefined
@@ -36,7 +36,7 @@ export class CompileError extends Error {
   }
 }
 
-/** One file of a source, and where its text begins there. */
+/** One file of a source, and where its text begins in the source. */
 export interface Part {
   readonly file: string
   readonly text: string
@@ -45,7 +45,7 @@ export interface Part {
   readonly firstLine: number
 }
 
-/** The text of a program: its file, and behind it those that it imports. */
+/** The text of a program: its file, followed by those that it imports. */
 export class Source {
   readonly file: string
   text = ''
@@ -91,7 +91,7 @@ export class Source {
   }
 }
 
-/** One argument is not '1 arguments'. */
+/** Corrects '1 arguments' to '1 argument'. */
 const inSingular = (reason: string): string =>
   reason
     .replace(/\b1 (argument|byte|element|parameter|round|value)s\b/g, '1 $1')

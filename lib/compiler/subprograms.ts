@@ -1,4 +1,4 @@
-// Functions of the file that are not written in the place of their calls: what stands for them in the object.
+// Functions of the file that are not inlined, and what represents them in the object.
 import * as c from '../asm/c-types.js'
 import type { Instruction } from '../asm/instruction.js'
 import type { Builder } from './builder.js'
@@ -8,7 +8,7 @@ import { type ast, eachChild } from './syntax.js'
 import { cTypeOf, describe, type IntType } from './types.js'
 import { alignmentOf, owedOf, type PlaceValue, type PointerValue, type Scope, type Value } from './values.js'
 
-/** A function after it was compiled for one set of argument kinds. */
+/** A function as it was compiled for one combination of argument kinds. */
 export interface CompiledFunction {
   readonly name: string
   readonly type: c.PrototypeType
@@ -18,13 +18,13 @@ export interface CompiledFunction {
   readonly linkage?: 'global'
   /** Bytes of stack, with those of the functions that it calls. */
   readonly stack: number
-  /** What has become of the arguments that have to be given back, when it returns. */
+  /** The state of the arguments that have to be released, when it returns. */
   readonly after: Scope
   /** Its name in the source. */
   readonly source: string
 }
 
-/** A function that is smaller is written in the place of its calls, even if there are many. */
+/** A smaller function is inlined, however many calls there are. */
 const smallest = 40
 
 /** Registers for arguments. */
@@ -102,7 +102,7 @@ export function passing(
       return { reg: value.reg, inside: (reg) => ({ ...value, reg, ...passed(value) }) }
     case 'place': {
       const { inContext, ...place } = value
-      // Functions of the file may follow it, as others may not.
+      // Functions of the file may follow the pointer, while others may not.
       const argument = value.inArena ? { reg: compiler.addressReg(value) } : compiler.address(value)
       return {
         reg: compiler.argumentReg(argument),

@@ -12,7 +12,7 @@ export interface Breakable {
   readonly next: string | undefined
   readonly scope: Scope
   readonly label: string | undefined
-  /** What is done when control leaves it for something further out. */
+  /** Called when control leaves it for something further out. */
   readonly leave?: () => void
   /** What is known about pointers at each `break` out of a switch. */
   readonly exits?: Scope[]
@@ -25,13 +25,13 @@ interface Case {
   readonly node: ast.Node
 }
 
-/** So many cases are compared one after the other. */
+/** Up to this many cases are compared one after the other. */
 const fewCases = 4
 
 export abstract class SwitchCompiler extends ConditionCompiler {
   protected loops: Breakable[] = []
 
-  /** Compiles statements, and returns whether control does not go on behind them. */
+  /** Compiles statements. Returns whether control never gets past them. */
   protected abstract block(statements: readonly ast.Statement[], outer: Scope): boolean
   protected abstract statement(node: ast.Statement, scope: Scope): boolean
   protected abstract expectGivenBack(scope: Scope, outer: Scope | undefined, at: Located): void
@@ -43,7 +43,7 @@ export abstract class SwitchCompiler extends ConditionCompiler {
     what?: string,
   ): PointerState
 
-  /** Compiles a switch, and returns whether control does not go on behind it. */
+  /** Compiles a switch. Returns whether control never gets past it. */
   protected switch(node: ast.SwitchStatement, outer: Scope, label: string | undefined): boolean {
     const value = this.numeric(node.discriminant, outer)
     const end = this.newLabel()
@@ -81,7 +81,7 @@ export abstract class SwitchCompiler extends ConditionCompiler {
     return exits.length === 0
   }
 
-  /** Goes to the case of a number. Many cases are a tree of comparisons, so that none is far from its top. */
+  /** Goes to the case of a number. Many cases become a tree of comparisons, so that each is reached in few steps. */
   #choose(value: NumericValue, cases: readonly Case[], otherwise: string): void {
     const types = new Set(cases.map(({ constant }) => this.common(value, constant)))
     const [type] = types
@@ -96,7 +96,7 @@ export abstract class SwitchCompiler extends ConditionCompiler {
     const seen = new Set<bigint>()
     const sorted = cases
       .map((one) => ({ ...one, constant: this.convert(one.constant, type, one.node, true) as ConstantValue }))
-      // Cut to the type of the switch, a later case may be the same as one before it.
+      // Truncated to the type of the switch, a later case may be the same as an earlier one.
       .filter(({ constant }) => !seen.has(constant.value) && seen.add(constant.value))
       .sort((a, b) => (a.constant.value < b.constant.value ? -1 : 1))
     this.#chooseSorted(value, sorted, otherwise)
@@ -116,7 +116,7 @@ export abstract class SwitchCompiler extends ConditionCompiler {
     this.#chooseSorted(value, cases.slice(middle), otherwise)
   }
 
-  /** What is known about pointers where several ways meet. */
+  /** What is known about pointers where several paths meet. */
   #join(scope: Scope, names: Scope, ways: readonly Scope[], node: ast.Node): void {
     for (const [name, variable] of names) {
       if (variable.state === undefined) continue

@@ -4,10 +4,10 @@ import { CompileError, type Part, type Source } from './source.js'
 
 export type { ast }
 
-/** The compiler itself has a better sentence for these. */
+/** The compiler itself has a better message for these. */
 const explained = ['IllegalBreakContinue', 'AwaitNotInAsyncContext']
 
-/** What to write in the place of what the parser refuses, by its code. */
+/** What to write instead of what the parser refuses, by the code of its error. */
 const hints: Readonly<Record<string, string>> = {
   InvalidLhs:
     'Give it a name first, and assign to what it points to: const n = counts.get(1), then n.value += 1.',
@@ -29,7 +29,7 @@ export function parseModule(source: Source, { text, start }: Part = source.main)
   } catch (error) {
     const { pos, message, reasonCode = '' } = error as { pos?: number; message: string; reasonCode?: string }
     if (pos === undefined) throw error
-    // The parser knows what may become JavaScript one day, and speaks of its own options.
+    // The parser knows proposals for JavaScript, and its message is then about its own options.
     if (/experimental syntax|parser plugin/.test(message))
       throw new CompileError(
         source.place(pos),
@@ -40,7 +40,9 @@ export function parseModule(source: Source, { text, start }: Part = source.main)
   }
 }
 
-/** Calls a function with each node that stands in another one, in the order of the text, and with the name of its member. */
+/**
+ * Calls a function with each child of a node, in the order of the text, and with the name of the member that it is in.
+ */
 export function eachChild(node: ast.Node, visit: (child: ast.Node, key: string) => void): void {
   // Object.entries() makes an array for each member, and files are walked several times.
   for (const key in node) {

@@ -1,10 +1,12 @@
-/** The machines that programs are compiled for, which differ in their registers. */
+/** The architectures that programs are compiled for, which differ in their registers. */
 export type Architecture = 'x64' | 'arm64'
 
 /** What a program is compiled for. */
 export interface Target {
   readonly architecture: Architecture
-  /** The oldest kernel that it has to load into, as in '5.10'; undefined for any that has what it uses. */
+  /**
+   * The oldest kernel that it has to load into, as in '5.10'; undefined for any kernel that has what the program uses.
+   */
   readonly oldestKernel: string | undefined
 }
 

@@ -8,7 +8,7 @@ import type { ast } from './syntax.js'
 import { textBehind, userAddress } from './user-memory.js'
 import { describeValue, type PlaceValue, type Scope, type Value } from './values.js'
 
-/** A comparison of text that stands in the source. */
+/** A comparison with text in the source. */
 export interface TextComparison {
   readonly node: ast.Expression
   readonly literal: ast.StringLiteral
@@ -118,7 +118,7 @@ function inMemory(
   node: ast.Expression,
 ): { base: Base; offset: number; align?: number } {
   if (value.kind === 'place') return value
-  // One byte more than is compared: text that goes on is cut off there, and not where it would look the same.
+  // One byte more than is compared, so that longer text is not truncated to text that would look the same.
   const room = size + 1
   const offset = compiler.newSlot(room, node)
   const address = textAddress(compiler, value, node)
@@ -141,9 +141,9 @@ export function textAddress(compiler: MemberCompiler, value: Value, node: ast.Ex
   return compiler.inReg(compiler.expectNumeric(compiler.readKernel(value, node), node))
 }
 
-/** Writes the name of the running thread. @param isUsed - there may be something else than zeros at that place */
+/** Writes the name of the running thread. @param isUsed - there may be something other than zeros at that place */
 export function readComm(compiler: KernelMemory, place: PlaceValue, length: number, isUsed: boolean): void {
-  // Some kernels before 6.5 leave what stood behind the name.
+  // Some kernels before 6.5 leave the bytes after the name as they were.
   if (isUsed) compiler.clear(place.base, place.offset, length, place.align)
   compiler.call('get_current_comm', [compiler.address(place), { imm: length }])
 }

@@ -15,11 +15,16 @@ export interface IntType {
   readonly signed: boolean
   /** Kept in the network's byte order in memory. */
   readonly bigEndian: boolean
-  /** How many bits of it are the number, if less than all: a number of 16 bits in the network's order that stands in 32. */
+  /**
+   * How many of its bits are the number, if not all: a 16-bit number in the network's order that is stored in 32 bits.
+   */
   readonly bits?: 16
-  /** The enum of the program that it is. */
+  /** The program's enum, if it is one. */
   readonly enumeration?: Enumeration
-  /** It is an address in the memory of a process, of this. It is only looked at when it is followed. */
+  /**
+   * For an address in the memory of a process: the type of what is there. It is resolved only when the pointer is
+   * followed.
+   */
   readonly user?: () => Type
 }
 
@@ -41,7 +46,7 @@ export interface StructMember {
   readonly offset: number
 }
 
-/** What a list or a tree has: objects of a struct, by one of its members. */
+/** What a list or a tree contains: objects of a struct, linked by one of its members. */
 export interface Contains {
   readonly root: 'list' | 'tree'
   readonly struct: string
@@ -84,7 +89,10 @@ export const userPointer = (name: string, user: () => Type): IntType => ({
   user,
 })
 
-/** A pointer into the arena, or null. It is only looked at when it is followed: structs may point to themselves. */
+/**
+ * A pointer into the arena, or null. The type it points to is resolved only when it is followed, since structs may
+ * point to themselves.
+ */
 export interface PtrType {
   readonly kind: 'ptr'
   readonly name: string
@@ -221,7 +229,7 @@ export function cTypeOf(type: Type): c.CType {
           bitfieldSize: 0,
           ...tagged(type),
         }))
-      // What points to itself is written later.
+      // The members are written later, since a struct may point to itself.
       const record: c.RecordType = {
         kind: 'struct',
         name,
@@ -235,7 +243,7 @@ export function cTypeOf(type: Type): c.CType {
   }
 }
 
-/** Tells the kernel what a list or a tree has. */
+/** Tells the kernel what a list or a tree contains. */
 function tagged(type: Type): { tags?: readonly string[] } {
   if (type.kind !== 'struct' || type.contains === undefined) return {}
   return { tags: [`contains:${type.contains.struct}:${type.contains.member}`] }
@@ -256,7 +264,7 @@ export function describe(type: Type): string {
   }
 }
 
-/** Why something else than a record cannot have such a type. */
+/** Why anything but a record cannot have such a type. */
 export const onlyRecords = (type: Type): string =>
   `only the records of a ring buffer can have the type ${describe(type)}, which has no end of its own`
 
@@ -266,7 +274,7 @@ export function endsOpen(type: Type): boolean {
   return (last?.kind === 'array' || last?.kind === 'chars') && last.length === 0
 }
 
-/** Whether two numbers are pointers to the same type, or no pointers. */
+/** Whether two numbers are pointers to the same type, or neither is a pointer. */
 export function pointAlike(a: IntType | undefined, b: IntType | undefined): boolean {
   if (a?.user === undefined || b?.user === undefined) return a?.user === b?.user
   return describe(a.user()) === describe(b.user())

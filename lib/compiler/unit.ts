@@ -15,20 +15,20 @@ export class Unit {
   readonly module: Module
   readonly kernel: KernelTypes
   readonly target: Target
-  /** The functions that programs call, by what their arguments are. */
+  /** The functions that programs call, by the kinds of their arguments. */
   readonly functions = new Map<string, CompiledFunction>()
   readonly externs = new Map<string, ExternDefinition>()
   /** The names of the functions that are being compiled, from the program inward. */
   readonly calls: string[] = []
 
-  /** The hook of the first program that goes on in another one through an array. */
+  /** For each program array, the hook of the first program that continues in another one through it. */
   readonly tailCallers = new Map<string, string>()
-  /** The names of interfaces that user space gets, although no map or variable has them. */
+  /** The names of interfaces that user space gets although no map or variable uses them. */
   readonly shown = new Set<string>()
 
   /** The places that log, by their names in the object. */
   readonly logs = new Map<string, GlobalDefinition>()
-  /** Set while only the types of maps are looked for. */
+  /** Set while only the types of maps are being inferred. */
   readonly inference: Inference | undefined
 
   /** Text that programs print, by its name in the object. */
@@ -41,7 +41,9 @@ export class Unit {
     this.target = target
   }
 
-  /** Whether all kernels that the program has to load into are at least this new. Those without arenas cannot load one. */
+  /**
+   * Whether all kernels that the program has to load into are at least this new. Those without arenas cannot load one.
+   */
   has(version: string): boolean {
     const oldestKernel = this.target.oldestKernel ?? (this.#hasArena ? arenaSince : undefined)
     return oldestKernel !== undefined && !isOlder(oldestKernel, version)
@@ -56,7 +58,7 @@ export class Unit {
 
   #loops = 0
 
-  /** A number for a loop that becomes a function. */
+  /** A new number for a loop that becomes a function. */
   newLoop(): number {
     return ++this.#loops
   }

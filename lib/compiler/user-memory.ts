@@ -1,4 +1,5 @@
-// The memory of a process, behind a pointer: `request.next.value` reads just that member, by the layout of an interface.
+// The memory of a process, behind a pointer: `request.next.value` reads just that member, by the layout of an
+// interface.
 import type { KernelMemory } from './kernel-memory.js'
 import { nearest } from './nearest.js'
 import type { Located } from './source.js'
@@ -77,7 +78,7 @@ export function userElement(
   return userAt(compiler, place, type.kind === 'chars' ? integers.u8! : type.of, index, node)
 }
 
-/** One of several values that follow each other. There are no bounds: what is not there cannot be read, and is 0. */
+/** One of several values that follow each other. There are no bounds: what cannot be read is 0. */
 export function userAt(
   compiler: KernelMemory,
   place: UserPlaceValue,

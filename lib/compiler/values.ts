@@ -11,14 +11,14 @@ export interface ConstantValue {
   readonly type?: IntType
 }
 
-/** A number in a register: its own bits, with the sign or zeros above them up to 64. */
+/** A number in a register: its own bits, extended to 64 by its sign or by zeros. */
 export interface NumberValue {
   readonly kind: 'number'
   readonly reg: Reg
   readonly type: IntType
   /** The number is known to be smaller than this, to the verifier as well. */
   readonly below?: number
-  /** The verifier knows it each time: it follows each round of the loop that counts it. */
+  /** The verifier always knows its value: it follows each round of the loop that counts it. */
   readonly isFollowed?: true
   /** How many of its bits can be set, if that is less than its type has. */
   readonly usedBits?: number
@@ -36,7 +36,7 @@ export interface PlaceValue {
   readonly shared?: boolean
   /** The kernel lets programs read it in pieces of this type only. */
   readonly inSizeOf?: Type
-  /** What its base is a multiple of: 8, unless that is the address of something inside of something else. */
+  /** What its base is a multiple of: 8, unless the base is the address of a part of something else. */
   readonly align?: number
   /** The map that it was found in. */
   readonly origin?: MapValue
@@ -46,7 +46,7 @@ export interface PlaceValue {
   readonly isGlobal?: true
   /** It is in an object that the program has allocated. */
   readonly isObject?: true
-  /** It is in a reserved record: what stands behind the zero byte of its text is never compared. */
+  /** It is in a reserved record: what follows the zero byte of its text is never compared. */
   readonly inRecord?: true
   /** The packet that it is in; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
@@ -59,21 +59,21 @@ export function alignmentOf({ offset, align = 8 }: PlaceValue): number {
   return Math.min(align, offset & -offset || 8)
 }
 
-/** Whether a pointer is known to be one: `maybe` until it was compared with null. */
+/** Whether a pointer is known not to be null: `maybe` until it was compared with null. */
 export type PointerState = 'maybe' | 'present' | 'absent' | 'given back' | 'stale'
 
-/** What a program has to give back before it ends. */
+/** Something that a program has to release before it ends. */
 export interface Owed {
-  /** In words, with what it is until then. */
+  /** What it is in words, and its state until then. */
   readonly what: 'record' | 'reference' | 'lock'
   readonly still: 'reserved' | 'held'
   /** The ring buffer that it has to be submitted to, or discarded from. */
   readonly map?: ModuleMap
-  /** The helper or kfunc that takes it back. */
+  /** The helper or kfunc that releases it. */
   readonly release?: string
-  /** How to give back a value of this name. */
+  /** How to release a value of this name, for hints. */
   readonly how: (name: string) => string
-  /** How to get it with a name. */
+  /** The call that gets it, for hints about giving it a name. */
   readonly withName: string
 }
 
@@ -89,7 +89,7 @@ export interface PointerValue {
   readonly align?: number
   /** The packet that it points into, until that is changed; `passed` in a function that got it without the packet. */
   readonly inPacket?: ContextValue | 'passed'
-  /** The dynptr that it points into, which may be given back, or whose packet may be changed. */
+  /** The dynptr that it points into. It may be released, or its packet may be changed. */
   readonly within?: DynptrValue
   /** Why what it points to cannot be written. */
   readonly readonly?: string
@@ -97,18 +97,18 @@ export interface PointerValue {
   readonly shared: boolean
   /** It points into the arena. */
   readonly inArena?: true
-  /** Where it was found in memory, if another one can be put there. */
+  /** Where it was loaded from, if another pointer can be stored there. */
   readonly from?: PlaceValue
-  /** An object of the kernel's allocator. It points so many bytes behind the object's start. */
+  /** An object of the kernel's allocator. It points this many bytes past the object's start. */
   readonly object?: { readonly at: number; readonly isLent?: true }
 }
 
-/** A pointer to memory whose size the kernel checks when the program runs. It stands on the stack. */
+/** A pointer to memory whose size the kernel checks when the program runs. It is on the stack. */
 export interface DynptrValue {
   readonly kind: 'dynptr'
   readonly frame: number
   readonly of: 'memory' | 'record' | 'packet'
-  /** Not 0 if there is one. Undefined if there always is. */
+  /** Not 0 if there is a dynptr. Undefined if there always is one. */
   readonly reg?: Reg
   readonly nullable?: boolean
   readonly owed?: Owed
@@ -121,11 +121,11 @@ export interface KernelPointerValue {
   readonly kind: 'kernel pointer'
   readonly reg: Reg
   readonly record: KernelRecord
-  /** The verifier knows it too, so it may be read without a helper. */
+  /** The verifier knows it too, so memory may be read through it without a helper. */
   readonly trusted: boolean
-  /** The verifier knows what it points to, and not the pointers in it. */
+  /** The verifier knows what it points to, but not the pointers in that. */
   readonly isBuffer?: boolean
-  /** RCU keeps what it points to for a while, which is not enough for all functions of the kernel. */
+  /** RCU protects what it points to for a while, which is not enough for all functions of the kernel. */
   readonly underRcu?: true
   /** It has to be compared with null before it is followed. */
   readonly nullable?: boolean
@@ -148,7 +148,7 @@ export interface KernelPlaceValue {
   readonly path: KernelPath
 }
 
-/** A struct that the kernel shows to programs, and that is another one behind: a context or a socket. */
+/** A struct that the kernel shows to programs in place of its own: a context or a socket. */
 export interface ContextValue {
   readonly kind: 'context'
   readonly reg: Reg
@@ -162,7 +162,7 @@ export interface ContextValue {
   readonly owed?: Owed
 }
 
-/** The members of a context that point to the first byte, and behind the last. */
+/** The members of a context that point to the first byte, and past the last one. */
 export interface PacketEdges {
   readonly data: string
   readonly end: string
@@ -188,7 +188,7 @@ export interface ConstantsValue {
   readonly values: Readonly<Record<string, number>>
 }
 
-/** A place in the packet that moves on as structs are read. */
+/** A position in the packet that advances as structs are read. */
 export interface CursorValue {
   readonly kind: 'cursor'
   readonly packet: ContextValue
@@ -201,9 +201,9 @@ export interface LockValue {
   readonly kind: 'lock'
   /** As it stands in the program. */
   readonly text: string
-  /** Not a spin lock: the program only promises not to sleep. */
+  /** Not a spin lock: the program only promises not to sleep while it is held. */
   readonly isRcu?: true
-  /** Where the value of the map is that the lock is in. */
+  /** Where the map's value with the lock is. */
   readonly base?: Base
   readonly owed: Owed
 }
@@ -211,7 +211,7 @@ export interface LockValue {
 export interface MapValue {
   readonly kind: 'map'
   readonly map: ModuleMap
-  /** Where its address is, for a map that was found in a map of maps. */
+  /** The register with its address, for a map that was found in a map of maps. */
   readonly reg?: Reg
   /** It has to be compared with null before it is used. */
   readonly nullable?: boolean
@@ -263,18 +263,20 @@ export interface Variable {
 
 export type Scope = Map<string, Variable>
 
-/** What is known about a variable at the end of a way. A block on it may use the name for a variable of its own. */
+/**
+ * What is known about a variable at the end of a path. A block on the path may use the name for a variable of its own.
+ */
 export function stateAt(way: Scope, name: string, variable: Variable): PointerState {
   const found = way.get(name)
   return (found?.value === variable.value ? found : variable).state!
 }
 
-/** A variable has nothing of what it stood for any longer. */
+/** Records that what a variable refers to was released. */
 export function markGivenBack(scope: Scope, name: string): void {
   scope.set(name, { ...scope.get(name)!, state: 'given back' })
 }
 
-/** What has to be given back, if this value is such a thing. */
+/** What has to be released, if the value is something that has to be. */
 export function owedOf(value: Value): Owed | undefined {
   return 'owed' in value ? value.owed : undefined
 }
@@ -282,7 +284,7 @@ export function owedOf(value: Value): Owed | undefined {
 /** A name of a scope as it stands in the program. */
 export const writtenName = (name: string): string => name.replace(/^lock /, '')
 
-/** Whether a value may be null, so that it has to be compared. */
+/** Whether a value may be null, so that it has to be compared with null. */
 export function isNullable(value: Value): boolean {
   return value.kind === 'pointer' || ('nullable' in value && value.nullable === true)
 }

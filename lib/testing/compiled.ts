@@ -1,5 +1,6 @@
-// Runs programs as WebAssembly, whose 64-bit integers are the processor's. Each function becomes one of WebAssembly.
-// Loads and stores check their region in place, and leave to the machine what is not plain memory, or wrong.
+// Runs programs as WebAssembly, whose 64-bit integers are the processor's. Each function becomes a WebAssembly
+// function. Loads and stores check their region inline, and leave to the machine those that are wrong or not to plain
+// memory.
 import {
   accessSize,
   aluOperations,
@@ -34,7 +35,7 @@ import { Code, type FunctionCode, i32, i64, type OpName, type Signature, writeMo
  */
 const budgetWord = 0
 const endedWord = 4
-/** The machine is asked to count this often. */
+/** The machine is called to count after this many instructions. */
 const slice = 1 << 20
 
 const stackSize = 512
@@ -235,8 +236,8 @@ class Compiler {
   compile(): Code {
     const code = this.#code
     this.#prologue()
-    // Blocks stand in each other so that a jump forward leaves those in between, and a jump back goes by the table at
-    // the start of the loop.
+    // Blocks are nested so that a jump forward leaves those in between, and a jump back goes through the table at the
+    // start of the loop.
     code.begin('loop')
     for (const _ of this.#blocks) code.begin('block')
     code.get(TARGET)
@@ -375,7 +376,7 @@ class Compiler {
     void src
   }
 
-  /** WebAssembly stops at a division by zero, and at the least number divided by -1; BPF goes on. */
+  /** WebAssembly stops at a division by zero, and at the smallest number divided by -1; BPF continues. */
   #divide(op: Op, is64: boolean): void {
     const { code, dst, offset } = op
     const emit = this.#code

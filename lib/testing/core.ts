@@ -35,7 +35,7 @@ const kinds = [
 ] as const
 
 /**
- * A helper that does not exist: what stands in the place of an instruction whose type or member the kernel does not
+ * The number of a helper that does not exist: its call replaces an instruction whose type or member the kernel does not
  * have.
  */
 export const poisonedCall = 0x0bad_2310
@@ -58,7 +58,7 @@ export function relocate(
   }))
 }
 
-/** Puts in the numbers of the object's own types, which no kernel's types change. */
+/** Fills in the numbers of the object's own types, which do not depend on the kernel. */
 export function withLocalTypes(functions: readonly ObjectFunction[]): ObjectFunction[] {
   return functions.map((fn) => ({
     ...fn,
@@ -158,7 +158,7 @@ class Relocator {
     }
   }
 
-  /** The path by names, which are what the kernel's types are searched for. */
+  /** The path as names, which are then looked up in the kernel's types. */
   #steps(typeId: number, access: string): [first: number, steps: Step[]] {
     const [first = 0, ...indexes] = access.split(':').map(Number)
     const steps: Step[] = []
@@ -196,7 +196,7 @@ class Relocator {
     return field
   }
 
-  /** Whether a member may be what the program means by it: of the same kind, whatever its size. */
+  /** Whether a kernel's member can be the one that the program means: of the same kind, whatever its size. */
   #isCompatible(btf: BtfTypes, localId: number, typeId: number): boolean {
     const local = this.#local.resolve(localId)
     const type = btf.resolve(typeId)
@@ -244,7 +244,7 @@ function withValue(instruction: Instruction, value: bigint): Instruction {
   }
 }
 
-/** Puts in an offset. A load of a member that has another size in this kernel loads that many bytes. */
+/** Fills in an offset. A load of a member that has another size in this kernel loads that many bytes. */
 function withOffset(instruction: Instruction, offset: number, localSize: number, size: number): Instruction {
   const kind = instruction.code & 7
   if (kind === BPF_ALU || kind === BPF_ALU64 || instruction.code === ldImm64Code) {

@@ -28,16 +28,16 @@ import {
 export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
   /**
    * The types of the kernel to run on, such as `Btf.fromKernel().types`: programs are relocated to them (CO-RE), and
-   * kernel structs are laid out by them. By default both go by the object's own types.
+   * kernel structs are laid out by them. By default, both use the object's own types.
    */
   btf?: BtfTypes
   /** The `struct task_struct` of the running thread, for `bpf_get_current_task` and its members. */
   currentTask?: { readonly [member: string]: KernelValue }
-  /** Helpers that take the place of the emulated ones, or add to them, by name. */
+  /** Helpers that replace the emulated ones, or add to them, by name. */
   helpers?: Readonly<Partial<Record<HelperName | `bpf_${HelperName}`, Helper>>>
   /**
-   * Kernel functions by name. Without one, the iterators over numbers and bits are emulated (`bpf_iter_num_new`), pages
-   * of arenas, and objects with lists and trees of them (`bpf_obj_new`, `bpf_list_push_back`, `bpf_rbtree_add`).
+   * Kernel functions by name. Some are emulated without this: iterators over numbers and bits (`bpf_iter_num_new`),
+   * pages of arenas, and objects with lists and trees of them (`bpf_obj_new`, `bpf_list_push_back`, `bpf_rbtree_add`).
    */
   kfuncs?: Readonly<Record<string, Helper>>
   /** Options of the kernel's configuration, and addresses of kernel symbols, by name. */
@@ -48,7 +48,7 @@ export interface EmulatorOptions extends MachineOptions, Partial<Environment> {
  * Runs programs of an object file without a kernel and without privileges.
  *
  * It checks what programs do while they run: every access, every reservation. It is not the verifier, which checks all
- * ways that a program can go, and accepts less.
+ * paths that a program can take, and accepts fewer programs.
  *
  * @example
  * const emulator = Emulator.open('filter.bpf.o')
@@ -59,7 +59,7 @@ export class Emulator implements TestObject {
   readonly object: ObjectFile
   readonly #values: KernelValues | undefined
   readonly #programs = new Map<string, EmulatedProgram>()
-  /** What was asked for before, by name: a codec takes longer to make than to use. */
+  /** Maps and variables that were used before, by name: a codec takes longer to make than to use. */
   readonly #maps = new Map<string, EmulatedTestMap>()
   readonly #variables = new Map<string, { codec: Codec; at: number }>()
   readonly #codecs = new Map<string, Codec>()
@@ -139,7 +139,7 @@ export class Emulator implements TestObject {
     }) as EmulatedTestMap<K, V>
   }
 
-  /** Takes the records that programs put into a ring buffer or perf buffer. @param type - the struct that they are */
+  /** Takes the records that programs put into a ring buffer or perf buffer. @param type - the struct of the records */
   events<T = Uint8Array>(map: string, type?: string): T[] {
     const codec = type === undefined ? undefined : this.codec<T>(type)
     return this.machine.takeRecords(map).map((bytes) => (codec ? codec.decodeBytes(bytes) : (bytes as T)))
@@ -166,7 +166,7 @@ export class Emulator implements TestObject {
   #variable(name: string): { codec: Codec; at: number } {
     return known(this.#variables, name, () => {
       const { variables } = this.object
-      // What is in an arena in TypeScript has the name of the arena.
+      // For programs in TypeScript, the variable in an arena has the name of the arena.
       const variable =
         variables.find((variable) => variable.name === name) ??
         variables.find((variable) => variable.section === '.addr_space.1' && variable.name === `${name}_root`)
@@ -189,7 +189,7 @@ export class Emulator implements TestObject {
     }) as Codec<T>
   }
 
-  /** Puts a kernel struct into memory, as the object's BTF has it. Returns its address. */
+  /** Puts a kernel struct into memory, with the layout that the object's BTF has for it. Returns its address. */
   kernel(type: string, value: { readonly [member: string]: KernelValue }): bigint {
     if (this.#values === undefined)
       throw new RangeError('the object has no BTF, which names the members of structs')
@@ -314,7 +314,7 @@ export class EmulatedTestMap<K = unknown, V = unknown> implements TestMap<K, V> 
     return this.#map.size
   }
 
-  /** The value, or `undefined`. Of a per-CPU map, an array with one for each CPU. */
+  /** The value, or `undefined`. For a per-CPU map, an array with one value for each CPU. */
   get(key: K): V | undefined {
     const values = this.#map.get(this.#keyBytes(key))
     return values && this.#values(values)

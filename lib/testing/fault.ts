@@ -10,14 +10,14 @@ export interface FaultPlace {
 }
 
 /**
- * What a program did wrong while it was emulated: an access out of bounds, a NULL pointer, a reservation that it kept.
- * The message names the line of source, if the object has line information.
+ * What a program did wrong while it was emulated: an access out of bounds, a NULL pointer, a reservation that it never
+ * released. The message names the line of source, if the object has line information.
  */
 export class EmulatorError extends Error {
   readonly code = 'ERR_BPF_EMULATOR'
   readonly place: FaultPlace | undefined
 
-  /** The sentence without the place. */
+  /** The message without the place. */
   readonly reason: string
 
   constructor(reason: string, place?: FaultPlace) {

@@ -1,7 +1,7 @@
 import type { Region } from './memory.js'
 import type { LinkedFunction } from './program.js'
 
-/** What programs need of the machine that they run on, whichever way they run. */
+/** What programs need from the machine that they run on, in whichever way they are executed. */
 export interface Host {
   readonly functions: readonly LinkedFunction[]
   /** Where the program is, for messages: set before a call of the machine. */

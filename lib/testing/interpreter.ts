@@ -147,7 +147,7 @@ class Frame {
   }
 
   #call({ src, imm, to }: Op): void {
-    // Who is called knows how many arguments it has; what it does not use may never have been written.
+    // The callee knows how many arguments it has; registers that it does not use may never have been written.
     const args = [1, 2, 3, 4, 5].map((register) => this.#registers[register] ?? 0n)
     const result =
       src === BPF_PSEUDO_CALL

@@ -1,4 +1,4 @@
-// The running kernel behind the interface of the emulator: a test runs in both.
+// The running kernel with the same interface as the emulator, so that a test can run in both.
 import type { BpfMap, BpfObject, Program, RingBuffer } from '../index.js'
 import {
   actionOf,
@@ -11,13 +11,13 @@ import {
 } from './test-object.js'
 
 /**
- * Loads an object into the running kernel, which runs its programs by BPF_PROG_TEST_RUN. It needs Linux and the
- * privileges for that, and is loaded at the first run, so that variables in `.rodata` can be set before.
+ * Loads an object into the running kernel, which runs its programs by BPF_PROG_TEST_RUN. This needs Linux and the
+ * privileges for it. The object is loaded at the first run, so that variables in `.rodata` can be set before.
  *
  * @param source - a path, a file: URL, or the bytes of an object file
  */
 export async function openInKernel(source: string | URL | Uint8Array): Promise<KernelObject> {
-  // Where there is no kernel with BPF the rest of this entry point works without it.
+  // The rest of this entry point also works where there is no kernel with BPF.
   const { BpfObject } = await import('../index.js')
   return new KernelObject(BpfObject.open(source))
 }
@@ -41,7 +41,7 @@ export class KernelObject implements TestObject {
     return (map.type === 'prog_array' ? this.#programArray(map) : map) as TestMap<K, V>
   }
 
-  /** A program of the object goes into a program array, in place of what a test has of it. */
+  /** Puts the object's program into a program array, in place of the one that a test holds. */
   #programArray(map: BpfMap<unknown, unknown>): TestMap {
     return {
       get size() {

@@ -21,7 +21,7 @@ export type KernelValue =
 export class KernelValues {
   readonly #memory: Memory
   readonly #btf: BtfTypes
-  /** An object that is used in two places becomes one struct. */
+  /** Structs that exist already: an object that is used in two places becomes one struct. */
   readonly #made = new Map<object, bigint>()
 
   constructor(memory: Memory, btf: BtfTypes) {

@@ -15,8 +15,8 @@ import { Records } from './records.js'
 import { mayReadUnwritten } from './registers.js'
 
 /**
- * A helper or kernel function in JavaScript. It gets the five argument registers and returns r0. A number is extended
- * with its sign; nothing is 0.
+ * A helper or kernel function in JavaScript. It gets the five argument registers and returns r0. A number is
+ * sign-extended; `undefined` counts as 0.
  */
 export type Helper = (machine: Machine, ...args: bigint[]) => bigint | number | undefined
 
@@ -25,7 +25,7 @@ export interface MachineOptions {
   cpus?: number
   /**
    * `compiled` runs programs as WebAssembly, `interpreted` one instruction after the other. By default they are
-   * compiled, unless one may read a register that it never wrote, which only the interpreter can find.
+   * compiled, unless one might read a register that it never wrote, which only the interpreter can detect.
    */
   executor?: 'compiled' | 'interpreted'
   /** How many instructions a run may take; 100 million by default. */
@@ -45,14 +45,14 @@ const mayGotoRounds = 8 << 20
 
 /** Something that a program has to release before it ends. */
 export interface Reference {
-  /** Such as "record of ring buffer 'events'". */
+  /** What it is, such as "record of ring buffer 'events'". */
   readonly what: string
-  /** What gives it back: "bpf_ringbuf_submit or bpf_ringbuf_discard". */
+  /** What releases it: "bpf_ringbuf_submit or bpf_ringbuf_discard". */
   readonly by: string
   readonly place: { fn: number; index: number }
 }
 
-/** A program ends by a tail call: another one goes on in its place. */
+/** A program ends with a tail call: another one continues in its place. */
 class TailCall {
   readonly functionNumber: number
   constructor(functionNumber: number) {
@@ -60,9 +60,9 @@ class TailCall {
   }
 }
 
-/** What programs can read about the kernel and the running thread. You can change it between runs. */
+/** What programs can read about the kernel and the running thread. It can be changed between runs. */
 export interface Environment {
-  /** Nanoseconds: what the clocks of `bpf_ktime_get_*` say. It stands still unless it is set. */
+  /** Nanoseconds: what the clocks of `bpf_ktime_get_*` return. It stands still unless it is set. */
   time: bigint
   /** The thread that is running, and its process. */
   pid: number
@@ -113,7 +113,7 @@ export class Machine implements Host {
   /** Where the program sent its packet, by bpf_redirect or bpf_redirect_map. */
   redirected: { ifindex: number } | { map: string; key: number } | undefined
   readonly #records = new Map<string, Records>()
-  /** Buffers that accept nothing more: helpers fail as when nobody reads. */
+  /** Buffers that accept nothing more: helpers fail as they do when nobody reads. */
   readonly full = new Set<string>()
 
   readonly #counters: (number | undefined)[] = []
@@ -130,7 +130,7 @@ export class Machine implements Host {
   #mayGotos = 0
   #context = 0n
   #tailCalls = 0
-  /** Loads from the packet by ld_abs and ld_ind. */
+  /** The packet that ld_abs and ld_ind load from. */
   packetBytes: (() => Uint8Array) | undefined
 
   constructor(object: ObjectFile, options: AllOptions = {}) {
@@ -196,7 +196,7 @@ export class Machine implements Host {
     this.#mapsByRegion.set(map.region.id, map)
   }
 
-  /** What maps of maps and program arrays have in them from the beginning. */
+  /** Fills in what maps of maps and program arrays contain from the start. */
   #fillSlots(): void {
     for (const { name, values } of this.object.maps) {
       const map = this.maps.get(name)!
@@ -349,7 +349,7 @@ export class Machine implements Host {
     })
   }
 
-  /** Begins a run, and says of what it does wrong where that is. */
+  /** Begins a run, and adds the place to errors about what it does wrong. */
   #guarded<T>(run: () => T): T {
     this.#left = this.#options.budget ?? 100_000_000
     this.#depth = 0
@@ -394,7 +394,7 @@ export class Machine implements Host {
     return new CompiledProgram(this, this.memory)
   }
 
-  /** The function that a pointer to one is of, for helpers that call back. */
+  /** The function that a pointer points to, for helpers that call back. */
   functionAt(pointer: bigint, what: string): number {
     const found = this.memory.find(pointer)
     const number = found ? this.#functionRegions.indexOf(found.region) : -1
@@ -402,7 +402,7 @@ export class Machine implements Host {
     return number
   }
 
-  /** The map that a pointer to one is of. */
+  /** The map that a pointer points to. */
   mapAt(pointer: bigint, what: string): EmulatedMap {
     const found = this.memory.find(pointer)
     const map = found && this.#mapsByRegion.get(found.region.id)
@@ -410,7 +410,7 @@ export class Machine implements Host {
     return map
   }
 
-  /** Ends the running program and goes on with another one, if there are not too many. */
+  /** Ends the running program and continues with another one, unless there were too many tail calls. */
   tailCall(functionNumber: number): void {
     if (++this.#tailCalls > 33) return
     throw new TailCall(functionNumber)

@@ -15,9 +15,9 @@ const BPF_EXIST = 2
 
 interface Entry {
   readonly key: Uint8Array
-  /** Where the value is in the linear memory; of a per-CPU map, that of the first CPU. */
+  /** Where the value is in the linear memory; in a per-CPU map, that of the first CPU. */
   readonly base: number
-  /** For each CPU, once a program has looked it up. */
+  /** The region for each CPU, once a program has looked it up. */
   readonly regions: (Region | undefined)[]
 }
 
@@ -38,7 +38,7 @@ export class EmulatedMap {
   readonly #freeValues: number[] = []
   /** The elements of a queue or stack. */
   readonly queue: Uint8Array[] = []
-  /** What is in a map of maps, by the bytes of the key. */
+  /** The maps in a map of maps, by the bytes of the key. */
   readonly innerMaps: Map<string, EmulatedMap> | undefined
   /** The functions in a program array, by slot. */
   readonly programs: Map<number, number> | undefined
@@ -156,7 +156,7 @@ export class EmulatedMap {
     const entry = this.#entries.get(keyText(exact))
     if (entry === undefined) return -ENOENT
     this.#entries.delete(keyText(exact))
-    // A program that still has a pointer may use it to its end, as under RCU. So the memory is not given to another
+    // A program that still has a pointer may use it to its end, as under RCU. So the memory is not reused for another
     // key.
     if (entry.regions.length === 0) this.#freeValues.push(entry.base)
     return 0

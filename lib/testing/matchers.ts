@@ -29,7 +29,7 @@ export const matchers = {
     }
   },
 
-  /** Checks the records that programs have put into a ring or perf buffer since the last call, and takes them. */
+  /** Checks the records that programs have put into a ring or perf buffer since the last call, and takes them out. */
   toHaveSubmitted(
     received: TestObject,
     map: string,

@@ -1,6 +1,6 @@
 // The memory of an emulated machine. A pointer's upper half names a region, its lower half an offset in it. So an
-// access is checked by the region that its pointer came from, however the program calculated with it, and what is freed
-// can be told from what was given out later.
+// access is checked against the region that its pointer came from, whatever the program has computed with it, and freed
+// memory can be distinguished from memory that was allocated later.
 import { EmulatorError } from './fault.js'
 
 export type RegionKind =
@@ -15,7 +15,7 @@ export type RegionKind =
   | 'user memory'
   | 'function'
 
-/** A program's loads and stores that a region does not simply have as bytes. */
+/** Handles a program's loads and stores in a region that is not plain bytes. */
 export interface VirtualAccess {
   /** `undefined` for an access that the region does not allow. */
   load(offset: number, size: number): bigint | undefined
@@ -32,7 +32,7 @@ export interface Region {
   base: number
   size: number
   readonly writable: boolean
-  /** Why it must not be used any more. */
+  /** Why it must no longer be used. */
   retired: string | undefined
   readonly virtual: VirtualAccess | undefined
   /** Where its marks begin, one byte for each byte that was written; 0 for memory that is all initialized. */
@@ -40,7 +40,8 @@ export interface Region {
 }
 
 /**
- * The upper 16 bits of every pointer. The kernel's addresses look alike, so checks for errors (IS_ERR) see no error.
+ * The upper 16 bits of every pointer. The kernel's addresses look like this, so that checks for errors (IS_ERR) see no
+ * error.
  */
 const tag = 0xbf00
 /** Added to the offset, so that a pointer somewhat before its region keeps the region. */
@@ -53,7 +54,7 @@ export const tagWord = tag << 16
 
 const firstFree = tableBase + maxRegions * entrySize
 const pageSize = 65536
-/** WebAssembly addresses 4 GB; the rest is for growing by more than is needed. */
+/** WebAssembly addresses 4 GB; the rest leaves room for growing by more than is needed. */
 const mostMemory = 0xff00_0000
 
 export class Memory {
@@ -68,7 +69,7 @@ export class Memory {
   #view = new DataView(this.linear.buffer)
   #bytes = new Uint8Array(this.linear.buffer)
 
-  /** Views of the linear memory. They are new ones after it has grown, so do not keep them. */
+  /** Views of the linear memory. They are replaced when it grows, so do not keep them. */
   get view(): DataView {
     if (this.#view.buffer !== this.linear.buffer) this.#view = new DataView(this.linear.buffer)
     return this.#view
@@ -158,7 +159,7 @@ export class Memory {
     this.#describe(region)
   }
 
-  /** Gives the region's number to another one. Only between runs: pointers to it may be anywhere. */
+  /** Reuses the region's number for another one. Only between runs: pointers to it may be anywhere. */
   release(region: Region): void {
     this.retire(region, 'has been freed')
     this.#regions[region.id] = undefined
@@ -180,7 +181,7 @@ export class Memory {
     return (BigInt((tagWord | region.id) >>> 0) << 32n) | BigInt(bias + offset)
   }
 
-  /** What a pointer points to; `undefined` for a number that is none. */
+  /** What a pointer points to; `undefined` for a number that is not a pointer. */
   find(pointer: bigint): { region: Region; offset: number } | undefined {
     const upper = Number((pointer >> 32n) & 0xffff_ffffn)
     if (upper >>> 16 !== tag) return undefined
@@ -191,7 +192,7 @@ export class Memory {
   /**
    * Where a pointer's bytes are in the linear memory, for a helper.
    *
-   * @throws EmulatorError that says why it cannot have them
+   * @throws EmulatorError that says why the helper cannot access them
    */
   locate(pointer: bigint, size: number, access: 'read' | 'write', what: string): number {
     const { region, offset } = this.expect(pointer, what)
@@ -258,7 +259,7 @@ export class Memory {
 
 const signed = (offset: number): string => (offset < 0 ? `- ${-offset}` : `+ ${offset}`)
 
-/** Reads a number of 1, 2, 4 or 8 bytes, little-endian as all programs here. */
+/** Reads a number of 1, 2, 4 or 8 bytes, little-endian like all programs here. */
 export function readNumber(view: DataView, at: number, size: number): bigint {
   switch (size) {
     case 1:

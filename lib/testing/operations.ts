@@ -1,4 +1,4 @@
-// What each operation does to 64-bit numbers, by BigInt: the reference that compiled programs are compared with.
+// What each operation does to 64-bit numbers, with BigInt: the reference that compiled programs are compared with.
 import { atomicOperations, jumpOperations } from '../asm/isa.js'
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value)
@@ -52,7 +52,7 @@ export function compares(code: number, bits: 32 | 64, left: bigint, right: bigin
   }
 }
 
-/** What an atomic operation leaves in memory. */
+/** The value that an atomic operation leaves in memory. */
 export function atomicResult(
   operation: number,
   bits: 32 | 64,

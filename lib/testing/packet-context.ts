@@ -155,7 +155,7 @@ export function xdpContext(machine: Machine, packet: Packet, fields: XdpFields =
   )
 }
 
-/** Makes the context of a program that sees socket buffers. `fields` has what the program leaves in it. */
+/** Makes the context of a program that sees socket buffers. `fields` returns what the program leaves in it. */
 export function skbContext(
   machine: Machine,
   packet: Packet,

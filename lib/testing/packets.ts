@@ -13,7 +13,7 @@ interface Surroundings {
   readonly outer: Layer | undefined
 }
 
-/** One layer of a packet: make one with {@link ethernet}, {@link ipv4}, {@link udp} and their like. */
+/** One layer of a packet: make one with {@link ethernet}, {@link ipv4}, {@link udp} and so on. */
 export interface Layer {
   readonly name: string
   /** Its number in the EtherType of the layer around it. */
@@ -25,7 +25,7 @@ export interface Layer {
   readonly header: (surroundings: Surroundings) => Uint8Array
 }
 
-/** Puts layers together. What is no layer is the payload. */
+/** Puts layers together. What is not a layer is the payload. */
 export function packet(...layers: readonly (Layer | Uint8Array | string)[]): Uint8Array {
   let bytes: Uint8Array = new Uint8Array(0)
   for (let i = layers.length - 1; i >= 0; i--) {
@@ -107,7 +107,7 @@ export interface Ipv4Fields {
   /** DSCP and ECN. */
   tos?: number
   identification?: number
-  /** Flags and fragment offset as they stand in the header. */
+  /** Flags and fragment offset, as in the header. */
   fragment?: number
   protocol?: number
   checksum?: number

@@ -1,4 +1,4 @@
-// An object's functions in the form that they run in: jumps are indexes, and what the object file names are addresses.
+// An object's functions in the form in which they run: jumps are indexes, and names in the object file are addresses.
 import type { Instruction, SourceLine, SymbolReference } from '../asm/instruction.js'
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, callCode, ldImm64Code } from '../asm/isa.js'
 import type { ObjectFunction } from '../asm/object-reader.js'
@@ -9,7 +9,7 @@ export interface Op {
   readonly dst: number
   readonly src: number
   readonly offset: number
-  /** All 64 bits: of a 32-bit immediate with the sign extended. */
+  /** All 64 bits; a 32-bit immediate is sign-extended. */
   readonly imm: bigint
   /** The index that a jump goes to, or the number of the function that is called; else -1. */
   readonly to: number
@@ -32,7 +32,7 @@ export interface Resolver {
 }
 
 /**
- * A program that cannot be linked keeps no other one from running.
+ * Links the functions of an object. A program that cannot be linked does not keep others from running.
  *
  * @throws RangeError if an instruction of a function names something that the object does not have
  */

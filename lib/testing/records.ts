@@ -1,6 +1,6 @@
 // Records that programs leave in a ring buffer or perf buffer until a reader takes them.
 
-/** A record in its place: it is there, was discarded, or is still being written. */
+/** A place in the buffer for a record, which was submitted, was discarded, or is still being written. */
 export interface PlacedRecord {
   readonly size: number
   state: 'busy' | 'there' | 'discarded'
@@ -30,7 +30,7 @@ export class Records {
     return this.used + roomFor(size) < this.#bytes
   }
 
-  /** Keeps a place, in which the record is read, whenever it is submitted. */
+  /** Reserves a place: records are read in the order of their places, whenever they are submitted. */
   reserve(size: number): PlacedRecord {
     const record: PlacedRecord = { size, state: 'busy', bytes: new Uint8Array(0) }
     this.#put(record)

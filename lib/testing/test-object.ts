@@ -1,4 +1,4 @@
-// What a test sees of an object, whether the emulator runs its programs or the kernel.
+// What a test sees of an object, whether its programs run in the emulator or in the kernel.
 import type { KernelValue } from './kernel-values.js'
 import type { SkbFields, XdpFields } from './packet-context.js'
 
@@ -32,7 +32,7 @@ export interface RunOptions {
 }
 
 export interface RunResult {
-  /** What the program returned, as 32 bits without a sign. */
+  /** What the program returned, as an unsigned 32-bit number. */
   readonly retval: number
   /** The name of the return value, such as XDP_DROP, for programs that return an action. */
   readonly action: string | undefined
@@ -42,7 +42,7 @@ export interface RunResult {
   readonly skb: SkbFields | undefined
   /** The bytes of the context as the program left them. */
   readonly context: Uint8Array | undefined
-  /** Where the packet goes, by bpf_redirect or bpf_redirect_map. Only the emulator tells. */
+  /** Where bpf_redirect or bpf_redirect_map sends the packet. Only the emulator reports it. */
   readonly redirected: { ifindex: number } | { map: string; key: number } | undefined
 }
 
@@ -55,7 +55,7 @@ export interface TestProgram {
 
 export interface TestMap<K = unknown, V = unknown> {
   readonly size: number
-  /** The value, or `undefined`. Of a per-CPU map, an array with one for each CPU. */
+  /** The value, or `undefined`. For a per-CPU map, an array with one value for each CPU. */
   get(key: K): V | undefined
   /** A program array takes a program of the object, a map of maps takes one of its maps. */
   set(key: K, value: V): unknown
@@ -72,7 +72,7 @@ export interface TestObject extends Disposable {
   /**
    * Takes the records that programs put into a ring buffer since the last call.
    *
-   * @param type - the struct that they are; bytes without
+   * @param type - the struct of the records; without it they are bytes
    */
   events<T = Uint8Array>(map: string, type?: string): T[]
   /** Reads a global variable. */
@@ -108,7 +108,7 @@ export function contextKind(section: string): ContextKind {
 
 const isTc = (section: string): boolean => /^(?:tc|classifier|action|tcx|netkit)(?:\/|$)/.test(section)
 
-/** Whether programs of a section see packets from the Ethernet header on, and not from the IP header. */
+/** Whether programs of a section see packets from the Ethernet header on, instead of from the IP header. */
 export const seesEthernet = (section: string): boolean => isTc(section.replace(/^\?/, ''))
 
 /** The name of what a program returned. */

@@ -12,7 +12,7 @@ declare module 'vitest' {
   interface Matchers<T> {
     /** Checks what a run returned: a number, or the name of an action, as in `toHaveRetval('XDP_DROP')`. */
     toHaveRetval(expected: number | string): T extends never ? T : void
-    /** Checks the records that programs have submitted since the last call, and takes them. */
+    /** Checks the records that programs have submitted since the last call, and takes them out. */
     toHaveSubmitted(map: string, type: string, expected: readonly unknown[]): void
   }
 }

@@ -213,14 +213,14 @@ function functionBody({ locals, code }: FunctionCode): Uint8Array {
   return concat([Uint8Array.from([...size, ...declared]), Uint8Array.from(code.bytes), Uint8Array.of(op.end)])
 }
 
-/** The pieces of a section: its number, its size, and its items after how many they are. */
+/** The parts of a section: its number, its size, and its items, preceded by their count. */
 function section(id: number, items: readonly ArrayLike<number>[]): Uint8Array[] {
   const count = unsigned(items.length)
   const size = items.reduce((sum, { length }) => sum + length, count.length)
   return [Uint8Array.from([id, ...unsigned(size), ...count]), ...items.map((item) => Uint8Array.from(item))]
 }
 
-/** Bytes after how many they are. */
+/** Bytes, preceded by their count. */
 const vector = (bytes: ArrayLike<number>): number[] => [...unsigned(bytes.length), ...Array.from(bytes)]
 const name = (text: string): number[] => vector(new TextEncoder().encode(text))
 

@@ -26,7 +26,7 @@ function setOf(key: string, ranges: string): Set<number> {
   return set
 }
 
-/** The hook that was asked in the place of this one: the kernel answers the same for both. */
+/** The hook that was tested in place of this one: the kernel allows both the same. */
 function askedFor(hook: string): string {
   if (/^(k|u)(ret)?(probe|syscall)|^usdt/.test(hook)) return 'uprobe'
   if (hook === 'iterSleepable') return 'iter'
@@ -44,7 +44,7 @@ function callableBy(hook: string): Set<number> | undefined {
   return ranges === undefined ? undefined : setOf(key, ranges)
 }
 
-/** The hooks whose programs may call a helper, as far as they were asked. */
+/** The hooks whose programs may call a helper, of those that were tested. */
 function callersOf(number: number): string[] {
   return Object.keys(callable).filter((hook) => callableBy(hook)!.has(number))
 }
@@ -75,10 +75,10 @@ interface Program {
   readonly target: Target
 }
 
-/** Whether the kernel asks for a license that is compatible with the GPL. */
+/** Whether the kernel requires a license that is compatible with the GPL. */
 export const isGplOnly = (number: number): boolean => setOf('GPL', gplOnly).has(number)
 
-/** Refuses what the kernel keeps for programs with a license that is compatible with the GPL. */
+/** Refuses what the kernel reserves for programs with a license that is compatible with the GPL. */
 export function expectLicense(
   { module: { source, license } }: Pick<Program, 'module'>,
   node: Located,
@@ -104,7 +104,7 @@ export function expectAllowed(
   const { source } = module
   const { hook } = program
   const callers = callersOf(number)
-  // One that no hook of that kernel has depends on how the kernel was built.
+  // If no hook had the helper, whether it exists depends on how the kernel was built.
   if (callers.length > 0 && callableBy(hook)?.has(number) === false) {
     const some = callers.slice(0, 4).join(', ')
     source.fail(
@@ -129,11 +129,14 @@ export function expectAllowed(
     source.fail(node, `${what} came with Linux ${since}, and the program has to load into ${oldestKernel}`)
 }
 
-/** A function of the kernel, or what it stands for in a program. */
+/** A function of the kernel, or what the compiler uses it for in a program. */
 const nameOf = (kfunc: string): string =>
   kfunc.startsWith('bpf_iter_num_') ? 'a loop whose rounds the kernel counts' : `kfunc.${kfunc}`
 
-/** The same for every helper and function of the kernel that a program calls, also those that stand for something else, such as reads of kernel memory. */
+/**
+ * Refuses every helper and kernel function that the program may not call, also those that the compiler calls for
+ * something else, such as reads of kernel memory.
+ */
 export function expectAllAllowed(program: Program, operations: readonly Operation[]): void {
   for (const operation of operations) {
     if (operation.op !== 'call' || 'function' in operation.callee) continue

@@ -26,13 +26,13 @@ import { expectAllowed, isSleeping } from './allowed.js'
 import { dynptrFromMem } from './dynptr.js'
 import { callNames, camelCase, instead, type Parameter, type Signature, signatureOf } from './signature.js'
 
-/** Structs that the kernel shows to programs, and that are others behind. */
+/** Structs that the kernel shows to programs in place of its own. */
 const shown = new Set(['bpf_sock', 'bpf_tcp_sock'])
 
-/** Helpers whose result has to be given back. */
+/** Helpers whose result has to be released. */
 const acquiring = new Set(['sk_lookup_tcp', 'sk_lookup_udp', 'skc_lookup_tcp'])
 
-/** Helpers after which the packet may stand elsewhere. */
+/** Helpers after which the packet may be elsewhere in memory. */
 const changesPacket = new Set([
   'clone_redirect',
   'l3_csum_replace',
@@ -55,10 +55,13 @@ const changesPacket = new Set([
   'xdp_adjust_tail',
 ])
 
-/** What they return is there always. */
+/** Helpers that never return null. */
 const neverNull = new Set(['get_current_task_btf'])
 
-/** The hint for the kernel's own name of a helper, with or without `bpf_`, and for what is no helper but is often taken for one. */
+/**
+ * The hint for the kernel's own name of a helper, with or without `bpf_`, and for names that are often taken for
+ * helpers.
+ */
 export function helperNamed(name: string): string | undefined {
   if (/^(bpf_)?(print|printk|tracePrintk|trace_printk|log)$/.test(name)) return 'Write print(`...`).'
   const own = name.replace(/^bpf_/, '').replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
@@ -149,7 +152,7 @@ function copyOf(
   return type.kind === 'int' ? compiler.load(place, node) : place
 }
 
-/** What a program names for each parameter of a helper. */
+/** What a program passes for each parameter of a helper. */
 function argumentsOf(
   compiler: ExpressionCompiler,
   signature: Signature,
@@ -174,7 +177,7 @@ function argumentsOf(
   return parameters.flatMap((parameter): Argument[] => {
     if (isContext(parameter)) return [{ reg: compiler.contextFor(node) }]
     const argument = left.shift()!
-    // Here programs have values where the kernel wants bytes.
+    // Here programs pass values where the kernel wants bytes.
     if (/^l[34]_csum_replace$/.test(signature.name) && /^(from|to)$/.test(parameter.name))
       return [inPacketOrder(compiler, argument, given.at(-1)!, scope)]
     if (isConstantText(signature, parameter)) {
@@ -193,7 +196,7 @@ function argumentsOf(
   })
 }
 
-/** Programs that see kernel objects name the socket, where others have their context for it. */
+/** Programs that see kernel objects name the socket; for others it is that of their context. */
 function takesContext({ program }: ExpressionCompiler, { name }: Signature): boolean {
   return (
     name !== 'get_socket_cookie' ||
@@ -248,7 +251,7 @@ function argumentOf(
     case 'kernel':
       return kernelArgument(compiler, parameter, node, scope)
     case 'context':
-      // Only get_socket_cookie names it, in programs that see the kernel's sockets.
+      // Only get_socket_cookie has it as an argument, in programs that see the kernel's sockets.
       return kernelArgument(compiler, { name: 'sk', record: 'sock' }, node, scope)
     case 'function':
       return compiler.source.fail(node, 'this helper calls a function, which programs cannot name yet')
@@ -381,7 +384,7 @@ const owedToSockets = (name: string): Owed => ({
   withName: `const sk = bpf.${camelCase(name)}(...)`,
 })
 
-/** Gives a reference back. */
+/** Releases a reference. */
 function release(compiler: ExpressionCompiler, node: ast.Expression, scope: Scope): void {
   const variable = node.type === 'Identifier' ? scope.get(node.name) : undefined
   const owed = (variable?.value as Partial<ContextValue> | undefined)?.owed

@@ -1,4 +1,4 @@
-// bpf.dynptrFromMem(...), which gives a dynptr where the kernel's helper fills one.
+// bpf.dynptrFromMem(...), which returns a dynptr where the kernel's helper fills one in.
 import type { ExpressionCompiler } from '../expressions.js'
 import type { ast } from '../syntax.js'
 import { sizeOf } from '../types.js'

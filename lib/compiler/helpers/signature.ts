@@ -100,7 +100,7 @@ function parameter(type: string, name: string, number: number): Parameter {
 const drain = helperNames.indexOf('user_ringbuf_drain')
 const probeWriteUser = helperNames.indexOf('probe_write_user')
 
-/** The kernel returns 64 bits from every helper; an int is extended by its sign. */
+/** The kernel returns 64 bits from every helper; an int is sign-extended. */
 function resultOf(type: string): Result {
   if (type === 'void') return { kind: 'void' }
   const record = /^struct (\w+) \*$/.exec(type)?.[1]
@@ -123,7 +123,7 @@ function integerNamed(type: string): IntType {
   }
 }
 
-/** Other words of the language stand for these. */
+/** What to write instead of these helpers, for which the language has other words. */
 export const instead: Readonly<Record<string, string>> = {
   mapLookupElem: 'Write map.get(key).',
   mapUpdateElem: 'Write map.set(key, value).',

@@ -1,6 +1,6 @@
-// Helpers are numbered in the order in which Linux got them.
+// Helpers are numbered in the order in which they were added to Linux.
 
-/** The version of Linux, and the first helper that came with it. */
+/** A version of Linux, and the first helper that it added. */
 const firstOfVersion: readonly (readonly [version: string, number: number])[] = [
   ['3.19', 1],
   ['4.1', 4],
@@ -46,7 +46,7 @@ const firstOfVersion: readonly (readonly [version: string, number: number])[] = 
   ['6.2', 210],
 ]
 
-/** The version of Linux that a helper came with. */
+/** The version of Linux that added a helper. */
 export function sinceOf(number: number): string {
   return firstOfVersion.findLast(([, first]) => first <= number)![0]
 }

@@ -10,7 +10,10 @@ interface Attached {
   readonly target?: { readonly name: string } | undefined
 }
 
-/** The types for programs on the running kernel: also those of the module that the first program outside of the kernel is for. */
+/**
+ * The types for programs on the running kernel, with those of the module that the first program for something outside
+ * the kernel itself is for.
+ */
 export function typesFor(programs: Iterable<Attached>): BtfTypes {
   const kernel = runningKernel()
   const types = new KernelTypes(kernel)

@@ -1,5 +1,5 @@
-// What programs of iterators do with their context: write into the file that user space reads, and see the elements of
-// a map with their types.
+// What iterator programs do with their context: write into the file that user space reads, and see the elements of a
+// map with their types.
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Reg } from '../ir.js'
 import type { KernelMemory } from '../kernel-memory.js'
@@ -53,7 +53,9 @@ function seqOf(compiler: ExpressionCompiler, { record, reg }: ContextValue): Reg
   return seq
 }
 
-/** The key or the value of an element of a map, with the types that are given: `iter<u32, u64>('bpf_map_elem', ...)`. */
+/**
+ * The key or the value of an element of a map, with the types that are given: `iter<u32, u64>('bpf_map_elem', ...)`.
+ */
 export function elementOf(
   compiler: KernelMemory,
   { record }: ContextValue,

@@ -25,15 +25,15 @@ export interface Hook {
   /** The section, up to what the program is attached to. */
   readonly section: string
   readonly parameters: Parameters
-  /** The kernel's struct that a context or a packet is seen as. */
+  /** The kernel's struct that programs see as their context or packet. */
   readonly context?: string
   /** The verifier knows the kernel's pointers, so they are followed without a helper. */
   readonly trusted: boolean
   /** Whether the program names what it is attached to. */
   readonly target: 'required' | 'optional' | 'none'
-  /** In front of the function's name in the kernel. */
+  /** The prefix of the function's name in the kernel. */
   readonly prefix?: string
-  /** The version of Linux that has it. */
+  /** The first version of Linux that has it. */
   readonly since: string
 }
 
@@ -64,7 +64,7 @@ const untrusted = { trusted: false }
 const optional = { target: 'optional' } as const
 
 /**
- * Hooks by the function that makes a program of them. Classifiers also load into kernels without TCX, where attachTc()
+ * Hooks by the function that makes a program for them. Classifiers also load into kernels without TCX, where attachTc()
  * attaches them.
  */
 export const hooks: Readonly<Record<string, Hook>> = {
@@ -170,10 +170,10 @@ export const hooks: Readonly<Record<string, Hook>> = {
   syscall: at('syscall', 'what user space passes', '5.14', { target: 'none' }),
 }
 
-/** Whether programs may sleep, which some maps and helpers are for, and others not. */
+/** Whether a program may sleep. Some maps and helpers are only for such programs, and others cannot be used by them. */
 export const maySleep = ({ hook, ops }: ModuleProgram): boolean =>
   hook === 'syscall' || hook.endsWith('Sleepable') || ops?.sleeps === true
 
-/** Programs that see packets, and are refused when they write to one in place. */
+/** Whether programs see packets but are refused if they write to them in place. */
 export const onlyReads = (hook: string): boolean =>
   /^(lwt(In|Out|Seg6local)|cgroup(In|E)gress|skReuseport.*|flowDissector|sockOps)$/.test(hook)

@@ -166,21 +166,24 @@ function passedTo(compiler: FunctionCompiler, program: ModuleProgram): readonly 
     case 'sample':
       return [{ name: 'sample', value: () => sampleOf(compiler, program) }]
     case 'function of a program':
-      // These are not in the context: globalParameters() has them.
+      // These are not in the context: globalParameters() reads them.
       return []
     case 'result in a register':
       return [{ name: 'result', value: (parameter) => resultOf(compiler, program, parameter) }]
   }
 }
 
-/** What an infrared receiver has measured. */
+/** The sample of an infrared receiver. */
 function sampleOf(compiler: FunctionCompiler, { node }: ModuleProgram): Value {
   const d = compiler.newReg()
   compiler.push({ op: 'load', d, base: compiler.contextFor(node), offset: 0, size: 4 })
   return { kind: 'number', reg: d, type: u32 }
 }
 
-/** The result of a kernel function has its type; that of others is what the parameter says. */
+/**
+ * The result of a kernel function has the function's type; that of other functions has the type that the parameter
+ * declares.
+ */
 function resultOf(compiler: FunctionCompiler, program: ModuleProgram, parameter: ast.Identifier): Value {
   const reg = resultRegister(compiler, program)
   if (program.hook !== 'kretprobe') return typed(compiler, reg, parameter)
@@ -203,7 +206,7 @@ function typed(compiler: FunctionCompiler, reg: number, parameter: ast.Identifie
   return passedNumber(compiler, reg, type, parameter)
 }
 
-/** The struct that user space gives to `testRun`, which it gets back. */
+/** The struct that user space passes to `testRun`, and gets back. */
 function passedContext(compiler: FunctionCompiler, parameter: ast.Identifier): Value {
   const annotation = parameter.typeAnnotation
   const type =
@@ -283,7 +286,7 @@ function recordOf(compiler: FunctionCompiler, { target }: ModuleProgram): Kernel
   )
 }
 
-/** What the first argument points to, which the kernel lets a program change if the tracepoint is made for that. */
+/** What the first argument points to. The kernel lets a program change it if the tracepoint is made for that. */
 function writable(
   { kernel, source }: FunctionCompiler,
   { target }: ModuleProgram,
@@ -303,7 +306,7 @@ function writable(
   )
 }
 
-/** A number that the kernel passes has the bits of its own type, and anything may stand above them. */
+/** A number that the kernel passes has the bits of its own type; those above may be anything. */
 function valueFrom(
   compiler: FunctionCompiler,
   typeId: number,

@@ -1,9 +1,9 @@
-// What tracepoints record: text that stands behind the record, which says where.
+// Text in the records of tracepoints: it follows the record, which contains its position.
 import type { KernelMemory } from '../kernel-memory.js'
 import { type IntType, u32 } from '../types.js'
 import type { KernelPointerValue, KernelTextValue } from '../values.js'
 
-/** `__data_loc` counts from the record, `__rel_loc` from behind the number itself. */
+/** `__data_loc` counts from the start of the record, `__rel_loc` from the end of the number itself. */
 const prefixes = ['__data_loc_', '__rel_loc_'] as const
 
 /** Text of a tracepoint's record by its name, such as `filename` of sched/sched_process_exec. */

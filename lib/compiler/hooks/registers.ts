@@ -1,4 +1,4 @@
-// The registers of what was interrupted: struct pt_regs. One table for each machine.
+// The registers of the code that was interrupted: struct pt_regs. There is one table for each architecture.
 
 import { buildBtf } from '../../asm/btf-builder.js'
 import { array, type RecordType, struct, u64 } from '../../asm/c-types.js'
@@ -37,14 +37,17 @@ const foreignRegisters = 'pt_regs___foreign'
 
 const words = (...names: string[]) => Object.fromEntries(names.map((name) => [name, u64]))
 
-/** The registers of machines, for types of a kernel that runs on another one. libbpf finds the real places at load. */
+/**
+ * The registers of each architecture, for types of a kernel for another one. libbpf finds the real offsets when it
+ * loads the program.
+ */
 const declarations: Readonly<Record<Architecture, () => RecordType>> = {
   x64: () =>
     struct(foreignRegisters, words('di', 'si', 'dx', 'cx', 'r8', 'r9', 'r10', 'ax', 'ip', 'sp', 'bp')),
   arm64: () => struct(foreignRegisters, { regs: array(u64, 31), ...words('sp', 'pc', 'orig_x0') }),
 }
 
-/** The types of a kernel, with the registers of the machine that is compiled for. */
+/** The types of a kernel, with the registers of the architecture to compile for. */
 export function withRegisters(kernel: BtfTypes, architecture: Architecture): BtfTypes {
   const own = kernel.find('pt_regs', 'struct')
   const isX64 = own?.members.some(({ name }) => name === 'di') ?? false
@@ -95,11 +98,11 @@ export function instructionPointer(compiler: KernelMemory, context: number): num
   return d
 }
 
-/** What programs have struct pt_regs as their context; that of perf events begins with it. */
+/** The programs whose context is struct pt_regs; that of perf events begins with it. */
 const withRegistersAsContext =
   /^(registers|registers of a call|result in a register|probe arguments|system call arguments)$/
 
-/** A register of what was interrupted, by its name. */
+/** A register of the code that was interrupted, by its name. */
 export function registerNamed(compiler: KernelMemory, name: string, node: ast.Node): number {
   const { program, source, target } = compiler
   const { parameters, context } = hooks[program.hook]!

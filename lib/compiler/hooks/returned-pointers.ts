@@ -1,4 +1,4 @@
-// Programs of struct_ops that return one of the kernel's structs: a reference that they hold, or null.
+// struct_ops programs that return one of the kernel's structs: a reference that they hold, or null.
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Reg } from '../ir.js'
 import type { KernelRecord } from '../kernel-types.js'
@@ -34,7 +34,7 @@ export function returnedPointer(
         : `${returns}, and this is ${describeValue(value)}`,
     )
   const variable = scope.get(node.name)!
-  // Also if it may be null, which the kernel takes for nothing.
+  // This also applies if it may be null, which to the kernel means that there is nothing.
   if (variable.state === 'given back') compiler.expectPresent(node, scope)
   markGivenBack(scope, node.name)
   return value.reg

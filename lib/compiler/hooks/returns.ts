@@ -1,4 +1,5 @@
-// What the kernel makes of a number that a program returns. It refuses some, and others would silently mean something else.
+// What the number that a program returns means to the kernel. It refuses some numbers, and others would silently mean
+// something else.
 import type { Operation, Reg } from '../ir.js'
 import type { KernelTypes } from '../kernel-types.js'
 import { LWT, NF, SK, TC, XDP } from '../language.js'
@@ -93,7 +94,7 @@ const byHook: Readonly<Record<string, Returns>> = {
   cgroupEgress: numbers([0, 1, 2, 3], '1 lets the packet pass, and 0 drops it.'),
 }
 
-/** Hooks of the LSM that return a bool, which BTF does not say. */
+/** LSM hooks that return a bool, although BTF does not say so. */
 const truthHooks = new Set(['audit_rule_known', 'inode_xattr_skipcap', 'xfrm_state_pol_flow_match'])
 
 function returnsOf({ hook, target }: ModuleProgram, kernel: KernelTypes): Returns | undefined {
@@ -123,7 +124,7 @@ interface Returning {
   readonly kernel: KernelTypes
 }
 
-/** What a program returns that lets everything go on as it would without it. */
+/** What a program returns to let everything continue as it would without the program. */
 export function passingOf({ program, kernel }: Returning): string {
   const name = returnsOf(program, kernel)?.name
   if (name !== undefined)
@@ -131,7 +132,7 @@ export function passingOf({ program, kernel }: Returning): string {
   return /^(cgroup|lsmCgroup)/.test(program.hook) ? '1' : '0'
 }
 
-/** Whether a program that says nothing, which is 0, lets everything go on. */
+/** Whether a program that returns nothing, which means 0, lets everything continue. */
 export const passesWithZero = (compiler: Returning): boolean =>
   ['0', 'TC.PASS', 'LWT.OK'].includes(passingOf(compiler))
 
@@ -147,7 +148,7 @@ export function expectOwnConstant({ source, program, kernel }: Returning, node: 
 /** What programs that decide about packets and sockets return. */
 export const actions: Readonly<Record<string, Readonly<Record<string, number>>>> = { XDP, TC, SK, NF, LWT }
 
-/** Refuses numbers that turn out to be constants, such as the result of a function of the file. */
+/** Refuses the numbers of expressions that turn out to be constant, such as the result of a function of the file. */
 export function expectAllReturned(compiler: Returning, operations: readonly Operation[]): void {
   const labels = new Map(operations.flatMap((one, i) => (one.op === 'label' ? [[one.name, i]] : [])))
   for (const [i, operation] of operations.entries()) {
@@ -157,7 +158,7 @@ export function expectAllReturned(compiler: Returning, operations: readonly Oper
   }
 }
 
-/** Whether control goes straight on to where a register is returned. */
+/** Whether control continues straight to where a register is returned. */
 function isReturned(
   operations: readonly Operation[],
   labels: ReadonlyMap<string, number>,

@@ -1,4 +1,5 @@
-// Implementations of what the kernel asks through a struct of functions: structOps('tcp_congestion_ops', { ... }). Each function is a program.
+// Implementations of the kernel's structs of functions: structOps('tcp_congestion_ops', { ... }). Each function is a
+// program.
 import * as c from '../../asm/c-types.js'
 import type { GlobalDefinition } from '../../asm/object-writer.js'
 import type { BtfFuncProto, BtfMember, BtfStruct } from '../../btf/types.js'
@@ -82,7 +83,7 @@ function sleepableFunction({ source }: Module, node: ast.Node): OpsFunction | un
   )
 }
 
-/** The structs through which the kernel asks programs. */
+/** The structs of functions that programs can implement. */
 export function structOpsNames({ btf }: KernelTypes): string[] {
   const wrappers = [...btf.names('struct')].filter((one) => one.startsWith(prefix))
   return wrappers.map((one) => one.slice(prefix.length)).sort()
@@ -153,8 +154,8 @@ export function opsResult(
 }
 
 /**
- * A parameter of a program, as the kernel's own function in its place has it: `__ref` behind its name says that it is a
- * reference which the program has to give back, and `__nullable` that it may be null.
+ * A parameter of a program, as the kernel's own function in its place has it: the suffix `__ref` of its name says that
+ * it is a reference which the program has to release, and `__nullable` that it may be null.
  */
 export function opsParameter(
   kernel: KernelTypes,
@@ -179,7 +180,10 @@ export function opsRecord(kernel: KernelTypes, struct: string, record: KernelRec
   return (isSocket && kernel.record('tcp_sock')) || record
 }
 
-/** The variable that stands for it in the object, with just the members that are given: libbpf finds them by their names. */
+/**
+ * The variable that represents it in the object, with just the members that are given: libbpf finds them by their
+ * names.
+ */
 export function opsDefinition(
   kernel: KernelTypes,
   source: Source,
@@ -203,7 +207,7 @@ export function opsDefinition(
     at += room
   }
   const type: c.RecordType = { kind: 'struct', name, size: at, align: 8, members: placed }
-  // Linux 6.4 has links for them; before, they are there until their map is gone.
+  // Linux 6.4 has links for them; before that, they stay until their map is gone.
   const section =
     oldestKernel !== undefined && isOlder(oldestKernel, '6.4') ? '.struct_ops' : '.struct_ops.link'
   return { section, type, value: Uint8Array.from(chunks.flatMap((chunk) => [...chunk])), pointers }

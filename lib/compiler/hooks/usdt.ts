@@ -1,5 +1,5 @@
 // The arguments of USDT probes. libbpf parses how a probe passes them, and keeps that in a map that the program has to
-// have; the names and the layout of it are libbpf's own (usdt.bpf.h).
+// have; its name and layout are libbpf's own (usdt.bpf.h).
 import * as c from '../../asm/c-types.js'
 import type { MapDefinition } from '../../asm/map-definition.js'
 import type { Reg } from '../ir.js'
@@ -138,7 +138,9 @@ function readArgument(compiler: FunctionCompiler, context: Reg, number: Reg): Re
   return result
 }
 
-/** The number of what libbpf knows about the probe, on the stack: the cookie, or on older kernels by the address. */
+/**
+ * The ID of libbpf's description of the probe, on the stack: the cookie, or on older kernels looked up by the address.
+ */
 function specId(compiler: FunctionCompiler, context: Reg): number {
   const slot = compiler.newSlot(8)
   const id = compiler.newReg()

@@ -43,7 +43,7 @@ export const writableSomewhere: Readonly<Record<string, readonly string[]>> = {
 /** Why programs of a hook cannot write a member of their context, or of a socket; undefined if they can. */
 export function whyReadOnly(hook: string, struct: string, member: string): string | undefined {
   const isOwn = hooks[hook]?.context === struct
-  // These programs do what others may.
+  // These programs may do what the programs that they replace may.
   if (hook === 'freplace' || !contexts.has(struct)) return undefined
   const members = isOwn ? (byHook.find(([hooks]) => hooks.test(hook))?.[1] ?? []) : []
   if (members.includes(member)) return undefined

@@ -2,12 +2,15 @@ import type { Ref } from './maps.js'
 import type { Memory, s32, u32 } from './types.js'
 
 /**
- * Memory whose size the kernel checks when the program runs: a record of a ring buffer with any length
+ * Memory whose size the kernel checks when the program runs: a ring buffer record of any length
  * (`ring.reserveDynptr(size)`), a part of a map's value (`bpf.dynptrFromMem(value)`), or a packet (`packet.dynptr()`).
  * Offsets and lengths are bytes, and need not be constants. (Linux 5.19)
  */
 export interface Dynptr {
-  /** A copy of what is at an offset (`bpf_dynptr_read`). It is null if the memory ends before, so compare it first. */
+  /**
+   * A copy of what is at an offset (`bpf_dynptr_read`). It is null if the memory ends before the value does, so check
+   * it first.
+   */
   read<T>(offset: number): Ref<T> | null
   /**
    * Copies into memory of your own (`bpf_dynptr_read`). Returns whether that many bytes were there.
@@ -23,23 +26,29 @@ export interface Dynptr {
    */
   write(offset: number, value: Memory, length?: number): boolean
   write<T>(offset: number, value: T, length?: number): boolean
-  /** What is at an offset, to be read and written in place (`bpf_dynptr_data`); not for packets. It is null if the memory ends before. */
+  /**
+   * What is at an offset, to be read and written in place (`bpf_dynptr_data`); not for packets. It is null if the
+   * memory ends before the value does.
+   */
   data<T>(offset: number): Ref<T> | null
   /**
-   * What is at an offset, to be read (`bpf_dynptr_slice`). Of a packet it is a copy where it stands in two pieces of
-   * memory. It is null if the memory ends before. (Linux 6.4)
+   * What is at an offset, to be read (`bpf_dynptr_slice`). In a packet it is a copy if the value spans two pieces of
+   * memory. It is null if the memory ends before the value does. (Linux 6.4)
    */
   slice<T>(offset: number): Readonly<Ref<T>> | null
   /**
-   * The same, to be written as well (`bpf_dynptr_slice_rdwr`). Of a packet it may be a copy: `write` it back if it has to
-   * be in the packet in any case. (Linux 6.4)
+   * What is at an offset, to be read and written (`bpf_dynptr_slice_rdwr`). In a packet it may be a copy, so `write` it
+   * back if the packet has to change in any case. (Linux 6.4)
    */
   sliceRdwr<T>(offset: number): Ref<T> | null
   /** How many bytes there are (`bpf_dynptr_size`). (Linux 6.5) */
   size(): u32
-  /** Makes it begin and end elsewhere: counted from where it begins now. Returns 0 or a negative error (`bpf_dynptr_adjust`). (Linux 6.5) */
+  /**
+   * Moves its start and end to offsets from its current start. Returns 0 or a negative error (`bpf_dynptr_adjust`).
+   * (Linux 6.5)
+   */
   adjust(start: number, end: number): s32
-  /** Another one for the same memory, which ends with this one (`bpf_dynptr_clone`). (Linux 6.5) */
+  /** Another dynptr for the same memory, which becomes invalid when this one does (`bpf_dynptr_clone`). (Linux 6.5) */
   clone(): Dynptr
   /** Whether there is no memory (`bpf_dynptr_is_null`). (Linux 6.5) */
   isNull(): boolean

@@ -1,5 +1,5 @@
-// What is known of the kernel's own types. `npx libbpf-node types` adds to these by declaration merging; as long as it has
-// not, every name is taken, and the compiler checks it.
+// What is known of the kernel's own types. `npx libbpf-node types` adds to these by declaration merging. Until it has,
+// every name is accepted here, and the compiler checks it.
 import type { Kernel } from './types.js'
 
 /** The kernel's structs and unions: `kernel.task_struct`. `npx libbpf-node types` declares them. */
@@ -33,13 +33,13 @@ export interface Iterators {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Structs {}
 
-/** The members of the structs through which the kernel asks programs, by the structs' names. */
+/** The members of the structs whose functions are programs (`structOps`), by the names of the structs. */
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface StructOps {}
 
 type WritableMembers<T> = { -readonly [K in keyof T]: T[K] }
 
-/** One of the kernel's structs that a program of struct_ops may write to, also to structs in it. */
+/** One of the kernel's structs that a struct_ops program may write to, including the structs in it. */
 export type Writable<T> = {
   -readonly [K in keyof T]: T[K] extends number | string ? T[K] : WritableMembers<T[K]>
 }
@@ -61,7 +61,7 @@ export interface KernelIterators {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is added to
 export interface Declared {}
 
-/** The names of hooks. Those that are not declared may exist, too, unless all are. */
+/** The names of hooks. Names that are not declared are accepted too, unless all are declared. */
 export type NameIn<Known> = Declared extends { all: true }
   ? keyof Known & string
   : (keyof Known & string) | (string & {})
@@ -97,7 +97,7 @@ export type ResultIn<Known, N> = N extends keyof Known
     : Kernel
   : Kernel
 
-/** The arguments of a function, and its result behind them. */
+/** The arguments of a function, followed by its result. */
 export type ArgumentsAndResultIn<Known, N> = N extends keyof Known
   ? [...ArgumentsIn<Known, N>, ResultIn<Known, N>]
   : Kernel[]

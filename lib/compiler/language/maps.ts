@@ -13,13 +13,13 @@ export interface AnyMap {
 
 /** The options of a map. All are constants. */
 export interface MapOptions {
-  /** It is pinned under its name when it is loaded; one that is pinned there already is taken. */
+  /** The map is pinned under its name when it is loaded. If a map is already pinned there, that one is used. */
   pin?: boolean
   /** `BPF_F_*` of linux/bpf.h that have no option of their own. */
   flags?: number
-  /** Memory for elements is taken when it is needed (`BPF_F_NO_PREALLOC`). */
+  /** Memory for elements is allocated when it is needed (`BPF_F_NO_PREALLOC`). */
   noPrealloc?: boolean
-  /** Each CPU has its own list of what was not used for long (`BPF_F_NO_COMMON_LRU`). */
+  /** Each CPU has its own list of least recently used elements (`BPF_F_NO_COMMON_LRU`). */
   noCommonLru?: boolean
   /** User space can only read it (`BPF_F_RDONLY`). */
   readOnlyForUser?: boolean
@@ -35,7 +35,9 @@ export interface MapOptions {
 }
 
 export interface HashMap<K, V> extends AnyMap {
-  /** The value in the map, to be read and written in place. It is null for a key that does not exist, so compare it first. */
+  /**
+   * The value in the map, to be read and written in place. It is null for a key that does not exist, so check it first.
+   */
   get(key: K): Ref<V> | null
   /** Stores a value. Returns whether there was room for it. */
   set(key: K, value: V): boolean
@@ -43,23 +45,26 @@ export interface HashMap<K, V> extends AnyMap {
   setNew(key: K, value: V): boolean
   /** Stores a value for a key that exists. Returns whether it did. */
   setExisting(key: K, value: V): boolean
-  /** Adds to a number, which begins at 0. No count is lost when other CPUs do the same. Returns whether there was room. */
+  /**
+   * Adds to a number, which starts at 0. Nothing is lost if other CPUs add at the same time. Returns whether there was
+   * room.
+   */
   add(key: K, amount: V): boolean
   /** Returns whether the key existed. */
   delete(key: K): boolean
-  /** Calls a function for each element, until it returns 1. Returns how many there were. (Linux 5.13) */
+  /** Calls a function for each element, until it returns 1. Returns how many it visited. (Linux 5.13) */
   forEach(each: (key: Ref<K>, value: Ref<V>) => number | undefined): s64
 }
 
-/** The elements of an array are there from the beginning, and stay. */
+/** The elements of an array exist from the start, and cannot be deleted. */
 export type ArrayMap<V> = Omit<HashMap<u32, V>, 'setNew' | 'delete'>
-/** An array with values for each CPU. */
+/** An array with a value for each CPU. */
 export type PerCpuArrayMap<V> = Omit<PerCpuMap<u32, V>, 'setNew' | 'delete'>
 
 export interface PerCpuMap<K, V> extends HashMap<K, V> {
   /**
-   * Adds to this CPU's number, which begins at 0. As in C, a program that interrupts this one on its CPU, and adds to
-   * the same number, may be left out. Returns whether there was room.
+   * Adds to this CPU's number, which starts at 0. As in C, if a program interrupts this one on the same CPU and adds to
+   * the same number, its addition may be lost. Returns whether there was room.
    */
   add(key: K, amount: V): boolean
   /** The value of another CPU, or null. (Linux 5.19) */
@@ -68,13 +73,13 @@ export interface PerCpuMap<K, V> extends HashMap<K, V> {
 
 export interface RingBufferMap<T> extends AnyMap {
   /**
-   * Room for a record, to be filled and submitted. It is null if the buffer is full, so compare it first. If the records
+   * Room for a record, to be filled and submitted. It is null if the buffer is full, so check it first. If the records
    * are of several types, say which: `reserve<Started>()`.
    */
   reserve<R extends T = T>(): R | null
   /**
-   * Room for a record of so many bytes, which need not be a constant. It is null if the buffer is full, so compare it
-   * first. Like any other record it has to be submitted or discarded. (Linux 5.19)
+   * Room for a record of `size` bytes, which need not be a constant. It is null if the buffer is full, so check it
+   * first. Like any other record, it has to be submitted or discarded. (Linux 5.19)
    */
   reserveDynptr(size: number): Dynptr | null
   submit(record: T | Dynptr): void
@@ -90,8 +95,8 @@ export interface PerfEventsMap<T> extends AnyMap {
 
 export interface UserRingBufferMap<T> extends AnyMap {
   /**
-   * Calls a function for each record that user space has submitted, until it returns 1. A record that is shorter than its
-   * type is null. Returns how many records there were, or a negative error.
+   * Calls a function for each record that user space has submitted, until it returns 1. A record shorter than its type
+   * is null. Returns how many records there were, or a negative error.
    */
   drain(each: (record: T | null) => number | undefined): s64
 }
@@ -99,47 +104,47 @@ export interface UserRingBufferMap<T> extends AnyMap {
 export interface QueueMap<V> extends AnyMap {
   /** Returns whether there was room for the value. */
   push(value: V): boolean
-  /** Takes the next value. It is null if there is none, so compare it first. */
+  /** Takes the next value out of the map. It is null if there is none, so check it first. */
   pop(): Ref<V> | null
-  /** The next value, which stays. */
+  /** The next value, which stays in the map. */
   peek(): Ref<V> | null
 }
 
 export interface BloomFilterMap<V> extends AnyMap {
   add(value: V): boolean
-  /** Whether a value was added. It is sometimes true for one that was not. */
+  /** Whether a value was added. The result is sometimes true for a value that was not. */
   has(value: V): boolean
 }
 
 export interface MapOfMaps<K, M> extends AnyMap {
-  /** A map in it. It is null if there is none, so compare it first. */
+  /** The map at this key. It is null if there is none, so check it first. */
   get(key: K): M | null
 }
 
 export interface StorageMap<V> extends AnyMap {
-  /** The value of an owner. It is null if it has none, so compare it first. */
+  /** The value of an owner. It is null if the owner has none, so check it first. */
   get(owner: Kernel | object): Ref<V> | null
-  /** The same, which begins as zeros. It is null if there is no memory for it. */
+  /** The value of an owner, created with zeros if it has none. It is null if there is no memory for it. */
   getOrCreate(owner: Kernel | object): Ref<V> | null
   /** Returns whether there was a value. */
   delete(owner: Kernel | object): boolean
 }
 
 export interface ProgramArray extends AnyMap {
-  /** Goes on in the program at this place. It returns if there is none. */
+  /** Continues in the program at this index. It returns if there is none. */
   call(index: u32): void
 }
 
 export interface StackTraceMap extends AnyMap {
-  /** The number of the kernel's stack, or a negative error. @param flags - `BPF_F_*`, and how many frames to skip */
+  /** The ID of the kernel stack, or a negative error. @param flags - `BPF_F_*`, and how many frames to skip */
   id(flags?: number): s32
-  /** The number of the stack of the process, or a negative error. */
+  /** The ID of the process's stack, or a negative error. */
   userId(flags?: number): s32
 }
 
 export interface RedirectMap extends AnyMap {
   /**
-   * Sends the frame to what is at this place. Return the result of this call.
+   * Sends the frame to the entry at this index. Return the result of this call from the program.
    *
    * @param otherwise - what it returns if nothing is there, such as `XDP.PASS` (Linux 5.3); `XDP.ABORTED` by default
    */
@@ -147,11 +152,15 @@ export interface RedirectMap extends AnyMap {
 }
 
 export interface SocketMap<K> extends AnyMap {
-  /** A socket, which has to be given back: `bpf.skRelease(sk)`. It is null if there is none. */
+  /** A socket, which has to be released: `bpf.skRelease(sk)`. It is null if there is none. */
   get(key: K): Socket | null
   /** Adds the socket of a sockOps program. Returns 0 or a negative error. */
   add(key: K): s32
-  /** Sends data on to a socket. Return the result of this call. @param ingress - as if that socket had received it */
+  /**
+   * Sends data on to a socket. Return the result of this call from the program.
+   *
+   * @param ingress - as if that socket had received the data
+   */
   redirect(key: K, ingress?: boolean): number
 }
 
@@ -161,82 +170,86 @@ export interface ReuseportArray extends AnyMap {
 }
 
 export interface CgroupArray extends AnyMap {
-  /** Whether the thread, or the packet, is in a cgroup below the one at this place: 1, 0 or a negative error. */
+  /** Whether the thread, or the packet, is in a cgroup below the one at this index: 1, 0 or a negative error. */
   contains(index: u32): s32
 }
 
 /** A timer in the value of a map. (Linux 5.15) */
 export interface timer {
-  /** Calls a function after so many nanoseconds. Returns whether the timer runs. */
+  /** Calls a function after a number of nanoseconds. Returns whether the timer was started. */
   start(nanoseconds: number, then: (key: never, value: never) => number | undefined): boolean
   /** Returns 1 if it was running, 0 if not, or a negative error. */
   cancel(): s32
 }
 
-/** A lock in the value of a map. While a program holds it, it cannot call the kernel. (Linux 5.1) */
+/** A lock in the value of a map. A program that holds it cannot call the kernel. (Linux 5.1) */
 export interface spinLock {
   acquire(): void
   release(): void
 }
 
 /**
- * A reference to one of the kernel's structs in the value of a map, such as `kptr<kernel.task_struct>`, or to an object that
- * a program has allocated (Linux 6.6). The map keeps it until a program takes it out; user space sees 0. (Linux 6.2)
+ * In the value of a map, a reference to one of the kernel's structs, such as `kptr<kernel.task_struct>`, or to an
+ * object that a program has allocated (Linux 6.6). The map keeps it until a program takes it out; user space sees 0.
+ * (Linux 6.2)
  */
 export interface kptr<T> {
   /**
-   * Puts in a reference that the program holds, which belongs to the map then, or null. Returns what was there before, or
-   * null: that has to be given back, or put in elsewhere (`bpf_kptr_xchg`).
+   * Stores a reference that the program holds, which then belongs to the map, or null. Returns what was there before,
+   * or null; the program has to release that, or store it elsewhere (`bpf_kptr_xchg`).
    */
   xchg(reference: T | null): T | null
-  /** What is there, which stays, or null. A program that does not sleep can pass it to `kfunc.bpf_task_acquire` and the like. */
+  /**
+   * The reference, which stays in the map, or null. A program that does not sleep can pass it to
+   * `kfunc.bpf_task_acquire` and the like.
+   */
   get(): T | null
 }
 
-/** A pointer to something in the arena, which user space follows as well, or null. (Linux 6.9) */
+/** A pointer to something in the arena, or null. User space can follow it as well. (Linux 6.9) */
 export type ptr<T> = T | null
 
 /** What an arena has besides the members of its interface. */
 export interface ArenaFunctions extends AnyMap {
   /**
-   * Whole pages of zeros, as many as the type needs, or null if the arena has none left. They belong to the arena until
-   * they are given back or the arena goes. Programs that do not sleep can take pages from Linux 7.0 on.
+   * Whole pages of zeros, as many as the type needs, or null if the arena has none left. They stay allocated until they
+   * are freed or the arena is. Programs that do not sleep can allocate pages since Linux 7.0.
    */
   alloc<V>(): V | null
-  /** Gives back the pages that `alloc` has taken. */
+  /** Frees pages that `alloc` returned. */
   free(taken: object): void
 }
 
-/** The member by which a list has an object: `interface Job { link: listNode; id: u32 }`. (Linux 6.6) */
+/** The member that links an object into a list: `interface Job { link: listNode; id: u32 }`. (Linux 6.6) */
 export interface listNode {
   readonly __node?: 'list'
 }
 
-/** The member by which a tree has an object. (Linux 6.6) */
+/** The member that links an object into a tree. (Linux 6.6) */
 export interface treeNode {
   readonly __node?: 'tree'
 }
 
 /**
- * A list of objects in the value of a map, next to a `spinLock` that a program holds while it uses the list. What is in
- * it belongs to the map. (Linux 6.6)
+ * A list of objects in the value of a map, next to a `spinLock` that a program holds while it uses the list. The
+ * objects in it belong to the map. (Linux 6.6)
  *
  * @typeParam M - the member of the type `listNode`, if the objects have several
  */
 export interface list<T, M extends keyof T = keyof T> {
   readonly __by?: M
-  /** Puts an object that the program holds in front of all others (`bpf_list_push_front`). */
+  /** Adds an object that the program holds to the front of the list (`bpf_list_push_front`). */
   pushFront(object: T): void
-  /** Puts an object that the program holds behind all others (`bpf_list_push_back`). */
+  /** Adds an object that the program holds to the end of the list (`bpf_list_push_back`). */
   pushBack(object: T): void
-  /** Takes the first object out, which the program holds then, or returns null (`bpf_list_pop_front`). */
+  /** Removes the first object, which the program then holds, or returns null (`bpf_list_pop_front`). */
   popFront(): T | null
-  /** Takes the last object out, which the program holds then, or returns null (`bpf_list_pop_back`). */
+  /** Removes the last object, which the program then holds, or returns null (`bpf_list_pop_back`). */
   popBack(): T | null
 }
 
 /**
- * Objects in the value of a map, in an order, next to a `spinLock` that a program holds while it uses the tree.
+ * A tree of objects in order, in the value of a map, next to a `spinLock` that a program holds while it uses the tree.
  * (Linux 6.6)
  *
  * @typeParam M - the member of the type `treeNode`, if the objects have several
@@ -244,14 +257,14 @@ export interface list<T, M extends keyof T = keyof T> {
 export interface tree<T, M extends keyof T = keyof T> {
   readonly __by?: M
   /**
-   * Puts in an object that the program holds (`bpf_rbtree_add`).
+   * Adds an object that the program holds (`bpf_rbtree_add`).
    *
-   * @param isLess - whether `a` stands before `b`; it can look at both, and call nothing
+   * @param isLess - whether `a` comes before `b`; it can read both, but cannot call anything
    */
   add(object: T, isLess: (a: T, b: T) => boolean): void
-  /** The object that stands first, or null. It is only there while the lock is held (`bpf_rbtree_first`). */
+  /** The first object, or null. It can only be used while the lock is held (`bpf_rbtree_first`). */
   first(): T | null
-  /** Takes out an object that `first` has returned, which the program holds then (`bpf_rbtree_remove`). */
+  /** Removes an object that `first` has returned, which the program then holds (`bpf_rbtree_remove`). */
   remove(object: T): T | null
 }
 
@@ -260,33 +273,34 @@ type HashMaker = <K, V>(maxEntries: number, options?: MapOptions) => HashMap<K, 
 type PerCpuMaker = <K, V>(maxEntries: number, options?: MapOptions) => PerCpuMap<K, V>
 
 /**
- * A hash map. Without types, it has those of the first key and value that a program puts into it;
- * `unknown` leaves one of the two open: `hash<unknown, u64>(1024)`.
+ * A hash map. Without types, it takes those of the first key and value that a program puts into it; `unknown` leaves
+ * one of the two open: `hash<unknown, u64>(1024)`.
  *
  * @param maxEntries - a constant
  */
 export const hash: HashMaker = word('hash')
-/** A hash map that makes room by dropping what was not used for long. (Linux 4.10) */
+/** A hash map that makes room by dropping the elements that were least recently used. (Linux 4.10) */
 export const lruHash: HashMaker = word('lruHash')
 /** A hash map with a value for each CPU. (Linux 4.6) */
 export const percpuHash: PerCpuMaker = word('percpuHash')
-/** The same, which makes room by dropping what was not used for long. (Linux 4.10) */
+/** A hash map with a value for each CPU, which makes room like `lruHash`. (Linux 4.10) */
 export const lruPercpuHash: PerCpuMaker = word('lruPercpuHash')
 /** `N` values of one type: C's `T[N]`. The same word makes a map. */
 export type array<T, N extends number> = Elements<T, N>
-/** An array. */
+/** An array map. */
 export const array: <V>(maxEntries: number, options?: MapOptions) => ArrayMap<V> = word('array')
-/** An array with values for each CPU. (Linux 4.6) */
+/** An array map with a value for each CPU. (Linux 4.6) */
 export const percpuArray: <V>(maxEntries: number, options?: MapOptions) => PerCpuArrayMap<V> =
   word('percpuArray')
 /**
- * Networks by their prefixes: `get` finds the longest one. The key is an interface that begins with the length of the
- * prefix in bits: `interface Key { prefixlen: u32; address: bytes<4> }`. (Linux 4.11)
+ * Networks by their prefixes: `get` finds the longest prefix that matches. The key is an interface that begins with the
+ * length of the prefix in bits: `interface Key { prefixlen: u32; address: bytes<4> }`. (Linux 4.11)
  */
 export const lpmTrie: HashMaker = word('lpmTrie')
 /**
- * A ring buffer of records, of one type or of several: `ringbuf<Started | Ended>(4096)`. Without a type, its records are
- * like the first that a program emits. With `countLost`, user space can read how many found no room: `.lost`. (Linux 5.8)
+ * A ring buffer of records, of one type or of several: `ringbuf<Started | Ended>(4096)`. Without a type, its records
+ * have the type of the first one that a program emits. With `countLost`, user space can read how many records found no
+ * room: `.lost`. (Linux 5.8)
  *
  * @param size - bytes; a power of two, and a multiple of the page size
  */
@@ -299,52 +313,57 @@ export const userRingbuf: <T>(size: number, options?: MapOptions) => UserRingBuf
   word('userRingbuf')
 /** Values that are taken in the order in which they were pushed. (Linux 4.20) */
 export const queue: <V>(maxEntries: number, options?: MapOptions) => QueueMap<V> = word('queue')
-/** Values of which the last is taken first. (Linux 4.20) */
+/** Values that are taken in the reverse of the order in which they were pushed. (Linux 4.20) */
 export const stack: <V>(maxEntries: number, options?: MapOptions) => QueueMap<V> = word('stack')
-/** A set that may say of a value that it was added when it was not. @param options - `hashes`: 1 to 15, 5 by default (Linux 5.16) */
+/**
+ * A set that may report a value as added although it was not.
+ *
+ * @param options - `hashes`: 1 to 15, 5 by default (Linux 5.16)
+ */
 export const bloomFilter: <V>(
   maxEntries: number,
   options?: MapOptions & { hashes?: number },
 ) => BloomFilterMap<V> = word('bloomFilter')
 /**
- * Maps by key: `hashOfMaps<u32>(64, hash<u32, u64>(1024))`. For tsc and editors, these maps have numbers; say so if they
- * have something else: `hashOfMaps<u32, HashMap<u32, Event>>(64, hash<u32, Event>(1024))`. (Linux 4.12)
+ * Maps by key: `hashOfMaps<u32>(64, hash<u32, u64>(1024))`. tsc and editors assume that the inner maps hold numbers;
+ * give their type if they hold something else: `hashOfMaps<u32, HashMap<u32, Event>>(64, hash<u32, Event>(1024))`.
+ * (Linux 4.12)
  */
 export const hashOfMaps: <K, M extends AnyMap = HashMap<number | Memory, number>>(
   maxEntries: number,
   like: M,
   options?: MapOptions,
 ) => MapOfMaps<K, M> = word('hashOfMaps')
-/** Maps by number: `arrayOfMaps(64, hash<u32, u64>(1024))`. (Linux 4.12) */
+/** Maps by index: `arrayOfMaps(64, hash<u32, u64>(1024))`. (Linux 4.12) */
 export const arrayOfMaps: <M extends AnyMap>(
   maxEntries: number,
   like: M,
   options?: MapOptions,
 ) => MapOfMaps<u32, M> = word('arrayOfMaps')
-/** A value for each thread, which goes with it. (Linux 5.11) */
+/** A value for each thread, which is freed with the thread. (Linux 5.11) */
 export const taskStorage: <V>(options?: MapOptions) => StorageMap<V> = word('taskStorage')
-/** A value for each socket, which goes with it. (Linux 5.2) */
+/** A value for each socket, which is freed with the socket. (Linux 5.2) */
 export const socketStorage: <V>(options?: MapOptions) => StorageMap<V> = word('socketStorage')
-/** A value for each inode, which goes with it; for LSM programs. (Linux 5.10) */
+/** A value for each inode, which is freed with the inode; for LSM programs. (Linux 5.10) */
 export const inodeStorage: <V>(options?: MapOptions) => StorageMap<V> = word('inodeStorage')
-/** A value for each cgroup, which goes with it. (Linux 6.2) */
+/** A value for each cgroup, which is freed with the cgroup. (Linux 6.2) */
 export const cgroupStorage: <V>(options?: MapOptions) => StorageMap<V> = word('cgroupStorage')
-/** Programs to go on in: how many, or which ones of the file. (Linux 4.2) */
+/** Programs to continue in (tail calls): either how many, or which programs of the file. (Linux 4.2) */
 export const programArray: (programs: number | readonly unknown[], options?: MapOptions) => ProgramArray =
   word('programArray')
-/** Stacks by their numbers, as 127 addresses. (Linux 4.6) */
+/** Stacks by their IDs, as 127 addresses. (Linux 4.6) */
 export const stackTraces: Maker<StackTraceMap> = word('stackTraces')
 /** Interfaces that frames are sent to. (Linux 4.14) */
 export const devmap: Maker<RedirectMap> = word('devmap')
-/** The same, by any number. (Linux 5.4) */
+/** Interfaces that frames are sent to, with any numbers as keys. (Linux 5.4) */
 export const devmapHash: Maker<RedirectMap> = word('devmapHash')
-/** CPUs that go on with frames. (Linux 4.15) */
+/** CPUs that frames are passed on to. (Linux 4.15) */
 export const cpumap: Maker<RedirectMap> = word('cpumap')
 /** AF_XDP sockets that frames are sent to. (Linux 4.18) */
 export const xskmap: Maker<RedirectMap> = word('xskmap')
 /** Sockets that data is sent on to. (Linux 4.14) */
 export const sockmap: Maker<SocketMap<u32>> = word('sockmap')
-/** The same, by keys. (Linux 4.18) */
+/** Sockets that data is sent on to, by keys of any type. (Linux 4.18) */
 export const sockhash: <K>(maxEntries: number, options?: MapOptions) => SocketMap<K> = word('sockhash')
 /** Sockets of a reuseport group. (Linux 4.19) */
 export const reuseportArray: Maker<ReuseportArray> = word('reuseportArray')

@@ -3,24 +3,33 @@ import type { Dynptr } from './dynptrs.js'
 import type { Ref } from './maps.js'
 import type { Memory, u32 } from './types.js'
 
-/** What can be read in place. */
+/** A packet, or other data, that can be read in place. */
 export interface Readable {
-  /** A struct in the packet, to be read and written in place. It is null if the packet ends before the struct does, so compare it first. */
+  /**
+   * A struct in the packet, to be read and written in place. It is null if the packet ends before the struct does, so
+   * check it first.
+   */
   read<T>(offset: number): Ref<T> | null
-  /** A place that moves on as structs are read, so that you need not count. @param offset - where it begins; 0 by default */
+  /**
+   * A position that advances as structs are read, so that you need not compute offsets.
+   *
+   * @param offset - where it begins; 0 by default
+   */
   cursor(offset?: number): Cursor
 }
 
 export interface Cursor {
-  /** The struct at the cursor, which moves behind it. It is null if the packet ends before the struct does. */
+  /**
+   * The struct at the cursor, which then moves past the struct. It is null if the packet ends before the struct does.
+   */
   next<T>(): Ref<T> | null
-  /** The struct at the cursor, which stays. */
+  /** The struct at the cursor, which does not move. */
   peek<T>(): Ref<T> | null
-  /** Moves on by so many bytes. */
+  /** Advances by a number of bytes. */
   skip(bytes: number): void
 }
 
-/** What is copied: it may stand in pieces of memory that cannot be read in place. */
+/** A packet that is copied from and to, also where it is in memory that cannot be read in place. */
 export interface Copyable {
   /** A copy of a struct in the packet. It is null if the packet ends before the struct does. (XDP: Linux 5.18) */
   load<T>(offset: number): Ref<T> | null
@@ -28,15 +37,18 @@ export interface Copyable {
   store(offset: number, value: Memory): number
 }
 
-/** What the kernel gives a dynptr for. */
+/** A packet that the kernel can give a dynptr for. */
 export interface WithDynptr {
-  /** A dynptr for the packet, however many pieces of memory that stands in. (Linux 6.4) */
+  /** A dynptr for the packet, however many pieces of memory the packet spans. (Linux 6.4) */
   dynptr(): Dynptr
 }
 
 /** The packet of a netfilter program. */
 export interface Filtered extends WithDynptr {
-  /** A copy of a struct in the packet, which begins with its IP header. It is null if the packet ends before the struct does. */
+  /**
+   * A copy of a struct in the packet. The packet begins with its IP header. The copy is null if the packet ends before
+   * the struct does.
+   */
   load<T>(offset: number): Ref<T> | null
 }
 

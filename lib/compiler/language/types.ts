@@ -1,6 +1,9 @@
 import { word } from './word.js'
 
-/** A number that fits where numbers of `Bytes` do. Results of arithmetic are plain numbers to tsc, and fit everywhere. */
+/**
+ * A number that numbers of `Bytes` bytes fit into. To tsc, results of arithmetic are plain numbers, which fit
+ * everywhere.
+ */
 export type Sized<Bytes> = number & { readonly __bytes?: Bytes }
 
 /** An unsigned integer of 8 bits. */
@@ -9,7 +12,7 @@ export type u8 = Sized<1>
 export type u16 = Sized<1 | 2>
 /** An unsigned integer of 32 bits. */
 export type u32 = Sized<1 | 2 | 4>
-/** An unsigned integer of 64 bits. In the kernel it has all of them; user space gets a bigint. */
+/** An unsigned integer of 64 bits. Programs in the kernel use all 64; user space gets a bigint. */
 export type u64 = Sized<1 | 2 | 4 | 8>
 /** A signed integer of 8 bits. */
 export type s8 = Sized<1>
@@ -31,12 +34,12 @@ export type be64 = Sized<1 | 2 | 4 | 8>
  * record, it is as long as the record: C's `char[]`.
  */
 export type char<N extends number = number> = string | (Text & { [index: number]: u8; readonly __length?: N })
-/** What text is asked. */
+/** What text can be asked. */
 interface Text {
   /** Whether it begins with a literal. */
   startsWith(beginning: string): boolean
 }
-/** Text in the kernel's memory: C's `char[N]`. What does not fit where it is assigned is cut off. */
+/** Text in the kernel's memory: C's `char[N]`. Text that does not fit where it is assigned is cut off. */
 export type KernelText<N extends number> =
   | string
   | (Text & { readonly [index: number]: u8; readonly __length?: never; readonly __of?: N })
@@ -63,7 +66,7 @@ export interface UserPointer<T = unknown> {
 type TextIn<More> =
   | (string & { readonly [index: number]: u8 })
   | (Text & { readonly [index: number]: u8; readonly __length?: never } & More)
-/** What is read through a pointer into a process, which cannot be written. */
+/** What is read through a pointer into a process. It cannot be written. */
 type InProcess<T> = [T] extends [number | boolean | UserPointer]
   ? T
   : [T] extends [char<infer N>]
@@ -78,15 +81,15 @@ type Behind<T> = [T] extends [number | boolean | UserPointer]
       ? InProcess<T>
       : InProcess<T> & { readonly [index: number]: InProcess<T> }
 /**
- * A pointer into the memory of the running process, of a struct, text, an array, a number or another pointer: C's
+ * A pointer into the memory of the running process, to a struct, text, an array, a number or another pointer: C's
  * `struct request *`. `request.next.value` reads that member, `name: request.name` copies text, and
- * `const copy: Request = request` copies all. What cannot be read is 0. (Linux 5.5)
+ * `const copy: Request = request` copies the whole struct. What cannot be read is 0. (Linux 5.5)
  */
 export type user<T> = UserPointer<T> & Behind<T>
 /** A pointer into the memory of the running process, from an address: `user<Request>(ctx.args[0])`. */
 export const user: <T>(address: number | TextPointer | UserPointer) => user<T> = word('user')
 
-/** Something of the kernel's: a number, text, or a struct whose members can be read. */
+/** A value in the kernel: a number, text, or a struct whose members can be read. */
 export type Kernel = number &
   Text & { readonly __length: never; readonly __bytes?: never } & {
     readonly [member: string]: Kernel
@@ -96,13 +99,13 @@ export type Kernel = number &
 export type Memory = (object & { readonly __to?: never }) | string
 
 type Cast<T> = (value: number | bigint | boolean) => T
-/** Cuts a number off to 8 bits. */
+/** Truncates a number to 8 bits. */
 export const u8: Cast<u8> = word('u8')
-/** Cuts a number off to 16 bits. */
+/** Truncates a number to 16 bits. */
 export const u16: Cast<u16> = word('u16')
-/** Cuts a number off to 32 bits. */
+/** Truncates a number to 32 bits. */
 export const u32: Cast<u32> = word('u32')
-/** Also the address of one of the kernel's structs, or the one that a pointer into a process has. */
+/** A number of 64 bits; also the address of one of the kernel's structs, or the address in a pointer into a process. */
 export const u64: (value: number | bigint | boolean | object | TextPointer) => u64 = word('u64')
 export const s8: Cast<s8> = word('s8')
 export const s16: Cast<s16> = word('s16')

@@ -1,10 +1,12 @@
-// Where the kernel keeps values. An atomic addition to an address that is not aligned stops a machine with arm64, and the
-// verifier does not see it.
+// Where the kernel keeps values. An atomic addition to an address that is not aligned crashes an arm64 machine, and the
+// verifier does not notice it.
 import type { ModuleMap } from '../module.js'
 import type { Located, Source } from '../source.js'
 import { type IntType, sizeOf } from '../types.js'
 
-/** Behind `prefixlen`, a trie has the bytes of the key and, without a gap, the value. All other maps align values to 8. */
+/**
+ * After `prefixlen`, a trie has the bytes of the key and, without a gap, the value. All other maps align values to 8.
+ */
 export function alignmentOfValues({ kind, key }: ModuleMap): 4 | 8 {
   return kind === 'lpmTrie' && (sizeOf(key!) - 4) % 8 !== 0 ? 4 : 8
 }

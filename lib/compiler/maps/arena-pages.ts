@@ -1,4 +1,4 @@
-// Pages of an arena, which programs take and give back.
+// Pages of an arena, which programs allocate and free.
 import type { ExpressionCompiler } from '../expressions.js'
 import { maySleep } from '../hooks/kinds.js'
 import type { Argument } from '../ir.js'
@@ -32,7 +32,7 @@ function alloc({ compiler, map, node }: MapCall): Value {
   return { kind: 'pointer', reg, type, shared: true, inArena: true }
 }
 
-/** Gives the pages back that alloc took. */
+/** Frees pages that alloc returned. */
 function free({ compiler, map, args: [given], node, scope }: MapCall): Value {
   const pointer = compiler.expression(given!, scope)
   if (pointer.kind !== 'pointer' || !pointer.inArena)
@@ -52,7 +52,9 @@ function free({ compiler, map, args: [given], node, scope }: MapCall): Value {
   return { kind: 'void' }
 }
 
-/** Before Linux 7.0, taking and giving back pages may sleep. Kernels that need not have functions of their own for it. */
+/**
+ * Before Linux 7.0, allocating and freeing pages may sleep. Later kernels have separate functions that do not sleep.
+ */
 function expectMayAllocate(compiler: ExpressionCompiler, name: string, node: ast.CallExpression): void {
   const { program, source, kernel } = compiler
   if (maySleep(program) || kernel.function('bpf_arena_alloc_pages_non_sleepable') !== undefined) {

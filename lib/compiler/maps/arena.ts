@@ -1,5 +1,5 @@
 // The arena: memory that programs and a process share. Programs follow its pointers without helpers, and the verifier
-// knows no bounds there: where no page is, a program reads 0 and writes nothing.
+// knows no bounds there: where there is no page, a program reads 0 and writes nothing.
 import type { Reg } from '../ir.js'
 import type { KernelMemory } from '../kernel-memory.js'
 import type { MemberCompiler } from '../members.js'
@@ -20,7 +20,7 @@ import { isOpaque } from './opaque.js'
 /** The smallest that pages are. Where they are larger, an arena has more memory than it needs. */
 export const pageSize = 4096
 
-/** What pointers of 32 bits reach. */
+/** The number of pages that 32-bit pointers reach. */
 export const mostPages = 2 ** 32 / pageSize
 
 export const pagesOf = (type: Type): number => Math.ceil(sizeOf(type) / pageSize)
@@ -28,10 +28,10 @@ export const pagesOf = (type: Type): number => Math.ceil(sizeOf(type) / pageSize
 /** The name of the variable in the object that is the struct of an arena. */
 export const rootOf = ({ name }: ModuleMap): string => `${name}_root`
 
-/** Why something else than the arena cannot have pointers into it. */
+/** Why there cannot be pointers into the arena elsewhere. */
 export const onlyInArena = 'a ptr has to be in the memory of an arena, or in a variable of a function'
 
-/** Refuses a type of which nothing can be in the arena. */
+/** Refuses a type whose values cannot be in the arena. */
 export function expectShared(module: Module, type: Type, node: ast.Node): void {
   if (endsOpen(type)) module.source.fail(node, onlyRecords(type))
   if (!has(type, isOpaque)) return
@@ -57,7 +57,7 @@ export function rootPlace(compiler: KernelMemory, map: ModuleMap, node: Located)
   }
 }
 
-/** Follows a pointer that stands in memory. */
+/** Loads a pointer from memory. */
 export function loadPointer(
   compiler: KernelMemory,
   from: PlaceValue,
@@ -73,7 +73,7 @@ export function loadPointer(
   return { kind: 'pointer', reg, type: to, shared: true, inArena: true, from }
 }
 
-/** What is stored for a pointer: where in the process it points to. */
+/** What is stored for a pointer: the address in the process that it points to. */
 export function storedPointer(
   compiler: MemberCompiler,
   type: PtrType,
@@ -128,7 +128,7 @@ export function pointerVariable(
   return { value, state: setPointer(compiler, value, node, scope) }
 }
 
-/** Lets a variable point to something else, and tells what is known about it then. */
+/** Makes a variable point to something else, and returns what is known about it afterwards. */
 export function setPointer(
   compiler: MemberCompiler,
   { reg: d, type }: PointerValue,
@@ -137,7 +137,7 @@ export function setPointer(
 ): PointerState {
   const { reg, state } = pointerTo(compiler, type, node, scope)
   if (reg === undefined) {
-    // Also null is cast: the verifier wants one kind of value in a register, whichever way control has come.
+    // Null is cast as well: the verifier wants one kind of value in a register, whichever path control has taken.
     const none = compiler.newReg()
     compiler.push({ op: 'const', d: none, value: 0n })
     compiler.push({ op: 'cast', d, s: none, to: 'kernel' })

@@ -19,7 +19,7 @@ import { exampleOf, type MapKind, mapKinds } from './kinds.js'
 import { onlyValues } from './kptr-types.js'
 import { whyNoOpaque } from './opaque.js'
 
-/** The options behind the size, and the bits of `map_flags` that they stand for. */
+/** The options after the size, and the bits of `map_flags` that they set. */
 const flagOptions: Readonly<Record<string, number>> = {
   noPrealloc: 1 << 0,
   noCommonLru: 1 << 1,
@@ -82,7 +82,7 @@ function typesOf(
   const { source } = module
   const given = call.typeParameters
   const all = given?.type === 'TSTypeParameterInstantiation' ? given.params : []
-  // hashOfMaps<u32, HashMap<u32, u64>>: tsc wants the second, and the compiler knows it from the argument.
+  // hashOfMaps<u32, HashMap<u32, u64>>: tsc needs the second type, and the compiler knows it from the argument.
   const types = kind === 'hashOfMaps' ? all.slice(0, Math.max(1, all.length - 1)) : all
   const wanted = parameters === 'none' ? 0 : parameters === 'key and value' ? 2 : 1
   const mayBeInferred = /^(elements|ring|perf events)/.test(family) && kind !== 'lpmTrie'
@@ -176,7 +176,7 @@ function sizeOf(
   return Number(value)
 }
 
-/** How many pages an arena has: as many as its struct needs, or more, which programs can take. */
+/** How many pages an arena has: as many as its struct needs, or more, which programs can allocate. */
 function pagesFor(module: Module, struct: Type, args: ast.Node[], call: ast.CallExpression): number {
   const { source } = module
   const other = [...module.maps.values()].find(({ kind }) => kind === 'arena')
@@ -233,7 +233,7 @@ function programNames(module: Module, { arguments: [first] }: ast.CallExpression
   })
 }
 
-/** Refuses program arrays with something else than programs of the file, when all of these are known. */
+/** Refuses program arrays that contain anything but programs of the file, once all of these are known. */
 export function expectPrograms(module: Module): void {
   const programs = module.programs.map(({ name }) => name)
   for (const { slots, node } of module.maps.values()) {

@@ -1,4 +1,4 @@
-// Maps as they stand in the object.
+// Maps as they are in the object.
 import type { MapDefinition } from '../../asm/map-definition.js'
 import { probeMaps } from '../hooks/usdt.js'
 import type { Module, ModuleMap } from '../module.js'
@@ -37,7 +37,7 @@ function definitionOf(map: ModuleMap): MapDefinition {
   const { type, key, value, maxEntries, records, flags, inner, slots, pin, numaNode, hashes } = map
   const { family, size } = mapKinds[map.kind]!
   const isPerf = family === 'perf events'
-  // libbpf knows from what is in them that the values are descriptors.
+  // libbpf sees from their contents that the values are descriptors.
   const isSlots = family === 'maps' || family === 'programs'
   const mapFlags = flags | (numaNode === undefined ? 0 : BPF_F_NUMA_NODE)
   return {

@@ -1,10 +1,10 @@
-// Functions of the file that the kernel calls: for each element, for each record of user space.
+// Functions of the file that the kernel calls for each element of a map, or for each record from user space.
 import type { ast } from '../syntax.js'
 import { s64, sizeOf } from '../types.js'
 import type { Value } from '../values.js'
 import { filled, isShared, type MapCall, mapArgument } from './memory.js'
 
-/** `map.forEach((key, value) => { ... })`. A function that returns 1 ends it. Returns how many elements there were. */
+/** `map.forEach((key, value) => { ... })`. A function that returns 1 ends it. Returns how many elements it visited. */
 export function forEach(call: MapCall): Value {
   const { compiler, map } = call
   const fn = functionOf(call, '(key, value)')

@@ -18,7 +18,7 @@ export const elementFunctions: MapFunctions = {
   forEach: { least: 1, call: forEach },
 }
 
-/** The elements of an array are there from the beginning, and stay. */
+/** The kinds whose elements exist from the start, and cannot be deleted. */
 export const arrayKinds: ReadonlySet<string> = new Set(['array', 'percpuArray'])
 
 export const perCpuFunctions: MapFunctions = {
@@ -60,8 +60,8 @@ function remove({ compiler, map, args, scope }: MapCall): Value {
 }
 
 /**
- * Adds to a number, which begins at 0 for a key that does not exist. Other CPUs may do the same, unless the map has a
- * value for each. Whether there was room.
+ * Adds to a number, which starts at 0 for a key that does not exist. Other CPUs may do the same, unless the map has a
+ * value for each CPU. Returns whether there was room.
  */
 function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCall): Value {
   const type = map.map.value!
@@ -84,7 +84,7 @@ function add({ compiler, map, args: [keyNode, amountNode], node, scope }: MapCal
     compiler.push({ op: 'branch', comparison: 'ne', bits: 64, a: pointer, b: { imm: 0 }, to: found })
     const zero = compiler.local(type, node)
     compiler.clear(zero.base, zero.offset, type.size)
-    // Another CPU may have made the entry meanwhile, so the zero does not take the place of what is there.
+    // Another CPU may have made the entry in the meantime, so the zero must not overwrite what is there.
     compiler.call('map_update_elem', [own, key, compiler.address(zero), { imm: onlyNew }])
     look()
   }

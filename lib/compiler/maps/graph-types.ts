@@ -4,13 +4,13 @@ import type { ast } from '../syntax.js'
 import { type Contains, type StructType, structOf, type Type, u64 } from '../types.js'
 import { opaqueTypes } from './opaque.js'
 
-/** What stands in a map's value, and in the objects. */
+/** The types of the members in a map's value, and in the objects. */
 const parts = {
   list: { type: 'bpf_list_head', node: 'listNode' },
   tree: { type: 'bpf_rb_root', node: 'treeNode' },
 } as const
 
-/** The type behind `list<Job>`, or `list<Job, 'byAge'>` if an object can be in several lists. */
+/** The type for `list<Job>`, or `list<Job, 'byAge'>` if an object can be in several lists. */
 export function rootOf(module: Module, root: Contains['root'], node: ast.TSTypeReference): StructType {
   const { source } = module
   const { type, node: word } = parts[root]

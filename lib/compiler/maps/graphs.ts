@@ -99,7 +99,7 @@ export function allocate(compiler: ExpressionCompiler, node: ast.CallExpression,
   }
 }
 
-/** The kernel sets only what it knows itself. */
+/** Sets the members to zero: the kernel initializes only those of its own types. */
 function clear(compiler: ExpressionCompiler, type: StructType, base: Reg): void {
   for (const member of type.members)
     if (!isOpaque(member.type)) compiler.clear(base, member.offset, sizeOf(member.type))
@@ -116,7 +116,7 @@ export function free(compiler: ExpressionCompiler, node: ast.CallExpression, sco
   return { kind: 'void' }
 }
 
-/** An object that a program holds, and does not any longer. */
+/** An object that a program holds, and no longer holds afterwards. */
 function handedOver(
   compiler: ExpressionCompiler,
   struct: string | undefined,
@@ -153,7 +153,7 @@ function handedOver(
   return value
 }
 
-/** The address of an object that a program holds, and does not any longer. */
+/** The address of an object that a program holds, and no longer holds afterwards. */
 export function objectGiven(
   compiler: ExpressionCompiler,
   struct: string | undefined,
@@ -261,7 +261,7 @@ function expectLocked(compiler: ExpressionCompiler, place: PlaceValue, object: a
   )
 }
 
-/** What first() has returned. */
+/** The object that first() has returned. */
 function lentBy(compiler: ExpressionCompiler, type: StructType, node: ast.Expression, scope: Scope): Reg {
   const value = compiler.expression(node, scope)
   if (value.kind !== 'pointer' || !value.object?.isLent || value.type !== type)
@@ -274,7 +274,7 @@ function lentBy(compiler: ExpressionCompiler, type: StructType, node: ast.Expres
   return value.reg
 }
 
-/** The function that says which of two objects stands first. */
+/** The function that tells which of two objects comes first. */
 function comparison(
   compiler: ExpressionCompiler,
   type: StructType,

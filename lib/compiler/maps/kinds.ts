@@ -1,7 +1,7 @@
 // The functions that make maps, and what their types and functions are.
 import type { MapDefinition } from '../../asm/map-definition.js'
 
-/** What stands between the angle brackets. */
+/** What the type parameters are. */
 export type Parameters =
   | 'key and value'
   /** The keys are numbers from 0. */
@@ -37,11 +37,11 @@ export interface MapKind {
   readonly type: MapDefinition['type']
   readonly parameters: Parameters
   readonly family: Family
-  /** What the constant says: how many entries, bytes or pages, or nothing. */
+  /** What the constant is: a number of entries, bytes or pages, or nothing. */
   readonly size: 'entries' | 'bytes' | 'pages' | 'none'
-  /** `BPF_F_*` that the kernel asks for. */
+  /** `BPF_F_*` that the kernel requires. */
   readonly flags?: number
-  /** The version of Linux that has it. */
+  /** The first version of Linux that has it. */
   readonly since: string
 }
 

@@ -4,7 +4,10 @@ import type { ast } from '../syntax.js'
 import { kptrTo, type Type } from '../types.js'
 import { isOpaque } from './opaque.js'
 
-/** The structs that the kernel can give back by itself when a map goes, and the functions by which programs do. */
+/**
+ * The structs that the kernel can release by itself when a map is freed, and the functions with which programs release
+ * them.
+ */
 export const kptrReleases: Readonly<Record<string, string>> = {
   task_struct: 'bpf_task_release',
   cgroup: 'bpf_cgroup_release',
@@ -14,7 +17,7 @@ export const kptrReleases: Readonly<Record<string, string>> = {
   sk_buff: 'bpf_kfree_skb',
 }
 
-/** Why something else than the value of a map cannot have a kptr. */
+/** Why there cannot be a kptr anywhere but in the value of a map. */
 export const onlyValues =
   'a kptr has to be in the value of a hash map, of an array, or of a storage of values'
 

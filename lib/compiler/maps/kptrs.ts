@@ -11,7 +11,7 @@ import { objectGiven, owedObject } from './graphs.js'
 import { kptrReleases } from './kptr-types.js'
 import { expectNoLock } from './opaque.js'
 
-/** Structs that stay for a while after they were taken out of a map: programs that do not sleep may use them. */
+/** Structs that stay alive for a while after they were taken out of a map: programs that do not sleep may use them. */
 const underRcu = new Set(['task_struct', 'cgroup', 'bpf_cpumask', 'bpf_crypto_ctx'])
 
 const names = ['xchg', 'get']
@@ -98,7 +98,7 @@ function exchange(
   return { kind: 'pointer', reg, type, shared: false, object: { at: 0 }, owed: owedObject(text) }
 }
 
-/** What stands in the map, which keeps it. */
+/** The reference in the map, which stays there. */
 function load(compiler: ExpressionCompiler, { base, offset }: PlaceValue): Reg {
   const d = compiler.newReg()
   compiler.push({ op: 'load', d, base, offset, size: u64.size })

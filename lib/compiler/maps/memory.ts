@@ -29,7 +29,9 @@ export type MapFunctions = Readonly<Record<string, MapFunction>>
 export const mapArgument = ({ map, reg }: MapValue): Argument =>
   reg === undefined ? { map: map.name } : { reg }
 
-/** Whether other CPUs may change the value that a program finds. An atomic addition costs 5 ns more than another one. */
+/**
+ * Whether other CPUs may change the value that a program finds. An atomic addition costs 5 ns more than a plain one.
+ */
 export const isShared = ({ map }: MapValue): boolean => mapKinds[map.kind]?.family !== 'elements of each CPU'
 
 /** A value in memory, for a helper that wants its address. */
@@ -44,7 +46,7 @@ export function inMemory(
     if (place.type === type) {
       if (place.origin === undefined || opaqueParts(type).length === 0)
         return compiler.address(compiler.outsideArena(place, node))
-      // The kernel does not let helpers read what only it changes.
+      // The kernel does not let helpers read members that only it changes.
       const copy = compiler.local(type, node)
       compiler.clear(copy.base, copy.offset, sizeOf(type))
       compiler.copy(copy, place)
@@ -53,7 +55,7 @@ export function inMemory(
     return compiler.source.fail(node, `${describeValue(place)} is not ${describe(type)}`)
   }
   const place = compiler.local(type, node)
-  // The kernel copies text up to its zero byte, and compares keys with what stands behind it.
+  // The kernel copies text up to its zero byte, but compares keys with the bytes that follow it.
   if (hasText(type)) compiler.clear(place.base, place.offset, Math.ceil(sizeOf(type) / 8) * 8)
   compiler.assignTo(place, node, scope)
   return compiler.address(place)

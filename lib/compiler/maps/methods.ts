@@ -45,7 +45,7 @@ const functions: Readonly<Record<Family, MapFunctions>> = {
   arena: arenaFunctions,
 }
 
-/** What maps of JavaScript have, and how it is done here. */
+/** The methods of JavaScript's maps, and what to write here instead. */
 const instead: Readonly<Record<string, string>> = {
   has: 'Write get(key) !== null.',
   clear: 'Delete the entries by their keys, or clear the map in Node.js.',

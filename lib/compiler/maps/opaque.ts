@@ -47,7 +47,7 @@ export function whyNoOpaque(kind: string, value: Type | undefined): string | und
   return `${words[found]} can be in the values of ${holders[found].join(', ')}, and not of ${kind}`
 }
 
-/** Programs that interrupt others anywhere. */
+/** Programs that can interrupt others anywhere. */
 const interrupting = /^(rawTp|rawTpWritable|tracepoint|perfEvent|usdt\w*|[ku](ret)?(probe|syscall)\w*)$/
 
 /** Refuses a map with timers or spin locks in programs that the kernel does not let use it. */
@@ -171,7 +171,7 @@ const owedBy = (text: string) =>
     withName: `${text}.acquire()`,
   }) as const
 
-/** What a program has only looked at, and not taken out, may be gone from here on. */
+/** Objects that a program has only looked at, and not taken out, may be gone from here on. */
 export function endLent(scope: Scope): void {
   for (const [name, variable] of scope)
     if (variable.value.kind === 'pointer' && variable.value.object?.isLent)

@@ -24,7 +24,7 @@ function take({ compiler, map, node }: MapCall, helper: 'map_pop_elem' | 'map_pe
   return filled(compiler, map.map.value!, node, (place) => compiler.call(helper, [mapArgument(map), place]))
 }
 
-/** Whether a value was added. It may say so of some that were not. */
+/** Whether a value was added. The result may be true for a value that was not. */
 function has({ compiler, map, args, scope }: MapCall): Value {
   const value = inMemory(compiler, map.map.value!, args[0]!, scope)
   return isZero(compiler, compiler.call('map_peek_elem', [mapArgument(map), value]))

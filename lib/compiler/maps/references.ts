@@ -1,4 +1,4 @@
-// Maps that hold something else than values: programs, interfaces, stacks, cgroups, sockets to choose from.
+// Maps that hold something other than values: programs, interfaces, stacks, cgroups, sockets to choose from.
 import type { HelperName } from '../../asm/helper-names.js'
 import type { ExpressionCompiler } from '../expressions.js'
 import type { Argument } from '../ir.js'
@@ -24,7 +24,7 @@ export const reuseportFunctions: MapFunctions = { select: { least: 1, call: sele
 
 export const cgroupFunctions: MapFunctions = { contains: { least: 1, call: contains } }
 
-/** Goes on in another program, if there is one. */
+/** Continues in another program, if there is one. */
 function tailCall(call: MapCall): Value {
   const { compiler, map, node } = call
   expectSameKind(compiler, map.map, node)
@@ -32,7 +32,7 @@ function tailCall(call: MapCall): Value {
   return { kind: 'void' }
 }
 
-/** The kernel lets a program go on only in programs of its own kind. */
+/** The kernel lets a program continue only in programs of its own kind. */
 const kindOfProgram = (hook: string): string => {
   if (/^[ku](ret)?(probe|syscall)|^usdt/.test(hook)) return 'probe'
   if (/^(tc|netkit)/.test(hook)) return 'tc'
@@ -77,7 +77,7 @@ function stackId(call: MapCall, flags: number): Value {
   )
 }
 
-/** What the program has to return. @returns the second argument if nothing is at this place of the map */
+/** What the program has to return. @returns the second argument if there is nothing at this index of the map */
 function redirect(call: MapCall): Value {
   const { compiler, map, args } = call
   const flags = args.length > 1 ? numberAt(call, 1) : { imm: 0 }
@@ -91,7 +91,7 @@ function select({ compiler, map, args, node, scope }: MapCall): Value {
   return asInt(compiler, compiler.call('sk_select_reuseport', own))
 }
 
-/** Whether the thread, or the packet, is in a cgroup below the one at this place: 1, 0 or a negative error. */
+/** Whether the thread, or the packet, is in a cgroup below the one at this index: 1, 0 or a negative error. */
 function contains(call: MapCall): Value {
   const { compiler, map, node } = call
   const sees = /^(tc|netkit)/.test(compiler.program.hook)

@@ -32,7 +32,7 @@ function reserve({ compiler, map, node }: MapCall): Value {
   return { kind: 'pointer', reg, type, owed: owedTo(map.map), shared: false }
 }
 
-/** Room for a record of any length, or null. The kernel wants the dynptr back even if there is no room. */
+/** Room for a record of any length, or null. The dynptr has to be released even if there is no room. */
 function reserveDynptr({ compiler, map, args, scope }: MapCall): Value {
   const [bytes] = args
   const size = compiler.inU32(bytes!, scope)
@@ -60,7 +60,7 @@ function reserveDynptr({ compiler, map, args, scope }: MapCall): Value {
   }
 }
 
-/** Adds one to the map next to a ring buffer, which user space reads as its losses. */
+/** Adds one to the counter of lost records, in the map next to a ring buffer, which user space reads. */
 export function countLoss(
   compiler: ExpressionCompiler,
   { name, node }: { readonly name: string; readonly node: ast.Node },
@@ -106,7 +106,7 @@ function recordType(compiler: ExpressionCompiler, map: ModuleMap, node: ast.Call
   )
 }
 
-/** Writes a record: from its members, or from memory. Whether there was room for it. */
+/** Writes a record: from its members, or from memory. Returns whether there was room for it. */
 function emit(call: MapCall): Value {
   const { compiler, map, args, node, scope } = call
   const given = args[0]!

@@ -14,7 +14,7 @@ export const socketFunctions: MapFunctions = {
 /** BPF_F_INGRESS */
 const toOwnSide = 1
 
-/** A socket, which has to be given back, or null. */
+/** A socket, which has to be released, or null. */
 function get({ compiler, map, args, node, scope }: MapCall): Value {
   const record = compiler.kernel.record('bpf_sock')
   if (record === undefined)
@@ -45,7 +45,10 @@ function add({ compiler, map, args, node, scope }: MapCall): Value {
   return asInt(compiler, compiler.call(helper, own))
 }
 
-/** Sends the data to a socket of the map; with true, as if that had received it. Returns what the program has to return. */
+/**
+ * Sends the data to a socket of the map; with true, as if that socket had received it. Returns what the program has to
+ * return.
+ */
 function redirect({ compiler, map, args: [key, ingress], node, scope }: MapCall): Value {
   const { hook } = compiler.program
   const isMessage = hook === 'skMsg'

@@ -1,4 +1,4 @@
-// Values that belong to a thread, a socket, an inode or a cgroup, and that go with it.
+// Values that belong to a thread, a socket, an inode or a cgroup, and that are freed with it.
 import type { HelperName } from '../../asm/helper-names.js'
 import { kernelArgument } from '../helpers/call.js'
 import type { Argument } from '../ir.js'

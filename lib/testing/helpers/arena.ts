@@ -4,10 +4,10 @@ import type { EmulatedMap } from '../maps.js'
 
 const pageSize = 4096
 
-/** How many pages of each arena are taken. */
+/** How many pages of each arena are in use. */
 const taken = new WeakMap<EmulatedMap, number>()
 
-/** The variables of an object have the first ones. */
+/** The first pages hold the object's variables. */
 function takenOf(machine: Machine, map: EmulatedMap): number {
   return taken.get(map) ?? Math.ceil((machine.sections.get('.addr_space.1')?.size ?? 0) / pageSize)
 }

@@ -1,4 +1,4 @@
-// struct bpf_dynptr: a pointer with a length that is checked at run time. Its 16 bytes in memory say nothing; what it
+// struct bpf_dynptr: a pointer with a length that is checked at run time. Its 16 bytes in memory mean nothing; what it
 // points to is kept here.
 import { errno } from '../errno.js'
 import type { Helper, Machine } from '../machine.js'

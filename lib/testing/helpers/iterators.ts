@@ -16,10 +16,10 @@ function write(pointer: bigint, current: bigint, end: bigint, machine: Parameter
   machine.memory.write(pointer, bytes, 'bpf_iter_num')
 }
 
-/** The most numbers of 64 bits whose bits the kernel goes over. */
+/** The most 64-bit numbers whose bits the kernel iterates over. */
 const mostWords = 511
 
-/** The bits of an iterator, and where it is, by its address. */
+/** The bits of an iterator, and its position, by the iterator's address. */
 const bitsOf = new WeakMap<Machine, Map<bigint, { readonly bytes: Uint8Array; at: number }>>()
 
 function iteratorsOf(machine: Machine) {
@@ -65,7 +65,7 @@ export const iteratorFunctions: Readonly<Record<string, Helper>> = {
     do bits.at++
     while (bits.at < bytes.length * 8 && ((bytes[bits.at >> 3]! >> (bits.at & 7)) & 1) === 0)
     if (bits.at >= bytes.length * 8) return 0n
-    // The kernel's pointer leads into the iterator, too.
+    // The kernel's pointer also points into the iterator.
     const value = new Uint8Array(4)
     new DataView(value.buffer).setInt32(0, bits.at, true)
     machine.memory.write(iterator! + 12n, value, 'bpf_iter_bits')

@@ -5,8 +5,8 @@ import { format } from './format.js'
 const { EFAULT, EINVAL, E2BIG, ERANGE } = errno
 
 /**
- * Reads memory of the kernel or of a process as it is: what is not there is an error for the program, and not its
- * mistake.
+ * Reads memory of the kernel or of a process as it is: for memory that does not exist, the program gets an error, and
+ * it is not a fault of the program.
  */
 export function tryRead(machine: Machine, pointer: bigint, size: number): Uint8Array | undefined {
   const found = machine.memory.find(pointer)
@@ -76,7 +76,7 @@ function formatAt(machine: Machine, pointer: bigint, size: number): string {
   return new TextDecoder().decode(machine.memory.read(pointer, size, 'the format')).replace(/\0.*$/s, '')
 }
 
-/** Parses a number as the kernel's strtol does, and writes it. Returns how many characters were taken. */
+/** Parses a number as the kernel's strtol does, and writes it. Returns how many characters it parsed. */
 const parseNumber =
   (signed: boolean): Helper =>
   (machine, buffer, size, flags, result) => {

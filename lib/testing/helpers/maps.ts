@@ -124,7 +124,7 @@ export const mapHelpers: Readonly<Record<string, Helper>> = {
     const map = machine.mapAt(mapPointer!, 'bpf_tail_call')
     const target = map.programs?.get(Number(BigInt.asUintN(32, index!)))
     if (target !== undefined) machine.tailCall(target)
-    // The kernel's tail call does not return a value when it fails; the program goes on.
+    // The kernel's tail call does not return a value when it fails; the program continues.
     return target === undefined ? -ENOENT : 0
   },
 

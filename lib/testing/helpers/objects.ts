@@ -1,10 +1,13 @@
-// Objects that programs allocate, with lists and trees of them: bpf_obj_new, bpf_list_push_back, bpf_rbtree_add and their like.
+// Objects that programs allocate, with lists and trees of them: bpf_obj_new, bpf_list_push_back, bpf_rbtree_add and
+// their like.
 import type { Helper, Machine } from '../machine.js'
 import type { Region } from '../memory.js'
 
 interface Objects {
   readonly all: Set<Region>
-  /** What lists and trees have, by the number that stands in each of them: the addresses of nodes. None has 0. */
+  /**
+   * The addresses of the nodes in lists and trees, by the number that is stored in each list or tree. 0 is never used.
+   */
   readonly contents: bigint[][]
   /** Those that were freed, the oldest one first. */
   readonly freed: Region[]
@@ -18,7 +21,9 @@ function objectsOf(machine: Machine): Objects {
   return known
 }
 
-/** The nodes of a list or a tree. One that was never used has zeros, also if there was another one at its address. */
+/**
+ * The nodes of a list or a tree. One that was never used contains zeros, even if there was another one at its address.
+ */
 function nodesOf(machine: Machine, root: bigint, what: string): bigint[] {
   const { contents } = objectsOf(machine)
   const known =
@@ -39,10 +44,10 @@ function objectAt(machine: Machine, node: bigint, what: string): { region: Regio
   return { region, pointer: machine.memory.pointer(region) }
 }
 
-/** So many objects are known to have been freed, so that an access to one of them says so. */
+/** How many freed objects are remembered, so that the error for an access to one of them can say that it was freed. */
 const mostFreed = 1000
 
-/** The place of an object that was freed long ago, if it has the right size. */
+/** The place of an object that was freed long ago, for reuse if it has the right size. */
 function reused(machine: Machine, size: number): { base?: number } {
   const { freed } = objectsOf(machine)
   const oldest = freed.length > mostFreed ? freed.shift() : undefined
@@ -51,14 +56,14 @@ function reused(machine: Machine, size: number): { base?: number } {
   return oldest.size === size ? { base: oldest.base } : {}
 }
 
-/** The program has to give an object back from now on. */
+/** From now on, the program has to release the object. */
 function hold(machine: Machine, node: bigint, what: string): bigint {
   const { pointer } = objectAt(machine, node, what)
   machine.acquire(pointer, 'reference to an object', 'bpf_obj_drop, or a list or a tree,')
   return node
 }
 
-/** An object that the program holds, and does not any longer. */
+/** An object that the program holds, and no longer holds afterwards. */
 function giveUp(machine: Machine, node: bigint, what: string): Region {
   const { region, pointer } = objectAt(machine, node, what)
   if (!machine.references.delete(pointer)) machine.fault(`${what}: the program does not hold this object`)
@@ -94,7 +99,7 @@ export const objectFunctions: Readonly<Record<string, Helper>> = {
     const type = btf.resolve(Number(typeId))
     const size = btf.sizeOf(type.id)
     const region = machine.memory.region('kernel memory', 'an object', size, reused(machine, size))
-    // The kernel clears nothing but what it keeps there itself, such as kptrs.
+    // The kernel clears only what it manages there itself, such as kptrs.
     machine.memory.bytes.fill(0xaa, region.base, region.base + size)
     for (const { typeId, bitOffset } of type.kind === 'struct' ? type.members : []) {
       const at = region.base + bitOffset / 8
@@ -121,7 +126,7 @@ export const objectFunctions: Readonly<Record<string, Helper>> = {
     const isLess = machine.functionAt(less!, what)
     giveUp(machine, node!, what)
     const nodes = nodesOf(machine, root!, what)
-    // Behind those that are equal to it.
+    // After those that are equal to it.
     const at = nodes.findIndex((one) => machine.call(isLess, [node!, one]) !== 0n)
     nodes.splice(at < 0 ? nodes.length : at, 0, node!)
     return 0
