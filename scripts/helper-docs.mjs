@@ -8,7 +8,8 @@ export const documentation = {
   skbStoreBytes: 'Writes into the packet at an offset.',
   l3CsumReplace:
     'Corrects the checksum of an IP header after one of its members has changed. The size of that member, in bytes, is the last argument; with 0, `to` is what `csumDiff` returned.',
-  l4CsumReplace: 'The same for the checksum of TCP and UDP. The size is in the lowest four bits of `flags`.',
+  l4CsumReplace:
+    'Like `l3CsumReplace`, for the checksum of TCP or UDP. The size is in the lowest four bits of `flags`.',
   cloneRedirect: 'Sends a copy of the packet through another interface.',
   dynptrFromMem: 'A dynptr for something in the value of a map, or in a global variable.',
   getCurrentPidTgid: 'The process in the upper 32 bits, the thread in the lower.',
@@ -22,7 +23,7 @@ export const documentation = {
   skbLoadBytes: 'Copies from the packet, also from parts of it that `packet.read` does not reach.',
   csumDiff: 'The difference that new bytes make to a checksum. The size of each has to be a multiple of 4.',
   skbChangeProto: 'Turns an IPv4 packet into an IPv6 one, or the reverse. You fill in the new header.',
-  skbChangeType: 'Says for whom the packet is: for this machine, or for others.',
+  skbChangeType: 'Sets whom the packet is for: this machine, or others.',
   getHashRecalc: 'The hash of the packet, which is computed if it has none.',
   getCurrentTask: "The running thread's struct task_struct.",
   probeWriteUser: 'Writes into the memory of the running process. It is meant for experiments.',
@@ -48,7 +49,7 @@ export const documentation = {
     'Makes the probed function return at once, with this result. The kernel allows it for functions that are marked.',
   sockOpsCbFlagsSet: 'Chooses which events of this connection call the program.',
   msgApplyBytes: 'Says for how many bytes the verdict holds.',
-  msgCorkBytes: 'Waits until so many bytes are there.',
+  msgCorkBytes: 'Waits until this many bytes are available.',
   msgPullData: 'Makes bytes of the message readable in place.',
   bind: 'Binds the socket to an address before it connects.',
   xdpAdjustTail: 'Moves the end of the packet: a negative number makes it shorter.',
@@ -59,7 +60,7 @@ export const documentation = {
   skLookupTcp: 'Finds a TCP socket by addresses and ports. Compare it with null, and release it.',
   skLookupUdp: 'Finds a UDP socket by addresses and ports. Compare it with null, and release it.',
   skcLookupTcp: 'Finds a TCP socket of any state. Compare it with null, and release it.',
-  skRelease: 'Gives back a socket that a lookup has found.',
+  skRelease: 'Releases a socket that a lookup has found.',
   skFullsock: 'All members of a socket, or null if it has only the common ones.',
   tcpSock: 'The TCP state of a socket, or null if it is not TCP.',
   getListenerSock: 'The listening socket that a socket belongs to.',
@@ -92,7 +93,7 @@ export const documentation = {
   reserveHdrOpt: 'Makes room for an option in a TCP header.',
   dPath: 'Copies the path of a file. Only some functions allow it.',
   copyFromUser:
-    'The same as `probeReadUser` for sleepable programs, which also reads memory that is not loaded.',
+    'The same as `probeReadUser` for sleepable programs, which also reads memory that is not in RAM.',
   redirectNeigh: 'Sends the packet to another interface, with the address of the neighbor filled in.',
   redirectPeer: 'Sends the packet to the other end of a veth pair, in its namespace.',
   getCurrentTaskBtf: "The running thread's struct task_struct, which the verifier knows.",
@@ -115,7 +116,7 @@ export const documentation = {
 /** The other way to read text. */
 const intoMemory = (name) =>
   `
-  /** The same, into memory of your own that has \`size\` bytes. Returns the length with its zero byte, or a negative error. */
+  /** Like \`${name}(address)\`, into your own memory of \`size\` bytes. Returns the length with its zero byte, or a negative error. */
   ${name}(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64`
 
 /** Prototypes that do not follow from the one in C. */

@@ -99,9 +99,9 @@ import { onlyInTheKernel } from './word.js'
  */
 export interface Helpers {
 ${entries.join('\n')}
-  /** The checksum of a header in memory, as IP, TCP and UDP have it. Its own checksum has to be 0. */
+  /** The checksum of a header in memory, as IP, TCP and UDP have it. Its own checksum field has to be 0. */
   checksum(header: object): u16
-  /** The checksum after a number of 16 or 32 bits in what it covers has become another. */
+  /** The checksum after a number of 16 or 32 bits in the data that it covers has changed. */
   updateChecksum(checksum: number, from: number, to: number): u16
 }
 

@@ -80,7 +80,7 @@ export function labelSlots(instructions: readonly Instruction[]): Map<string, nu
   let slot = 0
   for (const instruction of instructions) {
     for (const label of instruction.labels ?? []) {
-      if (slots.has(label)) throw new RangeError(`label '${label}' stands at two instructions`)
+      if (slots.has(label)) throw new RangeError(`label '${label}' is the label of two instructions`)
       slots.set(label, slot)
     }
     slot += slotsOf(instruction)

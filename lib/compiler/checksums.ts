@@ -17,7 +17,7 @@ export const checksumFunctions: Readonly<
 function checksum(compiler: ExpressionCompiler, node: ast.CallExpression, scope: Scope): Value {
   const [argument] = node.arguments as readonly ast.Expression[]
   if (argument === undefined)
-    compiler.source.fail(node, 'checksum needs what it is of', 'Write bpf.checksum(ip).')
+    compiler.source.fail(node, 'checksum needs the header to compute it for', 'Write bpf.checksum(ip).')
   const place = compiler.place(argument, scope)
   const size = sizeOf(place.type)
   if (size % 2 !== 0 || size > 128)

@@ -228,7 +228,7 @@ export abstract class ExpressionCompiler extends AssignmentCompiler {
       if (isDeclarator(callee.name))
         this.source.fail(
           callee,
-          `'${callee.name}' stands at the top of the file, and not in a function`,
+          `'${callee.name}' can only stand at the top of the file, not in a function`,
           `Write export const name = ${this.text(node)} there, and use its name here.`,
         )
       this.source.fail(

@@ -88,7 +88,7 @@ function resultOf(module: Module, fn: FunctionNode): IntType {
     return source.fail(
       { start: fn.start ?? 0, end: fn.body.start ?? 0 },
       'what this function returns needs a type',
-      'Write it behind the parameters: (uid: u32): s32 => 0.',
+      'Write it after the parameters: (uid: u32): s32 => 0.',
     )
   const type = annotation.type === 'TSVoidKeyword' ? undefined : module.type(annotation)
   if (type?.kind === 'int') return type

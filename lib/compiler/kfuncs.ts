@@ -76,7 +76,7 @@ export function callKfunc(
   if (iterator !== undefined)
     compiler.source.fail(
       property,
-      'an iterator of the kernel is used by a loop, which ends it wherever it is left',
+      'an iterator of the kernel is used by a loop, which destroys it however it is left',
       `Write for (const one of each.${iterator}(...)) { ... }.`,
     )
   const missing = kfuncNotYet(name)
@@ -259,9 +259,9 @@ function giveBack(compiler: ExpressionCompiler, name: string, node: ast.Expressi
     variable === undefined ||
     owed?.release !== (alsoReleases[name] ?? name)
   ) {
-    compiler.source.fail(node, `${name} takes back only what has to be given back to it`)
+    compiler.source.fail(node, `${name} releases only references that have to be released with it`)
   }
-  if (variable.state === 'given back') compiler.source.fail(node, `'${node.name}' was given back before`)
+  if (variable.state === 'given back') compiler.source.fail(node, `'${node.name}' was already released`)
   compiler.expectPresent(node, scope)
   markGivenBack(scope, node.name)
 }

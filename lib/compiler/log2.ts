@@ -14,7 +14,7 @@ export function log2(compiler: ExpressionCompiler, node: ast.CallExpression, sco
   if (given === undefined || more.length > 0)
     compiler.source.fail(
       node,
-      'log2 needs one number, and takes the largest result behind it',
+      'log2 needs one number, and the largest result as a second argument, if you like',
       'Write log2(value).',
     )
   const limit = most === undefined ? undefined : constantLimit(compiler, most)

@@ -60,7 +60,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
       case 'SwitchStatement':
         return this.switch(node, scope, label)
     }
-    this.source.fail(node, 'a label stands before a loop or a switch')
+    this.source.fail(node, 'a label is only allowed before a loop or a switch')
   }
 
   // ---- Loops that the verifier follows
@@ -294,8 +294,8 @@ export abstract class LoopCompiler extends SwitchCompiler {
     return this.source.fail(
       node,
       node.operator.startsWith('<')
-        ? `'${name}' goes around before this is false: a ${type.name} begins again at ${least} behind ${most}`
-        : `'${name}' goes around before this is false: a ${type.name} goes on at ${most} below ${least}`,
+        ? `'${name}' wraps around before this is false: a ${type.name} starts again at ${least} after ${most}`
+        : `'${name}' wraps around before this is false: a ${type.name} continues at ${most} below ${least}`,
       `Write let ${name}: ${type.signed || node.operator.startsWith('<') ? 's64' : `s${size}`}, or leave the loop with break.`,
     )
   }
@@ -530,7 +530,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
       if (owed !== undefined && inner.get(name)?.state !== state) {
         this.source.fail(
           body,
-          `the ${owed.what} '${writtenName(name)}' is given back in a loop, which may run again`,
+          `the ${owed.what} '${writtenName(name)}' is released in a loop, which may run again`,
         )
       }
     }
@@ -543,7 +543,7 @@ export abstract class LoopCompiler extends SwitchCompiler {
       (one) => (label === undefined || one.label === label) && !(isContinue && one.next === undefined),
     )
     const target = this.loops[at]
-    if (target === undefined) this.source.fail(node, 'this stands in no loop that it could leave')
+    if (target === undefined) this.source.fail(node, 'there is no loop here to leave')
     this.expectGivenBack(scope, target.scope, node)
     for (const inner of this.loops.slice(at + 1).reverse()) inner.leave?.()
     if (!isContinue) target.exits?.push(new Map(scope))

@@ -123,7 +123,7 @@ export class FunctionCompiler extends CallCompiler {
     if (owed !== undefined) {
       this.source.fail(
         node,
-        `this ${owed.what} is ${owed.still} and nobody can give it back`,
+        `this ${owed.what} is ${owed.still} and nothing can release it`,
         `Write ${owed.withName}.`,
       )
     }
@@ -219,7 +219,7 @@ export class FunctionCompiler extends CallCompiler {
       const found = this.memberOf(from, key.name, { object: node, property: key }, scope)
       if (value.type === 'ObjectPattern') this.#takeApart(value, found, node, scope)
       else if (value.type === 'Identifier') this.#name(value.name, found, undefined, key, false, scope)
-      else this.source.fail(value, 'a member that is taken has no value of its own here')
+      else this.source.fail(value, 'a destructured member cannot have a default value here')
     }
   }
 
@@ -296,7 +296,7 @@ export class FunctionCompiler extends CallCompiler {
       return 'maybe'
     this.source.fail(
       node,
-      `the ${owed.what} '${writtenName(name)}' is given back on one way through ${what}, and not on the other`,
+      `the ${owed.what} '${writtenName(name)}' is released on one path through ${what}, and not on the other`,
     )
   }
 }

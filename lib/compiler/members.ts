@@ -102,7 +102,11 @@ export abstract class MemberCompiler extends KernelMemory {
     }
     if (this.whereNull === undefined) {
       const text = `${this.text(object)}?.${this.text(node.property)}`
-      this.source.fail(object, 'this has no value if the pointer is null', `Say which one: ${text} ?? 0.`)
+      this.source.fail(
+        object,
+        'this has no value if the pointer is null',
+        `Give a value for that case: ${text} ?? 0.`,
+      )
     }
     this.whereNull.used = true
     this.push({ op: 'branch', comparison: 'eq', bits: 64, a: reg, b: { imm: 0 }, to: this.whereNull.label })
@@ -382,7 +386,7 @@ export abstract class MemberCompiler extends KernelMemory {
         node,
         owedOf(variable!.value)?.what === 'record'
           ? `the record '${name}' was submitted or discarded, and belongs to the reader`
-          : `the reference '${name}' was given back, and may point to nothing`,
+          : `the reference '${name}' was released, and may no longer be valid`,
       )
     }
     const value = variable?.value

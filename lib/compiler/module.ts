@@ -404,7 +404,7 @@ export class Module {
       this.source.fail(
         target ?? call,
         `the first argument of ${kind} is the name of what it is attached to`,
-        `It is text that stands here: ${kind}('...', ...).`,
+        `Write it as text: ${kind}('...', ...).`,
       )
     if (wanted === 'none' && target !== undefined)
       this.source.fail(
@@ -643,7 +643,11 @@ export class Module {
       }
       const memberName = member.key.name
       if (member.optional)
-        this.source.fail(member, `a struct always has all of its members`, 'Let 0 say that there is nothing.')
+        this.source.fail(
+          member,
+          `a struct always has all of its members`,
+          'Use 0 to mean that there is no value.',
+        )
       const first = node.body.body.find(
         (one) =>
           one.type === 'TSPropertySignature' && one.key.type === 'Identifier' && one.key.name === memberName,
@@ -655,7 +659,7 @@ export class Module {
         return { name: memberName, type: open }
       const type = this.type(annotation)
       if (endsOpen(type))
-        this.source.fail(annotation, `${describe(type)} has no end of its own, so it cannot be a member`)
+        this.source.fail(annotation, `${describe(type)} has no fixed length, so it cannot be a member`)
       return { name: memberName, type }
     })
     if (members.length === 0) this.source.fail(node.id, `'${name}' has no members`)

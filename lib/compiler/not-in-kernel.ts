@@ -82,7 +82,7 @@ const syntax: Readonly<Record<string, Answer>> = {
   SequenceExpression: ['a comma cannot join expressions here', 'Write them as statements of their own.'],
   ThisExpression: ["there is no 'this' in the kernel", 'Keep data in a map or in a global variable.'],
   RegExpLiteral: ['the kernel has no regular expressions', "Write comm === 'bash' or comm.startsWith('ba')."],
-  NullLiteral: ['null is only there to compare with', 'A number that says nothing is 0.'],
+  NullLiteral: ['null is only there to compare with', 'Use 0 for a number that is not set.'],
   StringLiteral: ['text can only be assigned to a char<N>'],
   TemplateLiteral: [
     'text can only be assigned to a char<N>',
@@ -140,7 +140,7 @@ const globals: Readonly<Record<string, string>> = {
   String: 'Numbers become text in Node.js.',
   parseInt: convert,
   parseFloat: convert,
-  undefined: 'It is only there to compare with. A number that says nothing is 0.',
+  undefined: 'It is only there to compare with. Use 0 for a number that is not set.',
   NaN: 'The kernel has no fractions.',
   Infinity: 'The kernel has no fractions.',
 }

@@ -29,7 +29,7 @@ export function expectAwake(
   if (!sleeps || !isUnderRcu(compiler, scope)) return
   const hint = isHeld(scope)
     ? `Call kfunc.${unlock}() first.`
-    : 'Keep what you need of each round in a map, and do this behind the loop.'
+    : 'Store what you need from each round in a map, and do this after the loop.'
   compiler.source.fail(node, `'${called}' may sleep, which a program must not do while it holds RCU`, hint)
 }
 
@@ -47,7 +47,11 @@ export function rcuCalled(
     return
   }
   if (isUnderRcu(compiler, scope))
-    compiler.source.fail(node, 'RCU is held here already', 'A loop over objects that it keeps holds it.')
+    compiler.source.fail(
+      node,
+      'RCU is held here already',
+      'A loop over objects that RCU protects already holds it.',
+    )
   const owed = {
     what: 'lock',
     still: 'held',

@@ -56,7 +56,7 @@ export abstract class SwitchCompiler extends ConditionCompiler {
       this.at = one.test.start ?? this.at
       const constant = this.expression(one.test, outer)
       if (constant.kind !== 'constant') this.source.fail(one.test, 'a case is a constant number')
-      if (seen.has(constant.value)) this.source.fail(one.test, `the case ${constant.value} stands here twice`)
+      if (seen.has(constant.value)) this.source.fail(one.test, `the case ${constant.value} is here twice`)
       seen.add(constant.value)
       tests.push({ constant, label: labels[i]!, node: one.test })
     }

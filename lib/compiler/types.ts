@@ -266,7 +266,7 @@ export function describe(type: Type): string {
 
 /** Why anything but a record cannot have such a type. */
 export const onlyRecords = (type: Type): string =>
-  `only the records of a ring buffer can have the type ${describe(type)}, which has no end of its own`
+  `only the records of a ring buffer can have the type ${describe(type)}, which has no fixed length`
 
 /** Whether a struct ends with an array that is as long as the record. */
 export function endsOpen(type: Type): boolean {

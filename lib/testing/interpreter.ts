@@ -78,7 +78,7 @@ class Frame {
     for (let index = 0; ; ) {
       const op = ops[index]
       this.#host.at(number, index)
-      if (op === undefined) this.#host.fault('the program goes on beyond its last instruction')
+      if (op === undefined) this.#host.fault('the program runs past its last instruction')
       this.#host.spend(1)
       if (counters !== undefined) this.#host.count(counters + index * 4)
       switch (op.code & 7) {

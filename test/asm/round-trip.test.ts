@@ -80,7 +80,7 @@ describe('assemble', () => {
       new RangeError("slot 0: label 'nowhere' does not exist"),
     )
     expect(() => assemble([label('a', exit()), label('a', exit())])).toThrow(
-      new RangeError("label 'a' stands at two instructions"),
+      new RangeError("label 'a' is the label of two instructions"),
     )
   })
 

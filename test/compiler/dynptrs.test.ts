@@ -322,7 +322,7 @@ describe('a mistake with a dynptr', () => {
     ],
     [
       'lines.reserveDynptr(8); return 0',
-      'this record is reserved and nobody can give it back | Write const record = lines.reserveDynptr(size).',
+      'this record is reserved and nothing can release it | Write const record = lines.reserveDynptr(size).',
     ],
     [
       'const line = lines.reserveDynptr(8); line.write<u32>(0, 1); return 0',
@@ -330,7 +330,7 @@ describe('a mistake with a dynptr', () => {
     ],
     [
       'const line = lines.reserveDynptr(8); if (!line) return 0; if (length > 5) lines.submit(line); return 0',
-      "the record 'line' is given back on one way through this if, and not on the other",
+      "the record 'line' is released on one path through this if, and not on the other",
     ],
     [
       'const line = lines.reserveDynptr(8); if (!line) return 0; finish(line); line.write<u32>(0, 1); return 0',
@@ -384,15 +384,15 @@ describe('a mistake with a dynptr', () => {
     ['interface A { a: bytes; b: u32 }', 'the length has to be a number above 0 | Write char<16>.'],
     [
       'interface A { a: u32; b: bytes }\ninterface B { a: A; b: u32 }',
-      'A has no end of its own, so it cannot be a member',
+      'A has no fixed length, so it cannot be a member',
     ],
     [
       'interface A { a: u32; b: char }\nexport const m = hash<u32, A>(4)',
-      'only the records of a ring buffer can have the type A, which has no end of its own',
+      'only the records of a ring buffer can have the type A, which has no fixed length',
     ],
     [
       'interface A { a: u32; b: char }\nexport let g = data<A>()',
-      'only the records of a ring buffer can have the type A, which has no end of its own',
+      'only the records of a ring buffer can have the type A, which has no fixed length',
     ],
   ])('%s', (text, expected) => {
     const compiled = (): unknown => compile(`${text}\nexport const p = syscall(() => 0)`)

@@ -254,7 +254,7 @@ describe('a mistake with each', () => {
       ],
       [
         syscall('kfunc.bpf_iter_task_new()'),
-        '[bpf_iter_task_new] an iterator of the kernel is used by a loop, which ends it wherever it is left | Write for (const one of each.task(...)) { ... }.',
+        '[bpf_iter_task_new] an iterator of the kernel is used by a loop, which destroys it however it is left | Write for (const one of each.task(...)) { ... }.',
       ],
       [
         syscall('for (const i of each.num(0, 3)) {}'),
@@ -296,7 +296,7 @@ describe('a mistake with each', () => {
       ],
       [
         syscall('for (const task of each.task()) for (const cache of each.kmem_cache()) {}'),
-        "[kmem_cache] 'each.kmem_cache' may sleep, which a program must not do while it holds RCU | Keep what you need of each round in a map, and do this behind the loop.",
+        "[kmem_cache] 'each.kmem_cache' may sleep, which a program must not do while it holds RCU | Store what you need from each round in a map, and do this after the loop.",
       ],
       [
         syscall('kfunc.bpf_rcu_read_lock(); const n = bpf.copyFromUser<u32>(0); kfunc.bpf_rcu_read_unlock()'),
@@ -309,7 +309,7 @@ describe('a mistake with each', () => {
       [syscall('kfunc.bpf_rcu_read_unlock()'), '[kfunc.bpf_rcu_read_unlock()] RCU is not held here'],
       [
         syscall('for (const task of each.task()) { kfunc.bpf_rcu_read_lock(); kfunc.bpf_rcu_read_unlock() }'),
-        '[kfunc.bpf_rcu_read_lock()] RCU is held here already | A loop over objects that it keeps holds it.',
+        '[kfunc.bpf_rcu_read_lock()] RCU is held here already | A loop over objects that RCU protects already holds it.',
       ],
       [
         syscall(

@@ -46,7 +46,7 @@ describe('kfunc', () => {
       "'t' may be null here | Compare it first: if (!t) return 0.",
     )
     expect(mistake('kfunc.bpf_task_release(prev); return 0')).toBe(
-      'bpf_task_release takes back only what has to be given back to it',
+      'bpf_task_release releases only references that have to be released with it',
     )
     expect(mistake('kfunc.bpf_task_aquire(prev); return 0')).toBe(
       "this kernel has no function 'bpf_task_aquire' | Did you mean 'bpf_task_acquire'?",
@@ -58,7 +58,7 @@ describe('kfunc', () => {
       mistake(
         'const t = kfunc.bpf_task_acquire(prev); if (!t) return 0; kfunc.bpf_task_release(t); return t.tgid',
       ),
-    ).toBe("the reference 't' was given back, and may point to nothing")
+    ).toBe("the reference 't' was released, and may no longer be valid")
   })
 
   requiresKernel('6.10', 'is refused for a function that programs may not call', () => {

@@ -49,7 +49,7 @@ const cases: [string, string, string][] = [
   [
     'log2 of nothing',
     'total = log2()',
-    '10:9 log2 needs one number, and takes the largest result behind it | Write log2(value).',
+    '10:9 log2 needs one number, and the largest result as a second argument, if you like | Write log2(value).',
   ],
   [
     'log2 with a largest result that is not constant',
@@ -71,11 +71,15 @@ const cases: [string, string, string][] = [
     'for (const i of list) total += i',
     '10:1 a loop goes over a range of numbers here | Write for (const i of range(10)) { ... }.',
   ],
-  ['a label before an if', 'a: if (limit > 3) total = 1', '10:4 a label stands before a loop or a switch'],
+  [
+    'a label before an if',
+    'a: if (limit > 3) total = 1',
+    '10:4 a label is only allowed before a loop or a switch',
+  ],
   [
     'a label that is not around',
     'a: for (const i of range(3)) { }\nfor (const j of range(3)) { if (j === 1) break }\nfor (const j of range(3)) continue b',
-    '12:27 this stands in no loop that it could leave',
+    '12:27 there is no loop here to leave',
   ],
   [
     'a case that is not constant',
@@ -85,12 +89,12 @@ const cases: [string, string, string][] = [
   [
     'a case that stands twice',
     'switch (limit) { case 1: break; case 1: break }',
-    '10:38 the case 1 stands here twice',
+    '10:38 the case 1 is here twice',
   ],
   [
     'a record that one case gives back',
     'const e = events.reserve()\nif (!e) return 0\nswitch (limit) {\n  case 1: events.discard(e); break\n  case 2: break\n}',
-    "12:1 the record 'e' is given back on one way through this switch, and not on the other",
+    "12:1 the record 'e' is released on one path through this switch, and not on the other",
   ],
   [
     'a comparison that converts',
@@ -100,7 +104,7 @@ const cases: [string, string, string][] = [
   [
     'a value that may be missing',
     'total = counts.get(1)?.value',
-    '10:9 this has no value if the pointer is null | Say which one: counts.get(1)?.value ?? 0.',
+    '10:9 this has no value if the pointer is null | Give a value for that case: counts.get(1)?.value ?? 0.',
   ],
   [
     'another value for what is never null',
@@ -127,7 +131,7 @@ const cases: [string, string, string][] = [
   [
     'a member with a value of its own',
     'const { pid = 3 } = task',
-    '10:9 a member that is taken has no value of its own here',
+    '10:9 a destructured member cannot have a default value here',
   ],
   [
     'the rest of a struct',

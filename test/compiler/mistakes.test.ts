@@ -57,7 +57,7 @@ const bodies: [string, string, string][] = [
   [
     'a record that is submitted twice',
     'const e = events.reserve()\nif (!e) return 0\nevents.submit(e)\nevents.discard(e)\nreturn 0',
-    "14:16 'e' was given back before",
+    "14:16 'e' was already released",
   ],
   [
     'a record of another buffer',
@@ -67,12 +67,12 @@ const bodies: [string, string, string][] = [
   [
     'a record that is given back on one way',
     'const e = events.reserve()\nif (!e) return 0\nif (limit > 3) events.submit(e)\nreturn 0',
-    "13:1 the record 'e' is given back on one way through this if, and not on the other",
+    "13:1 the record 'e' is released on one path through this if, and not on the other",
   ],
   [
     'a record without a name',
     'events.reserve()\nreturn 0',
-    '11:1 this record is reserved and nobody can give it back | Write const record = events.reserve().',
+    '11:1 this record is reserved and nothing can release it | Write const record = events.reserve().',
   ],
   [
     'a member that does not exist',
@@ -144,7 +144,7 @@ const bodies: [string, string, string][] = [
   ['a const that changes', 'const x: u32 = 1\nx = 2\nreturn 0', "12:1 'x' is const | Declare it with let."],
   ['a map that changes', 'counts = counts\nreturn 0', "11:1 the map 'counts' cannot be assigned to"],
   ['code that is never reached', 'return 0\ntotal = 1', '12:1 this is never reached'],
-  ['a break outside of a loop', 'break\nreturn 0', '11:1 this stands in no loop that it could leave'],
+  ['a break outside of a loop', 'break\nreturn 0', '11:1 there is no loop here to leave'],
   [
     'an object',
     'const x = { a: 1 }\nreturn 0',

@@ -351,7 +351,7 @@ const inTracepoint: Mistake[] = [
   [
     'a map in a program',
     'const m = hash<u32, u32>(4)\nreturn 0',
-    "12:11 'hash' stands at the top of the file, and not in a function | Write export const name = hash<u32, u32>(4) there, and use its name here.",
+    "12:11 'hash' can only stand at the top of the file, not in a function | Write export const name = hash<u32, u32>(4) there, and use its name here.",
   ],
   [
     'a member by its text',
@@ -396,12 +396,12 @@ const inTracepoint: Mistake[] = [
   [
     'a count that misses its end',
     'for (let i = 10; i > 0; i -= 3) total += i\nreturn 0',
-    "12:18 'i' goes around before this is false: a u64 goes on at 18446744073709551615 below 0 | Write let i: s64, or leave the loop with break.",
+    "12:18 'i' wraps around before this is false: a u64 continues at 18446744073709551615 below 0 | Write let i: s64, or leave the loop with break.",
   ],
   [
     'a count that leaves its type',
     'for (let i: u8 = 0; i < 250; i += 100) total += i\nreturn 0',
-    "12:21 'i' goes around before this is false: a u8 begins again at 0 behind 255 | Write let i: s64, or leave the loop with break.",
+    "12:21 'i' wraps around before this is false: a u8 starts again at 0 after 255 | Write let i: s64, or leave the loop with break.",
   ],
   [
     'a variable without a value',
@@ -618,16 +618,16 @@ const inTracepoint: Mistake[] = [
     'for (const i of range(3)) i = 5\nreturn 0',
     "12:27 'i' counts the rounds of a range, and cannot be changed | Write for (let i = 0; i < 10; i += 2), or let copy = i.",
   ],
-  ['continue outside of a loop', 'continue\nreturn 0', '12:1 this stands in no loop that it could leave'],
+  ['continue outside of a loop', 'continue\nreturn 0', '12:1 there is no loop here to leave'],
   [
     'a label that does not exist',
     'for (const i of range(3)) { break outer }\nreturn 0',
-    '12:29 this stands in no loop that it could leave',
+    '12:29 there is no loop here to leave',
   ],
   [
     'a case twice',
     'switch (task.tgid) { case 1: break; case 1: break }\nreturn 0',
-    '12:42 the case 1 stands here twice',
+    '12:42 the case 1 is here twice',
   ],
   [
     'a case that is a variable',
@@ -677,12 +677,12 @@ const inTracepoint: Mistake[] = [
   [
     'null as a number',
     'total = null\nreturn 0',
-    '12:9 null is only there to compare with | A number that says nothing is 0.',
+    '12:9 null is only there to compare with | Use 0 for a number that is not set.',
   ],
   [
     'undefined as a number',
     'total = undefined\nreturn 0',
-    "12:9 there is no 'undefined' here | It is only there to compare with. A number that says nothing is 0.",
+    "12:9 there is no 'undefined' here | It is only there to compare with. Use 0 for a number that is not set.",
   ],
   [
     'setTimeout',
@@ -764,7 +764,7 @@ const inFile: Mistake[] = [
   [
     'a hook without a name',
     'export const p = rawTp((t) => 0)',
-    "1:18 the first argument of rawTp is the name of what it is attached to | It is text that stands here: rawTp('...', ...).",
+    "1:18 the first argument of rawTp is the name of what it is attached to | Write it as text: rawTp('...', ...).",
   ],
   [
     'a constant of text',
@@ -884,7 +884,7 @@ const inFile: Mistake[] = [
   [
     'an optional member',
     'interface E { a?: u32 }\nexport const p = syscall(() => 0)',
-    '1:15 a struct always has all of its members | Let 0 say that there is nothing.',
+    '1:15 a struct always has all of its members | Use 0 to mean that there is no value.',
   ],
   [
     'a member twice',

@@ -126,7 +126,12 @@ describe('trace', () => {
     ],
     ['an async function', 'rt:sched_switch', async () => 1, /is not async/],
     ['text that is no TypeScript', 'rt:sched_switch', 'pid +', /Unexpected token/],
-    ['nothing in particular', 'rt:sched_switch', (r: unknown) => r, /use a member of the parameter: comm, pid/],
+    [
+      'nothing in particular',
+      'rt:sched_switch',
+      (r: unknown) => r,
+      /use a member of the parameter: comm, pid/,
+    ],
     ['a tracepoint without its category', 'sched_switch', 'pid', /did you mean 'sched:sched_switch'\?/],
     ['a function without its kind', 'vfs_read', 'pid', /did you mean 'kprobe:vfs_read'\?/],
     ['half a uprobe', 'uprobe:/bin/true', 'pid', /is not a probe: write uprobe:FILE:FUNCTION/],

@@ -337,7 +337,7 @@ function memoryOf(compiler: ExpressionCompiler, node: ast.Expression, scope: Sco
     )
   compiler.source.fail(
     node,
-    `${describeValue(value)} has no place in memory that the kernel could use`,
+    `${describeValue(value)} is not in memory that the kernel could use`,
     'Declare a variable with an interface, an array<T, N> or a char<N> as its type.',
   )
 }

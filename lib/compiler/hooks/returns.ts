@@ -44,7 +44,7 @@ const oldClassifier: Returns = {
   inWords: orList([...Object.keys(TC).map((one) => `TC.${one}`), 'another action from -1 to 8']),
 }
 const { REDIRECT: _, ...tunnel } = LWT
-const nothing = numbers([0], 'The kernel takes no answer from this program.')
+const nothing = numbers([0], 'The kernel does not use the result of this program.')
 const permission = numbers([0, 1], '1 allows it, and 0 refuses it.')
 const always = numbers([1], 'This program cannot refuse anything.')
 const session = numbers([0, 1], 'At the call, 1 leaves out the return.')
@@ -142,7 +142,7 @@ export function expectOwnConstant({ source, program, kernel }: Returning, node: 
   const { name } = node.object
   const returns = returnsOf(program, kernel)
   if (returns?.name === undefined || returns.name === name || !Object.hasOwn(actions, name)) return
-  source.fail(node, `${program.hook} programs return ${returns.inWords}, and not what stands in ${name}`)
+  source.fail(node, `${program.hook} programs return ${returns.inWords}, not a constant of ${name}`)
 }
 
 /** What programs that decide about packets and sockets return. */

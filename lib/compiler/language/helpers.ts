@@ -37,7 +37,7 @@ export interface Helpers {
   skbStoreBytes(offset: u32, from: Memory, flags: u64): s64
   /** Corrects the checksum of an IP header after one of its members has changed. The size of that member, in bytes, is the last argument; with 0, `to` is what `csumDiff` returned. (Linux 4.1) */
   l3CsumReplace(offset: u32, from: u64, to: u64, size: u64): s64
-  /** The same for the checksum of TCP and UDP. The size is in the lowest four bits of `flags`. (Linux 4.1) */
+  /** Like `l3CsumReplace`, for the checksum of TCP or UDP. The size is in the lowest four bits of `flags`. (Linux 4.1) */
   l4CsumReplace(offset: u32, from: u64, to: u64, flags: u64): s64
   /** Sends a copy of the packet through another interface. (Linux 4.2) */
   cloneRedirect(ifindex: u32, flags: u64): s64
@@ -73,7 +73,7 @@ export interface Helpers {
   skbSetTunnelOpt(opt: Memory): s64
   /** Turns an IPv4 packet into an IPv6 one, or the reverse. You fill in the new header. (Linux 4.8) */
   skbChangeProto(proto: be16, flags: u64): s64
-  /** Says for whom the packet is: for this machine, or for others. (Linux 4.8) */
+  /** Sets whom the packet is for: this machine, or others. (Linux 4.8) */
   skbChangeType(type: u32): s64
   /** (Linux 4.8) */
   skbUnderCgroup(map: AnyMap, index: u32): s64
@@ -131,7 +131,7 @@ export interface Helpers {
   msgRedirectMap(map: AnyMap, key: u32, flags: u64): s64
   /** Says for how many bytes the verdict holds. (Linux 4.17) */
   msgApplyBytes(bytes: u32): s64
-  /** Waits until so many bytes are there. (Linux 4.17) */
+  /** Waits until this many bytes are available. (Linux 4.17) */
   msgCorkBytes(bytes: u32): s64
   /** Makes bytes of the message readable in place. (Linux 4.17) */
   msgPullData(start: u32, end: u32, flags: u64): s64
@@ -177,7 +177,7 @@ export interface Helpers {
   skLookupTcp(tuple: Memory, netns: u64, flags: u64): Socket | null
   /** Finds a UDP socket by addresses and ports. Compare it with null, and release it. (Linux 4.20) */
   skLookupUdp(tuple: Memory, netns: u64, flags: u64): Socket | null
-  /** Gives back a socket that a lookup has found. (Linux 4.20) */
+  /** Releases a socket that a lookup has found. (Linux 4.20) */
   skRelease(sock: Kernel | object): s64
   /** (Linux 4.20) */
   msgPushData(start: u32, len: u32, flags: u64): s64
@@ -221,11 +221,11 @@ export interface Helpers {
   probeReadKernel<T>(address: number | TextPointer): T
   /** Text in the memory of the running process, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
   probeReadUserStr(address: number | TextPointer | UserPointer, length?: number): char<never>
-  /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
+  /** Like `probeReadUserStr(address)`, into your own memory of `size` bytes. Returns the length with its zero byte, or a negative error. */
   probeReadUserStr(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64
   /** Text in the kernel's memory, to be assigned to a `char<N>`. (Linux 5.5, GPL) */
   probeReadKernelStr(address: number | TextPointer, length?: number): char<never>
-  /** The same, into memory of your own that has `size` bytes. Returns the length with its zero byte, or a negative error. */
+  /** Like `probeReadKernelStr(address)`, into your own memory of `size` bytes. Returns the length with its zero byte, or a negative error. */
   probeReadKernelStr(into: Memory, size: number, address: number | Kernel | object | TextPointer): s64
   /** (Linux 5.6) */
   tcpSendAck(tp: Memory, rcvNxt: u32): s64
@@ -279,7 +279,7 @@ export interface Helpers {
   reserveHdrOpt(len: u32, flags: u64): s64
   /** Copies the path of a file. Only some functions allow it. (Linux 5.10) */
   dPath(path: Kernel | object, buf: Memory): s64
-  /** The same as `probeReadUser` for sleepable programs, which also reads memory that is not loaded. (Linux 5.10) */
+  /** The same as `probeReadUser` for sleepable programs, which also reads memory that is not in RAM. (Linux 5.10) */
   copyFromUser<T>(address: number | TextPointer | UserPointer): T
   /** (Linux 5.10) */
   snprintfBtf(str: Memory, ptr: Memory, flags: u64): s64
@@ -374,9 +374,9 @@ export interface Helpers {
   tcpRawCheckSyncookieIpv6(iph: Memory, th: Memory): s64
   /** Nanoseconds of the atomic clock's time. (Linux 6.1) */
   ktimeGetTaiNs(): u64
-  /** The checksum of a header in memory, as IP, TCP and UDP have it. Its own checksum has to be 0. */
+  /** The checksum of a header in memory, as IP, TCP and UDP have it. Its own checksum field has to be 0. */
   checksum(header: object): u16
-  /** The checksum after a number of 16 or 32 bits in what it covers has become another. */
+  /** The checksum after a number of 16 or 32 bits in the data that it covers has changed. */
   updateChecksum(checksum: number, from: number, to: number): u16
 }
 

@@ -17,6 +17,6 @@ export function expectAligned(source: Source, align: number, { name, size }: Int
   source.fail(
     node,
     `an addition that CPUs may make at the same time needs a ${name} whose address is a multiple of ${size}; in a value of this lpmTrie it is only one of ${align}, and machines with arm64 would stop`,
-    'The value stands right behind the bytes of the key. Count in a u32, or let the value be an index into a percpuArray, and count there.',
+    'The value directly follows the bytes of the key. Count in a u32, or let the value be an index into a percpuArray, and count there.',
   )
 }

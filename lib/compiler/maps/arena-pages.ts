@@ -38,7 +38,7 @@ function free({ compiler, map, args: [given], node, scope }: MapCall): Value {
   if (pointer.kind !== 'pointer' || !pointer.inArena)
     return compiler.source.fail(
       given!,
-      `free gives back what alloc has taken, and this is ${describeValue(pointer)}`,
+      `free releases what alloc has returned, and this is ${describeValue(pointer)}`,
     )
   expectMayAllocate(compiler, 'free', node)
   compiler.expectPresent(given!, scope)
@@ -64,6 +64,6 @@ function expectMayAllocate(compiler: ExpressionCompiler, name: string, node: ast
   source.fail(
     node,
     `before Linux 7.0, ${name} is for programs that may sleep, and ${program.hook} programs do not`,
-    'Take the pages in a syscall program, which user space runs once, and use them here.',
+    'Allocate the pages in a syscall program, which user space runs once, and use them here.',
   )
 }

@@ -121,7 +121,7 @@ function handedOver(
       `xchg puts in a reference to a struct ${kptr} that the program holds, or null`,
       kptr === 'task_struct'
         ? 'Get one first, and compare it: const task = kfunc.bpf_task_from_pid(pid).'
-        : `Those are given back with kfunc.${kptrReleases[kptr]}.`,
+        : `Such references are released with kfunc.${kptrReleases[kptr]}.`,
     )
   compiler.expectPresent(node, scope)
   markGivenBack(scope, node.name)

@@ -208,7 +208,7 @@ function giveBack({ compiler, map: { map }, name, args, scope }: MapCall): Value
   if (value.owed.map.name !== map.name)
     return compiler.source.fail(node, `'${node.name}' was reserved in '${value.owed.map.name}'`)
   if (variable!.state === 'given back')
-    return compiler.source.fail(node, `'${node.name}' was given back before`)
+    return compiler.source.fail(node, `'${node.name}' was already released`)
   if (variable!.state !== 'present') {
     return compiler.source.fail(
       node,

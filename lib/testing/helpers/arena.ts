@@ -29,9 +29,9 @@ export const arenaFunctions: Readonly<Record<string, Helper>> = {
     const found = machine.memory.find(address!)
     if (found === undefined || found.offset !== 0 || found.region.size !== count * pageSize)
       return machine.fault(
-        'bpf_arena_free_pages: the emulator takes back what was taken at once, and nothing else',
+        'bpf_arena_free_pages: the emulator releases only the whole of what was allocated at once',
       )
-    machine.memory.retire(found.region, 'was given back to the arena')
+    machine.memory.retire(found.region, 'was released')
     taken.set(map, takenOf(machine, map) - count)
     return 0
   },

@@ -99,7 +99,7 @@ describe('a reference', () => {
     ],
     [
       'bpf.skLookupTcp(t, -1, 0); return 0',
-      'this reference is held and nobody can give it back | Write const sk = bpf.skLookupTcp(...).',
+      'this reference is held and nothing can release it | Write const sk = bpf.skLookupTcp(...).',
     ],
     [
       'const sk = bpf.skLookupTcp(t, -1, 0); return sk.family',
@@ -107,7 +107,7 @@ describe('a reference', () => {
     ],
     [
       'const sk = bpf.skLookupTcp(t, -1, 0); if (!sk) return 0; bpf.skRelease(sk); return sk.family === 2 ? 1 : 0',
-      "the reference 'sk' was given back, and may point to nothing",
+      "the reference 'sk' was released, and may no longer be valid",
     ],
     [
       'const sk = bpf.skLookupTcp(t, -1, 0); if (!sk) return 0; const family = sk.family; bpf.skRelease(sk); return family === 2 ? 1 : 0',

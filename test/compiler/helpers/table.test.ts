@@ -114,7 +114,7 @@ describe('arguments of a helper', () => {
     [
       'cgroupSysctl((ctx)',
       'bpf.sysctlGetName(5, 0)',
-      'a number has no place in memory that the kernel could use | Declare a variable with an interface, an array<T, N> or a char<N> as its type.',
+      'a number is not in memory that the kernel could use | Declare a variable with an interface, an array<T, N> or a char<N> as its type.',
     ],
     [
       "rawTp('sched_process_exec', (task)",

@@ -83,7 +83,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       'export const p = kprobe(() => 0)',
-      "the first argument of kprobe is the name of what it is attached to | It is text that stands here: kprobe('...', ...).",
+      "the first argument of kprobe is the name of what it is attached to | Write it as text: kprobe('...', ...).",
     ],
     ['export const p = cgroupConnect4((ctx, more) => 1)', "'cgroupConnect4' has 1 parameter: ctx"],
     [
@@ -100,7 +100,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       "export const p = freplace('wanted', (uid: u32) => 0)",
-      'what this function returns needs a type | Write it behind the parameters: (uid: u32): s32 => 0.',
+      'what this function returns needs a type | Write it after the parameters: (uid: u32): s32 => 0.',
     ],
     [
       "export const p = freplace('wanted', (uid): s32 => 0)",
@@ -152,7 +152,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       'const name = 5\nexport const p = uretprobe(name, () => 0)',
-      "the first argument of uretprobe is the name of what it is attached to | It is text that stands here: uretprobe('...', ...).",
+      "the first argument of uretprobe is the name of what it is attached to | Write it as text: uretprobe('...', ...).",
     ],
     [
       "export const p = tracepoint('sched:sched_switch', (ctx) => 0)",
@@ -251,7 +251,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       'export const p = xdp((packet) => TC.DROP)',
-      'xdp programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, and not what stands in TC',
+      'xdp programs return XDP.ABORTED, XDP.DROP, XDP.PASS, XDP.TX or XDP.REDIRECT, not a constant of TC',
     ],
     [
       'export const p = tcIngress((packet) => 1)',
@@ -267,7 +267,7 @@ describe('a mistake in a hook', () => {
     ],
     [
       'export const p = lwtXmit((packet) => XDP.PASS)',
-      'lwtXmit programs return LWT.OK, LWT.DROP, LWT.REDIRECT or LWT.REROUTE, and not what stands in XDP',
+      'lwtXmit programs return LWT.OK, LWT.DROP, LWT.REDIRECT or LWT.REROUTE, not a constant of XDP',
     ],
     ['export const p = skLookup((ctx) => 2)', 'skLookup programs return SK.DROP or SK.PASS, and this is 2'],
     ['export const p = skMsg((msg) => -1)', 'skMsg programs return SK.DROP or SK.PASS, and this is -1'],
@@ -297,11 +297,11 @@ describe('a mistake in a hook', () => {
     ],
     [
       "export const p = fexit('vfs_read', (file) => 1)",
-      'fexit programs return 0, and this is 1 | The kernel takes no answer from this program.',
+      'fexit programs return 0, and this is 1 | The kernel does not use the result of this program.',
     ],
     [
       "export const p = fsession('vfs_read', (file) => 1)",
-      'fsession programs return 0, and this is 1 | The kernel takes no answer from this program.',
+      'fsession programs return 0, and this is 1 | The kernel does not use the result of this program.',
     ],
     [
       "export const p = iter('task', (ctx) => 2)",

@@ -122,10 +122,10 @@ describe('a queue of packets', () => {
     )
     expect(
       mistake('enqueue(skb, queue, toFree) { kfunc.bpf_qdisc_skb_drop(skb, toFree); return skb.len }'),
-    ).toBe("the reference 'skb' was given back, and may point to nothing")
+    ).toBe("the reference 'skb' was released, and may no longer be valid")
     expect(
       mistake('enqueue(skb, queue, toFree) { if (queue.limit > 3) kfunc.bpf_kfree_skb(skb); return 1 }'),
-    ).toBe("the reference 'skb' is given back on one way through this if, and not on the other")
+    ).toBe("the reference 'skb' is released on one path through this if, and not on the other")
     const dequeue = (body: string) => mistake(`dequeue(queue) { const slot = slots.get(0); ${body} }`)
     const returns = "'dequeue' returns a reference to a struct sk_buff that it holds, or null"
     expect(dequeue('return slot.packet.xchg(null)')).toBe(
@@ -145,7 +145,7 @@ describe('a queue of packets', () => {
       dequeue(
         'if (!slot) return null; const skb = slot.packet.xchg(null); if (!skb) return null; kfunc.bpf_kfree_skb(skb); return skb',
       ),
-    ).toBe("the reference 'skb' was given back, and may point to nothing")
+    ).toBe("the reference 'skb' was released, and may no longer be valid")
     expect(dequeue('const n = slot.packet.xchg(null); return null')).toBe(
       "'slot' may be null here | Compare it first: if (!slot) return null.",
     )

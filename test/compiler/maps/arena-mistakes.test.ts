@@ -128,7 +128,7 @@ describe('a mistake with an arena', () => {
     ],
     [
       'interface S { a: bytes }\nexport const a = arena<S>(1)',
-      'only the records of a ring buffer can have the type S, which has no end of its own',
+      'only the records of a ring buffer can have the type S, which has no fixed length',
     ],
     [
       'interface S { a: ptr }\nexport const a = arena<S>(1)',
@@ -194,13 +194,13 @@ export const p = tc(() => {
   requiresKernel('6.9', 'takes pages in a program that may not sleep, before Linux 7.0', () => {
     const expected = kernelIs('7.0')
       ? 'compiled'
-      : 'before Linux 7.0, alloc is for programs that may sleep, and tc programs do not | Take the pages in a syscall program, which user space runs once, and use them here.'
+      : 'before Linux 7.0, alloc is for programs that may sleep, and tc programs do not | Allocate the pages in a syscall program, which user space runs once, and use them here.'
     expect(mistake('const item = shared.alloc<Item>(); return item ? 1 : 0')).toBe(expected)
     expect(mistake('const item = shared.alloc(); return 0', head, {}, 'syscall')).toBe(
       'alloc needs the type of what is kept there | Write shared.alloc<array<Item, 128>>().',
     )
     expect(mistake('shared.free(1); return 0', head, {}, 'syscall')).toBe(
-      'free gives back what alloc has taken, and this is a number',
+      'free releases what alloc has returned, and this is a number',
     )
     expect(
       mistake(
@@ -209,6 +209,6 @@ export const p = tc(() => {
         {},
         'syscall',
       ),
-    ).toBe("the reference 'item' was given back, and may point to nothing")
+    ).toBe("the reference 'item' was released, and may no longer be valid")
   })
 })

@@ -287,6 +287,6 @@ describe('an arena in the emulator', () => {
     // One page is the struct, and two were taken each time.
     expect([run('take'), run('take'), run('take')]).toEqual([0, 0, 1])
     expect(run('wrong')).toBe(0)
-    expect(() => run('sum')).toThrow('was given back to the arena')
+    expect(() => run('sum')).toThrow('was released')
   })
 })

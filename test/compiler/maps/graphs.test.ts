@@ -376,13 +376,13 @@ describe('a mistake with a list or a tree', () => {
       ],
       [
         'allocate<Job>()',
-        'this reference is held and nobody can give it back | Write const object = allocate<Job>().',
+        'this reference is held and nothing can release it | Write const object = allocate<Job>().',
       ],
       [
         'const job = allocate<u32>()',
         'an object has the type of an interface | Write interface Job { id: u32 }.',
       ],
-      [`${job} free(job); found[0] = job.id`, "the reference 'job' was given back, and may point to nothing"],
+      [`${job} free(job); found[0] = job.id`, "the reference 'job' was released, and may no longer be valid"],
       [`${job} free(job); free(job)`, "'job' was freed before, or is in a list or a tree"],
       [
         `${there} free(queue)`,
@@ -402,7 +402,7 @@ describe('a mistake with a list or a tree', () => {
       ],
       [
         locked('queue.jobs.pushBack(job); found[0] = job.id'),
-        "the reference 'job' was given back, and may point to nothing",
+        "the reference 'job' was released, and may no longer be valid",
       ],
       [locked('queue.jobs.pushBack()'), 'pushBack has 1 argument, and 0 are given'],
       [
@@ -448,7 +448,7 @@ describe('a mistake with a list or a tree', () => {
     const inKptrs: readonly (readonly [string, string])[] = [
       [
         `${slot} slot.j.xchg(null)`,
-        'this reference is held and nobody can give it back | Write const object = slot.j.xchg(...).',
+        'this reference is held and nothing can release it | Write const object = slot.j.xchg(...).',
       ],
       [
         `${slot} const j = slot.j.get(); return 0`,

@@ -105,13 +105,13 @@ describe('a kptr', () => {
       "the reference 'old' is still held here | Call kfunc.bpf_task_release(old) first.",
     )
     expect(mistake(`${slot} slot.task.xchg(null); return 0`)).toBe(
-      'this reference is held and nobody can give it back | Write const reference = slot.task.xchg(...).',
+      'this reference is held and nothing can release it | Write const reference = slot.task.xchg(...).',
     )
     expect(
       mistake(
         `${slot} ${task} const old = slot.task.xchg(task); if (old) kfunc.bpf_task_release(old); return task.tgid`,
       ),
-    ).toBe("the reference 'task' was given back, and may point to nothing")
+    ).toBe("the reference 'task' was released, and may no longer be valid")
     expect(
       mistake(`${slot} const task = kfunc.bpf_task_from_pid(1); const o = slot.task.xchg(task); return 0`),
     ).toBe("'task' may be null here | Compare it first: if (!task) return 0.")

@@ -71,7 +71,7 @@ describe('a mistake in the declaration of a map', () => {
 
 /** A machine with arm64 would stop, and the verifier does not see it. */
 const unalignedSum =
-  'an addition that CPUs may make at the same time needs a u64 whose address is a multiple of 8; in a value of this lpmTrie it is only one of 4, and machines with arm64 would stop | The value stands right behind the bytes of the key. Count in a u32, or let the value be an index into a percpuArray, and count there.'
+  'an addition that CPUs may make at the same time needs a u64 whose address is a multiple of 8; in a value of this lpmTrie it is only one of 4, and machines with arm64 would stop | The value directly follows the bytes of the key. Count in a u32, or let the value be an index into a percpuArray, and count there.'
 
 describe('a mistake in the use of a map', () => {
   const locked = 'interface V { lock: spinLock; a: u64 }\nexport const m = array<V>(1)'
