@@ -67,7 +67,7 @@ export interface ExternDefinition {
 }
 
 export interface ObjectDefinition {
-  /** The license, which the kernel checks: 'GPL' for most helpers. */
+  /** The license, which the kernel checks: some helpers require 'GPL'. */
   license?: string
   maps?: Readonly<Record<string, MapDefinition>>
   programs?: Readonly<Record<string, ProgramDefinition>>

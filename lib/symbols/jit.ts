@@ -88,7 +88,7 @@ export class PerfMap {
   /** Whether there is more to read. */
   isBehind = false
 
-  /** @param owner - the user of the process; a file that belongs to another user is not trusted */
+  /** @param owner - the user of the process; a file of another user is not trusted, unless root owns it */
   constructor(pid: number, owner: bigint) {
     const ids = /^NSpid:\t(.*)$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]?.split('\t') ?? []
     // The process names the file by its own id, in its own file system.

@@ -131,7 +131,7 @@ export interface StorageMap<V> extends AnyMap {
 }
 
 export interface ProgramArray extends AnyMap {
-  /** Continues in the program at this index. It returns if there is none. */
+  /** Continues in the program at this index. It returns only if there is none, or after 33 calls in a row. */
   call(index: u32): void
 }
 
@@ -351,7 +351,7 @@ export const cgroupStorage: <V>(options?: MapOptions) => StorageMap<V> = word('c
 /** Programs to continue in (tail calls): either how many, or which programs of the file. (Linux 4.2) */
 export const programArray: (programs: number | readonly unknown[], options?: MapOptions) => ProgramArray =
   word('programArray')
-/** Stacks by their IDs, as 127 addresses. (Linux 4.6) */
+/** Stacks by their IDs, as up to 127 addresses. (Linux 4.6) */
 export const stackTraces: Maker<StackTraceMap> = word('stackTraces')
 /** Interfaces that frames are sent to. (Linux 4.14) */
 export const devmap: Maker<RedirectMap> = word('devmap')
