@@ -53,7 +53,9 @@ describe('an error of load names what libbpf names', () => {
     const { message } = failureOf(
       `extern int bpf_no_such(int n) SEC(".ksyms"); ${program('socket', 'return bpf_no_such(1);')}`,
     )
-    expect(message).toMatch(/this kernel has no function 'bpf_no_such' for programs/)
+    expect(message).toMatch(
+      /neither this kernel nor a loaded module has a function 'bpf_no_such' that programs can call/,
+    )
   })
 
   it('the struct_ops that this kernel lacks', () => {

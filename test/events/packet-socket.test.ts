@@ -181,7 +181,7 @@ describe('PacketSocket', () => {
     expect(() => new PacketSocket(undefined, { promiscuous: true })).toThrow(TypeError)
     using object = loadOnly('attach-net', ['xdp_pass'])
     expect(() => new PacketSocket(veth.name, { filter: object.program('xdp_pass') })).toThrow(
-      'the filter is no socket program',
+      'the filter is not a SEC("socket") program',
     )
   })
 })

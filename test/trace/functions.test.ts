@@ -110,7 +110,7 @@ describe('the text of a function', () => {
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['defaults', '({ pid = 1 }) => pid', /needs no default/],
+    ['defaults', '({ pid = 1 }) => pid', /leave out the default value/],
     ['the rest', '({ pid, ...rest }) => pid', /\.\.\.rest/],
     // biome-ignore lint/suspicious/noTemplateCurlyInString: text of a function
     ['templates with parts', '(r) => `${r.pid}`', /cannot be put together in the kernel/],
