@@ -3,10 +3,12 @@ import { common, reporters } from './test/vitest.js'
 
 // Tests that work as usual while others use the kernel. Two of them run at a time.
 const apart = [
-  'test/{asm,btf,codegen,compiler,docs,errors,examples,format,hooks,log,machine,maps}/**/*.test.ts',
+  'test/{asm,btf,codegen,compiler,docs,errors,format,hooks,log,machine,maps}/**/*.test.ts',
   'test/{objects,package,pictures,programs,properties,symbols,testing}/**/*.test.ts',
   'test/cli/{hooks,init,object,types,usage,words}.test.ts',
   'test/{profile/{outputs,page,push},tools/usage}.test.ts',
+  // The examples for networks attach to the same places, so they run alone.
+  'test/examples/{activity,drop-privileges,tracing,twins-tracing}.test.ts',
   // The CPU time of an agent is measured while it sheds load.
   'packages/agent/test/!(shedding).test.ts',
 ]
