@@ -272,7 +272,10 @@ describe('Symbols.user', () => {
     expect(namesOf(symbols.user(child.pid, [at]))).toEqual(['act'])
     await child.tell(`f${path('second.so')}`)
     const [frame] = symbols.user(child.pid, [at])
-    expect(frame).toMatchObject({ name: undefined, why: expect.stringContaining('has since mapped something else') })
+    expect(frame).toMatchObject({
+      name: undefined,
+      why: expect.stringContaining('has since mapped something else'),
+    })
     expect(namesOf(symbols.user(child.pid, [at, at - 1n]))[0]).toBe('act')
   })
 
