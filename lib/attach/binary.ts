@@ -3,7 +3,7 @@ import { constants as os } from 'node:os'
 import { BpfError } from '../errors/errors.js'
 import type { Attachable } from '../links/attachment.js'
 import { expectString } from './attachable.js'
-import { findMappedFile } from './mapped-file.js'
+import { findMappedFile, type Refuse } from './mapped-file.js'
 
 const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm64'] ?? process.arch
 
@@ -16,24 +16,30 @@ const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm
 export function findBinary(program: Attachable, binary: string, pid: number | undefined): string {
   expectString('binary', binary)
   if (binary === '') throw new TypeError('binary is an empty string')
-  // Paths in /proc are explicit, and archives (app.apk!/lib.so) are not mapped as such.
-  if (pid !== undefined && !/^\/proc\/|!\//.test(binary)) {
-    const where = `process ${pid}, '${binary}'`
-    return findMappedFile(binary, pid, (why, code) => {
-      throw new BpfError(`attach program '${program.name}' to ${where}: ${why} (${code})`, {
-        ...program.subject,
-        code,
-        errno: os.errno[code as keyof typeof os.errno] ?? 0,
-        operation: 'open',
-        target: binary,
-      })
+  return locateBinary(binary, pid, (why, code) => {
+    throw new BpfError(`attach program '${program.name}' to process ${pid}, '${binary}': ${why} (${code})`, {
+      ...program.subject,
+      code,
+      errno: os.errno[code as keyof typeof os.errno] ?? 0,
+      operation: 'open',
+      target: binary,
     })
-  }
-  return binary.includes('/') ? binary : (searchedBinary(binary) ?? binary)
+  })
 }
 
+/** The path of a program or library, as a process has mapped it or as this process finds it. */
+export function locateBinary(binary: string, pid: number | undefined, refuse: Refuse): string {
+  // Paths in /proc are explicit, and archives (app.apk!/lib.so) are not mapped as such.
+  if (pid !== undefined && !/^\/proc\/|!\//.test(binary)) return findMappedFile(binary, pid, refuse)
+  return pathOfBinary(binary)
+}
+
+/** A path stays as it is, and so does a name that is not found. */
+export const pathOfBinary = (binary: string): string =>
+  binary.includes('/') ? binary : (searchedBinary(binary) ?? binary)
+
 /** Looks where libbpf does, and in the folders of Debian's and Alpine's libraries. */
-export function searchedBinary(name: string): string | undefined {
+function searchedBinary(name: string): string | undefined {
   const folders = isLibrary(name)
     ? `${process.env.LD_LIBRARY_PATH ?? ''}:/usr/lib64:/usr/lib:/lib/${machine}-linux-gnu:/usr/lib/${machine}-linux-gnu:/lib`
     : `${process.env.PATH ?? ''}:/usr/bin:/usr/sbin`

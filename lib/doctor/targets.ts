@@ -1,5 +1,5 @@
 // Whether the target that a program's section names exists.
-import { searchedBinary, whyNoBinary } from '../attach/binary.js'
+import { pathOfBinary, whyNoBinary } from '../attach/binary.js'
 import { didYouMean } from '../errors/nearest.js'
 import { type BinaryProbes, probesIn } from '../machine/binary-probes.js'
 import { globToRegExp } from '../machine/glob.js'
@@ -115,7 +115,7 @@ function noType(
 
 /** Calls `look` with the probes of a file, if they can be read. */
 function inBinary(binary: string, look: (probes: BinaryProbes) => string | undefined): Missing | undefined {
-  const path = binary.includes('/') ? binary : (searchedBinary(binary) ?? binary)
+  const path = pathOfBinary(binary)
   const why = whyNoBinary(binary)
   if (why !== undefined) return { says: why }
   const probes = probesIn(path)

@@ -1,6 +1,6 @@
 // Functions and USDT probes of programs and libraries.
 import { readlinkSync } from 'node:fs'
-import { searchedBinary } from '../attach/binary.js'
+import { pathOfBinary } from '../attach/binary.js'
 import { BpfError } from '../errors/errors.js'
 import { probesIn } from '../machine/binary-probes.js'
 import { mappingsIn, readMaps } from '../machine/mappings.js'
@@ -15,7 +15,7 @@ export function* hooksInBinary(
   wanted: (kind: HookKind) => boolean,
   named: (name: string) => boolean,
 ): Generator<Hook, undefined> {
-  const path = binary.includes('/') ? binary : (searchedBinary(binary) ?? binary)
+  const path = pathOfBinary(binary)
   const probes = probesIn(path)
   if (probes === undefined) {
     throw new BpfError(

@@ -1,5 +1,4 @@
-import { searchedBinary } from '../attach/binary.js'
-import { findMappedFile } from '../attach/mapped-file.js'
+import { locateBinary } from '../attach/binary.js'
 import { probesIn } from '../machine/binary-probes.js'
 import { TraceError } from '../trace/error.js'
 import { session } from '../trace/several.js'
@@ -70,11 +69,8 @@ or the first zero byte. FILE is the library, libssl.so.3 by default, or a progra
 
 /** Before OpenSSL 1.1.1, there are only the functions without _ex. If the file does not exist, attaching reports it. */
 function hasEx(file: string, pid: number | undefined): boolean {
-  const path =
-    pid === undefined
-      ? (!file.includes('/') && searchedBinary(file)) || file
-      : findMappedFile(file, pid, (why) => {
-          throw new TraceError(`process ${pid}: ${why}`)
-        })
+  const path = locateBinary(file, pid, (why) => {
+    throw new TraceError(`process ${pid}: ${why}`)
+  })
   return probesIn(path)?.functions.has('SSL_write_ex') === true
 }
