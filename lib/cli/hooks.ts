@@ -20,8 +20,8 @@ export const command: Command = {
   usage: '[PATTERN] [--kind KIND]... [--in FILE | --pid PID] [--c | --ts] [--as SECTION] [--json]',
   summary: 'List what programs can be attached to, with the arguments that they get there',
   help: `PATTERN is a name with the wildcards * and ?, such as 'tcp_*_connect', or the part of a name after / or :. Each line
-shows what to write in SEC(), and the arguments. The kernel's functions are listed with fentry; they can be used with fexit, kprobe
-and kretprobe, too, and raw tracepoints (tp_btf) with raw_tp.
+shows what to write in SEC(), and the arguments. The kernel's functions are listed with fentry; they can be used with
+fexit, kprobe and kretprobe, too, and raw tracepoints (tp_btf) with raw_tp.
 
       --kind KIND   only these: ${hookKinds.slice(0, 6).join(', ')},
                     ${hookKinds.slice(6).join(', ')}; can be repeated

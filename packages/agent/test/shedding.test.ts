@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BpfObject } from 'libbpf-node'
+import { ethernet, ipv4, packet, udp } from 'libbpf-node/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { useBpffs, usePerfEvents, useTracefs } from '../../../test/helpers/privileged.js'
 import { Folder, RunningAgent } from './helpers/agent.js'
@@ -159,16 +160,11 @@ interface Query {
   id: number
 }
 
-/** Ethernet, IPv4, UDP and the beginning of a message of DNS. */
-function packet(from: number, to: number, id: number): Buffer {
-  const bytes = Buffer.alloc(64)
-  bytes.writeUInt16BE(0x0800, 12)
-  bytes[14] = 0x45
-  bytes[23] = 17
-  bytes.writeUInt16BE(from, 34)
-  bytes.writeUInt16BE(to, 36)
-  bytes.writeUInt16BE(id, 42)
-  return bytes
+/** A message of DNS that has nothing but its number. */
+function message(sourcePort: number, destinationPort: number, id: number): Uint8Array {
+  const header = Buffer.alloc(12)
+  header.writeUInt16BE(id)
+  return packet(ethernet(), ipv4(), udp({ sourcePort, destinationPort }), header)
 }
 
 describe('the programs that come with the agent', () => {
@@ -207,19 +203,19 @@ describe('the programs that come with the agent', () => {
     const sample = object.map<number, number>('sample')
     const since = object.map<Query, { at: bigint; many: bigint }>('since')
     const query = { port: 4321, id: 77 }
-    object.program('onSend').testRunSync({ data: packet(4321, 53, 77) })
+    object.program('onSend').testRunSync({ data: message(4321, 53, 77) })
     expect(since.get(query)).toMatchObject({ many: 1n })
     // As good as never.
     sample.set(0, 2 ** 32 - 1)
-    object.program('onSend').testRunSync({ data: packet(4321, 53, 77) })
+    object.program('onSend').testRunSync({ data: message(4321, 53, 77) })
     expect(since.get(query)).toBeUndefined()
-    object.program('onReceive').testRunSync({ data: packet(53, 4321, 77) })
+    object.program('onReceive').testRunSync({ data: message(53, 4321, 77) })
     expect([...object.map('dns_latency').keys()]).toEqual([])
     // What is measured counts as when it began.
     sample.set(0, 1)
-    object.program('onSend').testRunSync({ data: packet(4321, 53, 77) })
+    object.program('onSend').testRunSync({ data: message(4321, 53, 77) })
     sample.set(0, 1024)
-    object.program('onReceive').testRunSync({ data: packet(53, 4321, 77) })
+    object.program('onReceive').testRunSync({ data: message(53, 4321, 77) })
     const [slots] = [...object.map<number, { slots: bigint[] }[]>('dns_latency').values()]
     expect(slots!.flatMap(({ slots }) => slots).reduce((sum, count) => sum + count, 0n)).toBe(1n)
   })
